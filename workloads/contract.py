@@ -1,0 +1,369 @@
+"""What the stages agree on: object keys, the manifest, environment variables, table keys.
+
+This module is the only thing that the stages share, and it needs the standard library alone, so that the Lambda functions can carry it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, Self
+
+Stage = Literal["preprocess", "analysis", "postprocess"]
+STAGES: Final[tuple[Stage, ...]] = ("preprocess", "analysis", "postprocess")
+
+# ---- environment variables -------------------------------------------------------------------------------------------------------------
+
+ENV_RUN_ID: Final = "PIPELINE_RUN_ID"
+ENV_INPUT_KEY: Final = "PIPELINE_INPUT_KEY"
+ENV_INPUT_VERSION_ID: Final = "PIPELINE_INPUT_VERSION_ID"
+ENV_INGEST_BUCKET: Final = "PIPELINE_INGEST_BUCKET"
+ENV_INTERMEDIATE_BUCKET: Final = "PIPELINE_INTERMEDIATE_BUCKET"
+ENV_RESULTS_BUCKET: Final = "PIPELINE_RESULTS_BUCKET"
+ENV_TABLE: Final = "PIPELINE_TABLE"
+ENV_STACK: Final = "PIPELINE_STACK"
+ENV_UNIT_ROWS: Final = "PIPELINE_UNIT_ROWS"
+"""Rows of one analysis unit; a property of the data set, never of the rank count."""
+ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
+"""`reject` or `keep`: what becomes of a row that lacks a value in a number column."""
+ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
+"""Above this share of rejected rows the file is refused as a whole."""
+ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
+ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
+"""`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
+ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
+ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
+ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
+"""Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
+ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
+ENV_SLACK_WEBHOOK_SECRET_ARN: Final = "PIPELINE_SLACK_WEBHOOK_SECRET_ARN"  # noqa: S105 - the name of a variable
+"""Functions read the webhook from Secrets Manager themselves; jobs get it as ENV_SLACK_WEBHOOK_URL. Empty: nobody is told."""
+ENV_STAGE_PRICES: Final = "PIPELINE_STAGE_PRICES"
+"""JSON object, stage -> US dollars per hour of all the machines that the stage reserves."""
+ENV_CONSOLE_URL: Final = "PIPELINE_CONSOLE_URL"
+"""Where a person can open an object of the results bucket: the URL prefix to which a key is appended."""
+ENV_JOB_QUEUES: Final = "PIPELINE_JOB_QUEUES"
+"""JSON object, stage -> job queue ARN (submit function)."""
+ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
+"""JSON object, stage -> job definition ARN without revision (submit function)."""
+ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
+"""JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
+
+RUN_ID_TAG: Final = "pipeline-run-id"
+STAGE_TAG: Final = "pipeline-stage"
+ANALYSIS_TARGET_NODES: Final = "0:"
+"""Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit. Overrides must repeat it exactly."""
+
+
+class ContractError(ValueError):
+    """A name, object or variable is not what the stages agreed on; the message is one sentence for the person who sent it."""
+
+
+def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The value of an environment variable that the stage cannot do without.
+
+    Raises ContractError where it is unset or empty.
+    """
+    value = environ.get(name, "").strip()
+    if not value:
+        raise ContractError(f"environment variable {name} is not set; the job definition or the submit request has to give it")
+    return value
+
+
+# ---- uploads and run ids ---------------------------------------------------------------------------------------------------------------
+
+UPLOAD_PREFIX: Final = "data/"
+_UPLOAD_KEY = re.compile(r"data/(?P<date>\d{8})/(?P<name>[^/]+)\.csv", re.IGNORECASE)
+_RUN_ID = re.compile(r"(?P<date>\d{8})-(?P<dataset>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<digest>[0-9a-f]{12})")
+_DATASET_MAX = 64  # leaves room for the rest of a Batch job name, 128 characters in all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One version of one CSV object in the ingest bucket.
+
+    The run id follows from bucket, key and ETag. The ETag and not the version id, so that the same bytes uploaded again under the same key
+    are the same upload, while changed bytes make a new run (S3 object ETags of SSE-S3 objects are digests of the content).
+    """
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None = None
+
+    def __post_init__(self) -> None:
+        match = _UPLOAD_KEY.fullmatch(self.key)
+        if match is None or not _slug(match["name"]):
+            raise ContractError(
+                f"s3://{self.bucket}/{self.key} is not an upload: expected data/<YYYYMMDD>/<name>.csv, for example data/20260131/sales.csv"
+            )
+        if not _is_date(match["date"]):
+            raise ContractError(f"s3://{self.bucket}/{self.key}: {match['date']} is not a calendar date; the folder is <YYYYMMDD>")
+
+    @property
+    def date(self) -> str:
+        """Date of the folder, YYYYMMDD."""
+        return self.key.split("/")[1]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the file in lower case, every run of other characters than a-z and 0-9 turned into one hyphen."""
+        return _slug(self.key.rsplit("/", 1)[1][: -len(".csv")])
+
+    @property
+    def run_id(self) -> str:
+        """`<YYYYMMDD>-<dataset>-<12 hex>`: the same upload always gives the same id."""
+        identity = "\n".join((self.bucket, self.key, self.etag.strip('"')))
+        return f"{self.date}-{self.dataset}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def is_upload_key(key: str) -> bool:
+    """Whether an object key looks like an upload at all (prefix and suffix), before anything else is asked of it."""
+    return key.startswith(UPLOAD_PREFIX) and key.lower().endswith(".csv")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_DATASET_MAX].strip("-")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a calendar date has no zone
+    except ValueError:
+        return False
+    return True
+
+
+# ---- where a run keeps its objects -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run id and the names that follow from it."""
+
+    run_id: str
+
+    def __post_init__(self) -> None:
+        match = _RUN_ID.fullmatch(self.run_id)
+        if match is None or not _is_date(match["date"]):
+            raise ContractError(
+                f"{self.run_id!r} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, for example 20260131-sales-0123456789ab"
+            )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The run that this process belongs to. Raises ContractError."""
+        return cls(require_env(ENV_RUN_ID, environ))
+
+    @property
+    def date(self) -> str:
+        """Date of the upload, YYYYMMDD."""
+        return self.run_id[:8]
+
+    @property
+    def dataset(self) -> str:
+        """Data set name: what the runs of one daily file have in common."""
+        return self.run_id[9:-13]
+
+    def job_name(self, stage: Stage) -> str:
+        """Name of the Batch job of a stage."""
+        return f"{self.run_id}-{stage}"
+
+    # intermediate bucket
+
+    @property
+    def cleaned_prefix(self) -> str:
+        """Folder of the cleaned table in the intermediate bucket."""
+        return f"data/{self.date}/{self.run_id}/"
+
+    @property
+    def table_key(self) -> str:
+        """Parquet file whose row groups are the analysis units."""
+        return f"{self.cleaned_prefix}table.parquet"
+
+    @property
+    def manifest_key(self) -> str:
+        """Written last by preprocess: without it there is no cleaned table."""
+        return f"{self.cleaned_prefix}manifest.json"
+
+    @property
+    def rejected_key(self) -> str:
+        """Rejected rows: line, reason, raw row."""
+        return f"{self.cleaned_prefix}rejected.csv"
+
+    @property
+    def cleaned_csv_key(self) -> str:
+        """The cleaned table as CSV, where the config asks for it."""
+        return f"{self.cleaned_prefix}cleaned.csv"
+
+    # results bucket
+
+    @property
+    def results_prefix(self) -> str:
+        """Folder of the run in the results bucket."""
+        return f"runs/{self.run_id}/"
+
+    @property
+    def partials_prefix(self) -> str:
+        """Partial results, keyed by data, never by rank."""
+        return f"{self.results_prefix}partials/"
+
+    @property
+    def checkpoints_prefix(self) -> str:
+        """Checkpoints, keyed by data, never by rank."""
+        return f"{self.results_prefix}checkpoints/"
+
+    @property
+    def success_key(self) -> str:
+        """Written last by the analysis: without it the partial results do not count."""
+        return f"{self.results_prefix}_SUCCESS.json"
+
+    @property
+    def summary_key(self) -> str:
+        """Findings for programs."""
+        return f"{self.results_prefix}summary.json"
+
+    @property
+    def report_key(self) -> str:
+        """Findings for people; one file that needs no network."""
+        return f"{self.results_prefix}report.html"
+
+    def stage_record_key(self, stage: Stage) -> str:
+        """What a stage says of itself when it succeeded: see StageRecord."""
+        return f"{self.results_prefix}stages/{stage}.json"
+
+    def error_key(self, stage: Stage) -> str:
+        """What a stage says of itself when it failed: `{"stage", "error", "hint", "at"}`, `error` being one sentence."""
+        return f"{self.results_prefix}errors/{stage}.json"
+
+    # metrics table
+
+    @property
+    def partition_key(self) -> str:
+        """`pk` of every item of the data set."""
+        return f"DS#{self.dataset}"
+
+    @property
+    def sort_key_prefix(self) -> str:
+        """Beginning of `sk` of every item of the run."""
+        return f"RUN#{self.date}#{self.run_id}#"
+
+    @property
+    def state_key(self) -> dict[str, str]:
+        """Key of the run's state item."""
+        return {"pk": self.partition_key, "sk": f"{self.sort_key_prefix}STATE"}
+
+    @property
+    def summary_item_key(self) -> dict[str, str]:
+        """Key of the item with the findings of the whole table."""
+        return {"pk": self.partition_key, "sk": f"{self.sort_key_prefix}SUMMARY"}
+
+    def metric_key(self, column: str) -> dict[str, str]:
+        """Key of the item with the findings of one column."""
+        return {"pk": self.partition_key, "sk": f"{self.sort_key_prefix}METRIC#{column}"}
+
+    @property
+    def latest_key(self) -> dict[str, str]:
+        """Key of the item that names the newest successful run of the data set."""
+        return {"pk": self.partition_key, "sk": "LATEST"}
+
+
+RunState = Literal["CLAIMED", "SUBMITTED", "SUCCEEDED", "FAILED"]
+"""`state` of the state item: claimed by a submit function, all jobs submitted, and the two ends."""
+
+
+# ---- records ---------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What a finished stage says of itself: the source of durations, cost and the run record."""
+
+    stage: Stage
+    run_id: str
+    started_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    attempt: int
+    """From 1; AWS Batch counts attempts so."""
+    job_id: str
+    details: dict[str, Any]
+    """Figures of the stage's own, JSON values only."""
+
+    def to_json(self) -> bytes:
+        """The object's bytes."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """The record that to_json wrote."""
+        return cls(**json.loads(data))
+
+
+ColumnKind = Literal["number", "timestamp", "boolean", "text"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of the cleaned table. `number` columns are float32 in Parquet and the only ones that the analysis reads."""
+
+    name: str
+    source_name: str
+    kind: ColumnKind
+    missing: int
+    """Cells without a value among the rows that were kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A fixed run of rows in file order: one row group of the Parquet file, the atom of the analysis."""
+
+    index: int
+    rows: int
+    row_offset: int
+    byte_offset: int
+    """First byte of the row group in the Parquet object."""
+    byte_length: int
+    sha256: str
+    """Of those bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What preprocess hands to the analysis; its presence says that the cleaned table is whole."""
+
+    run_id: str
+    source: dict[str, Any]
+    """Bucket, key, version id, ETag, bytes, and the dialect found (delimiter, quote, encoding, header)."""
+    rows_read: int
+    rows: int
+    """Rows kept."""
+    rejected: dict[str, int]
+    """Reason -> rows."""
+    columns: tuple[Column, ...]
+    unit_rows: int
+    table_key: str
+    table_bytes: int
+    footer_offset: int
+    """First byte of the Parquet footer: what follows it lets a reader open the file without reading a row group."""
+    units: tuple[Unit, ...]
+
+    def to_json(self) -> bytes:
+        """The object's bytes; their sha256 is the identity of the data that checkpoints are bound to."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """The manifest that to_json wrote. Raises ContractError where it is not one."""
+        try:
+            fields = json.loads(data)
+            fields["columns"] = tuple(Column(**c) for c in fields["columns"])
+            fields["units"] = tuple(Unit(**u) for u in fields["units"])
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ContractError(f"manifest.json is not a manifest of this version ({error}); run the preprocess stage again") from error
