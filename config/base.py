@@ -1,0 +1,59 @@
+"""The base of all sections and the named types of their fields."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Change = Literal["in place", "new revision", "replaces", "drained queue"]
+"""What changing a field costs: nothing but an update; a new job definition revision; a replacement of the resource; a replacement which
+needs the queue to be empty of running jobs first, because they would be stopped."""
+
+
+class Section(BaseModel):
+    """A frozen part of a stack file that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, validate_default=True)
+
+
+def setting(default: Any = ..., *, about: str, change: Change, **constraints: Any) -> Any:
+    """A field of a section: what it does, and what changing it in a living stack costs."""
+    return Field(default, description=f"{about} Change: {change}.", json_schema_extra={"change": change}, **constraints)
+
+
+def _cidr_block(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"expected an IPv4 CIDR block, for example 10.0.0.0/16 ({error})") from error
+    if not 16 <= network.prefixlen <= 24:
+        raise ValueError("expected a prefix length from /16 to /24, the sizes that AWS allows for a VPC and that leave room for subnets")
+    if not network.is_private:
+        raise ValueError("expected a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return value
+
+
+def _pattern(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+CidrBlock = Annotated[str, AfterValidator(_cidr_block)]
+ResourceName = Annotated[
+    str, _pattern(r"[a-z][a-z0-9-]{0,29}", "lower-case letters, digits and hyphens, at most 30, beginning with a letter")
+]
+"""Part of the name of an AWS resource; short enough that stack, component and random suffix fit beside it in 64 characters."""
+InstanceTypeName = Annotated[str, _pattern(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 instance type, for example c6i.xlarge")]
+ImageId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an AMI id, for example ami-0123456789abcdef0")]
+ImageDigest = Annotated[str, _pattern(r"sha256:[0-9a-f]{64}", "an image digest: sha256: and 64 hex digits")]
+ShareIdentifier = Annotated[str, _pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
+EmailAddress = Annotated[str, _pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]

@@ -1,0 +1,15 @@
+"""Section `budget`: what the stack may cost."""
+
+from __future__ import annotations
+
+from config.base import EmailAddress, Section, setting
+
+
+class BudgetSection(Section):
+    """A monthly AWS budget on the stack's tags, with notifications."""
+
+    monthly_usd: float = setting(about="Limit per calendar month, US dollars.", change="in place", gt=0)
+    notify_percents: tuple[int, ...] = setting(
+        (50, 80, 100), about="Shares of the limit at which people are told.", change="in place", max_length=5
+    )
+    emails: tuple[EmailAddress, ...] = setting(about="Who is told.", change="in place", min_length=1, max_length=10)

@@ -1,0 +1,68 @@
+"""Section `jobs`: the three stages, what they need and how they behave."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from config.base import ResourceName, Section, ShareIdentifier, setting
+
+
+class _Job(Section):
+    queue: ResourceName = setting(about="Name from the section queues.", change="in place")
+    vcpus: float = setting(about="vCPUs of the container; fractions only on Fargate.", change="new revision", ge=0.25, le=448)
+    memory_mib: int = setting(
+        about="Memory of the container, a hard limit; instances offer less than their nominal size.", change="new revision", ge=256
+    )
+    timeout_minutes: int = setting(about="Limit of one attempt; AWS Batch has no default.", change="new revision", ge=1, le=20_160)
+    attempts: int = setting(
+        3, about="Attempts in all; only the loss of the host and trouble with the image are retried.", change="new revision", ge=1, le=10
+    )
+    share_identifier: ShareIdentifier | None = setting(None, about="Share on a queue with a fair-share policy.", change="in place")
+    scheduling_priority: int | None = setting(
+        None, about="Order within the share identifier, the higher first.", change="new revision", ge=0, le=9999
+    )
+
+
+class PreprocessJob(_Job):
+    """Cleans the CSV and writes the analysis units."""
+
+    unit_rows: int = setting(65_536, about="Rows of one analysis unit.", change="new revision", ge=256, le=1_048_576)
+    incomplete_rows: Literal["reject", "keep"] = setting(
+        "reject", about="What becomes of a row that lacks a value in a number column.", change="new revision"
+    )
+    max_rejected_percent: float = setting(
+        20, about="Share of rejected rows above which the whole file is refused.", change="new revision", ge=0, le=100
+    )
+    write_cleaned_csv: bool = setting(False, about="Whether the cleaned table is also written as CSV.", change="new revision")
+
+
+class AnalysisJob(_Job):
+    """The multi-node job: one container on each of several instances of one type."""
+
+    nodes: int = setting(
+        about="Instances that work together; one makes it a plain container job, which may run on Spot.",
+        change="new revision",
+        ge=1,
+        le=1000,
+    )
+    gpus: int = setting(0, about="GPUs of each node; a container without this request sees none.", change="new revision", ge=0, le=16)
+    ranks_per_node: int = setting(1, about="MPI ranks on each node: one per GPU, or per core group.", change="new revision", ge=1, le=192)
+    array_backend: Literal["numpy", "cupy"] = setting("cupy", about="On what the analysis computes.", change="new revision")
+    shared_memory_mib: int = setting(
+        1024, about="Size of /dev/shm, which MPI ranks of one node talk through.", change="new revision", ge=64
+    )
+    join_deadline_minutes: int = setting(
+        15, about="How long the main node waits for the others before it gives up.", change="new revision", ge=1, le=120
+    )
+
+
+class PostprocessJob(_Job):
+    """Merges the partial results, writes the findings, tells people."""
+
+
+class JobsSection(Section):
+    """The three stages."""
+
+    preprocess: PreprocessJob = setting(about="Cleaning.", change="new revision")
+    analysis: AnalysisJob = setting(about="Analysis.", change="new revision")
+    postprocess: PostprocessJob = setting(about="Findings.", change="new revision")

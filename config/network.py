@@ -1,0 +1,45 @@
+"""Section `network`: the VPC that the compute environments live in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from config.base import CidrBlock, Section, setting
+
+EndpointService = Literal[
+    "batch",
+    "ec2",
+    "ec2messages",
+    "ecr.api",
+    "ecr.dkr",
+    "ecs",
+    "ecs-agent",
+    "ecs-telemetry",
+    "events",
+    "kms",
+    "logs",
+    "monitoring",
+    "secretsmanager",
+    "sns",
+    "ssm",
+    "ssmmessages",
+    "states",
+    "sts",
+]
+
+
+class NetworkSection(Section):
+    """The VPC: zones, address space, and how private subnets reach AWS."""
+
+    cidr_block: CidrBlock = setting("10.0.0.0/16", about="Address space of the VPC, split evenly among the subnets.", change="replaces")
+    az_count: int = setting(2, about="Availability Zones, each with one public and one private subnet.", change="replaces", ge=1, le=6)
+    nat: Literal["none", "single", "per-zone"] = setting(
+        "single",
+        about="NAT gateways: none (interface endpoints carry all traffic to AWS, and there is no other way out), single, or per-zone.",
+        change="in place",
+    )
+    interface_endpoints: tuple[EndpointService, ...] = setting(
+        (),
+        about="Interface endpoints besides those that private subnets without NAT need anyway; each costs per zone and hour.",
+        change="in place",
+    )

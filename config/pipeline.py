@@ -1,0 +1,15 @@
+"""Section `pipeline`: how an upload becomes a run."""
+
+from __future__ import annotations
+
+from config.base import Section, setting
+
+
+class PipelineSection(Section):
+    """Upload event -> submit function -> chain of dependent Batch jobs."""
+
+    enabled: bool = setting(True, about="Whether uploads start runs.", change="in place")
+    function_timeout_seconds: int = setting(60, about="Limit of one call of a function.", change="in place", ge=10, le=900)
+    event_max_age_hours: int = setting(
+        6, about="How long an event that could not be handled is tried again.", change="in place", ge=1, le=6
+    )
