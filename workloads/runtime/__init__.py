@@ -1,0 +1,1 @@
+"""What the stages share when they run as Batch jobs: environment, logs, S3, and how a stage ends."""

@@ -1,0 +1,116 @@
+"""How a stage begins and ends: logs, stage record, error record, exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workloads import contract
+from workloads.contract import ContractError, Run, Stage, StageRecord
+from workloads.runtime import env, logs, s3
+from workloads.runtime.batch_env import BatchEnv
+from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
+
+log = logging.getLogger(__name__)
+
+_GRACE_SECONDS: Final = 10.0
+"""Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
+
+
+def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any]]) -> int:
+    """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but for SIGTERM's SystemExit.
+
+    `main` gets the run and returns the figures for StageRecord.details (JSON values). On success the record is written to the results
+    bucket; on failure one sentence goes to standard error and an error record to the results bucket. In a multi-node or MPI job only the
+    main node's first process writes records; the others only log.
+    """
+    clock = time.monotonic()
+    started_at = _now()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        batch = BatchEnv.read()
+        run = Run(env.text(contract.ENV_RUN_ID))
+        results_bucket = env.text(contract.ENV_RESULTS_BUCKET)
+    except (StageError, ContractError) as error:
+        print(f"{stage}: {error}", file=sys.stderr)  # noqa: T201 - there is no run yet to log under
+        return EXIT_ENVIRONMENT
+    logs.configure(stage=stage, run_id=run.run_id, batch=batch)
+    writes_records = batch.is_main_node and logs.mpi_rank() in {None, 0}
+
+    try:
+        log.info(
+            "stage started", extra={"fields": {"job_id": batch.job_id, "queue": batch.queue, "environment": batch.compute_environment}}
+        )
+        details = main(run)
+        seconds = time.monotonic() - clock
+        if writes_records:
+            record = StageRecord(
+                stage=stage,
+                run_id=run.run_id,
+                started_at=started_at,
+                seconds=round(seconds, 3),
+                attempt=batch.attempt,
+                job_id=batch.job_id,
+                details=details,
+            )
+            s3.put_bytes(results_bucket, run.stage_record_key(stage), record.to_json(), content_type="application/json")
+        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **details}})
+    except Exception as error:  # noqa: BLE001 - the last line of defence: every failure has to end in a sentence and an exit code
+        failure = _as_stage_error(error)
+    else:
+        return EXIT_OK
+
+    log.error(failure.sentence, extra={"fields": {"hint": failure.hint, "exit_code": failure.exit_code}})
+    print(f"{stage}: {failure.sentence}" + (f" ({failure.hint})" if failure.hint else ""), file=sys.stderr)  # noqa: T201 - for people
+    if writes_records:
+        _write_error(stage, run, results_bucket, failure)
+    return failure.exit_code
+
+
+def _as_stage_error(error: Exception) -> StageError:
+    """The error as a sentence for people; logs the traceback of what nobody foresaw."""
+    if isinstance(error, StageError):
+        return error
+    if isinstance(error, ContractError):
+        return StageError(str(error))
+    if isinstance(error, (ClientError, BotoCoreError)):
+        return s3.aws_error(error)
+    log.error("internal error", exc_info=error)
+    return StageError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="this is a bug of the stage; its log holds the traceback",
+        exit_code=EXIT_INTERNAL,
+    )
+
+
+def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:
+    record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": _now()}
+    try:
+        s3.put_bytes(results_bucket, run.error_key(stage), json.dumps(record, indent=1).encode(), content_type="application/json")
+    except StageError as error:
+        # the exit code already tells Batch; where S3 itself is the trouble there is nowhere else to write to
+        log.warning("error record not written: %s", error)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    log.warning("SIGTERM received: stopping", extra={"fields": {"exit_code": EXIT_TERMINATED}})
+    # worker threads may sit in a network call; unwinding waits for them, but not for longer than the grace period
+    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_TERMINATED,))
+    watchdog.daemon = True
+    watchdog.start()
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
