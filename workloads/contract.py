@@ -50,7 +50,7 @@ ENV_CONSOLE_URL: Final = "PIPELINE_CONSOLE_URL"
 ENV_JOB_QUEUES: Final = "PIPELINE_JOB_QUEUES"
 """JSON object, stage -> job queue ARN (submit function)."""
 ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
-"""JSON object, stage -> job definition ARN without revision (submit function)."""
+"""JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode} (submit function)."""
 ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
 """JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
 

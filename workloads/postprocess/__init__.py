@@ -1,0 +1,1 @@
+"""The last stage: merges what the analysis left, stores the findings, writes the report, tells Slack."""

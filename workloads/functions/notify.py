@@ -1,0 +1,175 @@
+"""Lambda function: a Batch job of a run failed for good; marks the run FAILED and tells Slack, once.
+
+Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
+order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
+comes first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import boto3
+from botocore.exceptions import ClientError
+
+from workloads import contract
+from workloads.contract import STAGES, ContractError, Run, Stage
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.reasons import Cause, explain, is_cascade
+from workloads.functions.states import RunStates
+from workloads.functions.webhook import tell
+
+_CLOCK_SKEW_MS: Final = 2_000
+"""Between the machine that wrote the error record and Batch."""
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Entry point. Returns `{"outcome", "run_id", "error"}` for the log and for whoever invokes by hand.
+
+    Raises SlackError and botocore's errors: Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
+    """
+    detail: dict[str, Any] = event["detail"]
+    job_id = str(detail["jobId"])
+    if detail.get("status") != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
+        return {"outcome": "ignored"}
+    try:
+        run = Run(_run_id(detail))
+    except ContractError as error:
+        log("job ignored", job_id=job_id, reason=f"the job belongs to no run: {error}")
+        return {"outcome": "ignored"}
+    if is_cascade(detail):
+        log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
+        return {"outcome": "cascade", "run_id": run.run_id}
+
+    stage, cause = _stage(detail, run), explain(detail)
+    own = _error_record(run, stage, since_ms=_last_start_ms(detail))
+    if own is not None:
+        stage, cause = own
+    failure = {
+        "stage": stage or "unknown",
+        "error": cause.error,
+        "hint": cause.hint,
+        "job_id": job_id,
+        "job_name": str(detail.get("jobName", "")),
+        "status_reason": str(detail.get("statusReason") or ""),
+        "attempts": len(detail.get("attempts") or []),
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    if not states.fail(run, failure, created_ms=int(detail.get("createdAt") or 0), now_ms=int(time.time() * 1000)):
+        log("run had ended already", run_id=run.run_id, job_id=job_id, error=cause.error)
+        return {"outcome": "ended already", "run_id": run.run_id}
+    log("run failed", run_id=run.run_id, **failure)
+    try:
+        if tell(failure_message(run, stage, cause, detail, region=str(event.get("region", "")))):
+            states.told(run, at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    except Exception:
+        states.not_told(run)
+        raise
+    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+
+
+def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], *, region: str) -> slack.Message:
+    """What failed, which run, why, what to do, and where the logs are."""
+    what = f"{stage or detail.get('jobName', 'a job')} failed"
+    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
+    attempts = detail.get("attempts") or []
+    facts = [
+        ("Run", slack.code(run.run_id)),
+        ("Job", slack.code(str(detail["jobId"]))),
+        ("Attempts", str(len(attempts))),
+        ("Queue", slack.code(str(detail.get("jobQueue", "")).rsplit("/", 1)[-1] or "?")),
+    ]
+    blocks = [
+        slack.header(title),
+        slack.section(f"*Why*\n{slack.escape(_sentence(cause.error))}"),
+        *([slack.section(f"*What to do*\n{slack.escape(_sentence(cause.hint))}")] if cause.hint else []),
+        slack.fields(facts),
+    ]
+    logs = _logs(detail)
+    if logs:
+        group, stream = logs
+        command = f"aws logs tail {group} --log-stream-names {stream} --since 7d" + (f" --region {region}" if region else "")
+        blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
+    if region:
+        page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
+        blocks.append(slack.context(slack.link(page, "The job in the AWS console")))
+    return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=tuple(blocks))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else text
+
+
+def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The containers that a job describes: its only one, or one for each node range."""
+    if detail.get("container"):
+        yield detail["container"]
+    for node_range in (detail.get("nodeProperties") or {}).get("nodeRangeProperties") or []:
+        if node_range.get("container"):
+            yield node_range["container"]
+
+
+def _run_id(detail: dict[str, Any]) -> str:
+    """The run id by environment, else by tag; empty where the job is not of the pipeline."""
+    for container in _containers(detail):
+        for pair in container.get("environment") or []:
+            if pair.get("name") == contract.ENV_RUN_ID:
+                return str(pair.get("value", ""))
+    return str((detail.get("tags") or {}).get(contract.RUN_ID_TAG, ""))
+
+
+def _stage(detail: dict[str, Any], run: Run) -> Stage | None:
+    """The stage by tag, by job name, or, for a job submitted by hand, by the module that its command starts."""
+    tag = (detail.get("tags") or {}).get(contract.STAGE_TAG)
+    commands = " ".join(str(word) for container in _containers(detail) for word in container.get("command") or [])
+    for stage in STAGES:
+        if tag == stage or detail.get("jobName") == run.job_name(stage):
+            return stage
+    return next((stage for stage in STAGES if re.search(rf"\bworkloads\.{stage}\b", commands)), None)
+
+
+def _last_start_ms(detail: dict[str, Any]) -> int:
+    attempts = detail.get("attempts") or []
+    return int((attempts[-1].get("startedAt") if attempts else None) or detail.get("createdAt") or 0)
+
+
+def _error_record(run: Run, stage: Stage | None, *, since_ms: int) -> tuple[Stage, Cause] | None:
+    """What the stage itself said when it failed; older records belong to an earlier attempt, whose failure this is not."""
+    bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
+    client = boto3.client("s3")
+    for candidate in (stage,) if stage else STAGES:
+        try:
+            record = json.loads(client.get_object(Bucket=bucket, Key=run.error_key(candidate))["Body"].read())
+            written_ms = int(datetime.fromisoformat(record["at"]).timestamp() * 1000)
+            cause = Cause(error=str(record["error"]), hint=str(record.get("hint") or ""))
+        except ClientError as error:
+            # without ListBucket permission S3 answers 403 for an object that is not there
+            if error.response.get("Error", {}).get("Code") not in {"NoSuchKey", "404", "AccessDenied", "403"}:
+                raise
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            log("error record unreadable", run_id=run.run_id, stage=candidate, reason=str(error))
+            continue
+        if written_ms + _CLOCK_SKEW_MS >= since_ms:
+            return candidate, cause
+    return None
+
+
+def _logs(detail: dict[str, Any]) -> tuple[str, str] | None:
+    """Log group and stream of the last attempt (of the main node), where one was begun."""
+    attempts = detail.get("attempts") or []
+    containers = list(_containers(detail))
+    last = (attempts[-1].get("container") or {}) if attempts else {}
+    stream = last.get("logStreamName") or next((c["logStreamName"] for c in containers if c.get("logStreamName")), None)
+    if not stream:
+        return None
+    options = next((c["logConfiguration"].get("options") or {} for c in containers if c.get("logConfiguration")), {})
+    return str(options.get("awslogs-group") or "/aws/batch/job"), str(stream)

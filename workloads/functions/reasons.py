@@ -1,0 +1,148 @@
+"""Why a Batch job failed, in a sentence for people.
+
+Batch says it in up to three places: `statusReason` of the job (what Batch itself did), `container.reason` of the last attempt (what the
+container agent met), and the exit code. Sources: AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events),
+Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 90 and 91
+those of the analysis launcher.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One sentence on what happened, one on what to do."""
+
+    error: str
+    hint: str
+
+
+_AGAIN: Final = "submit the jobs of the run again by hand (aws batch submit-job)"
+
+_BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        r"Host EC2 \(instance (?P<what>[\w-]+)\) terminated",
+        "the machine {what} went away under the job (Spot reclaim or host fault)",
+        "the retries are used up: " + _AGAIN + ", or raise the stage's attempts",
+    ),
+    (
+        r"attempt duration exceeded timeout",
+        "the job ran longer than its timeout and was stopped",
+        "look in the log for where the time went; raise the stage's timeout if the file has grown",
+    ),
+    (
+        r"CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+        "AWS had no machine of the instance type that the job needs",
+        _AGAIN + " later, or allow other instance types or zones, or reserve capacity",
+    ),
+    (
+        r"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+        "the job needs more vCPUs than its compute environment may ever have",
+        "raise max_vcpus of the environment; a multi-node job needs all its nodes at once",
+    ),
+    (
+        r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        "the job asks for more vCPUs, memory or GPUs than any machine of its compute environment has",
+        "lower what the stage asks for or allow larger instance types; of the nominal memory about 92 % can be had",
+    ),
+    (
+        r"MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
+        "the service role of AWS Batch lacks a permission",
+        "compare the role with the AWS managed policy AWSBatchServiceRole",
+    ),
+    (
+        r"MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED",
+        "EC2 does not offer this combination of instance type, image and placement",
+        "check the environment's instance types against its zones, image and placement group",
+    ),
+    (
+        r"ACTION_REQUIRED",
+        "the compute environments of the job's queue are invalid",
+        "aws batch describe-compute-environments shows the reason in statusReason",
+    ),
+)
+
+_CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        r"OutOfMemory",
+        "the container used more memory than the job asks for and was killed",
+        "raise memory_mib of the stage; its memory need should not grow with the file, so look in the log for what was being read",
+    ),
+    (
+        r"CannotPullContainerError",
+        "the container image could not be pulled",
+        "check that the image exists in ECR, and that the subnets reach ECR and S3 (NAT or endpoints)",
+    ),
+    (
+        r"ResourceInitializationError|unable to pull secrets|unable to retrieve secret",
+        "the container's secrets or log group could not be prepared",
+        "check that the secret has a value, that the execution role may read it, and that the subnets reach Secrets Manager",
+    ),
+    (
+        r"DockerTimeoutError",
+        "the container runtime of the machine did not answer in time",
+        _AGAIN + "; if it happens often, the root disk is too slow or too full",
+    ),
+    (
+        r"CannotStartContainerError|CannotCreateContainerError",
+        "the container could not be started",
+        "check command, devices and mounts of the job definition against the image and the instance type",
+    ),
+)
+
+_EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
+    2: ("the stage found an environment variable missing or wrong", "the log names it; check the job definition and the submit request"),
+    69: (
+        "an AWS service refused a call of the stage or could not be reached",
+        "the log names the call; check the job role and the endpoints",
+    ),
+    70: ("the stage met an internal error", "this is a bug: its log holds the traceback"),
+    90: (
+        "not all nodes of the job came together before the deadline",
+        "check that the security group lets the nodes reach each other and that all of them could start; then " + _AGAIN,
+    ),
+    91: ("a node of the job was lost while the analysis ran", "the retries are used up: " + _AGAIN + "; finished parts are kept"),
+    126: ("the container's command cannot be executed", "check the image's entry point and its file modes"),
+    127: ("the container's command does not exist in the image", "check that the image is the one that belongs to the job definition"),
+    134: ("the process aborted itself", "the last lines of the log say where"),
+    137: ("the process was killed from outside (SIGKILL): out of memory, or a stop that it did not heed", "raise memory_mib of the stage"),
+    139: ("the process crashed (segmentation fault)", "the last lines of the log say where"),
+    143: ("the container was stopped (SIGTERM) before it was done", _AGAIN),
+}
+
+
+def is_cascade(detail: Mapping[str, Any]) -> bool:
+    """Whether the job failed only because the job that it depends on did: that one has an event of its own."""
+    return re.match(r"dependent job\b", str(detail.get("statusReason") or ""), re.IGNORECASE) is not None
+
+
+def explain(detail: Mapping[str, Any]) -> Cause:
+    """The cause that an event's `detail` (a JobDetail) tells of; AWS's own words where they are not known here."""
+    status_reason = str(detail.get("statusReason") or "").strip()
+    attempts = detail.get("attempts") or []
+    last = attempts[-1] if attempts else {}
+    container = last.get("container") or detail.get("container") or {}
+    reasons = " ".join(str(part) for part in (container.get("reason"), last.get("statusReason"), status_reason) if part)
+    tries = f", in the last of {len(attempts)} attempts" if len(attempts) > 1 else ""
+
+    for table, text in ((_BATCH_REASONS, status_reason), (_CONTAINER_REASONS, reasons), (_BATCH_REASONS, reasons)):
+        for pattern, error, hint in table:
+            match = re.search(pattern, text, re.IGNORECASE)
+            if match:
+                return Cause(error=error.format(**match.groupdict()) + tries, hint=hint)
+    exit_code = container.get("exitCode")
+    if isinstance(exit_code, int) and exit_code in _EXIT_CODES:
+        error, hint = _EXIT_CODES[exit_code]
+        return Cause(error=f"{error} (exit code {exit_code}){tries}", hint=hint)
+    if isinstance(exit_code, int) and exit_code != 0:
+        return Cause(error=f"the container ended with exit code {exit_code}{tries}", hint="the last lines of the log say why")
+    if not attempts and status_reason:
+        return Cause(error=f"the job was ended before it ran: {status_reason}", hint="if that was not meant, " + _AGAIN)
+    return Cause(
+        error=f"AWS Batch gives this reason: {status_reason or 'none'}{tries}", hint="the job's page in the console shows its attempts"
+    )

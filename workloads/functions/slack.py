@@ -1,0 +1,142 @@
+"""Messages to Slack by an incoming webhook.
+
+Format and limits: Slack's Block Kit (50 blocks a message, 3000 characters a section, 150 a header, 10 fields a section) and its incoming
+webhooks (HTTP 200 with body `ok`; 429 carries Retry-After in seconds). The webhook URL is a secret: no message of this module repeats it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import urllib3
+
+_SECTION_CHARACTERS: Final = 3000
+_HEADER_CHARACTERS: Final = 150
+_FALLBACK_CHARACTERS: Final = 4000
+_FIELDS: Final = 10
+_FIELD_CHARACTERS: Final = 2000
+_BLOCKS: Final = 50
+
+_ATTEMPTS: Final = 5
+_FIRST_WAIT_SECONDS: Final = 0.5
+_LONGEST_WAIT_SECONDS: Final = 20.0
+"""A longer Retry-After is not waited for: a Lambda function and a job pay for every second."""
+
+Block = dict[str, Any]
+
+
+class SlackError(RuntimeError):
+    """Slack did not take the message; the text is one sentence without the webhook's URL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message: `text` is what notifications and screen readers show, `blocks` what the channel shows."""
+
+    text: str
+    blocks: tuple[Block, ...]
+
+    def payload(self) -> dict[str, Any]:
+        """The webhook's JSON body, cut to Slack's limits with a last block that says so."""
+        blocks = list(self.blocks)
+        if len(blocks) > _BLOCKS:
+            left_out = len(blocks) - (_BLOCKS - 1)
+            blocks = [*blocks[: _BLOCKS - 1], context(f"{left_out} further parts do not fit into one message.")]
+        return {"text": _cut(self.text, _FALLBACK_CHARACTERS), "blocks": blocks}
+
+
+def escape(text: str) -> str:
+    """Outside text (file names, column names, errors) made safe for mrkdwn, whose control characters are `&`, `<` and `>`."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(text: str) -> str:
+    """Outside text set as code; a back-tick would end the code, so it becomes an apostrophe."""
+    return f"`{escape(text.replace('`', chr(39)))}`"
+
+
+def link(url: str, label: str) -> str:
+    """A link in mrkdwn."""
+    return f"<{escape(url).replace('|', '%7C')}|{escape(label).replace('|', '/')}>"
+
+
+def header(text: str) -> Block:
+    """A headline in plain text: nothing in it is control."""
+    return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, _HEADER_CHARACTERS), "emoji": False}}
+
+
+def section(mrkdwn: str) -> Block:
+    """A paragraph of mrkdwn, cut at a line end where it is longer than Slack takes."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut(mrkdwn, _SECTION_CHARACTERS)}}
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> Block:
+    """Up to ten label-value pairs side by side; values are mrkdwn."""
+    shown = [{"type": "mrkdwn", "text": _cut(f"*{escape(label)}*\n{value}", _FIELD_CHARACTERS)} for label, value in pairs[:_FIELDS]]
+    return {"type": "section", "fields": shown}
+
+
+def context(mrkdwn: str) -> Block:
+    """A small grey line."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut(mrkdwn, _SECTION_CHARACTERS)}]}
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` characters, without half an entity, half a link or half a line where that can be helped."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit - 1]
+    line_end = head.rfind("\n")
+    if line_end > limit // 2:
+        return head[:line_end] + "\n…"
+    for opening, closing in (("&", ";"), ("<", ">")):
+        start = head.rfind(opening)
+        if start > head.rfind(closing) and limit - start < limit // 2:
+            head = head[:start]
+    return head + "…"
+
+
+def post(url: str, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Delivers a message; 429, 5xx and a broken connection are tried again with back-off, five times in all.
+
+    A repeat after a broken connection may deliver the message twice: Slack offers nothing to prevent that, and a doubled message is better
+    than a lost one. Raises SlackError where Slack refuses or all attempts fail.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise SlackError("the Slack webhook is not a URL; store the one that Slack shows, it begins with https://hooks.slack.com/services/")
+    body = json.dumps(message.payload()).encode()
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
+    wait, problem = _FIRST_WAIT_SECONDS, ""
+    for attempt in range(1, _ATTEMPTS + 1):
+        asked_wait = 0.0
+        try:
+            response = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"})
+        except urllib3.exceptions.LocationValueError as error:
+            raise SlackError("the Slack webhook is not a URL with a host; store the one that Slack shows") from error
+        except urllib3.exceptions.HTTPError as error:
+            problem = f"no connection ({type(error).__name__})"  # the error's own text holds the URL
+        else:
+            if 200 <= response.status < 300:
+                return
+            problem = f"HTTP {response.status} {response.data[:80].decode(errors='replace').strip()}".rstrip()
+            if response.status != 429 and response.status < 500:
+                raise SlackError(f"Slack refused the message: {problem}; a wrong or revoked webhook answers 403 or 404")
+            asked_wait = _seconds(response.headers.get("Retry-After"))
+        if asked_wait > _LONGEST_WAIT_SECONDS:
+            raise SlackError(f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is worth paying for: {problem}")
+        if attempt < _ATTEMPTS:
+            sleep(max(wait, asked_wait))
+            wait *= 2
+    raise SlackError(f"Slack did not take the message in {_ATTEMPTS} attempts, the last: {problem}")
+
+
+def _seconds(header_value: str | None) -> float:
+    """Retry-After in seconds; Slack never sends the date form."""
+    try:
+        return max(0.0, float(header_value or 0))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,175 @@
+"""The state item of a run in the metrics table: what makes a second event, a crash or a late failure harmless.
+
+    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED or FAILED
+
+Every step is one conditional write. A run that was submitted by hand has no item before its end; both ends create it. An ended run can be
+ended again only by a job that was created after that end (somebody tried again), so a late or doubled event changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+from workloads.contract import Run, Stage, Upload
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
+    from mypy_boto3_dynamodb.service_resource import Table
+
+TELL_LEASE_MS: Final = 120_000
+"""How long one invocation has for telling Slack before a repeated event may take over; longer than the notify function's timeout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to submit the jobs of a run."""
+
+    run: Run
+    token: str
+    first_claimed_ms: int
+    """When the run was claimed for the first time: jobs of its names that are older belong to an earlier try by hand."""
+    jobs: dict[Stage, str]
+    """Jobs that an earlier holder of the claim submitted and wrote down."""
+    taken_over: bool
+
+
+class ClaimLostError(RuntimeError):
+    """Another invocation took the claim over, or the run ended meanwhile; whoever holds the claim must not submit any more."""
+
+
+@dataclass(frozen=True)
+class RunStates:
+    """The state items in the metrics table. Every method raises botocore's ClientError where DynamoDB refuses for another reason."""
+
+    table: Table
+
+    def claim(self, run: Run, upload: Upload, *, token: str, now_ms: int, expires_ms: int) -> Claim | str:
+        """Takes the claim, or takes over an expired one.
+
+        Args:
+            run: the run of the upload.
+            upload: written into the item for whoever reads it.
+            token: unique to this invocation.
+            now_ms: this moment, milliseconds since the epoch.
+            expires_ms: when this invocation is certainly over.
+
+        Returns:
+            The claim; or, where there is none to have, the run's state (`CLAIMED`: another invocation is at work).
+        """
+        item: dict[str, Any] = {
+            **run.state_key,
+            "run_id": run.run_id,
+            "state": "CLAIMED",
+            "claim_token": token,
+            "first_claimed_ms": now_ms,
+            "claim_expires_ms": expires_ms,
+            "jobs": {},
+            "upload": {"bucket": upload.bucket, "key": upload.key, "etag": upload.etag, "version_id": upload.version_id},
+        }
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except ClientError as error:
+            _only_condition(error)
+        else:
+            return Claim(run=run, token=token, first_claimed_ms=now_ms, jobs={}, taken_over=False)
+        found = self.get(run)
+        state = str(found.get("state", "CLAIMED"))
+        if state != "CLAIMED" or int(found.get("claim_expires_ms", now_ms)) >= now_ms:
+            return state
+        taken = self._update(
+            run,
+            {"claim_token": token, "claim_expires_ms": expires_ms},
+            Attr("state").eq("CLAIMED") & Attr("claim_token").eq(found["claim_token"]),
+        )
+        if not taken:
+            return "CLAIMED"
+        jobs: Any = found["jobs"]
+        return Claim(run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True)
+
+    def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
+        """Writes down the job ids, and with `submitted_at` that they are all there. Raises ClaimLostError."""
+        changes: dict[str, Any] = {"jobs": jobs}
+        if submitted_at:
+            changes |= {"state": "SUBMITTED", "submitted_at": submitted_at}
+        if not self._update(claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)):
+            raise ClaimLostError(f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs were being submitted")
+
+    def shorten(self, claim: Claim, *, expires_ms: int) -> None:
+        """Lets a repeated event take the claim over sooner, because this invocation gives up."""
+        self._update(claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token))
+
+    def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int) -> bool:
+        """Ends the run as FAILED, once; the caller then holds the right to tell Slack.
+
+        Args:
+            run: the run.
+            failure: stage, error, hint, job id: for people who read the item.
+            created_ms: when the failed job was created, milliseconds since the epoch; compared with an end that the run already has.
+            now_ms: this moment.
+
+        Returns:
+            False where the run has already ended, or where another invocation tells of this very failure.
+        """
+        changes = {"run_id": run.run_id, "state": "FAILED", "failure": failure, "ended_ms": now_ms, "tell_until_ms": now_ms + TELL_LEASE_MS}
+        if self._update(run, changes, Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms), remove=("told_at",)):
+            return True
+        untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
+        return self._update(
+            run,
+            {"tell_until_ms": now_ms + TELL_LEASE_MS},
+            Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"]) & untold,
+        )
+
+    def told(self, run: Run, *, at: str) -> None:
+        """Notes that Slack has the message."""
+        self._update(run, {"told_at": at}, Attr("state").eq("FAILED"))
+
+    def not_told(self, run: Run) -> None:
+        """Gives the right to tell Slack back, so that the next delivery of the event can try again at once."""
+        self._update(run, {"tell_until_ms": 0}, Attr("state").eq("FAILED"))
+
+    def succeed(self, run: Run, *, now_ms: int, finished_at: str) -> None:
+        """Ends the run as SUCCEEDED, whatever it was before: its results are whole."""
+        self._update(
+            run,
+            {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at},
+            remove=("failure", "told_at", "tell_until_ms"),
+        )
+
+    def get(self, run: Run) -> dict[str, Any]:
+        """The item as it is now; empty where there is none."""
+        return dict(self.table.get_item(Key=run.state_key, ConsistentRead=True).get("Item", {}))
+
+    def _update(
+        self, run: Run, changes: Mapping[str, Any], condition: ConditionBase | None = None, *, remove: tuple[str, ...] = ()
+    ) -> bool:
+        """One conditional update; False where the condition does not hold."""
+        # `state` is a reserved word of DynamoDB's expressions, so every name gets a placeholder
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        request: dict[str, Any] = {
+            "Key": run.state_key,
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *remove)},
+            "ExpressionAttributeValues": {f":{name}": value for name, value in changes.items()},
+        }
+        if condition is not None:
+            request["ConditionExpression"] = condition
+        try:
+            self.table.update_item(**request)
+        except ClientError as error:
+            _only_condition(error)
+            return False
+        return True
+
+
+def _only_condition(error: ClientError) -> None:
+    """Raises the error again unless it says that a condition did not hold."""
+    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+        raise error

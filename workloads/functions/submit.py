@@ -1,0 +1,244 @@
+"""Lambda function: an uploaded CSV becomes a run of three dependent Batch jobs, exactly once per upload.
+
+S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
+job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for
+the one job that may have been submitted without being written down, by its name. ListJobs lags behind SubmitJob by moments, so a claim can
+be taken over only some time after its holder is certainly gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workloads import contract
+from workloads.contract import STAGES, ContractError, Run, Stage, Upload
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.states import Claim, ClaimLostError, RunStates
+from workloads.functions.webhook import tell
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch.client import BatchClient
+
+_SETTLE_SECONDS: Final = 15.0
+"""From the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
+_POLL_SECONDS: Final = 0.5
+_STOP_BEFORE_DEADLINE_SECONDS: Final = 3.0
+_CLOCK_SKEW_MS: Final = 60_000
+"""Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
+_THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+_SUBMIT_ATTEMPTS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobTarget:
+    """Where and as what the job of a stage is submitted."""
+
+    queue: str
+    definition: str
+    multi_node: bool
+    share_identifier: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the environment of the function says."""
+
+    table: str
+    targets: dict[Stage, JobTarget]
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Reads PIPELINE_TABLE, _JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS. Raises ContractError."""
+        queues = _stage_map(contract.ENV_JOB_QUEUES, required=True)
+        definitions = _stage_map(contract.ENV_JOB_DEFINITIONS, required=True)
+        shares = _stage_map(contract.ENV_SHARE_IDENTIFIERS, required=False)
+        targets: dict[Stage, JobTarget] = {}
+        for stage in STAGES:
+            definition = definitions[stage]
+            if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
+                raise ContractError(
+                    f"environment variable {contract.ENV_JOB_DEFINITIONS}: {stage} is {definition!r}; "
+                    'expected {"name": "<ARN without revision>", "multi_node": false}'
+                )
+            targets[stage] = JobTarget(
+                queue=queues[stage],
+                definition=definition["name"],
+                multi_node=definition.get("multi_node") is True,
+                share_identifier=shares.get(stage),
+            )
+        return cls(table=contract.require_env(contract.ENV_TABLE), targets=targets)
+
+
+def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
+    text = contract.require_env(name) if required else os.environ.get(name, "") or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ContractError(f"environment variable {name} is not JSON ({error}); expected an object with the stages {STAGES}") from error
+    missing = [stage for stage in STAGES if required and (not isinstance(found, dict) or stage not in found)]
+    if missing or not isinstance(found, dict):
+        raise ContractError(
+            f"environment variable {name} says nothing of {', '.join(missing) or 'any stage'}; expected the stages {STAGES}"
+        )
+    return found
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Entry point; `event` is EventBridge's `Object Created` of the ingest bucket.
+
+    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "jobs"}`.
+
+    A key that is no upload is nobody's mistake (other objects may lie in the bucket); a key that looks like one and is malformed is told to
+    Slack, and there is no run to fail. Every other error is raised: Lambda delivers the event again, and then to the dead-letter queue.
+    """
+    bucket, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
+    if not contract.is_upload_key(key):
+        log("object ignored", bucket=bucket, key=key, reason="not under data/ or not a .csv")
+        return {"outcome": "ignored"}
+    found = event["detail"]["object"]
+    try:
+        upload = Upload(bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None)
+        run = Run(upload.run_id)
+    except ContractError as error:
+        log("upload refused", bucket=bucket, key=key, reason=str(error))
+        _tell_refused(str(error))
+        return {"outcome": "refused", "reason": str(error)}
+
+    settings = Settings.from_env()
+    states = RunStates(boto3.resource("dynamodb").Table(settings.table))
+    outcome = _claim(states, run, upload, context)
+    if isinstance(outcome, str):
+        log("run exists", run_id=run.run_id, state=outcome, key=key)
+        return {"outcome": "exists", "run_id": run.run_id, "state": outcome}
+    try:
+        jobs = _submit_all(states, outcome, upload, settings)
+    except ClaimLostError as error:
+        log("claim lost", run_id=run.run_id, reason=str(error))
+        return {"outcome": "claim lost", "run_id": run.run_id}
+    except (ClientError, BotoCoreError):
+        # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
+        states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
+        raise
+    log("run submitted", run_id=run.run_id, key=key, jobs=jobs, taken_over=outcome.taken_over)
+    return {"outcome": "submitted", "run_id": run.run_id, "jobs": jobs}
+
+
+def _claim(states: RunStates, run: Run, upload: Upload, context: Any) -> Claim | str:
+    """The claim, or the state of a run that needs nothing more. Waits for another invocation at work on the same run.
+
+    Raises RuntimeError where that one does not come to an end in time: if it crashes, this event is the one that carries on.
+    """
+    token = uuid.uuid4().hex
+    while True:
+        remaining = context.get_remaining_time_in_millis() / 1000
+        now_ms = _now_ms()
+        expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
+        outcome = states.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms)
+        if outcome != "CLAIMED":
+            return outcome
+        if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
+            raise RuntimeError(f"run {run.run_id} is claimed by an invocation that has not ended; the event has to be delivered again")
+        time.sleep(_POLL_SECONDS)
+
+
+def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -> dict[Stage, str]:
+    """Submits the jobs that are not there yet, each depending on the one before it."""
+    # SubmitJob is not idempotent: only a throttled call, which did nothing for certain, may be repeated blindly
+    batch = boto3.client("batch", config=Config(retries={"total_max_attempts": 1}))
+    jobs = dict(claim.jobs)
+    may_exist_unrecorded = claim.taken_over
+    parent: str | None = None
+    for stage in STAGES:
+        if stage not in jobs:
+            found = _find(batch, claim, settings.targets[stage].queue, stage) if may_exist_unrecorded else None
+            jobs[stage] = found or _submit(batch, _request(claim.run, stage, upload, settings.targets[stage], parent))
+            states.write_jobs(claim, jobs)
+            log("job adopted" if found else "job submitted", run_id=claim.run.run_id, stage=stage, job_id=jobs[stage])
+        parent = jobs[stage]
+    states.write_jobs(claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    return jobs
+
+
+def _request(run: Run, stage: Stage, upload: Upload, target: JobTarget, parent: str | None) -> dict[str, Any]:
+    """The SubmitJob request of a stage."""
+    environment = [{"name": contract.ENV_RUN_ID, "value": run.run_id}, {"name": contract.ENV_INPUT_KEY, "value": upload.key}]
+    if upload.version_id:
+        environment.append({"name": contract.ENV_INPUT_VERSION_ID, "value": upload.version_id})
+    overrides = {"environment": environment}
+    request: dict[str, Any] = {
+        "jobName": run.job_name(stage),
+        "jobQueue": target.queue,
+        "jobDefinition": target.definition,
+        "tags": {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage},
+        "propagateTags": True,
+    }
+    if target.multi_node:
+        # a multi-node job takes no containerOverrides, and the node range must repeat the job definition's to the letter
+        request["nodeOverrides"] = {
+            "nodePropertyOverrides": [{"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": overrides}]
+        }
+    else:
+        request["containerOverrides"] = overrides
+    if target.share_identifier:
+        request["shareIdentifier"] = target.share_identifier
+    if parent:
+        request["dependsOn"] = [{"jobId": parent}]
+    return request
+
+
+def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
+    """Submits one job and returns its id; a throttled call is repeated, anything else is raised."""
+    for attempt in range(1, _SUBMIT_ATTEMPTS + 1):
+        try:
+            return batch.submit_job(**request)["jobId"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _THROTTLED or attempt == _SUBMIT_ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0.1, 0.2) * 2**attempt)  # noqa: S311 - jitter, not a secret
+    raise AssertionError  # the loop returns or raises
+
+
+def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | None:
+    """The oldest job of that very name that was created since the run was claimed."""
+    name = claim.run.job_name(stage)
+    pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
+    oldest_allowed = claim.first_claimed_ms - _CLOCK_SKEW_MS
+    found = [
+        (job["createdAt"], job["jobId"])
+        for page in pages
+        for job in page["jobSummaryList"]
+        if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
+    ]
+    return min(found)[1] if found else None
+
+
+def _tell_refused(reason: str) -> None:
+    """Says in Slack that a file will not be analysed. Slack's own trouble ends in the log: the log line of the refusal stands already."""
+    message = slack.Message(
+        text=f"Upload refused: {slack.escape(reason)}",
+        blocks=(
+            slack.header("Upload refused"),
+            slack.section(slack.escape(reason)),
+            slack.context("Nothing was submitted. Upload the file again under a key of that form."),
+        ),
+    )
+    try:
+        tell(message)
+    except (slack.SlackError, ClientError, BotoCoreError) as error:
+        log("slack not told", reason=str(error))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
