@@ -1,0 +1,66 @@
+"""A rehearsal: the in-memory AWS with one stack deployed into it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cli.errors import CliError, ExitCode
+from cli.paths import ROOT
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import DeploymentError, deploy
+
+IMAGES: Final = {"*/batch-reference*": ROOT}
+"""The images of the stack's own repositories stand for this checkout: its `workloads/` is what they hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """A deployed stack."""
+
+    stack: str
+    cloud: LocalCloud
+    outputs: Mapping[str, Any]
+    resources: int
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the in-memory AWS, with the deployer's rights."""
+        return self.cloud.client(service)
+
+
+@contextmanager
+def rehearsal(stack: str, directory: Path, *, port: int = 0, say: Callable[[str], None]) -> Iterator[Rehearsal]:
+    """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
+
+    Args:
+        stack: name of the stack file.
+        directory: for the files of jobs and functions.
+        port: of the endpoint on the loopback interface; 0 takes a free one.
+        say: is told of each step.
+
+    Raises:
+        CliError: the port is taken, or the deployment failed.
+    """
+    if not (ROOT / f"Pulumi.{stack}.yaml").is_file():
+        known = ", ".join(sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml")))
+        raise CliError(f"there is no Pulumi.{stack}.yaml; stack files stand here for: {known}", ExitCode.USAGE)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    say("starting AWS in memory")
+    try:
+        cloud = LocalCloud(directory, images=IMAGES, port=port).start()
+    except OSError as error:
+        raise CliError(f"cannot listen on port {port} of the loopback interface: {error}", ExitCode.REHEARSAL_FAILED) from error
+    try:
+        say(f"deploying stack {stack}")
+        try:
+            deployment = deploy(ROOT, stack, cloud.client, secrets={"batch-reference:slack-webhook-url": cloud.slack.url})
+        except DeploymentError as error:
+            raise CliError(str(error), ExitCode.REHEARSAL_FAILED) from error
+        yield Rehearsal(stack=stack, cloud=cloud, outputs=deployment.outputs, resources=len(deployment.resources))
+    finally:
+        cloud.stop()
