@@ -1,0 +1,73 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli import demo as demo_command
+from cli import hints, service
+from cli.errors import CliError, ExitCode
+
+app = typer.Typer(
+    help="Batch Reference: the whole system on one machine, and the operator's commands.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_out = Console()
+_err = Console(stderr=True)
+
+Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
+Port = Annotated[int, typer.Option(help="Port of the endpoint on the loopback interface; 0 takes a free one.", min=0, max=65_535)]
+_DEFAULT_PORT = 5055
+
+
+@app.command()
+def demo(
+    csv: Annotated[Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")] = None, stack: Stack = "local"
+) -> None:
+    """Deploy the stack into an AWS in memory, run one CSV through it, show the findings."""
+    raise typer.Exit(demo_command.demo(_out, csv, stack))
+
+
+@app.command()
+def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
+    """Keep the AWS in memory running, and print commands for the ordinary aws CLI."""
+    endpoint = service.running()
+    if endpoint is not None:
+        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})")
+    else:
+        with _out.status(f"deploying stack {stack}"):
+            endpoint = service.start(stack, port)
+    hints.show(_out, endpoint)
+
+
+@app.command()
+def down() -> None:
+    """End what `up` started."""
+    endpoint = service.running()
+    if endpoint is None:
+        raise CliError("nothing is up", ExitCode.NOT_RUNNING)
+    service.stop(endpoint)
+    _out.print(f"down (stack {endpoint.stack})")
+
+
+@app.command(hidden=True)
+def serve(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
+    """Run what `up` starts in this process."""
+    service.serve(stack, port, say=lambda step: print(step, flush=True))
+
+
+def main() -> None:
+    """Runs the command line; a CliError becomes its text and its exit code."""
+    try:
+        app()
+    except CliError as error:
+        _err.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.code)

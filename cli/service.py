@@ -1,0 +1,108 @@
+"""The rehearsal that stays: a background process, and the file by which other commands find it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from cli.errors import CliError, ExitCode
+from cli.paths import ROOT, STATE
+from cli.rehearsal import rehearsal
+
+DIRECTORY: Final = STATE / "up"
+_ENDPOINT: Final = DIRECTORY / "endpoint.json"
+_LOG: Final = STATE / "up.log"
+_START_SECONDS: Final = 120
+_STOP_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A running rehearsal."""
+
+    pid: int
+    started: float
+    """Creation time of the process; a process id alone may have been given to another process since."""
+    stack: str
+    url: str
+    outputs: Mapping[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that wrote the file still runs."""
+        try:
+            return psutil.Process(self.pid).create_time() == self.started
+        except psutil.NoSuchProcess:
+            return False
+
+
+def running() -> Endpoint | None:
+    """The rehearsal that `up` started, if it runs."""
+    try:
+        endpoint = Endpoint(**json.loads(_ENDPOINT.read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return endpoint if endpoint.alive else None
+
+
+def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
+    """Runs the rehearsal in this process until SIGTERM or SIGINT."""
+    # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with rehearsal(stack, DIRECTORY, port=port, say=say) as ready:
+        endpoint = Endpoint(
+            pid=os.getpid(),
+            started=psutil.Process().create_time(),
+            stack=stack,
+            url=ready.cloud.endpoint_url,
+            outputs=ready.outputs,
+        )
+        partial = _ENDPOINT.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(endpoint), indent=1))
+        partial.replace(_ENDPOINT)
+        signal.sigwait(ends)
+        _ENDPOINT.unlink()
+
+
+def start(stack: str, port: int) -> Endpoint:
+    """Starts the rehearsal in the background and waits until it is ready. Raises CliError with the end of its log where it fails."""
+    STATE.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    with _LOG.open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        endpoint = running()
+        if endpoint is not None and endpoint.pid == process.pid:
+            return endpoint
+        if process.poll() is not None:
+            raise CliError(_tail(_LOG), ExitCode(process.returncode) if process.returncode in set(ExitCode) else ExitCode.REHEARSAL_FAILED)
+        time.sleep(0.1)
+    process.terminate()
+    raise CliError(f"the rehearsal was not ready after {_START_SECONDS} s; its log is {_LOG}", ExitCode.REHEARSAL_FAILED)
+
+
+def stop(endpoint: Endpoint) -> None:
+    """Ends the rehearsal with all of its jobs."""
+    process = psutil.Process(endpoint.pid)
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_SECONDS)
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace").strip()[-4000:] or f"the rehearsal ended without a word; its log is {path}"

@@ -1,0 +1,78 @@
+"""One deployed `local` stack for all end-to-end tests of a worker."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.follow import RunStatus, follow
+from cli.rehearsal import Rehearsal, rehearsal
+from workloads.contract import Run, Upload
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The deployed stack, with the few calls that the tests make again and again."""
+
+    ready: Rehearsal
+
+    def put(self, key: str, body: bytes) -> Upload:
+        """Uploads bytes to the ingest bucket."""
+        bucket = self.ready.outputs["ingest_bucket"]
+        reply = self.ready.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        return Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"])
+
+    def finish(self, run: Run) -> RunStatus:
+        """Waits for the end of a run."""
+        return list(follow(self.ready.client("dynamodb"), self.ready.client("batch"), self.ready.outputs["table"], run))[-1]
+
+    def result(self, key: str) -> bytes:
+        """An object of the results bucket."""
+        body: bytes = self.ready.client("s3").get_object(Bucket=self.ready.outputs["results_bucket"], Key=key)["Body"].read()
+        return body
+
+    def summary(self, run: Run) -> dict[str, Any]:
+        """summary.json of a run."""
+        found: dict[str, Any] = json.loads(self.result(run.summary_key))
+        return found
+
+    def items(self, run: Run) -> dict[str, dict[str, Any]]:
+        """The items of a run's data set, by sort key."""
+        reply = self.ready.client("dynamodb").query(
+            TableName=self.ready.outputs["table"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": run.partition_key}},
+        )
+        return {item["sk"]["S"]: item for item in reply["Items"]}
+
+    def jobs(self) -> list[str]:
+        """Names of all jobs that were ever submitted."""
+        batch = self.ready.client("batch")
+        filters = [{"name": "JOB_NAME", "values": ["*"]}]
+        queues = set(self.ready.outputs["stage_queues"].values())
+        return [job["jobName"] for queue in queues for job in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]]
+
+    def told(self, run: Run) -> list[str]:
+        """The Slack messages that name a run."""
+        return [text for text in (json.dumps(message) for message in self.ready.cloud.slack.messages) if run.run_id in text]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack, deployed once."""
+    directory: Path = tmp_path_factory.mktemp("stack")
+    with rehearsal("local", directory, say=lambda _: None) as ready:
+        yield Stack(ready)
+
+
+@pytest.fixture(scope="session")
+def new_key() -> Callable[[], str]:
+    """Upload keys that no other test uses."""
+    numbers = itertools.count(1)
+    return lambda: f"data/20260101/table-{next(numbers)}.csv"

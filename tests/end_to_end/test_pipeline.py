@@ -1,0 +1,127 @@
+"""An upload becomes findings, or a sentence that says why not; every policy is enforced on the way."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cli.paths import SAMPLE
+from tests.end_to_end.conftest import Stack
+from workloads.contract import STAGES, Run
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("end_to_end")]
+
+
+def _table(rows: int = 3000, seed: int = 7) -> bytes:
+    generator = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {"id": [f"r{i}" for i in range(rows)], "height": generator.normal(170, 9, rows), "weight": generator.gamma(9, 8, rows)}
+    )
+    text: str = frame.to_csv(index=False)
+    return text.encode()
+
+
+def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pandas(stack: Stack) -> None:
+    sample = next(SAMPLE.glob("*.csv"))
+    run = Run(stack.put(f"data/20260101/{sample.name}", sample.read_bytes()).run_id)
+
+    status = stack.finish(run)
+
+    assert status.state == "SUCCEEDED", status
+    assert [stage.status for stage in status.stages] == ["SUCCEEDED"] * 3
+    summary = stack.summary(run)
+    intermediate = stack.ready.outputs["intermediate_bucket"]
+    cleaned = stack.ready.client("s3").get_object(Bucket=intermediate, Key=run.cleaned_csv_key)["Body"].read()
+    frame = pd.read_csv(io.BytesIO(cleaned))
+    columns = {column["name"]: column for column in summary["columns"]}
+    numbers = [name for name in columns if columns[name].get("mean") is not None]
+    assert len(numbers) >= 3
+    for name in numbers:
+        values = frame[name].to_numpy("float64")
+        assert columns[name]["mean"] == pytest.approx(values.mean(), rel=1e-6, abs=1e-9), name
+        assert columns[name]["min"] == pytest.approx(values.min(), rel=1e-6), name
+        assert columns[name]["max"] == pytest.approx(values.max(), rel=1e-6), name
+    items = stack.items(run)
+    metrics = {sk for sk in items if sk.startswith(f"{run.sort_key_prefix}METRIC#")}
+    assert len(metrics) >= len(numbers)
+    assert items[f"{run.sort_key_prefix}STATE"]["state"] == {"S": "SUCCEEDED"}
+    assert "LATEST" in items
+    assert b"<html" in stack.result(run.report_key)[:200].lower()
+    assert len(stack.told(run)) == 1
+    for stage in STAGES:
+        assert json.loads(stack.result(run.stage_record_key(stage)))["seconds"] > 0
+    assert stack.ready.cloud.denials == []
+
+
+def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(stack: Stack, new_key: Callable[[], str]) -> None:
+    key = new_key()
+    first = Run(stack.put(key, _table()).run_id)
+    assert stack.finish(first).state == "SUCCEEDED"
+    before = sorted(stack.jobs())
+
+    again = Run(stack.put(key, _table()).run_id)
+    changed = Run(stack.put(key, _table(seed=8)).run_id)
+    assert stack.finish(changed).state == "SUCCEEDED"
+
+    assert again == first != changed
+    new = [name for name in stack.jobs() if name not in before]
+    assert sorted(new) == sorted(changed.job_name(stage) for stage in STAGES)
+    assert len(stack.told(first)) == 1
+
+
+def test_several_uploads_at_once_all_end_in_findings(stack: Stack, new_key: Callable[[], str]) -> None:
+    runs = [Run(stack.put(new_key(), _table(rows=600, seed=seed)).run_id) for seed in range(3)]
+
+    assert [stack.finish(run).state for run in runs] == ["SUCCEEDED"] * 3
+    assert len({stack.summary(run)["digest"] for run in runs}) == 3
+
+
+GOOD = {
+    "gzip": gzip.compress(_table()),
+    "byte order mark": b"\xef\xbb\xbf" + _table(),
+    "semicolons": _table().replace(b",", b";"),
+    "ragged": _table() + b"r-extra,1,2,3,4\nr-short,1\n",
+    "latin-1": _table().replace(b"r1,", "é1,".encode("latin-1"), 1),
+}
+BAD = {
+    "empty": (b"", "empty"),
+    "header only": (b"a,b,c\n", "row"),
+    "no numbers": (b"name,town\nann,rome\nbob,oslo\n", "number"),
+    "binary": (bytes(range(256)) * 64, ""),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_dirty_file_ends_in_a_clean_table(stack: Stack, new_key: Callable[[], str], name: str) -> None:
+    run = Run(stack.put(new_key(), GOOD[name]).run_id)
+
+    assert stack.finish(run).state == "SUCCEEDED"
+    assert stack.summary(run)["rows"] == 3000
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_hopeless_file_ends_in_one_sentence_that_slack_and_the_table_show(stack: Stack, new_key: Callable[[], str], name: str) -> None:
+    content, word = BAD[name]
+    run = Run(stack.put(new_key(), content).run_id)
+
+    status = stack.finish(run)
+
+    assert status.state == "FAILED"
+    assert status.stages[0].status == "FAILED"
+    assert word in status.failure
+    assert "Traceback" not in status.failure
+    assert "\n" not in status.failure
+    deadline = time.monotonic() + 10
+    while not stack.told(run) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)  # the failures of the dependent jobs must not tell it again
+    assert len(stack.told(run)) == 1
+    assert status.failure[:40] in stack.told(run)[0]
+    assert stack.ready.cloud.denials == []
