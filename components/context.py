@@ -42,6 +42,11 @@ class StackContext:
             tags={**tags, PROJECT_TAG: project, STACK_TAG: stack},
         )
 
+    @property
+    def log_group_prefix(self) -> str:
+        """How the names of all log groups of the stack begin; policies are scoped to it."""
+        return f"/{self.project}/{self.stack}/"
+
     def named_tags(self, name: str) -> dict[str, str]:
         """The stack's tags and a `Name`, for the resources that consoles list by that tag alone."""
         return {**self.tags, "Name": f"{self.project}-{self.stack}-{name}"}

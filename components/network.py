@@ -1,0 +1,246 @@
+"""The VPC: subnets, routes, endpoints, security groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from config.network import NetworkSection
+from config.subnets import plan_subnets
+
+PRIVATE_BATCH_SERVICES: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs", "secretsmanager")
+"""What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint (AWS Batch user guide, VPC endpoints)."""
+_ANYWHERE: Final = "0.0.0.0/0"
+_ALL_PROTOCOLS: Final = "-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What Network needs."""
+
+    context: StackContext
+    section: NetworkSection
+
+
+class Network(Component):
+    """A VPC with a public and a private subnet in each zone. All jobs run in the private ones.
+
+    The public subnets hold nothing but NAT gateways: AWS gives the interfaces of multi-node containers no public address, so such a job
+    would have no way out of a public subnet.
+    """
+
+    vpc_id: pulumi.Output[str]
+    zones: list[str]
+    """Names of the Availability Zones; plain."""
+    public_subnet_ids: list[pulumi.Output[str]]
+    """Index = zone."""
+    private_subnet_ids: list[pulumi.Output[str]]
+    """Index = zone."""
+    instance_security_group_id: pulumi.Output[str]
+    """Nothing in, everything out: instances and Fargate tasks."""
+    hpc_security_group_id: pulumi.Output[str]
+    """Everything among its members, everything out: interfaces with EFA."""
+    default_security_group_id: pulumi.Output[str]
+    """The VPC's own, as AWS made it (all among its members, all out). Containers of a multi-node job take it where their environment names
+    no security groups, which it cannot where a launch template has the interfaces (AWS Batch user guide, mnp-ce)."""
+    ready: list[pulumi.Resource]
+    """Without these an instance starts and never registers, or cannot fetch its image: environments depend on them."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._name, self._context, section = name, args.context, args.section
+        self.zones = _zones(args.context, section.az_count)
+        plan = plan_subnets(section.cidr_block, section.az_count)
+        vpc = aws.ec2.Vpc(
+            f"{name}-vpc",
+            cidr_block=section.cidr_block,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,  # private DNS of interface endpoints needs both
+            tags=args.context.named_tags(f"{name}-vpc"),
+            opts=self.child(),
+        )
+        self._vpc, self.vpc_id = vpc, vpc.id
+        self.default_security_group_id = vpc.default_security_group_id
+        self.ready = []
+
+        public = [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public)]
+        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private)]
+        self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
+        gateway = self._public_routes(public)
+        gateways = {"none": 0, "single": 1, "per-zone": len(public)}[section.nat]
+        nat = [self._nat(i, subnet, gateway) for i, subnet in enumerate(public[:gateways])]
+        tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
+
+        self.instance_security_group_id = self._security_group("instance", "Batch instances and Fargate tasks").id
+        self.hpc_security_group_id = self._hpc_security_group().id
+        for service in ("s3", "dynamodb"):
+            self._gateway_endpoint(service, tables)
+        needed = PRIVATE_BATCH_SERVICES if section.nat == "none" else ()
+        services = tuple(dict.fromkeys((*needed, *section.interface_endpoints)))
+        if services:
+            self._interface_endpoints(services)
+        self.register_outputs(
+            {
+                "vpc_id": self.vpc_id,
+                "zones": self.zones,
+                "public_subnet_ids": self.public_subnet_ids,
+                "private_subnet_ids": self.private_subnet_ids,
+                "instance_security_group_id": self.instance_security_group_id,
+                "hpc_security_group_id": self.hpc_security_group_id,
+                "default_security_group_id": self.default_security_group_id,
+            }
+        )
+
+    def _subnet(self, kind: str, index: int, cidr_block: str) -> aws.ec2.Subnet:
+        name = f"{self._name}-{kind}-{index}"
+        return aws.ec2.Subnet(
+            name,
+            vpc_id=self.vpc_id,
+            availability_zone=self.zones[index],
+            cidr_block=cidr_block,
+            map_public_ip_on_launch=False,
+            tags=self._context.named_tags(name),
+            opts=self.child(),
+        )
+
+    def _route_table(self, label: str) -> aws.ec2.RouteTable:
+        name = f"{self._name}-{label}"
+        return aws.ec2.RouteTable(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
+
+    def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> aws.ec2.InternetGateway:
+        name = f"{self._name}-internet"
+        gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
+        table = self._route_table("public")
+        aws.ec2.Route(
+            f"{self._name}-public", route_table_id=table.id, destination_cidr_block=_ANYWHERE, gateway_id=gateway.id, opts=self.child()
+        )
+        for index, subnet in enumerate(subnets):
+            aws.ec2.RouteTableAssociation(f"{self._name}-public-{index}", route_table_id=table.id, subnet_id=subnet.id, opts=self.child())
+        return gateway
+
+    def _nat(self, index: int, subnet: aws.ec2.Subnet, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
+        name = f"{self._name}-nat-{index}"
+        tags = self._context.named_tags(name)
+        # both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway)
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=[gateway]))
+        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=[gateway]))
+
+    def _private_routes(self, index: int, subnet: aws.ec2.Subnet, nat: aws.ec2.NatGateway | None) -> aws.ec2.RouteTable:
+        name = f"{self._name}-private-{index}"
+        table = self._route_table(f"private-{index}")
+        self.ready.append(aws.ec2.RouteTableAssociation(name, route_table_id=table.id, subnet_id=subnet.id, opts=self.child()))
+        if nat is not None:
+            self.ready.append(
+                aws.ec2.Route(name, route_table_id=table.id, destination_cidr_block=_ANYWHERE, nat_gateway_id=nat.id, opts=self.child())
+            )
+        return table
+
+    def _security_group(self, label: str, description: str) -> aws.ec2.SecurityGroup:
+        """A group with a way out; the provider takes away the rule that AWS itself makes for that."""
+        name = f"{self._name}-{label}"
+        group = aws.ec2.SecurityGroup(
+            name, description=description, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child()
+        )
+        self.ready.append(
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-out",
+                security_group_id=group.id,
+                ip_protocol=_ALL_PROTOCOLS,
+                cidr_ipv4=_ANYWHERE,
+                description="Everything out",
+                tags=self._context.tags,
+                opts=self.child(),
+            )
+        )
+        return group
+
+    def _hpc_security_group(self) -> aws.ec2.SecurityGroup:
+        """EFA traffic that bypasses the operating system passes only where the group itself is named, in both directions; an address
+        range is not enough (EC2 user guide, efa-start)."""
+        group = self._security_group("hpc", "Interfaces of HPC instances: EFA among its members")
+        for rule, direction in ((aws.vpc.SecurityGroupIngressRule, "from"), (aws.vpc.SecurityGroupEgressRule, "to")):
+            self.ready.append(
+                rule(
+                    f"{self._name}-hpc-{direction}-members",
+                    security_group_id=group.id,
+                    ip_protocol=_ALL_PROTOCOLS,
+                    referenced_security_group_id=group.id,
+                    description=f"Everything {direction} members of this group",
+                    tags=self._context.tags,
+                    opts=self.child(),
+                )
+            )
+        return group
+
+    def _gateway_endpoint(self, service: str, tables: list[aws.ec2.RouteTable]) -> None:
+        name = f"{self._name}-{service}"
+        self.ready.append(
+            aws.ec2.VpcEndpoint(
+                name,
+                vpc_id=self.vpc_id,
+                service_name=f"com.amazonaws.{self._context.region}.{service}",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=[table.id for table in tables],
+                tags=self._context.named_tags(name),
+                opts=self.child(),
+            )
+        )
+
+    def _interface_endpoints(self, services: tuple[str, ...]) -> None:
+        group = self._security_group("endpoints", "Interface endpoints: HTTPS from jobs and instances")
+        callers = {
+            "instance": self.instance_security_group_id,
+            "hpc": self.hpc_security_group_id,
+            "default": self.default_security_group_id,
+        }
+        for caller, caller_id in callers.items():
+            self.ready.append(
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{self._name}-endpoints-from-{caller}",
+                    security_group_id=group.id,
+                    ip_protocol="tcp",
+                    from_port=443,
+                    to_port=443,
+                    referenced_security_group_id=caller_id,
+                    description=f"HTTPS from the {caller} security group",
+                    tags=self._context.tags,
+                    opts=self.child(),
+                )
+            )
+        for service in services:
+            name = f"{self._name}-{service.replace('.', '-')}"
+            self.ready.append(
+                aws.ec2.VpcEndpoint(
+                    name,
+                    vpc_id=self.vpc_id,
+                    service_name=f"com.amazonaws.{self._context.region}.{service}",
+                    vpc_endpoint_type="Interface",
+                    subnet_ids=self.private_subnet_ids,
+                    security_group_ids=[group.id],
+                    private_dns_enabled=True,
+                    tags=self._context.named_tags(name),
+                    opts=self.child(),
+                )
+            )
+
+
+def _zones(context: StackContext, count: int) -> list[str]:
+    """The first zones by name; those that an account has to opt into (Local Zones, Wavelength) have no place here.
+
+    Raises pulumi.RunError where the region has too few.
+    """
+    names = sorted(
+        aws.get_availability_zones(
+            state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
+        ).names
+    )
+    if len(names) < count:
+        raise pulumi.RunError(
+            f"network.az_count is {count}, and region {context.region} offers this account {len(names)} zones ({', '.join(names)}). "
+            f"Fix: lower az_count to {len(names)} or less, or take another region."
+        )
+    return names[:count]

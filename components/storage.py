@@ -1,0 +1,167 @@
+"""Buckets and metrics table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.policies import document, statement
+from config.storage import StorageSection
+
+_ABORT_MULTIPART_DAYS: Final = 3
+
+LifecycleRule = aws.s3.BucketLifecycleConfigurationRuleArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageArgs:
+    """What Storage needs."""
+
+    context: StackContext
+    section: StorageSection
+
+
+class Storage(Component):
+    """The three buckets of the pipeline and its DynamoDB table.
+
+    Objects are encrypted with keys of S3 itself (SSE-S3), not of KMS, because then the ETag of an object that was sent in one piece is the
+    digest of its content, which run ids are made from.
+    """
+
+    ingest: aws.s3.Bucket
+    """Uploads; its events go to EventBridge."""
+    intermediate: aws.s3.Bucket
+    """Cleaned tables."""
+    results: aws.s3.Bucket
+    """Partial results, findings, reports."""
+    table: aws.dynamodb.Table
+    """Metrics and run states: `pk`, `sk`."""
+
+    def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        section = args.section
+        self.ingest = self._bucket(f"{name}-ingest", args, [_delete_markers_go()])
+        self.intermediate = self._bucket(f"{name}-intermediate", args, [_expires(section.intermediate_days)])
+        self.results = self._bucket(f"{name}-results", args, [_moves_to_archive(section.results_archive_days), _delete_markers_go()])
+        aws.s3.BucketNotification(f"{name}-ingest", bucket=self.ingest.bucket, eventbridge=True, opts=self.child())
+        self.table = aws.dynamodb.Table(
+            f"{name}-metrics",
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="pk",
+            range_key="sk",
+            attributes=[aws.dynamodb.TableAttributeArgs(name=key, type="S") for key in ("pk", "sk")],
+            point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
+            deletion_protection_enabled=section.protect,
+            tags=args.context.tags,
+            opts=self.child(protect=section.protect),
+        )
+        self.register_outputs(
+            {
+                "ingest_bucket": self.ingest.bucket,
+                "intermediate_bucket": self.intermediate.bucket,
+                "results_bucket": self.results.bucket,
+                "table_name": self.table.name,
+            }
+        )
+
+    def _bucket(self, name: str, args: StorageArgs, rules: list[LifecycleRule]) -> aws.s3.Bucket:
+        section = args.section
+        bucket = aws.s3.Bucket(
+            name, force_destroy=section.delete_with_content, tags=args.context.tags, opts=self.child(protect=section.protect)
+        )
+        access = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self.child(),
+        )
+        aws.s3.BucketOwnershipControls(
+            name,
+            bucket=bucket.bucket,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=self.child(),
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=bucket.bucket,
+            rules=[
+                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+                        sse_algorithm="AES256"
+                    )
+                )
+            ],
+            opts=self.child(),
+        )
+        versioning = aws.s3.BucketVersioning(
+            name,
+            bucket=bucket.bucket,
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=self.child(),
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            name,
+            bucket=bucket.bucket,
+            rules=[*rules, _leftovers_go(section.noncurrent_days)],
+            # rules about noncurrent versions mean nothing before there are versions
+            opts=self.child(depends_on=[versioning]),
+        )
+        aws.s3.BucketPolicy(
+            name,
+            bucket=bucket.bucket,
+            policy=_tls_only(bucket),
+            # S3 takes one change of a bucket's access settings at a time and refuses the other (OperationAborted)
+            opts=self.child(depends_on=[access]),
+        )
+        return bucket
+
+
+def _tls_only(bucket: aws.s3.Bucket) -> pulumi.Output[str]:
+    return document(
+        statement(
+            "TlsOnly",
+            actions=["s3:*"],
+            resources=[bucket.arn, pulumi.Output.concat(bucket.arn, "/*")],
+            effect="Deny",
+            principal="*",
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        )
+    )
+
+
+def _rule(rule_id: str, **actions: object) -> LifecycleRule:
+    return LifecycleRule(id=rule_id, status="Enabled", filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""), **actions)
+
+
+def _expires(days: int) -> LifecycleRule:
+    """Objects go after some days; S3 then removes delete markers without versions by itself."""
+    return _rule("expire", expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days))
+
+
+def _delete_markers_go() -> LifecycleRule:
+    return _rule("delete-markers", expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True))
+
+
+def _moves_to_archive(days: int) -> LifecycleRule:
+    return _rule("archive", transitions=[aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=days, storage_class="STANDARD_IA")])
+
+
+def _leftovers_go(noncurrent_days: int) -> LifecycleRule:
+    """Parts of uploads that were given up, and versions that were overwritten or deleted."""
+    return _rule(
+        "leftovers",
+        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+            days_after_initiation=_ABORT_MULTIPART_DAYS
+        ),
+        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+            noncurrent_days=noncurrent_days
+        ),
+    )
