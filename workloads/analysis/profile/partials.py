@@ -1,0 +1,138 @@
+"""The objects that an analysis leaves behind, and how a reader makes sure that they belong together.
+
+Partial results are tree nodes, keyed by the data they cover. `_SUCCESS.json` is written last: it names the nodes that make up the whole
+table, with the sha256 of each, and the digest of the merged profile. Nodes of an earlier run with another number of ranks may lie beside
+them and do no harm, since they are not named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from workloads.analysis.arrays import pack, unpack
+from workloads.analysis.profile import node as nodes
+from workloads.analysis.profile.node import ProfileNode
+from workloads.analysis.profile.result import Profile
+from workloads.analysis.tree import Forest, NodeId
+from workloads.contract import ContractError, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partial:
+    """One stored tree node."""
+
+    level: int
+    index: int
+    name: str
+    """Below `Run.partials_prefix`."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Success:
+    """`_SUCCESS.json`: what was computed from which table, and at what cost."""
+
+    run_id: str
+    manifest_sha256: str
+    """Of the manifest's bytes: the identity of the table."""
+    digest: str
+    """Profile.digest of the merged partial results."""
+    columns: tuple[str, ...]
+    partials: tuple[Partial, ...]
+    unit_rows: int
+    units: int
+    rows: int
+    complete_rows: int
+    ranks: int
+    nodes: int
+    backend: str
+    precision: str
+    """Of the co-moments."""
+    seconds: dict[str, float]
+    """Stage -> seconds; the slowest rank where ranks differ."""
+    bytes_read: int
+    peak_memory_bytes: int
+    """Largest resident size of any rank."""
+    code_version: str
+
+    def to_json(self) -> bytes:
+        """The object's bytes."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """What to_json wrote. Raises ContractError where it is something else."""
+        try:
+            found: dict[str, Any] = json.loads(data)
+            found["columns"] = tuple(found["columns"])
+            found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
+            return cls(**found)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ContractError(f"_SUCCESS.json is not of this version ({error}); run the analysis stage again") from error
+
+
+def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
+    """A node's entry in `_SUCCESS.json` and the bytes of its object."""
+    data = pack(value.arrays())
+    partial = Partial(level=node.level, index=node.index, name=nodes.object_name(node), sha256=hashlib.sha256(data).hexdigest())
+    return partial, data
+
+
+def load_success(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: str) -> Success:
+    """The record of a finished analysis of this very table.
+
+    Args:
+        get_bytes: Reads an object of the results bucket by its key.
+        run: The run.
+        manifest_sha256: Of the bytes of the manifest that the reader goes by.
+
+    Raises:
+        ContractError: The record is of another version or of another table.
+    """
+    success = Success.from_json(get_bytes(run.success_key))
+    if success.manifest_sha256 != manifest_sha256:
+        raise ContractError(
+            f"{run.success_key} is about the table with manifest {success.manifest_sha256[:12]}, but the manifest is now"
+            f" {manifest_sha256[:12]}; run the analysis stage again"
+        )
+    return success
+
+
+def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: str) -> Profile:
+    """Merge the partial results of a run.
+
+    Args:
+        get_bytes: Reads an object of the results bucket by its key.
+        run: The run.
+        manifest_sha256: Of the bytes of the manifest that the reader goes by.
+
+    Raises:
+        ContractError: The analysis was of another table, a partial result is damaged, or the merged profile has not the digest that the
+            analysis found.
+    """
+    success = load_success(get_bytes, run, manifest_sha256)
+    forest = Forest(success.units, nodes.merge)
+    for partial in success.partials:
+        key = run.partials_prefix + partial.name
+        data = get_bytes(key)
+        if hashlib.sha256(data).hexdigest() != partial.sha256:
+            raise ContractError(f"{key} is not the object that the analysis wrote (its sha256 differs); run the analysis stage again")
+        try:
+            forest.add(NodeId(partial.level, partial.index), ProfileNode.from_arrays(unpack(data)))
+        except ValueError as error:
+            raise ContractError(f"{key}: {error}; run the analysis stage again") from error
+    try:
+        root = forest.root() if success.units else ProfileNode.empty(len(success.columns))
+    except ValueError as error:
+        raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
+    profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch)
+    if profile.digest != success.digest:
+        raise ContractError(
+            f"the partial results of {run.run_id} merge to digest {profile.digest[:12]}, but the analysis found {success.digest[:12]};"
+            " run the analysis stage again"
+        )
+    return profile
