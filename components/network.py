@@ -159,8 +159,11 @@ class Network(Component):
         return group
 
     def _hpc_security_group(self) -> aws.ec2.SecurityGroup:
-        """EFA traffic that bypasses the operating system passes only where the group itself is named, in both directions; an address
-        range is not enough (EC2 user guide, efa-start)."""
+        """A group whose members reach one another.
+
+        EFA traffic that bypasses the operating system passes only where the group itself is named, in both directions; an address range is
+        not enough (EC2 user guide, efa-start).
+        """
         group = self._security_group("hpc", "Interfaces of HPC instances: EFA among its members")
         for rule, direction in ((aws.vpc.SecurityGroupIngressRule, "from"), (aws.vpc.SecurityGroupEgressRule, "to")):
             self.ready.append(
