@@ -1,0 +1,227 @@
+"""Deployment of a Pulumi program without the Pulumi CLI: config in, real AWS calls out, all failures as sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import runpy
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from pulumi.errors import RunError
+from pulumi.runtime import run_in_stack, set_all_config, settings
+
+from localcloud.engine import Engine, Failure, Resource
+from localcloud.provider import Provider
+from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
+from localcloud.stackfile import Stack, StackFileError, read_stack
+
+_PARALLEL: Final = 8  # the in-memory AWS shares this interpreter, so more threads would only wait for one another
+_ONE_AT_A_TIME: Final = threading.Lock()  # a program runs as __main__ with its folder in sys.path, which both belong to the process
+
+
+class DeploymentError(Exception):
+    """A deployment that failed; `failures` holds each reason, and the text is all of them, one a line."""
+
+    def __init__(self, failures: list[Failure]) -> None:
+        super().__init__("\n".join(str(failure) for failure in failures))
+        self.failures = tuple(failures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a deployment made.
+
+    `outputs` are the exports as plain JSON values, None in a preview where a value is not known yet; `secret_outputs` names those that are
+    or hold secrets. `messages` are the program's own, as (severity, text). `evaluate_seconds` is the time until the program's last line had
+    run, `total_seconds` until every resource existed.
+    """
+
+    outputs: Mapping[str, Any]
+    secret_outputs: frozenset[str]
+    resources: tuple[Resource, ...]
+    messages: tuple[tuple[str, str], ...]
+    evaluate_seconds: float
+    total_seconds: float
+
+    def resource(self, type_: str, name: str) -> Resource:
+        """The resource of a type token and a logical name. Raises KeyError where there is none."""
+        found = next((r for r in self.resources if r.type == type_ and r.name == name), None)
+        if found is None:
+            raise KeyError(f"{type_} {name!r} is not in this deployment")
+        return found
+
+
+def deploy(
+    program: Path,
+    stack: str,
+    client: Callable[[str], Any],
+    *,
+    config: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    preview: bool = False,
+) -> Deployment:
+    """Runs a Pulumi program and creates its resources.
+
+    Args:
+        program: Folder with Pulumi.yaml, Pulumi.<stack>.yaml and __main__.py.
+        stack: Name of the stack.
+        client: Returns a thread-safe boto3 client for a service name, bound to the AWS to deploy into and allowed to do everything.
+        config: Values by full key (`batch-reference:network`) that replace or add to the stack file's.
+        secrets: The same for secrets.
+        preview: Only run the program: no AWS call is made and what AWS would decide is unknown.
+
+    Raises:
+        DeploymentError: The program, its config or a resource failed. Resources that were created before stay.
+    """
+    program = program.resolve()
+    try:
+        found = read_stack(program, stack, config or {}, secrets or {})
+    except StackFileError as error:
+        raise DeploymentError([Failure(message=str(error))]) from error
+    provider = Provider(client=client, config=found.config, preview=preview)
+    engine = Engine(project=found.project, stack=stack, program=program, provider=provider, preview=preview)
+    started = time.perf_counter()
+    with _ONE_AT_A_TIME, _quiet_asyncio():
+        # the SDK keeps its state in context variables: an empty context is a fresh SDK
+        evaluated = contextvars.Context().run(_run, program, found, engine, preview=preview)
+    if not preview and not engine.failures:
+        engine.check_references()
+    total = time.perf_counter() - started
+    if engine.failures:
+        raise DeploymentError(engine.failures)
+    return Deployment(
+        outputs={name: _json(value) for name, value in sorted(engine.exports.items())},
+        secret_outputs=frozenset(name for name, value in engine.exports.items() if is_secret(value)),
+        resources=tuple(engine.resources.values()),
+        messages=tuple(engine.log),
+        evaluate_seconds=evaluated - started,
+        total_seconds=total,
+    )
+
+
+def _json(value: Any) -> Any:
+    value = plain(value)
+    if any(leaf is UNKNOWN for _, leaf in walk(value)):
+        if isinstance(value, Mapping):
+            return {name: _json(item) for name, item in value.items()}
+        return [_json(item) for item in value] if isinstance(value, list) else None
+    return value
+
+
+def _run(program: Path, stack: Stack, engine: Engine, *, preview: bool) -> float:
+    settings.configure(
+        settings.Settings(
+            project=stack.project,
+            stack=stack.name,
+            monitor=engine,
+            engine=engine,
+            parallel=_PARALLEL,
+            dry_run=preview,
+            organization="organization",
+            root_directory=str(program),
+        )
+    )
+    set_all_config(dict(stack.config), list(stack.secret_keys))
+    evaluated = time.perf_counter()
+
+    async def body() -> None:
+        nonlocal evaluated
+        runpy.run_path(str(program / "__main__.py"), run_name="__main__")
+        evaluated = time.perf_counter()
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, _context: None)  # failures of single resources are collected by the engine
+    with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="deploy") as executor:
+        loop.set_default_executor(executor)
+        try:
+            with _importable(program):
+                loop.run_until_complete(run_in_stack(body))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the program raises is a failed deployment
+            if not (isinstance(error, SystemExit) and error.code in (None, 0)):
+                engine.failures.append(_program_failure(error, program))
+        finally:
+            _close(loop)
+            _forget()
+    return evaluated
+
+
+def _forget() -> None:
+    # A context property takes the first value set in a context as the default of all others. Setting None twice undoes that, so that
+    # neither this engine nor its preview mode is seen by whoever uses the SDK next in this process.
+    for name in ("monitor", "engine", "callbacks", "dry_run", "project", "stack"):
+        setattr(settings.SETTINGS, name, None)
+        setattr(settings.SETTINGS, name, None)
+
+
+def _program_failure(error: BaseException, program: Path) -> Failure:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(program)]
+    frames = [f for f in frames if "site-packages" not in f.filename]
+    location = f"{Path(frames[-1].filename).relative_to(program).as_posix()}:{frames[-1].lineno}" if frames else ""
+    if isinstance(error, SystemExit):
+        text = str(error.code) if isinstance(error.code, str) else f"the program ended itself with exit code {error.code}"
+    elif isinstance(error, RunError) or type(error).__module__ not in ("builtins",):
+        text = str(error) or type(error).__name__
+    else:
+        text = str(error) if isinstance(error, ValueError) and type(error) is ValueError else f"{type(error).__name__}: {error}"
+    return Failure(message=text.strip(), location=location)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@contextmanager
+def _quiet_asyncio() -> Iterator[None]:
+    # every resource after a failed one leaves an unretrieved future behind, each worth two lines that say nothing new
+    logger = logging.getLogger("asyncio")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _importable(program: Path) -> Iterator[None]:
+    """The program's folder first in sys.path, with modules of the same names from elsewhere out of the way for the time.
+
+    A folder that is in sys.path anyway is this process's own project: its modules stay loaded.
+    """
+    if any(Path(entry or ".").resolve() == program for entry in sys.path):
+        yield
+        return
+    own = {path.stem for path in program.glob("*.py")} | {path.parent.name for path in program.glob("*/__init__.py")}
+    own.discard("__main__")
+
+    def loaded() -> dict[str, ModuleType]:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}
+
+    hidden = loaded()
+    for name in hidden:
+        del sys.modules[name]
+    sys.path.insert(0, str(program))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(program))
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(hidden)

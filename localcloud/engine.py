@@ -1,0 +1,331 @@
+"""A Pulumi engine in this process: what the unmodified Pulumi SDK talks to while a program runs.
+
+The SDK sends each resource to a *resource monitor*, which the Pulumi CLI normally is. This one checks the inputs, has the provider create
+the resource at once, and answers with the outputs; it keeps no state between deployments, so everything is a creation. A failed resource
+does not end the deployment: what depends on it is skipped, the rest goes on, and all failures are told together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote, urlparse
+
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import engine_pb2, resource_pb2
+
+from localcloud.engine_hooks import Hooks
+from localcloud.provider import Provider, ProviderError
+from localcloud.provider.schema import SchemaError
+from localcloud.provider.values import Secret, decode, encode, first_path, is_secret, is_unknown, plain, poisoned, walk
+
+_STACK: Final = "pulumi:pulumi:Stack"
+_PROVIDER_PREFIX: Final = "pulumi:providers:"
+_FEATURES: Final = (
+    # Not among them: references and output values (inputs then come as plain ids and values), parameterized packages, state migrations.
+    # Transforms are listed so that the refusal is this engine's own sentence and not the SDK's advice to update the CLI.
+    resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The resource options that say what later deployments would do."""
+
+    protect: bool = False
+    retain_on_delete: bool = False
+    delete_before_replace: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    replace_on_changes: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    deleted_with: str = ""
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One resource as the program registered it, and what came of it.
+
+    `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview cannot know; `secret_inputs` names the
+    inputs that are or hold secrets. `location` is the line of the program that made the resource, `file:line` relative to the program, and
+    `trail` all its lines from the innermost outwards.
+    """
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    id: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    secret_inputs: frozenset[str]
+    dependencies: tuple[str, ...]
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    options: Options
+    location: str
+    trail: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a resource, or the program itself, failed."""
+
+    message: str
+    urn: str = ""
+    type: str = ""
+    name: str = ""
+    location: str = ""
+
+    def __str__(self) -> str:
+        if not self.urn:
+            return f"{self.message} [{self.location}]" if self.location else self.message
+        where = f" [{self.location}]" if self.location else ""
+        return f"{self.type} {self.name!r}: {self.message}{where} ({self.urn})"
+
+
+class EngineRefusalError(Exception):
+    """A request of the SDK that this engine does not serve."""
+
+
+class Engine:
+    """Monitor and engine of one deployment; the methods in capitals are the RPCs of the SDK. Safe for concurrent calls."""
+
+    def __init__(self, *, project: str, stack: str, program: Path, provider: Provider, preview: bool) -> None:
+        self.failures: list[Failure] = []
+        self.resources: dict[str, Resource] = {}
+        self.exports: dict[str, Any] = {}
+        self.log: list[tuple[str, str]] = []
+        self._project, self._stack, self._program = project, stack, program.resolve()
+        self._provider, self._preview = provider, preview
+        self._registered: dict[str, str] = {}
+        self._unavailable: set[str] = set()
+        self._hooks = Hooks()
+        self._lock = threading.Lock()
+
+    # ---- what the SDK calls ------------------------------------------------------------------------------------------------------------
+
+    def GetDeploymentInfo(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - the name of the RPC, like the others below
+        """What this engine can do."""
+        return resource_pb2.DeploymentInfo(supportedFeatures=list(_FEATURES))
+
+    def RegisterResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """Creates a resource, or notes a component. The answer says whether it failed or was skipped; it does not raise."""
+        urn = self._urn(request.type, request.name, request.parent)
+        trail = self._trail(request.stackTrace)
+        location = trail[0] if trail else ""
+        failure = Failure(message="", urn=urn, type=request.type, name=request.name, location=location)
+        with self._lock:
+            first = self._registered.get(urn)
+            self._registered.setdefault(urn, location or "an unknown place")
+        if first is not None:
+            return self._fail(failure, f"a resource of this type and name was already made at {first}; one of them needs another name")
+        if request.transforms:
+            return self._fail(
+                failure, "resource transforms are not served by the local engine; use transformations or set the property directly"
+            )
+        if request.importId:
+            return self._fail(failure, "import is not served by the local engine, which starts from nothing")
+        blocked = sorted(self._unavailable.intersection(self._needs(request)))
+        if blocked:
+            self._unavailable.add(urn)
+            return resource_pb2.RegisterResourceResponse(urn=urn, unknown=True)
+        inputs = {name: value for name, value in decode(request.object).items() if not name.startswith("__") and value is not None}
+        try:
+            created_id, outputs = self._create(urn, request, inputs)
+        except SchemaError as error:
+            return self._fail(failure, *error.problems)
+        except (ProviderError, EngineRefusalError) as error:
+            return self._fail(failure, str(error))
+        except Exception as error:  # noqa: BLE001 - a defect of the provider is told with the resource, like any other failure
+            return self._fail(failure, f"the local provider broke: {type(error).__name__}: {error}")
+        resource = self._record(urn, request, inputs, created_id, outputs, trail)
+        sent = {name: Secret(value) if name in request.additionalSecretOutputs else value for name, value in outputs.items()}
+        return resource_pb2.RegisterResourceResponse(
+            urn=resource.urn, id=created_id, object=encode(sent) if request.custom else request.object
+        )
+
+    def RegisterResourceOutputs(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """Outputs of a component; those of the stack are the exports."""
+        outputs = decode(request.outputs)
+        if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
+            self.exports = outputs
+            for name, value in outputs.items():
+                marker = poisoned(value)
+                if marker:
+                    self._note(Failure(message=f"export {name!r} uses {marker}, an output that the local provider does not model"))
+                elif not self._preview and not self.failures and (path := first_path(value, is_unknown)) is not None:
+                    self._note(
+                        Failure(message=f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the local provider does not model")
+                    )
+        else:
+            with self._lock:
+                known = self.resources.get(request.urn)
+                if known is not None:
+                    self.resources[request.urn] = Resource(**{**known.__dict__, "outputs": plain(outputs)})
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """A data source, such as the availability zones of the region."""
+        arguments = {name: value for name, value in plain(decode(request.args)).items() if value is not None}
+        try:
+            result = self._provider.invoke(request.tok, arguments)
+        except (ProviderError, SchemaError) as error:
+            failure = resource_pb2.ResourceInvokeResponse()
+            failure.failures.add(reason=str(error))
+            return failure
+        if result is None:
+            return resource_pb2.ResourceInvokeResponse(unknown=True)
+        return resource_pb2.ResourceInvokeResponse(**{"return": encode(result)})
+
+    def ReadResource(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+        """Refused: there is nothing to read that this deployment has not made."""
+        raise EngineRefusalError(
+            f"{request.type}.get({request.name!r}) is not served by the local engine; pass the id as configuration instead"
+        )
+
+    def Call(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+        """Refused: no component of another language runs here."""
+        raise EngineRefusalError(f"the method call {request.tok} is not served by the local engine")
+
+    def RegisterPackage(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+        """Refused: only pulumi_aws is modelled."""
+        raise EngineRefusalError(f"the parameterized package {request.name} is not served by the local engine")
+
+    def RegisterStackTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+        """Refused."""
+        raise EngineRefusalError("stack transforms are not served by the local engine; use pulumi.runtime.register_stack_transformation")
+
+    def RegisterStackInvokeTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+        """Refused."""
+        raise EngineRefusalError("invoke transforms are not served by the local engine")
+
+    def RegisterResourceHook(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """Notes a hook; those before and after a creation are run, there are no updates and deletions."""
+        self._hooks.add(request)
+        return empty_pb2.Empty()
+
+    def RegisterErrorHook(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """Notes an error hook, which may have a failed creation tried again."""
+        self._hooks.add(request)
+        return empty_pb2.Empty()
+
+    def SignalAndWaitForShutdown(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """The program has ended; nothing is left to wait for."""
+        return empty_pb2.Empty()
+
+    def Log(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
+        """A message of the program. An error message fails the deployment, as it does with the CLI."""
+        severity = engine_pb2.LogSeverity.Name(request.severity).lower()
+        if severity != "debug":
+            self.log.append((severity, request.message))
+        if severity == "error":
+            known = self.resources.get(request.urn)
+            self._note(Failure(message=request.message, location=known.location if known else ""))
+        return empty_pb2.Empty()
+
+    # ---- after the program ---------------------------------------------------------------------------------------------------------------
+
+    def check_references(self) -> None:
+        """Notes a failure for each input of a created resource that names something which does not exist."""
+        made = [resource for resource in self.resources.values() if resource.custom]
+        known = frozenset(text for resource in made for text in _made_by(resource))
+        for resource in made:
+            for message in self._provider.missing(resource.inputs, known):
+                self._note(Failure(message=message, urn=resource.urn, type=resource.type, name=resource.name, location=resource.location))
+
+    # ---- how ---------------------------------------------------------------------------------------------------------------------------
+
+    def _create(self, urn: str, request: Any, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if not request.custom:
+            return "", {}
+        if request.type.startswith(_PROVIDER_PREFIX):
+            return self._provider.configure(urn, request.type.removeprefix(_PROVIDER_PREFIX), plain(inputs)), dict(inputs)
+        marker = next(((name, found) for name, value in inputs.items() if (found := poisoned(value))), None)
+        if marker:
+            raise ProviderError(f"{marker[0]} uses {marker[1]}, an output that the local provider does not model")
+        if not self._preview and (path := first_path(inputs, is_unknown)) is not None:
+            raise ProviderError(f"{path} is not known although all it depends on exists: it comes from an output that is not modelled")
+
+        def create() -> tuple[str, dict[str, Any]]:
+            return self._provider.create(urn, request.type, request.name, inputs, request.provider)
+
+        return self._hooks.around(create, request, urn=urn, preview=self._preview)
+
+    def _record(
+        self, urn: str, request: Any, inputs: dict[str, Any], created_id: str, outputs: dict[str, Any], trail: tuple[str, ...]
+    ) -> Resource:
+        resource = Resource(
+            urn=urn,
+            type=request.type,
+            name=request.name,
+            parent=request.parent,
+            custom=request.custom,
+            id=created_id,
+            inputs=plain(inputs),
+            outputs=plain({name: value for name, value in outputs.items() if poisoned(value) is None and not is_unknown(value)}),
+            secret_inputs=frozenset(name for name, value in inputs.items() if is_secret(value)),
+            dependencies=tuple(sorted(request.dependencies)),
+            property_dependencies={name: tuple(sorted(deps.urns)) for name, deps in sorted(request.propertyDependencies.items())},
+            options=Options(
+                protect=request.protect,
+                retain_on_delete=request.retainOnDelete,
+                delete_before_replace=request.deleteBeforeReplace,
+                ignore_changes=tuple(request.ignoreChanges),
+                replace_on_changes=tuple(request.replaceOnChanges),
+                aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
+                deleted_with=request.deletedWith,
+                hooks={kind: tuple(getattr(request.hooks, kind)) for kind in Hooks.KINDS if getattr(request.hooks, kind)},
+            ),
+            location=trail[0] if trail else "",
+            trail=trail,
+        )
+        with self._lock:
+            self.resources[urn] = resource
+        return resource
+
+    def _needs(self, request: Any) -> set[str]:
+        return {*request.dependencies, *(urn for deps in request.propertyDependencies.values() for urn in deps.urns)}
+
+    def _fail(self, failure: Failure, *messages: str) -> Any:
+        for message in messages:
+            self._note(Failure(**{**failure.__dict__, "message": message}))
+        self._unavailable.add(failure.urn)
+        return resource_pb2.RegisterResourceResponse(urn=failure.urn, result=resource_pb2.Result.FAIL)
+
+    def _note(self, failure: Failure) -> None:
+        with self._lock:
+            self.failures.append(failure)
+
+    def _urn(self, type_: str, name: str, parent: str) -> str:
+        # a child's URN carries the types of all its parents but the stack: urn:pulumi:<stack>::<project>::<A$B$type>::<name>
+        parents = parent.split("::")[2] if parent else ""
+        qualified = type_ if not parents or parents == _STACK else f"{parents}${type_}"
+        return f"urn:pulumi:{self._stack}::{self._project}::{qualified}::{name}"
+
+    def _trail(self, stack: Any) -> tuple[str, ...]:
+        found = []
+        for frame in stack.frames:
+            path = Path(unquote(urlparse(frame.pc.uri).path))
+            if path.is_relative_to(self._program) and "site-packages" not in path.parts:
+                found.append(f"{path.relative_to(self._program).as_posix()}:{frame.pc.line}")
+        return tuple(found)
+
+
+def _made_by(resource: Resource) -> Iterator[str]:
+    # inputs come back as outputs, and what a resource was merely told is no proof that it exists
+    told = {leaf for _, leaf in walk(resource.inputs) if isinstance(leaf, str)}
+    if resource.id not in told:
+        yield resource.id
+    yield from (leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told)

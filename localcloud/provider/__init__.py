@@ -1,0 +1,184 @@
+"""The AWS provider of the local engine: checks a Pulumi resource against its type and creates it by AWS API calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+from localcloud.provider import (
+    batch,
+    budgets,
+    compute,
+    events,
+    functions,
+    identity,
+    messaging,
+    monitoring,
+    network,
+    security,
+    storage,
+    tables,
+)
+from localcloud.provider.calls import HANDLERS, NAMES, Aws, Call, ProviderError, json_object
+from localcloud.provider.invokes import INVOKES, PREVIEWED
+from localcloud.provider.references import missing_references
+from localcloud.provider.schema import resource_schema
+from localcloud.provider.values import UNKNOWN, Secret, is_unknown, plain, poison
+
+__all__ = ["HANDLERS", "Provider", "ProviderError"]
+
+_MODULES: Final = (batch, budgets, compute, events, functions, identity, messaging, monitoring, network, security, storage, tables)
+_JSON_INPUTS: Final = frozenset(
+    {
+        "assumeRolePolicy",
+        "containerProperties",
+        "dashboardBody",
+        "definition",
+        "deliveryPolicy",
+        "ecsProperties",
+        "eventPattern",
+        "filterPolicy",
+        "input",
+        "nodeProperties",
+        "policy",
+        "policyDocument",
+        "redriveAllowPolicy",
+        "redrivePolicy",
+    }
+)
+_SECRET_OUTPUTS: Final = {
+    "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),
+    "aws:ssm/parameter:Parameter": ("value",),
+}
+_PREVIEW_ACCOUNT: Final = "123456789012"
+
+
+class Provider:
+    """Creates resources through boto3. Safe for concurrent calls.
+
+    Args:
+        client: Returns a thread-safe boto3 client for a service name.
+        config: The stack's config; `aws:region`, `aws:defaultTags` and `aws:allowedAccountIds` count.
+        preview: Only check; make no AWS call.
+    """
+
+    def __init__(self, *, client: Callable[[str], Any], config: Mapping[str, str], preview: bool) -> None:
+        self._client, self._config, self._preview = client, config, preview
+        default = json.loads(config.get("aws:defaultTags", "{}"))
+        self._default_tags: dict[str, dict[str, str]] = {"": default.get("tags", {})}
+
+    @cached_property
+    def aws(self) -> Aws:
+        """The AWS of this deployment; its account is asked for once, and assumed in a preview."""
+        allowed = json.loads(self._config.get("aws:allowedAccountIds", "[]"))
+        if self._preview:
+            return Aws(client=self._client, account=str(allowed[0]) if allowed else _PREVIEW_ACCOUNT, region=self._region)
+        account = self._client("sts").get_caller_identity()["Account"]
+        if allowed and account not in map(str, allowed):
+            raise ProviderError(f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}")
+        return Aws(client=self._client, account=account, region=self._region)
+
+    @property
+    def _region(self) -> str:
+        region = self._config.get("aws:region")
+        if not region:
+            raise ProviderError("aws:region is not set; add it to the stack file")
+        return region
+
+    def configure(self, urn: str, package: str, inputs: Mapping[str, Any]) -> str:
+        """Takes note of an explicit provider resource and returns its id. Raises ProviderError for settings that are not served."""
+        if package != "aws":
+            raise ProviderError(f"the provider {package!r} is not served by the local engine, only aws is")
+        unknown = sorted(set(inputs) - {"region", "defaultTags", "allowedAccountIds", "version"} - _ENDPOINT_SETTINGS)
+        if unknown:
+            raise ProviderError(f"the provider settings {', '.join(unknown)} are not served by the local engine")
+        if inputs.get("region", self._region) != self._region:
+            raise ProviderError(f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region")
+        tags = inputs.get("defaultTags") or {}
+        tags = json.loads(tags) if isinstance(tags, str) else tags
+        self._default_tags[urn] = {**tags.get("tags", {})}
+        return "local"
+
+    def create(self, urn: str, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
+        """Checks a resource and creates it; in a preview it is only checked.
+
+        Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, markers for what
+        it did not.
+
+        Raises SchemaError where the inputs are not those of the type, ProviderError where the type is not modelled or AWS refuses.
+        """
+        schema = resource_schema(token)
+        handler = HANDLERS.get(token)
+        if schema is None or handler is None:
+            reason = "is not a type of pulumi_aws" if schema is None else "is not modelled by the local provider (localcloud/provider)"
+            raise ProviderError(f"{token} {reason}")
+        schema.check(inputs)
+        values = {name: plain(value) for name, value in inputs.items()}
+        for name in _JSON_INPUTS & values.keys():
+            if not is_unknown(values[name]) and isinstance(values[name], str) and values[name]:
+                json_object(values[name], name)
+        naming = NAMES.get(token)
+        named: dict[str, Any] = {}
+        if naming is not None and values.get(naming.property) is None:
+            named = {naming.property: UNKNOWN if is_unknown(values.get(naming.prefix_property)) else naming.name(logical, values)}
+        # the first part of a provider reference is its URN, the last its id
+        tags = {**self._default_tags[provider.rpartition("::")[0]], **(values.get("tags") or {})} if "tags" in schema.inputs else {}
+        outputs: dict[str, Any] = {**inputs, **named}
+        if "tagsAll" in schema.outputs:
+            outputs["tagsAll"] = tags
+        for name in _SECRET_OUTPUTS.get(token, ()):
+            if name in outputs and not isinstance(outputs[name], Secret):
+                outputs[name] = Secret(outputs[name])
+        if self._preview:
+            return "", outputs
+        if values.get("region", self.aws.region) != self.aws.region:
+            raise ProviderError(
+                f"region is {values['region']}, but the stack's aws:region is {self.aws.region}; the local AWS has one region"
+            )
+        call = Call(aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags)
+        call.ignore("tags", "region")
+        if naming is not None:
+            call.ignore(naming.prefix_property)
+        handler(call)
+        if unused := call.unused():
+            raise ProviderError(f"{', '.join(unused)} of {token} is not modelled by the local provider")
+        outputs |= {"region": self.aws.region} if "region" in schema.outputs else {}
+        for name, value in call.outputs.items():
+            if value is not None and not isinstance(outputs.get(name), Secret):
+                outputs[name] = value
+        for name, hint in schema.always_present():
+            if name not in outputs and name not in ("id", "urn"):
+                outputs[name] = poison(logical, name) if hint is str else UNKNOWN
+        return call.id, outputs
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
+        if self._preview:
+            if token not in INVOKES:
+                raise ProviderError(f"the data source {token} is not modelled by the local provider")
+            return PREVIEWED[token](self.aws, arguments) if token in PREVIEWED else None
+        if token not in INVOKES:
+            raise ProviderError(f"the data source {token} is not modelled by the local provider")
+        return INVOKES[token](self.aws, arguments)
+
+    def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+        """One sentence for each input that names something which is neither among `known` ids and ARNs nor in AWS."""
+        return missing_references(self.aws, inputs, known)
+
+
+# settings that make the real provider talk to a local endpoint (see the aws:* keys of a local stack); here the client does that already
+_ENDPOINT_SETTINGS: Final = frozenset(
+    {
+        "accessKey",
+        "secretKey",
+        "endpoints",
+        "maxRetries",
+        "s3UsePathStyle",
+        "skipCredentialsValidation",
+        "skipMetadataApiCheck",
+        "skipRegionValidation",
+        "skipRequestingAccountId",
+    }
+)

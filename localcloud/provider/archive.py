@@ -1,0 +1,69 @@
+"""Pulumi assets and archives as bytes. A zip of the same files is always the same bytes, so that a code hash says something."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from localcloud.provider.calls import ProviderError
+from localcloud.provider.values import ASSET, SIGNATURE_KEY
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+_SKIPPED: Final = ("__pycache__",)
+
+
+def asset_bytes(asset: Mapping[str, Any]) -> bytes:
+    """The content of a file asset or a text asset, or an archive as a zip. Raises ProviderError where a file is missing."""
+    if asset.get(SIGNATURE_KEY) != ASSET:
+        return archive_zip(asset)
+    if asset.get("text") is not None:
+        return str(asset["text"]).encode()
+    return _read(asset)
+
+
+def archive_zip(archive: Mapping[str, Any]) -> bytes:
+    """An archive as a deterministic zip; a file that is one already is taken as it stands. Raises ProviderError where a file is missing."""
+    if archive.get("path") is not None and Path(archive["path"]).is_file():
+        return Path(archive["path"]).read_bytes()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in sorted(_entries(archive, "")):
+            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            target.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def _entries(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, bytes]]:
+    if node.get("assets") is not None:
+        for name, child in node["assets"].items():
+            yield from _entries(child, f"{prefix}/{name}".lstrip("/"))
+    elif node.get("text") is not None:
+        yield prefix, str(node["text"]).encode()
+    elif node.get(SIGNATURE_KEY) == ASSET:
+        yield prefix, _read(node)
+    elif node.get("path") is not None:
+        root = Path(node["path"])
+        if root.is_file():
+            with zipfile.ZipFile(root) as inner:
+                for name in inner.namelist():
+                    yield f"{prefix}/{name}".lstrip("/"), inner.read(name)
+            return
+        if not root.is_dir():
+            raise ProviderError(f"the archive {root} does not exist")
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and not any(part in _SKIPPED for part in path.parts):
+                yield f"{prefix}/{path.relative_to(root).as_posix()}".lstrip("/"), path.read_bytes()
+    else:
+        raise ProviderError("remote assets are not read by the local provider; use a file or a text")
+
+
+def _read(asset: Mapping[str, Any]) -> bytes:
+    path = Path(str(asset.get("path") or ""))
+    if not path.is_file():
+        raise ProviderError(f"the file {path} of an asset does not exist")
+    return path.read_bytes()

@@ -1,0 +1,61 @@
+"""AWS Budgets: budgets with their notifications, and budget actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from localcloud.provider.calls import Call, Naming, handles
+
+_TIME: Final = "%Y-%m-%d_%H:%M"  # Terraform's form of a budget's start and end
+
+
+@handles("budgets/budget:Budget", Naming(longest=100))
+def budget(call: Call) -> None:
+    """Budget with its notifications."""
+    account = call.take("accountId") or call.aws.account
+    name, amount, unit = call.take("name"), call.take("limitAmount"), call.take("limitUnit", "USD")
+    filters, notifications = call.take("costFilters") or [], call.take("notifications") or []
+    period = {member: call.take(source) for source, member in (("timePeriodStart", "Start"), ("timePeriodEnd", "End"))}
+    document = call.aws.part("budgets", "Budget", call.rest())
+    document["BudgetName"] = name
+    if amount is not None:
+        document["BudgetLimit"] = {"Amount": str(amount), "Unit": unit}
+    if filters:
+        document["CostFilters"] = {entry["name"]: list(entry["values"]) for entry in filters}
+    times = {member: datetime.strptime(text, _TIME).replace(tzinfo=UTC) for member, text in period.items() if text}
+    if times:
+        document["TimePeriod"] = times
+    tags = call.aws.tags("budgets", "CreateBudget", call.tags, "")
+    told = [_notification(call, entry) for entry in notifications]
+    call.send("budgets", "CreateBudget", AccountId=account, Budget=document, NotificationsWithSubscribers=told or None, **tags)
+    call.id = f"{account}:{name}"
+    call.outputs |= {"arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{name}", "accountId": account}
+
+
+def _notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"subscriberEmailAddresses": "EMAIL", "subscriberSnsTopicArns": "SNS"}
+    subscribers = [{"SubscriptionType": kind, "Address": address} for name, kind in kinds.items() for address in entry.get(name) or []]
+    values = {name: value for name, value in entry.items() if name not in kinds}
+    return {"Notification": call.aws.part("budgets", "Notification", values), "Subscribers": subscribers}
+
+
+@handles("budgets/budgetAction:BudgetAction")
+def budget_action(call: Call) -> None:
+    """What is done when a budget's threshold is passed."""
+    account = call.take("accountId") or call.aws.account
+    subscribers = [call.aws.part("budgets", "Subscriber", entry) for entry in call.take("subscribers")]
+    threshold = call.aws.part("budgets", "ActionThreshold", call.take("actionThreshold"))
+    rename = {"definition.ssmActionDefinition.actionSubType": "ActionSubType"}
+    body = {
+        "AccountId": account,
+        "Subscribers": [{"SubscriptionType": s["SubscriptionType"], "Address": s["Address"]} for s in subscribers],
+    }
+    created = call.create("budgets", "CreateBudgetAction", rename=rename, ActionThreshold=threshold, **body)
+    call.id = f"{account}:{created['ActionId']}:{created['BudgetName']}"
+    call.outputs |= {
+        "actionId": created["ActionId"],
+        "accountId": account,
+        "arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{created['BudgetName']}/action/{created['ActionId']}",
+    }
