@@ -224,6 +224,11 @@ class Run:
         return f"{self.results_prefix}_SUCCESS.json"
 
     @property
+    def profile_key(self) -> str:
+        """The merged profile: what a later run of the data set measures its drift against."""
+        return f"{self.results_prefix}profile.npz"
+
+    @property
     def summary_key(self) -> str:
         """Findings for programs."""
         return f"{self.results_prefix}summary.json"

@@ -1,0 +1,108 @@
+"""What the run took and cost: measured seconds of each stage times the price of the machines that it reserves."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from workloads import contract
+from workloads.contract import STAGES, Stage, StageRecord
+from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """One stage of the run; None where a figure is not known."""
+
+    stage: Stage
+    started_at: str | None
+    seconds: float | None
+    attempt: int | None
+    job_id: str | None
+    usd_per_hour: float | None
+    figures: dict[str, object]
+    """What the stage said of itself."""
+
+    @property
+    def usd(self) -> float | None:
+        """Cost of the successful attempt's run time."""
+        return None if self.seconds is None or self.usd_per_hour is None else self.seconds / 3600 * self.usd_per_hour
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCost:
+    """The stages in their order and what they add up to."""
+
+    stages: tuple[StageCost, ...]
+
+    @property
+    def usd(self) -> float | None:
+        """Sum over the stages; None where the cost of one is not known: a sum without it would look like the whole."""
+        parts = [stage.usd for stage in self.stages]
+        return None if any(part is None for part in parts) else math.fsum(part for part in parts if part is not None)
+
+    @property
+    def note(self) -> str:
+        """What the sum leaves out, one sentence."""
+        unknown = [stage.stage for stage in self.stages if stage.usd is None]
+        if unknown:
+            return f"The cost of the run is not known: no price or no duration of {', '.join(unknown)}."
+        return "Run time of the last attempt of each stage; starting machines, earlier attempts, storage and requests are not in it."
+
+    @property
+    def compute_seconds(self) -> float:
+        """Sum of the stages' run times, as far as they are known."""
+        return math.fsum(stage.seconds or 0.0 for stage in self.stages)
+
+    @property
+    def elapsed_seconds(self) -> float | None:
+        """From the start of the first stage to the end of the last, waiting for machines included; None where a record is missing."""
+        starts = [datetime.fromisoformat(stage.started_at) for stage in self.stages if stage.started_at]
+        last = self.stages[-1]
+        if len(starts) < len(self.stages) or last.seconds is None:
+            return None
+        return (starts[-1] - min(starts)).total_seconds() + last.seconds
+
+
+def prices(environ: Mapping[str, str] = os.environ) -> dict[Stage, float]:
+    """US dollars per hour by stage, as far as PIPELINE_STAGE_PRICES tells. Raises StageError where it is set and wrong."""
+    text = environ.get(contract.ENV_STAGE_PRICES, "").strip() or "{}"
+    problem = f"environment variable {contract.ENV_STAGE_PRICES} is {text[:200]!r}; expected a JSON object stage -> US dollars per hour"
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise StageError(problem, exit_code=EXIT_ENVIRONMENT) from error
+    if not isinstance(found, dict):
+        raise StageError(problem, exit_code=EXIT_ENVIRONMENT)
+    known: dict[Stage, float] = {}
+    for stage in STAGES:
+        price = found.get(stage)
+        if price is None:
+            continue
+        if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price < math.inf:
+            raise StageError(problem, exit_code=EXIT_ENVIRONMENT)
+        known[stage] = float(price)
+    return known
+
+
+def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, float]) -> RunCost:
+    """Joins records and prices; a stage without a record stays in the list with unknown figures."""
+    stages = []
+    for stage in STAGES:
+        record = records.get(stage)
+        stages.append(
+            StageCost(
+                stage=stage,
+                started_at=record.started_at if record else None,
+                seconds=record.seconds if record else None,
+                attempt=record.attempt if record else None,
+                job_id=record.job_id if record else None,
+                usd_per_hour=usd_per_hour.get(stage),
+                figures=record.details if record else {},
+            )
+        )
+    return RunCost(stages=tuple(stages))

@@ -1,0 +1,159 @@
+"""The findings of a run as one JSON value: what summary.json holds, and what table, report and message are made from.
+
+Every number is finite or null; NaN never leaves this module.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from workloads.analysis.profile.result import Profile
+from workloads.contract import Manifest, Run
+from workloads.postprocess.cost import RunCost
+from workloads.postprocess.reference import Comparison
+
+SCHEMA: Final = 1
+"""Version of the summary's shape; grows by one when a field changes its meaning or goes away."""
+PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_FULL_MATRIX_COLUMNS: Final = 200
+"""Above this the summary holds the strongest pairs only: the matrix would be megabytes of text."""
+_STRONGEST_PAIRS: Final = 50
+_NOTABLE_MISSING: Final = 0.2
+_NOTABLE_CORRELATION: Final = 0.95
+_NOTABLE_SKEWNESS: Final = 10.0
+PSI_SHIFTED: Final = 0.25
+"""The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What ties the findings to their inputs."""
+
+    manifest_sha256: str
+    analysis: dict[str, Any]
+    """What `_SUCCESS.json` says."""
+
+
+def build(run: Run, manifest: Manifest, profile: Profile, comparison: Comparison, cost: RunCost, provenance: Provenance) -> dict[str, Any]:
+    """The summary. Its order of columns is that of the cleaned table."""
+    position = {name: index for index, name in enumerate(profile.columns)}
+    quantiles = profile.quantiles(PROBABILITIES)
+    columns: list[dict[str, Any]] = []
+    for column in manifest.columns:
+        entry: dict[str, Any] = {**asdict(column), "missing_share": column.missing / manifest.rows if manifest.rows else None}
+        index = position.get(column.name)
+        if index is not None:
+            entry |= _statistics(profile, index)
+            entry["quantiles"] = {
+                f"{p:g}": {"value": float(quantiles.values[q, index]), "bound": float(quantiles.bounds[q, index])}
+                for q, p in enumerate(PROBABILITIES)
+            }
+            entry["drift"] = comparison.by_column.get(column.name)
+        columns.append(entry)
+    correlation = _correlation(profile)
+    summary = {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "dataset": run.dataset,
+        "date": run.date,
+        "table": {
+            "rows_read": manifest.rows_read,
+            "rows": manifest.rows,
+            "rejected_rows": sum(manifest.rejected.values()),
+            "rejected": dict(sorted(manifest.rejected.items(), key=lambda item: (-item[1], item[0]))),
+            "columns": len(manifest.columns),
+            "number_columns": len(profile.columns),
+            "missing_cells": sum(column.missing for column in manifest.columns),
+            "complete_rows": profile.complete_rows,
+            "infinite_cells": int(profile.moments.infinite.sum()),
+        },
+        "columns": columns,
+        "correlation": correlation,
+        "drift": comparison.to_json(),
+        "notable": _notable(columns, correlation["strongest"]),
+        "run": {
+            "stages": [{**asdict(stage), "usd": stage.usd} for stage in cost.stages],
+            "elapsed_seconds": cost.elapsed_seconds,
+            "compute_seconds": cost.compute_seconds,
+            "usd": cost.usd,
+            "cost_note": cost.note,
+        },
+        "digest": profile.digest,
+        "source": manifest.source,
+        "provenance": asdict(provenance),
+    }
+    cleaned: dict[str, Any] = finite(summary)
+    return cleaned
+
+
+def to_json(summary: dict[str, Any]) -> bytes:
+    """The bytes of summary.json: strict JSON, keys in the order given."""
+    return (json.dumps(summary, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def finite(value: Any) -> Any:
+    """The same value with every NaN and infinity replaced by None, and NumPy's numbers by Python's. Shape is kept."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, np.generic):
+        return finite(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _statistics(profile: Profile, index: int) -> dict[str, Any]:
+    return {
+        "count": int(profile.moments.count[index]),
+        "infinite": int(profile.moments.infinite[index]),
+        "mean": float(profile.mean[index]),
+        "sd": float(profile.sd[index]),
+        "minimum": float(profile.minimum[index]),
+        "maximum": float(profile.maximum[index]),
+        "skewness": float(profile.skewness[index]),
+        "kurtosis": float(profile.kurtosis[index]),
+        "constant": bool(profile.moments.count[index] > 0 and profile.moments.minimum[index] == profile.moments.maximum[index]),
+    }
+
+
+def _correlation(profile: Profile) -> dict[str, Any]:
+    matrix, names = profile.correlation, profile.columns
+    i, j = np.triu_indices(len(names), k=1)
+    sizes = np.abs(matrix[i, j])
+    order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]
+    strongest = [{"a": names[i[k]], "b": names[j[k]], "r": float(matrix[i[k], j[k]])} for k in order if not np.isnan(sizes[k])]
+    full = len(names) <= _FULL_MATRIX_COLUMNS
+    return {"columns": list(names), "matrix": matrix.tolist() if full else None, "strongest": strongest, "rows": profile.complete_rows}
+
+
+def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """What a person would want pointed out, one sentence each; the order is that of importance, then of the table."""
+    found: list[tuple[int, str, str]] = []
+    for column in columns:
+        name, drift = column["name"], column.get("drift") or {}
+        psi = drift.get("psi")
+        if psi is not None and psi > PSI_SHIFTED:
+            found.append((0, name, f"has shifted since the reference run (PSI {psi:.2f})"))
+        if column.get("infinite"):
+            found.append((1, name, f"holds {column['infinite']:,} infinite values"))
+        if column.get("count") == 0 or column["missing_share"] == 1:
+            found.append((2, name, "has no value at all"))
+        elif (column["missing_share"] or 0) > _NOTABLE_MISSING:
+            found.append((2, name, f"lacks a value in {column['missing_share']:.0%} of the rows"))
+        if column.get("constant"):
+            found.append((3, name, "has one value only"))
+        if abs(column.get("skewness") or 0.0) > _NOTABLE_SKEWNESS:
+            found.append((5, name, f"is very lopsided (skewness {column['skewness']:.0f}): a few values are far from all others"))
+    found.extend(
+        (4, pair["a"], f"moves with {pair['b']} (correlation {pair['r']:+.3f})")
+        for pair in strongest
+        if abs(pair["r"]) > _NOTABLE_CORRELATION
+    )
+    return [{"column": name, "finding": finding} for _, name, finding in sorted(found, key=lambda item: item[0])]

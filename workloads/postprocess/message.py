@@ -1,0 +1,66 @@
+"""What Slack hears of a run that succeeded."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from workloads.contract import Run
+from workloads.functions import slack
+from workloads.postprocess import figures
+
+_NOTABLE = 8
+_DRIFTS = 5
+
+
+def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str) -> slack.Message:
+    """Rows, rejects, missing cells, the largest drifts, notable columns, time, cost, and where the report is.
+
+    Args:
+        run: the run.
+        summary: see findings.build.
+        console_url: prefix of a page for an object of the results bucket; empty: its S3 address is shown.
+        bucket: results bucket.
+    """
+    table, record, drift = summary["table"], summary["run"], summary["drift"]
+    title = f"{run.dataset} {figures.date(run.date)}: {figures.count(table['rows'])} rows analysed"
+    cells = table["rows"] * table["columns"]
+    blocks = [
+        slack.header(title),
+        slack.fields(
+            [
+                ("Rows", figures.count(table["rows"])),
+                ("Rejected", f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})"),
+                ("Missing cells", f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})"),
+                ("Columns", f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers"),
+                ("Duration", figures.duration(record["elapsed_seconds"] or record["compute_seconds"])),
+                ("Cost", figures.dollars(record["usd"]) if record["usd"] is not None else "not known"),
+            ]
+        ),
+        slack.section(_drift(drift)),
+    ]
+    notable = summary["notable"]
+    if notable:
+        lines = [f"• {slack.code(entry['column'])} {slack.escape(entry['finding'])}" for entry in notable[:_NOTABLE]]
+        more = len(notable) - _NOTABLE
+        blocks.append(slack.section("*Notable*\n" + "\n".join(lines) + (f"\n… and {more} more in the report" if more > 0 else "")))
+    if console_url:
+        blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
+    else:
+        blocks.append(slack.section(f"Report: {slack.code(f's3://{bucket}/{run.report_key}')}"))
+    blocks.append(slack.context(f"Run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
+    return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    if not drift["reference_run_id"]:
+        return f"*Drift*\n{slack.escape(drift['note'])}"
+    lines = [
+        f"• {slack.code(entry['column'])} PSI {figures.number(entry['psi'])}, KS {figures.number(entry['ks'])}"
+        for entry in drift["strongest"][:_DRIFTS]
+    ]
+    for key, label in (("new_columns", "New number columns"), ("gone_columns", "Number columns gone")):
+        if drift[key]:
+            lines.append(f"• {label}: {', '.join(slack.code(name) for name in drift[key][:10])}")
+    head = f"*Largest drifts since {figures.date(drift['reference_date'])}*"
+    return "\n".join([head, *(lines or ["No number column is in both tables."])])

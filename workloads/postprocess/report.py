@@ -1,0 +1,65 @@
+"""report.html: the findings for people, one file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from workloads.analysis.profile.result import Profile
+from workloads.postprocess import charts, figures
+from workloads.postprocess.findings import PSI_SHIFTED
+
+_HEAT_MAP_COLUMNS = 60
+_REJECT_BARS = 20
+
+
+def render(summary: dict[str, Any], profile: Profile) -> bytes:
+    """The report's bytes.
+
+    Args:
+        summary: see findings.build.
+        profile: of the same table; its sketch feeds the pictures.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": figures.number,
+        "count": figures.count,
+        "duration": figures.duration,
+        "dollars": figures.dollars,
+        "size": figures.size,
+        "date": figures.date,
+    }
+    environment.globals |= {"percent": figures.percent, "psi_shifted": PSI_SHIFTED}
+    pictures = {name: charts.histogram(profile, index, name) for index, name in enumerate(profile.columns)}
+    shown = _most_correlated(profile)
+    heat_map = charts.heat_map([profile.columns[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
+    page = environment.get_template("report.html.j2").render(
+        **summary,
+        numbers=[column for column in summary["columns"] if column["kind"] == "number"],
+        others=[column for column in summary["columns"] if column["kind"] != "number"],
+        pictures=pictures,
+        heat_map=heat_map,
+        heat_map_columns=len(shown),
+        reject_bars=_REJECT_BARS,
+    )
+    return page.encode()
+
+
+def _most_correlated(profile: Profile) -> list[int]:
+    """Columns of the heat map, in table order: all, or those with the strongest correlation to any other."""
+    size = np.abs(np.nan_to_num(profile.correlation))
+    np.fill_diagonal(size, 0.0)
+    varied = np.flatnonzero(~np.isnan(np.diagonal(profile.correlation)))
+    if varied.size > _HEAT_MAP_COLUMNS:
+        strongest = np.argsort(-size.max(axis=0)[varied], kind="stable")[:_HEAT_MAP_COLUMNS]
+        varied = np.sort(varied[strongest])
+    return [int(index) for index in varied]
