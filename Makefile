@@ -1,0 +1,56 @@
+# Every target is one command that also works by hand. `make` alone lists them.
+# Variables: CSV=<file> (demo), STACK=<stack> (push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PY := $(BIN)/python
+COMMIT = $(shell git rev-parse HEAD)
+export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo up down test lint unit format lock images push clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
+
+setup:  ## install the locked packages into .venv (every other target does it by itself)
+	@sh scripts/setup.sh
+
+demo: setup  ## deploy into an AWS in memory and run a CSV through it; CSV=path for one of yours
+	@$(PY) -m cli demo $(if $(CSV),"$(CSV)")
+
+up: setup  ## keep that AWS running, and print commands for the ordinary aws CLI
+	@$(PY) -m cli up
+
+down: setup  ## end what `up` started
+	@$(PY) -m cli down
+
+test: lint unit  ## everything that CI runs: lint, then the tests
+
+lint: setup  ## format, lint rules, types, import layers, containers, workflows
+	@sh scripts/lint.sh
+
+# One file, one worker: the tests of a file share costly fixtures, such as a deployed stack.
+unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
+
+format: setup  ## format the code and mend what the linter can mend
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix .
+
+lock: setup  ## resolve the dependency lists of pyproject.toml again, into requirements/
+	@sh scripts/lock.sh $(ARGS)
+
+images: setup  ## build both container images here, without publishing them
+	docker buildx build --load --platform linux/amd64 --build-arg GIT_COMMIT=$(COMMIT) --file docker/cpu.Dockerfile --tag batch-reference/cpu .
+	docker buildx build --load --platform linux/amd64 --build-arg GIT_COMMIT=$(COMMIT) \
+		--build-arg EFA_INSTALLER_VERSION --build-arg EFA_INSTALLER_SHA256 --file docker/gpu.Dockerfile --tag batch-reference/gpu .
+
+push: setup  ## build and push the images of STACK, write their digests into Pulumi.STACK.yaml
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" $(PY) scripts/push_images.py --stack "$(or $(STACK),$(error say which stack: make push STACK=dev))"
+
+clean:  ## remove caches and what the demo left behind; .venv stays
+	@if [ -x $(PY) ]; then $(PY) -m cli down >/dev/null 2>&1 || true; fi
+	rm -rf .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

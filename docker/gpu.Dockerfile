@@ -1,0 +1,64 @@
+# The analysis stage: MPI, CuPy, and the CUDA libraries that CuPy uses. A job definition gives the command: python -m workloads.analysis
+# The CUDA libraries are wheels pinned in requirements/gpu.lock: cuBLAS, NVRTC and what else CuPy links, without the rest of a CUDA base image.
+# The driver comes from the host (image type ECS_AL2023_NVIDIA); CUDA 13 needs driver 580 or newer there.
+#
+# EFA userspace (libfabric and Amazon's Open MPI) is put in by two build arguments, the checksum as AWS publishes it for that version:
+#   make push STACK=prod EFA_INSTALLER_VERSION=1.51.0 EFA_INSTALLER_SHA256=<64 hex digits>
+# Without them MPI speaks TCP, which works on every instance.
+
+# Same base as docker/cpu.Dockerfile.
+ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+ARG EFA_INSTALLER_VERSION=
+
+FROM ${PYTHON_IMAGE} AS packages
+WORKDIR /build
+COPY requirements/bootstrap.lock requirements/gpu.lock ./
+RUN python -m venv bootstrap \
+    && bootstrap/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
+    && python -m venv --without-pip /opt/venv \
+    && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode gpu.lock
+
+# /opt/mpi is the MPI in force: the wheel's Open MPI here, Amazon's in runtime-efa.
+FROM ${PYTHON_IMAGE} AS runtime
+COPY --from=packages /opt/venv /opt/venv
+RUN ln -s /opt/venv /opt/mpi
+
+FROM scratch AS efa-installer
+ARG EFA_INSTALLER_VERSION
+ARG EFA_INSTALLER_SHA256
+ADD --checksum=sha256:${EFA_INSTALLER_SHA256} https://efa-installer.amazonaws.com/aws-efa-installer-${EFA_INSTALLER_VERSION}.tar.gz /efa.tar.gz
+
+# No kernel module and no limits file: both belong to the host. No device to verify on a build machine either.
+FROM runtime AS runtime-efa
+WORKDIR /tmp/efa
+RUN --mount=type=bind,from=efa-installer,source=/efa.tar.gz,target=/tmp/efa.tar.gz \
+    tar --extract --gzip --strip-components=1 --file=/tmp/efa.tar.gz \
+    && apt-get update \
+    && ./efa_installer.sh -y --skip-kmod --skip-limit-conf --no-verify --mpi=openmpi5 \
+    && rm -rf /tmp/efa/* /var/lib/apt/lists/* \
+    && ln -sfn /opt/amazon/openmpi5 /opt/mpi
+
+# The name of a stage above, not of an image without a tag.
+# hadolint ignore=DL3006
+FROM runtime${EFA_INSTALLER_VERSION:+-efa}
+ARG GIT_COMMIT=unknown
+LABEL org.opencontainers.image.title="batch-reference gpu" \
+      org.opencontainers.image.description="Analysis stage of Batch Reference" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${GIT_COMMIT}"
+# An image without an NVIDIA base must name the driver parts that it wants mounted: CUDA itself and nvidia-smi.
+ENV PATH=/opt/mpi/bin:/opt/venv/bin:${PATH} \
+    MPI4PY_LIBMPI=/opt/mpi/lib/libmpi.so.40 \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    CUPY_CACHE_DIR=/tmp/cupy \
+    PYTHONPATH=/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+RUN groupadd --gid 10001 pipeline \
+    && useradd --uid 10001 --gid pipeline --create-home --shell /usr/sbin/nologin pipeline
+WORKDIR /app
+COPY workloads workloads
+RUN python -m compileall -q workloads
+USER 10001:10001
+# A launcher and a library of different MPIs would fail on the machines only, at their price.
+RUN mpirun --version && python -c "import cupy; from mpi4py import MPI; print(MPI.Get_library_version())"
