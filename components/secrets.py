@@ -45,4 +45,4 @@ class Secrets(Component):
         version = aws.secretsmanager.SecretVersion(
             name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child(ignore_changes=ignore_changes)
         )
-        return version.arn  # the secret's ARN, and known only when there is a value to read
+        return version.secret_arn  # the secret's ARN, and known only when there is a value to read

@@ -136,27 +136,40 @@ def _tls_only(bucket: aws.s3.Bucket) -> pulumi.Output[str]:
     )
 
 
-def _rule(rule_id: str, **actions: object) -> LifecycleRule:
-    return LifecycleRule(id=rule_id, status="Enabled", filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""), **actions)
-
-
 def _expires(days: int) -> LifecycleRule:
     """Objects go after some days; S3 then removes delete markers without versions by itself."""
-    return _rule("expire", expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days))
+    return LifecycleRule(
+        id="expire",
+        status="Enabled",
+        filter=_every_object(),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days),
+    )
 
 
 def _delete_markers_go() -> LifecycleRule:
-    return _rule("delete-markers", expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True))
+    return LifecycleRule(
+        id="delete-markers",
+        status="Enabled",
+        filter=_every_object(),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+    )
 
 
 def _moves_to_archive(days: int) -> LifecycleRule:
-    return _rule("archive", transitions=[aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=days, storage_class="STANDARD_IA")])
+    return LifecycleRule(
+        id="archive",
+        status="Enabled",
+        filter=_every_object(),
+        transitions=[aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=days, storage_class="STANDARD_IA")],
+    )
 
 
 def _leftovers_go(noncurrent_days: int) -> LifecycleRule:
     """Parts of uploads that were given up, and versions that were overwritten or deleted."""
-    return _rule(
-        "leftovers",
+    return LifecycleRule(
+        id="leftovers",
+        status="Enabled",
+        filter=_every_object(),
         abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
             days_after_initiation=_ABORT_MULTIPART_DAYS
         ),
@@ -164,3 +177,7 @@ def _leftovers_go(noncurrent_days: int) -> LifecycleRule:
             noncurrent_days=noncurrent_days
         ),
     )
+
+
+def _every_object() -> aws.s3.BucketLifecycleConfigurationRuleFilterArgs:
+    return aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
