@@ -8,12 +8,14 @@ the right one lies beyond the last unit, the left one is promoted as it is. Rank
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class NodeId(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NodeId:
     """Node `index` of `level`: units `[index * 2**level, (index + 1) * 2**level)`."""
 
     level: int

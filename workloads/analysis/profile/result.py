@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import sketch as sketches
@@ -51,13 +52,14 @@ class Profile:
     @property
     def sd(self) -> Floats:
         """Standard deviation with n - 1 (as pandas); NaN below two values."""
-        return np.sqrt(_divide(self.moments.m2, self.moments.count - 1.0, self.moments.count > 1))
+        m = self.moments
+        return np.sqrt(_divide(m.m2, m.count.astype(np.float64) - 1.0, m.count > 1))
 
     @property
     def skewness(self) -> Floats:
         """Population skewness `sqrt(n) m3 / m2^1.5` (as scipy.stats.skew); NaN for a constant column."""
         m = self.moments
-        return _divide(np.sqrt(m.count) * m.m3, m.m2 * np.sqrt(m.m2), m.m2 > 0)
+        return _divide(np.sqrt(m.count.astype(np.float64)) * m.m3, m.m2 * np.sqrt(m.m2), m.m2 > 0)
 
     @property
     def kurtosis(self) -> Floats:
@@ -68,10 +70,10 @@ class Profile:
     @property
     def correlation(self) -> Floats:
         """(d, d) Pearson correlation over the complete rows; NaN in rows and columns of constant columns."""
-        scale = np.sqrt(np.diagonal(self.moments.comoment))
+        scale = np.sqrt(np.maximum(np.diagonal(self.moments.comoment), 0.0))
         known = scale > 0
-        matrix = _divide(self.moments.comoment, np.multiply.outer(scale, scale), np.logical_and.outer(known, known))
-        matrix = np.clip(matrix, -1.0, 1.0)
+        matrix: Floats = _divide(self.moments.comoment, np.multiply.outer(scale, scale), np.logical_and.outer(known, known))
+        np.clip(matrix, -1.0, 1.0, out=matrix)
         np.fill_diagonal(matrix, np.where(known, 1.0, np.nan))
         return matrix
 
@@ -94,5 +96,6 @@ class Profile:
         return digest({"columns": names, **ProfileNode(moments=self.moments, sketch=self.sketch).arrays()})
 
 
-def _divide(numerator: Floats, denominator: Floats, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Floats:
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=where)
+def _divide(numerator: Floats, denominator: Floats, where: npt.NDArray[np.bool_]) -> Floats:
+    quotient: Floats = np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=where)
+    return quotient

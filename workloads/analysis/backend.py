@@ -1,0 +1,83 @@
+"""Where the arithmetic runs: NumPy on the host or CuPy on a GPU, chosen once when a rank starts.
+
+Both have the same signatures and are held to the same tests. They agree to rounding, each is bit-identical with itself for any number of
+ranks; the name of the backend stands in `_SUCCESS.json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.sketch import Sketch
+from workloads.contract import ENV_ARRAY_BACKEND
+from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+
+BACKENDS: Final = ("numpy", "cupy")
+
+
+class ProfileBackend(Protocol):
+    """One unit in, statistics out. `values` is the unit as (columns, rows) float32 on the host, NaN where a value is missing."""
+
+    @property
+    def name(self) -> str:
+        """`numpy` or `cupy`."""
+
+    @property
+    def precision(self) -> str:
+        """In what the co-moments are summed."""
+
+    def begin_counting(self, columns: int) -> None:
+        """Set all counts to zero."""
+
+    def unit(self, values: npt.NDArray[np.float32]) -> Moments:
+        """The unit's moments; adds its values to the counts."""
+
+    def counted(self) -> Sketch:
+        """The counts since begin_counting."""
+
+    def peak_device_bytes(self) -> int:
+        """Most device memory held so far; 0 on the host."""
+
+
+def choose(name: str, local_rank: int) -> ProfileBackend:
+    """The backend that the job asks for.
+
+    Args:
+        name: `numpy` or `cupy`.
+        local_rank: Place of this rank among those of its node, which is also the number of its GPU (modulo the number of GPUs).
+
+    Raises:
+        StageError: `cupy` is asked for and there is no CuPy or no GPU. Computing on the host instead would let expensive machines idle.
+    """
+    if name == "numpy":
+        from workloads.analysis.profile.leaf_numpy import NumpyProfile
+
+        return NumpyProfile()
+    cupy = _require_cupy()
+    devices = int(cupy.cuda.runtime.getDeviceCount())
+    cupy.cuda.Device(local_rank % devices).use()
+    from workloads.analysis.profile.leaf_cupy import CupyProfile
+
+    return CupyProfile()
+
+
+def _require_cupy() -> Any:
+    try:
+        import cupy
+    except ImportError as error:
+        raise _absent(f"CuPy is not installed ({error})") from error
+    if not cupy.is_available():
+        raise _absent("this machine has no CUDA device or no driver")
+    return cupy
+
+
+def _absent(reason: str) -> StageError:
+    return StageError(
+        f"{ENV_ARRAY_BACKEND} is 'cupy', but {reason}",
+        hint=f"give the job a GPU and the CUDA image, or set {ENV_ARRAY_BACKEND} to 'numpy'",
+        exit_code=EXIT_ENVIRONMENT,
+    )

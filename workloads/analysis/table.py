@@ -1,0 +1,144 @@
+"""The cleaned table as the analysis reads it: unit by unit, never whole.
+
+A unit is a row group, a byte range of the Parquet object. Ranges are fetched and decoded by threads while the caller computes; at most a
+few units are in memory. Text columns travel with the range, because its checksum covers them, but are not decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workloads.contract import Manifest, Unit
+from workloads.runtime.errors import StageError
+
+_HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
+_AHEAD: Final = 3
+"""Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight keep up with the arithmetic."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitData:
+    """A decoded unit."""
+
+    unit: Unit
+    values: npt.NDArray[np.float32]
+    """(columns, rows); NaN where a value is missing."""
+
+
+class Table:
+    """The number columns of one cleaned table.
+
+    Args:
+        manifest: What preprocess wrote.
+        read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this order.
+
+    Raises:
+        StageError: The footer cannot be read, or is not what the manifest says.
+    """
+
+    def __init__(self, manifest: Manifest, read_range: Callable[[int, int], bytes]) -> None:
+        self.manifest = manifest
+        self.columns = tuple(column.name for column in manifest.columns if column.kind == "number")
+        self._read_range = read_range
+        self._footer = read_range(manifest.footer_offset, manifest.table_bytes - manifest.footer_offset)
+        with self._decoding("the Parquet footer"):
+            self._metadata = pq.read_metadata(pa.BufferReader(self._footer))
+        if self._metadata.num_row_groups != len(manifest.units):
+            raise StageError(
+                f"{manifest.table_key} has {self._metadata.num_row_groups} row groups, but the manifest lists {len(manifest.units)} units",
+                hint=_HINT,
+            )
+        schema = self._metadata.schema.to_arrow_schema()
+        for name in self.columns:
+            place = schema.get_field_index(name)
+            found = "missing" if place < 0 else str(schema.field(place).type)
+            if found != "float":
+                raise StageError(f"{manifest.table_key}: column {name!r} is {found}; the analysis reads float32", hint=_HINT)
+
+    def units(self, wanted: range) -> Generator[UnitData]:
+        """The units in order, fetched ahead. Raises StageError that names the unit where a range is not what the manifest says."""
+        pending: deque[Future[UnitData]] = deque()
+        ahead = iter(wanted)
+        pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="unit-read")
+        try:
+            for _ in wanted:
+                while len(pending) < _AHEAD and (index := next(ahead, None)) is not None:
+                    pending.append(pool.submit(self.read_unit, index))
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def read_unit(self, index: int) -> UnitData:
+        """Fetch, check and decode one unit. Raises StageError."""
+        unit = self.manifest.units[index]
+        data = self._read_range(unit.byte_offset, unit.byte_length)
+        if hashlib.sha256(data).hexdigest() != unit.sha256:
+            raise StageError(f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's", hint=_HINT)
+        with self._decoding(f"unit {index}"):
+            source = pa.PythonFile(_Window(self.manifest, unit, data, self._footer), mode="r")
+            file = pq.ParquetFile(source, metadata=self._metadata, pre_buffer=False)
+            table = file.read_row_group(index, columns=list(self.columns), use_threads=False)
+        if table.num_rows != unit.rows:
+            raise StageError(f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not {unit.rows}", hint=_HINT)
+        values = np.empty((len(self.columns), unit.rows), np.float32)
+        for place, name in enumerate(self.columns):
+            values[place] = table.column(name).to_numpy()  # a null becomes NaN
+        return UnitData(unit=unit, values=values)
+
+    @contextmanager
+    def _decoding(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise StageError(f"{what} of {self.manifest.table_key} cannot be decoded: {error}", hint=_HINT) from error
+
+
+class _Window(io.RawIOBase):
+    """The Parquet object as a file of which one row group and the footer are at hand."""
+
+    def __init__(self, manifest: Manifest, unit: Unit, data: bytes, footer: bytes) -> None:
+        super().__init__()
+        self._size = manifest.table_bytes
+        self._segments = ((unit.byte_offset, data), (manifest.footer_offset, footer))
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        stop = self._size if size < 0 else min(self._position + size, self._size)
+        for start, data in self._segments:
+            if start <= self._position and stop <= start + len(data):
+                found = data[self._position - start : stop - start]
+                self._position = stop
+                return found
+        raise OSError(f"bytes {self._position} to {stop} lie outside the row group")
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
