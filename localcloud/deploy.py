@@ -18,7 +18,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from pulumi.errors import RunError
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
 from localcloud.engine import Engine, Failure, Resource
@@ -169,11 +168,11 @@ def _program_failure(error: BaseException, program: Path) -> Failure:
     frames = [f for f in frames if "site-packages" not in f.filename]
     location = f"{Path(frames[-1].filename).relative_to(program).as_posix()}:{frames[-1].lineno}" if frames else ""
     if isinstance(error, SystemExit):
-        text = str(error.code) if isinstance(error.code, str) else f"the program ended itself with exit code {error.code}"
-    elif isinstance(error, RunError) or type(error).__module__ not in ("builtins",):
-        text = str(error) or type(error).__name__
+        text = error.code if isinstance(error.code, str) else f"the program ended itself with exit code {error.code}"
+    elif type(error).__module__ == "builtins" and type(error) is not ValueError:
+        text = f"{type(error).__name__}: {error}"  # the text of a KeyError or an AttributeError says little without it
     else:
-        text = str(error) if isinstance(error, ValueError) and type(error) is ValueError else f"{type(error).__name__}: {error}"
+        text = str(error) or type(error).__name__
     return Failure(message=text.strip(), location=location)
 
 
@@ -209,7 +208,7 @@ def _importable(program: Path) -> Iterator[None]:
         yield
         return
     own = {path.stem for path in program.glob("*.py")} | {path.parent.name for path in program.glob("*/__init__.py")}
-    own.discard("__main__")
+    own -= {"__main__", "__init__"}
 
     def loaded() -> dict[str, ModuleType]:
         return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}

@@ -259,7 +259,7 @@ class Engine:
             raise ProviderError(f"{path} is not known although all it depends on exists: it comes from an output that is not modelled")
 
         def create() -> tuple[str, dict[str, Any]]:
-            return self._provider.create(urn, request.type, request.name, inputs, request.provider)
+            return self._provider.create(request.type, request.name, inputs, request.provider)
 
         return self._hooks.around(create, request, urn=urn, preview=self._preview)
 

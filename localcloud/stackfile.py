@@ -71,7 +71,8 @@ def read_stack(program: Path, stack: str, config: Mapping[str, str], secrets: Ma
         secret_path = _encrypted(value, full)
         if secret_path is not None:
             raise StackFileError(
-                f"{stack_file.name}: {secret_path} is encrypted, which only the Pulumi CLI can read; give {full} in plain text as a secret override"
+                f"{stack_file.name}: {secret_path} is encrypted, which only the Pulumi CLI can read; "
+                f"give {full} in plain text as a secret override"
             )
         found[full] = _text(value)
     return Stack(project=name, name=stack, config={**found, **overrides}, secret_keys=frozenset(secrets))

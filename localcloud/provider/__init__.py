@@ -101,30 +101,30 @@ class Provider:
         self._default_tags[urn] = {**tags.get("tags", {})}
         return "local"
 
-    def create(self, urn: str, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
+    def create(self, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
         """Checks a resource and creates it; in a preview it is only checked.
 
-        Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, markers for what
-        it did not.
+        Args:
+            token: The type, such as `aws:ec2/vpc:Vpc`.
+            logical: The resource's name in the program.
+            inputs: By wire name, with secrets and, in a preview, unknowns.
+            provider: Reference of an explicit provider, `<urn>::<id>`, or empty.
+
+        Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, and markers for
+        what it did not tell.
 
         Raises SchemaError where the inputs are not those of the type, ProviderError where the type is not modelled or AWS refuses.
         """
         schema = resource_schema(token)
         handler = HANDLERS.get(token)
         if schema is None or handler is None:
-            reason = "is not a type of pulumi_aws" if schema is None else "is not modelled by the local provider (localcloud/provider)"
-            raise ProviderError(f"{token} {reason}")
+            reason = "is not a type of pulumi_aws" if schema is None else "is not modelled by the local provider"
+            raise ProviderError(f"the type {token} {reason}")
         schema.check(inputs)
         values = {name: plain(value) for name, value in inputs.items()}
-        for name in _JSON_INPUTS & values.keys():
-            if not is_unknown(values[name]) and isinstance(values[name], str) and values[name]:
-                json_object(values[name], name)
-        naming = NAMES.get(token)
-        named: dict[str, Any] = {}
-        if naming is not None and values.get(naming.property) is None:
-            named = {naming.property: UNKNOWN if is_unknown(values.get(naming.prefix_property)) else naming.name(logical, values)}
-        # the first part of a provider reference is its URN, the last its id
-        tags = {**self._default_tags[provider.rpartition("::")[0]], **(values.get("tags") or {})} if "tags" in schema.inputs else {}
+        self._check_values(values)
+        named = _automatic_name(token, logical, values)
+        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
         outputs: dict[str, Any] = {**inputs, **named}
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
@@ -133,39 +133,49 @@ class Provider:
                 outputs[name] = Secret(outputs[name])
         if self._preview:
             return "", outputs
-        if values.get("region", self.aws.region) != self.aws.region:
-            raise ProviderError(
-                f"region is {values['region']}, but the stack's aws:region is {self.aws.region}; the local AWS has one region"
-            )
         call = Call(aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags)
-        call.ignore("tags", "region")
-        if naming is not None:
-            call.ignore(naming.prefix_property)
+        call.ignore("tags", "region", "namePrefix")
         handler(call)
         if unused := call.unused():
             raise ProviderError(f"{', '.join(unused)} of {token} is not modelled by the local provider")
-        outputs |= {"region": self.aws.region} if "region" in schema.outputs else {}
-        for name, value in call.outputs.items():
-            if value is not None and not isinstance(outputs.get(name), Secret):
-                outputs[name] = value
+        told = {"region": self.aws.region, **call.outputs}
+        outputs |= {name: value for name, value in told.items() if value is not None and not isinstance(outputs.get(name), Secret)}
         for name, hint in schema.always_present():
             if name not in outputs and name not in ("id", "urn"):
                 outputs[name] = poison(logical, name) if hint is str else UNKNOWN
         return call.id, outputs
 
+    def _check_values(self, values: Mapping[str, Any]) -> None:
+        for name in _JSON_INPUTS & values.keys():
+            if isinstance(values[name], str) and values[name]:
+                json_object(values[name], name)
+        region = values.get("region", self._region)
+        if region != self._region:
+            raise ProviderError(f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region")
+
+    def _tags(self, provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = values.get("tags") or {}
+        return {**self._default_tags[provider.rpartition("::")[0]], **given} if isinstance(given, Mapping) else given
+
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
-        if self._preview:
-            if token not in INVOKES:
-                raise ProviderError(f"the data source {token} is not modelled by the local provider")
-            return PREVIEWED[token](self.aws, arguments) if token in PREVIEWED else None
         if token not in INVOKES:
             raise ProviderError(f"the data source {token} is not modelled by the local provider")
+        if self._preview:
+            return PREVIEWED[token](self.aws, arguments) if token in PREVIEWED else None
         return INVOKES[token](self.aws, arguments)
 
     def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
         """One sentence for each input that names something which is neither among `known` ids and ARNs nor in AWS."""
         return missing_references(self.aws, inputs, known)
+
+
+def _automatic_name(token: str, logical: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    naming = NAMES.get(token)
+    if naming is None or values.get(naming.property) is not None:
+        return {}
+    prefix_unknown = is_unknown(values.get(naming.prefix_property))
+    return {naming.property: UNKNOWN if prefix_unknown else naming.name(logical, values)}
 
 
 # settings that make the real provider talk to a local endpoint (see the aws:* keys of a local stack); here the client does that already

@@ -47,19 +47,22 @@ def _entries(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, bytes]
     elif node.get(SIGNATURE_KEY) == ASSET:
         yield prefix, _read(node)
     elif node.get("path") is not None:
-        root = Path(node["path"])
-        if root.is_file():
-            with zipfile.ZipFile(root) as inner:
-                for name in inner.namelist():
-                    yield f"{prefix}/{name}".lstrip("/"), inner.read(name)
-            return
-        if not root.is_dir():
-            raise ProviderError(f"the archive {root} does not exist")
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and not any(part in _SKIPPED for part in path.parts):
-                yield f"{prefix}/{path.relative_to(root).as_posix()}".lstrip("/"), path.read_bytes()
+        yield from ((f"{prefix}/{name}".lstrip("/"), content) for name, content in _files(Path(node["path"])))
     else:
         raise ProviderError("remote assets are not read by the local provider; use a file or a text")
+
+
+def _files(root: Path) -> Iterator[tuple[str, bytes]]:
+    """What a folder, or a zip file, of an archive holds."""
+    if root.is_file():
+        with zipfile.ZipFile(root) as inner:
+            yield from ((name, inner.read(name)) for name in inner.namelist())
+        return
+    if not root.is_dir():
+        raise ProviderError(f"the archive {root} does not exist")
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not any(part in _SKIPPED for part in path.parts):
+            yield path.relative_to(root).as_posix(), path.read_bytes()
 
 
 def _read(asset: Mapping[str, Any]) -> bytes:

@@ -48,11 +48,9 @@ def budget_action(call: Call) -> None:
     subscribers = [call.aws.part("budgets", "Subscriber", entry) for entry in call.take("subscribers")]
     threshold = call.aws.part("budgets", "ActionThreshold", call.take("actionThreshold"))
     rename = {"definition.ssmActionDefinition.actionSubType": "ActionSubType"}
-    body = {
-        "AccountId": account,
-        "Subscribers": [{"SubscriptionType": s["SubscriptionType"], "Address": s["Address"]} for s in subscribers],
-    }
-    created = call.create("budgets", "CreateBudgetAction", rename=rename, ActionThreshold=threshold, **body)
+    created = call.create(
+        "budgets", "CreateBudgetAction", rename=rename, ActionThreshold=threshold, AccountId=account, Subscribers=subscribers
+    )
     call.id = f"{account}:{created['ActionId']}:{created['BudgetName']}"
     call.outputs |= {
         "actionId": created["ActionId"],

@@ -33,11 +33,14 @@ class Naming:
     lower: bool = False
     suffix_input: str = ""
     """Input that, where true, demands the ending `.fifo`."""
+    stem: str = ""
+    """What every name of the type starts with."""
 
     def name(self, logical: str, inputs: Mapping[str, Any]) -> str:
         """The physical name. Raises ProviderError where it would pass the longest that AWS allows."""
         prefix = inputs.get(self.prefix_property)
         name = f"{prefix}{secrets.token_hex(13)}" if prefix else f"{logical}-{secrets.token_hex(4)[:7]}"
+        name = f"{self.stem}{name}"
         name = f"{name}.fifo" if self.suffix_input and inputs.get(self.suffix_input) else name
         if len(name) > self.longest:
             raise ProviderError(

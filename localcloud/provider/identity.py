@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.provider.calls import Call, Naming, ProviderError, handles, names
+from localcloud.provider.calls import Call, Naming, handles, names
 
 names(
     {
@@ -106,18 +106,14 @@ def key(call: Call) -> None:
     call.outputs |= {"arn": created["Arn"], "keyId": created["KeyId"]}
 
 
-@handles("kms/alias:Alias", Naming(longest=256))
+@handles("kms/alias:Alias", Naming(longest=256, stem="alias/"))
 def alias(call: Call) -> None:
-    """Alias of a KMS key; AWS wants the name to start with alias/."""
-    name, target = str(call.take("name")), call.take("targetKeyId")
-    if not call.values.get("name", "").startswith("alias/"):
-        if "-" not in name or not name.startswith(call.logical):
-            raise ProviderError(f"name is {name!r}; the name of an alias starts with alias/")
-        name = f"alias/{name}"
+    """Alias of a KMS key."""
+    name, target = call.take("name"), call.take("targetKeyId")
     call.send("kms", "CreateAlias", AliasName=name, TargetKeyId=target)
     metadata = call.send("kms", "DescribeKey", KeyId=target)["KeyMetadata"]
     call.id = name
-    call.outputs |= {"name": name, "arn": call.aws.arn("kms", name), "targetKeyArn": metadata["Arn"]}
+    call.outputs |= {"arn": call.aws.arn("kms", name), "targetKeyArn": metadata["Arn"]}
 
 
 @handles("secretsmanager/secret:Secret")

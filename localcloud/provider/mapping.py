@@ -104,7 +104,7 @@ def _is_pair_list(shape: Any) -> bool:
 
 
 def pair_list(pairs: Mapping[str, Any], shape: Any) -> list[dict[str, str]]:
-    """A map as the list that the shape wants: of Key and Value (tags), key and value, TagKey and TagValue, or Name and Value (dimensions)."""
+    """A map as the list that the shape wants: of Key and Value (tags), in either case, TagKey and TagValue, or Name and Value."""
     value = next(name for name in shape.member.members if name.lower().endswith("value"))
     key = next(name for name in shape.member.members if name != value)
     return [{key: name, value: str(text)} for name, text in sorted(pairs.items())]

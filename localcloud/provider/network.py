@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.provider.calls import Call, Naming, Row, handles, names, rows
+from localcloud.provider.calls import Call, Naming, Row, handles, rows
 
-rows(
-    {
-        "ec2/internetGateway:InternetGateway": lambda call: _internet_gateway(call),
-        "ec2/routeTableAssociation:RouteTableAssociation": Row("ec2", "AssociateRouteTable", "AssociationId", tagged=None),
-        "ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation": lambda call: _endpoint_route_table(call),
-        "ec2/placementGroup:PlacementGroup": lambda call: _placement_group(call),
-    }
-)
-names({"ec2/placementGroup:PlacementGroup": Naming()})
+rows({"ec2/routeTableAssociation:RouteTableAssociation": Row("ec2", "AssociateRouteTable", "AssociationId", tagged=None)})
 
 
 @handles("ec2/vpc:Vpc")
@@ -72,7 +64,9 @@ def subnet(call: Call) -> None:
     }
 
 
-def _internet_gateway(call: Call) -> None:
+@handles("ec2/internetGateway:InternetGateway")
+def internet_gateway(call: Call) -> None:
+    """Internet gateway, attached where a VPC is given."""
     vpc_id = call.take("vpcId")
     call.id = call.create("ec2", "CreateInternetGateway", tagged="internet-gateway")["InternetGateway"]["InternetGatewayId"]
     if vpc_id:
@@ -164,13 +158,17 @@ def vpc_endpoint(call: Call) -> None:
             call.outputs |= {"prefixListId": found[0]["PrefixListId"]}
 
 
-def _endpoint_route_table(call: Call) -> None:
+@handles("ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation")
+def endpoint_route_table(call: Call) -> None:
+    """A route table that uses a gateway endpoint."""
     endpoint, table = call.take("vpcEndpointId"), call.take("routeTableId")
     call.send("ec2", "ModifyVpcEndpoint", VpcEndpointId=endpoint, AddRouteTableIds=[table])
     call.id = f"a-{endpoint}{table}"
 
 
-def _placement_group(call: Call) -> None:
+@handles("ec2/placementGroup:PlacementGroup", Naming())
+def placement_group(call: Call) -> None:
+    """Placement group; the API answers its creation with nothing, so it is described afterwards."""
     name = call.take("name")
     call.create("ec2", "CreatePlacementGroup", tagged="placement-group", GroupName=name)
     group = call.send("ec2", "DescribePlacementGroups", GroupNames=[name])["PlacementGroups"][0]

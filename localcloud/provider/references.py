@@ -28,6 +28,14 @@ _EC2_IDS: Final = {
 }
 _EC2_ID: Final = re.compile(rf"({'|'.join(_EC2_IDS)})-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})")
 _ARN: Final = re.compile(r"arn:(?P<partition>[\w-]+):(?P<service>[\w-]+):(?P<region>[\w-]*):(?P<account>\d*):(?P<resource>.+)")
+# inputs that name something by its plain name, by the end of their path, and the kind of ARN that the name stands for
+_NAMES: Final = {
+    "options.awslogs-group": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
+    "logGroupNames": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
+    "logGroupName": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
+    "computeResources.placementGroup": "arn:{partition}:ec2:{region}:{account}:placement-group/{text}",
+    "placement.groupName": "arn:{partition}:ec2:{region}:{account}:placement-group/{text}",
+}
 _JSON_TEXTS: Final = ("containerProperties", "nodeProperties", "ecsProperties")
 
 
@@ -44,6 +52,7 @@ class _Lookup:
 
 
 _LOOKUPS: Final = (
+    _Lookup("ec2", r"placement-group/(?P<name>.+)", "ec2", "DescribePlacementGroups", {"GroupNames": ["{name}"]}),
     _Lookup("iam", r"role/(?:.*/)?(?P<name>[^/]+)", "iam", "GetRole", {"RoleName": "{name}"}),
     _Lookup("iam", r"instance-profile/(?:.*/)?(?P<name>[^/]+)", "iam", "GetInstanceProfile", {"InstanceProfileName": "{name}"}),
     _Lookup("iam", r"policy/.+", "iam", "GetPolicy", {"PolicyArn": "{arn}"}),
@@ -68,7 +77,7 @@ _LOOKUPS: Final = (
     _Lookup("sqs", r"(?P<name>[^:]+)", "sqs", "GetQueueUrl", {"QueueName": "{name}"}),
     _Lookup("sns", r"[^:]+", "sns", "GetTopicAttributes", {"TopicArn": "{arn}"}),
     _Lookup("lambda", r"function:(?P<name>[^:]+)(:.+)?", "lambda", "GetFunctionConfiguration", {"FunctionName": "{name}"}),
-    _Lookup("logs", r"log-group:(?P<name>[^:*]+)(:\*)?", "logs", "DescribeLogGroups", {"logGroupNamePrefix": "{name}"}, "logGroups"),
+    _Lookup("logs", r"log-group:(?P<name>[^:*]+)(:\*)?", "logs", "DescribeLogStreams", {"logGroupName": "{name}"}),
     _Lookup("kms", r"(?:key|alias)/.+", "kms", "DescribeKey", {"KeyId": "{arn}"}),
     _Lookup("secretsmanager", r"secret:(?P<name>[^:]+)(:.*)?", "secretsmanager", "DescribeSecret", {"SecretId": "{head}:secret:{name}"}),
     _Lookup("states", r"stateMachine:[^:]+", "stepfunctions", "DescribeStateMachine", {"stateMachineArn": "{arn}"}),
@@ -82,17 +91,26 @@ _LOOKUPS: Final = (
 
 def missing_references(aws: Aws, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
     """One sentence for each input that names something of this account which does not exist."""
-    return [f"{path} is {text}, which does not exist" for path, text in _references(inputs) if text not in known and not _exists(aws, text)]
+    facts = {"partition": aws.partition, "region": aws.region, "account": aws.account}
+    return [
+        f"{path} is {text}, which does not exist"
+        for path, text, form in _references(inputs)
+        if text not in known and not _exists(aws, form.format_map({**facts, "text": text}))
+    ]
 
 
-def _references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Path, text and the ARN or id that the text means, as a template, of each input that names something."""
     for path, leaf in walk(inputs):
-        if not isinstance(leaf, str):
+        if not isinstance(leaf, str) or not leaf:
             continue
-        if path in _JSON_TEXTS and leaf:
-            yield from ((f"{path}.{inner}", text) for inner, text in _references(json.loads(leaf)))
+        if path in _JSON_TEXTS:
+            yield from ((f"{path}.{inner}", text, form) for inner, text, form in _references(json.loads(leaf)))
         elif _EC2_ID.fullmatch(leaf) or ((arn := _ARN.fullmatch(leaf)) and not _is_pattern(arn)):
-            yield path, leaf
+            yield path, leaf, "{text}"
+        else:
+            bare = re.sub(r"\[\d+\]", "", path)
+            yield from ((path, leaf, form) for end, form in _NAMES.items() if bare == end or bare.endswith(f".{end}"))
 
 
 def _is_pattern(arn: re.Match[str]) -> bool:
