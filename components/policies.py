@@ -22,9 +22,9 @@ def statement(
     resources: Sequence[pulumi.Input[str]],
     conditions: Conditions | None = None,
     effect: Literal["Allow", "Deny"] = "Allow",
-    principal: Literal["*"] | None = None,
+    principal: Literal["*"] | Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """One statement. `sid` has letters and digits only; `principal` is for policies of resources."""
+    """One statement. `sid` has letters and digits only; `principal`, for policies of resources, is anybody or a map of kinds."""
     result: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
     if principal is not None:
         result["Principal"] = principal

@@ -1,0 +1,57 @@
+"""Nightly CSV analysis on AWS Batch: one stack. What it may look like is said in config/, how it is built in components/."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.budget import Budget, BudgetArgs
+from components.context import StackContext
+from components.environments import Environments, EnvironmentsArgs
+from components.images import Images, ImagesArgs
+from components.jobs import Jobs, JobsArgs
+from components.monitoring import Monitoring, MonitoringArgs
+from components.network import Network, NetworkArgs
+from components.pipeline import Pipeline, PipelineArgs
+from components.queues import Queues, QueuesArgs
+from components.roles import Roles, RolesArgs
+from components.secrets import Secrets, SecretsArgs
+from components.settings import read_config, slack_webhook_url
+from components.storage import Storage, StorageArgs
+
+config = read_config()
+context = StackContext.current(config.tags)
+
+network = Network("network", NetworkArgs(context=context, section=config.network))
+storage = Storage("storage", StorageArgs(context=context, section=config.storage))
+images = Images("images", ImagesArgs(context=context, section=config.images))
+secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slack_webhook_url()))
+roles = Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+environments = Environments(
+    "environments", EnvironmentsArgs(context=context, environments=config.environments, network=network, roles=roles)
+)
+queues = Queues("queues", QueuesArgs(context=context, queues=config.queues, environment_arns=environments.arns))
+jobs = Jobs("jobs", JobsArgs(context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles))
+pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs))
+monitoring = Monitoring(
+    "monitoring",
+    MonitoringArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, functions={"submit": pipeline.submit}),
+)
+Budget("budget", BudgetArgs(context=context, section=config.budget))
+
+pulumi.export("region", context.region)
+pulumi.export("vpc_id", network.vpc_id)
+pulumi.export("ingest_bucket", storage.ingest.bucket)
+pulumi.export("intermediate_bucket", storage.intermediate.bucket)
+pulumi.export("results_bucket", storage.results.bucket)
+pulumi.export("table", storage.table.name)
+pulumi.export("cpu_repository_url", images.cpu_repository_url)
+pulumi.export("gpu_repository_url", images.gpu_repository_url)
+pulumi.export("environments", environments.names)
+pulumi.export("queues", queues.names)
+pulumi.export("queue_arns", queues.arns)
+pulumi.export("job_definitions", {stage: definition.name for stage, definition in jobs.definitions.items()})
+pulumi.export("log_groups", jobs.log_group_names)
+pulumi.export("submit_function", pipeline.submit.name)
+pulumi.export("notify_function", monitoring.notify.name)
+pulumi.export("dead_letter_queues", {"submit": pipeline.submit.dead_letters.url, "notify": monitoring.notify.dead_letters.url})
+pulumi.export("alarm_topic_arn", monitoring.topic_arn)

@@ -1,0 +1,188 @@
+"""A Lambda function with everything that belongs to it, and the rule that calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.policies import document, statement, trust
+from workloads import contract
+
+_RUNTIME: Final = "python3.13"
+_ARCHITECTURE: Final = "arm64"  # cheaper for the same work, and the functions are pure Python
+_MEMORY_MIB: Final = 512  # CPU comes with memory: at less, importing the SDK takes seconds
+_DEAD_LETTER_DAYS: Final = 14
+_LAMBDA_RETRIES: Final = 2
+_EVENTBRIDGE_RETRIES: Final = 185  # the most that EventBridge takes: the age of the event ends the attempts
+
+
+@dataclass(frozen=True, kw_only=True)
+class LambdaFunctionArgs:
+    """What LambdaFunction needs."""
+
+    context: StackContext
+    description: str
+    handler: str
+    """Dotted path below the repository, for example `workloads.functions.submit.handler`."""
+    environment: Mapping[str, pulumi.Input[str]]
+    statements: Sequence[Mapping[str, Any]]
+    """What the function may do besides writing its log and its dead letters."""
+    timeout_seconds: int
+    event_max_age_hours: int
+    log_retention_days: int
+
+
+class LambdaFunction(Component):
+    """A function of workloads/functions with role, log group and dead-letter queue.
+
+    An event that the function fails on is delivered twice more by Lambda; then the event itself, as it came, lies in the queue, from where
+    it can be sent to the function again.
+    """
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    log_group_name: pulumi.Output[str]
+    dead_letters: aws.sqs.Queue
+
+    def __init__(self, name: str, args: LambdaFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        context = args.context
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            name=f"{context.log_group_prefix}{name}",
+            retention_in_days=args.log_retention_days,
+            tags=context.tags,
+            opts=self.child(),
+        )
+        self.log_group_name = logs.name
+        self.dead_letters = aws.sqs.Queue(
+            f"{name}-dead-letters",
+            message_retention_seconds=_DEAD_LETTER_DAYS * 24 * 3600,
+            sqs_managed_sse_enabled=True,
+            tags=context.tags,
+            opts=self.child(),
+        )
+        role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("lambda.amazonaws.com"), tags=context.tags, opts=self.child())
+        policy = aws.iam.RolePolicy(
+            f"{name}-role",
+            role=role.id,
+            policy=document(
+                statement(
+                    "WriteLogs",
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                    resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
+                ),
+                statement("KeepDeadLetters", actions=["sqs:SendMessage"], resources=[self.dead_letters.arn]),
+                *args.statements,
+            ),
+            opts=self.child(),
+        )
+        function = aws.lambda_.Function(
+            f"{name}-function",
+            description=args.description,
+            runtime=_RUNTIME,
+            architectures=[_ARCHITECTURE],
+            handler=args.handler,
+            code=_code(),
+            role=role.arn,
+            timeout=args.timeout_seconds,
+            memory_size=_MEMORY_MIB,
+            environment=aws.lambda_.FunctionEnvironmentArgs(variables=args.environment),
+            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
+            dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=self.dead_letters.arn),
+            tags=context.tags,
+            # Lambda checks on creation that the role may write to the dead-letter queue
+            opts=self.child(depends_on=[policy]),
+        )
+        aws.lambda_.FunctionEventInvokeConfig(
+            f"{name}-delivery",
+            function_name=function.name,
+            maximum_retry_attempts=_LAMBDA_RETRIES,
+            maximum_event_age_in_seconds=args.event_max_age_hours * 3600,
+            opts=self.child(),
+        )
+        self.name, self.arn = function.name, function.arn
+        self.register_outputs(
+            {
+                "name": self.name,
+                "arn": self.arn,
+                "log_group_name": self.log_group_name,
+                "dead_letter_queue_url": self.dead_letters.url,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTriggerArgs:
+    """What EventTrigger needs."""
+
+    context: StackContext
+    description: str
+    pattern: Mapping[str, Any]
+    """EventBridge event pattern; may hold outputs."""
+    enabled: bool
+    function: LambdaFunction
+    event_max_age_hours: int
+
+
+class EventTrigger(Component):
+    """An EventBridge rule that calls a function. What cannot be delivered goes to the function's dead-letter queue."""
+
+    def __init__(self, name: str, args: EventTriggerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        function, queue = args.function, args.function.dead_letters
+        rule = aws.cloudwatch.EventRule(
+            f"{name}-rule",
+            description=args.description,
+            event_pattern=pulumi.Output.json_dumps(args.pattern, sort_keys=True),
+            state="ENABLED" if args.enabled else "DISABLED",
+            tags=args.context.tags,
+            opts=self.child(),
+        )
+        permission = aws.lambda_.Permission(
+            f"{name}-rule",
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
+            opts=self.child(),
+        )
+        dead_letters = aws.sqs.QueuePolicy(
+            f"{name}-dead-letters",
+            queue_url=queue.url,
+            policy=document(
+                statement(
+                    "UndeliveredEvents",
+                    principal={"Service": "events.amazonaws.com"},
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.arn}},
+                )
+            ),
+            opts=self.child(),
+        )
+        aws.cloudwatch.EventTarget(
+            f"{name}-target",
+            rule=rule.name,
+            arn=function.arn,
+            retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
+                maximum_event_age_in_seconds=args.event_max_age_hours * 3600, maximum_retry_attempts=_EVENTBRIDGE_RETRIES
+            ),
+            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=queue.arn),
+            # an event that comes before both would be lost
+            opts=self.child(depends_on=[permission, dead_letters]),
+        )
+        self.register_outputs({"rule_name": rule.name})
+
+
+def _code() -> pulumi.AssetArchive:
+    """The functions and the contract, file by file: caches beside them would make every deployment a change."""
+    workloads = Path(contract.__file__).parent
+    files = [workloads / "__init__.py", workloads / "contract.py", *sorted((workloads / "functions").glob("*.py"))]
+    return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})

@@ -1,0 +1,179 @@
+"""AWS Batch job definitions of the three stages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.containers import ContainerArgs, Job, Placement, container_properties
+from components.context import Component, StackContext
+from components.images import Images
+from components.prices import stage_prices
+from components.retries import retry_strategy
+from components.roles import Roles
+from components.secrets import Secrets
+from components.storage import Storage
+from config.jobs import AnalysisJob, PreprocessJob
+from config.rules.base import jobs
+from config.stack import StackConfig
+from workloads import contract
+from workloads.contract import STAGES, Stage
+
+_LARGEST_DEFINITION_BYTES: Final = 24 * 1024
+_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsArgs:
+    """What Jobs needs."""
+
+    context: StackContext
+    config: StackConfig
+    storage: Storage
+    images: Images
+    secrets: Secrets
+    roles: Roles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """The job definition of a stage."""
+
+    name: pulumi.Output[str]
+    arn_prefix: pulumi.Output[str]
+    """ARN without revision: whoever submits by it gets the newest one."""
+    multi_node: bool
+
+
+class Jobs(Component):
+    """A job definition and a log group for each stage.
+
+    The analysis of several nodes is a multi-node parallel job whose node range is open-ended, so that a submission may name another number
+    of nodes; of one node it is a plain container job.
+    """
+
+    definitions: dict[Stage, Definition]
+    log_group_names: dict[Stage, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: JobsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._args = args
+        self.definitions, self.log_group_names = {}, {}
+        for stage in STAGES:
+            group = aws.cloudwatch.LogGroup(
+                f"{name}-{stage}",
+                name=f"{args.context.log_group_prefix}{stage}",
+                retention_in_days=args.config.monitoring.log_retention_days,
+                tags=args.context.tags,
+                opts=self.child(),
+            )
+            self.log_group_names[stage] = group.name
+            self.definitions[stage] = self._definition(f"{name}-{stage}", stage, group.name)
+        self.register_outputs(
+            {
+                "definition_names": {stage: definition.name for stage, definition in self.definitions.items()},
+                "log_group_names": self.log_group_names,
+            }
+        )
+
+    def _definition(self, name: str, stage: Stage, log_group: pulumi.Output[str]) -> Definition:
+        args = self._args
+        job: Job = jobs(args.config)[stage]
+        placement = Placement.of(args.config, job)
+        nodes = job.nodes if isinstance(job, AnalysisJob) else 1
+        container = container_properties(
+            ContainerArgs(
+                job=job,
+                placement=placement,
+                image=args.images.gpu_image if stage == "analysis" else args.images.cpu_image,
+                command=("python", "-m", f"workloads.{stage}"),
+                environment={**self._environment(stage, job), contract.ENV_STACK: args.context.stack},
+                secrets=self._secrets(stage, nodes),
+                job_role_arn=args.roles.job_role_arns[stage],
+                execution_role_arn=args.roles.execution_role_arn,
+                log_group=log_group,
+                log_stream_prefix=stage,
+                region=args.context.region,
+            )
+        )
+        node_range = {"targetNodes": contract.ANALYSIS_TARGET_NODES, "container": container}
+        text = _json(stage, container if nodes == 1 else {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": [node_range]})
+        definition = aws.batch.JobDefinition(
+            name,
+            type="container" if nodes == 1 else "multinode",
+            container_properties=text if nodes == 1 else None,
+            node_properties=text if nodes > 1 else None,
+            # multi-node jobs run on EC2 alone, and AWS keeps no capabilities for them: naming one would show as a change for ever
+            platform_capabilities=None if nodes > 1 else ["FARGATE" if placement.fargate else "EC2"],
+            retry_strategy=retry_strategy(attempts=job.attempts, fargate=placement.fargate, multi_node=nodes > 1),
+            timeout=aws.batch.JobDefinitionTimeoutArgs(attempt_duration_seconds=job.timeout_minutes * 60),
+            scheduling_priority=job.scheduling_priority,
+            propagate_tags=True,
+            # A chain waits with the revisions that it was submitted with, for hours where capacity is short. An update must not take them
+            # away, nor an operator's way to repeat a run with the definition of its day. Old revisions cost nothing.
+            deregister_on_new_revision=False,
+            tags={**args.context.tags, contract.STAGE_TAG: stage},
+            opts=self.child(),
+        )
+        return Definition(name=definition.name, arn_prefix=definition.arn_prefix, multi_node=nodes > 1)
+
+    def _environment(self, stage: Stage, job: Job) -> dict[str, pulumi.Input[str]]:
+        """Variables that are the same for every run; a submission adds those of its run."""
+        storage = self._args.storage
+        variables: dict[str, pulumi.Input[str]] = {
+            contract.ENV_INTERMEDIATE_BUCKET: storage.intermediate.bucket,
+            contract.ENV_RESULTS_BUCKET: storage.results.bucket,
+        }
+        if isinstance(job, PreprocessJob):
+            variables |= {
+                contract.ENV_INGEST_BUCKET: storage.ingest.bucket,
+                contract.ENV_UNIT_ROWS: str(job.unit_rows),
+                contract.ENV_INCOMPLETE_ROWS: job.incomplete_rows,
+                contract.ENV_MAX_REJECTED_PERCENT: f"{job.max_rejected_percent:g}",
+                contract.ENV_WRITE_CLEANED_CSV: "true" if job.write_cleaned_csv else "false",
+            }
+        elif isinstance(job, AnalysisJob):
+            variables |= {
+                contract.ENV_ARRAY_BACKEND: job.array_backend,
+                contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
+                contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
+            }
+        elif stage == "postprocess":
+            variables |= {
+                contract.ENV_TABLE: storage.table.name,
+                contract.ENV_STAGE_PRICES: json.dumps(stage_prices(self._args.config, self._args.context.region), sort_keys=True),
+                contract.ENV_CONSOLE_URL: _console_url(self._args.context, storage.results.bucket),
+            }
+        return variables
+
+    def _secrets(self, stage: Stage, nodes: int) -> dict[str, pulumi.Input[str]]:
+        secrets = self._args.secrets
+        if stage == "analysis" and nodes > 1:
+            return {contract.ENV_LAUNCH_TOKEN: secrets.launch_token_arn}
+        if stage == "postprocess" and secrets.slack_webhook_arn is not None:
+            return {contract.ENV_SLACK_WEBHOOK_URL: secrets.slack_webhook_arn}
+        return {}
+
+
+def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Output[str]:
+    host = _CONSOLES[context.partition]
+    return pulumi.Output.concat(f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix=")
+
+
+def _json(stage: Stage, properties: dict[str, Any]) -> pulumi.Output[str]:
+    """The properties as JSON, keys in a fixed order so that nothing but a change shows as one."""
+
+    def within_limit(text: str) -> str:
+        size = len(text.encode())
+        if size > _LARGEST_DEFINITION_BYTES:
+            raise pulumi.RunError(
+                f"the job definition of {stage} has {size} bytes, and AWS Batch takes {_LARGEST_DEFINITION_BYTES}. "
+                "Fix: an instance type with fewer network cards, or efa: false."
+            )
+        return text
+
+    return pulumi.Output.json_dumps(properties, sort_keys=True, separators=(",", ":")).apply(within_limit)

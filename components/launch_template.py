@@ -1,0 +1,110 @@
+"""Launch template of the instances of one compute environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.efa import efa_interfaces
+from components.user_data import user_data
+from config.environments import HpcEnvironment, OnDemandEnvironment, SpotEnvironment
+from config.facts import instance_type
+
+InstanceEnvironment = OnDemandEnvironment | SpotEnvironment | HpcEnvironment
+
+_ROOT_DEVICE: Final = "/dev/xvda"
+"""Root of Amazon Linux 2023, which also holds the container images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchTemplateArgs:
+    """What LaunchTemplate needs."""
+
+    context: StackContext
+    environment: InstanceEnvironment
+    efa_security_group_id: pulumi.Input[str]
+    """Of every interface, where the template declares interfaces."""
+
+
+class LaunchTemplate(Component):
+    """Root volume, metadata service, boot script, network interfaces and capacity of instances.
+
+    AWS Batch copies the template and sets type, profile, subnets and Spot itself.
+    """
+
+    template_id: pulumi.Output[str]
+    version: pulumi.Output[str]
+    """A number. `$Latest` would be read once, when the environment is made: a later change of the template would never reach it."""
+    declares_interfaces: bool
+    """Then the environment must not name security groups: AWS accepts one of the two (aws/aws-cdk#21577)."""
+
+    def __init__(self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        environment, tags = args.environment, args.context.named_tags(name)
+        hpc = environment if isinstance(environment, HpcEnvironment) else None
+        efa = hpc is not None and hpc.efa
+        self.declares_interfaces = efa
+        template = aws.ec2.LaunchTemplate(
+            f"{name}-template",
+            description=f"AWS Batch environment of kind {environment.kind}",
+            block_device_mappings=[
+                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+                    device_name=_ROOT_DEVICE,
+                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+                        volume_size=environment.root_volume_gib, volume_type="gp3", encrypted="true", delete_on_termination="true"
+                    ),
+                )
+            ],
+            metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
+                http_endpoint="enabled",
+                http_tokens="required",
+                http_put_response_hop_limit=2,  # one more than a process on the host needs: containers on the bridge are a hop away
+            ),
+            network_interfaces=_interfaces(hpc, args.efa_security_group_id) if hpc is not None and efa else None,
+            capacity_reservation_specification=_reservation(hpc),
+            instance_market_options=_market(hpc),
+            # the instances themselves have the tags of the environment's compute resources, which do not reach these two
+            tag_specifications=[
+                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in ("volume", "network-interface")
+            ],
+            user_data=user_data(scratch=environment.scratch, efa=efa),
+            tags=args.context.tags,
+            opts=self.child(),
+        )
+        self.template_id = template.id
+        self.version = template.latest_version.apply(lambda version: str(int(version)))
+        self.register_outputs({"template_id": self.template_id, "version": self.version})
+
+
+def _interfaces(environment: HpcEnvironment, security_group_id: pulumi.Input[str]) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs]:
+    return [
+        aws.ec2.LaunchTemplateNetworkInterfaceArgs(
+            network_card_index=interface.card,
+            device_index=interface.device,
+            interface_type=interface.type,
+            security_groups=[security_group_id],
+            delete_on_termination="true",
+        )
+        for interface in efa_interfaces(environment.instance_type, instance_type(environment.instance_type))
+    ]
+
+
+def _reservation(environment: HpcEnvironment | None) -> aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs | None:
+    if environment is None or environment.capacity_reservation_id is None:
+        return None
+    return aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs(
+        capacity_reservation_target=aws.ec2.LaunchTemplateCapacityReservationSpecificationCapacityReservationTargetArgs(
+            capacity_reservation_id=environment.capacity_reservation_id
+        )
+    )
+
+
+def _market(environment: HpcEnvironment | None) -> aws.ec2.LaunchTemplateInstanceMarketOptionsArgs | None:
+    """AWS Batch ignores Spot options here, but not Capacity Blocks: AWS's own sample for P5 on AWS Batch asks for one so."""
+    if environment is None or not environment.capacity_block:
+        return None
+    return aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")

@@ -1,0 +1,123 @@
+"""From upload to run: the event of the ingest bucket calls the submit function, which submits the chain of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from components.context import Component, StackContext
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.jobs import Jobs
+from components.policies import statement
+from components.queues import Queues
+from components.secrets import Secrets
+from components.storage import Storage
+from config.rules.base import jobs as jobs_of
+from config.stack import StackConfig
+from workloads import contract
+from workloads.contract import STAGES
+
+_UPLOADS: Final = [{"wildcard": f"{contract.UPLOAD_PREFIX}*{suffix}"} for suffix in (".csv", ".CSV")]
+"""Object keys that start the function; patterns know case, the contract does not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineArgs:
+    """What Pipeline needs."""
+
+    context: StackContext
+    config: StackConfig
+    storage: Storage
+    secrets: Secrets
+    queues: Queues
+    jobs: Jobs
+
+
+class Pipeline(Component):
+    """The submit function and the rule that calls it for each new CSV."""
+
+    submit: LambdaFunction
+
+    def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        section = args.config.pipeline
+        self.submit = LambdaFunction(
+            f"{name}-submit",
+            LambdaFunctionArgs(
+                context=args.context,
+                description="Turns an uploaded CSV into a run: three dependent AWS Batch jobs, once per upload",
+                handler="workloads.functions.submit.handler",
+                environment=_environment(args),
+                statements=_statements(args),
+                timeout_seconds=section.function_timeout_seconds,
+                event_max_age_hours=section.event_max_age_hours,
+                log_retention_days=args.config.monitoring.log_retention_days,
+            ),
+            opts=self.child(),
+        )
+        EventTrigger(
+            f"{name}-uploads",
+            EventTriggerArgs(
+                context=args.context,
+                description="A CSV was uploaded",
+                pattern={
+                    "source": ["aws.s3"],
+                    "detail-type": ["Object Created"],
+                    "detail": {"bucket": {"name": [args.storage.ingest.bucket]}, "object": {"key": _UPLOADS}},
+                },
+                enabled=section.enabled,
+                function=self.submit,
+                event_max_age_hours=section.event_max_age_hours,
+            ),
+            opts=self.child(),
+        )
+        self.register_outputs({"submit_function": self.submit.name})
+
+
+def _environment(args: PipelineArgs) -> dict[str, pulumi.Input[str]]:
+    stages = jobs_of(args.config)
+    definitions = args.jobs.definitions
+    shares = {stage: job.share_identifier for stage, job in stages.items() if job.share_identifier is not None}
+    variables: dict[str, pulumi.Input[str]] = {
+        contract.ENV_TABLE: args.storage.table.name,
+        contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps({stage: args.queues.arns[stages[stage].queue] for stage in STAGES}),
+        contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
+            {stage: {"name": definitions[stage].arn_prefix, "multi_node": definitions[stage].multi_node} for stage in STAGES}
+        ),
+        contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
+    }
+    if args.secrets.slack_webhook_arn is not None:
+        variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
+    return variables
+
+
+def _statements(args: PipelineArgs) -> list[dict[str, Any]]:
+    context, definitions = args.context, args.jobs.definitions
+    queues = list(dict.fromkeys(job.queue for job in jobs_of(args.config).values()))
+    all_jobs = f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
+    statements = [
+        statement(
+            "SubmitJobs",
+            actions=["batch:SubmitJob"],
+            resources=[
+                *(args.queues.arns[queue] for queue in queues),
+                # by name alone AWS Batch asks for both forms (service authorization reference, AWS Batch)
+                *(arn for stage in STAGES for arn in _with_revisions(definitions[stage].arn_prefix)),
+                # the job that is made counts as a resource of the call, and it has no name before
+                all_jobs,
+            ],
+        ),
+        statement("TagJobs", actions=["batch:TagResource"], resources=[all_jobs]),
+        # knows no resources
+        statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
+        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+    ]
+    if args.secrets.slack_webhook_arn is not None:
+        statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
+    return statements
+
+
+def _with_revisions(arn_prefix: pulumi.Output[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    return arn_prefix, pulumi.Output.concat(arn_prefix, ":*")

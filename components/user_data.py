@@ -1,0 +1,61 @@
+"""What an instance does when it boots, before the container agent starts: scratch disks and EFA."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+SCRATCH_PATH: Final = "/scratch"
+"""Where instances mount their joined instance-store disks, and where jobs find them."""
+_BOUNDARY: Final = "==BATCHREFERENCE=="
+
+_EFA: Final = r"""#!/bin/bash
+# The kernel module comes with the AMI; a job asks for its devices, and does not start where they are missing.
+modprobe efa || true
+if ! ls /dev/infiniband/uverbs* > /dev/null 2>&1; then
+  echo "no EFA device at /dev/infiniband: check instance type, launch template and AMI" | tee /dev/kmsg >&2
+fi
+"""
+
+_SCRATCH: Final = rf"""#!/bin/bash
+# The agent's unit waits for this script, so no job starts before the mount; whatever fails here leaves a directory on the root volume.
+set -uo pipefail
+mkdir -p {SCRATCH_PATH}
+links=(/dev/disk/by-id/nvme-Amazon_EC2_NVMe_Instance_Storage_*)
+mapfile -t disks < <(readlink -f "${{links[@]}}" | grep -E '^/dev/nvme[0-9]+n1$' | sort -u)
+device=""
+if [ "${{#disks[@]}}" -eq 1 ]; then
+  device="${{disks[0]}}"
+elif [ "${{#disks[@]}}" -gt 1 ]; then
+  command -v mdadm > /dev/null || dnf install -y mdadm
+  if mdadm --create /dev/md0 --run --level=0 --raid-devices="${{#disks[@]}}" "${{disks[@]}}"; then
+    device=/dev/md0
+  else
+    echo "scratch: no RAID over ${{disks[*]}}, taking the first disk alone" | tee /dev/kmsg >&2
+    device="${{disks[0]}}"
+  fi
+fi
+if [ -n "$device" ] && mkfs.xfs -f -K "$device" && mount -o noatime "$device" {SCRATCH_PATH}; then
+  echo "scratch: $device"
+else
+  echo "scratch: no instance-store disk mounted, {SCRATCH_PATH} lies on the root volume" | tee /dev/kmsg >&2
+fi
+# containers do not run as root
+chmod 1777 {SCRATCH_PATH}
+"""
+
+
+def user_data(*, scratch: bool, efa: bool) -> str | None:
+    """Base64 of a MIME multipart archive of shell scripts; None where there is nothing to do.
+
+    AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide, launch-templates). Everything here takes
+    seconds: an instance registers, and jobs leave RUNNABLE, only after it.
+    """
+    scripts = [*([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
+    if not scripts:
+        return None
+    lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
+    for script in scripts:
+        lines += [f"--{_BOUNDARY}", 'Content-Type: text/x-shellscript; charset="us-ascii"', "", script]
+    lines += [f"--{_BOUNDARY}--", ""]
+    return base64.b64encode("\n".join(lines).encode("ascii")).decode("ascii")
