@@ -41,13 +41,13 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     cleaned = stack.ready.client("s3").get_object(Bucket=intermediate, Key=run.cleaned_csv_key)["Body"].read()
     frame = pd.read_csv(io.BytesIO(cleaned))
     columns = {column["name"]: column for column in summary["columns"]}
-    numbers = [name for name in columns if columns[name].get("mean") is not None]
+    numbers = [name for name in columns if columns[name]["kind"] == "number"]
     assert len(numbers) >= 3
     for name in numbers:
         values = frame[name].to_numpy("float64")
         assert columns[name]["mean"] == pytest.approx(values.mean(), rel=1e-6, abs=1e-9), name
-        assert columns[name]["min"] == pytest.approx(values.min(), rel=1e-6), name
-        assert columns[name]["max"] == pytest.approx(values.max(), rel=1e-6), name
+        assert columns[name]["minimum"] == pytest.approx(values.min(), rel=1e-6), name
+        assert columns[name]["maximum"] == pytest.approx(values.max(), rel=1e-6), name
     items = stack.items(run)
     metrics = {sk for sk in items if sk.startswith(f"{run.sort_key_prefix}METRIC#")}
     assert len(metrics) >= len(numbers)
@@ -103,7 +103,7 @@ def test_a_dirty_file_ends_in_a_clean_table(stack: Stack, new_key: Callable[[], 
     run = Run(stack.put(new_key(), GOOD[name]).run_id)
 
     assert stack.finish(run).state == "SUCCEEDED"
-    assert stack.summary(run)["rows"] == 3000
+    assert stack.summary(run)["table"]["rows"] == 3000
 
 
 @pytest.mark.parametrize("name", BAD)

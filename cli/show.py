@@ -1,0 +1,84 @@
+"""What a run found, what Slack heard and what was refused, on a terminal."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cli.follow import RunStatus
+from workloads.postprocess import figures
+
+_COLUMNS = 12
+_WIDTH = 110
+"""Of boxes, so that they stay readable on a wide terminal."""
+
+
+def findings(console: Console, summary_json: bytes) -> None:
+    """The table of findings, notable columns and the cost of the run."""
+    summary = json.loads(summary_json)
+    table = summary["table"]
+    console.print(
+        f"\n[bold]{figures.count(table['rows'])} rows[/bold] kept of {figures.count(table['rows_read'])}, "
+        f"{figures.count(table['rejected_rows'])} rejected; {table['number_columns']} number columns of {table['columns']}; "
+        f"digest {summary['digest'][:16]}",
+        highlight=False,
+    )
+    for reason, rows in table["rejected"].items():
+        console.print(f"  rejected {figures.count(rows)}: {reason}", highlight=False, markup=False)
+    console.print(_column_table(summary["columns"]))
+    for entry in summary["notable"][:8]:
+        console.print(f"  • {entry['column']} {entry['finding']}", highlight=False, markup=False)
+    run = summary["run"]
+    per_stage = ", ".join(f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"])
+    console.print(f"\ncost of this run on AWS  [bold]{figures.dollars(run['usd'])}[/bold]  ({per_stage})", highlight=False)
+    console.print(f"[dim]{run['cost_note']}[/dim]", highlight=False)
+
+
+def _column_table(columns: Sequence[dict[str, Any]]) -> Table:
+    numbers = [column for column in columns if column["kind"] == "number"]
+    more = len(numbers) - _COLUMNS
+    table = Table(caption=f"and {more} more in the report" if more > 0 else None, caption_justify="left")
+    table.add_column("column", no_wrap=True, max_width=28)
+    for name in ("mean", "sd", "min", "median", "max", "missing"):
+        table.add_column(name, justify="right")
+    for column in numbers[:_COLUMNS]:
+        median = column["quantiles"]["0.5"]["value"]
+        values = (column["mean"], column["sd"], column["minimum"], median, column["maximum"])
+        table.add_row(Text(column["name"]), *(figures.number(value) for value in values), figures.count(column["missing"]))
+    return table
+
+
+def failure(console: Console, status: RunStatus) -> None:
+    """Why a run failed."""
+    console.print(Panel(Text(status.failure or "the state item gives no reason"), title="the run failed", border_style="red", width=_WIDTH))
+
+
+def slack(console: Console, messages: Iterable[dict[str, Any]]) -> None:
+    """The messages that the webhook got, as text."""
+    for message in messages:
+        lines = [line for block in message.get("blocks", []) for line in _block_lines(block)] or [message["text"]]
+        console.print(Panel(Text("\n".join(lines)), title="Slack", title_align="left", border_style="magenta", width=_WIDTH))
+
+
+def _block_lines(block: dict[str, Any]) -> list[str]:
+    texts = [block["text"]["text"]] if "text" in block else []
+    texts += [field["text"].replace("\n", " ") for field in block.get("fields", [])]
+    texts += [element["text"] for element in block.get("elements", [])]
+    return [html.unescape(text) for text in texts]
+
+
+def denials(console: Console, refused: Sequence[Any]) -> None:
+    """Calls that the deployed policies did not allow; there are none where the roles are right."""
+    if refused:
+        console.print(f"\n[red]{len(refused)} calls were refused by the deployed policies:[/red]")
+        for denial in refused:
+            console.print(f"  {denial}", highlight=False, markup=False)
+    else:
+        console.print("every call of jobs and functions was allowed by the deployed policies; none was refused", style="dim")
