@@ -15,6 +15,7 @@ import numpy as np
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Manifest, Run
 from workloads.postprocess.cost import RunCost
+from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
 
 SCHEMA: Final = 1
@@ -42,7 +43,7 @@ class Provenance:
 def build(run: Run, manifest: Manifest, profile: Profile, comparison: Comparison, cost: RunCost, provenance: Provenance) -> dict[str, Any]:
     """The summary. Its order of columns is that of the cleaned table."""
     position = {name: index for index, name in enumerate(profile.columns)}
-    quantiles = profile.quantiles(PROBABILITIES)
+    quantiles = settled(profile, PROBABILITIES)
     columns: list[dict[str, Any]] = []
     for column in manifest.columns:
         entry: dict[str, Any] = {**asdict(column), "missing_share": column.missing / manifest.rows if manifest.rows else None}
@@ -142,7 +143,7 @@ def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> 
         if psi is not None and psi > PSI_SHIFTED:
             found.append((0, name, f"has shifted since the reference run (PSI {psi:.2f})"))
         if column.get("infinite"):
-            found.append((1, name, f"holds {column['infinite']:,} infinite values"))
+            found.append((1, name, f"holds {column['infinite']:,} infinite value{'s' if column['infinite'] > 1 else ''}"))
         if column.get("count") == 0 or column["missing_share"] == 1:
             found.append((2, name, "has no value at all"))
         elif (column["missing_share"] or 0) > _NOTABLE_MISSING:
@@ -152,7 +153,7 @@ def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> 
         if abs(column.get("skewness") or 0.0) > _NOTABLE_SKEWNESS:
             found.append((5, name, f"is very lopsided (skewness {column['skewness']:.0f}): a few values are far from all others"))
     found.extend(
-        (4, pair["a"], f"moves with {pair['b']} (correlation {pair['r']:+.3f})")
+        (4, pair["a"], f"moves {'with' if pair['r'] > 0 else 'against'} {pair['b']} (correlation {pair['r']:+.3f})")
         for pair in strongest
         if abs(pair["r"]) > _NOTABLE_CORRELATION
     )

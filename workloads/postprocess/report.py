@@ -39,16 +39,15 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         "date": figures.date,
     }
     environment.globals |= {"percent": figures.percent, "psi_shifted": PSI_SHIFTED}
-    pictures = {name: charts.histogram(profile, index, name) for index, name in enumerate(profile.columns)}
     shown = _most_correlated(profile)
     heat_map = charts.heat_map([profile.columns[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
     page = environment.get_template("report.html.j2").render(
         **summary,
         numbers=[column for column in summary["columns"] if column["kind"] == "number"],
         others=[column for column in summary["columns"] if column["kind"] != "number"],
-        pictures=pictures,
+        pictures=charts.histograms(profile),
         heat_map=heat_map,
-        heat_map_columns=len(shown),
+        heat_map_cut=len(shown) == _HEAT_MAP_COLUMNS,
         reject_bars=_REJECT_BARS,
     )
     return page.encode()

@@ -1,0 +1,139 @@
+"""A finished analysis made from a pandas frame by plain NumPy, as the stages before postprocess leave it in the buckets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from workloads.analysis.profile import node as nodes
+from workloads.analysis.profile import partials
+from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.node import ProfileNode
+from workloads.analysis.profile.result import Profile
+from workloads.analysis.profile.sketch import BINS, SHIFT, Sketch
+from workloads.analysis.tree import Forest, NodeId
+from workloads.contract import Column, Manifest, Run, StageRecord, Unit
+
+INTERMEDIATE, RESULTS, TABLE = "intermediate", "results", "metrics"
+Put = Callable[[str, str, bytes], object]
+
+
+def leaf(block: np.ndarray) -> ProfileNode:
+    """The profile of one unit: `block` is float32 (rows, d)."""
+    wide = block.astype(np.float64)
+    finite = np.isfinite(wide)
+    count = finite.sum(axis=0)
+    kept = np.where(finite, wide, 0.0)
+    mean = np.divide(kept.sum(axis=0), count, out=np.zeros(wide.shape[1]), where=count > 0)
+    centred = np.where(finite, wide - mean, 0.0)
+    whole = wide[finite.all(axis=1)]
+    complete_mean = whole.mean(axis=0) if len(whole) else np.zeros(wide.shape[1])
+    histogram = np.zeros((wide.shape[1], BINS), np.int64)
+    for index in range(wide.shape[1]):
+        raw = block[finite[:, index], index].view(np.uint32) >> np.uint32(SHIFT)
+        histogram[index] = np.bincount(raw, minlength=BINS)
+    return ProfileNode(
+        moments=Moments(
+            count=count.astype(np.int64),
+            missing=np.isnan(wide).sum(axis=0).astype(np.int64),
+            infinite=np.isinf(wide).sum(axis=0).astype(np.int64),
+            minimum=np.where(finite, wide, np.inf).min(axis=0),
+            maximum=np.where(finite, wide, -np.inf).max(axis=0),
+            mean=mean,
+            m2=(centred**2).sum(axis=0),
+            m3=(centred**3).sum(axis=0),
+            m4=(centred**4).sum(axis=0),
+            rows=np.asarray(len(wide), np.int64),
+            complete_rows=np.asarray(len(whole), np.int64),
+            complete_mean=complete_mean,
+            comoment=(whole - complete_mean).T @ (whole - complete_mean),
+        ),
+        sketch=Sketch.from_histogram(histogram),
+    )
+
+
+def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:
+    """The profile of a frame's number columns and its leaves, one for each unit."""
+    values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32))
+    starts = range(0, len(values), unit_rows)
+    leaves = [(NodeId(0, unit), leaf(values[start : start + unit_rows])) for unit, start in enumerate(starts)]
+    forest = Forest(len(leaves), nodes.merge)
+    for position, node in leaves:
+        forest.add(position, node)
+    root = forest.root()
+    return Profile(columns=tuple(frame.select_dtypes("number").columns), moments=root.moments, sketch=root.sketch), leaves
+
+
+def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[str, int]) -> Manifest:
+    """A manifest; the Parquet file that it speaks of is nothing that postprocess reads."""
+    numbers = set(frame.select_dtypes("number").columns)
+    return Manifest(
+        run_id=run.run_id,
+        source={"bucket": "ingest", "key": f"data/{run.date}/{run.dataset}.csv", "bytes": 123_456, "delimiter": ","},
+        rows_read=len(frame) + sum(rejected.values()),
+        rows=len(frame),
+        rejected=rejected,
+        columns=tuple(
+            Column(name=name, source_name=name.title(), kind="number" if name in numbers else "text", missing=int(frame[name].isna().sum()))
+            for name in frame.columns
+        ),
+        unit_rows=unit_rows,
+        table_key=run.table_key,
+        table_bytes=1,
+        footer_offset=0,
+        units=tuple(
+            Unit(index=i, rows=min(unit_rows, len(frame) - start), row_offset=start, byte_offset=0, byte_length=1, sha256="")
+            for i, start in enumerate(range(0, len(frame), unit_rows))
+        ),
+    )
+
+
+def store(put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejected: dict[str, int] | None = None) -> Profile:
+    """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to."""
+    manifest = manifest_of(run, frame, unit_rows, rejected or {})
+    profile, leaves = profile_of(frame, unit_rows)
+    named = []
+    for position, node in leaves:
+        partial, data = partials.encode(position, node)
+        named.append(partial)
+        put(RESULTS, run.partials_prefix + partial.name, data)
+    success = partials.Success(
+        run_id=run.run_id,
+        manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
+        digest=profile.digest,
+        columns=profile.columns,
+        partials=tuple(named),
+        unit_rows=unit_rows,
+        units=len(manifest.units),
+        rows=len(frame),
+        complete_rows=profile.complete_rows,
+        ranks=4,
+        nodes=2,
+        backend="numpy",
+        precision="fp64",
+        seconds={"profile": 0.4},
+        bytes_read=1,
+        peak_memory_bytes=1,
+        code_version="test",
+    )
+    put(INTERMEDIATE, run.manifest_key, manifest.to_json())
+    put(RESULTS, run.success_key, success.to_json())
+    put(RESULTS, run.stage_record_key("preprocess"), record(run, "preprocess", "2026-01-31T02:00:00+00:00", 36.0).to_json())
+    put(RESULTS, run.stage_record_key("analysis"), record(run, "analysis", f"{run.date[:4]}-01-31T02:05:00+00:00", 72.0).to_json())
+    return profile
+
+
+def record(run: Run, stage: str, started_at: str, seconds: float) -> StageRecord:
+    """A stage record."""
+    return StageRecord(
+        stage=stage,  # type: ignore[arg-type]
+        run_id=run.run_id,
+        started_at=started_at,
+        seconds=seconds,
+        attempt=1,
+        job_id=f"job-{stage}",
+        details={},
+    )
