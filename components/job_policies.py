@@ -12,10 +12,8 @@ from components.policies import statement
 from components.storage import Storage
 from workloads.contract import Stage
 
-_CLEANED: Final = "data/*"
-_RUNS: Final = "runs/*"
-# The Writer of workloads/runtime/s3.py sends large objects in parts, and gives them up when the stage fails.
-_WRITE: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
+_WRITE_STREAM: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
+"""Large objects are sent in parts, which are given up when the stage fails (Writer in workloads/runtime/s3.py)."""
 
 
 def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
@@ -25,34 +23,38 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
         "preprocess": [
             statement("ReadUploads", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=_objects(ingest, "data/*")),
             _tell_missing(ingest),
-            statement("WriteCleanedTable", actions=_WRITE, resources=_objects(intermediate, _CLEANED)),
+            statement("WriteCleanedTable", actions=_WRITE_STREAM, resources=_objects(intermediate, "data/*")),
             _write_records(results, "preprocess"),
         ],
         "analysis": [
-            statement("ReadCleanedTable", actions=["s3:GetObject"], resources=_objects(intermediate, _CLEANED)),
-            statement(
-                "KeepPartialResults",
-                actions=["s3:GetObject", *_WRITE],
-                resources=_objects(results, "runs/*/partials/*", "runs/*/checkpoints/*", "runs/*/_SUCCESS.json"),
-            ),
-            _tell_missing(intermediate, results),
-            _write_records(results, "analysis"),
-        ],
-        "postprocess": [
             statement(
                 "ReadCleanedTable",
                 actions=["s3:GetObject"],
-                resources=_objects(intermediate, "data/*/manifest.json", "data/*/rejected.csv"),
+                resources=_objects(intermediate, "data/*/manifest.json", "data/*/table.parquet"),
             ),
-            statement("ReadRun", actions=["s3:GetObject"], resources=_objects(results, _RUNS)),
+            _tell_missing(intermediate),
+            statement(
+                "WritePartialResults", actions=["s3:PutObject"], resources=_objects(results, "runs/*/partials/*", "runs/*/_SUCCESS.json")
+            ),
+            _write_records(results, "analysis"),
+        ],
+        "postprocess": [
+            statement("ReadManifest", actions=["s3:GetObject"], resources=_objects(intermediate, "data/*/manifest.json")),
+            statement(
+                "ReadRuns",  # of this run, and the profile of the one that it is compared with
+                actions=["s3:GetObject"],
+                resources=_objects(results, "runs/*/_SUCCESS.json", "runs/*/partials/*", "runs/*/stages/*.json", "runs/*/profile.npz"),
+            ),
             _tell_missing(intermediate, results),
             statement(
-                "WriteFindings", actions=_WRITE, resources=_objects(results, "runs/*/summary.json", "runs/*/report.html", "runs/*/scores*")
+                "WriteFindings",
+                actions=["s3:PutObject"],
+                resources=_objects(results, "runs/*/profile.npz", "runs/*/report.html", "runs/*/summary.json"),
             ),
             _write_records(results, "postprocess"),
             statement(
                 "WriteMetrics",
-                actions=[f"dynamodb:{action}" for action in ("GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem")],
+                actions=["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
                 resources=[storage.table.arn],
             ),
         ],
