@@ -17,7 +17,7 @@ from components.storage import Storage
 from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
 from workloads import contract
-from workloads.contract import STAGES
+from workloads.contract import STAGES, Stage
 
 _UPLOADS: Final = [{"wildcard": f"{contract.UPLOAD_PREFIX}*{suffix}"} for suffix in (".csv", ".CSV")]
 """Object keys that start the function; patterns know case, the contract does not."""
@@ -39,10 +39,13 @@ class Pipeline(Component):
     """The submit function and the rule that calls it for each new CSV."""
 
     submit: LambdaFunction
+    stage_queues: dict[Stage, pulumi.Output[str]]
+    """Name of the queue that a stage is sent to."""
 
     def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         section = args.config.pipeline
+        self.stage_queues = {stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES}
         self.submit = LambdaFunction(
             f"{name}-submit",
             LambdaFunctionArgs(
@@ -73,7 +76,7 @@ class Pipeline(Component):
             ),
             opts=self.child(),
         )
-        self.register_outputs({"submit_function": self.submit.name})
+        self.register_outputs({"submit_function": self.submit.name, "stage_queues": self.stage_queues})
 
 
 def _environment(args: PipelineArgs) -> dict[str, pulumi.Input[str]]:
