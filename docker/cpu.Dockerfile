@@ -1,10 +1,10 @@
 # The cheap stages, preprocess and postprocess. A job definition gives the command: python -m workloads.<stage>
 # Built from the repository root by `make images` (try it) and `make push STACK=<stack>` (publish it).
 
-# One digest of the multi-platform index for both images; dependabot raises it. Another base: --build-arg PYTHON_IMAGE=...
-ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+# The same base in both images: the digest of the multi-platform index of that tag.
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS base
 
-FROM ${PYTHON_IMAGE} AS packages
+FROM base AS packages
 WORKDIR /build
 COPY requirements/bootstrap.lock requirements/cpu.lock ./
 RUN python -m venv bootstrap \
@@ -12,7 +12,7 @@ RUN python -m venv bootstrap \
     && python -m venv --without-pip /opt/venv \
     && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode cpu.lock
 
-FROM ${PYTHON_IMAGE}
+FROM base
 ARG GIT_COMMIT=unknown
 LABEL org.opencontainers.image.title="batch-reference cpu" \
       org.opencontainers.image.description="Preprocess and postprocess stages of Batch Reference" \

@@ -6,11 +6,12 @@
 #   make push STACK=prod EFA_INSTALLER_VERSION=1.51.0 EFA_INSTALLER_SHA256=<64 hex digits>
 # Without them MPI speaks TCP, which works on every instance.
 
-# Same base as docker/cpu.Dockerfile.
-ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 ARG EFA_INSTALLER_VERSION=
 
-FROM ${PYTHON_IMAGE} AS packages
+# The same base in both images: the digest of the multi-platform index of that tag.
+FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS base
+
+FROM base AS packages
 WORKDIR /build
 COPY requirements/bootstrap.lock requirements/gpu.lock ./
 RUN python -m venv bootstrap \
@@ -19,7 +20,7 @@ RUN python -m venv bootstrap \
     && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode gpu.lock
 
 # /opt/mpi is the MPI in force: the wheel's Open MPI here, Amazon's in runtime-efa.
-FROM ${PYTHON_IMAGE} AS runtime
+FROM base AS runtime
 COPY --from=packages /opt/venv /opt/venv
 RUN ln -s /opt/venv /opt/mpi
 

@@ -46,9 +46,8 @@ class Repository:
         """The repository for `image`, from the stack's outputs. Raises PushError where the outputs do not name one."""
         output = REPOSITORY_OUTPUT.format(image=image)
         if output not in outputs:
-            raise PushError(
-                f"stack {stack} has no output {output} (it has: {', '.join(sorted(outputs)) or 'none'}); run `pulumi up --stack {stack}` first"
-            )
+            found = ", ".join(sorted(outputs)) or "none"
+            raise PushError(f"stack {stack} has no output {output} (it has: {found}); run `pulumi up --stack {stack}` first")
         match = _REPOSITORY_URL.fullmatch(str(outputs[output]))
         if match is None:
             raise PushError(f"output {output} of stack {stack} is {outputs[output]!r}, which is not the URL of an ECR repository")
@@ -56,7 +55,7 @@ class Repository:
 
 
 def run(*command: str, stdin: str | None = None, may_fail_with: str | None = None) -> str:
-    """The standard output of a command, stripped; its errors are collected.
+    """The standard output of a command without the blank end; its errors are collected.
 
     An exit code other than 0 raises PushError with what the command wrote to standard error; where that holds `may_fail_with`, the
     answer is the empty string instead.
@@ -66,7 +65,7 @@ def run(*command: str, stdin: str | None = None, may_fail_with: str | None = Non
     except FileNotFoundError:
         raise PushError(f"`{command[0]}` is not on PATH; this command needs docker with buildx, aws, pulumi and git") from None
     if done.returncode == 0:
-        return done.stdout.strip()
+        return done.stdout.rstrip()
     if may_fail_with and may_fail_with in done.stderr:
         return ""
     raise PushError(f"`{' '.join(command[:4])} ...` ended with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
