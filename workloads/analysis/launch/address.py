@@ -1,0 +1,47 @@
+"""The address under which the other nodes of the job reach this one."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Final
+
+_METADATA: Final = "ECS_CONTAINER_METADATA_URI_V4"
+_SECONDS: Final = 2.0
+
+
+def own_address(environ: Mapping[str, str] = os.environ) -> str:
+    """IPv4 address of this container.
+
+    The container agent knows it (ECS task metadata version 4, `Networks[].IPv4Addresses`): a multi-node job's containers have a network
+    interface of their own beside a link-local one, `ecs-eth0`, that leads to the agent only. Without an agent, the address of the host's
+    name; a host without a resolvable name stands alone, on loopback.
+    """
+    uri = environ.get(_METADATA, "")
+    found = _from_metadata(uri) if uri else None
+    if found:
+        return found
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return "127.0.0.1"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the nodes are processes of one machine, told apart by addresses in 127.0.0.0/8."""
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _from_metadata(uri: str) -> str | None:
+    try:
+        with urllib.request.urlopen(uri, timeout=_SECONDS) as reply:  # noqa: S310 - the agent's own URI
+            document: dict[str, Any] = json.load(reply)
+        addresses = [address for network in document["Networks"] for address in network["IPv4Addresses"]]
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return None
+    return next((address for address in addresses if not ipaddress.ip_address(address).is_link_local), None)

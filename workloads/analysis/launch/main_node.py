@@ -1,0 +1,304 @@
+"""The main node: gathers the children, runs mpirun over all nodes, and ends the job when one of them is gone.
+
+Threads block on one connection each and put what they see into a queue; the main thread alone decides. So a SIGTERM, which arrives in the
+main thread, finds one place to clean up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from workloads.analysis.launch import channel as channels
+from workloads.analysis.launch import mpirun, processes
+from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError
+from workloads.analysis.launch.exit_codes import LaunchExit
+from workloads.analysis.launch.settings import PORT, LaunchSettings
+from workloads.analysis.rank_failure import RankFailure
+from workloads.runtime.errors import EXIT_OK, StageError
+
+log = logging.getLogger(__name__)
+
+_SETTLE_SECONDS: Final = 2.0
+"""After mpirun failed: how long the news of a lost child, which may be the cause, can take to arrive."""
+
+
+@dataclass(frozen=True)
+class _Joined:
+    hello: Hello
+    channel: Channel
+
+
+@dataclass(frozen=True)
+class _Exited:
+    """The command on a child ended."""
+
+    node: int
+    code: int
+
+
+@dataclass(frozen=True)
+class _Lost:
+    node: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """mpirun asks, through its agent, for a command on another node."""
+
+    host: str
+    command: str
+    agent: socket.socket
+
+
+@dataclass(frozen=True)
+class _AgentGone:
+    host: str
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """mpirun ended."""
+
+    code: int
+    failure: RankFailure | None
+
+
+_Event = _Joined | _Exited | _Lost | _Remote | _AgentGone | _Ended
+
+
+@dataclass
+class _Child:
+    address: str
+    channel: Channel
+    agent: socket.socket | None = None
+
+
+@dataclass
+class MainNode:
+    """One attempt of the job as its main node sees it."""
+
+    settings: LaunchSettings
+    _events: queue.SimpleQueue[_Event] = field(default_factory=queue.SimpleQueue)
+    _children: dict[int, _Child] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Returns when all ranks ended well.
+
+        Raises:
+            StageError: with the exit code of a rank, or one of LaunchExit.
+        """
+        processes.adopt_orphans()
+        code: int = LaunchExit.MAIN_LOST
+        try:
+            with contextlib.ExitStack() as stack:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-")))
+                if self.settings.batch.num_nodes > 1:
+                    address = self.settings.address
+                    stack.enter_context(self._listen(address))
+                    self._await_children()
+                    command = self._over_nodes(address, folder, stack)
+                else:
+                    command = mpirun.on_one_node(self.settings.ranks_per_node, self.settings.program)
+                self._supervise(command)
+            code = EXIT_OK
+        except StageError as error:
+            code = error.exit_code
+            raise
+        finally:
+            for child in self._children.values():
+                with contextlib.suppress(ChannelError):
+                    child.channel.send({"end": code})
+                child.channel.close()
+            processes.end_descendants()
+
+    # ---- gathering the children --------------------------------------------------------------------------------------------------------
+
+    def _listen(self, address: str) -> socket.socket:
+        try:
+            listener = socket.create_server((address, PORT), backlog=128)
+        except OSError as error:
+            raise StageError(f"the main node cannot listen on {address}:{PORT}: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
+        log.info("waiting for children", extra={"fields": {"address": address, "port": PORT, "nodes": self.settings.batch.num_nodes}})
+        _thread(self._accept_nodes, listener)
+        return listener
+
+    def _accept_nodes(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, peer = listener.accept()
+            except OSError:
+                return  # closed: the job is over
+            _thread(self._serve_node, connection, peer[0])
+
+    def _serve_node(self, connection: socket.socket, peer: str) -> None:
+        try:
+            channel, hello = channels.accept(connection, token=self.settings.token, job=self.settings.job)
+        except (ChannelError, RefusedError) as error:
+            log.warning("connection from %s refused: %s", peer, error)
+            connection.close()
+            return
+        self._events.put(_Joined(hello, channel))
+        while True:
+            try:
+                message = channel.receive()
+            except ChannelError as error:
+                self._events.put(_Lost(hello.node, str(error)))
+                return
+            self._events.put(_Exited(hello.node, int(message["exited"])))
+
+    def _await_children(self) -> None:
+        batch = self.settings.batch
+        expected = set(range(batch.num_nodes)) - {batch.main_node_index}
+        deadline = time.monotonic() + self.settings.join_deadline_seconds
+        while missing := expected - self._children.keys():
+            try:
+                event = self._events.get(timeout=max(deadline - time.monotonic(), 0.0))
+            except queue.Empty:
+                raise StageError(
+                    f"{len(missing)} of {len(expected)} child nodes did not join within {self.settings.join_deadline_seconds:g} s:"
+                    f" {', '.join(map(str, sorted(missing)))}",
+                    hint="their containers did not start, or the security group does not let the nodes reach each other",
+                    exit_code=LaunchExit.JOIN_DEADLINE,
+                ) from None
+            if isinstance(event, _Lost):
+                raise self._lost(event)
+            if isinstance(event, _Joined):
+                self._welcome(event, missing)
+
+    def _welcome(self, joined: _Joined, missing: set[int]) -> None:
+        node = joined.hello.node
+        if node in missing:
+            self._children[node] = _Child(joined.hello.address, joined.channel)
+            log.info("child joined", extra={"fields": {"child": node, "address": joined.hello.address, "missing": len(missing) - 1}})
+        else:
+            log.warning("node %d joined twice, or is not of this job; the second one is sent away", node)
+            joined.channel.close()
+
+    # ---- running the ranks -------------------------------------------------------------------------------------------------------------
+
+    def _over_nodes(self, address: str, folder: Path, stack: contextlib.ExitStack) -> list[str]:
+        path = folder / "agents"
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(str(path))
+        listener.listen(128)
+        _thread(self._accept_agents, listener)
+        agent = folder / "agent"
+        script = Path(__file__).with_name("agent.py")
+        agent.write_text(f'#!/bin/sh\nexec {shlex.join((sys.executable, "-S", str(script), str(path)))} "$@"\n')
+        agent.chmod(0o700)
+        addresses = {self.settings.batch.main_node_index: address, **{node: child.address for node, child in self._children.items()}}
+        return mpirun.over_nodes(
+            addresses=[addresses[node] for node in sorted(addresses)],
+            ranks=self.settings.ranks_per_node,
+            agent=agent,
+            hostfile=folder / "hosts",
+            program=self.settings.program,
+        )
+
+    def _accept_agents(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            _thread(self._serve_agent, connection)
+
+    def _serve_agent(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection.makefile("r", encoding="utf-8") as stream:
+            request = json.loads(stream.readline())
+            self._events.put(_Remote(request["host"], request["command"], connection))
+            stream.readline()  # nothing comes but the end
+            self._events.put(_AgentGone(request["host"]))
+
+    def _supervise(self, command: list[str]) -> None:
+        try:
+            process = processes.start(command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE)
+        except OSError as error:
+            raise StageError(f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
+        try:
+            _thread(self._relay, process)
+            ended = self._until_ended()
+        finally:
+            processes.stop(process)
+        if ended.code == EXIT_OK:
+            return
+        if ended.failure is not None:
+            raise StageError(ended.failure.sentence, hint=ended.failure.hint, exit_code=ended.failure.exit_code)
+        self._settle()
+        code = ended.code if ended.code > 0 else 128 - ended.code
+        raise StageError(
+            f"mpirun ended with exit code {code} and no rank said why",
+            hint="codes above 128 are a signal (137: killed, often for want of memory); the log has what mpirun wrote",
+            exit_code=code,
+        )
+
+    def _relay(self, process: subprocess.Popen[str]) -> None:
+        """Hands on what the ranks write, line by line, and keeps the first word of a failure."""
+        failure = None
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            failure = failure or RankFailure.from_line(line)
+        self._events.put(_Ended(process.wait(), failure))
+
+    def _until_ended(self) -> _Ended:
+        while True:
+            event = self._events.get()
+            if isinstance(event, _Ended):
+                return event
+            self._handle(event)
+
+    def _settle(self) -> None:
+        """Raises StageError where mpirun failed because a child is gone."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._handle(self._events.get(timeout=max(deadline - time.monotonic(), 0.0)))
+
+    def _handle(self, event: _Event) -> None:
+        match event:
+            case _Lost(node=node) if node in self._children:
+                raise self._lost(event)
+            case _Remote(host=host, command=command, agent=agent):
+                child = self._at(host)
+                child.agent = agent
+                child.channel.send({"run": command})
+            case _AgentGone(host=host):
+                with contextlib.suppress(ChannelError):
+                    self._at(host).channel.send({"kill": True})
+            case _Exited(node=node, code=code):
+                agent_of = self._children[node].agent
+                if agent_of is not None:
+                    with contextlib.suppress(OSError):  # mpirun may have ended its agent already
+                        agent_of.sendall(json.dumps({"exited": code}).encode() + b"\n")
+            case _Joined():
+                event.channel.close()  # a stranger: all children are here
+
+    def _at(self, host: str) -> _Child:
+        return next(child for child in self._children.values() if child.address == host)
+
+    def _lost(self, event: _Lost) -> StageError:
+        return StageError(
+            f"child node {event.node} is gone: {event.reason}",
+            hint="its container or its host ended; Batch does not tell the main node, so the whole job ends here and can be retried",
+            exit_code=LaunchExit.CHILD_LOST,
+        )
+
+
+def _thread(function: object, *arguments: object) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""The mpirun command line: Open MPI 5 with its run-time PRRTE 3."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from workloads.analysis.launch.address import is_loopback
+from workloads.analysis.launch.exit_codes import LaunchExit
+from workloads.runtime.errors import StageError
+
+PROGRAM: Final = (sys.executable, "-m", "mpi4py", "-m", "workloads.analysis.program")
+"""One rank. Without `-m mpi4py` an uncaught error on one rank would leave the others waiting for ever."""
+ROOT: Final = Path(__file__).resolve().parents[3]
+"""Where the package `workloads` lies: the working directory of every rank."""
+_NOT_BETWEEN_NODES: Final = "127.0.0.0/8,169.254.0.0/16"
+"""Loopback, and the link-local `ecs-eth0` of containers that leads to the container agent only."""
+
+
+def find() -> str:
+    """Path of mpirun: beside this Python, or on PATH. Raises StageError."""
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("mpirun", path=os.pathsep.join((beside, os.environ.get("PATH", os.defpath))))
+    if found is None:
+        raise StageError("there is no mpirun on this node; the analysis image brings Open MPI", exit_code=LaunchExit.NOT_LAUNCHED)
+    return found
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of ranks: one thread per rank unless the job says otherwise, and memory that is not given back between units."""
+    defaults = {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": environ.get("OMP_NUM_THREADS", "1"),
+        # glibc: arrays of a unit's size come from the heap and stay there; page faults would cost more than the arithmetic
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
+    }
+    return {**defaults, **environ}
+
+
+def on_one_node(ranks: int, program: Sequence[str]) -> list[str]:
+    """All ranks here."""
+    return [find(), "--allow-run-as-root", "--bind-to", "none", "--host", f"localhost:{ranks}", "-n", str(ranks), *program]
+
+
+def over_nodes(*, addresses: Sequence[str], ranks: int, agent: Path, hostfile: Path, program: Sequence[str]) -> list[str]:
+    """`ranks` on each node, node after node.
+
+    Args:
+        addresses: Of the nodes, in order of their index.
+        ranks: Per node.
+        agent: Program that starts a command on another node: `agent HOST COMMAND`.
+        hostfile: Is written.
+        program: One rank.
+    """
+    hostfile.write_text("".join(f"{address} slots={ranks}\n" for address in addresses))
+    command = [
+        find(),
+        "--allow-run-as-root",
+        "--bind-to",
+        "none",
+        "--hostfile",
+        str(hostfile),
+        "--map-by",
+        f"ppr:{ranks}:node:oversubscribe",
+    ]
+    command += ["--prtemca", "plm_ssh_agent", str(agent), "--prtemca", "plm_ssh_no_tree_spawn", "1"]
+    command += ["--leave-session-attached"]  # or the daemons on the children detach, and outlive the job
+    if any(is_loopback(address) for address in addresses):
+        # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there
+        command += ["--prtemca", "prte_if_include", "lo"]
+        command += ["--mca", "pml", "ob1", "--mca", "btl", "self,tcp", "--mca", "coll", "^sm,han", "--mca", "btl_tcp_if_include", "lo"]
+    else:
+        command += ["--prtemca", "prte_if_exclude", _NOT_BETWEEN_NODES, "--mca", "btl_tcp_if_exclude", _NOT_BETWEEN_NODES]
+    return [*command, *program]

@@ -1,0 +1,92 @@
+"""Processes that must not outlive this one."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_TERMINATE_SECONDS: Final = 3.0
+
+
+def _prctl(option: int, value: int) -> None:
+    """Linux only, see prctl(2); elsewhere there is nothing like it and orphans are possible."""
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)
+
+
+_LIBC: Final = ctypes.CDLL(None) if Path("/proc/self/stat").exists() else None  # loaded here: not between fork and exec
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant whose parent ends, so that end_descendants finds all of them."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None) -> subprocess.Popen[str]:
+    """Start a process that the kernel kills when the calling thread ends, however that happens. Call from the main thread.
+
+    Raises OSError where there is no such program.
+    """
+    return subprocess.Popen(
+        command,
+        env=dict(environ),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        text=True,
+        errors="replace",
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call and no lock, so the other threads do not matter
+    )
+
+
+def _die_with_parent() -> None:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """SIGTERM, a few seconds, SIGKILL."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_TERMINATE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def end_descendants() -> None:
+    """SIGKILL for all that is left below this process. Call when every process that was started here has been waited for."""
+    deadline = time.monotonic() + _TERMINATE_SECONDS
+    while (found := descendants(os.getpid())) and time.monotonic() < deadline:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.01)
+
+
+def descendants(root: int) -> list[int]:
+    """Processes below `root`, from /proc; empty on systems without it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = entry.read_text(errors="replace").rpartition(")")[2].split()  # after the name: state, parent, ...
+            children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found, todo = [], [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
