@@ -1,0 +1,233 @@
+"""A failed job ends its run once, with a sentence that helps, whatever Batch sends and in whichever order."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.workloads.functions.slack_server import slack_server
+from tests.workloads.functions.test_submit import fresh_table
+from workloads import contract
+from workloads.contract import Run, Upload
+from workloads.functions import notify, slack
+from workloads.functions.reasons import explain, is_cascade
+from workloads.functions.states import RunStates
+
+RUN = Run("20260131-sales-0123456789ab")
+BUCKET, CREATED_MS = "results", 1_770_000_000_000
+ENVIRONMENT = [{"name": "PIPELINE_STACK", "value": "dev"}, {"name": contract.ENV_RUN_ID, "value": RUN.run_id}]
+
+
+def attempt(exit_code: int | None = None, reason: str = "", status_reason: str = "Essential container in task exited") -> dict[str, Any]:
+    container: dict[str, Any] = {"logStreamName": "preprocess/default/abc", "reason": reason}
+    if exit_code is not None:
+        container["exitCode"] = exit_code
+    return {"container": container, "startedAt": CREATED_MS + 60_000, "stoppedAt": CREATED_MS + 90_000, "statusReason": status_reason}
+
+
+def event(*attempts: dict[str, Any], stage: str = "preprocess", job_id: str = "job-1", **changes: Any) -> dict[str, Any]:
+    """A `Batch Job State Change`; `changes` go into the detail."""
+    detail = {
+        "jobId": job_id,
+        "jobName": RUN.job_name(stage),  # type: ignore[arg-type]
+        "jobQueue": "arn:aws:batch:eu-west-1:123456789012:job-queue/cheap",
+        "status": "FAILED",
+        "statusReason": attempts[-1]["statusReason"] if attempts else "",
+        "createdAt": CREATED_MS,
+        "attempts": list(attempts),
+        "tags": {contract.RUN_ID_TAG: RUN.run_id, contract.STAGE_TAG: stage},
+        "container": {"environment": ENVIRONMENT, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/batch/dev"}}},
+    }
+    return {"source": "aws.batch", "detail-type": "Batch Job State Change", "region": "eu-west-1", "detail": detail | changes}
+
+
+CASES = [
+    ({"attempts": [attempt(status_reason="Host EC2 (instance i-0ab) terminated.")] * 3}, "machine i-0ab went away .* last of 3 attempts"),
+    ({"statusReason": "Job attempt duration exceeded timeout", "attempts": [attempt(137)]}, "ran longer than its timeout"),
+    ({"attempts": [attempt(137, "OutOfMemoryError: Container killed due to memory usage")]}, "more memory than the job asks for"),
+    (
+        {"attempts": [attempt(reason="CannotPullContainerError: manifest unknown", status_reason="Task failed to start")]},
+        "image could not be pulled",
+    ),
+    (
+        {"attempts": [attempt(reason="ResourceInitializationError: unable to pull secrets", status_reason="Task failed to start")]},
+        "secrets or log group could not be prepared",
+    ),
+    (
+        {"statusReason": "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"},
+        "no machine of the instance type",
+    ),
+    ({"statusReason": "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated"}, "more vCPUs than its compute environment"),
+    ({"statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource"}, "than any machine of its compute environment has"),
+    ({"attempts": [attempt(90)]}, "not all nodes of the job came together"),
+    ({"attempts": [attempt(91)] * 2}, r"a node of the job was lost .* \(exit code 91\), in the last of 2 attempts"),
+    ({"attempts": [attempt(137)]}, "out of memory"),
+    ({"attempts": [attempt(42)]}, "ended with exit code 42"),
+    ({"statusReason": "Terminated by ann: wrong file"}, "ended before it ran: Terminated by ann: wrong file"),
+    ({}, "gives this reason: none"),
+]
+
+
+@pytest.mark.parametrize(("detail", "sentence"), CASES, ids=[sentence for _, sentence in CASES])
+def test_known_failures_become_sentences(detail, sentence):
+    cause = explain({"statusReason": (detail.get("attempts") or [{}])[-1].get("statusReason", "")} | detail)
+    assert re.search(sentence, cause.error), cause.error
+    assert cause.hint
+    assert "\n" not in cause.error + cause.hint
+
+
+@pytest.mark.parametrize("reason", ["Dependent Job failed", "Dependent job job-1 failed"])
+def test_cascades_are_known(reason):
+    assert is_cascade({"statusReason": reason})
+    assert not is_cascade({"statusReason": "Essential container in task exited"})
+    assert not is_cascade({"statusReason": None})
+
+
+@pytest.fixture
+def world(monkeypatch):
+    for name, value in {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        contract.ENV_TABLE: "metrics",
+        contract.ENV_RESULTS_BUCKET: BUCKET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(slack, "_FIRST_WAIT_SECONDS", 0.0)
+    with mock_aws(), slack_server() as server:
+        fresh_table()
+        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        secret = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=server.url + "\n")["ARN"]
+        monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, secret)
+        yield server
+
+
+def states() -> RunStates:
+    return RunStates(boto3.resource("dynamodb").Table("metrics"))
+
+
+def put_error(stage: str, at: str, error: str = "line 3 has 4 fields <5>") -> None:
+    body = json.dumps({"stage": stage, "error": error, "hint": "mend the file", "at": at}).encode()
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=RUN.error_key(stage), Body=body)  # type: ignore[arg-type]
+
+
+def claim() -> None:
+    upload = Upload(bucket="ingest", key="data/20260131/sales.csv", etag="e")
+    states().claim(RUN, upload, token="t", now_ms=CREATED_MS, expires_ms=CREATED_MS + 1)
+
+
+def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
+    claim()
+    put_error("preprocess", "2026-02-02T02:41:20+00:00")
+    failed = event(attempt(1))
+    cascades = [event(stage=s, job_id=f"job-{s}", statusReason="Dependent Job failed") for s in ("analysis", "postprocess")]
+    answers = [notify.handler(e, None)["outcome"] for e in (cascades[1], failed, cascades[0], copy.deepcopy(failed), failed)]
+    assert answers == ["cascade", "failed", "cascade", "ended already", "ended already"]
+    item = states().get(RUN)
+    assert item["state"] == "FAILED"
+    assert item["failure"]["error"] == "line 3 has 4 fields <5>"
+    assert item["failure"]["stage"] == "preprocess"
+    assert item["told_at"]
+    assert len(world.messages) == 1
+    text = json.dumps(world.messages[0], ensure_ascii=False)
+    for part in ("sales 2026-01-31: preprocess failed", "Line 3 has 4 fields &lt;5&gt;", "Mend the file", RUN.run_id, "job-1"):
+        assert part in text
+    assert "aws logs tail /batch/dev --log-stream-names preprocess/default/abc" in text
+    assert "#jobs/detail/job-1" in text
+
+
+def test_an_error_record_of_an_earlier_attempt_does_not_explain_a_lost_host(world):
+    put_error("preprocess", "2026-02-02T02:30:00+00:00")  # before the last attempt began
+    notify.handler(event(attempt(1), attempt(status_reason="Host EC2 (instance i-0ab) terminated.")), None)
+    assert "machine i-0ab went away" in states().get(RUN)["failure"]["error"]
+
+
+def test_a_run_submitted_by_hand_is_ended_and_told(world):
+    """No state item, no tags, own job name; a multi-node job has its environment in the node ranges."""
+    container = {"environment": ENVIRONMENT, "command": ["python", "-m", "workloads.analysis"]}
+    by_hand = event(
+        attempt(91),
+        jobName="try-3",
+        tags={},
+        container=None,
+        nodeProperties={"nodeRangeProperties": [{"targetNodes": "0:", "container": container}]},
+    )
+    assert notify.handler(by_hand, None)["outcome"] == "failed"
+    item = states().get(RUN)
+    assert (item["state"], item["run_id"], item["failure"]["stage"]) == ("FAILED", RUN.run_id, "analysis")
+    assert "analysis failed" in world.messages[0]["text"]
+
+
+def test_slack_being_down_leaves_the_run_failed_and_the_next_delivery_tells(world):
+    world.planned = [(500, {})] * 5
+    with pytest.raises(slack.SlackError):
+        notify.handler(event(attempt(42)), None)
+    assert states().get(RUN)["state"] == "FAILED"
+    assert notify.handler(event(attempt(42)), None)["outcome"] == "failed"
+    assert notify.handler(event(attempt(42)), None)["outcome"] == "ended already"
+    assert len(world.messages) == 1
+
+
+def test_a_crash_before_telling_is_made_good_after_the_lease(world, monkeypatch):
+    class Crash(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notify, "tell", die)
+        patch.setattr(RunStates, "not_told", lambda *_: None)
+        with pytest.raises(Crash):
+            notify.handler(event(attempt(42)), None)
+    assert notify.handler(event(attempt(42)), None)["outcome"] == "ended already"  # the lease still runs
+    later = time.time() + 200
+    monkeypatch.setattr(notify, "time", SimpleNamespace(time=lambda: later))
+    assert notify.handler(event(attempt(42)), None)["outcome"] == "failed"
+    assert len(world.messages) == 1
+
+
+def test_a_new_try_after_a_failure_is_told_and_a_late_event_after_success_is_not(world):
+    notify.handler(event(attempt(42)), None)
+    ended_ms = int(states().get(RUN)["ended_ms"])
+    again = event(attempt(43), job_id="job-9", createdAt=ended_ms + 1000)
+    assert notify.handler(again, None)["outcome"] == "failed"
+    assert len(world.messages) == 2
+    states().succeed(RUN, now_ms=ended_ms + 5000, finished_at="x")
+    late = event(attempt(42), stage="postprocess", job_id="job-10", createdAt=ended_ms + 2000)
+    assert notify.handler(late, None)["outcome"] == "ended already"
+    item = states().get(RUN)
+    assert item["state"] == "SUCCEEDED"
+    assert "failure" not in item
+    assert len(world.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": {}, "container": {"environment": []}},
+        {"tags": {}, "container": {"environment": [{"name": contract.ENV_RUN_ID, "value": "nonsense"}]}},
+        {"jobId": "job-1#2"},
+        {"status": "SUCCEEDED"},
+    ],
+)
+def test_jobs_that_are_no_run_of_ours_are_ignored(world, changes):
+    assert notify.handler(event(attempt(1), **changes), None) == {"outcome": "ignored"}
+    assert world.messages == []
+    assert states().get(RUN) == {}
+
+
+def test_without_a_webhook_nobody_is_told(world, monkeypatch):
+    monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, "")
+    assert notify.handler(event(attempt(1)), None)["outcome"] == "failed"
+    assert states().get(RUN)["state"] == "FAILED"
+    assert world.attempts == 0
