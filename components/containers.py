@@ -12,11 +12,9 @@ from components.efa import efa_device_count
 from components.user_data import SCRATCH_PATH
 from config.environments import FargateEnvironment, HpcEnvironment
 from config.facts import instance_type
-from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
-from config.rules.base import environments_of
+from config.jobs import AnalysisJob
+from config.rules.base import Job, environments_of
 from config.stack import StackConfig
-
-Job = PreprocessJob | AnalysisJob | PostprocessJob
 
 _SCRATCH_VOLUME: Final = "scratch"
 # Limits under which Open MPI, libfabric and CUDA register memory and open sockets (AWS's samples for EFA on AWS Batch); -1: none.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.containers import ContainerArgs, Job, Placement, container_properties
+from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
 from components.images import Images
 from components.prices import stage_prices
@@ -18,7 +18,7 @@ from components.roles import Roles
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob, PreprocessJob
-from config.rules.base import jobs
+from config.rules.base import Job, jobs
 from config.stack import StackConfig
 from workloads import contract
 from workloads.contract import STAGES, Stage

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
-from config.facts import ec2_facts, instance_type
-from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
-from config.rules.base import environments_of, instance_types_of, jobs
+from config.facts import InstanceType, ec2_facts, instance_type
+from config.jobs import AnalysisJob
+from config.rules.base import Job, environments_of, instance_types_of, jobs
 from config.stack import StackConfig
 from workloads.contract import STAGES, Stage
-
-Job = PreprocessJob | AnalysisJob | PostprocessJob
 
 
 def stage_prices(config: StackConfig, region: str) -> dict[Stage, float]:
@@ -38,15 +38,14 @@ def _price(job: Job, environment: Environment) -> float | None:
     if isinstance(job, AnalysisJob) and job.nodes > 1 and isinstance(environment, HpcEnvironment):
         facts = instance_type(environment.instance_type)
         return job.nodes * facts.usd_per_hour if facts is not None and facts.usd_per_hour is not None else None
-    gpus = job.gpus if isinstance(job, AnalysisJob) else 0
-    shares = []
-    for name in instance_types_of(environment):
-        facts = instance_type(name)
-        if facts is None or facts.usd_per_hour is None:
-            continue
-        share = max(
-            job.vcpus / facts.vcpus, job.memory_mib / facts.usable_memory_mib, gpus / facts.gpus if facts.gpus else float(gpus > 0) * 2
-        )
-        if share <= 1:
-            shares.append(share * facts.usd_per_hour)
-    return min(shares, default=None)
+    known = [facts for name in instance_types_of(environment) if (facts := instance_type(name)) is not None]
+    prices = [_share(job, facts) * facts.usd_per_hour for facts in known if facts.usd_per_hour is not None and _share(job, facts) <= 1]
+    return min(prices, default=None)
+
+
+def _share(job: Job, facts: InstanceType) -> float:
+    """The largest part of one instance that the job takes; above 1 it does not fit."""
+    shares = [job.vcpus / facts.vcpus, job.memory_mib / facts.usable_memory_mib]
+    if isinstance(job, AnalysisJob) and job.gpus:
+        shares.append(job.gpus / facts.gpus if facts.gpus else math.inf)
+    return max(shares)
