@@ -1,0 +1,206 @@
+"""Enforces the deployed IAM policies on every call of a job or function.
+
+Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries, trust policies, and the resource policies of
+functions, topics and queues for service principals; explicit denies of bucket policies. Not modelled: iam:PassRole, session policies, service control policies, key
+policies. Access keys that AssumeRole did not hand out belong to the deployer, who may do everything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from localcloud.authorization import Requirement, requirements
+from localcloud.aws_state import ACCOUNT_ID, AwsState
+from localcloud.policy_evaluation import Context, Decision, decide, resource_policy_allows, resource_policy_decision
+from localcloud.wire import Call, WireError
+
+_CODES: Final = {"s3": ("AccessDenied", 403), "sqs": ("AccessDeniedException", 403), "sns": ("AuthorizationError", 403)}
+_QUERY_CODES: Final = {"ec2": ("UnauthorizedOperation", 403), "sts": ("AccessDenied", 403), "iam": ("AccessDenied", 403)}
+_READS: Final = ("Get", "List", "Describe", "Head")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """A call that the policies refused."""
+
+    principal: str
+    action: str
+    resource: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """A role session."""
+
+    role_arn: str
+    arn: str
+    """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`."""
+
+
+class AssumeRoleError(Exception):
+    """A service may not assume a role; the message says why."""
+
+
+class Access:
+    """Principals, their permissions, and the record of refused calls. Thread safe."""
+
+    def __init__(self, state: AwsState) -> None:
+        self._state = state
+        self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
+        self._principals: dict[str, Principal] = {}
+        self._lock = threading.Lock()
+        self.denials: list[Denial] = []
+
+    # ---- calls over the wire -----------------------------------------------------------------------------------------------------------
+
+    def principal(self, access_key: str) -> Principal | None:
+        """The role session behind an access key; None for the deployer."""
+        if access_key in self._principals:
+            return self._principals[access_key]
+        found = self._state.assumed_role(access_key) if access_key.startswith("ASIA") else None
+        if found is None and access_key == "ak":  # how moto's state machine interpreter signs
+            role = self._state.state_machine_role()
+            return None if role is None else Principal(role_arn=role, arn=_session_arn(role, "state-machine"))
+        if found is None:
+            return None
+        principal = Principal(role_arn=found[0], arn=found[1])
+        self._principals[access_key] = principal
+        return principal
+
+    def check(self, call: Call, principal: Principal) -> None:
+        """Raises WireError, in the words of the service, where the principal's policies do not allow the call."""
+        for requirement in requirements(call, self._state):
+            self._require(call.service, principal, requirement)
+        if call.service == "sts" and call.operation == "AssumeRole":
+            role = call.params.get("RoleArn", "")
+            trust = self._state.trust_policy(role) or {}
+            if not resource_policy_allows(trust, {"AWS": principal.role_arn}, "sts:AssumeRole", role, self._context(principal)):
+                requirement = Requirement(action="sts:AssumeRole", resource=role)
+                raise self._denied("sts", principal, requirement, "because no resource-based policy allows the sts:AssumeRole action")
+
+    def may(self, role_arn: str, action: str, resource: str, context: Context | None = None) -> bool:
+        """Whether a role has one permission; nothing is recorded."""
+        principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, "check"))
+        return self._decision(principal, Requirement(action=action, resource=resource, context=dict(context or {}))) == "allowed"
+
+    def require(self, role_arn: str, session: str, action: str, resource: str) -> None:
+        """Raises WireError and records the denial where a role lacks a permission that a service needs on its behalf."""
+        principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, session))
+        self._require(action.partition(":")[0], principal, Requirement(action=action, resource=resource))
+
+    def _require(self, service: str, principal: Principal, requirement: Requirement) -> None:
+        decision = self._decision(principal, requirement)
+        if decision == "allowed":
+            return
+        if decision == "explicit deny":
+            why = "with an explicit deny in an identity-based policy"
+        else:
+            why = f"because no identity-based policy allows the {requirement.action} action"
+        raise self._denied(service, principal, requirement, why)
+
+    def _decision(self, principal: Principal, requirement: Requirement) -> Decision:
+        context = {**self._context(principal), **requirement.context}
+        documents, boundary = self._policies(principal.role_arn)
+        if requirement.action.startswith("s3:") and requirement.resource.startswith("arn:aws:s3:::"):
+            bucket = self._state.bucket(requirement.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
+            policy = getattr(bucket, "policy", None)
+            principals = {"AWS": principal.role_arn}
+            if policy and resource_policy_decision(_parsed(policy), principals, requirement.action, requirement.resource, context) == "explicit deny":
+                return "explicit deny"
+        decision = decide(documents, requirement.action, requirement.resource, context)
+        if decision == "allowed" and boundary is not None:
+            return decide([boundary], requirement.action, requirement.resource, context)
+        return decision
+
+    def _denied(self, service: str, principal: Principal, requirement: Requirement, why: str) -> WireError:
+        subject = "" if requirement.resource == "*" else f" on resource: {requirement.resource}"
+        sentence = f"User: {principal.arn} is not authorized to perform: {requirement.action}{subject} {why}"
+        with self._lock:
+            self.denials.append(
+                Denial(principal=principal.arn, action=requirement.action, resource=requirement.resource, sentence=sentence)
+            )
+        code, status = _CODES.get(service) or _QUERY_CODES.get(service) or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
+        return WireError(code, sentence, status=status)
+
+    def _policies(self, role_arn: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        cached = self._documents.get(role_arn)
+        if cached is None:
+            cached = self._state.role_documents(role_arn), self._state.permissions_boundary(role_arn)
+            self._documents[role_arn] = cached
+        return cached
+
+    def _context(self, principal: Principal) -> dict[str, str | list[str]]:
+        return {
+            "aws:principalarn": principal.role_arn,
+            "aws:principalaccount": ACCOUNT_ID,
+            "aws:resourceaccount": ACCOUNT_ID,
+            "aws:principaltype": "AssumedRole",
+            "aws:userid": f"AROA:{principal.arn.rsplit('/', 1)[-1]}",
+            "aws:requestedregion": self._state.region,
+            "aws:securetransport": "true",  # the loopback stands for the TLS endpoint
+        }
+
+    def forget_policies(self) -> None:
+        """After any change to IAM."""
+        self._documents.clear()
+
+    # ---- services that act for a role --------------------------------------------------------------------------------------------------
+
+    def assume_role(self, role_arn: str, *, service: str, session: str, context: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Credentials, as environment variables, of a role that an AWS service assumes.
+
+        Args:
+            role_arn: The role.
+            service: Service principal, for example `ecs-tasks.amazonaws.com`.
+            session: Session name.
+            context: More condition keys, in lower case (`aws:sourcearn`); `aws:sourceaccount` is always there.
+
+        Raises AssumeRoleError where there is no such role or its trust policy does not name the service.
+        """
+        self.trusts(role_arn, service, context)
+        return self._state.assume_role(role_arn, session)
+
+    def trusts(self, role_arn: str, service: str, context: Mapping[str, str] | None = None) -> None:
+        """Raises AssumeRoleError where the role does not exist or does not trust the service."""
+        trust = self._state.trust_policy(role_arn)
+        if trust is None:
+            raise AssumeRoleError(f"role {role_arn} does not exist")
+        if not resource_policy_allows(trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)):
+            raise AssumeRoleError(
+                f"{service} is unable to assume the role {role_arn}: its trust policy has no statement that allows sts:AssumeRole for this service"
+            )
+
+    def service_may(self, policy: Mapping[str, Any], *, service: str, action: str, resource: str, source_arn: str) -> bool:
+        """Whether a resource policy lets an AWS service act for a source (a rule, bucket or topic). A refusal is recorded."""
+        if resource_policy_allows(policy, {"Service": service}, action, resource, _service_context({"aws:sourcearn": source_arn})):
+            return True
+        sentence = f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn} because no resource-based policy allows it"
+        with self._lock:
+            self.denials.append(Denial(principal=service, action=action, resource=resource, sentence=sentence))
+        return False
+
+
+_JSON_SERVICES: Final = frozenset({"dynamodb", "logs", "events", "stepfunctions", "secretsmanager", "kms", "ecr", "ssm", "cloudwatch"})
+
+
+def changes_iam(call: Call) -> bool:
+    """Whether a call may change what somebody is allowed to do."""
+    return call.service == "iam" and not call.operation.startswith(_READS)
+
+
+def _session_arn(role_arn: str, session: str) -> str:
+    return f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{session}"
+
+
+def _service_context(context: Mapping[str, str] | None) -> dict[str, str | list[str]]:
+    return {"aws:sourceaccount": ACCOUNT_ID, "aws:securetransport": "true", **(context or {})}
+
+
+def _parsed(policy: Any) -> dict[str, Any]:
+    import json
+
+    return dict(json.loads(policy)) if isinstance(policy, str | bytes) else dict(policy)

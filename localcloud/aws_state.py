@@ -1,0 +1,270 @@
+"""What the other parts need to know of the in-memory AWS besides Batch: one module that touches moto's own objects.
+
+moto answers the API of every service but Batch. Placement, permissions and job logs look at its state far too often for HTTP, so this
+module reads the backends of the process, and nobody else does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from moto.backends import get_backend
+from moto.core.config import default_user_config
+
+ACCOUNT_ID: Final = "123456789012"
+PARTITION: Final = "aws"
+
+
+def prepare_moto(port: int) -> None:
+    """Settings that moto reads when its backends are first touched.
+
+    AWS managed policies have to exist, or no role of the program could attach one. State machines are executed, and call the services
+    that they integrate through the port of the front.
+    """
+    default_user_config["iam"]["load_aws_managed_policies"] = True
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    os.environ["MOTO_PORT"] = str(port)
+
+
+def reset_moto() -> None:
+    """Empties every backend, so that a new cloud starts with nothing."""
+    from moto.moto_api._internal import moto_api_backend
+
+    moto_api_backend.reset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceShape:
+    """One EC2 instance type, with the memory that its ECS agent registers."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    architecture: str
+
+    @property
+    def family(self) -> str:
+        """What stands before the dot."""
+        return self.name.partition(".")[0]
+
+
+def usable_memory_mib(nominal_mib: int) -> int:
+    """Memory that jobs can have on an instance.
+
+    The agent registers what the kernel sees, less than the nominal size (the Batch User Guide's example: m4.large, 8192 MiB nominal,
+    registers 7985), and Batch's image reserves 32 MiB for the agent. The share of that example is taken for all sizes.
+    """
+    return int(nominal_mib * 7985 / 8192) - 32
+
+
+class AwsState:
+    """Read access to moto's backends of one region, and the few writes that would be too slow over HTTP (logs)."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._shapes: dict[str, InstanceShape] = {}
+
+    def _regional(self, service: str) -> Any:
+        return get_backend(service)[ACCOUNT_ID][self.region]  # type: ignore[call-overload]
+
+    def _global(self, service: str) -> Any:
+        return get_backend(service)[ACCOUNT_ID][PARTITION]  # type: ignore[call-overload]
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account and region."""
+        return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
+
+    # ---- IAM and STS -----------------------------------------------------------------------------------------------------------------
+
+    def role(self, name_or_arn: str) -> Any | None:
+        """moto's role object, or None."""
+        name = name_or_arn.rsplit("/", 1)[-1]
+        return next((role for role in list(self._global("iam").roles.values()) if name_or_arn in (role.arn, role.name) or role.name == name), None)
+
+    def role_documents(self, role_arn: str) -> list[dict[str, Any]]:
+        """Policy documents of a role, inline first, then attached."""
+        role = self.role(role_arn)
+        if role is None:
+            return []
+        inline = [_document(text) for text in list(role.policies.values())]
+        return inline + [_document(policy.document) for policy in list(role.managed_policies.values())]
+
+    def permissions_boundary(self, role_arn: str) -> dict[str, Any] | None:
+        """The boundary's document, where the role has one."""
+        role = self.role(role_arn)
+        if role is None or not role.permissions_boundary_arn:
+            return None
+        policy = self._global("iam").managed_policies.get(role.permissions_boundary_arn)
+        return {"Version": "2012-10-17", "Statement": []} if policy is None else _document(policy.document)
+
+    def trust_policy(self, role_arn: str) -> dict[str, Any] | None:
+        """Who may assume the role, or None where there is no such role."""
+        role = self.role(role_arn)
+        return None if role is None else _document(role.assume_role_policy_document)
+
+    def instance_profile_role(self, name_or_arn: str) -> str | None:
+        """ARN of the role in an instance profile; None where the profile does not exist or is empty."""
+        name = name_or_arn.rsplit("/", 1)[-1]
+        for profile in list(self._global("iam").instance_profiles.values()):
+            if profile.name == name:
+                return next((role.arn for role in profile.roles), None)
+        return None
+
+    def assume_role(self, role_arn: str, session_name: str) -> dict[str, str]:
+        """New credentials of a role as environment variables; the caller has checked the trust policy."""
+        session = self._global("sts").assume_role(
+            region_name=self.region, role_session_name=session_name, role_arn=role_arn, policy="", duration=43200, external_id=""
+        )
+        return {
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
+        }
+
+    def assumed_role(self, access_key: str) -> tuple[str, str] | None:
+        """(role ARN, session ARN) behind an access key that AssumeRole handed out."""
+        session = self._global("sts").get_assumed_role_from_access_key(access_key)
+        return None if session is None else (session.role_arn, session.arn)
+
+    # ---- EC2 -------------------------------------------------------------------------------------------------------------------------
+
+    def instance_shapes(self) -> dict[str, InstanceShape]:
+        """Every instance type of moto's DescribeInstanceTypes data."""
+        if not self._shapes:
+            from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+            for name, facts in INSTANCE_TYPES.items():
+                architectures = facts.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+                self._shapes[name] = InstanceShape(
+                    name=name,
+                    vcpus=facts["VCpuInfo"]["DefaultVCpus"],
+                    memory_mib=usable_memory_mib(facts["MemoryInfo"]["SizeInMiB"]),
+                    gpus=sum(gpu.get("Count", 0) for gpu in facts.get("GpuInfo", {}).get("Gpus", [])),
+                    architecture="arm64" if "arm64" in architectures else "x86_64",
+                )
+        return self._shapes
+
+    def subnet(self, subnet_id: str) -> Any | None:
+        """moto's subnet object, or None."""
+        return next((zone[subnet_id] for zone in list(self._regional("ec2").subnets.values()) if subnet_id in zone), None)
+
+    def security_group(self, group_id: str) -> Any | None:
+        """moto's security group object, or None."""
+        return next((groups[group_id] for groups in list(self._regional("ec2").groups.values()) if group_id in groups), None)
+
+    def default_security_group(self, vpc_id: str) -> Any | None:
+        """The VPC's default group."""
+        groups = self._regional("ec2").groups.get(vpc_id, {})
+        return next((group for group in list(groups.values()) if group.name == "default"), None)
+
+    def launch_template_data(self, reference: dict[str, str]) -> dict[str, Any] | None:
+        """Data of the version that a compute environment's launchTemplate names, or None where it does not exist."""
+        templates = list(self._regional("ec2").launch_templates.values())
+        wanted = reference.get("launchTemplateId"), reference.get("launchTemplateName")
+        template = next((each for each in templates if each.id == wanted[0] or each.name == wanted[1]), None)
+        if template is None:
+            return None
+        version = str(reference.get("version") or "$Default").lower()
+        newest = {"$default": template.default_version_number, "$latest": template.latest_version_number}
+        number = str(newest.get(version, version))
+        found = next((each for each in template.versions if str(each.number) == number), None)
+        return None if found is None else dict(found.data)
+
+    def route_table(self, subnet: Any) -> Any | None:
+        """The route table that a subnet uses: its own, or its VPC's main one."""
+        tables = [table for table in list(self._regional("ec2").route_tables.values()) if table.vpc_id == subnet.vpc_id]
+        own = [table for table in tables if subnet.id in table.associations.values()]
+        return next(iter(own or [table for table in tables if table.main_association_id]), None)
+
+    def vpc_endpoints(self, vpc_id: str) -> list[Any]:
+        """moto's endpoint objects of a VPC."""
+        return [each for each in list(self._regional("ec2").vpc_end_points.values()) if each.vpc_id == vpc_id]
+
+    # ---- logs ------------------------------------------------------------------------------------------------------------------------
+
+    def has_log_group(self, name: str) -> bool:
+        """Whether the log group exists."""
+        return name in self._regional("logs").groups
+
+    def create_log_group(self, name: str) -> None:
+        """Makes a log group that AWS itself would make; one that exists stays as it is."""
+        logs = self._regional("logs")
+        if name not in logs.groups:
+            logs.create_log_group(name, {})
+
+    def create_log_stream(self, group: str, stream: str) -> None:
+        """Makes a stream in an existing group; one that exists stays as it is."""
+        self._regional("logs").ensure_log_stream(group, stream)
+
+    def put_log_lines(self, group: str, stream: str, lines: Iterable[str]) -> None:
+        """Appends lines that were written just now. Lines for a group that was deleted meanwhile are lost, as on AWS."""
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line} for line in lines]
+        if events and self.has_log_group(group):
+            self._regional("logs").put_log_events(group, stream, events)
+
+    # ---- other services --------------------------------------------------------------------------------------------------------------
+
+    def secret_arn(self, secret_id: str) -> str:
+        """Full ARN of a secret that is named by ARN (with or without the random suffix) or by name."""
+        for secret in list(self._regional("secretsmanager").secrets.values()):
+            if secret_id in (secret.arn, secret.name) or secret.arn.rsplit("-", 1)[0] == secret_id:
+                return str(secret.arn)
+        return secret_id if secret_id.startswith("arn:") else self.arn("secretsmanager", f"secret:{secret_id}")
+
+    def function(self, name_or_arn: str) -> Any | None:
+        """moto's function object, or None."""
+        name = function_name(name_or_arn)
+        return next((each for each in self._regional("lambda").list_functions() if each.function_name == name), None)
+
+    def function_policy(self, name_or_arn: str) -> dict[str, Any]:
+        """Resource policy of a function: who may invoke it."""
+        function = self.function(name_or_arn)
+        return {"Statement": [] if function is None else list(function.policy.statements)}
+
+    def bucket(self, name: str) -> Any | None:
+        """moto's bucket object, or None."""
+        return self._global("s3").buckets.get(name)
+
+    def object(self, bucket: str, key: str, version_id: str | None = None) -> Any | None:
+        """moto's object of that version, the newest without one, or None."""
+        return self._global("s3").get_object(bucket, key, version_id=version_id) if self.bucket(bucket) else None
+
+    def event_rules(self, bus: str) -> list[Any]:
+        """moto's rule objects of an event bus."""
+        found = self._regional("events").event_buses.get(bus)
+        return [] if found is None else list(found.rules.values())
+
+    def topic_policy(self, topic_arn: str) -> dict[str, Any]:
+        """Access policy of an SNS topic."""
+        topic = self._regional("sns").topics.get(topic_arn)
+        return {"Statement": []} if topic is None else _document(topic.policy)
+
+    def queue_policy(self, queue_arn: str) -> dict[str, Any]:
+        """Access policy of an SQS queue."""
+        queue = next((each for each in list(self._regional("sqs").queues.values()) if each.queue_arn == queue_arn), None)
+        policy = None if queue is None else getattr(queue, "policy", None)
+        return _document(policy) if policy else {"Statement": []}
+
+    def state_machine_role(self) -> str | None:
+        """Role of the only state machine; moto's interpreter signs its calls in a way that does not tell which machine it runs."""
+        roles = {machine.roleArn for machine in self._regional("stepfunctions").state_machines}
+        return roles.pop() if len(roles) == 1 else None
+
+
+def function_name(name_or_arn: str) -> str:
+    """Name of a Lambda function out of a name, partial ARN or ARN, with or without qualifier."""
+    if ":function:" in name_or_arn:
+        name_or_arn = name_or_arn.split(":function:", 1)[1]
+    return name_or_arn.split(":")[0]
+
+
+def _document(policy: Any) -> dict[str, Any]:
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    return dict(document or {"Statement": []})

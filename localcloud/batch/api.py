@@ -1,0 +1,252 @@
+"""The Batch API: every operation that the program, its operators and the CLI use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.batch import definitions, descriptions, environments, queues, submission
+from localcloud.batch.plane import DataPlane
+from localcloud.batch.records import Job, Store, client_error
+from localcloud.wire import WireError
+
+Params = dict[str, Any]
+
+
+class BatchApi:
+    """Answers Batch calls from the store and the data plane.
+
+    Args:
+        store: All records.
+        plane: The data plane.
+        placement_groups: EC2 placement groups by name, which moto does not have.
+    """
+
+    def __init__(self, store: Store, plane: DataPlane, placement_groups: dict[str, Any]) -> None:
+        self._store = store
+        self._plane = plane
+        self._groups = placement_groups
+        self._operations: dict[str, Callable[[Params], Params]] = {
+            "CreateComputeEnvironment": self._create_environment,
+            "UpdateComputeEnvironment": self._update_environment,
+            "DeleteComputeEnvironment": self._delete_environment,
+            "DescribeComputeEnvironments": self._describe_environments,
+            "CreateJobQueue": self._create_queue,
+            "UpdateJobQueue": self._update_queue,
+            "DeleteJobQueue": self._delete_queue,
+            "DescribeJobQueues": self._describe_queues,
+            "GetJobQueueSnapshot": self._snapshot,
+            "CreateSchedulingPolicy": self._create_policy,
+            "UpdateSchedulingPolicy": self._update_policy,
+            "DeleteSchedulingPolicy": self._delete_policy,
+            "DescribeSchedulingPolicies": self._describe_policies,
+            "ListSchedulingPolicies": lambda _: {"schedulingPolicies": [{"arn": arn} for arn in store.policies]},
+            "RegisterJobDefinition": self._register,
+            "DeregisterJobDefinition": self._deregister,
+            "DescribeJobDefinitions": self._describe_definitions,
+            "SubmitJob": self._submit,
+            "DescribeJobs": self._describe_jobs,
+            "ListJobs": self._list_jobs,
+            "CancelJob": self._cancel,
+            "TerminateJob": self._terminate,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "ListTagsForResource": lambda params: {"tags": dict(store.tagged(params["resourceArn"]))},
+        }
+
+    def answer(self, operation: str, params: Params) -> Params:
+        """The operation's output. Raises WireError."""
+        handler = self._operations.get(operation)
+        if handler is None:
+            raise WireError("NotImplemented", f"the local Batch has no operation {operation}", status=501)
+        with self._store.lock:
+            return handler(params)
+
+    # ---- environments, queues, policies ------------------------------------------------------------------------------------------------
+
+    def _create_environment(self, params: Params) -> Params:
+        environment = environments.create(self._store, params, self._groups)
+        self._plane.wake()
+        return {"computeEnvironmentName": environment.name, "computeEnvironmentArn": environment.arn}
+
+    def _update_environment(self, params: Params) -> Params:
+        environment = environments.update(self._store, params, self._groups)
+        self._plane.wake()
+        return {"computeEnvironmentName": environment.name, "computeEnvironmentArn": environment.arn}
+
+    def _delete_environment(self, params: Params) -> Params:
+        environments.delete(self._store, params.get("computeEnvironment", ""))
+        return {}
+
+    def _describe_environments(self, params: Params) -> Params:
+        wanted = params.get("computeEnvironments")
+        found = [self._store.environment(each) for each in wanted] if wanted else list(self._store.environments.values())
+        details = [environments.describe(each) for each in found if each is not None]
+        return _page(details, params, "computeEnvironments")
+
+    def _create_queue(self, params: Params) -> Params:
+        queue = queues.create(self._store, params)
+        return {"jobQueueName": queue.name, "jobQueueArn": queue.arn}
+
+    def _update_queue(self, params: Params) -> Params:
+        queue = queues.update(self._store, params)
+        self._plane.wake()
+        return {"jobQueueName": queue.name, "jobQueueArn": queue.arn}
+
+    def _delete_queue(self, params: Params) -> Params:
+        queue = queues.delete(self._store, params.get("jobQueue", ""))
+        if queue is not None:
+            self._plane.terminate_queue(queue)
+        return {}
+
+    def _describe_queues(self, params: Params) -> Params:
+        wanted = params.get("jobQueues")
+        found = [self._store.queue(each) for each in wanted] if wanted else list(self._store.queues.values())
+        return _page([queues.describe(each) for each in found if each is not None], params, "jobQueues")
+
+    def _snapshot(self, params: Params) -> Params:
+        queue = queues.existing(self._store, params.get("jobQueue", ""))
+        jobs = self._plane.runnable(queue)[:100]
+        front = [{"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)} for job in jobs]
+        return {"frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}}
+
+    def _create_policy(self, params: Params) -> Params:
+        policy = queues.create_policy(self._store, params)
+        return {"name": policy.name, "arn": policy.arn}
+
+    def _update_policy(self, params: Params) -> Params:
+        queues.update_policy(self._store, params)
+        self._plane.wake()
+        return {}
+
+    def _delete_policy(self, params: Params) -> Params:
+        queues.delete_policy(self._store, params.get("arn", ""))
+        return {}
+
+    def _describe_policies(self, params: Params) -> Params:
+        found = [self._store.policy(arn) for arn in params.get("arns", [])]
+        return {"schedulingPolicies": [queues.describe_policy(each) for each in found if each is not None]}
+
+    # ---- definitions -------------------------------------------------------------------------------------------------------------------
+
+    def _register(self, params: Params) -> Params:
+        definition = definitions.register(self._store, params)
+        return {"jobDefinitionName": definition.name, "jobDefinitionArn": definition.arn, "revision": definition.revision}
+
+    def _deregister(self, params: Params) -> Params:
+        reference = params.get("jobDefinition", "")
+        definition = self._store.definition(reference)
+        if definition is None:
+            raise client_error(f"Job definition {reference} does not exist")
+        definition.status = "INACTIVE"
+        return {}
+
+    def _describe_definitions(self, params: Params) -> Params:
+        details = [definitions.describe(each) for each in definitions.select(self._store, params)]
+        return _page(details, params, "jobDefinitions")
+
+    # ---- jobs --------------------------------------------------------------------------------------------------------------------------
+
+    def _submit(self, params: Params) -> Params:
+        for member in ("jobName", "jobQueue", "jobDefinition"):
+            if not params.get(member):
+                raise client_error(f"{member} is required")
+        job = submission.build(self._store, params, self._plane.now())
+        self._plane.add(job)
+        return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
+
+    def _describe_jobs(self, params: Params) -> Params:
+        details = []
+        for reference in params.get("jobs", []):
+            job_id, _, node = reference.rsplit("/", 1)[-1].partition("#")
+            job = self._store.jobs.get(job_id)
+            if job is None:
+                continue
+            if not node:
+                details.append(descriptions.describe(job))
+            elif job.multinode and node.isdigit() and int(node) < len(job.nodes):
+                details.append(descriptions.describe_node(job, int(node)))
+        return {"jobs": details}
+
+    def _list_jobs(self, params: Params) -> Params:
+        chosen = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if params.get(key)]
+        if len(chosen) != 1:
+            raise client_error("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be specified")
+        status = params.get("jobStatus")
+        if params.get("multiNodeJobId"):
+            job = self._store.jobs.get(params["multiNodeJobId"])
+            nodes = [] if job is None or not job.multinode else [descriptions.node_summary(job, node) for node in range(len(job.nodes))]
+            return _page([each for each in nodes if status in (None, each["status"])], params, "jobSummaryList")
+        if params.get("arrayJobId"):
+            parent = self._store.jobs.get(params["arrayJobId"])
+            jobs = parent.children if parent is not None else []
+        else:
+            queue = queues.existing(self._store, params["jobQueue"])
+            jobs = [job for job in self._store.jobs.values() if job.queue is queue and job.parent is None]
+        filters = params.get("filters") or []
+        if filters and params.get("jobQueue"):
+            jobs = [job for job in jobs if all(_matches(job, each) for each in filters)]
+        else:
+            jobs = [job for job in jobs if job.status == (status or ("RUNNING" if params.get("jobQueue") else job.status))]
+        newest_first = sorted(jobs, key=lambda job: job.created_at, reverse=True) if params.get("jobQueue") else jobs
+        return _page([descriptions.summary(job) for job in newest_first], params, "jobSummaryList")
+
+    def _cancel(self, params: Params) -> Params:
+        self._plane.cancel(self._job(params), params["reason"])
+        return {}
+
+    def _terminate(self, params: Params) -> Params:
+        self._plane.terminate(self._job(params), params["reason"])
+        return {}
+
+    def _job(self, params: Params) -> Job:
+        if not params.get("reason"):
+            raise client_error("reason is required")
+        job = self._store.jobs.get(params.get("jobId", ""))
+        if job is None:
+            raise client_error(f"Job {params.get('jobId')} does not exist")
+        return job
+
+    # ---- tags --------------------------------------------------------------------------------------------------------------------------
+
+    def _tag(self, params: Params) -> Params:
+        tags = self._store.tagged(params["resourceArn"])
+        if len({**tags, **params["tags"]}) > 50:
+            raise client_error("A resource can have at most 50 tags")
+        tags.update(params["tags"])
+        return {}
+
+    def _untag(self, params: Params) -> Params:
+        tags = self._store.tagged(params["resourceArn"])
+        for key in params.get("tagKeys", []):
+            tags.pop(key, None)
+        return {}
+
+
+def _page(items: list[Params], params: Params, member: str) -> Params:
+    """One page of a listing; the token is the index of the next item."""
+    start = int(params.get("nextToken") or 0)
+    size = int(params.get("maxResults") or 100)
+    page: Params = {member: items[start : start + size]}
+    if start + size < len(items):
+        page["nextToken"] = str(start + size)
+    return page
+
+
+def _matches(job: Job, condition: dict[str, Any]) -> bool:
+    name, values = condition.get("name"), condition.get("values", [])
+    if name == "JOB_NAME":
+        return any(_prefix(value.lower(), job.name.lower()) for value in values)
+    if name == "JOB_DEFINITION":
+        reference = f"{job.definition.name}:{job.definition.revision}"
+        return any(value in (job.definition.arn, job.definition.name) or _prefix(value, reference) for value in values)
+    if name == "SHARE_IDENTIFIER":
+        return any(_prefix(value, job.share or "") for value in values)
+    if name in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
+        created, bound = int(job.created_at * 1000), int(values[0])
+        return created < bound if name == "BEFORE_CREATED_AT" else created > bound
+    raise client_error(f"ListJobs filter {name!r} is not one of JOB_NAME, JOB_DEFINITION, SHARE_IDENTIFIER, BEFORE_CREATED_AT, AFTER_CREATED_AT")
+
+
+def _prefix(pattern: str, value: str) -> bool:
+    return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern

@@ -1,0 +1,186 @@
+"""What ECS does before a container starts: image, log stream, secrets, role credentials, environment. Every failure has ECS's reason."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from localcloud.access import Access, AssumeRoleError
+from localcloud.aws_state import AwsState
+from localcloud.batch.tasks import Container, StartError
+from localcloud.wire import WireError
+
+_ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+_DEFAULT_GROUP: Final = "/aws/batch/job"
+_IMAGE_ROOT: Final = "/app"
+_ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
+_LOGGING_FAILED: Final = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What containers find on this machine."""
+
+    directory: Path
+    """Holds the working directories."""
+    images: Mapping[str, Path]
+    """Pattern of an image name -> directory that stands for /app."""
+    endpoint_url: str
+    client: Any
+    """Callable: service -> boto3 client with the deployer's credentials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRequest:
+    """One task: container properties after overrides, and what Batch adds."""
+
+    task_id: str
+    spec: dict[str, Any]
+    job_definition: str
+    job_name: str
+    variables: dict[str, str]
+    """AWS_BATCH_* and the address of the metadata endpoint."""
+    instance_role: str | None
+    """Role of the container instance; None on Fargate."""
+
+
+def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> tuple[str, str]:
+    """(log group, stream) of a task. The stream is `<prefix>/default/<task id>`."""
+    options = spec.get("logConfiguration", {}).get("options") or {}
+    prefix = options.get("awslogs-stream-prefix") or job_definition
+    return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
+
+
+class ContainerFactory:
+    """Makes the container of a task, under the permissions that ECS would need."""
+
+    def __init__(self, host: Host, state: AwsState, access: Access) -> None:
+        self._host = host
+        self._state = state
+        self._access = access
+
+    def make(self, request: TaskRequest) -> Container:
+        """The container, its log stream created. Raises StartError with ECS's reason."""
+        spec = request.spec
+        agent_role = spec.get("executionRoleArn") or request.instance_role
+        image = self._image(spec["image"], agent_role)
+        secrets = self._secrets(spec)
+        write_lines = self._log_writer(request, agent_role)
+        directory = self._host.directory / "tasks" / request.task_id
+        (directory / "tmp").mkdir(parents=True)
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(image),
+            "PYTHONUNBUFFERED": "1",
+            "HOME": str(directory),
+            "TMPDIR": str(directory / "tmp"),
+            "LANG": "C.UTF-8",
+            "AWS_ENDPOINT_URL": self._host.endpoint_url,
+            "AWS_DEFAULT_REGION": self._state.region,
+            "AWS_REGION": self._state.region,
+            # a job must reach neither the user's account nor an instance's metadata
+            "AWS_CONFIG_FILE": str(directory / ".aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(directory / ".aws-credentials"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE" if request.instance_role is None else "AWS_ECS_EC2",
+        }
+        environment.update({entry["name"]: entry.get("value", "") for entry in spec.get("environment", []) if entry.get("value")})
+        environment.update(secrets)
+        environment.update(self._credentials(spec, request.task_id))
+        environment.update(request.variables)
+        command = [_ROOT_PATH.sub(str(image), word) for word in spec.get("command") or []]
+        return Container(command=command, environment=environment, directory=directory, write_lines=write_lines)
+
+    def _image(self, name: str, agent_role: str | None) -> Path:
+        match = _ECR_IMAGE.match(name)
+        if match is not None:
+            repository = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+            for action, resource in (
+                ("ecr:GetAuthorizationToken", "*"),
+                ("ecr:BatchCheckLayerAvailability", repository),
+                ("ecr:BatchGetImage", repository),
+                ("ecr:GetDownloadUrlForLayer", repository),
+            ):
+                self._require("CannotPullContainerError: ", agent_role, action, resource)
+        for pattern, directory in self._host.images.items():
+            if fnmatchcase(name, pattern):
+                return directory
+        known = ", ".join(self._host.images) or "none"
+        raise StartError(f"CannotPullContainerError: pull access denied for {name}, repository does not exist or may require authorization (known here: {known})")
+
+    def _require(self, prefix: str, role: str | None, action: str, resource: str) -> None:
+        if role is None:
+            raise StartError(f"{prefix}no role allows {action} on {resource}")
+        try:
+            self._access.require(role, "ecs-agent", action, resource)
+        except WireError as error:
+            raise StartError(f"{prefix}AccessDeniedException: {error.message}") from None
+
+    def _log_writer(self, request: TaskRequest, agent_role: str | None) -> Any:
+        configuration = request.spec.get("logConfiguration", {})
+        if configuration.get("logDriver", "awslogs") != "awslogs":
+            return lambda _: None
+        options = configuration.get("options") or {}
+        group, stream = log_destination(request.spec, request.job_definition, request.task_id)
+        arn = self._state.arn("logs", f"log-group:{group}:log-stream:{stream}")
+        if not self._state.has_log_group(group):
+            if options.get("awslogs-create-group") == "true":
+                self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogGroup", self._state.arn("logs", f"log-group:{group}"))
+                self._state.create_log_group(group)
+            elif group == _DEFAULT_GROUP:
+                self._state.create_log_group(group)  # Batch's own role makes it
+            else:
+                raise StartError(f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not exist: {group}")
+        self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogStream", arn)
+        self._require(_LOGGING_FAILED, agent_role, "logs:PutLogEvents", arn)
+        self._state.create_log_stream(group, stream)
+        return lambda lines: self._state.put_log_lines(group, stream, lines)
+
+    def _credentials(self, spec: dict[str, Any], task_id: str) -> dict[str, str]:
+        role = spec.get("jobRoleArn")
+        if not role:
+            return {}
+        try:
+            return self._access.assume_role(role, service="ecs-tasks.amazonaws.com", session=task_id, context=self._source())
+        except AssumeRoleError as error:
+            raise StartError(f"ResourceInitializationError: {error}") from None
+
+    def _source(self) -> dict[str, str]:
+        return {"aws:sourcearn": self._state.arn("ecs", "*")}
+
+    def _secrets(self, spec: dict[str, Any]) -> dict[str, str]:
+        values = {}
+        for entry in spec.get("secrets", []):
+            role = spec["executionRoleArn"]
+            problem = f"ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret {entry['name']} from asm: "
+            try:
+                self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
+                values[entry["name"]] = self._secret(role, entry["valueFrom"])
+            except (AssumeRoleError, WireError) as error:
+                raise StartError(f"{problem}{error}") from None
+            except Exception as error:  # noqa: BLE001 - whatever botocore raises is the reason that ECS would show
+                raise StartError(f"{problem}{error}") from None
+        return values
+
+    def _secret(self, role: str, reference: str) -> str:
+        if ":ssm:" in reference or not reference.startswith("arn:"):
+            name = reference.partition(":parameter/")[2] or reference
+            self._access.require(role, "ecs-agent", "ssm:GetParameters", self._state.arn("ssm", f"parameter/{name.lstrip('/')}"))
+            client = self._host.client("ssm")
+            found = client.get_parameters(Names=[name, f"/{name}"], WithDecryption=True)["Parameters"]
+            if not found:
+                raise LookupError(f"invalid ssm parameters: {name}")
+            return str(found[0]["Value"])
+        # arn:aws:secretsmanager:region:account:secret:name[:json-key[:version-stage[:version-id]]]
+        parts = reference.split(":")
+        arn, (json_key, stage, version) = ":".join(parts[:7]), ([*parts[7:], "", "", ""])[:3]
+        self._access.require(role, "ecs-agent", "secretsmanager:GetSecretValue", self._state.secret_arn(arn))
+        arguments = {"SecretId": arn, **({"VersionStage": stage} if stage else {}), **({"VersionId": version} if version else {})}
+        text = str(self._host.client("secretsmanager").get_secret_value(**arguments)["SecretString"])
+        return str(json.loads(text)[json_key]) if json_key else text

@@ -1,0 +1,152 @@
+"""Jobs as DescribeJobs and ListJobs show them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from typing import Any, Final
+
+from localcloud.batch.records import Attempt, Job
+
+_STATUSES: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+
+
+def millis(moment: float | None) -> int | None:
+    """Milliseconds since 1970, which Batch uses throughout."""
+    return None if moment is None else int(moment * 1000)
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """A JobDetail."""
+    detail = _common(job)
+    detail["attempts"] = [_attempt(job, attempt) for attempt in job.attempts]
+    if job.multinode:
+        properties = job.definition.spec["nodeProperties"]
+        detail["nodeProperties"] = {**deepcopy(properties), "numNodes": len(job.nodes), "mainNode": job.main_node}
+    else:
+        latest = job.latest
+        detail["container"] = {**_container(job, 0), **(_public(latest.nodes[0]) if latest else {})}
+    if job.array_size is not None:
+        counts = Counter(child.status for child in job.children)
+        detail["arrayProperties"] = {"size": job.array_size, "statusSummary": {status: counts[status] for status in _STATUSES}}
+    elif job.parent is not None:
+        detail["arrayProperties"] = {"index": job.array_index, "statusSummary": {}}
+    return _without_none(detail)
+
+
+def describe_node(job: Job, node: int) -> dict[str, Any]:
+    """A JobDetail of one node of a multi-node job, `<job id>#<node>`."""
+    latest = job.latest
+    state = latest.nodes[node] if latest else {}
+    detail = _common(job)
+    detail.update(
+        jobId=f"{job.id}#{node}",
+        jobArn=f"{job.arn}#{node}",
+        status=state.get("status", job.status),
+        startedAt=millis(state.get("started")),
+        stoppedAt=millis(state.get("stopped")),
+        dependsOn=[],
+        attempts=[_attempt(job, attempt, node) for attempt in job.attempts],
+        container={**_container(job, node), **_public(state)},
+        nodeDetails={"nodeIndex": node, "isMainNode": node == job.main_node},
+    )
+    return _without_none(detail)
+
+
+def summary(job: Job) -> dict[str, Any]:
+    """A JobSummary."""
+    result: dict[str, Any] = {
+        "jobArn": job.arn,
+        "jobId": job.id,
+        "jobName": job.name,
+        "jobDefinition": job.definition.arn,
+        "createdAt": millis(job.created_at),
+        "status": job.status,
+        "statusReason": job.status_reason or None,
+        "startedAt": millis(job.started_at),
+        "stoppedAt": millis(job.stopped_at),
+        "shareIdentifier": job.share,
+    }
+    latest = job.latest
+    if job.multinode:
+        result["nodeProperties"] = {"numNodes": len(job.nodes)}
+    elif latest and "exitCode" in latest.nodes[0]:
+        result["container"] = {"exitCode": latest.nodes[0]["exitCode"], "reason": latest.nodes[0].get("reason")}
+    if job.array_size is not None:
+        result["arrayProperties"] = {"size": job.array_size}
+    elif job.parent is not None:
+        result["arrayProperties"] = {"index": job.array_index}
+    return _without_none(result)
+
+
+def node_summary(job: Job, node: int) -> dict[str, Any]:
+    """A JobSummary of one node of a multi-node job."""
+    latest = job.latest
+    state = latest.nodes[node] if latest else {}
+    result: dict[str, Any] = {
+        "jobArn": f"{job.arn}#{node}",
+        "jobId": f"{job.id}#{node}",
+        "jobName": job.name,
+        "createdAt": millis(job.created_at),
+        "status": state.get("status", job.status),
+        "startedAt": millis(state.get("started")),
+        "stoppedAt": millis(state.get("stopped")),
+        "container": {"exitCode": state["exitCode"], "reason": state.get("reason")} if "exitCode" in state else None,
+        "nodeProperties": {"isMainNode": node == job.main_node, "numNodes": len(job.nodes), "nodeIndex": node},
+    }
+    return _without_none(result)
+
+
+def _common(job: Job) -> dict[str, Any]:
+    return {
+        "jobArn": job.arn,
+        "jobName": job.name,
+        "jobId": job.id,
+        "jobQueue": job.queue.arn,
+        "status": job.status,
+        "statusReason": job.status_reason or None,
+        "shareIdentifier": job.share,
+        "schedulingPriority": job.priority if job.share else None,
+        "createdAt": millis(job.created_at),
+        "startedAt": millis(job.started_at),
+        "stoppedAt": millis(job.stopped_at),
+        "retryStrategy": {"attempts": 1, "evaluateOnExit": [], **job.retry},
+        "dependsOn": job.depends_on,
+        "jobDefinition": job.definition.arn,
+        "parameters": job.parameters,
+        "timeout": {"attemptDurationSeconds": job.timeout_seconds} if job.timeout_seconds else None,
+        "tags": job.tags,
+        "propagateTags": job.request.get("propagateTags", False),
+        "platformCapabilities": job.definition.spec["platformCapabilities"],
+        "isCancelled": job.cancelled,
+        "isTerminated": job.terminated,
+    }
+
+
+def _container(job: Job, node: int) -> dict[str, Any]:
+    container = deepcopy(job.nodes[node])
+    for member in ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets"):
+        container.setdefault(member, [])
+    container.setdefault("networkInterfaces", [])
+    return container
+
+
+def _attempt(job: Job, attempt: Attempt, node: int | None = None) -> dict[str, Any]:
+    state = attempt.nodes[job.main_node if node is None else node]
+    return _without_none(
+        {
+            "container": _public(state),
+            "startedAt": millis(attempt.started_at if node is None else state.get("started")),
+            "stoppedAt": millis(attempt.stopped_at if node is None else state.get("stopped")),
+            "statusReason": attempt.status_reason,
+        }
+    )
+
+
+def _public(state: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("status", "started", "stopped")
+    return {key: value for key, value in state.items() if key not in hidden}
+
+
+def _without_none(detail: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in detail.items() if value is not None}

@@ -1,0 +1,104 @@
+"""Runs one job process and sees to it that nothing of it is left, whatever happens to the process that asked for it.
+
+Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`; standard input is the life line. The environment and the working
+directory are the job's. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means that the
+parent is gone: SIGKILL. On the status descriptor it writes `started`, `exit <code>` or `error <sentence>`, one per line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command to its end and reports on the status descriptor."""
+    grace, status_fd, command = float(arguments[0]), int(arguments[1]), arguments[2:]
+    os.set_inheritable(status_fd, False)  # noqa: FBT003 - the standard library's signature
+    on_linux = sys.platform == "linux"
+    if on_linux:
+        # daemons that the job leaves behind become our children, so that they can be found
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)  # noqa: FBT003
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    except OSError as error:
+        os.write(status_fd, f"error {error.strerror}: {command[0]}\n".encode())
+        return 0
+    os.write(status_fd, b"started\n")
+    code = _wait(process, grace, wake_read)
+    _kill_rest(process.pid, on_linux=on_linux)
+    os.write(status_fd, f"exit {code if code >= 0 else 128 - code}\n".encode())
+    return 0
+
+
+def _wait(process: subprocess.Popen[bytes], grace: float, wake_read: int) -> int:
+    deadline = None
+    watched = [sys.stdin.fileno(), wake_read]
+    while (code := process.poll()) is None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select(watched, [], [], left)
+        if wake_read in ready:
+            os.read(wake_read, 512)
+        if sys.stdin.fileno() in ready:
+            order = os.read(sys.stdin.fileno(), 1)
+            if order == b"T":
+                deadline = time.monotonic() + grace
+                _signal_group(process.pid, signal.SIGTERM)
+                continue
+            _signal_group(process.pid, signal.SIGKILL)
+            if not order:
+                watched.remove(sys.stdin.fileno())
+        if deadline is not None and time.monotonic() >= deadline:
+            deadline = None
+            _signal_group(process.pid, signal.SIGKILL)
+    return code
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _kill_rest(group: int, *, on_linux: bool) -> None:
+    _signal_group(group, signal.SIGKILL)
+    while on_linux and (children := _descendants(os.getpid())):
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.002)
+
+
+def _descendants(root: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # the name in parentheses may hold anything; the parent is the second field after it
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found, queue = [], [root]
+    while queue:
+        for child in parents.get(queue.pop(), []):
+            found.append(child)
+            queue.append(child)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""One container of a job as a process of this machine: start, log lines, stop, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
+_GATHER_SECONDS: Final = 0.02
+_LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
+_READ: Final = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """All that a process needs."""
+
+    command: list[str]
+    environment: dict[str, str]
+    directory: Path
+    """Working directory; made for the task and removed after it."""
+    write_lines: Callable[[list[str]], None]
+    """Takes complete lines for the log."""
+
+
+class StartError(Exception):
+    """The container could not be started; the message is the container's reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a task ended. No exit code: it never ran, or its host was lost."""
+
+    exit_code: int | None
+    reason: str = ""
+
+
+class Task(threading.Thread):
+    """Prepares and runs one container; tells its owner when it runs and when it has ended.
+
+    Args:
+        name: For the thread.
+        prepare: Makes the container; raises StartError. Runs in the thread, for it reads secrets and assumes roles.
+        grace_seconds: From SIGTERM to SIGKILL.
+        started: Called when the process runs.
+        ended: Called once at the end, with the outcome.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        prepare: Callable[[], Container],
+        grace_seconds: float,
+        started: Callable[[Task], None],
+        ended: Callable[[Task, Outcome], None],
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._prepare = prepare
+        self._grace_seconds = grace_seconds
+        self._started_callback = started
+        self._ended_callback = ended
+        self._lifeline: int | None = None
+        self._lock = threading.Lock()
+        self._order = b""
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL after the grace period."""
+        self._send(b"T")
+
+    def kill(self) -> None:
+        """SIGKILL at once, as when the host goes away."""
+        self._send(b"K")
+
+    def _send(self, order: bytes) -> None:
+        with self._lock:
+            self._order = order
+            if self._lifeline is not None:
+                with contextlib.suppress(OSError):
+                    os.write(self._lifeline, order)
+
+    def run(self) -> None:
+        """The thread: from preparation to the end of the last process."""
+        try:
+            container = self._prepare()
+        except StartError as error:
+            self._ended_callback(self, Outcome(exit_code=None, reason=str(error)))
+            return
+        try:
+            outcome = self._execute(container)
+        finally:
+            shutil.rmtree(container.directory, ignore_errors=True)
+        self._ended_callback(self, outcome)
+
+    def _execute(self, container: Container) -> Outcome:
+        if not container.command:
+            return Outcome(exit_code=None, reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own")
+        status_read, status_write = os.pipe()
+        lifeline_read, lifeline_write = os.pipe()
+        with self._lock:
+            if self._order:  # stopped before it began
+                for each in (status_read, status_write, lifeline_read, lifeline_write):
+                    os.close(each)
+                return Outcome(exit_code=137 if self._order == b"K" else 143)
+            self._lifeline = lifeline_write
+        arguments = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(self._grace_seconds), str(status_write), *container.command]
+        process = subprocess.Popen(
+            arguments,
+            stdin=lifeline_read,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=container.directory,
+            env=container.environment,
+            pass_fds=[status_write],
+        )
+        os.close(lifeline_read)
+        os.close(status_write)
+        log = _LineLog(process.stdout.fileno(), container.write_lines)  # type: ignore[union-attr]
+        log.start()
+        outcome = Outcome(exit_code=137)  # of a supervisor that was itself killed
+        with os.fdopen(status_read, encoding="utf-8") as status:
+            for line in status:
+                word, _, rest = line.rstrip("\n").partition(" ")
+                if word == "started":
+                    self._started_callback(self)
+                elif word == "error":
+                    outcome = Outcome(exit_code=127, reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}")
+                else:
+                    outcome = Outcome(exit_code=int(rest))
+        process.wait()
+        log.join()
+        process.stdout.close()  # type: ignore[union-attr]
+        with self._lock:
+            self._lifeline = None
+            os.close(lifeline_write)
+        return outcome
+
+
+class _LineLog(threading.Thread):
+    """Reads a pipe and hands complete lines on as they come, as the awslogs driver does; a last line without its end comes at the end."""
+
+    def __init__(self, descriptor: int, write_lines: Callable[[list[str]], None]) -> None:
+        super().__init__(daemon=True, name="job-log")
+        self._descriptor = descriptor
+        self._write_lines = write_lines
+
+    def run(self) -> None:
+        """Until the last writer has closed the pipe."""
+        rest = b""
+        while data := os.read(self._descriptor, _READ):
+            rest += data
+            *lines, rest = rest.split(b"\n")
+            while len(rest) > _LONGEST_LINE:
+                lines.append(rest[:_LONGEST_LINE])
+                rest = rest[_LONGEST_LINE:]
+            if lines:
+                self._write_lines([line.decode("utf-8", "replace").rstrip("\r") for line in lines])
+                time.sleep(_GATHER_SECONDS)  # what comes in bursts is written at once
+        if rest:
+            self._write_lines([rest.decode("utf-8", "replace")])

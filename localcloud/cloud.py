@@ -1,0 +1,232 @@
+"""An AWS on one machine: `LocalCloud` is the whole of it.
+
+    with LocalCloud(directory, images={"*analysis*": root}) as cloud:
+        cloud.client("s3").create_bucket(Bucket="ingest")
+
+Any AWS SDK or the `aws` CLI works against `cloud.endpoint_url`. Batch jobs and functions run as processes under the roles deployed for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import boto3
+from botocore.config import Config
+from moto.awslambda import models as moto_lambda
+from moto.s3 import notifications as moto_notifications
+
+from localcloud import slack
+from localcloud.access import Access, Denial
+from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
+from localcloud.batch.api import BatchApi
+from localcloud.batch.container import ContainerFactory, Host
+from localcloud.batch.plane import DataPlane
+from localcloud.batch.reachability import Reachability
+from localcloud.batch.records import Store
+from localcloud.events import EventBus, Targets, Undelivered
+from localcloud.front import METADATA_PATH, Fault, Front
+from localcloud.functions import Functions
+from localcloud.http_server import HOST, HttpServer
+from localcloud.placement_groups import PlacementGroups
+from localcloud.slack import SlackSink
+from localcloud.storage_events import StorageEvents
+
+_ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=32, s3={"addressing_style": "path"})
+_one_at_a_time = threading.Lock()  # moto's state belongs to the process
+
+
+class LocalCloud:
+    """A running AWS on a loopback port. One per process at a time; each starts empty.
+
+    Args:
+        directory: For working directories of jobs and the code of functions; made if need be.
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH. A job whose image no pattern matches fails
+            with CannotPullContainerError.
+        port: Of 127.0.0.1; 0 takes a free one.
+        region: The only region.
+
+    Attributes:
+        account_id: Of everything in it.
+        slack: The incoming webhook (`url`, `messages`, `fail_next`).
+        batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
+    """
+
+    account_id: Final = ACCOUNT_ID
+
+    def __init__(self, directory: Path, *, images: Mapping[str, Path], port: int = 0, region: str = "us-east-1") -> None:
+        self.directory = directory
+        self.region = region
+        self.slack = SlackSink()
+        self._images = dict(images)
+        self._wanted_port = port
+        self._client_lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._session: boto3.Session | None = None
+        self._running: contextlib.ExitStack | None = None
+
+    # ---- life --------------------------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Starts empty and answers from now on. Raises OSError where the port is taken, RuntimeError where a cloud runs in this process already."""
+        if not _one_at_a_time.acquire(blocking=False):
+            raise RuntimeError("another LocalCloud runs in this process; stop it first, or use another process")
+        with contextlib.ExitStack() as stack:
+            stack.callback(_one_at_a_time.release)
+            self._build(stack)
+            self._running = stack.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """Kills every job and function, closes the port. Does nothing where it does not run."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def _build(self, stack: contextlib.ExitStack) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        stack.callback(shutil.rmtree, self.directory / "tasks", ignore_errors=True)
+        reset_moto()
+        state = AwsState(self.region)
+        access = Access(state)
+        groups = PlacementGroups(state)
+        functions = Functions(
+            directory=self.directory / "functions", images=self._images, state=state, access=access, role_client=self._role_client
+        )
+        bus = EventBus(state, access, Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async))
+        server = HttpServer(lambda environ, start_response: self._front(environ, start_response), self._wanted_port)
+        self.port = server.port
+        prepare_moto(self.port)
+        self.slack.url = f"{self.endpoint_url}{slack.PATH}"
+        functions.endpoint_url = self.endpoint_url
+        host = Host(directory=self.directory, images=self._images, endpoint_url=self.endpoint_url, client=self.client)
+        store = Store(state)
+        self.batch = DataPlane(
+            store=store,
+            factory=ContainerFactory(host, state, access),
+            publish=lambda detail_type, resources, detail: bus.submit(lambda: _ignore(bus.publish("aws.batch", detail_type, resources, detail))),
+            joinable=Reachability(state, access).problem,
+            metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+        )
+        self._access, self._bus, self._functions = access, bus, functions
+        self._front = Front(
+            access=access,
+            batch=BatchApi(store, self.batch, groups.by_name),
+            plane=self.batch,
+            bus=bus,
+            functions=functions,
+            storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
+            placement_groups=groups,
+            slack_sink=self.slack,
+        )
+        stack.enter_context(_without_motos_own_delivery(functions))
+        server.start()
+        stack.callback(server.stop)
+        stack.callback(self._forget_clients)
+        stack.callback(bus.close)
+        stack.callback(functions.close)
+        self.batch.start()
+        stack.callback(self.batch.stop)
+
+    # ---- use ---------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def endpoint_url(self) -> str:
+        """For AWS_ENDPOINT_URL and `--endpoint-url`."""
+        return f"http://{HOST}:{self.port}"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the deployer's credentials; one per service, safe to share between threads."""
+        return self._cached_client(service, "", _ADMIN)
+
+    def role_client(self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com") -> Any:
+        """A boto3 client with a role's credentials, as a job (or another service principal) would have them. Raises AssumeRoleError."""
+        return self._role_client(service, role_arn, principal)
+
+    @property
+    def denials(self) -> list[Denial]:
+        """Calls of jobs, functions and services that the deployed policies refused."""
+        return self._access.denials
+
+    @property
+    def undelivered(self) -> list[Undelivered]:
+        """Events that EventBridge could not deliver."""
+        return self._bus.undelivered
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Hooks that every call passes before it is answered; see `Fault`."""
+        return self._front.faults
+
+    # ---- clients -----------------------------------------------------------------------------------------------------------------------
+
+    def _role_client(self, service: str, role_arn: str, principal: str) -> Any:
+        self._access.trusts(role_arn, principal)
+        with self._client_lock:
+            cached = self._clients.get((service, role_arn))
+        if cached is not None:
+            return cached
+        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0])
+        return self._cached_client(service, role_arn, {key.lower(): value for key, value in variables.items()})
+
+    def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
+        # one session for all, and one client at a time: making a session is slow and making clients is not thread safe
+        with self._client_lock:
+            if (service, who) not in self._clients:
+                self._session = self._session or boto3.Session(**_ADMIN, region_name=self.region)
+                self._clients[service, who] = self._session.client(
+                    service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG, **credentials
+                )
+            return self._clients[service, who]
+
+    def _forget_clients(self) -> None:
+        with self._client_lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+
+def _ignore(_: object) -> None:
+    """Drops a result."""
+
+
+@contextlib.contextmanager
+def _without_motos_own_delivery(functions: Functions) -> Iterator[None]:
+    """Stops moto from sending S3 notifications, which the front sends, and lets it run functions here where it would start Docker.
+
+    moto itself invokes functions for SNS subscriptions, log subscriptions and event source mappings; all of it passes `_invoke_lambda`.
+    """
+
+    def run(function: Any, event: str | None = None) -> tuple[str, bool, str]:
+        payload = event if isinstance(event, str) else json_text(event)
+        result = functions.invoke(function.function_name, payload.encode())
+        return result.payload.decode(), result.error is not None, result.log_tail
+
+    original_send, original_invoke = moto_notifications.send_event, moto_lambda.LambdaFunction._invoke_lambda  # noqa: SLF001 - moto has no hook
+    moto_notifications.send_event = lambda *_, **__: None
+    moto_lambda.LambdaFunction._invoke_lambda = run  # noqa: SLF001
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        moto_notifications.send_event, moto_lambda.LambdaFunction._invoke_lambda = original_send, original_invoke  # noqa: SLF001
+
+
+def json_text(value: Any) -> str:
+    """JSON of a value."""
+    import json
+
+    return json.dumps(value)

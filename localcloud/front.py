@@ -1,0 +1,158 @@
+"""The HTTP endpoint before moto: tells calls apart, enforces IAM, applies faults, and answers what moto lacks."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from localcloud import slack
+from localcloud.access import Access, Principal, changes_iam
+from localcloud.batch.api import BatchApi
+from localcloud.batch.plane import DataPlane
+from localcloud.events import EventBus
+from localcloud.functions import Functions
+from localcloud.placement_groups import PlacementGroups
+from localcloud.storage_events import StorageEvents
+from localcloud.wire import Call, Reply, WireError
+
+_log = logging.getLogger(__name__)
+METADATA_PATH: Final = "/_localcloud/ecs/v4/"
+_FUNCTION_CHANGES: Final = ("CreateFunction", "UpdateFunctionConfiguration")
+_FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetFunction", "GetFunctionConfiguration")
+_NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
+
+Fault = Callable[[Call, Principal | None], Reply | None]
+"""Called before each call is answered: None lets it pass, a Reply or a WireError replaces the answer, a ConnectionError cuts the line; it may also sleep."""
+
+
+class Front:
+    """A WSGI application."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        batch: BatchApi,
+        plane: DataPlane,
+        bus: EventBus,
+        functions: Functions,
+        storage_events: StorageEvents,
+        placement_groups: PlacementGroups,
+        slack_sink: slack.SlackSink,
+    ) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._access = access
+        self._batch = batch
+        self._plane = plane
+        self._bus = bus
+        self._functions = functions
+        self._storage_events = storage_events
+        self._placement_groups = placement_groups
+        self._slack = slack_sink
+        self.faults: list[Fault] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers one request."""
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/_localcloud/"):
+            return _send(self._own_path(path, environ), start_response)
+        call = None
+        try:
+            call = Call(environ)
+            principal = self._access.principal(call.access_key)
+            for fault in list(self.faults):
+                reply = fault(call, principal)
+                if reply is not None:
+                    return _send(reply, start_response)
+            if principal is not None:
+                self._access.check(call, principal)
+            reply = self._owned(call)
+            if reply is not None:
+                return _send(reply, start_response)
+            return self._forward(call, principal, start_response)
+        except WireError as error:
+            if call is None:
+                return _send(Reply(status=error.status, body=error.message.encode()), start_response)
+            return _send(call.error(error), start_response)
+
+    def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
+        if path == slack.PATH and environ["REQUEST_METHOD"] == "POST":
+            return self._slack.receive(environ["wsgi.input"].read())
+        if path.startswith(METADATA_PATH):
+            task_id, _, part = path.removeprefix(METADATA_PATH).partition("/")
+            container = self._plane.metadata(task_id)
+            if container is not None:
+                body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
+                return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+        return Reply(status=404, body=b"no such path")
+
+    def _owned(self, call: Call) -> Reply | None:
+        if call.service == "batch":
+            return call.result(self._batch.answer(call.operation, call.params))
+        if call.service == "ec2" and call.operation in self._placement_groups.operations:
+            return call.result(self._placement_groups.operations[call.operation](call.params))
+        if call.service == "events" and call.operation == "PutEvents":
+            return call.result(self._bus.put_events(call.params))
+        if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):
+            return self._functions.answer(call.params, call.read_body())
+        return None
+
+    # ---- moto --------------------------------------------------------------------------------------------------------------------------
+
+    def _forward(self, call: Call, principal: Principal | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
+            call.params  # noqa: B018 - parsed now, while the body is still here
+        if call.body is not None:
+            call.read_body()
+        answer: dict[str, Any] = {}
+
+        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
+            answer.update(status=status, headers=headers)
+            return lambda _: None
+
+        body = self._moto(call.environ, capture)
+        code = int(answer["status"].split(" ")[0])
+        if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None and self._hides_absence(call, principal):
+            close = getattr(body, "close", None)
+            if close:
+                close()
+            raise WireError("AccessDenied", "Access Denied", status=403)
+        if code < HTTPStatus.MULTIPLE_CHOICES:
+            body = self._after(call, answer["headers"], body)
+        start_response(answer["status"], answer["headers"])
+        return body
+
+    def _hides_absence(self, call: Call, principal: Principal) -> bool:
+        """S3 does not tell that an object is absent to those who may not list the bucket: they get 403 for 404."""
+        if call.operation not in ("GetObject", "HeadObject"):
+            return False
+        key, bucket = str(call.uri_params.get("Key", "")), call.uri_params.get("Bucket")
+        return not self._access.may(principal.role_arn, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
+
+    def _after(self, call: Call, headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:
+        if call.service == "s3":
+            self._storage_events.after(call, headers)
+        elif changes_iam(call):
+            self._access.forget_policies()
+            self._plane.wake()
+        elif call.service == "ec2" and call.operation.startswith(_NETWORK_CHANGES):
+            self._plane.wake()
+        elif call.service == "lambda" and call.operation in _FUNCTION_READS:
+            if call.operation in _FUNCTION_CHANGES:
+                self._functions.remember(call.params)
+            return [self._functions.completed(b"".join(body))]
+        return body
+
+
+def _send(reply: Reply, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    try:
+        phrase = HTTPStatus(reply.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    start_response(f"{reply.status} {phrase}", list(reply.headers))
+    return [reply.body]

@@ -1,0 +1,389 @@
+"""Runs Lambda functions: warm workers as processes, under the function's role, with its environment, timeout and log group.
+
+Rules: Lambda Developer Guide (Python runtime, asynchronous invocation, CloudWatch Logs). Memory size and reserved concurrency do not limit anything here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.access import Access, AssumeRoleError
+from localcloud.aws_state import AwsState, function_name
+from localcloud.wire import Reply, WireError
+
+_log = logging.getLogger(__name__)
+_WORKER: Final = Path(__file__).with_name("function_worker.py")
+_LAMBDA: Final = "lambda.amazonaws.com"
+_RETRY_SECONDS: Final = (0.2, 0.4)
+"""Before the second and third try of an asynchronous invocation; Lambda waits one and two minutes."""
+_LOG_TAIL: Final = 4096
+_KEPT_MEMBERS: Final = ("LoggingConfig", "DeadLetterConfig")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """What an invocation gave."""
+
+    payload: bytes
+    error: str | None
+    """`Unhandled` where the function failed."""
+    log_tail: str
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    results: Any
+    log_group: str
+    log_stream: str
+    request_id: str = ""
+    tail: list[str] = field(default_factory=list)
+    log_reader: threading.Thread | None = None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()  # type: ignore[union-attr]
+        self.results.close()
+
+
+class Functions:
+    """Invokes the functions that moto keeps.
+
+    Args:
+        directory: Where code is unpacked.
+        images: Pattern of an image name -> directory, for functions that come as images.
+        state: The in-memory AWS.
+        access: Roles and policies.
+        role_client: (service, role ARN, service principal) -> boto3 client.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        images: Mapping[str, Path],
+        state: AwsState,
+        access: Access,
+        role_client: Callable[[str, str, str], Any],
+    ) -> None:
+        self._directory = directory
+        self._images = images
+        self._state = state
+        self._access = access
+        self._role_client = role_client
+        self._idle: dict[str, list[_Worker]] = {}
+        self._workers: set[int] = set()
+        self._all: dict[int, _Worker] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._background = ThreadPoolExecutor(max_workers=16, thread_name_prefix="lambda")
+        self._kept: dict[str, dict[str, Any]] = {}
+        self.endpoint_url = ""
+
+    def close(self) -> None:
+        """Kills every worker and forgets what is queued."""
+        self._closed.set()
+        with self._lock:
+            workers = list(self._all.values())
+        for worker in workers:
+            worker.kill()
+        self._background.shutdown(wait=True, cancel_futures=True)
+
+    def remember(self, params: dict[str, Any]) -> None:
+        """Keeps the members of a successful CreateFunction or UpdateFunctionConfiguration that moto drops."""
+        kept = self._kept.setdefault(function_name(params["FunctionName"]), {})
+        kept.update({key: params[key] for key in _KEPT_MEMBERS if params.get(key)})
+
+    def completed(self, body: bytes) -> bytes:
+        """A configuration in moto's answer, with those members."""
+        answer = json.loads(body)
+        configuration = answer.get("Configuration", answer)
+        configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))
+        return json.dumps(answer).encode()
+
+    # ---- invocations -------------------------------------------------------------------------------------------------------------------
+
+    def answer(self, params: dict[str, Any], payload: bytes) -> Reply:
+        """The Invoke operation. Raises WireError."""
+        function = self._function(params["FunctionName"])
+        kind = params.get("InvocationType", "RequestResponse")
+        if payload:
+            try:
+                json.loads(payload)
+            except ValueError as error:
+                raise WireError("InvalidRequestContentException", f"Could not parse request body into json: {error}") from None
+        if kind == "DryRun":
+            return Reply(status=204)
+        if kind == "Event":
+            self.invoke_async(params["FunctionName"], payload)
+            return Reply(status=202)
+        result = self.invoke(function.function_name, payload)
+        headers = [("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST")]
+        if result.error:
+            headers.append(("X-Amz-Function-Error", result.error))
+        if params.get("LogType") == "Tail":
+            headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail.encode()).decode()))
+        return Reply(headers=tuple(headers), body=result.payload)
+
+    def _function(self, name: str) -> Any:
+        function = self._state.function(name)
+        if function is None:
+            arn = self._state.arn("lambda", f"function:{function_name(name)}")
+            raise WireError("ResourceNotFoundException", f"Function not found: {arn}", status=404)
+        return function
+
+    def invoke(self, name: str, payload: bytes) -> Invocation:
+        """Invokes and waits. Raises WireError where the function does not exist or its role cannot be assumed."""
+        function = self._function(name)
+        key = self._key(function)
+        worker = self._take(key) or self._start(function)
+        request_id = str(uuid.uuid4())
+        worker.request_id, worker.tail = request_id, []
+        started = time.time()
+        self._write(worker, f"START RequestId: {request_id} Version: $LATEST")
+        request = {
+            "id": request_id,
+            "arn": function.function_arn,
+            "deadline": started + function.timeout,
+            "payload": (payload or b"{}").decode(),
+        }
+        answer: dict[str, Any] | None = None
+        with contextlib.suppress(OSError):
+            worker.process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
+            worker.process.stdin.flush()  # type: ignore[union-attr]
+            if select.select([worker.results], [], [], float(function.timeout))[0]:
+                line = worker.results.readline()
+                answer = json.loads(line) if line else None
+        return self._finish(function, key, worker, answer, started)
+
+    def _finish(self, function: Any, key: str, worker: _Worker, answer: dict[str, Any] | None, started: float) -> Invocation:
+        seconds = time.time() - started
+        if answer is None:
+            timed_out = worker.process.poll() is None
+            worker.kill()
+            with self._lock:
+                self._all.pop(id(worker), None)
+            if timed_out:
+                text = f"{datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z {worker.request_id} Task timed out after {function.timeout:.2f} seconds"
+                failure = {"errorType": "Sandbox.Timedout", "errorMessage": text}
+            else:
+                text = f"RequestId: {worker.request_id} Error: Runtime exited with error: exit status {worker.process.returncode}"
+                failure = {"errorType": "Runtime.ExitError", "errorMessage": text}
+            self._write(worker, text)
+        else:
+            failure = answer.get("error", {})
+        if answer is not None and worker.log_reader is not None:
+            time.sleep(0.002)  # lets the reader take what the handler printed before the end is noted
+        self._write(worker, f"END RequestId: {worker.request_id}")
+        billed = int(seconds * 1000) + 1
+        duration = f"Duration: {seconds * 1000:.2f} ms\tBilled Duration: {billed} ms"
+        self._write(worker, f"REPORT RequestId: {worker.request_id}\t{duration}\tMemory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB")
+        tail = "\n".join(worker.tail)[-_LOG_TAIL:]
+        if answer is not None:
+            self._give_back(key, worker)
+        if failure:
+            return Invocation(payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail)
+        return Invocation(payload=(answer or {})["result"].encode(), error=None, log_tail=tail)
+
+    def invoke_async(self, name: str, payload: bytes) -> None:
+        """Queues an asynchronous invocation: up to two retries, then the dead-letter queue and the failure destination."""
+        if not self._closed.is_set():
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._background.submit(self._run_async, name, payload)
+
+    def _run_async(self, name: str, payload: bytes) -> None:
+        try:
+            function = self._function(name)
+            config = function.event_invoke_config[0].config if function.event_invoke_config else {}
+            tries = int(config.get("MaximumRetryAttempts", 2)) + 1
+            result = Invocation(payload=b"null", error="Unhandled", log_tail="")
+            for attempt in range(tries):
+                result = self.invoke(name, payload)
+                if result.error is None or attempt == tries - 1 or self._closed.wait(_RETRY_SECONDS[attempt]):
+                    break
+            self._report(function, config, payload, result, tries)
+        except (WireError, OSError) as error:
+            if not self._closed.is_set():
+                _log.warning("asynchronous invocation of %s failed: %s", name, error)
+
+    def _report(self, function: Any, config: dict[str, Any], payload: bytes, result: Invocation, tries: int) -> None:
+        kept = self._kept.get(function.function_name, {})
+        if result.error:
+            _log.warning("function %s failed: %s", function.function_name, result.payload.decode("utf-8", "replace"))
+            if queue := kept.get("DeadLetterConfig", {}).get("TargetArn"):
+                self._send(function, queue, payload.decode())
+        outcome = "OnFailure" if result.error else "OnSuccess"
+        destination = (config.get("DestinationConfig") or {}).get(outcome, {}).get("Destination")
+        if destination:
+            record = {
+                "version": "1.0",
+                "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
+                "requestContext": {
+                    "functionArn": f"{function.function_arn}:$LATEST",
+                    "condition": "RetriesExhausted" if result.error else "Success",
+                    "approximateInvokeCount": tries if result.error else 1,
+                },
+                "requestPayload": json.loads(payload or b"{}"),
+                "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", **({"functionError": result.error} if result.error else {})},
+                "responsePayload": json.loads(result.payload),
+            }
+            self._send(function, destination, json.dumps(record))
+
+    def _send(self, function: Any, arn: str, message: str) -> None:
+        """Sends under the function's own role, as Lambda does."""
+        service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
+        try:
+            client = self._role_client(service, function.role, _LAMBDA)
+            if service == "sqs":
+                url = f"{self.endpoint_url}/{arn.split(':')[4]}/{name}"
+                client.send_message(QueueUrl=url, MessageBody=message)
+            elif service == "sns":
+                client.publish(TopicArn=arn, Message=message)
+            else:
+                client.invoke(FunctionName=arn, InvocationType="Event", Payload=message)
+        except (ClientError, BotoCoreError, AssumeRoleError) as error:
+            _log.warning("function %s could not reach its destination %s: %s", function.function_name, arn, error)
+
+    # ---- workers -----------------------------------------------------------------------------------------------------------------------
+
+    def _key(self, function: Any) -> str:
+        facts = (function.function_name, function.code_sha_256, function.handler, function.role, function.timeout, dict(function.environment_vars or {}))
+        return hashlib.sha256(repr((facts, self._kept.get(function.function_name))).encode()).hexdigest()
+
+    def _take(self, key: str) -> _Worker | None:
+        with self._lock:
+            while self._idle.get(key):
+                worker = self._idle[key].pop()
+                if worker.process.poll() is None:
+                    return worker
+        return None
+
+    def _give_back(self, key: str, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.setdefault(key, []).append(worker)
+
+    def _start(self, function: Any) -> _Worker:
+        if self._closed.is_set():
+            raise WireError("ServiceException", "the local cloud is being stopped", status=500)
+        group = self._kept.get(function.function_name, {}).get("LoggingConfig", {}).get("LogGroup") or function.logs_group_name
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        logged = self._prepare_log(function.role, group, stream)
+        code, handler = self._code(function)
+        try:
+            credentials = self._access.assume_role(
+                function.role, service=_LAMBDA, session=function.function_name, context={"aws:sourcearn": function.function_arn}
+            )
+        except AssumeRoleError as error:
+            raise WireError("InvalidParameterValueException", f"The role defined for the function cannot be assumed by Lambda. {error}") from None
+        home = self._directory / "tmp"
+        home.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(code),
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "AWS_CONFIG_FILE": str(home / ".aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(home / ".aws-credentials"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            **{str(name): str(value) for name, value in dict(function.environment_vars or {}).items()},
+            "AWS_REGION": self._state.region,
+            "AWS_DEFAULT_REGION": self._state.region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time or 'python3'}",
+            "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+            "AWS_LAMBDA_LOG_GROUP_NAME": group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "LAMBDA_TASK_ROOT": str(code),
+            "_HANDLER": handler,
+            **credentials,
+        }
+        read_fd, write_fd = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, str(_WORKER), handler, str(write_fd)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=code,
+            env=environment,
+            pass_fds=[write_fd],
+            start_new_session=True,
+        )
+        os.close(write_fd)
+        worker = _Worker(process=process, results=os.fdopen(read_fd, encoding="utf-8"), log_group=group if logged else "", log_stream=stream)
+        worker.log_reader = threading.Thread(target=self._read_log, args=(worker,), daemon=True, name="function-log")
+        worker.log_reader.start()
+        with self._lock:
+            self._all[id(worker)] = worker
+        return worker
+
+    def _prepare_log(self, role: str, group: str, stream: str) -> bool:
+        """Whether the role lets Lambda write logs; it stays silent where it may not, as on AWS."""
+        arn = self._state.arn("logs", f"log-group:{group}")
+        if not self._state.has_log_group(group):
+            if not self._access.may(role, "logs:CreateLogGroup", arn):
+                return False
+            self._state.create_log_group(group)
+        allowed = all(self._access.may(role, action, f"{arn}:log-stream:{stream}") for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
+        if allowed:
+            self._state.create_log_stream(group, stream)
+        return allowed
+
+    def _read_log(self, worker: _Worker) -> None:
+        for line in worker.process.stdout:  # type: ignore[union-attr]
+            self._write(worker, line.decode("utf-8", "replace").rstrip("\r\n"))
+
+    def _write(self, worker: _Worker, line: str) -> None:
+        worker.tail.append(line)
+        if worker.log_group:
+            self._state.put_log_lines(worker.log_group, worker.log_stream, [line])
+
+    def _code(self, function: Any) -> tuple[Path, str]:
+        if function.package_type == "Image":
+            image = function.code["ImageUri"]
+            for pattern, directory in self._images.items():
+                if fnmatchcase(image, pattern):
+                    command = function.image_config.cmd or []
+                    return directory, command[0] if command else ""
+            raise WireError("InvalidParameterValueException", f"Source image {image} does not exist. Provide a valid source image.")
+        directory = self._directory / hashlib.sha256(function.code_bytes).hexdigest()[:24]
+        if not directory.exists():
+            unpacked = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}")
+            with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
+                archive.extractall(unpacked)
+            try:
+                unpacked.rename(directory)
+            except OSError:  # another invocation was faster
+                shutil.rmtree(unpacked)
+        return directory, function.handler

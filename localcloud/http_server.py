@@ -1,0 +1,162 @@
+"""A threaded HTTP/1.1 server with keep-alive on a loopback port.
+
+werkzeug's development server closes every connection and waits some milliseconds at each; a pipeline makes thousands of calls, so this
+handler keeps connections open and reads each body to its end itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+HOST: Final = "127.0.0.1"
+_BLOCK: Final = 1 << 16
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class _Bounded:
+    """A request body of known length: never reads into the next request on the connection."""
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        data: bytes = self._stream.read(wanted) if wanted else b""
+        self._left -= len(data)
+        return data
+
+    def readline(self, size: int | None = -1) -> bytes:
+        limit = self._left if size is None or size < 0 else min(size, self._left)
+        line: bytes = self._stream.readline(limit) if limit else b""
+        self._left -= len(line)
+        return line
+
+    def __iter__(self) -> Any:
+        return iter(self.readline, b"")
+
+
+class _Handler(MotoRequestHandler):  # type: ignore[misc]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes; without this each answer waits for a delayed ACK
+    wbufsize = -1
+    timeout = 600
+
+    def run_wsgi(self) -> None:
+        environ = self.make_environ()
+        if not environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"] = _Bounded(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+        body = environ["wsgi.input"]
+        answer: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
+            answer.update(status=status, headers=headers)
+            return lambda _: None
+
+        try:
+            parts = self.server.app(environ, start_response)
+            content = b"".join(parts)
+            if hasattr(parts, "close"):
+                parts.close()
+        except ConnectionError:  # a fault hook that cuts the line
+            self.close_connection = True
+            return
+        except Exception:  # noqa: BLE001 - the server's last line of defence: the caller gets a 500 and the operator the traceback
+            content = traceback.format_exc().encode()
+            traceback.print_exc()
+            answer.update(status="500 Internal Server Error", headers=[("Content-Type", "text/plain")])
+        with contextlib.suppress(ValueError):  # an aborted chunked body
+            while body.read(_BLOCK):
+                pass
+        code, _, phrase = answer["status"].partition(" ")
+        self._send(int(code), phrase, answer["headers"], content)
+
+    def _send(self, code: int, phrase: str, headers: list[tuple[str, str]], content: bytes) -> None:
+        head = self.command == "HEAD"
+        self.send_response(code, phrase)
+        for key, value in headers:
+            if key.lower() == "connection" or (key.lower() == "content-length" and not head):
+                continue
+            self.send_header(key, value)
+        if not head and code not in (204, 304):
+            self.send_header("Content-Length", str(len(content)))
+        elif head and not any(key.lower() == "content-length" for key, _ in headers):
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        if not head and code not in (204, 304):
+            self.wfile.write(content)
+        self.wfile.flush()
+
+    def handle_expect_100(self) -> bool:
+        answered = bool(BaseHTTPRequestHandler.handle_expect_100(self))
+        self.wfile.flush()
+        return answered
+
+    def log_request(self, *_: Any) -> None:
+        """Nothing: an access log of a rehearsal is noise."""
+
+
+class _Server(ThreadedWSGIServer):  # type: ignore[misc]
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_: Any) -> None:
+        """Nothing: a job that was killed in the middle of a call is no news."""
+
+    def close_connections(self) -> None:
+        for each in list(self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+class HttpServer:
+    """Serves one WSGI application on 127.0.0.1 until it is stopped."""
+
+    def __init__(self, application: Application, port: int) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((HOST, port))
+        except OSError as error:
+            self._socket.close()
+            message = f"port {port} of {HOST} is taken ({error.strerror}); stop what listens there, or choose another port"
+            raise OSError(error.errno, message) from error
+        self._socket.listen(128)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Server(HOST, self.port, application, handler=_Handler, fd=self._socket.fileno())
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="aws-endpoint", daemon=True)
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Closes the port and every connection."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close_connections()
+        self._server.server_close()
+        self._socket.close()
