@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,11 +30,24 @@ _ONE_AT_A_TIME: Final = threading.Lock()  # a program runs as __main__ with its 
 
 
 class DeploymentError(Exception):
-    """A deployment that failed; `failures` holds each reason, and the text is all of them, one a line."""
+    """A deployment that failed.
 
-    def __init__(self, failures: list[Failure]) -> None:
-        super().__init__("\n".join(str(failure) for failure in failures))
-        self.failures = tuple(failures)
+    `failures` holds each reason and `skipped` the URNs of what was not created because it depends on something that failed; the text is
+    all reasons, one a line.
+    """
+
+    def __init__(self, failures: Sequence[Failure], skipped: Sequence[str] = ()) -> None:
+        lines = [str(failure) for failure in failures]
+        if skipped:
+            lines.append(f"not created, because they depend on these: {', '.join(sorted(map(_short, skipped)))}")
+        super().__init__("\n".join(lines))
+        self.failures, self.skipped = tuple(failures), tuple(skipped)
+
+
+def _short(urn: str) -> str:
+    """`Queue 'name'` of a URN that ends with `aws:sqs/queue:Queue::name`."""
+    kind, _, name = urn.rpartition("::")
+    return f"{kind.rpartition(':')[2]} {name!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +111,7 @@ def deploy(
         engine.check_references()
     total = time.perf_counter() - started
     if engine.failures:
-        raise DeploymentError(engine.failures)
+        raise DeploymentError(engine.failures, engine.skipped)
     return Deployment(
         outputs={name: _json(value) for name, value in sorted(engine.exports.items())},
         secret_outputs=frozenset(name for name, value in engine.exports.items() if is_secret(value)),

@@ -107,6 +107,7 @@ class Engine:
         self.resources: dict[str, Resource] = {}
         self.exports: dict[str, Any] = {}
         self.log: list[tuple[str, str]] = []
+        self.skipped: list[str] = []
         self._project, self._stack, self._program = project, stack, program.resolve()
         self._provider, self._preview = provider, preview
         self._registered: dict[str, str] = {}
@@ -140,6 +141,7 @@ class Engine:
         blocked = sorted(self._unavailable.intersection(self._needs(request)))
         if blocked:
             self._unavailable.add(urn)
+            self.skipped.append(urn)
             return resource_pb2.RegisterResourceResponse(urn=urn, unknown=True)
         inputs = {name: value for name, value in decode(request.object).items() if not name.startswith("__") and value is not None}
         try:

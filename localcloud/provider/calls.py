@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from localcloud import modelcheck
 from localcloud.provider.mapping import MappingError, convert, member_of, pair_list, to_request
 
+_LONGEST_ERROR: Final = 400
 Handler = Callable[["Call"], None]
 HANDLERS: Final[dict[str, Handler]] = {}
 NAMES: Final[dict[str, Naming]] = {}
@@ -72,8 +74,8 @@ class Aws:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (500, 501):
                 raise ProviderError(f"the AWS behind this deployment has no {service}:{operation}, or broke in it") from error
             raise ProviderError(f"{service}:{operation} answered {details.get('Code')}: {details.get('Message')}") from error
-        except BotoCoreError as error:
-            raise ProviderError(f"{service}:{operation}: {' '.join(str(error).split())}") from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise ProviderError(f"{service}:{operation}: {' '.join(str(error).split())[:_LONGEST_ERROR]}") from error
         return response
 
     def request(self, service: str, operation: str, values: Mapping[str, Any], rename: Mapping[str, str] | None = None) -> dict[str, Any]:
