@@ -1,0 +1,8 @@
+"""`python -m workloads.preprocess`: the container's command."""
+
+import sys
+
+from workloads.preprocess.stage import main
+from workloads.runtime.stage import run_stage
+
+sys.exit(run_stage("preprocess", main))

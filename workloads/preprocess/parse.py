@@ -1,0 +1,219 @@
+"""From a block of whole records to typed columns and rejected rows.
+
+Arrow's CSV reader does the work. Where it refuses a cell, that column is read as text from then on and converted by kinds.convert, which
+gives the same values and tells which cells are wrong. Blocks are independent of each other: several threads may parse at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from workloads.preprocess import kinds
+from workloads.preprocess.kinds import ColumnPlan
+from workloads.preprocess.records import QUOTE, Block, Reject, line_ends, raw_text, record_ends
+
+IncompleteRows: TypeAlias = Literal["reject", "keep"]
+_REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
+
+
+def read_cells(
+    data: bytes, *, delimiter: str, decimal: str, types: Mapping[str, pa.DataType], on_ragged: Callable[[int, int], None] | None
+) -> pa.Table:
+    """Reads whole records of valid UTF-8 as a table of the given columns, in this thread.
+
+    Rows with another number of fields are left out; `on_ragged` is told their place among the records that are not blank, and their number
+    of fields. Raises pyarrow.ArrowInvalid where a cell cannot be converted.
+    """
+
+    def skip(row: csv.InvalidRow) -> Literal["skip"]:
+        if on_ragged is not None and row.number is not None:  # None only with threads
+            on_ragged(row.number - 1, row.actual_columns)
+        return "skip"
+
+    if not data.strip(b"\r\n"):
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return csv.read_csv(
+        cast("Any", pa.BufferReader(data)),
+        csv.ReadOptions(use_threads=False, column_names=list(types), block_size=len(data) + 1),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=QUOTE in data, invalid_row_handler=skip),
+        csv.ConvertOptions(
+            check_utf8=False,
+            column_types=dict(types),
+            decimal_point=decimal,
+            null_values=list(kinds.MISSING),
+            true_values=list(kinds.TRUE),
+            false_values=list(kinds.FALSE),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A block after parsing."""
+
+    table: pa.Table
+    """The rows that were kept, in file order."""
+    rejects: list[Reject]
+    """The others, by line."""
+
+
+class BlockParser:
+    """Parses blocks of one file; safe to call from several threads.
+
+    Args:
+        columns: names and kinds, from the dialect.
+        delimiter: one ASCII character.
+        decimal: decimal sign, `.` or `,`.
+        incomplete_rows: what becomes of a row without a value in a number column.
+    """
+
+    def __init__(self, *, columns: Sequence[ColumnPlan], delimiter: str, decimal: str, incomplete_rows: IncompleteRows) -> None:
+        self._columns = tuple(columns)
+        self._delimiter = delimiter
+        self._decimal = decimal
+        self._incomplete_rows = incomplete_rows
+        self._as_text: frozenset[int] = frozenset()
+        """Columns in which a cell was refused so far. Which path a column takes does not change the result, so threads need not agree."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the tables; number columns take no null where incomplete rows are rejected."""
+        nullable = self._incomplete_rows == "keep"
+        return pa.schema([pa.field(c.name, c.kind.arrow, nullable=nullable or c.kind is not kinds.NUMBER) for c in self._columns])
+
+    def parse(self, block: Block) -> Parsed:
+        """The rows of a block, sorted into those that enter the table and those that do not."""
+        rejects: list[Reject] = []
+        layout = _Layout(block, ord(self._delimiter))
+        data = block.data
+        if not _is_utf8(data):
+            layout = layout.without_undecodable(rejects)
+            data = layout.data()
+
+        table, ragged = self._read(data)
+        places = np.arange(table.num_rows + len(ragged))
+        if ragged:
+            width = len(self._columns)
+            for place, fields in ragged.items():
+                rejects.append(layout.reject(place, "wrong number of fields", f"{fields} fields instead of {width}"))
+            places = np.delete(places, list(ragged))
+
+        keep = np.ones(table.num_rows, bool)
+        columns = [self._typed(table, index, keep, places, layout, rejects) for index in range(len(self._columns))]
+        if self._incomplete_rows == "reject":
+            for column, plan in zip(columns, self._columns, strict=True):
+                if plan.kind is kinds.NUMBER and column.null_count:
+                    lacking = keep & ~pc.is_valid(column).to_numpy(zero_copy_only=False)
+                    keep &= ~lacking
+                    rejects.extend(
+                        layout.reject(int(place), "incomplete", f"no value in column '{plan.source_name or plan.name}'")
+                        for place in places[lacking]
+                    )
+        result = pa.Table.from_arrays(columns, schema=self.schema)
+        if not keep.all():
+            result = result.filter(pa.array(keep))
+        return Parsed(result, sorted(rejects, key=lambda reject: reject.line))
+
+    def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:
+        """The cells of the well-formed rows, and place -> number of fields of the others."""
+        while True:
+            ragged: dict[int, int] = {}
+            types = {c.name: pa.string() if i in self._as_text else c.kind.arrow for i, c in enumerate(self._columns)}
+            try:
+                table = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=ragged.__setitem__)
+            except pa.ArrowInvalid as error:
+                refused = _REFUSED_COLUMN.match(str(error))
+                if refused is None or int(refused[1]) in self._as_text:
+                    raise
+                self._as_text |= {int(refused[1])}
+                continue
+            overflowing = frozenset(i for i, column in enumerate(table.columns) if column.type == kinds.FLOAT and not _all_finite(column))
+            if not overflowing:
+                return table, ragged
+            self._as_text |= overflowing
+
+    def _typed(
+        self, table: pa.Table, index: int, keep: NDArray[np.bool_], places: NDArray[np.int64], layout: _Layout, rejects: list[Reject]
+    ) -> kinds.Array:
+        """A column in its kind; rows with a wrong cell are taken out of `keep` and rejected, once each."""
+        plan = self._columns[index]
+        cells = table.column(index).combine_chunks()
+        if cells.type == plan.kind.arrow:
+            return cells
+        converted = kinds.convert(cells, plan.kind, self._decimal)
+        for row in np.flatnonzero(converted.wrong & keep):
+            text = cells[int(row)].as_py()
+            kind, sentence = kinds.reason(text, plan.kind, self._decimal)
+            shown = text if len(text) <= 80 else f"{text[:80]}…"
+            rejects.append(layout.reject(int(places[row]), kind, f"column '{plan.source_name or plan.name}': '{shown}' {sentence}"))
+        keep &= ~converted.wrong
+        return converted.values
+
+
+class _Layout:
+    """Where the records of a block that are not blank stand; worked out only when a row is rejected."""
+
+    def __init__(self, block: Block, delimiter: int) -> None:
+        self._block = block
+        self._delimiter = delimiter
+        self._spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def _starts_ends_lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        if self._spans is None:
+            data = self._block.data
+            ends = record_ends(data, self._delimiter, final=True)
+            starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+            codes = np.frombuffer(data, np.uint8)
+            filled = ~((codes[starts] == ord("\n")) | (codes[starts] == ord("\r")))
+            lines = self._block.first_line + np.searchsorted(line_ends(data, final=True), starts, side="right")
+            self._spans = starts[filled], ends[filled], lines[filled]
+        return self._spans
+
+    def reject(self, place: int, reason: str, detail: str) -> Reject:
+        """The rejection of the record at a place, counted from 0."""
+        starts, ends, lines = self._starts_ends_lines()
+        raw = self._block.data[starts[place] : ends[place]]
+        return Reject(int(lines[place]), reason, detail, raw_text(raw))
+
+    def without_undecodable(self, rejects: list[Reject]) -> _Layout:
+        """The layout without the records that are not valid UTF-8, which are rejected."""
+        starts, ends, lines = self._starts_ends_lines()
+        data = self._block.data
+        good = np.array([_is_utf8(data[start:end]) for start, end in zip(starts, ends, strict=True)], bool)
+        rejects.extend(
+            self.reject(int(place), "not valid text", "the row holds bytes that are not valid UTF-8") for place in np.flatnonzero(~good)
+        )
+        rest = _Layout(self._block, self._delimiter)
+        rest._spans = starts[good], ends[good], lines[good]
+        return rest
+
+    def data(self) -> bytes:
+        """The records of this layout, joined."""
+        starts, ends, _ = self._starts_ends_lines()
+        data = self._block.data
+        return b"".join(data[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _all_finite(column: pa.ChunkedArray[Any]) -> bool:
+    return pc.all(pc.is_finite(column)).as_py() is not False

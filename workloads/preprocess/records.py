@@ -1,0 +1,197 @@
+r"""Finds the records of CSV text: where each begins and ends, and on which physical line, quotes with line breaks included.
+
+The grammar is that of Python's csv module in its lenient mode and of Arrow's reader: a quote opens a quoted field only at the beginning of
+a field; inside, two quotes stand for one; what follows the closing quote belongs to the field; elsewhere a quote is an ordinary character.
+Lines end with \n, \r\n or a lone \r.
+
+Counting quotes tells inside from outside as long as every quote stands where the grammar expects it; NumPy checks that for all quotes of a
+block at once, and only the exceptions are walked through one by one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets: TypeAlias = NDArray[np.int64]
+
+QUOTE: Final = ord('"')
+_LF: Final = ord("\n")
+_CR: Final = ord("\r")
+MAX_RECORD_BYTES: Final = 16 << 20
+RAW_BYTES: Final = 4096
+"""Of a rejected row, this much is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that does not enter the table."""
+
+    line: int
+    """Physical line of the file on which the row begins, from 1."""
+    reason: str
+    """One of a few kinds: what is counted."""
+    detail: str
+    """What exactly is wrong with this row."""
+    raw: str
+    """The row as it stands in the file, cut after RAW_BYTES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of whole records."""
+
+    data: bytes
+    first_line: int
+    """Physical line on which the data begins."""
+
+
+def raw_text(data: bytes) -> str:
+    """A rejected row for a person to read; undecodable bytes in hexadecimal."""
+    text = data[:RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
+    return text if len(data) <= RAW_BYTES else f"{text}… ({len(data):,} bytes)"
+
+
+def line_ends(data: bytes, *, final: bool) -> Offsets:
+    """Offsets just past each line end. A carriage return at the very end counts only in final data: a line feed may follow."""
+    codes = np.frombuffer(data, np.uint8)
+    if data.count(b"\r") == data.count(b"\r\n"):
+        return np.flatnonzero(codes == _LF) + 1
+    following = np.append(codes[1:], np.uint8(0 if final else _LF))
+    return np.flatnonzero((codes == _LF) | ((codes == _CR) & (following != _LF))) + 1
+
+
+def _effective_quotes(data: bytes, delimiter: int) -> Offsets:
+    """Offsets of the quotes that open or close a field; ordinary characters that happen to be quotes are left out."""
+    codes = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(codes == QUOTE)
+    if not len(quotes):
+        return quotes
+    breaks = np.zeros(256, bool)
+    breaks[[delimiter, _LF, _CR]] = True
+    before = np.where(quotes > 0, codes[quotes - 1], _LF)
+    after = np.where(quotes < len(codes) - 1, codes[np.minimum(quotes + 1, len(codes) - 1)], _LF)
+    starts_field = breaks[before]
+    can_open = starts_field | (before == QUOTE)  # the second of two: reopens what the first closed
+    can_close = breaks[after] | (after == QUOTE)
+    even = np.zeros(len(quotes), bool)
+    even[::2] = True
+    # where a run of alternating open and close breaks, by whether the run begins at an even or an odd quote
+    broken = [
+        np.flatnonzero(np.where(even, ~can_open, ~can_close)).tolist(),
+        np.flatnonzero(np.where(even, ~can_close, ~can_open)).tolist(),
+    ]
+    if not broken[0]:
+        return quotes
+
+    literal: list[int] = []
+    run = 0  # first quote of the run; outside of a quoted field before it
+    while run < len(quotes):
+        if not starts_field[run]:
+            literal.append(run)
+            run += 1
+            continue
+        exceptions = broken[run % 2]
+        place = bisect_left(exceptions, run + 1)
+        if place == len(exceptions):
+            break
+        exception = exceptions[place]
+        if (exception - run) % 2 == 0:
+            literal.append(exception)  # outside and not at the beginning of a field
+        run = exception + 1  # else: it closes the field, and text follows; outside again either way
+    return np.delete(quotes, literal)
+
+
+def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
+    """Offsets just past the line end of every record of `data`, which begins with a record; blank lines count as records here.
+
+    A last record without line end is included only in final data, and only when no quote is open at its end.
+    """
+    ends = line_ends(data, final=final)
+    inside_at_end = False
+    if QUOTE in data:
+        quotes = _effective_quotes(data, delimiter)
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+        inside_at_end = len(quotes) % 2 == 1
+    if final and not inside_at_end and data and (not len(ends) or ends[-1] != len(data)):
+        ends = np.append(ends, len(data))
+    return ends
+
+
+def blocks(pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Block | Reject]:
+    """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces.
+
+    Of a record that is longer than `max_record_bytes`, or whose quote is never closed, the first line is rejected, and reading goes on with
+    the next line. Memory: about `max_record_bytes` and two pieces.
+    """
+    carry = b""
+    line = 1
+    more = True
+    while more:
+        piece = next(pieces, b"")
+        more = bool(piece)
+        data, carry = carry + piece, b""
+        while data:
+            ends = record_ends(data, delimiter, final=not more)
+            good, too_long = _within_limit(ends, len(data), max_record_bytes)
+            if good:
+                block = Block(data[:good], line)
+                yield block
+                line += len(line_ends(block.data, final=True))
+                data = data[good:]
+            if not data:
+                break
+            if more and not too_long:
+                carry = data
+                break
+            first_line, data, more = _first_line(data, pieces, more=more)
+            yield _unreadable(first_line, line, max_record_bytes, too_long=too_long)
+            line += 1
+
+
+def _within_limit(ends: Offsets, length: int, limit: int) -> tuple[int, bool]:
+    """Where the records before the first overlong one end, and whether there is an overlong one (perhaps not complete yet)."""
+    if length <= limit:
+        return (int(ends[-1]) if len(ends) else 0), False
+    starts = np.concatenate(([0], ends))
+    sizes = np.diff(np.append(starts, length))
+    long = np.flatnonzero(sizes > limit)
+    return (int(starts[long[0]]), True) if len(long) else (int(starts[-1]), False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A physical line of which only the beginning is at hand."""
+
+    head: bytes
+    length: int
+    at_end: bool
+
+
+def _first_line(data: bytes, pieces: Iterator[bytes], *, more: bool) -> tuple[_Line, bytes, bool]:
+    """Takes the first physical line off, reading on without keeping it; returns it, what follows it, and whether pieces may follow."""
+    head, length = data[: RAW_BYTES + 1], 0
+    while True:
+        ends = line_ends(data, final=not more)
+        if len(ends):
+            return _Line(head, length + int(ends[0]), at_end=False), data[int(ends[0]) :], more
+        keep = 1 if data.endswith(b"\r") else 0  # a \n may follow
+        if not more:
+            return _Line(head, length + len(data), at_end=True), b"", False
+        length += len(data) - keep
+        piece = next(pieces, b"")
+        more = bool(piece)
+        data = data[len(data) - keep :] + piece
+
+
+def _unreadable(line: _Line, number: int, limit: int, *, too_long: bool) -> Reject:
+    raw = raw_text(line.head[: line.length]) if line.length <= RAW_BYTES else f"{raw_text(line.head[:RAW_BYTES])}… ({line.length:,} bytes)"
+    if too_long and line.length > limit:
+        return Reject(number, "row too long", f"the row is longer than {limit:,} bytes", raw)
+    where = f"within {limit:,} bytes" if too_long else "before the end of the file"
+    return Reject(number, "quote never closed", f"a quote that opens in this line is not closed {where}", raw)

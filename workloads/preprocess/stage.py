@@ -1,0 +1,120 @@
+"""The stage: from an upload in the ingest bucket to cleaned table, rejected rows and manifest in the intermediate bucket."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self, cast
+
+from workloads import contract
+from workloads.contract import Manifest, Run
+from workloads.preprocess.clean import Cleaned, Settings, clean
+from workloads.preprocess.parse import IncompleteRows
+from workloads.runtime import env, s3
+from workloads.runtime.errors import StageError
+
+_MAX_UNIT_ROWS: Final = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What the environment of the job says."""
+
+    input_key: str
+    input_version_id: str | None
+    ingest_bucket: str
+    intermediate_bucket: str
+    max_rejected_percent: float
+    write_cleaned_csv: bool
+    settings: Settings
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Reads the PIPELINE_* variables. Raises StageError with exit code 2."""
+        return cls(
+            input_key=env.text(contract.ENV_INPUT_KEY, environ),
+            input_version_id=environ.get(contract.ENV_INPUT_VERSION_ID) or None,
+            ingest_bucket=env.text(contract.ENV_INGEST_BUCKET, environ),
+            intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET, environ),
+            max_rejected_percent=env.number(contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ),
+            write_cleaned_csv=env.flag(contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ),
+            settings=Settings(
+                unit_rows=env.whole(contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ),
+                incomplete_rows=cast(
+                    "IncompleteRows",
+                    env.choice(contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ),
+                ),
+            ),
+        )
+
+
+def main(run: Run) -> dict[str, Any]:
+    """Runs the stage; returns the figures for the stage record. Raises StageError."""
+    started = time.monotonic()
+    job = Job.from_env()
+    source = s3.open_read(job.ingest_bucket, job.input_key, job.input_version_id)
+    where = f"s3://{job.ingest_bucket}/{job.input_key}"
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        size = source.info.size
+
+        def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
+            return stack.enter_context(s3.Writer(job.intermediate_bucket, key, content_type=content_type, expected_bytes=expected_bytes))
+
+        table = writer(run.table_key, "application/vnd.apache.parquet", 2 * size)
+        rejected = writer(run.rejected_key, "text/csv; charset=utf-8", size)
+        cleaned_csv = writer(run.cleaned_csv_key, "text/csv; charset=utf-8", size) if job.write_cleaned_csv else None
+        try:
+            cleaned = clean(source, table=table, rejected=rejected, cleaned_csv=cleaned_csv, settings=job.settings)
+            rejected.commit()  # also when the file is refused: it shows why
+            cleaned.check(job.max_rejected_percent)
+        except StageError as error:
+            raise StageError(f"{where}: {error.sentence}", hint=error.hint, exit_code=error.exit_code) from error
+
+    manifest = _manifest(run, job, source.info, cleaned)
+    s3.put_bytes(job.intermediate_bucket, run.manifest_key, manifest.to_json(), content_type="application/json")
+    seconds = time.monotonic() - started
+    return {
+        "rows_read": cleaned.rows_read,
+        "rows": cleaned.rows,
+        "rejected": cleaned.rejected,
+        "units": len(cleaned.units),
+        "columns": {kind: sum(column.kind == kind for column in cleaned.columns) for kind in ("number", "timestamp", "boolean", "text")},
+        "dialect": manifest.source["dialect"],
+        "input_bytes": size,
+        "table_bytes": cleaned.table_bytes,
+        "seconds": cleaned.seconds,
+        "megabytes_per_second": round(size / 1e6 / seconds, 1),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,  # Linux counts KiB
+    }
+
+
+def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Manifest:
+    """Only what follows from the input and the job's settings: a second run writes the same bytes."""
+    return Manifest(
+        run_id=run.run_id,
+        source={
+            **asdict(info),
+            "dialect": {
+                "delimiter": cleaned.dialect.delimiter,
+                "quote": '"',
+                "decimal": cleaned.dialect.decimal,
+                "header": cleaned.dialect.header,
+                "encoding": cleaned.encoding,
+                "compression": cleaned.compression,
+            },
+        },
+        rows_read=cleaned.rows_read,
+        rows=cleaned.rows,
+        rejected=cleaned.rejected,
+        columns=cleaned.columns,
+        unit_rows=job.settings.unit_rows,
+        table_key=run.table_key,
+        table_bytes=cleaned.table_bytes,
+        footer_offset=cleaned.footer_offset,
+        units=cleaned.units,
+    )
