@@ -1,0 +1,162 @@
+"""Launch templates, the layout of EFA interfaces, and what an instance does when it boots."""
+
+from __future__ import annotations
+
+import base64
+import email
+import os
+import shutil
+import subprocess
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from components.efa import efa_device_count, efa_interfaces
+from components.user_data import user_data
+from config.facts import ec2_facts, instance_type
+from tests.components.program import STACKS, config_of, deploy, deployed
+
+LT = "aws:ec2/launchTemplate:LaunchTemplate"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_instances_are_locked_down_and_carry_the_tags_of_the_stack(stack: str) -> None:
+    made, config = deployed(stack), config_of(stack)
+    for template in made.all(LT):
+        name = template.name.removeprefix("environments-").removesuffix("-template")
+        assert template.inputs["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 2}
+        size = config.environments[name].root_volume_gib  # type: ignore[union-attr]
+        root = {"volumeSize": size, "volumeType": "gp3", "encrypted": "true", "deleteOnTermination": "true"}
+        assert template.inputs["blockDeviceMappings"] == [{"deviceName": "/dev/xvda", "ebs": root}]
+        specifications = {s["resourceType"]: s["tags"] for s in template.inputs["tagSpecifications"]}
+        assert specifications.keys() == {"volume", "network-interface"}
+        assert all(tags["stack"] == stack for tags in specifications.values())
+        # AWS Batch ignores these, or takes its own
+        assert not {"instanceType", "iamInstanceProfile", "imageId", "keyName", "vpcSecurityGroupIds"} & template.inputs.keys()
+
+
+LAYOUTS = {
+    "c5n.9xlarge": [(0, 0, "efa")],
+    "g5.8xlarge": [(0, 0, "efa")],
+    "p4d.24xlarge": [(0, 0, "efa"), (1, 1, "efa"), (2, 2, "efa"), (3, 3, "efa")],
+    "p5.48xlarge": [(card, 0, "efa") for card in range(32)],
+    "p5en.48xlarge": [(card, 0, "efa") for card in range(16)],
+    "p6-b200.48xlarge": [(card, 0, "efa") for card in range(8)],
+    "p6-b300.48xlarge": [(0, 0, "interface"), *((card, 0, "efa") for card in range(1, 17))],
+    "hpc7a.96xlarge": [(0, 0, "efa"), (1, 1, "efa")],
+    "x9.unheard-of": [(0, 0, "efa")],
+}
+
+
+@pytest.mark.parametrize(("type_name", "layout"), LAYOUTS.items())
+def test_layout_of_efa_interfaces(type_name: str, layout: list[tuple[int, int, str]]) -> None:
+    assert [(i.card, i.device, i.type) for i in efa_interfaces(type_name, instance_type(type_name))] == layout
+
+
+def test_layout_uses_every_adapter_and_leaves_room_for_the_interface_of_the_container() -> None:
+    types = {name: facts for name, facts in ec2_facts().types.items() if facts.efa_interfaces}
+    assert len(types) > 30
+    for name, facts in types.items():
+        interfaces = efa_interfaces(name, facts)
+        assert efa_device_count(name, facts) == facts.efa_interfaces, name
+        assert len({(i.card, i.device) for i in interfaces}) == len(interfaces), name
+        assert sum(i.card == 0 for i in interfaces) < facts.interfaces_per_card, name
+
+
+def test_interfaces_of_the_template_have_the_security_group_and_go_with_the_instance() -> None:
+    made = deployed("prod")
+    group = made.one("aws:ec2/securityGroup:SecurityGroup", "network-hpc").id
+    interfaces = made.one(LT, "environments-gpu-template").inputs["networkInterfaces"]
+    assert len(interfaces) == 32
+    for card, interface in enumerate(interfaces):
+        assert interface == {
+            "networkCardIndex": card,
+            "deviceIndex": 0,
+            "interfaceType": "efa",
+            "securityGroups": [group],
+            "deleteOnTermination": "true",
+        }
+    assert [t.name for t in made.all(LT, count=3) if "networkInterfaces" in t.inputs] == ["environments-gpu-template"]
+
+
+def test_reserved_capacity() -> None:
+    block = {"capacity_reservation_id": "cr-0123456789abcdef0", "capacity_block": True, "placement_group": False}
+    template = deploy("prod", changes={"environments": {"gpu": block}}).one(LT, "environments-gpu-template")
+    target = {"capacityReservationId": "cr-0123456789abcdef0"}
+    assert template.inputs["capacityReservationSpecification"] == {"capacityReservationTarget": target}
+    assert template.inputs["instanceMarketOptions"] == {"marketType": "capacity-block"}
+    plain = deployed("prod").one(LT, "environments-gpu-template")
+    assert not {"capacityReservationSpecification", "instanceMarketOptions"} & plain.inputs.keys()
+
+
+def _scripts(encoded: str | None) -> list[str]:
+    assert encoded is not None
+    archive: Message = email.message_from_bytes(base64.b64decode(encoded))
+    assert archive.get_content_type() == "multipart/mixed"
+    parts = archive.get_payload()
+    assert isinstance(parts, list)
+    assert all(isinstance(part, Message) and part.get_content_type() == "text/x-shellscript" for part in parts)
+    return [str(part.get_payload()) for part in parts if isinstance(part, Message)]
+
+
+@pytest.mark.parametrize(("scratch", "efa", "count"), [(True, False, 1), (False, True, 1), (True, True, 2)])
+def test_user_data_is_a_multipart_archive_of_shell_scripts(scratch: bool, efa: bool, count: int) -> None:
+    encoded = user_data(scratch=scratch, efa=efa)
+    scripts = _scripts(encoded)
+    assert len(scripts) == count
+    assert len(base64.b64decode(encoded or "")) < 8 * 1024, "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
+    for script in scripts:
+        assert script.startswith("#!/bin/bash\n")
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_no_user_data_where_there_is_nothing_to_do() -> None:
+    assert user_data(scratch=False, efa=False) is None
+    assert "userData" not in deployed("prod").one(LT, "environments-spot-cpu-template").inputs
+
+
+SCRATCH_CASES = {
+    "no disk": ("", True, ["mkdir -p /scratch", "chmod 1777 /scratch"]),
+    "one disk": (
+        "/dev/nvme1n1",
+        True,
+        ["mkdir -p /scratch", "mkfs.xfs -f -K /dev/nvme1n1", "mount -o noatime /dev/nvme1n1 /scratch", "chmod 1777 /scratch"],
+    ),
+    "two disks, linked twice each": (
+        "/dev/nvme2n1\n/dev/nvme1n1\n/dev/nvme1n1\n/dev/nvme2n1",
+        False,
+        [
+            "mkdir -p /scratch",
+            "dnf install -y mdadm",
+            "mdadm --create /dev/md0 --run --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1",
+            "mkfs.xfs -f -K /dev/md0",
+            "mount -o noatime /dev/md0 /scratch",
+            "chmod 1777 /scratch",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SCRATCH_CASES)
+def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path) -> None:
+    disks, mdadm_installed, expected = SCRATCH_CASES[case]
+    log = tmp_path / "log"
+    (tmp_path / "bin").mkdir()
+
+    def stub(name: str, body: str) -> None:
+        path = tmp_path / "bin" / name
+        path.write_text(f'#!{shutil.which("bash")}\n{body}\n')
+        path.chmod(0o755)
+
+    recorded = f'echo "$(basename "$0") $*" >> {log}'
+    for name in ("mkdir", "mkfs.xfs", "mount", "chmod", *(("mdadm",) if mdadm_installed else ())):
+        stub(name, recorded)
+    stub("readlink", f"printf '%s\\n' '{disks}'")
+    stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
+    stub("dnf", f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm")
+    for name in ("grep", "sort", "cat", "basename"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
+    script = _scripts(user_data(scratch=True, efa=False))[0]
+    subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, check=True, env={**os.environ, "PATH": str(tmp_path / "bin")})
+    assert log.read_text().splitlines() == expected
