@@ -102,27 +102,27 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
     if dialect.header:
         parts = _without_header(parts, ord(dialect.delimiter))
     rejects = _RejectList(rejected)
-    units = UnitWriter(table, parser.schema, unit_rows=settings.unit_rows)
-    as_csv = None if cleaned_csv is None else arrow_csv.CSVWriter(cast("Any", HashingSink(cleaned_csv)), parser.schema)
+    with UnitWriter(table, parser.schema, unit_rows=settings.unit_rows) as units:
+        as_csv = None if cleaned_csv is None else arrow_csv.CSVWriter(cast("Any", HashingSink(cleaned_csv)), parser.schema)
 
-    kept = 0
-    for parsed in _in_order(parts, parser, seconds):
+        kept = 0
+        for parsed in _in_order(parts, parser, seconds):
+            with _timed(seconds, "write"):
+                rejects.add(parsed.rejects)
+                kept += parsed.table.num_rows
+                for unit in units.add(parsed.table):
+                    if as_csv is not None:
+                        as_csv.write_table(unit)
+            if time.monotonic() - logged > _LOG_EVERY_SECONDS:
+                logged = time.monotonic()
+                log.info("cleaning", extra={"fields": {"rows": kept, "rejected": rejects.count, "seconds": round(logged - started, 1)}})
         with _timed(seconds, "write"):
-            rejects.add(parsed.rejects)
-            kept += parsed.table.num_rows
-            for unit in units.add(parsed.table):
+            rejects.flush()
+            for unit in units.finish():
                 if as_csv is not None:
                     as_csv.write_table(unit)
-        if time.monotonic() - logged > _LOG_EVERY_SECONDS:
-            logged = time.monotonic()
-            log.info("cleaning", extra={"fields": {"rows": kept, "rejected": rejects.count, "seconds": round(logged - started, 1)}})
-    with _timed(seconds, "write"):
-        rejects.flush()
-        for unit in units.finish():
             if as_csv is not None:
-                as_csv.write_table(unit)
-        if as_csv is not None:
-            as_csv.close()
+                as_csv.close()
 
     return Cleaned(
         dialect=dialect,

@@ -129,12 +129,13 @@ class BlockParser:
         """The cells of the well-formed rows, and place -> number of fields of the others."""
         while True:
             ragged: dict[int, int] = {}
-            types = {c.name: pa.string() if i in self._as_text else c.kind.arrow for i, c in enumerate(self._columns)}
+            as_text = self._as_text  # another thread may add to it meanwhile
+            types = {c.name: pa.string() if i in as_text else c.kind.arrow for i, c in enumerate(self._columns)}
             try:
                 table = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=ragged.__setitem__)
             except pa.ArrowInvalid as error:
                 refused = _REFUSED_COLUMN.match(str(error))
-                if refused is None or int(refused[1]) in self._as_text:
+                if refused is None or int(refused[1]) in as_text:
                     raise
                 self._as_text |= {int(refused[1])}
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -12,6 +12,9 @@ from pyarrow import parquet
 from workloads.contract import Unit
 from workloads.preprocess import kinds
 from workloads.runtime.errors import StageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 MAX_UNIT_BYTES: Final = 256 << 20
 
@@ -51,6 +54,10 @@ class HashingSink(io.RawIOBase):
         """True."""
         return True
 
+    def discard(self) -> None:
+        """Lets everything written from now on vanish."""
+        self._sink = io.BytesIO()
+
     def restart(self) -> str:
         """The digest since the last call, in hexadecimal."""
         digest, self._digest = self._digest.hexdigest(), hashlib.sha256()
@@ -89,6 +96,14 @@ class UnitWriter:
         self.units: list[Unit] = []
         self.missing = dict.fromkeys(schema.names, 0)
         """Cells without a value so far, by column."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if kind is not None:
+            self._sink.discard()  # pyarrow writes a footer whenever it lets go of a file; a broken table must not get one
+            self._writer.close()
 
     @property
     def rows(self) -> int:

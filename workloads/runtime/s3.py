@@ -247,6 +247,8 @@ class Writer(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Takes all of `data`. Raises StageError where an earlier part could not be uploaded."""
+        if self.closed:
+            raise ValueError("write to an S3 object that was committed or abandoned")
         view = memoryview(data).cast("B")
         self._buffer += view
         self._written += len(view)

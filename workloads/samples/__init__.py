@@ -1,0 +1,1 @@
+"""A real table to try the pipeline on, and a generator of tables of any size."""
