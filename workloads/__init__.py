@@ -1,0 +1,1 @@
+"""What runs in containers and Lambda functions."""
