@@ -129,7 +129,14 @@ def install(fresh: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> World:
     fresh()
     world = World()
     real = boto3.client
-    monkeypatch.setattr(boto3, "client", lambda service, **kw: world if service == "batch" else real(service, **kw))
+
+    def client(service: str, **options: Any) -> Any:
+        if service != "batch":
+            return real(service, **options)  # type: ignore[call-overload]
+        assert options["config"].retries == {"total_max_attempts": 1}  # botocore must not repeat a SubmitJob that may have worked
+        return world
+
+    monkeypatch.setattr(boto3, "client", client)
     monkeypatch.setattr(submit, "time", SimpleNamespace(time=lambda: world.now, sleep=world.sleep))
     for name in ("claim", "write_jobs"):
         original = getattr(states.RunStates, name)
@@ -276,6 +283,24 @@ def test_a_duplicate_at_any_step_submits_nothing(aws):
             assert outcomes[0] in {"submitted", "exists"} or "has to be delivered again" in outcomes[0]
             assert_one_whole_run(world)
     assert refused == [0] * (2 * CALLS - 2)  # before the claim the duplicate wins, after the last write it finds SUBMITTED
+
+
+def test_a_frozen_invocation_that_wakes_up_after_a_takeover_stops(world):
+    def freeze(step: int) -> None:
+        if step != 4:  # the first job is submitted and not written down
+            return
+        world.now += 3600
+        world.steps, world.at_step = 0, crash_at(3)  # the one that takes over dies right after its claim
+        with pytest.raises(Crash):
+            submit.handler(event(), world.context())
+        world.at_step = lambda _: None
+
+    world.at_step = freeze
+    assert submit.handler(event(), world.context())["outcome"] == "claim lost"
+    assert len(world.jobs) == 1
+    world.now += 3600
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert_one_whole_run(world)
 
 
 def test_parallel_deliveries_submit_once(world, monkeypatch):
