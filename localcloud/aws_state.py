@@ -93,7 +93,7 @@ class AwsState:
         if role is None:
             return []
         inline = [_document(text) for text in list(role.policies.values())]
-        return inline + [_document(policy.document) for policy in list(role.managed_policies.values())]
+        return inline + [_managed(policy) for policy in list(role.managed_policies.values())]
 
     def permissions_boundary(self, role_arn: str) -> dict[str, Any] | None:
         """The boundary's document, where the role has one."""
@@ -101,7 +101,7 @@ class AwsState:
         if role is None or not role.permissions_boundary_arn:
             return None
         policy = self._global("iam").managed_policies.get(role.permissions_boundary_arn)
-        return {"Version": "2012-10-17", "Statement": []} if policy is None else _document(policy.document)
+        return {"Version": "2012-10-17", "Statement": []} if policy is None else _managed(policy)
 
     def trust_policy(self, role_arn: str) -> dict[str, Any] | None:
         """Who may assume the role, or None where there is no such role."""
@@ -179,7 +179,7 @@ class AwsState:
     def route_table(self, subnet: Any) -> Any | None:
         """The route table that a subnet uses: its own, or its VPC's main one."""
         tables = [table for table in list(self._regional("ec2").route_tables.values()) if table.vpc_id == subnet.vpc_id]
-        own = [table for table in tables if subnet.id in table.associations.values()]
+        own = [table for table in tables if any(each.get("SubnetId") == subnet.id for each in table.associations)]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
 
     def vpc_endpoints(self, vpc_id: str) -> list[Any]:
@@ -268,3 +268,8 @@ def function_name(name_or_arn: str) -> str:
 def _document(policy: Any) -> dict[str, Any]:
     document = json.loads(policy) if isinstance(policy, str) else policy
     return dict(document or {"Statement": []})
+
+
+def _managed(policy: Any) -> dict[str, Any]:
+    version = next(each for each in policy.versions if each.version_id == policy.default_version_id)
+    return _document(version.document)
