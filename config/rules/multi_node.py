@@ -17,6 +17,7 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
     code = "MNP-ENVIRONMENT"
     reason = "AWS Batch runs multi-node jobs neither on Spot nor on Fargate, and the first of several environments can block the queue."
     source = "AWS Batch user guide, multi-node-parallel-jobs and job-queue-blocked"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A queue with another environment, or several."""
@@ -46,6 +47,7 @@ class NodesFitMaxVcpus(Rule):
         "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
     )
     source = "AWS Batch user guide, mnp-ce"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Too small a ceiling."""
@@ -70,6 +72,7 @@ class EfaIsSupported(Rule):
     code = "EFA"
     reason = "The instances do not launch with an interface that their type lacks; EFA traffic wants one cluster placement group."
     source = "EC2 user guide, efa; AWS Batch user guide, efa"
+    reads = frozenset({"environments"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment with efa and without what it needs."""
@@ -95,6 +98,7 @@ class ZoneIndexExists(Rule):
     code = "HPC-ZONE"
     reason = "The environment would have no subnet."
     source = "this program's network: one private subnet per zone"
+    reads = frozenset({"environments", "network"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each index beyond the zones."""
