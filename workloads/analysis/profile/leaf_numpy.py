@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.profile.moments import Floats, Moments, merge
+from workloads.analysis.profile.moments import ColumnMoments, Floats, Moments, merge
 from workloads.analysis.profile.sketch import BINS, SHIFT, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
@@ -74,7 +74,7 @@ class NumpyProfile:
         centred -= mean[:, None]
         mean, comoment, m3, m4 = self._centred_sums(centred, mean, rows)
         count = np.full(columns, rows, np.int64)
-        return Moments(
+        found = ColumnMoments(
             count=count,
             missing=np.zeros(columns, np.int64),
             infinite=np.zeros(columns, np.int64),
@@ -84,11 +84,8 @@ class NumpyProfile:
             m2=np.diagonal(comoment).copy(),
             m3=m3,
             m4=m4,
-            rows=np.asarray(rows, np.int64),
-            complete_rows=np.asarray(rows, np.int64),
-            complete_mean=mean,
-            comoment=comoment,
         )
+        return Moments.of_columns(found, rows=rows, complete_rows=rows, complete_mean=mean, comoment=comoment)
 
     def _centred_sums(self, centred: Floats, mean: Floats, rows: int) -> tuple[Floats, Floats, Floats, Floats]:
         """Mean, co-moments, third and fourth sums of columns without gaps, corrected for the mean's own rounding."""
@@ -130,7 +127,7 @@ class NumpyProfile:
             complete_mean = whole.sum(axis=1) / complete
             whole -= complete_mean[:, None]
             complete_mean, comoment, _, _ = self._centred_sums(whole, complete_mean, complete)
-        return Moments(
+        found = ColumnMoments(
             count=count,
             missing=missing,
             infinite=rows - count - missing,
@@ -140,8 +137,5 @@ class NumpyProfile:
             m2=m2 - step * residue,
             m3=m3 - 3.0 * step * m2 + 2.0 * count * step**3,
             m4=m4 - 4.0 * step * m3 + 6.0 * step**2 * m2 - 3.0 * count * step**4,
-            rows=np.asarray(rows, np.int64),
-            complete_rows=np.asarray(complete, np.int64),
-            complete_mean=complete_mean,
-            comoment=comoment,
         )
+        return Moments.of_columns(found, rows=rows, complete_rows=complete, complete_mean=complete_mean, comoment=comoment)

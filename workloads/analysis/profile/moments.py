@@ -17,12 +17,8 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Moments:
-    """What is known of some rows of a table with d number columns.
-
-    Column statistics skip values that are missing (NaN) or infinite, each column for itself. The co-moments are over complete rows: those
-    with a finite value in every column.
-    """
+class ColumnMoments:
+    """What is known of d columns of some rows, each for itself: values that are missing (NaN) or infinite are counted and skipped."""
 
     count: Integers
     """(d,) finite values."""
@@ -42,6 +38,28 @@ class Moments:
     """(d,) sum of (x - mean)^3."""
     m4: Floats
     """(d,) sum of (x - mean)^4."""
+
+    @classmethod
+    def empty(cls, columns: int) -> ColumnMoments:
+        """Of no rows: merging it changes nothing."""
+        integers, floats = np.zeros(columns, np.int64), np.zeros(columns)
+        return ColumnMoments(
+            count=integers,
+            missing=integers,
+            infinite=integers,
+            minimum=np.full(columns, np.inf),
+            maximum=np.full(columns, -np.inf),
+            mean=floats,
+            m2=floats,
+            m3=floats,
+            m4=floats,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments(ColumnMoments):
+    """The columns, each for itself, and together over the complete rows: those with a finite value in every column."""
+
     rows: Integers
     """() all rows."""
     complete_rows: Integers
@@ -52,23 +70,24 @@ class Moments:
     """(d, d) sum of (x_i - mean_i)(x_j - mean_j) over the complete rows."""
 
     @classmethod
+    def of_columns(cls, columns: ColumnMoments, *, rows: int, complete_rows: int, complete_mean: Floats, comoment: Floats) -> Moments:
+        """Puts both halves together."""
+        return cls(
+            **vars(columns),
+            rows=np.asarray(rows, np.int64),
+            complete_rows=np.asarray(complete_rows, np.int64),
+            complete_mean=complete_mean,
+            comoment=comoment,
+        )
+
+    @classmethod
     def empty(cls, columns: int) -> Moments:
         """Of no rows: merging it changes nothing."""
-        integers, floats = np.zeros(columns, np.int64), np.zeros(columns)
-        zero = np.zeros((), np.int64)
-        return cls(
-            count=integers,
-            missing=integers,
-            infinite=integers,
-            minimum=np.full(columns, np.inf),
-            maximum=np.full(columns, -np.inf),
-            mean=floats,
-            m2=floats,
-            m3=floats,
-            m4=floats,
-            rows=zero,
-            complete_rows=zero,
-            complete_mean=floats,
+        return cls.of_columns(
+            ColumnMoments.empty(columns),
+            rows=0,
+            complete_rows=0,
+            complete_mean=np.zeros(columns),
             comoment=np.zeros((columns, columns)),
         )
 
@@ -77,7 +96,7 @@ class Moments:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def merge(a: Moments, b: Moments) -> Moments:
+def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
     """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
     na, nb = a.count.astype(np.float64), b.count.astype(np.float64)
     n = na + nb
@@ -86,14 +105,7 @@ def merge(a: Moments, b: Moments) -> Moments:
     step = delta / safe
     square = step * step
     cross = na * nb
-    complete = int(a.complete_rows) + int(b.complete_rows)
-    shift = b.complete_mean - a.complete_mean
-    weight = int(b.complete_rows) / max(complete, 1)
-    comoment = np.multiply.outer(shift, shift)
-    comoment *= int(a.complete_rows) * weight
-    comoment += a.comoment
-    comoment += b.comoment
-    return Moments(
+    return ColumnMoments(
         count=a.count + b.count,
         missing=a.missing + b.missing,
         infinite=a.infinite + b.infinite,
@@ -107,8 +119,22 @@ def merge(a: Moments, b: Moments) -> Moments:
         + delta * step * square * cross * (na * na - cross + nb * nb)
         + 6.0 * square * (na * na * b.m2 + nb * nb * a.m2)
         + 4.0 * step * (na * b.m3 - nb * a.m3),
-        rows=a.rows + b.rows,
-        complete_rows=np.asarray(complete, np.int64),
+    )
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    """Moments of the rows of `a` followed by those of `b`; merge_columns for the co-moments too."""
+    complete = int(a.complete_rows) + int(b.complete_rows)
+    weight = int(b.complete_rows) / max(complete, 1)
+    shift = b.complete_mean - a.complete_mean
+    comoment = np.multiply.outer(shift, shift)
+    comoment *= int(a.complete_rows) * weight
+    comoment += a.comoment
+    comoment += b.comoment
+    return Moments.of_columns(
+        merge_columns(a, b),
+        rows=int(a.rows) + int(b.rows),
+        complete_rows=complete,
         complete_mean=a.complete_mean + shift * weight,
         comoment=comoment,
     )
