@@ -87,7 +87,7 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
     elif kind in {"too_short", "too_long"}:
         code, (message, fix) = "VALUE", _length(kind, context)
     elif kind == "value_error":
-        code, message, fix = "VALUE", str(context["error"]), "correct the value"
+        code, message, fix = "VALUE", str(context["error"]), "write it in that form"
     else:  # nothing that the sections can give rise to today; a test holds that
         code, message, fix = "OTHER", details["msg"], "correct the value"
     return Problem(code=f"SHAPE-{code}", level="error", path=".".join((section, *path)), found=found, message=message, fix=fix)
@@ -120,8 +120,12 @@ def _closest(found: Any, values: Sequence[Any]) -> str:
 def _length(kind: str, context: Mapping[str, Any]) -> tuple[str, str]:
     actual = context["actual_length"]
     if kind == "too_short":
-        return f"expected at least {context['min_length']} entries, found {actual}", "add what is missing"
-    return f"expected at most {context['max_length']} entries, found {actual}", "remove some"
+        return f"expected {_entries(context['min_length'])} or more, found {actual}", "add what is missing"
+    return f"expected {_entries(context['max_length'])} at most, found {actual}", "remove some"
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 # ---- where it is -----------------------------------------------------------------------------------------------------------------------

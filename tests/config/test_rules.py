@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -202,7 +203,7 @@ def test_rules_declare_the_sections_that_they_read() -> None:
     assert seen == {rule.code: set(rule.reads) for rule in RULES}
 
 
-def _unchecked(found: dict) -> StackConfig:
+def _unchecked(found: dict[str, Any]) -> StackConfig:
     from config import SECTIONS
 
     return StackConfig.model_construct(**{name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()})
