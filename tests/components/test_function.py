@@ -95,7 +95,12 @@ def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Reco
 def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Path) -> None:
     archive = _code()
     files = {name: asset for name, asset in archive.assets.items() if isinstance(asset, pulumi.FileAsset)}
-    assert {"workloads/__init__.py", "workloads/contract.py", "workloads/functions/submit.py", "workloads/functions/notify.py"} <= files.keys()
+    assert {
+        "workloads/__init__.py",
+        "workloads/contract.py",
+        "workloads/functions/submit.py",
+        "workloads/functions/notify.py",
+    } <= files.keys()
     assert len(files) == len(archive.assets)
     assert all(name.endswith(".py") for name in files)
     package = tmp_path / "function.zip"

@@ -39,14 +39,17 @@ def _environment(container: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_api_knows_every_key(stack: str) -> None:
     """The provider drops a misspelt key in silence, botocore's model does not."""
-    shape = Session().get_service_model("batch").operation_model("RegisterJobDefinition").input_shape
+    shape = Session().get_service_model("batch").shape_for("RegisterJobDefinitionRequest")
     for definition in deployed(stack).all(DEFINITION, count=3):
         inputs = definition.inputs
         request: dict[str, Any] = {
             "jobDefinitionName": definition.name,
             "type": inputs["type"],
             "timeout": inputs["timeout"],
-            "retryStrategy": {"attempts": inputs["retryStrategy"]["attempts"], "evaluateOnExit": inputs["retryStrategy"]["evaluateOnExits"]},
+            "retryStrategy": {
+                "attempts": inputs["retryStrategy"]["attempts"],
+                "evaluateOnExit": inputs["retryStrategy"]["evaluateOnExits"],
+            },
             "propagateTags": inputs["propagateTags"],
             "tags": inputs["tags"],
         }
@@ -198,7 +201,7 @@ def test_a_definition_beyond_the_limit_of_the_api_is_refused(monkeypatch: pytest
     assert not isinstance(failure.value, DeploymentError), "the program itself says so"
 
 
-# ---- retries: the rules as AWS Batch reads them -------------------------------------------------------------------------------------------
+# ---- retries: the rules as AWS Batch reads them -----------------------------------------------------------------------------------------
 
 # what the provider accepts in patterns (terraform-provider-aws, job_definition.go)
 _TEXT_PATTERN = re.compile(r"[0-9A-Za-z.:\s]*\*?")
@@ -247,7 +250,9 @@ def test_only_trouble_that_another_attempt_can_cure_is_retried(stack: str, end: 
     assert judged
 
 
-@pytest.mark.parametrize(("exit_code", "stage", "action"), [(90, "analysis", "RETRY"), (91, "analysis", "RETRY"), (91, "preprocess", "EXIT")])
+@pytest.mark.parametrize(
+    ("exit_code", "stage", "action"), [(90, "analysis", "RETRY"), (91, "analysis", "RETRY"), (91, "preprocess", "EXIT")]
+)
 def test_a_lost_node_starts_the_analysis_again(exit_code: int, stage: str, action: str) -> None:
     rules = deployed("prod").one(DEFINITION, f"jobs-{stage}").inputs["retryStrategy"]["evaluateOnExits"]
     assert _action(rules, "Essential container in task exited", "", exit_code) == action

@@ -34,7 +34,9 @@ def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
 
 def test_notify_may_read_error_records_and_end_runs() -> None:
     made = deployed("prod")
-    statements = {s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-notify-role"))}
+    statements = {
+        s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-notify-role"))
+    }
     results = made.one("aws:s3/bucket:Bucket", "storage-results").outputs["arn"]
     assert statements["ReadErrorRecords"] == (["s3:GetObject"], [f"{results}/runs/*/errors/*"])
     assert statements["RunStates"] == (["dynamodb:UpdateItem"], [made.one("aws:dynamodb/table:Table").outputs["arn"]])

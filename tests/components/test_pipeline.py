@@ -72,7 +72,9 @@ def test_the_function_reads_its_settings_from_its_environment(stack: str, monkey
 
 def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None:
     made = deployed("prod")
-    statements = {s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
+    statements = {
+        s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))
+    }
     jobs = "arn:aws:batch:us-east-1:123456789012:job/*"
     prefixes = [made.one(DEFINITION, f"jobs-{stage}").outputs["arnPrefix"] for stage in STAGES]
     assert statements.pop("SubmitJobs") == (
@@ -105,4 +107,7 @@ def test_uploads_can_be_switched_off() -> None:
     states = {rule.name: rule.inputs["state"] for rule in made.all(RULE)}
     assert states == {"pipeline-uploads-rule": "DISABLED", "monitoring-failures-rule": "ENABLED"}
     assert made.one(FUNCTION, "pipeline-submit-function").inputs["timeout"] == 120
-    assert made.one("aws:cloudwatch/eventTarget:EventTarget", "pipeline-uploads-target").inputs["retryPolicy"]["maximumEventAgeInSeconds"] == 3600
+    assert (
+        made.one("aws:cloudwatch/eventTarget:EventTarget", "pipeline-uploads-target").inputs["retryPolicy"]["maximumEventAgeInSeconds"]
+        == 3600
+    )
