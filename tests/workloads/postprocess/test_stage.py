@@ -227,8 +227,9 @@ def test_drift_is_against_the_newest_earlier_day_whatever_is_done_in_which_order
     assert max(entry["psi"] for entry in drifts["20260129"]["strongest"]) < 0.25
 
 
-def test_of_two_files_of_one_earlier_day_the_last_one_counts(world):
-    first, corrected = Run("20260130-sales-ffffffffffff"), Run("20260130-sales-000000000000")
+@pytest.mark.parametrize("ids", [("ffffffffffff", "000000000000"), ("000000000000", "ffffffffffff")])
+def test_of_two_files_of_one_earlier_day_the_last_one_counts(world, ids):
+    first, corrected = (Run(f"20260130-sales-{digits}") for digits in ids)
     for minute, run in enumerate((first, corrected)):
         fa.store(s3.put_bytes, run, table())
         started = f"2026-01-30T02:0{minute}:00+00:00"
