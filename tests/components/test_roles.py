@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def made(context) -> mocks.Recording:
     return mocks.deploy(program)
 
 
-def statements(made: mocks.Recording, name: str) -> list[dict]:
+def statements(made: mocks.Recording, name: str) -> list[dict[str, Any]]:
     return made.policy(made.one(POLICY, f"roles-{name}"))
 
 

@@ -66,7 +66,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
         {"environments.GPU_1": {"kind": "fargate", "max_vcpus": 4}},
         "environments.GPU_1",
         'found "GPU_1"; expected lower-case letters',
-        "correct",
+        "write it in that form",
     ),
     ({"network.cidr_block": "10.0.0.0/8"}, "network.cidr_block", "prefix length from /16 to /24", "write it in that form"),
     ({"network.cidr_block": "10.0.0.1/16"}, "network.cidr_block", "expected an IPv4 CIDR block", "write it in that form"),
