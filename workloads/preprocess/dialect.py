@@ -50,7 +50,10 @@ def detect(text: Text) -> Dialect:
         raise StageError(f"the first row is longer than {len(look):,} bytes", hint="is this a CSV file with line breaks?")
     first, width = best.rows[0], best.width
     if len(first) > MAX_COLUMNS:
-        raise StageError(f"the first row has {len(first):,} fields; at most {MAX_COLUMNS:,} columns are supported")
+        raise StageError(
+            f"the first row has {len(first):,} fields; at most {MAX_COLUMNS:,} columns are supported",
+            hint="split the table, or turn columns into rows",
+        )
     if len(best.rows) == 1 and text.whole:
         raise StageError("the file holds a header and no data", hint="at least one row has to follow the header")
     if len(first) != width:

@@ -60,7 +60,7 @@ def raw_text(data: bytes) -> str:
 def line_ends(data: bytes, *, final: bool) -> Offsets:
     """Offsets just past each line end. A carriage return at the very end counts only in final data: a line feed may follow."""
     codes = np.frombuffer(data, np.uint8)
-    if data.count(b"\r") == data.count(b"\r\n"):
+    if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
         return np.flatnonzero(codes == _LF) + 1
     following = np.append(codes[1:], np.uint8(0 if final else _LF))
     return np.flatnonzero((codes == _LF) | ((codes == _CR) & (following != _LF))) + 1
@@ -112,7 +112,10 @@ def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
 
     A last record without line end is included only in final data, and only when no quote is open at its end.
     """
-    ends = line_ends(data, final=final)
+    return _record_ends(data, line_ends(data, final=final), delimiter, final=final)
+
+
+def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> Offsets:
     inside_at_end = False
     if QUOTE in data:
         quotes = _effective_quotes(data, delimiter)
@@ -137,12 +140,12 @@ def blocks(pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = M
         more = bool(piece)
         data, carry = carry + piece, b""
         while data:
-            ends = record_ends(data, delimiter, final=not more)
-            good, too_long = _within_limit(ends, len(data), max_record_bytes)
+            lines = line_ends(data, final=not more)
+            records = _record_ends(data, lines, delimiter, final=not more)
+            good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
-                block = Block(data[:good], line)
-                yield block
-                line += len(line_ends(block.data, final=True))
+                yield Block(data[:good], line)
+                line += int(np.searchsorted(lines, good, side="right"))
                 data = data[good:]
             if not data:
                 break
