@@ -23,6 +23,7 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.NodesFitMaxVcpus(),
     multi_node.EfaIsSupported(),
     multi_node.ZoneIndexExists(),
+    multi_node.NodesFitSubnet(),
 )
 
 

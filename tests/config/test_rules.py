@@ -153,6 +153,15 @@ CASES: dict[str, list[Case]] = {
             {"environments.small": {**SECOND_HPC, "instance_type": "c5n.9xlarge", "efa": True}},
         ),
     ],
+    "MNP-ADDRESSES": [
+        # p5.48xlarge: 32 interfaces and one for the container; a third of a /24 is a /26
+        Case(
+            {"network.cidr_block": "10.20.0.0/24"},
+            "network.cidr_block",
+            ("59 addresses", "33 each, 132"),
+            {"network.cidr_block": "10.20.0.0/22"},
+        ),
+    ],
     "HPC-ZONE": [
         Case({"environments.gpu.zone_index": 3}, "environments.gpu.zone_index", ("3", "0 to 2"), {"environments.gpu.zone_index": 2})
     ],
