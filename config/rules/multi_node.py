@@ -134,6 +134,6 @@ class NodesFitSubnet(Rule):
                 yield self.problem(
                     "network.cidr_block",
                     network.cidr_block,
-                    f"a private subnet of it has {free} addresses, and {nodes} nodes of environment {name} take {each} each, {nodes * each} in all",
+                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
                     "take a larger block (a smaller number after the slash), or fewer zones",
                 )
