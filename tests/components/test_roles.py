@@ -35,6 +35,7 @@ OBJECTS = {
         (READ, "intermediate", RUN.table_key),
         (WRITE, "results", RUN.partials_prefix + "node.npz"),
         (WRITE, "results", RUN.success_key),
+        (READ, "results", RUN.success_key),
     },
     "postprocess": {
         (READ, "intermediate", RUN.manifest_key),
