@@ -13,8 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
-from tests.workloads.functions.test_submit import fresh_table
 from workloads import contract
 from workloads.contract import Run, Upload
 from workloads.functions import notify, slack

@@ -21,12 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.workloads.functions.metrics_table import TABLE, fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
 from workloads.functions import states, submit
 
-TABLE, TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = "metrics", 60.0, 10.0
+TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
 RUN = Run(UPLOAD.run_id)
 ARN = "arn:aws:batch:eu-west-1:123456789012:job-definition"
@@ -102,21 +103,6 @@ def aws(monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         yield fresh_table
-
-
-def fresh_table() -> Any:
-    """An empty metrics table."""
-    client = boto3.client("dynamodb")
-    if TABLE in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=TABLE)
-    keys: Any = [("pk", "HASH"), ("sk", "RANGE")]
-    client.create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return boto3.resource("dynamodb").Table(TABLE)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
-from tests.workloads.functions.test_submit import fresh_table
 from tests.workloads.postprocess import finished_analysis as fa
 from workloads import contract
 from workloads.contract import ContractError, Run
