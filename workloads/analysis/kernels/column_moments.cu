@@ -33,7 +33,7 @@ __device__ double reduce(double value, double* scratch, Operation operation) {
   return total;
 }
 
-// Grid (slices, columns). values: (columns, rows) in C order. result: (9, slices, columns) of doubles in the order of the writes below.
+// Grid (slices, columns). values: (columns, rows) in C order. result: (10, slices, columns) of doubles in the order of the writes below.
 extern "C" __global__ void __launch_bounds__(THREADS) column_moments(const float* __restrict__ values, long long rows, double* result) {
   __shared__ float slice[SLICE];
   __shared__ double scratch[WARPS];
@@ -78,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) column_moments(const float
   const double s4 = reduce(fourth, scratch, Add());
   if (threadIdx.x > 0) return;
 
-  // the mean is rounded: move the sums to the true one
+  // the mean is rounded: say by how much, and move the sums to the true one
   const double step = rest / divisor;
   const long long columns = gridDim.y, plane = gridDim.x * columns;
   double* out = result + blockIdx.x * columns + blockIdx.y;
@@ -87,8 +87,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) column_moments(const float
   out[2 * plane] = size - count - gaps;
   out[3 * plane] = minimum;
   out[4 * plane] = maximum;
-  out[5 * plane] = mean + step;
-  out[6 * plane] = s2 - step * rest;
-  out[7 * plane] = s3 - 3 * step * s2 + 2 * count * step * step * step;
-  out[8 * plane] = s4 - 4 * step * s3 + 6 * step * step * s2 - 3 * count * step * step * step * step;
+  out[5 * plane] = mean;
+  out[6 * plane] = step;
+  out[7 * plane] = s2 - step * rest;
+  out[8 * plane] = s3 - 3 * step * s2 + 2 * count * step * step * step;
+  out[9 * plane] = s4 - 4 * step * s3 + 6 * step * step * s2 - 3 * count * step * step * step * step;
 }

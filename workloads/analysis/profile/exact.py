@@ -1,7 +1,7 @@
 """Exact quantiles from the sketch and two more looks at the data.
 
-The sketch knows in which bin an order statistic lies and which place it has there. A look counts only values of such bins, by their next few
-bits; after 9 and 8 more bits the pattern of the float32 is complete. Counts are integers, so ranks may add theirs up in any order.
+The sketch knows in which bin an order statistic lies and which place it has there. A look counts only values of such bins, by their next
+few bits; after 9 and 8 more bits the pattern of the float32 is complete. Counts are integers, so ranks may add theirs up in any order.
 """
 
 from __future__ import annotations

@@ -54,10 +54,11 @@ class CupyProfile:
         self._prefix_counts(grid, (_COUNT_THREADS,), arguments, shared_mem=_HALF_BYTES)
         found = self._columns(unit)
         if (found.count == rows).all():
-            complete, mean, comoment = rows, found.mean, self._comoment(unit, found.mean)
+            complete, (mean, comoment) = rows, self._joint(unit, found.mean)
         else:
             whole = cupy.ascontiguousarray(unit[:, cupy.isfinite(unit).all(axis=0)])
-            complete, mean, comoment = self._joint(whole)
+            complete = whole.shape[1]
+            mean, comoment = self._joint(whole, self._columns(whole).mean if complete else np.zeros(columns))
         return Moments.of_columns(found, rows=rows, complete_rows=complete, complete_mean=mean, comoment=comoment)
 
     def counted(self) -> Sketch:
@@ -71,11 +72,11 @@ class CupyProfile:
     def _columns(self, unit: Any) -> ColumnMoments:
         columns, rows = unit.shape
         slices = -(-rows // _SLICE_ROWS)
-        result = cupy.empty((9, slices, columns), cupy.float64)
+        result = cupy.empty((10, slices, columns), cupy.float64)
         self._column_moments((slices, columns), (_MOMENT_THREADS,), (unit, np.int64(rows), result))
         by_slice = cupy.asnumpy(result).transpose(1, 0, 2)
         forest = Forest(slices, merge_columns)
-        for index, (count, missing, infinite, minimum, maximum, mean, m2, m3, m4) in enumerate(by_slice):
+        for index, (count, missing, infinite, minimum, maximum, mean, rest, m2, m3, m4) in enumerate(by_slice):
             forest.add(
                 NodeId(0, index),
                 ColumnMoments(
@@ -85,6 +86,7 @@ class CupyProfile:
                     minimum=minimum,
                     maximum=maximum,
                     mean=mean,
+                    mean_rest=rest,
                     m2=m2,
                     m3=m3,
                     m4=m4,
@@ -92,18 +94,14 @@ class CupyProfile:
             )
         return forest.root()
 
-    def _joint(self, whole: Any) -> tuple[int, Floats, Floats]:
-        columns, rows = whole.shape
+    def _joint(self, unit: Any, mean: Floats) -> tuple[tuple[Floats, Floats], Floats]:
+        """Mean with its rest, and co-moments, of a unit without gaps; cuBLAS gives the same bits for one shape and kind of device."""
+        columns, rows = unit.shape
         if not rows:
-            return 0, np.zeros(columns), np.zeros((columns, columns))
-        mean = self._columns(whole).mean
-        return rows, mean, self._comoment(whole, mean)
-
-    def _comoment(self, unit: Any, mean: Floats) -> Floats:
-        """Co-moments of a unit without gaps; cuBLAS gives the same bits for the same shape on one kind of device."""
+            return (mean, np.zeros(columns)), np.zeros((columns, columns))
         centred = unit.astype(cupy.float64)
         centred -= cupy.asarray(mean)[:, None]
         residue = cupy.asnumpy(centred.sum(axis=1))
         comoment: Floats = cupy.asnumpy(centred @ centred.T)
-        comoment -= np.multiply.outer(residue, residue) / unit.shape[1]
-        return comoment
+        comoment -= np.multiply.outer(residue, residue) / rows
+        return (mean, residue / rows), comoment
