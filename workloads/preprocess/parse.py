@@ -111,7 +111,9 @@ class BlockParser:
         if ragged:
             found = np.fromiter(ragged, np.int64)
             width = len(self._columns)
-            rejects += layout.reject(found, "wrong number of fields", [f"{fields} fields instead of {width}" for fields in ragged.values()])
+            rejects += layout.reject(
+                found, "wrong number of fields", [f"{plural(fields, 'field')} instead of {width}" for fields in ragged.values()]
+            )
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
@@ -212,6 +214,11 @@ class _Layout:
         starts, ends, _ = self._starts_ends_lines()
         data = self._block.data
         return b"".join(data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 field`, `2 fields`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _shortened(text: str) -> str:

@@ -51,10 +51,11 @@ class Block:
     """Physical line on which the data begins."""
 
 
-def raw_text(data: bytes) -> str:
-    """A rejected row for a person to read; undecodable bytes in hexadecimal."""
+def raw_text(data: bytes, length: int | None = None) -> str:
+    """A rejected row for a person to read; undecodable bytes in hexadecimal. `length`: the row's, where data is only its beginning."""
+    length = len(data) if length is None else length
     text = data[:RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
-    return text if len(data) <= RAW_BYTES else f"{text}… ({len(data):,} bytes)"
+    return text if length <= RAW_BYTES else f"{text}… ({length:,} bytes)"
 
 
 def line_ends(data: bytes, *, final: bool) -> Offsets:
@@ -169,31 +170,35 @@ def _within_limit(ends: Offsets, length: int, limit: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A physical line of which only the beginning is at hand."""
+    """A physical line, of which only the beginning is kept."""
 
     head: bytes
     length: int
-    at_end: bool
 
 
 def _first_line(data: bytes, pieces: Iterator[bytes], *, more: bool) -> tuple[_Line, bytes, bool]:
     """Takes the first physical line off, reading on without keeping it; returns it, what follows it, and whether pieces may follow."""
-    head, length = data[: RAW_BYTES + 1], 0
+    head, length = b"", 0
     while True:
         ends = line_ends(data, final=not more)
         if len(ends):
-            return _Line(head, length + int(ends[0]), at_end=False), data[int(ends[0]) :], more
-        keep = 1 if data.endswith(b"\r") else 0  # a \n may follow
-        if not more:
-            return _Line(head, length + len(data), at_end=True), b"", False
-        length += len(data) - keep
+            taken = int(ends[0])
+        elif more:
+            taken = len(data) - data.endswith(b"\r")  # a \n may follow
+        else:
+            taken = len(data)
+        head += data[: min(taken, max(0, RAW_BYTES - len(head)))]
+        length += taken
+        data = data[taken:]
+        if len(ends) or not more:
+            return _Line(head, length), data, more
         piece = next(pieces, b"")
         more = bool(piece)
-        data = data[len(data) - keep :] + piece
+        data += piece
 
 
 def _unreadable(line: _Line, number: int, limit: int, *, too_long: bool) -> Reject:
-    raw = raw_text(line.head[: line.length]) if line.length <= RAW_BYTES else f"{raw_text(line.head[:RAW_BYTES])}… ({line.length:,} bytes)"
+    raw = raw_text(line.head, line.length)
     if too_long and line.length > limit:
         return Reject(number, "row too long", f"the row is longer than {limit:,} bytes", raw)
     where = f"within {limit:,} bytes" if too_long else "before the end of the file"

@@ -73,6 +73,12 @@ def test_refused_with_one_sentence(data, sentence):
         ),
         pytest.param(b"a\r1\r2\rx\r4\r5\r", [(1,), (2,), (4,), (5,)], {4: "not a number"}, id="old Mac line ends"),
         pytest.param(b"a;b\n1,5;x\n2;y\n-0,25;z\n1.5;q\n", [(1.5, "x"), (2, "y"), (-0.25, "z")], {5: "not a number"}, id="decimal comma"),
+        pytest.param(
+            b"a,b\n1,2\n3\n4\n5\n6,7\n",
+            [(1, 2), (6, 7)],
+            dict.fromkeys((3, 4, 5), "wrong number of fields"),
+            id="more ragged rows than others",
+        ),
         pytest.param(b"1,2\n3,4\n5,6\n", [(1, 2), (3, 4), (5, 6)], {}, id="no header"),
         pytest.param(
             b"a,b\n1,2\nNA,3\n4, n/a \n5,#DIV/0!\n-,-\nnan,1\n6,7", [(1, 2), (6, 7)], dict.fromkeys(range(3, 8), "incomplete"), id="missing"
@@ -107,7 +113,7 @@ def test_raw_rows_and_details_tell_what_is_wrong():
     assert [(r["line"], r["detail"], r["row"]) for r in outcome.rejects] == [
         ("3", "column 'Unit Price': '12\n$' is not a number", '2,"12\n$"'),
         ("6", "no value in column 'Unit Price'", "3,"),
-        ("7", "1 fields instead of 2", "4"),
+        ("7", "1 field instead of 2", "4"),
     ]
 
 
