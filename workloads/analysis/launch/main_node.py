@@ -24,7 +24,7 @@ from typing import Final
 
 from workloads.analysis.launch import channel as channels
 from workloads.analysis.launch import mpirun, processes
-from workloads.analysis.launch.address import is_loopback
+from workloads.analysis.launch.address import is_loopback, of_host_name, told_by_agent
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.settings import PORT, LaunchSettings
@@ -109,7 +109,7 @@ class MainNode:
             with contextlib.ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-")))
                 if self.settings.batch.num_nodes > 1:
-                    address = self.settings.address
+                    address = told_by_agent() or of_host_name()
                     stack.enter_context(self._listen(address))
                     self._await_children()
                     command = self._over_nodes(address, folder, stack)

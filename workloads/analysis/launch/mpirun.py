@@ -71,11 +71,11 @@ def over_nodes(
         f"ppr:{ranks}:node:oversubscribe",
     ]
     command += ["--prtemca", "plm_ssh_agent", str(agent), "--prtemca", "plm_ssh_no_tree_spawn", "1"]
+    command += ["--prtemca", "oob_tcp_disable_ipv6_family", "1"]  # the nodes' addresses are IPv4; an IPv6 one need not lead anywhere
     command += ["--leave-session-attached"]  # or the daemons on the children detach, and outlive the job
     if on_one_machine:
         # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there. PRRTE itself refuses to be
-        # bound to loopback; it finds the machine's own address, IPv4 because the IPv6 one need not lead anywhere
-        command += ["--prtemca", "oob_tcp_disable_ipv6_family", "1"]
+        # bound to loopback and finds the machine's own address
         command += ["--mca", "pml", "ob1", "--mca", "btl", "self,tcp", "--mca", "coll", "^sm,han", "--mca", "btl_tcp_if_include", "lo"]
     else:
         command += ["--prtemca", "prte_if_exclude", _NOT_BETWEEN_NODES, "--mca", "btl_tcp_if_exclude", _NOT_BETWEEN_NODES]

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,10 @@ from workloads.analysis.launch.channel import Channel, ChannelError, Hello, Refu
 HELLO = Hello(node=3, address="10.0.0.7")
 
 
-def _both(main: Callable[[socket.socket], object], child: Callable[[socket.socket], object]) -> list[object]:
+def _both(main: Callable[[socket.socket], object], child: Callable[[socket.socket], object]) -> list[Any]:
     """Results or exceptions of both sides of one connection."""
     listener = socket.create_server(("127.0.0.1", 0))
-    results: list[object] = [None, None]
+    results: list[Any] = [None, None]
 
     def work(place: int, function: Callable[[socket.socket], object], connection: socket.socket) -> None:
         try:
