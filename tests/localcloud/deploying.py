@@ -39,7 +39,7 @@ def aws_client() -> Callable[[str], Any]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
-    session = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+    session: Any = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     lock = threading.Lock()
     clients: dict[str, Any] = {}
 

@@ -41,8 +41,8 @@ public = aws.ec2.RouteTable("public", vpc_id=vpc.id, routes=[{"cidr_block": "0.0
 private = aws.ec2.RouteTable("private", vpc_id=vpc.id)
 aws.ec2.Route("private-out", route_table_id=private.id, destination_cidr_block="0.0.0.0/0", nat_gateway_id=nat.id)
 aws.ec2.RouteTableAssociation("public-0", route_table_id=public.id, subnet_id=subnets[0].id)
-everything_out = {"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}
-itself = {"protocol": "-1", "from_port": 0, "to_port": 0, "self": True}
+everything_out: Any = {"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}
+itself: Any = {"protocol": "-1", "from_port": 0, "to_port": 0, "self": True}
 group = aws.ec2.SecurityGroup("group", vpc_id=vpc.id, egress=[everything_out], ingress=[itself])
 aws.ec2.SecurityGroup("bare", vpc_id=vpc.id, description="no rule at all")
 ruled = aws.ec2.SecurityGroup("ruled", vpc_id=vpc.id)
@@ -310,7 +310,7 @@ aws.cloudwatch.MetricAlarm(
     treat_missing_data="notBreaching",
     dimensions={"Queue": queue.name},
 )
-metric = {"metric_name": "Failed", "namespace": "Everything", "period": 60, "stat": "Sum", "dimensions": {"Queue": queue.name}}
+metric: Any = {"metric_name": "Failed", "namespace": "Everything", "period": 60, "stat": "Sum", "dimensions": {"Queue": queue.name}}
 aws.cloudwatch.MetricAlarm(
     "ratio",
     comparison_operator="GreaterThanThreshold",
