@@ -16,6 +16,7 @@ from localcloud.deploy import DeploymentError
 from localcloud.engine import Resource
 from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
+from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.contract import STAGES
 
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
@@ -245,17 +246,19 @@ def test_only_trouble_that_another_attempt_can_cure_is_retried(stack: str, end: 
     for definition in deployed(stack).all(DEFINITION, count=3):
         if definition.inputs.get("platformCapabilities") == ["FARGATE"] and end in {"Spot interruption", "Docker too slow"}:
             continue
+        if definition.inputs["type"] == "multinode" and end == "Docker too slow":
+            continue
         judged += 1
         assert _action(definition.inputs["retryStrategy"]["evaluateOnExits"], status_reason, reason, exit_code) == action, definition.name
-    assert judged
+    assert judged or (stack, end) == ("dev", "Docker too slow")
 
 
-@pytest.mark.parametrize(
-    ("exit_code", "stage", "action"), [(90, "analysis", "RETRY"), (91, "analysis", "RETRY"), (91, "preprocess", "EXIT")]
-)
-def test_a_lost_node_starts_the_analysis_again(exit_code: int, stage: str, action: str) -> None:
+@pytest.mark.parametrize("stage", ["analysis", "preprocess"])
+@pytest.mark.parametrize("code", LaunchExit)
+def test_a_missing_or_lost_node_starts_the_analysis_again(code: LaunchExit, stage: str) -> None:
+    worth_it = stage == "analysis" and code in {LaunchExit.JOIN_DEADLINE, LaunchExit.CHILD_LOST}
     rules = deployed("prod").one(DEFINITION, f"jobs-{stage}").inputs["retryStrategy"]["evaluateOnExits"]
-    assert _action(rules, "Essential container in task exited", "", exit_code) == action
+    assert _action(rules, "Essential container in task exited", "", int(code)) == ("RETRY" if worth_it else "EXIT")
 
 
 def test_fargate_spot_interruption_is_retried() -> None:
@@ -263,8 +266,7 @@ def test_fargate_spot_interruption_is_retried() -> None:
     assert _action(rules, "Your Spot Task was interrupted.", "", None) == "RETRY"
 
 
-@pytest.mark.parametrize("fargate", [True, False])
-@pytest.mark.parametrize("multi_node", [True, False])
+@pytest.mark.parametrize(("fargate", "multi_node"), [(True, False), (False, False), (False, True)])
 def test_rules_fit_the_api_and_end_with_exit(fargate: bool, multi_node: bool) -> None:
     strategy = retry_strategy(attempts=3, fargate=fargate, multi_node=multi_node)
     rules: Any = strategy.evaluate_on_exits
