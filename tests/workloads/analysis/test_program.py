@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn import datasets
 
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.profile.serial import profile_of
@@ -17,9 +18,9 @@ from workloads.analysis.launch.mpirun import ROOT
 from workloads.contract import ContractError, Run
 
 
-def run_stage(store: Store, run: Run, ranks: int, **environ: str) -> subprocess.CompletedProcess[str]:
+def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "workloads.analysis"],
+        [sys.executable, "-m", f"workloads.{package}"],
         env={
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -106,3 +107,22 @@ def test_cupy_demanded_where_there_is_none(store, values):
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert "PIPELINE_ARRAY_BACKEND is 'cupy', but" in error["error"]
     assert "GPU" in error["hint"]
+
+
+def test_a_csv_that_preprocess_cleaned(store):
+    frame = datasets.load_wine(as_frame=True).frame
+    csv = frame.to_csv(index=False).encode()
+    key = "data/20260131/wine.csv"
+    put = store.s3.put_object(Bucket=RESULTS, Key=key, Body=csv)
+    run = Run(contract.Upload(bucket=RESULTS, key=key, etag=put["ETag"]).run_id)
+    ingest = {contract.ENV_INGEST_BUCKET: RESULTS, contract.ENV_INPUT_KEY: key, contract.ENV_UNIT_ROWS: "50"}
+    cleaned = run_stage(store, run, 1, "preprocess", **ingest)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    done = run_stage(store, run, 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    profile = store.profile(run)
+    assert (profile.rows, store.success(run).units, len(profile.columns)) == (178, 4, 14)
+    exact = frame.astype(np.float32).astype(np.float64)
+    np.testing.assert_allclose(profile.mean, exact.mean(), rtol=1e-13)
+    np.testing.assert_allclose(profile.sd, exact.std(), rtol=1e-12)
+    np.testing.assert_allclose(profile.correlation, exact.corr(), rtol=1e-9, atol=1e-12)
