@@ -96,7 +96,9 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
     logs = _logs(detail)
     if logs:
         group, stream = logs
-        command = f"aws logs tail {group} --log-stream-names {stream} --since 7d" + (f" --region {region}" if region else "")
+        # get-log-events and not tail, which version 1 of the aws CLI lacks
+        command = f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query 'events[].message' --output text"
+        command += f" --region {region}" if region else ""
         blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
     if region:
         page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
