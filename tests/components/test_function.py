@@ -56,7 +56,7 @@ def test_function_logs_to_its_own_group_and_leaves_no_event_behind(made: mocks.R
     assert function.inputs["loggingConfig"] == {"logFormat": "Text", "logGroup": "/batch-reference/test/echo"}
     assert function.inputs["deadLetterConfig"] == {"targetArn": queue.outputs["arn"]}
     assert (function.inputs["timeout"], function.inputs["runtime"], function.inputs["architectures"]) == (60, "python3.13", ["arm64"])
-    assert function.inputs["environment"] == {"variables": {"PIPELINE_TABLE": "metrics"}}
+    assert function.inputs["environment"] == {"variables": {"PIPELINE_STACK": "test", "PIPELINE_TABLE": "metrics"}}
     assert (queue.inputs["sqsManagedSseEnabled"], queue.inputs["messageRetentionSeconds"]) == (True, 14 * 86_400)
     delivery = made.one("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig").inputs
     assert (delivery["maximumEventAgeInSeconds"], delivery["maximumRetryAttempts"]) == (7200, 2)

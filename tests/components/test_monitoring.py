@@ -26,6 +26,7 @@ def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
     assert function.inputs["handler"] == "workloads.functions.notify.handler"
     assert function.inputs["timeout"] * 1000 < TELL_LEASE_MS, "two invocations never tell Slack at once"
     assert function.inputs["environment"]["variables"] == {
+        "PIPELINE_STACK": stack,
         "PIPELINE_TABLE": made.one("aws:dynamodb/table:Table").outputs["name"],
         "PIPELINE_RESULTS_BUCKET": made.one("aws:s3/bucket:Bucket", "storage-results").outputs["bucket"],
         "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": made.one("aws:secretsmanager/secret:Secret", "secrets-slack-webhook").outputs["arn"],

@@ -8,6 +8,7 @@ comes first.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
     title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
     attempts = detail.get("attempts") or []
     facts = [
+        ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
         ("Run", slack.code(run.run_id)),
         ("Job", slack.code(str(detail["jobId"]))),
         ("Attempts", str(len(attempts))),
