@@ -1,7 +1,7 @@
 """One attempt of a job: its tasks on their instances, their order, their addresses, and how the attempt ends.
 
-Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others when it runs; the main node's exit ends the job and decides its
-status; the end of another node changes nothing.
+Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others when it runs; the main node's exit ends
+the job and decides its status; the end of another node changes nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 from localcloud.batch.container import ContainerFactory, TaskRequest, log_destination
 from localcloud.batch.placement import Need
 from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job
+from localcloud.batch.retries import AttemptEnd
 from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
@@ -38,15 +39,6 @@ class Addresses:
             block = next(self._blocks) % (200 * 256)
             found += [f"127.{16 + block // 256}.{block % 256}.{10 + node}" for node in range(min(_NODES_PER_BLOCK, count - len(found)))]
         return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttemptEnd:
-    """How an attempt ended."""
-
-    exit_code: int | None
-    reason: str
-    status_reason: str
 
 
 @dataclass(frozen=True, kw_only=True)

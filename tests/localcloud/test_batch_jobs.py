@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -110,7 +111,9 @@ def test_retries_and_conditions(stage: Stage, queue: str) -> None:
     rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
     plain = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3})
     guarded = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3, "evaluateOnExit": rules})
-    by_code = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]})
+    by_code = stage.submit(
+        queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]}
+    )
     job = stage.wait(plain)
     assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == ("SUCCEEDED", [3, 0])
     assert len({each["container"]["logStreamName"] for each in job["attempts"]}) == 2
@@ -152,7 +155,11 @@ def test_terminate_and_cancel(stage: Stage) -> None:
     assert stage.wait(waiting, "RUNNABLE")
     stage.batch.cancel_job(jobId=running, reason="too late for this")
     stage.batch.cancel_job(jobId=waiting, reason="not needed")
-    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == ("FAILED", "not needed", True)
+    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == (
+        "FAILED",
+        "not needed",
+        True,
+    )
     assert stage.job(running)["status"] == "RUNNING"
     stage.batch.terminate_job(jobId=running, reason="enough")
     job = stage.wait(running)
@@ -170,11 +177,13 @@ def test_array_jobs(stage: Stage, queue: str) -> None:
     assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
     ones, twos = ([stage.job(f"{job}:{n}") for n in range(3)] for job in (first, second))
     assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [["0 3"], ["1 3"], ["2 3"]]
-    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in zip(ones, ones[1:], strict=False))
+    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in itertools.pairwise(ones))
     assert all(one["stoppedAt"] <= two["startedAt"] for one, two in zip(ones, twos, strict=True))
     listed = stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"]
     assert [each["arrayProperties"]["index"] for each in listed] == [0, 1, 2]
-    failing = stage.submit(queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2})
+    failing = stage.submit(
+        queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2}
+    )
     assert stage.wait(failing)["status"] == "FAILED"
     assert stage.job(f"{failing}:0")["status"] == "SUCCEEDED"
 
@@ -234,7 +243,10 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     host = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "work")], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, str(script), str(tmp_path / "work")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert host.stdout is not None
     assert host.stdout.readline() == "started\n"
