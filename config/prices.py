@@ -102,9 +102,8 @@ def idle_usd_per_hour(environment: Environment) -> float | None:
 
 
 def _machines(job: Job, environment: Environment) -> Machines:
-    gib = job.memory_mib / 1024
     if isinstance(environment, FargateEnvironment):
-        fargate = ec2_facts().fargate
+        fargate, gib = ec2_facts().fargate, job.memory_mib / 1024
         price = job.vcpus * fargate.usd_per_vcpu_hour + gib * fargate.usd_per_gib_hour
         what = f"{job.vcpus:g} vCPUs, {gib:g} GiB of Fargate"
         return Machines(what=what, usd_per_hour=price, worst_usd_per_hour=price, confirmed=fargate.price_confirmed)
@@ -121,7 +120,7 @@ def _machines(job: Job, environment: Environment) -> Machines:
     shares = [(share * price, name) for name in instance_types_of(environment) for share, price in _shares(job, name)]
     cheapest = min(shares, default=None)
     return Machines(
-        what=f"{job.vcpus:g} vCPUs, {gib:g} GiB" + (f" of a {cheapest[1]}" if cheapest else ""),
+        what=f"{job.vcpus:g} vCPUs" + (f" of {cheapest[1]}" if cheapest else ""),
         usd_per_hour=cheapest[0] if cheapest else None,
         worst_usd_per_hour=None if dearest is None else 2 * dearest,
         confirmed=confirmed,
