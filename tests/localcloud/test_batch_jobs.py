@@ -262,7 +262,8 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
 def test_fargate(stage: Stage) -> None:
     logs = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
     role = stage.role("ecs-tasks.amazonaws.com", logs)
-    sizes: dict[str, Any] = {"vcpus": "0.25", "memory": "512", "executionRoleArn": role, "definition": {"platformCapabilities": ["FARGATE"]}}
+    platform = {"platformCapabilities": ["FARGATE"]}
+    sizes: dict[str, Any] = {"vcpus": "0.25", "memory": "512", "executionRoleArn": role, "definition": platform}
     queue = stage.queue(stage.environment("FARGATE_SPOT", max_vcpus=1))
     job = stage.wait(stage.submit(queue, stage.python("import os; print(os.environ['AWS_EXECUTION_ENV'])", **sizes)))
     assert stage.log(job["container"]["logStreamName"]) == ["AWS_ECS_FARGATE"]
@@ -293,7 +294,7 @@ def test_ecs_properties_with_one_container(stage: Stage, queue: str) -> None:
 def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stage) -> None:
     environment = stage.environment(max_vcpus=4)
     low, high = stage.queue(environment, priority=1), stage.queue(environment, priority=10)
-    whole = {"vcpus": "4"}
+    whole: dict[str, Any] = {"vcpus": "4"}
     first = stage.submit(low, stage.python("import time; time.sleep(60)", **whole))
     stage.wait(first, "RUNNING")
     behind, urgent = stage.submit(low, stage.definition(["true"], **whole)), stage.submit(high, stage.definition(["true"], **whole))
