@@ -7,6 +7,7 @@ the job and decides its status; the end of another node changes nothing.
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
 _NODES_PER_BLOCK: Final = 240
+_BLOCKS: Final = 200 * 256
 
 
 class Addresses:
@@ -30,13 +32,14 @@ class Addresses:
     """
 
     def __init__(self) -> None:
-        self._blocks = itertools.count()
+        # begins anywhere, for other clouds on this machine (two test processes, `make up` beside `make demo`) count as well
+        self._blocks = itertools.count(random.randrange(_BLOCKS))  # noqa: S311 - not a secret
 
     def take(self, count: int) -> list[str]:
         """Addresses for `count` nodes."""
         found: list[str] = []
         while len(found) < count:
-            block = next(self._blocks) % (200 * 256)
+            block = next(self._blocks) % _BLOCKS
             found += [f"127.{16 + block // 256}.{block % 256}.{10 + node}" for node in range(min(_NODES_PER_BLOCK, count - len(found)))]
         return found
 
