@@ -20,7 +20,7 @@ STORED_GB: Final = 100
 """Objects in the three buckets, where nobody says better."""
 IMAGES_GB: Final = 20
 """Two container images, the GPU one with the CUDA libraries."""
-ALARMS: Final = 2
+_ALARMS: Final = 2
 """One for each function's dead letters; the guard's function has one more."""
 NOT_COUNTED: Final = (
     "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that start or idle, taxes; "
@@ -185,7 +185,7 @@ def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bo
         ("interface-endpoint-zone-hour", endpoints, " x interface endpoint in a zone"),
         ("secret-month", 2 if webhook else 1, " x secret"),
         ("kms-key-month", 1, " x KMS key"),
-        ("alarm-month", ALARMS, " x alarm"),
+        ("alarm-month", _ALARMS + (config.budget.guard is not None), " x alarm"),
         ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
         ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),
     ]

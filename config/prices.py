@@ -92,6 +92,26 @@ def ceiling_usd_per_hour(environment: Environment) -> float | None:
     return max(environment.max_vcpus // facts.vcpus * price + price for facts, price in known)
 
 
+def dearest_rates(environment: Environment) -> dict[str, float] | None:
+    """The most that an hour of an instance, a vCPU, a GiB and a GPU costs in an environment, None where the price of a type is not known.
+
+    On Fargate a container pays for its vCPUs and its memory; on an instance it takes the largest of its shares.
+    """
+    if isinstance(environment, FargateEnvironment):
+        fargate = ec2_facts().fargate
+        return {"vcpu": fargate.usd_per_vcpu_hour, "gib": fargate.usd_per_gib_hour}
+    known = _priced(environment)
+    if known is None:
+        return None
+    rates = {
+        "instance": max(price for _, price in known),
+        "vcpu": max(price / facts.vcpus for facts, price in known),
+        "gib": max(price / facts.memory_mib * 1024 for facts, price in known),
+        "gpu": max((price / facts.gpus for facts, price in known if facts.gpus), default=0.0),
+    }
+    return {name: round(rate, 6) for name, rate in rates.items()}
+
+
 def idle_usd_per_hour(environment: Environment) -> float | None:
     """An hour of the vCPUs that an environment keeps without any job, as the whole instances of its cheapest type that hold them."""
     least = 0 if isinstance(environment, (FargateEnvironment, HpcEnvironment)) else environment.min_vcpus
