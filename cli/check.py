@@ -72,7 +72,8 @@ def _as_json(file: StackFile, problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> None:
-    console.print(Text.assemble((f"{file.label}: ", "bold"), (count(problems), _STYLES[problems[0].level] if problems else "green")))
+    style = _STYLES[problems[0].level] if problems else "green"
+    console.print(Text.assemble((f"{file.label}: ", "bold"), (count(problems), style)), soft_wrap=True)
     for problem in problems:
         line = file.line(problem.path)
         found = "nothing" if problem.found is None else json.dumps(problem.found, default=str, ensure_ascii=False)

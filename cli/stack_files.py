@@ -13,6 +13,7 @@ import yaml
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from config import Problem, StackConfig, load_stack_config
+from config.stack import SECRETS
 from localcloud.stackfile import Loader
 
 NAMESPACE: Final = "batch-reference"
@@ -34,7 +35,8 @@ class StackFile:
 
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
-        return load_stack_config(self.stack, self.values.get, self.values)
+        plain = [key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])]
+        return load_stack_config(self.stack, self.values.get, self.values, plain=plain)
 
     def line(self, path: str) -> int | None:
         """Line of a value, or of the nearest thing around it that the file holds; None where it holds nothing of the kind."""
@@ -106,6 +108,10 @@ def _parse(label: str, name: str, text: str) -> StackFile:
         region=str(config["aws:region"]) if config.get("aws:region") else None,
         lines=dict(_lines(node)),
     )
+
+
+def _is_encrypted(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
 
 
 def _own(key: Any) -> str:

@@ -6,7 +6,21 @@ from collections.abc import Collection
 from typing import Final
 
 from config.problems import Problem
-from config.rules import account, capacity, fair_share, fargate, gpus, images, instances, multi_node, network, queues, references, times
+from config.rules import (
+    account,
+    capacity,
+    fair_share,
+    fargate,
+    gpus,
+    images,
+    instances,
+    money,
+    multi_node,
+    network,
+    queues,
+    references,
+    times,
+)
 from config.rules.base import Rule
 from config.stack import StackConfig
 
@@ -71,6 +85,9 @@ RULES: Final[tuple[Rule, ...]] = (
     network.EndpointsPayOff(),
     images.BothImagesArePublished(),
     images.ImagesRunOnTheInstances(),
+    money.BudgetCoversOneRun(),
+    money.GuardKnowsItsPrices(),
+    money.GuardLetsOneRunFinish(),
     times.NodesJoinBeforeTimeout(),
     times.TablesOutliveTheRun(),
     times.LogsOutliveTheJob(),
