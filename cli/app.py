@@ -114,6 +114,16 @@ def estimate(
     )
 
 
+@app.command()
+def schema(
+    write: Annotated[bool, typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md.")] = False,
+) -> None:
+    """Print the JSON Schema of stack files, or write it and their reference."""
+    from cli import schema as command
+
+    raise typer.Exit(command.show(_out, write=write))
+
+
 def main() -> None:
     """Runs the command line; a CliError becomes its text and its exit code."""
     try:

@@ -6,18 +6,16 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from config import Problem, StackConfig, load_stack_config
+from config.schema import NAMESPACE
 from config.stack import SECRETS
 from localcloud.stackfile import Loader
-
-NAMESPACE: Final = "batch-reference"
-"""Of the program's own keys: the project's name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,7 +122,7 @@ def test_an_encrypted_webhook_is_no_problem(tmp_path: Path) -> None:
     file.write_text((ROOT / "Pulumi.prod.yaml").read_text().replace("config:\n", f"config:\n{plain}", 1))
     done = run(str(file))
     assert done.returncode == 2
-    assert "slack-webhook-url  line 3" in done.stdout
+    assert "slack-webhook-url  line 4" in done.stdout
     assert "hooks.slack.com" not in done.stdout
 
 
