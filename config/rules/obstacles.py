@@ -31,10 +31,9 @@ class Obstacle:
 
 
 def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environment) -> Obstacle | None:
-    """The first thing that keeps a job of one node from ever starting in an environment, None where it starts.
+    """The first thing that keeps a job from ever starting in an environment, None where it starts.
 
-    Of a multi-node job only the type is looked at, because the rules of multi-node jobs say the rest. A type without facts may hold
-    anything that is no more than max_vcpus.
+    What else multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than max_vcpus.
     """
     if isinstance(environment, FargateEnvironment):
         if gpus_of(job):
@@ -42,10 +41,10 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
             return Obstacle(kind="gpus on Fargate", path=f"jobs.{stage}.gpus", found=gpus_of(job), message=message, fix="use EC2 instances")
     elif not _holding(job, environment):
         return _no_type(stage, job, name, environment)
-    if nodes_of(job) > 1:
-        return None
-    path, vcpus, limit = f"environments.{name}.max_vcpus", job.vcpus, environment.max_vcpus
+    path, limit, vcpus = f"environments.{name}.max_vcpus", environment.max_vcpus, _needed_vcpus(job, environment)
     if vcpus > limit:
+        if nodes_of(job) > 1:
+            return None  # said by a rule of its own, with the nodes
         message = f"jobs.{stage} needs {vcpus:g} vCPUs"
         return Obstacle(kind="max_vcpus", path=path, found=limit, message=message, fix=f"raise max_vcpus to {vcpus:g}")
     reserved = queue.fair_share.compute_reservation_percent if queue.fair_share is not None else 0
@@ -92,6 +91,12 @@ class JobStarts(Rule):
                     places.setdefault(each.path, []).append(each)
             for path, here in places.items():
                 yield self.problem(path, here[0].found, "; ".join(each.message for each in here), here[0].fix)
+
+
+def _needed_vcpus(job: Job, environment: Environment) -> float:
+    """What a job takes of an environment: a multi-node job its instances whole."""
+    facts = next(iter(known_types_of(environment).values()), None)
+    return nodes_of(job) * facts.vcpus if nodes_of(job) > 1 and facts is not None else job.vcpus
 
 
 def _holding(job: Job, environment: Environment) -> bool:
