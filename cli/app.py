@@ -124,6 +124,20 @@ def schema(
     raise typer.Exit(command.show(_out, write=write))
 
 
+@app.command()
+def diff(
+    before: StackFile,
+    after: StackFile,
+    minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a change of a stack file does to the stack and to its price."""
+    from cli import diff as command
+
+    raise typer.Exit(command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json))
+
+
 def main() -> None:
     """Runs the command line; a CliError becomes its text and its exit code."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from config import Problem, StackConfig, load_stack_config
 from config.schema import NAMESPACE
-from config.stack import SECRETS
+from config.stack import SECRETS, SECTIONS
 from localcloud.stackfile import Loader
 
 
@@ -35,6 +37,18 @@ class StackFile:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
         plain = [key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])]
         return load_stack_config(self.stack, self.values.get, self.values, plain=plain)
+
+    def unchecked(self) -> StackConfig:
+        """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""
+        sections: dict[str, Any] = {}
+        for name, adapter in SECTIONS.items():
+            try:
+                sections[name] = adapter.validate_json(json.dumps(self.values.get(name) or {}, default=str), strict=True)
+            except ValidationError as error:
+                raise CliError(
+                    f"section {name} of {self.label} has the wrong shape; `check {self.label}` says how", ExitCode.USAGE
+                ) from error
+        return StackConfig.model_construct(name=self.stack, **sections)
 
     def line(self, path: str) -> int | None:
         """Line of a value, or of the nearest thing around it that the file holds; None where it holds nothing of the kind."""
