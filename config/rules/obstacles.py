@@ -16,7 +16,7 @@ from config.queues import Queue
 from config.rules.base import Job, Rule, fits, gpus_of, instance_types_of, jobs, known_types_of, nodes_of, placing_environments_of
 from config.stack import StackConfig
 
-Kind = Literal["gpus on Fargate", "type", "max_vcpus", "min_vcpus", "reservation"]
+Kind = Literal["type", "max_vcpus", "min_vcpus", "reservation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,10 @@ class Obstacle:
 def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environment) -> Obstacle | None:
     """The first thing that keeps a job from ever starting in an environment, None where it starts.
 
-    What else multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than max_vcpus.
+    What else Fargate and multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than
+    max_vcpus.
     """
-    if isinstance(environment, FargateEnvironment):
-        if gpus_of(job):
-            message = f"jobs.{stage} asks for GPUs, and Fargate has none"
-            return Obstacle(kind="gpus on Fargate", path=f"jobs.{stage}.gpus", found=gpus_of(job), message=message, fix="use EC2 instances")
-    elif not _holding(job, environment):
+    if not isinstance(environment, FargateEnvironment) and not _holding(job, environment):
         return _no_type(stage, job, name, environment)
     path, limit, vcpus = f"environments.{name}.max_vcpus", environment.max_vcpus, _needed_vcpus(job, environment)
     if vcpus > limit:
