@@ -33,13 +33,16 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(stack: str, directory: Path, *, port: int = 0, say: Callable[[str], None]) -> Iterator[Rehearsal]:
+def rehearsal(
+    stack: str, directory: Path, *, port: int = 0, config: Mapping[str, str] | None = None, say: Callable[[str], None]
+) -> Iterator[Rehearsal]:
     """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
 
     Args:
         stack: name of the stack file.
         directory: for the files of jobs and functions.
         port: of the endpoint on the loopback interface; 0 takes a free one.
+        config: values by full key (`batch-reference:pipeline`) that replace those of the stack file.
         say: is told of each step.
 
     Raises:
@@ -58,7 +61,7 @@ def rehearsal(stack: str, directory: Path, *, port: int = 0, say: Callable[[str]
     try:
         say(f"deploying stack {stack}")
         try:
-            deployment = deploy(ROOT, stack, cloud.client, secrets={"batch-reference:slack-webhook-url": cloud.slack.url})
+            deployment = deploy(ROOT, stack, cloud.client, config=config, secrets={"batch-reference:slack-webhook-url": cloud.slack.url})
         except DeploymentError as error:
             raise CliError(str(error), ExitCode.REHEARSAL_FAILED) from error
         yield Rehearsal(stack=stack, cloud=cloud, outputs=deployment.outputs, resources=len(deployment.resources))

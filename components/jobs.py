@@ -57,6 +57,8 @@ class Jobs(Component):
     """
 
     definitions: dict[Stage, Definition]
+    fallback: Definition | None
+    """Of the job that follows a failed analysis, where the config has one."""
     log_group_names: dict[Stage, pulumi.Output[str]]
 
     def __init__(self, name: str, args: JobsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -72,7 +74,11 @@ class Jobs(Component):
                 opts=self.child(),
             )
             self.log_group_names[stage] = group.name
-            self.definitions[stage] = self._definition(f"{name}-{stage}", stage, group.name)
+            self.definitions[stage] = self._definition(f"{name}-{stage}", stage, jobs(args.config)[stage], group.name)
+        fallback = args.config.jobs.fallback
+        self.fallback = (
+            self._definition(f"{name}-fallback", "analysis", fallback, self.log_group_names["analysis"]) if fallback is not None else None
+        )
         self.register_outputs(
             {
                 "definition_names": {stage: definition.name for stage, definition in self.definitions.items()},
@@ -80,9 +86,8 @@ class Jobs(Component):
             }
         )
 
-    def _definition(self, name: str, stage: Stage, log_group: pulumi.Output[str]) -> Definition:
+    def _definition(self, name: str, stage: Stage, job: Job, log_group: pulumi.Output[str]) -> Definition:
         args = self._args
-        job: Job = jobs(args.config)[stage]
         placement = Placement.of(args.config, job)
         nodes = job.nodes if isinstance(job, AnalysisJob) else 1
         container = container_properties(

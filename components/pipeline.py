@@ -1,4 +1,4 @@
-"""From upload to run: the event of the ingest bucket calls the submit function, which submits the chain of jobs."""
+"""From upload to run: the event of the ingest bucket calls the submit function, which submits the chain of jobs or starts the state machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pulumi
 from components.context import Component, StackContext
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
+from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import statement
 from components.queues import Queues
 from components.secrets import Secrets
@@ -39,6 +40,8 @@ class Pipeline(Component):
     """The submit function and the rule that calls it for each new CSV."""
 
     submit: LambdaFunction
+    state_machine_arn: pulumi.Output[str] | None
+    """None where dependencies between the jobs order the stages."""
     stage_queues: dict[Stage, pulumi.Output[str]]
     """Name of the queue that a stage is sent to."""
 
@@ -46,14 +49,23 @@ class Pipeline(Component):
         super().__init__(name, opts)
         section = args.config.pipeline
         self.stage_queues = {stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES}
+        self.state_machine_arn = None
+        if section.orchestrator == "step-functions":
+            self.state_machine_arn = Orchestration(
+                f"{name}-run",
+                OrchestrationArgs(
+                    context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs
+                ),
+                opts=self.child(),
+            ).arn
         self.submit = LambdaFunction(
             f"{name}-submit",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Turns an uploaded CSV into a run: three dependent AWS Batch jobs, once per upload",
+                description="Turns an uploaded CSV into a run, once per upload",
                 handler="workloads.functions.submit.handler",
-                environment=_environment(args),
-                statements=_statements(args),
+                environment=_environment(args, self.state_machine_arn),
+                statements=_statements(args, self.state_machine_arn),
                 timeout_seconds=section.function_timeout_seconds,
                 event_max_age_hours=section.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
@@ -79,48 +91,38 @@ class Pipeline(Component):
         self.register_outputs({"submit_function": self.submit.name, "stage_queues": self.stage_queues})
 
 
-def _environment(args: PipelineArgs) -> dict[str, pulumi.Input[str]]:
-    stages = jobs_of(args.config)
-    definitions = args.jobs.definitions
-    shares = {stage: job.share_identifier for stage, job in stages.items() if job.share_identifier is not None}
-    variables: dict[str, pulumi.Input[str]] = {
-        contract.ENV_TABLE: args.storage.table.name,
-        contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps({stage: args.queues.arns[stages[stage].queue] for stage in STAGES}),
-        contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
-            {stage: {"name": definitions[stage].arn_prefix, "multi_node": definitions[stage].multi_node} for stage in STAGES}
-        ),
-        contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
-    }
+def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> dict[str, pulumi.Input[str]]:
+    variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name}
+    if state_machine_arn is not None:
+        variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn
+        variables[contract.ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
+    else:
+        stages, definitions = jobs_of(args.config), args.jobs.definitions
+        shares = {stage: stages[stage].share_identifier for stage in STAGES if stages[stage].share_identifier is not None}
+        variables |= {
+            contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps({stage: args.queues.arns[stages[stage].queue] for stage in STAGES}),
+            contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
+                {stage: {"name": definitions[stage].arn_prefix, "multi_node": definitions[stage].multi_node} for stage in STAGES}
+            ),
+            contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
+        }
     if args.secrets.slack_webhook_arn is not None:
         variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
     return variables
 
 
-def _statements(args: PipelineArgs) -> list[dict[str, Any]]:
-    context, definitions = args.context, args.jobs.definitions
-    queues = list(dict.fromkeys(job.queue for job in jobs_of(args.config).values()))
-    all_jobs = f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
-    statements = [
-        statement(
-            "SubmitJobs",
-            actions=["batch:SubmitJob"],
-            resources=[
-                *(args.queues.arns[queue] for queue in queues),
-                # by name alone AWS Batch asks for both forms (service authorization reference, AWS Batch)
-                *(arn for stage in STAGES for arn in _with_revisions(definitions[stage].arn_prefix)),
-                # the job that is made counts as a resource of the call, and it has no name before
-                all_jobs,
-            ],
-        ),
-        statement("TagJobs", actions=["batch:TagResource"], resources=[all_jobs]),
-        # knows no resources
-        statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
-        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
-    ]
+def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> list[dict[str, Any]]:
+    if state_machine_arn is not None:
+        statements = [statement("StartRuns", actions=["states:StartExecution"], resources=[state_machine_arn])]
+    else:
+        statements = [
+            *submit_statements(args.context, args.config, args.queues, args.jobs),
+            # knows no resources
+            statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
+        ]
+    statements.append(
+        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn])
+    )
     if args.secrets.slack_webhook_arn is not None:
         statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
     return statements
-
-
-def _with_revisions(arn_prefix: pulumi.Output[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-    return arn_prefix, pulumi.Output.concat(arn_prefix, ":*")

@@ -66,3 +66,6 @@ class JobsSection(Section):
     preprocess: PreprocessJob = setting(about="Cleaning.", change="new revision")
     analysis: AnalysisJob = setting(about="Analysis.", change="new revision")
     postprocess: PostprocessJob = setting(about="Findings.", change="new revision")
+    fallback: AnalysisJob | None = setting(
+        None, about="Another analysis job, on one node, that the state machine runs where the first one failed.", change="new revision"
+    )

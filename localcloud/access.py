@@ -63,9 +63,6 @@ class Access:
         if access_key in self._principals:
             return self._principals[access_key]
         found = self._state.assumed_role(access_key) if access_key.startswith("ASIA") else None
-        if found is None and access_key == "ak":  # how moto's state machine interpreter signs
-            role = self._state.state_machine_role()
-            return None if role is None else Principal(role_arn=role, arn=_session_arn(role, "state-machine"))
         if found is None:
             return None
         principal = Principal(role_arn=found[0], arn=found[1])

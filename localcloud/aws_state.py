@@ -282,10 +282,10 @@ class AwsState:
         policy = None if queue is None else getattr(queue, "policy", None)
         return _document(policy) if policy else {"Statement": []}
 
-    def state_machine_role(self) -> str | None:
-        """Role of the only state machine; moto's interpreter signs its calls in a way that does not tell which machine it runs."""
-        roles = {machine.roleArn for machine in self._regional("stepfunctions").state_machines}
-        return roles.pop() if len(roles) == 1 else None
+    def running_executions(self) -> list[Any]:
+        """Moto's objects of the executions of state machines that have not ended."""
+        machines = self._regional("stepfunctions").state_machines
+        return [execution for machine in list(machines) for execution in list(machine.executions) if execution.status == "RUNNING"]
 
 
 def function_name(name_or_arn: str) -> str:

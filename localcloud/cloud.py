@@ -41,6 +41,7 @@ from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
 from localcloud.placement_groups import PlacementGroups
 from localcloud.slack import SlackSink
+from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
 _ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -142,6 +143,15 @@ class LocalCloud:
             slack_sink=self.slack,
         )
         stack.enter_context(_without_motos_own_ways(functions))
+        stack.enter_context(
+            interpreter(
+                state,
+                self._role_client,
+                lambda source, detail_type, resources, detail: bus.submit(
+                    lambda: _ignore(bus.publish(source, detail_type, resources, detail))
+                ),
+            )
+        )
         server.start()
         stack.callback(server.stop)
         stack.callback(self._forget_clients)

@@ -53,6 +53,10 @@ ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
 """JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode} (submit function)."""
 ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
 """JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
+ENV_STATE_MACHINE_ARN: Final = "PIPELINE_STATE_MACHINE_ARN"
+"""State machine that runs the stages; unset where the submit function chains the jobs itself (submit function)."""
+ENV_DEADLINE_HOURS: Final = "PIPELINE_DEADLINE_HOURS"
+"""How long a run of the state machine may take (submit function)."""
 ENV_GUARD_QUEUE: Final = "PIPELINE_GUARD_QUEUE"
 """ARN of the job queue that the guard watches (guard function)."""
 ENV_GUARD_LIMIT_USD: Final = "PIPELINE_GUARD_LIMIT_USD"
@@ -63,6 +67,12 @@ dearest of its types in each respect, or on Fargate {"vcpu", "gib"}."""
 
 RUN_ID_TAG: Final = "pipeline-run-id"
 STAGE_TAG: Final = "pipeline-stage"
+JOB_FAILED_ERROR: Final = "JobFailed"
+"""Error of an execution of the state machine that a failed job ended: the job's own event tells of it."""
+DEADLINE_ERROR: Final = "DeadlineExceeded"
+"""Error of an execution that stopped its job because the run took too long."""
+FALLBACK_TAG: Final = "pipeline-fallback"
+"""On a job whose failure is not the end of its run: the state machine goes on with another job."""
 ANALYSIS_TARGET_NODES: Final = "0:"
 """Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit. Overrides must repeat it exactly."""
 
@@ -87,6 +97,7 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
 UPLOAD_PREFIX: Final = "data/"
 _UPLOAD_KEY = re.compile(r"data/(?P<date>\d{8})/(?P<name>[^/]+)\.csv", re.IGNORECASE)
 _RUN_ID = re.compile(r"(?P<date>\d{8})-(?P<dataset>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<digest>[0-9a-f]{12})")
+_EXECUTION_NAME_MAX = 80
 _DATASET_MAX = 64  # leaves room for the rest of a Batch job name, 128 characters in all
 
 
@@ -177,9 +188,19 @@ class Run:
         """Data set name: what the runs of one daily file have in common."""
         return self.run_id[9:-13]
 
-    def job_name(self, stage: Stage) -> str:
-        """Name of the Batch job of a stage."""
-        return f"{self.run_id}-{stage}"
+    def job_name(self, stage: Stage, attempt: int = 1) -> str:
+        """Name of the Batch job of a stage. A run that is done again has new names, by which its jobs are told from the old ones."""
+        return f"{self.run_id}-{stage}" if attempt == 1 else f"{self.run_id}-{stage}-{attempt}"
+
+    def job_environment(self, upload: Upload) -> dict[str, str]:
+        """Variables by which a job knows its run; whoever submits it gives them."""
+        variables = {ENV_RUN_ID: self.run_id, ENV_INPUT_KEY: upload.key}
+        return {**variables, ENV_INPUT_VERSION_ID: upload.version_id} if upload.version_id else variables
+
+    def execution_name(self, attempt: int = 1) -> str:
+        """Name of the state machine execution: the run id, its data set cut to what the 80 characters of Step Functions leave."""
+        ending = f"-{self.run_id[-12:]}" if attempt == 1 else f"-{self.run_id[-12:]}-{attempt}"
+        return f"{self.run_id[:-13][: _EXECUTION_NAME_MAX - len(ending)]}{ending}"
 
     # intermediate bucket
 

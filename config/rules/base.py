@@ -36,8 +36,13 @@ class Rule(ABC):
 
 
 def jobs(config: StackConfig) -> dict[str, Job]:
-    """Stage -> job."""
-    return {"preprocess": config.jobs.preprocess, "analysis": config.jobs.analysis, "postprocess": config.jobs.postprocess}
+    """Stage -> job, and `fallback` -> the job that follows a failed analysis, where there is one."""
+    found: dict[str, Job] = {
+        "preprocess": config.jobs.preprocess,
+        "analysis": config.jobs.analysis,
+        "postprocess": config.jobs.postprocess,
+    }
+    return found if config.jobs.fallback is None else {**found, "fallback": config.jobs.fallback}
 
 
 def nodes_of(job: Job) -> int:

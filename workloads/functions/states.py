@@ -1,6 +1,6 @@
 """The state item of a run in the metrics table: what makes a second event, a crash or a late failure harmless.
 
-    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED or FAILED
+    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED or FAILED ──claim again──▶ CLAIMED
 
 Every step is one conditional write. A run that was submitted by hand has no item before its end; both ends create it. An ended run can be
 ended again only by a job that was created after that end (somebody tried again), so a late or doubled event changes nothing.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
+_ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
 TELL_LEASE_MS: Final = 120_000
 """How long one invocation has for telling Slack before a repeated event may take over; longer than the notify function's timeout."""
 
@@ -36,6 +37,8 @@ class Claim:
     jobs: dict[Stage, str]
     """Jobs that an earlier holder of the claim submitted and wrote down."""
     taken_over: bool
+    attempt: int = 1
+    """Counts the times that the run was begun: more than one where somebody asked for it again after its end."""
 
 
 class ClaimLostError(RuntimeError):
@@ -48,8 +51,8 @@ class RunStates:
 
     table: Table
 
-    def claim(self, run: Run, upload: Upload, *, token: str, now_ms: int, expires_ms: int) -> Claim | str:
-        """Takes the claim, or takes over an expired one.
+    def claim(self, run: Run, upload: Upload, *, token: str, now_ms: int, expires_ms: int, again: bool = False) -> Claim | str:
+        """Takes the claim, or takes over an expired one, or begins an ended run again.
 
         Args:
             run: the run of the upload.
@@ -57,6 +60,7 @@ class RunStates:
             token: unique to this invocation.
             now_ms: this moment, milliseconds since the epoch.
             expires_ms: when this invocation is certainly over.
+            again: whether a run that has ended is to be begun again.
 
         Returns:
             The claim; or, where there is none to have, the run's state (`CLAIMED`: another invocation is at work).
@@ -69,6 +73,7 @@ class RunStates:
             "first_claimed_ms": now_ms,
             "claim_expires_ms": expires_ms,
             "jobs": {},
+            "attempt": 1,
             "upload": {"bucket": upload.bucket, "key": upload.key, "etag": upload.etag, "version_id": upload.version_id},
         }
         try:
@@ -79,6 +84,8 @@ class RunStates:
             return Claim(run=run, token=token, first_claimed_ms=now_ms, jobs={}, taken_over=False)
         found = self.get(run)
         state = str(found.get("state", "CLAIMED"))
+        if again and state in _ENDED:
+            return self._claim_again(run, item, found)
         if state != "CLAIMED" or int(found.get("claim_expires_ms", now_ms)) >= now_ms:
             return state
         taken = self._update(
@@ -89,7 +96,23 @@ class RunStates:
         if not taken:
             return "CLAIMED"
         jobs: Any = found["jobs"]
-        return Claim(run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True)
+        return Claim(run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True, attempt=_attempt(found))
+
+    def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
+        # `ended_ms` stays, by which late events of the old jobs are told from those of the new ones
+        attempt = _attempt(found) + 1
+        names = ("run_id", "state", "claim_token", "first_claimed_ms", "claim_expires_ms", "jobs", "upload")
+        taken = self._update(
+            run,
+            {**{name: item[name] for name in names}, "attempt": attempt},
+            Attr("state").eq(found["state"]) & Attr("ended_ms").eq(found["ended_ms"]),
+            remove=("failure", "told_at", "tell_until_ms", "submitted_at", "finished_at", "execution_arn"),
+        )
+        if not taken:
+            return "CLAIMED"
+        return Claim(
+            run=run, token=item["claim_token"], first_claimed_ms=item["first_claimed_ms"], jobs={}, taken_over=False, attempt=attempt
+        )
 
     def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
         """Writes down the job ids, and with `submitted_at` that they are all there. Raises ClaimLostError."""
@@ -98,6 +121,12 @@ class RunStates:
             changes |= {"state": "SUBMITTED", "submitted_at": submitted_at}
         if not self._update(claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)):
             raise ClaimLostError(f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs were being submitted")
+
+    def write_execution(self, claim: Claim, execution_arn: str, *, submitted_at: str) -> None:
+        """Writes down that the state machine is at work, which writes the job ids itself. Raises ClaimLostError."""
+        changes = {"execution_arn": execution_arn, "state": "SUBMITTED", "submitted_at": submitted_at}
+        if not self._update(claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)):
+            raise ClaimLostError(f"run {claim.run.run_id}: the claim was taken over or the run ended while it was being started")
 
     def shorten(self, claim: Claim, *, expires_ms: int) -> None:
         """Lets a repeated event take the claim over sooner, because this invocation gives up."""
@@ -167,6 +196,10 @@ class RunStates:
             _only_condition(error)
             return False
         return True
+
+
+def _attempt(item: Mapping[str, Any]) -> int:
+    return int(item.get("attempt", 1))
 
 
 def _only_condition(error: ClientError) -> None:

@@ -1,4 +1,4 @@
-"""Lambda function: an uploaded CSV becomes a run of three dependent Batch jobs, exactly once per upload.
+"""Lambda function: an uploaded CSV becomes a run, exactly once per upload: three dependent Batch jobs, or an execution of the state machine.
 
 S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
 job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for
@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
-from workloads.functions import slack
+from workloads.functions import executions, slack
 from workloads.functions.log import log
 from workloads.functions.states import Claim, ClaimLostError, RunStates
 from workloads.functions.webhook import tell
@@ -53,14 +53,13 @@ class JobTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the environment of the function says."""
+    """What the environment of the function says of the jobs that it chains itself."""
 
-    table: str
     targets: dict[Stage, JobTarget]
 
     @classmethod
     def from_env(cls) -> Self:
-        """Reads PIPELINE_TABLE, _JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS. Raises ContractError."""
+        """Reads PIPELINE_JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS. Raises ContractError."""
         queues = _stage_map(contract.ENV_JOB_QUEUES, required=True)
         definitions = _stage_map(contract.ENV_JOB_DEFINITIONS, required=True)
         shares = _stage_map(contract.ENV_SHARE_IDENTIFIERS, required=False)
@@ -78,7 +77,7 @@ class Settings:
                 multi_node=definition.get("multi_node") is True,
                 share_identifier=shares.get(stage),
             )
-        return cls(table=contract.require_env(contract.ENV_TABLE), targets=targets)
+        return cls(targets=targets)
 
 
 def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
@@ -98,7 +97,8 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Entry point; `event` is EventBridge's `Object Created` of the ingest bucket.
 
-    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "jobs"}`.
+    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "jobs"}`, or `execution` in place of `jobs`.
+    `detail.again`, which S3 never sends, begins a run again that has ended.
 
     A key that is no upload is nobody's mistake (other objects may lie in the bucket); a key that looks like one and is malformed is told to
     Slack, and there is no run to fail. Every other error is raised: Lambda delivers the event again, and then to the dead-letter queue.
@@ -116,14 +116,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _tell_refused(str(error))
         return {"outcome": "refused", "reason": str(error)}
 
-    settings = Settings.from_env()
-    states = RunStates(boto3.resource("dynamodb").Table(settings.table))
-    outcome = _claim(states, run, upload, context)
+    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    settings = executions.Settings.from_env() or Settings.from_env()
+    outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {"outcome": "exists", "run_id": run.run_id, "state": outcome}
     try:
-        jobs = _submit_all(states, outcome, upload, settings)
+        begun = _begin(states, outcome, upload, settings)
     except ClaimLostError as error:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id}
@@ -131,11 +131,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
         raise
-    log("run submitted", run_id=run.run_id, key=key, jobs=jobs, taken_over=outcome.taken_over)
-    return {"outcome": "submitted", "run_id": run.run_id, "jobs": jobs}
+    log("run submitted", run_id=run.run_id, key=key, attempt=outcome.attempt, taken_over=outcome.taken_over, **begun)
+    return {"outcome": "submitted", "run_id": run.run_id, **begun}
 
 
-def _claim(states: RunStates, run: Run, upload: Upload, context: Any) -> Claim | str:
+def _begin(states: RunStates, claim: Claim, upload: Upload, settings: Settings | executions.Settings) -> dict[str, Any]:
+    if isinstance(settings, executions.Settings):
+        return {"execution": executions.start(states, claim, upload, settings)}
+    return {"jobs": _submit_all(states, claim, upload, settings)}
+
+
+def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool) -> Claim | str:
     """The claim, or the state of a run that needs nothing more. Waits for another invocation at work on the same run.
 
     Raises RuntimeError where that one does not come to an end in time: if it crashes, this event is the one that carries on.
@@ -145,7 +151,7 @@ def _claim(states: RunStates, run: Run, upload: Upload, context: Any) -> Claim |
         remaining = context.get_remaining_time_in_millis() / 1000
         now_ms = _now_ms()
         expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
-        outcome = states.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms)
+        outcome = states.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again)
         if outcome != "CLAIMED":
             return outcome
         if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
@@ -163,7 +169,7 @@ def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Setti
     for stage in STAGES:
         if stage not in jobs:
             found = _find(batch, claim, settings.targets[stage].queue, stage) if may_exist_unrecorded else None
-            jobs[stage] = found or _submit(batch, _request(claim.run, stage, upload, settings.targets[stage], parent))
+            jobs[stage] = found or _submit(batch, _request(claim, stage, upload, settings.targets[stage], parent))
             states.write_jobs(claim, jobs)
             log("job adopted" if found else "job submitted", run_id=claim.run.run_id, stage=stage, job_id=jobs[stage])
         parent = jobs[stage]
@@ -171,14 +177,12 @@ def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Setti
     return jobs
 
 
-def _request(run: Run, stage: Stage, upload: Upload, target: JobTarget, parent: str | None) -> dict[str, Any]:
+def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, parent: str | None) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
-    environment = [{"name": contract.ENV_RUN_ID, "value": run.run_id}, {"name": contract.ENV_INPUT_KEY, "value": upload.key}]
-    if upload.version_id:
-        environment.append({"name": contract.ENV_INPUT_VERSION_ID, "value": upload.version_id})
-    overrides = {"environment": environment}
+    run = claim.run
+    overrides = {"environment": [{"name": name, "value": value} for name, value in run.job_environment(upload).items()]}
     request: dict[str, Any] = {
-        "jobName": run.job_name(stage),
+        "jobName": run.job_name(stage, claim.attempt),
         "jobQueue": target.queue,
         "jobDefinition": target.definition,
         "tags": {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage},
@@ -212,7 +216,7 @@ def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
 
 def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | None:
     """The oldest job of that very name that was created since the run was claimed."""
-    name = claim.run.job_name(stage)
+    name = claim.run.job_name(stage, claim.attempt)
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
     oldest_allowed = claim.first_claimed_ms - _CLOCK_SKEW_MS
     found = [

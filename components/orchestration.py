@@ -1,0 +1,183 @@
+"""The state machine that runs the stages, where the config asks for it in place of dependencies between jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.jobs import Definition, Jobs
+from components.policies import document, statement, trust
+from components.queues import Queues
+from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
+from components.storage import Storage
+from config.rules.base import jobs as jobs_of
+from config.stack import StackConfig
+from workloads.contract import STAGES, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrchestrationArgs:
+    """What Orchestration needs."""
+
+    context: StackContext
+    config: StackConfig
+    storage: Storage
+    queues: Queues
+    jobs: Jobs
+
+
+class Orchestration(Component):
+    """A standard state machine with its role and its log group."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        context = args.context
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            name=f"{context.log_group_prefix}{name}",
+            retention_in_days=args.config.monitoring.log_retention_days,
+            tags=context.tags,
+            opts=self.child(),
+        )
+        role = aws.iam.Role(
+            f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child()
+        )
+        policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*_statements(args)), opts=self.child())
+        section = args.config.pipeline
+        machine = aws.sfn.StateMachine(
+            f"{name}-machine",
+            type="STANDARD",
+            role_arn=role.arn,
+            definition=pulumi.Output.json_dumps(
+                definition(
+                    DefinitionArgs(
+                        partition=context.partition,
+                        table_name=args.storage.table.name,
+                        jobs=_machine_jobs(args),
+                        poll_seconds=section.poll_seconds,
+                        deadline_hours=section.deadline_hours,
+                    )
+                ),
+                sort_keys=True,
+            ),
+            logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
+                # input and output say nothing that the state item and the jobs do not
+                level="ERROR",
+                include_execution_data=False,
+                log_destination=pulumi.Output.concat(logs.arn, ":*"),
+            ),
+            tracing_configuration=aws.sfn.StateMachineTracingConfigurationArgs(enabled=False),
+            tags=context.tags,
+            # Step Functions checks on creation that the role may write to the log group
+            opts=self.child(depends_on=[policy]),
+        )
+        self.arn = machine.arn
+        self.register_outputs({"state_machine_arn": self.arn})
+
+
+def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
+    following = {"preprocess": "AnalysisSubmit", "analysis": "PostprocessSubmit", "postprocess": DONE}
+    fallback = args.jobs.fallback
+    found: list[MachineJob] = []
+    for stage in STAGES:
+        falls_back = stage == "analysis" and fallback is not None
+        found.append(
+            _machine_job(
+                args,
+                label=stage.capitalize(),
+                stage=stage,
+                key=stage,
+                definition=args.jobs.definitions[stage],
+                on_failure="FallbackSubmit" if falls_back else JOB_FAILED,
+                following=following[stage],
+            )
+        )
+        if stage == "analysis" and fallback is not None:
+            found.append(
+                _machine_job(
+                    args,
+                    label="Fallback",
+                    stage="analysis",
+                    key="fallback",
+                    definition=fallback,
+                    on_failure=JOB_FAILED,
+                    following=following[stage],
+                )
+            )
+    return found
+
+
+def _machine_job(
+    args: OrchestrationArgs, *, label: str, stage: Stage, key: str, definition: Definition, on_failure: str, following: str
+) -> MachineJob:
+    job = jobs_of(args.config)[key]
+    return MachineJob(
+        label=label,
+        stage=stage,
+        name_key=key,
+        queue_arn=args.queues.arns[job.queue],
+        definition=definition.arn_prefix,
+        multi_node=definition.multi_node,
+        share_identifier=job.share_identifier,
+        on_failure=on_failure,
+        next=following,
+    )
+
+
+def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
+    context = args.context
+    all_jobs = f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
+    return [
+        *submit_statements(args.context, args.config, args.queues, args.jobs),
+        # these three know no resources, or only jobs, which have no names before they exist
+        statement("LookAtJobs", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]),
+        statement("StopJobs", actions=["batch:TerminateJob"], resources=[all_jobs]),
+        statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        # log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs")
+        statement(
+            "WriteLogs",
+            actions=[
+                f"logs:{action}"
+                for action in (
+                    "CreateLogDelivery",
+                    "CreateLogStream",
+                    "GetLogDelivery",
+                    "UpdateLogDelivery",
+                    "DeleteLogDelivery",
+                    "ListLogDeliveries",
+                    "PutLogEvents",
+                    "PutResourcePolicy",
+                    "DescribeResourcePolicies",
+                    "DescribeLogGroups",
+                )
+            ],
+            resources=["*"],
+        ),
+    ]
+
+
+def submit_statements(context: StackContext, config: StackConfig, queues: Queues, jobs: Jobs) -> list[dict[str, Any]]:
+    """What somebody needs who submits the jobs of a run."""
+    names = list(dict.fromkeys(job.queue for job in jobs_of(config).values()))
+    all_jobs = f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
+    definitions = [*jobs.definitions.values(), *([jobs.fallback] if jobs.fallback is not None else [])]
+    return [
+        statement(
+            "SubmitJobs",
+            actions=["batch:SubmitJob"],
+            resources=[
+                *(queues.arns[queue] for queue in names),
+                # by name alone AWS Batch asks for both forms (service authorization reference, AWS Batch)
+                *(arn for each in definitions for arn in (each.arn_prefix, pulumi.Output.concat(each.arn_prefix, ":*"))),
+                # the job that is made counts as a resource of the call, and it has no name before
+                all_jobs,
+            ],
+        ),
+        statement("TagJobs", actions=["batch:TagResource"], resources=[all_jobs]),
+    ]

@@ -1,0 +1,240 @@
+"""The state machine of a run, in Amazon States Language: preprocess, analysis (with a fallback where there is one), postprocess.
+
+Jobs are submitted through the AWS SDK integration and waited for by looking at them: the optimised integration (`batch:submitJob.sync`)
+takes no node overrides and no share identifier, and sets container overrides, which AWS Batch refuses for multi-node jobs.
+
+SubmitJob is not idempotent. A throttled call did nothing for certain and is repeated; after any other doubtful end the job is looked for by
+its name, which is the only one of its kind, before it is submitted again. An execution that ends as failed carries one of two errors:
+`JobFailed`, of which the failed job's own event tells, and every other, of which the event of the execution tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from workloads import contract
+from workloads.contract import Stage
+
+_SETTLE_SECONDS: Final = 20
+"""From a SubmitJob whose answer was lost until ListJobs surely shows the job."""
+_MOST_SUBMISSIONS: Final = 5
+"""Of one run, beyond the first of each stage."""
+_GRACE_SECONDS: Final = 3600
+"""From the deadline, at which the machine itself stops the job and says so, until Step Functions ends the execution."""
+_THROTTLED: Final = ("Batch.TooManyRequestsException", "Batch.ThrottlingException")
+_REFUSED: Final = ("Batch.ClientException",)
+JOB_FAILED: Final = "JobFailed"
+"""State where an execution ends whose job failed."""
+DONE: Final = "Done"
+_BROKEN: Final = "Broken"
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineJob:
+    """One job that the machine submits."""
+
+    label: str
+    """How the names of its states begin."""
+    stage: Stage
+    name_key: str
+    """Under which the execution's input holds the job's name."""
+    queue_arn: pulumi.Input[str]
+    definition: pulumi.Input[str]
+    """ARN without revision."""
+    multi_node: bool
+    share_identifier: str | None
+    on_failure: str
+    """State that follows where the job fails."""
+    next: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionArgs:
+    """What definition needs."""
+
+    partition: str
+    table_name: pulumi.Input[str]
+    jobs: Sequence[MachineJob]
+    """In order; the first one is started first."""
+    poll_seconds: int
+    deadline_hours: int
+
+
+def definition(args: DefinitionArgs) -> dict[str, Any]:
+    """The state machine as an object that may hold outputs. Its input is what workloads/functions/executions.py sends."""
+    states: dict[str, State] = {}
+    for job in args.jobs:
+        states |= _states_of(job, args)
+    states |= {
+        DONE: {"Type": "Succeed"},
+        JOB_FAILED: {"Type": "Fail", "Error": contract.JOB_FAILED_ERROR, "Cause": "A job of the run failed; AWS Batch tells why"},
+        _BROKEN: {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
+    }
+    return {
+        "Comment": "One run: preprocess, analysis, postprocess",
+        "StartAt": f"{args.jobs[0].label}Submit",
+        "TimeoutSeconds": args.deadline_hours * 3600 + _GRACE_SECONDS,
+        "States": states,
+    }
+
+
+def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
+    label = job.label
+    stopped = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": f"{label}Stop"}]
+    broken = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": _BROKEN}]
+    return {
+        f"{label}Submit": {
+            "Type": "Task",
+            "Resource": _resource(args, "aws-sdk:batch:submitJob"),
+            "Parameters": _submit_parameters(job),
+            "ResultSelector": {"JobId.$": "$.JobId"},
+            "ResultPath": "$.job",
+            "Retry": [_retry(_THROTTLED, attempts=8)],
+            "Catch": [
+                {"ErrorEquals": list(_REFUSED), "ResultPath": "$.error", "Next": _BROKEN},
+                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": f"{label}Settle"},
+            ],
+            "Next": f"{label}Record",
+        },
+        f"{label}Settle": {"Type": "Wait", "Seconds": _SETTLE_SECONDS, "Next": f"{label}Find"},
+        f"{label}Find": {
+            "Type": "Task",
+            "Resource": _resource(args, "aws-sdk:batch:listJobs"),
+            "Parameters": {
+                "JobQueue": job.queue_arn,
+                "Filters": [{"Name": "JOB_NAME", "Values.$": f"States.Array($.jobs.{job.name_key})"}],
+            },
+            "ResultSelector": {"ids.$": "$.JobSummaryList[*].JobId"},
+            "ResultPath": "$.found",
+            "Retry": [_retry(("States.ALL",), attempts=8)],
+            "Catch": broken,
+            "Next": f"{label}Found",
+        },
+        f"{label}Found": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.found.ids[0]", "IsPresent": True, "Next": f"{label}Adopt"},
+                {"Variable": "$.submissions.lost", "NumericGreaterThanEquals": _MOST_SUBMISSIONS, "Next": _BROKEN},
+            ],
+            "Default": f"{label}Again",
+        },
+        f"{label}Adopt": {
+            "Type": "Pass",
+            "Parameters": {"JobId.$": "States.ArrayGetItem($.found.ids, 0)"},
+            "ResultPath": "$.job",
+            "Next": f"{label}Record",
+        },
+        f"{label}Again": {
+            "Type": "Pass",
+            "Parameters": {"lost.$": "States.MathAdd($.submissions.lost, 1)"},
+            "ResultPath": "$.submissions",
+            "Next": f"{label}Submit",
+        },
+        f"{label}Record": {
+            "Type": "Task",
+            "Resource": _resource(args, "dynamodb:updateItem"),
+            "Parameters": _record_parameters(job, args),
+            "ResultPath": None,
+            "Retry": [
+                {"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "MaxAttempts": 0},
+                _retry(("States.ALL",), attempts=8),
+            ],
+            "Catch": stopped,
+            "Next": f"{label}Wait",
+        },
+        f"{label}Wait": {"Type": "Wait", "Seconds": args.poll_seconds, "Next": f"{label}Look"},
+        f"{label}Look": {
+            "Type": "Task",
+            "Resource": _resource(args, "aws-sdk:batch:describeJobs"),
+            "Parameters": {"Jobs.$": "States.Array($.job.JobId)"},
+            "ResultSelector": {"status.$": "States.ArrayGetItem($.Jobs[*].Status, 0)"},
+            "ResultPath": "$.seen",
+            # the job costs more than patience does
+            "Retry": [_retry(("States.ALL",), attempts=20)],
+            "Catch": stopped,
+            "Next": f"{label}Ended",
+        },
+        f"{label}Ended": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.seen.status", "StringEquals": "SUCCEEDED", "Next": job.next},
+                {"Variable": "$.seen.status", "StringEquals": "FAILED", "Next": job.on_failure},
+                {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": f"{label}Late"},
+            ],
+            "Default": f"{label}Wait",
+        },
+        f"{label}Late": {
+            "Type": "Pass",
+            "Parameters": {
+                "Error": contract.DEADLINE_ERROR,
+                "Cause.$": f"States.Format('the run was not done by its deadline, {{}}; it was in the stage {job.stage}', $.deadline)",
+            },
+            "ResultPath": "$.error",
+            "Next": f"{label}Stop",
+        },
+        f"{label}Stop": {
+            "Type": "Task",
+            "Resource": _resource(args, "aws-sdk:batch:terminateJob"),
+            "Parameters": {"JobId.$": "$.job.JobId", "Reason.$": "States.Format('Stopped by the state machine: {}', $.error.Error)"},
+            "ResultPath": None,
+            "Retry": [_retry(("States.ALL",), attempts=8)],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}],
+            "Next": _BROKEN,
+        },
+    }
+
+
+def _submit_parameters(job: MachineJob) -> dict[str, Any]:
+    overrides = {"Environment.$": "$.environment"}
+    parameters: dict[str, Any] = {
+        "JobName.$": f"$.jobs.{job.name_key}",
+        "JobQueue": job.queue_arn,
+        "JobDefinition": job.definition,
+        "Tags": {f"{contract.RUN_ID_TAG}.$": "$.run_id", contract.STAGE_TAG: job.stage},
+        "PropagateTags": True,
+    }
+    if job.on_failure != JOB_FAILED:
+        parameters["Tags"][contract.FALLBACK_TAG] = "follows"
+    if job.multi_node:
+        # the node range must repeat the job definition's to the letter
+        parameters["NodeOverrides"] = {
+            "NodePropertyOverrides": [{"TargetNodes": contract.ANALYSIS_TARGET_NODES, "ContainerOverrides": overrides}]
+        }
+    else:
+        parameters["ContainerOverrides"] = overrides
+    if job.share_identifier is not None:
+        parameters["ShareIdentifier"] = job.share_identifier
+    return parameters
+
+
+def _record_parameters(job: MachineJob, args: DefinitionArgs) -> dict[str, Any]:
+    """The job's id goes into the state item, unless the run is being done again already, by another execution."""
+    return {
+        "TableName": args.table_name,
+        "Key": {"pk": {"S.$": "$.key.pk"}, "sk": {"S.$": "$.key.sk"}},
+        "UpdateExpression": "SET #jobs.#stage = :id",
+        "ConditionExpression": "#attempt = :attempt",
+        "ExpressionAttributeNames": {"#jobs": "jobs", "#stage": job.stage, "#attempt": "attempt"},
+        "ExpressionAttributeValues": {":id": {"S.$": "$.job.JobId"}, ":attempt": {"N.$": "$.attempt"}},
+    }
+
+
+def _resource(args: DefinitionArgs, action: str) -> str:
+    return f"arn:{args.partition}:states:::{action}"
+
+
+def _retry(errors: Sequence[str], *, attempts: int) -> dict[str, Any]:
+    return {
+        "ErrorEquals": list(errors),
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 60,
+        "MaxAttempts": attempts,
+        "JitterStrategy": "FULL",
+    }

@@ -1,0 +1,115 @@
+"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, events of their ends.
+
+moto executes Amazon States Language, but in it the conversion between the names of Step Functions (`JobName`) and of the SDK (`jobName`)
+is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that an execution has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from botocore import xform_name
+from botocore.session import get_session
+from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as service_task
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
+from moto.stepfunctions.parser.backend import execution as moto_execution
+
+from localcloud.aws_state import AwsState
+
+RoleClient = Callable[[str, str, str], Any]
+"""(service, role ARN, service principal) -> boto3 client of a role."""
+Publish = Callable[[str, str, list[str], dict[str, Any]], None]
+"""(source, detail type, resources, detail): sends an event to the default bus in the background."""
+
+_STATES: Final = "states.amazonaws.com"
+_TASKS: Final = "moto.stepfunctions.parser.asl.component.state.exec.state_task."
+_CALLERS: Final = (
+    "lambda_eval_utils",
+    *(f"service.state_task_service_{name}" for name in ("aws_sdk", "batch", "dynamodb", "events", "sfn", "sns", "sqs")),
+)
+"""Modules that make clients."""
+
+
+@contextlib.contextmanager
+def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> Iterator[None]:
+    """Completes moto's interpreter for the time; at the end every execution that still runs is stopped."""
+
+    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's signature
+        return role_client(service, state_credentials.role_arn, _STATES)
+
+    ended = moto_execution.BaseExecutionWorkerCommunication.terminated
+
+    def terminated(self: Any) -> None:
+        ended(self)
+        publish("aws.states", "Step Functions Execution Status Change", [self.execution.exec_arn], status_change(self.execution))
+
+    replaced: list[tuple[Any, str, Any]] = [
+        (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
+        (service_task.StateTaskService, "_normalise_response", _from_sdk),
+        (moto_execution.BaseExecutionWorkerCommunication, "terminated", terminated),
+        (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
+        *((importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for) for name in _CALLERS),
+    ]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    for owner, name, value in replaced:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for running in state.running_executions():
+            running.stop(stop_date=None, error=None, cause=None)
+        for owner, name, value in originals:
+            setattr(owner, name, value)
+
+
+def status_change(execution: Any) -> dict[str, Any]:
+    """The detail of an execution's event (Step Functions developer guide, "EventBridge events for execution status changes")."""
+    output = execution.output if execution.exec_status == ExecutionStatus.SUCCEEDED else None
+    return {
+        "executionArn": execution.exec_arn,
+        "stateMachineArn": execution.state_machine.arn,
+        "name": execution.name,
+        "status": execution.status,
+        "startDate": _milliseconds(execution.start_date),
+        "stopDate": _milliseconds(execution.stop_date),
+        "input": json.dumps(execution.input_data),
+        "inputDetails": {"included": True},
+        "output": None if output is None else json.dumps(output),
+        "outputDetails": None if output is None else {"included": True},
+        "error": execution.error,
+        "cause": execution.cause,
+    }
+
+
+def _milliseconds(moment: Any) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
+
+
+@functools.cache
+def _operations(service: str) -> dict[str, Any]:
+    """The operations of a service by the names of the SDK's methods."""
+    model = get_session().get_service_model(service)
+    return {xform_name(name): model.operation_model(name) for name in model.operation_names}
+
+
+def _operation(task: Any, service: str | None, action: str | None) -> Any:
+    name, method = task._get_boto_service_name(service), task._get_boto_service_action(action)  # noqa: SLF001 - overrides look at it too
+    return _operations(name).get(method)
+
+
+def _to_sdk(self: Any, parameters: Any, boto_service_name: str | None = None, service_action_name: str | None = None) -> None:
+    operation = _operation(self, boto_service_name, service_action_name)
+    if operation is not None and operation.input_shape is not None:
+        self._to_boto_request(parameters, operation.input_shape)
+
+
+def _from_sdk(self: Any, response: Any, boto_service_name: str | None = None, service_action_name: str | None = None) -> None:
+    operation = _operation(self, boto_service_name, service_action_name)
+    if operation is not None and operation.output_shape is not None:
+        self._from_boto_response(response, operation.output_shape)
