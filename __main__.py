@@ -38,7 +38,15 @@ budget = Budget(
 watched = {"submit": pipeline.submit, **budget.functions}
 monitoring = Monitoring(
     "monitoring",
-    MonitoringArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, functions=watched),
+    MonitoringArgs(
+        context=context,
+        config=config,
+        storage=storage,
+        secrets=secrets,
+        queues=queues,
+        state_machine_arn=pipeline.state_machine_arn,
+        functions=watched,
+    ),
 )
 
 pulumi.export("region", context.region)
@@ -56,6 +64,7 @@ pulumi.export("stage_queues", pipeline.stage_queues)
 pulumi.export("stage_job_definitions", {stage: definition.name for stage, definition in jobs.definitions.items()})
 pulumi.export("analysis_is_multi_node", jobs.definitions["analysis"].multi_node)
 pulumi.export("log_groups", jobs.log_group_names)
+pulumi.export("state_machine_arn", pipeline.state_machine_arn or "")
 pulumi.export("submit_function", pipeline.submit.name)
 pulumi.export("notify_function", monitoring.notify.name)
 pulumi.export("dead_letter_queues", {"submit": pipeline.submit.dead_letters.url, "notify": monitoring.notify.dead_letters.url})

@@ -26,6 +26,8 @@ Port = Annotated[int, typer.Option(help="Port of the endpoint on the loopback in
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
 EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
+Again = Annotated[bool, typer.Option("--again", help="Begin a run again that has ended.")]
+Deployed = Annotated[str, typer.Option("--stack", help="A stack deployed by the Pulumi CLI; the rehearsal of `up` without it.")]
 _DEFAULT_PORT = 5055
 
 
@@ -136,6 +138,37 @@ def diff(
     from cli import diff as command
 
     raise typer.Exit(command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json))
+
+
+@app.command()
+def run(
+    key: Annotated[str, typer.Argument(help="Of an uploaded CSV: data/20260131/sales.csv.")], again: Again = False, stack: Deployed = ""
+) -> None:
+    """Begin the run of an uploaded CSV by hand."""
+    from cli import operate
+
+    raise typer.Exit(operate.run(_out, operate.Target.find(stack), key, again=again))
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="First day, 2026-01-31.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.")],
+    again: Again = False,
+    stack: Deployed = "",
+) -> None:
+    """Begin the runs of all uploads of some days."""
+    from cli import operate
+
+    raise typer.Exit(operate.backfill(_out, operate.Target.find(stack), first, last, again=again))
+
+
+@app.command()
+def replay(function: Annotated[str, typer.Argument(help="submit or notify: whose dead letters.")] = "submit", stack: Deployed = "") -> None:
+    """Give a function the events again that it could not handle."""
+    from cli import operate
+
+    raise typer.Exit(operate.replay(_out, operate.Target.find(stack), function))
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ class MonitoringArgs:
     storage: Storage
     secrets: Secrets
     queues: Queues
+    state_machine_arn: pulumi.Output[str] | None
+    """Of the machine that runs the stages, where there is one."""
     functions: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose dead letters are watched too."""
 
@@ -80,6 +82,7 @@ class Monitoring(Component):
                     "detail-type": ["Batch Job State Change"],
                     "detail": {"status": ["FAILED"], "jobQueue": list(args.queues.arns.values())},
                 },
+                further=_executions(args.state_machine_arn),
                 enabled=True,
                 function=function,
                 event_max_age_hours=age,
@@ -132,6 +135,19 @@ class Monitoring(Component):
             tags=self._context.tags,
             opts=self.child(),
         )
+
+
+def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
+    """Which ends of executions call the notify function, by a short name."""
+    if state_machine_arn is None:
+        return {}
+    return {
+        "executions": {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": [state_machine_arn]},
+        }
+    }
 
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:

@@ -45,9 +45,7 @@ class Orchestration(Component):
             tags=context.tags,
             opts=self.child(),
         )
-        role = aws.iam.Role(
-            f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child()
-        )
+        role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child())
         policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*_statements(args)), opts=self.child())
         section = args.config.pipeline
         machine = aws.sfn.StateMachine(

@@ -1,4 +1,4 @@
-"""From upload to run: the event of the ingest bucket calls the submit function, which submits the chain of jobs or starts the state machine."""
+"""From upload to run: the event of the ingest bucket calls the submit function, which submits the jobs or starts the state machine."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ class Pipeline(Component):
         if section.orchestrator == "step-functions":
             self.state_machine_arn = Orchestration(
                 f"{name}-run",
-                OrchestrationArgs(
-                    context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs
-                ),
+                OrchestrationArgs(context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs),
                 opts=self.child(),
             ).arn
         self.submit = LambdaFunction(

@@ -11,12 +11,14 @@ import pytest
 from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
 from workloads.contract import STAGES, is_upload_key
+from workloads.functions import executions
 from workloads.functions.submit import Settings
 
 FUNCTION = "aws:lambda/function:Function"
 RULE = "aws:cloudwatch/eventRule:EventRule"
 QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
+BATCH = {"pipeline": {"orchestrator": "batch"}}
 
 
 def _pattern(made: Recording) -> dict[str, Any]:
@@ -52,13 +54,15 @@ def test_keys_that_start_a_run(key: str, starts: bool) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_function_reads_its_settings_from_its_environment(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment goes through the function's own reader."""
-    made, config = deployed(stack), config_of(stack)
+    made, config = deploy(stack, changes=BATCH), config_of(stack)
+    monkeypatch.delenv("PIPELINE_STATE_MACHINE_ARN", raising=False)
     function = made.one(FUNCTION, "pipeline-submit-function")
     assert function.inputs["handler"] == "workloads.functions.submit.handler"
     for name, value in function.inputs["environment"]["variables"].items():
         monkeypatch.setenv(name, value)
+    assert executions.Settings.from_env() is None
     settings = Settings.from_env()
-    assert settings.table == made.one("aws:dynamodb/table:Table").outputs["name"]
+    assert function.inputs["environment"]["variables"]["PIPELINE_TABLE"] == made.one("aws:dynamodb/table:Table").outputs["name"]
     assert list(settings.targets) == list(STAGES)
     for stage, target in settings.targets.items():
         job = getattr(config.jobs, stage)
@@ -70,8 +74,20 @@ def test_the_function_reads_its_settings_from_its_environment(stack: str, monkey
     assert {target.share_identifier for target in settings.targets.values()} == ({"pipeline", None} if stack == "prod" else {None})
 
 
-def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None:
+def test_with_a_state_machine_the_function_reads_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     made = deployed("prod")
+    variables = made.one(FUNCTION, "pipeline-submit-function").inputs["environment"]["variables"]
+    assert "PIPELINE_JOB_QUEUES" not in variables
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = executions.Settings.from_env()
+    assert settings is not None
+    assert settings.state_machine_arn == made.one("aws:sfn/stateMachine:StateMachine").outputs["arn"]
+    assert settings.deadline_hours == config_of("prod").pipeline.deadline_hours
+
+
+def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None:
+    made = deploy("prod", changes=BATCH)
     statements = {
         s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))
     }

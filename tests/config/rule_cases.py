@@ -28,6 +28,19 @@ DISABLED = {"enabled": False}
 RESERVED = {"environments.gpu.capacity_reservation_id": "cr-0123456789abcdef0"}
 
 
+FALLBACK = {
+    "queue": "main",
+    "nodes": 1,
+    "vcpus": 4,
+    "memory_mib": 6144,
+    "ranks_per_node": 4,
+    "array_backend": "numpy",
+    "timeout_minutes": 360,
+    "share_identifier": "pipeline",
+    "scheduling_priority": 100,
+}
+
+
 def postprocess_on(environment: dict[str, object], **queue: object) -> Changes:
     """The last stage on an environment and a queue of its own, first come first served."""
     return {
@@ -88,6 +101,31 @@ CASES: dict[str, list[Case]] = {
             ("revoke it", "--secret slack-webhook-url"),
             {"slack-webhook-url": {"secure": "v1:x"}},
         )
+    ],
+    "FALLBACK-ORCHESTRATOR": [
+        Case(
+            {"jobs.fallback": FALLBACK, "pipeline": {}},
+            "pipeline.orchestrator",
+            ("nothing would ever start it",),
+            {"jobs.fallback": FALLBACK},
+        )
+    ],
+    "FALLBACK-NODES": [
+        Case(
+            {"jobs.fallback": {**sections()["jobs"]["analysis"], "nodes": 2}},
+            "jobs.fallback.nodes",
+            ("one node",),
+            {"jobs.fallback": FALLBACK},
+        )
+    ],
+    "POLL-HISTORY": [
+        Case(
+            {"pipeline.deadline_hours": 36, "pipeline.poll_seconds": 48},
+            "pipeline.poll_seconds",
+            ("raise it to 49",),
+            {"pipeline.deadline_hours": 36},
+        ),
+        Case({"pipeline.poll_seconds": 10}, "pipeline.poll_seconds", ("24 h",), {"pipeline": {"poll_seconds": 10}}),
     ],
     "QUOTA": [
         Case(many_environments(48), "environments", ("found 51", "50"), many_environments(47)),

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import slack
+from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.states import RunStates
@@ -37,6 +38,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     Raises SlackError and botocore's errors: Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
     """
     detail: dict[str, Any] = event["detail"]
+    if event.get("detail-type") == "Step Functions Execution Status Change":
+        return execution_ended(event)
     job_id = str(detail["jobId"])
     if detail.get("status") != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
         return {"outcome": "ignored"}
@@ -48,6 +51,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if is_cascade(detail):
         log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
         return {"outcome": "cascade", "run_id": run.run_id}
+    if contract.FALLBACK_TAG in (detail.get("tags") or {}):
+        log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
+        return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _stage(detail, run), explain(detail)
     own = _error_record(run, stage, since_ms=_last_start_ms(detail))
@@ -91,8 +97,8 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
     ]
     blocks = [
         slack.header(title),
-        slack.section(f"*Why*\n{slack.escape(_sentence(cause.error))}"),
-        *([slack.section(f"*What to do*\n{slack.escape(_sentence(cause.hint))}")] if cause.hint else []),
+        slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
+        *([slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}")] if cause.hint else []),
         slack.fields(facts),
     ]
     logs = _logs(detail)
@@ -106,10 +112,6 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
         page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
         blocks.append(slack.context(slack.link(page, "The job in the AWS console")))
     return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=tuple(blocks))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else text
 
 
 def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -64,6 +64,11 @@ def link(url: str, label: str) -> str:
     return f"<{escape(url).replace('|', '%7C')}|{escape(label).replace('|', '/')}>"
 
 
+def sentence(text: str) -> str:
+    """A clause with a capital first letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else text
+
+
 def header(text: str) -> Block:
     """A headline in plain text: nothing in it is control."""
     return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, _HEADER_CHARACTERS), "emoji": False}}

@@ -96,7 +96,9 @@ class RunStates:
         if not taken:
             return "CLAIMED"
         jobs: Any = found["jobs"]
-        return Claim(run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True, attempt=_attempt(found))
+        return Claim(
+            run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True, attempt=_attempt(found)
+        )
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
         # `ended_ms` stays, by which late events of the old jobs are told from those of the new ones

@@ -1,4 +1,4 @@
-"""Lambda function: an uploaded CSV becomes a run, exactly once per upload: three dependent Batch jobs, or an execution of the state machine.
+"""Lambda function: an uploaded CSV becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
 
 S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
 job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for

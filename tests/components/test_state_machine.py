@@ -1,0 +1,138 @@
+"""The state machine: whole, least privileged, and sound in the eyes of validators that are not ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cfnlint  # type: ignore[import-untyped]
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+
+from tests.components.mocks import Recording
+from tests.components.program import deploy, deployed
+
+MACHINE = "aws:sfn/stateMachine:StateMachine"
+QUEUE = "aws:batch/jobQueue:JobQueue"
+DEFINITION = "aws:batch/jobDefinition:JobDefinition"
+FALLBACK = {
+    "queue": "main",
+    "nodes": 1,
+    "vcpus": 4,
+    "memory_mib": 6144,
+    "timeout_minutes": 300,
+    "array_backend": "numpy",
+    "share_identifier": "pipeline",
+    "scheduling_priority": 100,
+}
+
+
+@pytest.fixture(scope="module")
+def with_fallback() -> Recording:
+    return deploy("prod", changes={"jobs": {"fallback": FALLBACK}})
+
+
+def _definition(made: Recording) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(made.one(MACHINE).inputs["definition"])
+    return found
+
+
+def _next(state: dict[str, Any]) -> Iterator[str]:
+    for holder in (state, *state.get("Choices", ()), *state.get("Catch", ())):
+        for key in ("Next", "Default"):
+            if key in holder:
+                yield holder[key]
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_end(fallback: bool, with_fallback: Recording) -> None:
+    machine = _definition(with_fallback if fallback else deployed("prod"))
+    states = machine["States"]
+    reached, todo = set[str](), [machine["StartAt"]]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += _next(states[name])
+    assert reached == states.keys()
+    tasks = [state for state in states.values() if state["Type"] == "Task"]
+    assert len(tasks) == 5 * (4 if fallback else 3)
+    for task in tasks:
+        assert task["Retry"]
+        assert "States.ALL" in task["Catch"][-1]["ErrorEquals"]
+    ends = {name for name, state in states.items() if not list(_next(state))}
+    assert {name: states[name]["Type"] for name in ends} == {"Done": "Succeed", "JobFailed": "Fail", "Broken": "Fail"}
+    for name in states:  # from everywhere some end can be reached
+        seen, todo = set[str](), [name]
+        while todo:
+            here = todo.pop()
+            if here not in seen:
+                seen.add(here)
+                todo += _next(states[here])
+        assert seen & ends, name
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_validators_that_are_not_ours_accept_it(fallback: bool, with_fallback: Recording) -> None:
+    machine = _definition(with_fallback if fallback else deployed("prod"))
+    schema = json.loads((Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json").read_text())
+    validator = jsonschema.Draft7Validator(schema)
+    assert list(validator.iter_errors(machine)) == []
+    broken = json.loads(json.dumps(machine))
+    broken["States"]["Done"]["Type"] = "Success"
+    assert list(validator.iter_errors(broken)), "the schema looks at states"
+    AmazonStateLanguageParser.parse(json.dumps(machine))
+
+
+def test_a_job_is_submitted_as_its_stage_wants_it(with_fallback: Recording) -> None:
+    states = _definition(with_fallback)["States"]
+    for label, stage, queue, share in (
+        ("Preprocess", "preprocess", "main", "pipeline"),
+        ("Analysis", "analysis", "gpu", None),
+        ("Fallback", "fallback", "main", "pipeline"),
+        ("Postprocess", "postprocess", "main", "pipeline"),
+    ):
+        asked = states[f"{label}Submit"]["Parameters"]
+        assert asked["JobQueue"] == with_fallback.one(QUEUE, f"queues-{queue}").outputs["arn"]
+        assert asked["JobDefinition"] == with_fallback.one(DEFINITION, f"jobs-{stage}").outputs["arnPrefix"]
+        assert asked.get("ShareIdentifier") == share
+        assert asked["JobName.$"] == f"$.jobs.{stage}"
+        assert ("NodeOverrides" in asked) == (label == "Analysis") != ("ContainerOverrides" in asked)
+        assert ("pipeline-fallback" in asked["Tags"]) == (label == "Analysis")
+    assert states["AnalysisSubmit"]["Parameters"]["NodeOverrides"]["NodePropertyOverrides"][0]["TargetNodes"] == "0:"
+    assert states["AnalysisEnded"]["Choices"][1]["Next"] == "FallbackSubmit"
+    assert states["FallbackEnded"]["Choices"][1]["Next"] == "JobFailed"
+    assert states["FallbackRecord"]["Parameters"]["ExpressionAttributeNames"]["#stage"] == "analysis"
+
+
+def test_only_calls_that_did_nothing_for_certain_are_repeated_blindly() -> None:
+    states = _definition(deployed("prod"))["States"]
+    for label in ("Preprocess", "Analysis", "Postprocess"):
+        repeated = [error for retry in states[f"{label}Submit"]["Retry"] for error in retry["ErrorEquals"]]
+        assert repeated == ["Batch.TooManyRequestsException", "Batch.ThrottlingException"]
+        assert states[f"{label}Submit"]["Catch"][-1]["Next"] == f"{label}Settle"
+
+
+def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> None:
+    made = deployed("prod")
+    inputs = made.one(MACHINE).inputs
+    assert inputs["type"] == "STANDARD"
+    assert inputs["tracingConfiguration"] == {"enabled": False}
+    assert inputs["loggingConfiguration"]["logDestination"].endswith(":*")
+    of_machine = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-run-role"))}
+    assert of_machine.keys() == {"SubmitJobs", "TagJobs", "LookAtJobs", "StopJobs", "RunStates", "WriteLogs"}
+    assert of_machine["RunStates"]["Action"] == ["dynamodb:UpdateItem"]
+    of_function = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
+    assert of_function.keys() == {"StartRuns", "RunStates", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
+    assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE).outputs["arn"]]
+    pattern = json.loads(made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule").inputs["eventPattern"])
+    assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE).outputs["arn"]]
+
+
+def test_the_batch_orchestrator_has_no_machine() -> None:
+    made = deployed("dev")
+    made.none(MACHINE)
+    assert made.exports["state_machine_arn"] == ""

@@ -1,0 +1,197 @@
+"""The state machine in place of dependent jobs: the same results, the same records, and an end for whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from cli.paths import ROOT, SAMPLE
+from cli.rehearsal import rehearsal
+from localcloud.stackfile import read_stack
+from tests.end_to_end.conftest import Stack
+from workloads import contract
+from workloads.contract import STAGES, Run, Upload
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+
+T = TypeVar("T")
+FALLBACK = {
+    "queue": "main",
+    "nodes": 1,
+    "vcpus": 2,
+    "memory_mib": 4096,
+    "ranks_per_node": 2,
+    "array_backend": "numpy",
+    "timeout_minutes": 10,
+}
+PIPELINE = {"orchestrator": "step-functions", "poll_seconds": 2, "deadline_hours": 1}
+TABLE = b"id,height,weight\n" + b"".join(b"r%d,%d.5,%d\n" % (i, 150 + i % 50, 50 + i % 37) for i in range(600))
+
+
+def _facts(stack: Stack, run: Run) -> dict[str, Any]:
+    """What both orchestrators have to agree on; moments, ids and bucket names differ between any two stacks."""
+    items = stack.items(run)
+    state = items[f"{run.sort_key_prefix}STATE"]
+    metrics = {
+        sk.removeprefix(run.sort_key_prefix): {k: v for k, v in item.items() if k not in {"sk", "run_id"}}
+        for sk, item in items.items()
+        if "#METRIC#" in sk
+    }
+    summary = stack.summary(run)
+    return {
+        "digest": summary["digest"],
+        "columns": summary["columns"],
+        "items": sorted(sk.removeprefix(run.sort_key_prefix) for sk in items),
+        "metrics": metrics,
+        "state": sorted(state.keys() - {"execution_arn"}),
+        "jobs": sorted(state["jobs"]["M"]),
+        "told": len(stack.told(run)),
+    }
+
+
+def _run_sample(stack: Stack) -> dict[str, Any]:
+    sample = next(SAMPLE.glob("*.csv"))
+    run = Run(stack.put(f"data/20260101/{sample.name}", sample.read_bytes()).run_id)
+    status = stack.finish(run)
+    assert status.state == "SUCCEEDED", status
+    assert [stage.status for stage in status.stages] == ["SUCCEEDED"] * 3
+    return _facts(stack, run)
+
+
+@pytest.fixture(scope="module")
+def by_dependencies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The facts of the sample's run where dependencies order the jobs; that stack is gone before the other one is deployed."""
+    with rehearsal("local", tmp_path_factory.mktemp("batch"), say=lambda _: None) as ready:
+        return _run_sample(Stack(ready))
+
+
+@pytest.fixture(scope="module")
+def stack(by_dependencies: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The local stack with the state machine and a fallback."""
+    assert by_dependencies
+    jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
+    config = {"batch-reference:pipeline": json.dumps(PIPELINE), "batch-reference:jobs": json.dumps({**jobs, "fallback": FALLBACK})}
+    with rehearsal("local", tmp_path_factory.mktemp("states"), config=config, say=lambda _: None) as ready:
+        yield Stack(ready)
+
+
+def _execution(stack: Stack, run: Run, attempt: int = 1) -> dict[str, Any]:
+    """The execution of a run, when it has ended."""
+    client = stack.ready.client("stepfunctions")
+    arn = stack.ready.outputs["state_machine_arn"].replace(":stateMachine:", ":execution:") + f":{run.execution_name(attempt)}"
+    return _wait(lambda: _ended(client.describe_execution(executionArn=arn)))
+
+
+def _ended(execution: dict[str, Any]) -> dict[str, Any] | None:
+    return execution if execution["status"] != "RUNNING" else None
+
+
+def _wait(look: Callable[[], T | None]) -> T:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("did not happen within a minute")
+
+
+def _job(stack: Stack, run: Run, stage: str) -> str | None:
+    state = stack.items(run).get(f"{run.sort_key_prefix}STATE", {})
+    found: dict[str, dict[str, str]] = state.get("jobs", {"M": {}})["M"]
+    return found[stage]["S"] if stage in found else None
+
+
+def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependencies: dict[str, Any], stack: Stack) -> None:
+    found = _run_sample(stack)
+    assert found["metrics"]
+    assert found == by_dependencies
+    assert found["told"] == 1
+    assert stack.ready.cloud.denials == []
+    assert stack.ready.cloud.undelivered == []
+
+
+def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Callable[[], str]) -> None:
+    run = Run(stack.put(new_key(), TABLE).run_id)
+    analysis = _wait(lambda: _job(stack, run, "analysis"))
+    stack.ready.client("batch").terminate_job(jobId=analysis, reason="planted")
+
+    status = stack.finish(run)
+
+    assert status.state == "SUCCEEDED", status
+    assert _job(stack, run, "analysis") != analysis
+    names = {name for name in stack.jobs() if name.startswith(run.run_id)}
+    assert names == {*(run.job_name(stage) for stage in STAGES), f"{run.job_name('analysis')}-fallback"}
+    assert len(stack.told(run)) == 1, "the findings; nobody hears of the analysis that was made good"
+    assert _execution(stack, run)["status"] == "SUCCEEDED"
+    assert stack.ready.cloud.denials == []
+
+
+def test_a_failed_job_ends_the_run_with_one_message(stack: Stack, new_key: Callable[[], str]) -> None:
+    run = Run(stack.put(new_key(), b"name,town\nann,rome\nbob,oslo\n").run_id)
+
+    status = stack.finish(run)
+
+    assert status.state == "FAILED"
+    assert "number" in status.failure
+    assert _execution(stack, run)["error"] == contract.JOB_FAILED_ERROR
+    assert len(_wait(lambda: stack.told(run))) == 1
+
+
+def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(stack: Stack, new_key: Callable[[], str]) -> None:
+    batch = stack.ready.client("batch")
+    queue = stack.ready.outputs["stage_queues"]["preprocess"]
+    batch.update_job_queue(jobQueue=queue, state="DISABLED")
+    key = new_key()
+    upload = stack.put(key, TABLE)
+    run = Run(upload.run_id)
+    try:
+        status = stack.finish(run)
+    finally:
+        batch.update_job_queue(jobQueue=queue, state="ENABLED")
+    assert status.state == "FAILED"
+    assert "Batch.ClientException" in status.failure
+    assert _execution(stack, run)["status"] == "FAILED"
+    assert len(_wait(lambda: stack.told(run))) == 1
+
+    assert _invoke(stack, upload, again=False)["outcome"] == "exists"
+    assert _invoke(stack, upload, again=True)["outcome"] == "submitted"
+    status = stack.finish(run)
+
+    assert status.state == "SUCCEEDED", status
+    assert _execution(stack, run, 2)["status"] == "SUCCEEDED"
+    assert {name for name in stack.jobs() if name.startswith(run.run_id)} == {run.job_name(stage, 2) for stage in STAGES}
+    assert stack.items(run)[f"{run.sort_key_prefix}STATE"]["attempt"] == {"N": "2"}
+    assert len(stack.told(run)) == 2
+    assert stack.ready.cloud.denials == []
+
+
+def test_a_run_that_is_late_is_stopped_and_told_once(stack: Stack, new_key: Callable[[], str]) -> None:
+    functions, name = stack.ready.client("lambda"), stack.ready.outputs["submit_function"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, contract.ENV_DEADLINE_HOURS: "0"}})
+    try:
+        run = Run(stack.put(new_key(), TABLE * 40).run_id)
+        status = stack.finish(run)
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    assert status.state == "FAILED"
+    assert [stage.status for stage in status.stages] == ["FAILED", "", ""]
+    execution = _execution(stack, run)
+    assert execution["error"] == contract.DEADLINE_ERROR
+    assert len(_wait(lambda: stack.told(run))) == 1
+    assert stack.ready.cloud.denials == []
+
+
+def _invoke(stack: Stack, upload: Upload, *, again: bool) -> dict[str, Any]:
+    found = {"key": upload.key, "etag": upload.etag, "version-id": upload.version_id}
+    detail = {"bucket": {"name": upload.bucket}, "object": found, "again": again}
+    reply = stack.ready.client("lambda").invoke(
+        FunctionName=stack.ready.outputs["submit_function"], Payload=json.dumps({"detail": detail}).encode()
+    )
+    answer: dict[str, Any] = json.loads(reply["Payload"].read())
+    return answer

@@ -1,0 +1,102 @@
+"""What becomes of a run whose execution of the state machine did not succeed.
+
+An execution that a failed job ended is passed over: AWS Batch sends an event of that job, whose sentence is better. All others end here: a
+job that could not be submitted, the deadline, somebody who stopped the execution. Whichever of several events comes first ends the run, and
+the others change nothing (states.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import boto3
+
+from workloads import contract
+from workloads.contract import Run
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.reasons import Cause
+from workloads.functions.states import RunStates
+from workloads.functions.webhook import tell
+
+_AGAIN: Final = "then run the upload again (python -m cli run KEY --again)"
+_STATES: Final = {
+    "TIMED_OUT": Cause(
+        error="Step Functions ended the execution an hour after its deadline, which the state machine had not kept itself",
+        hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
+    ),
+    "ABORTED": Cause(
+        error="somebody stopped the execution", hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN
+    ),
+}
+
+
+def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
+    """Handles `Step Functions Execution Status Change`; returns what the notify function's handler does, and raises the same."""
+    detail: dict[str, Any] = event["detail"]
+    status, error = str(detail["status"]), str(detail.get("error") or "")
+    run = Run(str(json.loads(detail["input"])["run_id"]))
+    if status not in {"FAILED", "TIMED_OUT", "ABORTED"} or error == contract.JOB_FAILED_ERROR:
+        return {"outcome": "ignored", "run_id": run.run_id}
+    cause = _cause(status, error, str(detail.get("cause") or ""))
+    failure = {
+        "stage": "unknown",
+        "error": cause.error,
+        "hint": cause.hint,
+        "job_id": str(detail["executionArn"]),
+        "job_name": str(detail["name"]),
+        "status_reason": error,
+        "attempts": 1,
+        "at": _now(),
+    }
+    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    if not states.fail(run, failure, created_ms=int(detail["startDate"]), now_ms=int(time.time() * 1000)):
+        log("run had ended already", run_id=run.run_id, execution=detail["executionArn"], error=cause.error)
+        return {"outcome": "ended already", "run_id": run.run_id}
+    log("run failed", run_id=run.run_id, **failure)
+    try:
+        if tell(_message(run, cause, detail, region=str(event.get("region", "")))):
+            states.told(run, at=_now())
+    except Exception:
+        states.not_told(run)
+        raise
+    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+
+
+def _cause(status: str, error: str, cause: str) -> Cause:
+    if status in _STATES:
+        return _STATES[status]
+    if error == contract.DEADLINE_ERROR:
+        return Cause(error=cause, hint="look at the job's log for where the time went, or raise pipeline.deadline_hours; " + _AGAIN)
+    sentence = f"the state machine could not go on ({error or 'no error named'}): {cause or 'no cause given'}"
+    return Cause(error=sentence, hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN)
+
+
+def _message(run: Run, cause: Cause, detail: dict[str, Any], *, region: str) -> slack.Message:
+    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
+    page = (
+        f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
+    )
+    blocks = (
+        slack.header(title),
+        slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
+        slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}"),
+        slack.fields(
+            [
+                ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+                ("Run", slack.code(run.run_id)),
+                ("Execution", slack.code(str(detail["name"]))),
+            ]
+        ),
+        *((slack.context(slack.link(page, "The execution in the AWS console")),) if region else ()),
+    )
+    return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=blocks)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
