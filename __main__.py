@@ -35,10 +35,12 @@ pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, sto
 budget = Budget(
     "budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submit=pipeline.submit)
 )
-watched = {"submit": pipeline.submit, **budget.functions}
+more = {"submit": pipeline.submit, **budget.functions}
 monitoring = Monitoring(
     "monitoring",
-    MonitoringArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, functions=watched),
+    MonitoringArgs(
+        context=context, config=config, storage=storage, secrets=secrets, queues=queues, environments=environments, jobs=jobs, watched=more
+    ),
 )
 
 pulumi.export("region", context.region)

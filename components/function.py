@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,34 +129,22 @@ class EventTriggerArgs:
     """EventBridge event pattern; may hold outputs."""
     schedule: str | None = None
     """In place of a pattern: a schedule expression, for example `rate(5 minutes)`."""
+    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all rules of a function belong together."""
     enabled: bool
     function: LambdaFunction
     event_max_age_hours: int
 
 
 class EventTrigger(Component):
-    """An EventBridge rule that calls a function. What cannot be delivered goes to the function's dead-letter queue."""
+    """The EventBridge rules that call a function. What cannot be delivered goes to the function's dead-letter queue."""
 
     def __init__(self, name: str, args: EventTriggerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        function, queue = args.function, args.function.dead_letters
-        rule = aws.cloudwatch.EventRule(
-            f"{name}-rule",
-            description=args.description,
-            event_pattern=pulumi.Output.json_dumps(args.pattern, sort_keys=True) if args.pattern is not None else None,
-            schedule_expression=args.schedule,
-            state="ENABLED" if args.enabled else "DISABLED",
-            tags=args.context.tags,
-            opts=self.child(),
-        )
-        permission = aws.lambda_.Permission(
-            f"{name}-rule",
-            action="lambda:InvokeFunction",
-            function=function.name,
-            principal="events.amazonaws.com",
-            source_arn=rule.arn,
-            opts=self.child(),
-        )
+        self._args = args
+        rules = {name: self._rule(name, args.pattern, args.schedule)}
+        rules |= {f"{name}-{label}": self._rule(f"{name}-{label}", pattern, None) for label, pattern in args.further.items()}
+        queue = args.function.dead_letters
         dead_letters = aws.sqs.QueuePolicy(
             f"{name}-dead-letters",
             queue_url=queue.url,
@@ -166,9 +154,35 @@ class EventTrigger(Component):
                     principal={"Service": "events.amazonaws.com"},
                     actions=["sqs:SendMessage"],
                     resources=[queue.arn],
-                    conditions={"ArnEquals": {"aws:SourceArn": rule.arn}},
+                    conditions={"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
                 )
             ),
+            opts=self.child(),
+        )
+        for rule_name, rule in rules.items():
+            self._target(rule_name, rule, dead_letters)
+        self.register_outputs({"rule_names": [rule.name for rule in rules.values()]})
+
+    def _rule(self, name: str, pattern: Mapping[str, Any] | None, schedule: str | None) -> aws.cloudwatch.EventRule:
+        args = self._args
+        return aws.cloudwatch.EventRule(
+            f"{name}-rule",
+            description=args.description,
+            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True) if pattern is not None else None,
+            schedule_expression=schedule,
+            state="ENABLED" if args.enabled else "DISABLED",
+            tags=args.context.tags,
+            opts=self.child(),
+        )
+
+    def _target(self, name: str, rule: aws.cloudwatch.EventRule, dead_letters: aws.sqs.QueuePolicy) -> None:
+        args, function = self._args, self._args.function
+        permission = aws.lambda_.Permission(
+            f"{name}-rule",
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
             opts=self.child(),
         )
         aws.cloudwatch.EventTarget(
@@ -178,15 +192,15 @@ class EventTrigger(Component):
             retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
                 maximum_event_age_in_seconds=args.event_max_age_hours * 3600, maximum_retry_attempts=_EVENTBRIDGE_RETRIES
             ),
-            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=queue.arn),
+            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=function.dead_letters.arn),
             # an event that comes before both would be lost
             opts=self.child(depends_on=[permission, dead_letters]),
         )
-        self.register_outputs({"rule_name": rule.name})
 
 
 def _code() -> pulumi.AssetArchive:
-    """The functions and the contract, file by file: caches beside them would make every deployment a change."""
+    """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
     workloads = Path(contract.__file__).parent
-    files = [workloads / "__init__.py", workloads / "contract.py", *sorted((workloads / "functions").glob("*.py"))]
+    shared = [workloads / name for name in ("__init__.py", "contract.py", "metrics.py")]
+    files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
     return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})

@@ -2,7 +2,7 @@
 
 Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
-comes first.
+comes first. `Batch Job Queue Blocked` comes here too, for a message alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import slack
+from workloads.functions.blocked import tell_blocked
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.states import RunStates
@@ -37,6 +38,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     Raises SlackError and botocore's errors: Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
     """
     detail: dict[str, Any] = event["detail"]
+    if event.get("detail-type") == "Batch Job Queue Blocked":
+        return tell_blocked(event)
     job_id = str(detail["jobId"])
     if detail.get("status") != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
         return {"outcome": "ignored"}
