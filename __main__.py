@@ -35,7 +35,7 @@ pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, sto
 budget = Budget(
     "budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submit=pipeline.submit)
 )
-watched = {"submit": pipeline.submit, **budget.functions}
+more = {"submit": pipeline.submit, **budget.functions}
 monitoring = Monitoring(
     "monitoring",
     MonitoringArgs(
@@ -44,8 +44,10 @@ monitoring = Monitoring(
         storage=storage,
         secrets=secrets,
         queues=queues,
+        environments=environments,
+        jobs=jobs,
         state_machine_arn=pipeline.state_machine_arn,
-        functions=watched,
+        watched=more,
     ),
 )
 

@@ -199,7 +199,8 @@ class EventTrigger(Component):
 
 
 def _code() -> pulumi.AssetArchive:
-    """The functions and the contract, file by file: caches beside them would make every deployment a change."""
+    """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
     workloads = Path(contract.__file__).parent
-    files = [workloads / "__init__.py", workloads / "contract.py", *sorted((workloads / "functions").glob("*.py"))]
+    shared = [workloads / name for name in ("__init__.py", "contract.py", "metrics.py")]
+    files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
     return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})

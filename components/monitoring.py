@@ -1,4 +1,4 @@
-"""Who hears of failures: Slack of a failed run, e-mail of an event that nobody could handle."""
+"""Who hears of failures: Slack of failed runs and blocked queues, Slack and e-mail of alarms; and what the operator looks at."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms import Alarms, AlarmsArgs
 from components.context import Component, StackContext
+from components.dashboard import Dashboard, DashboardArgs
+from components.environments import Environments
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.jobs import Jobs
+from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
 from config.stack import StackConfig
-from workloads import contract
+from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 60
 """Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py)."""
@@ -32,14 +37,16 @@ class MonitoringArgs:
     storage: Storage
     secrets: Secrets
     queues: Queues
+    environments: Environments
+    jobs: Jobs
     state_machine_arn: pulumi.Output[str] | None
     """Of the machine that runs the stages, where there is one."""
-    functions: Mapping[str, LambdaFunction]
-    """Functions of other components, by a short name, whose dead letters are watched too."""
+    watched: Mapping[str, LambdaFunction]
+    """Functions of other components, by a short name, whose errors and dead letters count too."""
 
 
 class Monitoring(Component):
-    """The notify function on failed jobs, and an alarm on each dead-letter queue."""
+    """The notify function on failed jobs, the measure function, the alarms with their topic, and the dashboard."""
 
     notify: LambdaFunction
     topic_arn: pulumi.Output[str]
@@ -51,8 +58,30 @@ class Monitoring(Component):
         topic = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
             aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=self.child())
-        for label, function in {**args.functions, "notify": self.notify}.items():
-            self._dead_letter_alarm(f"{name}-{label}-dead-letters", label, function, topic)
+        tell = self._tell(name, args, topic)
+        measuring = Measuring(
+            f"{name}-measure",
+            MeasuringArgs(context=args.context, config=args.config, queues=args.queues, environments=args.environments),
+            opts=self.child(),
+        )
+        functions = {**args.watched, "notify": self.notify, "measure": measuring.function, "alarm": tell}
+        alarms = Alarms(
+            f"{name}-alarms",
+            AlarmsArgs(context=args.context, config=args.config, queues=args.queues, functions=functions, topic_arn=topic.arn),
+            opts=self.child(),
+        )
+        Dashboard(
+            f"{name}-dashboard",
+            DashboardArgs(
+                context=args.context,
+                config=args.config,
+                queues=args.queues,
+                functions=functions,
+                stage_logs=args.jobs.log_group_names,
+                alarm_arns=alarms.arns,
+            ),
+            opts=self.child(),
+        )
         self.topic_arn = topic.arn
         self.register_outputs({"notify_function": self.notify.name, "topic_arn": self.topic_arn})
 
@@ -76,13 +105,20 @@ class Monitoring(Component):
             f"{name}-failures",
             EventTriggerArgs(
                 context=args.context,
-                description="A job failed for good",
+                description="A job failed for good, or a queue is blocked",
                 pattern={
                     "source": ["aws.batch"],
                     "detail-type": ["Batch Job State Change"],
                     "detail": {"status": ["FAILED"], "jobQueue": list(args.queues.arns.values())},
                 },
-                further=_executions(args.state_machine_arn),
+                further={
+                    "blocked": {
+                        "source": ["aws.batch"],
+                        "detail-type": ["Batch Job Queue Blocked"],
+                        "resources": list(args.queues.arns.values()),
+                    },
+                    **_executions(args.state_machine_arn),
+                },
                 enabled=True,
                 function=function,
                 event_max_age_hours=age,
@@ -118,23 +154,50 @@ class Monitoring(Component):
         )
         return topic
 
-    def _dead_letter_alarm(self, name: str, label: str, function: LambdaFunction, topic: aws.sns.Topic) -> None:
-        aws.cloudwatch.MetricAlarm(
-            name,
-            alarm_description=f"An event could not be handled and lies in the dead-letter queue of the {label} function",
-            namespace="AWS/SQS",
-            metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": function.dead_letters.name},
-            statistic="Maximum",
-            period=300,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanThreshold",
-            threshold=0,
-            treat_missing_data="notBreaching",  # SQS sends no data for a queue that has long been empty
-            alarm_actions=[topic.arn],
-            tags=self._context.tags,
+    def _tell(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> LambdaFunction:
+        """The function that makes messages of alarms, as a subscriber of the topic."""
+        variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name}
+        statements = [
+            statement(
+                "WhatWasTold",
+                actions=["dynamodb:UpdateItem"],
+                resources=[args.storage.table.arn],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{metrics.ALARM_KEY_PREFIX}*"]}},
+            )
+        ]
+        if args.secrets.slack_webhook_arn is not None:
+            variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
+            statements.append(_read_webhook(args.secrets.slack_webhook_arn))
+        function = LambdaFunction(
+            f"{name}-alarm",
+            LambdaFunctionArgs(
+                context=args.context,
+                description="Tells Slack of alarms, once for each change",
+                handler="workloads.functions.alarm.handler",
+                environment=variables,
+                statements=statements,
+                timeout_seconds=_NOTIFY_TIMEOUT_SECONDS,
+                event_max_age_hours=args.config.pipeline.event_max_age_hours,
+                log_retention_days=args.config.monitoring.log_retention_days,
+            ),
             opts=self.child(),
         )
+        permission = aws.lambda_.Permission(
+            f"{name}-alarm-topic",
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="sns.amazonaws.com",
+            source_arn=topic.arn,
+            opts=self.child(),
+        )
+        aws.sns.TopicSubscription(
+            f"{name}-alarm-topic", topic=topic.arn, protocol="lambda", endpoint=function.arn, opts=self.child(depends_on=[permission])
+        )
+        return function
+
+
+def _read_webhook(secret_arn: pulumi.Input[str]) -> dict[str, Any]:
+    return statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
@@ -168,5 +231,5 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
     ]
     if args.secrets.slack_webhook_arn is not None:
-        statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
+        statements.append(_read_webhook(args.secrets.slack_webhook_arn))
     return statements

@@ -92,6 +92,7 @@ ImageId = Annotated[str, _Pattern(r"ami-[0-9a-f]{8,17}", "an AMI id, for example
 CapacityReservationId = Annotated[str, _Pattern(r"cr-[0-9a-f]{17}", "a capacity reservation id, for example cr-0123456789abcdef0")]
 ImageDigest = Annotated[str, _Pattern(r"sha256:[0-9a-f]{64}", "an image digest: sha256: and 64 hex digits")]
 ShareIdentifier = Annotated[str, _Pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
+WebAddress = Annotated[str, _Pattern(r"https://[^\s#|<>]{1,300}", "a web address that begins with https:// and has no #")]
 EmailAddress = Annotated[str, _Pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 TagKey = Annotated[
     str,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from moto.backends import get_backend
@@ -96,6 +97,7 @@ class AwsState:
 
     def __init__(self, region: str) -> None:
         self.region = region
+        self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
 
     def _regional(self, service: str) -> Any:
@@ -238,6 +240,44 @@ class AwsState:
         events = [{"timestamp": now, "message": line} for line in lines]
         if events and self.has_log_group(group):
             self._regional("logs").put_log_events(group, stream, events)
+            for event in events:
+                self.on_log_line(str(event["message"]))
+
+    # ---- metrics and alarms ----------------------------------------------------------------------------------------------------------
+
+    def put_metrics(self, namespace: str, data: list[dict[str, Any]]) -> None:
+        """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
+        self._regional("cloudwatch").put_metric_data(namespace, data)
+
+    def metric_values(self, namespace: str, name: str, dimensions: dict[str, str]) -> list[tuple[datetime, float]]:
+        """All values of one metric, each with its moment (UTC, without a zone)."""
+        data = list(self._regional("cloudwatch").metric_data)
+        found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
+        return [(each.timestamp, each.value) for each in found if {d.name: d.value for d in each.dimensions} == dimensions]
+
+    def alarms(self) -> list[Any]:
+        """Moto's alarm objects, composite ones with a `rule`."""
+        return list(self._regional("cloudwatch").alarms.values())
+
+    def put_composite_alarm(self, params: dict[str, Any]) -> None:
+        """Keeps a composite alarm: moto describes such alarms and has no operation that makes one."""
+        nothing = ("namespace", "metric_name", "comparison_operator", "evaluation_periods", "period", "threshold", "statistic")
+        self._regional("cloudwatch").put_metric_alarm(
+            **dict.fromkeys(nothing),
+            name=params["AlarmName"],
+            description=params.get("AlarmDescription"),
+            dimensions=[],
+            alarm_actions=params.get("AlarmActions") or [],
+            ok_actions=params.get("OKActions"),
+            insufficient_data_actions=params.get("InsufficientDataActions"),
+            actions_enabled=params.get("ActionsEnabled", True),
+            rule=params["AlarmRule"],
+            tags=params.get("Tags"),
+        )
+
+    def queue_depths(self) -> dict[str, int]:
+        """Messages that wait in each SQS queue, by its name."""
+        return {queue.name: int(queue.approximate_number_of_messages) for queue in list(self._regional("sqs").queues.values())}
 
     # ---- other services --------------------------------------------------------------------------------------------------------------
 

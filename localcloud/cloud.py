@@ -29,6 +29,7 @@ from moto.s3 import notifications as moto_notifications
 
 from localcloud import slack
 from localcloud.access import Access, Denial
+from localcloud.alarms import Alarms, Change
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
@@ -39,7 +40,9 @@ from localcloud.events import EventBus, Targets, Undelivered
 from localcloud.front import METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
+from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.saved_queries import SavedQueries
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
@@ -111,8 +114,14 @@ class LocalCloud:
         state = AwsState(self.region)
         access = Access(state)
         groups = PlacementGroups(state)
+        metrics = Metrics(state, self.now)
         functions = Functions(
-            directory=self.directory / "functions", images=self._images, state=state, access=access, role_client=self._role_client
+            directory=self.directory / "functions",
+            images=self._images,
+            state=state,
+            access=access,
+            role_client=self._role_client,
+            metrics=metrics,
         )
         bus = EventBus(state, access, Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async))
         server = HttpServer(self._answer, self._wanted_port)
@@ -125,13 +134,12 @@ class LocalCloud:
         self.batch = DataPlane(
             store=store,
             factory=ContainerFactory(host, state, access),
-            publish=lambda detail_type, resources, detail: bus.submit(
-                lambda: _ignore(bus.publish("aws.batch", detail_type, resources, detail))
-            ),
+            publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
             metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
         )
-        self._access, self._bus, self._functions = access, bus, functions
+        self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
+        self._alarms = Alarms(state, access, self.client, self.now)
         self._front = Front(
             access=access,
             batch=BatchApi(store, self.batch, groups.by_name),
@@ -140,6 +148,8 @@ class LocalCloud:
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
+            alarms=self._alarms,
+            saved_queries=SavedQueries(),
             slack_sink=self.slack,
         )
         stack.enter_context(_without_motos_own_ways(functions))
@@ -194,6 +204,21 @@ class LocalCloud:
         """Hooks that every call passes before it is answered; see `Fault`."""
         return self._front.faults
 
+    def now(self) -> float:
+        """The clock of the cloud, seconds since 1970; `batch.advance` puts it forward."""
+        return self.batch.now()
+
+    def tick(self) -> list[Change]:
+        """One beat of the clocks that AWS keeps by itself and this cloud does not; returns the alarms that changed.
+
+        Samples the depth of SQS queues, evaluates all alarms, lets the time of every schedule come. What a scheduled function measures
+        counts with the next beat.
+        """
+        self._metrics.sample_queues()
+        changes = self._alarms.evaluate()
+        self._bus.fire_schedules(self.now())
+        return changes
+
     # ---- clients -----------------------------------------------------------------------------------------------------------------------
 
     def _role_client(self, service: str, role_arn: str, principal: str) -> Any:
@@ -227,6 +252,14 @@ def _session(region: str) -> Any:
     return boto3.Session(_ADMIN["aws_access_key_id"], _ADMIN["aws_secret_access_key"], region_name=region)
 
 
+def _publish(bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+    """Sends an event of AWS Batch in the background; a change of state counts in its metrics at once."""
+    if detail_type == "Batch Job State Change":
+        metrics.job_moved(detail)
+
+    bus.submit(lambda: _ignore(bus.publish("aws.batch", detail_type, resources, detail)))
+
+
 def _ignore(_: object) -> None:
     """Drops a result."""
 
@@ -244,12 +277,18 @@ def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
         result = functions.invoke(function.function_name, payload.encode())
         return result.payload.decode(), result.error is not None, result.log_tail
 
+    def from_topic(_: Any, function_name: str, message: str, subject: str | None = None, **_qualifier: Any) -> None:
+        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Type": "Notification", "Subject": subject, "Message": message}}
+        functions.invoke_async(function_name, json.dumps({"Records": [record]}).encode())
+
     def no_opinion(*_: Any) -> PermissionResult:
         return PermissionResult.NEUTRAL
 
     replaced: list[tuple[Any, str, Any]] = [
         (moto_notifications, "send_event", lambda *_, **__: None),
         (moto_lambda.LambdaFunction, "_invoke_lambda", run),
+        # SNS invokes asynchronously, with retries and dead letters; moto within the Publish call, once
+        (moto_lambda.LambdaBackend, "send_sns_message", from_topic),
         # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
         (moto_s3.FakeBucket, "get_permission", no_opinion),
     ]

@@ -146,6 +146,26 @@ class EventBus:
                     self.submit(lambda rule=rule, target=target: self._deliver(rule.arn, target, event))  # type: ignore[misc]
         return event
 
+    def fire_schedules(self, now: float) -> None:
+        """Lets the time of every enabled rule with a schedule come, once; `now` in seconds since 1970."""
+        moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for rule in self._state.event_rules("default"):
+            if rule.state != "ENABLED" or not rule.scheduled_expression:
+                continue
+            event = {
+                "version": "0",
+                "id": str(uuid.uuid4()),
+                "detail-type": "Scheduled Event",
+                "source": "aws.events",
+                "account": ACCOUNT_ID,
+                "time": moment,
+                "region": self._state.region,
+                "resources": [rule.arn],
+                "detail": {},
+            }
+            for target in list(rule.targets):
+                self.submit(lambda rule=rule, target=target, event=event: self._deliver(rule.arn, target, event))  # type: ignore[misc]
+
     # ---- delivering --------------------------------------------------------------------------------------------------------------------
 
     def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:

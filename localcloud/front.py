@@ -12,11 +12,13 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from localcloud import slack
 from localcloud.access import Access, Principal, changes_iam
+from localcloud.alarms import Alarms
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
 from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.placement_groups import PlacementGroups
+from localcloud.saved_queries import SavedQueries
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
 
@@ -44,6 +46,8 @@ class Front:
         functions: Functions,
         storage_events: StorageEvents,
         placement_groups: PlacementGroups,
+        alarms: Alarms,
+        saved_queries: SavedQueries,
         slack_sink: slack.SlackSink,
     ) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -54,6 +58,8 @@ class Front:
         self._functions = functions
         self._storage_events = storage_events
         self._placement_groups = placement_groups
+        self._alarms = alarms
+        self._saved_queries = saved_queries
         self._slack = slack_sink
         self.faults: list[Fault] = []
 
@@ -97,6 +103,10 @@ class Front:
             return call.result(self._batch.answer(call.operation, call.params))
         if call.service == "ec2" and call.operation in self._placement_groups.operations:
             return call.result(self._placement_groups.operations[call.operation](call.params))
+        if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":
+            return call.result(self._alarms.put_composite(call.params))
+        if call.service == "logs" and call.operation in self._saved_queries.operations:
+            return call.result(self._saved_queries.operations[call.operation](call.params))
         if call.service == "events" and call.operation == "PutEvents":
             return call.result(self._bus.put_events(call.params))
         if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):

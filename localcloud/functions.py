@@ -31,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.access import Access, AssumeRoleError
 from localcloud.aws_state import AwsState, function_name
 from localcloud.function_workers import Worker, WorkerPool
+from localcloud.metrics import Metrics
 from localcloud.wire import Reply, WireError
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Functions:
         state: The in-memory AWS.
         access: Roles and policies.
         role_client: (service, role ARN, service principal) -> boto3 client.
+        metrics: Counts invocations and errors.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Functions:
         state: AwsState,
         access: Access,
         role_client: Callable[[str, str, str], Any],
+        metrics: Metrics,
     ) -> None:
         self._directory = directory
         self._images = images
         self._state = state
         self._access = access
         self._role_client = role_client
+        self._metrics = metrics
         self._pool = WorkerPool()
         self._closed = threading.Event()
         self._background = ThreadPoolExecutor(max_workers=16, thread_name_prefix="lambda")
@@ -158,6 +162,7 @@ class Functions:
         memory = f"Memory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB"
         worker.log(f"REPORT RequestId: {request_id}\t{duration}\t{memory}")
         tail = "\n".join(worker.tail)[-_LOG_TAIL:]
+        self._metrics.function_invoked(function.function_name, failed=answer is None or bool(failure), milliseconds=milliseconds)
         if answer is None or failure:
             result = Invocation(payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail)
         else:

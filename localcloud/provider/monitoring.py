@@ -1,4 +1,4 @@
-"""CloudWatch: log groups, metric filters, alarms, dashboards; and resource groups."""
+"""CloudWatch: log groups, metric filters, saved queries, alarms, dashboards; and resource groups."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ rows(
             "{dashboardName}",
             {"dashboardArn": "arn:{partition}:cloudwatch::{account}:dashboard/{dashboardName}"},
             tagged=None,
+        ),
+        "cloudwatch/compositeAlarm:CompositeAlarm": Row(
+            "cloudwatch",
+            "PutCompositeAlarm",
+            "{alarmName}",
+            {"arn": "arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarmName}"},
+            {"okActions": "OKActions"},
+        ),
+        "cloudwatch/queryDefinition:QueryDefinition": Row(
+            "logs", "PutQueryDefinition", "queryDefinitionId", {"queryDefinitionId": "queryDefinitionId"}, tagged=None
         ),
         "cloudwatch/logMetricFilter:LogMetricFilter": Row(
             "logs",

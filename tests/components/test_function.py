@@ -85,7 +85,7 @@ def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Reco
     assert target.inputs["retryPolicy"] == {"maximumEventAgeInSeconds": 7200, "maximumRetryAttempts": 185}
     policy = made.one("aws:sqs/queuePolicy:QueuePolicy")
     allowed = made.policy(policy)
-    assert [s["Condition"] for s in allowed] == [{"ArnEquals": {"aws:SourceArn": rule.outputs["arn"]}}]
+    assert [s["Condition"] for s in allowed] == [{"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}]
     assert [s["Principal"] for s in allowed] == [{"Service": "events.amazonaws.com"}]
     # an event that came before them would be lost
     assert made.depends_on(target, permission)
@@ -98,6 +98,7 @@ def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Pat
     assert {
         "workloads/__init__.py",
         "workloads/contract.py",
+        "workloads/metrics.py",
         "workloads/functions/submit.py",
         "workloads/functions/notify.py",
     } <= files.keys()

@@ -27,10 +27,13 @@ COUNTS = {
     "aws:batch/jobQueue:JobQueue": (2, 2, 2),
     "aws:batch/schedulingPolicy:SchedulingPolicy": (0, 0, 1),
     "aws:budgets/budget:Budget": (1, 1, 1),
-    "aws:cloudwatch/eventRule:EventRule": (2, 2, 3),
-    "aws:cloudwatch/eventTarget:EventTarget": (2, 2, 3),
-    "aws:cloudwatch/logGroup:LogGroup": (5, 5, 6),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": (2, 2, 2),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": (2, 2, 2),
+    "aws:cloudwatch/dashboard:Dashboard": (1, 1, 1),
+    "aws:cloudwatch/eventRule:EventRule": (5, 5, 6),
+    "aws:cloudwatch/eventTarget:EventTarget": (5, 5, 6),
+    "aws:cloudwatch/logGroup:LogGroup": (7, 7, 8),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (21, 25, 25),
+    "aws:cloudwatch/queryDefinition:QueryDefinition": (6, 6, 6),
     "aws:dynamodb/table:Table": (1, 1, 1),
     "aws:ec2/eip:Eip": (1, 1, 3),
     "aws:ec2/internetGateway:InternetGateway": (1, 1, 1),
@@ -47,13 +50,13 @@ COUNTS = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": (2, 2, 2),
     "aws:ecr/repository:Repository": (2, 2, 2),
     "aws:iam/instanceProfile:InstanceProfile": (1, 1, 1),
-    "aws:iam/role:Role": (7, 7, 8),
-    "aws:iam/rolePolicy:RolePolicy": (6, 6, 7),
+    "aws:iam/role:Role": (9, 9, 10),
+    "aws:iam/rolePolicy:RolePolicy": (8, 8, 9),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": (2, 2, 2),
     "aws:kms/key:Key": (1, 1, 1),
-    "aws:lambda/function:Function": (2, 2, 2),
-    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (2, 2, 2),
-    "aws:lambda/permission:Permission": (2, 2, 3),
+    "aws:lambda/function:Function": (4, 4, 4),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (4, 4, 4),
+    "aws:lambda/permission:Permission": (6, 6, 7),
     "aws:s3/bucket:Bucket": (3, 3, 3),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": (3, 3, 3),
     "aws:s3/bucketNotification:BucketNotification": (1, 1, 1),
@@ -67,9 +70,9 @@ COUNTS = {
     "aws:sfn/stateMachine:StateMachine": (0, 0, 1),
     "aws:sns/topic:Topic": (1, 1, 1),
     "aws:sns/topicPolicy:TopicPolicy": (1, 1, 1),
-    "aws:sns/topicSubscription:TopicSubscription": (0, 0, 1),
-    "aws:sqs/queue:Queue": (2, 2, 2),
-    "aws:sqs/queuePolicy:QueuePolicy": (2, 2, 2),
+    "aws:sns/topicSubscription:TopicSubscription": (1, 1, 2),
+    "aws:sqs/queue:Queue": (4, 4, 4),
+    "aws:sqs/queuePolicy:QueuePolicy": (3, 3, 3),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": (3, 3, 3),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (1, 1, 1),
 }
@@ -187,8 +190,9 @@ def test_no_policy_allows_everything(stack: str) -> None:
             if "*" in statement["Resource"]:
                 everywhere |= set(actions)
     assert statements > 10
-    machine = {"batch:DescribeJobs", *LOG_DELIVERY} if stack == "prod" else set()
-    assert everywhere == {"ecr:GetAuthorizationToken", "batch:ListJobs"} | machine
+    looks = {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments"}
+    machine = LOG_DELIVERY if stack == "prod" else set()
+    assert everywhere == {"ecr:GetAuthorizationToken"} | looks | machine
 
 
 def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None:

@@ -174,10 +174,12 @@ def test_a_run_that_is_late_is_stopped_and_told_once(stack: Stack, new_key: Call
     functions, name = stack.ready.client("lambda"), stack.ready.outputs["submit_function"]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, contract.ENV_DEADLINE_HOURS: "0"}})
+    stack.ready.cloud.batch.withhold_capacity("*")
     try:
-        run = Run(stack.put(new_key(), TABLE * 40).run_id)
+        run = Run(stack.put(new_key(), TABLE).run_id)
         status = stack.finish(run)
     finally:
+        stack.ready.cloud.batch.withhold_capacity()
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     assert status.state == "FAILED"
     assert [stage.status for stage in status.stages] == ["FAILED", "", ""]

@@ -2,7 +2,8 @@
 
 Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
-comes first.
+comes first. `Batch Job Queue Blocked` comes here too, for a message alone, and the
+ends of executions of the state machine, which end their runs alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from botocore.exceptions import ClientError
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import slack
+from workloads.functions.blocked import tell_blocked
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
@@ -31,6 +33,8 @@ from workloads.functions.webhook import tell
 _CLOCK_SKEW_MS: Final = 2_000
 """Between the machine that wrote the error record and Batch."""
 
+_OTHERS: Final = {"Batch Job Queue Blocked": tell_blocked, "Step Functions Execution Status Change": execution_ended}
+
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"outcome", "run_id", "error"}` for the log and for whoever invokes by hand.
@@ -38,8 +42,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     Raises SlackError and botocore's errors: Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
     """
     detail: dict[str, Any] = event["detail"]
-    if event.get("detail-type") == "Step Functions Execution Status Change":
-        return execution_ended(event)
+    other = _OTHERS.get(str(event.get("detail-type")))
+    if other is not None:
+        return other(event)
     job_id = str(detail["jobId"])
     if detail.get("status") != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
         return {"outcome": "ignored"}

@@ -1,4 +1,4 @@
-"""The functions run from what their zip holds: workloads/__init__.py, workloads/contract.py and workloads/functions, with boto3 beside."""
+"""The functions run from what their zip holds: workloads/__init__.py, contract.py, metrics.py and workloads/functions and boto3."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SOURCE = Path(workloads.__file__).parent
 def test_the_zip_is_enough(tmp_path):
     package = tmp_path / "workloads"
     shutil.copytree(SOURCE / "functions", package / "functions", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "contract.py"):
+    for name in ("__init__.py", "contract.py", "metrics.py"):
         shutil.copy(SOURCE / name, package / name)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
-        "from workloads.functions import notify, submit; "
+        "from workloads.functions import alarm, measure, notify, submit; "
         "print(submit.handler.__module__, notify.handler.__module__, submit.__file__)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", program, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)

@@ -1,0 +1,139 @@
+"""One picture of the stack for an operator, and the saved queries that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.function import LambdaFunction
+from components.queues import Queues
+from config.stack import StackConfig
+from workloads import metrics
+from workloads.contract import STAGES, Stage
+
+_WIDTH: Final = 24
+_HEIGHT: Final = 6
+_FIVE_MINUTES: Final = 300
+
+_QUERIES: Final[dict[str, tuple[str, str, str]]] = {
+    "one-run": ("stages", "stage, node, rank, level, message", 'run_id = "put the run id here"'),
+    "errors-of-stages": ("stages", "run_id, stage, node, rank, message, traceback, @logStream", "level = 'ERROR' or level = 'CRITICAL'"),
+    "errors-of-functions": ("functions", "@message, @log", "@message like /Traceback|errorMessage|Task timed out/"),
+    "failed-runs": ("functions", "run_id, stage, error, hint, job_id", "event = 'run failed'"),
+    "blocked-queues": ("functions", "queue, job_id, reason", "event = 'queue blocked'"),
+    "alarms": ("functions", "alarm, state, reason", "event = 'alarm changed'"),
+}
+"""Name -> which log groups, what is shown besides the moment, and of which lines; in the language of CloudWatch Logs Insights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardArgs:
+    """What Dashboard needs."""
+
+    context: StackContext
+    config: StackConfig
+    queues: Queues
+    functions: Mapping[str, LambdaFunction]
+    """By a short name."""
+    stage_logs: Mapping[Stage, pulumi.Input[str]]
+    """Names of the stages' log groups."""
+    alarm_arns: Mapping[str, pulumi.Output[str]]
+
+
+class Dashboard(Component):
+    """Runs, stages, queues, environments, cost, functions and alarms; queries for a run's log and for errors."""
+
+    dashboard_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        context = args.context
+        made = aws.cloudwatch.Dashboard(
+            f"{name}-picture",
+            dashboard_name=f"{context.project}-{context.stack}",
+            dashboard_body=pulumi.Output.json_dumps({"widgets": _placed(list(_widgets(args)))}, sort_keys=True),
+            opts=self.child(),
+        )
+        self.dashboard_name = made.dashboard_name
+        groups: dict[str, list[pulumi.Input[str]]] = {
+            "stages": list(args.stage_logs.values()),
+            "functions": [function.log_group_name for function in args.functions.values()],
+        }
+        for label, (kind, fields, which) in _QUERIES.items():
+            aws.cloudwatch.QueryDefinition(
+                f"{name}-{label}",
+                name=f"{context.project}/{context.stack}/{label}",
+                log_group_names=groups[kind],
+                query_string=f"fields @timestamp, {fields}\n| filter {which}\n| sort @timestamp desc\n| limit 1000",
+                opts=self.child(),
+            )
+        self.register_outputs({"dashboard_name": self.dashboard_name})
+
+
+def _placed(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Three in a row; the first, the alarms, over the whole width."""
+    first, *others = widgets
+    width = _WIDTH // 3
+    return [
+        {**first, "x": 0, "y": 0, "width": _WIDTH, "height": _HEIGHT},
+        *(
+            {**widget, "x": index % 3 * width, "y": _HEIGHT * (1 + index // 3), "width": width, "height": _HEIGHT}
+            for index, widget in enumerate(others)
+        ),
+    ]
+
+
+def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
+    context, stages, queues, environments = args.context, list(STAGES), list(args.config.queues), list(args.config.environments)
+    yield {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(args.alarm_arns.values())}}
+
+    def graph(title: str, rows: list[list[Any]], *, stat: str = "Maximum", **more: Any) -> dict[str, Any]:
+        properties = {
+            "title": title,
+            "region": context.region,
+            "view": "timeSeries",
+            "stat": stat,
+            "period": _FIVE_MINUTES,
+            "metrics": rows,
+        }
+        return {"type": "metric", "properties": {**properties, **more}}
+
+    def own(metric: str, dimension: str = "", value: str = "", label: str = "") -> list[Any]:
+        by = [dimension, value] if dimension else []
+        return [metrics.NAMESPACE, metric, metrics.STACK, context.stack, *by, {"label": label or value or metric}]
+
+    ends = [
+        own(metric, metrics.STAGE, stage, f"{stage} {metric.lower()}") for stage in stages for metric in (metrics.SUCCEEDED, metrics.FAILED)
+    ]
+    yield graph("Stages that ended", ends, stat="Sum", period=3600)
+    yield graph("Run time of stages, seconds", [own(metrics.SECONDS, metrics.STAGE, stage) for stage in stages], period=3600)
+    yield graph("Running cost, USD an hour", [own(metrics.USD_PER_HOUR)])
+    for queue in queues:
+        rows = [own(metrics.jobs_metric(status), metrics.QUEUE, queue, status) for status in metrics.QUEUE_STATES]
+        yield graph(f"Jobs of queue {queue}", rows, view="timeSeries", stacked=True)
+    yield graph("Front of the line has waited, seconds", [own(metrics.FRONT_WAITED, metrics.QUEUE, queue) for queue in queues])
+    for environment in environments:
+        rows = [own(metric, metrics.ENVIRONMENT, environment, metric) for metric in (metrics.DESIRED_VCPUS, metrics.MAX_VCPUS)]
+        yield graph(f"vCPUs of environment {environment}", rows)
+    yield graph(
+        "Environment is valid", [own(metrics.VALID, metrics.ENVIRONMENT, environment) for environment in environments], stat="Minimum"
+    )
+    counters = ("JobsSubmitted", "JobsMovedToSucceeded", "JobsMovedToFailed", "JobsRetried")
+    transitions = [
+        ["AWS/Batch", counter, "JobQueueName", queue_name, {"label": f"{queue} {counter}"}]
+        for queue, queue_name in args.queues.names.items()
+        for counter in counters
+    ]
+    yield graph("Jobs by AWS Batch's own counters", transitions, stat="Sum", period=3600)
+    errors = [["AWS/Lambda", "Errors", "FunctionName", function.name, {"label": label}] for label, function in args.functions.items()]
+    yield graph("Errors of functions", errors, stat="Sum")
+    letters = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", function.dead_letters.name, {"label": label}]
+        for label, function in args.functions.items()
+    ]
+    yield graph("Dead letters", letters)

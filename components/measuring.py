@@ -1,0 +1,104 @@
+"""The measure function: the metrics that AWS Batch does not publish. See workloads/functions/measure.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from components.context import Component, StackContext
+from components.environments import Environments
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.policies import statement
+from components.queues import Queues
+from config.facts import ec2_facts
+from config.prices import dearest_rates
+from config.stack import StackConfig
+from workloads import metrics
+
+_TIMEOUT_SECONDS: Final = 60
+_EVENT_MAX_AGE_HOURS: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringArgs:
+    """What Measuring needs."""
+
+    context: StackContext
+    config: StackConfig
+    queues: Queues
+    environments: Environments
+
+
+class Measuring(Component):
+    """The function, called on a schedule and at the end of every job. Its metrics leave by its log, so it may only look."""
+
+    function: LambdaFunction
+
+    def __init__(self, name: str, args: MeasuringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        minutes = args.config.monitoring.measure_minutes
+        self.function = LambdaFunction(
+            f"{name}-look",
+            LambdaFunctionArgs(
+                context=args.context,
+                description="Publishes depth of queues, state of environments and running cost, and counts the ends of stages",
+                handler="workloads.functions.measure.handler",
+                environment={metrics.ENV_MEASURED: _measured(args)},
+                statements=_statements(args),
+                timeout_seconds=_TIMEOUT_SECONDS,
+                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
+                log_retention_days=args.config.monitoring.log_retention_days,
+            ),
+            opts=self.child(),
+        )
+        EventTrigger(
+            f"{name}-calls",
+            EventTriggerArgs(
+                context=args.context,
+                description="What the measure function counts and when it looks",
+                schedule="rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)",
+                further={
+                    "ends": {
+                        "source": ["aws.batch"],
+                        "detail-type": ["Batch Job State Change"],
+                        "detail": {"status": ["SUCCEEDED", "FAILED"], "jobQueue": list(args.queues.arns.values())},
+                    }
+                },
+                enabled=True,
+                function=self.function,
+                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
+            ),
+            opts=self.child(),
+        )
+        self.register_outputs({"function": self.function.name})
+
+
+def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
+    """Raises pulumi.RunError where an alarm on the running cost is asked for and a price is not known."""
+    prices, section = ec2_facts().prices, args.config.monitoring
+    known = args.context.region == prices.region
+    rates = {name: dearest_rates(each) if known else None for name, each in args.config.environments.items()}
+    unpriced = sorted(name for name, each in rates.items() if each is None)
+    if unpriced and section.running_usd_per_hour is not None:
+        raise pulumi.RunError(
+            f"monitoring.running_usd_per_hour needs the price of every instance type of environment {', '.join(unpriced)} in "
+            f"{args.context.region}, and config/ec2_facts.json lacks one. "
+            f"Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove monitoring.running_usd_per_hour."
+        )
+    return pulumi.Output.json_dumps(
+        {
+            "queues": args.queues.arns,
+            "environments": {name: {"arn": arn, "rates": rates[name]} for name, arn in args.environments.arns.items()},
+        },
+        sort_keys=True,
+    )
+
+
+def _statements(args: MeasuringArgs) -> list[dict[str, Any]]:
+    return [
+        # know no resources (service authorization reference, AWS Batch)
+        statement("Look", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments"], resources=["*"]),
+        statement("LookAtFronts", actions=["batch:GetJobQueueSnapshot"], resources=list(args.queues.arns.values())),
+    ]

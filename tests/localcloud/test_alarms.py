@@ -1,0 +1,238 @@
+"""Every alarm of the deployed stack: a planted cause, the metric or event that it makes, the alarm's state, the message in Slack.
+
+An alarm that no cause here sets off fails the test, and so does one whose metric nobody publishes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import deploy
+from localcloud.stackfile import read_stack
+from tests.localcloud.conftest import until
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "batch-reference"
+PREFIX = "monitoring-alarms-"
+RUN = "20260131-sales-0123456789ab"
+SOON = {
+    "measure_minutes": 1,
+    "stuck_minutes": 1,
+    "deep_queue_jobs": 1,
+    "deep_queue_minutes": 1,
+    "at_max_minutes": 1,
+    "no_success_hours": 1,
+    "running_usd_per_hour": 0.01,
+}
+UNREADABLE = {"detail-type": "Batch Job State Change", "detail": 1, "Records": 1}
+"""An event that no function can handle."""
+
+
+@dataclass
+class Watched:
+    cloud: LocalCloud
+    outputs: dict[str, Any]
+    resources: dict[str, dict[str, Any]]
+    """Outputs by logical name."""
+    labels: dict[str, str]
+    """Physical name of an alarm -> its label in components/alarms.py."""
+    rang: set[str] = field(default_factory=set)
+    calm: set[str] = field(default_factory=set)
+
+    def described(self) -> list[dict[str, Any]]:
+        found = self.cloud.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        return [*found["MetricAlarms"], *found["CompositeAlarms"]]
+
+    def beat(self) -> dict[str, str]:
+        """One tick; the states of all alarms by label."""
+        self.cloud.tick()
+        states = {self.labels[alarm["AlarmName"]]: str(alarm["StateValue"]) for alarm in self.described()}
+        self.rang |= {label for label, state in states.items() if state == "ALARM"}
+        self.calm |= {label for label, state in states.items() if state == "OK"}
+        time.sleep(0.1)  # for the functions that the schedules start
+        return states
+
+    def wait(self, state: str, *labels: str) -> None:
+        states: dict[str, str] = {}
+
+        def reached() -> bool:
+            states.update(self.beat())
+            return all(states[label] == state for label in labels)
+
+        until(reached, what=lambda: f"{state} of {[label for label in labels if states[label] != state]}", seconds=60)
+
+    def told(self, part: str) -> str:
+        """The Slack messages with this part in them, once there is one."""
+
+        def found() -> str:
+            texts = [json.dumps(message, ensure_ascii=False) for message in list(self.cloud.slack.messages)]
+            return "\n".join(text for text in texts if part in text)
+
+        return str(until(found, what=f"no message with {part}", seconds=30))
+
+    def physical(self, label: str) -> str:
+        return next(name for name, found in self.labels.items() if found == label)
+
+    def submit(self, stage: str, command: list[str], **more: Any) -> str:
+        overrides: dict[str, Any] = {"command": command, **more}
+        how: dict[str, Any] = {"containerOverrides": overrides}
+        if stage == "analysis":
+            how = {"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": overrides}]}}
+        definition, queue = self.outputs["stage_job_definitions"][stage], self.outputs["stage_queues"][stage]
+        batch = self.cloud.client("batch")
+        job = batch.submit_job(jobName=f"{RUN}-{stage}", jobQueue=queue, jobDefinition=definition, tags={"pipeline-stage": stage}, **how)
+        return str(job["jobId"])
+
+    def end_all(self) -> None:
+        batch = self.cloud.client("batch")
+        for queue in self.outputs["queues"].values():
+            for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"):
+                for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]:
+                    batch.terminate_job(jobId=job["jobId"], reason="the test goes on")
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    section = json.loads(read_stack(ROOT, "local", {}, {}).config[f"{PROJECT}:monitoring"]) | SOON
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={"*/batch-reference*": ROOT}) as cloud:
+        secrets = {f"{PROJECT}:slack-webhook-url": cloud.slack.url}
+        made = deploy(ROOT, "local", cloud.client, config={f"{PROJECT}:monitoring": json.dumps(section)}, secrets=secrets)
+        resources = {f"{r.type} {r.name}": dict(r.outputs) for r in made.resources if r.custom}
+        alarms = {name: out for name, out in resources.items() if "Alarm " in name}
+        labels = {out.get("alarmName") or out["name"]: name.partition(PREFIX)[2] for name, out in alarms.items()}
+        assert all(labels.values())
+        yield Watched(cloud, dict(made.outputs), resources, labels)
+
+
+def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
+    cloud, queues = watched.cloud, list(watched.outputs["queues"])
+    functions = {name.removesuffix("-dead-letters") for name in watched.labels.values() if name.endswith("-dead-letters")}
+    environments = list(watched.outputs["environments"])
+    assert len(functions) >= 4
+    assert {alarm["AlarmName"] for alarm in watched.described()} == watched.labels.keys()
+
+    # a new stack: nothing has ever succeeded; then something does, and the alarm is over
+    watched.wait("ALARM", "no-success")
+    watched.submit("postprocess", ["true"])
+    watched.wait("OK", "no-success", "not-measured", "stuck-main", "at-max-nodes", "invalid-nodes", "running-cost", "full", "failing")
+    watched.told("Over: No run has finished")
+
+    # functions that fail
+    for output in watched.resources.values():
+        if str(output.get("handler", "")).startswith("workloads.functions."):
+            cloud.client("lambda").invoke(FunctionName=output["name"], InvocationType="Event", Payload=json.dumps(UNREADABLE))
+    for label in functions:
+        watched.wait("ALARM", f"{label}-errors", f"{label}-dead-letters")
+
+    # jobs that fail
+    for stage in ("analysis", "analysis", "postprocess"):
+        watched.submit(stage, ["false"])
+    watched.wait("ALARM", *(f"failed-{queue}" for queue in queues), "failing", "analysis-fails-again", "postprocess-failed")
+
+    # jobs that wait: EC2 has no machines
+    cloud.batch.withhold_capacity("*")
+    for stage in ("preprocess", "preprocess", "analysis", "analysis"):
+        watched.submit(stage, ["sleep", "300"])
+    cloud.batch.advance(61)
+    watched.wait("ALARM", *(f"{what}-{queue}" for what in ("stuck", "deep") for queue in queues), "full")
+    blocked = watched.told("is blocked")
+    assert "AWS had no machine of the instance type" in blocked
+    assert all(name in blocked for name in watched.outputs["queues"].values())
+    assert cloud.denials == []
+
+    # machines that cannot join
+    iam = cloud.client("iam")
+    roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if "ec2.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])]
+    attached = [(role, each["PolicyArn"]) for role in roles for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    for role, policy in attached:
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    watched.wait("ALARM", *(f"invalid-{environment}" for environment in environments))
+    for role, policy in attached:
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+
+    # machines again, and more work than they take
+    watched.end_all()
+    cloud.batch.advance(61)
+    watched.wait("OK", "full", *(f"stuck-{queue}" for queue in queues))
+    cloud.batch.withhold_capacity()
+    sizes = [{"type": "VCPU", "value": "4"}, {"type": "MEMORY", "value": "4096"}]
+    for _ in range(7):
+        watched.submit("preprocess", ["sleep", "300"], resourceRequirements=sizes)
+    watched.submit("analysis", ["sleep", "300"])
+    cloud.batch.advance(61)
+    watched.wait("ALARM", *(f"at-max-{environment}" for environment in environments), "full", "running-cost")
+
+    # nobody looks any more, and nothing succeeds
+    clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls-rule"]["name"]
+    cloud.client("events").disable_rule(Name=clock)
+    cloud.batch.advance(2 * 3600)
+    watched.wait("ALARM", "not-measured", "no-success")
+
+    assert watched.rang == set(watched.labels.values())
+    assert watched.calm == set(watched.labels.values()), "an alarm that is always on says nothing"
+    _every_metric_is_published(watched)
+    _every_alarm_is_told(watched)
+
+
+def _every_metric_is_published(watched: Watched) -> None:
+    now = datetime.now(UTC)
+    for alarm in (each for each in watched.described() if "MetricName" in each):
+        found = watched.cloud.client("cloudwatch").get_metric_statistics(
+            Namespace=alarm["Namespace"],
+            MetricName=alarm["MetricName"],
+            Dimensions=alarm["Dimensions"],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=4),
+            Period=86400,
+            Statistics=[alarm["Statistic"]],
+        )
+        assert found["Datapoints"], f"nobody publishes {alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions']}"
+
+
+def _every_alarm_is_told(watched: Watched) -> None:
+    composites = {alarm["AlarmName"]: alarm["AlarmRule"] for alarm in watched.described() if "AlarmRule" in alarm}
+    assert len(composites) == 2
+    for name, label in watched.labels.items():
+        teller = next((each for each, rule in composites.items() if f'"{name}"' in rule), name)
+        text = watched.told(f"`{teller}`")
+        assert "docs/runbook.md#" in text, label
+        section = text.partition("docs/runbook.md#")[2].partition('"')[0].partition("\\")[0]
+        assert f'<a id="{section}"></a>' in (ROOT / "docs" / "runbook.md").read_text(), f"the runbook lacks {section}"
+
+
+def test_an_alarm_that_changes_state_is_told_once_whatever_is_delivered(watched: Watched) -> None:
+    function = watched.resources["aws:lambda/function:Function monitoring-alarm-function"]["name"]
+
+    def deliver(state: str, minute: int) -> str:
+        message = {
+            "AlarmName": "made-up",
+            "AlarmDescription": "Something <happened>\nDo something\nRunbook: here",
+            "NewStateValue": state,
+            "OldStateValue": "OK",
+            "StateChangeTime": f"2026-01-31T02:{minute:02}:00.000+0000",
+            "AlarmArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:made-up",
+        }
+        payload = json.dumps({"Records": [{"Sns": {"Message": json.dumps(message)}}]})
+        answer = json.loads(watched.cloud.client("lambda").invoke(FunctionName=function, Payload=payload)["Payload"].read())
+        return str(answer.get("outcomes", answer.get("errorType")))
+
+    assert deliver("OK", 0) == "['told already']", "a new alarm is no news"
+    assert deliver("ALARM", 1) == "['told']"
+    assert deliver("ALARM", 1) == "['told already']"
+    watched.cloud.slack.fail_next(1, status=403)
+    assert deliver("OK", 2) == "SlackError"
+    assert deliver("OK", 2) == "['told']"
+    assert deliver("ALARM", 1) == "['told already']"
+    texts = [json.dumps(message) for message in watched.cloud.slack.messages if "`made-up`" in json.dumps(message)]
+    assert len(texts) == 2
+    assert "Something &lt;happened&gt;" in texts[0]
+    assert "Over: Something" in texts[1]

@@ -1,0 +1,88 @@
+"""Lambda function: a CloudWatch alarm changed its state; tells Slack what, why and what to do.
+
+Called by the SNS topic of the alarms, at least once for each change and in no order. An alarm that is over is told of where its beginning
+was. Message format: CloudWatch User Guide, "Notifying users on alarm changes".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+
+from workloads import contract, metrics
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.tellings import Telling, Tellings
+from workloads.functions.webhook import tell
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Entry point. Returns `{"outcomes"}`, one for each message: `told`, `told already`, or `ignored` where it is not of an alarm.
+
+    Raises SlackError and botocore's errors: SNS and Lambda deliver again, and then to the dead-letter queue.
+    """
+    return {"outcomes": [_handle(str(record["Sns"]["Message"])) for record in event["Records"]]}
+
+
+def _handle(message: str) -> str:
+    try:
+        alarm = json.loads(message)
+        telling = Telling(
+            pk=f"{metrics.ALARM_KEY_PREFIX}{alarm['AlarmName']}",
+            sk="STATE",
+            state=str(alarm["NewStateValue"]),
+            changed_at=str(alarm["StateChangeTime"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        log("message ignored", reason="it is not of an alarm", message=message[:1000])
+        return "ignored"
+    tellings = Tellings(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
+        log("alarm told already", alarm=alarm["AlarmName"], state=telling.state, changed_at=telling.changed_at)
+        return "told already"
+    log("alarm changed", alarm=alarm["AlarmName"], state=telling.state, reason=alarm.get("NewStateReason"))
+    try:
+        tell(alarm_message(alarm))
+    except Exception:
+        tellings.not_told(telling)
+        raise
+    tellings.told(telling)
+    return "told"
+
+
+def alarm_message(alarm: Mapping[str, Any]) -> slack.Message:
+    """What happened, since when, why, what to do, and where to look.
+
+    The alarm's description has the lines that components/alarms.py writes: what, what to do, runbook.
+    """
+    name, state = str(alarm["AlarmName"]), str(alarm["NewStateValue"])
+    lines = [line for line in str(alarm.get("AlarmDescription") or name).splitlines() if line.strip()]
+    what, rest = lines[0], lines[1:]
+    title = what if state == "ALARM" else f"Over: {what}"
+    children = [str(child["Arn"]).rsplit(":", 1)[-1] for child in alarm.get("TriggeringChildren") or []]
+    blocks = [
+        slack.header(title),
+        slack.fields(
+            [
+                ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
+                ("Alarm", slack.code(name)),
+                ("State", f"{slack.escape(str(alarm.get('OldStateValue', '?')))} → {slack.escape(state)}"),
+                ("Since", slack.escape(str(alarm["StateChangeTime"]))),
+            ]
+        ),
+        slack.section(f"*Why*\n{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"),
+    ]
+    if children:
+        blocks.append(slack.section("*Caused by*\n" + "\n".join(slack.code(child) for child in children)))
+    if rest and state == "ALARM":
+        blocks.append(slack.section("*What to do*\n" + "\n".join(slack.escape(line) for line in rest)))
+    arn = str(alarm.get("AlarmArn", "")).split(":")
+    if len(arn) > 4:
+        page = f"https://{arn[3]}.console.aws.amazon.com/cloudwatch/home?region={arn[3]}#alarmsV2:alarm/{quote(name)}"
+        blocks.append(slack.context(slack.link(page, "The alarm in the AWS console")))
+    return slack.Message(text=slack.escape(title), blocks=tuple(blocks))

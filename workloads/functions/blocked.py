@@ -1,0 +1,60 @@
+"""What is told when AWS Batch finds that the job at the front of a queue cannot start.
+
+Batch sends `Batch Job Queue Blocked` with the reason in `statusReason` (AWS Batch User Guide, "Job queue blocked events").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+
+from workloads import contract
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.reasons import explain
+from workloads.functions.tellings import BLOCKED_KEY_PREFIX, Telling, Tellings
+from workloads.functions.webhook import tell
+
+
+def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
+    """Tells Slack once for each job and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors."""
+    detail: dict[str, Any] = event["detail"]
+    reason = str(detail.get("statusReason") or "")
+    telling = Telling(
+        pk=f"{BLOCKED_KEY_PREFIX}{detail['jobId']}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-"
+    )
+    tellings = Tellings(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    if not tellings.begin(telling):
+        return {"outcome": "told already"}
+    log("queue blocked", job_id=detail["jobId"], queue=detail.get("jobQueue"), reason=reason)
+    try:
+        tell(blocked_message(detail, region=str(event.get("region", ""))))
+    except Exception:
+        tellings.not_told(telling)
+        raise
+    tellings.told(telling)
+    return {"outcome": "blocked"}
+
+
+def blocked_message(detail: dict[str, Any], *, region: str) -> slack.Message:
+    """Which queue stands still, behind which job, why, and what to do."""
+    queue = str(detail.get("jobQueue", "")).rsplit("/", 1)[-1] or "?"
+    cause = explain({"statusReason": detail.get("statusReason")})
+    title = f"Queue {queue} is blocked"
+    blocks = [
+        slack.header(title),
+        slack.section(f"*Why*\n{slack.escape(cause.error)}"),
+        *([slack.section(f"*What to do*\n{slack.escape(cause.hint)}")] if cause.hint else []),
+        slack.fields(
+            [
+                ("Job at the front", slack.code(str(detail.get("jobName") or "?"))),
+                ("AWS Batch says", slack.code(str(detail.get("statusReason") or "nothing"))),
+            ]
+        ),
+    ]
+    if region:
+        page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"
+        blocks.append(slack.context(slack.link(page, "The job in the AWS console")))
+    return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=tuple(blocks))

@@ -1,0 +1,85 @@
+"""What Slack was told of, so that a message which is delivered twice, late or out of order is told once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
+    from mypy_boto3_dynamodb.service_resource import Table
+
+BLOCKED_KEY_PREFIX: Final = "BLOCKED#"
+_LEASE_MS: Final = 120_000
+"""How long one invocation has for telling before a repeated message may take over; longer than the functions' timeouts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """Something to tell: `state` of a subject since `changed_at`, which sorts as text."""
+
+    pk: str
+    sk: str
+    state: str
+    changed_at: str
+
+
+@dataclass(frozen=True)
+class Tellings:
+    """One item of the metrics table for each subject. Methods raise botocore's ClientError where DynamoDB refuses for another reason."""
+
+    table: Table
+
+    def begin(self, telling: Telling, *, only_after: str | None = None) -> bool:
+        """Takes the right to tell.
+
+        Args:
+            telling: what is to be told.
+            only_after: the state that must have been told before, where the new one is no news without it.
+
+        Returns:
+            False where this or something newer was told already, is being told at the moment, or is no news.
+        """
+        now_ms = int(time.time() * 1000)
+        newer: ConditionBase = Attr("changed_at").lt(telling.changed_at)
+        news = newer & Attr("state").eq(only_after) if only_after is not None else Attr("pk").not_exists() | newer
+        same = Attr("changed_at").eq(telling.changed_at) & Attr("state").eq(telling.state)
+        untold = same & Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
+        try:
+            self.table.update_item(
+                Key={"pk": telling.pk, "sk": telling.sk},
+                UpdateExpression="SET #state = :state, changed_at = :changed, tell_until_ms = :until REMOVE told_at",
+                ConditionExpression=news | untold,
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":state": telling.state,
+                    ":changed": telling.changed_at,
+                    ":until": now_ms + _LEASE_MS,
+                },
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def told(self, telling: Telling) -> None:
+        """Notes that Slack knows, or that the stack has no Slack."""
+        self._set(telling, "told_at", datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    def not_told(self, telling: Telling) -> None:
+        """Gives the right to tell back, so that the next delivery can try again at once."""
+        self._set(telling, "tell_until_ms", 0)
+
+    def _set(self, telling: Telling, name: str, value: Any) -> None:
+        self.table.update_item(
+            Key={"pk": telling.pk, "sk": telling.sk},
+            UpdateExpression="SET #name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value},
+        )
