@@ -1,4 +1,4 @@
-"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, events of their ends.
+"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, times, events of ends.
 
 moto executes Amazon States Language, but in it the conversion between the names of Step Functions (`JobName`) and of the SDK (`jobName`)
 is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that an execution has ended.
@@ -11,11 +11,13 @@ import functools
 import importlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from botocore import xform_name
 from botocore.session import get_session
 from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import IsTimestamp
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as service_task
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
 from moto.stepfunctions.parser.backend import execution as moto_execution
@@ -53,10 +55,11 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> I
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         (moto_execution.BaseExecutionWorkerCommunication, "terminated", terminated),
+        (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
         *((importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for) for name in _CALLERS),
     ]
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replaced]
     for owner, name, value in replaced:
         setattr(owner, name, value)
     try:
@@ -66,6 +69,15 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> I
             running.stop(stop_date=None, error=None, cause=None)
         for owner, name, value in originals:
             setattr(owner, name, value)
+
+
+def _timestamp(text: str) -> datetime | None:
+    """An RFC 3339 timestamp; moto takes only those that end in Z, and in its own context object they end in +00:00."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def status_change(execution: Any) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def test_a_run_that_is_late_is_stopped_and_told_once(stack: Stack, new_key: Call
     assert [stage.status for stage in status.stages] == ["FAILED", "", ""]
     execution = _execution(stack, run)
     assert execution["error"] == contract.DEADLINE_ERROR
-    assert len(_wait(lambda: stack.told(run))) == 1
+    assert len(_wait(lambda: [text for text in stack.told(run) if "deadline" in text.lower()])) == 1
     assert stack.ready.cloud.denials == []
 
 
