@@ -33,7 +33,7 @@ def test_both_are_off_unless_asked_for_and_cost_what_somebody_decided(guarded: m
         "aws:cloudwatch/eventRule:EventRule": 1,
         "aws:cloudwatch/eventTarget:EventTarget": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 1,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
         "aws:lambda/function:Function": 1,
         "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": 1,
         "aws:lambda/permission:Permission": 1,
