@@ -105,7 +105,8 @@ def test_without_slack_there_is_no_secret_to_read() -> None:
 def test_uploads_can_be_switched_off() -> None:
     made = deploy("dev", changes={"pipeline": {"enabled": False, "function_timeout_seconds": 120, "event_max_age_hours": 1}})
     states = {rule.name: rule.inputs["state"] for rule in made.all(RULE)}
-    assert states == {"pipeline-uploads-rule": "DISABLED", "monitoring-failures-rule": "ENABLED"}
+    assert {name for name, state in states.items() if state == "DISABLED"} == {"pipeline-uploads-rule"}
+    assert "monitoring-failures-rule" in states
     assert made.one(FUNCTION, "pipeline-submit-function").inputs["timeout"] == 120
     assert (
         made.one("aws:cloudwatch/eventTarget:EventTarget", "pipeline-uploads-target").inputs["retryPolicy"]["maximumEventAgeInSeconds"]
