@@ -138,6 +138,14 @@ def diff(
     raise typer.Exit(command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json))
 
 
+@app.command()
+def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+    """Ask the AWS account whether it can run a stack: quotas, limits, offerings, images, roles."""
+    from cli import preflight as command
+
+    raise typer.Exit(command.show(_out, _err, file, endpoint_url=endpoint_url, as_json=as_json))
+
+
 def main() -> None:
     """Runs the command line; a CliError becomes its text and its exit code."""
     try:

@@ -12,11 +12,13 @@ class ExitCode(IntEnum):
     RUN_FAILED = 1
     """The run ended as FAILED."""
     USAGE = 2
-    """The command line, the stack file or the CSV path is wrong; nothing was started."""
+    """The command line, a stack file or the CSV path is wrong, or AWS cannot be asked; nothing was started."""
     NOT_RUNNING = 3
     """The command needs the rehearsal of `up`, and none runs."""
     REHEARSAL_FAILED = 4
     """The local AWS could not be started, or the program could not be deployed into it."""
+    NOT_READY = 5
+    """The account lacks something that the stack needs to run; nothing was started."""
 
 
 class CliError(Exception):
