@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from config import SECTIONS, ConfigError, load_stack_config
 from config.base import FrozenDict, Section
-from tests.config.stacks import STACKS, changed, load, sections
+from tests.config.stacks import EXAMPLES, STACKS, changed, load, sections
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, *EXAMPLES])
 def test_the_stack_files_are_valid_without_a_warning(stack) -> None:
     found = sections(stack)
     assert len(found) >= 7
