@@ -27,8 +27,8 @@ def test_everything_wrong_is_shown_in_one_text() -> None:
     with pytest.raises(ConfigError) as caught:
         load(found)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "Pulumi.test.yaml has 4 errors:"
-    paths = ["quues", "network.nat", "jobs.analysis.nodes", "budget.emails"]
+    assert lines[0] == "Pulumi.test.yaml has 5 errors:"
+    paths = ["quues", "network.nat", "jobs.analysis.nodes", "budget.emails", "environments.gpu.zone_index"]
     assert [p.path for p in caught.value.problems] == paths
     for line, path in zip(lines[1:], paths, strict=True):
         assert f" at {path}: found " in line
