@@ -143,7 +143,7 @@ def test_the_command_writes_both_files_or_none(tmp_path: Path, monkeypatch: pyte
                 assert region_name == ("us-east-1" if service == "pricing" else "eu-west-1")
                 return {"ec2": ec2, "pricing": pricing}[service]
 
-        monkeypatch.setattr(script.boto3, "Session", Session)
+        monkeypatch.setattr(boto3, "Session", Session)
         answers.types("c6i.xlarge")
         answers.prices(product("0.19"))
         answers.fargate()
