@@ -50,7 +50,7 @@ def _check(name: str, value: Any, path: str) -> Iterator[str]:
         for key, item in value.items():
             yield from _check(shape["value"], item, f"{path}.{key}")
     elif not _is_of(kind, value):
-        yield f"{path} is {json.dumps(value, default=str)}, expected a {kind}"
+        yield f"{path} is {json.dumps(value, default=str)}, expected {'an' if kind == 'integer' else 'a'} {kind}"
     elif "enum" in shape and value not in shape["enum"]:
         yield f"{path} is {json.dumps(value)}, expected one of {', '.join(shape['enum'])}"
 

@@ -1,7 +1,8 @@
 """What can still be checked of a section that has the wrong shape.
 
 Fields that are no fields, and values that their field does not take, are put aside, and rules see the rest. A rule that asks for a value
-that was put aside keeps silent from there on: what is not known is not guessed, not even from the default.
+that was put aside, or that was probably meant by a misspelt name, keeps silent from there on: what is not known is not guessed, not even
+from the default.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ def without_broken_fields(value: Any, error: ValidationError, adapter: TypeAdapt
     except ValidationError:
         return None  # a field that has no default
     for finding in broken:
-        _forget(section, finding)
+        model = _model(section, finding)
+        given = _parent(rest, finding.path)
+        for name in (finding.path[-1], finding.meant):
+            if name is not None and name not in given:
+                model.__dict__.pop(name, None)
     return section
 
 
@@ -39,11 +44,11 @@ def _parent(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
-def _forget(section: Any, finding: Finding) -> None:
-    """Takes a field from its model, so that reading it raises BrokenFieldError and not the default."""
+def _model(section: Any, finding: Finding) -> BaseModel:
+    """The model that a field belongs to. A field that is taken from it raises BrokenFieldError when it is read."""
     for part in finding.path[:-1]:
         section = (
             section[int(part)] if isinstance(section, tuple) else section[part] if isinstance(section, dict) else getattr(section, part)
         )
-    if isinstance(section, BaseModel):
-        section.__dict__.pop(finding.path[-1], None)
+    model: BaseModel = section
+    return model

@@ -76,6 +76,8 @@ class Finding:
     path: tuple[str, ...]
     is_field: bool
     """Whether it is a field of a model, or was meant to be one; else an entry of a map, or a whole section."""
+    meant: str | None
+    """The field that a misspelt name was probably meant for."""
 
 
 def findings(error: ValidationError, annotation: Any) -> list[Finding]:
@@ -91,7 +93,8 @@ def findings(error: ValidationError, annotation: Any) -> list[Finding]:
         place = _locate(annotation, loc)
         tagged = details["type"] in {"union_tag_invalid", "union_tag_not_found"}
         is_field = not tagged and loc[-1:] != ("[key]",) and place.is_field
-        found[place.path] = Finding(path=place.path, is_field=is_field)
+        meant = _meant(place.path[-1], place.model) if details["type"] == "extra_forbidden" else None
+        found[place.path] = Finding(path=place.path, is_field=is_field, meant=meant)
     return [finding for path, finding in found.items() if not any(path[:length] in found for length in range(len(path)))]
 
 
@@ -151,10 +154,16 @@ def _unknown_field(name: str, place: _Place) -> tuple[str, str]:
     known = sorted(place.model.model_fields) if place.model else []
     elsewhere = sorted(tag for model in place.siblings if name in model.model_fields for tag in _tags(model))
     message = f"there is no such field here; known are {', '.join(known)}"
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = _meant(name, place.model)
     if elsewhere:
-        return f"only the kind {' or '.join(elsewhere)} has this field", f"write {close[0]}, or remove it" if close else "remove it"
-    return message, f"write {close[0]}" if close else "remove it"
+        return f"only the kind {' or '.join(elsewhere)} has this field", f"write {meant}, or remove it" if meant else "remove it"
+    return message, f"write {meant}" if meant else "remove it"
+
+
+def _meant(name: str, model: type[BaseModel] | None) -> str | None:
+    """The field of a model that a misspelt name was probably meant for."""
+    known = sorted(model.model_fields) if model is not None and name not in _LEFT_OUT else []
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.5)), None)
 
 
 def _closest(found: Any, values: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from config import ConfigError
-from tests.config.stacks import ROOT, changed, load, problems_of
+from tests.config.stacks import REMOVED, ROOT, changed, load, problems_of
 
 ARTICLE = {
     key.removeprefix("batch-reference:"): value
@@ -97,6 +97,8 @@ def test_a_rule_is_silent_about_a_value_that_cannot_be_read_and_the_others_are_h
     # az_count has a default, with which zone 2 would be none of the network's
     found = problems_of(changed({"network.az_count": "three", "environments.gpu.zone_index": 2, "environments.gpu.max_vcpus": 64}))
     assert [(p.code, p.path) for p in found] == [("SHAPE-TYPE", "network.az_count"), ("MNP-CAPACITY", "environments.gpu.max_vcpus")]
+    # a misspelt name was meant for a field, so the default of that is no value to judge
+    assert [p.code for p in problems_of(changed({"jobs.analysis.gpus": REMOVED, "jobs.analysis.gpu": 8}))] == ["SHAPE-UNKNOWN-FIELD"]
     # an entry that is no environment at all is one that queues may still name
     assert [p.code for p in problems_of(changed({"environments.gpu": "hpc", "tags.Stack": "x"}))] == ["SHAPE-TYPE", "TAG-OWN"]
 
