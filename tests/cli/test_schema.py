@@ -45,6 +45,11 @@ def test_the_stack_files_pass_and_name_it(stack: str) -> None:
     assert (ROOT / first.partition("=")[2]).is_file()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_the_examples_pass(path: Path) -> None:
+    assert list(VALIDATOR.iter_errors(yaml.load(path.read_text(), Loader=Loader))) == []  # noqa: S506 - as above
+
+
 @pytest.mark.parametrize(("changes", "path"), [case[:2] for case in CASES], ids=[f"{case[1]}-{index}" for index, case in enumerate(CASES)])
 def test_what_the_models_refuse_the_schema_refuses(changes: dict[str, Any], path: str) -> None:
     if json.dumps(changes, default=str).find("Infinity") >= 0:
