@@ -43,8 +43,8 @@ class SubmissionStopArgs:
 class SubmissionStop(Component):
     """An action of AWS Budgets: a policy that forbids batch:SubmitJob is attached to the submit function's role.
 
-    It stays there until somebody reverses the action in the Budgets console, or until AWS does when the next month begins. Uploads
-    meanwhile end in the function's dead-letter queue, from where they can be sent again.
+    It stays there until somebody reverses the action in the Budgets console, which has to be done before the stack is destroyed too: IAM
+    deletes no policy that is attached. Uploads meanwhile end in the function's dead-letter queue, from where they can be sent again.
     """
 
     def __init__(self, name: str, args: SubmissionStopArgs, opts: pulumi.ResourceOptions | None = None) -> None:
