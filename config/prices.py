@@ -96,6 +96,13 @@ def ceiling_usd_per_hour(environment: Environment) -> float | None:
     return max(environment.max_vcpus // facts.vcpus * price + price for facts, price in known)
 
 
+def unpriced_types(config: StackConfig) -> list[str]:
+    """Instance types of the environments whose price is not known, sorted."""
+    names = {name for environment in config.environments.values() for name in instance_types_of(environment)}
+    known = {name: instance_type(name) for name in names}
+    return sorted(name for name, facts in known.items() if facts is None or facts.usd_per_hour is None)
+
+
 def dearest_rates(environment: Environment) -> dict[str, float] | None:
     """The most that an hour of an instance, a vCPU, a GiB and a GPU costs in an environment, None where the price of a type is not known.
 
