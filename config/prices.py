@@ -29,6 +29,8 @@ Service = Literal[
     "interface-endpoint-zone-hour",
     "public-ipv4-hour",
     "alarm-month",
+    "composite-alarm-month",
+    "custom-metric-month",
     "secret-month",
     "kms-key-month",
     "s3-gb-month",

@@ -84,6 +84,7 @@ def test_what_stands_is_what_is_deployed(stack: str) -> None:
         "secret": number("aws:secretsmanager/secret:Secret"),
         "KMS key": number("aws:kms/key:Key"),
         "alarm": number("aws:cloudwatch/metricAlarm:MetricAlarm"),
+        "composite alarm": number("aws:cloudwatch/compositeAlarm:CompositeAlarm"),
     }
     assert counted == {what: count for what, count in expected.items() if count}
     assert len(counted) >= 5
