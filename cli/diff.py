@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.check import count, hanging, problems
 from cli.errors import ExitCode
-from cli.estimate import dollars, of_file, parse_minutes
+from cli.estimate import dollars, of_file, parse_minutes, why_unknown
 from cli.stack_files import StackFile, read
 from config.change import Change, changes
 from config.estimate import RUNS_PER_MONTH, STORED_GB
@@ -48,6 +48,8 @@ class Difference:
     changes: tuple[Change, ...]
     prices: tuple[Price, ...]
     minutes_are_timeouts: bool
+    unknown: tuple[str, ...]
+    """Why amounts are not known."""
 
 
 def show(console: Console, before: str, after: str, *, minutes: str, markdown: bool, as_json: bool) -> ExitCode:
@@ -78,8 +80,9 @@ def compare(before: StackFile, after: StackFile, minutes: Mapping[Stage, float])
         Price(what="an hour of all environments full", before=then.ceiling_usd_per_hour, after=now.ceiling_usd_per_hour),
         Price(what="the budget", before=then.budget_usd, after=now.budget_usd),
     )
+    reasons = tuple(dict.fromkeys(filter(None, (why_unknown(then), why_unknown(now)))))
     timeouts = any(stage.source == "timeout" for stage in now.stages)
-    return Difference(before=before, after=after, changes=tuple(found), prices=prices, minutes_are_timeouts=timeouts)
+    return Difference(before=before, after=after, changes=tuple(found), prices=prices, minutes_are_timeouts=timeouts, unknown=reasons)
 
 
 def _outside(before: StackFile, after: StackFile) -> Iterator[Change]:
@@ -146,8 +149,8 @@ def _notes(found: Difference) -> Iterator[str]:
         yield f"the new file has {count(verdict)}: " + "; ".join(f"{problem.code} at {problem.path}" for problem in verdict)
     if found.minutes_are_timeouts:
         yield "a run is counted with the timeout of one attempt of each stage, unless --minutes says better"
-    if any(None in (price.before, price.after) for price in found.prices):
-        yield "unknown: the price list lacks a price, and nothing is guessed"
+    for reason in found.unknown:
+        yield f"unknown: {reason}"
 
 
 def _as_dict(found: Difference) -> dict[str, Any]:
@@ -162,12 +165,12 @@ def _as_dict(found: Difference) -> dict[str, Any]:
 
 
 def _values(change: Change) -> tuple[str, str]:
-    """Both values as text; of two lists what the second lacks and what it has more."""
+    """Both values as text; of two lists of words what the second lacks and what it has more."""
     then, now = change.before, change.after
-    if isinstance(then, list) and isinstance(now, list) and then and now and then != now:
+    if isinstance(then, list) and isinstance(now, list) and then and now and all(isinstance(item, str) for item in then + now):
         gone, new = [item for item in then if item not in now], [item for item in now if item not in then]
         words = [f"without {', '.join(map(_value, gone))}"] * bool(gone) + [f"with {', '.join(map(_value, new))}"] * bool(new)
-        return f"{len(then)} entries", "; ".join(words) or "in another order"
+        return f"{len(then)} entr{'y' if len(then) == 1 else 'ies'}", "; ".join(words) or "in another order"
     return _value(then), _value(now)
 
 

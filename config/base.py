@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -18,10 +18,21 @@ Change = Literal["in place", "new revision", "replaces", "drained queue"]
 needs the queue to be empty of running jobs first, because they would be stopped."""
 
 
+class BrokenFieldError(AttributeError):
+    """A field was read whose value in the stack file is none that it takes."""
+
+
 class Section(BaseModel):
     """A frozen part of a stack file that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, validate_default=True, allow_inf_nan=False)
+
+    if not TYPE_CHECKING:  # for mypy every name would be an attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            # a property comes here where it asked for such a field
+            known = name in type(self).model_fields or isinstance(getattr(type(self), name, None), property)
+            raise (BrokenFieldError if known else AttributeError)(f"{type(self).__name__} has no {name}")
 
 
 class FrozenDict(dict[K, V]):

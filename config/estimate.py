@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from config.environments import FargateEnvironment
 from config.facts import ec2_facts
-from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines
+from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines, unpriced_types
 from config.rules.base import jobs
 from config.stack import StackConfig
 
@@ -20,8 +21,9 @@ STORED_GB: Final = 100
 """Objects in the three buckets, where nobody says better."""
 IMAGES_GB: Final = 20
 """Two container images, the GPU one with the CUDA libraries."""
-_ALARMS: Final = 2
-"""One for each function's dead letters; the guard's function has one more."""
+_FUNCTIONS: Final = 4
+"""Submit, notify, measure, alarm; the guard's function is one more."""
+_COMPOSITE_ALARMS: Final = 2
 NOT_COUNTED: Final = (
     "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that start or idle, taxes; "
     "Spot counts as On-Demand"
@@ -71,6 +73,8 @@ class Estimate:
     ceiling: tuple[Line, ...]
     """By the hour: each environment filled to max_vcpus, and one instance more."""
     budget_usd: float
+    unpriced: tuple[str, ...]
+    """Instance types whose price is not known."""
 
     @property
     def rest_usd(self) -> float | None:
@@ -171,11 +175,30 @@ def estimate(
         runs=runs,
         ceiling=tuple(ceiling),
         budget_usd=config.budget.monthly_usd,
+        unpriced=tuple(unpriced_types(config)),
     )
 
 
 def _hours(usd_per_hour: float | None, minutes: float) -> float | None:
     return None if usd_per_hour is None else usd_per_hour * minutes / 60
+
+
+def _gauged(config: StackConfig) -> int:
+    """Environments of which AWS Batch tells the vCPUs."""
+    return sum(not isinstance(environment, FargateEnvironment) for environment in config.environments.values())
+
+
+def _alarms(config: StackConfig) -> int:
+    """Two for each function, three for each queue, one or two for each environment, and those of the whole stack."""
+    section = config.monitoring
+    functions = _FUNCTIONS + (config.budget.guard is not None)
+    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None)
+    return 2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
+
+
+def _custom_metrics(config: StackConfig) -> int:
+    """The measure function's: six for each queue, two or four for each environment, three for each stage, two for the stack."""
+    return 6 * len(config.queues) + 2 * len(config.environments) + 2 * _gauged(config) + 3 * 3 + 2
 
 
 def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bool) -> Iterable[Line]:
@@ -187,7 +210,9 @@ def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bo
         ("interface-endpoint-zone-hour", endpoints, " x interface endpoint in a zone"),
         ("secret-month", 2 if webhook else 1, " x secret"),
         ("kms-key-month", 1, " x KMS key"),
-        ("alarm-month", _ALARMS + (config.budget.guard is not None), " x alarm"),
+        ("alarm-month", _alarms(config), " x alarm"),
+        ("composite-alarm-month", _COMPOSITE_ALARMS, " x composite alarm"),
+        ("custom-metric-month", _custom_metrics(config), " custom metrics"),
         ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
         ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),
     ]

@@ -29,6 +29,8 @@ Service = Literal[
     "interface-endpoint-zone-hour",
     "public-ipv4-hour",
     "alarm-month",
+    "composite-alarm-month",
+    "custom-metric-month",
     "secret-month",
     "kms-key-month",
     "s3-gb-month",
@@ -94,6 +96,13 @@ def ceiling_usd_per_hour(environment: Environment) -> float | None:
     if known is None:
         return None
     return max(environment.max_vcpus // facts.vcpus * price + price for facts, price in known)
+
+
+def unpriced_types(config: StackConfig) -> list[str]:
+    """Instance types of the environments whose price is not known, sorted."""
+    names = {name for environment in config.environments.values() for name in instance_types_of(environment)}
+    known = {name: instance_type(name) for name in names}
+    return sorted(name for name, facts in known.items() if facts is None or facts.usd_per_hour is None)
 
 
 def dearest_rates(environment: Environment) -> dict[str, float] | None:

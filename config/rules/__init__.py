@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Final
 
+from config.base import BrokenFieldError
 from config.problems import Problem
 from config.rules import (
     account,
@@ -79,6 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.NodeUsesWholeInstance(),
     multi_node.SharedMemoryFits(),
     network.ZoneIndexExists(),
+    network.SeveralZones(),
     network.NodesFitSubnet(),
     network.InstancesFitSubnets(),
     network.VpcIsNotTheDockerBridge(),
@@ -104,8 +107,13 @@ RULES: Final[tuple[Rule, ...]] = (
 def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     """Every problem that any rule finds, errors first.
 
-    A rule is left out where one of the sections that it reads is not among `sections`, which are those without problems of their own. Rules
-    that need a name to resolve keep silent where it does not.
+    A rule is left out where one of the sections that it reads is not among `sections`, which are those that could be read, and ends where
+    it comes to a field that could not. Rules that need a name to resolve keep silent where it does not.
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
-    return sorted((problem for rule in able for problem in rule.check(config)), key=lambda problem: problem.level != "error")
+    return sorted((problem for rule in able for problem in _heard(rule, config)), key=lambda problem: problem.level != "error")
+
+
+def _heard(rule: Rule, config: StackConfig) -> Iterator[Problem]:
+    with suppress(BrokenFieldError):
+        yield from rule.check(config)

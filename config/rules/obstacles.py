@@ -10,10 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from config.environments import Environment, FargateEnvironment, HpcEnvironment
+from config.environments import Environment, FargateEnvironment
 from config.problems import Problem
 from config.queues import Queue
-from config.rules.base import Job, Rule, fits, gpus_of, instance_types_of, jobs, known_types_of, nodes_of, placing_environments_of
+from config.rules.base import (
+    Job,
+    Rule,
+    fits,
+    gpus_of,
+    instance_types_of,
+    jobs,
+    known_types_of,
+    minimum_of,
+    nodes_of,
+    placing_environments_of,
+)
 from config.stack import StackConfig
 
 Kind = Literal["type", "max_vcpus", "min_vcpus", "reservation"]
@@ -59,9 +70,7 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
             f"fit beside them under max_vcpus {limit}"
         )
         fix = "lower min_vcpus, raise max_vcpus, or take away the small types"
-        return Obstacle(
-            kind="min_vcpus", path=f"environments.{name}.min_vcpus", found=getattr(environment, "min_vcpus", 0), message=message, fix=fix
-        )
+        return Obstacle(kind="min_vcpus", path=f"environments.{name}.min_vcpus", found=minimum_of(environment), message=message, fix=fix)
     return None
 
 
@@ -115,7 +124,8 @@ def _no_type(stage: str, job: Job, name: str, environment: Environment) -> Obsta
 
 def _kept_beside(job: Job, environment: Environment) -> int:
     """Most vCPUs that instances may have which min_vcpus keeps and which cannot hold the job."""
-    if isinstance(environment, FargateEnvironment | HpcEnvironment) or not environment.min_vcpus:
+    minimum = minimum_of(environment)
+    if not minimum:
         return 0
     small = [facts.vcpus for facts in known_types_of(environment).values() if not fits(job, facts)]
-    return max((-(-environment.min_vcpus // vcpus) * vcpus for vcpus in small), default=0)
+    return max((-(-minimum // vcpus) * vcpus for vcpus in small), default=0)

@@ -95,6 +95,7 @@ def test_the_price_of_twice_the_nodes_is_twice_the_price() -> None:
     assert rest.difference == 0
     assert prices["a month of 30 runs, and rest"].difference == pytest.approx(30 * 4 * 3 * 55.04)
     unknown = compare(PROD, edited({"environments.gpu.instance_type": "p5e.48xlarge"}), {})
+    assert unknown.unknown == ("no price of p5e.48xlarge; nothing is guessed, and a sum with an unknown part is unknown",)
     assert {price.what for price in unknown.prices if price.difference is None} >= {"a run", "a run at worst"}
 
 

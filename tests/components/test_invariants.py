@@ -197,7 +197,7 @@ def test_no_policy_allows_everything(stack: str) -> None:
 
 def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None:
     made = deployed(stack)
-    for role in made.all("aws:iam/role:Role"):
+    for role in made.all("aws:iam/role:Role", count=COUNTS["aws:iam/role:Role"][STACKS.index(stack)]):
         for statement in made.policy(role, "assumeRolePolicy"):
             service = statement["Principal"]["Service"]
             assert service in {"ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"}

@@ -6,10 +6,13 @@ import json
 import re
 from typing import Any
 
+import pulumi
 import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from components import jobs
+from components.containers import container_properties
 from components.retries import retry_strategy
 from config.environments import HpcEnvironment
 from localcloud.deploy import DeploymentError
@@ -118,6 +121,7 @@ def test_one_device_per_adapter(instance_type: str, devices: int) -> None:
     changes = {
         "environments": {"gpu": {"instance_type": instance_type}},
         "jobs": {"analysis": {"vcpus": 96, "memory_mib": 524_288, "gpus": 8}},
+        "monitoring": {"running_usd_per_hour": None},  # the price of one of them is not known
     }
     container = _container(deploy("prod", changes=changes).one(DEFINITION, "jobs-analysis"))
     assert len(container["linuxParameters"]["devices"]) == devices
@@ -282,3 +286,11 @@ def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
     gpu = config_of("prod").environments["gpu"]
     assert isinstance(gpu, HpcEnvironment)
     assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, True)
+
+
+def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "container_properties", lambda args: {**container_properties(args), "linuxParameter": {}})
+    with pytest.raises(
+        pulumi.RunError, match=r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows linuxParameters"
+    ):
+        deploy("dev", preview=True)

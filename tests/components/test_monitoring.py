@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pulumi
 import pytest
 
-from tests.components.program import STACKS, config_of, deploy, deployed
+from components import measuring as measuring_module
+from config.facts import ec2_facts
+from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
+from workloads import metrics
 from workloads.functions.states import TELL_LEASE_MS
 
 FUNCTION = "aws:lambda/function:Function"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 
 
@@ -45,16 +51,114 @@ def test_notify_may_read_error_records_and_end_runs() -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_dead_letter_queue_has_an_alarm(stack: str) -> None:
+def test_every_function_has_alarms_on_its_errors_and_dead_letters(stack: str) -> None:
     made = deployed(stack)
-    topic = made.one("aws:sns/topic:Topic")
-    queues = {queue.outputs["name"] for queue in made.all("aws:sqs/queue:Queue", count=2)}
-    alarms = made.all(ALARM, count=2)
-    assert {alarm.inputs["dimensions"]["QueueName"] for alarm in alarms} == queues
-    for alarm in alarms:
-        assert (alarm.inputs["namespace"], alarm.inputs["metricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-        assert (alarm.inputs["comparisonOperator"], alarm.inputs["threshold"]) == ("GreaterThanThreshold", 0)
-        assert (alarm.inputs["treatMissingData"], alarm.inputs["alarmActions"]) == ("notBreaching", [topic.outputs["arn"]])
+    topic = made.one("aws:sns/topic:Topic").outputs["arn"]
+    queues = {queue.outputs["name"] for queue in made.all("aws:sqs/queue:Queue")}
+    functions = {function.outputs["name"] for function in made.all(FUNCTION)}
+    assert len(queues) >= len(functions) >= 4
+    watched: dict[str, set[str]] = {"ApproximateNumberOfMessagesVisible": set(), "Errors": set()}
+    for alarm in made.all(ALARM):
+        if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"}:
+            watched[alarm.inputs["metricName"]] |= set(alarm.inputs["dimensions"].values())
+            assert (alarm.inputs["comparisonOperator"], alarm.inputs["threshold"]) == ("GreaterThanThreshold", 0)
+            assert (alarm.inputs["treatMissingData"], alarm.inputs["alarmActions"]) == ("notBreaching", [topic])
+    assert watched == {"ApproximateNumberOfMessagesVisible": queues, "Errors": functions}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_alarm_acts_itself_or_by_one_composite_alarm_and_says_what_to_do(stack: str) -> None:
+    made = deployed(stack)
+    topic = made.one("aws:sns/topic:Topic").outputs["arn"]
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    composites = made.all(COMPOSITE, count=2)
+    used: set[str] = set()
+    for alarm in made.all(ALARM):
+        rules = [each.outputs["alarmRule"] for each in composites if f'ALARM("{alarm.outputs["name"]}")' in each.outputs["alarmRule"]]
+        assert alarm.inputs.get("alarmActions", []) == alarm.inputs.get("okActions", []) == ([] if rules else [topic])
+        assert len(rules) <= 1
+        # CloudWatch looks back one day at most, seven where periods have an hour or more
+        whole = alarm.inputs["period"] * alarm.inputs["evaluationPeriods"]
+        assert whole <= (7 * 86400 if alarm.inputs["period"] >= 3600 else 86400)
+    for alarm in [*made.all(ALARM), *composites]:
+        what, todo, where = alarm.inputs["alarmDescription"].splitlines()
+        assert len(what) <= 150, "Slack cuts a longer headline"
+        assert todo.endswith(".")
+        used.add(where.removeprefix("Runbook: docs/runbook.md#"))
+    sections = set(re.findall(r'<a id="([a-z-]+)"></a>', runbook))
+    assert used <= sections
+    assert sections - used <= {"running-cost"}, "a section of an alarm that does not exist"
+
+
+def test_thresholds_reach_the_alarms() -> None:
+    wanted = {
+        "measure_minutes": 10,
+        "stuck_minutes": 45,
+        "deep_queue_jobs": 7,
+        "deep_queue_minutes": 60,
+        "at_max_minutes": 120,
+        "failed_jobs": 4,
+        "failed_analyses": 3,
+        "no_success_hours": 50,
+        "running_usd_per_hour": 9.5,
+        "runbook_url": "https://wiki.example.com/runbook",
+    }
+    made = deploy("dev", changes={"monitoring": wanted})
+    keys = ("period", "evaluationPeriods", "threshold")
+    found = {alarm.name.removeprefix("monitoring-alarms-"): tuple(alarm.inputs[key] for key in keys) for alarm in made.all(ALARM)}
+    expected = {
+        "stuck-gpu": (600, 1, 2700),
+        "deep-gpu": (600, 6, 7),
+        "at-max-gpu": (600, 12, 0),
+        "failed-gpu": (300, 1, 3),
+        "analysis-fails-again": (86400, 1, 2),
+        "no-success": (3600, 50, 1),
+        "running-cost": (600, 1, 9.5),
+        "not-measured": (600, 3, 1),
+    }
+    assert {label: found[label] for label in expected} == expected
+    assert all("\nRunbook: https://wiki.example.com/runbook#" in alarm.inputs["alarmDescription"] for alarm in made.all(ALARM))
+    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-measure-calls-rule")
+    assert clock.inputs["scheduleExpression"] == "rate(10 minutes)"
+
+
+def test_a_cost_alarm_without_prices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = ec2_facts().model_copy(update={"prices": ec2_facts().prices.model_copy(update={"region": "eu-west-1"})})
+    monkeypatch.setattr(measuring_module, "ec2_facts", lambda: elsewhere)
+    with pytest.raises(pulumi.RunError, match=r"running_usd_per_hour needs the price .* Fix: python scripts/refresh_ec2_facts"):
+        deploy("dev", changes={"monitoring": {"running_usd_per_hour": 10}})
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(stack: str) -> None:
+    made = deployed(stack)
+    told = json.loads(made.one(FUNCTION, "monitoring-measure-look-function").inputs["environment"]["variables"]["PIPELINE_MEASURED"])
+    queues = {queue.outputs["arn"] for queue in made.all("aws:batch/jobQueue:JobQueue")}
+    environments = {each.outputs["arn"] for each in made.all("aws:batch/computeEnvironment:ComputeEnvironment")}
+    assert set(told["queues"].values()) == queues
+    assert {each["arn"] for each in told["environments"].values()} == environments
+    assert all(each["rates"]["vcpu"] > 0 for each in told["environments"].values())
+    role = made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-measure-look-role"))
+    actions = {action for each in role if each["Sid"] not in {"WriteLogs", "KeepDeadLetters"} for action in each["Action"]}
+    assert actions == {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_dashboard_shows_metrics_that_somebody_publishes(stack: str) -> None:
+    made = deployed(stack)
+    widgets = json.loads(made.one("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardBody"])["widgets"]
+    alarms = {alarm.outputs["arn"] for alarm in [*made.all(ALARM), *made.all(COMPOSITE)]}
+    assert set(widgets[0]["properties"]["alarms"]) == alarms
+    own = {value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)}
+    own |= {metrics.jobs_metric(status) for status in metrics.QUEUE_STATES}
+    shown = [row for widget in widgets[1:] for row in widget["properties"]["metrics"]]
+    assert len(shown) > 30
+    assert {row[1] for row in shown if row[0] == metrics.NAMESPACE} <= own
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(places) == len(set(places))
+    queries = made.all("aws:cloudwatch/queryDefinition:QueryDefinition")
+    groups = {group.outputs["name"] for group in made.all("aws:cloudwatch/logGroup:LogGroup")}
+    assert all(set(query.inputs["logGroupNames"]) <= groups for query in queries)
 
 
 def test_alarms_can_publish_to_the_encrypted_topic() -> None:
@@ -73,6 +177,7 @@ def test_alarms_can_publish_to_the_encrypted_topic() -> None:
 def test_one_subscription_for_each_address() -> None:
     addresses = ["a@example.com", "b@example.com"]
     made = deploy("dev", changes={"monitoring": {"emails": addresses}})
-    found = made.all(SUBSCRIPTION, count=2)
-    assert [(s.inputs["protocol"], s.inputs["endpoint"]) for s in found] == [("email", a) for a in addresses]
-    deployed("dev").none(SUBSCRIPTION)
+    function = made.one(FUNCTION, "monitoring-alarm-function").outputs["arn"]
+    found = [(s.inputs["protocol"], s.inputs["endpoint"]) for s in made.all(SUBSCRIPTION, count=3)]
+    assert sorted(found) == [*(("email", address) for address in addresses), ("lambda", function)]
+    assert made.one(SUBSCRIPTION, "monitoring-alarm-topic").inputs["topic"] == made.one("aws:sns/topic:Topic").outputs["arn"]

@@ -57,7 +57,7 @@ class Maker:
             return made
         of = choose([TYPES, GPU_TYPES])
         made["image_type"] = self.rarely("ECS_AL2023", "ECS_AL2023_NVIDIA" if of is GPU_TYPES else "ECS_AL2023")
-        of = self.rarely(TYPES + GPU_TYPES + ODD_TYPES, of)
+        of = self.rarely(["c6i.xlarge", "c7g.xlarge"], self.rarely(TYPES + GPU_TYPES + ODD_TYPES, of))
         if kind == "hpc":
             name = choose(of)
             made["max_vcpus"] = self.rarely(made["max_vcpus"], FACTS[name].vcpus * choose([1, 2, 4]), 0.2)
@@ -69,14 +69,14 @@ class Maker:
                 "zone_index": self.rarely(1, 0),
             }
         made["instance_types"] = self.some(of, 4)
-        made["min_vcpus"] = self.rarely(choose(CEILINGS), 0, 0.2)
+        made["min_vcpus"] = self.rarely(choose([c for c in CEILINGS if c <= made["max_vcpus"]] + [1000]), 0, 0.35)
         return made
 
     def queue(self) -> dict[str, Any]:
         names = list(self.environments)
         alike = [n for n in names if self.environments[n]["kind"].startswith("fargate")]
         alike = self.random.choice([alike or names, [n for n in names if n not in alike] or names])
-        made = {"environments": self.some(self.rarely(names, alike), self.random.choice([1, 2])), "enabled": self.rarely(False, True)}
+        made = {"environments": self.some(self.rarely(names, alike, 0.3), self.random.choice([1, 2])), "enabled": self.rarely(False, True)}
         if self.random.random() < 0.2:
             weights = self.random.choice(
                 [["a*"], ["a*", "b"], ["ab", "a"], ["ab", "a", "b*"], self.rarely(["a*", "ab"], ["a", "ab*"], 0.4)]
@@ -101,7 +101,7 @@ class Maker:
         else:
             facts = FACTS[choose(environment.get("instance_types") or [environment["instance_type"]])]
             edge = facts.usable_memory_mib
-            whole = [v for v in VCPUS if v == int(v) and v <= min(facts.vcpus, environment["max_vcpus"])]
+            whole = [v for v in VCPUS if v == int(v) and v <= min(facts.vcpus, self.rarely(1000, environment["max_vcpus"], 0.2))]
             fitting = {"vcpus": choose(whole), "memory_mib": choose([512, 2048, edge // 2, edge - 1, edge, self.rarely(edge + 1, edge)])}
         return dict(self.rarely({"vcpus": choose(VCPUS), "memory_mib": choose([256, 512, 3072, 100_000])}, fitting))
 

@@ -10,7 +10,7 @@ import boto3
 import numpy as np
 import numpy.typing as npt
 import pytest
-from moto.moto_api._internal import moto_api_backend
+from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from tests.workloads.analysis.tables import run_of, write_table

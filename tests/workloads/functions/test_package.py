@@ -1,4 +1,4 @@
-"""The functions run from what their zip holds: workloads/__init__.py, contract.py, metrics.py and workloads/functions and boto3."""
+"""The functions run from what their zip holds: __init__.py, contract.py, metrics.py and functions of workloads, with boto3 beside."""
 
 from __future__ import annotations
 
