@@ -38,11 +38,11 @@ class Search:
         self.query, self.data = query, data
         rows = query.ids.size
         self.locks = [threading.Lock() for _ in range(0, rows, run)]
-        self._k = known.k
+        self.k = known.k
         self._squares, self._ids = known.squares.copy(), known.ids.copy()
         self.recomputed = known.recomputed.copy()
         self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.columns)
-        capacity = max(4 * self._k, 32)
+        capacity = max(4 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
         self._beside = np.zeros((rows, capacity), np.int32)
         self._count = np.zeros(rows, np.int64)
@@ -57,6 +57,10 @@ class Search:
         done = (self._squares[start:stop, -1] == 0) & (self._ids[start:stop, -1] < first_id)  # k duplicates that come first
         limits[done] = np.inf
         return limits
+
+    def ignorant(self, start: int, stop: int) -> bool:
+        """Whether some of these rows have no threshold yet."""
+        return bool((self.thresholds[start:stop] == bounds.UNBOUNDED).any())
 
     def learn(self, start: int, best: Values) -> None:
         """Lower thresholds from products of rows [start, start + m) with k or more different rows: `best` is the k-th largest, (m,)."""
@@ -96,16 +100,23 @@ class Search:
         beside = self._beside[rows[at], place]
         found = exact_squares(self.query.rows, rows[at], self.data.rows, beside)
         self._doubt(rows[at], self._values[rows[at], place], found)
-        squares = np.full((rows.size, self._k + width), np.inf)
-        ids = np.full((rows.size, self._k + width), NOBODY)
-        squares[:, : self._k], ids[:, : self._k] = self._squares[rows], self._ids[rows]
-        squares[at, self._k + place], ids[at, self._k + place] = found, self.data.ids[beside]
+        squares = np.full((rows.size, self.k + width), np.inf)
+        ids = np.full((rows.size, self.k + width), NOBODY)
+        squares[:, : self.k], ids[:, : self.k] = self._squares[rows], self._ids[rows]
+        squares[at, self.k + place], ids[at, self.k + place] = found, self.data.ids[beside]
         self._replace(rows, squares, ids)
         self._count[rows] = 0
         self._values[rows] = -np.inf
 
-    def brute(self, rows: Positions, beside: Positions) -> None:
-        """Compare rows with data rows in float64; none of these pairs was offered before."""
+    def compare_wild_rows(self) -> None:
+        """Compare in float64 the pairs of which one row or both are outside the filter's range."""
+        wild = np.zeros(self.query.ids.size, np.bool_)
+        wild[self.query.wild] = True
+        self._brute(np.flatnonzero(~wild), self.data.wild)
+        self._brute(np.flatnonzero(wild), np.arange(self.data.ids.size))
+        self.recomputed |= wild
+
+    def _brute(self, rows: Positions, beside: Positions) -> None:
         step = max((1 << 18) // max(beside.size, 1), 1)
         for start in range(0, rows.size if beside.size else 0, step):
             some = rows[start : start + step]
@@ -132,7 +143,7 @@ class Search:
     def _shrink(self, rows: Positions) -> None:
         """Lower the thresholds by the candidates at hand and drop those that it excludes."""
         held = self._values[rows]
-        k = self._k
+        k = self.k
         self._lower(rows, np.partition(held, held.shape[1] - k, axis=1)[:, held.shape[1] - k])
         keep = held >= -self.thresholds[rows][:, None]
         keep &= np.arange(held.shape[1]) < self._count[rows][:, None]
@@ -152,7 +163,7 @@ class Search:
         self.thresholds[rows] = np.minimum(self.thresholds[rows], bounds.threshold(ceilings, self.query.columns))
 
     def _replace(self, rows: Positions, squares: npt.NDArray[np.float64], ids: Integers) -> None:
-        self._squares[rows], self._ids[rows] = nearest(squares, ids, self._k)
+        self._squares[rows], self._ids[rows] = nearest(squares, ids, self.k)
         exact = bounds.threshold(self._squares[rows, -1] * 0.5, self.query.columns)
         self.thresholds[rows] = np.minimum(self.thresholds[rows], exact)
 
