@@ -1,4 +1,4 @@
-"""The commands."""
+"""The commands. Each imports what it needs when it is called: checking a stack file needs neither boto3 nor the AWS in memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import demo as demo_command
-from cli import hints, service
 from cli.errors import CliError, ExitCode
 
 app = typer.Typer(
@@ -25,6 +23,7 @@ _err = Console(stderr=True)
 
 Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
 Port = Annotated[int, typer.Option(help="Port of the endpoint on the loopback interface; 0 takes a free one.", min=0, max=65_535)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _DEFAULT_PORT = 5055
 
 
@@ -33,12 +32,16 @@ def demo(
     csv: Annotated[Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")] = None, stack: Stack = "local"
 ) -> None:
     """Deploy the stack into an AWS in memory, run one CSV through it, show the findings."""
-    raise typer.Exit(demo_command.demo(_out, csv, stack))
+    from cli import demo as command
+
+    raise typer.Exit(command.demo(_out, csv, stack))
 
 
 @app.command()
 def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
     """Keep the AWS in memory running, and print commands for the ordinary aws CLI."""
+    from cli import hints, service
+
     endpoint = service.running()
     if endpoint is not None:
         _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})")
@@ -51,6 +54,8 @@ def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
 @app.command()
 def down() -> None:
     """End what `up` started."""
+    from cli import service
+
     endpoint = service.running()
     if endpoint is None:
         raise CliError("nothing is up", ExitCode.NOT_RUNNING)
@@ -61,7 +66,22 @@ def down() -> None:
 @app.command(hidden=True)
 def serve(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
     """Run what `up` starts in this process."""
+    from cli import service
+
     service.serve(stack, port, say=lambda step: print(step, flush=True))
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Stacks (prod), paths, or git:<revision>:<path>; all stacks without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say everything that is wrong with stack files, without a cloud."""
+    from cli import check as command
+
+    raise typer.Exit(command.check(_out, files or (), as_json=as_json))
 
 
 def main() -> None:

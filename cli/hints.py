@@ -33,7 +33,7 @@ def text(endpoint: Endpoint) -> str:
         {"nodePropertyOverrides": [{"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": {"environment": environment}}]}
     )
     queues, definitions = out["stage_queues"], out["stage_job_definitions"]
-    multi_node = out["analysis_is_multi_node"]
+    multi_node, logs = out["analysis_is_multi_node"], out["log_groups"]["analysis"]
     analysis = f"--node-overrides '{nodes}'" if multi_node else f"--container-overrides '{container}'"
 
     def submit(stage: contract.Stage, overrides: str, after: str) -> str:
@@ -59,7 +59,8 @@ def text(endpoint: Endpoint) -> str:
             submit("postprocess", f"--container-overrides '{container}'", "$ANALYSIS"),
             "aws batch describe-jobs --jobs $PREPROCESS $ANALYSIS $POSTPROCESS --query 'jobs[].[jobName,status]' --output table",
             *(["aws batch list-jobs --multi-node-job-id $ANALYSIS --job-status SUCCEEDED"] if multi_node else []),
-            f"aws logs tail {out['log_groups']['analysis']} --since 1h",
+            f"aws logs describe-log-streams --log-group-name {logs} --query 'logStreams[].logStreamName'   # one for each node",
+            f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
         ]
     )

@@ -93,7 +93,7 @@ class LambdaFunction(Component):
             role=role.arn,
             timeout=args.timeout_seconds,
             memory_size=_MEMORY_MIB,
-            environment=aws.lambda_.FunctionEnvironmentArgs(variables=args.environment),
+            environment=aws.lambda_.FunctionEnvironmentArgs(variables={contract.ENV_STACK: args.context.stack, **args.environment}),
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
             dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=self.dead_letters.arn),
             tags=context.tags,

@@ -36,6 +36,8 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
             statement(
                 "WritePartialResults", actions=["s3:PutObject"], resources=_objects(results, "runs/*/partials/*", "runs/*/_SUCCESS.json")
             ),
+            # the main node reads back what the ranks wrote, for its stage record
+            statement("ReadSuccess", actions=["s3:GetObject"], resources=_objects(results, "runs/*/_SUCCESS.json")),
             _write_records(results, "analysis"),
         ],
         "postprocess": [

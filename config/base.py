@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Change = Literal["in place", "new revision", "replaces", "drained queue"]
 """What changing a field costs: nothing but an update; a new job definition revision; a replacement of the resource; a replacement which
@@ -16,7 +19,29 @@ needs the queue to be empty of running jobs first, because they would be stopped
 class Section(BaseModel):
     """A frozen part of a stack file that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, validate_default=True, allow_inf_nan=False)
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that stays as it was made, as befits a part of a frozen section."""
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError("the config of a stack does not change while the program runs")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[FrozenDict[K, V]], tuple[dict[K, V]]]:
+        return type(self), (dict(self),)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        return self  # what a section holds is frozen itself
+
+
+FrozenMap = Annotated[dict[K, V], AfterValidator(FrozenDict)]
+"""The type of a section's maps."""
 
 
 def setting(default: Any = ..., *, about: str, change: Change, **constraints: Any) -> Any:
@@ -54,6 +79,12 @@ ResourceName = Annotated[
 """Part of the name of an AWS resource; short enough that stack, component and random suffix fit beside it in 64 characters."""
 InstanceTypeName = Annotated[str, _pattern(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 instance type, for example c6i.xlarge")]
 ImageId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an AMI id, for example ami-0123456789abcdef0")]
+CapacityReservationId = Annotated[str, _pattern(r"cr-[0-9a-f]{17}", "a capacity reservation id, for example cr-0123456789abcdef0")]
 ImageDigest = Annotated[str, _pattern(r"sha256:[0-9a-f]{64}", "an image digest: sha256: and 64 hex digits")]
 ShareIdentifier = Annotated[str, _pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
 EmailAddress = Annotated[str, _pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+TagKey = Annotated[
+    str,
+    _pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),
+]
+TagValue = Annotated[str, _pattern(r"[A-Za-z0-9 +=._:/@-]{0,256}", "letters, digits, spaces and + - = . _ : / @, at most 256")]

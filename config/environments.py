@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.base import ImageId, InstanceTypeName, Section, setting
+from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
 
 
 class _Managed(Section):
@@ -73,11 +73,8 @@ class HpcEnvironment(_Instances):
     efa: bool = setting(False, about="Whether each network card gets an Elastic Fabric Adapter.", change="in place")
     placement_group: bool = setting(True, about="Whether instances are packed in a cluster placement group.", change="replaces")
     zone_index: int = setting(0, about="Which of the network's zones, from 0.", change="in place", ge=0, le=5)
-    capacity_reservation_id: str | None = setting(
-        None,
-        about="On-Demand capacity reservation or Capacity Block to start the instances in.",
-        change="in place",
-        pattern=r"^cr-[0-9a-f]{17}$",
+    capacity_reservation_id: CapacityReservationId | None = setting(
+        None, about="On-Demand capacity reservation or Capacity Block to start the instances in.", change="in place"
     )
     capacity_block: bool = setting(False, about="Whether the reservation is a Capacity Block for ML.", change="in place")
     allocation_strategy: Literal["BEST_FIT_PROGRESSIVE"] = setting(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from config.base import ResourceName, Section, ShareIdentifier, setting
+from pydantic import Field
 
+from config.base import FrozenMap, ResourceName, Section, ShareIdentifier, setting
+
+ShareWeight = Annotated[float, Field(ge=0.0001, le=999.9999)]
+"""The range that AWS Batch takes (API, ShareAttributes weightFactor)."""
 RunnableReason = Literal[
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
@@ -16,7 +20,7 @@ RunnableReason = Literal[
 class FairShare(Section):
     """Fair-share scheduling policy. Jobs of such a queue must name a share identifier."""
 
-    weights: dict[ShareIdentifier, float] = setting(
+    weights: FrozenMap[ShareIdentifier, ShareWeight] = setting(
         about="Share identifier -> weight factor; a LOWER weight gets MORE: 0.5 gets twice the share of 1.", change="in place", min_length=1
     )
     decay_seconds: int = setting(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+import json
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from config.base import ResourceName
+from config.base import FrozenMap, ResourceName, TagKey, TagValue
 from config.budget import BudgetSection
 from config.environments import Environment
 from config.images import ImagesSection
@@ -15,9 +17,13 @@ from config.jobs import JobsSection
 from config.monitoring import MonitoringSection
 from config.network import NetworkSection
 from config.pipeline import PipelineSection
-from config.problems import ConfigError, Problem, section_problems
+from config.problems import ConfigError, Problem
 from config.queues import Queue
+from config.shape import section_problems
 from config.storage import StorageSection
+
+SECRETS: Final = ("slack-webhook-url",)
+"""Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a secret would arrive in plain text."""
 
 
 class StackConfig(BaseModel):
@@ -28,41 +34,58 @@ class StackConfig(BaseModel):
     network: NetworkSection
     storage: StorageSection
     images: ImagesSection
-    environments: dict[ResourceName, Environment]
-    queues: dict[ResourceName, Queue]
+    environments: FrozenMap[ResourceName, Environment]
+    queues: FrozenMap[ResourceName, Queue]
     jobs: JobsSection
     pipeline: PipelineSection
     monitoring: MonitoringSection
     budget: BudgetSection
-    tags: dict[str, str]
+    tags: FrozenMap[TagKey, TagValue]
 
 
-_MODELS: Final[dict[str, Any]] = {name: field.annotation for name, field in StackConfig.model_fields.items()}
-SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(model) for name, model in _MODELS.items()}
+_TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
+SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(_TYPES[name]) for name in StackConfig.model_fields}
 """Section -> its type. Sections whose fields all have defaults may be left out of a stack file."""
 
 
-def load_stack_config(stack: str, get_object: Callable[[str], Any]) -> tuple[StackConfig, list[Problem]]:
-    """Validate every section, then every rule across sections.
+def load_stack_config(stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = ()) -> tuple[StackConfig, list[Problem]]:
+    """Validates every section, then every rule across the sections that are well-formed.
 
-    `get_object(section)` gives the plain value of a key of the stack file, None where it is absent. Returns the config and the warnings.
+    Args:
+        stack: Name of the stack, for the messages.
+        get_object: Gives the plain value of a key of the stack file, None where it is absent.
+        keys: All keys of the project's namespace, so that a misspelt one is found; those that are known change nothing.
+
+    Returns the config and the warnings.
+
     Raises ConfigError with all problems at once.
     """
+    from config.rules import check  # the rules read StackConfig, so they are imported when it exists
+
     sections: dict[str, Any] = {}
-    problems: list[Problem] = []
+    problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
     for name, adapter in SECTIONS.items():
         value = get_object(name)
         try:
-            sections[name] = adapter.validate_python({} if value is None else value)
+            # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
+            sections[name] = adapter.validate_json(json.dumps({} if value is None else value, default=str), strict=True)
         except ValidationError as error:
-            problems += section_problems(name, error, _MODELS[name])
-    if problems:
-        raise ConfigError(stack, problems)
+            problems += section_problems(name, error, _TYPES[name])
     config = StackConfig.model_construct(**sections)
-
-    from config.rules import check  # the rules read StackConfig, so they are imported when it exists
-
-    problems = check(config)
+    problems += check(config, sections.keys())
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(stack, problems)
     return config, problems
+
+
+def _unknown_key(key: str) -> Problem:
+    known = (*SECTIONS, *SECRETS)
+    close = get_close_matches(key, known, n=1)
+    return Problem(
+        code="SHAPE-UNKNOWN-KEY",
+        level="error",
+        path=key,
+        found=key,
+        message=f"the program has no such section; known are {', '.join(known)}",
+        fix=f"write {close[0]}" if close else "remove it",
+    )

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from moto.backends import get_backend
+from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 
 ACCOUNT_ID: Final = "123456789012"
 PARTITION: Final = "aws"
@@ -29,13 +33,28 @@ def prepare_moto(port: int) -> None:
     default_user_config["iam"]["load_aws_managed_policies"] = True
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
+    # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
+    FakeBucket.get_permission = _no_opinion
+
+
+def _no_opinion(_bucket: FakeBucket, _action: str, _resource: str) -> PermissionResult:
+    return PermissionResult.NEUTRAL
 
 
 def reset_moto() -> None:
-    """Empties every backend, so that a new cloud starts with nothing."""
-    from moto.moto_api._internal import moto_api_backend
+    """Empties every backend, so that a new cloud starts with nothing.
 
-    moto_api_backend.reset()
+    moto's own reset first builds every backend anew and then throws it away, which costs seconds of parsing managed policies; only S3
+    has something to close.
+    """
+    with backend_lock:
+        for services in list(BackendDict._instances):  # noqa: SLF001 - moto's list of what is in use
+            if services.service_name == "s3":
+                for account in services.values():
+                    account.reset()
+            services.clear()
+        BackendDict._instances.clear()  # noqa: SLF001
+    reset_model_data()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +112,7 @@ class AwsState:
         if role is None:
             return []
         inline = [_document(text) for text in list(role.policies.values())]
-        return inline + [_document(policy.document) for policy in list(role.managed_policies.values())]
+        return inline + [_managed(policy) for policy in list(role.managed_policies.values())]
 
     def permissions_boundary(self, role_arn: str) -> dict[str, Any] | None:
         """The boundary's document, where the role has one."""
@@ -101,7 +120,7 @@ class AwsState:
         if role is None or not role.permissions_boundary_arn:
             return None
         policy = self._global("iam").managed_policies.get(role.permissions_boundary_arn)
-        return {"Version": "2012-10-17", "Statement": []} if policy is None else _document(policy.document)
+        return {"Version": "2012-10-17", "Statement": []} if policy is None else _managed(policy)
 
     def trust_policy(self, role_arn: str) -> dict[str, Any] | None:
         """Who may assume the role, or None where there is no such role."""
@@ -179,7 +198,7 @@ class AwsState:
     def route_table(self, subnet: Any) -> Any | None:
         """The route table that a subnet uses: its own, or its VPC's main one."""
         tables = [table for table in list(self._regional("ec2").route_tables.values()) if table.vpc_id == subnet.vpc_id]
-        own = [table for table in tables if subnet.id in table.associations.values()]
+        own = [table for table in tables if any(each.get("SubnetId") == subnet.id for each in table.associations)]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
 
     def vpc_endpoints(self, vpc_id: str) -> list[Any]:
@@ -268,3 +287,8 @@ def function_name(name_or_arn: str) -> str:
 def _document(policy: Any) -> dict[str, Any]:
     document = json.loads(policy) if isinstance(policy, str) else policy
     return dict(document or {"Statement": []})
+
+
+def _managed(policy: Any) -> dict[str, Any]:
+    version = next(each for each in policy.versions if each.version_id == policy.default_version_id)
+    return _document(version.document)

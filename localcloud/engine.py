@@ -163,11 +163,12 @@ class Engine:
         outputs = decode(request.outputs)
         if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
             self.exports = outputs
+            complete = not self.failures and not self._preview  # otherwise unknown exports are nothing new
             for name, value in outputs.items():
                 marker = poisoned(value)
                 if marker:
                     self._note(Failure(message=f"export {name!r} uses {marker}, an output that the local provider does not model"))
-                elif not self._preview and not self.failures and (path := first_path(value, is_unknown)) is not None:
+                elif complete and (path := first_path(value, is_unknown)) is not None:
                     self._note(
                         Failure(message=f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the local provider does not model")
                     )
@@ -191,11 +192,12 @@ class Engine:
             return resource_pb2.ResourceInvokeResponse(unknown=True)
         return resource_pb2.ResourceInvokeResponse(**{"return": encode(result)})
 
-    def ReadResource(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
+    def ReadResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
         """Refused: there is nothing to read that this deployment has not made."""
-        raise EngineRefusalError(
-            f"{request.type}.get({request.name!r}) is not served by the local engine; pass the id as configuration instead"
-        )
+        urn, trail = self._urn(request.type, request.name, request.parent), self._trail(request.stackTrace)
+        message = "`get` is not served by the local engine, which has made nothing before; pass the id as configuration instead"
+        self._fail(Failure(message="", urn=urn, type=request.type, name=request.name, location=trail[0] if trail else ""), message)
+        return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
 
     def Call(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
         """Refused: no component of another language runs here."""
@@ -258,7 +260,12 @@ class Engine:
         if marker:
             raise ProviderError(f"{marker[0]} uses {marker[1]}, an output that the local provider does not model")
         if not self._preview and (path := first_path(inputs, is_unknown)) is not None:
-            raise ProviderError(f"{path} is not known although all it depends on exists: it comes from an output that is not modelled")
+            sources = request.propertyDependencies[path.partition(".")[0].partition("[")[0]].urns
+            names = ", ".join(repr(source.rpartition("::")[2]) for source in sorted(sources)) or "a resource"
+            raise ProviderError(
+                f"{path} is not known although all it depends on exists: "
+                f"it comes from an output of {names} that the local provider does not model"
+            )
 
         def create() -> tuple[str, dict[str, Any]]:
             return self._provider.create(request.type, request.name, inputs, request.provider)

@@ -103,7 +103,9 @@ class Call:
     def request(self) -> Request:
         """moto's view of the request; reads the body only where it has been read before."""
         environ = dict(self.environ)
-        environ["wsgi.input"] = BytesIO(self.body or b"")
+        body = self.body or b""
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))  # werkzeug takes a shorter body for a broken connection
         return Request(environ)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from config.problems import Problem
@@ -22,10 +23,15 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.NodesFitMaxVcpus(),
     multi_node.EfaIsSupported(),
     multi_node.ZoneIndexExists(),
+    multi_node.NodesFitSubnet(),
 )
 
 
-def check(config: StackConfig) -> list[Problem]:
-    """Every problem that any rule finds, errors first. Rules that need a name to resolve keep silent where it does not."""
-    problems = [problem for rule in RULES for problem in rule.check(config)]
-    return sorted(problems, key=lambda problem: problem.level != "error")
+def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
+    """Every problem that any rule finds, errors first.
+
+    A rule is left out where one of the sections that it reads is not among `sections`, which are those without problems of their own. Rules
+    that need a name to resolve keep silent where it does not.
+    """
+    able = [rule for rule in RULES if rule.reads <= set(sections)]
+    return sorted((problem for rule in able for problem in rule.check(config)), key=lambda problem: problem.level != "error")

@@ -22,6 +22,8 @@ class Rule(ABC):
     reason: ClassVar[str]
     """What AWS does otherwise."""
     source: ClassVar[str]
+    reads: ClassVar[frozenset[str]]
+    """The sections that it looks at."""
 
     @abstractmethod
     def check(self, config: StackConfig) -> Iterator[Problem]:

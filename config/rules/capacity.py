@@ -31,6 +31,7 @@ class JobFitsSomeInstanceType(Rule):
     code = "JOB-FITS"
     reason = "A job larger than every type stays in RUNNABLE for ever (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT)."
     source = "AWS Batch user guide, jobs stuck in RUNNABLE; memory management"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job and environment without a fitting type; silent where a type is unknown."""
@@ -60,6 +61,7 @@ class FargateJobSize(Rule):
     code = "JOB-SIZE"
     reason = "RegisterJobDefinition or the start of the task is refused off the table."
     source = "AWS Batch API, ResourceRequirement"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job off the table."""
@@ -83,6 +85,7 @@ class GpuJobBootsGpuImage(Rule):
     code = "GPU-IMAGE"
     reason = "Without driver or GPU request the container sees no GPU."
     source = "AWS Batch user guide, GPU jobs; API ResourceRequirement"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """CuPy without GPUs, GPUs without driver."""

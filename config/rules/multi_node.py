@@ -9,6 +9,7 @@ from config.facts import instance_type
 from config.problems import Problem
 from config.rules.base import Rule, environments_of
 from config.stack import StackConfig
+from config.subnets import plan_subnets
 
 
 class MultiNodeQueueHasOneHpcEnvironment(Rule):
@@ -17,6 +18,7 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
     code = "MNP-ENVIRONMENT"
     reason = "AWS Batch runs multi-node jobs neither on Spot nor on Fargate, and the first of several environments can block the queue."
     source = "AWS Batch user guide, multi-node-parallel-jobs and job-queue-blocked"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A queue with another environment, or several."""
@@ -46,6 +48,7 @@ class NodesFitMaxVcpus(Rule):
         "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
     )
     source = "AWS Batch user guide, mnp-ce"
+    reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Too small a ceiling."""
@@ -70,6 +73,7 @@ class EfaIsSupported(Rule):
     code = "EFA"
     reason = "The instances do not launch with an interface that their type lacks; EFA traffic wants one cluster placement group."
     source = "EC2 user guide, efa; AWS Batch user guide, efa"
+    reads = frozenset({"environments"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment with efa and without what it needs."""
@@ -95,6 +99,7 @@ class ZoneIndexExists(Rule):
     code = "HPC-ZONE"
     reason = "The environment would have no subnet."
     source = "this program's network: one private subnet per zone"
+    reads = frozenset({"environments", "network"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each index beyond the zones."""
@@ -105,4 +110,30 @@ class ZoneIndexExists(Rule):
                     environment.zone_index,
                     f"network.az_count is {config.network.az_count}, so indexes go from 0 to {config.network.az_count - 1}",
                     "lower zone_index, or raise az_count",
+                )
+
+
+class NodesFitSubnet(Rule):
+    """The subnet of the environment has an address for every interface of all nodes."""
+
+    code = "MNP-ADDRESSES"
+    reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
+    source = "EC2 user guide, efa: an interface of type efa has an address; AWS Batch user guide, mnp-ce: one more for each container"
+    reads = frozenset({"environments", "jobs", "network", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A network too small for the analysis alone."""
+        nodes, network = config.jobs.analysis.nodes, config.network
+        free = plan_subnets(network.cidr_block, network.az_count).private_addresses
+        for name, environment in environments_of(config, config.jobs.analysis.queue).items():
+            facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
+            if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
+                continue
+            each = (facts.network_cards if environment.efa else 1) + 1
+            if nodes * each > free:
+                yield self.problem(
+                    "network.cidr_block",
+                    network.cidr_block,
+                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
+                    "take a larger block (a smaller number after the slash), or fewer zones",
                 )

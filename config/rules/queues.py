@@ -17,6 +17,7 @@ class QueueDoesNotMixFargateAndEc2(Rule):
     code = "QUEUE-MIX"
     reason = "AWS Batch refuses a queue over both."
     source = "AWS Batch API, CreateJobQueue computeEnvironmentOrder"
+    reads = frozenset({"environments", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each mixed queue."""
@@ -33,6 +34,7 @@ class QueueHasOneArchitecture(Rule):
     code = "QUEUE-ARCHITECTURE"
     reason = "AWS Batch wants one architecture per queue, and an image of the other would not start."
     source = "AWS Batch API, CreateJobQueue computeEnvironmentOrder"
+    reads = frozenset({"environments", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each queue whose known types differ."""
@@ -44,9 +46,18 @@ class QueueHasOneArchitecture(Rule):
                     if facts is not None:
                         found.setdefault(facts.architecture, []).append(type_name)
             if len(found) > 1:
+                shown = "; ".join(f"{architecture}: {_some(types)}" for architecture, types in found.items())
                 yield self.problem(
-                    f"queues.{name}.environments", found, "one queue holds one CPU architecture", "keep the types of one architecture"
+                    f"queues.{name}.environments",
+                    sorted(found),
+                    f"one queue holds one CPU architecture, and this one has {shown}",
+                    "keep the types of one architecture",
                 )
+
+
+def _some(types: list[str]) -> str:
+    unique = list(dict.fromkeys(types))
+    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
 
 
 class FairShareJobNamesItsShare(Rule):
@@ -57,6 +68,7 @@ class FairShareJobNamesItsShare(Rule):
         "SubmitJob demands a share identifier and a scheduling priority on a fair-share queue, and refuses the identifier on any other."
     )
     source = "AWS Batch API, SubmitJob shareIdentifier; nextflow-io/nextflow PR 3505 for the priority"
+    reads = frozenset({"jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job whose identifier does not go with its queue."""

@@ -15,6 +15,7 @@ class QueueNamesKnownEnvironments(Rule):
     code = "REF-ENVIRONMENT"
     reason = "CreateJobQueue refuses an environment that does not exist."
     source = "AWS Batch API, CreateJobQueue computeEnvironmentOrder"
+    reads = frozenset({"environments", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each unknown or repeated name."""
@@ -34,6 +35,7 @@ class JobNamesKnownQueue(Rule):
     code = "REF-QUEUE"
     reason = "SubmitJob refuses a queue that does not exist."
     source = "AWS Batch API, SubmitJob jobQueue"
+    reads = frozenset({"jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job with an unknown queue."""

@@ -5,6 +5,7 @@ One thread decides, woken by every change; attempts run in threads of their own.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from localcloud.batch.placement import INVALID_ENVIRONMENTS, MAX_RESOURCE, NO_CA
 from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job, JobQueue, Status, Store
 from localcloud.batch.retries import retries
 from localcloud.batch.tasks import Outcome
+
+_log = logging.getLogger(__name__)
 
 Publish = Callable[[str, list[str], dict[str, Any]], None]
 """Takes detail type, resources and detail of an event."""
@@ -102,13 +105,21 @@ class DataPlane:
         with self.store.lock:
             while not self._stopping:
                 self._pending_change = False
-                self._resolve_dependencies()
-                for environment in self.store.environments.values():
-                    self.capacity.keep_minimum(environment)
-                self._place_all()
-                seconds = self._run_timers()
+                try:
+                    seconds = self._step()
+                except Exception:
+                    # a scheduler that is gone would leave every job waiting without a word
+                    _log.exception("the Batch scheduler failed; it goes on with the next change")
+                    seconds = None
                 if not self._pending_change:
                     self._changed.wait(seconds)
+
+    def _step(self) -> float | None:
+        self._resolve_dependencies()
+        for environment in self.store.environments.values():
+            self.capacity.keep_minimum(environment)
+        self._place_all()
+        return self._run_timers()
 
     # ---- hooks for tests and rehearsals ------------------------------------------------------------------------------------------------
 

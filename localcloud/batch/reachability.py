@@ -77,7 +77,7 @@ class Reachability:
         if subnet is None:
             return f"subnet {subnet_id} does not exist any more"
         table = self._state.route_table(subnet)
-        routes = [] if table is None else list(table.routes.values())
+        routes = [] if table is None else list(table.routes)
         if any(route.destination_cidr_block == "0.0.0.0/0" and (route.nat_gateway or route.gateway) for route in routes):
             return None
         endpoints = self._state.vpc_endpoints(subnet.vpc_id)

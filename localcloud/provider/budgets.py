@@ -1,4 +1,4 @@
-"""AWS Budgets: budgets with their notifications, and budget actions."""
+"""AWS Budgets: budgets with their notifications."""
 
 from __future__ import annotations
 
@@ -39,21 +39,3 @@ def _notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:
     subscribers = [{"SubscriptionType": kind, "Address": address} for name, kind in kinds.items() for address in entry.get(name) or []]
     values = {name: value for name, value in entry.items() if name not in kinds}
     return {"Notification": call.aws.part("budgets", "Notification", values), "Subscribers": subscribers}
-
-
-@handles("budgets/budgetAction:BudgetAction")
-def budget_action(call: Call) -> None:
-    """What is done when a budget's threshold is passed."""
-    account = call.take("accountId") or call.aws.account
-    subscribers = [call.aws.part("budgets", "Subscriber", entry) for entry in call.take("subscribers")]
-    threshold = call.aws.part("budgets", "ActionThreshold", call.take("actionThreshold"))
-    rename = {"definition.ssmActionDefinition.actionSubType": "ActionSubType"}
-    created = call.create(
-        "budgets", "CreateBudgetAction", rename=rename, ActionThreshold=threshold, AccountId=account, Subscribers=subscribers
-    )
-    call.id = f"{account}:{created['ActionId']}:{created['BudgetName']}"
-    call.outputs |= {
-        "actionId": created["ActionId"],
-        "accountId": account,
-        "arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{created['BudgetName']}/action/{created['ActionId']}",
-    }

@@ -1,4 +1,4 @@
-"""CloudWatch: log groups, metric filters, alarms, dashboards, saved queries; and resource groups."""
+"""CloudWatch: log groups, metric filters, alarms, dashboards; and resource groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ names(
         "cloudwatch/logGroup:LogGroup": Naming(longest=512),
         "cloudwatch/logMetricFilter:LogMetricFilter": Naming(longest=512),
         "cloudwatch/metricAlarm:MetricAlarm": Naming(),
-        "cloudwatch/queryDefinition:QueryDefinition": Naming(),
         "cloudwatch/logResourcePolicy:LogResourcePolicy": Naming(property="policyName"),
         "resourcegroups/group:Group": Naming(longest=300),
     }
@@ -26,13 +25,6 @@ _ALARM_RENAME: Final = {
 }
 rows(
     {
-        "cloudwatch/compositeAlarm:CompositeAlarm": Row(
-            "cloudwatch",
-            "PutCompositeAlarm",
-            "{alarmName}",
-            {"arn": "arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarmName}"},
-            {"okActions": "OKActions"},
-        ),
         "cloudwatch/dashboard:Dashboard": Row(
             "cloudwatch",
             "PutDashboard",
@@ -53,13 +45,6 @@ rows(
                 "metricTransformation.namespace": "metricNamespace",
                 "metricTransformation.value": "metricValue",
             },
-            tagged=None,
-        ),
-        "cloudwatch/queryDefinition:QueryDefinition": Row(
-            "logs",
-            "PutQueryDefinition",
-            "queryDefinitionId",
-            {"queryDefinitionId": "queryDefinitionId", "arn": "arn:{partition}:logs:{region}:{account}:query-definition:{id}"},
             tagged=None,
         ),
         "cloudwatch/logResourcePolicy:LogResourcePolicy": Row(

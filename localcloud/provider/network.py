@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from localcloud.provider.calls import Call, Naming, Row, handles, rows
@@ -132,7 +133,7 @@ def route(call: Call) -> None:
     table = call.take("routeTableId")
     request: dict[str, Any] = {name[0].upper() + name[1:]: value for name, value in target.items()}
     call.create("ec2", "CreateRoute", tagged=None, rename=_ROUTE, RouteTableId=table, **request)
-    call.id = f"r-{table}{abs(hash(tuple(target.values())))}"
+    call.id = f"r-{table}{zlib.crc32(''.join(value or '' for value in target.values()).encode())}"
     call.outputs |= {"state": "active", "origin": "CreateRoute"}
 
 

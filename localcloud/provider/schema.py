@@ -10,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,7 +24,6 @@ from pulumi.output import Output
 from localcloud.provider.values import UNKNOWN, is_asset, plain
 
 _LOADING = threading.Lock()
-_LOADED: set[str] = set()
 
 
 class SchemaError(ValueError):
@@ -32,22 +32,6 @@ class SchemaError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-def preload(modules: tuple[str, ...]) -> None:
-    """Imports service modules of pulumi_aws in the calling thread.
-
-    They are lazy modules, whose first attribute access is not thread safe in Python 3.11: touched by two threads at once, one of them stays
-    without its classes for good. Every use by this package comes after this call, and the program finds them loaded.
-    """
-    import pulumi_aws
-
-    with _LOADING:
-        for name in modules:
-            if name not in _LOADED:
-                dir(getattr(pulumi_aws, name).__spec__)
-                dir(getattr(pulumi_aws, name))
-                _LOADED.add(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +77,14 @@ def resource_schema(token: str) -> ResourceSchema | None:
 def _module(wire_name: str) -> Any:
     # `lambda` is a Python keyword, so its module is called lambda_
     package = wire_name.partition("/")[0]
-    package = "lambda_" if package == "lambda" else package
-    preload((package,))
-    return importlib.import_module(f"pulumi_aws.{package}")
+    module = importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
+    # The modules of pulumi_aws load at the first touch, and two threads touching at once leave one without its classes for good (Python
+    # 3.11). The program has made an object of the type before its request comes here, so its module is loaded; only a type that the program
+    # never made may load one, and then one thread at a time.
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        dir(module)
+    return module
 
 
 def _args_name(module: Any, class_name: str) -> str:

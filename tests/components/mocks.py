@@ -114,7 +114,8 @@ class MockProvider(Provider):
         )
         created_id = name if token in _ID_IS_NAME else arn if token in _ID_IS_ARN else f"{kind.lower()}-{digest[:8]}"
         made = {**values, "id": created_id, "arn": arn, "name": name, name_property: name}
-        made |= _OTHERS.get(token, lambda _made: {})(made)
+        if token in _OTHERS:
+            made |= _OTHERS[token](made)
         outputs = {**inputs, **{key: value for key, value in made.items() if key in schema.outputs and key not in inputs}}
         for key, hint in schema.always_present():
             if key not in outputs and key not in ("id", "urn"):

@@ -81,7 +81,13 @@ def test_spot_and_on_demand_spread_over_all_zones() -> None:
 def test_settings_of_an_environment_reach_it() -> None:
     changes = {
         "environments": {
-            "spot-cpu": {"bid_percent": 60, "min_vcpus": 4, "enabled": False, "update_timeout_minutes": 90, "terminate_jobs_on_update": True},
+            "spot-cpu": {
+                "bid_percent": 60,
+                "min_vcpus": 4,
+                "enabled": False,
+                "update_timeout_minutes": 90,
+                "terminate_jobs_on_update": True,
+            },
             "on-demand-cpu": {"image_id": "ami-0123456789abcdef0"},
         }
     }

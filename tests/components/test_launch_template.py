@@ -146,7 +146,7 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
 
     def stub(name: str, body: str) -> None:
         path = tmp_path / "bin" / name
-        path.write_text(f'#!{shutil.which("bash")}\n{body}\n')
+        path.write_text(f"#!{shutil.which('bash')}\n{body}\n")
         path.chmod(0o755)
 
     recorded = f'echo "$(basename "$0") $*" >> {log}'
@@ -154,7 +154,9 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
         stub(name, recorded)
     stub("readlink", f"printf '%s\\n' '{disks}'")
     stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
-    stub("dnf", f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm")
+    stub(
+        "dnf", f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm"
+    )
     for name in ("grep", "sort", "cat", "basename"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
     script = _scripts(user_data(scratch=True, efa=False))[0]

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 import pytest
 
 from localcloud.deploy import DeploymentError
+from localcloud.provider.values import UNKNOWN
 from tests.components import mocks
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -39,7 +40,7 @@ def unmodelled_output_in_an_input() -> None:
 
 
 def error_in_apply() -> None:
-    aws.s3.Bucket("b").arn.apply(lambda arn: {}[arn])
+    aws.s3.Bucket("b").arn.apply(lambda arn: dict[str, str]()[arn])
 
 
 def error_in_the_program() -> None:
@@ -92,4 +93,4 @@ def test_look_ups_fail_on_nothing() -> None:
 
 def test_a_preview_knows_no_ids_and_still_evaluates() -> None:
     recording = mocks.deploy(lambda: aws.ec2.Subnet("s", vpc_id=aws.ec2.Vpc("v", cidr_block="10.0.0.0/16").id), preview=True)
-    assert recording.one("aws:ec2/subnet:Subnet").inputs["vpcId"] is mocks.UNKNOWN
+    assert recording.one("aws:ec2/subnet:Subnet").inputs["vpcId"] is UNKNOWN

@@ -19,7 +19,7 @@ def deploy(context, **section) -> mocks.Recording:
 
 
 def service(endpoint) -> str:
-    return endpoint.inputs["serviceName"].removeprefix(f"com.amazonaws.{mocks.REGION}.")
+    return str(endpoint.inputs["serviceName"]).removeprefix(f"com.amazonaws.{mocks.REGION}.")
 
 
 @pytest.mark.parametrize(("nat", "gateways", "ways_out"), [("none", 0, []), ("single", 1, [0, 0, 0]), ("per-zone", 3, [0, 1, 2])])

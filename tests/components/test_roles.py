@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,7 @@ OBJECTS = {
         (READ, "intermediate", RUN.table_key),
         (WRITE, "results", RUN.partials_prefix + "node.npz"),
         (WRITE, "results", RUN.success_key),
+        (READ, "results", RUN.success_key),
     },
     "postprocess": {
         (READ, "intermediate", RUN.manifest_key),
@@ -62,7 +64,7 @@ def made(context) -> mocks.Recording:
     return mocks.deploy(program)
 
 
-def statements(made: mocks.Recording, name: str) -> list[dict]:
+def statements(made: mocks.Recording, name: str) -> list[dict[str, Any]]:
     return made.policy(made.one(POLICY, f"roles-{name}"))
 
 

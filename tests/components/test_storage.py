@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from components.storage import Storage, StorageArgs
@@ -14,7 +17,7 @@ def deploy(context, **section) -> mocks.Recording:
     return mocks.deploy(lambda: Storage("storage", StorageArgs(context=context, section=StorageSection(**section))))
 
 
-def per_bucket(made: mocks.Recording, kind: str) -> dict:
+def per_bucket(made: mocks.Recording, kind: str) -> dict[str, Mapping[str, Any]]:
     """The inputs of one resource for each bucket, by the bucket's logical name; asserts that each bucket has exactly one."""
     names = {b.outputs["bucket"]: b.name for b in made.all(BUCKET, count=3)}
     found = made.all(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", count=3)

@@ -92,7 +92,7 @@ GOOD = {
 }
 BAD = {
     "empty": (b"", "empty"),
-    "header only": (b"a,b,c\n", "row"),
+    "header only": (b"a,b,c\n", "header"),
     "no numbers": (b"name,town\nann,rome\nbob,oslo\n", "number"),
     "binary": (bytes(range(256)) * 64, ""),
 }

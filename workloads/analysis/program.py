@@ -84,11 +84,11 @@ def analyse(comm: MPI.Intracomm, settings: Settings, progress: Progress) -> Succ
         StageError, ContractError: something that a person can act on.
     """
     start = time.perf_counter()
-    beside = comm.Split_type(MPI.COMM_TYPE_SHARED, key=comm.rank)
-    local_rank = beside.rank
-    beside.Free()
+    # by the index that Batch gave to the nodes: Split_type asks Open MPI's shared-memory layer, which processes of one machine that play
+    # several nodes deadlock
+    nodes_of_ranks: list[int] = comm.allgather(BatchEnv.read().node_index)
+    local_rank = nodes_of_ranks[: comm.rank].count(nodes_of_ranks[comm.rank])
     backend = backends.choose(settings.backend, local_rank)
-    machines = comm.allreduce(int(local_rank == 0))
     with progress.timed("open"):
         manifest_bytes: bytes = comm.bcast(
             s3.get_bytes(settings.intermediate_bucket, settings.run.manifest_key) if comm.rank == 0 else None
@@ -119,7 +119,7 @@ def analyse(comm: MPI.Intracomm, settings: Settings, progress: Progress) -> Succ
         rows=profile.rows,
         complete_rows=profile.complete_rows,
         ranks=comm.size,
-        nodes=machines,
+        nodes=len(set(nodes_of_ranks)),
         backend=backend.name,
         precision=backend.precision,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},

@@ -45,12 +45,17 @@ class Table:
         read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this order.
 
     Raises:
-        StageError: The footer cannot be read, or is not what the manifest says.
+        StageError: There is no number column, or the footer is not what the manifest says.
     """
 
     def __init__(self, manifest: Manifest, read_range: Callable[[int, int], bytes]) -> None:
         self.manifest = manifest
         self.columns = tuple(column.name for column in manifest.columns if column.kind == "number")
+        if not self.columns:
+            raise StageError(
+                f"{manifest.table_key} has no number column, so there is nothing to analyse",
+                hint="a column is a number column when all its values are numbers; see the columns' kinds in manifest.json",
+            )
         self._read_range = read_range
         self._footer = read_range(manifest.footer_offset, manifest.table_bytes - manifest.footer_offset)
         with self._decoding("the Parquet footer"):

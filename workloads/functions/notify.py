@@ -8,6 +8,7 @@ comes first.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
     title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
     attempts = detail.get("attempts") or []
     facts = [
+        ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
         ("Run", slack.code(run.run_id)),
         ("Job", slack.code(str(detail["jobId"]))),
         ("Attempts", str(len(attempts))),
@@ -96,7 +98,9 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
     logs = _logs(detail)
     if logs:
         group, stream = logs
-        command = f"aws logs tail {group} --log-stream-names {stream} --since 7d" + (f" --region {region}" if region else "")
+        # get-log-events and not tail, which version 1 of the aws CLI lacks
+        command = f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query 'events[].message' --output text"
+        command += f" --region {region}" if region else ""
         blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
     if region:
         page = f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/detail/{quote(str(detail['jobId']))}"

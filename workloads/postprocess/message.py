@@ -13,7 +13,7 @@ _NOTABLE = 8
 _DRIFTS = 5
 
 
-def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str) -> slack.Message:
+def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str) -> slack.Message:
     """Rows, rejects, missing cells, the largest drifts, notable columns, time, cost, and where the report is.
 
     Args:
@@ -21,6 +21,7 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str) -
         summary: see findings.build.
         console_url: prefix of a page for an object of the results bucket; empty: its S3 address is shown.
         bucket: results bucket.
+        stack: name of the stack, since several may tell one channel.
     """
     table, record, drift = summary["table"], summary["run"], summary["drift"]
     title = f"{run.dataset} {figures.date(run.date)}: {figures.count(table['rows'])} rows analysed"
@@ -48,7 +49,7 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str) -
         blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
     else:
         blocks.append(slack.section(f"Report: {slack.code(f's3://{bucket}/{run.report_key}')}"))
-    blocks.append(slack.context(f"Run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
+    blocks.append(slack.context(f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
 
 

@@ -69,7 +69,8 @@ def main(run: Run) -> dict[str, Any]:
     written = items.write(table_name, items.of_summary(run, summary))
     latest = items.advance_latest(table, run, report_key=run.report_key, digest=profile.digest)
     RunStates(table).succeed(run, now_ms=int(time.time() * 1000), finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
-    told = _tell(message.build(run, summary, console_url=os.environ.get(contract.ENV_CONSOLE_URL, "").strip(), bucket=results))
+    console_url, stack = (os.environ.get(name, "").strip() for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK))
+    told = _tell(message.build(run, summary, console_url=console_url, bucket=results, stack=stack or "?"))
     return {"items": written, "latest": latest, "slack": told, "digest": profile.digest, "usd": summary["run"]["usd"]}
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from workloads.preprocess import kinds
 from workloads.preprocess.kinds import ColumnPlan, Kind
-from workloads.preprocess.parse import read_cells
+from workloads.preprocess.parse import plural, read_cells
 from workloads.preprocess.records import Block, blocks
 from workloads.preprocess.source import Text
 from workloads.runtime.errors import StageError
@@ -25,6 +25,8 @@ MAX_COLUMNS: Final = 4096
 _NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _LOOK_BYTES: Final = 256 << 10
 _LOOK_ROWS: Final = 500
+_AGREE: Final = 0.25
+"""So many of the rows have to be as wide as the header for the header to be believed."""
 _NAME_LENGTH: Final = 100
 _NUMBER_LIKE: Final = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*")
 
@@ -50,12 +52,16 @@ def detect(text: Text) -> Dialect:
         raise StageError(f"the first row is longer than {len(look):,} bytes", hint="is this a CSV file with line breaks?")
     first, width = best.rows[0], best.width
     if len(first) > MAX_COLUMNS:
-        raise StageError(f"the first row has {len(first):,} fields; at most {MAX_COLUMNS:,} columns are supported")
+        raise StageError(
+            f"the first row has {len(first):,} fields; at most {MAX_COLUMNS:,} columns are supported",
+            hint="split the table, or turn columns into rows",
+        )
     if len(best.rows) == 1 and text.whole:
         raise StageError("the file holds a header and no data", hint="at least one row has to follow the header")
     if len(first) != width:
         raise StageError(
-            f"the first row has {len(first)} fields, but most of the rows after it have {width} (delimiter: {_NAMES[best.delimiter]})",
+            f"the first row has {plural(len(first), 'field')}, but most of the rows after it have {width} "
+            f"(delimiter: {_NAMES[best.delimiter]})",
             hint="the first row has to be the header, with one name per column",
         )
 
@@ -104,9 +110,12 @@ class _Candidate:
 
     @property
     def width(self) -> int:
-        """Fields that most rows have; the header's, where it is as good."""
+        """Fields of a row: as many as the header has, where enough rows agree; else as many as most rows have."""
         counts = Counter(len(row) for row in self.rows[1:] or self.rows)
-        return max(counts, key=lambda width: (counts[width], width == len(self.rows[0]), width))
+        header = len(self.rows[0])
+        if header > 1 and counts[header] >= counts.total() * _AGREE:
+            return header
+        return max(counts, key=lambda width: (counts[width], width))
 
     @property
     def score(self) -> tuple[bool, bool, float, float, int]:

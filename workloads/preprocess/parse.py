@@ -6,6 +6,7 @@ gives the same values and tells which cells are wrong. Blocks are independent of
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from workloads.preprocess.kinds import ColumnPlan
 from workloads.preprocess.records import QUOTE, Block, Reject, line_ends, raw_text, record_ends
 
 IncompleteRows: TypeAlias = Literal["reject", "keep"]
+_SHOWN: Final = 80
+"""Characters of a cell that are enough to recognise it."""
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 
 
@@ -41,6 +44,8 @@ def read_cells(
 
     if not data.strip(b"\r\n"):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    if data.startswith(codecs.BOM_UTF8):
+        data = b"\n" + data  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
     return csv.read_csv(
         cast("Any", pa.BufferReader(data)),
         csv.ReadOptions(use_threads=False, column_names=list(types), block_size=len(data) + 1),
@@ -104,10 +109,12 @@ class BlockParser:
         table, ragged = self._read(data)
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
+            found = np.fromiter(ragged, np.int64)
             width = len(self._columns)
-            for place, fields in ragged.items():
-                rejects.append(layout.reject(place, "wrong number of fields", f"{fields} fields instead of {width}"))
-            places = np.delete(places, list(ragged))
+            rejects += layout.reject(
+                found, "wrong number of fields", [f"{plural(fields, 'field')} instead of {width}" for fields in ragged.values()]
+            )
+            places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
         columns = [self._typed(table, index, keep, places, layout, rejects) for index in range(len(self._columns))]
@@ -116,10 +123,8 @@ class BlockParser:
                 if plan.kind is kinds.NUMBER and column.null_count:
                     lacking = keep & ~pc.is_valid(column).to_numpy(zero_copy_only=False)
                     keep &= ~lacking
-                    rejects.extend(
-                        layout.reject(int(place), "incomplete", f"no value in column '{plan.source_name or plan.name}'")
-                        for place in places[lacking]
-                    )
+                    lost = places[lacking]
+                    rejects += layout.reject(lost, "incomplete", [f"no value in column '{plan.source_name or plan.name}'"] * len(lost))
         result = pa.Table.from_arrays(columns, schema=self.schema)
         if not keep.all():
             result = result.filter(pa.array(keep))
@@ -153,12 +158,14 @@ class BlockParser:
         if cells.type == plan.kind.arrow:
             return cells
         converted = kinds.convert(cells, plan.kind, self._decimal)
-        for row in np.flatnonzero(converted.wrong & keep):
-            text = cells[int(row)].as_py()
-            kind, sentence = kinds.reason(text, plan.kind, self._decimal)
-            shown = text if len(text) <= 80 else f"{text[:80]}…"
-            rejects.append(layout.reject(int(places[row]), kind, f"column '{plan.source_name or plan.name}': '{shown}' {sentence}"))
-        keep &= ~converted.wrong
+        new = converted.wrong & keep
+        if new.any():
+            texts = cast("list[str]", cells.filter(pa.array(new)).to_pylist())
+            found = [kinds.reason(text, plan.kind, self._decimal) for text in texts]
+            name = plan.source_name or plan.name
+            details = [f"column '{name}': '{_shortened(text)}' {sentence}" for text, (_, sentence) in zip(texts, found, strict=True)]
+            rejects += layout.reject(places[new], [reason for reason, _ in found], details)
+            keep &= ~new
         return converted.values
 
 
@@ -181,20 +188,23 @@ class _Layout:
             self._spans = starts[filled], ends[filled], lines[filled]
         return self._spans
 
-    def reject(self, place: int, reason: str, detail: str) -> Reject:
-        """The rejection of the record at a place, counted from 0."""
-        starts, ends, lines = self._starts_ends_lines()
-        raw = self._block.data[starts[place] : ends[place]]
-        return Reject(int(lines[place]), reason, detail, raw_text(raw))
+    def reject(self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]) -> list[Reject]:
+        """The rejections of the records at some places, counted from 0; one reason for all, or one each."""
+        starts, ends, lines = (values[places].tolist() for values in self._starts_ends_lines())
+        data = self._block.data
+        each = [reasons] * len(places) if isinstance(reasons, str) else reasons
+        return [
+            Reject(line, reason, detail, raw_text(data[start:end]))
+            for start, end, line, reason, detail in zip(starts, ends, lines, each, details, strict=True)
+        ]
 
     def without_undecodable(self, rejects: list[Reject]) -> _Layout:
         """The layout without the records that are not valid UTF-8, which are rejected."""
         starts, ends, lines = self._starts_ends_lines()
         data = self._block.data
-        good = np.array([_is_utf8(data[start:end]) for start, end in zip(starts, ends, strict=True)], bool)
-        rejects.extend(
-            self.reject(int(place), "not valid text", "the row holds bytes that are not valid UTF-8") for place in np.flatnonzero(~good)
-        )
+        good = np.array([_is_utf8(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)], bool)
+        bad = np.flatnonzero(~good)
+        rejects += self.reject(bad, "not valid text", ["the row holds bytes that are not valid UTF-8"] * len(bad))
         rest = _Layout(self._block, self._delimiter)
         rest._spans = starts[good], ends[good], lines[good]
         return rest
@@ -203,7 +213,16 @@ class _Layout:
         """The records of this layout, joined."""
         starts, ends, _ = self._starts_ends_lines()
         data = self._block.data
-        return b"".join(data[start:end] for start, end in zip(starts, ends, strict=True))
+        return b"".join(data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 field`, `2 fields`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -51,16 +51,17 @@ class Block:
     """Physical line on which the data begins."""
 
 
-def raw_text(data: bytes) -> str:
-    """A rejected row for a person to read; undecodable bytes in hexadecimal."""
+def raw_text(data: bytes, length: int | None = None) -> str:
+    """A rejected row for a person to read; undecodable bytes in hexadecimal. `length`: the row's, where data is only its beginning."""
+    length = len(data) if length is None else length
     text = data[:RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
-    return text if len(data) <= RAW_BYTES else f"{text}… ({len(data):,} bytes)"
+    return text if length <= RAW_BYTES else f"{text}… ({length:,} bytes)"
 
 
 def line_ends(data: bytes, *, final: bool) -> Offsets:
     """Offsets just past each line end. A carriage return at the very end counts only in final data: a line feed may follow."""
     codes = np.frombuffer(data, np.uint8)
-    if data.count(b"\r") == data.count(b"\r\n"):
+    if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
         return np.flatnonzero(codes == _LF) + 1
     following = np.append(codes[1:], np.uint8(0 if final else _LF))
     return np.flatnonzero((codes == _LF) | ((codes == _CR) & (following != _LF))) + 1
@@ -112,7 +113,10 @@ def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
 
     A last record without line end is included only in final data, and only when no quote is open at its end.
     """
-    ends = line_ends(data, final=final)
+    return _record_ends(data, line_ends(data, final=final), delimiter, final=final)
+
+
+def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> Offsets:
     inside_at_end = False
     if QUOTE in data:
         quotes = _effective_quotes(data, delimiter)
@@ -137,12 +141,12 @@ def blocks(pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = M
         more = bool(piece)
         data, carry = carry + piece, b""
         while data:
-            ends = record_ends(data, delimiter, final=not more)
-            good, too_long = _within_limit(ends, len(data), max_record_bytes)
+            lines = line_ends(data, final=not more)
+            records = _record_ends(data, lines, delimiter, final=not more)
+            good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
-                block = Block(data[:good], line)
-                yield block
-                line += len(line_ends(block.data, final=True))
+                yield Block(data[:good], line)
+                line += int(np.searchsorted(lines, good, side="right"))
                 data = data[good:]
             if not data:
                 break
@@ -166,31 +170,35 @@ def _within_limit(ends: Offsets, length: int, limit: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A physical line of which only the beginning is at hand."""
+    """A physical line, of which only the beginning is kept."""
 
     head: bytes
     length: int
-    at_end: bool
 
 
 def _first_line(data: bytes, pieces: Iterator[bytes], *, more: bool) -> tuple[_Line, bytes, bool]:
     """Takes the first physical line off, reading on without keeping it; returns it, what follows it, and whether pieces may follow."""
-    head, length = data[: RAW_BYTES + 1], 0
+    head, length = b"", 0
     while True:
         ends = line_ends(data, final=not more)
         if len(ends):
-            return _Line(head, length + int(ends[0]), at_end=False), data[int(ends[0]) :], more
-        keep = 1 if data.endswith(b"\r") else 0  # a \n may follow
-        if not more:
-            return _Line(head, length + len(data), at_end=True), b"", False
-        length += len(data) - keep
+            taken = int(ends[0])
+        elif more:
+            taken = len(data) - data.endswith(b"\r")  # a \n may follow
+        else:
+            taken = len(data)
+        head += data[: min(taken, max(0, RAW_BYTES - len(head)))]
+        length += taken
+        data = data[taken:]
+        if len(ends) or not more:
+            return _Line(head, length), data, more
         piece = next(pieces, b"")
         more = bool(piece)
-        data = data[len(data) - keep :] + piece
+        data += piece
 
 
 def _unreadable(line: _Line, number: int, limit: int, *, too_long: bool) -> Reject:
-    raw = raw_text(line.head[: line.length]) if line.length <= RAW_BYTES else f"{raw_text(line.head[:RAW_BYTES])}… ({line.length:,} bytes)"
+    raw = raw_text(line.head, line.length)
     if too_long and line.length > limit:
         return Reject(number, "row too long", f"the row is longer than {limit:,} bytes", raw)
     where = f"within {limit:,} bytes" if too_long else "before the end of the file"

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from workloads.runtime.errors import StageError
 
-PIECE_BYTES: Final = 8 << 20
-SAMPLE_BYTES: Final = 4 << 20
+PIECE_BYTES: Final = 4 << 20
+SAMPLE_BYTES: Final = 2 << 20
 """Text from which encoding, dialect and column kinds are decided; fixed, so that they never depend on how the bytes arrive."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_MAX_RATIO: Final = 300

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
 from workloads import contract
 from workloads.contract import Manifest, Run
 from workloads.preprocess.clean import Cleaned, Settings, clean
 from workloads.preprocess.parse import IncompleteRows
-from workloads.runtime import env, s3
+from workloads.runtime import env, memory, s3
 from workloads.runtime.errors import StageError
 
 _MAX_UNIT_ROWS: Final = 1 << 24
@@ -89,7 +88,7 @@ def main(run: Run) -> dict[str, Any]:
         "table_bytes": cleaned.table_bytes,
         "seconds": cleaned.seconds,
         "megabytes_per_second": round(size / 1e6 / seconds, 1),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,  # Linux counts KiB
+        "peak_rss_mib": memory.peak_rss_mib(),
     }
 
 
@@ -98,7 +97,11 @@ def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Mani
     return Manifest(
         run_id=run.run_id,
         source={
-            **asdict(info),
+            "bucket": info.bucket,
+            "key": info.key,
+            "version_id": info.version_id,
+            "etag": info.etag,
+            "bytes": info.size,
             "dialect": {
                 "delimiter": cleaned.dialect.delimiter,
                 "quote": '"',

@@ -27,7 +27,7 @@ def write_table(run: Run, values: npt.NDArray[np.float32], unit_rows: int) -> tu
     table = pa.table(arrays)
     buffer = io.BytesIO()
     bounds = []
-    with pq.ParquetWriter(buffer, table.schema, compression="lz4", use_dictionary=["label"]) as writer:
+    with pq.ParquetWriter(buffer, table.schema, compression="lz4", use_dictionary=False) as writer:
         for start in range(0, rows, unit_rows):
             before = buffer.tell() or 4
             writer.write_table(table.slice(start, unit_rows), row_group_size=unit_rows)

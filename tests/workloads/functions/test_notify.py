@@ -13,8 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
-from tests.workloads.functions.test_submit import fresh_table
 from workloads import contract
 from workloads.contract import Run, Upload
 from workloads.functions import notify, slack
@@ -141,7 +141,7 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
     text = json.dumps(world.messages[0], ensure_ascii=False)
     for part in ("sales 2026-01-31: preprocess failed", "Line 3 has 4 fields &lt;5&gt;", "Mend the file", RUN.run_id, "job-1"):
         assert part in text
-    assert "aws logs tail /batch/dev --log-stream-names preprocess/default/abc" in text
+    assert "aws logs get-log-events --log-group-name /batch/dev --log-stream-name preprocess/default/abc" in text
     assert "#jobs/detail/job-1" in text
 
 

@@ -21,12 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.workloads.functions.metrics_table import TABLE, fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
 from workloads.functions import states, submit
 
-TABLE, TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = "metrics", 60.0, 10.0
+TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
 RUN = Run(UPLOAD.run_id)
 ARN = "arn:aws:batch:eu-west-1:123456789012:job-definition"
@@ -104,21 +105,6 @@ def aws(monkeypatch):
         yield fresh_table
 
 
-def fresh_table() -> Any:
-    """An empty metrics table."""
-    client = boto3.client("dynamodb")
-    if TABLE in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=TABLE)
-    keys: Any = [("pk", "HASH"), ("sk", "RANGE")]
-    client.create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return boto3.resource("dynamodb").Table(TABLE)
-
-
 @pytest.fixture
 def world(aws, monkeypatch):
     return install(aws, monkeypatch)
@@ -129,7 +115,14 @@ def install(fresh: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> World:
     fresh()
     world = World()
     real = boto3.client
-    monkeypatch.setattr(boto3, "client", lambda service, **kw: world if service == "batch" else real(service, **kw))
+
+    def client(service: str, **options: Any) -> Any:
+        if service != "batch":
+            return real(service, **options)  # type: ignore[call-overload]
+        assert options["config"].retries == {"total_max_attempts": 1}  # botocore must not repeat a SubmitJob that may have worked
+        return world
+
+    monkeypatch.setattr(boto3, "client", client)
     monkeypatch.setattr(submit, "time", SimpleNamespace(time=lambda: world.now, sleep=world.sleep))
     for name in ("claim", "write_jobs"):
         original = getattr(states.RunStates, name)
@@ -276,6 +269,24 @@ def test_a_duplicate_at_any_step_submits_nothing(aws):
             assert outcomes[0] in {"submitted", "exists"} or "has to be delivered again" in outcomes[0]
             assert_one_whole_run(world)
     assert refused == [0] * (2 * CALLS - 2)  # before the claim the duplicate wins, after the last write it finds SUBMITTED
+
+
+def test_a_frozen_invocation_that_wakes_up_after_a_takeover_stops(world):
+    def freeze(step: int) -> None:
+        if step != 4:  # the first job is submitted and not written down
+            return
+        world.now += 3600
+        world.steps, world.at_step = 0, crash_at(3)  # the one that takes over dies right after its claim
+        with pytest.raises(Crash):
+            submit.handler(event(), world.context())
+        world.at_step = lambda _: None
+
+    world.at_step = freeze
+    assert submit.handler(event(), world.context())["outcome"] == "claim lost"
+    assert len(world.jobs) == 1
+    world.now += 3600
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert_one_whole_run(world)
 
 
 def test_parallel_deliveries_submit_once(world, monkeypatch):

@@ -1,4 +1,4 @@
-"""A finished analysis made from a pandas frame by plain NumPy, as the stages before postprocess leave it in the buckets."""
+"""A finished analysis made from a pandas frame, as the stages before postprocess leave it in the buckets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pandas as pd
 
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile import partials
-from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.profile.sketch import BINS, SHIFT, Sketch
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Column, Manifest, Run, StageRecord, Unit
 
@@ -23,36 +22,10 @@ Put = Callable[[str, str, bytes], object]
 
 def leaf(block: np.ndarray) -> ProfileNode:
     """The profile of one unit: `block` is float32 (rows, d)."""
-    wide = block.astype(np.float64)
-    finite = np.isfinite(wide)
-    count = finite.sum(axis=0)
-    kept = np.where(finite, wide, 0.0)
-    mean = np.divide(kept.sum(axis=0), count, out=np.zeros(wide.shape[1]), where=count > 0)
-    centred = np.where(finite, wide - mean, 0.0)
-    whole = wide[finite.all(axis=1)]
-    complete_mean = whole.mean(axis=0) if len(whole) else np.zeros(wide.shape[1])
-    histogram = np.zeros((wide.shape[1], BINS), np.int64)
-    for index in range(wide.shape[1]):
-        raw = block[finite[:, index], index].view(np.uint32) >> np.uint32(SHIFT)
-        histogram[index] = np.bincount(raw, minlength=BINS)
-    return ProfileNode(
-        moments=Moments(
-            count=count.astype(np.int64),
-            missing=np.isnan(wide).sum(axis=0).astype(np.int64),
-            infinite=np.isinf(wide).sum(axis=0).astype(np.int64),
-            minimum=np.where(finite, wide, np.inf).min(axis=0),
-            maximum=np.where(finite, wide, -np.inf).max(axis=0),
-            mean=mean,
-            m2=(centred**2).sum(axis=0),
-            m3=(centred**3).sum(axis=0),
-            m4=(centred**4).sum(axis=0),
-            rows=np.asarray(len(wide), np.int64),
-            complete_rows=np.asarray(len(whole), np.int64),
-            complete_mean=complete_mean,
-            comoment=(whole - complete_mean).T @ (whole - complete_mean),
-        ),
-        sketch=Sketch.from_histogram(histogram),
-    )
+    backend = NumpyProfile()
+    backend.begin_counting(block.shape[1])
+    moments = backend.unit(np.ascontiguousarray(block.T))
+    return ProfileNode(moments=moments, sketch=backend.counted())
 
 
 def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:

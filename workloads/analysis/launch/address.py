@@ -15,17 +15,18 @@ _METADATA: Final = "ECS_CONTAINER_METADATA_URI_V4"
 _SECONDS: Final = 2.0
 
 
-def own_address(environ: Mapping[str, str] = os.environ) -> str:
-    """IPv4 address of this container.
+def told_by_agent(environ: Mapping[str, str] = os.environ) -> str | None:
+    """IPv4 address of this container as the container agent knows it; None where there is no agent.
 
-    The container agent knows it (ECS task metadata version 4, `Networks[].IPv4Addresses`): a multi-node job's containers have a network
-    interface of their own beside a link-local one, `ecs-eth0`, that leads to the agent only. Without an agent, the address of the host's
-    name; a host without a resolvable name stands alone, on loopback.
+    From ECS task metadata version 4, `Networks[].IPv4Addresses`: a multi-node job's containers have a network interface of their own beside
+    a link-local one, `ecs-eth0`, that leads to the agent only.
     """
     uri = environ.get(_METADATA, "")
-    found = _from_metadata(uri) if uri else None
-    if found:
-        return found
+    return _from_metadata(uri) if uri else None
+
+
+def of_host_name() -> str:
+    """IPv4 address that the host's own name stands for; a host without a resolvable name is alone, on loopback."""
     try:
         return socket.gethostbyname(socket.gethostname())
     except OSError:

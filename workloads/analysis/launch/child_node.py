@@ -15,6 +15,7 @@ from typing import Final
 
 from workloads.analysis.launch import channel as channels
 from workloads.analysis.launch import mpirun, processes
+from workloads.analysis.launch.address import is_loopback, told_by_agent
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, Message, RefusedError
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.settings import PORT, LaunchSettings
@@ -62,12 +63,12 @@ class ChildNode:
     def _join(self) -> Channel:
         settings = self.settings
         main = settings.batch.main_node_address or ""
-        hello = Hello(node=settings.batch.node_index, address=settings.address)
+        address = told_by_agent()
         deadline = time.monotonic() + settings.join_deadline_seconds
         wait = _FIRST_WAIT_SECONDS
         while True:
             try:
-                return self._dial(main, hello)
+                return self._dial(main, address)
             except RefusedError as error:
                 raise StageError(
                     f"the main node {main}:{PORT} and this node do not accept each other: {error}",
@@ -84,8 +85,11 @@ class ChildNode:
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
-    def _dial(self, main: str, hello: Hello) -> Channel:
-        connection = socket.create_connection((main, PORT), channels.HANDSHAKE_SECONDS, source_address=(hello.address, 0))
+    def _dial(self, main: str, address: str | None) -> Channel:
+        # on loopback every address of the machine will do as a source; elsewhere the kernel knows best
+        source = (address, 0) if address and is_loopback(address) else None
+        connection = socket.create_connection((main, PORT), channels.HANDSHAKE_SECONDS, source_address=source)
+        hello = Hello(node=self.settings.batch.node_index, address=address or connection.getsockname()[0])
         try:
             return channels.join(connection, token=self.settings.token, job=self.settings.job, hello=hello)
         except BaseException:

@@ -24,11 +24,12 @@ from typing import Final
 
 from workloads.analysis.launch import channel as channels
 from workloads.analysis.launch import mpirun, processes
+from workloads.analysis.launch.address import is_loopback, of_host_name, told_by_agent
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.settings import PORT, LaunchSettings
 from workloads.analysis.rank_failure import RankFailure
-from workloads.runtime.errors import EXIT_OK, StageError
+from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +104,12 @@ class MainNode:
             StageError: with the exit code of a rank, or one of LaunchExit.
         """
         processes.adopt_orphans()
-        code: int = LaunchExit.MAIN_LOST
+        code: int = EXIT_INTERNAL
         try:
             with contextlib.ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-")))
                 if self.settings.batch.num_nodes > 1:
-                    address = self.settings.address
+                    address = told_by_agent() or of_host_name()
                     stack.enter_context(self._listen(address))
                     self._await_children()
                     command = self._over_nodes(address, folder, stack)
@@ -118,6 +119,9 @@ class MainNode:
             code = EXIT_OK
         except StageError as error:
             code = error.exit_code
+            raise
+        except SystemExit:  # SIGTERM, see run_stage
+            code = EXIT_TERMINATED
             raise
         finally:
             for child in self._children.values():
@@ -201,9 +205,12 @@ class MainNode:
         script = Path(__file__).with_name("agent.py")
         agent.write_text(f'#!/bin/sh\nexec {shlex.join((sys.executable, "-S", str(script), str(path)))} "$@"\n')
         agent.chmod(0o700)
-        addresses = {self.settings.batch.main_node_index: address, **{node: child.address for node, child in self._children.items()}}
+        # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address elsewhere
+        here = "localhost" if is_loopback(address) else address
+        addresses = {self.settings.batch.main_node_index: here, **{node: child.address for node, child in self._children.items()}}
         return mpirun.over_nodes(
             addresses=[addresses[node] for node in sorted(addresses)],
+            on_one_machine=is_loopback(address),
             ranks=self.settings.ranks_per_node,
             agent=agent,
             hostfile=folder / "hosts",
@@ -290,7 +297,10 @@ class MainNode:
                 event.channel.close()  # a stranger: all children are here
 
     def _at(self, host: str) -> _Child:
-        return next(child for child in self._children.values() if child.address == host)
+        for child in self._children.values():
+            if child.address == host:
+                return child
+        raise StageError(f"mpirun wants to start a command on {host}, which is no child node", exit_code=LaunchExit.NOT_LAUNCHED)
 
     def _lost(self, event: _Lost) -> StageError:
         return StageError(

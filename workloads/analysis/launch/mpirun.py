@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from workloads.analysis.launch.address import is_loopback
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.runtime.errors import StageError
 
@@ -47,11 +46,14 @@ def on_one_node(ranks: int, program: Sequence[str]) -> list[str]:
     return [find(), "--allow-run-as-root", "--bind-to", "none", "--host", f"localhost:{ranks}", "-n", str(ranks), *program]
 
 
-def over_nodes(*, addresses: Sequence[str], ranks: int, agent: Path, hostfile: Path, program: Sequence[str]) -> list[str]:
+def over_nodes(
+    *, addresses: Sequence[str], on_one_machine: bool, ranks: int, agent: Path, hostfile: Path, program: Sequence[str]
+) -> list[str]:
     """`ranks` on each node, node after node.
 
     Args:
-        addresses: Of the nodes, in order of their index.
+        addresses: Of the nodes, in order of their index; a name of this machine for the main node.
+        on_one_machine: Whether the nodes are processes of one machine, told apart by loopback addresses.
         ranks: Per node.
         agent: Program that starts a command on another node: `agent HOST COMMAND`.
         hostfile: Is written.
@@ -69,10 +71,11 @@ def over_nodes(*, addresses: Sequence[str], ranks: int, agent: Path, hostfile: P
         f"ppr:{ranks}:node:oversubscribe",
     ]
     command += ["--prtemca", "plm_ssh_agent", str(agent), "--prtemca", "plm_ssh_no_tree_spawn", "1"]
+    command += ["--prtemca", "oob_tcp_disable_ipv6_family", "1"]  # the nodes' addresses are IPv4; an IPv6 one need not lead anywhere
     command += ["--leave-session-attached"]  # or the daemons on the children detach, and outlive the job
-    if any(is_loopback(address) for address in addresses):
-        # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there
-        command += ["--prtemca", "prte_if_include", "lo"]
+    if on_one_machine:
+        # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there. PRRTE itself refuses to be
+        # bound to loopback and finds the machine's own address
         command += ["--mca", "pml", "ob1", "--mca", "btl", "self,tcp", "--mca", "coll", "^sm,han", "--mca", "btl_tcp_if_include", "lo"]
     else:
         command += ["--prtemca", "prte_if_exclude", _NOT_BETWEEN_NODES, "--mca", "btl_tcp_if_exclude", _NOT_BETWEEN_NODES]

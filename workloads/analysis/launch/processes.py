@@ -32,7 +32,9 @@ def adopt_orphans() -> None:
 
 
 def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None) -> subprocess.Popen[str]:
-    """Start a process that the kernel kills when the calling thread ends, however that happens. Call from the main thread.
+    """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call from the main thread.
+
+    SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel would not.
 
     Raises OSError where there is no such program.
     """
@@ -49,7 +51,7 @@ def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdo
 
 
 def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from workloads import contract
-from workloads.analysis.launch.address import own_address
 from workloads.analysis.launch.mpirun import PROGRAM
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
@@ -55,8 +54,3 @@ class LaunchSettings:
             ),
             token=env.text(contract.ENV_LAUNCH_TOKEN, environ) if several else "",
         )
-
-    @property
-    def address(self) -> str:
-        """Of this node."""
-        return own_address()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.profile.moments import Floats, Moments, merge
+from workloads.analysis.profile.moments import ColumnMoments, Floats, Moments, merge
 from workloads.analysis.profile.sketch import BINS, SHIFT, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
@@ -67,31 +67,31 @@ class NumpyProfile:
         # contiguous views of the scratch, so that the matrix product sees one shape per block size
         centred = self._centred.reshape(-1)[: columns * rows].reshape(columns, rows)
         centred[...] = block
-        sums = centred.sum(axis=1)
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            sums = centred.sum(axis=1)
         if not np.isfinite(sums).all():  # float32 sums cannot overflow float64: some value is NaN or infinite
             return self._gappy_block(block)
         mean = sums / rows
         centred -= mean[:, None]
-        mean, comoment, m3, m4 = self._centred_sums(centred, mean, rows)
+        rest, comoment, m3, m4 = self._centred_sums(centred)
         count = np.full(columns, rows, np.int64)
-        return Moments(
+        found = ColumnMoments(
             count=count,
             missing=np.zeros(columns, np.int64),
             infinite=np.zeros(columns, np.int64),
             minimum=block.min(axis=1).astype(np.float64) + 0.0,
             maximum=block.max(axis=1).astype(np.float64) + 0.0,
             mean=mean,
+            mean_rest=rest,
             m2=np.diagonal(comoment).copy(),
             m3=m3,
             m4=m4,
-            rows=np.asarray(rows, np.int64),
-            complete_rows=np.asarray(rows, np.int64),
-            complete_mean=mean,
-            comoment=comoment,
         )
+        return Moments.of_columns(found, rows=rows, complete_rows=rows, complete_mean=(mean, rest), comoment=comoment)
 
-    def _centred_sums(self, centred: Floats, mean: Floats, rows: int) -> tuple[Floats, Floats, Floats, Floats]:
-        """Mean, co-moments, third and fourth sums of columns without gaps, corrected for the mean's own rounding."""
+    def _centred_sums(self, centred: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """What the mean lacked, and co-moments, third and fourth sums corrected for it, of columns without gaps."""
+        rows = centred.shape[1]
         squares = self._squares.reshape(-1)[: centred.size].reshape(centred.shape)
         residue = centred.sum(axis=1)
         step = residue / rows
@@ -102,7 +102,7 @@ class NumpyProfile:
         m3 = np.einsum("ij,ij->i", squares, centred)
         m4 = np.einsum("ij,ij->i", squares, squares)
         return (
-            mean + step,
+            step,
             comoment,
             m3 - 3.0 * step * m2 + 2.0 * rows * step**3,
             m4 - 4.0 * step * m3 + 6.0 * step**2 * m2 - 3.0 * rows * step**4,
@@ -125,23 +125,22 @@ class NumpyProfile:
         m2, m3, m4 = squares.sum(axis=1), (squares * values).sum(axis=1), (squares * squares).sum(axis=1)
         whole = np.ascontiguousarray(block[:, finite.all(axis=0)], np.float64)
         complete = whole.shape[1]
-        complete_mean, comoment = np.zeros(columns), np.zeros((columns, columns))
+        complete_mean, complete_rest, comoment = np.zeros(columns), np.zeros(columns), np.zeros((columns, columns))
         if complete:
             complete_mean = whole.sum(axis=1) / complete
             whole -= complete_mean[:, None]
-            complete_mean, comoment, _, _ = self._centred_sums(whole, complete_mean, complete)
-        return Moments(
+            complete_rest, comoment, _, _ = self._centred_sums(whole)
+        found = ColumnMoments(
             count=count,
             missing=missing,
             infinite=rows - count - missing,
             minimum=np.where(finite, block, np.float32(np.inf)).min(axis=1).astype(np.float64) + 0.0,
             maximum=np.where(finite, block, np.float32(-np.inf)).max(axis=1).astype(np.float64) + 0.0,
-            mean=mean + step,
+            mean=mean,
+            mean_rest=step,
             m2=m2 - step * residue,
             m3=m3 - 3.0 * step * m2 + 2.0 * count * step**3,
             m4=m4 - 4.0 * step * m3 + 6.0 * step**2 * m2 - 3.0 * count * step**4,
-            rows=np.asarray(rows, np.int64),
-            complete_rows=np.asarray(complete, np.int64),
-            complete_mean=complete_mean,
-            comoment=comoment,
         )
+        joint = (complete_mean, complete_rest)
+        return Moments.of_columns(found, rows=rows, complete_rows=complete, complete_mean=joint, comoment=comoment)

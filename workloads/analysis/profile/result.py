@@ -47,7 +47,7 @@ class Profile:
     @property
     def mean(self) -> Floats:
         """Mean of the finite values."""
-        return np.where(self.moments.count > 0, self.moments.mean, np.nan)
+        return np.where(self.moments.count > 0, self.moments.mean + self.moments.mean_rest, np.nan)
 
     @property
     def sd(self) -> Floats:

@@ -80,11 +80,18 @@ def merge(a: Sketch, b: Sketch) -> Sketch:
 def edges(bins: Integers) -> tuple[Floats, Floats]:
     """Smallest and largest float32 value of each bin, as float64."""
     keys = bins.astype(np.uint32) << np.uint32(SHIFT)
-    return _value_of(keys), _value_of(keys | np.uint32((1 << SHIFT) - 1))
+    return value_of(keys), value_of(keys | np.uint32((1 << SHIFT) - 1))
 
 
-def _value_of(keys: npt.NDArray[np.uint32]) -> Floats:
-    """The float that an ordered 32-bit key stands for; minus zero becomes zero."""
+def ordered_keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """The 32-bit patterns, made to grow with the value."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    sign = np.uint32(0x80000000)
+    return np.where(bits & sign, ~bits, bits | sign)
+
+
+def value_of(keys: npt.NDArray[np.uint32]) -> Floats:
+    """The values that ordered_keys came from, as float64; minus zero becomes zero."""
     sign = np.uint32(0x80000000)
     bits = np.where(keys >= sign, keys ^ sign, ~keys)
     return bits.view(np.float32).astype(np.float64) + 0.0

@@ -1,0 +1,284 @@
+"""Job definitions: valid for the API to the last key, and what the workloads find in their containers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from botocore.validate import ParamValidator
+
+from components.retries import retry_strategy
+from config.environments import HpcEnvironment
+from localcloud.deploy import DeploymentError
+from localcloud.engine import Resource
+from tests.components.mocks import Recording
+from tests.components.program import STACKS, config_of, deploy, deployed
+from workloads.analysis.launch.exit_codes import LaunchExit
+from workloads.contract import STAGES
+
+DEFINITION = "aws:batch/jobDefinition:JobDefinition"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+
+
+def _container(definition: Resource) -> dict[str, Any]:
+    if definition.inputs["type"] == "container":
+        return dict(json.loads(definition.inputs["containerProperties"]))
+    ranges = json.loads(definition.inputs["nodeProperties"])["nodeRangeProperties"]
+    assert len(ranges) == 1
+    return dict(ranges[0]["container"])
+
+
+def _environment(container: dict[str, Any]) -> dict[str, str]:
+    names = [pair["name"] for pair in container["environment"]]
+    assert len(names) == len(set(names)) > 0
+    return {pair["name"]: pair["value"] for pair in container["environment"]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_api_knows_every_key(stack: str) -> None:
+    """The provider drops a misspelt key in silence, botocore's model does not."""
+    shape = Session().get_service_model("batch").shape_for("RegisterJobDefinitionRequest")
+    for definition in deployed(stack).all(DEFINITION, count=3):
+        inputs = definition.inputs
+        request: dict[str, Any] = {
+            "jobDefinitionName": definition.name,
+            "type": inputs["type"],
+            "timeout": inputs["timeout"],
+            "retryStrategy": {
+                "attempts": inputs["retryStrategy"]["attempts"],
+                "evaluateOnExit": inputs["retryStrategy"]["evaluateOnExits"],
+            },
+            "propagateTags": inputs["propagateTags"],
+            "tags": inputs["tags"],
+        }
+        for key in ("containerProperties", "nodeProperties"):
+            if key in inputs:
+                request[key] = json.loads(inputs[key])
+                assert len(inputs[key]) < 24 * 1024
+        report = ParamValidator().validate(request, shape)
+        assert not report.has_errors(), report.generate_report()
+        assert len({"containerProperties", "nodeProperties"} & inputs.keys()) == 1
+        assert "vcpus" not in _container(definition), "deprecated, and not overridden by resource requirements"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stage_has_its_command_role_log_group_and_limits(stack: str) -> None:
+    made, config = deployed(stack), config_of(stack)
+    execution = made.one("aws:iam/role:Role", "roles-execution").outputs["arn"]
+    for stage in STAGES:
+        job = getattr(config.jobs, stage)
+        definition = made.one(DEFINITION, f"jobs-{stage}")
+        container = _container(definition)
+        assert container["command"] == ["python", "-m", f"workloads.{stage}"]
+        assert container["jobRoleArn"] == made.one("aws:iam/role:Role", f"roles-{stage}").outputs["arn"]
+        assert container["executionRoleArn"] == execution
+        repository = "gpu" if stage == "analysis" else "cpu"
+        assert container["image"] == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/batch-reference-{stack}/{repository}:unpublished"
+        group = made.one(LOG_GROUP, f"jobs-{stage}")
+        assert group.inputs["retentionInDays"] == config.monitoring.log_retention_days
+        options = {"awslogs-group": f"/batch-reference/{stack}/{stage}", "awslogs-region": "us-east-1", "awslogs-stream-prefix": stage}
+        assert container["logConfiguration"] == {"logDriver": "awslogs", "options": options}
+        assert group.outputs["name"] == options["awslogs-group"]
+        assert definition.inputs["timeout"] == {"attemptDurationSeconds": job.timeout_minutes * 60}
+        assert definition.inputs["tags"].items() >= {"stack": stack, "pipeline-stage": stage}.items()
+        assert definition.inputs["propagateTags"] is True
+        # jobs that wait keep the revision that they were submitted with
+        assert definition.inputs["deregisterOnNewRevision"] is False
+        assert definition.inputs.get("schedulingPriority") == job.scheduling_priority
+        wanted = {"VCPU": f"{job.vcpus:g}", "MEMORY": str(job.memory_mib)} | ({"GPU": str(job.gpus)} if getattr(job, "gpus", 0) else {})
+        assert {r["type"]: r["value"] for r in container["resourceRequirements"]} == wanted
+
+
+def test_multi_node_analysis_on_p5() -> None:
+    made = deployed("prod")
+    definition = made.one(DEFINITION, "jobs-analysis")
+    properties, container = json.loads(definition.inputs["nodeProperties"]), _container(definition)
+    assert (definition.inputs["type"], properties["numNodes"], properties["mainNode"]) == ("multinode", 4, 0)
+    assert properties["nodeRangeProperties"][0]["targetNodes"] == "0:", "an open range, so that a submission may name another number"
+    assert container["instanceType"] == "p5.48xlarge"
+    devices = container["linuxParameters"]["devices"]
+    assert [d["hostPath"] for d in devices] == [f"/dev/infiniband/uverbs{n}" for n in range(32)]
+    assert all(d["containerPath"] == d["hostPath"] and d["permissions"] == ["READ", "WRITE", "MKNOD"] for d in devices)
+    assert container["linuxParameters"]["sharedMemorySize"] == 49_152
+    assert {u["name"]: (u["softLimit"], u["hardLimit"]) for u in container["ulimits"]} == {
+        "memlock": (-1, -1),
+        "stack": (67_108_864, 67_108_864),
+        "nofile": (1_024_000, 1_024_000),
+    }
+    assert container["volumes"] == [{"name": "scratch", "host": {"sourcePath": "/scratch"}}]
+    assert container["mountPoints"] == [{"sourceVolume": "scratch", "containerPath": "/scratch", "readOnly": False}]
+    assert "platformCapabilities" not in definition.inputs
+
+
+@pytest.mark.parametrize(("instance_type", "devices"), [("p4d.24xlarge", 4), ("g5.48xlarge", 1), ("p6-b300.48xlarge", 16)])
+def test_one_device_per_adapter(instance_type: str, devices: int) -> None:
+    changes = {
+        "environments": {"gpu": {"instance_type": instance_type}},
+        "jobs": {"analysis": {"vcpus": 96, "memory_mib": 524_288, "gpus": 8}},
+    }
+    container = _container(deploy("prod", changes=changes).one(DEFINITION, "jobs-analysis"))
+    assert len(container["linuxParameters"]["devices"]) == devices
+
+
+def test_without_efa_there_are_no_devices() -> None:
+    changes = {"environments": {"nodes": {"efa": False}}}
+    container = _container(deploy("local", changes=changes).one(DEFINITION, "jobs-analysis"))
+    assert container["linuxParameters"]["devices"] == []
+
+
+def test_analysis_of_one_node_is_a_plain_container_job_which_may_run_on_spot() -> None:
+    analysis = {"queue": "main", "nodes": 1, "vcpus": 4, "memory_mib": 8192, "ranks_per_node": 4}
+    made = deploy("local", changes={"jobs": {"analysis": analysis}})
+    definition = made.one(DEFINITION, "jobs-analysis")
+    assert (definition.inputs["type"], definition.inputs["platformCapabilities"]) == ("container", ["EC2"])
+    container = _container(definition)
+    assert "instanceType" not in container
+    assert container["linuxParameters"]["sharedMemorySize"] == 1024
+    assert container["secrets"] == [], "one node has nobody to prove itself to"
+    assert made.exports["analysis_is_multi_node"] is False
+
+
+def test_fargate_jobs_have_nothing_of_instances() -> None:
+    made = deployed("dev")
+    for stage in ("preprocess", "postprocess"):
+        definition = made.one(DEFINITION, f"jobs-{stage}")
+        container = _container(definition)
+        assert definition.inputs["platformCapabilities"] == ["FARGATE"]
+        assert container["networkConfiguration"] == {"assignPublicIp": "DISABLED"}
+        assert container["runtimePlatform"] == {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
+        assert not {"linuxParameters", "ulimits", "volumes", "mountPoints", "privileged", "instanceType"} & container.keys()
+
+
+def test_variables_of_the_stages() -> None:
+    made = deployed("prod")
+    buckets = {b.name.removeprefix("storage-"): b.outputs["bucket"] for b in made.all("aws:s3/bucket:Bucket", count=3)}
+    table = made.one("aws:dynamodb/table:Table").outputs["name"]
+    everywhere = {
+        "PIPELINE_STACK": "prod",
+        "PIPELINE_INTERMEDIATE_BUCKET": buckets["intermediate"],
+        "PIPELINE_RESULTS_BUCKET": buckets["results"],
+    }
+    assert _environment(_container(made.one(DEFINITION, "jobs-preprocess"))) == everywhere | {
+        "PIPELINE_INGEST_BUCKET": buckets["ingest"],
+        "PIPELINE_UNIT_ROWS": "65536",
+        "PIPELINE_INCOMPLETE_ROWS": "reject",
+        "PIPELINE_MAX_REJECTED_PERCENT": "20",
+        "PIPELINE_WRITE_CLEANED_CSV": "false",
+    }
+    assert _environment(_container(made.one(DEFINITION, "jobs-analysis"))) == everywhere | {
+        "PIPELINE_ARRAY_BACKEND": "cupy",
+        "PIPELINE_RANKS_PER_NODE": "8",
+        "PIPELINE_JOIN_DEADLINE_SECONDS": "900",
+    }
+    postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))
+    prices = json.loads(postprocess.pop("PIPELINE_STAGE_PRICES"))
+    assert prices["analysis"] == pytest.approx(4 * 55.04)
+    assert postprocess == everywhere | {
+        "PIPELINE_TABLE": table,
+        "PIPELINE_CONSOLE_URL": f"https://us-east-1.console.aws.amazon.com/s3/object/{buckets['results']}?region=us-east-1&prefix=",
+    }
+
+
+def test_secrets_come_by_reference() -> None:
+    made = deployed("prod")
+
+    def secrets(made: Recording, stage: str) -> dict[str, str]:
+        return {s["name"]: s["valueFrom"] for s in _container(made.one(DEFINITION, f"jobs-{stage}"))["secrets"]}
+
+    secret = "aws:secretsmanager/secret:Secret"
+    assert secrets(made, "preprocess") == {}
+    assert secrets(made, "analysis") == {"PIPELINE_LAUNCH_TOKEN": made.one(secret, "secrets-launch-token").outputs["arn"]}
+    assert secrets(made, "postprocess") == {"PIPELINE_SLACK_WEBHOOK_URL": made.one(secret, "secrets-slack-webhook").outputs["arn"]}
+    assert secrets(deploy("dev", secrets={}), "postprocess") == {}
+
+
+def test_a_definition_beyond_the_limit_of_the_api_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.jobs._LARGEST_DEFINITION_BYTES", 4000)
+    with pytest.raises(Exception, match=r"job definition of analysis has \d+ bytes, and AWS Batch takes 4000") as failure:
+        deploy("prod")
+    assert not isinstance(failure.value, DeploymentError), "the program itself says so"
+
+
+# ---- retries: the rules as AWS Batch reads them -----------------------------------------------------------------------------------------
+
+# what the provider accepts in patterns (terraform-provider-aws, job_definition.go)
+_TEXT_PATTERN = re.compile(r"[0-9A-Za-z.:\s]*\*?")
+_CODE_PATTERN = re.compile(r"[0-9]*\*?")
+
+ENDS = {
+    "Spot interruption": ("Host EC2 (instance i-0123456789abcdef0) terminated.", "", None, "RETRY"),
+    "image not pulled": ("Task failed to start", "CannotPullContainerError: context canceled", None, "RETRY"),
+    "Docker too slow": ("Task failed to start", "DockerTimeoutError: Could not transition to created", None, "RETRY"),
+    "a bug": ("Essential container in task exited", "", 70, "EXIT"),
+    "bad data": ("Essential container in task exited", "", 1, "EXIT"),
+    "out of memory": ("Essential container in task exited", "OutOfMemoryError: Container killed due to memory usage", 137, "EXIT"),
+    "stopped": ("Essential container in task exited", "", 143, "EXIT"),
+    "no image of that name": ("Task failed to start", "CannotStartContainerError: no such executable", 127, "EXIT"),
+}
+
+
+def _action(rules: list[dict[str, str]], status_reason: str, reason: str, exit_code: int | None) -> str:
+    """The first rule whose every pattern matches; without one the job is retried (AWS Batch API, RetryStrategy)."""
+
+    def matches(pattern: str | None, text: str | None) -> bool:
+        if pattern is None:
+            return True
+        return (text or "").startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
+
+    for rule in rules:
+        code = None if exit_code is None else str(exit_code)
+        if "onExitCode" in rule and code is None:
+            continue
+        found = [(rule.get("onStatusReason"), status_reason), (rule.get("onReason"), reason), (rule.get("onExitCode"), code)]
+        if all(matches(*pair) for pair in found):
+            return rule["action"]
+    return "RETRY"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("end", ENDS)
+def test_only_trouble_that_another_attempt_can_cure_is_retried(stack: str, end: str) -> None:
+    status_reason, reason, exit_code, action = ENDS[end]
+    judged = 0
+    for definition in deployed(stack).all(DEFINITION, count=3):
+        if definition.inputs.get("platformCapabilities") == ["FARGATE"] and end in {"Spot interruption", "Docker too slow"}:
+            continue
+        if definition.inputs["type"] == "multinode" and end == "Docker too slow":
+            continue
+        judged += 1
+        assert _action(definition.inputs["retryStrategy"]["evaluateOnExits"], status_reason, reason, exit_code) == action, definition.name
+    assert judged or (stack, end) == ("dev", "Docker too slow")
+
+
+@pytest.mark.parametrize("stage", ["analysis", "preprocess"])
+@pytest.mark.parametrize("code", LaunchExit)
+def test_a_missing_or_lost_node_starts_the_analysis_again(code: LaunchExit, stage: str) -> None:
+    worth_it = stage == "analysis" and code in {LaunchExit.JOIN_DEADLINE, LaunchExit.CHILD_LOST}
+    rules = deployed("prod").one(DEFINITION, f"jobs-{stage}").inputs["retryStrategy"]["evaluateOnExits"]
+    assert _action(rules, "Essential container in task exited", "", int(code)) == ("RETRY" if worth_it else "EXIT")
+
+
+def test_fargate_spot_interruption_is_retried() -> None:
+    rules = deployed("dev").one(DEFINITION, "jobs-preprocess").inputs["retryStrategy"]["evaluateOnExits"]
+    assert _action(rules, "Your Spot Task was interrupted.", "", None) == "RETRY"
+
+
+@pytest.mark.parametrize(("fargate", "multi_node"), [(True, False), (False, False), (False, True)])
+def test_rules_fit_the_api_and_end_with_exit(fargate: bool, multi_node: bool) -> None:
+    strategy = retry_strategy(attempts=3, fargate=fargate, multi_node=multi_node)
+    rules: Any = strategy.evaluate_on_exits
+    assert 3 <= len(rules) <= 5
+    assert (rules[-1].action, rules[-1].on_reason, rules[-1].on_status_reason, rules[-1].on_exit_code) == ("EXIT", "*", None, None)
+    assert all(rule.action == "RETRY" for rule in rules[:-1])
+    for rule in rules:
+        assert all(_TEXT_PATTERN.fullmatch(text) for text in (rule.on_reason, rule.on_status_reason) if text is not None)
+        assert rule.on_exit_code is None or _CODE_PATTERN.fullmatch(rule.on_exit_code)
+
+
+def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
+    gpu = config_of("prod").environments["gpu"]
+    assert isinstance(gpu, HpcEnvironment)
+    assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, True)

@@ -1,0 +1,100 @@
+"""The program as a whole: evaluates for every stack, tells operators the names, and refuses a bad config in sentences."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import settings
+from config import Problem, StackConfig
+from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
+from workloads.contract import STAGES
+
+EXPORTS = {
+    "region",
+    "vpc_id",
+    "ingest_bucket",
+    "intermediate_bucket",
+    "results_bucket",
+    "table",
+    "cpu_repository_url",
+    "gpu_repository_url",
+    "environments",
+    "queues",
+    "queue_arns",
+    "stage_queues",
+    "stage_job_definitions",
+    "analysis_is_multi_node",
+    "log_groups",
+    "submit_function",
+    "notify_function",
+    "dead_letter_queues",
+    "alarm_topic_arn",
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_outputs_are_the_names_that_an_operator_needs(stack: str) -> None:
+    made, config = deployed(stack), config_of(stack)
+    out = made.exports
+    assert out.keys() == EXPORTS
+    names = {r.outputs.get("name") or r.outputs.get("bucket") for r in made.resources if r.custom}
+    singles = [
+        out[key] for key in ("ingest_bucket", "intermediate_bucket", "results_bucket", "table", "submit_function", "notify_function")
+    ]
+    maps = [name for key in ("environments", "queues", "stage_queues", "stage_job_definitions", "log_groups") for name in out[key].values()]
+    assert len(maps) == len(config.environments) + len(config.queues) + 3 * len(STAGES)
+    assert {*singles, *maps} <= names
+    assert out["queues"].keys() == out["queue_arns"].keys() == config.queues.keys()
+    assert out["stage_queues"] == {stage: out["queues"][getattr(config.jobs, stage).queue] for stage in STAGES}
+    assert (out["region"], out["analysis_is_multi_node"]) == ("us-east-1", True)
+    assert out["dead_letter_queues"].keys() == {"submit", "notify"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_preview_with_unknown_values_makes_the_same_resources(stack: str) -> None:
+    planned, made = deploy(stack, preview=True), deployed(stack)
+    assert {r.urn for r in planned.resources} == {r.urn for r in made.resources}
+
+
+def test_data_are_protected_in_prod() -> None:
+    protected = {r.name for r in deployed("prod").resources if r.options.protect}
+    assert protected == {"storage-ingest", "storage-intermediate", "storage-results", "storage-metrics"}
+    assert not any(r.options.protect for r in deployed("dev").resources)
+
+
+def test_every_problem_of_a_config_is_told_at_once() -> None:
+    changes: dict[str, Any] = {
+        "environments": {"gpu": {"max_vcpus": 64}},
+        "jobs": {"preprocess": {"queue": "mian"}},
+    }
+    with pytest.raises(pulumi.RunError) as refused:
+        deploy("prod", changes=changes)
+    text = str(refused.value)
+    assert text.startswith("Pulumi.prod.yaml has 2 errors:")
+    assert "environments.gpu.max_vcpus: found 64" in text
+    assert "768" in text
+    assert 'jobs.preprocess.queue: found "mian"' in text
+
+
+def test_warnings_of_a_config_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubt = Problem(code="DOUBT", level="warning", path="jobs.analysis", found=1, message="this is odd", fix="look again")
+
+    def with_doubt(stack: str, _get_object: Any) -> tuple[StackConfig, list[Problem]]:
+        return config_of(stack), [doubt]
+
+    monkeypatch.setattr(settings, "load_stack_config", with_doubt)
+    with pytest.raises(AssertionError, match=r"Pulumi warns: .*warning DOUBT at jobs\.analysis: found 1; this is odd\. Fix: look again\."):
+        deploy("dev")
+
+
+def test_main_only_wires() -> None:
+    """One screen, no branches, no loops, no functions."""
+    text = (ROOT / "__main__.py").read_text()
+    assert len(text.splitlines()) <= 66
+    tree = ast.parse(text)
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+    assert [type(node).__name__ for node in tree.body if not isinstance(node, allowed)] == []

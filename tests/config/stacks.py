@@ -1,0 +1,62 @@
+"""The stack files as plain sections, and small changes of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from config import ConfigError, Problem, StackConfig, load_stack_config
+from localcloud.stackfile import read_stack
+
+ROOT = Path(__file__).parents[2]
+STACKS = ("dev", "prod", "local")
+_PROJECT = "batch-reference:"
+
+
+class _Removed:
+    def __repr__(self) -> str:
+        return "removed"
+
+
+REMOVED: Any = _Removed()
+Changes = dict[str, Any]
+"""Dotted path -> new value; REMOVED takes the field away."""
+
+
+def sections(stack: str = "prod") -> dict[str, Any]:
+    """Section -> plain value, as Pulumi would hand it to the program."""
+    found = read_stack(ROOT, stack, {}, {}).config
+    return {key.removeprefix(_PROJECT): json.loads(value) for key, value in found.items() if key.startswith(_PROJECT)}
+
+
+_PROD = sections()
+
+
+def changed(changes: Changes) -> dict[str, Any]:
+    """The prod stack with some values changed."""
+    result: Any = copy.deepcopy(_PROD)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place = result
+        for part in parents:
+            place = place[int(part)] if isinstance(place, list) else place[part]
+        key = int(last) if isinstance(place, list) else last
+        if value is REMOVED:
+            del place[key]
+        else:
+            place[key] = copy.deepcopy(value)
+    return dict(result)
+
+
+def load(found: dict[str, Any]) -> tuple[StackConfig, list[Problem]]:
+    return load_stack_config("test", found.get, found)
+
+
+def problems_of(found: dict[str, Any]) -> tuple[Problem, ...]:
+    """All problems, errors and warnings."""
+    try:
+        return tuple(load(found)[1])
+    except ConfigError as error:
+        return error.problems

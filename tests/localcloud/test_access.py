@@ -1,0 +1,181 @@
+"""Policy evaluation against a table, and enforcement in the words of each service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.access import AssumeRoleError
+from localcloud.policy_evaluation import decide, resource_policy_allows
+from tests.localcloud.conftest import ACCOUNT, Stage
+
+JOBS = "ecs-tasks.amazonaws.com"
+
+
+def statement(effect: str = "Allow", **members: Any) -> dict[str, Any]:
+    return {"Effect": effect, **members}
+
+
+GET = statement(Action="s3:GetObject", Resource="arn:aws:s3:::b/data/*")
+TABLE = [
+    # statements, action, resource, context -> decision
+    ([GET], "s3:GetObject", "arn:aws:s3:::b/data/x", {}, "allowed"),
+    ([GET], "s3:getobject", "arn:aws:s3:::b/data/x/y", {}, "allowed"),
+    ([GET], "s3:GetObject", "arn:aws:s3:::b/other", {}, "implicit deny"),
+    ([GET], "s3:PutObject", "arn:aws:s3:::b/data/x", {}, "implicit deny"),
+    ([GET, statement("Deny", Action="s3:*", Resource="*")], "s3:GetObject", "arn:aws:s3:::b/data/x", {}, "explicit deny"),
+    ([statement(Action=["s3:Get*", "s3:List?ucket"], Resource="*")], "s3:ListBucket", "arn:aws:s3:::b", {}, "allowed"),
+    ([statement(NotAction="iam:*", Resource="*")], "s3:GetObject", "arn:aws:s3:::b/x", {}, "allowed"),
+    ([statement(NotAction="iam:*", Resource="*")], "iam:GetRole", "*", {}, "implicit deny"),
+    ([statement(Action="*", NotResource="arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::b/x", {}, "implicit deny"),
+    ([statement(Action="*", NotResource="arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::c/x", {}, "allowed"),
+    ([statement(Action="batch:DescribeJobs", Resource="arn:aws:batch:*:*:job/*")], "batch:DescribeJobs", "*", {}, "implicit deny"),
+    ([statement(Action="batch:DescribeJobs", Resource="*")], "batch:DescribeJobs", "*", {}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": ["1", "2"]}})], "a:b", "r", {"k": "2"}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"StringEquals": {"K": "1"}})], "a:b", "r", {}, "implicit deny"),
+    ([statement(Action="a:b", Resource="*", Condition={"StringNotEquals": {"k": "1"}})], "a:b", "r", {}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"StringEqualsIfExists": {"k": "1"}})], "a:b", "r", {}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"StringLike": {"k": "data/*"}})], "a:b", "r", {"k": "data/1"}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"ArnLike": {"k": "arn:aws:s3:::*"}})], "a:b", "r", {"k": "arn:aws:s3:::x"}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"Bool": {"k": False}})], "a:b", "r", {"k": "false"}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"NumericLessThan": {"k": 10}})], "a:b", "r", {"k": "9"}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})], "a:b", "r", {}, "implicit deny"),
+    ([statement(Action="a:b", Resource="*", Condition={"Null": {"k": "true"}})], "a:b", "r", {}, "allowed"),
+    ([statement(Action="a:b", Resource="*", Condition={"ForAllValues:StringLike": {"k": "DS#*"}})], "a:b", "r", {"k": ["DS#1", "X"]}, "implicit deny"),
+    ([statement(Action="a:b", Resource="*", Condition={"ForAnyValue:StringLike": {"k": "DS#*"}})], "a:b", "r", {"k": ["DS#1", "X"]}, "allowed"),
+    ([statement(Action="a:b", Resource="arn:x:${aws:PrincipalAccount}")], "a:b", "arn:x:1", {"aws:principalaccount": "1"}, "allowed"),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": "1"}, "Bool": {"l": "true"}})],
+        "a:b",
+        "r",
+        {"k": "1", "l": "false"},
+        "implicit deny",
+    ),
+]
+
+
+@pytest.mark.parametrize(("statements", "action", "resource", "context", "expected"), TABLE)
+def test_decisions(statements: list[dict[str, Any]], action: str, resource: str, context: dict[str, Any], expected: str) -> None:
+    assert decide([{"Statement": statements}], action, resource, context) == expected
+
+
+def test_resource_policies_name_principals() -> None:
+    grant = statement(Principal={"Service": "events.amazonaws.com"}, Action="lambda:InvokeFunction", Resource="arn:f")
+    grant["Condition"] = {"ArnLike": {"AWS:SourceArn": "arn:rule/*"}}
+    policy = {"Statement": grant}
+    rule = {"aws:sourcearn": "arn:rule/x"}
+    assert resource_policy_allows(policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
+    assert not resource_policy_allows(policy, {"Service": "s3.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
+    assert not resource_policy_allows(policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", {"aws:sourcearn": "arn:other"})
+    account = {"Statement": statement(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole")}
+    assert resource_policy_allows(account, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/r"}, "sts:AssumeRole", "arn:r", {})
+
+
+def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
+    s3, table = stage.client("s3"), stage.name("table")
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="data/x", Body=b"1")
+    stage.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    topic = stage.client("sns").create_topic(Name=stage.name("topic"))["TopicArn"]
+    queue = stage.client("sqs").create_queue(QueueName=stage.name("queue"))["QueueUrl"]
+    nobody = stage.role(JOBS)
+    calls = [
+        ("s3", "get_object", {"Bucket": "kept", "Key": "data/x"}, "AccessDenied", "s3:GetObject on resource: arn:aws:s3:::kept/data/x"),
+        ("dynamodb", "put_item", {"TableName": table, "Item": {"pk": {"S": "a"}}}, "AccessDeniedException", f"table/{table}"),
+        ("batch", "list_jobs", {"jobQueue": "x"}, "AccessDeniedException", "batch:ListJobs"),
+        ("sns", "publish", {"TopicArn": topic, "Message": "x"}, "AuthorizationError", topic),
+        ("sqs", "send_message", {"QueueUrl": queue, "MessageBody": "x"}, "AccessDeniedException", "sqs:SendMessage"),
+        ("secretsmanager", "get_secret_value", {"SecretId": "x"}, "AccessDeniedException", "secret:x"),
+        ("ec2", "describe_instances", {}, "UnauthorizedOperation", "ec2:DescribeInstances"),
+        ("events", "put_events", {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{}"}]}, "AccessDeniedException", "event-bus/default"),
+        ("lambda", "invoke", {"FunctionName": "f"}, "AccessDeniedException", "lambda:InvokeFunction"),
+        ("stepfunctions", "start_execution", {"stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:x"}, "AccessDeniedException", "states:StartExecution"),
+        ("cloudwatch", "put_metric_data", {"Namespace": "N", "MetricData": [{"MetricName": "m", "Value": 1}]}, "AccessDeniedException", "cloudwatch:PutMetricData"),
+        ("logs", "put_log_events", {"logGroupName": "g", "logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "m"}]}, "AccessDeniedException", "log-group:g:log-stream:s"),
+    ]
+    before = len(stage.cloud.denials)
+    for service, operation, arguments, code, words in calls:
+        with pytest.raises(ClientError) as error:
+            getattr(stage.cloud.role_client(service, nobody), operation)(**arguments)
+        assert error.value.response["Error"]["Code"] == code, service
+        assert words in error.value.response["Error"]["Message"], service
+        assert "is not authorized to perform" in error.value.response["Error"]["Message"]
+    assert len(stage.cloud.denials) == before + len(calls)
+    with pytest.raises(ClientError) as head:
+        stage.cloud.role_client("s3", nobody).head_object(Bucket="kept", Key="data/x")
+    assert head.value.response["Error"]["Code"] == "403"
+    identity = stage.cloud.role_client("sts", nobody).get_caller_identity()
+    assert identity["Arn"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/{nobody.rsplit('/', 1)[-1]}/")
+
+
+def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
+    s3 = stage.client("s3")
+    s3.create_bucket(Bucket="narrow")
+    role = stage.role(
+        JOBS,
+        {"Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::narrow/in/*"},
+        {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::narrow", "Condition": {"StringLike": {"s3:prefix": "in/*"}}},
+    )
+    mine = stage.cloud.role_client("s3", role)
+    mine.put_object(Bucket="narrow", Key="in/a b", Body=b"x" * 10)
+    assert mine.get_object(Bucket="narrow", Key="in/a b")["Body"].read() == b"x" * 10
+    assert [each["Key"] for each in mine.list_objects_v2(Bucket="narrow", Prefix="in/")["Contents"]] == ["in/a b"]
+    for call in (
+        lambda: mine.list_objects_v2(Bucket="narrow"),
+        lambda: mine.put_object(Bucket="narrow", Key="out", Body=b""),
+        lambda: mine.copy_object(Bucket="narrow", Key="in/b", CopySource={"Bucket": "narrow", "Key": "out"}),
+        lambda: mine.delete_object(Bucket="narrow", Key="in/a b"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call()
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        mine.get_object(Bucket="narrow", Key="in/absent")
+    blind = stage.cloud.role_client("s3", stage.role(JOBS, {"Action": "s3:GetObject", "Resource": "*"}))
+    with pytest.raises(ClientError, match="AccessDenied"):  # who may not list does not learn that a key is absent
+        blind.get_object(Bucket="narrow", Key="in/absent")
+    name = role.rsplit("/", 1)[-1]
+    deny = {"Version": "2012-10-17", "Statement": [statement("Deny", Action="s3:GetObject", Resource="*")]}
+    stage.client("iam").put_role_policy(RoleName=name, PolicyName="deny", PolicyDocument=json.dumps(deny))
+    with pytest.raises(ClientError, match="explicit deny in an identity-based policy"):
+        mine.get_object(Bucket="narrow", Key="in/a b")
+
+
+def test_submitting_needs_queue_and_definition(stage: Stage) -> None:
+    queue, definition = stage.queue(stage.environment()), stage.definition(["true"])
+    prefix = definition.rsplit(":", 1)[0]
+    exact = stage.role("lambda.amazonaws.com", {"Action": "batch:SubmitJob", "Resource": [queue, definition]})
+    both = stage.role("lambda.amazonaws.com", {"Action": "batch:SubmitJob", "Resource": [queue, prefix, f"{prefix}:*"]})
+    request = {"jobName": "a", "jobQueue": queue}
+    client = stage.cloud.role_client("batch", exact, "lambda.amazonaws.com")
+    client.submit_job(**request, jobDefinition=definition)
+    with pytest.raises(ClientError, match=f"on resource: {prefix} "):
+        client.submit_job(**request, jobDefinition=prefix)
+    client = stage.cloud.role_client("batch", both, "lambda.amazonaws.com")
+    client.submit_job(**request, jobDefinition=prefix)
+    with pytest.raises(ClientError, match="batch:TagResource"):
+        client.submit_job(**request, jobDefinition=prefix, tags={"a": "b"})
+
+
+def test_trust_policies(stage: Stage) -> None:
+    iam, name = stage.client("iam"), stage.name("trusted")
+    policy = {"Version": "2012-10-17", "Statement": [statement(Principal={"Service": JOBS}, Action="sts:AssumeRole")]}
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}  # type: ignore[index]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]["Arn"]
+    stage.cloud.role_client("sts", role)
+    with pytest.raises(AssumeRoleError, match=r"lambda.amazonaws.com is unable to assume"):
+        stage.cloud.role_client("sts", role, "lambda.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": "210987654321"}}  # type: ignore[index]
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(policy))
+    with pytest.raises(AssumeRoleError):
+        stage.cloud.role_client("batch", role)
+    caller = stage.role(JOBS, {"Action": "sts:AssumeRole", "Resource": "*"})
+    with pytest.raises(ClientError, match="no resource-based policy allows"):
+        stage.cloud.role_client("sts", caller).assume_role(RoleArn=role, RoleSessionName="session")

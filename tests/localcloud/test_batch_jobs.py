@@ -1,0 +1,246 @@
+"""Jobs as processes: exit codes, retries, time limits, dependencies, arrays, secrets, logs, isolation, hosts that go away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.localcloud.conftest import BATCH_LOGS, Stage, until
+
+
+@pytest.fixture(scope="module")
+def queue(stage: Stage) -> str:
+    return stage.queue(stage.environment(max_vcpus=64))
+
+
+def test_chain_logs_and_exit_codes(stage: Stage, queue: str) -> None:
+    first = stage.submit(queue, stage.python("print('one'); import in_image; print(in_image.WORD)"))
+    second = stage.submit(queue, stage.python("print('two')"), dependsOn=[{"jobId": first}])
+    third = stage.submit(queue, stage.python("raise SystemExit(7)"), dependsOn=[{"jobId": second}])
+    after_failure = stage.submit(queue, stage.python("print('never')"), dependsOn=[{"jobId": third}])
+    last = stage.wait(after_failure)
+    jobs = [stage.job(job) for job in (first, second, third)]
+    assert [(job["status"], job["container"]["exitCode"]) for job in jobs] == [("SUCCEEDED", 0), ("SUCCEEDED", 0), ("FAILED", 7)]
+    assert jobs[0]["stoppedAt"] <= jobs[1]["startedAt"]
+    assert jobs[1]["stoppedAt"] <= jobs[2]["startedAt"]
+    assert stage.log(jobs[0]["container"]["logStreamName"]) == ["one", "from the image"]
+    assert (last["status"], last["statusReason"], last["attempts"]) == ("FAILED", "Dependent Job failed", [])
+    assert jobs[2]["statusReason"] == "Essential container in task exited"
+
+
+def test_environment_precedence_and_isolation(stage: Stage, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_USER", "leak")
+    role = stage.role("ecs-tasks.amazonaws.com")
+    environment = [{"name": "A", "value": "definition"}, {"name": "B", "value": "definition"}]
+    definition = stage.python(
+        "import os, json; print(json.dumps(dict(os.environ, CWD=os.getcwd())))",
+        environment=environment,
+        jobRoleArn=role,
+    )
+    job = stage.wait(stage.submit(queue, definition, containerOverrides={"environment": [{"name": "B", "value": "override"}]}))
+    seen = json.loads(stage.log(job["container"]["logStreamName"])[0])
+    assert (seen["A"], seen["B"]) == ("definition", "override")
+    assert "SECRET_OF_THE_USER" not in seen
+    assert seen["AWS_BATCH_JOB_ID"] == job["jobId"]
+    assert seen["AWS_BATCH_JQ_NAME"] == queue.rsplit("/", 1)[-1]
+    assert seen["AWS_ENDPOINT_URL"] == stage.cloud.endpoint_url
+    assert seen["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert seen["HOME"] == seen["CWD"] != str(Path.home())
+    assert not Path(seen["CWD"]).exists()  # a container's disk goes with it
+    assert {"AWS_BATCH_JOB_MAIN_NODE_INDEX", "AWS_BATCH_JOB_ARRAY_INDEX"}.isdisjoint(seen)
+
+
+def test_parameters_replace_references(stage: Stage, queue: str) -> None:
+    definition = stage.definition(
+        ["python", "-c", "import sys; print(sys.argv[1:])", "Ref::key", "Ref::kept", "Ref::absent"],
+        definition={"parameters": {"key": "default", "kept": "default"}},
+    )
+    job = stage.wait(stage.submit(queue, definition, parameters={"key": "data/a b.csv"}))
+    assert stage.log(job["container"]["logStreamName"]) == ["['data/a b.csv', 'default', 'Ref::absent']"]
+
+
+def test_secrets_come_under_the_execution_role(stage: Stage, queue: str) -> None:
+    secret = stage.client("secretsmanager").create_secret(Name=stage.name("secret"), SecretString=json.dumps({"token": "s3cr3t"}))["ARN"]
+    allowed = stage.role(
+        "ecs-tasks.amazonaws.com",
+        {"Action": "secretsmanager:GetSecretValue", "Resource": secret},
+        {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"},
+    )
+    refused = stage.role("ecs-tasks.amazonaws.com")
+    secrets = [{"name": "TOKEN", "valueFrom": f"{secret}:token::"}]
+    code = "import os; print(os.environ['TOKEN'])"
+    good = stage.submit(queue, stage.python(code, secrets=secrets, executionRoleArn=allowed))
+    bad = stage.submit(queue, stage.python(code, secrets=secrets, executionRoleArn=refused))
+    assert stage.log(stage.wait(good)["container"]["logStreamName"]) == ["s3cr3t"]
+    job = stage.wait(bad)
+    assert job["status"] == "FAILED"
+    assert job["container"]["reason"].startswith("ResourceInitializationError: unable to pull secrets")
+    assert "secretsmanager:GetSecretValue" in job["container"]["reason"]
+    assert "exitCode" not in job["container"]
+    assert stage.cloud.denials[-1].resource == secret
+
+
+def test_what_cannot_start_says_why(stage: Stage, queue: str) -> None:
+    no_log_group = {"logDriver": "awslogs", "options": {"awslogs-group": "/not/there"}}
+    untrusted = stage.role("lambda.amazonaws.com")
+    cases = {
+        "CannotPullContainerError": stage.definition(["true"], image="elsewhere/x:1"),
+        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver": stage.definition(
+            ["true"], logConfiguration=no_log_group
+        ),
+        "CannotStartContainerError: Error response from daemon: failed to create task": stage.definition(["no-such-program"]),
+        "ResourceInitializationError: ecs-tasks.amazonaws.com is unable to assume": stage.definition(["true"], jobRoleArn=untrusted),
+    }
+    jobs = {reason: stage.submit(queue, definition) for reason, definition in cases.items()}
+    for reason, job_id in jobs.items():
+        job = stage.wait(job_id)
+        assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start"), reason
+        assert job["container"]["reason"].startswith(reason)
+
+
+def test_retries_and_conditions(stage: Stage, queue: str) -> None:
+    flaky = "import os, sys; sys.exit(0 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '2' else 3)"
+    rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    plain = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3})
+    guarded = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3, "evaluateOnExit": rules})
+    by_code = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]})
+    job = stage.wait(plain)
+    assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == ("SUCCEEDED", [3, 0])
+    assert len({each["container"]["logStreamName"] for each in job["attempts"]}) == 2
+    assert len(stage.wait(guarded)["attempts"]) == 1
+    assert stage.wait(by_code)["status"] == "SUCCEEDED"
+
+
+def test_lost_host_is_retried(stage: Stage) -> None:
+    queue = stage.queue(stage.environment("SPOT", max_vcpus=8))
+    rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    code = "import os, time; time.sleep(60 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '1' else 0)"
+    job_id = stage.submit(queue, stage.python(code), retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    stage.wait(job_id, "RUNNING")
+    instance = stage.cloud.batch.lose_host(job_id)
+    job = stage.wait(job_id)
+    assert job["status"] == "SUCCEEDED"
+    assert job["attempts"][0]["statusReason"] == f"Host EC2 (instance {instance}) terminated."
+    assert "exitCode" not in job["attempts"][0]["container"]
+
+
+def test_timeout_is_not_retried(stage: Stage, queue: str) -> None:
+    code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print('ready', flush=True); time.sleep(60)"
+    job_id = stage.submit(queue, stage.python(code), timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
+    stream = stage.wait(job_id, "RUNNING")["container"]["logStreamName"]
+    until(lambda: stage.log(stream))
+    stage.cloud.batch.advance(61)
+    job = stage.wait(job_id)
+    assert (job["status"], job["statusReason"], len(job["attempts"])) == ("FAILED", "Job attempt duration exceeded timeout", 1)
+    assert job["attempts"][0]["container"]["exitCode"] == 9
+
+
+def test_terminate_and_cancel(stage: Stage) -> None:
+    queue = stage.queue(stage.environment(max_vcpus=4, instanceTypes=["c5.xlarge"]))
+    sleeper = stage.python("import time; time.sleep(60)", vcpus="4")
+    running, waiting, dependent = stage.submit(queue, sleeper), stage.submit(queue, sleeper), None
+    stage.wait(running, "RUNNING")
+    dependent = stage.submit(queue, sleeper, dependsOn=[{"jobId": running}])
+    assert stage.wait(dependent, "PENDING")
+    assert stage.wait(waiting, "RUNNABLE")
+    stage.batch.cancel_job(jobId=running, reason="too late for this")
+    stage.batch.cancel_job(jobId=waiting, reason="not needed")
+    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == ("FAILED", "not needed", True)
+    assert stage.job(running)["status"] == "RUNNING"
+    stage.batch.terminate_job(jobId=running, reason="enough")
+    job = stage.wait(running)
+    assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "enough", True)
+    assert job["attempts"][0]["container"]["exitCode"] == 143
+    assert stage.wait(dependent)["statusReason"] == "Dependent Job failed"
+
+
+def test_array_jobs(stage: Stage, queue: str) -> None:
+    code = "import os, sys; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'], os.environ['AWS_BATCH_JOB_ARRAY_SIZE'])"
+    definition = stage.python(code)
+    first = stage.submit(queue, definition, arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}])
+    second = stage.submit(queue, definition, arrayProperties={"size": 3}, dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    parent = stage.wait(second)
+    assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
+    ones, twos = ([stage.job(f"{job}:{n}") for n in range(3)] for job in (first, second))
+    assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [["0 3"], ["1 3"], ["2 3"]]
+    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in zip(ones, ones[1:], strict=False))
+    assert all(one["stoppedAt"] <= two["startedAt"] for one, two in zip(ones, twos, strict=True))
+    listed = stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"]
+    assert [each["arrayProperties"]["index"] for each in listed] == [0, 1, 2]
+    failing = stage.submit(queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2})
+    assert stage.wait(failing)["status"] == "FAILED"
+    assert stage.job(f"{failing}:0")["status"] == "SUCCEEDED"
+
+
+def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
+    code = "import time\nfor n in range(3): print('line', n, flush=True); time.sleep(0.5)"
+    job_id = stage.submit(queue, stage.python(code))
+    stream = stage.wait(job_id, "RUNNING")["container"]["logStreamName"]
+    until(lambda: stage.log(stream) == ["line 0"], seconds=3, what="first line while the job runs")
+    assert stage.job(job_id)["status"] == "RUNNING"
+    stage.wait(job_id)
+    assert stage.log(stream) == ["line 0", "line 1", "line 2"]
+    assert stream.startswith("test/default/")
+    assert stage.client("logs").describe_log_streams(logGroupName=BATCH_LOGS, logStreamNamePrefix=stream)["logStreams"]
+
+
+def test_no_process_is_left_over(stage: Stage, queue: str) -> None:
+    # a daemon that leaves session and process group, as MPI's do
+    code = (
+        "import os, subprocess, sys\n"
+        "subprocess.Popen(['sleep', '321'], start_new_session=True)\n"
+        "if os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  os.execvp('sleep', ['sleep', '321'])\n os._exit(0)\n"
+        "print('main done', flush=True)"
+    )
+    job = stage.wait(stage.submit(queue, stage.python(code)))
+    assert job["status"] == "SUCCEEDED"
+    ours = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "321"]]
+    assert ours == []
+
+
+def test_list_jobs_filters(stage: Stage) -> None:
+    queue = stage.queue(stage.environment())
+    ids = [stage.submit(queue, stage.definition(["true"])) for _ in range(2)]
+    for each in ids:
+        stage.wait(each)
+    names = [stage.job(each)["jobName"] for each in ids]
+    by_status = stage.batch.list_jobs(jobQueue=queue, jobStatus="SUCCEEDED")["jobSummaryList"]
+    assert {each["jobId"] for each in by_status} == set(ids)
+    assert stage.batch.list_jobs(jobQueue=queue)["jobSummaryList"] == []  # RUNNING is the default
+    found = stage.batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [names[0]]}])["jobSummaryList"]
+    assert [each["jobId"] for each in found] == ids[:1]
+    with pytest.raises(ClientError, match="Exactly one of"):
+        stage.batch.list_jobs()
+
+
+def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
+    """The cloud's process is killed without a chance to clean up; its job goes with it."""
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import subprocess, sys, pathlib, time\n"
+        "from localcloud.batch.tasks import Container, Task\n"
+        "directory = pathlib.Path(sys.argv[1]); directory.mkdir()\n"
+        "environment = {'PATH': '/usr/bin:/bin'}\n"
+        "make = lambda: Container(command=['sleep', '654'], environment=environment, directory=directory, write_lines=print)\n"
+        "Task(name='t', prepare=make, grace_seconds=1, started=lambda _: print('started', flush=True), ended=print).start()\n"
+        "time.sleep(60)\n"
+    )
+    root = Path(__file__).parents[2]
+    host = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "work")], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert host.stdout is not None
+    assert host.stdout.readline() == "started\n"
+    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "654"]]
+    assert len(found) == 1
+    host.kill()
+    host.wait()
+    until(lambda: not found[0].is_running() or found[0].status() == psutil.STATUS_ZOMBIE, what="the job to be killed")
+    host.stdout.close()

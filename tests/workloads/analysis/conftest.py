@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import boto3
+import numpy as np
+import numpy.typing as npt
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.workloads.analysis.tables import run_of, write_table
+from workloads import contract
+from workloads.analysis.profile.partials import Success, load_profile, load_success
+from workloads.analysis.profile.result import Profile
+from workloads.contract import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MIDDLE, RESULTS = "intermediate", "results"
+
+
+@dataclass(frozen=True)
+class Store:
+    """S3 with the two buckets of the analysis, and what a job's environment has to say to reach it."""
+
+    s3: S3Client
+    environ: dict[str, str]
+
+    def put_table(self, name: str, values: npt.NDArray[np.float32], unit_rows: int, damaged_unit: int | None = None) -> Run:
+        run = run_of(name)
+        data, manifest = write_table(run, values, unit_rows)
+        if damaged_unit is not None:
+            at = manifest.units[damaged_unit].byte_offset + 10
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        self.s3.put_object(Bucket=MIDDLE, Key=run.table_key, Body=data)
+        self.s3.put_object(Bucket=MIDDLE, Key=run.manifest_key, Body=manifest.to_json())
+        return run
+
+    def change_manifest(self, run: Run) -> None:
+        manifest = contract.Manifest.from_json(self.get(MIDDLE, run.manifest_key))
+        self.s3.put_object(Bucket=MIDDLE, Key=run.manifest_key, Body=replace(manifest, source={"etag": "another"}).to_json())
+
+    def get(self, bucket: str, key: str) -> bytes:
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def keys(self, prefix: str) -> dict[str, str]:
+        """Key -> ETag in the results bucket."""
+        return {found["Key"]: found["ETag"] for found in self.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix).get("Contents", [])}
+
+    def manifest_sha256(self, run: Run) -> str:
+        return hashlib.sha256(self.get(MIDDLE, run.manifest_key)).hexdigest()
+
+    def profile(self, run: Run) -> Profile:
+        return load_profile(lambda key: self.get(RESULTS, key), run, self.manifest_sha256(run))
+
+    def success(self, run: Run) -> Success:
+        return load_success(lambda key: self.get(RESULTS, key), run, self.manifest_sha256(run))
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environ = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        contract.ENV_INTERMEDIATE_BUCKET: MIDDLE,
+        contract.ENV_RESULTS_BUCKET: RESULTS,
+    }
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=environ["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    for bucket in (MIDDLE, RESULTS):
+        s3.create_bucket(Bucket=bucket)
+    yield Store(s3, environ)
+    server.stop()

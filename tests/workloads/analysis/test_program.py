@@ -1,0 +1,128 @@
+"""The stage on one node: mpirun with real ranks against a real (in-memory) S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.profile.serial import profile_of
+from workloads import contract
+from workloads.analysis.launch.mpirun import ROOT
+from workloads.contract import ContractError, Run
+
+
+def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"workloads.{package}"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            **store.environ,
+            contract.ENV_RUN_ID: run.run_id,
+            contract.ENV_RANKS_PER_NODE: str(ranks),
+            **environ,
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    rng = np.random.default_rng(11)
+    values = (rng.normal(size=(9, 7_300)) * np.logspace(-8, 8, 9)[:, None] + 1e3).astype(np.float32)
+    values[2, rng.random(7_300) < 0.05] = np.nan
+    values[3, [0, 999]] = np.inf
+    return values
+
+
+def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
+    run = store.put_table("ranks", values, unit_rows=1_000)  # 8 units, the last one short
+    expected = profile_of(values, unit_rows=1_000)
+    written: dict[str, str] = {}
+    for ranks, threads in ((1, 1), (2, 2), (3, 1), (4, 1)):
+        done = run_stage(store, run, ranks, OMP_NUM_THREADS=str(threads))
+        assert done.returncode == 0, done.stdout + done.stderr
+        success = store.success(run)
+        assert success.digest == expected.digest == store.profile(run).digest
+        assert (success.ranks, success.nodes, success.units, success.rows) == (ranks, 1, 8, 7_300)
+        assert success.complete_rows == expected.complete_rows < 7_300
+        assert success.bytes_read > 9 * 7_300
+        assert success.peak_memory_bytes > 1 << 20
+        assert {"read", "profile", "store", "merge", "total"} <= success.seconds.keys()
+        now = store.keys(run.partials_prefix)
+        assert written.items() <= now.items(), "a partial result of the same units has other bytes"
+        written = now
+        record = contract.StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
+        assert record.details["digest"] == expected.digest
+    assert len(written) == 9  # the whole; its halves; units 0-1 | 2-3, 4 | 5, 6-7 of three ranks; units 4-5, the one new quarter of four
+    store.change_manifest(run)
+    with pytest.raises(ContractError, match="run the analysis stage again"):
+        store.success(run)
+
+
+def test_more_ranks_than_units(store, values):
+    run = store.put_table("few-units", values[:, :1_500].copy(), unit_rows=1_000)
+    done = run_stage(store, run, 4)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert store.profile(run).digest == profile_of(values[:, :1_500], unit_rows=1_000).digest
+
+
+def test_a_table_without_rows(store):
+    run = store.put_table("no-rows", np.zeros((2, 0), np.float32), unit_rows=10)
+    done = run_stage(store, run, 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    profile = store.profile(run)
+    assert (profile.rows, profile.complete_rows) == (0, 0)
+    assert np.isnan(profile.mean).all()
+    assert np.isnan(profile.quantiles([0.5]).values).all()
+
+
+def test_a_failing_rank_ends_all_and_names_itself_and_the_unit(store, values):
+    run = store.put_table("damaged", values, unit_rows=1_000, damaged_unit=6)
+    done = run_stage(store, run, 3)
+    assert done.returncode == 1, done.stdout + done.stderr
+    error = json.loads(store.get(RESULTS, run.error_key("analysis")))
+    assert error["error"].startswith("rank 2 of 3 on node 0, unit 6: unit 6 of data/20260131/")
+    assert "sha256" in error["error"]
+    assert "preprocess" in error["hint"]
+    assert run.success_key not in store.keys(run.results_prefix)
+    assert "Traceback" not in done.stderr
+
+
+def test_cupy_demanded_where_there_is_none(store, values):
+    run = store.put_table("no-gpu", values[:, :100].copy(), unit_rows=100)
+    done = run_stage(store, run, 1, PIPELINE_ARRAY_BACKEND="cupy")
+    assert done.returncode == 2, done.stdout + done.stderr
+    error = json.loads(store.get(RESULTS, run.error_key("analysis")))
+    assert "PIPELINE_ARRAY_BACKEND is 'cupy', but" in error["error"]
+    assert "GPU" in error["hint"]
+
+
+def test_a_csv_that_preprocess_cleaned(store):
+    frame = datasets.load_wine(as_frame=True).frame
+    csv = frame.to_csv(index=False).encode()
+    key = "data/20260131/wine.csv"
+    put = store.s3.put_object(Bucket=RESULTS, Key=key, Body=csv)
+    run = Run(contract.Upload(bucket=RESULTS, key=key, etag=put["ETag"]).run_id)
+    ingest = {contract.ENV_INGEST_BUCKET: RESULTS, contract.ENV_INPUT_KEY: key, contract.ENV_UNIT_ROWS: "50"}
+    cleaned = run_stage(store, run, 1, "preprocess", **ingest)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    done = run_stage(store, run, 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    profile = store.profile(run)
+    assert (profile.rows, store.success(run).units, len(profile.columns)) == (178, 4, 14)
+    exact = frame.astype(np.float32).astype(np.float64)
+    np.testing.assert_allclose(profile.mean, exact.mean(), rtol=1e-13)
+    np.testing.assert_allclose(profile.sd, exact.std(), rtol=1e-12)
+    np.testing.assert_allclose(profile.correlation, exact.corr(), rtol=1e-9, atol=1e-12)

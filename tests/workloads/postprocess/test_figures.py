@@ -1,0 +1,63 @@
+"""Numbers for people: what is shown is near the number, and never a lie at the ends."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workloads.postprocess import figures
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, figures.DASH),
+        (math.nan, figures.DASH),
+        (math.inf, figures.DASH),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1234567.8, "1,234,568"),
+        (0.000123456, "0.0001235"),
+        (12.3456, "12.35"),
+        (-7.0, "-7"),
+        (1e-40, "1e-40"),
+        (3.2e38, "3.2e38"),
+        (999.96, "1000"),
+        (0.1, "0.1"),
+        (100.0, "100"),
+    ],
+)
+def test_numbers(value, shown):
+    assert figures.number(value) == shown
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_number_is_shown_with_four_significant_digits(value):
+    shown = float(figures.number(value).replace(",", ""))
+    assert shown == pytest.approx(value, rel=6e-4, abs=0 if abs(value) > 1e-300 else 1e-300)
+    assert len(figures.number(value)) <= 13
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [(0, 10, "0 %"), (10, 10, "100 %"), (1, 10**6, "< 0.01 %"), (10**6 - 1, 10**6, "> 99.99 %"), (1, 3, "33.33 %"), (0, 0, figures.DASH)],
+)
+def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, shown):
+    assert figures.percent(part, whole) == shown
+
+
+def test_units():
+    assert [figures.duration(s) for s in (None, 0.25, 12.34, 72.4, 59.99, 7322)] == [
+        figures.DASH,
+        "250 ms",
+        "12.3 s",
+        "1 min 12 s",
+        "60.0 s",
+        "2 h 2 min",
+    ]
+    assert [figures.dollars(d) for d in (None, 0.0, 1e-6, 0.0123, 1234.5)] == [figures.DASH, "$0.00", "< $0.0001", "$0.0123", "$1,234.50"]
+    assert [figures.size(b) for b in (None, 1000, 1536, 5 << 30)] == [figures.DASH, "1,000 bytes", "1.5 KiB", "5 GiB"]
+    assert figures.date("20260131") == "2026-01-31"

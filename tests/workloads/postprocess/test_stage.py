@@ -1,0 +1,382 @@
+"""The whole stage on a small table against pandas: findings, table items, report, message, and what happens when it is run again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import boto3
+import numpy as np
+import pandas as pd
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from tests.workloads.functions.metrics_table import fresh_table
+from tests.workloads.functions.slack_server import slack_server
+from tests.workloads.postprocess import finished_analysis as fa
+from workloads import contract
+from workloads.contract import ContractError, Run
+from workloads.functions import slack
+from workloads.functions.states import RunStates
+from workloads.postprocess import cost, findings, items, stage
+from workloads.runtime import s3
+from workloads.runtime.errors import StageError
+from workloads.runtime.stage import run_stage
+
+RUN = Run("20260131-sales-0123456789ab")
+HOSTILE = "<script>alert('x')</script>"
+
+
+def table(seed: int = 1, shift: float = 0.0, rows: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "amount": rng.normal(100 + shift, 10, rows),
+            "price": rng.lognormal(3, 1, rows),
+            "flag": rng.integers(0, 2, rows).astype(float),
+            "city": rng.choice(["Łódź", "Köln"], rows),
+            HOSTILE: rng.normal(size=rows),
+            "constant": np.full(rows, 7.0),
+            "tiny": rng.normal(size=rows) * 1e-40,
+        }
+    )
+    frame["amount_eur"] = frame["amount"] * 0.9
+    frame.loc[::3, "price"] = np.nan
+    return frame
+
+
+@pytest.fixture
+def world(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # run_stage puts its own there
+    for name in [name for name in os.environ if name.startswith(("AWS_", "PIPELINE_"))]:
+        monkeypatch.delenv(name)
+    with slack_server() as server:
+        for name, value in {
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            contract.ENV_RUN_ID: RUN.run_id,
+            contract.ENV_TABLE: fa.TABLE,
+            contract.ENV_INTERMEDIATE_BUCKET: fa.INTERMEDIATE,
+            contract.ENV_RESULTS_BUCKET: fa.RESULTS,
+            contract.ENV_STAGE_PRICES: json.dumps({"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}),
+            contract.ENV_SLACK_WEBHOOK_URL: server.url,
+            contract.ENV_CONSOLE_URL: "https://console.example/results?prefix=",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(slack, "_FIRST_WAIT_SECONDS", 0.0)
+        with mock_aws():
+            s3.client.cache_clear()
+            fresh_table()
+            for bucket in (fa.INTERMEDIATE, fa.RESULTS):
+                s3.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+            yield server
+        s3.client.cache_clear()
+
+
+def stored(key: str) -> bytes:
+    return s3.get_bytes(fa.RESULTS, key)
+
+
+def result_keys() -> set[str]:
+    return {found["Key"] for found in s3.client().list_objects_v2(Bucket=fa.RESULTS).get("Contents", [])}
+
+
+def all_items() -> dict[str, dict[str, Any]]:
+    found = boto3.resource("dynamodb").Table(fa.TABLE).scan()["Items"]
+    return {str(item["sk"]): dict(item) for item in found}
+
+
+def process(run: Run, frame: pd.DataFrame) -> dict[str, Any]:
+    fa.store(s3.put_bytes, run, frame, rejected={"too few fields": 12, "too many <fields>": 3})
+    return stage.main(run)
+
+
+def strict(data: bytes) -> Any:
+    def refuse(token: str) -> None:
+        raise AssertionError(f"{token} is not JSON")
+
+    return json.loads(data, parse_constant=refuse)
+
+
+def test_findings_agree_with_pandas(world):
+    frame = table()
+    process(RUN, frame)
+    summary = strict(stored(RUN.summary_key))
+    values = frame.select_dtypes("number").astype(np.float32).astype(np.float64)
+    by_name = {column["name"]: column for column in summary["columns"]}
+    assert list(by_name) == list(frame.columns)
+    assert len(values.columns) == 7
+    for name in values:
+        column, series = by_name[name], values[name]
+        assert column["kind"] == "number"
+        assert (column["count"], column["missing"]) == (series.count(), series.isna().sum())
+        assert (column["minimum"], column["maximum"]) == (series.min(), series.max())
+        assert column["mean"] == pytest.approx(series.mean(), rel=1e-12)
+        assert column["sd"] == pytest.approx(series.std(), rel=1e-9, abs=1e-300)
+        for probability, quantile in column["quantiles"].items():
+            assert abs(quantile["value"] - series.quantile(float(probability))) <= quantile["bound"] * (1 + 1e-9) + 1e-300, (
+                name,
+                probability,
+            )
+    assert by_name["flag"]["quantiles"]["0.01"]["value"] == 0
+    assert by_name["constant"]["constant"] is True
+    assert by_name["constant"]["skewness"] is None
+    assert by_name["city"]["kind"] == "text"
+    assert "mean" not in by_name["city"]
+    matrix = np.array(summary["correlation"]["matrix"], float)
+    expected = values.dropna().drop(columns="constant").corr()
+    kept = [summary["correlation"]["columns"].index(name) for name in expected]
+    np.testing.assert_allclose(matrix[np.ix_(kept, kept)], expected, atol=1e-6)
+    pair = summary["correlation"]["strongest"][0]
+    assert {pair["a"], pair["b"]} == {"amount", "amount_eur"}
+    assert summary["table"] == {
+        "rows_read": 315,
+        "rows": 300,
+        "rejected_rows": 15,
+        "rejected": {"too few fields": 12, "too many <fields>": 3},
+        "columns": 8,
+        "number_columns": 7,
+        "missing_cells": 100,
+        "complete_rows": 200,
+        "infinite_cells": 0,
+    }
+
+
+def test_cost_is_measured_time_by_price(world):
+    process(RUN, table())
+    run = strict(stored(RUN.summary_key))["run"]
+    seconds = {entry["stage"]: entry["seconds"] for entry in run["stages"]}
+    assert (seconds["preprocess"], seconds["analysis"]) == (36.0, 72.0)
+    assert run["usd"] == pytest.approx(36 / 3600 * 0.1 + 72 / 3600 * 100 + seconds["postprocess"] / 3600 * 0.1)
+
+
+def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, monkeypatch):
+    monkeypatch.setenv(contract.ENV_STAGE_PRICES, '{"preprocess": 0.1, "postprocess": 0.1}')
+    fa.store(s3.put_bytes, RUN, table())
+    s3.client().delete_object(Bucket=fa.RESULTS, Key=RUN.stage_record_key("preprocess"))
+    stage.main(RUN)
+    run = strict(stored(RUN.summary_key))["run"]
+    assert run["usd"] is None
+    assert "preprocess, analysis" in run["cost_note"]
+    assert run["elapsed_seconds"] is None
+    assert "not known" in json.dumps(world.messages[0])
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"analysis": "cheap"}', '{"analysis": -1}', '{"analysis": NaN}', '{"analysis": true}'])
+def test_wrong_prices_are_one_sentence(text):
+    with pytest.raises(StageError, match="PIPELINE_STAGE_PRICES"):
+        cost.prices({contract.ENV_STAGE_PRICES: text})
+
+
+def test_items_state_latest_and_message(world):
+    details = process(RUN, table())
+    assert details == {"items": 9, "latest": True, "slack": "delivered", "digest": details["digest"], "usd": details["usd"]}
+    found = all_items()
+    assert len(found) == 8 + 1 + 1 + 1
+    metric = found[RUN.metric_key("amount")["sk"]]
+    assert isinstance(metric["mean"], Decimal)
+    assert float(metric["mean"]) == strict(stored(RUN.summary_key))["columns"][0]["mean"]
+    assert found[RUN.metric_key("constant")["sk"]]["skewness"] is None
+    assert 0 < abs(found[RUN.metric_key("tiny")["sk"]]["minimum"]) < Decimal("1e-38")
+    assert found["LATEST"]["run_id"] == RUN.run_id
+    assert found[RUN.state_key["sk"]]["state"] == "SUCCEEDED"
+    assert found[RUN.summary_item_key["sk"]]["table"]["rows"] == 300
+    assert len(world.messages) == 1
+    text = json.dumps(world.messages[0], ensure_ascii=False)
+    for part in ("sales 2026-01-31: 300 rows analysed", "15 (4.76 %)", "100 (4.17 %)", "amount_eur", "There is no earlier day"):
+        assert part in text
+    assert "https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html" in text
+
+
+def test_running_twice_gives_the_same_objects_and_items(world):
+    process(RUN, table())
+    keys, before, summary = result_keys(), all_items(), strict(stored(RUN.summary_key))
+    stage.main(RUN)
+    assert result_keys() == keys
+    after, again = all_items(), strict(stored(RUN.summary_key))
+    assert after.keys() == before.keys()
+    own = RUN.summary_item_key["sk"], RUN.state_key["sk"]
+    assert {k: v for k, v in after.items() if k not in own} == {k: v for k, v in before.items() if k not in own}
+    for found in (summary, again):  # the stage's own time is measured anew
+        found.pop("run")
+    assert again == summary
+
+
+def test_drift_is_against_the_newest_earlier_day_whatever_is_done_in_which_order(world):
+    days = {date: Run(f"{date}-sales-{n:012x}") for n, date in enumerate(("20260128", "20260129", "20260131"))}
+    for date in ("20260128", "20260131", "20260129"):  # one day is filled in later
+        process(days[date], table(seed=int(date[-2:]), shift=40.0 if date == "20260131" else 0.0))
+    assert all_items()["LATEST"]["run_id"] == days["20260131"].run_id
+    stage.main(days["20260131"])  # once more, now that the day before is there
+    drifts = {date: strict(stored(run.summary_key))["drift"] for date, run in days.items()}
+    assert drifts["20260128"]["reference_run_id"] is None
+    assert drifts["20260129"]["reference_run_id"] == days["20260128"].run_id
+    assert drifts["20260131"]["reference_run_id"] == days["20260129"].run_id
+    assert {entry["column"] for entry in drifts["20260131"]["strongest"][:2]} == {"amount", "amount_eur"}
+    assert drifts["20260131"]["strongest"][0]["psi"] > 1
+    assert max(entry["psi"] for entry in drifts["20260129"]["strongest"]) < 0.25
+
+
+@pytest.mark.parametrize("ids", [("ffffffffffff", "000000000000"), ("000000000000", "ffffffffffff")])
+def test_of_two_files_of_one_earlier_day_the_last_one_counts(world, ids):
+    first, corrected = (Run(f"20260130-sales-{digits}") for digits in ids)
+    for minute, run in enumerate((first, corrected)):
+        fa.store(s3.put_bytes, run, table())
+        started = f"2026-01-30T02:0{minute}:00+00:00"
+        s3.put_bytes(fa.RESULTS, run.stage_record_key("analysis"), fa.record(run, "analysis", started, 1.0).to_json())
+        stage.main(run)
+    process(RUN, table())
+    assert strict(stored(RUN.summary_key))["drift"]["reference_run_id"] == corrected.run_id
+
+
+def test_columns_that_come_and_go_and_a_reference_that_is_gone(world):
+    earlier = Run("20260130-sales-aaaaaaaaaaaa")
+    process(earlier, table().rename(columns={"amount": "sum"}))
+    process(RUN, table())
+    drift = strict(stored(RUN.summary_key))["drift"]
+    assert (drift["new_columns"], drift["gone_columns"]) == (["amount"], ["sum"])
+    s3.client().delete_object(Bucket=fa.RESULTS, Key=earlier.profile_key)
+    stage.main(RUN)
+    drift = strict(stored(RUN.summary_key))["drift"]
+    assert drift["reference_run_id"] is None
+    assert earlier.run_id in drift["note"]
+
+
+@pytest.mark.parametrize("damage", ["digest", "partial", "manifest", "no success"])
+def test_results_that_do_not_belong_together_are_refused_and_nothing_is_written(world, damage, monkeypatch):
+    fa.store(s3.put_bytes, RUN, table())
+    success = json.loads(stored(RUN.success_key))
+    if damage == "digest":
+        success["digest"] = "0" * 64
+    elif damage == "manifest":
+        success["manifest_sha256"] = "0" * 64
+    s3.put_bytes(fa.RESULTS, RUN.success_key, json.dumps(success).encode())
+    if damage == "partial":
+        key = RUN.partials_prefix + success["partials"][3]["name"]
+        s3.put_bytes(fa.RESULTS, key, stored(RUN.partials_prefix + success["partials"][2]["name"]))
+    elif damage == "no success":
+        s3.client().delete_object(Bucket=fa.RESULTS, Key=RUN.success_key)
+    before = result_keys()
+    with pytest.raises((ContractError, StageError)) as caught:
+        stage.main(RUN)
+    assert "\n" not in str(caught.value)
+    assert RUN.run_id in str(caught.value)
+    assert result_keys() == before
+    assert all_items() == {}
+    assert world.attempts == 0
+
+
+def test_slack_being_down_does_not_fail_the_run(world, capsys):
+    world.planned = [(503, {})] * 5
+    fa.store(s3.put_bytes, RUN, table())
+    assert run_stage("postprocess", stage.main) == 0
+    record = json.loads(stored(RUN.stage_record_key("postprocess")))
+    assert record["details"]["slack"].startswith("not delivered: Slack did not take the message")
+    assert RunStates(boto3.resource("dynamodb").Table(fa.TABLE)).get(RUN)["state"] == "SUCCEEDED"
+    assert "Slack message not delivered" in capsys.readouterr().out
+
+
+class _Page(HTMLParser):
+    """What a browser would load, run, or read out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.unnamed = 0
+        self.header_cells = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.loads += [
+            f"{tag} {name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "data", "action", "xlink:href"}
+        ]
+        self.unnamed += tag == "svg" and not (found.get("role") == "img" and found.get("aria-label"))
+        if tag == "th":
+            self.header_cells += 1
+            assert found.get("scope") in {"row", "col"}
+
+
+@pytest.mark.parametrize("kind", ["usual", "one column", "200 columns", "text only", "nothing finite"])
+def test_the_report_is_one_safe_accessible_file(world, kind):
+    rng = np.random.default_rng(3)
+    frame = {
+        "usual": table(),
+        "one column": pd.DataFrame({"x": rng.normal(size=50)}),
+        "200 columns": pd.DataFrame(rng.normal(size=(80, 200)), columns=[f"c{i}" for i in range(200)]),
+        "text only": pd.DataFrame({"word": ["a", "b"]}),
+        "nothing finite": pd.DataFrame({"empty": [np.nan] * 5, "endless": [np.inf] * 5}),
+    }[kind]
+    process(RUN, frame)
+    strict(stored(RUN.summary_key))
+    html = stored(RUN.report_key).decode()
+    page = _Page()
+    page.feed(html)
+    assert page.loads == []
+    assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
+    assert not re.search(r"@import|url\(|\son\w+=", html)
+    assert page.unnamed == 0
+    assert page.header_cells > len(frame.columns)
+    assert page.tags.count("h1") == 1
+    pictures = {"usual": 8, "one column": 1, "200 columns": 201, "text only": 0, "nothing finite": 0}
+    assert page.tags.count("svg") == pictures[kind]
+    assert "too many &lt;fields&gt;" in html
+    words = set(re.sub(r"<[^>]*>", " ", html.split("</style>")[1]).split())
+    assert not {"nan", "inf", "None", "null", "-inf"} & words
+    if kind == "usual":
+        assert "&lt;script&gt;alert(" in html
+
+
+@given(st.recursive(st.floats() | st.integers() | st.text() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_whatever_the_numbers_are_json_is_strict_and_dynamodb_takes_them(value):
+    cleaned = findings.finite({"value": value})
+    strict(json.dumps(cleaned, allow_nan=False).encode())
+    TypeSerializer().serialize(items.decimals({"value": json.loads(json.dumps(cleaned), parse_int=float)}))
+
+
+def test_numbers_at_the_ends_of_dynamodb():
+    assert items.decimals([1e-40, 1.5, 1e-300, 1e300, math.nan]) == [Decimal("1e-40"), Decimal("1.5"), Decimal(0), None, None]
+
+
+def test_what_dynamodb_leaves_unprocessed_is_sent_again(world, monkeypatch):
+    rows = [{"pk": "a", "sk": f"{n:03}"} for n in range(60)]
+    real = boto3.resource
+    calls: list[int] = []
+
+    class Reluctant:
+        """Takes ten items at a time."""
+
+        def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
+            (name,) = RequestItems
+            now, later = RequestItems[name][:10], RequestItems[name][10:]
+            calls.append(len(RequestItems[name]))
+            real("dynamodb").batch_write_item(RequestItems={name: now})
+            return {"UnprocessedItems": {name: later} if later else {}}
+
+    monkeypatch.setattr(boto3, "resource", lambda *_: Reluctant())
+    waits: list[float] = []
+    assert items.write(fa.TABLE, iter(rows), sleep=waits.append) == 60
+    monkeypatch.undo()
+    assert calls == [25, 15, 5, 25, 15, 5, 10]
+    assert len(waits) == 4
+
+
+def test_a_throttled_table_is_a_sentence(monkeypatch):
+    class Full:
+        def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
+            return {"UnprocessedItems": RequestItems}
+
+    monkeypatch.setattr(boto3, "resource", lambda *_: Full())
+    with pytest.raises(StageError, match="left 1 items unwritten in 8 attempts"):
+        items.write("metrics", iter([{"pk": "a", "sk": "b"}]), sleep=lambda _: None)

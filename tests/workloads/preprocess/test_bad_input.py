@@ -1,0 +1,188 @@
+"""Files as people really upload them: each ends in a clean table with the rejects listed, or in one clear sentence."""
+
+from __future__ import annotations
+
+import gzip
+import math
+
+import pytest
+
+from tests.workloads.preprocess.cleaning import run
+from workloads.runtime.errors import StageError
+
+GOOD = b"id,price\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"\n\r\n\n", "blank lines only"),
+        (gzip.compress(b""), "gzip-compressed and empty inside"),
+        (b"id,price\n", "a header and no data"),
+        (b"id,price", "a header and no data"),
+        (b"name,city\nann,rome\nbob,oslo\n", r"no column holds numbers: found name \(text\), city \(text\)"),
+        (b"a,b\n1,2,3\n4,5,6\n", "the first row has 2 fields, but most of the rows after it have 3"),
+        (b"x" * (9 << 20), "the first row is longer than"),
+        (b"PK\x03\x04" + bytes(100), "a ZIP archive or an Excel workbook, not CSV"),
+        (b"PAR1" + bytes(100), "a Parquet file, not CSV"),
+        (b"\n<!doctype html><html></html>", "a web page, not CSV"),
+        ("id,price\n1,2\n".encode("utf-16-le"), "binary data"),
+        (gzip.compress(GOOD)[:-12], "gzip file is cut off"),
+        (gzip.compress(GOOD)[:20] + b"\xff" * 40, "gzip-compressed and damaged"),
+        (gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000), "unpacks to more than 300 times its size"),
+        (b",".join(b"c%d" % i for i in range(5000)) + b"\n", "5,000 fields; at most 4,096 columns"),
+    ],
+)
+def test_refused_with_one_sentence(data, sentence):
+    with pytest.raises(StageError, match=sentence) as refused:
+        run(data)
+    assert "\n" not in refused.value.sentence
+    assert refused.value.hint
+    assert refused.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "reasons"),
+    [
+        pytest.param(
+            b"a,b\n1,2\n3\n4,5,6\n7,8\n9,1",
+            [(1, 2), (7, 8), (9, 1)],
+            {3: "wrong number of fields", 4: "wrong number of fields"},
+            id="ragged",
+        ),
+        pytest.param(b"a,b\n1,2\n3,4\n5;6\n7,8\n", [(1, 2), (3, 4), (7, 8)], {4: "wrong number of fields"}, id="two delimiters"),
+        pytest.param(
+            b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n5\r\n", [(1, 2), (3, 4)], {5: "wrong number of fields"}, id="BOM, CRLF, blank line"
+        ),
+        pytest.param("a\tb\n1\té\n".encode("utf-16"), [(1, "é")], {}, id="UTF-16 with BOM"),
+        pytest.param(
+            "ort,m\nKöln,1\nZürich,2\n100 €,3\n".encode("cp1252"), [("Köln", 1), ("Zürich", 2), ("100 €", 3)], {}, id="Windows-1252"
+        ),
+        pytest.param(
+            b"ort,m\nK\xc3\xb6ln,1\nZ\xfcrich,2\nM\xc3\xbcnchen,3\n",
+            [("Köln", 1), ("München", 3)],
+            {3: "not valid text"},
+            id="one Latin-1 row",
+        ),
+        pytest.param(
+            b'n,t\n1,"two\nlines"\n2,"say ""hi"""\nx,y,z\n',
+            [(1, "two\nlines"), (2, 'say "hi"')],
+            {5: "wrong number of fields"},
+            id="line break in quotes",
+        ),
+        pytest.param(b"a\r1\r2\rx\r4\r5\r", [(1,), (2,), (4,), (5,)], {4: "not a number"}, id="old Mac line ends"),
+        pytest.param(b"a;b\n1,5;x\n2;y\n-0,25;z\n1.5;q\n", [(1.5, "x"), (2, "y"), (-0.25, "z")], {5: "not a number"}, id="decimal comma"),
+        pytest.param(
+            b"a,b\n1,2\n3\n4\n5\n6,7\n",
+            [(1, 2), (6, 7)],
+            dict.fromkeys((3, 4, 5), "wrong number of fields"),
+            id="more ragged rows than others",
+        ),
+        pytest.param(b"1,2\n3,4\n5,6\n", [(1, 2), (3, 4), (5, 6)], {}, id="no header"),
+        pytest.param(
+            b"a,b\n1,2\nNA,3\n4, n/a \n5,#DIV/0!\n-,-\nnan,1\n6,7", [(1, 2), (6, 7)], dict.fromkeys(range(3, 8), "incomplete"), id="missing"
+        ),
+        pytest.param(
+            b"a,b\n1,1\n2,inf\n3,1e400\n4,-1e39\n5,1e-400\n6, +3 \n7,.5\n",
+            [(1, 1), (5, 0), (6, 3), (7, 0.5)],
+            {3: "not finite", 4: "beyond the range of float32", 5: "beyond the range of float32"},
+            id="non-finite",
+        ),
+        pytest.param(
+            b"t,a\n2024-01-01,1\n2024-02-30,2\n2024-02-29,3\n2024-03-01,4\nsoon,5\n2024-03-02,6\n2024-03-03 10:11,7\n2024-03-04,8\n",
+            None,
+            {3: "not a timestamp", 6: "not a timestamp"},
+            id="timestamps",
+        ),
+        pytest.param(
+            b"ok,a\nyes,1\nNo,2\nmaybe,3\ntRUE,4\n,5\n", [(True, 1), (False, 2), (True, 4), (None, 5)], {4: "not a boolean"}, id="booleans"
+        ),
+    ],
+)
+def test_cleaned_with_the_rejects_listed(data, rows, reasons):
+    outcome = run(data)
+    assert outcome.reasons == reasons
+    assert outcome.cleaned.rows_read == outcome.cleaned.rows + len(reasons)
+    if rows is not None:
+        assert outcome.rows == rows
+
+
+def test_raw_rows_and_details_tell_what_is_wrong():
+    outcome = run(b'a,Unit Price\n1,2\n2,"12\n$"\n\n3,\n4\n5,6\n7,8\n9,1\n')
+    assert [(r["line"], r["detail"], r["row"]) for r in outcome.rejects] == [
+        ("3", "column 'Unit Price': '12\n$' is not a number", '2,"12\n$"'),
+        ("6", "no value in column 'Unit Price'", "3,"),
+        ("7", "1 field instead of 2", "4"),
+    ]
+
+
+def test_names_become_unique_snake_case():
+    header = "id,,Prix (€),Prix (€),prix,userID,2024,温度,prix_2,naïve café\n"
+    outcome = run((header + ",".join("1" * 10) + "\n" + ",".join("2" * 10) + "\n").encode())
+    columns = outcome.cleaned.columns
+    expected = ["id", "column_2", "prix", "prix_3", "prix_4", "user_id", "c_2024", "column_8", "prix_2", "naive_cafe"]
+    assert [column.name for column in columns] == expected
+    assert [column.source_name for column in columns] == header.strip().split(",")
+
+
+def test_incomplete_rows_are_kept_on_request():
+    outcome = run(b"a,b,c\n1,2,x\n,3,?\n4,-,y\n5,1e99,z\n", incomplete_rows="keep")
+    assert outcome.rows == [(1, 2, "x"), (None, 3, None), (4, None, "y")]
+    assert outcome.reasons == {5: "beyond the range of float32"}
+    assert [column.missing for column in outcome.cleaned.columns] == [1, 1, 1]
+
+
+def test_a_column_that_turns_to_text_at_row_900000():
+    lines = [b"%d,%d.25" % (i, i) for i in range(1_000_000)]
+    lines[899_999:] = [b"%d,unknown" % i for i in range(899_999, 1_000_000)]
+    outcome = run(b"id,reading\n" + b"\n".join(lines))
+    assert outcome.cleaned.rows == 899_999
+    assert outcome.cleaned.rejected == {"not a number": 100_001}
+    assert outcome.rejects[0] == {
+        "line": "900001",
+        "reason": "not a number",
+        "detail": "column 'reading': 'unknown' is not a number",
+        "row": "899999,unknown",
+    }
+    assert outcome.rejects[-1]["line"] == "1000001"
+    assert math.isclose(outcome.table["reading"][-1].as_py(), 899_998.25, rel_tol=1e-7)
+    outcome.cleaned.check(20)
+    with pytest.raises(StageError, match=r"100,001 of 1,000,000 rows \(10.0 %\).*allowed are 5 %.*mostly 'not a number'.*in line 900001"):
+        outcome.cleaned.check(5)
+
+
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_a_field_of_100_mb(quote):
+    data = b"id,text\n" + b"1,a\n" * 9 + b"2," + quote + b"x" * 100_000_000 + quote + b"\n3,b\n"
+    outcome = run(data)
+    assert outcome.rows == [(1, "a")] * 9 + [(3, "b")]
+    [reject] = outcome.rejects
+    assert (reject["line"], reject["reason"]) == ("11", "row too long")
+    assert len(reject["row"]) < 5000
+    assert reject["row"].endswith(f"({len(data) - 8 - 36 - 4:,} bytes)")
+
+
+def test_a_quote_that_is_never_closed_costs_one_row():
+    rest = [b"%d,b" % i for i in range(3000)]
+    for size in (1 << 20, 4096):  # closed neither before the end of the file, nor within the longest row allowed
+        outcome = run(b"id,text\n1,a\n" + b'2,"open\n' + b"\n".join(rest), max_record_bytes=size)
+        assert outcome.reasons == {3: "quote never closed"}
+        assert outcome.cleaned.rows == 3001
+
+
+def test_gzip_under_a_csv_name_of_several_members():
+    data = GOOD + b"x,y\n"
+    outcome = run(gzip.compress(data[:50]) + gzip.compress(data[50:]))
+    assert outcome.cleaned.compression == "gzip"
+    assert outcome.cleaned.rows == 20
+    assert outcome.reasons == {22: "not a number"}
+
+
+def test_everything_rejected_is_an_error():
+    outcome = run(b"a,b\n,1\n,2\n,3\n")
+    assert outcome.cleaned.rows in {0, 3}, "an empty column is no number column"
+    outcome = run(b"a,b\n1,\n2,\n,3\n,4\n")
+    assert outcome.cleaned.rows == 0
+    with pytest.raises(StageError, match=r"4 of 4 rows \(100.0 %\)"):
+        outcome.cleaned.check(100)
