@@ -77,3 +77,21 @@ def threshold(half_squares: Floats, columns: int) -> np.ndarray[tuple[int], np.d
     wanted = np.minimum(half_squares * (1.0 + 2.0**-40) + tiny(columns), float(UNBOUNDED))
     found = wanted.astype(np.float32)
     return np.minimum(np.where(found.astype(np.float64) < wanted, np.nextafter(found, UNBOUNDED), found), UNBOUNDED)
+
+
+def proof(square: float, half_squares: Floats, columns: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Float32 p such that v >= p proves a squared distance below `square`: the inverse of ceiling.
+
+    Args:
+        square: Not negative and finite, or infinity or less than 0, with which nothing can be proved.
+        half_squares: (m,) h of the rows.
+        columns: d.
+    """
+    if not 0.0 < square < 2.0 * HALF_SQUARE_LIMIT:
+        return np.full(half_squares.shape, np.inf, np.float32)
+    omega = 4.0 * gamma(columns) + 4.0 * _UNIT_ROUNDOFF
+    half = 0.5 * square * (1.0 - 2.0**-39)
+    wanted = np.minimum(3.0 * omega * half_squares + tiny(columns) - half * (1.0 - 2.0 * omega), float(UNBOUNDED))
+    wanted += 2.0**-40 * (np.abs(wanted) + half_squares)
+    found = wanted.astype(np.float32)
+    return np.where(found.astype(np.float64) < wanted, np.nextafter(found, np.float32(np.inf)), found)

@@ -8,10 +8,12 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from workloads.analysis.anomaly import bounds
 from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.search import Search
 from workloads.analysis.anomaly.strip import RUN, TILE, Strip
+from workloads.analysis.profile.moments import Integers
 
 
 class NumpyPairs:
@@ -49,6 +51,20 @@ class NumpyPairs:
         self._strips(search, None, _grid(query, data))
         return self._settled(search)
 
+    def nearer(self, query: Block, data: Block, square: float) -> Integers:
+        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than sqrt(square): a lower bound."""
+        found = np.zeros(query.ids.size, np.int64)
+        limits = bounds.proof(square, query.half_squares, query.columns)
+
+        def work(tasks: Iterable[tuple[int, int]]) -> None:
+            strip = Strip(query.columns)
+            for i, j in tasks:
+                found[i : i + TILE] += strip.count(query, data, i, j, limits[i : i + TILE])
+
+        for j in range(0, data.ids.size, RUN):
+            self._share(work, ((i, j) for i in range(0, query.ids.size, TILE)))
+        return found
+
     def _strips(self, left: Search, right: Search | None, strips: Iterable[tuple[int, int]]) -> None:
         def work(tasks: Iterable[tuple[int, int]]) -> None:
             strip = Strip(left.query.columns)
@@ -65,7 +81,7 @@ class NumpyPairs:
                 search.settle(np.arange(start, min(stop, rows)))
 
         self._share(work, ((start, start + RUN) for start in range(0, rows, RUN)))
-        search.compare_wild_rows()
+        search.compare_in_float64()
         return search.found()
 
     def _share(self, work: Callable[[Iterable[tuple[int, int]]], None], tasks: Iterable[tuple[int, int]]) -> None:

@@ -41,8 +41,10 @@ class Search:
         self.k = known.k
         self._squares, self._ids = known.squares.copy(), known.ids.copy()
         self.recomputed = known.recomputed.copy()
+        self._known = known
+        self._doubted = np.zeros(rows, np.bool_)
         self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.columns)
-        capacity = max(4 * self.k, 32)
+        capacity = max(3 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
         self._beside = np.zeros((rows, capacity), np.int32)
         self._count = np.zeros(rows, np.int64)
@@ -108,13 +110,16 @@ class Search:
         self._count[rows] = 0
         self._values[rows] = -np.inf
 
-    def compare_wild_rows(self) -> None:
-        """Compare in float64 the pairs of which one row or both are outside the filter's range."""
+    def compare_in_float64(self) -> None:
+        """What is left when all candidates are settled: rows outside the filter's range, and rows whose products broke their bounds."""
         wild = np.zeros(self.query.ids.size, np.bool_)
         wild[self.query.wild] = True
-        self._brute(np.flatnonzero(~wild), self.data.wild)
-        self._brute(np.flatnonzero(wild), np.arange(self.data.ids.size))
-        self.recomputed |= wild
+        again = np.flatnonzero(self._doubted & ~wild)
+        self._squares[again], self._ids[again] = self._known.squares[again], self._known.ids[again]
+        others = np.arange(self.data.ids.size)
+        self._brute(np.flatnonzero(~wild & ~self._doubted), self.data.wild)
+        self._brute(np.flatnonzero(wild | self._doubted), others)
+        self.recomputed |= wild | self._doubted
 
     def _brute(self, rows: Positions, beside: Positions) -> None:
         step = max((1 << 18) // max(beside.size, 1), 1)
@@ -173,4 +178,4 @@ class Search:
         slack = bounds.tiny(self.query.columns) + half * 2.0**-40
         upper = bounds.ceiling(product, self.query.half_squares[rows], self.query.columns)
         broken = (-product > half + slack) | (half > upper + slack)
-        self.recomputed[rows[broken]] = True
+        self._doubted[rows[broken]] = True

@@ -10,13 +10,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.search import Positions, Search, Values
+from workloads.analysis.profile.moments import Integers
 
 TILE: Final = 512
 """Rows and columns of a tile."""
-RUN: Final = 2048
+RUN: Final = 4096
 """Rows of the other block in a strip, and rows that share a lock of `Search`."""
 _TILES: Final = RUN // TILE
+_DENSE: Final = 4  # a strip is dense if more than one in so many bytes of its bits is not zero
+_PIECE: Final = 64
 _GROUPS: Final = 128  # per strip, at least, of whose maxima the k-th largest makes a first threshold
 
 
@@ -43,16 +47,9 @@ class Strip:
             i: A multiple of TILE.
             j: A multiple of RUN.
         """
-        rows, others = left.query.augmented[i : i + TILE], left.data.augmented[j : j + RUN]
-        m, n = rows.shape[0], others.shape[0]
-        second = self._second[:n]
-        second[:, :-2] = others[:, :-2]
-        second[:, -2] = others[:, -1]
-        second[:, -1] = others[:, -2]
-        if n < RUN or m < TILE:
-            self._products[...] = -np.inf
-        tiles = [self._products[t, :m, : min(TILE, n - t * TILE)] for t in range(-(-n // TILE))]
-        same = _same_rows(left.query.ids[i : i + m], left.data.ids[j : j + n])
+        second, tiles, same = self._prepare(left.query, left.data, i, j)
+        rows = left.query.augmented[i : i + TILE]
+        m, n = rows.shape[0], second.shape[0]
         learning = left.ignorant(i, i + m) or (right is not None and right.ignorant(j, j + n))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # rows outside the range carry infinities
             if learning:
@@ -70,6 +67,32 @@ class Strip:
         self._offer(left, i, j, self._rows_bits[: len(tiles)], turned=False)
         if right is not None:
             self._offer(right, j, i, self._other_bits[: len(tiles)], turned=True)
+
+    def count(self, query: Block, data: Block, i: int, j: int, limits: Values) -> Integers:
+        """(m,) how many products of rows [i, i + m) of `query` with rows [j, j + RUN) of `data` reach the row's limit."""
+        second, tiles, same = self._prepare(query, data, i, j)
+        rows = query.augmented[i : i + TILE]
+        found = np.zeros(rows.shape[0], np.int64)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            for t, tile in enumerate(tiles):
+                self._multiply(tile, rows, second, t, same)
+                self._mark(tile, limits[:, None], self._rows_bits[t])
+                words = self._rows_bits[t].view(np.uint64).reshape(TILE, -1)
+                found += np.bitwise_count(words).sum(axis=1, dtype=np.int64)[: found.size]
+        return found
+
+    def _prepare(self, query: Block, data: Block, i: int, j: int) -> tuple[Values, list[Values], tuple[Positions, Positions]]:
+        """The second factor, a view of the products per tile, and which of these are of a row with itself."""
+        others = data.augmented[j : j + RUN]
+        m, n = min(TILE, query.ids.size - i), others.shape[0]
+        second = self._second[:n]
+        second[:, :-2] = others[:, :-2]
+        second[:, -2] = others[:, -1]
+        second[:, -1] = others[:, -2]
+        if n < RUN or m < TILE:
+            self._products[...] = -np.inf
+        tiles = [self._products[t, :m, : min(TILE, n - t * TILE)] for t in range(-(-n // TILE))]
+        return second, tiles, _same_rows(query.ids[i : i + m], data.ids[j : j + n])
 
     def _multiply(self, tile: Values, rows: Values, second: Values, t: int, same: tuple[Positions, Positions]) -> None:
         np.matmul(rows, second[t * TILE : (t + 1) * TILE].T, out=tile)
@@ -89,6 +112,9 @@ class Strip:
         words = np.flatnonzero(bits.reshape(-1) != 0)
         if not words.size:
             return
+        if words.size * _DENSE > bits.size:
+            self._offer_pieces(search, start, beside, turned=turned)
+            return
         some = np.unpackbits(bits.reshape(-1)[words], bitorder="little")
         hits = np.flatnonzero(some)
         flat = words[hits >> 3] * 8 + (hits & 7)
@@ -101,6 +127,21 @@ class Strip:
         order = np.argsort(row.astype(np.uint16), kind="stable")
         with search.locks[start // RUN]:
             search.offer(row[order] + start, column[order] + beside, values[order])
+
+    def _offer_pieces(self, search: Search, start: int, beside: int, *, turned: bool) -> None:
+        """Offer a strip of which much passes, piece by piece with fresh limits: duplicates settle in the first pieces."""
+        rows = search.query.ids[start : start + (RUN if turned else TILE)].size
+        others = search.data.ids[beside : beside + (TILE if turned else RUN)]
+        for first in range(0, others.size, _PIECE):
+            if turned:
+                piece = self._products[:, first : first + _PIECE].transpose(0, 2, 1).reshape(RUN, -1)[:rows]
+            else:
+                piece = self._products[first // TILE, :rows, first % TILE : first % TILE + _PIECE]
+            piece = piece[:, : others.size - first]
+            with search.locks[start // RUN]:
+                limits = search.limits(start, start + rows, int(others[first]))
+                row, column = np.nonzero(piece >= limits[:, None])
+                search.offer(row + start, column + first + beside, piece[row, column])
 
     def _learn(self, left: Search, right: Search | None, i: int, j: int, m: int, n: int) -> None:
         """First thresholds: the k-th largest of the maxima of disjoint groups is a lower bound of the k-th largest product."""
