@@ -11,6 +11,7 @@ import numpy.typing as npt
 from workloads.analysis.anomaly import bounds
 from workloads.analysis.anomaly.exact import half_squares
 from workloads.analysis.profile.moments import Floats, Integers
+from workloads.analysis.rotate.space import Space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,8 +29,8 @@ class Block:
 
     @property
     def columns(self) -> int:
-        """d."""
-        return self.rows.shape[1]
+        """Columns that are compared, d."""
+        return int(self.rows.shape[1])
 
     @cached_property
     def half_squares(self) -> Floats:
@@ -57,3 +58,26 @@ def concatenate(blocks: list[Block]) -> Block:
     ids = np.concatenate([block.ids for block in blocks])
     order = np.argsort(ids, kind="stable")
     return Block(ids=ids[order], rows=np.concatenate([block.rows for block in blocks])[order])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A unit as the search takes it."""
+
+    block: Block
+    incomplete: Integers
+    """Row numbers, in the whole table, of the rows that lack a finite value in a compared column: they have no score."""
+
+
+def prepare(space: Space, row_offset: int, values: npt.NDArray[np.float32]) -> Prepared:
+    """Scale a unit's complete rows.
+
+    Args:
+        space: Where rows are compared.
+        row_offset: Row number of the unit's first row.
+        values: (columns, rows) all number columns of the unit; NaN where a value is missing.
+    """
+    complete = space.complete(values)
+    ids = np.arange(row_offset, row_offset + complete.size, dtype=np.int64)
+    whole = values if complete.all() else values[:, complete]
+    return Prepared(block=Block(ids=ids[complete], rows=space.rows(whole)), incomplete=ids[~complete])

@@ -37,7 +37,7 @@ class Neighbours:
     @property
     def k(self) -> int:
         """Places per row."""
-        return self.ids.shape[1]
+        return int(self.ids.shape[1])
 
     @property
     def scores(self) -> Floats:

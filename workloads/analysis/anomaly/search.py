@@ -8,6 +8,7 @@ take the place of filtered ones.
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ class Search:
         self._known = known
         self._doubted = np.zeros(rows, np.bool_)
         self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.columns)
+        self.thresholds[query.wild] = 0  # their products are minus infinity and pass nothing
         capacity = max(3 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
         self._beside = np.zeros((rows, capacity), np.int32)
@@ -137,7 +139,7 @@ class Search:
                 np.concatenate((self._ids[some], found_ids.reshape(shape)), axis=1),
             )
 
-    def _store(self, rows: Positions, place: Integers, beside: Positions, values: Values) -> None:
+    def _store(self, rows: Positions, place: Integers, beside: npt.NDArray[np.integer[Any]], values: Values) -> None:
         self._values[rows, place] = values
         self._beside[rows, place] = beside
 

@@ -1,6 +1,6 @@
 """A strip of the filter: up to TILE rows of one block against up to RUN rows of another, and which of the products matter.
 
-Tiles of 1 MiB stay in the cache from the matrix product to the comparison; everything that costs an interpreter step is done once per strip.
+Tiles of 1 MiB stay in the cache from the matrix product to the comparison; what costs many interpreter steps is done once per strip.
 """
 
 from __future__ import annotations
@@ -56,8 +56,12 @@ class Strip:
                 for t, tile in enumerate(tiles):
                     self._multiply(tile, rows, second, t, same)
                 self._learn(left, right, i, j, m, n)
-            limits = left.limits(i, i + m, int(left.data.ids[j]))[:, None]
-            other_limits = None if right is None else right.limits(j, j + n, int(right.data.ids[i]))
+            with left.locks[i // RUN]:
+                limits = left.limits(i, i + m, int(left.data.ids[j]))[:, None]
+            other_limits = None
+            if right is not None:
+                with right.locks[j // RUN]:
+                    other_limits = right.limits(j, j + n, int(right.data.ids[i]))
             for t, tile in enumerate(tiles):
                 if not learning:
                     self._multiply(tile, rows, second, t, same)
@@ -155,7 +159,7 @@ class Strip:
             rows = best.transpose(1, 0, 2).reshape(m, -1)
             with left.locks[i // RUN]:
                 left.learn(i, np.partition(rows, rows.shape[1] - k, axis=1)[:, rows.shape[1] - k])
-        if right is None or TILE < k:
+        if right is None or k > TILE:
             return
         height = TILE
         down = self._products

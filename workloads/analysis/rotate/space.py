@@ -49,9 +49,10 @@ class Space:
         return "mahalanobis" if self.mapping.size else "euclidean"
 
     def complete(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """(rows,) whether a row has a finite value in every compared column; `values` is (columns, rows). None has where none is compared."""
-        found: npt.NDArray[np.bool_] = np.isfinite(values[self.places]).all(axis=0)
-        return found if self.places.size else np.zeros(values.shape[1], np.bool_)
+        """(rows,) whether a row of `values` (columns, rows) has a finite value in every compared column. Without such columns none has."""
+        if not self.places.size:
+            return np.zeros(values.shape[1], np.bool_)
+        return np.logical_and.reduce(np.isfinite(values[self.places]), axis=0)
 
     def rows(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Coordinates (m, d'), row-major, of complete rows (columns, m). Values beyond float32 are held at its largest."""

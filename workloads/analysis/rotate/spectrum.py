@@ -41,7 +41,8 @@ class Spectrum:
         """(d',) eigenvalues of the shrunk correlation, all positive."""
         shrunk: Floats = (1.0 - self.shrinkage) * self.values + self.shrinkage
         # repeated columns make eigenvalues that are rounding only: dividing by them would turn rounding into distance
-        return np.maximum(shrunk, shrunk.max(initial=0.0) * 1e-10)
+        floor: Floats = np.maximum(shrunk, shrunk.max(initial=0.0) * 1e-10)
+        return floor
 
 
 def spectrum(profile: Profile, scaling: Scaling) -> Spectrum:
@@ -79,11 +80,11 @@ def shrinkage(correlation: Floats, rows: int) -> float:
         correlation: (d, d).
         rows: Complete rows that it was computed from.
     """
-    d = correlation.shape[0]
+    d = int(correlation.shape[0])
     if d == 0:
         return 0.0
     trace, squares = float(np.trace(correlation)), float(np.square(correlation).sum())
     spread = squares - trace * trace / d
     if not spread > 0:
         return 0.0  # it is the identity already
-    return min(1.0, ((1.0 - 2.0 / d) * squares + trace * trace) / ((rows + 1.0 - 2.0 / d) * spread))
+    return float(min(1.0, ((1.0 - 2.0 / d) * squares + trace * trace) / ((rows + 1.0 - 2.0 / d) * spread)))
