@@ -32,11 +32,14 @@ environments = Environments(
 queues = Queues("queues", QueuesArgs(context=context, queues=config.queues, environment_arns=environments.arns))
 jobs = Jobs("jobs", JobsArgs(context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles))
 pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs))
+budget = Budget(
+    "budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submit=pipeline.submit)
+)
+watched = {"submit": pipeline.submit, **budget.functions}
 monitoring = Monitoring(
     "monitoring",
-    MonitoringArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, functions={"submit": pipeline.submit}),
+    MonitoringArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, functions=watched),
 )
-Budget("budget", BudgetArgs(context=context, section=config.budget))
 
 pulumi.export("region", context.region)
 pulumi.export("vpc_id", network.vpc_id)

@@ -24,6 +24,8 @@ _err = Console(stderr=True)
 Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
 Port = Annotated[int, typer.Option(help="Port of the endpoint on the loopback interface; 0 takes a free one.", min=0, max=65_535)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
+EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
 _DEFAULT_PORT = 5055
 
 
@@ -82,6 +84,34 @@ def check(
     from cli import check as command
 
     raise typer.Exit(command.check(_out, files or (), as_json=as_json))
+
+
+@app.command()
+def estimate(
+    file: StackFile,
+    minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",
+    runs: Annotated[int, typer.Option(help="Runs a month.", min=0)] = 30,
+    stored_gb: Annotated[float, typer.Option(help="Gigabytes in the buckets.", min=0)] = 100,
+    results_bucket: Annotated[str, typer.Option(help="Take minutes from the past runs in this bucket (needs credentials).")] = "",
+    endpoint_url: EndpointUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a stack costs: at rest, a run, a month, at worst."""
+    from cli import estimate as command
+
+    raise typer.Exit(
+        command.show(
+            _out,
+            _err,
+            file,
+            minutes=minutes,
+            runs=runs,
+            stored_gb=stored_gb,
+            results_bucket=results_bucket,
+            endpoint_url=endpoint_url,
+            as_json=as_json,
+        )
+    )
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> Non
 
 def hanging(console: Console, label: str, text: str) -> None:
     """A labelled paragraph; on a terminal its further lines stand below its first, elsewhere it is one line for grep."""
-    indent = " " * 11
+    indent = " " * 12
     width = console.width if console.is_terminal else sys.maxsize
     lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False) or [indent]
-    console.print(Text.assemble("    ", (f"{label:<7}", "dim"), "\n".join(lines)[len(indent) :]), soft_wrap=True)
+    console.print(Text.assemble("    ", (f"{label:<8}", "dim"), "\n".join(lines)[len(indent) :]), soft_wrap=True)

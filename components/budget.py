@@ -1,14 +1,21 @@
-"""AWS budget of the stack."""
+"""AWS budget of the stack, and the guards that its section asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from components.context import STACK_TAG, Component, StackContext
+from components.function import LambdaFunction
+from components.guard import Guard, GuardArgs, SubmissionStop, SubmissionStopArgs
+from components.queues import Queues
+from components.secrets import Secrets
+from components.storage import Storage
 from config.budget import BudgetSection
+from config.stack import StackConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +23,11 @@ class BudgetArgs:
     """What Budget needs."""
 
     context: StackContext
-    section: BudgetSection
+    config: StackConfig
+    storage: Storage
+    secrets: Secrets
+    queues: Queues
+    submit: LambdaFunction
 
 
 class Budget(Component):
@@ -26,10 +37,43 @@ class Budget(Component):
     """
 
     budget_name: pulumi.Output[str]
+    functions: Mapping[str, LambdaFunction]
+    """The guard's function where there is a guard, by a short name: its dead letters are to be watched."""
 
     def __init__(self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        section, context = args.section, args.context
+        section, context = args.config.budget, args.context
+        self.budget_name = self._budget(name, section, context)
+        self.functions = {}
+        if section.stop_submissions_percent is not None:
+            SubmissionStop(
+                f"{name}-stop",
+                SubmissionStopArgs(
+                    context=context,
+                    budget_name=self.budget_name,
+                    percent=section.stop_submissions_percent,
+                    emails=section.emails,
+                    function=args.submit,
+                ),
+                opts=self.child(),
+            )
+        if section.guard is not None:
+            guard = Guard(
+                f"{name}-guard",
+                GuardArgs(
+                    context=context,
+                    config=args.config,
+                    section=section.guard,
+                    storage=args.storage,
+                    secrets=args.secrets,
+                    queues=args.queues,
+                ),
+                opts=self.child(),
+            )
+            self.functions = {"guard": guard.function}
+        self.register_outputs({"budget_name": self.budget_name})
+
+    def _budget(self, name: str, section: BudgetSection, context: StackContext) -> pulumi.Output[str]:
         notifications = [("ACTUAL", percent) for percent in section.notify_percents] + [("FORECASTED", 100)]
         budget = aws.budgets.Budget(
             f"{name}-monthly",
@@ -51,5 +95,4 @@ class Budget(Component):
             tags=context.tags,
             opts=self.child(),
         )
-        self.budget_name = budget.name
-        self.register_outputs({"budget_name": self.budget_name})
+        return budget.name

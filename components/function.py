@@ -47,6 +47,7 @@ class LambdaFunction(Component):
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
+    role_name: pulumi.Output[str]
     log_group_name: pulumi.Output[str]
     dead_letters: aws.sqs.Queue
 
@@ -107,7 +108,7 @@ class LambdaFunction(Component):
             maximum_event_age_in_seconds=args.event_max_age_hours * 3600,
             opts=self.child(),
         )
-        self.name, self.arn = function.name, function.arn
+        self.name, self.arn, self.role_name = function.name, function.arn, role.name
         self.register_outputs(
             {
                 "name": self.name,
@@ -124,8 +125,10 @@ class EventTriggerArgs:
 
     context: StackContext
     description: str
-    pattern: Mapping[str, Any]
+    pattern: Mapping[str, Any] | None = None
     """EventBridge event pattern; may hold outputs."""
+    schedule: str | None = None
+    """In place of a pattern: a schedule expression, for example `rate(5 minutes)`."""
     enabled: bool
     function: LambdaFunction
     event_max_age_hours: int
@@ -140,7 +143,8 @@ class EventTrigger(Component):
         rule = aws.cloudwatch.EventRule(
             f"{name}-rule",
             description=args.description,
-            event_pattern=pulumi.Output.json_dumps(args.pattern, sort_keys=True),
+            event_pattern=pulumi.Output.json_dumps(args.pattern, sort_keys=True) if args.pattern is not None else None,
+            schedule_expression=args.schedule,
             state="ENABLED" if args.enabled else "DISABLED",
             tags=args.context.tags,
             opts=self.child(),

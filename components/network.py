@@ -12,8 +12,6 @@ from components.context import Component, StackContext
 from config.network import NetworkSection
 from config.subnets import plan_subnets
 
-PRIVATE_BATCH_SERVICES: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs", "secretsmanager")
-"""What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint (AWS Batch user guide, VPC endpoints)."""
 _ANYWHERE: Final = "0.0.0.0/0"
 _ALL_PROTOCOLS: Final = "-1"
 
@@ -71,18 +69,15 @@ class Network(Component):
         private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private)]
         self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
         gateway = self._public_routes(public)
-        gateways = {"none": 0, "single": 1, "per-zone": len(public)}[section.nat]
-        nat = [self._nat(i, subnet, gateway) for i, subnet in enumerate(public[:gateways])]
+        nat = [self._nat(i, subnet, gateway) for i, subnet in enumerate(public[: section.nat_gateways])]
         tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
 
         self.instance_security_group_id = self._security_group("instance", "Batch instances and Fargate tasks").id
         self.hpc_security_group_id = self._hpc_security_group().id
         for service in ("s3", "dynamodb"):
             self._gateway_endpoint(service, tables)
-        needed = PRIVATE_BATCH_SERVICES if section.nat == "none" else ()
-        services = tuple(dict.fromkeys((*needed, *section.interface_endpoints)))
-        if services:
-            self._interface_endpoints(services)
+        if section.endpoint_services:
+            self._interface_endpoints(section.endpoint_services)
         self.register_outputs(
             {
                 "vpc_id": self.vpc_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from config.base import CidrBlock, Section, setting
 
@@ -28,6 +28,18 @@ EndpointService = Literal[
 ]
 
 
+PRIVATE_BATCH_SERVICES: Final[tuple[EndpointService, ...]] = (
+    "ecs",
+    "ecs-agent",
+    "ecs-telemetry",
+    "ecr.api",
+    "ecr.dkr",
+    "logs",
+    "secretsmanager",
+)
+"""What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint (AWS Batch user guide, VPC endpoints)."""
+
+
 class NetworkSection(Section):
     """The VPC: zones, address space, and how private subnets reach AWS."""
 
@@ -43,3 +55,14 @@ class NetworkSection(Section):
         about="Interface endpoints besides those that private subnets without NAT need anyway; each costs per zone and hour.",
         change="in place",
     )
+
+    @property
+    def nat_gateways(self) -> int:
+        """How many NAT gateways there are."""
+        return {"none": 0, "single": 1, "per-zone": self.az_count}[self.nat]
+
+    @property
+    def endpoint_services(self) -> tuple[EndpointService, ...]:
+        """Services with an interface endpoint in every zone."""
+        needed = PRIVATE_BATCH_SERVICES if self.nat == "none" else ()
+        return tuple(dict.fromkeys((*needed, *self.interface_endpoints)))

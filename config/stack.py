@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from config.base import FrozenMap, ResourceName, TagKey, TagValue
+from config.base import FrozenDict, FrozenMap, ResourceName, TagKey, TagValue
 from config.budget import BudgetSection
 from config.environments import Environment
 from config.images import ImagesSection
@@ -31,6 +31,11 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str = ""
+    """Of the stack."""
+    secrets: FrozenMap[str, Literal["encrypted", "plain"]] = FrozenDict()
+    """Those of `SECRETS` that the stack has, and how they stand in its file."""
+
     network: NetworkSection
     storage: StorageSection
     images: ImagesSection
@@ -44,17 +49,24 @@ class StackConfig(BaseModel):
 
 
 _TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
-SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(_TYPES[name]) for name in StackConfig.model_fields}
+_CIRCUMSTANCES: Final = ("name", "secrets")
+"""What a config knows of its stack besides the sections."""
+SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
+    name: TypeAdapter(_TYPES[name]) for name in StackConfig.model_fields if name not in _CIRCUMSTANCES
+}
 """Section -> its type. Sections whose fields all have defaults may be left out of a stack file."""
 
 
-def load_stack_config(stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = ()) -> tuple[StackConfig, list[Problem]]:
+def load_stack_config(
+    stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = (), *, plain: Collection[str] = ()
+) -> tuple[StackConfig, list[Problem]]:
     """Validates every section, then every rule across the sections that are well-formed.
 
     Args:
         stack: Name of the stack, for the messages.
         get_object: Gives the plain value of a key of the stack file, None where it is absent.
-        keys: All keys of the project's namespace, so that a misspelt one is found; those that are known change nothing.
+        keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
+        plain: Those among them whose values are not encrypted.
 
     Returns the config and the warnings.
 
@@ -62,6 +74,7 @@ def load_stack_config(stack: str, get_object: Callable[[str], Any], keys: Iterab
     """
     from config.rules import check  # the rules read StackConfig, so they are imported when it exists
 
+    keys = tuple(keys)
     sections: dict[str, Any] = {}
     problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
     for name, adapter in SECTIONS.items():
@@ -71,8 +84,9 @@ def load_stack_config(stack: str, get_object: Callable[[str], Any], keys: Iterab
             sections[name] = adapter.validate_json(json.dumps({} if value is None else value, default=str), strict=True)
         except ValidationError as error:
             problems += section_problems(name, error, _TYPES[name])
-    config = StackConfig.model_construct(**sections)
-    problems += check(config, sections.keys())
+    secrets: dict[str, Literal["encrypted", "plain"]] = {key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys}
+    config = StackConfig.model_construct(name=stack, secrets=FrozenDict(secrets), **sections)
+    problems += check(config, {*sections, *_CIRCUMSTANCES})
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(stack, problems)
     return config, problems

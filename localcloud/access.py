@@ -1,8 +1,9 @@
 """Enforces the deployed IAM policies on every call of a job or function.
 
-Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries, trust policies, and the resource policies of
-functions, topics and queues for service principals; explicit denies of bucket policies. Not modelled: iam:PassRole, session policies, service control policies, key
-policies. Access keys that AssumeRole did not hand out belong to the deployer, who may do everything.
+Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries, trust policies, the resource policies
+of functions, topics and queues for service principals, and explicit denies of bucket policies. Not modelled: iam:PassRole, session
+policies, service control policies, key policies. Access keys that AssumeRole did not hand out belong to the deployer, who may do
+everything.
 """
 
 from __future__ import annotations
@@ -109,7 +110,11 @@ class Access:
             bucket = self._state.bucket(requirement.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
             policy = getattr(bucket, "policy", None)
             principals = {"AWS": principal.role_arn}
-            if policy and resource_policy_decision(_parsed(policy), principals, requirement.action, requirement.resource, context) == "explicit deny":
+            if (
+                policy
+                and resource_policy_decision(_parsed(policy), principals, requirement.action, requirement.resource, context)
+                == "explicit deny"
+            ):
                 return "explicit deny"
         decision = decide(documents, requirement.action, requirement.resource, context)
         if decision == "allowed" and boundary is not None:
@@ -123,7 +128,9 @@ class Access:
             self.denials.append(
                 Denial(principal=principal.arn, action=requirement.action, resource=requirement.resource, sentence=sentence)
             )
-        code, status = _CODES.get(service) or _QUERY_CODES.get(service) or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
+        code, status = (
+            _CODES.get(service) or _QUERY_CODES.get(service) or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
+        )
         return WireError(code, sentence, status=status)
 
     def _policies(self, role_arn: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
@@ -171,14 +178,16 @@ class Access:
             raise AssumeRoleError(f"role {role_arn} does not exist")
         if not resource_policy_allows(trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)):
             raise AssumeRoleError(
-                f"{service} is unable to assume the role {role_arn}: its trust policy has no statement that allows sts:AssumeRole for this service"
+                f"{service} is unable to assume the role {role_arn}: no statement of its trust policy allows this service sts:AssumeRole"
             )
 
     def service_may(self, policy: Mapping[str, Any], *, service: str, action: str, resource: str, source_arn: str) -> bool:
         """Whether a resource policy lets an AWS service act for a source (a rule, bucket or topic). A refusal is recorded."""
         if resource_policy_allows(policy, {"Service": service}, action, resource, _service_context({"aws:sourcearn": source_arn})):
             return True
-        sentence = f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn} because no resource-based policy allows it"
+        sentence = (
+            f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn}: no resource-based policy allows it"
+        )
         with self._lock:
             self.denials.append(Denial(principal=service, action=action, resource=resource, sentence=sentence))
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from localcloud.aws_state import ACCOUNT_ID, AwsState, function_name
 from localcloud.wire import Call
@@ -101,7 +101,13 @@ def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
         for name in params.get("RequestItems", {}):
             yield Requirement(action=f"dynamodb:{call.operation}", resource=table(name))
     elif call.operation in ("TransactWriteItems", "TransactGetItems"):
-        actions = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem"}
+        actions = {
+            "Put": "PutItem",
+            "Update": "UpdateItem",
+            "Delete": "DeleteItem",
+            "ConditionCheck": "ConditionCheckItem",
+            "Get": "GetItem",
+        }
         for item in params.get("TransactItems", []):
             for kind, request in item.items():
                 yield Requirement(action=f"dynamodb:{actions[kind]}", resource=table(request["TableName"]))
@@ -129,7 +135,9 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         context: dict[str, str | list[str]] = {}
         if params.get("shareIdentifier"):
             context["batch:shareidentifier"] = params["shareIdentifier"]
-        yield Requirement(action=action, resource=queue if queue.startswith("arn:") else state.arn("batch", f"job-queue/{queue}"), context=context)
+        yield Requirement(
+            action=action, resource=queue if queue.startswith("arn:") else state.arn("batch", f"job-queue/{queue}"), context=context
+        )
         arn = definition if definition.startswith("arn:") else state.arn("batch", f"job-definition/{definition}")
         yield Requirement(action=action, resource=arn, context=context)
         if not arn.rsplit(":", 1)[-1].isdigit():
@@ -158,7 +166,9 @@ def _logs(call: Call, state: AwsState) -> Iterator[Requirement]:
     params = call.params
     group = params.get("logGroupName") or str(params.get("logGroupIdentifier", "")).rpartition("log-group:")[2].removesuffix(":*")
     if call.operation in ("CreateLogStream", "PutLogEvents", "GetLogEvents", "DeleteLogStream"):
-        yield Requirement(action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:log-stream:{params.get('logStreamName', '')}"))
+        yield Requirement(
+            action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:log-stream:{params.get('logStreamName', '')}")
+        )
     elif group:
         yield Requirement(action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:*"))
     else:
@@ -207,7 +217,9 @@ def _events(call: Call, state: AwsState) -> Iterator[Requirement]:
     for entry in call.params.get("Entries", []):
         bus = entry.get("EventBusName") or "default"
         context: dict[str, str | list[str]] = {"events:source": entry.get("Source", ""), "events:detail-type": entry.get("DetailType", "")}
-        yield Requirement(action="events:PutEvents", resource=bus if bus.startswith("arn:") else state.arn("events", f"event-bus/{bus}"), context=context)
+        yield Requirement(
+            action="events:PutEvents", resource=bus if bus.startswith("arn:") else state.arn("events", f"event-bus/{bus}"), context=context
+        )
 
 
 def _states(call: Call, _: AwsState) -> Iterator[Requirement]:

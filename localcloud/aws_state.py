@@ -17,8 +17,6 @@ from moto.backends import get_backend
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
-from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
 
 ACCOUNT_ID: Final = "123456789012"
 PARTITION: Final = "aws"
@@ -33,12 +31,6 @@ def prepare_moto(port: int) -> None:
     default_user_config["iam"]["load_aws_managed_policies"] = True
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
-    # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
-    FakeBucket.get_permission = _no_opinion
-
-
-def _no_opinion(_bucket: FakeBucket, _action: str, _resource: str) -> PermissionResult:
-    return PermissionResult.NEUTRAL
 
 
 def reset_moto() -> None:
@@ -48,13 +40,30 @@ def reset_moto() -> None:
     has something to close.
     """
     with backend_lock:
-        for services in list(BackendDict._instances):  # noqa: SLF001 - moto's list of what is in use
+        in_use: list[Any] = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 - moto has no other list of them
+        managed: list[Any] = []
+        for services in list(in_use):
             if services.service_name == "s3":
                 for account in services.values():
                     account.reset()
+            if services.service_name == "iam" and PARTITION in services.get(ACCOUNT_ID, {}).keys():  # noqa: SIM118 - `in` means more there
+                managed = list(services[ACCOUNT_ID][PARTITION].aws_managed_policies)
             services.clear()
-        BackendDict._instances.clear()  # noqa: SLF001
+        in_use.clear()
     reset_model_data()
+    if managed:
+        _keep_managed_policies(managed)
+
+
+def _keep_managed_policies(managed: list[Any]) -> None:
+    """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
+    default_user_config["iam"]["load_aws_managed_policies"] = False
+    iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
+    default_user_config["iam"]["load_aws_managed_policies"] = True
+    for policy in managed:
+        policy.attachment_count = 0
+    iam.aws_managed_policies = managed
+    iam.managed_policies = {policy.arn: policy for policy in managed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +111,11 @@ class AwsState:
     # ---- IAM and STS -----------------------------------------------------------------------------------------------------------------
 
     def role(self, name_or_arn: str) -> Any | None:
-        """moto's role object, or None."""
+        """Moto's role object, or None."""
         name = name_or_arn.rsplit("/", 1)[-1]
-        return next((role for role in list(self._global("iam").roles.values()) if name_or_arn in (role.arn, role.name) or role.name == name), None)
+        return next(
+            (role for role in list(self._global("iam").roles.values()) if name_or_arn in (role.arn, role.name) or role.name == name), None
+        )
 
     def role_documents(self, role_arn: str) -> list[dict[str, Any]]:
         """Policy documents of a role, inline first, then attached."""
@@ -170,11 +181,11 @@ class AwsState:
         return self._shapes
 
     def subnet(self, subnet_id: str) -> Any | None:
-        """moto's subnet object, or None."""
+        """Moto's subnet object, or None."""
         return next((zone[subnet_id] for zone in list(self._regional("ec2").subnets.values()) if subnet_id in zone), None)
 
     def security_group(self, group_id: str) -> Any | None:
-        """moto's security group object, or None."""
+        """Moto's security group object, or None."""
         return next((groups[group_id] for groups in list(self._regional("ec2").groups.values()) if group_id in groups), None)
 
     def default_security_group(self, vpc_id: str) -> Any | None:
@@ -202,7 +213,7 @@ class AwsState:
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
 
     def vpc_endpoints(self, vpc_id: str) -> list[Any]:
-        """moto's endpoint objects of a VPC."""
+        """Moto's endpoint objects of a VPC."""
         return [each for each in list(self._regional("ec2").vpc_end_points.values()) if each.vpc_id == vpc_id]
 
     # ---- logs ------------------------------------------------------------------------------------------------------------------------
@@ -238,7 +249,7 @@ class AwsState:
         return secret_id if secret_id.startswith("arn:") else self.arn("secretsmanager", f"secret:{secret_id}")
 
     def function(self, name_or_arn: str) -> Any | None:
-        """moto's function object, or None."""
+        """Moto's function object, or None."""
         name = function_name(name_or_arn)
         return next((each for each in self._regional("lambda").list_functions() if each.function_name == name), None)
 
@@ -248,15 +259,15 @@ class AwsState:
         return {"Statement": [] if function is None else list(function.policy.statements)}
 
     def bucket(self, name: str) -> Any | None:
-        """moto's bucket object, or None."""
+        """Moto's bucket object, or None."""
         return self._global("s3").buckets.get(name)
 
     def object(self, bucket: str, key: str, version_id: str | None = None) -> Any | None:
-        """moto's object of that version, the newest without one, or None."""
+        """Moto's object of that version, the newest without one, or None."""
         return self._global("s3").get_object(bucket, key, version_id=version_id) if self.bucket(bucket) else None
 
     def event_rules(self, bus: str) -> list[Any]:
-        """moto's rule objects of an event bus."""
+        """Moto's rule objects of an event bus."""
         found = self._regional("events").event_buses.get(bus)
         return [] if found is None else list(found.rules.values())
 

@@ -3,16 +3,19 @@
     with LocalCloud(directory, images={"*analysis*": root}) as cloud:
         cloud.client("s3").create_bucket(Bucket="ingest")
 
-Any AWS SDK or the `aws` CLI works against `cloud.endpoint_url`. Batch jobs and functions run as processes under the roles deployed for them.
+Any AWS SDK or the `aws` CLI works against `cloud.endpoint_url`. Batch jobs and functions run as processes under the roles deployed for
+them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +23,8 @@ from typing import Any, Final, Self
 import boto3
 from botocore.config import Config
 from moto.awslambda import models as moto_lambda
+from moto.iam.access_control import PermissionResult
+from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
 from localcloud import slack
@@ -48,8 +53,8 @@ class LocalCloud:
 
     Args:
         directory: For working directories of jobs and the code of functions; made if need be.
-        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH. A job whose image no pattern matches fails
-            with CannotPullContainerError.
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH. A job whose image
+            no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
 
@@ -69,7 +74,6 @@ class LocalCloud:
         self._wanted_port = port
         self._client_lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
-        self._session: boto3.Session | None = None
         self._running: contextlib.ExitStack | None = None
 
     # ---- life --------------------------------------------------------------------------------------------------------------------------
@@ -81,7 +85,10 @@ class LocalCloud:
         self.stop()
 
     def start(self) -> Self:
-        """Starts empty and answers from now on. Raises OSError where the port is taken, RuntimeError where a cloud runs in this process already."""
+        """Starts empty and answers from now on.
+
+        Raises OSError where the port is taken, RuntimeError where a cloud runs in this process already.
+        """
         if not _one_at_a_time.acquire(blocking=False):
             raise RuntimeError("another LocalCloud runs in this process; stop it first, or use another process")
         with contextlib.ExitStack() as stack:
@@ -107,7 +114,7 @@ class LocalCloud:
             directory=self.directory / "functions", images=self._images, state=state, access=access, role_client=self._role_client
         )
         bus = EventBus(state, access, Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async))
-        server = HttpServer(lambda environ, start_response: self._front(environ, start_response), self._wanted_port)
+        server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
         prepare_moto(self.port)
         self.slack.url = f"{self.endpoint_url}{slack.PATH}"
@@ -117,7 +124,9 @@ class LocalCloud:
         self.batch = DataPlane(
             store=store,
             factory=ContainerFactory(host, state, access),
-            publish=lambda detail_type, resources, detail: bus.submit(lambda: _ignore(bus.publish("aws.batch", detail_type, resources, detail))),
+            publish=lambda detail_type, resources, detail: bus.submit(
+                lambda: _ignore(bus.publish("aws.batch", detail_type, resources, detail))
+            ),
             joinable=Reachability(state, access).problem,
             metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
         )
@@ -132,7 +141,7 @@ class LocalCloud:
             placement_groups=groups,
             slack_sink=self.slack,
         )
-        stack.enter_context(_without_motos_own_delivery(functions))
+        stack.enter_context(_without_motos_own_ways(functions))
         server.start()
         stack.callback(server.stop)
         stack.callback(self._forget_clients)
@@ -140,6 +149,10 @@ class LocalCloud:
         stack.callback(functions.close)
         self.batch.start()
         stack.callback(self.batch.stop)
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        # the port has to be known before the front can be built
+        return self._front(environ, start_response)
 
     # ---- use ---------------------------------------------------------------------------------------------------------------------------
 
@@ -186,8 +199,7 @@ class LocalCloud:
         # one session for all, and one client at a time: making a session is slow and making clients is not thread safe
         with self._client_lock:
             if (service, who) not in self._clients:
-                self._session = self._session or boto3.Session(**_ADMIN, region_name=self.region)
-                self._clients[service, who] = self._session.client(
+                self._clients[service, who] = _session(self.region).client(
                     service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG, **credentials
                 )
             return self._clients[service, who]
@@ -199,34 +211,44 @@ class LocalCloud:
             self._clients.clear()
 
 
+@functools.cache
+def _session(region: str) -> Any:
+    """One session of the process: it holds the parsed service models."""
+    return boto3.Session(_ADMIN["aws_access_key_id"], _ADMIN["aws_secret_access_key"], region_name=region)
+
+
 def _ignore(_: object) -> None:
     """Drops a result."""
 
 
 @contextlib.contextmanager
-def _without_motos_own_delivery(functions: Functions) -> Iterator[None]:
+def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
     """Stops moto from sending S3 notifications, which the front sends, and lets it run functions here where it would start Docker.
 
     moto itself invokes functions for SNS subscriptions, log subscriptions and event source mappings; all of it passes `_invoke_lambda`.
+    There are no hooks for any of this.
     """
 
     def run(function: Any, event: str | None = None) -> tuple[str, bool, str]:
-        payload = event if isinstance(event, str) else json_text(event)
+        payload = event if isinstance(event, str) else json.dumps(event)
         result = functions.invoke(function.function_name, payload.encode())
         return result.payload.decode(), result.error is not None, result.log_tail
 
-    original_send, original_invoke = moto_notifications.send_event, moto_lambda.LambdaFunction._invoke_lambda  # noqa: SLF001 - moto has no hook
-    moto_notifications.send_event = lambda *_, **__: None
-    moto_lambda.LambdaFunction._invoke_lambda = run  # noqa: SLF001
+    def no_opinion(*_: Any) -> PermissionResult:
+        return PermissionResult.NEUTRAL
+
+    replaced: list[tuple[Any, str, Any]] = [
+        (moto_notifications, "send_event", lambda *_, **__: None),
+        (moto_lambda.LambdaFunction, "_invoke_lambda", run),
+        # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
+        (moto_s3.FakeBucket, "get_permission", no_opinion),
+    ]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    for owner, name, value in replaced:
+        setattr(owner, name, value)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         yield
     finally:
-        moto_notifications.send_event, moto_lambda.LambdaFunction._invoke_lambda = original_send, original_invoke  # noqa: SLF001
-
-
-def json_text(value: Any) -> str:
-    """JSON of a value."""
-    import json
-
-    return json.dumps(value)
+        for owner, name, value in originals:
+            setattr(owner, name, value)

@@ -1,7 +1,7 @@
 """EventBridge: which rules an event matches, and its delivery to their targets.
 
-Rules follow the EventBridge User Guide (input transformation, targets and permissions, retry policy and dead-letter queues). A delivery is tried a few times within
-seconds where AWS goes on for a day.
+Rules follow the EventBridge User Guide (input transformation, targets and permissions, retry policy and dead-letter queues). A delivery is
+tried a few times within seconds where AWS goes on for a day.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.access import Access, AssumeRoleError
@@ -28,7 +28,14 @@ _log = logging.getLogger(__name__)
 _EVENTS: Final = "events.amazonaws.com"
 _MOST_TRIES: Final = 4
 _RETRY_SECONDS: Final = 0.2
-_NOT_RETRIED: Final = ("AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "NotFound", "NotFoundException", "ClientException")
+_NOT_RETRIED: Final = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "NotFound",
+    "NotFoundException",
+    "ClientException",
+)
 
 
 class DeliveryError(Exception):
@@ -88,7 +95,7 @@ class EventBus:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged below
             if not self._closed.is_set():
                 _log.exception("an event could not be delivered")
 
@@ -117,7 +124,9 @@ class EventBus:
         event = self.publish(entry["Source"], entry["DetailType"], list(entry.get("Resources") or []), detail, bus=bus)
         return {"EventId": event["id"]}
 
-    def publish(self, source: str, detail_type: str, resources: list[str], detail: dict[str, Any], *, bus: str = "default") -> dict[str, Any]:
+    def publish(
+        self, source: str, detail_type: str, resources: list[str], detail: dict[str, Any], *, bus: str = "default"
+    ) -> dict[str, Any]:
         """Puts an event on a bus and returns it; delivery goes on in the background."""
         event = {
             "version": "0",
@@ -283,8 +292,7 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -
             return value if isinstance(value, str) else json.dumps(value)
         return json.dumps(value)
 
-    filled = re.sub(r"<(?P<name>[A-Za-z0-9_.-]+)>", fill, template)
-    return filled
+    return re.sub(r"<(?P<name>[A-Za-z0-9_.-]+)>", fill, template)
 
 
 def _at(event: dict[str, Any], path: str) -> Any:

@@ -27,7 +27,8 @@ _FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetF
 _NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
 
 Fault = Callable[[Call, Principal | None], Reply | None]
-"""Called before each call is answered: None lets it pass, a Reply or a WireError replaces the answer, a ConnectionError cuts the line; it may also sleep."""
+"""Called before each call is answered: None lets it pass, a Reply or a WireError replaces the answer, a ConnectionError cuts the line; it
+may also sleep."""
 
 
 class Front:
@@ -115,7 +116,7 @@ class Front:
             answer.update(status=status, headers=headers)
             return lambda _: None
 
-        body = self._moto(call.environ, capture)
+        body: Iterable[bytes] = self._moto(call.environ, capture)
         code = int(answer["status"].split(" ")[0])
         if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None and self._hides_absence(call, principal):
             close = getattr(body, "close", None)

@@ -54,9 +54,10 @@ def main(handler_name: str, result_fd: int) -> None:
     with os.fdopen(result_fd, "w", encoding="utf-8") as results:
         while True:
             request = json.loads(requests.get())
-            answer = failure and {"error": failure} or _invoke(handler, request)
-            sys.stdout.flush()
+            answer = (failure and {"error": failure}) or _invoke(handler, request)
             sys.stderr.flush()
+            sys.stdout.write("\0\n")  # tells the reader of the log that this invocation has printed all
+            sys.stdout.flush()
             results.write(json.dumps(answer) + "\n")
             results.flush()
 

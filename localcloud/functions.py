@@ -1,6 +1,7 @@
 """Runs Lambda functions: warm workers as processes, under the function's role, with its environment, timeout and log group.
 
-Rules: Lambda Developer Guide (Python runtime, asynchronous invocation, CloudWatch Logs). Memory size and reserved concurrency do not limit anything here.
+Rules: Lambda Developer Guide (Python runtime, asynchronous invocation, CloudWatch Logs). Memory size and reserved concurrency do not
+limit anything here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,7 @@ import hashlib
 import io
 import json
 import logging
-import os
-import select
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +20,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -33,10 +30,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.access import Access, AssumeRoleError
 from localcloud.aws_state import AwsState, function_name
+from localcloud.function_workers import Worker, WorkerPool
 from localcloud.wire import Reply, WireError
 
 _log = logging.getLogger(__name__)
-_WORKER: Final = Path(__file__).with_name("function_worker.py")
 _LAMBDA: Final = "lambda.amazonaws.com"
 _RETRY_SECONDS: Final = (0.2, 0.4)
 """Before the second and third try of an asynchronous invocation; Lambda waits one and two minutes."""
@@ -52,25 +49,6 @@ class Invocation:
     error: str | None
     """`Unhandled` where the function failed."""
     log_tail: str
-
-
-@dataclass(kw_only=True)
-class _Worker:
-    process: subprocess.Popen[bytes]
-    results: Any
-    log_group: str
-    log_stream: str
-    request_id: str = ""
-    tail: list[str] = field(default_factory=list)
-    log_reader: threading.Thread | None = None
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()  # type: ignore[union-attr]
-        self.results.close()
 
 
 class Functions:
@@ -98,10 +76,7 @@ class Functions:
         self._state = state
         self._access = access
         self._role_client = role_client
-        self._idle: dict[str, list[_Worker]] = {}
-        self._workers: set[int] = set()
-        self._all: dict[int, _Worker] = {}
-        self._lock = threading.Lock()
+        self._pool = WorkerPool()
         self._closed = threading.Event()
         self._background = ThreadPoolExecutor(max_workers=16, thread_name_prefix="lambda")
         self._kept: dict[str, dict[str, Any]] = {}
@@ -110,10 +85,7 @@ class Functions:
     def close(self) -> None:
         """Kills every worker and forgets what is queued."""
         self._closed.set()
-        with self._lock:
-            workers = list(self._all.values())
-        for worker in workers:
-            worker.kill()
+        self._pool.close()
         self._background.shutdown(wait=True, cancel_futures=True)
 
     def remember(self, params: dict[str, Any]) -> None:
@@ -163,54 +135,36 @@ class Functions:
         """Invokes and waits. Raises WireError where the function does not exist or its role cannot be assumed."""
         function = self._function(name)
         key = self._key(function)
-        worker = self._take(key) or self._start(function)
-        request_id = str(uuid.uuid4())
-        worker.request_id, worker.tail = request_id, []
-        started = time.time()
-        self._write(worker, f"START RequestId: {request_id} Version: $LATEST")
+        worker = self._pool.take(function.function_name, key, lambda: self._start(function, key))
+        request_id, started = str(uuid.uuid4()), time.time()
+        worker.tail = []
+        worker.log(f"START RequestId: {request_id} Version: $LATEST")
         request = {
             "id": request_id,
             "arn": function.function_arn,
             "deadline": started + function.timeout,
             "payload": (payload or b"{}").decode(),
         }
-        answer: dict[str, Any] | None = None
-        with contextlib.suppress(OSError):
-            worker.process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
-            worker.process.stdin.flush()  # type: ignore[union-attr]
-            if select.select([worker.results], [], [], float(function.timeout))[0]:
-                line = worker.results.readline()
-                answer = json.loads(line) if line else None
-        return self._finish(function, key, worker, answer, started)
-
-    def _finish(self, function: Any, key: str, worker: _Worker, answer: dict[str, Any] | None, started: float) -> Invocation:
-        seconds = time.time() - started
+        answer = worker.exchange(request, float(function.timeout))
         if answer is None:
-            timed_out = worker.process.poll() is None
-            worker.kill()
-            with self._lock:
-                self._all.pop(id(worker), None)
-            if timed_out:
-                text = f"{datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z {worker.request_id} Task timed out after {function.timeout:.2f} seconds"
-                failure = {"errorType": "Sandbox.Timedout", "errorMessage": text}
-            else:
-                text = f"RequestId: {worker.request_id} Error: Runtime exited with error: exit status {worker.process.returncode}"
-                failure = {"errorType": "Runtime.ExitError", "errorMessage": text}
-            self._write(worker, text)
+            failure = _lost(worker.exit_code, request_id, function.timeout)
+            self._pool.discard(worker)
+            worker.log(failure["errorMessage"])
         else:
             failure = answer.get("error", {})
-        if answer is not None and worker.log_reader is not None:
-            time.sleep(0.002)  # lets the reader take what the handler printed before the end is noted
-        self._write(worker, f"END RequestId: {worker.request_id}")
-        billed = int(seconds * 1000) + 1
-        duration = f"Duration: {seconds * 1000:.2f} ms\tBilled Duration: {billed} ms"
-        self._write(worker, f"REPORT RequestId: {worker.request_id}\t{duration}\tMemory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB")
+        milliseconds = (time.time() - started) * 1000
+        worker.log(f"END RequestId: {request_id}")
+        duration = f"Duration: {milliseconds:.2f} ms\tBilled Duration: {int(milliseconds) + 1} ms"
+        memory = f"Memory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB"
+        worker.log(f"REPORT RequestId: {request_id}\t{duration}\t{memory}")
         tail = "\n".join(worker.tail)[-_LOG_TAIL:]
+        if answer is None or failure:
+            result = Invocation(payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail)
+        else:
+            result = Invocation(payload=answer["result"].encode(), error=None, log_tail=tail)
         if answer is not None:
-            self._give_back(key, worker)
-        if failure:
-            return Invocation(payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail)
-        return Invocation(payload=(answer or {})["result"].encode(), error=None, log_tail=tail)
+            self._pool.give_back(function.function_name, worker)
+        return result
 
     def invoke_async(self, name: str, payload: bytes) -> None:
         """Queues an asynchronous invocation: up to two retries, then the dead-letter queue and the failure destination."""
@@ -251,7 +205,11 @@ class Functions:
                     "approximateInvokeCount": tries if result.error else 1,
                 },
                 "requestPayload": json.loads(payload or b"{}"),
-                "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", **({"functionError": result.error} if result.error else {})},
+                "responseContext": {
+                    "statusCode": 200,
+                    "executedVersion": "$LATEST",
+                    **({"functionError": result.error} if result.error else {}),
+                },
                 "responsePayload": json.loads(result.payload),
             }
             self._send(function, destination, json.dumps(record))
@@ -274,22 +232,17 @@ class Functions:
     # ---- workers -----------------------------------------------------------------------------------------------------------------------
 
     def _key(self, function: Any) -> str:
-        facts = (function.function_name, function.code_sha_256, function.handler, function.role, function.timeout, dict(function.environment_vars or {}))
+        facts = (
+            function.function_name,
+            function.code_sha_256,
+            function.handler,
+            function.role,
+            function.timeout,
+            dict(function.environment_vars or {}),
+        )
         return hashlib.sha256(repr((facts, self._kept.get(function.function_name))).encode()).hexdigest()
 
-    def _take(self, key: str) -> _Worker | None:
-        with self._lock:
-            while self._idle.get(key):
-                worker = self._idle[key].pop()
-                if worker.process.poll() is None:
-                    return worker
-        return None
-
-    def _give_back(self, key: str, worker: _Worker) -> None:
-        with self._lock:
-            self._idle.setdefault(key, []).append(worker)
-
-    def _start(self, function: Any) -> _Worker:
+    def _start(self, function: Any, key: str) -> Worker:
         if self._closed.is_set():
             raise WireError("ServiceException", "the local cloud is being stopped", status=500)
         group = self._kept.get(function.function_name, {}).get("LoggingConfig", {}).get("LogGroup") or function.logs_group_name
@@ -301,7 +254,9 @@ class Functions:
                 function.role, service=_LAMBDA, session=function.function_name, context={"aws:sourcearn": function.function_arn}
             )
         except AssumeRoleError as error:
-            raise WireError("InvalidParameterValueException", f"The role defined for the function cannot be assumed by Lambda. {error}") from None
+            raise WireError(
+                "InvalidParameterValueException", f"The role defined for the function cannot be assumed by Lambda. {error}"
+            ) from None
         home = self._directory / "tmp"
         home.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -329,24 +284,9 @@ class Functions:
             "_HANDLER": handler,
             **credentials,
         }
-        read_fd, write_fd = os.pipe()
-        process = subprocess.Popen(
-            [sys.executable, str(_WORKER), handler, str(write_fd)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=code,
-            env=environment,
-            pass_fds=[write_fd],
-            start_new_session=True,
-        )
-        os.close(write_fd)
-        worker = _Worker(process=process, results=os.fdopen(read_fd, encoding="utf-8"), log_group=group if logged else "", log_stream=stream)
-        worker.log_reader = threading.Thread(target=self._read_log, args=(worker,), daemon=True, name="function-log")
-        worker.log_reader.start()
-        with self._lock:
-            self._all[id(worker)] = worker
-        return worker
+        put = self._state.put_log_lines
+        write_line = (lambda line: put(group, stream, [line])) if logged else (lambda _: None)
+        return Worker(key=key, handler=handler, code=code, environment=environment, write_line=write_line)
 
     def _prepare_log(self, role: str, group: str, stream: str) -> bool:
         """Whether the role lets Lambda write logs; it stays silent where it may not, as on AWS."""
@@ -355,19 +295,12 @@ class Functions:
             if not self._access.may(role, "logs:CreateLogGroup", arn):
                 return False
             self._state.create_log_group(group)
-        allowed = all(self._access.may(role, action, f"{arn}:log-stream:{stream}") for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
+        allowed = all(
+            self._access.may(role, action, f"{arn}:log-stream:{stream}") for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+        )
         if allowed:
             self._state.create_log_stream(group, stream)
         return allowed
-
-    def _read_log(self, worker: _Worker) -> None:
-        for line in worker.process.stdout:  # type: ignore[union-attr]
-            self._write(worker, line.decode("utf-8", "replace").rstrip("\r\n"))
-
-    def _write(self, worker: _Worker, line: str) -> None:
-        worker.tail.append(line)
-        if worker.log_group:
-            self._state.put_log_lines(worker.log_group, worker.log_stream, [line])
 
     def _code(self, function: Any) -> tuple[Path, str]:
         if function.package_type == "Image":
@@ -387,3 +320,12 @@ class Functions:
             except OSError:  # another invocation was faster
                 shutil.rmtree(unpacked)
         return directory, function.handler
+
+
+def _lost(exit_code: int | None, request_id: str, timeout: float) -> dict[str, str]:
+    """What Lambda says of an invocation without an answer: over time, or the runtime died."""
+    if exit_code is None:
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        return {"errorType": "Sandbox.Timedout", "errorMessage": f"{moment}Z {request_id} Task timed out after {timeout:.2f} seconds"}
+    message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {exit_code}"
+    return {"errorType": "Runtime.ExitError", "errorMessage": message}

@@ -46,7 +46,7 @@ class _Bounded:
         return iter(self.readline, b"")
 
 
-class _Handler(MotoRequestHandler):  # type: ignore[misc]
+class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes; without this each answer waits for a delayed ACK
     wbufsize = -1
@@ -106,7 +106,7 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]
         """Nothing: an access log of a rehearsal is noise."""
 
 
-class _Server(ThreadedWSGIServer):  # type: ignore[misc]
+class _Server(ThreadedWSGIServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128

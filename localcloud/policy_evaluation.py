@@ -184,4 +184,4 @@ def _test(operator: str, wanted: str, actual: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)

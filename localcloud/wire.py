@@ -1,6 +1,7 @@
 """The AWS wire protocols from the server's side: what a request asks for, and how results and errors are written.
 
-Routing, parsing and serialising follow botocore's service models through moto's protocol classes, so that a new operation needs no code here.
+Routing, parsing and serialising follow botocore's service models through moto's protocol classes, so that a new operation needs no code
+here.
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ class Call:
         if self.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded") and self.service != "s3":
             form = parse_qs(self.read_body().decode("utf-8", "replace"))
             if "Action" in form:
-                return form["Action"][0]
+                return str(form["Action"][0])
         action = parse_qs(self.environ.get("QUERY_STRING", "")).get("Action")
         if action and self.service != "s3":
-            return action[0]
+            return str(action[0])
         if "/operation/" in self.environ.get("PATH_INFO", ""):  # the CBOR protocol names it in the path
             return str(self.environ["PATH_INFO"]).rsplit("/", 1)[-1]
         try:
@@ -94,14 +95,16 @@ class Call:
             length = int(self.environ.get("CONTENT_LENGTH") or 0)
             chunked = bool(self.environ.get("wsgi.input_terminated"))
             if length > _LARGEST_STRUCTURED_BODY:
-                raise WireError("RequestEntityTooLarge", f"the body of {self.service} calls is at most {_LARGEST_STRUCTURED_BODY} bytes", status=413)
+                raise WireError(
+                    "RequestEntityTooLarge", f"the body of {self.service} calls is at most {_LARGEST_STRUCTURED_BODY} bytes", status=413
+                )
             self.body = self.environ["wsgi.input"].read() if chunked else self.environ["wsgi.input"].read(length)
         self.environ["wsgi.input"] = BytesIO(self.body)
         return self.body
 
     @property
     def request(self) -> Request:
-        """moto's view of the request; reads the body only where it has been read before."""
+        """Moto's view of the request; reads the body only where it has been read before."""
         environ = dict(self.environ)
         body = self.body or b""
         environ["wsgi.input"] = BytesIO(body)
@@ -164,13 +167,14 @@ class Call:
             return Reply(status=error.status, headers=headers, body=body)
         code, message = escape(error.code), escape(error.message)
         if protocol == "ec2":
-            text = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
+            errors = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            text = f"<Response>{errors}<RequestID>{request_id}</RequestID></Response>"
         elif protocol == "query":
             error_text = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
             text = f"<ErrorResponse>{error_text}<RequestId>{request_id}</RequestId></ErrorResponse>"
         else:
             text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-        headers = (("Content-Type", "text/xml"), ("x-amz-request-id", request_id))
+        headers = (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id))
         return Reply(status=error.status, headers=headers, body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
 
     def _protocol(self) -> str:

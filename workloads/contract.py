@@ -67,6 +67,13 @@ ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
 """JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode} (submit function)."""
 ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
 """JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
+ENV_GUARD_QUEUE: Final = "PIPELINE_GUARD_QUEUE"
+"""ARN of the job queue that the guard watches (guard function)."""
+ENV_GUARD_LIMIT_USD: Final = "PIPELINE_GUARD_LIMIT_USD"
+"""Cost so far of the queue's unfinished jobs above which the guard acts (guard function)."""
+ENV_GUARD_RATES: Final = "PIPELINE_GUARD_RATES"
+"""JSON list, one object of US dollars per hour for each environment of the queue (guard function): {"instance", "vcpu", "gib", "gpu"}, the
+dearest of its types in each respect, or on Fargate {"vcpu", "gib"}."""
 
 RUN_ID_TAG: Final = "pipeline-run-id"
 STAGE_TAG: Final = "pipeline-stage"
@@ -295,6 +302,14 @@ class Run:
     def latest_key(self) -> dict[str, str]:
         """Key of the item that names the newest successful run of the data set."""
         return {"pk": self.partition_key, "sk": "LATEST"}
+
+
+GUARD_KEY_PREFIX: Final = "GUARD#"
+
+
+def guard_partition_key(queue_arn: str) -> str:
+    """`pk` of the items in which the guard records that it disabled a queue."""
+    return f"{GUARD_KEY_PREFIX}{queue_arn.rsplit('/', 1)[-1]}"
 
 
 RunState = Literal["CLAIMED", "SUBMITTED", "SUCCEEDED", "FAILED"]

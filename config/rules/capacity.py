@@ -3,98 +3,158 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-from config.environments import FargateEnvironment
-from config.facts import InstanceType, instance_type
-from config.jobs import AnalysisJob
+from config.environments import FargateEnvironment, HpcEnvironment
 from config.problems import Problem
-from config.rules.base import Job, Rule, environments_of, instance_types_of, jobs
+from config.rules.base import Rule, environments_of, fits, jobs, known_types_of, nodes_of, placing_environments_of, some
+from config.rules.obstacles import JobStarts, obstacles
 from config.stack import StackConfig
 
-_GIB: Final = 1024
-FARGATE_MEMORY_MIB: Final[dict[float, tuple[int, ...]]] = {
-    0.25: (512, 1024, 2048),
-    0.5: tuple(range(_GIB, 4 * _GIB + 1, _GIB)),
-    1: tuple(range(2 * _GIB, 8 * _GIB + 1, _GIB)),
-    2: tuple(range(4 * _GIB, 16 * _GIB + 1, _GIB)),
-    4: tuple(range(8 * _GIB, 30 * _GIB + 1, _GIB)),
-    8: tuple(range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB)),
-    16: tuple(range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB)),
-}
-"""vCPUs -> memory sizes that go with them (AWS Batch API, ResourceRequirement)."""
+_READS = frozenset({"environments", "jobs", "queues"})
 
 
-class JobFitsSomeInstanceType(Rule):
-    """A job fits at least one instance type of each environment of its queue."""
+class JobFitsSomeInstanceType(JobStarts):
+    """A job fits an instance type of its queue's environments."""
 
     code = "JOB-FITS"
+    kind = "type"
     reason = "A job larger than every type stays in RUNNABLE for ever (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT)."
     source = "AWS Batch user guide, jobs stuck in RUNNABLE; memory management"
-    reads = frozenset({"environments", "jobs", "queues"})
+
+
+class JobFitsMaxVcpus(JobStarts):
+    """A job needs no more vCPUs than its environment may have."""
+
+    code = "JOB-MAX-VCPUS"
+    kind = "max_vcpus"
+    reason = "AWS Batch does not start it, and it stays in RUNNABLE for ever (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
+    source = "AWS Batch API, ComputeResource maxvCpus; user guide, job-queue-blocked"
+
+
+class IdleInstancesLeaveRoom(JobStarts):
+    """Instances that min_vcpus keeps leave room for the jobs."""
+
+    code = "JOB-MIN-VCPUS"
+    kind = "min_vcpus"
+    reason = "AWS Batch keeps idle instances up to min_vcpus, whatever their type, and starts no others beyond max_vcpus."
+    source = "AWS Batch API, ComputeResource minvCpus and maxvCpus"
+
+
+class ReservationLeavesRoom(JobStarts):
+    """What a fair-share policy keeps back leaves room for one job."""
+
+    code = "FAIR-SHARE-RESERVATION"
+    kind = "reservation"
+    reason = "With one active share its jobs get 100 % less the reservation of max_vcpus, and a larger one waits for ever."
+    source = "AWS Batch API, FairsharePolicy computeReservation"
+
+
+class GpusAreNotOnFargate(JobStarts):
+    """A job that asks for GPUs is not sent to Fargate."""
+
+    code = "FARGATE-GPU"
+    kind = "gpus on Fargate"
+    reason = "Fargate has no GPUs: RegisterJobDefinition refuses the requirement."
+    source = "AWS Batch API, ResourceRequirement GPU"
+
+
+class EveryEnvironmentServes(Rule):
+    """Each environment of a queue can start each job that is sent there."""
+
+    code = "JOB-ENVIRONMENT"
+    level = "warning"
+    reason = "AWS Batch passes the environment over for this job, so that less capacity stands behind the queue than it seems."
+    source = "AWS Batch user guide, compute environment order; jobs stuck in RUNNABLE"
+    reads = _READS
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each job and environment without a fitting type; silent where a type is unknown."""
-        for stage, job in jobs(config).items():
-            for name, environment in environments_of(config, job.queue).items():
-                types = {t: instance_type(t) for t in instance_types_of(environment)}
-                known = {t: facts for t, facts in types.items() if facts is not None}
-                if isinstance(environment, FargateEnvironment) or len(known) < len(types) or any(_fits(job, f) for f in known.values()):
-                    continue
-                offers = "; ".join(f"{t} {f.vcpus} vCPUs, {f.usable_memory_mib} MiB usable, {f.gpus} GPUs" for t, f in known.items())
-                yield self.problem(
-                    f"jobs.{stage}",
-                    {"vcpus": job.vcpus, "memory_mib": job.memory_mib, **({"gpus": job.gpus} if isinstance(job, AnalysisJob) else {})},
-                    f"no instance type of environment {name} holds it: {offers}",
-                    "ask for less, or add a larger type to the environment",
-                )
-
-
-def _fits(job: Job, facts: InstanceType) -> bool:
-    gpus = job.gpus if isinstance(job, AnalysisJob) else 0
-    return job.vcpus <= facts.vcpus and job.memory_mib <= facts.usable_memory_mib and gpus <= facts.gpus
-
-
-class FargateJobSize(Rule):
-    """Fargate has a fixed table of sizes, EC2 whole vCPUs."""
-
-    code = "JOB-SIZE"
-    reason = "RegisterJobDefinition or the start of the task is refused off the table."
-    source = "AWS Batch API, ResourceRequirement"
-    reads = frozenset({"environments", "jobs", "queues"})
-
-    def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each job off the table."""
-        for stage, job in jobs(config).items():
-            environments = environments_of(config, job.queue).values()
-            if any(isinstance(e, FargateEnvironment) for e in environments):
-                sizes = FARGATE_MEMORY_MIB.get(job.vcpus)
-                if sizes is None:
-                    allowed = ", ".join(str(v) for v in FARGATE_MEMORY_MIB)
-                    yield self.problem(f"jobs.{stage}.vcpus", job.vcpus, f"Fargate offers {allowed}", "use one of these")
-                elif job.memory_mib not in sizes:
-                    message = f"Fargate pairs {job.vcpus} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps of {sizes[1] - sizes[0]}"
-                    yield self.problem(f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table")
-            elif job.vcpus != int(job.vcpus):
-                yield self.problem(f"jobs.{stage}.vcpus", job.vcpus, "on EC2 vCPUs are whole numbers", "round up")
-
-
-class GpuJobBootsGpuImage(Rule):
-    """A job with GPUs runs on instances whose AMI has the NVIDIA driver, and CuPy has GPUs."""
-
-    code = "GPU-IMAGE"
-    reason = "Without driver or GPU request the container sees no GPU."
-    source = "AWS Batch user guide, GPU jobs; API ResourceRequirement"
-    reads = frozenset({"environments", "jobs", "queues"})
-
-    def check(self, config: StackConfig) -> Iterator[Problem]:
-        """CuPy without GPUs, GPUs without driver."""
-        job = config.jobs.analysis
-        if job.array_backend == "cupy" and not job.gpus:
-            yield self.problem("jobs.analysis.gpus", 0, "array_backend is cupy, which computes on GPUs", "ask for gpus, or use numpy")
-        for name, environment in environments_of(config, job.queue).items():
-            if not job.gpus or isinstance(environment, FargateEnvironment) or environment.image_id is not None:
+        """Each environment that a job passes over, where another one takes it."""
+        for stage, job, found in obstacles(config):
+            if all(found.values()):
                 continue
-            if environment.image_type != "ECS_AL2023_NVIDIA":
-                message = f"jobs.analysis asks for {job.gpus} GPUs and this AMI has no NVIDIA driver"
-                yield self.problem(f"environments.{name}.image_type", environment.image_type, message, "use ECS_AL2023_NVIDIA")
+            for name, each in found.items():
+                if each is not None:
+                    message = f"environment {name} never runs jobs.{stage}: {each.message}"
+                    yield self.problem(f"queues.{job.queue}.environments", name, message, f"{each.fix}, or take {name} from the queue")
+
+
+class EveryTypeServes(Rule):
+    """Each instance type of an environment can hold each job that is sent there."""
+
+    code = "JOB-TYPES"
+    level = "warning"
+    reason = "A type too small for the job is never started for it: the choice is smaller, and Spot scarcer, than the list says."
+    source = "AWS Batch user guide, memory management: instances register less memory than their nominal size"
+    reads = _READS
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Types that cannot hold a job, in environments that can start it."""
+        for stage, job, found in obstacles(config):
+            for name in (name for name, each in found.items() if each is None):
+                known = known_types_of(config.environments[name])
+                small = [t for t, facts in known.items() if not fits(job, facts)]
+                if small:
+                    offers = [f"{t} ({known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs)" for t in small]
+                    wants = f"jobs.{stage} wants {job.vcpus:g} vCPUs and {job.memory_mib} MiB"
+                    message = f"{wants}, which some types cannot hold: {some(offers)}"
+                    yield self.problem(f"environments.{name}.instance_types", small, message, "ask for less, or take these types away")
+
+
+class OneInstanceFitsMaxVcpus(Rule):
+    """The smallest instance that holds a job is within max_vcpus."""
+
+    code = "MAX-VCPUS-INSTANCE"
+    level = "warning"
+    reason = (
+        "AWS Batch goes beyond max_vcpus by one instance at most, and is not bound to: the job may wait, or cost more than was planned."
+    )
+    source = "AWS Batch API, ComputeResource maxvCpus and allocationStrategy"
+    reads = _READS
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each ceiling between the job and the instance."""
+        for stage, job in jobs(config).items():
+            for name, environment in placing_environments_of(config, job.queue).items():
+                holding = {t: facts.vcpus for t, facts in known_types_of(environment).items() if fits(job, facts)}
+                if nodes_of(job) > 1 or not holding:
+                    continue
+                smallest = min(holding, key=lambda t: holding[t])
+                if job.vcpus <= environment.max_vcpus < holding[smallest]:
+                    message = f"{smallest}, the smallest type for jobs.{stage}, has {holding[smallest]} vCPUs"
+                    fix = f"raise max_vcpus to {holding[smallest]}, or add a smaller type"
+                    yield self.problem(f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix)
+
+
+class MinVcpusBelowMax(Rule):
+    """An environment keeps no more than it may have."""
+
+    code = "MIN-VCPUS"
+    reason = "CreateComputeEnvironment refuses it."
+    source = "AWS Batch API, ComputeResource minvCpus"
+    reads = frozenset({"environments"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each environment whose minimum passes its maximum."""
+        for name, environment in config.environments.items():
+            if isinstance(environment, FargateEnvironment | HpcEnvironment) or environment.min_vcpus <= environment.max_vcpus:
+                continue
+            message = f"max_vcpus is {environment.max_vcpus}"
+            yield self.problem(
+                f"environments.{name}.min_vcpus", environment.min_vcpus, message, f"lower it to {environment.max_vcpus}, or 0"
+            )
+
+
+class JobSize(Rule):
+    """EC2 has whole vCPUs."""
+
+    code = "JOB-VCPUS"
+    reason = "RegisterJobDefinition refuses a fraction for EC2."
+    source = "AWS Batch API, ResourceRequirement"
+    reads = _READS
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each job with a fraction away from Fargate."""
+        for stage, job in jobs(config).items():
+            on_fargate = any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values())
+            if not on_fargate and job.vcpus != int(job.vcpus):
+                yield self.problem(f"jobs.{stage}.vcpus", job.vcpus, "on EC2 vCPUs are whole numbers", "round up")

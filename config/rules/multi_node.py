@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from config.environments import HpcEnvironment
 from config.facts import instance_type
 from config.problems import Problem
 from config.rules.base import Rule, environments_of
 from config.stack import StackConfig
-from config.subnets import plan_subnets
 
 
 class MultiNodeQueueHasOneHpcEnvironment(Rule):
@@ -68,7 +69,7 @@ class NodesFitMaxVcpus(Rule):
 
 
 class EfaIsSupported(Rule):
-    """EFA is asked for only where the type has it, with a placement group."""
+    """EFA is asked for only where the type has it, with the nodes side by side."""
 
     code = "EFA"
     reason = "The instances do not launch with an interface that their type lacks; EFA traffic wants one cluster placement group."
@@ -76,7 +77,7 @@ class EfaIsSupported(Rule):
     reads = frozenset({"environments"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each environment with efa and without what it needs."""
+        """Each environment with efa and without what it needs; reserved machines stand side by side by themselves."""
         for name, environment in config.environments.items():
             if not isinstance(environment, HpcEnvironment) or not environment.efa:
                 continue
@@ -84,56 +85,103 @@ class EfaIsSupported(Rule):
             if facts is not None and not facts.efa_interfaces:
                 message = f"{environment.instance_type} has no EFA"
                 yield self.problem(f"environments.{name}.efa", environment.efa, message, "turn efa off, or take a type with EFA")
-            if not environment.placement_group and not environment.capacity_block:
+            if not environment.placement_group and environment.capacity_reservation_id is None:
                 yield self.problem(
                     f"environments.{name}.placement_group",
                     environment.placement_group,
-                    "EFA needs all nodes in one cluster placement group (a Capacity Block is one by itself)",
+                    "EFA needs all nodes in one cluster placement group, and no capacity is reserved that would lie in one",
                     "turn placement_group on",
                 )
 
 
-class ZoneIndexExists(Rule):
-    """The zone of an hpc environment is one of the network's."""
+class _FastNetwork(Rule):
+    """What makes the nodes of an analysis fast together."""
 
-    code = "HPC-ZONE"
-    reason = "The environment would have no subnet."
-    source = "this program's network: one private subnet per zone"
-    reads = frozenset({"environments", "network"})
+    level = "warning"
+    reads = frozenset({"environments", "jobs", "queues"})
 
-    def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each index beyond the zones."""
-        for name, environment in config.environments.items():
-            if isinstance(environment, HpcEnvironment) and environment.zone_index >= config.network.az_count:
-                yield self.problem(
-                    f"environments.{name}.zone_index",
-                    environment.zone_index,
-                    f"network.az_count is {config.network.az_count}, so indexes go from 0 to {config.network.az_count - 1}",
-                    "lower zone_index, or raise az_count",
-                )
-
-
-class NodesFitSubnet(Rule):
-    """The subnet of the environment has an address for every interface of all nodes."""
-
-    code = "MNP-ADDRESSES"
-    reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
-    source = "EC2 user guide, efa: an interface of type efa has an address; AWS Batch user guide, mnp-ce: one more for each container"
-    reads = frozenset({"environments", "jobs", "network", "queues"})
+    @abstractmethod
+    def doubt(self, environment: HpcEnvironment) -> tuple[str, Any, str, str] | None:
+        """Field, value, message and fix where the environment lacks it."""
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A network too small for the analysis alone."""
-        nodes, network = config.jobs.analysis.nodes, config.network
-        free = plan_subnets(network.cidr_block, network.az_count).private_addresses
-        for name, environment in environments_of(config, config.jobs.analysis.queue).items():
+        """Each environment of a multi-node analysis that lacks it."""
+        job = config.jobs.analysis
+        for name, environment in environments_of(config, job.queue).items():
+            if job.nodes > 1 and isinstance(environment, HpcEnvironment):
+                found = self.doubt(environment)
+                if found is not None:
+                    field, value, message, fix = found
+                    yield self.problem(f"environments.{name}.{field}", value, f"jobs.analysis has {job.nodes} nodes, and {message}", fix)
+
+
+class MultiNodeUsesEfa(_FastNetwork):
+    """Nodes that have EFA talk through it."""
+
+    code = "MNP-EFA"
+    reason = "MPI falls back on TCP, many times slower between nodes; EFA costs nothing."
+    source = "EC2 user guide, efa"
+
+    def doubt(self, environment: HpcEnvironment) -> tuple[str, Any, str, str] | None:
+        """EFA left out where the type has it."""
+        facts = instance_type(environment.instance_type)
+        if environment.efa or facts is None or not facts.efa_interfaces:
+            return None
+        return "efa", environment.efa, f"{environment.instance_type} has EFA, which costs nothing", "turn efa on"
+
+
+class MultiNodeIsPlacedTogether(_FastNetwork):
+    """Nodes stand side by side."""
+
+    code = "MNP-PLACEMENT"
+    reason = "Nodes in different parts of a zone have several times the latency between them."
+    source = "EC2 user guide, placement-strategies"
+
+    def doubt(self, environment: HpcEnvironment) -> tuple[str, Any, str, str] | None:
+        """No placement group, where EFA would not demand one and nothing is reserved."""
+        if environment.placement_group or environment.efa or environment.capacity_reservation_id is not None:
+            return None
+        return "placement_group", environment.placement_group, "they may start in any part of the zone", "turn placement_group on"
+
+
+class NodeUsesWholeInstance(Rule):
+    """A node asks for all of the instance that it has to itself."""
+
+    code = "MNP-WHOLE-NODE"
+    level = "warning"
+    reason = (
+        "AWS Batch puts one node on an instance: what it does not ask for is paid for, and GPUs that it does not ask for are out of sight."
+    )
+    source = "AWS Batch user guide, multi-node-parallel-jobs"
+    reads = frozenset({"environments", "jobs", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Fewer vCPUs or GPUs than the type has."""
+        job = config.jobs.analysis
+        for environment in environments_of(config, job.queue).values():
             facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
-            if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
+            if facts is None or not isinstance(environment, HpcEnvironment) or job.nodes == 1:
                 continue
-            each = (facts.network_cards if environment.efa else 1) + 1
-            if nodes * each > free:
-                yield self.problem(
-                    "network.cidr_block",
-                    network.cidr_block,
-                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
-                    "take a larger block (a smaller number after the slash), or fewer zones",
-                )
+            kind = environment.instance_type
+            if job.vcpus < facts.vcpus:
+                message = f"each node has a {kind} of {facts.vcpus} vCPUs to itself"
+                yield self.problem("jobs.analysis.vcpus", job.vcpus, message, f"ask for {facts.vcpus}, or take a smaller type")
+            if 0 < job.gpus < facts.gpus:
+                message = f"each node has a {kind} of {facts.gpus} GPUs to itself"
+                yield self.problem("jobs.analysis.gpus", job.gpus, message, f"ask for {facts.gpus}, or take a type with {job.gpus}")
+
+
+class SharedMemoryFits(Rule):
+    """Shared memory is a part of the container's memory."""
+
+    code = "SHARED-MEMORY"
+    reason = "What lies in /dev/shm counts against the container's memory: before it is full, the container is killed."
+    source = "AWS Batch API, LinuxParameters sharedMemorySize; Linux control groups, memory of tmpfs"
+    reads = frozenset({"jobs"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Shared memory as large as the memory, or larger."""
+        job = config.jobs.analysis
+        if job.shared_memory_mib >= job.memory_mib:
+            message = f"memory_mib is {job.memory_mib}, and shared memory is a part of it"
+            yield self.problem("jobs.analysis.shared_memory_mib", job.shared_memory_mib, message, "lower it, or raise memory_mib")

@@ -245,7 +245,9 @@ def _matches(job: Job, condition: dict[str, Any]) -> bool:
     if name in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
         created, bound = int(job.created_at * 1000), int(values[0])
         return created < bound if name == "BEFORE_CREATED_AT" else created > bound
-    raise client_error(f"ListJobs filter {name!r} is not one of JOB_NAME, JOB_DEFINITION, SHARE_IDENTIFIER, BEFORE_CREATED_AT, AFTER_CREATED_AT")
+    raise client_error(
+        f"ListJobs filter {name!r} is not one of JOB_NAME, JOB_DEFINITION, SHARE_IDENTIFIER, BEFORE_CREATED_AT, AFTER_CREATED_AT"
+    )
 
 
 def _prefix(pattern: str, value: str) -> bool:

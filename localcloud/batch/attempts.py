@@ -1,12 +1,13 @@
 """One attempt of a job: its tasks on their instances, their order, their addresses, and how the attempt ends.
 
-Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others when it runs; the main node's exit ends the job and decides its
-status; the end of another node changes nothing.
+Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others when it runs; the main node's exit ends
+the job and decides its status; the end of another node changes nothing.
 """
 
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 import uuid
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from typing import Any, Final
 from localcloud.batch.container import ContainerFactory, TaskRequest, log_destination
 from localcloud.batch.placement import Need
 from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job
+from localcloud.batch.retries import AttemptEnd
 from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
 _NODES_PER_BLOCK: Final = 240
+_BLOCKS: Final = 200 * 256
 
 
 class Addresses:
@@ -29,24 +32,16 @@ class Addresses:
     """
 
     def __init__(self) -> None:
-        self._blocks = itertools.count()
+        # begins anywhere, for other clouds on this machine (two test processes, `make up` beside `make demo`) count as well
+        self._blocks = itertools.count(random.randrange(_BLOCKS))  # noqa: S311 - not a secret
 
     def take(self, count: int) -> list[str]:
         """Addresses for `count` nodes."""
         found: list[str] = []
         while len(found) < count:
-            block = next(self._blocks) % (200 * 256)
+            block = next(self._blocks) % _BLOCKS
             found += [f"127.{16 + block // 256}.{block % 256}.{10 + node}" for node in range(min(_NODES_PER_BLOCK, count - len(found)))]
         return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttemptEnd:
-    """How an attempt ended."""
-
-    exit_code: int | None
-    reason: str
-    status_reason: str
 
 
 @dataclass(frozen=True, kw_only=True)

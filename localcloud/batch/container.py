@@ -20,7 +20,9 @@ _ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
-_LOGGING_FAILED: Final = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
+_LOGGING_FAILED: Final = (
+    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class ContainerFactory:
             if fnmatchcase(name, pattern):
                 return directory
         known = ", ".join(self._host.images) or "none"
-        raise StartError(f"CannotPullContainerError: pull access denied for {name}, repository does not exist or may require authorization (known here: {known})")
+        raise StartError(f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})")
 
     def _require(self, prefix: str, role: str | None, action: str, resource: str) -> None:
         if role is None:
@@ -158,7 +160,8 @@ class ContainerFactory:
         values = {}
         for entry in spec.get("secrets", []):
             role = spec["executionRoleArn"]
-            problem = f"ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret {entry['name']} from asm: "
+            secret = f"unable to retrieve secret {entry['name']} from asm: "
+            problem = f"ResourceInitializationError: unable to pull secrets or registry auth: {secret}"
             try:
                 self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
                 values[entry["name"]] = self._secret(role, entry["valueFrom"])

@@ -1,6 +1,7 @@
 """Job definitions: registration with AWS's checks, and description.
 
-Rules: Batch API reference (RegisterJobDefinition, ContainerProperties, NodeProperties, RetryStrategy, JobTimeout) and Fargate's size table in the User Guide.
+Rules: Batch API reference (RegisterJobDefinition, ContainerProperties, NodeProperties, RetryStrategy, JobTimeout) and Fargate's size
+table in the User Guide.
 """
 
 from __future__ import annotations
@@ -122,27 +123,8 @@ def check_container(store: Store, container: dict[str, Any], *, fargate: bool) -
     """Checks container properties. Raises ClientException."""
     if not container.get("image"):
         raise client_error("Container image must be provided")
-    vcpu, memory, gpu = (resource_value(container, kind) for kind in ("VCPU", "MEMORY", "GPU"))
-    for requirement in container.get("resourceRequirements", []):
-        if requirement.get("type") not in ("VCPU", "MEMORY", "GPU"):
-            raise client_error(f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU, MEMORY, GPU")
-    if vcpu is None or memory is None:
-        raise client_error("Container properties must specify VCPU and MEMORY resource requirements")
-    if not memory.isdigit() or int(memory) < 4:
-        raise client_error(f"MEMORY must be at least 4 MiB, found {memory}")
-    for role in ("jobRoleArn", "executionRoleArn"):
-        arn = container.get(role)
-        if arn and (not str(arn).startswith("arn:") or store.state.role(arn) is None):
-            raise client_error(f"{role} {arn} is not the ARN of an existing role")
-    for entry in container.get("environment", []):
-        if str(entry.get("name", "")).startswith("AWS_BATCH"):
-            raise client_error(f"Environment variables cannot start with AWS_BATCH, found {entry['name']}")
-    secrets = [entry.get("name") for entry in container.get("secrets", [])]
-    clash = set(secrets) & {entry.get("name") for entry in container.get("environment", [])}
-    if clash:
-        raise client_error(f"The secret name must be unique and not shared with any new or existing environment variables: {', '.join(sorted(map(str, clash)))}")
-    if secrets and not container.get("executionRoleArn"):
-        raise client_error("executionRoleArn is required for containers with secrets")
+    vcpu, memory, gpu = _sizes(container)
+    _check_roles_and_variables(store, container)
     driver = container.get("logConfiguration", {}).get("logDriver", "awslogs")
     if driver not in (_FARGATE_LOG_DRIVERS if fargate else _LOG_DRIVERS):
         raise client_error(f"logDriver {driver!r} is not supported on {'FARGATE' if fargate else 'EC2'}")
@@ -154,6 +136,37 @@ def check_container(store: Store, container: dict[str, Any], *, fargate: bool) -
         _check_fargate(container, vcpu, int(memory), gpu)
     else:
         _check_ec2(container, vcpu, gpu)
+
+
+def _sizes(container: dict[str, Any]) -> tuple[str, str, str | None]:
+    """VCPU, MEMORY and GPU requirement."""
+    for requirement in container.get("resourceRequirements", []):
+        if requirement.get("type") not in ("VCPU", "MEMORY", "GPU"):
+            raise client_error(f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU, MEMORY, GPU")
+    vcpu, memory, gpu = (resource_value(container, kind) for kind in ("VCPU", "MEMORY", "GPU"))
+    if vcpu is None or memory is None:
+        raise client_error("Container properties must specify VCPU and MEMORY resource requirements")
+    if not memory.isdigit() or int(memory) < 4:
+        raise client_error(f"MEMORY must be at least 4 MiB, found {memory}")
+    return vcpu, memory, gpu
+
+
+def _check_roles_and_variables(store: Store, container: dict[str, Any]) -> None:
+    for role in ("jobRoleArn", "executionRoleArn"):
+        arn = container.get(role)
+        if arn and (not str(arn).startswith("arn:") or store.state.role(arn) is None):
+            raise client_error(f"{role} {arn} is not the ARN of an existing role")
+    for entry in container.get("environment", []):
+        if str(entry.get("name", "")).startswith("AWS_BATCH"):
+            raise client_error(f"Environment variables cannot start with AWS_BATCH, found {entry['name']}")
+    secrets = [entry.get("name") for entry in container.get("secrets", [])]
+    clash = set(secrets) & {entry.get("name") for entry in container.get("environment", [])}
+    if clash:
+        raise client_error(
+            f"The secret name must be unique and not shared with any environment variables: {', '.join(sorted(map(str, clash)))}"
+        )
+    if secrets and not container.get("executionRoleArn"):
+        raise client_error("executionRoleArn is required for containers with secrets")
 
 
 def _check_ec2(container: dict[str, Any], vcpu: str, gpu: str | None) -> None:
@@ -171,7 +184,9 @@ def _check_fargate(container: dict[str, Any], vcpu: str, memory: int, gpu: str |
     if sizes is None:
         raise client_error(f"Fargate VCPU must be one of {', '.join(FARGATE_MEMORY)}, found {vcpu}")
     if memory not in sizes:
-        raise client_error(f"Fargate resource requirements ({vcpu} vCPU, {memory} MiB) not valid; memory for {vcpu} vCPU is one of {', '.join(map(str, sizes))}")
+        raise client_error(
+            f"Fargate resource requirements ({vcpu} vCPU, {memory} MiB) not valid; allowed memory: {', '.join(map(str, sizes))}"
+        )
     if not container.get("executionRoleArn"):
         raise client_error("executionRoleArn is required for jobs on Fargate resources")
     linux = container.get("linuxParameters") or {}

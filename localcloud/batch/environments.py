@@ -33,7 +33,9 @@ def create(store: Store, params: dict[str, Any], placement_groups: dict[str, Any
     """
     name = params.get("computeEnvironmentName", "")
     if not _NAME.fullmatch(name):
-        raise client_error("computeEnvironmentName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters")
+        raise client_error(
+            "computeEnvironmentName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+        )
     if name in store.environments:
         raise client_error("Object already exists")
     kind = params.get("type", "")
@@ -72,7 +74,7 @@ def update(store: Store, params: dict[str, Any], placement_groups: dict[str, Any
         in_place = environment.service_role == _SERVICE_LINKED and environment.resources.get("allocationStrategy") in _UPDATABLE_STRATEGIES
         if not in_place:
             raise client_error(
-                f"Error executing request: {', '.join(sorted(infrastructure))} can only be updated where the service-linked role is used and "
+                f"Error executing request: {', '.join(sorted(infrastructure))} can only be updated with the service-linked role and where "
                 f"allocationStrategy is one of {', '.join(_UPDATABLE_STRATEGIES)}"
             )
     merged = {**environment.resources, **change}
@@ -167,16 +169,22 @@ def _check_resources(store: Store, resources: dict[str, Any], placement_groups: 
         raise client_error(f"instanceRole must be provided for {market} compute environments")
     if store.state.instance_profile_role(profile) is None:
         raise client_error(f"Instance profile {profile} does not exist or has no role")
-    for configuration in resources.get("ec2Configuration", []):
-        image = configuration.get("imageType", "")
-        if image in _RETIRED_IMAGES and not configuration.get("imageIdOverride"):
-            raise client_error(f"imageType {image} is no longer supported for new compute environments. Use ECS_AL2023 or ECS_AL2023_NVIDIA.")
-        if image not in (*_IMAGES, *_RETIRED_IMAGES):
-            raise client_error(f"imageType {image!r} is not one of {', '.join(_IMAGES)}")
+    _check_images(resources)
     group = resources.get("placementGroup")
     if group and group not in placement_groups:
         raise client_error(f"The placement group {group} does not exist")
     _check_launch_template(store, resources)
+
+
+def _check_images(resources: dict[str, Any]) -> None:
+    for configuration in resources.get("ec2Configuration", []):
+        image = configuration.get("imageType", "")
+        if image in _RETIRED_IMAGES and not configuration.get("imageIdOverride"):
+            raise client_error(
+                f"imageType {image} is no longer supported for new compute environments. Use ECS_AL2023 or ECS_AL2023_NVIDIA."
+            )
+        if image not in (*_IMAGES, *_RETIRED_IMAGES):
+            raise client_error(f"imageType {image!r} is not one of {', '.join(_IMAGES)}")
 
 
 def _check_network(store: Store, resources: dict[str, Any], *, fargate: bool) -> None:

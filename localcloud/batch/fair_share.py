@@ -1,18 +1,19 @@
 """Order of jobs in a queue with a fair-share policy (User Guide, "Fair-share scheduling policies").
 
-AWS publishes the ingredients, not the formula: usage per share identifier within a decay window, weights (a lower weight gets more), priorities within a
-share, and a reservation for shares that are not active yet. The share whose weighted usage is least goes next.
+AWS publishes the ingredients, not the formula: usage per share identifier within a decay window, weights (a lower weight gets more),
+priorities within a share, and a reservation for shares that are not active yet. The share whose weighted usage is least goes next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from localcloud.batch.records import Job
 
 _SHORTEST_WINDOW: Final = 600.0  # shareDecaySeconds 0 means this, in seconds
+_LONGEST_WINDOW: Final = 604800.0  # the largest shareDecaySeconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +66,33 @@ def available_fraction(policy: Mapping[str, Any], active_shares: int) -> float:
     """Part of an environment's vCPUs that the active shares may use: 1 - (computeReservation / 100) ^ active shares."""
     reservation = float(policy.get("computeReservation", 0)) / 100
     return 1.0 - (reservation**active_shares if reservation else 0.0)
+
+
+class Ledger:
+    """What the shares of each queue have used. The caller holds the lock."""
+
+    def __init__(self) -> None:
+        self._usages: dict[str, list[Usage]] = {}
+
+    def of(self, queue: str) -> list[Usage]:
+        """Usages of a queue."""
+        return self._usages.get(queue, [])
+
+    def open(self, job: Job, vcpus: float, now: float) -> None:
+        """An attempt starts; jobs without a share are not counted."""
+        if job.share:
+            kept = [usage for usage in self.of(job.queue.name) if usage.stopped is None or now - usage.stopped < _LONGEST_WINDOW]
+            self._usages[job.queue.name] = [*kept, Usage(share=job.share, vcpus=vcpus, started=now, stopped=None)]
+
+    def close(self, job: Job, now: float) -> None:
+        """An attempt of the job has ended."""
+        usages = self._usages.get(job.queue.name, [])
+        for index, usage in enumerate(usages):
+            if usage.share == job.share and usage.stopped is None:
+                usages[index] = replace(usage, stopped=now)
+                return
+
+    def fraction(self, policy: Mapping[str, Any], queue: str, waiting: Iterable[Job]) -> float:
+        """Part of an environment's vCPUs that jobs of the queue may use now."""
+        active = {job.share for job in waiting} | {usage.share for usage in self.of(queue) if usage.stopped is None}
+        return available_fraction(policy, len(active))

@@ -1,7 +1,8 @@
 """Placement of jobs on compute environments: which instance, on which environment, or why not.
 
-Rules: User Guide (allocation strategies, "Jobs stuck in RUNNABLE", multi-node parallel jobs, memory management) and the ComputeResource reference.
-Instances are started for the job at hand and terminated when idle above minvCpus; whole fleets packed ahead of demand are not modelled.
+Rules: User Guide (allocation strategies, "Jobs stuck in RUNNABLE", multi-node parallel jobs, memory management) and the ComputeResource
+reference. Instances are started for the job at hand and terminated when idle above minvCpus; whole fleets packed ahead of demand are
+not modelled.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ INVALID_ENVIRONMENTS: Final = "ACTION_REQUIRED"
 _TEXTS: Final = {
     MAX_RESOURCE: f"{MAX_RESOURCE} - CE(s) associated with the job queue cannot meet the CPU requirement of the job.",
     REQUIREMENT: (
-        f"{REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) attached to the job queue."
+        f"{REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) "
+        "attached to the job queue."
     ),
     INVALID_ENVIRONMENTS: f"{INVALID_ENVIRONMENTS} - CE(s) associated with the job queue are invalid.",
 }
@@ -68,6 +70,15 @@ class Refusal:
         if self.reason == NO_CAPACITY:
             return f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [{self.instance_type}]"
         return _TEXTS.get(self.reason, self.reason)
+
+
+def most_telling(refusals: Iterable[Refusal]) -> Refusal:
+    """Of what a job's environments said, what stands for all: that it may yet run somewhere, else what an operator can act on first."""
+    by_reason = {refusal.reason: refusal for refusal in refusals}
+    for reason in ("", NO_CAPACITY, REQUIREMENT, MAX_RESOURCE, INVALID_ENVIRONMENTS):
+        if reason in by_reason:
+            return by_reason[reason]
+    return Refusal()
 
 
 @dataclass(kw_only=True)
@@ -118,9 +129,8 @@ class Capacity:
             return Refusal(reason=MAX_RESOURCE)
         for shape in fitting:
             # every strategy but BEST_FIT may go beyond maxvCpus, by one instance at most
-            if environment.vcpus + shape.vcpus <= limit or (not strict and environment.vcpus < limit and environment.vcpus + need.vcpus <= limit):
-                if self._withheld(shape):
-                    continue
+            room = environment.vcpus + (shape.vcpus if strict else need.vcpus) <= limit
+            if room and not self._withheld(shape):
                 instance = _started(shape.name, shape.vcpus, shape.memory_mib, shape.gpus)
                 environment.instances[instance.id] = instance
                 reserve(instance, need)

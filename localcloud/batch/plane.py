@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from localcloud.batch import descriptions, fair_share
-from localcloud.batch.attempts import Addresses, AttemptEnd, Owner, RunningAttempt
+from localcloud.batch.attempts import Addresses, Owner, RunningAttempt
 from localcloud.batch.container import ContainerFactory
-from localcloud.batch.placement import INVALID_ENVIRONMENTS, MAX_RESOURCE, NO_CAPACITY, REQUIREMENT, Capacity, Need, Refusal, release
+from localcloud.batch.placement import INVALID_ENVIRONMENTS, NO_CAPACITY, Capacity, Need, Refusal, most_telling, release
 from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job, JobQueue, Status, Store
-from localcloud.batch.retries import retries
+from localcloud.batch.retries import AttemptEnd, retries
 from localcloud.batch.tasks import Outcome
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class DataPlane:
         self._runnable: dict[str, list[Job]] = {}
         self._running: dict[str, RunningAttempt] = {}
         self._timed_out: set[str] = set()
-        self._usages: dict[str, list[fair_share.Usage]] = {}
+        self._ledger = fair_share.Ledger()
         self._owner = Owner(
             factory=factory,
             addresses=Addresses(),
@@ -107,7 +107,7 @@ class DataPlane:
                 self._pending_change = False
                 try:
                     seconds = self._step()
-                except Exception:
+                except Exception:  # noqa: BLE001 - logged below
                     # a scheduler that is gone would leave every job waiting without a word
                     _log.exception("the Batch scheduler failed; it goes on with the next change")
                     seconds = None
@@ -199,7 +199,7 @@ class DataPlane:
         policy = self.store.policy(queue.policy) if queue.policy else None
         if policy is None or not jobs:
             return list(jobs)
-        return fair_share.ordered(policy.fairshare, jobs, self._usage(queue), self.now())
+        return fair_share.ordered(policy.fairshare, jobs, self._ledger.of(queue.name), self.now())
 
     def metadata(self, task_id: str) -> dict[str, Any] | None:
         """What the container metadata endpoint answers to a running task."""
@@ -277,7 +277,8 @@ class DataPlane:
     def _place(self, queue: JobQueue, job: Job, jobs: list[Job]) -> Refusal | None:
         """Starts the job, or says why it has to wait. A job that cannot go on holds up those behind it."""
         needs = [Need.of(node) for node in job.nodes]
-        fraction = self._fraction(queue, jobs)
+        policy = self.store.policy(queue.policy) if queue.policy else None
+        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, jobs)
         refusals = []
         for arn in queue.environments:
             environment = self.store.environment(arn)
@@ -293,24 +294,13 @@ class DataPlane:
             refusals.append(placed)
             if job.multinode and placed.reason == NO_CAPACITY:
                 break  # a multi-node job does not fall through to the next environment
-        by_reason = {refusal.reason: refusal for refusal in refusals}
-        for reason in ("", NO_CAPACITY, REQUIREMENT, MAX_RESOURCE, INVALID_ENVIRONMENTS):
-            if reason in by_reason:
-                return by_reason[reason]
-        return Refusal()
+        return most_telling(refusals)
 
     def _is_healthy(self, environment: ComputeEnvironment) -> bool:
         problem = self._joinable(environment)
         environment.status = "VALID" if problem is None else "INVALID"
         environment.status_reason = problem or "ComputeEnvironment Healthy"
         return problem is None
-
-    def _fraction(self, queue: JobQueue, jobs: list[Job]) -> float:
-        policy = self.store.policy(queue.policy) if queue.policy else None
-        if policy is None:
-            return 1.0
-        active = {job.share for job in jobs} | {usage.share for usage in self._usage(queue) if usage.stopped is None}
-        return fair_share.available_fraction(policy.fairshare, len(active))
 
     def _note_blocked(self, queue: JobQueue, job: Job, refusal: Refusal) -> None:
         if not refusal.reason:
@@ -332,14 +322,9 @@ class DataPlane:
         record.nodes = [{**attempt.describe_node(node), "status": "STARTING"} for node in range(len(job.nodes))]
         job.current = record
         self._running[job.id] = attempt
-        if job.share:
-            usage = fair_share.Usage(share=job.share, vcpus=sum(need.vcpus for need in needs), started=self.now(), stopped=None)
-            self._usages.setdefault(queue.name, []).append(usage)
+        self._ledger.open(job, sum(need.vcpus for need in needs), self.now())
         self._move(job, "STARTING")
         attempt.start()
-
-    def _usage(self, queue: JobQueue) -> list[fair_share.Usage]:
-        return self._usages.get(queue.name, [])
 
     # ---- timers ------------------------------------------------------------------------------------------------------------------------
 
@@ -397,7 +382,7 @@ class DataPlane:
                 release(instance, need, multinode=job.multinode)
                 if attempt.environment.is_fargate:
                     attempt.environment.instances.pop(instance.id, None)
-            self._close_usage(job)
+            self._ledger.close(job, self.now())
             record.stopped_at, record.status_reason = self.now(), end.status_reason
             job.attempts.append(record)
             job.current = None
@@ -407,19 +392,9 @@ class DataPlane:
                 return
             if end.exit_code == 0 and not timed_out and not job.terminated:
                 self._finish(job, "SUCCEEDED", end.status_reason)
-            elif not timed_out and not job.terminated and self._retries(job, end):
+            elif not timed_out and not job.terminated and retries(job.retry, attempts=len(job.attempts), end=end):
                 job.status_reason = end.status_reason
                 self._make_runnable(job)
                 self.wake()
             else:
                 self._finish(job, "FAILED", job.stop_reason if job.terminated else end.status_reason)
-
-    def _retries(self, job: Job, end: AttemptEnd) -> bool:
-        return retries(job.retry, attempts=len(job.attempts), exit_code=end.exit_code, reason=end.reason, status_reason=end.status_reason)
-
-    def _close_usage(self, job: Job) -> None:
-        usages = self._usages.get(job.queue.name, [])
-        for index, usage in enumerate(usages):
-            if usage.share == job.share and usage.stopped is None:
-                usages[index] = fair_share.Usage(share=usage.share, vcpus=usage.vcpus, started=usage.started, stopped=self.now())
-                return

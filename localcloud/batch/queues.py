@@ -132,7 +132,9 @@ def _connect(store: Store, queue: JobQueue, order: list[dict[str, Any]]) -> None
     if len({each.is_fargate for each in environments}) > 1:
         raise client_error("EC2 and Fargate compute environments can't be mixed in a job queue")
     shapes = store.state.instance_shapes()
-    architectures = {shapes[name].architecture for each in environments for name in each.resources.get("instanceTypes", []) if name in shapes}
+    architectures = {
+        shapes[name].architecture for each in environments for name in each.resources.get("instanceTypes", []) if name in shapes
+    }
     if len(architectures) > 1:
         raise client_error("All compute environments of a job queue must share one architecture; found " + ", ".join(sorted(architectures)))
     queue.environments = [each.arn for each in environments]
@@ -149,7 +151,9 @@ def _time_limits(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if action.get("state") != "RUNNABLE" or action.get("action") != "CANCEL":
             raise client_error("jobStateTimeLimitActions supports state RUNNABLE and action CANCEL only")
         if not 600 <= action.get("maxTimeSeconds", 0) <= 86400:
-            raise client_error(f"jobStateTimeLimitActions maxTimeSeconds must be between 600 and 86400, found {action.get('maxTimeSeconds')}")
+            raise client_error(
+                f"jobStateTimeLimitActions maxTimeSeconds must be between 600 and 86400, found {action.get('maxTimeSeconds')}"
+            )
     return actions
 
 

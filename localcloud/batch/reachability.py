@@ -22,9 +22,10 @@ _AGENT_ACTIONS: Final = (
 _INTERFACE_ENDPOINTS: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 _FARGATE_ENDPOINTS: Final = ("ecr.api", "ecr.dkr", "logs")
 _INVALIDATED: Final = (
-    "CLIENT_ERROR - Your compute environment has been INVALIDATED and scaled down because none of the instances joined the underlying ECS Cluster. "
-    "Common issues preventing instances joining are the following: VPC/Subnet configuration preventing communication to ECS, incorrect Instance "
-    "Profile policy preventing authorization to ECS, or customized AMI or LaunchTemplate configurations affecting ECS agent."
+    "CLIENT_ERROR - Your compute environment has been INVALIDATED and scaled down because none of the instances joined the underlying "
+    "ECS Cluster. Common issues preventing instances joining are the following: VPC/Subnet configuration preventing communication to ECS, "
+    "incorrect Instance Profile policy preventing authorization to ECS, or customized AMI or LaunchTemplate configurations affecting ECS "
+    "agent."
 )
 
 
@@ -85,7 +86,9 @@ class Reachability:
         missing = [name for name in (*needed, "s3") if name not in present]
         if missing:
             return f"subnet {subnet_id} has no route to the internet and its VPC has no endpoint for {', '.join(missing)}"
-        hidden = [each.service_name for each in endpoints if each.vpc_endpoint_type == "Interface" and not _truthy(each.private_dns_enabled)]
+        hidden = [
+            each.service_name for each in endpoints if each.vpc_endpoint_type == "Interface" and not _truthy(each.private_dns_enabled)
+        ]
         if hidden:
             return f"private DNS is off for the endpoints {', '.join(sorted(hidden))}"
         gateway = [each for each in endpoints if each.service_name.endswith(".s3") and each.vpc_endpoint_type != "Interface"]

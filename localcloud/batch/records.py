@@ -71,7 +71,7 @@ class ComputeEnvironment:
 
     @property
     def vcpus(self) -> float:
-        """vCPUs of all instances, busy or not."""
+        """VCPUs of all instances, busy or not."""
         return sum(instance.vcpus for instance in self.instances.values())
 
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
-def retries(strategy: Mapping[str, Any], *, attempts: int, exit_code: int | None, reason: str, status_reason: str) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class AttemptEnd:
+    """How an attempt ended."""
+
+    exit_code: int | None
+    """Of the container; None where it had none (host lost, never started)."""
+    reason: str
+    """Of the container, often empty."""
+    status_reason: str
+
+
+def retries(strategy: Mapping[str, Any], *, attempts: int, end: AttemptEnd) -> bool:
     """Whether a job whose attempt failed goes back to RUNNABLE.
 
     The first condition of evaluateOnExit whose given members all match decides; where none matches, the job is retried. Conditions only
@@ -15,15 +27,14 @@ def retries(strategy: Mapping[str, Any], *, attempts: int, exit_code: int | None
     Args:
         strategy: `retryStrategy` of the job, may be empty.
         attempts: Attempts made so far.
-        exit_code: Exit code of the container; None where it had none (host lost, never started).
-        reason: Reason of the container, often empty.
-        status_reason: Status reason of the attempt.
+        end: How the last one ended.
     """
     if attempts >= int(strategy.get("attempts") or 1):
         return False
-    code = "" if exit_code is None else str(exit_code)
+    code = "" if end.exit_code is None else str(end.exit_code)
+    found = {"onExitCode": code, "onReason": end.reason, "onStatusReason": end.status_reason}
     for rule in strategy.get("evaluateOnExit") or []:
-        if _holds(rule.get("onExitCode"), code) and _holds(rule.get("onReason"), reason) and _holds(rule.get("onStatusReason"), status_reason):
+        if all(_holds(rule.get(member), value) for member, value in found.items()):
             return str(rule["action"]).upper() == "RETRY"
     return True
 

@@ -35,7 +35,9 @@ def build(store: Store, params: dict[str, Any], now: float) -> Job:
     environments = [store.environment(arn) for arn in queue.environments]
     if definition.on_fargate != any(each is not None and each.is_fargate for each in environments):
         wanted, found = ("FARGATE", "EC2") if definition.on_fargate else ("EC2", "FARGATE")
-        raise client_error(f"Job definition {definition.name} has platformCapabilities {wanted} but job queue {queue.name} has {found} compute environments")
+        raise client_error(
+            f"Job definition {definition.name} has platformCapabilities {wanted} but job queue {queue.name} is of {found} environments"
+        )
     share, priority = _fair_share(queue, definition, params)
     parameters = {**definition.spec.get("parameters", {}), **(params.get("parameters") or {})}
     nodes = _nodes(store, definition, params)

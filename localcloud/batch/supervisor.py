@@ -1,8 +1,9 @@
 """Runs one job process and sees to it that nothing of it is left, whatever happens to the process that asked for it.
 
-Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`; standard input is the life line. The environment and the working
-directory are the job's. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means that the
-parent is gone: SIGKILL. On the status descriptor it writes `started`, `exit <code>` or `error <sentence>`, one per line.
+Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`, with the environment and the working
+directory of the job; standard input is the life line. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means
+SIGKILL; its end means that the parent is gone: SIGKILL. On the status descriptor it writes `started`, `exit <code>` or `error <sentence>`,
+one per line.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ def main(arguments: list[str]) -> int:
         # daemons that the job leaves behind become our children, so that they can be found
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)  # noqa: FBT003
+    os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         os.write(status_fd, f"error {error.strerror}: {command[0]}\n".encode())
         return 0

@@ -103,7 +103,9 @@ class Task(threading.Thread):
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:
-            return Outcome(exit_code=None, reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own")
+            return Outcome(
+                exit_code=None, reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own"
+            )
         status_read, status_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
         with self._lock:
@@ -133,7 +135,9 @@ class Task(threading.Thread):
                 if word == "started":
                     self._started_callback(self)
                 elif word == "error":
-                    outcome = Outcome(exit_code=127, reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}")
+                    outcome = Outcome(
+                        exit_code=127, reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}"
+                    )
                 else:
                     outcome = Outcome(exit_code=int(rest))
         process.wait()

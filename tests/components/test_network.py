@@ -3,8 +3,8 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from components.network import PRIVATE_BATCH_SERVICES, Network, NetworkArgs
-from config.network import NetworkSection
+from components.network import Network, NetworkArgs
+from config.network import PRIVATE_BATCH_SERVICES, NetworkSection
 from tests.components import mocks
 
 SUBNET, ROUTE, TABLE = "aws:ec2/subnet:Subnet", "aws:ec2/route:Route", "aws:ec2/routeTable:RouteTable"

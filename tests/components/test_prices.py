@@ -29,7 +29,7 @@ def test_price_on_fargate_follows_vcpus_and_memory() -> None:
 
 
 def test_single_node_pays_for_its_share_of_an_instance_that_fits() -> None:
-    changes = {"jobs": {"analysis": {"nodes": 1, "vcpus": 16, "memory_mib": 8192}}}
+    changes = {"jobs": {"analysis": {"nodes": 1, "vcpus": 16, "memory_mib": 16384}}}
     prices = stage_prices(config_of("dev", changes), US)
     assert prices["analysis"] == pytest.approx(ec2_facts().types["g5.8xlarge"].usd_per_hour or 0), "its one GPU is all of the instance's"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Problem, StackConfig, load_stack_config
+from config.stack import SECRETS
 from localcloud.stackfile import read_stack
 
 ROOT = Path(__file__).parents[2]
@@ -50,13 +51,15 @@ def changed(changes: Changes) -> dict[str, Any]:
     return dict(result)
 
 
-def load(found: dict[str, Any]) -> tuple[StackConfig, list[Problem]]:
-    return load_stack_config("test", found.get, found)
+def load(found: dict[str, Any], stack: str = "test") -> tuple[StackConfig, list[Problem]]:
+    """As the program loads it; a secret is encrypted where it is `{secure: ...}`, as in a stack file."""
+    plain = [key for key in SECRETS if key in found and not isinstance(found[key], dict)]
+    return load_stack_config(stack, found.get, found, plain=plain)
 
 
-def problems_of(found: dict[str, Any]) -> tuple[Problem, ...]:
+def problems_of(found: dict[str, Any], stack: str = "test") -> tuple[Problem, ...]:
     """All problems, errors and warnings."""
     try:
-        return tuple(load(found)[1])
+        return tuple(load(found, stack)[1])
     except ConfigError as error:
         return error.problems

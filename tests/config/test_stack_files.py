@@ -38,7 +38,7 @@ def test_everything_wrong_is_shown_in_one_text() -> None:
 
 def test_a_misspelt_key_of_the_stack_file_is_found_and_secrets_are_known() -> None:
     found = changed({})
-    load({**found, "slack-webhook-url": "secret"})
+    load({**found, "slack-webhook-url": {"secure": "v1:x"}})
     with pytest.raises(ConfigError, match=r"at netwrok: .* known are network, .* Fix: write network\."):
         load({**found, "netwrok": {}})
 

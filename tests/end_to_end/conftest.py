@@ -1,4 +1,4 @@
-"""One deployed `local` stack for all end-to-end tests of a worker."""
+"""One deployed `local` stack for the tests of a file: the in-memory AWS is one of a kind in its process, so it must end with the file."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Stack:
         return [text for text in (json.dumps(message) for message in self.ready.cloud.slack.messages) if run.run_id in text]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, deployed once."""
+    """The stack, deployed once for the file."""
     directory: Path = tmp_path_factory.mktemp("stack")
     with rehearsal("local", directory, say=lambda _: None) as ready:
         yield Stack(ready)

@@ -111,7 +111,7 @@ class Stage:
 
     def wait(self, job_id: str, *statuses: str, seconds: float = 15.0) -> dict[str, Any]:
         wanted = statuses or ("SUCCEEDED", "FAILED")
-        return until(lambda: (job := self.job(job_id))["status"] in wanted and job, what=lambda: self.job(job_id), seconds=seconds)
+        return dict(until(lambda: (job := self.job(job_id))["status"] in wanted and job, what=lambda: self.job(job_id), seconds=seconds))
 
     def log(self, stream: str, group: str = BATCH_LOGS) -> list[str]:
         return [each["message"] for each in self.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]]

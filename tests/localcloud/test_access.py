@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,13 +40,31 @@ TABLE = [
     ([statement(Action="a:b", Resource="*", Condition={"StringNotEquals": {"k": "1"}})], "a:b", "r", {}, "allowed"),
     ([statement(Action="a:b", Resource="*", Condition={"StringEqualsIfExists": {"k": "1"}})], "a:b", "r", {}, "allowed"),
     ([statement(Action="a:b", Resource="*", Condition={"StringLike": {"k": "data/*"}})], "a:b", "r", {"k": "data/1"}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"ArnLike": {"k": "arn:aws:s3:::*"}})], "a:b", "r", {"k": "arn:aws:s3:::x"}, "allowed"),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"ArnLike": {"k": "arn:aws:s3:::*"}})],
+        "a:b",
+        "r",
+        {"k": "arn:aws:s3:::x"},
+        "allowed",
+    ),
     ([statement(Action="a:b", Resource="*", Condition={"Bool": {"k": False}})], "a:b", "r", {"k": "false"}, "allowed"),
     ([statement(Action="a:b", Resource="*", Condition={"NumericLessThan": {"k": 10}})], "a:b", "r", {"k": "9"}, "allowed"),
     ([statement(Action="a:b", Resource="*", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})], "a:b", "r", {}, "implicit deny"),
     ([statement(Action="a:b", Resource="*", Condition={"Null": {"k": "true"}})], "a:b", "r", {}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"ForAllValues:StringLike": {"k": "DS#*"}})], "a:b", "r", {"k": ["DS#1", "X"]}, "implicit deny"),
-    ([statement(Action="a:b", Resource="*", Condition={"ForAnyValue:StringLike": {"k": "DS#*"}})], "a:b", "r", {"k": ["DS#1", "X"]}, "allowed"),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"ForAllValues:StringLike": {"k": "DS#*"}})],
+        "a:b",
+        "r",
+        {"k": ["DS#1", "X"]},
+        "implicit deny",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"ForAnyValue:StringLike": {"k": "DS#*"}})],
+        "a:b",
+        "r",
+        {"k": ["DS#1", "X"]},
+        "allowed",
+    ),
     ([statement(Action="a:b", Resource="arn:x:${aws:PrincipalAccount}")], "a:b", "arn:x:1", {"aws:principalaccount": "1"}, "allowed"),
     (
         [statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": "1"}, "Bool": {"l": "true"}})],
@@ -69,7 +88,9 @@ def test_resource_policies_name_principals() -> None:
     rule = {"aws:sourcearn": "arn:rule/x"}
     assert resource_policy_allows(policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
     assert not resource_policy_allows(policy, {"Service": "s3.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
-    assert not resource_policy_allows(policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", {"aws:sourcearn": "arn:other"})
+    assert not resource_policy_allows(
+        policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", {"aws:sourcearn": "arn:other"}
+    )
     account = {"Statement": statement(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole")}
     assert resource_policy_allows(account, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/r"}, "sts:AssumeRole", "arn:r", {})
 
@@ -87,7 +108,7 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
     topic = stage.client("sns").create_topic(Name=stage.name("topic"))["TopicArn"]
     queue = stage.client("sqs").create_queue(QueueName=stage.name("queue"))["QueueUrl"]
     nobody = stage.role(JOBS)
-    calls = [
+    calls: list[tuple[str, str, dict[str, Any], str, str]] = [
         ("s3", "get_object", {"Bucket": "kept", "Key": "data/x"}, "AccessDenied", "s3:GetObject on resource: arn:aws:s3:::kept/data/x"),
         ("dynamodb", "put_item", {"TableName": table, "Item": {"pk": {"S": "a"}}}, "AccessDeniedException", f"table/{table}"),
         ("batch", "list_jobs", {"jobQueue": "x"}, "AccessDeniedException", "batch:ListJobs"),
@@ -95,11 +116,35 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
         ("sqs", "send_message", {"QueueUrl": queue, "MessageBody": "x"}, "AccessDeniedException", "sqs:SendMessage"),
         ("secretsmanager", "get_secret_value", {"SecretId": "x"}, "AccessDeniedException", "secret:x"),
         ("ec2", "describe_instances", {}, "UnauthorizedOperation", "ec2:DescribeInstances"),
-        ("events", "put_events", {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{}"}]}, "AccessDeniedException", "event-bus/default"),
+        (
+            "events",
+            "put_events",
+            {"Entries": [{"Source": "a", "DetailType": "b", "Detail": "{}"}]},
+            "AccessDeniedException",
+            "event-bus/default",
+        ),
         ("lambda", "invoke", {"FunctionName": "f"}, "AccessDeniedException", "lambda:InvokeFunction"),
-        ("stepfunctions", "start_execution", {"stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:x"}, "AccessDeniedException", "states:StartExecution"),
-        ("cloudwatch", "put_metric_data", {"Namespace": "N", "MetricData": [{"MetricName": "m", "Value": 1}]}, "AccessDeniedException", "cloudwatch:PutMetricData"),
-        ("logs", "put_log_events", {"logGroupName": "g", "logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "m"}]}, "AccessDeniedException", "log-group:g:log-stream:s"),
+        (
+            "stepfunctions",
+            "start_execution",
+            {"stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:x"},
+            "AccessDeniedException",
+            "states:StartExecution",
+        ),
+        (
+            "cloudwatch",
+            "put_metric_data",
+            {"Namespace": "N", "MetricData": [{"MetricName": "m", "Value": 1}]},
+            "AccessDeniedException",
+            "cloudwatch:PutMetricData",
+        ),
+        (
+            "logs",
+            "put_log_events",
+            {"logGroupName": "g", "logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "m"}]},
+            "AccessDeniedException",
+            "log-group:g:log-stream:s",
+        ),
     ]
     before = len(stage.cloud.denials)
     for service, operation, arguments, code, words in calls:
@@ -128,12 +173,13 @@ def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
     mine.put_object(Bucket="narrow", Key="in/a b", Body=b"x" * 10)
     assert mine.get_object(Bucket="narrow", Key="in/a b")["Body"].read() == b"x" * 10
     assert [each["Key"] for each in mine.list_objects_v2(Bucket="narrow", Prefix="in/")["Contents"]] == ["in/a b"]
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: mine.list_objects_v2(Bucket="narrow"),
         lambda: mine.put_object(Bucket="narrow", Key="out", Body=b""),
         lambda: mine.copy_object(Bucket="narrow", Key="in/b", CopySource={"Bucket": "narrow", "Key": "out"}),
         lambda: mine.delete_object(Bucket="narrow", Key="in/a b"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ClientError, match="AccessDenied"):
             call()
     with pytest.raises(ClientError, match="NoSuchKey"):
@@ -166,13 +212,14 @@ def test_submitting_needs_queue_and_definition(stage: Stage) -> None:
 
 def test_trust_policies(stage: Stage) -> None:
     iam, name = stage.client("iam"), stage.name("trusted")
-    policy = {"Version": "2012-10-17", "Statement": [statement(Principal={"Service": JOBS}, Action="sts:AssumeRole")]}
-    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}  # type: ignore[index]
+    grant = statement(Principal={"Service": JOBS}, Action="sts:AssumeRole")
+    policy = {"Version": "2012-10-17", "Statement": [grant]}
+    grant["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]["Arn"]
     stage.cloud.role_client("sts", role)
     with pytest.raises(AssumeRoleError, match=r"lambda.amazonaws.com is unable to assume"):
         stage.cloud.role_client("sts", role, "lambda.amazonaws.com")
-    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": "210987654321"}}  # type: ignore[index]
+    grant["Condition"] = {"StringEquals": {"aws:SourceAccount": "210987654321"}}
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(policy))
     with pytest.raises(AssumeRoleError):
         stage.cloud.role_client("batch", role)

@@ -116,7 +116,10 @@ DEFINITIONS: list[tuple[str, Request]] = [
     ("cannot start with AWS_BATCH", lambda s: s.definition(["true"], environment=[{"name": "AWS_BATCH_X", "value": "1"}])),
     ("jobRoleArn", lambda s: s.definition(["true"], jobRoleArn="arn:aws:iam::123456789012:role/none")),
     ("jobRoleArn some-name", lambda s: s.definition(["true"], jobRoleArn="some-name")),
-    ("executionRoleArn is required for containers with secrets", lambda s: s.definition(["true"], secrets=[{"name": "A", "valueFrom": "b"}])),
+    (
+        "executionRoleArn is required for containers with secrets",
+        lambda s: s.definition(["true"], secrets=[{"name": "A", "valueFrom": "b"}]),
+    ),
     ("only applicable to jobs on Fargate", lambda s: s.definition(["true"], ephemeralStorage={"sizeInGiB": 100})),
     ("Unknown volume", lambda s: s.definition(["true"], mountPoints=[{"sourceVolume": "x"}])),
     ("attempts must be between 1 and 10", lambda s: retry(s, attempts=11)),
@@ -126,15 +129,26 @@ DEFINITIONS: list[tuple[str, Request]] = [
     ("must match", lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "a-b*", "action": "EXIT"}])),
     ("at least 60 seconds", lambda s: s.definition(["true"], definition={"timeout": {"attemptDurationSeconds": 30}})),
     ("Fargate VCPU", lambda s: s.definition(["true"], vcpus="3", definition={"platformCapabilities": ["FARGATE"]})),
-    ("Fargate resource requirements", lambda s: s.definition(["true"], memory="4096", vcpus="0.25", definition={"platformCapabilities": ["FARGATE"]})),
-    ("executionRoleArn is required for jobs on Fargate", lambda s: s.definition(["true"], memory="2048", definition={"platformCapabilities": ["FARGATE"]})),
-    ("not supported on FARGATE", lambda s: registered(s, type="multinode", nodeProperties={"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []}, platformCapabilities=["FARGATE"])),
+    (
+        "Fargate resource requirements",
+        lambda s: s.definition(["true"], memory="4096", vcpus="0.25", definition={"platformCapabilities": ["FARGATE"]}),
+    ),
+    (
+        "executionRoleArn is required for jobs on Fargate",
+        lambda s: s.definition(["true"], memory="2048", definition={"platformCapabilities": ["FARGATE"]}),
+    ),
+    (
+        "not supported on FARGATE",
+        lambda s: registered(
+            s, type="multinode", nodeProperties={"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []}, platformCapabilities=["FARGATE"]
+        ),
+    ),
     ("must cover all nodes", lambda s: nodes(s, "0:1", count=3)),
     ("does not fit numNodes", lambda s: nodes(s, "0:2", count=2)),
     ("overlap", lambda s: nodes(s, "0:1", "1:2", count=3)),
     ("mainNode 5", lambda s: nodes(s, "0:", main=5)),
     ("numNodes must be", lambda s: nodes(s, "0:", count=0)),
-    ("1 to 5 node ranges", lambda s: nodes(s)),
+    ("1 to 5 node ranges", nodes),
 ]
 
 SUBMISSIONS: list[tuple[str, Request]] = [
@@ -154,7 +168,10 @@ SUBMISSIONS: list[tuple[str, Request]] = [
 ]
 
 DELETIONS: list[tuple[str, Request]] = [
-    ("found existing JobQueue relationship", lambda s: (e := s.environment(), s.queue(e), s.batch.delete_compute_environment(computeEnvironment=e))),
+    (
+        "found existing JobQueue relationship",
+        lambda s: (e := s.environment(), s.queue(e), s.batch.delete_compute_environment(computeEnvironment=e)),
+    ),
     ("must be disabled first", lambda s: s.batch.delete_compute_environment(computeEnvironment=s.environment())),
     ("job queue must be disabled", lambda s: s.batch.delete_job_queue(jobQueue=fifo(s))),
 ]
@@ -167,7 +184,7 @@ def test_refused(stage: Stage, message: str, request_: Request) -> None:
 
 def test_legal_requests_that_are_easily_refused_by_mistake(stage: Stage) -> None:
     stage.client("ec2").create_placement_group(GroupName="hpc", Strategy="cluster")
-    nics_only = {"launchTemplate": interfaces(stage), "securityGroupIds": [], "placementGroup": "hpc"}
+    nics_only: dict[str, Any] = {"launchTemplate": interfaces(stage), "securityGroupIds": [], "placementGroup": "hpc"}
     stage.environment(instanceTypes=["p5.48xlarge"], max_vcpus=768, **nics_only)
     stage.environment(instanceTypes=["optimal", "m5"], ec2Configuration=[{"imageType": "ECS_AL2023"}])
     stage.environment("SPOT", spotIamFleetRole=stage.role("spotfleet.amazonaws.com"))
@@ -194,7 +211,12 @@ def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
     stage.batch.delete_job_queue(jobQueue=queue)
     assert stage.wait(stuck)["status"] == "FAILED"
     stage.batch.update_compute_environment(computeEnvironment=environment, state="DISABLED", computeResources={"maxvCpus": 8})
-    assert stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"][0]["computeResources"]["maxvCpus"] == 8
+    assert (
+        stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"][0]["computeResources"][
+            "maxvCpus"
+        ]
+        == 8
+    )
     stage.batch.delete_compute_environment(computeEnvironment=environment)
     assert stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"] == []
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -110,7 +112,9 @@ def test_retries_and_conditions(stage: Stage, queue: str) -> None:
     rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
     plain = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3})
     guarded = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3, "evaluateOnExit": rules})
-    by_code = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]})
+    by_code = stage.submit(
+        queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]}
+    )
     job = stage.wait(plain)
     assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == ("SUCCEEDED", [3, 0])
     assert len({each["container"]["logStreamName"] for each in job["attempts"]}) == 2
@@ -152,7 +156,11 @@ def test_terminate_and_cancel(stage: Stage) -> None:
     assert stage.wait(waiting, "RUNNABLE")
     stage.batch.cancel_job(jobId=running, reason="too late for this")
     stage.batch.cancel_job(jobId=waiting, reason="not needed")
-    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == ("FAILED", "not needed", True)
+    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == (
+        "FAILED",
+        "not needed",
+        True,
+    )
     assert stage.job(running)["status"] == "RUNNING"
     stage.batch.terminate_job(jobId=running, reason="enough")
     job = stage.wait(running)
@@ -170,11 +178,13 @@ def test_array_jobs(stage: Stage, queue: str) -> None:
     assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
     ones, twos = ([stage.job(f"{job}:{n}") for n in range(3)] for job in (first, second))
     assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [["0 3"], ["1 3"], ["2 3"]]
-    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in zip(ones, ones[1:], strict=False))
+    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in itertools.pairwise(ones))
     assert all(one["stoppedAt"] <= two["startedAt"] for one, two in zip(ones, twos, strict=True))
     listed = stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"]
     assert [each["arrayProperties"]["index"] for each in listed] == [0, 1, 2]
-    failing = stage.submit(queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2})
+    failing = stage.submit(
+        queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2}
+    )
     assert stage.wait(failing)["status"] == "FAILED"
     assert stage.job(f"{failing}:0")["status"] == "SUCCEEDED"
 
@@ -234,7 +244,10 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     host = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "work")], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, str(script), str(tmp_path / "work")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert host.stdout is not None
     assert host.stdout.readline() == "started\n"
@@ -244,3 +257,69 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
     host.wait()
     until(lambda: not found[0].is_running() or found[0].status() == psutil.STATUS_ZOMBIE, what="the job to be killed")
     host.stdout.close()
+
+
+def test_fargate(stage: Stage) -> None:
+    logs = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+    role = stage.role("ecs-tasks.amazonaws.com", logs)
+    platform = {"platformCapabilities": ["FARGATE"]}
+    sizes: dict[str, Any] = {"vcpus": "0.25", "memory": "512", "executionRoleArn": role, "definition": platform}
+    queue = stage.queue(stage.environment("FARGATE_SPOT", max_vcpus=1))
+    job = stage.wait(stage.submit(queue, stage.python("import os; print(os.environ['AWS_EXECUTION_ENV'])", **sizes)))
+    assert stage.log(job["container"]["logStreamName"]) == ["AWS_ECS_FARGATE"]
+    assert "containerInstanceArn" not in job["container"]
+    sleepers = [stage.submit(queue, stage.python("import time; time.sleep(60)", **sizes)) for _ in range(5)]
+    for each in sleepers[:4]:
+        stage.wait(each, "RUNNING")
+    assert stage.job(sleepers[4])["status"] == "RUNNABLE"  # four quarters of a vCPU fill the environment
+    stage.cloud.batch.lose_host(sleepers[0])
+    assert stage.wait(sleepers[0])["statusReason"] == "Your Spot Task was interrupted."
+    stage.wait(sleepers[4], "RUNNING")
+    for each in sleepers[1:]:
+        stage.batch.terminate_job(jobId=each, reason="done")
+    mute = stage.role("ecs-tasks.amazonaws.com")
+    job = stage.wait(stage.submit(queue, stage.python("print(1)", **{**sizes, "executionRoleArn": mute})))
+    assert "AccessDeniedException" in job["container"]["reason"]
+
+
+def test_ecs_properties_with_one_container(stage: Stage, queue: str) -> None:
+    container = {**stage.container(["python", "-c", "print('as a task')"]), "essential": True, "name": "main"}
+    answer = stage.batch.register_job_definition(
+        jobDefinitionName=stage.name("ecs"), type="container", ecsProperties={"taskProperties": [{"containers": [container]}]}
+    )
+    job = stage.wait(stage.submit(queue, answer["jobDefinitionArn"]))
+    assert stage.log(job["container"]["logStreamName"]) == ["as a task"]
+
+
+def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stage) -> None:
+    environment = stage.environment(max_vcpus=4)
+    low, high = stage.queue(environment, priority=1), stage.queue(environment, priority=10)
+    whole: dict[str, Any] = {"vcpus": "4"}
+    first = stage.submit(low, stage.python("import time; time.sleep(60)", **whole))
+    stage.wait(first, "RUNNING")
+    behind, urgent = stage.submit(low, stage.definition(["true"], **whole)), stage.submit(high, stage.definition(["true"], **whole))
+    stage.wait(behind, "RUNNABLE")
+    stage.wait(urgent, "RUNNABLE")
+    stage.batch.terminate_job(jobId=first, reason="make room")
+    ends = [stage.wait(job)["stoppedAt"] for job in (urgent, behind)]
+    assert ends == sorted(ends)
+
+
+def test_fair_share_queue_serves_the_shares_in_turn(stage: Stage) -> None:
+    policy = stage.batch.create_scheduling_policy(name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 3600})["arn"]
+    queue = stage.queue(stage.environment(max_vcpus=4), schedulingPolicyArn=policy)
+    definition = stage.definition(["sleep", "0.2"], vcpus="4", definition={"schedulingPriority": 1})
+    shares = ["a", "a", "a", "b", "b"]
+    jobs = {stage.submit(queue, definition, shareIdentifier=share): share for share in shares}
+    started = sorted((stage.wait(job)["startedAt"], share) for job, share in jobs.items())
+    assert "".join(share for _, share in started)[:2] == "ab"
+    assert [share for _, share in started].index("b") == 1
+
+
+def test_cancelling_an_array_ends_every_child(stage: Stage) -> None:
+    queue = stage.queue(stage.environment(max_vcpus=4))
+    job = stage.submit(queue, stage.definition(["true"], vcpus="8"), arrayProperties={"size": 3})
+    stage.wait(f"{job}:2", "RUNNABLE")
+    stage.batch.cancel_job(jobId=job, reason="no longer")
+    parent = stage.wait(job)
+    assert (parent["status"], parent["arrayProperties"]["statusSummary"]["FAILED"]) == ("FAILED", 3)

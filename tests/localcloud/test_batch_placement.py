@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +14,7 @@ from localcloud.batch.fair_share import Usage, available_fraction, ordered, weig
 from localcloud.batch.node_ranges import check_ranges, range_of
 from localcloud.batch.placement import MAX_RESOURCE, NO_CAPACITY, REQUIREMENT, Capacity, Need, Refusal, release
 from localcloud.batch.records import ComputeEnvironment, Instance, Job, JobDefinition, JobQueue
-from localcloud.batch.retries import retries
+from localcloud.batch.retries import AttemptEnd, retries
 from localcloud.wire import WireError
 from tests.localcloud.conftest import Stage, until
 
@@ -27,7 +30,13 @@ SHAPES = {
 
 
 def environment(kind: str = "EC2", *, maximum: int, types: list[str] | None = None, **more: object) -> ComputeEnvironment:
-    resources = {"type": kind, "maxvCpus": maximum, "instanceTypes": types or list(SHAPES), "allocationStrategy": "BEST_FIT_PROGRESSIVE", **more}
+    resources = {
+        "type": kind,
+        "maxvCpus": maximum,
+        "instanceTypes": types or list(SHAPES),
+        "allocationStrategy": "BEST_FIT_PROGRESSIVE",
+        **more,
+    }
     return ComputeEnvironment(name="ce", arn="arn:ce", type="MANAGED", state="ENABLED", resources=resources, service_role="", tags={})
 
 
@@ -51,7 +60,12 @@ PLACES = [
     (environment("SPOT", maximum=768), [need()] * 2, True, REQUIREMENT),
     (environment(maximum=16), [need(kind="c5.xlarge")] * 3, True, ["c5.xlarge"] * 3),
     (environment("FARGATE", maximum=4), [need(0.25)], False, ["fargate"]),
-    (environment(maximum=16, allocationStrategy="BEST_FIT_PROGRESSIVE_ORDERED", types=["r5.xlarge", "c5.large"]), [need()], False, ["r5.xlarge"]),
+    (
+        environment(maximum=16, allocationStrategy="BEST_FIT_PROGRESSIVE_ORDERED", types=["r5.xlarge", "c5.large"]),
+        [need()],
+        False,
+        ["r5.xlarge"],
+    ),
 ]
 
 
@@ -118,16 +132,47 @@ RETRIES = [
     ({"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}, 1, 1, "", "x", False),
     ({"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}, 1, 2, "", "x", True),  # nothing matches: retried
     ({"attempts": 3, "evaluateOnExit": [{"onReason": "*", "action": "exit"}]}, 1, 2, "", "x", False),  # * matches an empty reason
-    ({"attempts": 3, "evaluateOnExit": [{"onExitCode": "13*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]}, 1, 137, "", "x", True),
-    ({"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]}, 1, None, "", "Host EC2 (i)", True),
-    ({"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "onExitCode": "1", "action": "EXIT"}]}, 1, None, "", "Host EC2 (i)", True),
-    ({"attempts": 3, "evaluateOnExit": [{"onReason": "Cannot*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]}, 1, 1, "CannotPull", "x", True),
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onExitCode": "13*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        1,
+        137,
+        "",
+        "x",
+        True,
+    ),
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        1,
+        None,
+        "",
+        "Host EC2 (i)",
+        True,
+    ),
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "onExitCode": "1", "action": "EXIT"}]},
+        1,
+        None,
+        "",
+        "Host EC2 (i)",
+        True,
+    ),
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onReason": "Cannot*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        1,
+        1,
+        "CannotPull",
+        "x",
+        True,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("strategy", "attempts", "code", "reason", "status_reason", "expected"), RETRIES)
-def test_retry_conditions(strategy: dict, attempts: int, code: int | None, reason: str, status_reason: str, expected: bool) -> None:
-    assert retries(strategy, attempts=attempts, exit_code=code, reason=reason, status_reason=status_reason) is expected
+def test_retry_conditions(
+    strategy: dict[str, Any], attempts: int, code: int | None, reason: str, status_reason: str, expected: bool
+) -> None:
+    end = AttemptEnd(exit_code=code, reason=reason, status_reason=status_reason)
+    assert retries(strategy, attempts=attempts, end=end) is expected
 
 
 @pytest.mark.parametrize("targets", [["0:"], ["0:3"], ["0", "1:"], ["0:1", "2:3"], ["0:", "2:3"], [":"]])
@@ -154,9 +199,10 @@ def shared(share: str, since: float, priority: int = 0) -> Job:
     )  # fmt: skip
 
 
-def simulate(policy: dict, jobs: list[Job], *, slots: int, seconds: float = 60.0) -> str:
+def simulate(policy: dict[str, Any], jobs: list[Job], *, slots: int, seconds: float = 60.0) -> str:
     """Runs equal jobs, `slots` at a time, and returns the order of their shares."""
-    clock, usages, order = 0.0, [], ""
+    usages: list[Usage] = []
+    clock, order = 0.0, ""
     while jobs:
         chosen = ordered(policy, jobs, usages, clock)[0]
         jobs.remove(chosen)
@@ -194,7 +240,9 @@ def test_spill_over_only_when_the_first_environment_is_full(stage: Stage) -> Non
     sleeper = stage.python("import os, time; print(os.environ['AWS_BATCH_CE_NAME'], flush=True); time.sleep(60)", vcpus="4")
     jobs = [stage.submit(queue, sleeper) for _ in range(2)]
     streams = [stage.wait(job, "RUNNING")["container"]["logStreamName"] for job in jobs]
-    names = [until(lambda stream=stream: stage.log(stream))[0] for stream in streams]
+    for stream in streams:
+        until(functools.partial(stage.log, stream))
+    names = [stage.log(stream)[0] for stream in streams]
     assert names == [arn.rsplit("/", 1)[-1] for arn in (on_demand, spot)]
     described = stage.batch.describe_compute_environments(computeEnvironments=[on_demand])["computeEnvironments"][0]
     assert (described["computeResources"]["desiredvCpus"], described["status"]) == (4, "VALID")
@@ -225,6 +273,11 @@ def test_shortage_of_instances(stage: Stage) -> None:
     assert stage.wait(job)["status"] == "SUCCEEDED"
 
 
+def invalid(stage: Stage, arn: str) -> Any:
+    described = stage.batch.describe_compute_environments(computeEnvironments=[arn])["computeEnvironments"][0]
+    return described["status"] == "INVALID" and described
+
+
 def test_instances_that_cannot_join(stage: Stage) -> None:
     ec2 = stage.client("ec2")
     lonely = ec2.create_subnet(VpcId=stage.vpc, CidrBlock="10.9.2.0/24")["Subnet"]["SubnetId"]
@@ -241,12 +294,7 @@ def test_instances_that_cannot_join(stage: Stage) -> None:
     }
     jobs = {found: stage.submit(stage.queue(arn), stage.definition(["true"])) for found, arn in broken.items()}
     for found, arn in broken.items():
-        described = until(
-            lambda arn=arn: (ce := stage.batch.describe_compute_environments(computeEnvironments=[arn])["computeEnvironments"][0])["status"]
-            == "INVALID"
-            and ce,
-            what=found,
-        )
+        described = until(functools.partial(invalid, stage, arn), what=found)
         assert "none of the instances joined the underlying ECS Cluster" in described["statusReason"]
         assert found in described["statusReason"]
         assert stage.job(jobs[found])["status"] == "RUNNABLE"
@@ -256,7 +304,9 @@ def test_instances_that_cannot_join(stage: Stage) -> None:
     assert stage.wait(jobs["let nothing out"])["status"] == "SUCCEEDED"
     services = [*(f"com.amazonaws.us-east-1.{name}" for name in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"))]
     for service in services:
-        ec2.create_vpc_endpoint(VpcId=stage.vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[lonely], PrivateDnsEnabled=True)
+        ec2.create_vpc_endpoint(
+            VpcId=stage.vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[lonely], PrivateDnsEnabled=True
+        )
     assert stage.job(jobs["no route to the internet"])["status"] == "RUNNABLE"
     ec2.create_vpc_endpoint(VpcId=stage.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table])
     assert stage.wait(jobs["no route to the internet"])["status"] == "SUCCEEDED"

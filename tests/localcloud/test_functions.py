@@ -6,8 +6,8 @@ import base64
 import io
 import json
 import os
-import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -31,7 +31,12 @@ def make(stage: Stage, code: str, *statements: dict[str, Any], **more: Any) -> s
     name = stage.name("function")
     role = stage.role(LAMBDA, LOGS, *statements)
     stage.client("lambda").create_function(
-        FunctionName=name, Runtime="python3.12", Role=role, Handler="app.main.handle", Code={"ZipFile": package(code)}, **{"Timeout": 10, **more}
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=role,
+        Handler="app.main.handle",
+        Code={"ZipFile": package(code)},
+        **{"Timeout": 10, **more},
     )
     return name
 
@@ -111,7 +116,10 @@ def test_import_errors_are_answers(stage: Stage) -> None:
 def test_runs_under_its_role(stage: Stage) -> None:
     stage.client("s3").create_bucket(Bucket="of-functions")
     stage.client("s3").put_object(Bucket="of-functions", Key="a", Body=b"1")
-    code = "import boto3\ndef handle(event, context):\n    return boto3.client('s3').get_object(Bucket='of-functions', Key=event)['Body'].read().decode()\n"
+    code = (
+        "import boto3\ndef handle(event, context):\n"
+        "    return boto3.client('s3').get_object(Bucket='of-functions', Key=event)['Body'].read().decode()\n"
+    )
     name = make(stage, code, {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::of-functions/a"})
     assert invoke(stage, name, "a")[0] == "1"
     result, _ = invoke(stage, name, "b")
@@ -122,9 +130,16 @@ def test_runs_under_its_role(stage: Stage) -> None:
 def test_asynchronous_invocations_are_retried_then_go_to_queue_and_destination(stage: Stage) -> None:
     sqs = stage.client("sqs")
     urls = {kind: sqs.create_queue(QueueName=stage.name(kind))["QueueUrl"] for kind in ("dead", "failure")}
-    arns = {kind: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for kind, url in urls.items()}
+    arns = {
+        kind: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for kind, url in urls.items()
+    }
     send = {"Action": "sqs:SendMessage", "Resource": list(arns.values())}
-    name = make(stage, "def handle(event, context):\n    print('try')\n    raise RuntimeError('no')\n", send, DeadLetterConfig={"TargetArn": arns["dead"]})
+    name = make(
+        stage,
+        "def handle(event, context):\n    print('try')\n    raise RuntimeError('no')\n",
+        send,
+        DeadLetterConfig={"TargetArn": arns["dead"]},
+    )
     client = stage.client("lambda")
     client.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arns["failure"]}})
     assert client.get_function_configuration(FunctionName=name)["DeadLetterConfig"] == {"TargetArn": arns["dead"]}
@@ -147,10 +162,7 @@ def test_log_group_of_choice_and_silence_without_permission(stage: Stage) -> Non
 
 def test_concurrent_invocations_do_not_wait_for_each_other(stage: Stage) -> None:
     name = make(stage, "import os, time\ndef handle(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n")
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(4) as pool:
         pids = list(pool.map(lambda _: invoke(stage, name)[0], range(4)))
     assert len(set(pids)) > 1
     assert all(psutil.pid_exists(pid) for pid in pids)
-    time.sleep(0)

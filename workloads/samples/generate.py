@@ -93,7 +93,7 @@ class _Chunk:
             (np.sin(hour * (2 * np.pi / 24)), np.sin(hour * (2 * np.pi / 8760)), self._random.normal(size=CHUNK_ROWS)), axis=1
         )
         mixed = causes @ weights + 0.3 * self._random.normal(size=(CHUNK_ROWS, self._table.columns))
-        mixed[self.planted] = self._random.permuted(mixed[self.planted], axis=1) * -1.5
+        mixed[self.planted] *= np.where(self._random.permuted(np.arange(self._table.columns)) % 2, 1.0, -1.0)  # half of them flipped
         return offset + scale * mixed
 
     def dirt(self) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import boto3
 import numpy as np
 import numpy.typing as npt
 import pytest
+from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from tests.workloads.analysis.tables import run_of, write_table
@@ -62,8 +63,9 @@ class Store:
         return load_success(lambda key: self.get(RESULTS, key), run, self.manifest_sha256(run))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
+    # not for the session: moto's state belongs to the process, and other files of the worker empty it
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -86,4 +88,5 @@ def store() -> Iterator[Store]:
     for bucket in (MIDDLE, RESULTS):
         s3.create_bucket(Bucket=bucket)
     yield Store(s3, environ)
+    moto_api_backend.reset()
     server.stop()

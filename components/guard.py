@@ -1,0 +1,216 @@
+"""What stops the spending: submissions when the budget is used up, running jobs when they have cost too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.context import Component, StackContext
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.policies import document, statement
+from components.queues import Queues
+from components.secrets import Secrets
+from components.storage import Storage
+from config.budget import RunningCostGuard
+from config.facts import ec2_facts
+from config.prices import dearest_rates
+from config.rules.base import environments_of
+from config.stack import StackConfig
+from workloads import contract
+
+_TIMEOUT_SECONDS: Final = 60
+_EVENT_MAX_AGE_HOURS: Final = 1
+"""A look that comes late is as good as the next one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionStopArgs:
+    """What SubmissionStop needs."""
+
+    context: StackContext
+    budget_name: pulumi.Input[str]
+    percent: int
+    """Share of the budget that has been spent."""
+    emails: tuple[str, ...]
+    function: LambdaFunction
+    """Whose role is forbidden to submit jobs."""
+
+
+class SubmissionStop(Component):
+    """An action of AWS Budgets: a policy that forbids batch:SubmitJob is attached to the submit function's role.
+
+    It stays there until somebody reverses the action in the Budgets console, or until AWS does when the next month begins. Uploads
+    meanwhile end in the function's dead-letter queue, from where they can be sent again.
+    """
+
+    def __init__(self, name: str, args: SubmissionStopArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        context, role_name = args.context, args.function.role_name
+        forbidden = aws.iam.Policy(
+            f"{name}-policy",
+            description="Attached by AWS Budgets while the budget is used up",
+            policy=document(statement("BudgetIsUsedUp", effect="Deny", actions=["batch:SubmitJob"], resources=["*"])),
+            tags=context.tags,
+            opts=self.child(),
+        )
+        execution = self._role(name, args, forbidden)
+        action = aws.budgets.BudgetAction(
+            f"{name}-action",
+            budget_name=args.budget_name,
+            action_type="APPLY_IAM_POLICY",
+            approval_model="AUTOMATIC",
+            notification_type="ACTUAL",
+            action_threshold=aws.budgets.BudgetActionActionThresholdArgs(
+                action_threshold_type="PERCENTAGE", action_threshold_value=args.percent
+            ),
+            definition=aws.budgets.BudgetActionDefinitionArgs(
+                iam_action_definition=aws.budgets.BudgetActionDefinitionIamActionDefinitionArgs(policy_arn=forbidden.arn, roles=[role_name])
+            ),
+            execution_role_arn=execution.arn,
+            subscribers=[aws.budgets.BudgetActionSubscriberArgs(address=address, subscription_type="EMAIL") for address in args.emails],
+            tags=context.tags,
+            opts=self.child(),
+        )
+        self.register_outputs({"action_id": action.action_id})
+
+    def _role(self, name: str, args: SubmissionStopArgs, forbidden: aws.iam.Policy) -> aws.iam.Role:
+        """AWS Budgets may attach this policy to this role, and take it off again."""
+        context = args.context
+        budgets = f"arn:{context.partition}:budgets::{context.account_id}:budget/*"
+        allow = statement(
+            "Budgets",
+            principal={"Service": "budgets.amazonaws.com"},
+            actions=["sts:AssumeRole"],
+            resources=[],
+            conditions={"StringEquals": {"aws:SourceAccount": context.account_id}, "ArnLike": {"aws:SourceArn": budgets}},
+        )
+        del allow["Resource"]  # a trust policy has none
+        role = aws.iam.Role(f"{name}-role", assume_role_policy=document(allow), tags=context.tags, opts=self.child())
+        target = pulumi.Output.concat(f"arn:{context.partition}:iam::{context.account_id}:role/", args.function.role_name)
+        aws.iam.RolePolicy(
+            f"{name}-role",
+            role=role.id,
+            policy=document(
+                statement(
+                    "AttachThisPolicy",
+                    actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                    resources=[target],
+                    conditions={"ArnEquals": {"iam:PolicyARN": forbidden.arn}},
+                )
+            ),
+            opts=self.child(),
+        )
+        return role
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardArgs:
+    """What Guard needs."""
+
+    context: StackContext
+    config: StackConfig
+    section: RunningCostGuard
+    storage: Storage
+    secrets: Secrets
+    queues: Queues
+
+
+class Guard(Component):
+    """The guard function on a schedule: see workloads/functions/guard.py."""
+
+    function: LambdaFunction
+
+    def __init__(self, name: str, args: GuardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        minutes = args.section.check_minutes
+        self.function = LambdaFunction(
+            f"{name}-watch",
+            LambdaFunctionArgs(
+                context=args.context,
+                description="Disables the queue of the analysis and terminates its jobs when they have cost too much",
+                handler="workloads.functions.guard.handler",
+                environment=_environment(args),
+                statements=_statements(args),
+                timeout_seconds=_TIMEOUT_SECONDS,
+                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
+                log_retention_days=args.config.monitoring.log_retention_days,
+            ),
+            opts=self.child(),
+        )
+        EventTrigger(
+            f"{name}-clock",
+            EventTriggerArgs(
+                context=args.context,
+                description="Time to look at what the running jobs have cost",
+                schedule="rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)",
+                enabled=True,
+                function=self.function,
+                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
+            ),
+            opts=self.child(),
+        )
+        self.register_outputs({"function": self.function.name})
+
+
+def _environment(args: GuardArgs) -> Mapping[str, pulumi.Input[str]]:
+    variables: dict[str, pulumi.Input[str]] = {
+        contract.ENV_TABLE: args.storage.table.name,
+        contract.ENV_GUARD_QUEUE: _queue_arn(args),
+        contract.ENV_GUARD_LIMIT_USD: str(args.section.limit_usd),
+        contract.ENV_GUARD_RATES: pulumi.Output.json_dumps(_rates(args), sort_keys=True),
+    }
+    if args.secrets.slack_webhook_arn is not None:
+        variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
+    return variables
+
+
+def _rates(args: GuardArgs) -> list[dict[str, float]]:
+    """Raises pulumi.RunError where a price is not known: a guard that cannot count is none."""
+    region = ec2_facts().prices.region
+    if args.context.region != region:
+        raise pulumi.RunError(
+            f"budget.guard counts with the price list of {region}, and the stack is in {args.context.region}. "
+            f"Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove budget.guard."
+        )
+    rates: list[dict[str, float]] = []
+    for name, environment in environments_of(args.config, args.config.jobs.analysis.queue).items():
+        found = dearest_rates(environment)
+        if found is None:
+            raise pulumi.RunError(
+                f"budget.guard needs the price of every instance type of environment {name}, and config/ec2_facts.json lacks one. "
+                "Fix: python scripts/refresh_ec2_facts.py, or remove budget.guard."
+            )
+        rates.append(found)
+    return rates
+
+
+def _queue_arn(args: GuardArgs) -> pulumi.Output[str]:
+    return args.queues.arns[args.config.jobs.analysis.queue]
+
+
+def _statements(args: GuardArgs) -> list[dict[str, Any]]:
+    context = args.context
+    statements = [
+        # know no resources (service authorization reference, AWS Batch)
+        statement("SeeJobs", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeJobQueues"], resources=["*"]),
+        statement("DisableQueue", actions=["batch:UpdateJobQueue"], resources=[_queue_arn(args)]),
+        # a job is known by its id alone, whatever queue it is in
+        statement(
+            "TerminateJobs",
+            actions=["batch:TerminateJob"],
+            resources=[f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"],
+        ),
+        statement(
+            "Records",
+            actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            resources=[args.storage.table.arn],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{contract.GUARD_KEY_PREFIX}*"]}},
+        ),
+    ]
+    if args.secrets.slack_webhook_arn is not None:
+        statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
+    return statements

@@ -1,0 +1,209 @@
+"""What a stack costs: at rest, a run, a month, and at worst. Arithmetic on the config and the dated prices; nothing is measured here.
+
+All amounts are US dollars. An amount whose price is not known is None, and so is every sum that would need it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from config.facts import ec2_facts
+from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines
+from config.rules.base import jobs
+from config.stack import StackConfig
+
+RUNS_PER_MONTH: Final = 30
+STORED_GB: Final = 100
+"""Objects in the three buckets, where nobody says better."""
+IMAGES_GB: Final = 20
+"""Two container images, the GPU one with the CUDA libraries."""
+_ALARMS: Final = 2
+"""One for each function's dead letters; the guard's function has one more."""
+NOT_COUNTED: Final = (
+    "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that start or idle, taxes; "
+    "Spot counts as On-Demand"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Something that is paid by the month."""
+
+    what: str
+    usd: float | None
+    confirmed: bool
+    """Whether the price is of the dated list, not of an older copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """A stage of one run."""
+
+    stage: str
+    machines: str
+    usd_per_hour: float | None
+    minutes: float
+    source: str
+    """Where the minutes come from: `given`, `past runs`, or `timeout`, the limit of one attempt."""
+    usd: float | None
+    worst_usd: float | None
+    """Every attempt runs into its timeout, on the dearest machines, with one instance beyond max_vcpus."""
+    confirmed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a stack costs."""
+
+    region: str | None
+    """Of the stack, None where its file names none."""
+    price_region: str
+    price_date: str
+    service_price_date: str
+    rest: tuple[Line, ...]
+    """By the month, without a single run."""
+    stages: tuple[StageCost, ...]
+    runs: int
+    """A month."""
+    ceiling: tuple[Line, ...]
+    """By the hour: each environment filled to max_vcpus, and one instance more."""
+    budget_usd: float
+
+    @property
+    def rest_usd(self) -> float | None:
+        """A month without a run."""
+        return total(line.usd for line in self.rest)
+
+    @property
+    def run_usd(self) -> float | None:
+        """One run."""
+        return total(stage.usd for stage in self.stages)
+
+    @property
+    def month_usd(self) -> float | None:
+        """A month at rest and all its runs."""
+        return total((self.rest_usd, None if self.run_usd is None else self.runs * self.run_usd))
+
+    @property
+    def worst_run_usd(self) -> float | None:
+        """One run at worst."""
+        return total(stage.worst_usd for stage in self.stages)
+
+    @property
+    def worst_month_usd(self) -> float | None:
+        """A month of runs that all go as badly as they can."""
+        return total((self.rest_usd, None if self.worst_run_usd is None else self.runs * self.worst_run_usd))
+
+    @property
+    def ceiling_usd_per_hour(self) -> float | None:
+        """All environments full at once."""
+        return total(line.usd for line in self.ceiling)
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """The sum, None where an amount is not known: a sum without it would look like the whole."""
+    known = list(amounts)
+    return None if any(amount is None for amount in known) else math.fsum(amount for amount in known if amount is not None)
+
+
+def estimate(
+    config: StackConfig,
+    *,
+    region: str | None,
+    webhook: bool = True,
+    minutes: Mapping[str, float] | None = None,
+    past: Mapping[str, float] | None = None,
+    runs: int = RUNS_PER_MONTH,
+    stored_gb: float = STORED_GB,
+) -> Estimate:
+    """What the stack costs.
+
+    Args:
+        config: the stack.
+        region: where it stands; elsewhere than in the region of the price lists nothing is known. None counts as that region.
+        webhook: whether the stack has a Slack webhook, which is one more secret.
+        minutes: stage -> minutes of one attempt, as somebody plans them.
+        past: stage -> minutes as past runs took, for the stages that `minutes` does not name. What neither names takes its timeout.
+        runs: runs a month.
+        stored_gb: gigabytes in the buckets.
+    """
+    facts, services = ec2_facts().prices, service_prices()
+    here, services_here = region in (None, facts.region), region in (None, services.region)
+    given, known = minutes or {}, past or {}
+    stages = []
+    for stage, job in jobs(config).items():
+        machines = stage_machines(config, stage)
+        source = "given" if stage in given else "past runs" if stage in known else "timeout"
+        took = given.get(stage, known.get(stage, float(job.timeout_minutes)))
+        limit = job.attempts * job.timeout_minutes
+        stages.append(
+            StageCost(
+                stage=stage,
+                machines=machines.what,
+                usd_per_hour=machines.usd_per_hour if here else None,
+                minutes=took,
+                source=source,
+                usd=_hours(machines.usd_per_hour, took) if here else None,
+                worst_usd=_hours(machines.worst_usd_per_hour, limit) if here else None,
+                confirmed=machines.confirmed,
+            )
+        )
+    ceiling = [
+        Line(
+            what=f"environment {name}, {environment.max_vcpus} vCPUs",
+            usd=ceiling_usd_per_hour(environment) if here else None,
+            confirmed=True,
+        )
+        for name, environment in config.environments.items()
+    ]
+    return Estimate(
+        region=region,
+        price_region=facts.region,
+        price_date=facts.date,
+        service_price_date=services.date,
+        rest=(*_standing(config, webhook=webhook, stored_gb=stored_gb, known=services_here), *_idle(config, known=here)),
+        stages=tuple(stages),
+        runs=runs,
+        ceiling=tuple(ceiling),
+        budget_usd=config.budget.monthly_usd,
+    )
+
+
+def _hours(usd_per_hour: float | None, minutes: float) -> float | None:
+    return None if usd_per_hour is None else usd_per_hour * minutes / 60
+
+
+def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bool) -> Iterable[Line]:
+    network = config.network
+    endpoints = len(network.endpoint_services) * network.az_count
+    quantities: list[tuple[Service, float, str]] = [
+        ("nat-gateway-hour", network.nat_gateways, " x NAT gateway"),
+        ("public-ipv4-hour", network.nat_gateways, " x public IPv4 address of NAT"),
+        ("interface-endpoint-zone-hour", endpoints, " x interface endpoint in a zone"),
+        ("secret-month", 2 if webhook else 1, " x secret"),
+        ("kms-key-month", 1, " x KMS key"),
+        ("alarm-month", _ALARMS + (config.budget.guard is not None), " x alarm"),
+        ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
+        ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),
+    ]
+    for service, quantity, what in quantities:
+        if not quantity:
+            continue
+        price = service_prices().prices[service]
+        hours = HOURS_PER_MONTH if service.endswith("-hour") else 1
+        yield Line(
+            what=f"{quantity:g}{what}" + (f", {hours} h" if hours > 1 else ""),
+            usd=quantity * hours * price.usd if known else None,
+            confirmed=price.confirmed,
+        )
+
+
+def _idle(config: StackConfig, *, known: bool) -> Iterable[Line]:
+    for name, environment in config.environments.items():
+        usd = idle_usd_per_hour(environment)
+        if usd != 0:
+            what = f"min_vcpus of environment {name}, {HOURS_PER_MONTH} h"
+            yield Line(what=what, usd=usd * HOURS_PER_MONTH if usd is not None and known else None, confirmed=True)

@@ -1,0 +1,116 @@
+"""What AWS asks of names, tags and counts, and where secrets may stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Final
+
+from config.problems import Problem
+from config.rules.base import Rule
+from config.stack import StackConfig
+
+OWN_TAGS: Final = ("Name", "project", "stack", "pipeline-stage", "pipeline-run-id")
+"""Tags that the program sets itself; a job of a run has all but the first, an instance the first three."""
+_MOST_TAGS: Final = 50
+_MOST_PER_REGION: Final = 50
+_REPOSITORY_PART: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+
+class StackNameFitsRepositories(Rule):
+    """The name of the stack can be part of an image repository's name."""
+
+    code = "STACK-NAME"
+    reason = "ECR refuses the repository <project>-<stack>/cpu."
+    source = "ECR API, CreateRepository repositoryName"
+    reads = frozenset({"name"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A name with capitals, or with separators side by side or at the end."""
+        if _REPOSITORY_PART.fullmatch(config.name) is None:
+            message = "image repositories are named after it, in lower-case letters and digits with single - . or _ between them"
+            yield self.problem("stack", config.name, message, f"name the stack {_plain(config.name)}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "dev"
+
+
+class SecretsAreEncrypted(Rule):
+    """Secrets do not stand in the stack file as they are."""
+
+    code = "SECRET-PLAIN"
+    reason = "Whoever reads the repository, or the state of the stack, can post to the channel."
+    source = "Pulumi documentation, secrets"
+    reads = frozenset({"secrets"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each secret in plain text; its value is not shown."""
+        for key, how in config.secrets.items():
+            if how == "plain":
+                fix = f"revoke it, and set a new one with `pulumi config set --secret {key}`"
+                yield self.problem(key, "plain text", "a secret stands encrypted in the stack file", fix)
+
+
+class QuotasHold(Rule):
+    """One stack stays within the quotas of AWS Batch."""
+
+    code = "QUOTA"
+    reason = "CreateComputeEnvironment and CreateJobQueue refuse the 51st of a region, and no request raises that."
+    source = "AWS Batch user guide, service_limits"
+    reads = frozenset({"environments", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Too many environments or queues."""
+        for section, count in {"environments": len(config.environments), "queues": len(config.queues)}.items():
+            if count > _MOST_PER_REGION:
+                message = f"AWS Batch allows {_MOST_PER_REGION} in a region, all stacks together"
+                yield self.problem(section, count, message, "share them, or split the stack over regions or accounts")
+
+
+class TagsAreFew(Rule):
+    """Resources have room for all tags."""
+
+    code = "TAG-COUNT"
+    reason = "A resource takes 50 tags, and a job with more, its own and its definition's together, fails."
+    source = "AWS Batch API, SubmitJob propagateTags; tagging best practices"
+    reads = frozenset({"tags"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """More than the program leaves free."""
+        room = _MOST_TAGS - (len(OWN_TAGS) - 1)
+        if len(config.tags) > room:
+            message = f"AWS allows {_MOST_TAGS}, and the program sets up to {len(OWN_TAGS) - 1} of its own"
+            yield self.problem("tags", len(config.tags), message, f"keep {room} or fewer")
+
+
+class TagsAreNotTheProgramsOwn(Rule):
+    """No tag is one that the program sets itself."""
+
+    code = "TAG-OWN"
+    reason = "The program's value wins: budget, clean-up and reports tell the stack's resources by it."
+    source = "this program's context and job definitions"
+    reads = frozenset({"tags"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each such key, in any case: IAM knows none."""
+        own = {key.lower(): key for key in OWN_TAGS}
+        for key, value in config.tags.items():
+            if key.lower() in own:
+                yield self.problem(f"tags.{key}", value, f"the program sets the tag {own[key.lower()]} itself", "use another key")
+
+
+class TagsDifferInMoreThanCase(Rule):
+    """Keys of tags differ in more than capitals."""
+
+    code = "TAG-CASE"
+    reason = "IAM takes keys that differ in case alone for one, and refuses roles with both."
+    source = "IAM user guide, id_tags: tag keys are not case-sensitive"
+    reads = frozenset({"tags"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each such pair."""
+        for a, b in combinations(config.tags, 2):
+            if a.lower() == b.lower():
+                yield self.problem(f"tags.{b}", config.tags[b], f"it differs from {a} in case alone", "keep one of them")

@@ -1,0 +1,146 @@
+"""Address space, zones and ways out."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+
+from config.environments import FargateEnvironment, HpcEnvironment
+from config.facts import instance_type
+from config.problems import Problem
+from config.rules.base import Rule, environments_of, known_types_of
+from config.stack import StackConfig
+from config.subnets import plan_subnets
+
+_DOCKER_BRIDGE: Final = ipaddress.IPv4Network("172.17.0.0/16")
+_SLACK: Final = "slack-webhook-url"
+
+
+class ZoneIndexExists(Rule):
+    """The zone of an hpc environment is one of the network's."""
+
+    code = "HPC-ZONE"
+    reason = "The environment would have no subnet."
+    source = "this program's network: one private subnet per zone"
+    reads = frozenset({"environments", "network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each index beyond the zones."""
+        for name, environment in config.environments.items():
+            if isinstance(environment, HpcEnvironment) and environment.zone_index >= config.network.az_count:
+                yield self.problem(
+                    f"environments.{name}.zone_index",
+                    environment.zone_index,
+                    f"network.az_count is {config.network.az_count}, so indexes go from 0 to {config.network.az_count - 1}",
+                    "lower zone_index, or raise az_count",
+                )
+
+
+class NodesFitSubnet(Rule):
+    """The subnet of the environment has an address for every interface of all nodes."""
+
+    code = "MNP-ADDRESSES"
+    reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
+    source = "EC2 user guide, efa: an interface of type efa has an address; AWS Batch user guide, mnp-ce: one more for each container"
+    reads = frozenset({"environments", "jobs", "network", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A network too small for the analysis alone."""
+        nodes, network = config.jobs.analysis.nodes, config.network
+        free = plan_subnets(network.cidr_block, network.az_count).private_addresses
+        for name, environment in environments_of(config, config.jobs.analysis.queue).items():
+            facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
+            if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
+                continue
+            each = (facts.network_cards if environment.efa else 1) + 1
+            if nodes * each > free:
+                yield self.problem(
+                    "network.cidr_block",
+                    network.cidr_block,
+                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
+                    "take a larger block (a smaller number after the slash), or fewer zones",
+                )
+
+
+class InstancesFitSubnets(Rule):
+    """The private subnets have an address for every instance that max_vcpus allows."""
+
+    code = "SUBNET-ADDRESSES"
+    level = "warning"
+    reason = "Without free addresses instances do not launch, long before max_vcpus is reached."
+    source = "EC2 user guide: each instance has an address; Fargate: each task has one"
+    reads = frozenset({"environments", "network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each environment, by itself, whose smallest instances would use the addresses up."""
+        plan = plan_subnets(config.network.cidr_block, config.network.az_count)
+        for name, environment in config.environments.items():
+            known = known_types_of(environment)
+            if isinstance(environment, HpcEnvironment) or not (known or isinstance(environment, FargateEnvironment)):
+                continue
+            smallest = min((facts.vcpus for facts in known.values()), default=1)
+            addresses, instances = plan.private_addresses * len(plan.private), environment.max_vcpus // smallest
+            if instances > addresses:
+                what = f"{instances} {'tasks' if isinstance(environment, FargateEnvironment) else 'instances'} of {smallest} vCPUs"
+                message = f"{what} need an address each, and the private subnets of {config.network.cidr_block} have {addresses}"
+                fix = "lower max_vcpus, or take a larger cidr_block"
+                yield self.problem(f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix)
+
+
+class VpcIsNotTheDockerBridge(Rule):
+    """The VPC leaves Docker its own network."""
+
+    code = "NETWORK-DOCKER"
+    level = "warning"
+    reason = "Instances reach no address of the VPC that lies in the network of their Docker bridge, 172.17.0.0/16."
+    source = "Docker documentation, bridge network; the ECS-optimized AMI keeps Docker's default"
+    reads = frozenset({"network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A block that overlaps."""
+        block = ipaddress.IPv4Network(config.network.cidr_block)
+        if block.overlaps(_DOCKER_BRIDGE):
+            message = f"it overlaps {_DOCKER_BRIDGE}, which Docker takes for its bridge on every instance"
+            yield self.problem("network.cidr_block", config.network.cidr_block, message, "take another private range")
+
+
+class SlackIsReachable(Rule):
+    """Private subnets have a way to Slack where a message goes there."""
+
+    code = "NAT-SLACK"
+    reason = "The postprocess job posts to hooks.slack.com, which no endpoint of AWS leads to: the call hangs until it times out."
+    source = "AWS Batch user guide, VPC endpoints; VPC user guide, NAT gateways"
+    reads = frozenset({"network", "secrets"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A webhook in a network without NAT."""
+        if config.network.nat == "none" and _SLACK in config.secrets:
+            message = f"the stack has the secret {_SLACK}, and without NAT jobs reach AWS alone"
+            yield self.problem("network.nat", "none", message, f"use single or per-zone, or remove the secret {_SLACK}")
+
+
+class EndpointsPayOff(Rule):
+    """Interface endpoints beside NAT are worth their price."""
+
+    code = "NAT-ENDPOINTS"
+    level = "warning"
+    reason = "Each interface endpoint costs per zone and hour; beside NAT, which reaches the same services, it has to save traffic."
+    source = "config/service_prices.json"
+    reads = frozenset({"network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Endpoints that cost more than the NAT gateways that they stand beside."""
+        from config.prices import service_prices  # prices are of machines, whose look-ups the rules share
+
+        network, prices = config.network, service_prices().prices
+        services = len(set(network.interface_endpoints))
+        endpoints = services * network.az_count * prices["interface-endpoint-zone-hour"].usd
+        gateways = network.nat_gateways * prices["nat-gateway-hour"].usd
+        if gateways and endpoints > gateways:
+            message = (
+                f"{services} endpoints in {network.az_count} zones cost {endpoints:.3f} dollars an hour, more than the NAT gateways beside "
+                f"them ({gateways:.3f})"
+            )
+            fix = "keep the one or the other: nat none, or fewer endpoints"
+            yield self.problem("network.interface_endpoints", list(network.interface_endpoints), message, fix)

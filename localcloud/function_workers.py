@@ -1,0 +1,142 @@
+"""Warm worker processes of Lambda functions: started when none is idle, one invocation at a time each, killed when they are outdated."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_PROGRAM: Final = Path(__file__).with_name("function_worker.py")
+_LOG_SECONDS: Final = 1.0
+"""How long an invocation's end waits for the last line that its handler printed."""
+
+
+class Worker:
+    """One process that runs a function.
+
+    Args:
+        key: Identity of code and configuration.
+        handler: `module.function`.
+        code: Working directory, on PYTHONPATH.
+        environment: The process's whole environment.
+        write_line: Takes a line for the function's log.
+    """
+
+    def __init__(self, *, key: str, handler: str, code: Path, environment: Mapping[str, str], write_line: Callable[[str], None]) -> None:
+        self.key = key
+        self.tail: list[str] = []
+        self._write_line = write_line
+        self._log_complete = threading.Event()
+        read_fd, write_fd = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", str(_PROGRAM), handler, str(write_fd)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=code,
+            env=dict(environment),
+            pass_fds=[write_fd],
+            start_new_session=True,
+        )
+        os.close(write_fd)
+        self._results = os.fdopen(read_fd, encoding="utf-8")
+        threading.Thread(target=self._read_log, daemon=True, name="function-log").start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives."""
+        return self._process.poll()
+
+    def exchange(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Sends one invocation and waits for its answer; None where the time is over or the process has died."""
+        self._log_complete.clear()
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+            if select.select([self._results], [], [], seconds)[0]:
+                line = self._results.readline()
+                if line:
+                    self._log_complete.wait(_LOG_SECONDS)
+                    return dict(json.loads(line))
+                self._process.wait()  # it closed the pipe by dying
+        return None
+
+    def log(self, line: str) -> None:
+        """Adds a line to the function's log and to the tail that an invocation may ask for."""
+        self.tail.append(line)
+        self._write_line(line)
+
+    def _read_log(self) -> None:
+        for raw in self._process.stdout:  # type: ignore[union-attr]
+            # the worker ends what an invocation printed with a NUL
+            text, end, _ = raw.decode("utf-8", "replace").rstrip("\r\n").partition("\0")
+            if text or not end:
+                self.log(text)
+            if end:
+                self._log_complete.set()
+
+    def kill(self) -> None:
+        """Kills it and all that it started in its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        with contextlib.suppress(OSError):
+            self._results.close()
+
+
+class WorkerPool:
+    """Idle and busy workers by function name. Thread safe."""
+
+    def __init__(self) -> None:
+        self._idle: dict[str, list[Worker]] = {}
+        self._all: dict[int, Worker] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def take(self, name: str, key: str, start: Callable[[], Worker]) -> Worker:
+        """An idle worker of this configuration, else a new one; idle ones of an older configuration are killed."""
+        with self._lock:
+            idle = self._idle.pop(name, [])
+            usable = [worker for worker in idle if worker.key == key and worker.exit_code is None]
+            self._idle[name] = usable[1:]
+        for worker in idle:
+            if worker not in usable:
+                self.discard(worker)
+        if usable:
+            return usable[0]
+        worker = start()
+        with self._lock:
+            self._all[id(worker)] = worker
+            closed = self._closed
+        if closed:
+            worker.kill()
+        return worker
+
+    def give_back(self, name: str, worker: Worker) -> None:
+        """After an invocation that has left the worker usable."""
+        with self._lock:
+            self._idle.setdefault(name, []).append(worker)
+
+    def discard(self, worker: Worker) -> None:
+        """Kills a worker for good."""
+        worker.kill()
+        with self._lock:
+            self._all.pop(id(worker), None)
+
+    def close(self) -> None:
+        """Kills all of them."""
+        with self._lock:
+            self._closed = True
+            workers = list(self._all.values())
+        for worker in workers:
+            worker.kill()

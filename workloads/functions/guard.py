@@ -1,0 +1,220 @@
+"""The guard: called on a schedule, it stops the queue of the analysis when the queue's unfinished jobs have cost more than the limit.
+
+What a job has cost is the run time of all its attempts times the dearest machines that it may run on. Machines that start or idle are not
+counted, and array jobs, of which the pipeline makes none, count as one. A queue that the guard has stopped stays disabled until somebody
+enables it: `pulumi up` does not.
+
+One stop is one item of the metrics table, so that Slack is told once, whatever is repeated: an invocation that finds a stop which nobody
+was told of finishes it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import boto3
+from boto3.dynamodb.conditions import Key
+
+from workloads import contract
+from workloads.functions import slack
+from workloads.functions.log import log
+from workloads.functions.webhook import tell
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+_UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+_DESCRIBED_AT_ONCE: Final = 100  # DescribeJobs takes no more
+_SHOWN_JOBS: Final = 10
+_MS_PER_HOUR: Final = 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the function is told by its environment."""
+
+    queue_arn: str
+    limit_usd: float
+    rates: tuple[Mapping[str, float], ...]
+    """One for each environment of the queue; see contract.ENV_GUARD_RATES."""
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Raises ContractError where a variable is missing or not of its form."""
+        try:
+            rates = tuple(
+                {str(k): float(v) for k, v in each.items()} for each in json.loads(contract.require_env(contract.ENV_GUARD_RATES))
+            )
+            limit_usd = float(contract.require_env(contract.ENV_GUARD_LIMIT_USD))
+        except contract.ContractError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:
+            names = f"{contract.ENV_GUARD_RATES} or {contract.ENV_GUARD_LIMIT_USD}"
+            raise contract.ContractError(f"environment variable {names} is not of its form ({error}); deploy the stack again") from error
+        if not rates or not 0 < limit_usd < math.inf:
+            raise contract.ContractError(
+                f"{contract.ENV_GUARD_RATES} has {len(rates)} entries and {contract.ENV_GUARD_LIMIT_USD} is {limit_usd:g}; "
+                "expected at least one entry and a limit above zero; deploy the stack again"
+            )
+        return cls(queue_arn=contract.require_env(contract.ENV_GUARD_QUEUE), limit_usd=limit_usd, rates=rates)
+
+    @property
+    def queue(self) -> str:
+        """Name of the queue."""
+        return self.queue_arn.rsplit("/", 1)[-1]
+
+
+def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Entry point. Returns `{"outcome", "usd"}`, where the outcome is `below`, `stopped`, or `finished` for a stop begun earlier.
+
+    Raises SlackError and botocore's errors: Lambda calls again, and the next look comes anyway.
+    """
+    settings = Settings.from_env()
+    batch = boto3.client("batch")
+    stops = Stops(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)), settings.queue_arn)
+    now_ms = int(time.time() * 1000)
+    jobs = unfinished_jobs(batch, settings.queue_arn)
+    usd = math.fsum(job_usd(job, settings.rates, now_ms) for job in jobs)
+    last = stops.last()
+    over = usd > settings.limit_usd
+    if not over and (last is None or "told_at" in last):
+        log("guard looked", queue=settings.queue, usd=round(usd, 2), limit_usd=settings.limit_usd, jobs=len(jobs))
+        return {"outcome": "below", "usd": round(usd, 2)}
+
+    # first no new jobs, then those that are there: the other way round one could slip in between
+    batch.update_job_queue(jobQueue=settings.queue_arn, state="DISABLED")
+    jobs = unfinished_jobs(batch, settings.queue_arn)
+    known = last is not None and {job["jobId"] for job in jobs} <= set(last["jobs"])
+    if last is None or (over and not known):
+        last = stops.begin(usd=usd, limit_usd=settings.limit_usd, jobs=jobs)
+    reason = (
+        f"Stopped by the running-cost guard: the jobs on queue {settings.queue} cost {usd:,.2f} USD, the limit is {settings.limit_usd:,.2f}"
+    )
+    for job in jobs:
+        batch.terminate_job(jobId=job["jobId"], reason=reason)
+    log(
+        "guard stopped the queue",
+        queue=settings.queue,
+        usd=round(usd, 2),
+        limit_usd=settings.limit_usd,
+        jobs=[job["jobId"] for job in jobs],
+    )
+    if "told_at" in last:
+        return {"outcome": "finished", "usd": round(usd, 2)}
+    tell(stop_message(settings, last, jobs))
+    stops.told(last)
+    return {"outcome": "stopped", "usd": round(usd, 2)}
+
+
+def unfinished_jobs(batch: Any, queue_arn: str) -> list[dict[str, Any]]:
+    """Descriptions of all jobs of a queue that have not ended."""
+    pages = batch.get_paginator("list_jobs")
+    ids = [
+        job["jobId"]
+        for status in _UNFINISHED
+        for page in pages.paginate(jobQueue=queue_arn, jobStatus=status)
+        for job in page["jobSummaryList"]
+    ]
+    unique = list(dict.fromkeys(ids))  # a job may move on from one list to the next meanwhile
+    parts = [unique[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unique), _DESCRIBED_AT_ONCE)]
+    found = [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
+    return [job for job in found if job["status"] in _UNFINISHED]
+
+
+def job_usd(job: Mapping[str, Any], rates: Sequence[Mapping[str, float]], now_ms: int) -> float:
+    """What a job has cost so far, US dollars: all its attempts, the one that runs included."""
+    ended = [(a["startedAt"], a["stoppedAt"]) for a in job.get("attempts") or [] if a.get("startedAt") and a.get("stoppedAt")]
+    started = job.get("startedAt")
+    running = started if job["status"] == "RUNNING" and started and started not in {begin for begin, _ in ended} else now_ms
+    hours: float = (sum(stop - begin for begin, stop in ended) + max(0, now_ms - running)) / _MS_PER_HOUR
+    return hours * max(_usd_per_hour(job, each) for each in rates)
+
+
+def _usd_per_hour(job: Mapping[str, Any], rates: Mapping[str, float]) -> float:
+    if job.get("nodeProperties"):
+        return float(job["nodeProperties"]["numNodes"]) * rates.get("instance", 0.0)
+    if not job.get("container"):  # tasks of several containers, which the pipeline makes none of: as a whole machine
+        return float(rates.get("instance", 0.0))
+    vcpus, gib, gpus = _sizes(job["container"])
+    if "instance" not in rates:
+        return vcpus * rates["vcpu"] + gib * rates["gib"]
+    return min(rates["instance"], max(vcpus * rates["vcpu"], gib * rates["gib"], gpus * rates["gpu"]))
+
+
+def _sizes(container: Mapping[str, Any]) -> tuple[float, float, float]:
+    """VCPUs, GiB and GPUs that a container asks for."""
+    asked = {each["type"]: float(each["value"]) for each in container.get("resourceRequirements") or []}
+    return asked.get("VCPU", container.get("vcpus") or 0), asked.get("MEMORY", container.get("memory") or 0) / 1024, asked.get("GPU", 0)
+
+
+@dataclass(frozen=True)
+class Stops:
+    """The items that record when the guard stopped the queue, newest last. Methods raise botocore's ClientError."""
+
+    table: Table
+    queue_arn: str
+
+    def last(self) -> dict[str, Any] | None:
+        """The newest one."""
+        of_queue = Key("pk").eq(contract.guard_partition_key(self.queue_arn))
+        items = self.table.query(KeyConditionExpression=of_queue, ScanIndexForward=False, Limit=1, ConsistentRead=True)["Items"]
+        return dict(items[0]) if items else None
+
+    def begin(self, *, usd: float, limit_usd: float, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Records a stop that nobody has been told of yet."""
+        item: dict[str, Any] = {
+            "pk": contract.guard_partition_key(self.queue_arn),
+            "sk": f"STOP#{_now()}",
+            "usd": Decimal(f"{usd:.2f}"),
+            "limit_usd": Decimal(f"{limit_usd:.2f}"),
+            "jobs": [str(job["jobId"]) for job in jobs],
+        }
+        self.table.put_item(Item=item)
+        return item
+
+    def told(self, stop: Mapping[str, Any]) -> None:
+        """Records that Slack knows, or that the stack has no Slack."""
+        self.table.update_item(
+            Key={"pk": stop["pk"], "sk": stop["sk"]}, UpdateExpression="SET told_at = :now", ExpressionAttributeValues={":now": _now()}
+        )
+
+
+def stop_message(settings: Settings, stop: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> slack.Message:
+    """What was stopped, why, and how to go on."""
+    title = f"Queue {settings.queue} stopped: its jobs cost more than the limit"
+    enable = f"aws batch update-job-queue --job-queue {settings.queue} --state ENABLED"
+    names = list(_names(jobs))
+    blocks = (
+        slack.header(title),
+        slack.fields(
+            [
+                ("Cost so far", f"{stop['usd']:,.2f} USD"),
+                ("Limit", f"{stop['limit_usd']:,.2f} USD"),
+                ("Jobs terminated", str(len(stop["jobs"]))),
+            ]
+        ),
+        *([slack.section("*Jobs*\n" + "\n".join(names))] if names else []),
+        slack.section(
+            "*What to do*\nFind out why the jobs took so long; raise `budget.guard.limit_usd` if they have to. "
+            f"The queue takes no jobs until somebody enables it:\n{slack.code(enable)}"
+        ),
+    )
+    return slack.Message(text=slack.escape(f"{title} ({stop['usd']:,.2f} of {stop['limit_usd']:,.2f} USD)"), blocks=blocks)
+
+
+def _names(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for job in jobs[:_SHOWN_JOBS]:
+        yield slack.code(str(job["jobName"]))
+    if len(jobs) > _SHOWN_JOBS:
+        yield f"and {len(jobs) - _SHOWN_JOBS} more"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
