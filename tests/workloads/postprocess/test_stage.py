@@ -27,9 +27,10 @@ from workloads import contract
 from workloads.contract import ContractError, Run
 from workloads.functions import slack
 from workloads.functions.states import RunStates
-from workloads.postprocess import cost, findings, items, stage
+from workloads.postprocess import findings, items, stage
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.runtime.prices import prices
 from workloads.runtime.stage import run_stage
 
 RUN = Run("20260131-sales-0123456789ab")
@@ -175,7 +176,7 @@ def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, mo
 @pytest.mark.parametrize("text", ["{", "[1]", '{"analysis": "cheap"}', '{"analysis": -1}', '{"analysis": NaN}', '{"analysis": true}'])
 def test_wrong_prices_are_one_sentence(text):
     with pytest.raises(StageError, match="PIPELINE_STAGE_PRICES"):
-        cost.prices({contract.ENV_STAGE_PRICES: text})
+        prices({contract.ENV_STAGE_PRICES: text})
 
 
 def test_items_state_latest_and_message(world):

@@ -1,9 +1,9 @@
 """How far a float32 matrix product can be from the true distance: what makes a filtered search exact.
 
 Rows are x, half their squared norm is h = |x|^2 / 2, and S_ij = |x_i - x_j|^2 / 2 = h_i + h_j - x_i.x_j. The product of the augmented
-rows [x_i, g_i, -1] and [x_j, -1, g_j] is v_ij = x_i.x_j - g_i - g_j, so that with g = h it would be -S_ij. It is computed in float32, unit roundoff
-u = 2^-24, as a sum of m = d + 2 products. In whatever order and grouping these are added, fused or not (Higham, Accuracy and Stability of
-Numerical Algorithms, 2nd ed., section 3.1), the error is at most
+rows [x_i, g_i, -1] and [x_j, -1, g_j] is v_ij = x_i.x_j - g_i - g_j, so that with g = h it would be -S_ij. It is computed in float32,
+unit roundoff u = 2^-24, as a sum of m = d + 2 products. In whatever order and grouping these are added, fused or not (Higham, Accuracy
+and Stability of Numerical Algorithms, 2nd ed., section 3.1), the error is at most
 
     gamma (sum |x_ik x_jk| + g_i + g_j) + tiny  <=  2 gamma (h_i + h_j) + tiny,    gamma = m u / (1 - m u),
 

@@ -52,7 +52,8 @@ class Space:
         """(rows,) whether a row of `values` (columns, rows) has a finite value in every compared column. Without such columns none has."""
         if not self.places.size:
             return np.zeros(values.shape[1], np.bool_)
-        return np.logical_and.reduce(np.isfinite(values[self.places]), axis=0)
+        found: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values[self.places]), axis=0)
+        return found
 
     def rows(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Coordinates (m, d'), row-major, of complete rows (columns, m). Values beyond float32 are held at its largest."""

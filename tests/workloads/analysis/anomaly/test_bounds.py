@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +14,10 @@ from workloads.analysis.anomaly.exact import squares
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 
 
-def products(block):
+def products(block: Block) -> npt.NDArray[np.float64]:
     other = np.concatenate((block.rows, -np.ones((block.ids.size, 1), np.float32), block.augmented[:, -2:-1]), axis=1)
-    return (block.augmented @ other.T).astype(np.float64)
+    found: npt.NDArray[np.float64] = (block.augmented @ other.T).astype(np.float64)
+    return found
 
 
 @given(st.sampled_from(GENERATORS), st.integers(1, 40), st.integers(0, 1000), st.floats(-12, 17))

@@ -15,8 +15,8 @@ from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 @pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize(("n", "d", "count"), [(6000, 3, 40), (3000, 12, 7)])
 def test_equals_the_top_of_full(name, n, d, count):
-    if name == "huge":
-        n = 1500  # compared in float64 throughout
+    if name in ("huge", "tiny", "offset"):
+        n //= 5  # neither scaled nor centred: most pairs are compared in float64
     rows = generated(name, n, d, seed=d)
     scores = full(rows)
     expected = scores.top(count)
@@ -37,7 +37,7 @@ def test_tables_with_fewer_rows_than_asked_for(n):
 def test_work_per_row_does_not_grow_with_the_table():
     per_row = []
     for n in (20_000, 80_000):
-        _, work = top.top_rows(NumpyPairs(2), blocks(generated("clustered", n, 8, seed=1), 16_384), count=20, k=10)
+        _, work = top.top_rows(NumpyPairs(2), blocks(generated("heavy tails", n, 8, seed=1), 16_384), count=20, k=10)
         per_row.append(work.evaluations / n)
     assert per_row[1] < 1.5 * per_row[0] < 6000
 
