@@ -132,7 +132,9 @@ def profile(n: int, d: int, repeats: int) -> list[str]:
     return [
         line(f"profile (moments and sketch), {size}", seconds["ours"], "StandardScaler + np.cov + scipy skew, kurtosis", pieces, ""),
         line(f"profile and 5 quantiles, {size}", seconds["quantiles"], "the same + np.quantile", pieces + seconds["numpy_quantiles"], ""),
-        line(f"profile for its 5 quantiles alone, {size}", seconds["quantiles"], "np.quantile", seconds["numpy_quantiles"], ""),
+        line(
+            f"profile and 5 quantiles, {size}, beside quantiles alone", seconds["quantiles"], "np.quantile", seconds["numpy_quantiles"], ""
+        ),
     ]
 
 

@@ -91,7 +91,8 @@ def proof(square: float, half_squares: Floats, columns: int) -> np.ndarray[tuple
         return np.full(half_squares.shape, np.inf, np.float32)
     omega = 4.0 * gamma(columns) + 4.0 * _UNIT_ROUNDOFF
     half = 0.5 * square * (1.0 - 2.0**-39)
-    wanted = np.minimum(3.0 * omega * half_squares + tiny(columns) - half * (1.0 - 2.0 * omega), float(UNBOUNDED))
+    wanted = 3.0 * omega * half_squares + tiny(columns) - half * (1.0 - 2.0 * omega)
     wanted += 2.0**-40 * (np.abs(wanted) + half_squares)
+    wanted = np.minimum(wanted, float(UNBOUNDED))  # rows outside the range have products of minus infinity and reach nothing
     found = wanted.astype(np.float32)
-    return np.where(found.astype(np.float64) < wanted, np.nextafter(found, np.float32(np.inf)), found)
+    return np.where(found.astype(np.float64) < wanted, np.nextafter(found, UNBOUNDED), found)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated, plain
 from workloads.analysis import arrays
@@ -106,8 +107,9 @@ def test_any_order_of_pairs_gives_the_same_bytes(data):
 def test_unit_size_and_threads_change_no_bit():
     rows = generated("clustered", 9500, 6, seed=5)
     one = full(rows)
-    for unit_rows, threads in ((9500, 2), (4097, 2), (1000, 1)):
-        other = full(rows, unit_rows=unit_rows, threads=threads)
+    for unit_rows, threads, blas_threads in ((9500, 2, 1), (4097, 2, 2), (1000, 1, 2)):
+        with threadpool_limits(blas_threads, "blas"):
+            other = full(rows, unit_rows=unit_rows, threads=threads)
         assert one.scores.tobytes() == other.scores.tobytes()
         assert one.kth_ids.tobytes() == other.kth_ids.tobytes()
 
