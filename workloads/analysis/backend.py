@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.profile.moments import Moments
 from workloads.analysis.profile.sketch import Sketch
 from workloads.contract import ENV_ARRAY_BACKEND
@@ -63,6 +64,17 @@ def choose(name: str, local_rank: int) -> ProfileBackend:
     from workloads.analysis.profile.leaf_cupy import CupyProfile
 
     return CupyProfile()
+
+
+def choose_pairs(threads: int) -> PairBackend:
+    """What compares rows.
+
+    Args:
+        threads: Of this rank.
+    """
+    from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+
+    return NumpyPairs(threads)
 
 
 def _require_cupy() -> Any:

@@ -16,7 +16,7 @@ from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly.state import QueryState
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
 from workloads.analysis.distribution import assignment
-from workloads.analysis.distribution.blocks import BlockSource, block_bytes
+from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
 from workloads.analysis.distribution.ring import Ring
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.tree import share
@@ -48,11 +48,6 @@ class UnitScores:
         return cls(ids=arrays["ids"], scores=arrays["scores"], kth_ids=arrays["kth_ids"], fallback_rows=int(arrays["fallback_rows"]))
 
 
-def state_bytes(rows: int, k: int) -> int:
-    """Memory of a query state while it is worked on: old and new neighbours, candidates of the filter."""
-    return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
-
-
 @dataclass(kw_only=True)
 class FullSearch:
     """Scores of all complete rows. All methods without an underscore are collective."""
@@ -62,7 +57,6 @@ class FullSearch:
     source: BlockSource
     pairs: PairBackend
     units: int
-    unit_rows: int
     k: int
     budget: int
     """Bytes for the query units that are worked on at a time."""
@@ -76,7 +70,7 @@ class FullSearch:
         """Fill `finished`. Raises StoppedError."""
         own = share(self.comm.rank, self.comm.size, self.units)
         self._resume(own)
-        cost = block_bytes(self.unit_rows, self.source.columns) + state_bytes(self.unit_rows, self.k)
+        cost = block_bytes(self.source.unit_rows, self.source.columns) + state_bytes(self.source.unit_rows, self.k)
         todo = [unit for unit in own if unit not in self.finished]
         mine = assignment.groups(todo, cost, self.budget)
         for place in range(self.comm.allreduce(len(mine), MPI.MAX)):
@@ -145,14 +139,18 @@ class FullSearch:
         for offered in assignment.rounds(self.comm.size, self.units):
             if not any(wanted[unit] for unit in offered if unit is not None):
                 continue
-            own = offered[self.comm.rank]
-            block = self.source.empty() if own is None or not wanted[own] else self._blocks.get(own) or self.source.block(own)
+            mine = offered[self.comm.rank]
+            block = self.source.empty() if mine is None or not wanted[mine] else self._block(mine)
             for home, data in ring.circulate(block):
-                unit = offered[home]
-                self.cooperation.work(self._towards_all(group, unit if unit is not None and wanted[unit] else None, data), self._collect, between=ring.poke)
+                arrived = offered[home]
+                here = () if arrived is None or not wanted[arrived] else group
+                self.cooperation.work(self._towards_all(here, arrived or 0, data), self._collect, between=ring.poke)
 
-    def _towards_all(self, group: Sequence[int], data_unit: int | None, data: Block) -> Iterator[Task]:
-        for unit in group if data_unit is not None else ():
+    def _block(self, unit: int) -> Block:
+        return self._blocks[unit] if unit in self._blocks else self.source.block(unit)
+
+    def _towards_all(self, group: Sequence[int], data_unit: int, data: Block) -> Iterator[Task]:
+        for unit in group:
             yield lambda unit=unit: self._timed_towards(unit, data_unit, data)  # type: ignore[misc]
 
     def _timed_towards(self, unit: int, data_unit: int, data: Block) -> None:

@@ -7,7 +7,7 @@ any clear outlier, of which many rows are left, takes long and not more memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly.top import Cutoff, Screened
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution.blocks import BlockSource
+from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.tree import share
 
@@ -60,16 +60,24 @@ def joined(parts: Iterable[Candidates]) -> Candidates:
     """What several ranks found for the same rows in different units; a row stays only where none of them has dropped it."""
     first, *others = parts
     for other in others:
-        ids, mine, theirs = np.intersect1d(first.block.ids, other.block.ids, assume_unique=True, return_indices=True)
-        del ids
+        _, mine, theirs = np.intersect1d(first.block.ids, other.block.ids, assume_unique=True, return_indices=True)
         neighbours = merge(first.neighbours.take(mine), other.neighbours.take(theirs))
         first = Candidates(block=first.block.take(mine), neighbours=neighbours, done=first.done | other.done)
     return first
 
 
+def concatenated(parts: Iterable[Candidates]) -> Candidates:
+    """Different rows that were compared with the same units."""
+    found = list(parts)
+    arrays = [one.neighbours.arrays() for one in found]
+    together = {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
+    ids, rows = np.concatenate([one.block.ids for one in found]), np.concatenate([one.block.rows for one in found])
+    return Candidates(block=Block(ids=ids, rows=rows), neighbours=Neighbours.from_arrays(together), done=found[0].done)
+
+
 @dataclass(kw_only=True)
 class TopSearch:
-    """The first rows by score. All methods without an underscore are collective, and all ranks come to the same result."""
+    """The first rows by score. `run` is collective, and all ranks come to the same result."""
 
     comm: MPI.Intracomm
     cooperation: Cooperation
@@ -84,146 +92,142 @@ class TopSearch:
     """Complete rows of the table."""
     rows_left: int = 0
     """Rows that had to be compared with the whole table, besides the pilots."""
-    fallback_rows: int = 0
-    _pilots: Candidates | None = None
-    _left: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Row numbers that the panels have left, of all ranks."""
-    _position: int = 0
-    """How many of those are finished."""
-    _kept: list[Candidates] = field(default_factory=list)
-    """Finished rows that are not dropped."""
+    _own: range = range(0)
+    _phase: str = ""
+    """Name of the object that holds what is being compared with the whole table: `pilots` or `chunk`."""
     _base: Candidates | None = None
-    """The chunk at hand as the checkpoint has it; what the ranks find is added to it."""
+    """What is being compared, as an earlier attempt left it; what the ranks find is added to it."""
+    _size: int = 0
+    """Rows that the chunk began with."""
     _mine: Candidates | None = None
-    """The chunk at hand, by this rank's units since."""
+    """The same rows, by this rank's units since."""
 
     def run(self) -> Candidates:
         """The finished candidates, among which are the first `count` rows of the table. Raises StoppedError."""
-        own = share(self.comm.rank, self.comm.size, self.units)
-        pilots, screened = self._resume()
-        if pilots is None:
-            pilots = self._find_pilots(own)
-        self._pilots = pilots
+        self._own = share(self.comm.rank, self.comm.size, self.units)
+        stored = self.cooperation.load(("pilots", "left", "kept", "chunk"))
+        pilots = self._compare("pilots", self._stored_pilots(stored) or self._find_pilots(), None)
         limit = top.cutoff(pilots.block.ids, pilots.neighbours, self.count)
-        if not screened:
-            self._screen(own, limit)
-            self._save({"pilots": pilots.arrays(), "left": {"ids": self._left, "rows": np.asarray(self.rows)}})
-        self.rows_left = self._left.size
-        row_bytes = 2 * (4 * self.source.columns + 2 * 16 * self.k + 8 * max(6 * self.k, 32))
-        chunk = max(self.budget // row_bytes, _SMALLEST_CHUNK)
-        while self._position < self._left.size:
-            self._compare_chunk(own, self._left[self._position : self._position + chunk], limit)
-        self._save({"kept": self._all_kept(), "chunk": {}})
-        together = [pilots, *self._kept]
-        parts = [one.neighbours for one in together]
-        found = Candidates(
-            block=Block(ids=np.concatenate([one.block.ids for one in together]), rows=np.concatenate([one.block.rows for one in together])),
-            neighbours=Neighbours(
-                squares=np.concatenate([part.squares for part in parts]),
-                ids=np.concatenate([part.ids for part in parts]),
-                recomputed=np.concatenate([part.recomputed for part in parts]),
-            ),
-            done=pilots.done,
-        )
-        self.fallback_rows = int(found.neighbours.recomputed.sum())
-        return found
+        self._save({"pilots": self._arrays(pilots)})
+        left = stored["left"]["ids"] if "left" in stored else self._screen(pilots.block.ids, limit)
+        self.rows_left = left.size
+        kept = Candidates.from_arrays(stored["kept"]) if "kept" in stored else pilots.take(np.zeros(0, np.intp))
+        position = int(stored["kept"]["position"]) if "kept" in stored else 0
+        self._save({"left": {"ids": left}})
+        while position < left.size:
+            if "chunk" in stored:
+                chunk, size = Candidates.from_arrays(stored["chunk"]), int(stored.pop("chunk")["size"])
+            else:
+                ids = left[position : position + self._chunk_rows()]
+                chunk, size = Candidates.start(self._rows_of(ids), units=self.units, k=self.k), ids.size
+            self._size = size
+            found = self._compare("chunk", chunk, limit)
+            kept = concatenated((kept, found))
+            position += size
+            self._save({"kept": {**kept.arrays(), "position": np.asarray(position)}}, gone=("chunk",))
+        return concatenated((pilots, kept))
 
-    def _find_pilots(self, own: range) -> Candidates:
-        with self.cooperation.progress.timed("pilots"):
-            offered, rows = [self.source.empty()], 0
-            for block in self.source.blocks(own):
-                rows += block.ids.size
-                if block.ids.size:
-                    offered = [top.remotest([*offered, top.pilots(block, self.count)], self.count)]
-            self.rows = int(self.comm.allreduce(rows))
-            pilots = top.remotest(self.comm.allgather(offered[0]), self.count)
-        return self._compare(own, Candidates.start(pilots, units=self.units, k=self.k), None)
+    def _chunk_rows(self) -> int:
+        columns = self.source.columns
+        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), _SMALLEST_CHUNK)
 
-    def _screen(self, own: range, limit: Cutoff) -> None:
-        assert self._pilots is not None  # noqa: S101 - run has set it
-        with self.cooperation.progress.timed("panels"):
-            left = {unit: top.unscreened(block, self._pilots.block.ids) for unit, block in zip(own, self.source.blocks(own), strict=True)}
-            for panel in top.panels(self.rows):
-                if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
-                    break
-                left = self._screen_by(own, panel, left, limit)
-            ids = [np.zeros(0, np.int64)]
-            for unit, block in zip(own, self.source.blocks(own), strict=True):
-                ids.append(block.ids[left[unit].positions])
-            self._left = np.sort(np.concatenate(self.comm.allgather(np.concatenate(ids))))
+    # ---- which rows matter -------------------------------------------------------------------------------------------------------------
 
-    def _screen_by(self, own: range, panel: tuple[int, int], left: dict[int, Screened], limit: Cutoff) -> dict[int, Screened]:
-        members = [self.source.empty(), *(top.members(block, panel) for block in self.source.blocks(own))]
-        sample = concatenate(self.comm.allgather(concatenate(members)))
-        found = {}
-        for unit, block in zip(own, self.source.blocks(own), strict=True):
-            self.cooperation.progress.evaluations += left[unit].positions.size * sample.ids.size
-            found[unit] = top.screen(self.pairs, block, left[unit], sample, limit, self.k)
-            self._stop_early()
-        return found
+    def _stored_pilots(self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> Candidates | None:
+        if "pilots" not in stored:
+            return None
+        self.rows = int(stored["pilots"]["table_rows"])
+        return Candidates.from_arrays(stored["pilots"])
 
-    def _stop_early(self) -> None:
-        """Screening is short and its state is not stored; where it is not short, a SIGTERM must not wait for it."""
+    def _find_pilots(self) -> Candidates:
+        offered, rows = self.source.empty(), 0
 
-    def _compare_chunk(self, own: range, ids: Integers, limit: Cutoff) -> None:
-        if self._base is None:
-            self._base = Candidates.start(self._rows_of(own, ids), units=self.units, k=self.k)
-        found = self._compare(own, self._base, limit)
-        self._kept.append(found.take(top.still_in(found.block.ids, found.neighbours, limit)))
-        self._position += ids.size
-        self._base = None
+        def offer(block: Block) -> None:
+            nonlocal offered, rows
+            rows += block.ids.size
+            with self.cooperation.progress.timed("pilots"):
+                offered = top.remotest([offered, top.pilots(block, self.count)], self.count)
 
-    def _rows_of(self, own: range, ids: Integers) -> Block:
-        """The blocks of rows with these numbers, from whatever rank has them."""
-        parts = [self.source.empty()]
-        for block in self.source.blocks(own):
-            parts.append(block.take(np.flatnonzero(np.isin(block.ids, ids, assume_unique=True))))
-        return concatenate(self.comm.allgather(concatenate(parts)))
+        self.cooperation.work((lambda block=block: offer(block) for block in self.source.blocks(self._own)), _nothing)  # type: ignore[misc]
+        self.rows = int(self.comm.allreduce(rows))
+        pilots = top.remotest(self.comm.allgather(offered), self.count)
+        return Candidates.start(pilots, units=self.units, k=self.k)
 
-    def _compare(self, own: range, candidates: Candidates, limit: Cutoff | None) -> Candidates:
-        """Compare rows with all units that are not done."""
-        self._base = candidates
+    def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
+        """Row numbers that the panels leave, of all ranks."""
+        blocks = zip(self._own, self.source.blocks(self._own), strict=True)
+        left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
+        for panel in top.panels(self.rows):
+            if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
+                break
+            with self.cooperation.progress.timed("panels"):
+                members = [top.members(block, panel) for block in self.source.blocks(self._own)]
+                sample = concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
+            self.cooperation.work(self._screening(left, sample, limit), _nothing)
+        ids = [block.ids[left[unit].positions] for unit, block in zip(self._own, self.source.blocks(self._own), strict=True)]
+        return np.sort(np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids]))))
+
+    def _screening(self, left: dict[int, Screened], sample: Block, limit: Cutoff) -> Iterator[Task]:
+        def screen(unit: int, block: Block) -> None:
+            with self.cooperation.progress.timed("panels"):
+                self.cooperation.progress.evaluations += left[unit].positions.size * sample.ids.size
+                left[unit] = top.screen(self.pairs, block, left[unit], sample, limit, self.k)
+
+        for unit, block in zip(self._own, self.source.blocks(self._own), strict=True):
+            yield lambda unit=unit, block=block: screen(unit, block)  # type: ignore[misc]
+
+    def _rows_of(self, ids: Integers) -> Block:
+        """The rows with these numbers, from whatever ranks have them."""
+        first, last = (int(ids[end]) // self.source.unit_rows for end in (0, -1))
+        blocks = self.source.blocks([unit for unit in self._own if first <= unit <= last])
+        parts = [block.take(np.flatnonzero(np.isin(block.ids, ids, assume_unique=True))) for block in blocks]
+        return concatenate(self.comm.allgather(concatenate([self.source.empty(), *parts])))
+
+    # ---- rows against the whole table --------------------------------------------------------------------------------------------------
+
+    def _compare(self, phase: str, candidates: Candidates, limit: Cutoff | None) -> Candidates:
+        """Compare rows with the units that are not done; those that come after the cutoff are dropped."""
+        self._phase, self._base = phase, candidates
         self._mine = Candidates.start(candidates.block, units=self.units, k=self.k)
-        self.cooperation.work(self._tasks(own, limit), self._collect)
+        self.cooperation.work(self._comparing(candidates.done, limit), self._collect)
         found = joined([candidates, *self.comm.allgather(self._mine)])
         self._mine = self._base = None
-        return found
+        return found if limit is None else found.take(top.still_in(found.block.ids, found.neighbours, limit))
 
-    def _tasks(self, own: range, limit: Cutoff | None) -> Iterator[Task]:
-        assert self._base is not None  # noqa: S101 - _compare has set it
-        todo = [unit for unit in own if not self._base.done[unit]]
+    def _comparing(self, done: npt.NDArray[np.bool_], limit: Cutoff | None) -> Iterator[Task]:
+        todo = [unit for unit in self._own if not done[unit]]
         for unit, block in zip(todo, self.source.blocks(todo), strict=True):
-            yield lambda unit=unit, block=block: self._task(unit, block, limit)  # type: ignore[misc]
+            yield lambda unit=unit, block=block: self._compare_unit(unit, block, limit)  # type: ignore[misc]
 
-    def _task(self, unit: int, data: Block, limit: Cutoff | None) -> None:
-        assert self._mine is not None  # noqa: S101 - _compare has set it
+    def _compare_unit(self, unit: int, data: Block, limit: Cutoff | None) -> None:
         mine = self._mine
+        if mine is None:
+            raise AssertionError("no comparison is under way")
         with self.cooperation.progress.timed("pairs"):
-            neighbours = mine.neighbours
+            neighbours, done = mine.neighbours, mine.done.copy()
+            done[unit] = True
             if mine.block.ids.size and data.ids.size:
                 self.cooperation.progress.evaluations += mine.block.ids.size * data.ids.size
                 neighbours = self.pairs.towards(mine.block, data, neighbours)
-            done = mine.done.copy()
-            done[unit] = True
             found = Candidates(block=mine.block, neighbours=neighbours, done=done)
             self._mine = found if limit is None else found.take(top.still_in(found.block.ids, neighbours, limit))
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
 
-    def _resume(self) -> tuple[Candidates | None, bool]:
-        loaded = self.cooperation.load(("pilots", "left", "kept", "chunk"))
-        pilots = Candidates.from_arrays(loaded["pilots"]) if "pilots" in loaded else None
-        if "left" not in loaded:
-            return pilots if pilots is not None and pilots.done.all() else None, False
-        self._left, self.rows = loaded["left"]["ids"], int(loaded["left"]["rows"])
-        return pilots, True
-
-    def _save(self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> None:
-        mine = {name: arrays for name, arrays in objects.items() if arrays} if self.comm.rank == 0 else {}
-        self.cooperation.save(Saved(objects=mine, gone=tuple(name for name, arrays in objects.items() if not arrays)))
-
-    def _all_kept(self) -> dict[str, npt.NDArray[Any]]:
-        return {}
-
     def _collect(self) -> Saved:
-        return Saved(objects={})
+        parts = self.comm.gather(self._mine)
+        if parts is None or self._base is None:
+            return Saved(objects={})
+        found = joined([self._base, *(part for part in parts if part is not None)])
+        return Saved(objects={self._phase: self._arrays(found)})
+
+    def _arrays(self, candidates: Candidates) -> dict[str, npt.NDArray[Any]]:
+        return {**candidates.arrays(), "table_rows": np.asarray(self.rows), "size": np.asarray(self._size)}
+
+    def _save(self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]], gone: tuple[str, ...] = ()) -> None:
+        """What all ranks have alike is stored by one of them."""
+        self.cooperation.save(Saved(objects=objects if self.comm.rank == 0 else {}, gone=gone))
+
+
+def _nothing() -> Saved:
+    return Saved(objects={})

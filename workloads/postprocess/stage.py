@@ -25,6 +25,7 @@ from workloads.postprocess import cost, findings, items, message, reference, rep
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_REFUSED, StageError
+from workloads.runtime.prices import prices
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def main(run: Run) -> dict[str, Any]:
     clock, started_at = time.monotonic(), datetime.now(UTC)
     intermediate, results = env.text(contract.ENV_INTERMEDIATE_BUCKET), env.text(contract.ENV_RESULTS_BUCKET)
     table_name = env.text(contract.ENV_TABLE)
-    prices = cost.prices()
+    usd_per_hour = prices()
     table = boto3.resource("dynamodb").Table(table_name)
 
     manifest_bytes = s3.get_bytes(intermediate, run.manifest_key)
@@ -61,7 +62,7 @@ def main(run: Run) -> dict[str, Any]:
     )
     analysis = {name: value for name, value in asdict(success).items() if name not in {"partials", "columns"}}
     provenance = findings.Provenance(manifest_sha256=manifest_sha256, analysis=analysis)
-    summary = findings.build(run, manifest, profile, comparison, cost.of_run(records, prices), provenance)
+    summary = findings.build(run, manifest, profile, comparison, cost.of_run(records, usd_per_hour), provenance)
 
     reference.save(results, run, profile)
     s3.put_bytes(results, run.report_key, report.render(summary, profile), content_type="text/html; charset=utf-8")

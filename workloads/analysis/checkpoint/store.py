@@ -1,8 +1,10 @@
 """Checkpoints in S3.
 
-Objects have names of the data that they hold (`query-000012`) and keys that end in their own sha256, so that no attempt writes over an object
-of another. `checkpoint.json` names those that count. It is only ever replaced by whoever read its last version (conditional writes), and an
-attempt takes it over before it computes anything: from then on an earlier attempt that is still running finds it changed, and ends.
+Objects have names of the data that they hold (`query-000012`) and keys that end in their own sha256, so that no attempt writes over an
+object of another. `checkpoint.json` names those that count. It is only ever replaced by whoever read its last version (conditional writes),
+and an attempt takes it over before it computes anything: from then on an earlier attempt that is still running finds it changed, and ends.
+
+At the end of a successful run all of it is deleted. What a failed run leaves behind is what its next attempt goes on from.
 """
 
 from __future__ import annotations
@@ -120,7 +122,10 @@ class CheckpointStore:
             raise DamagedError(f"{entry.key}: {error}") from error
 
     def commit(self, changed: Mapping[str, Entry], gone: tuple[str, ...]) -> None:
-        """Make objects count, and others no longer; those that are replaced are deleted. Raises StageError where a newer attempt is at work."""
+        """Make objects count, and others no longer; those that are replaced are deleted.
+
+        Raises StageError where a newer attempt is at work.
+        """
         entries = {name: entry for name, entry in self._entries.items() if name not in gone} | dict(changed)
         index = {
             "identity": self._identity,

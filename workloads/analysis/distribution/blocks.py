@@ -20,6 +20,11 @@ def block_bytes(rows: int, columns: int) -> int:
     return rows * (8 + 4 * columns + 8 + 4 * (columns + 2))
 
 
+def state_bytes(rows: int, k: int) -> int:
+    """Memory of a query state while it is worked on: old and new neighbours, candidates of the filter."""
+    return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
+
+
 class BlockSource:
     """Complete rows of units, scaled.
 
@@ -39,8 +44,13 @@ class BlockSource:
 
     @property
     def columns(self) -> int:
-        """d of the blocks."""
+        """D of the blocks."""
         return int(self.space.places.size)
+
+    @property
+    def unit_rows(self) -> int:
+        """Rows of every unit but the last."""
+        return self._table.manifest.unit_rows
 
     def empty(self) -> Block:
         """A block without rows."""
@@ -65,11 +75,10 @@ class BlockSource:
                 yield kept
         self._progress.unit = None
 
-    def raw(self, ids: Integers) -> npt.NDArray[np.float32]:
-        """(n, columns of the table) values of rows as they stand there; `ids` ascending, all in units of this rank."""
+    def raw(self, ids: Integers, own: range) -> npt.NDArray[np.float32]:
+        """(n, columns of the table) values, as they stand there, of those rows that are in some units; `ids` ascending."""
         found = [np.zeros((0, len(self._table.columns)), np.float32)]
-        unit_rows = self._table.manifest.unit_rows
-        units = [int(unit) for unit in np.unique(ids // unit_rows)]
+        units = [int(unit) for unit in np.unique(ids // self.unit_rows) if unit in own]
         for data in self._table.units(units):
             self._progress.moved("read", data.unit.byte_length)
             first = data.unit.row_offset
