@@ -149,6 +149,13 @@ def get_with_etag(bucket: str, key: str) -> tuple[bytes, str] | None:
             raise
 
 
+def keys(bucket: str, prefix: str) -> list[str]:
+    """The keys that begin so. Raises StageError."""
+    with _named(bucket, prefix):
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
 def delete(bucket: str, keys: Sequence[str]) -> None:
     """Removes objects; those that are gone already do not matter. Raises StageError."""
     for start in range(0, len(keys), _DELETE_BATCH):

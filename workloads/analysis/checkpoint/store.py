@@ -142,9 +142,12 @@ class CheckpointStore:
         s3.delete(self._bucket, sorted(superseded))
 
     def clear(self) -> None:
-        """Delete everything that the checkpoint names, and itself. Raises StageError where a newer attempt is at work."""
+        """Delete the checkpoint, and what attempts that were killed between storing and committing have left beside it.
+
+        Raises StageError where a newer attempt is at work.
+        """
         self.commit({}, tuple(self._entries))
-        s3.delete(self._bucket, [self._index_key])
+        s3.delete(self._bucket, s3.keys(self._bucket, self._prefix))
 
     def _stale(self, owner: Attempt | None) -> StageError:
         who = f"attempt {owner.number} of job {owner.job_id}" if owner else "another attempt"
