@@ -9,6 +9,7 @@ import random
 import subprocess
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 
@@ -53,18 +54,18 @@ class Attempts:
     def complete(self, ranks: int) -> None:
         assert self.finish(self.start(ranks)) == 0, self.logs[-1]
 
-    def owner(self) -> int:
-        """The attempt that has the checkpoint; 0 where there is none."""
+    def checkpoint(self) -> dict[str, Any]:
+        """What checkpoint.json says; of attempt 0 where there is none."""
         try:
-            index = json.loads(self.store.get(RESULTS, f"{self.run.checkpoints_prefix}checkpoint.json"))
+            index: dict[str, Any] = json.loads(self.store.get(RESULTS, f"{self.run.checkpoints_prefix}checkpoint.json"))
         except self.store.s3.exceptions.NoSuchKey:
-            return 0
-        return int(index["attempt"]["number"])
+            return {"attempt": {"number": 0}, "objects": {}}
+        return index
 
     def kill_one_rank(self, ranks: int, rng: random.Random, longest_wait_seconds: float) -> bool:
         """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done."""
         process = self.start(ranks)
-        while self.owner() < self.number and process.poll() is None:
+        while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
             time.sleep(0.02)
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
         found: list[psutil.Process] = []

@@ -57,22 +57,20 @@ def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
     attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
     for _ in range(10):
         assert attempts.kill_one_rank(2, random.Random(attempts.number), longest_wait_seconds=1.0)  # noqa: S311 - no secret
-        if any("/query-" in key for key in store.keys(attempts.run.checkpoints_prefix)):
+        if any(name.startswith("query-") for name in attempts.checkpoint()["objects"]):
             return attempts
     raise AssertionError("no attempt got so far")
 
 
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     attempts = leave_a_checkpoint(store, "damaged-checkpoint", FULL)
-    prefix = attempts.run.checkpoints_prefix
-    key = next(key for key in store.keys(prefix) if "/query-" in key)
+    objects = attempts.checkpoint()["objects"]
+    key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))
     data = bytearray(store.get(RESULTS, key))
     data[len(data) // 2] ^= 1
     store.s3.put_object(Bucket=RESULTS, Key=key, Body=bytes(data))
     attempts.complete(1)
-    log = attempts.logs[-1]
-    named = "other bytes than those that were stored" in log
-    assert named == ("starting afresh" in log)
+    assert f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh" in attempts.logs[-1]
     digest = store.success(attempts.run).digest
 
     again = leave_a_checkpoint(store, "foreign-checkpoint", FULL)
