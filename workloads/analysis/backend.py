@@ -66,12 +66,21 @@ def choose(name: str, local_rank: int) -> ProfileBackend:
     return CupyProfile()
 
 
-def choose_pairs(threads: int) -> PairBackend:
-    """What compares rows.
+def choose_pairs(name: str, threads: int) -> PairBackend:
+    """What compares rows; on the device that `choose` took for this rank.
 
     Args:
-        threads: Of this rank.
+        name: `numpy` or `cupy`.
+        threads: Of this rank, on the host.
+
+    Raises:
+        StageError: `cupy` is asked for and there is no CuPy, no GPU or one that is too old.
     """
+    if name == "cupy":
+        _require_cupy()
+        from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+
+        return CupyPairs()
     from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 
     return NumpyPairs(threads)

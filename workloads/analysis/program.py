@@ -76,7 +76,7 @@ class Analysis:
         profiling = ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
         if self._settings.anomaly.mode == "off":
             return self._finish(table, profiling.run(), None, {}, None, None)
-        pairs = backends.choose_pairs(self._settings.threads)
+        pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
         machine, plan = self._plan(table, pairs)
         cooperation = self._cooperation()
         cooperation.resume()

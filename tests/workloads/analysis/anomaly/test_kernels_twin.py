@@ -24,7 +24,7 @@ from workloads.analysis.anomaly.state import QueryState
 class Counting(NumpyKernels):
     """Counts rows that overflowed and candidates that were compared exactly."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.overflowed = 0
         self.reranked = 0
 
@@ -40,8 +40,7 @@ class Counting(NumpyKernels):
 
 
 class Truncating(NumpyKernels):
-    """Sums as the model of bounds_fp16 allows at worst: each group of four products and the accumulator loses the bits
-    below the 24 of the largest."""
+    """Sums as bounds_fp16 allows at worst: four products and the accumulator lose what is below the largest's 24 bits."""
 
     def products(self, query, data, at, start, stop):
         left, right = query.halves[at].astype(np.float64), data.halves[start:stop].astype(np.float64)
