@@ -125,6 +125,6 @@ def proof(square: float, half_squares: Any, kappas: Any, columns: int) -> Any:
     start = 3.0 * factor * half_squares + TINY
     half = 0.5 * inner * inner * (1.0 - 2.0 * factor)
     wanted = start - half + 4.0 * GUARD * (start + half)
-    wanted = np.where(inner > 0.0, np.minimum(wanted, UNBOUNDED), np.inf)
+    wanted = np.where(inner > 0.0, np.maximum(np.minimum(wanted, UNBOUNDED), -UNBOUNDED), np.inf)
     found = wanted.astype(np.float32)
     return np.where(found.astype(np.float64) < wanted, np.nextafter(found, np.float32(np.inf)), found)

@@ -85,7 +85,7 @@ def test_scaled_tables_are_certified_and_candidates_are_few():
 
 
 def test_duplicates_overflow_and_nothing_is_lost():
-    rows = generated("duplicates", 2000, 2, seed=1)
+    rows = generated("duplicates", 2000, 1, seed=1)
     kernels = Counting()
     assert same(half_full(rows, kernels, unit_rows=1500), full(rows, unit_rows=1500))
     assert kernels.overflowed > 100
@@ -106,8 +106,8 @@ def test_small_tables(n):
 
 
 def test_many_columns_many_neighbours_and_a_small_cache():
-    rows = generated("clustered", 700, 512, seed=4)
-    assert same(half_full(rows, k=200, unit_rows=250, cache=1), full(rows, k=200, unit_rows=250))
+    rows = generated("clustered", 400, 512, seed=4)
+    assert same(half_full(rows, k=100, unit_rows=150, cache=1), full(rows, k=100, unit_rows=150))
     with pytest.raises(ValueError, match="at most 256 neighbours"):
         half_full(rows, k=257)
 
