@@ -51,6 +51,8 @@ ENV_BLOCK_MEMORY_MIB: Final = "PIPELINE_BLOCK_MEMORY_MIB"
 """Memory of a node for rows and their neighbours; what does not fit is read again. The interpreter and its libraries come on top."""
 ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 """Checkpoints are never closer together than this, but for the ends of stages and a SIGTERM."""
+ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
+"""Mean time between failures of one node, from which the cadence of checkpoints follows."""
 ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""

@@ -123,7 +123,11 @@ class Analysis:
         return Cooperation(
             comm=self._comm,
             store=CheckpointStore(settings.results_bucket, settings.run, identity, attempt),
-            cadence=Cadence(nodes=nodes, floor_seconds=settings.anomaly.checkpoint_floor_seconds),
+            cadence=Cadence(
+                nodes=nodes,
+                floor_seconds=settings.anomaly.checkpoint_floor_seconds,
+                node_mtbf_hours=settings.anomaly.node_mtbf_hours,
+            ),
             stop=self._stop,
             progress=self._progress,
         )

@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 
 from workloads import contract
 from workloads.analysis.backend import BACKENDS
+from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
 from workloads.analysis.rotate.scaling import ScalingName
 from workloads.contract import Run
 from workloads.runtime import env
@@ -38,6 +39,7 @@ class AnomalySettings:
     block_memory_bytes: int
     """Of one rank."""
     checkpoint_floor_seconds: float
+    node_mtbf_hours: float
 
     @classmethod
     def read(cls) -> AnomalySettings:
@@ -56,6 +58,7 @@ class AnomalySettings:
             checkpoint_floor_seconds=env.number(
                 contract.ENV_CHECKPOINT_FLOOR_SECONDS, default=_CHECKPOINT_FLOOR_SECONDS, low=0.0, high=86_400.0
             ),
+            node_mtbf_hours=env.number(contract.ENV_NODE_MTBF_HOURS, default=NODE_MTBF_HOURS, low=1e-6, high=1e6),
         )
 
 

@@ -38,7 +38,8 @@ class Attempts:
             **self.store.environ,
             contract.ENV_RUN_ID: self.run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),
-            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.1",
+            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
+            contract.ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
             "AWS_BATCH_JOB_ATTEMPT": str(self.number),
             **self.environ,
         }
@@ -68,6 +69,17 @@ class Attempts:
         while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
             time.sleep(0.02)
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
+        return self._kill(process, rng)
+
+    def kill_when_pairs_are_stored(self, ranks: int) -> None:
+        """Start, and kill -9 a rank as soon as the checkpoint has neighbours of some unit."""
+        process = self.start(ranks)
+        while not any(name.startswith("query-") for name in self.checkpoint()["objects"]):
+            assert process.poll() is None, "done before it stored anything"
+            time.sleep(0.02)
+        assert self._kill(process, random.Random(0))  # noqa: S311 - no secret
+
+    def _kill(self, process: subprocess.Popen[str], rng: random.Random) -> bool:
         found: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             found = [

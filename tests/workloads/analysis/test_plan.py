@@ -18,6 +18,7 @@ SETTINGS = AnomalySettings(
     usd_per_hour=220.0,
     block_memory_bytes=32 << 30,
     checkpoint_floor_seconds=60,
+    node_mtbf_hours=720,
 )
 MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14)
 SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32)

@@ -31,7 +31,7 @@ def table(seed: int, rows: int = 20_000) -> np.ndarray:
 @pytest.mark.timeout(300)
 def test_killed_twenty_times_and_still_the_same_digest(store):
     values = table(secrets.randbits(32))
-    killed, chains, resumed = 0, 0, 0
+    killed, chains, half_way = 0, 0, 0
     expected: dict[str, str] = {}
     while killed < KILLS:
         seed = secrets.randbits(32)
@@ -47,19 +47,16 @@ def test_killed_twenty_times_and_still_the_same_digest(store):
         success = store.success(attempts.run)
         assert success.digest == expected[mode], f"seed {seed}, mode {mode}: {attempts.number} attempts"
         assert store.keys(attempts.run.checkpoints_prefix) == {}, f"seed {seed}: the checkpoint of a finished run stays"
-        resumed += success.checkpoint["objects_resumed"] > 0
+        half_way += success.checkpoint["objects_resumed"] > 1  # more than the profile
         chains += 1
     assert killed == KILLS
-    assert resumed >= chains / 2, "attempts began afresh instead of going on"
+    assert half_way >= chains / 2, "attempts began afresh instead of going on"
 
 
 def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
     attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
-    for _ in range(10):
-        assert attempts.kill_one_rank(2, random.Random(attempts.number), longest_wait_seconds=1.0)  # noqa: S311 - no secret
-        if any(name.startswith("query-") for name in attempts.checkpoint()["objects"]):
-            return attempts
-    raise AssertionError("no attempt got so far")
+    attempts.kill_when_pairs_are_stored(2)
+    return attempts
 
 
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):

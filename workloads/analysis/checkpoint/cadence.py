@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-NODE_MTBF_SECONDS: Final = 30 * 86_400.0
+NODE_MTBF_HOURS: Final = 30 * 24.0
 """Between failures of one node. Cautious: "The Llama 3 Herd of Models" (2024), section 3.3.4, counts 419 unexpected interruptions
 in 54 days on 2,048 nodes, one in 264 days per node."""
 
@@ -20,11 +20,14 @@ class Cadence:
     Args:
         nodes: Whose failure ends the job.
         floor_seconds: Least interval; also the first one.
+        node_mtbf_hours: Between failures of one node.
         clock: Seconds, monotonic.
     """
 
-    def __init__(self, *, nodes: int, floor_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._mtbf = NODE_MTBF_SECONDS / nodes
+    def __init__(
+        self, *, nodes: int, floor_seconds: float, node_mtbf_hours: float = NODE_MTBF_HOURS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._mtbf = node_mtbf_hours * 3600 / nodes
         self._floor, self._clock = floor_seconds, clock
         self.interval_seconds = floor_seconds
         self._last = clock()

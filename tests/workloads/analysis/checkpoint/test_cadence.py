@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from workloads.analysis.checkpoint.cadence import NODE_MTBF_SECONDS, Cadence
+from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS, Cadence
 
 
 def test_dear_checkpoints_come_seldom_and_cheap_ones_never_below_the_floor():
@@ -12,7 +12,7 @@ def test_dear_checkpoints_come_seldom_and_cheap_ones_never_below_the_floor():
     now = 60.0
     assert cadence.due()
     cadence.stored(2.0)
-    assert cadence.interval_seconds == math.sqrt(2 * 2.0 * NODE_MTBF_SECONDS / 100) > 300
+    assert cadence.interval_seconds == math.sqrt(2 * 2.0 * NODE_MTBF_HOURS * 3600 / 100) > 300
     now += 300
     assert not cadence.due()
     now += 30
