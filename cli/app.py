@@ -13,6 +13,7 @@ from cli.errors import CliError, ExitCode
 
 app = typer.Typer(
     help="Batch Reference: the whole system on one machine, and the operator's commands.",
+    epilog="\b\n" + "\n".join(["Exit codes:", *(f"  {code.value}  {code.meaning}" for code in ExitCode)]),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,7 +34,7 @@ _DEFAULT_PORT = 5055
 def demo(
     csv: Annotated[Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")] = None, stack: Stack = "local"
 ) -> None:
-    """Deploy the stack into an AWS in memory, run one CSV through it, show the findings."""
+    """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
     raise typer.Exit(command.demo(_out, csv, stack))
@@ -41,7 +42,7 @@ def demo(
 
 @app.command()
 def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
-    """Keep the AWS in memory running, and print commands for the ordinary aws CLI."""
+    """Keep the AWS in memory running for the aws CLI."""
     from cli import hints, service
 
     endpoint = service.running()
@@ -112,6 +113,38 @@ def estimate(
             as_json=as_json,
         )
     )
+
+
+@app.command()
+def schema(
+    write: Annotated[bool, typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md.")] = False,
+) -> None:
+    """Print the JSON Schema of stack files."""
+    from cli import schema as command
+
+    raise typer.Exit(command.show(_out, write=write))
+
+
+@app.command()
+def diff(
+    before: StackFile,
+    after: StackFile,
+    minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a change does to the stack and to its price."""
+    from cli import diff as command
+
+    raise typer.Exit(command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json))
+
+
+@app.command()
+def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+    """Ask the AWS account whether it can run a stack."""
+    from cli import preflight as command
+
+    raise typer.Exit(command.show(_out, _err, file, endpoint_url=endpoint_url, as_json=as_json))
 
 
 def main() -> None:

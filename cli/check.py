@@ -19,6 +19,7 @@ from config import ConfigError, Problem, StackConfig
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _FOUND_CHARACTERS = 100
+_INDENT = 15
 
 
 def check(console: Console, sources: Sequence[str], *, as_json: bool) -> ExitCode:
@@ -72,7 +73,8 @@ def _as_json(file: StackFile, problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> None:
-    console.print(Text.assemble((f"{file.label}: ", "bold"), (count(problems), _STYLES[problems[0].level] if problems else "green")))
+    style = _STYLES[problems[0].level] if problems else "green"
+    console.print(Text.assemble((f"{file.label}: ", "bold"), (count(problems), style)), soft_wrap=True)
     for problem in problems:
         line = file.line(problem.path)
         found = "nothing" if problem.found is None else json.dumps(problem.found, default=str, ensure_ascii=False)
@@ -84,9 +86,10 @@ def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> Non
             hanging(console, label, text)
 
 
-def hanging(console: Console, label: str, text: str) -> None:
+def hanging(console: Console, label: str, text: str, *, mark: Text | None = None) -> None:
     """A labelled paragraph; on a terminal its further lines stand below its first, elsewhere it is one line for grep."""
-    indent = " " * 12
+    indent = " " * _INDENT
     width = console.width if console.is_terminal else sys.maxsize
     lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False) or [indent]
-    console.print(Text.assemble("    ", (f"{label:<8}", "dim"), "\n".join(lines)[len(indent) :]), soft_wrap=True)
+    head = Text.assemble("  ", mark or " ", " ", (f"{label:<{_INDENT - 5}} ", "dim"))
+    console.print(Text.assemble(head, "\n".join(lines)[_INDENT:]), soft_wrap=True)

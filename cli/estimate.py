@@ -147,12 +147,22 @@ def as_dict(found: Estimate) -> dict[str, Any]:
             "month_usd": _cents(found.worst_month_usd),
             "ceiling_usd_per_hour": _cents(found.ceiling_usd_per_hour),
         },
+        "unpriced_types": list(found.unpriced),
         "not_counted": NOT_COUNTED,
     }
 
 
 def _cents(amount: float | None) -> float | None:
     return None if amount is None else round(amount, 2)
+
+
+def why_unknown(found: Estimate) -> str:
+    """Why an amount is not known, empty where all are."""
+    if found.region not in (None, found.price_region):
+        return f"the price list is that of {found.price_region}; scripts/refresh_ec2_facts.py --region {found.region} asks AWS"
+    if not found.unpriced:
+        return ""
+    return f"no price of {', '.join(found.unpriced)}; nothing is guessed, and a sum with an unknown part is unknown"
 
 
 def dollars(amount: float | None) -> str:
@@ -210,14 +220,8 @@ def _notes(found: Estimate) -> Sequence[tuple[str, str]]:
     ]
     if any(stage.source == "timeout" for stage in found.stages):
         notes.insert(0, ("max", "the timeout of one attempt stands for the minutes; --minutes or --results-bucket say better"))
-    amounts = [stage.usd_per_hour for stage in found.stages] + [line.usd for line in (*found.rest, *found.ceiling)]
-    if None in amounts:
-        why = (
-            f"the price list is that of {found.price_region}"
-            if found.region not in (None, found.price_region)
-            else "the list lacks a price"
-        )
-        notes.insert(0, (_UNKNOWN, f"{why}; nothing is guessed, and a sum with an unknown part is unknown"))
+    if unknown := why_unknown(found):
+        notes.insert(0, (_UNKNOWN, unknown))
     return notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from cli.follow import RunStatus
 from workloads.postprocess import figures
 
 _COLUMNS = 12
+_MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`|<[^|>\n]+\|(?P<link>[^>\n]+)>|(?P<plain>&\w+;|.)", re.DOTALL)
+_MARKUP_STYLES = {"bold": "bold", "code": "cyan", "link": "underline", "plain": ""}
 _WIDTH = 110
 """Of boxes, so that they stay readable on a wide terminal."""
 
@@ -57,21 +60,38 @@ def _column_table(columns: Sequence[dict[str, Any]]) -> Table:
 
 def failure(console: Console, status: RunStatus) -> None:
     """Why a run failed."""
-    console.print(Panel(Text(status.failure or "the state item gives no reason"), title="the run failed", border_style="red", width=_WIDTH))
+    console.print(
+        Panel(
+            Text(status.failure or "the state item gives no reason"),
+            title="the run failed",
+            border_style="red",
+            width=min(_WIDTH, console.width),
+        )
+    )
 
 
 def slack(console: Console, messages: Iterable[dict[str, Any]]) -> None:
     """The messages that the webhook got, as text."""
     for message in messages:
         lines = [line for block in message.get("blocks", []) for line in _block_lines(block)] or [message["text"]]
-        console.print(Panel(Text("\n".join(lines)), title="Slack", title_align="left", border_style="magenta", width=_WIDTH))
+        width = min(_WIDTH, console.width)
+        console.print(Panel(_mrkdwn("\n".join(lines)), title="Slack", title_align="left", border_style="magenta", width=width))
 
 
 def _block_lines(block: dict[str, Any]) -> list[str]:
     texts = [block["text"]["text"]] if "text" in block else []
     texts += [field["text"].replace("\n", " ") for field in block.get("fields", [])]
     texts += [element["text"] for element in block.get("elements", [])]
-    return [html.unescape(text) for text in texts]
+    return texts
+
+
+def _mrkdwn(text: str) -> Text:
+    """Slack's markup as a terminal shows it: *bold*, `code`, and the words of <links|with words>."""
+    shown = Text()
+    for part in _MARKUP.finditer(text):
+        kind = part.lastgroup or ""
+        shown.append(html.unescape(part[kind]), style=_MARKUP_STYLES[kind])
+    return shown
 
 
 def denials(console: Console, refused: Sequence[Any]) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from config import Problem, StackConfig, load_stack_config
+from config.schema import NAMESPACE
+from config.stack import SECRETS, SECTIONS
 from localcloud.stackfile import Loader
-
-NAMESPACE: Final = "batch-reference"
-"""Of the program's own keys: the project's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,20 @@ class StackFile:
 
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
-        return load_stack_config(self.stack, self.values.get, self.values)
+        plain = [key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])]
+        return load_stack_config(self.stack, self.values.get, self.values, plain=plain)
+
+    def unchecked(self) -> StackConfig:
+        """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""
+        sections: dict[str, Any] = {}
+        for name, adapter in SECTIONS.items():
+            try:
+                sections[name] = adapter.validate_json(json.dumps(self.values.get(name) or {}, default=str), strict=True)
+            except ValidationError as error:
+                raise CliError(
+                    f"section {name} of {self.label} has the wrong shape; `check {self.label}` says how", ExitCode.USAGE
+                ) from error
+        return StackConfig.model_construct(name=self.stack, **sections)
 
     def line(self, path: str) -> int | None:
         """Line of a value, or of the nearest thing around it that the file holds; None where it holds nothing of the kind."""
@@ -106,6 +120,10 @@ def _parse(label: str, name: str, text: str) -> StackFile:
         region=str(config["aws:region"]) if config.get("aws:region") else None,
         lines=dict(_lines(node)),
     )
+
+
+def _is_encrypted(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
 
 
 def _own(key: Any) -> str:

@@ -17,6 +17,7 @@ from components.retries import retry_strategy
 from components.roles import Roles
 from components.secrets import Secrets
 from components.storage import Storage
+from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
 from config.rules.base import Job, jobs
 from config.stack import StackConfig
@@ -103,7 +104,10 @@ class Jobs(Component):
             )
         )
         node_range = {"targetNodes": contract.ANALYSIS_TARGET_NODES, "container": container}
-        text = _json(stage, container if nodes == 1 else {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": [node_range]})
+        if nodes == 1:
+            text = _json(stage, "ContainerProperties", container)
+        else:
+            text = _json(stage, "NodeProperties", {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": [node_range]})
         definition = aws.batch.JobDefinition(
             name,
             type="container" if nodes == 1 else "multinode",
@@ -177,8 +181,14 @@ def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Ou
     return pulumi.Output.concat(f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix=")
 
 
-def _json(stage: Stage, properties: dict[str, Any]) -> pulumi.Output[str]:
-    """The properties as JSON, keys in a fixed order so that nothing but a change shows as one."""
+def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Output[str]:
+    """The properties as JSON, keys in a fixed order so that nothing but a change shows as one.
+
+    Raises pulumi.RunError where AWS Batch knows no such properties: the provider would drop them without a word.
+    """
+    problems = property_problems(shape, properties)
+    if problems:
+        raise pulumi.RunError(f"the job definition of {stage} is not one of AWS Batch: {'; '.join(problems)}")
 
     def within_limit(text: str) -> str:
         size = len(text.encode())

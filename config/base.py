@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -16,10 +18,21 @@ Change = Literal["in place", "new revision", "replaces", "drained queue"]
 needs the queue to be empty of running jobs first, because they would be stopped."""
 
 
+class BrokenFieldError(AttributeError):
+    """A field was read whose value in the stack file is none that it takes."""
+
+
 class Section(BaseModel):
     """A frozen part of a stack file that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, validate_default=True, allow_inf_nan=False)
+
+    if not TYPE_CHECKING:  # for mypy every name would be an attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            # a property comes here where it asked for such a field
+            known = name in type(self).model_fields or isinstance(getattr(type(self), name, None), property)
+            raise (BrokenFieldError if known else AttributeError)(f"{type(self).__name__} has no {name}")
 
 
 class FrozenDict(dict[K, V]):
@@ -61,30 +74,38 @@ def _cidr_block(value: str) -> str:
     return value
 
 
-def _pattern(pattern: str, expected: str) -> AfterValidator:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class _Pattern:
+    """A form of text, for validation and for the JSON Schema alike."""
 
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(f"expected {expected}")
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$", "patternErrorMessage": f"expected {self.expected}"}
+
+    def _check(self, value: str) -> str:
+        if re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f"expected {self.expected}")
         return value
-
-    return AfterValidator(check)
 
 
 CidrBlock = Annotated[str, AfterValidator(_cidr_block)]
 ResourceName = Annotated[
-    str, _pattern(r"[a-z][a-z0-9-]{0,29}", "lower-case letters, digits and hyphens, at most 30, beginning with a letter")
+    str, _Pattern(r"[a-z][a-z0-9-]{0,29}", "lower-case letters, digits and hyphens, at most 30, beginning with a letter")
 ]
 """Part of the name of an AWS resource; short enough that stack, component and random suffix fit beside it in 64 characters."""
-InstanceTypeName = Annotated[str, _pattern(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 instance type, for example c6i.xlarge")]
-ImageId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an AMI id, for example ami-0123456789abcdef0")]
-CapacityReservationId = Annotated[str, _pattern(r"cr-[0-9a-f]{17}", "a capacity reservation id, for example cr-0123456789abcdef0")]
-ImageDigest = Annotated[str, _pattern(r"sha256:[0-9a-f]{64}", "an image digest: sha256: and 64 hex digits")]
-ShareIdentifier = Annotated[str, _pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
-EmailAddress = Annotated[str, _pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+InstanceTypeName = Annotated[str, _Pattern(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 instance type, for example c6i.xlarge")]
+ImageId = Annotated[str, _Pattern(r"ami-[0-9a-f]{8,17}", "an AMI id, for example ami-0123456789abcdef0")]
+CapacityReservationId = Annotated[str, _Pattern(r"cr-[0-9a-f]{17}", "a capacity reservation id, for example cr-0123456789abcdef0")]
+ImageDigest = Annotated[str, _Pattern(r"sha256:[0-9a-f]{64}", "an image digest: sha256: and 64 hex digits")]
+ShareIdentifier = Annotated[str, _Pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
+EmailAddress = Annotated[str, _Pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 TagKey = Annotated[
     str,
-    _pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),
+    _Pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),
 ]
-TagValue = Annotated[str, _pattern(r"[A-Za-z0-9 +=._:/@-]{0,256}", "letters, digits, spaces and + - = . _ : / @, at most 256")]
+TagValue = Annotated[str, _Pattern(r"[A-Za-z0-9 +=._:/@-]{0,256}", "letters, digits, spaces and + - = . _ : / @, at most 256")]

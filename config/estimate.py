@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.facts import ec2_facts
-from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines
+from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines, unpriced_types
 from config.rules.base import jobs
 from config.stack import StackConfig
 
@@ -71,6 +71,8 @@ class Estimate:
     ceiling: tuple[Line, ...]
     """By the hour: each environment filled to max_vcpus, and one instance more."""
     budget_usd: float
+    unpriced: tuple[str, ...]
+    """Instance types whose price is not known."""
 
     @property
     def rest_usd(self) -> float | None:
@@ -169,6 +171,7 @@ def estimate(
         runs=runs,
         ceiling=tuple(ceiling),
         budget_usd=config.budget.monthly_usd,
+        unpriced=tuple(unpriced_types(config)),
     )
 
 

@@ -75,10 +75,14 @@ class Machines:
 
 
 def stage_machines(config: StackConfig, stage: str) -> Machines:
-    """The machines of a stage: those of the first environment of its queue that has a price, or else of the first."""
+    """The machines of a stage: those of the first environment of its queue that has a price, or else of the first.
+
+    Where the config names no environment that exists, the machines and their prices are unknown.
+    """
     job = jobs(config)[stage]
     found = [_machines(job, environment) for environment in environments_of(config, job.queue).values()]
-    return next((machines for machines in found if machines.usd_per_hour is not None), found[0])
+    unknown = Machines(what="machines of no environment", usd_per_hour=None, worst_usd_per_hour=None, confirmed=False)
+    return next((machines for machines in found if machines.usd_per_hour is not None), found[0] if found else unknown)
 
 
 def ceiling_usd_per_hour(environment: Environment) -> float | None:
@@ -90,6 +94,13 @@ def ceiling_usd_per_hour(environment: Environment) -> float | None:
     if known is None:
         return None
     return max(environment.max_vcpus // facts.vcpus * price + price for facts, price in known)
+
+
+def unpriced_types(config: StackConfig) -> list[str]:
+    """Instance types of the environments whose price is not known, sorted."""
+    names = {name for environment in config.environments.values() for name in instance_types_of(environment)}
+    known = {name: instance_type(name) for name in names}
+    return sorted(name for name, facts in known.items() if facts is None or facts.usd_per_hour is None)
 
 
 def dearest_rates(environment: Environment) -> dict[str, float] | None:

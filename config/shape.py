@@ -35,6 +35,23 @@ _BOUNDS: Final = {
 }
 
 
+_ENVIRONMENT_NAME: Final = "AWS makes up the name: a fixed one collides with itself when the environment is replaced"
+_DIGESTS: Final = "images are named by digest: behind a tag such as latest the image changes and the job definition does not"
+_LEFT_OUT: Final = {
+    "name": _ENVIRONMENT_NAME,
+    "compute_environment_name": _ENVIRONMENT_NAME,
+    "service_role": "AWS Batch takes its service-linked role, the only one with which environments change in place",
+    "spot_iam_fleet_role": "only the strategy BEST_FIT needs it, with which environments do not change in place",
+    "desired_vcpus": "AWS Batch sets that number itself, and an update would fight it",
+    "target_nodes": "the range is 0: and open, so that a submission may name another number of nodes than `nodes`",
+    "ephemeral_storage_gib": "it exists on Fargate alone; on instances root_volume_gib and scratch say how much room there is",
+    "cpu_tag": _DIGESTS,
+    "gpu_tag": _DIGESTS,
+}
+"""Words of AWS Batch that the config leaves out on purpose, and why (terraform-provider-aws, compute_environment.go; AWS Batch user guide,
+updating-compute-environments)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Place:
     """Where in a section a finding is: its path, and the types that stand there."""
@@ -48,6 +65,37 @@ class _Place:
     """Its field, where it has one of that name."""
     siblings: tuple[type[BaseModel], ...]
     """The other kinds that this model could have been."""
+    is_field: bool
+    """Whether the last part of the path names a field of that model, or was meant to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A place that pydantic finds fault with."""
+
+    path: tuple[str, ...]
+    is_field: bool
+    """Whether it is a field of a model, or was meant to be one; else an entry of a map, or a whole section."""
+    meant: str | None
+    """The field that a misspelt name was probably meant for."""
+
+
+def findings(error: ValidationError, annotation: Any) -> list[Finding]:
+    """The places at fault in a section of the given type; an item of a list stands for the field that holds the list.
+
+    What lies inside of another such place is left out.
+    """
+    found: dict[tuple[str, ...], Finding] = {}
+    for details in error.errors(include_url=False):
+        loc = details["loc"]
+        while loc and isinstance(loc[-1], int):
+            loc = loc[:-1]
+        place = _locate(annotation, loc)
+        tagged = details["type"] in {"union_tag_invalid", "union_tag_not_found"}
+        is_field = not tagged and loc[-1:] != ("[key]",) and place.is_field
+        meant = _meant(place.path[-1], place.model) if details["type"] == "extra_forbidden" else None
+        found[place.path] = Finding(path=place.path, is_field=is_field, meant=meant)
+    return [finding for path, finding in found.items() if not any(path[:length] in found for length in range(len(path)))]
 
 
 def section_problems(section: str, error: ValidationError, annotation: Any) -> list[Problem]:
@@ -101,13 +149,21 @@ def _about(field: FieldInfo | None) -> str:
 
 
 def _unknown_field(name: str, place: _Place) -> tuple[str, str]:
+    if name in _LEFT_OUT:
+        return _LEFT_OUT[name], "remove it"
     known = sorted(place.model.model_fields) if place.model else []
     elsewhere = sorted(tag for model in place.siblings if name in model.model_fields for tag in _tags(model))
     message = f"there is no such field here; known are {', '.join(known)}"
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = _meant(name, place.model)
     if elsewhere:
-        return f"only the kind {' or '.join(elsewhere)} has this field", f"write {close[0]}, or remove it" if close else "remove it"
-    return message, f"write {close[0]}" if close else "remove it"
+        return f"only the kind {' or '.join(elsewhere)} has this field", f"write {meant}, or remove it" if meant else "remove it"
+    return message, f"write {meant}" if meant else "remove it"
+
+
+def _meant(name: str, model: type[BaseModel] | None) -> str | None:
+    """The field of a model that a misspelt name was probably meant for."""
+    known = sorted(model.model_fields) if model is not None and name not in _LEFT_OUT else []
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.5)), None)
 
 
 def _closest(found: Any, values: Sequence[Any]) -> str:
@@ -142,6 +198,7 @@ def _locate(annotation: Any, loc: Sequence[int | str]) -> _Place:
     field: FieldInfo | None = None
     siblings: tuple[type[BaseModel], ...] = ()
     others: tuple[type[BaseModel], ...] = ()
+    is_field = False
     for part in loc:
         annotation = _bare(annotation)
         if part == "[key]":
@@ -152,13 +209,14 @@ def _locate(annotation: Any, loc: Sequence[int | str]) -> _Place:
             others = tuple(m for m in members if m is not annotation)
             continue
         path.append(str(part))
+        is_field = isinstance(annotation, type) and issubclass(annotation, BaseModel)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model, siblings, others = annotation, others, ()
             field = model.model_fields.get(str(part))
             annotation = field.annotation if field else None
         elif get_origin(annotation) in (dict, tuple):
             annotation = get_args(annotation)[1 if get_origin(annotation) is dict else 0]
-    return _Place(path=tuple(path), annotation=_bare(annotation), model=model, field=field, siblings=siblings)
+    return _Place(path=tuple(path), annotation=_bare(annotation), model=model, field=field, siblings=siblings, is_field=is_field)
 
 
 def _bare(annotation: Any) -> Any:

@@ -19,6 +19,7 @@ from config.network import NetworkSection
 from config.pipeline import PipelineSection
 from config.problems import ConfigError, Problem
 from config.queues import Queue
+from config.salvage import without_broken_fields
 from config.shape import section_problems
 from config.storage import StorageSection
 
@@ -60,7 +61,7 @@ SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
 def load_stack_config(
     stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = (), *, plain: Collection[str] = ()
 ) -> tuple[StackConfig, list[Problem]]:
-    """Validates every section, then every rule across the sections that are well-formed.
+    """Validates every section, then every rule across what is well-formed.
 
     Args:
         stack: Name of the stack, for the messages.
@@ -78,12 +79,16 @@ def load_stack_config(
     sections: dict[str, Any] = {}
     problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
     for name, adapter in SECTIONS.items():
-        value = get_object(name)
+        found = get_object(name)
+        value = {} if found is None else found
         try:
             # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
-            sections[name] = adapter.validate_json(json.dumps({} if value is None else value, default=str), strict=True)
+            sections[name] = adapter.validate_json(json.dumps(value, default=str), strict=True)
         except ValidationError as error:
             problems += section_problems(name, error, _TYPES[name])
+            rest = without_broken_fields(value, error, adapter, _TYPES[name])
+            if rest is not None:
+                sections[name] = rest
     secrets: dict[str, Literal["encrypted", "plain"]] = {key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys}
     config = StackConfig.model_construct(name=stack, secrets=FrozenDict(secrets), **sections)
     problems += check(config, {*sections, *_CIRCUMSTANCES})

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Final
 
+from config.base import BrokenFieldError
 from config.problems import Problem
-from config.rules import account, capacity, fair_share, fargate, gpus, images, instances, multi_node, network, queues, references, times
+from config.rules import (
+    account,
+    capacity,
+    fair_share,
+    fargate,
+    gpus,
+    images,
+    instances,
+    money,
+    multi_node,
+    network,
+    queues,
+    references,
+    times,
+)
 from config.rules.base import Rule
 from config.stack import StackConfig
 
@@ -33,13 +49,13 @@ RULES: Final[tuple[Rule, ...]] = (
     capacity.JobFitsMaxVcpus(),
     capacity.IdleInstancesLeaveRoom(),
     capacity.ReservationLeavesRoom(),
-    capacity.GpusAreNotOnFargate(),
     capacity.EveryEnvironmentServes(),
     capacity.EveryTypeServes(),
     capacity.OneInstanceFitsMaxVcpus(),
     capacity.MinVcpusBelowMax(),
     capacity.JobSize(),
     fargate.FargateJobSize(),
+    fargate.GpusAreNotOnFargate(),
     fargate.FargateRanksTalk(),
     gpus.GpuJobBootsGpuImage(),
     gpus.ImageServesFamily(),
@@ -64,6 +80,7 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.NodeUsesWholeInstance(),
     multi_node.SharedMemoryFits(),
     network.ZoneIndexExists(),
+    network.SeveralZones(),
     network.NodesFitSubnet(),
     network.InstancesFitSubnets(),
     network.VpcIsNotTheDockerBridge(),
@@ -71,6 +88,9 @@ RULES: Final[tuple[Rule, ...]] = (
     network.EndpointsPayOff(),
     images.BothImagesArePublished(),
     images.ImagesRunOnTheInstances(),
+    money.BudgetCoversOneRun(),
+    money.GuardKnowsItsPrices(),
+    money.GuardLetsOneRunFinish(),
     times.NodesJoinBeforeTimeout(),
     times.TablesOutliveTheRun(),
     times.LogsOutliveTheJob(),
@@ -83,8 +103,13 @@ RULES: Final[tuple[Rule, ...]] = (
 def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     """Every problem that any rule finds, errors first.
 
-    A rule is left out where one of the sections that it reads is not among `sections`, which are those without problems of their own. Rules
-    that need a name to resolve keep silent where it does not.
+    A rule is left out where one of the sections that it reads is not among `sections`, which are those that could be read, and ends where
+    it comes to a field that could not. Rules that need a name to resolve keep silent where it does not.
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
-    return sorted((problem for rule in able for problem in rule.check(config)), key=lambda problem: problem.level != "error")
+    return sorted((problem for rule in able for problem in _heard(rule, config)), key=lambda problem: problem.level != "error")
+
+
+def _heard(rule: Rule, config: StackConfig) -> Iterator[Problem]:
+    with suppress(BrokenFieldError):
+        yield from rule.check(config)

@@ -69,6 +69,11 @@ def instance_types_of(environment: Environment) -> tuple[str, ...]:
     return (environment.instance_type,) if isinstance(environment, HpcEnvironment) else environment.instance_types
 
 
+def minimum_of(environment: Environment) -> int:
+    """What an environment keeps without any job, in vCPUs."""
+    return 0 if isinstance(environment, FargateEnvironment | HpcEnvironment) else environment.min_vcpus
+
+
 def known_types_of(environment: Environment) -> dict[str, InstanceType]:
     """Those among them that are known, with their facts."""
     found = {name: instance_type(name) for name in instance_types_of(environment)}

@@ -49,15 +49,6 @@ class ReservationLeavesRoom(JobStarts):
     source = "AWS Batch API, FairsharePolicy computeReservation"
 
 
-class GpusAreNotOnFargate(JobStarts):
-    """A job that asks for GPUs is not sent to Fargate."""
-
-    code = "FARGATE-GPU"
-    kind = "gpus on Fargate"
-    reason = "Fargate has no GPUs: RegisterJobDefinition refuses the requirement."
-    source = "AWS Batch API, ResourceRequirement GPU"
-
-
 class EveryEnvironmentServes(Rule):
     """Each environment of a queue can start each job that is sent there."""
 

@@ -45,6 +45,22 @@ class FargateJobSize(Rule):
                 yield self.problem(f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table")
 
 
+class GpusAreNotOnFargate(Rule):
+    """A job that asks for GPUs is not sent to Fargate."""
+
+    code = "FARGATE-GPU"
+    reason = "Fargate has no GPUs: RegisterJobDefinition refuses the requirement."
+    source = "AWS Batch API, ResourceRequirement GPU"
+    reads = frozenset({"environments", "jobs", "queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """The analysis with GPUs on a queue with Fargate, whether that takes jobs now or not."""
+        job = config.jobs.analysis
+        if job.gpus and any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()):
+            message = f"queue {job.queue} is of Fargate, which has no GPUs"
+            yield self.problem("jobs.analysis.gpus", job.gpus, message, "use EC2 instances")
+
+
 class FargateRanksTalk(Rule):
     """Ranks on Fargate have little shared memory."""
 

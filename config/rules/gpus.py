@@ -7,7 +7,7 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, gpus_of, instance_types_of, jobs, known_types_of
+from config.rules.base import Rule, environments_of, gpus_of, instance_types_of, jobs, known_types_of, minimum_of
 from config.stack import StackConfig
 
 _READS = frozenset({"environments", "jobs", "queues"})
@@ -142,7 +142,7 @@ class KeptGpusArePaidFor(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment of GPU instances with a minimum."""
         for name, environment in config.environments.items():
-            minimum = getattr(environment, "min_vcpus", 0)
+            minimum = minimum_of(environment)
             with_gpus = [t for t, facts in known_types_of(environment).items() if facts.gpus]
             if minimum and with_gpus:
                 message = f"{', '.join(with_gpus[:3])} have GPUs and would run without a job"

@@ -37,6 +37,23 @@ class ZoneIndexExists(Rule):
                 )
 
 
+class SeveralZones(Rule):
+    """Environments that need not lie in one zone have several."""
+
+    code = "NETWORK-ZONES"
+    level = "warning"
+    reason = "When the one zone fails, or has no capacity of a type, nothing runs; each zone is a Spot pool of its own."
+    source = "AWS Batch user guide, compute environments; EC2 user guide, spot-best-practices"
+    reads = frozenset({"environments", "network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A network of one zone, unless all environments are of kind hpc, which lies in one anyway."""
+        spread = [name for name, environment in config.environments.items() if not isinstance(environment, HpcEnvironment)]
+        if config.network.az_count == 1 and spread:
+            message = f"environment {spread[0]} could use several zones, and there is one"
+            yield self.problem("network.az_count", 1, message, "use 2 or more")
+
+
 class NodesFitSubnet(Rule):
     """The subnet of the environment has an address for every interface of all nodes."""
 

@@ -10,13 +10,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from config.environments import Environment, FargateEnvironment, HpcEnvironment
+from config.environments import Environment, FargateEnvironment
 from config.problems import Problem
 from config.queues import Queue
-from config.rules.base import Job, Rule, fits, gpus_of, instance_types_of, jobs, known_types_of, nodes_of, placing_environments_of
+from config.rules.base import (
+    Job,
+    Rule,
+    fits,
+    gpus_of,
+    instance_types_of,
+    jobs,
+    known_types_of,
+    minimum_of,
+    nodes_of,
+    placing_environments_of,
+)
 from config.stack import StackConfig
 
-Kind = Literal["gpus on Fargate", "type", "max_vcpus", "min_vcpus", "reservation"]
+Kind = Literal["type", "max_vcpus", "min_vcpus", "reservation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,21 +42,17 @@ class Obstacle:
 
 
 def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environment) -> Obstacle | None:
-    """The first thing that keeps a job of one node from ever starting in an environment, None where it starts.
+    """The first thing that keeps a job from ever starting in an environment, None where it starts.
 
-    Of a multi-node job only the type is looked at, because the rules of multi-node jobs say the rest. A type without facts may hold
-    anything that is no more than max_vcpus.
+    What else Fargate and multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than
+    max_vcpus.
     """
-    if isinstance(environment, FargateEnvironment):
-        if gpus_of(job):
-            message = f"jobs.{stage} asks for GPUs, and Fargate has none"
-            return Obstacle(kind="gpus on Fargate", path=f"jobs.{stage}.gpus", found=gpus_of(job), message=message, fix="use EC2 instances")
-    elif not _holding(job, environment):
+    if not isinstance(environment, FargateEnvironment) and not _holding(job, environment):
         return _no_type(stage, job, name, environment)
-    if nodes_of(job) > 1:
-        return None
-    path, vcpus, limit = f"environments.{name}.max_vcpus", job.vcpus, environment.max_vcpus
+    path, limit, vcpus = f"environments.{name}.max_vcpus", environment.max_vcpus, _needed_vcpus(job, environment)
     if vcpus > limit:
+        if nodes_of(job) > 1:
+            return None  # said by a rule of its own, with the nodes
         message = f"jobs.{stage} needs {vcpus:g} vCPUs"
         return Obstacle(kind="max_vcpus", path=path, found=limit, message=message, fix=f"raise max_vcpus to {vcpus:g}")
     reserved = queue.fair_share.compute_reservation_percent if queue.fair_share is not None else 0
@@ -63,9 +70,7 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
             f"fit beside them under max_vcpus {limit}"
         )
         fix = "lower min_vcpus, raise max_vcpus, or take away the small types"
-        return Obstacle(
-            kind="min_vcpus", path=f"environments.{name}.min_vcpus", found=getattr(environment, "min_vcpus", 0), message=message, fix=fix
-        )
+        return Obstacle(kind="min_vcpus", path=f"environments.{name}.min_vcpus", found=minimum_of(environment), message=message, fix=fix)
     return None
 
 
@@ -94,6 +99,12 @@ class JobStarts(Rule):
                 yield self.problem(path, here[0].found, "; ".join(each.message for each in here), here[0].fix)
 
 
+def _needed_vcpus(job: Job, environment: Environment) -> float:
+    """What a job takes of an environment: a multi-node job its instances whole."""
+    facts = next(iter(known_types_of(environment).values()), None)
+    return nodes_of(job) * facts.vcpus if nodes_of(job) > 1 and facts is not None else job.vcpus
+
+
 def _holding(job: Job, environment: Environment) -> bool:
     known = known_types_of(environment)
     return len(known) < len(set(instance_types_of(environment))) or any(fits(job, facts) for facts in known.values())
@@ -113,7 +124,8 @@ def _no_type(stage: str, job: Job, name: str, environment: Environment) -> Obsta
 
 def _kept_beside(job: Job, environment: Environment) -> int:
     """Most vCPUs that instances may have which min_vcpus keeps and which cannot hold the job."""
-    if isinstance(environment, FargateEnvironment | HpcEnvironment) or not environment.min_vcpus:
+    minimum = minimum_of(environment)
+    if not minimum:
         return 0
     small = [facts.vcpus for facts in known_types_of(environment).values() if not fits(job, facts)]
-    return max((-(-environment.min_vcpus // vcpus) * vcpus for vcpus in small), default=0)
+    return max((-(-minimum // vcpus) * vcpus for vcpus in small), default=0)

@@ -118,6 +118,12 @@ def test_an_encrypted_webhook_is_no_problem(tmp_path: Path) -> None:
     secret = "  batch-reference:slack-webhook-url:\n    secure: AAABANf0\n"
     file.write_text((ROOT / "Pulumi.prod.yaml").read_text().replace("config:\n", f"config:\n{secret}", 1))
     assert stack_files.read(str(file)).load()[1] == []
+    plain = "  batch-reference:slack-webhook-url: https://hooks.slack.com/services/T0/B0/x\n"
+    file.write_text((ROOT / "Pulumi.prod.yaml").read_text().replace("config:\n", f"config:\n{plain}", 1))
+    done = run(str(file))
+    assert done.returncode == 2
+    assert "slack-webhook-url  line 4" in done.stdout
+    assert "hooks.slack.com" not in done.stdout
 
 
 def test_checking_loads_neither_the_cloud_nor_pulumi() -> None:

@@ -95,6 +95,7 @@ def test_an_unknown_price_is_said_and_spoils_every_sum() -> None:
     assert {stage.stage: stage.usd is None for stage in found.stages} == {"preprocess": False, "analysis": True, "postprocess": False}
     assert (found.run_usd, found.month_usd, found.worst_month_usd, found.ceiling_usd_per_hour) == (None, None, None, None)
     assert found.rest_usd is not None
+    assert found.unpriced == ("p5e.48xlarge",)
     elsewhere = estimate(load(changed({}))[0], region="eu-central-1")
     assert {elsewhere.rest_usd, elsewhere.run_usd, elsewhere.ceiling_usd_per_hour} == {None}
 

@@ -6,10 +6,13 @@ import json
 import re
 from typing import Any
 
+import pulumi
 import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from components import jobs
+from components.containers import container_properties
 from components.retries import retry_strategy
 from config.environments import HpcEnvironment
 from localcloud.deploy import DeploymentError
@@ -292,3 +295,11 @@ def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
     gpu = config_of("prod").environments["gpu"]
     assert isinstance(gpu, HpcEnvironment)
     assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, True)
+
+
+def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "container_properties", lambda args: {**container_properties(args), "linuxParameter": {}})
+    with pytest.raises(
+        pulumi.RunError, match=r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows linuxParameters"
+    ):
+        deploy("dev", preview=True)

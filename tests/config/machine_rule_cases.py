@@ -235,6 +235,7 @@ CASES: dict[str, list[Case]] = {
     "HPC-ZONE": [
         Case({"environments.gpu.zone_index": 3}, "environments.gpu.zone_index", ("3", "0 to 2"), {"environments.gpu.zone_index": 2})
     ],
+    "NETWORK-ZONES": [Case({"network.az_count": 1}, "network.az_count", ("environment on-demand-cpu could",), {"network.az_count": 2})],
     "MNP-ADDRESSES": [
         # p5.48xlarge: 32 interfaces and one for the container; a third of a /24 is a /26
         Case(

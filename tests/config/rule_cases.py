@@ -325,7 +325,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             {**ANALYSIS_ON_FARGATE, "jobs.analysis.array_backend": "cupy", "jobs.analysis.gpus": 1},
             "jobs.analysis.gpus",
-            ("Fargate has none",),
+            ("Fargate, which has no GPUs",),
             ANALYSIS_ON_FARGATE,
         )
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from config import ConfigError, Problem, StackConfig, load_stack_config
@@ -13,7 +14,16 @@ from localcloud.stackfile import read_stack
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod", "local")
+EXAMPLES = ("gpu-spot", "fargate-only", "private")
 _PROJECT = "batch-reference:"
+
+
+def program_with(folder: Path, stack: str) -> Path:
+    """The program with one stack file, which may be an example, as if it had been copied to where Pulumi looks."""
+    (name,) = [path for path in (ROOT / f"Pulumi.{stack}.yaml", ROOT / "examples" / f"Pulumi.{stack}.yaml") if path.is_file()]
+    for path in (ROOT / "__main__.py", ROOT / "Pulumi.yaml", name):
+        (folder / path.name).symlink_to(path)
+    return folder
 
 
 class _Removed:
@@ -28,7 +38,8 @@ Changes = dict[str, Any]
 
 def sections(stack: str = "prod") -> dict[str, Any]:
     """Section -> plain value, as Pulumi would hand it to the program."""
-    found = read_stack(ROOT, stack, {}, {}).config
+    with TemporaryDirectory() as folder:
+        found = read_stack(program_with(Path(folder), stack), stack, {}, {}).config
     return {key.removeprefix(_PROJECT): json.loads(value) for key, value in found.items() if key.startswith(_PROJECT)}
 
 

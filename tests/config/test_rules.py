@@ -8,10 +8,10 @@ import pytest
 
 from config.rules import RULES, base
 from config.stack import SECRETS, SECTIONS, StackConfig
-from tests.config import machine_rule_cases, rule_cases
+from tests.config import machine_rule_cases, money_rule_cases, rule_cases
 from tests.config.stacks import changed, load, problems_of
 
-CASES = rule_cases.CASES | machine_rule_cases.CASES
+CASES = rule_cases.CASES | machine_rule_cases.CASES | money_rule_cases.CASES
 
 
 def _leaves(rule: type) -> set[type]:
@@ -24,7 +24,7 @@ def test_every_rule_is_registered_once_and_has_cases() -> None:
     codes = [rule.code for rule in RULES]
     assert len(codes) == len(set(codes)) > 60
     assert set(codes) == {code for code, cases in CASES.items() if cases}, "a rule without cases, or cases without a rule"
-    assert len(CASES) == len(rule_cases.CASES) + len(machine_rule_cases.CASES)
+    assert len(CASES) == len(rule_cases.CASES) + len(machine_rule_cases.CASES) + len(money_rule_cases.CASES)
     for rule in RULES:
         assert rule.reason.endswith(".")
         assert rule.source

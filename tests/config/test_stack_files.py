@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from config import SECTIONS, ConfigError, load_stack_config
 from config.base import FrozenDict, Section
-from tests.config.stacks import STACKS, changed, load, sections
+from tests.config.stacks import EXAMPLES, STACKS, changed, load, sections
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, *EXAMPLES])
 def test_the_stack_files_are_valid_without_a_warning(stack) -> None:
     found = sections(stack)
     assert len(found) >= 7
@@ -27,8 +27,8 @@ def test_everything_wrong_is_shown_in_one_text() -> None:
     with pytest.raises(ConfigError) as caught:
         load(found)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "Pulumi.test.yaml has 4 errors:"
-    paths = ["quues", "network.nat", "jobs.analysis.nodes", "budget.emails"]
+    assert lines[0] == "Pulumi.test.yaml has 5 errors:"
+    paths = ["quues", "network.nat", "jobs.analysis.nodes", "budget.emails", "environments.gpu.zone_index"]
     assert [p.path for p in caught.value.problems] == paths
     for line, path in zip(lines[1:], paths, strict=True):
         assert f" at {path}: found " in line

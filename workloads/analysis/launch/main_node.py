@@ -33,6 +33,8 @@ from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, St
 
 log = logging.getLogger(__name__)
 
+_AGENT_SOCKET: Final = "agents"
+
 _SETTLE_SECONDS: Final = 2.0
 """After mpirun failed: how long the news of a lost child, which may be the cause, can take to arrive."""
 
@@ -205,14 +207,17 @@ class MainNode:
     # ---- running the ranks -------------------------------------------------------------------------------------------------------------
 
     def _over_nodes(self, address: str, folder: Path, stack: contextlib.ExitStack) -> list[str]:
-        path = folder / "agents"
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        listener.bind(str(path))
+        # a socket's path has at most 107 bytes (unix(7)) and TMPDIR may be longer: both sides name it from within the folder
+        inside = os.open(folder, os.O_PATH)
+        stack.callback(os.close, inside)
+        listener.bind(f"/proc/self/fd/{inside}/{_AGENT_SOCKET}")
         listener.listen(128)
         _thread(self._accept_agents, listener)
         agent = folder / "agent"
-        script = Path(__file__).with_name("agent.py")
-        agent.write_text(f'#!/bin/sh\nexec {shlex.join((sys.executable, "-S", str(script), str(path)))} "$@"\n')
+        script = Path(__file__).with_name("agent.py").resolve()
+        relay = shlex.join((sys.executable, "-S", str(script), _AGENT_SOCKET))
+        agent.write_text(f'#!/bin/sh\ncd {shlex.quote(str(folder))} && exec {relay} "$@"\n')
         agent.chmod(0o700)
         # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address elsewhere
         here = "localhost" if is_loopback(address) else address
