@@ -35,7 +35,7 @@ _THREADS: Final = 256  # of every kernel of the search
 _WARPS: Final = _THREADS // 32  # rows per block of knn_select.cu, rerank.cu and knn_merge.cu
 _STAGES: Final = 3  # knn_filter.cu
 _BLOCKS_PER_SM: Final = 8  # four waves of two resident blocks even out the tail
-_CACHE_SHARE: Final = 0.5
+_CACHE_SHARE: Final = 0.4  # of the memory free at the start; two ranks may share a device
 
 
 class CupyPairs(HalfPairs):
@@ -71,9 +71,11 @@ class CupyKernels:
 
     def upload(self, array: npt.NDArray[Any]) -> Array:
         """Through pinned memory, on the stream for copies; the current stream waits for it, the host does not."""
+        found = cupy.empty(array.shape, array.dtype)
+        if not array.size:
+            return found
         staged = cupyx.empty_pinned(array.shape, array.dtype)
         staged[...] = array
-        found = cupy.empty(array.shape, array.dtype)
         # the pool may hand out memory that earlier work on the current stream still uses
         self._copies.wait_event(cupy.cuda.get_current_stream().record())
         found.set(staged, stream=self._copies)
