@@ -24,7 +24,9 @@ _READ_BYTES_PER_SECOND: Final = 150e6
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
 _UNITS_READ_AHEAD: Final = 4
-_SAMPLE_ROWS: Final = 2048
+_SAMPLE_ROWS: Final = (2048, 8192, 32_768)
+_LONG_ENOUGH_SECONDS: Final = 0.002
+"""Below this a device has spent its time on being called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Machine:
     pairs_per_second: float
     """Rows of one block with rows of another, thresholds being known."""
     products_per_second: float
-    """Multiplications of a float32 matrix product of the same shape: the limit."""
+    """Multiplications of a float32 matrix product of the same shape on the host: its limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +63,27 @@ class ModePlan:
 
 def calibrate(pairs: PairBackend, columns: int) -> Machine:
     """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time."""
-    values = np.random.default_rng(0).standard_normal((3 * _SAMPLE_ROWS, max(columns, 1)), np.float32)
-    query, first, second = (Block(ids=np.arange(start, start + _SAMPLE_ROWS), rows=values[start : start + _SAMPLE_ROWS])
-                            for start in range(0, 3 * _SAMPLE_ROWS, _SAMPLE_ROWS))  # fmt: skip
-    known = pairs.towards(query, first, Neighbours.empty(_SAMPLE_ROWS, 10))
+    for rows in _SAMPLE_ROWS:
+        machine, seconds = _measure(pairs, columns, rows)
+        if seconds >= _LONG_ENOUGH_SECONDS:
+            break
+    return machine
+
+
+def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, float]:
+    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
+    starts = range(0, 3 * rows, rows)
+    query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
+    known = pairs.towards(query, first, Neighbours.empty(rows, 10))
     start = time.perf_counter()
     pairs.towards(query, second, known)
-    middle = time.perf_counter()
-    product = np.empty((_SAMPLE_ROWS, _SAMPLE_ROWS), np.float32)
-    np.matmul(first.augmented, second.augmented.T, out=product)
+    seconds = time.perf_counter() - start
+    some = slice(0, _SAMPLE_ROWS[0])
+    product = np.matmul(first.augmented[some], second.augmented[some].T)
     warm = time.perf_counter()
-    np.matmul(query.augmented, second.augmented.T, out=product)
-    end = time.perf_counter()
-    evaluations = float(_SAMPLE_ROWS) ** 2
-    return Machine(pairs_per_second=evaluations / (middle - start), products_per_second=evaluations * (columns + 2) / (end - warm))
+    np.matmul(query.augmented[some], second.augmented[some].T, out=product)
+    products = product.size * (columns + 2) / (time.perf_counter() - warm)
+    return Machine(pairs_per_second=float(rows) ** 2 / seconds, products_per_second=products), seconds
 
 
 def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:

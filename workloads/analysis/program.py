@@ -168,7 +168,7 @@ class Analysis:
         seconds["total"] = time.perf_counter() - self._start
         moved = {stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")}
         limits = {}
-        if machine is not None and anomaly is not None:
+        if machine is not None and anomaly is not None and self._backend.name == "numpy":  # the limit was measured on the host
             busy = sum(one.seconds.get("pairs", 0.0) + one.seconds.get("panels", 0.0) for one, *_ in figures)
             products = anomaly.evaluations * (len(anomaly.columns) + 2)
             if busy:
