@@ -28,7 +28,7 @@ def table(seed: int, rows: int = 20_000) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_twenty_times_and_still_the_same_digest(store):
     values = table(secrets.randbits(32))
     killed, chains, half_way = 0, 0, 0
