@@ -68,6 +68,9 @@ class Attempts:
         process = self.start(ranks)
         while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
             time.sleep(0.02)
+        if rng.random() < 0.5:  # half of them while pairs are compared
+            while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
+                time.sleep(0.02)
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
         return self._kill(process, rng)
 
