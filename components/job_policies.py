@@ -32,9 +32,17 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
                 actions=["s3:GetObject"],
                 resources=_objects(intermediate, "data/*/manifest.json", "data/*/table.parquet"),
             ),
-            _tell_missing(intermediate),
+            _tell_missing(intermediate, results),
             statement(
-                "WritePartialResults", actions=["s3:PutObject"], resources=_objects(results, "runs/*/partials/*", "runs/*/_SUCCESS.json")
+                "WritePartialResults",
+                actions=["s3:PutObject"],
+                resources=_objects(results, "runs/*/partials/*", "runs/*/scores/*", "runs/*/_SUCCESS.json"),
+            ),
+            # reading belongs to writing on a condition (S3 user guide, "Conditional writes"), and to going on from a checkpoint
+            statement(
+                "KeepCheckpoints",
+                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                resources=_objects(results, "runs/*/checkpoints/*"),
             ),
             # the main node reads back what the ranks wrote, for its stage record
             statement("ReadSuccess", actions=["s3:GetObject"], resources=_objects(results, "runs/*/_SUCCESS.json")),
@@ -45,7 +53,9 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
             statement(
                 "ReadRuns",  # of this run, and the profile of the one that it is compared with
                 actions=["s3:GetObject"],
-                resources=_objects(results, "runs/*/_SUCCESS.json", "runs/*/partials/*", "runs/*/stages/*.json", "runs/*/profile.npz"),
+                resources=_objects(
+                    results, "runs/*/_SUCCESS.json", "runs/*/partials/*", "runs/*/scores/*", "runs/*/stages/*.json", "runs/*/profile.npz"
+                ),
             ),
             _tell_missing(intermediate, results),
             statement(

@@ -25,6 +25,8 @@ from workloads import contract
 from workloads.contract import STAGES, Stage
 
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
+_SHARE_OF_BLOCKS: Final = 0.6
+"""Of a container's memory; the rest is for interpreters, units being read, and results."""
 _CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -150,14 +152,25 @@ class Jobs(Component):
                 contract.ENV_ARRAY_BACKEND: job.array_backend,
                 contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
                 contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
+                contract.ENV_ANOMALY_MODE: job.anomaly_mode,
+                contract.ENV_ANOMALY_NEIGHBOURS: str(job.anomaly_neighbours),
+                contract.ENV_ANOMALY_TOP: str(job.anomaly_top),
+                contract.ENV_ANOMALY_SCALING: job.anomaly_scaling,
+                contract.ENV_BLOCK_MEMORY_MIB: str(job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)),
+                contract.ENV_STAGE_PRICES: self._prices(),
             }
+            if job.max_dollars is not None:
+                variables[contract.ENV_MAX_DOLLARS] = f"{job.max_dollars:g}"
         elif stage == "postprocess":
             variables |= {
                 contract.ENV_TABLE: storage.table.name,
-                contract.ENV_STAGE_PRICES: json.dumps(stage_prices(self._args.config, self._args.context.region), sort_keys=True),
+                contract.ENV_STAGE_PRICES: self._prices(),
                 contract.ENV_CONSOLE_URL: _console_url(self._args.context, storage.results.bucket),
             }
         return variables
+
+    def _prices(self) -> str:
+        return json.dumps(stage_prices(self._args.config, self._args.context.region), sort_keys=True)
 
     def _secrets(self, stage: Stage, nodes: int) -> dict[str, pulumi.Input[str]]:
         secrets = self._args.secrets

@@ -51,6 +51,27 @@ class AnalysisJob(_Job):
     shared_memory_mib: int = setting(
         1024, about="Size of /dev/shm, which MPI ranks of one node talk through.", change="new revision", ge=64
     )
+    anomaly_mode: Literal["off", "top", "full"] = setting(
+        "top",
+        about="Search for remote rows: none, the most remote ones (exact, near linear), or a score for every row (all pairs).",
+        change="new revision",
+    )
+    anomaly_neighbours: int = setting(
+        10, about="A row's score is the distance to its neighbour of this number.", change="new revision", ge=1, le=256
+    )
+    anomaly_top: int = setting(100, about="Most remote rows that are reported.", change="new revision", ge=1, le=10_000)
+    anomaly_scaling: Literal["robust", "standard"] = setting(
+        "robust", about="Units of the columns: median and interquartile range, or mean and standard deviation.", change="new revision"
+    )
+    max_dollars: float | None = setting(
+        None, about="Mode full is refused where it is predicted to cost more; none: no limit.", change="new revision", ge=0
+    )
+    block_memory_mib: int | None = setting(
+        None,
+        about="Memory of a node for rows and their neighbours, what does not fit is read again; by default 60 % of memory_mib.",
+        change="new revision",
+        ge=16,
+    )
     join_deadline_minutes: int = setting(
         15, about="How long the main node waits for the others before it gives up.", change="new revision", ge=1, le=120
     )

@@ -37,6 +37,22 @@ ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
 ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 """`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
+ENV_ANOMALY_MODE: Final = "PIPELINE_ANOMALY_MODE"
+"""`off`, `top` (the most remote rows, exactly) or `full` (a score for every row)."""
+ENV_ANOMALY_NEIGHBOURS: Final = "PIPELINE_ANOMALY_NEIGHBOURS"
+"""k: a row's score is the distance to its k-th nearest neighbour."""
+ENV_ANOMALY_TOP: Final = "PIPELINE_ANOMALY_TOP"
+"""N: how many of the most remote rows are reported."""
+ENV_ANOMALY_SCALING: Final = "PIPELINE_ANOMALY_SCALING"
+"""`robust` (median and interquartile range) or `standard` (mean and standard deviation)."""
+ENV_MAX_DOLLARS: Final = "PIPELINE_MAX_DOLLARS"
+"""The mode `full` is refused where it is predicted to cost more; unset: no limit."""
+ENV_BLOCK_MEMORY_MIB: Final = "PIPELINE_BLOCK_MEMORY_MIB"
+"""Memory of a node for rows and their neighbours; what does not fit is read again. The interpreter and its libraries come on top."""
+ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
+"""Checkpoints are never closer together than this, but for the ends of stages and a SIGTERM."""
+ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
+"""Mean time between failures of one node, from which the cadence of checkpoints follows."""
 ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
@@ -245,6 +261,11 @@ class Run:
     def checkpoints_prefix(self) -> str:
         """Checkpoints, keyed by data, never by rank."""
         return f"{self.results_prefix}checkpoints/"
+
+    @property
+    def scores_prefix(self) -> str:
+        """Anomaly scores of every row, a Parquet file for each unit; mode `full` only."""
+        return f"{self.results_prefix}scores/"
 
     @property
     def success_key(self) -> str:

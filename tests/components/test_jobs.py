@@ -172,11 +172,21 @@ def test_variables_of_the_stages() -> None:
         "PIPELINE_MAX_REJECTED_PERCENT": "20",
         "PIPELINE_WRITE_CLEANED_CSV": "false",
     }
-    assert _environment(_container(made.one(DEFINITION, "jobs-analysis"))) == everywhere | {
+    analysis = _environment(_container(made.one(DEFINITION, "jobs-analysis")))
+    assert json.loads(analysis.pop("PIPELINE_STAGE_PRICES"))["analysis"] == pytest.approx(4 * 55.04)
+    assert analysis == everywhere | {
         "PIPELINE_ARRAY_BACKEND": "cupy",
         "PIPELINE_RANKS_PER_NODE": "8",
         "PIPELINE_JOIN_DEADLINE_SECONDS": "900",
+        "PIPELINE_ANOMALY_MODE": "top",
+        "PIPELINE_ANOMALY_NEIGHBOURS": "10",
+        "PIPELINE_ANOMALY_TOP": "100",
+        "PIPELINE_ANOMALY_SCALING": "robust",
+        "PIPELINE_BLOCK_MEMORY_MIB": str(round(config_of("prod").jobs.analysis.memory_mib * 0.6)),
     }
+    limited = {"jobs": {"analysis": {"anomaly_mode": "full", "max_dollars": 12.5, "block_memory_mib": 4096}}}
+    full = _environment(_container(deploy("prod", changes=limited).one(DEFINITION, "jobs-analysis")))
+    assert [full[f"PIPELINE_{name}"] for name in ("ANOMALY_MODE", "MAX_DOLLARS", "BLOCK_MEMORY_MIB")] == ["full", "12.5", "4096"]
     postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))
     prices = json.loads(postprocess.pop("PIPELINE_STAGE_PRICES"))
     assert prices["analysis"] == pytest.approx(4 * 55.04)

@@ -34,6 +34,9 @@ OBJECTS = {
         (READ, "intermediate", RUN.manifest_key),
         (READ, "intermediate", RUN.table_key),
         (WRITE, "results", RUN.partials_prefix + "node.npz"),
+        (WRITE, "results", RUN.scores_prefix + "unit.parquet"),
+        (WRITE, "results", RUN.checkpoints_prefix + "checkpoint.json"),
+        (READ, "results", RUN.checkpoints_prefix + "checkpoint.json"),
         (WRITE, "results", RUN.success_key),
         (READ, "results", RUN.success_key),
     },
@@ -41,6 +44,7 @@ OBJECTS = {
         (READ, "intermediate", RUN.manifest_key),
         (READ, "results", RUN.success_key),
         (READ, "results", RUN.partials_prefix + "node.npz"),
+        (READ, "results", RUN.scores_prefix + "unit.parquet"),
         (READ, "results", RUN.profile_key),
         *((READ, "results", RUN.stage_record_key(stage)) for stage in STAGES),
         (WRITE, "results", RUN.profile_key),
@@ -82,6 +86,12 @@ def test_a_stage_reaches_the_objects_of_its_own_and_no_others(made, stage) -> No
     assert len(EVERY_OBJECT) >= 15
     reach = {(action, *o) for action in (READ, WRITE) for o in EVERY_OBJECT if allowed(made, stage, action, object_arn(made, *o))}
     assert reach == OBJECTS[stage]
+
+
+def test_checkpoints_are_removed_by_the_analysis_alone(made) -> None:
+    key = RUN.checkpoints_prefix + "checkpoint.json"
+    assert [stage for stage in STAGES if allowed(made, stage, "s3:DeleteObject", object_arn(made, "results", key))] == ["analysis"]
+    assert not allowed(made, "analysis", "s3:DeleteObject", object_arn(made, "results", RUN.success_key))
 
 
 def test_a_version_of_an_upload_can_be_read_and_a_big_table_given_up(made) -> None:

@@ -48,6 +48,12 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
         assert columns[name]["mean"] == pytest.approx(values.mean(), rel=1e-6, abs=1e-9), name
         assert columns[name]["minimum"] == pytest.approx(values.min(), rel=1e-6), name
         assert columns[name]["maximum"] == pytest.approx(values.max(), rel=1e-6), name
+    remote = summary["anomalies"]
+    assert (remote["mode"], remote["certified_fraction"], len(remote["top"])) == ("top", 1.0, 100)
+    # a wind speed of 1,048 miles an hour, a known error of this table
+    fastest = int(frame["wind_speed"].argmax())
+    assert (remote["top"][0]["row"], remote["top"][0]["columns"][0]["column"]) == (fastest, "wind_speed")
+    assert summary["provenance"]["analysis"]["ranks"] == 4
     items = stack.items(run)
     metrics = {sk for sk in items if sk.startswith(f"{run.sort_key_prefix}METRIC#")}
     assert len(metrics) >= len(numbers)

@@ -44,7 +44,11 @@ def details(success: bytes) -> dict[str, Any]:
         "peak_memory_bytes",
         "code_version",
     )
-    return {**{name: getattr(found, name) for name in names}, "step_seconds": found.seconds}
+    figures = {**{name: getattr(found, name) for name in names}, "step_seconds": found.seconds}
+    if found.anomaly is not None:
+        anomaly = ("mode", "certified_fraction", "fallback_rows", "evaluations")
+        figures |= {f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly} | {"checkpoint": found.checkpoint}
+    return figures
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.profile.moments import Moments
 from workloads.analysis.profile.sketch import Sketch
 from workloads.contract import ENV_ARRAY_BACKEND
@@ -63,6 +64,26 @@ def choose(name: str, local_rank: int) -> ProfileBackend:
     from workloads.analysis.profile.leaf_cupy import CupyProfile
 
     return CupyProfile()
+
+
+def choose_pairs(name: str, threads: int) -> PairBackend:
+    """What compares rows; on the device that `choose` took for this rank.
+
+    Args:
+        name: `numpy` or `cupy`.
+        threads: Of this rank, on the host.
+
+    Raises:
+        StageError: `cupy` is asked for and there is no CuPy, no GPU or one that is too old.
+    """
+    if name == "cupy":
+        _require_cupy()
+        from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+
+        return CupyPairs()
+    from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+
+    return NumpyPairs(threads)
 
 
 def _require_cupy() -> Any:

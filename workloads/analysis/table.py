@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Table:
             if found != "float":
                 raise StageError(f"{manifest.table_key}: column {name!r} is {found}; the analysis reads float32", hint=_HINT)
 
-    def units(self, wanted: range) -> Generator[UnitData]:
+    def units(self, wanted: Sequence[int]) -> Generator[UnitData]:
         """The units in order, fetched ahead. Raises StageError that names the unit where a range is not what the manifest says."""
         pending: deque[Future[UnitData]] = deque()
         ahead = iter(wanted)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from workloads.analysis.anomaly_result import Anomalies
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Manifest, Run
 from workloads.postprocess.cost import RunCost
@@ -40,7 +41,15 @@ class Provenance:
     """What `_SUCCESS.json` says."""
 
 
-def build(run: Run, manifest: Manifest, profile: Profile, comparison: Comparison, cost: RunCost, provenance: Provenance) -> dict[str, Any]:
+def build(
+    run: Run,
+    manifest: Manifest,
+    profile: Profile,
+    comparison: Comparison,
+    anomalies: Anomalies | None,
+    cost: RunCost,
+    provenance: Provenance,
+) -> dict[str, Any]:
     """The summary. Its order of columns is that of the cleaned table."""
     position = {name: index for index, name in enumerate(profile.columns)}
     quantiles = settled(profile, PROBABILITIES)
@@ -76,6 +85,7 @@ def build(run: Run, manifest: Manifest, profile: Profile, comparison: Comparison
         "columns": columns,
         "correlation": correlation,
         "drift": comparison.to_json(),
+        "anomalies": None if anomalies is None else _anomalies(anomalies),
         "notable": _notable(columns, correlation["strongest"]),
         "run": {
             "stages": [{**asdict(stage), "usd": stage.usd} for stage in cost.stages],
@@ -84,7 +94,7 @@ def build(run: Run, manifest: Manifest, profile: Profile, comparison: Comparison
             "usd": cost.usd,
             "cost_note": cost.note,
         },
-        "digest": profile.digest,
+        "digest": provenance.analysis["digest"],
         "source": manifest.source,
         "provenance": asdict(provenance),
     }
@@ -108,6 +118,24 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def _anomalies(found: Anomalies) -> dict[str, Any]:
+    record = found.record
+    names = ("mode", "neighbours", "scaling", "excluded", "complete_rows", "incomplete_rows", "certified_fraction", "fallback_rows")
+    return {
+        **{name: getattr(record, name) for name in names},
+        "columns": len(record.columns),
+        "top": [
+            {
+                "row": row.row,
+                "score": row.score,
+                "neighbour": row.neighbour,
+                "columns": [asdict(part) for part in row.contributions],
+            }
+            for row in found.rows
+        ],
+    }
 
 
 def _statistics(profile: Profile, index: int) -> dict[str, Any]:

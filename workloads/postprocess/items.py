@@ -24,6 +24,7 @@ _SMALLEST: Final = 1e-130
 _LARGEST: Final = 9.9e125
 """DynamoDB's numbers: 38 digits, 1E-130 to 9.99E+125 (Amazon DynamoDB developer guide, "Naming rules and data types")."""
 
+_TOP_ROWS: Final = 10
 _STATISTICS: Final = ("count", "infinite", "mean", "sd", "minimum", "maximum", "skewness", "kurtosis", "constant")
 
 
@@ -57,6 +58,7 @@ def of_summary(run: Run, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **common,
             "table": summary["table"],
             "drift": summary["drift"],
+            "anomalies": _most_remote(summary["anomalies"]),
             "notable": summary["notable"][:20],
             "usd": summary["run"]["usd"],
             "compute_seconds": summary["run"]["compute_seconds"],
@@ -67,6 +69,11 @@ def of_summary(run: Run, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "report_key": run.report_key,
         }
     )
+
+
+def _most_remote(anomalies: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The first of the remote rows: an item holds 400 KB, and the summary has them all."""
+    return None if anomalies is None else {**anomalies, "top": anomalies["top"][:_TOP_ROWS], "excluded": len(anomalies["excluded"])}
 
 
 def write(table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[float], None] = time.sleep) -> int:

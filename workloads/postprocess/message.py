@@ -11,10 +11,11 @@ from workloads.postprocess import figures
 
 _NOTABLE = 8
 _DRIFTS = 5
+_REMOTE_ROWS = 5
 
 
 def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str) -> slack.Message:
-    """Rows, rejects, missing cells, the largest drifts, notable columns, time, cost, and where the report is.
+    """Rows, rejects, missing cells, the largest drifts, notable columns, the most remote rows, time, cost, and where the report is.
 
     Args:
         run: the run.
@@ -45,12 +46,26 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
         lines = [f"• {slack.code(entry['column'])} {slack.escape(entry['finding'])}" for entry in notable[:_NOTABLE]]
         more = len(notable) - _NOTABLE
         blocks.append(slack.section("*Notable*\n" + "\n".join(lines) + (f"\n… and {more} more in the report" if more > 0 else "")))
+    if summary["anomalies"] is not None and summary["anomalies"]["top"]:
+        blocks.append(slack.section(_most_remote(summary["anomalies"])))
     if console_url:
         blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
     else:
         blocks.append(slack.section(f"Report: {slack.code(f's3://{bucket}/{run.report_key}')}"))
     blocks.append(slack.context(f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
+
+
+def _most_remote(anomalies: dict[str, Any]) -> str:
+    """The rows farthest from all others, each with the columns that make it so."""
+    lines = []
+    for entry in anomalies["top"][:_REMOTE_ROWS]:
+        parts = ", ".join(f"{slack.code(part['column'])} {figures.number(part['value'])}" for part in entry["columns"])
+        lines.append(f"• row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}" + (f": {parts}" if parts else ""))
+    certified = figures.percent(anomalies["certified_fraction"], 1)
+    return "\n".join(
+        [f"*Most remote rows* of {figures.count(anomalies['complete_rows'])} (exact; {certified} certified by bounds)", *lines]
+    )
 
 
 def _drift(drift: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from workloads.postprocess.findings import PSI_SHIFTED
 
 _HEAT_MAP_COLUMNS = 60
 _REJECT_BARS = 20
+_REMOTE_ROWS = 25
 
 
 def render(summary: dict[str, Any], profile: Profile) -> bytes:
@@ -49,6 +50,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         heat_map=heat_map,
         heat_map_cut=len(shown) == _HEAT_MAP_COLUMNS,
         reject_bars=_REJECT_BARS,
+        remote_rows=_REMOTE_ROWS,
     )
     return page.encode()
 

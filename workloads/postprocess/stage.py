@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 
 from workloads import contract
+from workloads.analysis.anomaly_result import load_anomalies
 from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Manifest, Run, Stage, StageRecord
 from workloads.functions import slack
@@ -25,6 +26,7 @@ from workloads.postprocess import cost, findings, items, message, reference, rep
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_REFUSED, StageError
+from workloads.runtime.prices import prices
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ def main(run: Run) -> dict[str, Any]:
     clock, started_at = time.monotonic(), datetime.now(UTC)
     intermediate, results = env.text(contract.ENV_INTERMEDIATE_BUCKET), env.text(contract.ENV_RESULTS_BUCKET)
     table_name = env.text(contract.ENV_TABLE)
-    prices = cost.prices()
+    usd_per_hour = prices()
     table = boto3.resource("dynamodb").Table(table_name)
 
     manifest_bytes = s3.get_bytes(intermediate, run.manifest_key)
@@ -45,7 +47,8 @@ def main(run: Run) -> dict[str, Any]:
     read = functools.partial(s3.get_bytes, results)
     success = load_success(read, run, manifest_sha256)
     profile = load_profile(read, run, manifest_sha256)
-    log.info("partial results merged", extra={"fields": {"digest": profile.digest, "partials": len(success.partials)}})
+    anomalies = None if success.anomaly is None else load_anomalies(read, run, success.anomaly, profile)
+    log.info("partial results merged", extra={"fields": {"digest": success.digest, "partials": len(success.partials)}})
 
     comparison = reference.compare(results, table, run, profile)
     records = _stage_records(results, run)
@@ -60,18 +63,20 @@ def main(run: Run) -> dict[str, Any]:
         details={},
     )
     analysis = {name: value for name, value in asdict(success).items() if name not in {"partials", "columns"}}
+    if success.anomaly is not None:
+        analysis["anomaly"] = {name: value for name, value in analysis["anomaly"].items() if name not in {"scores", "columns", "excluded"}}
     provenance = findings.Provenance(manifest_sha256=manifest_sha256, analysis=analysis)
-    summary = findings.build(run, manifest, profile, comparison, cost.of_run(records, prices), provenance)
+    summary = findings.build(run, manifest, profile, comparison, anomalies, cost.of_run(records, usd_per_hour), provenance)
 
     reference.save(results, run, profile)
     s3.put_bytes(results, run.report_key, report.render(summary, profile), content_type="text/html; charset=utf-8")
     s3.put_bytes(results, run.summary_key, findings.to_json(summary), content_type="application/json")
     written = items.write(table_name, items.of_summary(run, summary))
-    latest = items.advance_latest(table, run, report_key=run.report_key, digest=profile.digest)
+    latest = items.advance_latest(table, run, report_key=run.report_key, digest=success.digest)
     RunStates(table).succeed(run, now_ms=int(time.time() * 1000), finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
     console_url, stack = (os.environ.get(name, "").strip() for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK))
     told = _tell(message.build(run, summary, console_url=console_url, bucket=results, stack=stack or "?"))
-    return {"items": written, "latest": latest, "slack": told, "digest": profile.digest, "usd": summary["run"]["usd"]}
+    return {"items": written, "latest": latest, "slack": told, "digest": success.digest, "usd": summary["run"]["usd"]}
 
 
 def _stage_records(bucket: str, run: Run) -> dict[Stage, StageRecord]:

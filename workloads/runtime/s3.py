@@ -7,7 +7,7 @@ import io
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ _READ_AHEAD: Final = 4
 _BODY_ATTEMPTS: Final = 5
 _WRITE_PART: Final = 8 * MIB
 _WRITES_IN_FLIGHT: Final = 2
+_DELETE_BATCH: Final = 1000  # DeleteObjects takes no more
 _MAX_PARTS: Final = 10_000  # S3's limit for one multipart upload
 
 
@@ -112,6 +113,57 @@ def put_bytes(bucket: str, key: str, data: bytes, *, content_type: str = "applic
     """Writes a whole object; atomic. Raises StageError."""
     with _named(bucket, key):
         client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+
+class ConflictError(Exception):
+    """Somebody else wrote the object in the meantime."""
+
+
+def put_if_unchanged(bucket: str, key: str, data: bytes, *, etag: str | None, content_type: str = "application/octet-stream") -> str:
+    """Writes a whole object if it is still the one with this ETag, or still absent where `etag` is None; returns the new ETag.
+
+    S3 answers 412 where the object is another one, 404 where it is gone, 409 where two such writes met (user guide, "Conditional writes").
+
+    Raises ConflictError in those cases, StageError in others.
+    """
+    condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+    with _named(bucket, key):
+        try:
+            reply = client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, **condition)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {404, 409, 412}:
+                raise ConflictError(f"s3://{bucket}/{key}") from error
+            raise
+    return reply["ETag"].strip('"')
+
+
+def get_with_etag(bucket: str, key: str) -> tuple[bytes, str] | None:
+    """A whole object and its ETag; None where there is none. Raises StageError."""
+    with _named(bucket, key):
+        try:
+            reply = client().get_object(Bucket=bucket, Key=key)
+            return reply["Body"].read(), reply["ETag"].strip('"')
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                return None
+            raise
+
+
+def keys(bucket: str, prefix: str) -> list[str]:
+    """The keys that begin so. Raises StageError."""
+    with _named(bucket, prefix):
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def delete(bucket: str, keys: Sequence[str]) -> None:
+    """Removes objects; those that are gone already do not matter. Raises StageError."""
+    for start in range(0, len(keys), _DELETE_BATCH):
+        some = keys[start : start + _DELETE_BATCH]
+        with _named(bucket, some[0]):
+            reply = client().delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
+        if failed := reply.get("Errors"):
+            raise StageError(f"S3 did not delete s3://{bucket}/{failed[0].get('Key')}: {failed[0].get('Message')}", exit_code=EXIT_AWS)
 
 
 def get_bytes(bucket: str, key: str, version_id: str | None = None) -> bytes:

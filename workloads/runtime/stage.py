@@ -24,7 +24,7 @@ from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, E
 
 log = logging.getLogger(__name__)
 
-_GRACE_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 25.0
 """Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterator
@@ -63,8 +64,8 @@ class Store:
         return load_success(lambda key: self.get(RESULTS, key), run, self.manifest_sha256(run))
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
+@contextlib.contextmanager
+def serve() -> Iterator[Store]:
     # not for the session: moto's state belongs to the process, and other files of the worker empty it
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -87,6 +88,14 @@ def store() -> Iterator[Store]:
     )
     for bucket in (MIDDLE, RESULTS):
         s3.create_bucket(Bucket=bucket)
-    yield Store(s3, environ)
-    moto_api_backend.reset()
-    server.stop()
+    try:
+        yield Store(s3, environ)
+    finally:
+        moto_api_backend.reset()
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with serve() as served:
+        yield served

@@ -51,7 +51,7 @@ def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
     expected = profile_of(values, unit_rows=1_000)
     written: dict[str, str] = {}
     for ranks, threads in ((1, 1), (2, 2), (3, 1), (4, 1)):
-        done = run_stage(store, run, ranks, OMP_NUM_THREADS=str(threads))
+        done = run_stage(store, run, ranks, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
         assert done.returncode == 0, done.stdout + done.stderr
         success = store.success(run)
         assert success.digest == expected.digest == store.profile(run).digest

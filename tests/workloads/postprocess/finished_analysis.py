@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from workloads.analysis.anomaly_result import AnomalyRecord, TopRows, combined_digest, encode_top, parameters_of, result_digest
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile import partials
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Column, Manifest, Run, StageRecord, Unit
 
@@ -64,8 +68,54 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
     )
 
 
-def store(put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejected: dict[str, int] | None = None) -> Profile:
-    """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to."""
+def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wanted: int = 12, k: int = 3) -> AnomalyRecord:
+    """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
+    values = frame.select_dtypes("number").to_numpy(np.float32)
+    chosen = scaling(profile, "robust")
+    space = Space.euclidean(chosen)
+    ids = np.flatnonzero(space.complete(values.T))
+    rows = space.rows(values[ids].T).astype(np.float64)
+    distance = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2))
+    np.fill_diagonal(distance, np.inf)
+    scores, nearest = np.sort(distance, axis=1)[:, k - 1], np.argsort(distance, axis=1, kind="stable")[:, k - 1]
+    order = np.lexsort((ids, -scores))[:wanted]
+    top = TopRows(
+        ids=ids[order],
+        scores=scores[order],
+        kth_ids=ids[nearest[order]],
+        values=values[ids[order]],
+        neighbour_values=values[ids[nearest[order]]],
+    )
+    stored, data = encode_top(top)
+    put(RESULTS, run.partials_prefix + stored.name, data)
+    record = AnomalyRecord(
+        mode="top",
+        neighbours=k,
+        wanted=wanted,
+        scaling="robust",
+        columns=chosen.columns,
+        excluded={one.column: one.reason for one in chosen.excluded},
+        complete_rows=ids.size,
+        incomplete_rows=len(frame) - ids.size,
+        certified_fraction=1.0,
+        fallback_rows=0,
+        evaluations=ids.size**2,
+        rows_left=0,
+        precision="fp64",
+        top=stored,
+        scores=(),
+        digest="",
+    )
+    return replace(record, digest=result_digest(parameters_of(record), top, ()))
+
+
+def store(
+    put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejected: dict[str, int] | None = None, remote: bool = False
+) -> Profile:
+    """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
+
+    `remote`: the most remote rows were looked for as well.
+    """
     manifest = manifest_of(run, frame, unit_rows, rejected or {})
     profile, leaves = profile_of(frame, unit_rows)
     named = []
@@ -73,10 +123,11 @@ def store(put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejec
         partial, data = partials.encode(position, node)
         named.append(partial)
         put(RESULTS, run.partials_prefix + partial.name, data)
+    anomaly = remote_rows(put, run, frame, profile) if remote else None
     success = partials.Success(
         run_id=run.run_id,
         manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
-        digest=profile.digest,
+        digest=combined_digest(profile.digest, anomaly),
         columns=profile.columns,
         partials=tuple(named),
         unit_rows=unit_rows,
@@ -91,6 +142,7 @@ def store(put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejec
         bytes_read=1,
         peak_memory_bytes=1,
         code_version="test",
+        anomaly=anomaly,
     )
     put(INTERMEDIATE, run.manifest_key, manifest.to_json())
     put(RESULTS, run.success_key, success.to_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -27,9 +28,10 @@ from workloads import contract
 from workloads.contract import ContractError, Run
 from workloads.functions import slack
 from workloads.functions.states import RunStates
-from workloads.postprocess import cost, findings, items, stage
+from workloads.postprocess import findings, items, stage
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
+from workloads.runtime.prices import prices
 from workloads.runtime.stage import run_stage
 
 RUN = Run("20260131-sales-0123456789ab")
@@ -175,7 +177,7 @@ def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, mo
 @pytest.mark.parametrize("text", ["{", "[1]", '{"analysis": "cheap"}', '{"analysis": -1}', '{"analysis": NaN}', '{"analysis": true}'])
 def test_wrong_prices_are_one_sentence(text):
     with pytest.raises(StageError, match="PIPELINE_STAGE_PRICES"):
-        cost.prices({contract.ENV_STAGE_PRICES: text})
+        prices({contract.ENV_STAGE_PRICES: text})
 
 
 def test_items_state_latest_and_message(world):
@@ -196,6 +198,54 @@ def test_items_state_latest_and_message(world):
     for part in ("sales 2026-01-31: 300 rows analysed", "15 (4.76 %)", "100 (4.17 %)", "amount_eur", "There is no earlier day"):
         assert part in text
     assert "https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html" in text
+
+
+def test_remote_rows_are_told_everywhere(world):
+    frame = table().drop(columns=["price", "tiny"])
+    frame.loc[77, "amount"] = 900.0  # its product with the exchange rate stays as it was, so that one column is to blame
+    fa.store(s3.put_bytes, RUN, frame, remote=True)
+    details = stage.main(RUN)
+    summary = strict(stored(RUN.summary_key))
+    found = summary["anomalies"]
+    success = strict(stored(RUN.success_key))
+    assert summary["digest"] == details["digest"] == success["digest"] == all_items()["LATEST"]["digest"]
+    assert (found["mode"], found["neighbours"], found["complete_rows"], found["incomplete_rows"]) == ("top", 3, 300, 0)
+    assert list(found["excluded"]) == ["constant"]
+    assert found["excluded"]["constant"].startswith("constant")
+    assert len(found["top"]) == 12
+    first = found["top"][0]
+    assert first["row"] == 77
+    assert (first["columns"][0]["column"], first["columns"][0]["value"]) == ("amount", 900.0)
+    assert first["columns"][0]["share"] > 0.9
+    assert first["columns"][0]["neighbour_value"] == np.float32(frame["amount"][first["neighbour"]])
+    item = all_items()[RUN.summary_item_key["sk"]]["anomalies"]
+    assert [int(entry["row"]) for entry in item["top"]] == [entry["row"] for entry in found["top"][:10]]
+    text = json.dumps(world.messages[0], ensure_ascii=False)
+    assert "*Most remote rows* of 300 (exact; 100 % certified by bounds)" in text
+    assert "• row 77, distance " in text
+    assert "`amount` 900" in text
+    page = stored(RUN.report_key).decode()
+    assert "Most remote rows" in page
+    assert "row numbers" not in page
+    assert re.search(r'<th scope="row" class="n">77</th>', page)
+    assert HOSTILE not in page
+    assert stage.main(RUN)["digest"] == details["digest"]
+
+
+def test_remote_rows_of_another_analysis_are_refused(world):
+    fa.store(s3.put_bytes, RUN, table(), remote=True)
+    success = json.loads(stored(RUN.success_key))
+    other = Run("20260130-sales-aaaaaaaaaaaa")
+    fa.store(s3.put_bytes, other, table(seed=2), remote=True)
+    top = stored(other.partials_prefix + "anomaly/top.npz")
+    s3.put_bytes(fa.RESULTS, RUN.partials_prefix + "anomaly/top.npz", top)
+    with pytest.raises(ContractError, match=r"anomaly/top.npz is not the object that the analysis wrote"):
+        stage.main(RUN)
+    success["anomaly"]["top"]["sha256"] = hashlib.sha256(top).hexdigest()
+    s3.put_bytes(fa.RESULTS, RUN.success_key, json.dumps(success).encode())
+    with pytest.raises(ContractError, match=f"the anomalies of {RUN.run_id} have digest"):
+        stage.main(RUN)
+    assert RUN.summary_key not in result_keys()
 
 
 def test_running_twice_gives_the_same_objects_and_items(world):

@@ -98,27 +98,49 @@ class ChildNode:
 
     def _serve(self, channel: Channel) -> int:
         """The job's exit code, as the main node tells it."""
-        events: queue.SimpleQueue[Message | _Lost | _Exited] = queue.SimpleQueue()
-        threading.Thread(target=_receive, args=(channel, events), daemon=True).start()
-        daemon: subprocess.Popen[str] | None = None
+        service = _Service(channel)
         try:
-            while True:
-                match events.get():
-                    case {"run": str(command)}:
-                        daemon = processes.start(["/bin/sh", "-c", command], environ=mpirun.environment(os.environ), cwd=mpirun.ROOT)
-                        threading.Thread(target=_wait, args=(daemon, events), daemon=True).start()
-                    case {"kill": True} if daemon is not None:
-                        processes.stop(daemon)
-                    case {"end": int(code)}:
-                        return code
-                    case _Exited(code=code):
-                        with contextlib.suppress(ChannelError):  # its end arrives as an event of its own
-                            channel.send({"exited": code})
-                    case _Lost(reason=reason):
-                        raise StageError(f"the main node is gone: {reason}", exit_code=LaunchExit.MAIN_LOST)
+            return service.until_end(None)
+        except SystemExit:  # SIGTERM, see run_stage: the ranks get time to store what they have
+            with contextlib.suppress(ChannelError, queue.Empty, StageError):
+                channel.send({"stopping": True})
+                service.until_end(processes.STORE_SECONDS)
+            raise
         finally:
-            if daemon is not None:
-                processes.stop(daemon)
+            service.stop()
+
+
+class _Service:
+    """What the node does for the main node: at most one command at a time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._events: queue.SimpleQueue[Message | _Lost | _Exited] = queue.SimpleQueue()
+        self._daemon: subprocess.Popen[str] | None = None
+        threading.Thread(target=_receive, args=(channel, self._events), daemon=True).start()
+
+    def until_end(self, seconds: float | None) -> int:
+        """The job's exit code. Raises queue.Empty where it is not told within some seconds, StageError where the main node is gone."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            match self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0)):
+                case {"run": str(command)}:
+                    self._daemon = processes.start(["/bin/sh", "-c", command], environ=mpirun.environment(os.environ), cwd=mpirun.ROOT)
+                    threading.Thread(target=_wait, args=(self._daemon, self._events), daemon=True).start()
+                case {"kill": True}:
+                    self.stop()
+                case {"end": int(code)}:
+                    return code
+                case _Exited(code=code):
+                    with contextlib.suppress(ChannelError):  # its end arrives as an event of its own
+                        self._channel.send({"exited": code})
+                case _Lost(reason=reason):
+                    raise StageError(f"the main node is gone: {reason}", exit_code=LaunchExit.MAIN_LOST)
+
+    def stop(self) -> None:
+        """End the command."""
+        if self._daemon is not None:
+            processes.stop(self._daemon)
 
 
 def _receive(channel: Channel, events: queue.SimpleQueue[Message | _Lost | _Exited]) -> None:

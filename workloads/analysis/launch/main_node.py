@@ -60,6 +60,13 @@ class _Lost:
 
 
 @dataclass(frozen=True)
+class _Stopping:
+    """A child was told to stop; it waits for its ranks to store what they have."""
+
+    node: int
+
+
+@dataclass(frozen=True)
 class _Remote:
     """mpirun asks, through its agent, for a command on another node."""
 
@@ -81,7 +88,7 @@ class _Ended:
     failure: RankFailure | None
 
 
-_Event = _Joined | _Exited | _Lost | _Remote | _AgentGone | _Ended
+_Event = _Joined | _Exited | _Stopping | _Lost | _Remote | _AgentGone | _Ended
 
 
 @dataclass
@@ -98,6 +105,8 @@ class MainNode:
     settings: LaunchSettings
     _events: queue.SimpleQueue[_Event] = field(default_factory=queue.SimpleQueue)
     _children: dict[int, _Child] = field(default_factory=dict)
+    _mpirun: subprocess.Popen[str] | None = None
+    _stopping: _Stopping | None = None
 
     def run(self) -> None:
         """Returns when all ranks ended well.
@@ -165,7 +174,7 @@ class MainNode:
             except ChannelError as error:
                 self._events.put(_Lost(hello.node, str(error)))
                 return
-            self._events.put(_Exited(hello.node, int(message["exited"])))
+            self._events.put(_Stopping(hello.node) if "stopping" in message else _Exited(hello.node, int(message["exited"])))
 
     def _await_children(self) -> None:
         batch = self.settings.batch
@@ -239,14 +248,25 @@ class MainNode:
 
     def _supervise(self, command: list[str]) -> None:
         try:
-            process = processes.start(command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE)
+            process = self._mpirun = processes.start(
+                command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE
+            )
         except OSError as error:
             raise StageError(f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
         try:
             _thread(self._relay, process)
             ended = self._until_ended()
+        except SystemExit:
+            self._let_store(process)
+            raise
         finally:
             processes.stop(process)
+        if self._stopping is not None:
+            raise StageError(
+                f"child node {self._stopping.node} was told to stop, so the whole job ends",
+                hint="its host is going away; what the ranks had is stored, and the next attempt goes on from there",
+                exit_code=LaunchExit.CHILD_LOST,
+            )
         if ended.code == EXIT_OK:
             return
         if ended.failure is not None:
@@ -275,6 +295,14 @@ class MainNode:
                 return event
             self._handle(event)
 
+    def _let_store(self, process: subprocess.Popen[str]) -> None:
+        """After a SIGTERM: the ranks end by themselves when they have stored what they have."""
+        processes.ask_to_store(process)
+        deadline = time.monotonic() + processes.STORE_SECONDS
+        with contextlib.suppress(queue.Empty, StageError, ChannelError):
+            while not isinstance(event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), _Ended):
+                self._handle(event)
+
     def _settle(self) -> None:
         """Raises StageError where mpirun failed because a child is gone."""
         deadline = time.monotonic() + _SETTLE_SECONDS
@@ -298,6 +326,10 @@ class MainNode:
                 if agent_of is not None:
                     with contextlib.suppress(OSError):  # mpirun may have ended its agent already
                         agent_of.sendall(json.dumps({"exited": code}).encode() + b"\n")
+            case _Stopping():
+                self._stopping = self._stopping or event
+                if self._mpirun is not None:
+                    processes.ask_to_store(self._mpirun)
             case _Joined():
                 event.channel.close()  # a stranger: all children are here
 

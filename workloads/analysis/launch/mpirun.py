@@ -33,7 +33,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of ranks: one thread per rank unless the job says otherwise, and memory that is not given back between units."""
     defaults = {
         "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": environ.get("OMP_NUM_THREADS", "1"),
+        "OPENBLAS_NUM_THREADS": "1",  # threads share the comparisons of rows, each with products of its own
         # glibc: arrays of a unit's size come from the heap and stay there; page faults would cost more than the arithmetic
         "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
         "MALLOC_TRIM_THRESHOLD_": str(1 << 31),

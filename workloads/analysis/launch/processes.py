@@ -15,6 +15,8 @@ from typing import Any, Final
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TERMINATE_SECONDS: Final = 3.0
+STORE_SECONDS: Final = 18.0
+"""What ranks have for storing after a SIGTERM. With all else this stays below the 30 s after which a container is killed."""
 
 
 def _prctl(option: int, value: int) -> None:
@@ -34,7 +36,8 @@ def adopt_orphans() -> None:
 def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None) -> subprocess.Popen[str]:
     """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call from the main thread.
 
-    SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel would not.
+    SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel would not. In a process group of its own:
+    a SIGTERM for this one's group is for this process to hand on, after the ranks had time to store what they have.
 
     Raises OSError where there is no such program.
     """
@@ -46,12 +49,19 @@ def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdo
         stdout=stdout,
         text=True,
         errors="replace",
+        process_group=0,
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call and no lock, so the other threads do not matter
     )
 
 
 def _die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def ask_to_store(process: subprocess.Popen[Any]) -> None:
+    """Tell ranks to store what they have and to end: mpirun hands on SIGUSR1, whereas a SIGTERM makes it kill them within a second."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGUSR1)
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

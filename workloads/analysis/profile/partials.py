@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.node import ProfileNode
@@ -40,7 +41,7 @@ class Success:
     manifest_sha256: str
     """Of the manifest's bytes: the identity of the table."""
     digest: str
-    """Profile.digest of the merged partial results."""
+    """See `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
     columns: tuple[str, ...]
     partials: tuple[Partial, ...]
     unit_rows: int
@@ -58,6 +59,17 @@ class Success:
     peak_memory_bytes: int
     """Largest resident size of any rank."""
     code_version: str
+    anomaly: AnomalyRecord | None = None
+    """None where the mode is `off`."""
+    bytes_moved: dict[str, int] = field(default_factory=dict)
+    """Stage -> bytes, all ranks together."""
+    percent_of_limit: dict[str, float] = field(default_factory=dict)
+    """Stage -> what it reached of a limit that was measured in the same run; stages without such a limit are left out."""
+    peak_device_bytes: int = 0
+    plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    """Mode -> what was predicted before it began: see `plan.ModePlan`."""
+    checkpoint: dict[str, float] = field(default_factory=dict)
+    """What the checkpoints of this attempt cost: count, seconds, bytes; and how many objects of an earlier one were found."""
 
     def to_json(self) -> bytes:
         """The object's bytes."""
@@ -69,6 +81,8 @@ class Success:
         try:
             found: dict[str, Any] = json.loads(data)
             found["columns"] = tuple(found["columns"])
+            if found["anomaly"] is not None:
+                found["anomaly"] = AnomalyRecord.from_json(found["anomaly"])
             found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
             return cls(**found)
         except (ValueError, TypeError, KeyError) as error:
@@ -130,9 +144,10 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
     except ValueError as error:
         raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
     profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch)
-    if profile.digest != success.digest:
+    digest = combined_digest(profile.digest, success.anomaly)
+    if digest != success.digest:
         raise ContractError(
-            f"the partial results of {run.run_id} merge to digest {profile.digest[:12]}, but the analysis found {success.digest[:12]};"
+            f"the partial results of {run.run_id} merge to digest {digest[:12]}, but the analysis found {success.digest[:12]};"
             " run the analysis stage again"
         )
     return profile

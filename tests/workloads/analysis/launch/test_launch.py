@@ -13,6 +13,7 @@ from tests.workloads.analysis.conftest import Store
 from tests.workloads.analysis.launch.cluster import NODE, Cluster
 from tests.workloads.analysis.profile.serial import profile_of
 from tests.workloads.analysis.tables import run_of
+from workloads import contract
 from workloads.analysis.launch.exit_codes import LaunchExit
 
 READY = (
@@ -131,3 +132,32 @@ def test_sigterm_stops_the_job_and_a_killed_main_node_stops_its_children(make):
     cluster.processes[0].kill()
     assert {cluster.wait(1), cluster.wait(2)} == {LaunchExit.MAIN_LOST}, cluster.log(1)
     assert cluster.left_over() == []
+
+
+def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(make, store):
+    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float32)
+    run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
+    anomaly = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "5"}
+    cluster = make()
+    cluster.run = run
+    for node in range(3):
+        cluster.start(node, ["-m", "workloads.analysis"], **anomaly)
+    started = time.monotonic()
+    while f"{run.checkpoints_prefix}checkpoint.json" not in (keys := store.keys(run.checkpoints_prefix)) or len(keys) < 2:
+        assert time.monotonic() - started < 60, cluster.log(0)
+        time.sleep(0.05)
+    cluster.processes[2].send_signal(signal.SIGTERM)
+    assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(0)  # the exit code that is worth a retry
+    assert cluster.wait(2) == 143
+    assert cluster.error()["error"] == "child node 2 was told to stop, so the whole job ends"
+    assert cluster.left_over() == []
+    assert any("/query-" in key for key in store.keys(run.checkpoints_prefix))
+    assert run.success_key not in store.keys(run.results_prefix)
+
+    again = make(nodes=1, ranks=2)
+    again.run = run
+    again.start(0, ["-m", "workloads.analysis"], AWS_BATCH_JOB_ATTEMPT="2", **anomaly)
+    assert again.wait(0) == 0, again.log(0)
+    success = store.success(run)
+    assert success.checkpoint["objects_resumed"] > 2
+    assert store.keys(run.checkpoints_prefix) == {}

@@ -1,0 +1,379 @@
+"""The analysis on one GPU beside the limits of the machine and its peers, all measured in one run of less than ten minutes.
+
+`python -m bench.analysis_gpu [--quick]` prints Markdown. Ceilings come first: every figure after them is a share of one of these. A
+peer that is not installed is named and left out; a part that fails says so and the others go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.anomaly.block import Block
+from workloads.analysis.anomaly.exact import squares
+from workloads.analysis.anomaly.full import Scores, finish, process_pair
+from workloads.analysis.anomaly.state import QueryState
+
+K = 10
+UNIT_ROWS = 1 << 16
+BUDGET_SECONDS = 560.0
+NO_GPU = "this benchmark needs an NVIDIA GPU with CuPy, and this machine has none"
+
+Rows = npt.NDArray[np.float32]
+Part = Callable[["Bench"], Iterator[str]]
+
+
+@dataclass
+class Bench:
+    """What the parts share."""
+
+    cupy: Any
+    quick: bool
+    started: float = field(default_factory=time.perf_counter)
+    ceilings: dict[str, float] = field(default_factory=dict)
+    """Bytes or operations per second by name."""
+    full_rate: dict[int, float] = field(default_factory=dict)
+    """Pairs per second of the whole search by number of columns."""
+
+    @property
+    def left(self) -> float:
+        """Seconds left of the budget."""
+        return BUDGET_SECONDS - (time.perf_counter() - self.started)
+
+    def seconds(self, work: Callable[[], object], repeats: int = 5) -> float:
+        """Median device time of some runs after one that is not counted."""
+        work()
+        found = []
+        for _ in range(repeats):
+            begin, end = self.cupy.cuda.Event(), self.cupy.cuda.Event()
+            begin.record()
+            work()
+            end.record()
+            end.synchronize()
+            found.append(self.cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+        return float(np.median(found))
+
+
+def clustered(n: int, d: int) -> Rows:
+    """Twenty clusters of rows with log-normal spread, centred and scaled as the analysis scales."""
+    rng = np.random.default_rng(d)
+    rows = rng.standard_normal((n, d), dtype=np.float32)
+    rows *= np.exp(0.3 * rng.standard_normal((n, 1), dtype=np.float32))
+    rows += rng.standard_normal((20, d), dtype=np.float32)[rng.integers(20, size=n)] * 3
+    rows -= rows.mean(axis=0)
+    rows /= rows.std(axis=0)
+    return rows
+
+
+def in_units(rows: Rows, unit_rows: int = UNIT_ROWS) -> dict[int, Block]:
+    starts = range(0, len(rows), unit_rows)
+    return {
+        unit: Block(ids=np.arange(start, min(start + unit_rows, len(rows))), rows=rows[start : start + unit_rows])
+        for unit, start in enumerate(starts)
+    }
+
+
+def ceilings(bench: Bench) -> Iterator[str]:
+    cupy = bench.cupy
+    yield "\n| limit of this machine | measured |\n|---|---|"
+    size = 1 << 31
+    a, b = cupy.zeros(size // 4, cupy.float32), cupy.zeros(size // 4, cupy.float32)
+    bench.ceilings["copy"] = 2 * size / bench.seconds(lambda a=a, b=b: cupy.copyto(b, a))  # type: ignore[misc]
+    yield f"| device copy, read and written | {bench.ceilings['copy'] / 1e12:.2f} TB/s |"
+    a = b = None
+    cupy.get_default_memory_pool().free_all_blocks()
+    for name, dtype, n in (("fp16", cupy.float16, 8192), ("fp64", cupy.float64, 4096)):
+        left = cupy.random.standard_normal((n, n), dtype=cupy.float32).astype(dtype)
+        out = cupy.empty_like(left)
+        bench.ceilings[name] = 2 * n**3 / bench.seconds(lambda left=left, out=out: cupy.matmul(left, left, out=out))  # type: ignore[misc]
+        yield f"| {name} matrix product, {n} x {n} x {n}, cuBLAS | {bench.ceilings[name] / 1e12:.0f} TFLOP/s |"
+    pinned = importlib.import_module("cupyx").empty_pinned((1 << 28,), np.uint8)
+    device = cupy.empty(pinned.shape, cupy.uint8)
+    bench.ceilings["pinned"] = pinned.nbytes / bench.seconds(lambda: device.set(pinned, stream=cupy.cuda.get_current_stream()))
+    yield f"| pinned host memory to device | {bench.ceilings['pinned'] / 1e9:.1f} GB/s |"
+
+
+def profile(bench: Bench) -> Iterator[str]:
+    """Units through the two kernels and the co-moment product; the aim is copy bandwidth (d <= 32) or the FP64 rate (d >= 256)."""
+    from workloads.analysis.profile.leaf_cupy import CupyProfile
+
+    cupy = bench.cupy
+    yield "\n| profile, units on the device | s | TB/s of values | share of copy bandwidth | share of FP64 product |"
+    yield "|---|---|---|---|---|"
+    n = 1 << 20 if bench.quick else 20_000_000
+    for d in (16, 64, 256):
+        # different units of 1 GiB in all, so that none is found in L2
+        pool = [cupy.random.standard_normal((d, UNIT_ROWS), dtype=cupy.float32) for _ in range(2**30 // (4 * d * UNIT_ROWS))]
+        backend = CupyProfile()
+        backend.begin_counting(d)
+        units = -(-n // UNIT_ROWS)
+
+        def run(backend: CupyProfile = backend, pool: list[Any] = pool, units: int = units) -> None:
+            for unit in range(units):
+                backend.unit(pool[unit % len(pool)])
+
+        seconds = bench.seconds(run, 1)
+        read = 4.0 * d * units * UNIT_ROWS
+        flops = 2.0 * d * d * units * UNIT_ROWS
+        yield (
+            f"| n = {units * UNIT_ROWS:,}, d = {d} | {seconds:.3f} | {read / seconds / 1e12:.2f} "
+            f"| {share(read / seconds, bench.ceilings['copy'])} | {share(flops / seconds, bench.ceilings['fp64'])} |"
+        )
+
+
+def search_filter(bench: Bench) -> Iterator[str]:
+    """knn_filter.cu alone with limits that let about K pairs per row pass, against the matrix product of the same run."""
+    from workloads.analysis.anomaly.half_block import prepare
+    from workloads.analysis.anomaly.pairs_cupy import CupyKernels
+
+    kernels = CupyKernels()
+    yield "\n| filter kernel alone | s | 1e12 pairs/s | TFLOP/s | share of fp16 product |\n|---|---|---|---|---|"
+    n = 1 << 17 if bench.quick else 1_000_000
+    for d in (32, 64, 128):
+        rows = clustered(n, d)
+        half = prepare(Block(ids=np.arange(n), rows=rows), kernels.upload, lambda array, kernels=kernels: kernels.download(array)()[0])  # type: ignore[misc]
+        # the K-th neighbour's distance of some rows, taken for all: squared and scaled as the kernel's products are
+        nearest = nearest_squares(bench, rows, np.random.default_rng(0).choice(n, 64, replace=False))
+        limits = bench.cupy.full(n, -0.5 * float(np.median(nearest)) * 2.0**-12, bench.cupy.float32)
+        seconds = bench.seconds(lambda half=half, limits=limits: kernels.tally(half, half, limits), 3)  # type: ignore[misc]
+        rate = n * float(n) / seconds
+        flops = 2 * d * rate
+        yield f"| n = {n:,}, d = {d} | {seconds:.3f} | {rate / 1e12:.2f} | {flops / 1e12:.0f} | {share(flops, bench.ceilings['fp16'])} |"
+
+
+def full_on_device(rows: Rows, unit_rows: int, deadline: float = np.inf) -> tuple[Scores | None, int]:
+    """All pairs of units, and how many pairs of rows these are; no scores where the clock passes the deadline before the end."""
+    from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+
+    table, pairs = in_units(rows, unit_rows), CupyPairs()
+    states = {unit: QueryState.start(unit, block.ids, units=len(table), k=K) for unit, block in table.items()}
+    compared = 0
+    for a, b in sorted(((a, b) for a in table for b in table if b <= a), key=lambda pair: pair[0] != pair[1]):
+        if time.perf_counter() > deadline:
+            return None, compared
+        states[a], states[b] = process_pair(pairs, states[a], table[a], states[b], table[b])
+        compared += table[a].ids.size * table[b].ids.size * (1 if a == b else 2)
+    return finish(states), compared
+
+
+def full(bench: Bench) -> Iterator[str]:
+    """`full` from host rows to scores on the host: everything but reading the table."""
+    yield "\n| `full`, rows on the host to scores | s | 1e12 pairs/s | share of fp16 product | certified | 1,000 rows in float64 |"
+    yield "|---|---|---|---|---|---|"
+    n = 1 << 17 if bench.quick else 1_000_000
+    for d in (32, 64, 128):
+        rows = clustered(n, d)
+        full_on_device(rows[: 2 * UNIT_ROWS], UNIT_ROWS)  # compile
+        start = time.perf_counter()
+        scores, compared = full_on_device(rows, UNIT_ROWS, start + min(90.0, bench.left / 3))
+        seconds = time.perf_counter() - start
+        rate = bench.full_rate[d] = compared / seconds
+        certified = "stopped at its time limit" if scores is None else f"{scores.certified_fraction:.6f}"
+        yield (
+            f"| n = {n:,}, d = {d} | {seconds:.2f} | {rate / 1e12:.3f} | {share(2 * d * rate, bench.ceilings['fp16'])} | {certified} "
+            f"| {'-' if scores is None else checked(bench, rows, scores)} |"
+        )
+
+
+def nearest_squares(bench: Bench, rows: Rows, some: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Squared distance of the K-th neighbour of some rows by the definition, with the bits of exact.py.
+
+    Differences in float32 on the device narrow the table to some tens of rows with a margin far wider than their rounding.
+    """
+    device = bench.cupy.asarray(rows)
+    found = np.empty(some.size)
+    for place, at in enumerate(some):
+        rough = bench.cupy.square(device - device[at]).sum(axis=1)
+        limit = bench.cupy.partition(rough, K)[K] * np.float32(1.001)
+        near = bench.cupy.asnumpy(bench.cupy.flatnonzero(rough <= limit))
+        exact = squares(rows, np.full(near.size, at), rows, near)
+        exact[near == at] = np.inf
+        found[place] = np.partition(exact, K - 1)[K - 1]
+    return found
+
+
+def checked(bench: Bench, rows: Rows, scores: Scores) -> str:
+    """Random rows against the definition: the bits have to be equal."""
+    some = np.random.default_rng(1).choice(len(rows), 1000, replace=False)
+    equal = np.sqrt(nearest_squares(bench, rows, some)) == scores.scores[some]
+    return f"{int(equal.sum())} of {some.size} equal"
+
+
+def peer_torch(bench: Bench) -> Iterator[str]:
+    """A float16 product and topk per block of queries, the best of three block sizes; neither exact nor checked."""
+    torch = importlib.import_module("torch")
+    yield from peer_header()
+    n = 1 << 17
+    for d in (64, 128):
+        data = torch.as_tensor(clustered(n, d), device="cuda").half()
+        norms = data.float().square().sum(dim=1).half() / 2
+        queries = data[: 1 << 14]
+
+        def run(step: int, data: Any = data, norms: Any = norms, queries: Any = queries) -> None:
+            for start in range(0, len(queries), step):
+                torch.topk(queries[start : start + step] @ data.T - norms, K + 1, dim=1)
+            torch.cuda.synchronize()
+
+        rate = max(len(queries) * n / wall(run, step) for step in (1024, 4096, 16384))
+        yield peer_line(bench, f"torch float16 matmul + topk, d = {d}", d, rate)
+
+
+def peer_cupy(bench: Bench) -> Iterator[str]:
+    """CuPy without a kernel of its own: float16 product, norms, argpartition."""
+    cupy = bench.cupy
+    yield from peer_header()
+    n, d = 1 << 17, 64
+    data = cupy.asarray(clustered(n, d)).astype(cupy.float16)
+    norms = cupy.square(data.astype(cupy.float32)).sum(axis=1) / 2
+
+    def run(step: int) -> None:
+        for start in range(0, 1 << 13, step):
+            cupy.argpartition(norms - data[start : start + step] @ data.T, K + 1, axis=1)[:, : K + 1]
+        cupy.cuda.Device().synchronize()
+
+    rate = max((1 << 13) * n / wall(run, step) for step in (512, 2048, 8192))
+    yield peer_line(bench, f"CuPy float16 matmul + argpartition, d = {d}", d, rate)
+
+
+def peer_sklearn(bench: Bench) -> Iterator[str]:
+    """scikit-learn's brute force on all processors of this machine."""
+    neighbors = importlib.import_module("sklearn.neighbors")
+    yield from peer_header()
+    n, d = 1 << 15, 64
+    rows = clustered(n, d)
+
+    def run(_step: int) -> None:
+        neighbors.NearestNeighbors(n_neighbors=K + 1, algorithm="brute", n_jobs=-1).fit(rows).kneighbors(rows)
+
+    rate = n * float(n) / wall(run, 0)
+    yield peer_line(bench, f"scikit-learn brute force, {os.cpu_count()} processors, d = {d}", d, rate)
+
+
+def peer_header() -> Iterator[str]:
+    yield "\n| peer | 1e9 pairs/s | `full` of this run is faster by |\n|---|---|---|"
+
+
+def peer_line(bench: Bench, name: str, d: int, rate: float) -> str:
+    ours = bench.full_rate.get(d)
+    return f"| {name} | {rate / 1e9:.1f} | {f'{ours / rate:.1f} x' if ours else 'not measured'} |"
+
+
+def wall(run: Callable[[int], object], step: int) -> float:
+    """Best of two after one that is not counted."""
+    run(step)
+    found = []
+    for _ in range(2):
+        start = time.perf_counter()
+        run(step)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def digests(bench: Bench) -> Iterator[str]:
+    """Two processes that share the GPU, each with its own pairs of units, against one; and against the host."""
+    yield "\n| digest of the scores, n = 40,000, d = 32 | |\n|---|---|"
+    found = {}
+    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if mpirun is None or importlib.util.find_spec("mpi4py") is None:
+        yield "| mpirun -n 2 | left out: Open MPI with mpi4py is not installed |"
+        return
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    for ranks in (1, 2):
+        command = [mpirun, "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, "--digest"]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=max(bench.left, 1), env=environment, cwd=Path(__file__).parents[1]
+        )
+        found[ranks] = ended.stdout.strip().splitlines()[-1]
+        yield f"| mpirun -n {ranks} | {found[ranks]} |"
+    yield f"| equal | {'yes' if found[1] == found[2] else 'NO'} |"
+
+
+def digest_rank() -> None:
+    """One rank of `digests`: units are dealt out, every unit's neighbours among all units are found by its rank."""
+    from mpi4py import MPI
+
+    from workloads.analysis.anomaly.neighbours import Neighbours
+    from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+
+    comm, pairs = MPI.COMM_WORLD, CupyPairs()
+    table = in_units(clustered(40_000, 32), 1 << 13)
+    mine: dict[int, tuple[bytes, bytes]] = {}
+    for unit in list(table)[comm.rank :: comm.size]:
+        found = Neighbours.empty(table[unit].ids.size, K)
+        for other in np.roll(list(table), -unit - comm.size):
+            found = pairs.towards(table[unit], table[int(other)], found)
+        mine[unit] = (found.scores.tobytes(), found.ids.tobytes())
+    gathered = comm.gather(mine)
+    if gathered is not None:
+        together = {unit: value for part in gathered for unit, value in part.items()}
+        print(hashlib.sha256(b"".join(b"".join(together[unit]) for unit in sorted(table))).hexdigest())
+
+
+def share(rate: float, ceiling: float) -> str:
+    return f"{100 * rate / ceiling:.0f} %"
+
+
+PARTS: tuple[Part, ...] = (ceilings, profile, search_filter, full, peer_torch, peer_cupy, peer_sklearn, digests)
+
+
+def gpu() -> Any:
+    """CuPy. Raises SystemExit with one sentence where there is none or no GPU."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise SystemExit(f"{NO_GPU} ({error})") from None
+    if not cupy.is_available():
+        raise SystemExit(f"{NO_GPU} (CuPy finds no CUDA device or no driver)")
+    return cupy
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller tables: shows that it runs, not how fast")
+    parser.add_argument("--digest", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    cupy = gpu()
+    if arguments.digest:
+        digest_rank()
+        return
+    bench = Bench(cupy=cupy, quick=arguments.quick)
+    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    print(f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy {cupy.__version__}, NumPy {np.__version__}")
+    failed = []
+    for part in PARTS:
+        if bench.left < 20:
+            print(f"\n{part.__name__}: left out, {BUDGET_SECONDS:.0f} seconds are used up")
+            continue
+        try:
+            for line in part(bench):
+                print(line, flush=True)
+        except ModuleNotFoundError as error:
+            print(f"\n{part.__name__}: left out, {error}")
+        except Exception as error:  # noqa: BLE001 - a part that fails must not take the others' figures with it
+            failed.append(part.__name__)
+            print(f"\n{part.__name__}: failed, {type(error).__name__}: {error}")
+            traceback.print_exc()
+        cupy.get_default_memory_pool().free_all_blocks()
+    print(f"\n{time.perf_counter() - bench.started:.0f} s in all")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""`top` gives what `full` gives, with less work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated
+from workloads.analysis.anomaly import top
+from workloads.analysis.anomaly.block import Block, concatenate
+from workloads.analysis.anomaly.neighbours import Neighbours, merge
+from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize(("n", "d", "count"), [(6000, 3, 40), (3000, 12, 7)])
+def test_equals_the_top_of_full(name, n, d, count):
+    if name in ("huge", "tiny", "offset"):
+        n //= 5  # neither scaled nor centred: most pairs are compared in float64
+    rows = generated(name, n, d, seed=d)
+    scores = full(rows)
+    expected = scores.top(count)
+    found, _ = top.top_rows(NumpyPairs(2), blocks(rows, 1000), count=count, k=10)
+    assert found.ids.tolist() == scores.ids[expected].tolist()
+    assert found.scores.tobytes() == scores.scores[expected].tobytes()
+    assert found.kth_ids.tolist() == scores.kth_ids[expected].tolist()
+
+
+@pytest.mark.parametrize("n", [1, 9, 30])
+def test_tables_with_fewer_rows_than_asked_for(n):
+    rows = generated("uniform", n, 2, seed=2)
+    scores = full(rows, k=3)
+    found, _ = top.top_rows(NumpyPairs(), blocks(rows, 8), count=100, k=3)
+    assert found.ids.tolist() == scores.ids[scores.top(100)].tolist()
+
+
+def test_work_per_row_does_not_grow_with_the_table():
+    per_row = []
+    for n in (20_000, 80_000):
+        _, work = top.top_rows(NumpyPairs(2), blocks(generated("heavy tails", n, 8, seed=1), 16_384), count=20, k=10)
+        per_row.append(work.evaluations / n)
+    assert per_row[1] < 1.5 * per_row[0] < 6000
+
+
+def test_ranks_that_follow_the_rules_agree():
+    """The steps of the module's docstring, as ranks would take them: each with its own units, dropping by what it has seen itself."""
+    rows = generated("heavy tails", 9000, 5, seed=8)
+    table = blocks(rows, 1000)
+    whole, _ = top.top_rows(NumpyPairs(), table, count=25, k=10)
+    for ranks in (2, 3):
+        mine = [{u: b for u, b in table.items() if u % ranks == rank} for rank in range(ranks)]
+        pairs = NumpyPairs()
+
+        def lists(query: Block, limit: top.Cutoff | None, mine=mine, pairs=pairs) -> Neighbours:
+            merged = Neighbours.empty(query.ids.size, 10)
+            for units in mine:
+                seen, left = Neighbours.empty(query.ids.size, 10), np.arange(query.ids.size)
+                for block in units.values():
+                    part = pairs.towards(query.take(left), block, seen.take(left))
+                    squares, ids = seen.squares.copy(), seen.ids.copy()
+                    squares[left], ids[left] = part.squares, part.ids
+                    seen = Neighbours(squares=squares, ids=ids, recomputed=seen.recomputed)
+                    if limit is not None:
+                        left = np.intersect1d(left, top.still_in(query.ids, seen, limit))
+                merged = merge(merged, seen)
+            return merged
+
+        offered = [top.remotest([top.pilots(block, 25) for block in units.values()], 25) for units in mine]
+        chosen = top.remotest(offered, 25)
+        known = lists(chosen, None)
+        limit = top.cutoff(chosen.ids, known, 25)
+        left = {unit: top.unscreened(block, chosen.ids) for unit, block in table.items()}
+        for panel in top.panels(9000):
+            sample = concatenate([top.members(block, panel) for block in table.values()])
+            left = {unit: top.screen(pairs, block, left[unit], sample, limit, 10) for unit, block in table.items()}
+        remaining = concatenate([block.take(left[unit].positions) for unit, block in table.items()])
+        found = lists(remaining, limit)
+        both = Neighbours(
+            squares=np.concatenate((known.squares, found.squares)),
+            ids=np.concatenate((known.ids, found.ids)),
+            recomputed=np.concatenate((known.recomputed, found.recomputed)),
+        )
+        result = top.select(np.concatenate((chosen.ids, remaining.ids)), both, 25)
+        assert result.ids.tolist() == whole.ids.tolist()
+        assert result.scores.tobytes() == whole.scores.tobytes()
+        assert result.kth_ids.tolist() == whole.kth_ids.tolist()
+
+
+def test_panels_are_disjoint_samples_of_the_expected_size():
+    block = Block(ids=np.arange(100_000), rows=np.zeros((100_000, 1), np.float32))
+    drawn = [top.members(block, panel).ids for panel in top.panels(100_000)]
+    assert len(drawn) >= 5
+    together = np.concatenate(drawn)
+    assert np.unique(together).size == together.size
+    sizes = [512 * max(1, 2 ** (index - 1)) for index in range(len(drawn))]
+    assert all(abs(found.size - size) < 6 * size**0.5 for found, size in zip(drawn, sizes, strict=True))

@@ -1,0 +1,104 @@
+"""The analysis by mpirun alone, killed at random moments and started again with other numbers of ranks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from tests.workloads.analysis.conftest import RESULTS, Store
+from workloads import contract
+from workloads.analysis.launch import mpirun
+from workloads.contract import Run
+
+
+@dataclass
+class Attempts:
+    """Of one run; each with a number of its own, as Batch counts them."""
+
+    store: Store
+    run: Run
+    environ: dict[str, str]
+    number: int = 0
+    logs: list[str] = field(default_factory=list)
+
+    def start(self, ranks: int) -> subprocess.Popen[str]:
+        self.number += 1
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "PYTHONPATH": str(mpirun.ROOT),
+            **self.store.environ,
+            contract.ENV_RUN_ID: self.run.run_id,
+            contract.ENV_RANKS_PER_NODE: str(ranks),
+            contract.ENV_CHECKPOINT_FLOOR_SECONDS: "0.2",
+            contract.ENV_NODE_MTBF_HOURS: "0.00001",  # so that the floor counts
+            "AWS_BATCH_JOB_ATTEMPT": str(self.number),
+            **self.environ,
+        }
+        command = [*mpirun.on_one_node(ranks, mpirun.PROGRAM)]
+        return subprocess.Popen(
+            command, env=mpirun.environment(environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> int:
+        self.logs.append(process.communicate(timeout=90)[0])
+        return process.returncode
+
+    def complete(self, ranks: int) -> None:
+        assert self.finish(self.start(ranks)) == 0, self.logs[-1]
+
+    def checkpoint(self) -> dict[str, Any]:
+        """What checkpoint.json says; of attempt 0 where there is none."""
+        try:
+            index: dict[str, Any] = json.loads(self.store.get(RESULTS, f"{self.run.checkpoints_prefix}checkpoint.json"))
+        except self.store.s3.exceptions.NoSuchKey:
+            return {"attempt": {"number": 0}, "objects": {}}
+        return index
+
+    def kill_one_rank(self, ranks: int, rng: random.Random, longest_wait_seconds: float) -> bool:
+        """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done."""
+        process = self.start(ranks)
+        while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
+            time.sleep(0.02)
+        if rng.random() < 0.5:  # half of them while pairs are compared
+            while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
+                time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, longest_wait_seconds))
+        return self._kill(process, rng)
+
+    def kill_when_pairs_are_stored(self, ranks: int) -> None:
+        """Start, and kill -9 a rank as soon as the checkpoint has neighbours of some unit."""
+        process = self.start(ranks)
+        while not any(name.startswith("query-") for name in self.checkpoint()["objects"]):
+            assert process.poll() is None, "done before it stored anything"
+            time.sleep(0.02)
+        assert self._kill(process, random.Random(0))  # noqa: S311 - no secret
+
+    def _kill(self, process: subprocess.Popen[str], rng: random.Random) -> bool:
+        found: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found = [
+                p for p in psutil.Process(process.pid).children(recursive=True) if "workloads.analysis.program" in " ".join(p.cmdline())
+            ]
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            rng.choice(found).kill()
+        return self.finish(process) != 0
+
+
+def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
+    """Kill up to so many times, each time with another number of ranks, then let it finish; returns how many it were."""
+    ranks = rng.randint(1, 4)
+    for done in range(kills):
+        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=1.0):
+            return done
+        ranks = rng.choice([other for other in range(1, 5) if other != ranks])
+    attempts.complete(ranks)
+    return kills

@@ -1,0 +1,165 @@
+"""Scaling, spectrum and space against scikit-learn and the definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.covariance import oas
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.neighbors import NearestNeighbors
+
+from workloads.analysis import arrays
+from workloads.analysis.anomaly.block import prepare
+from workloads.analysis.anomaly.contributions import contributions
+from workloads.analysis.anomaly.full import all_pairs, finish
+from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from workloads.analysis.profile.leaf_numpy import NumpyProfile
+from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
+from workloads.analysis.rotate.spectrum import shrinkage, spectrum
+
+
+def profile_of(values: npt.NDArray[np.floating]) -> Profile:
+    backend = NumpyProfile()
+    backend.begin_counting(values.shape[0])
+    moments = backend.unit(np.ascontiguousarray(values, np.float32))
+    return Profile(columns=tuple(f"c{i}" for i in range(values.shape[0])), moments=moments, sketch=backend.counted())
+
+
+def normal(d: int, n: int) -> npt.NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    found: npt.NDArray[np.float32] = (rng.standard_normal((d, d)) @ rng.standard_normal((d, n))).astype(np.float32)
+    return found
+
+
+def test_columns_that_say_nothing_are_left_out_with_reasons():
+    values = normal(6, 4000)
+    values[0] = 7.5
+    values[1] = 1e6 + np.arange(4000) % 2 * 0.0625  # varies by float32 rounding only
+    values[2, 1:] = np.nan
+    values[3, ::4] = np.nan
+    values[4, :3000] = np.inf
+    found = scaling(profile_of(values))
+    assert found.columns == ("c3", "c5")
+    assert {one.column: one.reason.split(" ")[0] for one in found.excluded} == {
+        "c0": "constant",
+        "c1": "constant",
+        "c2": "1",
+        "c4": "values",
+    }
+
+
+def test_robust_units_ignore_outliers_and_fall_back_where_quartiles_are_lost():
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((4, 50_000)).astype(np.float32)
+    values[0, :100] = 1e6
+    values[1] += 1e6
+    values[2] = rng.random(50_000) < 0.1  # interquartile range 0
+    robust, standard = scaling(profile_of(values)), scaling(profile_of(values), "standard")
+    assert robust.robust == (True, False, False, True)
+    np.testing.assert_allclose(robust.unit[[0, 3]], 1.0, rtol=0.03)
+    np.testing.assert_allclose(robust.centre[[0, 3]], 0.0, atol=0.03)
+    np.testing.assert_allclose(robust.unit[1:3], values[1:3].astype(np.float64).std(axis=1, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(standard.unit, values.astype(np.float64).std(axis=1, ddof=1), rtol=1e-9)
+    assert not any(standard.robust)
+
+
+def test_spectrum_is_that_of_the_correlation_with_signs_fixed():
+    values = normal(9, 3000)
+    profile = profile_of(values)
+    found = spectrum(profile, scaling(profile))
+    correlation = np.corrcoef(values.astype(np.float64))
+    np.testing.assert_allclose(found.axes * found.values @ found.axes.T, correlation, atol=1e-12)
+    assert (np.diff(found.values) <= 0).all()
+    assert found.values.sum() == pytest.approx(9)
+    assert (found.axes[np.abs(found.axes).argmax(axis=0), np.arange(9)] > 0).all()
+    assert found.condition == pytest.approx(np.linalg.cond(correlation), rel=1e-9)
+    assert 0 < found.shrinkage < 0.1
+    scaled = (values.T - values.mean(axis=1)) / values.std(axis=1)
+    assert found.shrinkage == pytest.approx(oas(scaled)[1], rel=0.2)  # scikit-learn leaves out the terms in 2 / d
+
+
+def test_repeated_column_keeps_the_mapping_finite():
+    values = normal(4, 1000)
+    profile = profile_of(np.concatenate((values, values[:1])))
+    chosen = scaling(profile)
+    found = spectrum(profile, chosen)
+    assert found.condition > 1e12
+    assert np.isfinite(Space.mahalanobis(chosen, found).mapping).all()
+    assert shrinkage(np.eye(3), 10) == 0.0
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+@pytest.mark.parametrize("metric", ["euclidean", "mahalanobis"])
+def test_scores_equal_scikit_learn_in_the_same_space(load, metric):
+    values = load().data.T.astype(np.float32)
+    profile = profile_of(values)
+    chosen = scaling(profile, "standard")
+    found = spectrum(profile, chosen)
+    space = Space.euclidean(chosen) if metric == "euclidean" else Space.mahalanobis(chosen, found)
+    assert space.metric == metric
+    wide = values.T.astype(np.float64)
+    shrunk = (1 - found.shrinkage) * np.corrcoef(wide.T) + found.shrinkage * np.eye(len(values))
+    sd = wide.std(axis=0, ddof=1)
+    inverse = np.diag(1 / sd**2) if metric == "euclidean" else np.linalg.inv(shrunk * np.outer(sd, sd))
+    peer = NearestNeighbors(n_neighbors=11, algorithm="brute", metric="mahalanobis", metric_params={"VI": inverse}).fit(wide)
+    distances, places = peer.kneighbors(wide)
+    block = prepare(space, 0, values).block
+    scores = finish(all_pairs(NumpyPairs(), {0: block}, units=1, k=10))
+    np.testing.assert_allclose(scores.scores, distances[:, 10], rtol=1e-5)
+    row = int(scores.top(1)[0])
+    assert scores.kth_ids[row] == places[row, 10]
+    parts = contributions(space, profile.columns, values[:, row], values[:, places[row, 10]], count=len(values))
+    assert sum(part.share for part in parts) == pytest.approx(1.0)
+    assert [part.share for part in parts] == sorted((part.share for part in parts), reverse=True)
+    difference = wide[row] - wide[places[row, 10]]
+    expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
+    np.testing.assert_allclose([part.share for part in parts], sorted(expected, reverse=True), atol=1e-6)
+    assert parts[0].column == profile.columns[int(expected.argmax())]
+
+
+def test_coordinates_of_a_row_do_not_depend_on_its_place():
+    values = normal(40, 9000)
+    profile = profile_of(values)
+    chosen = scaling(profile)
+    for space in (Space.euclidean(chosen), Space.mahalanobis(chosen, spectrum(profile, chosen))):
+        whole = space.rows(values)
+        for start, stop in ((0, 1), (17, 4000), (8999, 9000)):
+            assert space.rows(values[:, start:stop]).tobytes() == whole[start:stop].tobytes()
+        again = Space.from_arrays(arrays.unpack(arrays.pack(space.arrays())))
+        assert again.rows(values).tobytes() == whole.tobytes()
+
+
+def test_incomplete_rows_are_left_out_and_named():
+    values = normal(3, 50)
+    values[0, 4], values[2, 7] = np.nan, -np.inf
+    profile = profile_of(values)
+    found = prepare(Space.euclidean(scaling(profile)), 1000, values)
+    assert found.incomplete.tolist() == [1004, 1007]
+    assert found.block.ids.size == 48
+    assert np.isfinite(found.block.rows).all()
+
+
+def test_values_beyond_float32_are_held_at_its_largest():
+    values = np.random.default_rng(0).standard_normal((1, 500)).astype(np.float32) * np.float32(1e-30)
+    values[0, 3] = 1e30
+    block = prepare(Space.euclidean(scaling(profile_of(values))), 0, values).block
+    assert block.rows[3, 0] == np.finfo(np.float32).max
+    scores = finish(all_pairs(NumpyPairs(), {0: block}, units=1, k=5))
+    assert scores.top(1)[0] == 3
+    assert np.isfinite(scores.scores).all()
+
+
+def test_a_table_without_usable_columns_or_rows():
+    for values in (np.ones((2, 5), np.float32), np.zeros((2, 0), np.float32)):
+        profile = profile_of(values)
+        chosen = scaling(profile)
+        assert chosen.columns == ()
+        found = spectrum(profile, chosen)
+        assert found.condition == 1.0
+        prepared = prepare(Space.mahalanobis(chosen, found), 0, values)
+        assert prepared.block.ids.size == 0
+        assert prepared.incomplete.size == values.shape[1]
+        assert finish(all_pairs(NumpyPairs(), {0: prepared.block}, units=1, k=3)).certified_fraction == 1.0

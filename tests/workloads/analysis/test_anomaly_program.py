@@ -1,0 +1,155 @@
+"""Remote rows by the whole stage: the same for any number of ranks and any memory, and equal to scikit-learn."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import datasets
+from sklearn.neighbors import NearestNeighbors
+
+from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.test_program import run_stage
+from workloads import contract
+from workloads.analysis.anomaly_result import decode_scores, load_anomalies
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
+from workloads.contract import ContractError, Run
+
+N = 20
+ROWS = 20_000
+
+
+def analyse(store: Store, run: Run, ranks: int, mode: str, **environ: str):
+    done = run_stage(store, run, ranks, PIPELINE_ANOMALY_MODE=mode, PIPELINE_ANOMALY_TOP=str(N), **environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return store.success(run)
+
+
+def anomalies(store: Store, run: Run):
+    record = store.success(run).anomaly
+    assert record is not None
+    return load_anomalies(lambda key: store.get(RESULTS, key), run, record, store.profile(run))
+
+
+def scores(store: Store, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    record = store.success(run).anomaly
+    assert record is not None
+    parts = [decode_scores(store.get(RESULTS, run.scores_prefix + stored.name)) for stored in record.scores]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    rng = np.random.default_rng(21)
+    values = (rng.standard_t(5, size=(12, ROWS)) * np.logspace(-3, 6, 12)[:, None] + 1e4).astype(np.float32)
+    values[:, 5_000:5_020] = values[:, :20]  # equal rows in different units
+    values[4] = 7.0  # constant
+    values[2, rng.random(ROWS) < 0.02] = np.nan
+    values[3, [0, ROWS - 1]] = np.inf
+    return values
+
+
+def brute_force(store: Store, run: Run, values: np.ndarray) -> np.ndarray:
+    """Scores by scikit-learn in float64, of the rows as the analysis has scaled them; NaN for rows that are not compared."""
+    space = Space.euclidean(scaling(store.profile(run)))
+    complete = space.complete(values)
+    scaled = space.rows(values[:, complete]).astype(np.float64)
+    distance, _ = NearestNeighbors(n_neighbors=11, algorithm="brute").fit(scaled).kneighbors(scaled)
+    found = np.full(values.shape[1], np.nan)
+    found[complete] = distance[:, -1]
+    return found
+
+
+@pytest.mark.parametrize("mode", ["top", "full"])
+def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values, mode):
+    run = store.put_table(f"remote-{mode}", values, unit_rows=1_500)  # 14 units, the last one short
+    table_bytes = values.nbytes
+    found = [
+        analyse(store, run, 1, mode),
+        analyse(store, run, 2, mode, OMP_NUM_THREADS="2"),
+        analyse(store, run, 3, mode, PIPELINE_BLOCK_MEMORY_MIB=f"{table_bytes / 10 / 2**20:.3f}"),
+        analyse(store, run, 4, mode),
+    ]
+    assert len({success.digest for success in found}) == 1
+    assert len({success.anomaly.digest for success in found}) == 1
+    assert [success.ranks for success in found] == [1, 2, 3, 4]
+    one, limited = found[0], found[2]
+    assert limited.bytes_read > 2 * one.bytes_read, "with a tenth of the table in memory units have to be read again"
+    expected = brute_force(store, run, values)
+    assert one.anomaly.complete_rows == np.isfinite(expected).sum() < ROWS - 2
+    assert one.anomaly.incomplete_rows == ROWS - one.anomaly.complete_rows
+    assert (one.anomaly.certified_fraction, one.anomaly.fallback_rows) == (1.0, 0)
+    assert list(one.anomaly.excluded) == ["c4"]
+    assert one.checkpoint["count"] >= 2
+    assert one.bytes_moved["checkpoint"] == one.checkpoint["bytes"] > 0
+    assert (found[3].bytes_moved["exchange"] > table_bytes) == (mode == "full")
+    assert 0 < one.percent_of_limit["pairs"] < 200
+    assert {"top", "full"} == one.plan.keys()
+    assert one.peak_memory_bytes < 1.5 * one.plan[mode]["memory_bytes"]
+    assert {"plan", "read", "scale", "pairs", "explain", "checkpoint"} <= one.seconds.keys()
+    assert store.keys(run.checkpoints_prefix) == {}
+
+    rows = anomalies(store, run).rows
+    order = np.argsort(-np.nan_to_num(expected, nan=-1.0), kind="stable")[:N]
+    assert [row.row for row in rows] == order.tolist()
+    np.testing.assert_allclose([row.score for row in rows], expected[order], rtol=1e-6)
+    if mode == "full":
+        ids, found_scores = scores(store, run)
+        np.testing.assert_array_equal(ids, np.flatnonzero(np.isfinite(expected)))
+        np.testing.assert_allclose(found_scores, expected[ids], rtol=1e-6)
+    assert all(len(row.contributions) == 3 for row in rows)
+    assert all(part.value == values[int(part.column[1:]), row.row] for row in rows for part in row.contributions)
+
+
+def test_scores_equal_scikit_learn_on_a_real_table(store):
+    raw = datasets.load_breast_cancer().data.astype(np.float32).T.copy()
+    run = store.put_table("breast-cancer", raw, unit_rows=100)
+    success = analyse(store, run, 2, "full", PIPELINE_ANOMALY_SCALING="standard", PIPELINE_ANOMALY_NEIGHBOURS="5")
+    space = Space.euclidean(scaling(store.profile(run), "standard"))
+    scaled = space.rows(raw).astype(np.float64)
+    distance, neighbour = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(scaled).kneighbors(scaled)
+    ids, found = scores(store, run)
+    assert ids.tolist() == list(range(569))
+    np.testing.assert_allclose(found, distance[:, -1], rtol=1e-9)
+    row = anomalies(store, run).rows[0]
+    assert (row.row, row.neighbour) == (int(distance[:, -1].argmax()), int(neighbour[distance[:, -1].argmax(), -1]))
+    assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
+
+
+@pytest.mark.parametrize("mode", ["top", "full"])
+def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, mode):
+    values = np.random.default_rng(1).normal(size=(2, 7)).astype(np.float32)
+    run = store.put_table(f"tiny-{mode}", values, unit_rows=4)
+    analyse(store, run, 4, mode)
+    rows = anomalies(store, run).rows
+    assert [(row.row, row.score, row.neighbour, row.contributions) for row in rows] == [(i, np.inf, None, ()) for i in range(7)]
+    empty = store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float32), unit_rows=2)
+    success = analyse(store, empty, 2, mode)
+    assert (success.anomaly.complete_rows, success.anomaly.incomplete_rows, anomalies(store, empty).rows) == (0, 5, ())
+
+
+def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):
+    run = store.put_table("too-dear", values, unit_rows=1_500)
+    limits = {contract.ENV_MAX_DOLLARS: "0.00001", contract.ENV_STAGE_PRICES: '{"analysis": 220.16}'}
+    done = run_stage(store, run, 2, PIPELINE_ANOMALY_MODE="full", **limits)
+    assert done.returncode == 1, done.stdout + done.stderr
+    error = json.loads(store.get(RESULTS, run.error_key("analysis")))
+    assert "mode 'full' would compare " in error["error"]
+    assert "pairs of 20,000 rows in about" in error["error"]
+    assert error["error"].endswith("and the limit is $0.00")
+    assert "use mode 'top'" in error["hint"]
+    assert list(store.keys(run.results_prefix)) == [run.error_key("analysis")]
+    done = run_stage(store, run, 1, PIPELINE_ANOMALY_MODE="full", PIPELINE_MAX_DOLLARS="5")
+    assert "the price of the analysis's machines is not known" in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
+    assert analyse(store, run, 1, "top", **limits).plan["full"]["usd"] > 0.00001, "mode top has no such limit"
+
+
+def test_a_changed_result_is_found_out(store, values):
+    run = store.put_table("changed", values[:, :1_000].copy(), unit_rows=500)
+    success = analyse(store, run, 1, "full")
+    key = run.scores_prefix + success.anomaly.scores[1].name
+    store.s3.put_object(Bucket=RESULTS, Key=key, Body=store.get(RESULTS, run.scores_prefix + success.anomaly.scores[0].name))
+    with pytest.raises(ContractError, match=r"scores/unit-000001.parquet is not the object that the analysis wrote"):
+        anomalies(store, run)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict
+from workloads.analysis.settings import AnomalySettings
+from workloads.runtime.errors import StageError
+
+SETTINGS = AnomalySettings(
+    mode="full",
+    neighbours=10,
+    top=100,
+    scaling="robust",
+    max_dollars=None,
+    usd_per_hour=220.0,
+    block_memory_bytes=32 << 30,
+    checkpoint_floor_seconds=60,
+    node_mtbf_hours=720,
+)
+MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14)
+SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32)
+
+
+def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
+    twice = replace(SHAPE, rows=2 * SHAPE.rows)
+    full, top = (predict(mode, SHAPE, SETTINGS, MACHINE, 1 << 28) for mode in ("full", "top"))
+    assert full.seconds == pytest.approx(1e16 / 32 / 3e12, rel=0.1)  # 104 s
+    assert predict("full", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(4 * full.seconds, rel=0.1)
+    assert predict("top", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(2 * top.seconds, rel=0.01)
+    assert full.usd == pytest.approx(full.seconds / 3600 * 220)
+    assert top.seconds < full.seconds / 100
+    small = replace(SETTINGS, block_memory_bytes=1 << 30)
+    limited = predict("full", SHAPE, small, MACHINE, 1 << 28)
+    assert limited.memory_bytes < 2 << 30 < full.memory_bytes
+    assert limited.seconds > full.seconds, "units are read again"
+
+
+def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
+    plan = predict("full", SHAPE, SETTINGS, MACHINE, 0)
+    admit(SETTINGS, SHAPE, plan)
+    admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
+    admit(replace(SETTINGS, mode="top", max_dollars=0.0), SHAPE, plan)
+    with pytest.raises(
+        StageError, match=r"100,000,000 rows in about 10\d s on 32 ranks, which costs about \$6\.\d\d, and the limit is \$5\.00"
+    ):
+        admit(replace(SETTINGS, max_dollars=5.0), SHAPE, plan)
+    with pytest.raises(StageError, match="price of the analysis's machines is not known"):
+        admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
+
+
+def test_calibration_measures_something():
+    machine = calibrate(NumpyPairs(1), 16)
+    assert 1e6 < machine.pairs_per_second < 1e13
+    assert 1e8 < machine.products_per_second < 1e15

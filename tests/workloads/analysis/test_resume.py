@@ -1,0 +1,111 @@
+"""kill -9 of a random rank at a random moment, then on with another number of ranks: 20 times, with fresh seeds every time."""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+import numpy as np
+import pytest
+
+from tests.workloads.analysis.conftest import RESULTS
+from tests.workloads.analysis.killing import Attempts, kill_and_resume
+from workloads import contract
+from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
+from workloads.runtime import s3
+from workloads.runtime.errors import StageError
+
+KILLS = 20
+FULL = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "20"}
+
+
+def table(seed: int, rows: int = 20_000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_t(4, size=(12, rows)).astype(np.float32)
+    values[:, 1000:1010] = values[:, :10]  # duplicates across units
+    values[3, rng.random(rows) < 0.01] = np.nan
+    return values
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_twenty_times_and_still_the_same_digest(store):
+    values = table(secrets.randbits(32))
+    killed, chains, half_way = 0, 0, 0
+    expected: dict[str, str] = {}
+    while killed < KILLS:
+        seed = secrets.randbits(32)
+        rng = random.Random(seed)  # noqa: S311 - no secret
+        mode = "top" if chains % 3 == 2 else "full"
+        environ = {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "20"}
+        if mode not in expected:
+            undisturbed = Attempts(store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=800), environ)
+            undisturbed.complete(1)
+            expected[mode] = store.success(undisturbed.run).digest
+        attempts = Attempts(store, store.put_table(f"killed-{seed:x}", values, unit_rows=800), environ)
+        killed += kill_and_resume(attempts, rng, kills=min(5, KILLS - killed))
+        success = store.success(attempts.run)
+        assert success.digest == expected[mode], f"seed {seed}, mode {mode}: {attempts.number} attempts"
+        assert store.keys(attempts.run.checkpoints_prefix) == {}, f"seed {seed}: the checkpoint of a finished run stays"
+        half_way += success.checkpoint["objects_resumed"] > 1  # more than the profile
+        chains += 1
+    assert killed == KILLS
+    assert half_way >= chains / 2, "attempts began afresh instead of going on"
+
+
+def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
+    attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
+    attempts.kill_when_pairs_are_stored(2)
+    return attempts
+
+
+def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
+    attempts = leave_a_checkpoint(store, "damaged-checkpoint", FULL)
+    objects = attempts.checkpoint()["objects"]
+    key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))
+    data = bytearray(store.get(RESULTS, key))
+    data[len(data) // 2] ^= 1
+    store.s3.put_object(Bucket=RESULTS, Key=key, Body=bytes(data))
+    attempts.complete(1)
+    assert f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh" in attempts.logs[-1]
+    digest = store.success(attempts.run).digest
+
+    again = leave_a_checkpoint(store, "foreign-checkpoint", FULL)
+    again.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
+    again.complete(2)
+    assert "is about something else (neighbours differ); starting afresh" in again.logs[-1]
+    assert store.success(again.run).digest != digest
+    assert store.success(again.run).anomaly.neighbours == 3
+
+
+@pytest.fixture
+def stores(store, monkeypatch):
+    for name, value in store.environ.items():
+        monkeypatch.setenv(name, value)
+    s3.client.cache_clear()
+    run = store.put_table("stale", np.ones((1, 10), np.float32), unit_rows=10)
+
+    def make(number: int, job_id: str = "job", **identity: int) -> CheckpointStore:
+        return CheckpointStore(RESULTS, run, {"neighbours": 10, **identity}, Attempt(job_id=job_id, number=number))
+
+    yield make
+    s3.client.cache_clear()
+
+
+def test_a_stale_attempt_is_refused_and_overwrites_nothing(stores):
+    first, second = stores(1), stores(2)
+    assert first.claim() == {}
+    old = first.put("query-000000", {"a": np.arange(3)})
+    first.commit({"query-000000": old}, ())
+    assert second.claim() == {"query-000000": old}  # goes on from it
+    new = second.put("query-000000", {"a": np.arange(4)})
+    second.commit({"query-000000": new}, ())
+    late = first.put("query-000000", {"a": np.arange(5)})
+    for action in (lambda: first.commit({"query-000000": late}, ()), first.clear):
+        with pytest.raises(StageError, match="belongs to another attempt now, so this one, attempt 1 of job job, ends"):
+            action()
+    with pytest.raises(StageError, match="belongs to attempt 2 of job job now"):
+        stores(1).claim()
+    np.testing.assert_array_equal(second.get(new)["a"], np.arange(4))
+    assert stores(1, job_id="submitted again").claim() == {"query-000000": new}
+    assert stores(3, neighbours=11).claim() == {}

@@ -1,0 +1,83 @@
+"""Complete rows of one unit, scaled and ready to be compared with others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.anomaly import bounds
+from workloads.analysis.anomaly.exact import half_squares
+from workloads.analysis.profile.moments import Floats, Integers
+from workloads.analysis.rotate.space import Space
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """m rows with d columns. What travels between ranks is `ids` and `rows`; the rest follows from them, bit for bit."""
+
+    ids: Integers
+    """(m,) row numbers in the whole table, ascending."""
+    rows: npt.NDArray[np.float32]
+    """(m, d) scaled values, all finite, row-major."""
+
+    def take(self, positions: npt.NDArray[np.integer]) -> Block:
+        """Some of the rows; positions ascending."""
+        return Block(ids=self.ids[positions], rows=np.ascontiguousarray(self.rows[positions]))
+
+    @property
+    def columns(self) -> int:
+        """Columns that are compared, d."""
+        return int(self.rows.shape[1])
+
+    @cached_property
+    def half_squares(self) -> Floats:
+        """(m,) |x|^2 / 2."""
+        return half_squares(self.rows)
+
+    @cached_property
+    def wild(self) -> npt.NDArray[np.intp]:
+        """Positions of the rows too far out for the float32 filter; they are compared in float64 with everything."""
+        return np.flatnonzero(self.half_squares > bounds.HALF_SQUARE_LIMIT)
+
+    @cached_property
+    def augmented(self) -> npt.NDArray[np.float32]:
+        """(m, d + 2) rows [x, g, -1] of the filter's matrix product: see `bounds`."""
+        found = np.empty((self.ids.size, self.columns + 2), np.float32)
+        found[:, : self.columns] = self.rows
+        found[self.wild, : self.columns] = 0
+        found[:, -2] = bounds.lowered(self.half_squares, self.columns)
+        found[:, -1] = -1
+        return found
+
+
+def concatenate(blocks: list[Block]) -> Block:
+    """One block of all rows, in order of their ids. The list is not empty."""
+    ids = np.concatenate([block.ids for block in blocks])
+    order = np.argsort(ids, kind="stable")
+    return Block(ids=ids[order], rows=np.concatenate([block.rows for block in blocks])[order])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A unit as the search takes it."""
+
+    block: Block
+    incomplete: Integers
+    """Row numbers, in the whole table, of the rows that lack a finite value in a compared column: they have no score."""
+
+
+def prepare(space: Space, row_offset: int, values: npt.NDArray[np.float32]) -> Prepared:
+    """Scale a unit's complete rows.
+
+    Args:
+        space: Where rows are compared.
+        row_offset: Row number of the unit's first row.
+        values: (columns, rows) all number columns of the unit; NaN where a value is missing.
+    """
+    complete = space.complete(values)
+    ids = np.arange(row_offset, row_offset + complete.size, dtype=np.int64)
+    whole = values if complete.all() else values[:, complete]
+    return Prepared(block=Block(ids=ids[complete], rows=space.rows(whole)), incomplete=ids[~complete])

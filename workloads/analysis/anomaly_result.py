@@ -1,0 +1,239 @@
+"""What the search for remote rows leaves behind, and how a reader makes sure of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workloads.analysis.anomaly.contributions import Contribution, contributions
+from workloads.analysis.anomaly.neighbours import NOBODY
+from workloads.analysis.arrays import digest, pack, unpack
+from workloads.analysis.profile.moments import Floats, Integers
+from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
+from workloads.contract import ContractError, Run
+
+TOP_NAME: Final = "anomaly/top.npz"
+"""Below `Run.partials_prefix`."""
+_AGAIN: Final = "run the analysis stage again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An object of the result."""
+
+    name: str
+    """Below `Run.partials_prefix` for the top rows, below `Run.scores_prefix` for scores."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyRecord:
+    """What `_SUCCESS.json` says of the search."""
+
+    mode: str
+    neighbours: int
+    """k."""
+    wanted: int
+    """N."""
+    scaling: str
+    columns: tuple[str, ...]
+    """By which rows were compared."""
+    excluded: dict[str, str]
+    """Number column by which they were not -> why."""
+    complete_rows: int
+    """Rows with a value in all those columns: the ones that were compared."""
+    incomplete_rows: int
+    certified_fraction: float
+    """Share of the compared rows for which bounds proved that the filter left out no neighbour."""
+    fallback_rows: int
+    """The others: compared in float64 throughout, and exact too."""
+    evaluations: int
+    """Pairs of rows compared by this attempt."""
+    rows_left: int
+    """Mode `top`: rows that had to be compared with the whole table, besides the pilots."""
+    precision: str
+    top: Stored
+    scores: tuple[Stored, ...]
+    """Mode `full`: one for each unit, in order."""
+    digest: str
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From the parsed object. Raises TypeError or KeyError where it is something else."""
+        return cls(
+            **{
+                **found,
+                "columns": tuple(found["columns"]),
+                "top": Stored(**found["top"]),
+                "scores": tuple(Stored(**one) for one in found["scores"]),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TopRows:
+    """The most remote rows: by score, larger first, equal ones by row number."""
+
+    ids: Integers
+    """(n,) row numbers in the cleaned table, from 0."""
+    scores: Floats
+    """(n,) distance to the k-th neighbour; infinity where there are no more than k complete rows."""
+    kth_ids: Integers
+    """(n,) row number of the k-th neighbour, NOBODY where there is none."""
+    values: npt.NDArray[np.float32]
+    """(n, number columns) as they stand in the table."""
+    neighbour_values: npt.NDArray[np.float32]
+    """(n, number columns) of the k-th neighbour; NaN where there is none."""
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Name -> array, for storage and digest."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """What arrays() gave. Raises ValueError where it is something else."""
+        try:
+            return cls(**arrays)
+        except TypeError as error:
+            raise ValueError(f"not a list of top rows ({error})") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopRow:
+    """One of them, for people."""
+
+    row: int
+    score: float
+    neighbour: int | None
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomalies:
+    """The checked result."""
+
+    record: AnomalyRecord
+    rows: tuple[TopRow, ...]
+
+
+def result_digest(parameters: Mapping[str, Any], top: TopRows, scores: Sequence[str]) -> str:
+    """Sha256 over parameters, top rows and the digests of all scores: equal for any number of ranks."""
+    named = {"parameters": json.dumps(parameters, sort_keys=True), "scores": "\n".join(scores)}
+    texts = {name: np.frombuffer(text.encode(), np.uint8) for name, text in named.items()}
+    return digest({**top.arrays(), **texts})
+
+
+def parameters_of(record: AnomalyRecord) -> dict[str, Any]:
+    """What the result is a function of, besides the table."""
+    return {name: getattr(record, name) for name in ("mode", "neighbours", "wanted", "scaling")} | {"columns": list(record.columns)}
+
+
+def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
+    """The digest of the run: the profile's alone where nothing else was asked for."""
+    return profile_digest if anomaly is None else hashlib.sha256(f"{profile_digest}\n{anomaly.digest}".encode()).hexdigest()
+
+
+# ---- scores as Parquet -----------------------------------------------------------------------------------------------------------------
+
+
+def scores_name(unit: int) -> str:
+    """Name of the scores of a unit's rows, below `Run.scores_prefix`."""
+    return f"unit-{unit:06}.parquet"
+
+
+def scores_digest(ids: Integers, scores: Floats, kth_ids: Integers) -> str:
+    """Of one unit."""
+    return digest({"row": ids, "score": scores, "neighbour": kth_ids})
+
+
+def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers) -> bytes:
+    """Columns `row`, `score` and `neighbour` (row number of the k-th neighbour, null where there is none)."""
+    nobody = kth_ids == NOBODY
+    table = pa.table({"row": ids, "score": scores, "neighbour": pa.array(kth_ids, mask=nobody)})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
+    return buffer.getvalue()
+
+
+def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
+    """Row numbers, scores and neighbours that encode_scores wrote. Raises ValueError where it is something else."""
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        neighbour = table.column("neighbour").combine_chunks().fill_null(NOBODY)
+        return table.column("row").to_numpy(), table.column("score").to_numpy(), neighbour.to_numpy()
+    except (pa.ArrowException, KeyError) as error:
+        raise ValueError(str(error)) from error
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------------------
+
+
+def encode_top(rows: TopRows) -> tuple[Stored, bytes]:
+    """The entry of the top rows and the bytes of their object."""
+    data = pack(rows.arrays())
+    return Stored(name=TOP_NAME, sha256=hashlib.sha256(data).hexdigest()), data
+
+
+def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyRecord, profile: Profile) -> Anomalies:
+    """The result of a run, its digest computed anew.
+
+    Args:
+        get_bytes: Reads an object of the results bucket by its key.
+        run: The run.
+        record: What `_SUCCESS.json` says.
+        profile: Of the same table, from which the space follows in which rows were compared.
+
+    Raises:
+        ContractError: An object is damaged, or the whole has not the digest that the analysis found.
+    """
+    top_key = run.partials_prefix + record.top.name
+    try:
+        top = TopRows.from_arrays(unpack(_checked(get_bytes, top_key, record.top)))
+    except ValueError as error:
+        raise ContractError(f"{top_key}: {error}; {_AGAIN}") from error
+    digests = []
+    for stored in record.scores:
+        key = run.scores_prefix + stored.name
+        try:
+            digests.append(scores_digest(*decode_scores(_checked(get_bytes, key, stored))))
+        except ValueError as error:
+            raise ContractError(f"{key}: {error}; {_AGAIN}") from error
+    found = result_digest(parameters_of(record), top, digests)
+    if found != record.digest:
+        raise ContractError(
+            f"the anomalies of {run.run_id} have digest {found[:12]}, but the analysis found {record.digest[:12]}; {_AGAIN}"
+        )
+    chosen = scaling(profile, "robust" if record.scaling == "robust" else "standard")
+    return Anomalies(record=record, rows=tuple(_rows(top, Space.euclidean(chosen), profile.columns)))
+
+
+def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
+    return [
+        TopRow(
+            row=int(top.ids[place]),
+            score=float(top.scores[place]),
+            neighbour=None if top.kth_ids[place] == NOBODY else int(top.kth_ids[place]),
+            contributions=()
+            if top.kth_ids[place] == NOBODY
+            else contributions(space, columns, top.values[place], top.neighbour_values[place]),
+        )
+        for place in range(top.ids.size)
+    ]
+
+
+def _checked(get_bytes: Callable[[str], bytes], key: str, stored: Stored) -> bytes:
+    data = get_bytes(key)
+    if hashlib.sha256(data).hexdigest() != stored.sha256:
+        raise ContractError(f"{key} is not the object that the analysis wrote (its sha256 differs); {_AGAIN}")
+    return data

@@ -1,0 +1,99 @@
+"""The blocks of the table as one rank sees them: those that fit stay in memory, the others are read again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.anomaly.block import Block
+from workloads.analysis.profile.moments import Integers
+from workloads.analysis.progress import Progress
+from workloads.analysis.rotate.space import Space
+from workloads.analysis.table import Table, UnitData
+
+
+def block_bytes(rows: int, columns: int) -> int:
+    """Memory of a block with what follows from it: ids, rows, half squares, rows of the filter's product."""
+    return rows * (8 + 4 * columns + 8 + 4 * (columns + 2))
+
+
+def state_bytes(rows: int, k: int) -> int:
+    """Memory of a query state while it is worked on: old and new neighbours, candidates of the filter."""
+    return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
+
+
+class BlockSource:
+    """Complete rows of units, scaled.
+
+    The first blocks that fit are kept for good. All passes go through the units in the same order, and for such passes dropping the oldest
+    would keep just those that come last again.
+
+    Args:
+        table: The cleaned table.
+        space: Where rows are compared.
+        budget: Bytes of blocks to keep.
+        progress: Is told what is read.
+    """
+
+    def __init__(self, table: Table, space: Space, budget: int, progress: Progress) -> None:
+        self._table, self.space, self._left, self._progress = table, space, budget, progress
+        self._kept: dict[int, Block] = {}
+
+    @property
+    def columns(self) -> int:
+        """D of the blocks."""
+        return int(self.space.places.size)
+
+    @property
+    def unit_rows(self) -> int:
+        """Rows of every unit but the last."""
+        return self._table.manifest.unit_rows
+
+    def empty(self) -> Block:
+        """A block without rows."""
+        return Block(ids=np.zeros(0, np.int64), rows=np.zeros((0, self.columns), np.float32))
+
+    def block(self, unit: int) -> Block:
+        """The complete rows of one unit."""
+        (found,) = self.blocks((unit,))
+        return found
+
+    def blocks(self, units: Sequence[int]) -> Iterator[Block]:
+        """The complete rows of some units, in order; those not in memory are fetched ahead."""
+        arriving = self._table.units([unit for unit in units if unit not in self._kept])
+        with contextlib.closing(arriving):
+            for unit in units:
+                self._progress.unit = unit
+                kept = self._kept.get(unit)
+                if kept is None:
+                    with self._progress.timed("read"):
+                        data = next(arriving)
+                    kept = self._keep(unit, data)
+                yield kept
+        self._progress.unit = None
+
+    def raw(self, ids: Integers, own: range) -> npt.NDArray[np.float32]:
+        """(n, columns of the table) values, as they stand there, of those rows that are in some units; `ids` ascending."""
+        found = [np.zeros((0, len(self._table.columns)), np.float32)]
+        units = [int(unit) for unit in np.unique(ids // self.unit_rows) if unit in own]
+        for data in self._table.units(units):
+            self._progress.moved("read", data.unit.byte_length)
+            first = data.unit.row_offset
+            here = ids[(ids >= first) & (ids < first + data.unit.rows)] - first
+            found.append(data.values[:, here].T)
+        return np.concatenate(found)
+
+    def _keep(self, unit: int, data: UnitData) -> Block:
+        self._progress.moved("read", data.unit.byte_length)
+        with self._progress.timed("scale"):
+            complete = np.flatnonzero(self.space.complete(data.values))
+            rows = self.space.rows(data.values if complete.size == data.unit.rows else data.values[:, complete])
+            block = Block(ids=complete + data.unit.row_offset, rows=rows)
+        size = block_bytes(block.ids.size, self.columns)
+        if size <= self._left:
+            self._left -= size
+            self._kept[unit] = block
+        return block

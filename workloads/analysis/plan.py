@@ -1,0 +1,127 @@
+"""What the search will take, before it is begun: seconds, memory and dollars of both modes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from workloads.analysis.anomaly.block import Block
+from workloads.analysis.anomaly.neighbours import Neighbours
+from workloads.analysis.anomaly.pairs import PairBackend
+from workloads.analysis.distribution.blocks import block_bytes, state_bytes
+from workloads.analysis.settings import AnomalySettings
+from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
+from workloads.runtime.errors import StageError
+
+_TOP_EVALUATIONS_PER_ROW: Final = 4_600
+"""Besides pilots; measured on clustered and heavy-tailed tables of 40,000 to 640,000 rows, where it does not grow with the table. A table
+without outliers needs more, up to as many as `full`."""
+_READ_BYTES_PER_SECOND: Final = 150e6
+"""Of one rank with three S3 connections of 50 MB/s."""
+_PASSES: Final = {"full": 1, "top": 5}
+"""Over the table, where it does not stay in memory, for each group of query units."""
+_UNITS_READ_AHEAD: Final = 4
+_SAMPLE_ROWS: Final = (2048, 8192, 32_768)
+_LONG_ENOUGH_SECONDS: Final = 0.002
+"""Below this a device has spent its time on being called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What one rank was measured to do."""
+
+    pairs_per_second: float
+    """Rows of one block with rows of another, thresholds being known."""
+    products_per_second: float
+    """Multiplications of a float32 matrix product of the same shape on the host: its limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What the search is about."""
+
+    rows: int
+    columns: int
+    unit_rows: int
+    ranks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModePlan:
+    """Prediction for one mode."""
+
+    evaluations: float
+    seconds: float
+    memory_bytes: int
+    """Of one rank, the interpreter included."""
+    usd: float | None
+    """None where the price of the machines is not known."""
+
+
+def calibrate(pairs: PairBackend, columns: int) -> Machine:
+    """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time."""
+    for rows in _SAMPLE_ROWS:
+        machine, seconds = _measure(pairs, columns, rows)
+        if seconds >= _LONG_ENOUGH_SECONDS:
+            break
+    return machine
+
+
+def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, float]:
+    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
+    starts = range(0, 3 * rows, rows)
+    query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
+    known = pairs.towards(query, first, Neighbours.empty(rows, 10))
+    start = time.perf_counter()
+    pairs.towards(query, second, known)
+    seconds = time.perf_counter() - start
+    some = slice(0, _SAMPLE_ROWS[0])
+    product = np.matmul(first.augmented[some], second.augmented[some].T)
+    warm = time.perf_counter()
+    np.matmul(query.augmented[some], second.augmented[some].T, out=product)
+    products = product.size * (columns + 2) / (time.perf_counter() - warm)
+    return Machine(pairs_per_second=float(rows) ** 2 / seconds, products_per_second=products), seconds
+
+
+def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:
+    """Seconds, memory and dollars of a mode.
+
+    Args:
+        mode: `top` or `full`.
+        shape: Of the table; all rows are taken for complete.
+        settings: Of the job.
+        machine: The slowest rank.
+        resident_bytes: Memory of a rank before it begins.
+    """
+    rows, own = float(shape.rows), float(shape.rows) / shape.ranks
+    all_pairs = own * (rows - own) + own * own / 2  # a pair within a rank serves both rows
+    each = all_pairs if mode == "full" else own * min(rows, _TOP_EVALUATIONS_PER_ROW + 4.0 * settings.top)
+    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
+    table = int(own * (unit / max(shape.unit_rows, 1)))
+    groups = max(1.0, table / max(settings.block_memory_bytes / 2, unit)) if mode == "full" else 1.0
+    stays = table <= settings.block_memory_bytes / 2
+    read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
+    seconds = each / machine.pairs_per_second + read
+    memory = resident_bytes + min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
+    usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
+    return ModePlan(evaluations=each * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
+
+
+def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:
+    """Raises StageError where the mode is `full` and dearer than the config allows."""
+    if settings.mode != "full" or settings.max_dollars is None:
+        return
+    if plan.usd is None:
+        raise StageError(
+            f"mode 'full' has a limit of ${settings.max_dollars:,.2f}, but the price of the analysis's machines is not known",
+            hint=f"give {ENV_STAGE_PRICES} a price for the analysis, unset {ENV_MAX_DOLLARS}, or use mode 'top'",
+        )
+    if plan.usd > settings.max_dollars:
+        raise StageError(
+            f"mode 'full' would compare {plan.evaluations:,.0f} pairs of {shape.rows:,} rows in about {plan.seconds:,.0f} s on"
+            f" {shape.ranks} ranks, which costs about ${plan.usd:,.2f}, and the limit is ${settings.max_dollars:,.2f}",
+            hint=f"use mode 'top', which finds the same most remote rows, or raise {ENV_MAX_DOLLARS}",
+        )

@@ -1,0 +1,89 @@
+"""What the job's environment asks of a rank."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from workloads import contract
+from workloads.analysis.backend import BACKENDS
+from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
+from workloads.analysis.rotate.scaling import ScalingName
+from workloads.contract import Run
+from workloads.runtime import env
+from workloads.runtime.batch_env import BatchEnv
+from workloads.runtime.prices import prices
+
+Mode = Literal["off", "top", "full"]
+
+_BLOCK_MEMORY_MIB: Final = 2048
+_CHECKPOINT_FLOOR_SECONDS: Final = 60.0
+_MOST_NEIGHBOURS: Final = 256
+_MOST_TOP_ROWS: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalySettings:
+    """What is looked for, and within what means."""
+
+    mode: Mode
+    neighbours: int
+    """k."""
+    top: int
+    """N."""
+    scaling: ScalingName
+    max_dollars: float | None
+    usd_per_hour: float | None
+    """Of all machines of the stage; None where it is not known."""
+    block_memory_bytes: int
+    """Of one rank."""
+    checkpoint_floor_seconds: float
+    node_mtbf_hours: float
+
+    @classmethod
+    def read(cls) -> AnomalySettings:
+        """Raises StageError."""
+        ranks = env.whole(contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256)
+        limited = os.environ.get(contract.ENV_MAX_DOLLARS, "").strip() != ""
+        memory_mib = env.number(contract.ENV_BLOCK_MEMORY_MIB, default=_BLOCK_MEMORY_MIB, low=0.001, high=1 << 24)
+        return cls(
+            mode=cast(Mode, env.choice(contract.ENV_ANOMALY_MODE, allowed=("off", "top", "full"), default="off")),
+            neighbours=env.whole(contract.ENV_ANOMALY_NEIGHBOURS, default=10, low=1, high=_MOST_NEIGHBOURS),
+            top=env.whole(contract.ENV_ANOMALY_TOP, default=100, low=1, high=_MOST_TOP_ROWS),
+            scaling=cast(ScalingName, env.choice(contract.ENV_ANOMALY_SCALING, allowed=("robust", "standard"), default="robust")),
+            max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9) if limited else None,
+            usd_per_hour=prices().get("analysis"),
+            block_memory_bytes=int(memory_mib * (1 << 20) / ranks),
+            checkpoint_floor_seconds=env.number(
+                contract.ENV_CHECKPOINT_FLOOR_SECONDS, default=_CHECKPOINT_FLOOR_SECONDS, low=0.0, high=86_400.0
+            ),
+            node_mtbf_hours=env.number(contract.ENV_NODE_MTBF_HOURS, default=NODE_MTBF_HOURS, low=1e-6, high=1e6),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All of it."""
+
+    run: Run
+    batch: BatchEnv
+    intermediate_bucket: str
+    results_bucket: str
+    backend: str
+    threads: int
+    """Of one rank, for comparing rows."""
+    anomaly: AnomalySettings
+
+    @classmethod
+    def read(cls) -> Settings:
+        """Raises StageError, ContractError."""
+        return cls(
+            run=Run.from_env(),
+            batch=BatchEnv.read(),
+            intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET),
+            results_bucket=env.text(contract.ENV_RESULTS_BUCKET),
+            backend=env.choice(contract.ENV_ARRAY_BACKEND, allowed=BACKENDS, default="numpy"),
+            threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
+            anomaly=AnomalySettings.read(),
+        )
