@@ -231,3 +231,19 @@ def test_without_a_webhook_nobody_is_told(world, monkeypatch):
     assert notify.handler(event(attempt(1)), None)["outcome"] == "failed"
     assert states().get(RUN)["state"] == "FAILED"
     assert world.attempts == 0
+
+
+def test_a_blocked_queue_is_told_once_for_each_reason(world):
+    def blocked(reason: str) -> dict[str, Any]:
+        detail = {"jobId": "job-9", "jobName": "try", "jobQueue": "arn:aws:batch:eu-west-1:1:job-queue/gpu", "statusReason": reason}
+        return {"detail-type": "Batch Job Queue Blocked", "region": "eu-west-1", "detail": detail}
+
+    no_machine = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
+    world.planned = [(500, {})] * 5
+    with pytest.raises(slack.SlackError):
+        notify.handler(blocked(no_machine), None)
+    assert [notify.handler(blocked(no_machine), None)["outcome"] for _ in range(2)] == ["blocked", "told already"]
+    assert notify.handler(blocked("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"), None)["outcome"] == "blocked"
+    first, second = (json.dumps(message) for message in world.messages)
+    assert "Queue gpu is blocked: AWS had no machine of the instance type" in first
+    assert "lower what the stage asks for" in second
