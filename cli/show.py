@@ -17,6 +17,7 @@ from cli.follow import RunStatus
 from workloads.postprocess import figures
 
 _COLUMNS = 12
+_REMOTE = 5
 _MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`|<[^|>\n]+\|(?P<link>[^>\n]+)>|(?P<plain>&\w+;|.)", re.DOTALL)
 _MARKUP_STYLES = {"bold": "bold", "code": "cyan", "link": "underline", "plain": ""}
 _WIDTH = 110
@@ -38,6 +39,7 @@ def findings(console: Console, summary_json: bytes) -> None:
     console.print(_column_table(summary["columns"]))
     for entry in summary["notable"][:8]:
         console.print(f"  • {entry['column']} {entry['finding']}", highlight=False, markup=False)
+    _remote_rows(console, summary.get("anomalies"))
     run = summary["run"]
     per_stage = ", ".join(f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"])
     console.print(f"\ncost of this run on AWS  [bold]{figures.dollars(run['usd'])}[/bold]  ({per_stage})", highlight=False)
@@ -56,6 +58,20 @@ def _column_table(columns: Sequence[dict[str, Any]]) -> Table:
         values = (column["mean"], column["sd"], column["minimum"], median, column["maximum"])
         table.add_row(Text(column["name"]), *(figures.number(value) for value in values), figures.count(column["missing"]))
     return table
+
+
+def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
+    """The rows farthest from all others, with the columns that put them there; nothing where the analysis did not look for them."""
+    if not anomalies or not anomalies["top"]:
+        return
+    table = Table(title=f"most remote of {figures.count(anomalies['complete_rows'])} rows, exact", title_justify="left")
+    table.add_column("row", justify="right")
+    table.add_column("distance", justify="right")
+    table.add_column("because of")
+    for row in anomalies["top"][:_REMOTE]:
+        because = ", ".join(f"{column['column']} {figures.number(column['value'])}" for column in row["columns"])
+        table.add_row(figures.count(row["row"]), figures.number(row["score"]), Text(because))
+    console.print(table)
 
 
 def failure(console: Console, status: RunStatus) -> None:
