@@ -297,7 +297,7 @@ aws.scheduler.Schedule(
 
 # ---- watching --------------------------------------------------------------------------------------------------------------------------
 
-aws.cloudwatch.MetricAlarm(
+alarm = aws.cloudwatch.MetricAlarm(
     "alarm",
     comparison_operator="GreaterThanThreshold",
     evaluation_periods=1,
@@ -318,6 +318,14 @@ aws.cloudwatch.MetricAlarm(
     threshold=0.5,
     metric_queries=[{"id": "e1", "expression": "m1 / 2", "return_data": True}, {"id": "m1", "metric": metric}],
 )
+aws.cloudwatch.CompositeAlarm(
+    "any",
+    alarm_name="any",
+    alarm_rule=pulumi.Output.concat('ALARM("', alarm.name, '") AND NOT FALSE'),
+    alarm_actions=[topic.arn],
+    ok_actions=[topic.arn],
+)
+aws.cloudwatch.QueryDefinition("query", name="everything/errors", log_group_names=[logs.name], query_string="fields @message")
 aws.cloudwatch.Dashboard("dashboard", dashboard_name="everything", dashboard_body=json.dumps({"widgets": []}))
 aws.cloudwatch.LogMetricFilter(
     "errors",
