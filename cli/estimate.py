@@ -19,7 +19,8 @@ from config.estimate import NOT_COUNTED, Estimate, estimate
 from config.facts import ec2_facts
 from config.prices import service_prices
 from config.stack import StackConfig
-from workloads.contract import STAGES, Run, Stage, StageRecord
+from workloads.contract import STAGES, Run, Stage
+from workloads.records import StageRecord
 
 _UNKNOWN: Final = "unknown"
 _PAST_RUNS: Final = 10

@@ -21,7 +21,8 @@ from config.estimate import Estimate, estimate
 from config.facts import ec2_facts
 from tests.components.program import STACKS, config_of, deployed
 from tests.config.stacks import changed, load
-from workloads.contract import Run, Stage, StageRecord
+from workloads.contract import Run, Stage
+from workloads.records import StageRecord
 
 ROOT = Path(__file__).parents[2]
 PRICES = {

@@ -16,7 +16,8 @@ import pytest
 from botocore.exceptions import ClientError, ResponseStreamingError
 from moto.server import ThreadedMotoServer
 
-from workloads.contract import Run, StageRecord
+from workloads.contract import Run
+from workloads.records import StageRecord
 from workloads.runtime import s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import StageError

@@ -34,7 +34,8 @@ from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
-from workloads.contract import ContractError, Manifest
+from workloads.contract import ContractError
+from workloads.records import Manifest
 from workloads.runtime import logs, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_INTERNAL, EXIT_REFUSED, EXIT_TERMINATED, StageError

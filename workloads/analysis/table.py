@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workloads.contract import Manifest, Unit
+from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
 
 _HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from workloads.contract import STAGES, Stage, StageRecord
+from workloads.contract import STAGES, Stage
+from workloads.records import StageRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,11 @@ import numpy as np
 
 from workloads.analysis.anomaly_result import Anomalies
 from workloads.analysis.profile.result import Profile
-from workloads.contract import Manifest, Run
+from workloads.contract import Run
 from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
+from workloads.records import Manifest
 
 SCHEMA: Final = 1
 """Version of the summary's shape; grows by one when a field changes its meaning or goes away."""

@@ -19,10 +19,11 @@ import boto3
 from workloads import contract
 from workloads.analysis.anomaly_result import load_anomalies
 from workloads.analysis.profile.partials import load_profile, load_success
-from workloads.contract import Manifest, Run, Stage, StageRecord
+from workloads.contract import Run, Stage
 from workloads.functions import slack
 from workloads.functions.states import RunStates
 from workloads.postprocess import cost, findings, items, message, reference, report
+from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_REFUSED, StageError

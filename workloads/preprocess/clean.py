@@ -16,12 +16,12 @@ from typing import Any, Final, cast
 
 from pyarrow import csv as arrow_csv
 
-from workloads.contract import Column, Unit
 from workloads.preprocess.dialect import Dialect, detect
 from workloads.preprocess.parse import BlockParser, IncompleteRows, Parsed
 from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
 from workloads.preprocess.source import PIECE_BYTES, ByteStream, open_text
 from workloads.preprocess.units import HashingSink, Sink, UnitWriter
+from workloads.records import Column, Unit
 from workloads.runtime.errors import StageError
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workloads.contract import ColumnKind
+from workloads.records import ColumnKind
 
 _MISSING_WORDS: Final = (
     "na",

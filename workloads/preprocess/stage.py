@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
 from workloads import contract
-from workloads.contract import Manifest, Run
+from workloads.contract import Run
 from workloads.preprocess.clean import Cleaned, Settings, clean
 from workloads.preprocess.parse import IncompleteRows
+from workloads.records import Manifest
 from workloads.runtime import env, memory, s3
 from workloads.runtime.errors import StageError
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 import pyarrow as pa
 from pyarrow import parquet
 
-from workloads.contract import Unit
 from workloads.preprocess import kinds
+from workloads.records import Unit
 from workloads.runtime.errors import StageError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import Any, Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
-from workloads.contract import ContractError, Run, Stage, StageRecord
+from workloads.contract import ContractError, Run, Stage
+from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError

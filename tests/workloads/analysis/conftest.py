@@ -19,6 +19,7 @@ from workloads import contract
 from workloads.analysis.profile.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
+from workloads.records import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,7 +45,7 @@ class Store:
         return run
 
     def change_manifest(self, run: Run) -> None:
-        manifest = contract.Manifest.from_json(self.get(MIDDLE, run.manifest_key))
+        manifest = Manifest.from_json(self.get(MIDDLE, run.manifest_key))
         self.s3.put_object(Bucket=MIDDLE, Key=run.manifest_key, Body=replace(manifest, source={"etag": "another"}).to_json())
 
     def get(self, bucket: str, key: str) -> bytes:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workloads.contract import Column, Manifest, Run, Unit
+from workloads.contract import Run
+from workloads.records import Column, Manifest, Unit
 
 
 def run_of(name: str) -> Run:

@@ -16,6 +16,7 @@ from tests.workloads.analysis.profile.serial import profile_of
 from workloads import contract
 from workloads.analysis.launch.mpirun import ROOT
 from workloads.contract import ContractError, Run
+from workloads.records import StageRecord
 
 
 def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +64,7 @@ def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
         now = store.keys(run.partials_prefix)
         assert written.items() <= now.items(), "a partial result of the same units has other bytes"
         written = now
-        record = contract.StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
+        record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
         assert record.details["digest"] == expected.digest
     assert len(written) == 9  # the whole; its halves; units 0-1 | 2-3, 4 | 5, 6-7 of three ranks; units 4-5, the one new quarter of four
     store.change_manifest(run)

@@ -18,7 +18,8 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import Space
 from workloads.analysis.tree import Forest, NodeId
-from workloads.contract import Column, Manifest, Run, StageRecord, Unit
+from workloads.contract import Run
+from workloads.records import Column, Manifest, StageRecord, Unit
 
 INTERMEDIATE, RESULTS, TABLE = "intermediate", "results", "metrics"
 Put = Callable[[str, str, bytes], object]

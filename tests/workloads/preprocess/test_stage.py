@@ -18,7 +18,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
-from workloads.contract import Manifest, Run, StageRecord, Upload
+from workloads.contract import Run, Upload
+from workloads.records import Manifest, StageRecord
 from workloads.runtime import s3
 from workloads.samples.generate import Table
 
