@@ -33,6 +33,8 @@ _USAGE: Final = {  # name in service_prices.json -> service code, usage type wit
     "interface-endpoint-zone-hour": ("AmazonVPC", "VpcEndpoint-Hours"),
     "public-ipv4-hour": ("AmazonVPC", "PublicIPv4:InUseAddress"),
     "alarm-month": ("AmazonCloudWatch", "CW:AlarmMonitorUsage"),
+    "composite-alarm-month": ("AmazonCloudWatch", "CW:CompositeAlarmMonitorUsage"),
+    "custom-metric-month": ("AmazonCloudWatch", "CW:MetricMonitorUsage"),
     "secret-month": ("AWSSecretsManager", "AWSSecretsManager-Secrets"),
     "kms-key-month": ("awskms", "KMS-Keys"),
     "s3-gb-month": ("AmazonS3", "TimedStorage-ByteHrs"),

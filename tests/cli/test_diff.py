@@ -83,7 +83,7 @@ def test_jobs_that_an_update_stops_are_said_to_be() -> None:
 
 
 def test_writing_a_default_out_is_no_change() -> None:
-    assert of({"environments.gpu.enabled": True, "network.interface_endpoints": [], "pipeline": {"enabled": True}}) == {}
+    assert of({"environments.gpu.enabled": True, "network.interface_endpoints": [], "pipeline.enabled": True}) == {}
 
 
 def test_the_price_of_twice_the_nodes_is_twice_the_price() -> None:

@@ -106,7 +106,7 @@ def test_prices_of_services_are_the_first_tier_of_their_own_usage_type() -> None
         answers.services()
         found = script.refreshed_services(pricing, region="eu-west-1", today=TODAY)
     prices = ServicePrices.model_validate(found)
-    assert [price.usd for price in prices.prices.values()] == [n + 0.25 for n in range(1, 9)]
+    assert [price.usd for price in prices.prices.values()] == [n + 0.25 for n in range(1, 11)]
     assert prices.prices.keys() == service_prices().prices.keys()
 
 
