@@ -158,7 +158,7 @@ def test_the_command_writes_both_files_or_none(tmp_path: Path, monkeypatch: pyte
         answers.services()
         assert script.main(["--region", "eu-west-1"]) == 0
     said = capsys.readouterr().out
-    assert "2 types and 8 services, prices of eu-west-1" in said
+    assert "2 types and 10 services, prices of eu-west-1" in said
     assert "does not sell them: old1.large" in said
     assert json.loads(facts.read_text())["types"]["c6i.xlarge"]["usd_per_hour"] == 0.19
     assert ServicePrices.model_validate_json(services.read_text()).region == "eu-west-1"
