@@ -110,6 +110,10 @@ class AwsState:
         """The ARN of a resource of this account and region."""
         return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
 
+    def has_budget(self, name: str) -> bool:
+        """Whether the account has a budget of that name."""
+        return name in self._global("budgets").budgets.get(ACCOUNT_ID, {})
+
     # ---- IAM and STS -----------------------------------------------------------------------------------------------------------------
 
     def role(self, name_or_arn: str) -> Any | None:

@@ -36,6 +36,7 @@ from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
+from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
 from localcloud.front import METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
@@ -148,6 +149,7 @@ class LocalCloud:
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
+            budget_actions=BudgetActions(state),
             alarms=self._alarms,
             saved_queries=SavedQueries(),
             slack_sink=self.slack,

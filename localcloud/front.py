@@ -15,6 +15,7 @@ from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
+from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.placement_groups import PlacementGroups
@@ -46,6 +47,7 @@ class Front:
         functions: Functions,
         storage_events: StorageEvents,
         placement_groups: PlacementGroups,
+        budget_actions: BudgetActions,
         alarms: Alarms,
         saved_queries: SavedQueries,
         slack_sink: slack.SlackSink,
@@ -58,6 +60,7 @@ class Front:
         self._functions = functions
         self._storage_events = storage_events
         self._placement_groups = placement_groups
+        self._budget_actions = budget_actions
         self._alarms = alarms
         self._saved_queries = saved_queries
         self._slack = slack_sink
@@ -103,6 +106,8 @@ class Front:
             return call.result(self._batch.answer(call.operation, call.params))
         if call.service == "ec2" and call.operation in self._placement_groups.operations:
             return call.result(self._placement_groups.operations[call.operation](call.params))
+        if call.service == "budgets" and call.operation in self._budget_actions.operations:
+            return call.result(self._budget_actions.operations[call.operation](call.params))
         if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":
             return call.result(self._alarms.put_composite(call.params))
         if call.service == "logs" and call.operation in self._saved_queries.operations:

@@ -1,4 +1,4 @@
-"""AWS Budgets: budgets with their notifications."""
+"""AWS Budgets: budgets with their notifications, and actions."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def budget(call: Call) -> None:
     call.send("budgets", "CreateBudget", AccountId=account, Budget=document, NotificationsWithSubscribers=told or None, **tags)
     call.id = f"{account}:{name}"
     call.outputs |= {"arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{name}", "accountId": account}
+
+
+@handles("budgets/budgetAction:BudgetAction")
+def budget_action(call: Call) -> None:
+    """What AWS does when a budget is exceeded."""
+    account = call.take("accountId") or call.aws.account
+    document = call.create("budgets", "CreateBudgetAction", AccountId=account)
+    name, action = document["BudgetName"], document["ActionId"]
+    call.id = f"{account}:{action}:{name}"
+    arn = f"arn:{call.aws.partition}:budgets::{account}:budget/{name}/action/{action}"
+    call.outputs |= {"arn": arn, "actionId": action, "accountId": account, "status": "STANDBY"}
 
 
 def _notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
@@ -29,3 +30,16 @@ def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> Non
     assert deployed.outputs.keys() == previewed.outputs.keys()
     assert None not in deployed.outputs.values()
     assert WEBHOOK not in json.dumps(deployed.outputs)
+
+
+def test_the_prod_stack_deploys_with_every_guard_on(tmp_path: Path) -> None:
+    stack = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    budget = {**stack["batch-reference:budget"], "stop_submissions_percent": 90, "guard": {"limit_usd": 8000}}
+    with LocalCloud(tmp_path, images={}) as cloud:
+        deployed = deploy(ROOT, "prod", cloud.client, config={"batch-reference:budget": json.dumps(budget)})
+        (action,) = (r for r in deployed.resources if r.type == "aws:budgets/budgetAction:BudgetAction")
+        name = action.inputs["budgetName"]
+        (told,) = cloud.client("budgets").describe_budget_actions_for_budget(AccountId=cloud.account_id, BudgetName=name)["Actions"]
+    roles = {r.outputs["name"] for r in deployed.resources if r.type == "aws:iam/role:Role"}
+    assert set(told["Definition"]["IamActionDefinition"]["Roles"]) <= roles
+    assert (told["ActionThreshold"]["ActionThresholdValue"], told["Status"]) == (90, "STANDBY")

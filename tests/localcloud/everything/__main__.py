@@ -343,7 +343,7 @@ aws.resourcegroups.Group(
         "query": json.dumps({"ResourceTypeFilters": ["AWS::AllSupported"], "TagFilters": [{"Key": "part", "Values": ["job"]}]}),
     },
 )
-aws.budgets.Budget(
+monthly = aws.budgets.Budget(
     "monthly",
     budget_type="COST",
     limit_amount="100",
@@ -360,6 +360,18 @@ aws.budgets.Budget(
             "subscriber_sns_topic_arns": [topic.arn],
         }
     ],
+)
+
+aws.budgets.BudgetAction(
+    "enough",
+    budget_name=monthly.name,
+    action_type="APPLY_IAM_POLICY",
+    approval_model="AUTOMATIC",
+    notification_type="ACTUAL",
+    action_threshold={"action_threshold_type": "PERCENTAGE", "action_threshold_value": 90},
+    definition={"iam_action_definition": {"policy_arn": managed.arn, "roles": [job_role.name]}},
+    execution_role_arn=job_role.arn,
+    subscribers=[{"address": "oncall@example.com", "subscription_type": "EMAIL"}],
 )
 
 pulumi.export("bucket", bucket.id)

@@ -1,0 +1,52 @@
+"""Actions of AWS Budgets, which moto does not have. They are kept and told back; nobody runs them, for no cost arises here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from localcloud.aws_state import AwsState
+from localcloud.wire import WireError
+
+_DEFINITIONS: Final = {
+    "APPLY_IAM_POLICY": "IamActionDefinition",
+    "APPLY_SCP_POLICY": "ScpActionDefinition",
+    "RUN_SSM_DOCUMENTS": "SsmActionDefinition",
+}
+Params = dict[str, Any]
+
+
+class BudgetActions:
+    """The actions of the account's budgets, and the two operations on them."""
+
+    def __init__(self, state: AwsState) -> None:
+        self._state = state
+        self._actions: dict[str, list[Params]] = {}
+        self.operations: dict[str, Callable[[Params], Params]] = {
+            "CreateBudgetAction": self._create,
+            "DescribeBudgetActionsForBudget": self._describe,
+        }
+
+    def _create(self, params: Params) -> Params:
+        name, kind = self._budget(params), params["ActionType"]
+        if set(params["Definition"]) != {_DEFINITIONS[kind]}:
+            raise WireError("InvalidParameterException", f"an action of type {kind} is defined by {_DEFINITIONS[kind]} alone")
+        for role in params["Definition"].get("IamActionDefinition", {}).get("Roles", []):
+            if self._state.role(role) is None:
+                raise WireError("InvalidParameterException", f"role {role} does not exist")
+        if not 1 <= len(params["Subscribers"]) <= 11:
+            raise WireError("InvalidParameterException", "an action has 1 to 11 subscribers")
+        told = {member: value for member, value in params.items() if member not in ("AccountId", "ResourceTags")}
+        action = {"ActionId": str(uuid.uuid4()), "Status": "STANDBY", **told}
+        self._actions.setdefault(name, []).append(action)
+        return {"AccountId": params["AccountId"], "BudgetName": name, "ActionId": action["ActionId"]}
+
+    def _describe(self, params: Params) -> Params:
+        return {"Actions": self._actions.get(self._budget(params), [])}
+
+    def _budget(self, params: Params) -> str:
+        name: str = params["BudgetName"]
+        if not self._state.has_budget(name):
+            raise WireError("NotFoundException", f"there is no budget {name}", status=404)
+        return name
