@@ -100,7 +100,7 @@ class Cluster:
         found: dict[str, str] = json.loads(self.store.get("results", self.run.error_key("analysis")))
         return found
 
-    def left_over(self, seconds: float = 5) -> list[str]:
+    def left_over(self, seconds: float = 15) -> list[str]:
         """Processes of the job that are still there after a while, our own nodes included."""
         end = time.monotonic() + seconds
         while (found := list(self._alive())) and time.monotonic() < end:
