@@ -31,9 +31,12 @@ test: lint unit  ## everything that CI runs: lint, then the tests
 lint: setup  ## format, lint rules, types, import layers, containers, workflows
 	@sh scripts/lint.sh
 
-# One file, one worker: the tests of a file share costly fixtures, such as a deployed stack.
+# One file, one worker: the tests of a file share costly fixtures, such as a deployed stack. Many tests run real processes against deadlines, and a busy
+# machine can miss one: what failed beside others gets a second chance alone, in plain sight. A fault fails twice.
 unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS) || { \
+	  echo "unit: once more, alone, what failed beside others"; \
+	  $(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
 format: setup  ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format -q .
