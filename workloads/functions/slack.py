@@ -65,8 +65,11 @@ def link(url: str, label: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A clause with a capital first letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else text
+    """A clause with a capital first letter, unless it begins with an address, and a full stop."""
+    if not text:
+        return text
+    begins_with_address = "://" in text.split(" ", 1)[0]
+    return (text if begins_with_address else text[:1].upper() + text[1:]) + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def header(text: str) -> Block:

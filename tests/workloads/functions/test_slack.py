@@ -80,3 +80,12 @@ def test_a_long_list_is_cut_at_a_line_end():
     assert kept[-1] == "…"
     assert kept[:-1] == lines[: len(kept) - 1]
     assert len(kept) > 100
+
+
+def test_a_sentence_begins_with_a_capital_unless_it_begins_with_an_address():
+    assert [slack.sentence(text) for text in ("line 3 is short", "s3://bucket/a.csv: no data", "Done!", "")] == [
+        "Line 3 is short.",
+        "s3://bucket/a.csv: no data.",
+        "Done!",
+        "",
+    ]
