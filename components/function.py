@@ -198,6 +198,11 @@ class EventTrigger(Component):
         )
 
 
+def rate(minutes: int) -> str:
+    """A schedule expression of EventBridge, which tells one minute from several."""
+    return "rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)"
+
+
 def _code() -> pulumi.AssetArchive:
     """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
     workloads = Path(contract.__file__).parent

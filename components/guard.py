@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
 from components.policies import document, statement
 from components.queues import Queues
 from components.secrets import Secrets
@@ -146,7 +146,7 @@ class Guard(Component):
             EventTriggerArgs(
                 context=args.context,
                 description="Time to look at what the running jobs have cost",
-                schedule="rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)",
+                schedule=rate(minutes),
                 enabled=True,
                 function=self.function,
                 event_max_age_hours=_EVENT_MAX_AGE_HOURS,

@@ -9,7 +9,7 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
 from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
@@ -58,7 +58,7 @@ class Measuring(Component):
             EventTriggerArgs(
                 context=args.context,
                 description="What the measure function counts and when it looks",
-                schedule="rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)",
+                schedule=rate(minutes),
                 further={
                     "ends": {
                         "source": ["aws.batch"],
