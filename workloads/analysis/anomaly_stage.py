@@ -16,6 +16,7 @@ from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.distribution.blocks import BlockSource
+from workloads.analysis.distribution.exchange import HostExchange
 from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.profile.result import Profile
@@ -70,6 +71,7 @@ class AnomalyStage:
                 cooperation=self._cooperation,
                 source=source,
                 pairs=self._pairs,
+                exchange=HostExchange(self._comm),
                 units=len(self._table.manifest.units),
                 k=self._settings.anomaly.neighbours,
                 budget=half,

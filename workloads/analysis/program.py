@@ -99,6 +99,7 @@ class Analysis:
             measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns)))
         machine = Machine(
             pairs_per_second=min(one.pairs_per_second for one in measured),
+            shared_pairs_per_second=min(one.shared_pairs_per_second for one in measured),
             products_per_second=min(one.products_per_second for one in measured),
         )
         manifest = table.manifest

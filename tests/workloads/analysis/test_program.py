@@ -28,6 +28,7 @@ def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **e
             **store.environ,
             contract.ENV_RUN_ID: run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),
+            "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **environ,
         },
         cwd=ROOT,
