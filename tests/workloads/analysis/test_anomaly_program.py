@@ -97,6 +97,7 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     assert one.peak_memory_bytes < 1.5 * one.plan[mode]["memory_bytes"]
     assert {"plan", "read", "scale", "pairs", "explain", "checkpoint"} <= one.seconds.keys()
     assert store.keys(run.checkpoints_prefix) == {}
+    assert one.exchange == {"used": "host", "asked": "host", "refused": ""}
 
     rows = anomalies(store, run).rows
     order = np.argsort(-np.nan_to_num(expected, nan=-1.0), kind="stable")[:N]

@@ -11,6 +11,7 @@ from mpi4py import MPI
 
 Bytes = npt.NDArray[np.uint8]
 
+EXCHANGES: Final = ("host", "cuda-aware", "nccl")
 _MESSAGE_BYTES: Final = 1 << 30
 """MPI 3 counts in 32-bit integers."""
 _TAG: Final = 17
@@ -51,6 +52,9 @@ class Exchange(Protocol):
             source: Rank.
         """
 
+    def abandon(self) -> None:
+        """Give up on what is under way, since it does not arrive; nothing is started after that."""
+
 
 class MpiTransfer:
     """Requests of MPI.
@@ -73,12 +77,6 @@ class MpiTransfer:
         MPI.Request.Waitall(self._requests)
         self._leaving = None
         return self._arriving
-
-    def cancel(self) -> None:
-        """Give up on a message that does not come."""
-        for request in self._requests:
-            if request != MPI.REQUEST_NULL:
-                request.Cancel()
 
 
 def requests(comm: MPI.Intracomm, leaving: Any, to: int, arriving: Any, source: int) -> list[MPI.Request]:
@@ -110,3 +108,6 @@ class HostExchange:
         arriving = None if expected is None else Parcel(np.empty(expected, np.uint8))
         started = requests(self._comm, None if leaving is None else leaving.host, to, None if arriving is None else arriving.host, source)
         return MpiTransfer(started, leaving, arriving)
+
+    def abandon(self) -> None:
+        """Nothing: MPI cannot take a message back that its receiver may be reading already."""

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,12 +14,14 @@ from typing import Any, cast
 import numpy as np
 from mpi4py import MPI
 
+from tests.workloads.analysis.distribution import fakes
 from workloads.analysis.anomaly import full
 from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 from workloads.analysis.checkpoint.cooperation import Saved
 from workloads.analysis.distribution.blocks import block_bytes, state_bytes
 from workloads.analysis.distribution.exchange import Exchange, HostExchange
+from workloads.analysis.distribution.exchange_choice import choose, mpi_takes_device_memory
 from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.progress import Progress, StoppedError
 
@@ -121,10 +124,13 @@ def expected_of(table: dict[int, Block]) -> dict[int, UnitScores]:
     return {unit: UnitScores.of(state) for unit, state in full.all_pairs(NumpyPairs(1), table, units=len(table), k=K).items()}
 
 
-def rings(rng: np.random.Generator, exchange: Exchange) -> dict[str, Any]:
+SHAPES = [(3 * COMM.size + 1, 1), (2 * COMM.size + 1, 2), (1, 1), (2, 1), (COMM.size - 1, 1), (7, 99)]
+"""Units, and groups of a rank."""
+
+
+def rings(rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[int, int]] = SHAPES) -> dict[str, Any]:
     """Searches over tables of many shapes: bits, pairs compared against pairs that there are, and each rank's part of even units."""
     wrong: list[Any] = []
-    shapes = [(1, 1), (2, 1), (COMM.size - 1, 1), (3 * COMM.size + 1, 1), (2 * COMM.size + 1, 2), (7, 99)]
     for units, groups in shapes:
         table = table_of(rng, units, ROWS)
         cooperation = Memory(COMM, {})
@@ -134,11 +140,15 @@ def rings(rng: np.random.Generator, exchange: Exchange) -> dict[str, Any]:
         evaluations = COMM.allreduce(cooperation.progress.evaluations)
         if groups == 1 and evaluations != evaluations_of(table):
             wrong.append([units, evaluations, evaluations_of(table)])
+    return {"wrong": wrong, "parts": parts_of_even_units(exchange)}
+
+
+def parts_of_even_units(exchange: Exchange) -> list[float]:
     units = 4 * COMM.size
     even = {unit: Block(ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float32)) for unit in range(units)}
     cooperation = Memory(COMM, {})
     search(cooperation, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
-    return {"wrong": wrong, "parts": [one / evaluations_of(even) for one in COMM.allgather(cooperation.progress.evaluations)]}
+    return [one / evaluations_of(even) for one in COMM.allgather(cooperation.progress.evaluations)]
 
 
 def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
@@ -173,7 +183,32 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
     return {"wrong": wrong, "attempts": attempts}
 
 
-PROGRAMS = {"rings": rings, "resumes": resumes}
+def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
+    """Which exchange is chosen in the face of every fault, and a search by each that passes its test."""
+    said: dict[str, Any] = {}
+    for name in ("cuda-aware", "nccl"):
+        for fault in fakes.FAULTS if name == "nccl" else ("", "bit", "absent"):
+            start = time.monotonic()
+            seconds = 1.0 if fault in ("silent", "lost") else 30.0
+            opener, device, library = fakes.opener(name, COMM, fault, seconds)
+            chosen = choose(opener, COMM, seconds=seconds)
+            records = COMM.allgather(chosen.record())
+            assert all(record == records[0] for record in records), records
+            aborted = COMM.allreduce(sum(one.aborted for one in library.communicators))
+            said[f"{name} {fault}".strip()] = {**records[0], "seconds": time.monotonic() - start, "aborted": aborted}
+            if not chosen.refused:
+                said[f"{name} search"] = rings(rng, chosen.exchange, SHAPES[:2])
+                device.uploads = 0
+                parts_of_even_units(chosen.exchange)
+                said[f"{name} uploads"] = device.uploads
+            HELD.append(chosen)
+    said["host"] = choose(None, COMM).record()
+    said["this MPI"] = mpi_takes_device_memory()
+    return said
+
+
+HELD: list[Any] = []
+PROGRAMS = {"rings": rings, "resumes": resumes, "choices": choices}
 
 
 def main() -> None:
