@@ -208,7 +208,7 @@ def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
 
 
 HELD: list[Any] = []
-PROGRAMS = {"rings": rings, "resumes": resumes, "choices": choices}
+PROGRAMS: dict[str, Callable[[np.random.Generator, Exchange], dict[str, Any]]] = {"rings": rings, "resumes": resumes, "choices": choices}
 
 
 def main() -> None:
