@@ -142,9 +142,13 @@ def opener_of(asked: str) -> Opener | None:
     """How to get one of EXCHANGES, of which all but the host's need CuPy."""
     if asked == "host":
         return None
-    from workloads.analysis.distribution.device_cupy import CupyDevice, CupyNccl
+    from workloads.analysis.distribution.device_cupy import CupyDevice
 
-    return NcclOpener(CupyDevice, CupyNccl()) if asked == "nccl" else CudaAwareOpener(CupyDevice, mpi_takes_device_memory)
+    if asked == "cuda-aware":
+        return CudaAwareOpener(CupyDevice, mpi_takes_device_memory)
+    from workloads.analysis.distribution.nccl_cupy import CupyNccl
+
+    return NcclOpener(CupyDevice, CupyNccl())
 
 
 def mpi_takes_device_memory() -> bool:
