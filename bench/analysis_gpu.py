@@ -7,9 +7,9 @@ peer that is not installed is named and left out; a part that fails says so and 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -286,43 +286,37 @@ def wall(run: Callable[[int], object], step: int) -> float:
 
 
 def digests(bench: Bench) -> Iterator[str]:
-    """Two processes that share the GPU, each with its own pairs of units, against one; and against the host."""
-    yield "\n| digest of the scores, n = 40,000, d = 32 | |\n|---|---|"
-    found = {}
+    """Two processes that share the GPU and hand rows to one another over the ring, against one; each exchange in turn.
+
+    NCCL takes no two ranks on one device, and an MPI without CUDA no device memory: then the line says so, and the host's exchange is used.
+    """
+    yield "\n| `full` over the ring, n = 40,000, d = 32 | digest of the scores | pairs compared | s | exchange |\n|---|---|---|---|---|"
     mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if mpirun is None or importlib.util.find_spec("mpi4py") is None:
-        yield "| mpirun -n 2 | left out: Open MPI with mpi4py is not installed |"
+        yield "| mpirun -n 2 | left out: Open MPI with mpi4py is not installed | | | |"
         return
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    for ranks in (1, 2):
-        command = [mpirun, "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, "--digest"]
+    found = set()
+    for ranks, exchange in ((1, "host"), (2, "host"), (2, "cuda-aware"), (2, "nccl")):
+        command = [mpirun, "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", "bench.ring"]
         ended = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=max(bench.left, 1), env=environment, cwd=Path(__file__).parents[1]
+            [*command, "--backend", "cupy", "--exchange", exchange],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=max(bench.left, 1),
+            env=environment,
+            cwd=Path(__file__).parents[1],
         )
-        found[ranks] = ended.stdout.strip().splitlines()[-1]
-        yield f"| mpirun -n {ranks} | {found[ranks]} |"
-    yield f"| equal | {'yes' if found[1] == found[2] else 'NO'} |"
-
-
-def digest_rank() -> None:
-    """One rank of `digests`: units are dealt out, every unit's neighbours among all units are found by its rank."""
-    from mpi4py import MPI
-
-    from workloads.analysis.anomaly.neighbours import Neighbours
-    from workloads.analysis.anomaly.pairs_cupy import CupyPairs
-
-    comm, pairs = MPI.COMM_WORLD, CupyPairs()
-    table = in_units(clustered(40_000, 32), 1 << 13)
-    mine: dict[int, tuple[bytes, bytes]] = {}
-    for unit in list(table)[comm.rank :: comm.size]:
-        found = Neighbours.empty(table[unit].ids.size, K)
-        for other in np.roll(list(table), -unit - comm.size):
-            found = pairs.towards(table[unit], table[int(other)], found)
-        mine[unit] = (found.scores.tobytes(), found.ids.tobytes())
-    gathered = comm.gather(mine)
-    if gathered is not None:
-        together = {unit: value for part in gathered for unit, value in part.items()}
-        print(hashlib.sha256(b"".join(b"".join(together[unit]) for unit in sorted(table))).hexdigest())
+        if ended.returncode:
+            raise RuntimeError(f"mpirun -n {ranks} with exchange {exchange} ended with {ended.returncode}: {ended.stderr[-2000:]}")
+        result = json.loads(ended.stdout.strip().splitlines()[-1])
+        found.add(result["digest"])
+        used = result["exchange"]["used"] + (f" ({result['exchange']['refused']})" if result["exchange"]["refused"] else "")
+        yield f"| mpirun -n {ranks}, {exchange} | {result['digest']} | {result['evaluations']:,} | {result['seconds']:.2f} | {used} |"
+    yield f"| equal | {'yes' if len(found) == 1 else 'NO'} | | | |"
+    if len(found) > 1:
+        raise RuntimeError("the digests differ")
 
 
 def share(rate: float, ceiling: float) -> str:
@@ -346,12 +340,8 @@ def gpu() -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller tables: shows that it runs, not how fast")
-    parser.add_argument("--digest", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     cupy = gpu()
-    if arguments.digest:
-        digest_rank()
-        return
     bench = Bench(cupy=cupy, quick=arguments.quick)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     print(f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy {cupy.__version__}, NumPy {np.__version__}")

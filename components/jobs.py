@@ -150,6 +150,7 @@ class Jobs(Component):
         elif isinstance(job, AnalysisJob):
             variables |= {
                 contract.ENV_ARRAY_BACKEND: job.array_backend,
+                contract.ENV_EXCHANGE: job.exchange,
                 contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
                 contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
                 contract.ENV_ANOMALY_MODE: job.anomaly_mode,

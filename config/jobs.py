@@ -48,6 +48,12 @@ class AnalysisJob(_Job):
     gpus: int = setting(0, about="GPUs of each node; a container without this request sees none.", change="new revision", ge=0, le=16)
     ranks_per_node: int = setting(1, about="MPI ranks on each node: one per GPU, or per core group.", change="new revision", ge=1, le=192)
     array_backend: Literal["numpy", "cupy"] = setting("cupy", about="On what the analysis computes.", change="new revision")
+    exchange: Literal["host", "cuda-aware", "nccl"] = setting(
+        "host",
+        about="How ranks hand rows to one another: through the host's memory, or from GPU to GPU by a CUDA-aware MPI or NCCL, "
+        "which are used only where a self-test at the start passes.",
+        change="new revision",
+    )
     shared_memory_mib: int = setting(
         1024, about="Size of /dev/shm, which MPI ranks of one node talk through.", change="new revision", ge=64
     )

@@ -63,6 +63,7 @@ RULES: Final[tuple[Rule, ...]] = (
     gpus.GpusAreComputedOn(),
     gpus.GpuInstancesServeGpuJobs(),
     gpus.OneRankPerGpu(),
+    gpus.ExchangeHasDevices(),
     gpus.RanksHaveCpus(),
     gpus.KeptGpusArePaidFor(),
     instances.TypesAreKnown(),

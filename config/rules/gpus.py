@@ -106,10 +106,33 @@ class OneRankPerGpu(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """More ranks than GPUs, or fewer."""
         job = config.jobs.analysis
+        if job.exchange == "nccl" and job.ranks_per_node > job.gpus:
+            return  # EXCHANGE has a word on it
         if job.array_backend == "cupy" and job.gpus and job.ranks_per_node != job.gpus:
             what = "some ranks share a GPU" if job.ranks_per_node > job.gpus else f"{job.gpus - job.ranks_per_node} GPUs have no rank"
             message = f"gpus is {job.gpus}, so {what}"
             yield self.problem("jobs.analysis.ranks_per_node", job.ranks_per_node, message, f"set ranks_per_node to {job.gpus}")
+
+
+class ExchangeHasDevices(Rule):
+    """Rows go from GPU to GPU only where they lie on GPUs, and by NCCL only where each rank has its own."""
+
+    code = "EXCHANGE"
+    reason = "On the host there is no device memory to exchange, and NCCL refuses two ranks on one GPU."
+    source = "NVIDIA NCCL user guide, creating a communicator; this program's analysis"
+    reads = frozenset({"jobs"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """An exchange between GPUs with numpy, or NCCL with more ranks than GPUs."""
+        job = config.jobs.analysis
+        if job.exchange == "host":
+            return
+        if job.array_backend != "cupy":
+            message = f"array_backend is {job.array_backend}, which computes on the host"
+            yield self.problem("jobs.analysis.exchange", job.exchange, message, "use host, or the backend cupy")
+        elif job.exchange == "nccl" and job.ranks_per_node > job.gpus:
+            message = f"{job.ranks_per_node} ranks share {job.gpus} GPUs of a node, and NCCL wants a GPU for each rank"
+            yield self.problem("jobs.analysis.exchange", job.exchange, message, f"use host, or set ranks_per_node to {job.gpus}")
 
 
 class RanksHaveCpus(Rule):

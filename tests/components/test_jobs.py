@@ -176,6 +176,7 @@ def test_variables_of_the_stages() -> None:
     assert json.loads(analysis.pop("PIPELINE_STAGE_PRICES"))["analysis"] == pytest.approx(4 * 55.04)
     assert analysis == everywhere | {
         "PIPELINE_ARRAY_BACKEND": "cupy",
+        "PIPELINE_EXCHANGE": "host",
         "PIPELINE_RANKS_PER_NODE": "8",
         "PIPELINE_JOIN_DEADLINE_SECONDS": "900",
         "PIPELINE_ANOMALY_MODE": "top",

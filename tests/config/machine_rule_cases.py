@@ -82,6 +82,20 @@ CASES: dict[str, list[Case]] = {
             {"jobs.analysis.ranks_per_node": 8},
         ),
     ],
+    "EXCHANGE": [
+        Case(
+            {**on_nodes({}), "jobs.analysis.exchange": "cuda-aware"},
+            "jobs.analysis.exchange",
+            ("array_backend is numpy", "use host"),
+            {"jobs.analysis.exchange": "cuda-aware"},
+        ),
+        Case(
+            {"jobs.analysis.exchange": "nccl", "jobs.analysis.ranks_per_node": 9},
+            "jobs.analysis.exchange",
+            ("9 ranks share 8 GPUs", "set ranks_per_node to 8"),
+            {"jobs.analysis.exchange": "nccl"},
+        ),
+    ],
     "RANKS-VCPUS": [
         Case(
             {**on_nodes({}), "jobs.analysis.ranks_per_node": 37},

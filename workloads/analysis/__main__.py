@@ -47,6 +47,7 @@ def details(success: bytes) -> dict[str, Any]:
     figures = {**{name: getattr(found, name) for name in names}, "step_seconds": found.seconds}
     if found.anomaly is not None:
         anomaly = ("mode", "certified_fraction", "fallback_rows", "evaluations")
+        figures["exchange"] = found.exchange
         figures |= {f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly} | {"checkpoint": found.checkpoint}
     return figures
 

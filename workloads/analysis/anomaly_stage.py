@@ -16,6 +16,7 @@ from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.distribution.blocks import BlockSource
+from workloads.analysis.distribution.exchange import Exchange
 from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.profile.result import Profile
@@ -46,12 +47,21 @@ class AnomalyStage:
         comm: All ranks.
         settings: Of the job; the mode is not `off`.
         pairs: What compares.
+        exchange: What carries rows between ranks.
         table: The cleaned table.
         cooperation: Of all ranks.
     """
 
-    def __init__(self, comm: MPI.Intracomm, settings: Settings, pairs: PairBackend, table: Table, cooperation: Cooperation) -> None:
-        self._comm, self._settings, self._pairs, self._table = comm, settings, pairs, table
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        settings: Settings,
+        pairs: PairBackend,
+        exchange: Exchange,
+        table: Table,
+        cooperation: Cooperation,
+    ) -> None:
+        self._comm, self._settings, self._pairs, self._exchange, self._table = comm, settings, pairs, exchange, table
         self._cooperation, self._progress = cooperation, cooperation.progress
 
     def run(self, profile: Profile | None) -> AnomalyRecord | None:
@@ -70,6 +80,7 @@ class AnomalyStage:
                 cooperation=self._cooperation,
                 source=source,
                 pairs=self._pairs,
+                exchange=self._exchange,
                 units=len(self._table.manifest.units),
                 k=self._settings.anomaly.neighbours,
                 budget=half,

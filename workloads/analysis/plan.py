@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +35,9 @@ class Machine:
     """What one rank was measured to do."""
 
     pairs_per_second: float
-    """Rows of one block with rows of another, thresholds being known."""
+    """Rows of one block with rows of another, for the first alone, thresholds being known."""
+    shared_pairs_per_second: float
+    """The same for both of them, each pair counted once."""
     products_per_second: float
     """Multiplications of a float32 matrix product of the same shape on the host: its limit."""
 
@@ -74,16 +77,24 @@ def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, floa
     values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
     starts = range(0, 3 * rows, rows)
     query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
-    known = pairs.towards(query, first, Neighbours.empty(rows, 10))
+    known, _ = pairs.between(query, first, Neighbours.empty(rows, 10), Neighbours.empty(rows, 10))
+    known_second = pairs.towards(second, first, Neighbours.empty(rows, 10))
     start = time.perf_counter()
     pairs.towards(query, second, known)
-    seconds = time.perf_counter() - start
+    middle = time.perf_counter()
+    pairs.between(query, second, known, known_second)
+    end = time.perf_counter()
     some = slice(0, _SAMPLE_ROWS[0])
     product = np.matmul(first.augmented[some], second.augmented[some].T)
     warm = time.perf_counter()
     np.matmul(query.augmented[some], second.augmented[some].T, out=product)
     products = product.size * (columns + 2) / (time.perf_counter() - warm)
-    return Machine(pairs_per_second=float(rows) ** 2 / seconds, products_per_second=products), seconds
+    machine = Machine(
+        pairs_per_second=float(rows) ** 2 / (middle - start),
+        shared_pairs_per_second=float(rows) ** 2 / (end - middle),
+        products_per_second=products,
+    )
+    return machine, middle - start
 
 
 def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:
@@ -97,17 +108,21 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
         resident_bytes: Memory of a rank before it begins.
     """
     rows, own = float(shape.rows), float(shape.rows) / shape.ranks
-    all_pairs = own * (rows - own) + own * own / 2  # a pair within a rank serves both rows
-    each = all_pairs if mode == "full" else own * min(rows, _TOP_EVALUATIONS_PER_ROW + 4.0 * settings.top)
     unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
     table = int(own * (unit / max(shape.unit_rows, 1)))
-    groups = max(1.0, table / max(settings.block_memory_bytes / 2, unit)) if mode == "full" else 1.0
+    if mode == "full":
+        own_units = math.ceil(own / max(shape.unit_rows, 1))
+        groups = max(math.ceil(own_units / max(settings.block_memory_bytes // 2 // max(unit, 1), 1)), 1)
+        # units that are in memory at the same time, of whatever ranks, are compared for both; all others for each of the two
+        shared, single = own * rows / 2 / groups, own * rows * (1 - 1 / groups)
+    else:
+        groups, shared, single = 1, 0.0, own * min(rows, _TOP_EVALUATIONS_PER_ROW + 4.0 * settings.top)
     stays = table <= settings.block_memory_bytes / 2
     read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
-    seconds = each / machine.pairs_per_second + read
+    seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
     memory = resident_bytes + min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
-    return ModePlan(evaluations=each * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
+    return ModePlan(evaluations=(shared + single) * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
 
 
 def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:

@@ -25,6 +25,8 @@ from workloads.analysis.anomaly_stage import AnomalyStage
 from workloads.analysis.checkpoint.cadence import Cadence
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved
 from workloads.analysis.checkpoint.store import Arrays, Attempt, CheckpointStore, as_bytes, from_bytes
+from workloads.analysis.distribution import exchange_choice as exchanges
+from workloads.analysis.distribution.exchange_choice import Chosen
 from workloads.analysis.plan import Machine, ModePlan, Shape
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.partials import Partial, Success
@@ -79,13 +81,19 @@ class Analysis:
             return self._finish(table, profiling.run(), None, {}, None, None)
         pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
         machine, plan = self._plan(table, pairs)
+        with self._progress.timed("open"):
+            # only `full` hands rows round: nobody waits for a self-test of what is not used
+            asked = self._settings.exchange if self._settings.anomaly.mode == "full" else "host"
+            exchange = exchanges.choose(exchanges.opener_of(asked), self._comm)
+        if self._comm.rank == 0:
+            log.info("exchange", extra={"fields": exchange.record()})
         cooperation = self._cooperation()
         cooperation.resume()
         found_objects = len(cooperation.found)
         profiled = self._profile(table, profiling, cooperation)
-        stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation)
+        stage = AnomalyStage(self._comm, self._settings, pairs, exchange.exchange, table, cooperation)
         record = stage.run(profiled[0] if profiled is not None else None)
-        success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects)
+        success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects, exchange)
         if success is not None:
             cooperation.store.clear()
         return success
@@ -99,6 +107,7 @@ class Analysis:
             measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns)))
         machine = Machine(
             pairs_per_second=min(one.pairs_per_second for one in measured),
+            shared_pairs_per_second=min(one.shared_pairs_per_second for one in measured),
             products_per_second=min(one.products_per_second for one in measured),
         )
         manifest = table.manifest
@@ -157,6 +166,7 @@ class Analysis:
         machine: Machine | None,
         cooperation: Cooperation | None,
         found_objects: int = 0,
+        exchange: Chosen | None = None,
     ) -> Success | None:
         progress = self._progress
         checkpoint_bytes = cooperation.cost.bytes if cooperation else 0
@@ -196,6 +206,7 @@ class Analysis:
             bytes_moved=moved,
             percent_of_limit=limits,
             peak_device_bytes=max(peak for _, _, peak, _ in figures),
+            exchange={} if exchange is None else exchange.record(),
             plan={mode: asdict(one) for mode, one in plan.items()},
             checkpoint={}
             if cooperation is None

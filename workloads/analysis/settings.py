@@ -9,10 +9,12 @@ from typing import Final, Literal, cast
 from workloads import contract
 from workloads.analysis.backend import BACKENDS
 from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
+from workloads.analysis.distribution.exchange import EXCHANGES
 from workloads.analysis.rotate.scaling import ScalingName
 from workloads.contract import Run
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
+from workloads.runtime.errors import StageError
 from workloads.runtime.prices import prices
 
 Mode = Literal["off", "top", "full"]
@@ -71,6 +73,8 @@ class Settings:
     intermediate_bucket: str
     results_bucket: str
     backend: str
+    exchange: str
+    """That is asked for."""
     threads: int
     """Of one rank, for comparing rows."""
     anomaly: AnomalySettings
@@ -78,12 +82,20 @@ class Settings:
     @classmethod
     def read(cls) -> Settings:
         """Raises StageError, ContractError."""
+        backend = env.choice(contract.ENV_ARRAY_BACKEND, allowed=BACKENDS, default="numpy")
+        exchange = env.choice(contract.ENV_EXCHANGE, allowed=EXCHANGES, default="host")
+        if exchange != "host" and backend != "cupy":
+            raise StageError(
+                f"{contract.ENV_EXCHANGE} is {exchange!r}, which moves rows between GPUs, but {contract.ENV_ARRAY_BACKEND} is {backend!r}",
+                hint=f"set {contract.ENV_EXCHANGE} to 'host', or {contract.ENV_ARRAY_BACKEND} to 'cupy'",
+            )
         return cls(
             run=Run.from_env(),
             batch=BatchEnv.read(),
             intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET),
             results_bucket=env.text(contract.ENV_RESULTS_BUCKET),
-            backend=env.choice(contract.ENV_ARRAY_BACKEND, allowed=BACKENDS, default="numpy"),
+            backend=backend,
+            exchange=exchange,
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
             anomaly=AnomalySettings.read(),
         )

@@ -35,6 +35,7 @@ class Attempts:
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "PYTHONPATH": str(mpirun.ROOT),
+            "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **self.store.environ,
             contract.ENV_RUN_ID: self.run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),

@@ -76,6 +76,13 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     assert len({success.anomaly.digest for success in found}) == 1
     assert [success.ranks for success in found] == [1, 2, 3, 4]
     one, limited = found[0], found[2]
+    if mode == "full":
+        pairs = one.anomaly.complete_rows**2 / 2
+        for success in (one, found[1], found[3]):  # all units are in a group at once
+            assert success.anomaly.evaluations == pytest.approx(pairs, rel=0.01), "a pair of units is compared once, for both"
+            assert success.anomaly.evaluations == pytest.approx(success.plan["full"]["evaluations"], rel=0.05)
+        assert pairs < limited.anomaly.evaluations <= 2 * pairs
+        assert limited.anomaly.evaluations == pytest.approx(limited.plan["full"]["evaluations"], rel=0.1)
     assert limited.bytes_read > 2 * one.bytes_read, "with a tenth of the table in memory units have to be read again"
     expected = brute_force(store, run, values)
     assert one.anomaly.complete_rows == np.isfinite(expected).sum() < ROWS - 2
@@ -90,6 +97,7 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     assert one.peak_memory_bytes < 1.5 * one.plan[mode]["memory_bytes"]
     assert {"plan", "read", "scale", "pairs", "explain", "checkpoint"} <= one.seconds.keys()
     assert store.keys(run.checkpoints_prefix) == {}
+    assert one.exchange == {"used": "host", "asked": "host", "refused": ""}
 
     rows = anomalies(store, run).rows
     order = np.argsort(-np.nan_to_num(expected, nan=-1.0), kind="stable")[:N]

@@ -20,14 +20,16 @@ SETTINGS = AnomalySettings(
     checkpoint_floor_seconds=60,
     node_mtbf_hours=720,
 )
-MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14)
+MACHINE = Machine(pairs_per_second=3e12, shared_pairs_per_second=2e12, products_per_second=4e14)
 SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32)
 
 
 def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
     twice = replace(SHAPE, rows=2 * SHAPE.rows)
     full, top = (predict(mode, SHAPE, SETTINGS, MACHINE, 1 << 28) for mode in ("full", "top"))
-    assert full.seconds == pytest.approx(1e16 / 32 / 3e12, rel=0.1)  # 104 s
+    assert full.evaluations == pytest.approx(1e16 / 2), "every pair of rows once"
+    assert full.seconds == pytest.approx(1e16 / 2 / 32 / 2e12)  # 78 s
+    assert predict("full", replace(SHAPE, ranks=8), SETTINGS, MACHINE, 0).evaluations == pytest.approx(1e16 / 2)
     assert predict("full", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(4 * full.seconds, rel=0.1)
     assert predict("top", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(2 * top.seconds, rel=0.01)
     assert full.usd == pytest.approx(full.seconds / 3600 * 220)
@@ -35,7 +37,9 @@ def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
     small = replace(SETTINGS, block_memory_bytes=1 << 30)
     limited = predict("full", SHAPE, small, MACHINE, 1 << 28)
     assert limited.memory_bytes < 2 << 30 < full.memory_bytes
-    assert limited.seconds > full.seconds, "units are read again"
+    groups = 8  # the 48 units of a rank, six at a time: each needs 84 MiB of the half GiB
+    assert limited.evaluations == pytest.approx(1e16 / 2 * (2 - 1 / groups)), "units of different groups are compared for each of the two"
+    assert limited.seconds > full.seconds
 
 
 def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
@@ -44,9 +48,9 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
     admit(replace(SETTINGS, mode="top", max_dollars=0.0), SHAPE, plan)
     with pytest.raises(
-        StageError, match=r"100,000,000 rows in about 10\d s on 32 ranks, which costs about \$6\.\d\d, and the limit is \$5\.00"
+        StageError, match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00"
     ):
-        admit(replace(SETTINGS, max_dollars=5.0), SHAPE, plan)
+        admit(replace(SETTINGS, max_dollars=3.0), SHAPE, plan)
     with pytest.raises(StageError, match="price of the analysis's machines is not known"):
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
 

@@ -28,6 +28,7 @@ def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **e
             **store.environ,
             contract.ENV_RUN_ID: run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),
+            "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **environ,
         },
         cwd=ROOT,
@@ -108,6 +109,14 @@ def test_cupy_demanded_where_there_is_none(store, values):
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert "PIPELINE_ARRAY_BACKEND is 'cupy', but" in error["error"]
     assert "GPU" in error["hint"]
+
+
+def test_an_exchange_between_gpus_is_refused_on_the_host(store, values):
+    run = store.put_table("no-nccl", values[:, :100].copy(), unit_rows=100)
+    assert run_stage(store, run, 1, PIPELINE_EXCHANGE="nccl").returncode == 1
+    error = json.loads(store.get(RESULTS, run.error_key("analysis")))
+    assert "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is 'numpy'" in error["error"]
+    assert error["hint"] == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
 
 
 def test_a_csv_that_preprocess_cleaned(store):

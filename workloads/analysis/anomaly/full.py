@@ -21,19 +21,20 @@ def process_pair(pairs: PairBackend, a: QueryState, a_block: Block, b: QueryStat
     Returns:
         The new states of `a` and `b`.
     """
+    rows = a_block.ids.size > 0 and b_block.ids.size > 0
     if a is b:
         if not a.done[a.unit]:
-            a = a.after(pairs.within(a_block, a.neighbours), (a.unit,))
+            a = a.after(pairs.within(a_block, a.neighbours) if rows else a.neighbours, (a.unit,))
         return a, a
     for_a, for_b = not a.done[b.unit], not b.done[a.unit]
-    if for_a and for_b:
-        found_a, found_b = pairs.between(a_block, b_block, a.neighbours, b.neighbours)
-        return a.after(found_a, (b.unit,)), b.after(found_b, (a.unit,))
-    if for_a:
-        return a.after(pairs.towards(a_block, b_block, a.neighbours), (b.unit,)), b
-    if for_b:
-        return a, b.after(pairs.towards(b_block, a_block, b.neighbours), (a.unit,))
-    return a, b
+    found_a, found_b = a.neighbours, b.neighbours
+    if rows and for_a and for_b:
+        found_a, found_b = pairs.between(a_block, b_block, found_a, found_b)
+    elif rows and for_a:
+        found_a = pairs.towards(a_block, b_block, found_a)
+    elif rows and for_b:
+        found_b = pairs.towards(b_block, a_block, found_b)
+    return a.after(found_a, (b.unit,)) if for_a else a, b.after(found_b, (a.unit,)) if for_b else b
 
 
 def all_pairs(pairs: PairBackend, blocks: Mapping[int, Block], *, units: int, k: int) -> dict[int, QueryState]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.neighbours import Neighbours
+from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.profile.moments import Integers
 
 
@@ -43,6 +43,14 @@ class QueryState:
                 raise ValueError(f"unit {unit} was compared with unit {self.unit} before")
             done[unit] = True
         return QueryState(unit=self.unit, ids=self.ids, neighbours=neighbours, done=done)
+
+    def joined(self, found: QueryState) -> QueryState:
+        """With what was found for the same unit elsewhere. Raises ValueError where both were compared with the same unit."""
+        twice = np.flatnonzero(self.done & found.done)
+        if found.unit != self.unit or twice.size:
+            raise ValueError(f"unit {self.unit} cannot take in what unit {found.unit} found in units {twice.tolist()}")
+        neighbours = merge(self.neighbours, found.neighbours)
+        return QueryState(unit=self.unit, ids=self.ids, neighbours=neighbours, done=self.done | found.done)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""

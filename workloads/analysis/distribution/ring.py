@@ -1,71 +1,111 @@
-"""Blocks travel from rank to rank, the next one while the present one is worked on.
-
-Host-staged: the buffers are NumPy arrays, which every MPI takes. At k-th-neighbour search a block is worked on far longer than it travels.
-"""
+"""Messages travel from rank to rank, the next one while the present one is worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.anomaly.block import Block
+from workloads.analysis.distribution.exchange import Bytes, Exchange, Parcel, Transfer
 from workloads.analysis.progress import Progress
 
-_MESSAGE_ELEMENTS: Final = 1 << 30
-"""MPI 3 counts in 32-bit integers."""
-_TAG: Final = 17
+Offer = Callable[[], Bytes | None]
+"""Makes the message that this rank puts on the ring in a round; None where it has none left."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stop:
+    """A message at this rank."""
+
+    round: int
+    home: int
+    """Rank that put it on the ring."""
+    step: int
+    """Ranks that it has come; this rank's own message has come none."""
+    message: Bytes | None
 
 
 class Ring:
-    """Rank r hands blocks to rank r - 1 and takes them from rank r + 1.
+    """Rank r hands messages to rank r - 1 and takes them from rank r + 1.
 
     Args:
         comm: All ranks.
+        exchange: Carries them.
         progress: Is told what is received.
     """
 
-    def __init__(self, comm: MPI.Intracomm, progress: Progress) -> None:
-        self._comm, self._progress = comm, progress
-        self._under_way: list[MPI.Request] = []
+    def __init__(self, comm: MPI.Intracomm, exchange: Exchange, progress: Progress) -> None:
+        self._comm, self._exchange, self._progress = comm, exchange, progress
+        self._under_way: list[Transfer] = []
+        self._sizes: list[int] = []
+        """Of the messages of a round by the rank of their home; negative where there is none."""
 
-    def circulate(self, own: Block) -> Iterator[tuple[int, Block]]:
-        """Every rank's block once, with the rank that it came from; the own one first. Collective.
+    def tour(self, offers: Sequence[Offer], steps: range) -> Iterator[Stop]:
+        """The messages of all rounds at the steps given, which begin with 0 or 1 and are at least one. Collective.
 
-        The caller works on a block before it asks for the next one, and calls `poke` meanwhile.
+        The caller works on a message before it asks for the next one, and calls `poke` meanwhile. A round's messages are made while the
+        last ones of the round before are worked on.
+        """
+        places = [(turn, step) for turn in range(len(offers)) for step in steps]
+        present: Parcel | None = None
+        for index, (turn, step) in enumerate(places):
+            if index == 0:
+                arriving = self._begin(offers[turn], step, steps.start, present)
+            present = arriving()
+            if index + 1 < len(places):
+                following, next_step = places[index + 1]
+                arriving = self._begin(offers[following], next_step, steps.start, present)
+            home = (self._comm.rank + step) % self._comm.size
+            yield Stop(round=turn, home=home, step=step, message=None if present is None else present.host)
+
+    def back(self, message: Bytes | None, distance: int, expected: int | None) -> Callable[[], Bytes | None]:
+        """Send a message to the rank `distance` steps back on its way, and receive the one that comes here by the same rule. Collective.
+
+        Args:
+            message: None where there is nothing to send.
+            distance: Steps.
+            expected: Bytes of what comes in; None where nothing does.
+
+        Returns:
+            A call that waits for what comes in.
         """
         ranks, rank = self._comm.size, self._comm.rank
-        rows: list[int] = self._comm.allgather(own.ids.size)
-        present = own
-        for step in range(ranks):
-            following = (rank + step + 1) % ranks
-            arriving = present
-            if step < ranks - 1:
-                arriving = Block(ids=np.empty(rows[following], np.int64), rows=np.empty((rows[following], own.columns), np.float32))
-                self._exchange(present, arriving)
-            yield (rank + step) % ranks, present
-            with self._progress.timed("exchange"):
-                MPI.Request.Waitall(self._under_way)
-            self._under_way = []
-            present = arriving
+        leaving = None if message is None else Parcel(message)
+        transfer = self._start(leaving, (rank + distance) % ranks, expected, (rank - distance) % ranks)
+
+        def wait() -> Bytes | None:
+            found = self._arrived(transfer)
+            return None if found is None else found.host
+
+        return wait
 
     def poke(self) -> None:
-        """Lets MPI move data: without a thread of its own it does so only while it is called."""
-        if self._under_way:
-            MPI.Request.Testall(self._under_way)
+        """Lets messages advance."""
+        for transfer in self._under_way:
+            transfer.poke()
 
-    def _exchange(self, leaving: Block, arriving: Block) -> None:
+    def _begin(self, offer: Offer, step: int, first: int, present: Parcel | None) -> Callable[[], Parcel | None]:
+        """Start moving what will be here at a step; the call returned waits for it. `present` is here at the step before."""
         ranks, rank = self._comm.size, self._comm.rank
-        for array in (arriving.ids, arriving.rows):
-            self._under_way += [self._comm.Irecv(part, (rank + 1) % ranks, _TAG) for part in _parts(array)]
-            self._progress.moved("exchange", array.nbytes)
-        for array in (leaving.ids, leaving.rows):
-            self._under_way += [self._comm.Isend(part, (rank - 1) % ranks, _TAG) for part in _parts(array)]
+        if step == first:
+            own = offer()
+            present = None if own is None else Parcel(own)
+            self._sizes = self._comm.allgather(-1 if own is None else own.size)
+        if step == 0:
+            return lambda: present
+        size = self._sizes[(rank + step) % ranks]
+        return partial(self._arrived, self._start(present, (rank - 1) % ranks, None if size < 0 else size, (rank + 1) % ranks))
 
+    def _start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> Transfer:
+        self._progress.moved("exchange", expected or 0)
+        transfer = self._exchange.start(leaving, to, expected, source)
+        self._under_way.append(transfer)
+        return transfer
 
-def _parts(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    flat = array.reshape(-1)
-    return [flat[start : start + _MESSAGE_ELEMENTS] for start in range(0, flat.size, _MESSAGE_ELEMENTS)]
+    def _arrived(self, transfer: Transfer) -> Parcel | None:
+        with self._progress.timed("exchange"):
+            found = transfer.wait()
+        self._under_way.remove(transfer)
+        return found

@@ -66,6 +66,8 @@ class Success:
     percent_of_limit: dict[str, float] = field(default_factory=dict)
     """Stage -> what it reached of a limit that was measured in the same run; stages without such a limit are left out."""
     peak_device_bytes: int = 0
+    exchange: dict[str, str] = field(default_factory=dict)
+    """How ranks handed rows to one another: `used`, `asked`, and where these differ `refused`, which says why."""
     plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """Mode -> what was predicted before it began: see `plan.ModePlan`."""
     checkpoint: dict[str, float] = field(default_factory=dict)

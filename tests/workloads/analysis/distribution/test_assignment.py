@@ -10,7 +10,8 @@ from workloads.analysis.tree import share
 @given(st.integers(1, 40), st.integers(0, 200))
 def test_every_unit_is_put_on_the_ring_once_by_its_own_rank(ranks, units):
     seen = []
-    for offered in rounds(ranks, units):
+    shares = [share(rank, ranks, units) for rank in range(ranks)]
+    for offered in rounds(shares):
         assert len(offered) == ranks
         for rank, unit in enumerate(offered):
             if unit is not None:
