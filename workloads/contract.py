@@ -36,6 +36,8 @@ ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
 ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 """`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
+ENV_SHARDS: Final = "PIPELINE_SHARDS"
+"""Children of the array job that is the analysis; unset or 1 where it is no array job. Whoever submits it gives both the same number."""
 ENV_ANOMALY_MODE: Final = "PIPELINE_ANOMALY_MODE"
 """`off`, `top` (the most remote rows, exactly) or `full` (a score for every row)."""
 ENV_ANOMALY_NEIGHBOURS: Final = "PIPELINE_ANOMALY_NEIGHBOURS"
@@ -260,6 +262,11 @@ class Run:
     def checkpoints_prefix(self) -> str:
         """Checkpoints, keyed by data, never by rank."""
         return f"{self.results_prefix}checkpoints/"
+
+    @property
+    def shards_prefix(self) -> str:
+        """Below the checkpoints: what the shards of an array job store for one another."""
+        return f"{self.checkpoints_prefix}shards/"
 
     @property
     def scores_prefix(self) -> str:

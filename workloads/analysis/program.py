@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Literal, NoReturn
 
 from mpi4py import MPI
 
@@ -25,14 +25,17 @@ from workloads.analysis.anomaly_stage import AnomalyStage
 from workloads.analysis.checkpoint.cadence import Cadence
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved
 from workloads.analysis.checkpoint.store import Arrays, Attempt, CheckpointStore, as_bytes, from_bytes
+from workloads.analysis.figures import Figures, SearchFigures, gathered
+from workloads.analysis.found import Found
 from workloads.analysis.plan import Machine, ModePlan, Shape
 from workloads.analysis.profile.node import ProfileNode
-from workloads.analysis.profile.partials import Partial, Success
+from workloads.analysis.profile.partials import Partial, Success, launched
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile_stage import ProfileStage
 from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
+from workloads.analysis.shard_store import Part, ShardStore
 from workloads.analysis.table import Table
 from workloads.contract import ContractError
 from workloads.records import Manifest
@@ -76,19 +79,90 @@ class Analysis:
             table = _open(self._settings, Manifest.from_json(manifest_bytes))
         profiling = ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
         if self._settings.anomaly.mode == "off":
-            return self._finish(table, profiling.run(), None, {}, None, None)
+            profiled = profiling.run()
+            return self._finish(
+                table, profiled, None, gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start)
+            )
+        units = len(table.manifest.units)
+        queries = self._settings.shard.own(units)
+        if queries is None:
+            self._say("nothing to do: there are more shards than units", units=units)
+            return None
+        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity()) if self._settings.shard.count > 1 else None
+        stored = self._stored_part(shards, queries)
+        if stored == "concluded":
+            self._say("nothing to do: the result of this launch is stored")
+            return None
         pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
         machine, plan = self._plan(table, pairs)
-        cooperation = self._cooperation()
+        cooperation = self._cooperation(queries)
         cooperation.resume()
         found_objects = len(cooperation.found)
-        profiled = self._profile(table, profiling, cooperation)
-        stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation)
-        record = stage.run(profiled[0] if profiled is not None else None)
-        success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects)
+        profiled = self._profile(table, profiling, cooperation, shards)
+        stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation, profiled[0] if profiled is not None else None)
+
+        def figures(found: Found) -> Figures | None:
+            search = SearchFigures(
+                checkpoint=cooperation.cost,
+                objects_resumed=found_objects,
+                plan=plan,
+                products=found.evaluations * (stage.columns + 2),
+                products_per_second=machine.products_per_second,
+            )
+            return self._figures(search)
+
+        if shards is None:
+            found = stage.search(queries)
+            record = stage.conclude(found)
+            success = self._finish(table, profiled, record, figures(found))
+            if success is not None:
+                cooperation.store.clear()
+            return success
+        if stored is None:
+            found = stage.search(queries)
+            own = figures(found)
+            if own is not None:
+                shards.offer_part(queries, Part(found=found, figures=own))
+        return self._conclude(table, profiled, stage, shards)
+
+    def _figures(self, search: SearchFigures | None) -> Figures | None:
+        return gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start, search)
+
+    def _stored_part(self, shards: ShardStore | None, queries: range) -> Literal["stored", "concluded"] | None:
+        """Whether an earlier attempt of this shard has stored its part, or another shard combined and cleared all of them."""
+        found: Literal["stored", "concluded"] | None = None
+        if shards is not None and self._comm.rank == 0:
+            # in this order: parts are cleared after the result is stored
+            if shards.part(queries) is not None:
+                found = "stored"
+            elif self._launch_concluded():
+                found = "concluded"
+        agreed: Literal["stored", "concluded"] | None = self._comm.bcast(found)
+        return agreed
+
+    def _launch_concluded(self) -> bool:
+        stored = s3.get_with_etag(self._settings.results_bucket, self._settings.run.success_key)
+        success = launched(stored[0], self._settings.batch.launch) if stored is not None else None
+        return success is not None and success.manifest_sha256 == self._manifest_sha256
+
+    def _conclude(
+        self, table: Table, profiled: tuple[Profile, tuple[Partial, ...]] | None, stage: AnomalyStage, shards: ShardStore
+    ) -> Success | None:
+        """The shard that finds all parts stored combines them. Two may do so at the same time, and write the same."""
+        of_all = self._settings.shard.of_all(len(table.manifest.units))
+        parts: list[Part] | None = self._comm.bcast(shards.parts(of_all) if self._comm.rank == 0 else None)
+        if parts is None:
+            self._say("part stored; the last shard combines all parts", shards=len(of_all))
+            return None
+        record = stage.conclude(Found.joined([part.found for part in parts], self._settings.anomaly.top))
+        success = self._finish(table, profiled, record, Figures.joined([part.figures for part in parts]))
         if success is not None:
-            cooperation.store.clear()
+            shards.clear()
         return success
+
+    def _say(self, sentence: str, **fields: object) -> None:
+        if self._comm.rank == 0:
+            log.info(sentence, extra={"fields": fields})
 
     def _read_manifest(self) -> bytes:
         return s3.get_bytes(self._settings.intermediate_bucket, self._settings.run.manifest_key)
@@ -102,7 +176,8 @@ class Analysis:
             products_per_second=min(one.products_per_second for one in measured),
         )
         manifest = table.manifest
-        shape = Shape(rows=manifest.rows, columns=len(table.columns), unit_rows=manifest.unit_rows, ranks=self._comm.size)
+        ranks = self._comm.size * self._settings.shard.count
+        shape = Shape(rows=manifest.rows, columns=len(table.columns), unit_rows=manifest.unit_rows, ranks=ranks)
         settings = self._settings.anomaly
         plan = {mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20) for mode in ("top", "full")}
         if self._comm.rank == 0:
@@ -110,20 +185,27 @@ class Analysis:
         plans.admit(settings, shape, plan["full"])
         return machine, plan
 
-    def _cooperation(self) -> Cooperation:
-        settings, nodes = self._settings, len(set(self._nodes_of_ranks))
-        identity = {
+    def _identity(self) -> dict[str, Any]:
+        """What state and results are functions of, besides the query units."""
+        return {
             "manifest_sha256": self._manifest_sha256,
-            "mode": settings.anomaly.mode,
-            "neighbours": settings.anomaly.neighbours,
-            "top": settings.anomaly.top,
-            "scaling": settings.anomaly.scaling,
+            "mode": self._settings.anomaly.mode,
+            "neighbours": self._settings.anomaly.neighbours,
+            "top": self._settings.anomaly.top,
+            "scaling": self._settings.anomaly.scaling,
             "code_version": code_version(),
         }
+
+    def _cooperation(self, queries: range) -> Cooperation:
+        settings, nodes = self._settings, len(set(self._nodes_of_ranks))
+        identity, prefix = self._identity(), settings.run.checkpoints_prefix
+        if settings.shard.count > 1:
+            identity["queries"] = [queries.start, queries.stop]
+            prefix = f"{settings.run.shards_prefix}units-{queries.start:06}-{queries.stop:06}/"
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
         return Cooperation(
             comm=self._comm,
-            store=CheckpointStore(settings.results_bucket, settings.run, identity, attempt),
+            store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
             cadence=Cadence(
                 nodes=nodes,
                 floor_seconds=settings.anomaly.checkpoint_floor_seconds,
@@ -133,19 +215,25 @@ class Analysis:
             progress=self._progress,
         )
 
-    def _profile(self, table: Table, profiling: ProfileStage, cooperation: Cooperation) -> tuple[Profile, tuple[Partial, ...]] | None:
-        """From the checkpoint or anew; on rank 0."""
+    def _profile(
+        self, table: Table, profiling: ProfileStage, cooperation: Cooperation, shards: ShardStore | None
+    ) -> tuple[Profile, tuple[Partial, ...]] | None:
+        """From another shard, from the checkpoint or anew; on rank 0."""
+        shared = shards.profile() if shards is not None and self._comm.rank == 0 else None
+        if self._comm.bcast(shared is not None):
+            return None if shared is None else _unpacked(shared, table)
+        profiled = self._own_profile(table, profiling, cooperation)
+        if shards is not None and profiled is not None:
+            return _unpacked(shards.offer_profile(_packed(*profiled)), table)
+        return profiled
+
+    def _own_profile(self, table: Table, profiling: ProfileStage, cooperation: Cooperation) -> tuple[Profile, tuple[Partial, ...]] | None:
         if "profile" in cooperation.found:
             loaded = cooperation.load(("profile",) if self._comm.rank == 0 else ())
             if cooperation.found:
                 return _unpacked(loaded["profile"], table) if loaded else None
         profiled = profiling.run()
-        objects = {}
-        if profiled is not None:
-            profile, partials = profiled
-            arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
-            objects["profile"] = {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
-        cooperation.save(Saved(objects=objects))
+        cooperation.save(Saved(objects={"profile": _packed(*profiled)} if profiled is not None else {}))
         return profiled
 
     def _finish(
@@ -153,27 +241,11 @@ class Analysis:
         table: Table,
         profiled: tuple[Profile, tuple[Partial, ...]] | None,
         anomaly: AnomalyRecord | None,
-        plan: dict[str, ModePlan],
-        machine: Machine | None,
-        cooperation: Cooperation | None,
-        found_objects: int = 0,
+        figures: Figures | None,
     ) -> Success | None:
-        progress = self._progress
-        checkpoint_bytes = cooperation.cost.bytes if cooperation else 0
-        figures = self._comm.gather((progress, peak_rss_mib() << 20, self._backend.peak_device_bytes(), checkpoint_bytes))
         if figures is None or profiled is None or self._comm.rank > 0:
             return None
         profile, partials = profiled
-        stages = sorted({stage for one, *_ in figures for stage in one.seconds})
-        seconds = {stage: max(one.seconds.get(stage, 0.0) for one, *_ in figures) for stage in stages}
-        seconds["total"] = time.perf_counter() - self._start
-        moved = {stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")}
-        limits = {}
-        if machine is not None and anomaly is not None and self._backend.name == "numpy":  # the limit was measured on the host
-            busy = sum(one.seconds.get("pairs", 0.0) + one.seconds.get("panels", 0.0) for one, *_ in figures)
-            products = anomaly.evaluations * (len(anomaly.columns) + 2)
-            if busy:
-                limits["pairs"] = round(100.0 * products / busy / machine.products_per_second, 1)
         success = Success(
             run_id=self._settings.run.run_id,
             manifest_sha256=self._manifest_sha256,
@@ -184,30 +256,30 @@ class Analysis:
             units=len(table.manifest.units),
             rows=profile.rows,
             complete_rows=profile.complete_rows,
-            ranks=self._comm.size,
-            nodes=len(set(self._nodes_of_ranks)),
+            ranks=figures.ranks,
+            nodes=figures.nodes,
             backend=self._backend.name,
             precision=self._backend.precision,
-            seconds={stage: round(value, 4) for stage, value in seconds.items()},
-            bytes_read=moved["read"],
-            peak_memory_bytes=max(peak for _, peak, _, _ in figures),
+            seconds=figures.seconds,
+            bytes_read=figures.bytes_moved["read"],
+            peak_memory_bytes=figures.peak_memory_bytes,
             code_version=code_version(),
             anomaly=anomaly,
-            bytes_moved=moved,
-            percent_of_limit=limits,
-            peak_device_bytes=max(peak for _, _, peak, _ in figures),
-            plan={mode: asdict(one) for mode, one in plan.items()},
-            checkpoint={}
-            if cooperation is None
-            else {
-                "count": cooperation.cost.count,
-                "seconds": round(cooperation.cost.seconds, 4),
-                "bytes": sum(count for *_, count in figures),
-                "objects_resumed": found_objects,
-            },
+            bytes_moved=figures.bytes_moved,
+            percent_of_limit=figures.percent_of_limit,
+            peak_device_bytes=figures.peak_device_bytes,
+            plan=figures.plan,
+            checkpoint=figures.checkpoint,
+            shard_seconds=tuple(figures.shard_seconds),
+            launch=self._settings.batch.launch,
         )
         s3.put_bytes(self._settings.results_bucket, self._settings.run.success_key, success.to_json(), content_type="application/json")
         return success
+
+
+def _packed(profile: Profile, partials: tuple[Partial, ...]) -> Arrays:
+    arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
+    return {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
 
 
 def _unpacked(arrays: Arrays, table: Table) -> tuple[Profile, tuple[Partial, ...]]:
