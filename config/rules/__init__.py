@@ -22,6 +22,7 @@ from config.rules import (
     orchestration,
     queues,
     references,
+    shards,
     times,
 )
 from config.rules.base import Rule
@@ -80,6 +81,8 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.MultiNodeIsPlacedTogether(),
     multi_node.NodeUsesWholeInstance(),
     multi_node.SharedMemoryFits(),
+    shards.ShardsAreOfOneNode(),
+    shards.ShardsShareTheSearch(),
     network.ZoneIndexExists(),
     network.SeveralZones(),
     network.NodesFitSubnet(),

@@ -28,11 +28,12 @@ class Shard:
     def read(cls, batch: BatchEnv, environ: Mapping[str, str] = os.environ) -> Self:
         """From the environment. Raises StageError where the number of shards and the index of the child do not belong together."""
         count = env.whole(contract.ENV_SHARDS, default=1, low=1, high=MOST_SHARDS, environ=environ)
-        index = batch.array_index
-        if (count > 1) != (index is not None) or (index or 0) >= count:
+        index, size = batch.array_index, batch.array_size
+        if (count > 1) != (index is not None) or (index or 0) >= count or size not in (None, count):
             child = "this is no child of an array job" if index is None else f"this is child {index} of an array job"
+            child += f" of size {size}" if size is not None else ""
             raise StageError(
-                f"environment variable {contract.ENV_SHARDS} says {count}, but {child} (AWS_BATCH_JOB_ARRAY_INDEX)",
+                f"environment variable {contract.ENV_SHARDS} says {count}, but {child}",
                 hint="submit the analysis with an array size of as many children as that variable says; without an array size leave it out",
                 exit_code=EXIT_ENVIRONMENT,
             )

@@ -23,11 +23,14 @@ class StageCost:
     usd_per_hour: float | None
     figures: dict[str, object]
     """What the stage said of itself."""
+    shard_seconds: tuple[float, ...] = ()
+    """Of each shard, where the stage was an array job; `seconds` are the last one's, and `usd_per_hour` is of all of them."""
 
     @property
     def usd(self) -> float | None:
         """Cost of the successful attempt's run time."""
-        return None if self.seconds is None or self.usd_per_hour is None else self.seconds / 3600 * self.usd_per_hour
+        paid = math.fsum(self.shard_seconds) / len(self.shard_seconds) if self.shard_seconds else self.seconds
+        return None if paid is None or self.usd_per_hour is None else paid / 3600 * self.usd_per_hour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,7 @@ def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, fl
                 job_id=record.job_id if record else None,
                 usd_per_hour=usd_per_hour.get(stage),
                 figures=record.details if record else {},
+                shard_seconds=tuple(record.details.get("shard_seconds", ())) if record else (),
             )
         )
     return RunCost(stages=tuple(stages))

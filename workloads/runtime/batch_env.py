@@ -14,6 +14,7 @@ from typing import Final, Self
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 _ARRAY_INDEX: Final = "AWS_BATCH_JOB_ARRAY_INDEX"
+_ARRAY_SIZE: Final = "AWS_BATCH_JOB_ARRAY_SIZE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class BatchEnv:
     """Private IPv4 address of the main node; Batch tells it to the child nodes only."""
     array_index: int | None = None
     """Of a child of an array job, from 0; None elsewhere."""
+    array_size: int | None = None
+    """Children of the array; None elsewhere, or where Batch does not say."""
 
     @property
     def launch(self) -> str:

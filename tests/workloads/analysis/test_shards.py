@@ -149,6 +149,7 @@ def test_a_damaged_part_is_named_and_the_next_launch_computes_it_anew(store, val
         ({contract.ENV_SHARDS: "3"}, "PIPELINE_SHARDS says 3, but this is no child of an array job"),
         ({"AWS_BATCH_JOB_ARRAY_INDEX": "1"}, "PIPELINE_SHARDS says 1, but this is child 1 of an array job"),
         ({"AWS_BATCH_JOB_ARRAY_INDEX": "3", contract.ENV_SHARDS: "3"}, "PIPELINE_SHARDS says 3, but this is child 3 of an array job"),
+        ({**child(0, 2), "AWS_BATCH_JOB_ARRAY_SIZE": "3"}, "PIPELINE_SHARDS says 2, but this is child 0 of an array job of size 3"),
         ({**child(0, 2), contract.ENV_ANOMALY_MODE: "off"}, "PIPELINE_SHARDS says 2, but PIPELINE_ANOMALY_MODE is 'off'"),
     ],
 )
