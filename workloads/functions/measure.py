@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -96,7 +96,7 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     """Publishes the state of all queues and environments."""
     running: list[str] = []
     for name, arn in measured.queues.items():
-        ids = {status: list(_job_ids(batch, arn, status)) for status in metrics.QUEUE_STATES}
+        ids = _job_ids(batch, arn)
         running += ids["STARTING"] + ids["RUNNING"]
         counts: dict[str, float] = {metrics.jobs_metric(status): len(found) for status, found in ids.items()}
         publish({**counts, metrics.FRONT_WAITED: front_waited_seconds(batch, arn, at_ms=at_ms)}, at_ms=at_ms, Queue=name)
@@ -116,13 +116,16 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     publish(totals, at_ms=at_ms)
 
 
-def _job_ids(batch: Any, queue_arn: str, status: str) -> Iterator[str]:
-    """Of the jobs of a queue in a state; children stand for their array, whose parent is PENDING while they run."""
-    for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status):
-        yield from (job["jobId"] for job in page["jobSummaryList"] if not arrays.is_parent(job))
-    for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus="PENDING"):
-        for parent in filter(arrays.is_parent, page["jobSummaryList"]):
-            yield from (child["jobId"] for child in arrays.children(batch, parent["jobId"], status))
+def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
+    """Ids of a queue's jobs by state; children stand for their array, whose parent is PENDING while they run."""
+    pages = {status: batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status) for status in metrics.QUEUE_STATES}
+    found = {status: [job for page in listed for job in page["jobSummaryList"]] for status, listed in pages.items()}
+    parents = list(dict.fromkeys(job["jobId"] for jobs in found.values() for job in jobs if arrays.is_parent(job)))
+    return {
+        status: [job["jobId"] for job in jobs if not arrays.is_parent(job)]
+        + [child["jobId"] for parent in parents for child in arrays.children(batch, parent, status)]
+        for status, jobs in found.items()
+    }
 
 
 def front_waited_seconds(batch: Any, queue_arn: str, *, at_ms: int) -> float:
