@@ -108,8 +108,9 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(stac
     assert (provenance["ranks"], provenance["nodes"]) == (2 * SHARDS, SHARDS)
     analysis = next(stage for stage in summary["run"]["stages"] if stage["stage"] == "analysis")
     record = json.loads(stack.result(run.stage_record_key("analysis")))
-    assert len(record["details"]["shard_seconds"]) == SHARDS
-    paid = sum(record["details"]["shard_seconds"]) / SHARDS / 3600 * analysis["usd_per_hour"]
+    seconds = record["details"]["shard_seconds"]
+    assert len(seconds) == SHARDS
+    paid = sum(seconds) / SHARDS / 3600 * analysis["usd_per_hour"]
     assert analysis["usd"] == pytest.approx(paid, rel=1e-6)
     assert len(stack.told(run)) == 1
     assert _digest_of_one_rank(stack, run) == summary["digest"]

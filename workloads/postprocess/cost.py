@@ -18,19 +18,17 @@ class StageCost:
     stage: Stage
     started_at: str | None
     seconds: float | None
+    """Of an array job the mean of its shards."""
     attempt: int | None
     job_id: str | None
     usd_per_hour: float | None
     figures: dict[str, object]
     """What the stage said of itself."""
-    shard_seconds: tuple[float, ...] = ()
-    """Of each shard, where the stage was an array job; `seconds` are the last one's, and `usd_per_hour` is of all of them."""
 
     @property
     def usd(self) -> float | None:
         """Cost of the successful attempt's run time."""
-        paid = math.fsum(self.shard_seconds) / len(self.shard_seconds) if self.shard_seconds else self.seconds
-        return None if paid is None or self.usd_per_hour is None else paid / 3600 * self.usd_per_hour
+        return None if self.seconds is None or self.usd_per_hour is None else self.seconds / 3600 * self.usd_per_hour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +66,12 @@ class RunCost:
         return (starts[-1] - min(starts)).total_seconds() + last.seconds
 
 
+def _seconds(record: StageRecord) -> float:
+    """Of the stage; of an array job the mean of its shards, whatever part of it they ran at the same time: the price is of all of them."""
+    shards = record.details.get("shard_seconds")
+    return math.fsum(shards) / len(shards) if shards else record.seconds
+
+
 def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, float]) -> RunCost:
     """Joins records and prices; a stage without a record stays in the list with unknown figures."""
     stages = []
@@ -77,12 +81,11 @@ def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, fl
             StageCost(
                 stage=stage,
                 started_at=record.started_at if record else None,
-                seconds=record.seconds if record else None,
+                seconds=_seconds(record) if record else None,
                 attempt=record.attempt if record else None,
                 job_id=record.job_id if record else None,
                 usd_per_hour=usd_per_hour.get(stage),
                 figures=record.details if record else {},
-                shard_seconds=tuple(record.details.get("shard_seconds", ())) if record else (),
             )
         )
     return RunCost(stages=tuple(stages))
