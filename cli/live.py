@@ -26,7 +26,7 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
         seen: dict[str, tuple[str, int]] = {}
         for last in statuses:
             for stage in last.stages:
-                now = stage.status, stage.shards.get("SUCCEEDED", 0)
+                now = stage.status, stage.shards.get("SUCCEEDED", 0) + stage.shards.get("FAILED", 0)
                 if stage.status and seen.get(stage.stage) != now:
                     seen[stage.stage] = now
                     console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False)
