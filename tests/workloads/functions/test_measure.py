@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
 
 from workloads import contract, metrics
 from workloads.contract import ContractError
-from workloads.functions import measure
+from workloads.functions import arrays, measure
 from workloads.functions.measure import Environment, Measured
 
 NOW_MS = 1_770_000_000_000
@@ -133,8 +134,8 @@ def test_ends_of_stages_count_once(published: Any, detail: dict[str, Any], count
 def test_a_failed_array_counts_unless_its_children_failed_with_the_job_before(
     published: Any, monkeypatch: pytest.MonkeyPatch, reason: str, counted: int
 ) -> None:
-    monkeypatch.setattr(measure.boto3, "client", lambda _: None)
-    monkeypatch.setattr(measure.arrays, "telling_child", lambda _batch, parent: {"jobId": f"{parent}:1", "statusReason": reason})
+    monkeypatch.setattr(boto3, "client", lambda _: None)
+    monkeypatch.setattr(arrays, "telling_child", lambda _batch, parent: {"jobId": f"{parent}:1", "statusReason": reason})
     detail = {"jobId": "j", "jobName": "x-analysis", "status": "FAILED", "statusReason": "Array Child Job failed"}
     event = {"detail-type": "Batch Job State Change", "time": "2026-02-02T02:40:00Z", "detail": {**detail, "arrayProperties": {"size": 2}}}
     measure.handler(event, None)

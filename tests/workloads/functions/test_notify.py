@@ -145,7 +145,7 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
     assert "#jobs/detail/job-1" in text
 
 
-PARENT = {"jobId": "array-1", "arrayProperties": {"size": 8}, "attempts": [], "statusReason": "Array Child Job failed"}
+PARENT: dict[str, Any] = {"jobId": "array-1", "arrayProperties": {"size": 8}, "attempts": [], "statusReason": "Array Child Job failed"}
 
 
 def child(index: int, *attempts: dict[str, Any], **changes: Any) -> dict[str, Any]:
