@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from cli.follow import RunStatus, follow
+from cli.hints import text
 from cli.paths import ROOT
 from cli.rehearsal import rehearsal
+from cli.service import Endpoint
 from localcloud.stackfile import read_stack
 from tests.end_to_end.conftest import Stack
 from workloads import contract
@@ -82,6 +85,13 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
     status = _wait(lambda: next((s for s in [batch.describe_jobs(jobs=[job])["jobs"][0]["status"]] if s in {"SUCCEEDED", "FAILED"}), None))
     assert status == "SUCCEEDED"
     return str(json.loads(stack.result(run.success_key))["digest"])
+
+
+def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> None:
+    endpoint = Endpoint(pid=os.getpid(), started=0.0, stack="local", url=stack.ready.cloud.endpoint_url, outputs=stack.ready.outputs)
+    (line,) = (line for line in text(endpoint).splitlines() if line.startswith("ANALYSIS="))
+    assert f" --array-properties size={SHARDS} " in line
+    assert "aws batch list-jobs --array-job-id $ANALYSIS --job-status SUCCEEDED" in text(endpoint)
 
 
 def _statuses(stack: Stack, run: Run) -> list[RunStatus]:

@@ -11,9 +11,9 @@ import hashlib
 import logging
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from mpi4py import MPI
 
@@ -47,6 +47,30 @@ from workloads.runtime.memory import peak_rss_mib
 log = logging.getLogger(__name__)
 
 
+Profiled = tuple[Profile, tuple[Partial, ...]]
+"""The merged profile, and the stored nodes that make it up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """What a search for remote rows begins with."""
+
+    pairs: PairBackend
+    machine: Machine
+    plan: dict[str, ModePlan]
+    cooperation: Cooperation
+
+    def figures(self, found: Found, columns: int) -> SearchFigures:
+        """When it is done; `columns` are those by which rows were compared."""
+        return SearchFigures(
+            checkpoint=self.cooperation.cost,
+            objects_resumed=self.cooperation.objects_resumed,
+            plan=self.plan,
+            products=found.evaluations * (columns + 2),
+            products_per_second=self.machine.products_per_second,
+        )
+
+
 class Analysis:
     """The whole stage on one rank.
 
@@ -77,82 +101,80 @@ class Analysis:
             manifest_bytes: bytes = self._comm.bcast(self._read_manifest() if self._comm.rank == 0 else None)
             self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
             table = _open(self._settings, Manifest.from_json(manifest_bytes))
-        profiling = ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
         if self._settings.anomaly.mode == "off":
-            profiled = profiling.run()
-            return self._finish(
-                table, profiled, None, gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start)
-            )
-        units = len(table.manifest.units)
-        queries = self._settings.shard.own(units)
+            profiled = self._profiling(table).run()
+            return self._finish(table, profiled, None, self._figures(None))
+        return self._whole(table) if self._settings.shard.count == 1 else self._share(table)
+
+    def _whole(self, table: Table) -> Success | None:
+        """All query units here."""
+        queries = range(len(table.manifest.units))
+        search = self._prepared(table, queries)
+        search.cooperation.resume()
+        profiled = self._profile(table, search.cooperation)
+        stage = self._stage(table, search, profiled)
+        found = stage.search(queries)
+        record = stage.conclude(found)
+        success = self._finish(table, profiled, record, self._figures(search.figures(found, stage.columns)))
+        if success is not None:
+            search.cooperation.store.clear()
+        return success
+
+    # ---- one of several shards ---------------------------------------------------------------------------------------------------------
+
+    def _share(self, table: Table) -> Success | None:
+        """This shard's query units; the shard that finds all parts stored combines them."""
+        queries = self._settings.shard.own(len(table.manifest.units))
         if queries is None:
-            self._say("nothing to do: there are more shards than units", units=units)
+            self._say_nothing_to_do("there are more shards than units")
             return None
-        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity()) if self._settings.shard.count > 1 else None
-        stored = self._stored_part(shards, queries)
-        if stored == "concluded":
-            self._say("nothing to do: the result of this launch is stored")
+        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity())
+        stored: bool = self._comm.bcast(self._comm.rank == 0 and shards.part(queries) is not None)
+        if not stored and self._concluded():  # in this order: parts are cleared after the result is stored
+            self._say_nothing_to_do("the result of this launch is stored")
             return None
-        pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
-        machine, plan = self._plan(table, pairs)
-        cooperation = self._cooperation(queries)
-        cooperation.resume()
-        found_objects = len(cooperation.found)
-        profiled = self._profile(table, profiling, cooperation, shards)
-        stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation, profiled[0] if profiled is not None else None)
-
-        def figures(found: Found) -> Figures | None:
-            search = SearchFigures(
-                checkpoint=cooperation.cost,
-                objects_resumed=found_objects,
-                plan=plan,
-                products=found.evaluations * (stage.columns + 2),
-                products_per_second=machine.products_per_second,
-            )
-            return self._figures(search)
-
-        if shards is None:
+        search = self._prepared(table, queries)
+        if not stored:
+            search.cooperation.resume()
+        profiled = self._shared_profile(table, shards)
+        if not self._comm.bcast(profiled is not None):
+            if stored and self._concluded():
+                self._say_nothing_to_do("the result of this launch is stored")
+                return None
+            # with the part stored already, all is left as it is: another shard may be clearing it away at this moment
+            profiled = self._profiling(table).run() if stored else self._profile(table, search.cooperation)
+            if profiled is not None and not stored:
+                profiled = _unpacked(shards.offer_profile(_packed(*profiled)), table)
+        stage = self._stage(table, search, profiled)
+        if not stored:
             found = stage.search(queries)
-            record = stage.conclude(found)
-            success = self._finish(table, profiled, record, figures(found))
-            if success is not None:
-                cooperation.store.clear()
-            return success
-        if stored is None:
-            found = stage.search(queries)
-            own = figures(found)
-            if own is not None:
-                shards.offer_part(queries, Part(found=found, figures=own))
+            figures = self._figures(search.figures(found, stage.columns))
+            if figures is not None:
+                shards.offer_part(queries, Part(found=found, figures=figures))
         return self._conclude(table, profiled, stage, shards)
 
-    def _figures(self, search: SearchFigures | None) -> Figures | None:
-        return gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start, search)
+    def _shared_profile(self, table: Table, shards: ShardStore) -> Profiled | None:
+        """That another shard has stored; on rank 0."""
+        arrays = shards.profile() if self._comm.rank == 0 else None
+        return None if arrays is None else _unpacked(arrays, table)
 
-    def _stored_part(self, shards: ShardStore | None, queries: range) -> Literal["stored", "concluded"] | None:
-        """Whether an earlier attempt of this shard has stored its part, or another shard combined and cleared all of them."""
-        found: Literal["stored", "concluded"] | None = None
-        if shards is not None and self._comm.rank == 0:
-            # in this order: parts are cleared after the result is stored
-            if shards.part(queries) is not None:
-                found = "stored"
-            elif self._launch_concluded():
-                found = "concluded"
-        agreed: Literal["stored", "concluded"] | None = self._comm.bcast(found)
+    def _concluded(self) -> bool:
+        """Whether `_SUCCESS.json` is of this launch and this table; the same on all ranks."""
+        found = False
+        if self._comm.rank == 0:
+            stored = s3.get_with_etag(self._settings.results_bucket, self._settings.run.success_key)
+            success = launched(stored[0], self._settings.batch.launch) if stored is not None else None
+            found = success is not None and success.manifest_sha256 == self._manifest_sha256
+        agreed: bool = self._comm.bcast(found)
         return agreed
 
-    def _launch_concluded(self) -> bool:
-        stored = s3.get_with_etag(self._settings.results_bucket, self._settings.run.success_key)
-        success = launched(stored[0], self._settings.batch.launch) if stored is not None else None
-        return success is not None and success.manifest_sha256 == self._manifest_sha256
-
-    def _conclude(
-        self, table: Table, profiled: tuple[Profile, tuple[Partial, ...]] | None, stage: AnomalyStage, shards: ShardStore
-    ) -> Success | None:
-        """The shard that finds all parts stored combines them. Two may do so at the same time, and write the same."""
+    def _conclude(self, table: Table, profiled: Profiled | None, stage: AnomalyStage, shards: ShardStore) -> Success | None:
+        """Two shards may do so at the same time, and write the same."""
         of_all = self._settings.shard.of_all(len(table.manifest.units))
         parts: list[Part] | None = self._comm.bcast(shards.parts(of_all) if self._comm.rank == 0 else None)
         if parts is None:
-            self._say("part stored; the last shard combines all parts", shards=len(of_all))
+            if self._comm.rank == 0:
+                log.info("part stored; the last shard combines all parts", extra={"fields": {"shards": len(of_all)}})
             return None
         record = stage.conclude(Found.joined([part.found for part in parts], self._settings.anomaly.top))
         success = self._finish(table, profiled, record, Figures.joined([part.figures for part in parts]))
@@ -160,9 +182,26 @@ class Analysis:
             shards.clear()
         return success
 
-    def _say(self, sentence: str, **fields: object) -> None:
+    def _say_nothing_to_do(self, why: str) -> None:
         if self._comm.rank == 0:
-            log.info(sentence, extra={"fields": fields})
+            log.info("nothing to do: %s", why)
+
+    # ---- what both need ----------------------------------------------------------------------------------------------------------------
+
+    def _prepared(self, table: Table, queries: range) -> _Search:
+        pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
+        machine, plan = self._plan(table, pairs)
+        return _Search(pairs=pairs, machine=machine, plan=plan, cooperation=self._cooperation(queries))
+
+    def _stage(self, table: Table, search: _Search, profiled: Profiled | None) -> AnomalyStage:
+        profile = profiled[0] if profiled is not None else None
+        return AnomalyStage(self._comm, self._settings, search.pairs, table, search.cooperation, profile)
+
+    def _figures(self, search: SearchFigures | None) -> Figures | None:
+        return gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start, search)
+
+    def _profiling(self, table: Table) -> ProfileStage:
+        return ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
 
     def _read_manifest(self) -> bytes:
         return s3.get_bytes(self._settings.intermediate_bucket, self._settings.run.manifest_key)
@@ -215,31 +254,20 @@ class Analysis:
             progress=self._progress,
         )
 
-    def _profile(
-        self, table: Table, profiling: ProfileStage, cooperation: Cooperation, shards: ShardStore | None
-    ) -> tuple[Profile, tuple[Partial, ...]] | None:
-        """From another shard, from the checkpoint or anew; on rank 0."""
-        shared = shards.profile() if shards is not None and self._comm.rank == 0 else None
-        if self._comm.bcast(shared is not None):
-            return None if shared is None else _unpacked(shared, table)
-        profiled = self._own_profile(table, profiling, cooperation)
-        if shards is not None and profiled is not None:
-            return _unpacked(shards.offer_profile(_packed(*profiled)), table)
-        return profiled
-
-    def _own_profile(self, table: Table, profiling: ProfileStage, cooperation: Cooperation) -> tuple[Profile, tuple[Partial, ...]] | None:
+    def _profile(self, table: Table, cooperation: Cooperation) -> Profiled | None:
+        """From the checkpoint or anew; on rank 0."""
         if "profile" in cooperation.found:
             loaded = cooperation.load(("profile",) if self._comm.rank == 0 else ())
             if cooperation.found:
                 return _unpacked(loaded["profile"], table) if loaded else None
-        profiled = profiling.run()
+        profiled = self._profiling(table).run()
         cooperation.save(Saved(objects={"profile": _packed(*profiled)} if profiled is not None else {}))
         return profiled
 
     def _finish(
         self,
         table: Table,
-        profiled: tuple[Profile, tuple[Partial, ...]] | None,
+        profiled: Profiled | None,
         anomaly: AnomalyRecord | None,
         figures: Figures | None,
     ) -> Success | None:
@@ -282,7 +310,7 @@ def _packed(profile: Profile, partials: tuple[Partial, ...]) -> Arrays:
     return {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
 
 
-def _unpacked(arrays: Arrays, table: Table) -> tuple[Profile, tuple[Partial, ...]]:
+def _unpacked(arrays: Arrays, table: Table) -> Profiled:
     node = ProfileNode.from_arrays(arrays)
     profile = Profile(columns=table.columns, moments=node.moments, sketch=node.sketch)
     return profile, tuple(Partial(**one) for one in from_bytes(arrays["partials"]))
