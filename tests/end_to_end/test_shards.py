@@ -36,9 +36,9 @@ def _config(orchestrator: str) -> dict[str, str]:
     return {"batch-reference:jobs": json.dumps(jobs), "batch-reference:pipeline": json.dumps(pipeline)}
 
 
-@pytest.fixture(scope="module", params=["batch", "step-functions"])
+@pytest.fixture(scope="module")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The local stack, its analysis in three shards on Spot."""
+    """The local stack under an orchestrator, its analysis in three shards on Spot."""
     with rehearsal("local", tmp_path_factory.mktemp("shards"), config=_config(request.param), say=lambda _: None) as ready:
         yield Stack(ready)
 
@@ -87,6 +87,7 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
     return str(json.loads(stack.result(run.success_key))["digest"])
 
 
+@pytest.mark.parametrize("stack", ["batch"], indirect=True)
 def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> None:
     endpoint = Endpoint(pid=os.getpid(), started=0.0, stack="local", url=stack.ready.cloud.endpoint_url, outputs=stack.ready.outputs)
     (line,) = (line for line in text(endpoint).splitlines() if line.startswith("ANALYSIS="))
@@ -98,6 +99,7 @@ def _statuses(stack: Stack, run: Run) -> list[RunStatus]:
     return list(follow(stack.ready.client("dynamodb"), stack.ready.client("batch"), stack.ready.outputs["table"], run))
 
 
+@pytest.mark.parametrize("stack", ["batch", "step-functions"], indirect=True)
 def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(stack: Stack, new_key: Callable[[], str]) -> None:
     run = Run(stack.put(new_key(), _table(1)).run_id)
     child = _running_child(stack, run, 1)
@@ -128,6 +130,7 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(stac
     assert stack.ready.cloud.undelivered == []
 
 
+@pytest.mark.parametrize("stack", ["batch"], indirect=True)
 def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_kept(stack: Stack, new_key: Callable[[], str]) -> None:
     upload = stack.put(new_key(), _table(2))
     run = Run(upload.run_id)
