@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ class StageStatus:
     reason: str = ""
     nodes: tuple[str, ...] = ()
     """Status of each node of a multi-node job."""
+    shards: Mapping[str, int] = field(default_factory=dict)
+    """Status -> children of an array job in it; empty for other jobs."""
     seconds: float = 0.0
     """Since the job started running, or from start to stop."""
 
@@ -94,6 +96,7 @@ def _stage(batch: Any, stage: Stage, job: dict[str, Any] | None) -> StageStatus:
         status=job["status"],
         reason=job.get("statusReason", ""),
         nodes=_nodes(batch, job),
+        shards={status: count for status, count in (job.get("arrayProperties") or {}).get("statusSummary", {}).items() if count},
         seconds=max(seconds, 0.0),
     )
 

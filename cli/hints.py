@@ -33,8 +33,11 @@ def text(endpoint: Endpoint) -> str:
         {"nodePropertyOverrides": [{"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": {"environment": environment}}]}
     )
     queues, definitions = out["stage_queues"], out["stage_job_definitions"]
-    multi_node, logs = out["analysis_is_multi_node"], out["log_groups"]["analysis"]
+    multi_node, shards, logs = out["analysis_is_multi_node"], out["analysis_shards"], out["log_groups"]["analysis"]
     analysis = f"--node-overrides '{nodes}'" if multi_node else f"--container-overrides '{container}'"
+    if shards > 1:
+        analysis += f" --array-properties size={shards}"
+    parts = "--multi-node-job-id" if multi_node else "--array-job-id" if shards > 1 else ""
 
     def submit(stage: contract.Stage, overrides: str, after: str) -> str:
         depends = f" --depends-on jobId={after}" if after else ""
@@ -58,7 +61,7 @@ def text(endpoint: Endpoint) -> str:
             submit("analysis", analysis, "$PREPROCESS"),
             submit("postprocess", f"--container-overrides '{container}'", "$ANALYSIS"),
             "aws batch describe-jobs --jobs $PREPROCESS $ANALYSIS $POSTPROCESS --query 'jobs[].[jobName,status]' --output table",
-            *(["aws batch list-jobs --multi-node-job-id $ANALYSIS --job-status SUCCEEDED"] if multi_node else []),
+            *([f"aws batch list-jobs {parts} $ANALYSIS --job-status SUCCEEDED"] if parts else []),
             f"aws logs describe-log-streams --log-group-name {logs} --query 'logStreams[].logStreamName'   # one for each node",
             f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",

@@ -23,11 +23,12 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
             for last in statuses:
                 live.update(_table(last))
     else:
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[str, int]] = {}
         for last in statuses:
             for stage in last.stages:
-                if stage.status and seen.get(stage.stage) != stage.status:
-                    seen[stage.stage] = stage.status
+                now = stage.status, stage.shards.get("SUCCEEDED", 0) + stage.shards.get("FAILED", 0)
+                if stage.status and seen.get(stage.stage) != now:
+                    seen[stage.stage] = now
                     console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False)
     if last is None:
         raise RuntimeError("a run has at least one status")
@@ -37,7 +38,7 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
 def _table(status: RunStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     for stage in status.stages:
-        running = stage.status in {"STARTING", "RUNNING"}
+        running = stage.status in {"STARTING", "RUNNING"} or stage.shards.get("RUNNING", 0) > 0
         mark = Spinner("dots", style="cyan") if running else Text({"SUCCEEDED": "✔", "FAILED": "✘"}.get(stage.status, "·"))
         seconds = f"{stage.seconds:5.1f} s" if stage.seconds else ""
         table.add_row(
@@ -54,4 +55,8 @@ def _note(stage: StageStatus) -> str:
     if stage.nodes:
         running = sum(node == "RUNNING" for node in stage.nodes)
         return f"  {running} of {len(stage.nodes)} nodes running"
+    if stage.shards and stage.status not in {"SUCCEEDED", "FAILED"}:
+        done, total = stage.shards.get("SUCCEEDED", 0), sum(stage.shards.values())
+        failed = f", {stage.shards['FAILED']} failed" if "FAILED" in stage.shards else ""
+        return f"  {done} of {total} shards done, {stage.shards.get('RUNNING', 0)} running{failed}"
     return f"  {stage.reason}" if stage.status == "FAILED" and stage.reason else ""

@@ -50,6 +50,8 @@ class Definition:
     arn_prefix: pulumi.Output[str]
     """ARN without revision: whoever submits by it gets the newest one."""
     multi_node: bool
+    shards: int
+    """Size of the array as which it is submitted; 1: no array job."""
 
 
 class Jobs(Component):
@@ -130,7 +132,8 @@ class Jobs(Component):
             tags={**args.context.tags, contract.STAGE_TAG: stage},
             opts=self.child(),
         )
-        return Definition(name=definition.name, arn_prefix=definition.arn_prefix, multi_node=nodes > 1)
+        shards = job.shards if isinstance(job, AnalysisJob) else 1
+        return Definition(name=definition.name, arn_prefix=definition.arn_prefix, multi_node=nodes > 1, shards=shards)
 
     def _environment(self, stage: Stage, job: Job) -> dict[str, pulumi.Input[str]]:
         """Variables that are the same for every run; a submission adds those of its run."""
@@ -160,6 +163,8 @@ class Jobs(Component):
                 contract.ENV_BLOCK_MEMORY_MIB: str(job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)),
                 contract.ENV_STAGE_PRICES: self._prices(),
             }
+            if job.shards > 1:
+                variables[contract.ENV_SHARDS] = str(job.shards)
             if job.max_dollars is not None:
                 variables[contract.ENV_MAX_DOLLARS] = f"{job.max_dollars:g}"
         elif stage == "postprocess":

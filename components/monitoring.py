@@ -20,6 +20,8 @@ from components.policies import document, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
+from config.jobs import AnalysisJob
+from config.rules.base import jobs
 from config.stack import StackConfig
 from workloads import contract, metrics
 
@@ -230,6 +232,9 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         ),
         statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
     ]
+    if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
+        # a failed array says only that a child failed; neither call knows resources
+        statements.append(statement("SeeChildren", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]))
     if args.secrets.slack_webhook_arn is not None:
         statements.append(_read_webhook(args.secrets.slack_webhook_arn))
     return statements

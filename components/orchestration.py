@@ -122,6 +122,7 @@ def _machine_job(
         queue_arn=args.queues.arns[job.queue],
         definition=definition.arn_prefix,
         multi_node=definition.multi_node,
+        shards=definition.shards,
         share_identifier=job.share_identifier,
         on_failure=on_failure,
         next=following,

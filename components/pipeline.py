@@ -100,7 +100,7 @@ def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | Non
         variables |= {
             contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps({stage: args.queues.arns[stages[stage].queue] for stage in STAGES}),
             contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
-                {stage: {"name": definitions[stage].arn_prefix, "multi_node": definitions[stage].multi_node} for stage in STAGES}
+                {stage: {"name": of.arn_prefix, "multi_node": of.multi_node, "shards": of.shards} for stage, of in definitions.items()}
             ),
             contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
         }

@@ -48,6 +48,8 @@ class MachineJob:
     definition: pulumi.Input[str]
     """ARN without revision."""
     multi_node: bool
+    shards: int
+    """Size of the array; 1: no array job."""
     share_identifier: str | None
     on_failure: str
     """State that follows where the job fails."""
@@ -208,6 +210,8 @@ def _submit_parameters(job: MachineJob) -> dict[str, Any]:
         }
     else:
         parameters["ContainerOverrides"] = overrides
+    if job.shards > 1:
+        parameters["ArrayProperties"] = {"Size": job.shards}
     if job.share_identifier is not None:
         parameters["ShareIdentifier"] = job.share_identifier
     return parameters

@@ -37,13 +37,20 @@ class PreprocessJob(_Job):
 
 
 class AnalysisJob(_Job):
-    """The multi-node job: one container on each of several instances of one type."""
+    """The analysis: a multi-node job, one container on each of several instances of one type; or an array of jobs of one node each."""
 
     nodes: int = setting(
         about="Instances that work together; one makes it a plain container job, which may run on Spot.",
         change="new revision",
         ge=1,
         le=1000,
+    )
+    shards: int = setting(
+        1,
+        about="Jobs of one node that share out the search, as one array job; each is started and retried by itself, so it may be on Spot.",
+        change="new revision",
+        ge=1,
+        le=10_000,
     )
     gpus: int = setting(0, about="GPUs of each node; a container without this request sees none.", change="new revision", ge=0, le=16)
     ranks_per_node: int = setting(1, about="MPI ranks on each node: one per GPU, or per core group.", change="new revision", ge=1, le=192)

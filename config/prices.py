@@ -83,6 +83,8 @@ def stage_machines(config: StackConfig, stage: str) -> Machines:
     """
     job = jobs(config)[stage]
     found = [_machines(job, environment) for environment in environments_of(config, job.queue).values()]
+    if isinstance(job, AnalysisJob) and job.shards > 1:
+        found = [_array(machines, job.shards) for machines in found]
     unknown = Machines(what="machines of no environment", usd_per_hour=None, worst_usd_per_hour=None, confirmed=False)
     return next((machines for machines in found if machines.usd_per_hour is not None), found[0] if found else unknown)
 
@@ -132,6 +134,17 @@ def idle_usd_per_hour(environment: Environment) -> float | None:
         return 0.0
     known = _priced(environment)
     return None if known is None else min(math.ceil(least / facts.vcpus) * price for facts, price in known)
+
+
+def _array(machines: Machines, shards: int) -> Machines:
+    """Of all shards at once; where they find room one after the other only, each takes its minutes all the same."""
+    usd, worst = machines.usd_per_hour, machines.worst_usd_per_hour
+    return Machines(
+        what=f"{shards} x {machines.what}",
+        usd_per_hour=None if usd is None else shards * usd,
+        worst_usd_per_hour=None if worst is None else shards * worst,
+        confirmed=machines.confirmed,
+    )
 
 
 def _machines(job: Job, environment: Environment) -> Machines:

@@ -38,6 +38,8 @@ ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
 ENV_EXCHANGE: Final = "PIPELINE_EXCHANGE"
 """`host`, `cuda-aware` or `nccl`: how ranks hand rows to one another; the latter two only where a self-test passes."""
+ENV_SHARDS: Final = "PIPELINE_SHARDS"
+"""Children of the array job that is the analysis; unset or 1 where it is no array job. Whoever submits it gives both the same number."""
 ENV_ANOMALY_MODE: Final = "PIPELINE_ANOMALY_MODE"
 """`off`, `top` (the most remote rows, exactly) or `full` (a score for every row)."""
 ENV_ANOMALY_NEIGHBOURS: Final = "PIPELINE_ANOMALY_NEIGHBOURS"
@@ -67,7 +69,8 @@ ENV_CONSOLE_URL: Final = "PIPELINE_CONSOLE_URL"
 ENV_JOB_QUEUES: Final = "PIPELINE_JOB_QUEUES"
 """JSON object, stage -> job queue ARN (submit function)."""
 ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
-"""JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode} (submit function)."""
+"""JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode, "shards": size of the
+array job, 1 for none} (submit function)."""
 ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
 """JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
 ENV_STATE_MACHINE_ARN: Final = "PIPELINE_STATE_MACHINE_ARN"
@@ -262,6 +265,11 @@ class Run:
     def checkpoints_prefix(self) -> str:
         """Checkpoints, keyed by data, never by rank."""
         return f"{self.results_prefix}checkpoints/"
+
+    @property
+    def shards_prefix(self) -> str:
+        """Below the checkpoints: what the shards of an array job store for one another."""
+        return f"{self.checkpoints_prefix}shards/"
 
     @property
     def scores_prefix(self) -> str:

@@ -22,6 +22,7 @@ from config.rules import (
     orchestration,
     queues,
     references,
+    shards,
     times,
 )
 from config.rules.base import Rule
@@ -81,6 +82,8 @@ RULES: Final[tuple[Rule, ...]] = (
     multi_node.MultiNodeIsPlacedTogether(),
     multi_node.NodeUsesWholeInstance(),
     multi_node.SharedMemoryFits(),
+    shards.ShardsAreOfOneNode(),
+    shards.ShardsShareTheSearch(),
     network.ZoneIndexExists(),
     network.SeveralZones(),
     network.NodesFitSubnet(),

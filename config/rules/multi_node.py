@@ -33,7 +33,7 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
                     f"environments.{name}.kind",
                     environment.kind,
                     f"jobs.analysis has {nodes} nodes on queue {queue}, and multi-node jobs run on kind hpc only",
-                    "send the analysis to a queue with an hpc environment",
+                    "send the analysis to a queue with an hpc environment, or set nodes to 1 and shards to what was nodes",
                 )
         if len(environments) > 1:
             yield self.problem(

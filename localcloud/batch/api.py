@@ -187,7 +187,7 @@ class BatchApi:
         if filters and params.get("jobQueue"):
             jobs = [job for job in jobs if all(_matches(job, each) for each in filters)]
         else:
-            jobs = [job for job in jobs if job.status == (status or ("RUNNING" if params.get("jobQueue") else job.status))]
+            jobs = [job for job in jobs if job.status == (status or "RUNNING")]
         newest_first = sorted(jobs, key=lambda job: job.created_at, reverse=True) if params.get("jobQueue") else jobs
         return _page([descriptions.summary(job) for job in newest_first], params, "jobSummaryList")
 

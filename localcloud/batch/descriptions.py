@@ -27,8 +27,7 @@ def describe(job: Job) -> dict[str, Any]:
         latest = job.latest
         detail["container"] = {**_container(job, 0), **(_public(latest.nodes[0]) if latest else {})}
     if job.array_size is not None:
-        counts = Counter(child.status for child in job.children)
-        detail["arrayProperties"] = {"size": job.array_size, "statusSummary": {status: counts[status] for status in _STATUSES}}
+        detail["arrayProperties"] = {"size": job.array_size, "statusSummary": _children(job)}
     elif job.parent is not None:
         detail["arrayProperties"] = {"index": job.array_index, "statusSummary": {}}
     return _without_none(detail)
@@ -73,7 +72,7 @@ def summary(job: Job) -> dict[str, Any]:
     elif latest and "exitCode" in latest.nodes[0]:
         result["container"] = {"exitCode": latest.nodes[0]["exitCode"], "reason": latest.nodes[0].get("reason")}
     if job.array_size is not None:
-        result["arrayProperties"] = {"size": job.array_size}
+        result["arrayProperties"] = {"size": job.array_size, "statusSummary": _children(job)}
     elif job.parent is not None:
         result["arrayProperties"] = {"index": job.array_index}
     return _without_none(result)
@@ -95,6 +94,11 @@ def node_summary(job: Job, node: int) -> dict[str, Any]:
         "nodeProperties": {"isMainNode": node == job.main_node, "numNodes": len(job.nodes), "nodeIndex": node},
     }
     return _without_none(result)
+
+
+def _children(job: Job) -> dict[str, int]:
+    counts = Counter(child.status for child in job.children)
+    return {status: counts[status] for status in _STATUSES}
 
 
 def _common(job: Job) -> dict[str, Any]:

@@ -230,6 +230,8 @@ class Store:
         resource: Any = next((each for each in self.environments.values() if each.arn == arn), None)
         resource = resource or next((each for each in self.queues.values() if each.arn == arn), None)
         resource = resource or self.policies.get(arn) or next((job for job in self.jobs.values() if job.arn == arn), None)
+        if isinstance(resource, Job) and resource.parent is not None:
+            raise client_error(f"{arn} is a child of an array job, which has no tags of its own")
         if resource is not None:
             tags: dict[str, str] = resource.tags
             return tags

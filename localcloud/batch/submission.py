@@ -140,7 +140,7 @@ def _make_array(job: Job, size: int) -> None:
             timeout_seconds=job.timeout_seconds,
             created_at=job.created_at,
             parameters=job.parameters,
-            tags=job.tags,
+            tags={},  # AWS Batch keeps none for children: TagResource and ListTagsForResource refuse their ARNs
             share=job.share,
             priority=job.priority,
             array_index=index,

@@ -20,7 +20,7 @@ from cli.stack_files import read
 from config.estimate import Estimate, estimate
 from config.facts import ec2_facts
 from tests.components.program import STACKS, config_of, deployed
-from tests.config.stacks import changed, load
+from tests.config.stacks import changed, load, sections
 from workloads.contract import Run, Stage
 from workloads.records import StageRecord
 
@@ -55,6 +55,22 @@ def test_four_p5_for_three_hours_a_night_to_the_cent() -> None:
     assert f"{analysis.worst_usd:.2f}" == f"{2 * 6 * 5 * PRICES['p5.48xlarge']:.2f}"
     # 768 / 192 machines, and one more
     assert {line.what: f"{line.usd:.2f}" for line in found.ceiling}["environment gpu, 768 vCPUs"] == f"{5 * PRICES['p5.48xlarge']:.2f}"
+
+
+def test_shards_cost_their_number_at_the_price_of_one() -> None:
+    one, four = (of_shards(shards) for shards in (1, 4))
+    assert four.machines == f"4 x {one.machines}"
+    assert one.usd is not None
+    assert four.usd == pytest.approx(4 * one.usd)
+    assert four.usd_per_hour == pytest.approx(4 * float(PRICES["g5.2xlarge"]))
+
+
+def of_shards(shards: int) -> Any:
+    """The analysis of the example on Spot GPUs, half an hour a shard; one shard takes a whole g5.2xlarge."""
+    found = load(sections("gpu-spot"))[0]
+    jobs = found.jobs.model_copy(update={"analysis": found.jobs.analysis.model_copy(update={"shards": shards})})
+    stages = estimate(found.model_copy(update={"jobs": jobs}), region=US, minutes={"analysis": 30}).stages
+    return next(stage for stage in stages if stage.stage == "analysis")
 
 
 def test_the_standing_part_to_the_cent() -> None:

@@ -28,6 +28,7 @@ EXPORTS = {
     "stage_queues",
     "stage_job_definitions",
     "analysis_is_multi_node",
+    "analysis_shards",
     "log_groups",
     "state_machine_arn",
     "submit_function",

@@ -110,6 +110,25 @@ CASES: dict[str, list[Case]] = {
             {"jobs.fallback": FALLBACK},
         )
     ],
+    "SHARDS-NODES": [
+        Case(
+            {"jobs.analysis.shards": 8}, "jobs.analysis.shards", ("nodes is 4", "a job of one node"), {**ONE_GPU, "jobs.analysis.shards": 8}
+        )
+    ],
+    "SHARDS-MODE": [
+        Case(
+            {**ONE_GPU, "jobs.analysis.shards": 2, "jobs.analysis.anomaly_mode": "off"},
+            "jobs.analysis.shards",
+            ("nothing else is shared out",),
+            {**ONE_GPU, "jobs.analysis.shards": 2, "jobs.analysis.anomaly_mode": "full"},
+        ),
+        Case(
+            {"jobs.fallback": {**FALLBACK, "shards": 2, "anomaly_mode": "off"}},
+            "jobs.fallback.shards",
+            ("set anomaly_mode to top or full",),
+            {"jobs.fallback": {**FALLBACK, "shards": 2}},
+        ),
+    ],
     "FALLBACK-NODES": [
         Case(
             {"jobs.fallback": {**sections()["jobs"]["analysis"], "nodes": 2}},

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
 from workloads.analysis import anomaly_result as results
@@ -17,8 +16,8 @@ from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.distribution.blocks import BlockSource
 from workloads.analysis.distribution.exchange import Exchange
+from workloads.analysis.found import First, Found
 from workloads.analysis.full_search import FullSearch, UnitScores
-from workloads.analysis.profile.moments import Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling, scaling
 from workloads.analysis.rotate.space import Space
@@ -31,17 +30,8 @@ from workloads.runtime import s3
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _First:
-    """The first rows, the same on all ranks."""
-
-    ids: Integers
-    scores: npt.NDArray[np.float64]
-    kth_ids: Integers
-
-
 class AnomalyStage:
-    """One rank's part.
+    """One rank's part. All methods without an underscore, and the constructor, are collective.
 
     Args:
         comm: All ranks.
@@ -50,6 +40,7 @@ class AnomalyStage:
         exchange: What carries rows between ranks.
         table: The cleaned table.
         cooperation: Of all ranks.
+        profile: Of the table; rank 0's.
     """
 
     def __init__(
@@ -60,55 +51,78 @@ class AnomalyStage:
         exchange: Exchange,
         table: Table,
         cooperation: Cooperation,
+        profile: Profile | None,
     ) -> None:
         self._comm, self._settings, self._pairs, self._exchange, self._table = comm, settings, pairs, exchange, table
         self._cooperation, self._progress = cooperation, cooperation.progress
+        self._scaling: Scaling = comm.bcast(scaling(profile, settings.anomaly.scaling) if profile is not None else None)
+        self._budget = settings.anomaly.block_memory_bytes // 2
+        self._source = BlockSource(table, Space.euclidean(self._scaling), self._budget, self._progress)
 
-    def run(self, profile: Profile | None) -> AnomalyRecord | None:
-        """Search and store; `profile` is rank 0's, and so is what is returned. Collective.
+    @property
+    def columns(self) -> int:
+        """By how many rows are compared."""
+        return self._source.columns
+
+    def search(self, queries: range) -> Found:
+        """Search for some query units, store their scores, and return the same on all ranks.
 
         Raises StoppedError where a rank was asked to end, StageError.
         """
-        chosen: Scaling = self._comm.bcast(scaling(profile, self._settings.anomaly.scaling) if profile is not None else None)
-        half = self._settings.anomaly.block_memory_bytes // 2
-        source = BlockSource(self._table, Space.euclidean(chosen), half, self._progress)
-        scores: tuple[Stored, ...] = ()
-        digests: tuple[str, ...] = ()
-        if self._settings.anomaly.mode == "full":
-            search = FullSearch(
-                comm=self._comm,
-                cooperation=self._cooperation,
-                source=source,
-                pairs=self._pairs,
-                exchange=self._exchange,
-                units=len(self._table.manifest.units),
-                k=self._settings.anomaly.neighbours,
-                budget=half,
-            )
-            search.run()
-            first = self._first_of_scores(search.finished)
-            scores, digests = self._store_scores(search.finished)
-            rows = self._comm.allreduce(sum(unit.ids.size for unit in search.finished.values()))
-            fallback = self._comm.allreduce(sum(unit.fallback_rows for unit in search.finished.values()))
-            left = 0
-        else:
-            top_search = TopSearch(
-                comm=self._comm,
-                cooperation=self._cooperation,
-                source=source,
-                pairs=self._pairs,
-                units=len(self._table.manifest.units),
-                count=self._settings.anomaly.top,
-                k=self._settings.anomaly.neighbours,
-                budget=half,
-            )
-            found = top_search.run()
-            first = self._first(found.block.ids, found.neighbours.scores, found.neighbours.ids[:, -1])
-            rows, left = top_search.rows, top_search.rows_left
-            fallback = int(found.neighbours.recomputed.sum())
-        evaluations = self._comm.allreduce(self._progress.evaluations)
+        return self._full(queries) if self._settings.anomaly.mode == "full" else self._top(queries)
+
+    def _full(self, queries: range) -> Found:
+        search = FullSearch(
+            comm=self._comm,
+            cooperation=self._cooperation,
+            source=self._source,
+            pairs=self._pairs,
+            exchange=self._exchange,
+            units=len(self._table.manifest.units),
+            queries=queries,
+            k=self._settings.anomaly.neighbours,
+            budget=self._budget,
+        )
+        search.run()
+        wanted = self._settings.anomaly.top
+        own = First.joined([First.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in search.finished.values()], wanted)
+        scores, digests = self._store_scores(search.finished)
+        return Found(
+            first=First.joined(self._comm.allgather(own), wanted),
+            rows=self._comm.allreduce(sum(unit.ids.size for unit in search.finished.values())),
+            fallback_rows=self._comm.allreduce(sum(unit.fallback_rows for unit in search.finished.values())),
+            evaluations=self._comm.allreduce(self._progress.evaluations),
+            rows_left=0,
+            scores=scores,
+            digests=digests,
+        )
+
+    def _top(self, queries: range) -> Found:
+        search = TopSearch(
+            comm=self._comm,
+            cooperation=self._cooperation,
+            source=self._source,
+            pairs=self._pairs,
+            units=len(self._table.manifest.units),
+            queries=queries,
+            count=self._settings.anomaly.top,
+            k=self._settings.anomaly.neighbours,
+            budget=self._budget,
+        )
+        found = search.run()
+        neighbours = found.neighbours
+        return Found(
+            first=First.of(found.block.ids, neighbours.scores, neighbours.ids[:, -1], self._settings.anomaly.top),
+            rows=search.query_rows,
+            fallback_rows=int(neighbours.recomputed.sum()),
+            evaluations=self._comm.allreduce(self._progress.evaluations),
+            rows_left=search.rows_left,
+        )
+
+    def conclude(self, found: Found) -> AnomalyRecord | None:
+        """Store the result of the whole table, of which all units have been query units; returned by rank 0."""
         with self._progress.timed("explain"):
-            top = self._with_values(first, source)
+            top = self._with_values(found.first)
         if top is None:
             return None
         stored, data = results.encode_top(top)
@@ -119,33 +133,20 @@ class AnomalyStage:
             neighbours=asked.neighbours,
             wanted=asked.top,
             scaling=asked.scaling,
-            columns=chosen.columns,
-            excluded={one.column: one.reason for one in chosen.excluded},
-            complete_rows=rows,
-            incomplete_rows=self._table.manifest.rows - rows,
-            certified_fraction=1.0 - fallback / rows if rows else 1.0,
-            fallback_rows=fallback,
-            evaluations=evaluations,
-            rows_left=left,
+            columns=self._scaling.columns,
+            excluded={one.column: one.reason for one in self._scaling.excluded},
+            complete_rows=found.rows,
+            incomplete_rows=self._table.manifest.rows - found.rows,
+            certified_fraction=1.0 - found.fallback_rows / found.rows if found.rows else 1.0,
+            fallback_rows=found.fallback_rows,
+            evaluations=found.evaluations,
+            rows_left=found.rows_left,
             precision=self._pairs.precision,
             top=stored,
-            scores=scores,
+            scores=found.scores,
             digest="",
         )
-        return replace(record, digest=results.result_digest(results.parameters_of(record), top, digests))
-
-    def _first(self, ids: Integers, scores: npt.NDArray[np.float64], kth_ids: Integers) -> _First:
-        order = np.lexsort((ids, -scores))[: self._settings.anomaly.top]
-        return _First(ids=ids[order], scores=scores[order], kth_ids=kth_ids[order])
-
-    def _first_of_scores(self, finished: dict[int, UnitScores]) -> _First:
-        nothing = _First(ids=np.zeros(0, np.int64), scores=np.zeros(0), kth_ids=np.zeros(0, np.int64))
-        own = self._joined([nothing, *(self._first(unit.ids, unit.scores, unit.kth_ids) for unit in finished.values())])
-        return self._joined(self._comm.allgather(own))
-
-    def _joined(self, parts: list[_First]) -> _First:
-        ids, scores, kth_ids = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "scores", "kth_ids"))
-        return self._first(ids, scores, kth_ids)
+        return replace(record, digest=results.result_digest(results.parameters_of(record), top, found.digests))
 
     def _store_scores(self, finished: dict[int, UnitScores]) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
         """Each rank writes the scores of its units; entries and digests of all units on all ranks."""
@@ -160,10 +161,10 @@ class AnomalyStage:
         everybody = sorted((unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items())
         return tuple(stored for _, (stored, _) in everybody), tuple(digest for _, (_, digest) in everybody)
 
-    def _with_values(self, first: _First, source: BlockSource) -> TopRows | None:
+    def _with_values(self, first: First) -> TopRows | None:
         """The first rows with their values and their neighbours', on rank 0."""
         wanted = np.unique(np.concatenate((first.ids, first.kth_ids[first.kth_ids != NOBODY])))
-        own = source.raw(wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units)))
+        own = self._source.raw(wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units)))
         everybody = self._comm.gather(own)
         if everybody is None:
             return None

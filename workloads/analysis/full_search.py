@@ -26,7 +26,7 @@ from workloads.analysis.distribution.blocks import BlockSource, block_bytes, sta
 from workloads.analysis.distribution.exchange import Bytes, Exchange
 from workloads.analysis.distribution.ring import Ring
 from workloads.analysis.profile.moments import Floats, Integers
-from workloads.analysis.tree import share
+from workloads.analysis.tree import share, share_of
 from workloads.analysis.visit import Visit, announce, found_bytes, pack_data, pack_found, read_data, read_found
 
 
@@ -84,6 +84,8 @@ class FullSearch:
     pairs: PairBackend
     exchange: Exchange
     units: int
+    queries: range
+    """The query units of all ranks together: all units, or one shard's. The data is always all units."""
     k: int
     budget: int
     """Bytes for the query units that are worked on at a time."""
@@ -100,7 +102,7 @@ class FullSearch:
 
     def run(self) -> None:
         """Fill `finished`. Raises StoppedError."""
-        own = share(self.comm.rank, self.comm.size, self.units)
+        own = share_of(self.comm.rank, self.comm.size, self.queries)
         self._resume(own)
         cost = block_bytes(self.source.unit_rows, self.source.columns) + state_bytes(self.source.unit_rows, self.k)
         todo = [unit for unit in own if unit not in self.finished]

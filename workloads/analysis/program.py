@@ -11,9 +11,9 @@ import hashlib
 import logging
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mpi4py import MPI
 
@@ -27,14 +27,17 @@ from workloads.analysis.checkpoint.cooperation import Cooperation, Saved
 from workloads.analysis.checkpoint.store import Arrays, Attempt, CheckpointStore, as_bytes, from_bytes
 from workloads.analysis.distribution import exchange_choice as exchanges
 from workloads.analysis.distribution.exchange_choice import Chosen
+from workloads.analysis.figures import Figures, SearchFigures, gathered
+from workloads.analysis.found import Found
 from workloads.analysis.plan import Machine, ModePlan, Shape
 from workloads.analysis.profile.node import ProfileNode
-from workloads.analysis.profile.partials import Partial, Success
+from workloads.analysis.profile.partials import Partial, Success, launched
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile_stage import ProfileStage
 from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
+from workloads.analysis.shard_store import Part, ShardStore
 from workloads.analysis.table import Table
 from workloads.contract import ContractError
 from workloads.records import Manifest
@@ -44,6 +47,32 @@ from workloads.runtime.errors import EXIT_INTERNAL, EXIT_REFUSED, EXIT_TERMINATE
 from workloads.runtime.memory import peak_rss_mib
 
 log = logging.getLogger(__name__)
+
+
+Profiled = tuple[Profile, tuple[Partial, ...]]
+"""The merged profile, and the stored nodes that make it up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """What a search for remote rows begins with."""
+
+    pairs: PairBackend
+    machine: Machine
+    plan: dict[str, ModePlan]
+    cooperation: Cooperation
+    exchange: Chosen
+
+    def figures(self, found: Found, columns: int) -> SearchFigures:
+        """When it is done; `columns` are those by which rows were compared."""
+        return SearchFigures(
+            checkpoint=self.cooperation.cost,
+            objects_resumed=self.cooperation.objects_resumed,
+            plan=self.plan,
+            products=found.evaluations * (columns + 2),
+            products_per_second=self.machine.products_per_second,
+            exchange=self.exchange.record(),
+        )
 
 
 class Analysis:
@@ -76,9 +105,94 @@ class Analysis:
             manifest_bytes: bytes = self._comm.bcast(self._read_manifest() if self._comm.rank == 0 else None)
             self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
             table = _open(self._settings, Manifest.from_json(manifest_bytes))
-        profiling = ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
         if self._settings.anomaly.mode == "off":
-            return self._finish(table, profiling.run(), None, {}, None, None)
+            profiled = self._profiling(table).run()
+            return self._finish(table, profiled, None, self._figures(None))
+        return self._whole(table) if self._settings.shard.count == 1 else self._share(table)
+
+    def _whole(self, table: Table) -> Success | None:
+        """All query units here."""
+        queries = range(len(table.manifest.units))
+        search = self._prepared(table, queries)
+        search.cooperation.resume()
+        profiled = self._profile(table, search.cooperation)
+        stage = self._stage(table, search, profiled)
+        found = stage.search(queries)
+        record = stage.conclude(found)
+        success = self._finish(table, profiled, record, self._figures(search.figures(found, stage.columns)))
+        if success is not None:
+            search.cooperation.store.clear()
+        return success
+
+    # ---- one of several shards ---------------------------------------------------------------------------------------------------------
+
+    def _share(self, table: Table) -> Success | None:
+        """This shard's query units; the shard that finds all parts stored combines them."""
+        queries = self._settings.shard.own(len(table.manifest.units))
+        if queries is None:
+            self._say_nothing_to_do("there are more shards than units")
+            return None
+        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity())
+        stored: bool = self._comm.bcast(self._comm.rank == 0 and shards.part(queries) is not None)
+        if not stored and self._concluded():  # in this order: parts are cleared after the result is stored
+            self._say_nothing_to_do("the result of this launch is stored")
+            return None
+        search = self._prepared(table, queries)
+        if not stored:
+            search.cooperation.resume()
+        profiled = self._shared_profile(table, shards)
+        if not self._comm.bcast(profiled is not None):
+            if stored and self._concluded():
+                self._say_nothing_to_do("the result of this launch is stored")
+                return None
+            # with the part stored already, all is left as it is: another shard may be clearing it away at this moment
+            profiled = self._profiling(table).run() if stored else self._profile(table, search.cooperation)
+            if profiled is not None and not stored:
+                profiled = _unpacked(shards.offer_profile(_packed(*profiled)), table)
+        stage = self._stage(table, search, profiled)
+        if not stored:
+            found = stage.search(queries)
+            figures = self._figures(search.figures(found, stage.columns))
+            if figures is not None:
+                shards.offer_part(queries, Part(found=found, figures=figures))
+        return self._conclude(table, profiled, stage, shards)
+
+    def _shared_profile(self, table: Table, shards: ShardStore) -> Profiled | None:
+        """That another shard has stored; on rank 0."""
+        arrays = shards.profile() if self._comm.rank == 0 else None
+        return None if arrays is None else _unpacked(arrays, table)
+
+    def _concluded(self) -> bool:
+        """Whether `_SUCCESS.json` is of this launch and this table; the same on all ranks."""
+        found = False
+        if self._comm.rank == 0:
+            stored = s3.get_with_etag(self._settings.results_bucket, self._settings.run.success_key)
+            success = launched(stored[0], self._settings.batch.launch) if stored is not None else None
+            found = success is not None and success.manifest_sha256 == self._manifest_sha256
+        agreed: bool = self._comm.bcast(found)
+        return agreed
+
+    def _conclude(self, table: Table, profiled: Profiled | None, stage: AnomalyStage, shards: ShardStore) -> Success | None:
+        """Two shards may do so at the same time, and write the same."""
+        of_all = self._settings.shard.of_all(len(table.manifest.units))
+        parts: list[Part] | None = self._comm.bcast(shards.parts(of_all) if self._comm.rank == 0 else None)
+        if parts is None:
+            if self._comm.rank == 0:
+                log.info("part stored; the last shard combines all parts", extra={"fields": {"shards": len(of_all)}})
+            return None
+        record = stage.conclude(Found.joined([part.found for part in parts], self._settings.anomaly.top))
+        success = self._finish(table, profiled, record, Figures.joined([part.figures for part in parts]))
+        if success is not None:
+            shards.clear()
+        return success
+
+    def _say_nothing_to_do(self, why: str) -> None:
+        if self._comm.rank == 0:
+            log.info("nothing to do: %s", why)
+
+    # ---- what both need ----------------------------------------------------------------------------------------------------------------
+
+    def _prepared(self, table: Table, queries: range) -> _Search:
         pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
         machine, plan = self._plan(table, pairs)
         with self._progress.timed("open"):
@@ -87,16 +201,17 @@ class Analysis:
             exchange = exchanges.choose(exchanges.opener_of(asked), self._comm)
         if self._comm.rank == 0:
             log.info("exchange", extra={"fields": exchange.record()})
-        cooperation = self._cooperation()
-        cooperation.resume()
-        found_objects = len(cooperation.found)
-        profiled = self._profile(table, profiling, cooperation)
-        stage = AnomalyStage(self._comm, self._settings, pairs, exchange.exchange, table, cooperation)
-        record = stage.run(profiled[0] if profiled is not None else None)
-        success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects, exchange)
-        if success is not None:
-            cooperation.store.clear()
-        return success
+        return _Search(pairs=pairs, machine=machine, plan=plan, cooperation=self._cooperation(queries), exchange=exchange)
+
+    def _stage(self, table: Table, search: _Search, profiled: Profiled | None) -> AnomalyStage:
+        profile = profiled[0] if profiled is not None else None
+        return AnomalyStage(self._comm, self._settings, search.pairs, search.exchange.exchange, table, search.cooperation, profile)
+
+    def _figures(self, search: SearchFigures | None) -> Figures | None:
+        return gathered(self._comm, self._settings.batch.node_index, self._progress, self._backend, self._start, search)
+
+    def _profiling(self, table: Table) -> ProfileStage:
+        return ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
 
     def _read_manifest(self) -> bytes:
         return s3.get_bytes(self._settings.intermediate_bucket, self._settings.run.manifest_key)
@@ -111,7 +226,8 @@ class Analysis:
             products_per_second=min(one.products_per_second for one in measured),
         )
         manifest = table.manifest
-        shape = Shape(rows=manifest.rows, columns=len(table.columns), unit_rows=manifest.unit_rows, ranks=self._comm.size)
+        ranks = self._comm.size * self._settings.shard.count
+        shape = Shape(rows=manifest.rows, columns=len(table.columns), unit_rows=manifest.unit_rows, ranks=ranks)
         settings = self._settings.anomaly
         plan = {mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20) for mode in ("top", "full")}
         if self._comm.rank == 0:
@@ -119,20 +235,27 @@ class Analysis:
         plans.admit(settings, shape, plan["full"])
         return machine, plan
 
-    def _cooperation(self) -> Cooperation:
-        settings, nodes = self._settings, len(set(self._nodes_of_ranks))
-        identity = {
+    def _identity(self) -> dict[str, Any]:
+        """What state and results are functions of, besides the query units."""
+        return {
             "manifest_sha256": self._manifest_sha256,
-            "mode": settings.anomaly.mode,
-            "neighbours": settings.anomaly.neighbours,
-            "top": settings.anomaly.top,
-            "scaling": settings.anomaly.scaling,
+            "mode": self._settings.anomaly.mode,
+            "neighbours": self._settings.anomaly.neighbours,
+            "top": self._settings.anomaly.top,
+            "scaling": self._settings.anomaly.scaling,
             "code_version": code_version(),
         }
+
+    def _cooperation(self, queries: range) -> Cooperation:
+        settings, nodes = self._settings, len(set(self._nodes_of_ranks))
+        identity, prefix = self._identity(), settings.run.checkpoints_prefix
+        if settings.shard.count > 1:
+            identity["queries"] = [queries.start, queries.stop]
+            prefix = f"{settings.run.shards_prefix}units-{queries.start:06}-{queries.stop:06}/"
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
         return Cooperation(
             comm=self._comm,
-            store=CheckpointStore(settings.results_bucket, settings.run, identity, attempt),
+            store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
             cadence=Cadence(
                 nodes=nodes,
                 floor_seconds=settings.anomaly.checkpoint_floor_seconds,
@@ -142,48 +265,26 @@ class Analysis:
             progress=self._progress,
         )
 
-    def _profile(self, table: Table, profiling: ProfileStage, cooperation: Cooperation) -> tuple[Profile, tuple[Partial, ...]] | None:
+    def _profile(self, table: Table, cooperation: Cooperation) -> Profiled | None:
         """From the checkpoint or anew; on rank 0."""
         if "profile" in cooperation.found:
             loaded = cooperation.load(("profile",) if self._comm.rank == 0 else ())
             if cooperation.found:
                 return _unpacked(loaded["profile"], table) if loaded else None
-        profiled = profiling.run()
-        objects = {}
-        if profiled is not None:
-            profile, partials = profiled
-            arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
-            objects["profile"] = {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
-        cooperation.save(Saved(objects=objects))
+        profiled = self._profiling(table).run()
+        cooperation.save(Saved(objects={"profile": _packed(*profiled)} if profiled is not None else {}))
         return profiled
 
     def _finish(
         self,
         table: Table,
-        profiled: tuple[Profile, tuple[Partial, ...]] | None,
+        profiled: Profiled | None,
         anomaly: AnomalyRecord | None,
-        plan: dict[str, ModePlan],
-        machine: Machine | None,
-        cooperation: Cooperation | None,
-        found_objects: int = 0,
-        exchange: Chosen | None = None,
+        figures: Figures | None,
     ) -> Success | None:
-        progress = self._progress
-        checkpoint_bytes = cooperation.cost.bytes if cooperation else 0
-        figures = self._comm.gather((progress, peak_rss_mib() << 20, self._backend.peak_device_bytes(), checkpoint_bytes))
         if figures is None or profiled is None or self._comm.rank > 0:
             return None
         profile, partials = profiled
-        stages = sorted({stage for one, *_ in figures for stage in one.seconds})
-        seconds = {stage: max(one.seconds.get(stage, 0.0) for one, *_ in figures) for stage in stages}
-        seconds["total"] = time.perf_counter() - self._start
-        moved = {stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")}
-        limits = {}
-        if machine is not None and anomaly is not None and self._backend.name == "numpy":  # the limit was measured on the host
-            busy = sum(one.seconds.get("pairs", 0.0) + one.seconds.get("panels", 0.0) for one, *_ in figures)
-            products = anomaly.evaluations * (len(anomaly.columns) + 2)
-            if busy:
-                limits["pairs"] = round(100.0 * products / busy / machine.products_per_second, 1)
         success = Success(
             run_id=self._settings.run.run_id,
             manifest_sha256=self._manifest_sha256,
@@ -194,34 +295,34 @@ class Analysis:
             units=len(table.manifest.units),
             rows=profile.rows,
             complete_rows=profile.complete_rows,
-            ranks=self._comm.size,
-            nodes=len(set(self._nodes_of_ranks)),
+            ranks=figures.ranks,
+            nodes=figures.nodes,
             backend=self._backend.name,
             precision=self._backend.precision,
-            seconds={stage: round(value, 4) for stage, value in seconds.items()},
-            bytes_read=moved["read"],
-            peak_memory_bytes=max(peak for _, peak, _, _ in figures),
+            seconds=figures.seconds,
+            bytes_read=figures.bytes_moved["read"],
+            peak_memory_bytes=figures.peak_memory_bytes,
             code_version=code_version(),
             anomaly=anomaly,
-            bytes_moved=moved,
-            percent_of_limit=limits,
-            peak_device_bytes=max(peak for _, _, peak, _ in figures),
-            exchange={} if exchange is None else exchange.record(),
-            plan={mode: asdict(one) for mode, one in plan.items()},
-            checkpoint={}
-            if cooperation is None
-            else {
-                "count": cooperation.cost.count,
-                "seconds": round(cooperation.cost.seconds, 4),
-                "bytes": sum(count for *_, count in figures),
-                "objects_resumed": found_objects,
-            },
+            bytes_moved=figures.bytes_moved,
+            percent_of_limit=figures.percent_of_limit,
+            peak_device_bytes=figures.peak_device_bytes,
+            exchange=figures.exchange,
+            plan=figures.plan,
+            checkpoint=figures.checkpoint,
+            shard_seconds=tuple(figures.shard_seconds),
+            launch=self._settings.batch.launch,
         )
         s3.put_bytes(self._settings.results_bucket, self._settings.run.success_key, success.to_json(), content_type="application/json")
         return success
 
 
-def _unpacked(arrays: Arrays, table: Table) -> tuple[Profile, tuple[Partial, ...]]:
+def _packed(profile: Profile, partials: tuple[Partial, ...]) -> Arrays:
+    arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
+    return {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
+
+
+def _unpacked(arrays: Arrays, table: Table) -> Profiled:
     node = ProfileNode.from_arrays(arrays)
     profile = Profile(columns=table.columns, moments=node.moments, sketch=node.sketch)
     return profile, tuple(Partial(**one) for one in from_bytes(arrays["partials"]))

@@ -11,10 +11,11 @@ from workloads.analysis.backend import BACKENDS
 from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
 from workloads.analysis.distribution.exchange import EXCHANGES
 from workloads.analysis.rotate.scaling import ScalingName
+from workloads.analysis.shard import Shard
 from workloads.contract import Run
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import StageError
+from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 from workloads.runtime.prices import prices
 
 Mode = Literal["off", "top", "full"]
@@ -78,10 +79,20 @@ class Settings:
     threads: int
     """Of one rank, for comparing rows."""
     anomaly: AnomalySettings
+    shard: Shard
 
     @classmethod
     def read(cls) -> Settings:
         """Raises StageError, ContractError."""
+        batch = BatchEnv.read()
+        shard, anomaly = Shard.read(batch), AnomalySettings.read()
+        if shard.count > 1 and anomaly.mode == "off":
+            raise StageError(
+                f"environment variable {contract.ENV_SHARDS} says {shard.count}, but {contract.ENV_ANOMALY_MODE} is 'off', and only the"
+                " search for remote rows is shared out",
+                hint="use mode 'top' or 'full', or submit the analysis without an array size",
+                exit_code=EXIT_ENVIRONMENT,
+            )
         backend = env.choice(contract.ENV_ARRAY_BACKEND, allowed=BACKENDS, default="numpy")
         exchange = env.choice(contract.ENV_EXCHANGE, allowed=EXCHANGES, default="host")
         if exchange != "host" and backend != "cupy":
@@ -91,11 +102,12 @@ class Settings:
             )
         return cls(
             run=Run.from_env(),
-            batch=BatchEnv.read(),
+            batch=batch,
+            shard=shard,
             intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET),
             results_bucket=env.text(contract.ENV_RESULTS_BUCKET),
             backend=backend,
             exchange=exchange,
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
-            anomaly=AnomalySettings.read(),
+            anomaly=anomaly,
         )

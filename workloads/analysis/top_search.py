@@ -22,7 +22,7 @@ from workloads.analysis.anomaly.top import Cutoff, Screened
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
 from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
 from workloads.analysis.profile.moments import Integers
-from workloads.analysis.tree import share
+from workloads.analysis.tree import share, share_of
 
 _SMALLEST_CHUNK: Final = 4096
 
@@ -84,15 +84,22 @@ class TopSearch:
     source: BlockSource
     pairs: PairBackend
     units: int
+    queries: range
+    """The query units of all ranks together: all units, or one shard's. The data is always all units."""
     count: int
     k: int
     budget: int
     """Bytes for the rows that are compared with the whole table at a time."""
     rows: int = 0
     """Complete rows of the table."""
+    query_rows: int = 0
+    """Complete rows of the query units."""
     rows_left: int = 0
-    """Rows that had to be compared with the whole table, besides the pilots."""
+    """Rows of the query units that had to be compared with the whole table, besides the pilots."""
     _own: range = range(0)
+    """Data units of this rank."""
+    _asked: range = range(0)
+    """Query units of this rank."""
     _phase: str = ""
     """Name of the object that holds what is being compared with the whole table: `pilots` or `chunk`."""
     _base: Candidates | None = None
@@ -103,8 +110,9 @@ class TopSearch:
     """The same rows, by this rank's units since."""
 
     def run(self) -> Candidates:
-        """The finished candidates, among which are the first `count` rows of the table. Raises StoppedError."""
+        """Finished rows of the query units, among which are those of the table's first `count` rows. Raises StoppedError."""
         self._own = share(self.comm.rank, self.comm.size, self.units)
+        self._asked = share_of(self.comm.rank, self.comm.size, self.queries)
         stored = self.cooperation.load(("pilots", "left", "kept", "chunk"))
         pilots = self._compare("pilots", self._stored_pilots(stored) or self._find_pilots(), None)
         limit = top.cutoff(pilots.block.ids, pilots.neighbours, self.count)
@@ -125,7 +133,8 @@ class TopSearch:
             kept = concatenated((kept, found))
             position += size
             self._save({"kept": {**kept.arrays(), "position": np.asarray(position)}}, gone=("chunk",))
-        return concatenated((pilots, kept))
+        of_units = pilots.block.ids // self.source.unit_rows
+        return concatenated((pilots.take(np.flatnonzero((of_units >= self.queries.start) & (of_units < self.queries.stop))), kept))
 
     def _chunk_rows(self) -> int:
         columns = self.source.columns
@@ -136,26 +145,28 @@ class TopSearch:
     def _stored_pilots(self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> Candidates | None:
         if "pilots" not in stored:
             return None
-        self.rows = int(stored["pilots"]["table_rows"])
+        self.rows, self.query_rows = int(stored["pilots"]["table_rows"]), int(stored["pilots"]["query_rows"])
         return Candidates.from_arrays(stored["pilots"])
 
     def _find_pilots(self) -> Candidates:
-        offered, rows = self.source.empty(), 0
+        offered, rows = self.source.empty(), {}
 
-        def offer(block: Block) -> None:
-            nonlocal offered, rows
-            rows += block.ids.size
+        def offer(unit: int, block: Block) -> None:
+            nonlocal offered
+            rows[unit] = block.ids.size
             with self.cooperation.progress.timed("pilots"):
                 offered = top.remotest([offered, top.pilots(block, self.count)], self.count)
 
-        self.cooperation.work((lambda block=block: offer(block) for block in self.source.blocks(self._own)), _nothing)  # type: ignore[misc]
-        self.rows = int(self.comm.allreduce(rows))
+        blocks = zip(self._own, self.source.blocks(self._own), strict=True)
+        self.cooperation.work((lambda unit=unit, block=block: offer(unit, block) for unit, block in blocks), _nothing)  # type: ignore[misc]
+        self.rows = int(self.comm.allreduce(sum(rows.values())))
+        self.query_rows = int(self.comm.allreduce(sum(count for unit, count in rows.items() if unit in self.queries)))
         pilots = top.remotest(self.comm.allgather(offered), self.count)
         return Candidates.start(pilots, units=self.units, k=self.k)
 
     def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
-        """Row numbers that the panels leave, of all ranks."""
-        blocks = zip(self._own, self.source.blocks(self._own), strict=True)
+        """Row numbers that the panels leave, of all ranks' query units; the panels are of all units."""
+        blocks = zip(self._asked, self.source.blocks(self._asked), strict=True)
         left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
         for panel in top.panels(self.rows):
             if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
@@ -164,7 +175,7 @@ class TopSearch:
                 members = [top.members(block, panel) for block in self.source.blocks(self._own)]
                 sample = concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
             self.cooperation.work(self._screening(left, sample, limit), _nothing)
-        ids = [block.ids[left[unit].positions] for unit, block in zip(self._own, self.source.blocks(self._own), strict=True)]
+        ids = [block.ids[left[unit].positions] for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True)]
         return np.sort(np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids]))))
 
     def _screening(self, left: dict[int, Screened], sample: Block, limit: Cutoff) -> Iterator[Task]:
@@ -173,13 +184,13 @@ class TopSearch:
                 self.cooperation.progress.evaluations += left[unit].positions.size * sample.ids.size
                 left[unit] = top.screen(self.pairs, block, left[unit], sample, limit, self.k)
 
-        for unit, block in zip(self._own, self.source.blocks(self._own), strict=True):
+        for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True):
             yield lambda unit=unit, block=block: screen(unit, block)  # type: ignore[misc]
 
     def _rows_of(self, ids: Integers) -> Block:
         """The rows with these numbers, from whatever ranks have them."""
         first, last = (int(ids[end]) // self.source.unit_rows for end in (0, -1))
-        blocks = self.source.blocks([unit for unit in self._own if first <= unit <= last])
+        blocks = self.source.blocks([unit for unit in self._asked if first <= unit <= last])
         parts = [block.take(np.flatnonzero(np.isin(block.ids, ids, assume_unique=True))) for block in blocks]
         return concatenate(self.comm.allgather(concatenate([self.source.empty(), *parts])))
 
@@ -222,7 +233,8 @@ class TopSearch:
         return Saved(objects={self._phase: self._arrays(found)})
 
     def _arrays(self, candidates: Candidates) -> dict[str, npt.NDArray[Any]]:
-        return {**candidates.arrays(), "table_rows": np.asarray(self.rows), "size": np.asarray(self._size)}
+        counts = {"table_rows": self.rows, "query_rows": self.query_rows, "size": self._size}
+        return {**candidates.arrays(), **{name: np.asarray(value) for name, value in counts.items()}}
 
     def _save(self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]], gone: tuple[str, ...] = ()) -> None:
         """What all ranks have alike is stored by one of them."""

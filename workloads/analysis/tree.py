@@ -32,6 +32,12 @@ def share(rank: int, ranks: int, units: int) -> range:
     return range(rank * units // ranks, (rank + 1) * units // ranks)
 
 
+def share_of(rank: int, ranks: int, units: range) -> range:
+    """As `share`, of a run of units that need not begin at the first one."""
+    own = share(rank, ranks, len(units))
+    return units[own.start : own.stop]
+
+
 def decompose(units: range) -> Iterator[NodeId]:
     """The fewest whole nodes that make up a run of units, from left to right: at most `2 * log2(len(units))`."""
     position = units.start

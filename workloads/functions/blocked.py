@@ -19,12 +19,11 @@ from workloads.functions.webhook import tell
 
 
 def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
-    """Tells Slack once for each job and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors."""
+    """Tells Slack once for each job (an array is one) and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors."""
     detail: dict[str, Any] = event["detail"]
     reason = str(detail.get("statusReason") or "")
-    telling = Telling(
-        pk=f"{BLOCKED_KEY_PREFIX}{detail['jobId']}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-"
-    )
+    submitted = str(detail["jobId"]).partition(":")[0]
+    telling = Telling(pk=f"{BLOCKED_KEY_PREFIX}{submitted}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-")
     tellings = Tellings(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
     if not tellings.begin(telling):
         return {"outcome": "told already"}

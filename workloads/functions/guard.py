@@ -1,7 +1,7 @@
 """The guard: called on a schedule, it stops the queue of the analysis when the queue's unfinished jobs have cost more than the limit.
 
-What a job has cost is the run time of all its attempts times the dearest machines that it may run on. Machines that start or idle are not
-counted, and array jobs, of which the pipeline makes none, count as one. A queue that the guard has stopped stays disabled until somebody
+What a job has cost is the run time of all its attempts times the dearest machines that it may run on; an array job costs what its children
+do, those that have ended too. Machines that start or idle are not counted. A queue that the guard has stopped stays disabled until somebody
 enables it: `pulumi up` does not.
 
 One stop is one item of the metrics table, so that Slack is told once, whatever is repeated: an invocation that finds a stop which nobody
@@ -23,7 +23,7 @@ import boto3
 from boto3.dynamodb.conditions import Key
 
 from workloads import contract
-from workloads.functions import slack
+from workloads.functions import arrays, slack
 from workloads.functions.log import log
 from workloads.functions.webhook import tell
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 _UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-_DESCRIBED_AT_ONCE: Final = 100  # DescribeJobs takes no more
 _SHOWN_JOBS: Final = 10
 _MS_PER_HOUR: Final = 3_600_000
 
@@ -81,7 +80,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     stops = Stops(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)), settings.queue_arn)
     now_ms = int(time.time() * 1000)
     jobs = unfinished_jobs(batch, settings.queue_arn)
-    usd = math.fsum(job_usd(job, settings.rates, now_ms) for job in jobs)
+    usd = math.fsum(job_usd(job, settings.rates, now_ms) for job in running_jobs(batch, jobs))
     last = stops.last()
     over = usd > settings.limit_usd
     if not over and (last is None or "told_at" in last):
@@ -122,10 +121,15 @@ def unfinished_jobs(batch: Any, queue_arn: str) -> list[dict[str, Any]]:
         for page in pages.paginate(jobQueue=queue_arn, jobStatus=status)
         for job in page["jobSummaryList"]
     ]
-    unique = list(dict.fromkeys(ids))  # a job may move on from one list to the next meanwhile
-    parts = [unique[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unique), _DESCRIBED_AT_ONCE)]
-    found = [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
+    found = arrays.describe(batch, ids)  # each once: a job may move on from one list to the next meanwhile
     return [job for job in found if job["status"] in _UNFINISHED]
+
+
+def running_jobs(batch: Any, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The jobs that cost something: the children in place of each array."""
+    parents = [str(job["jobId"]) for job in jobs if arrays.is_parent(job)]
+    ids = [str(child["jobId"]) for parent in parents for child in arrays.children(batch, parent, *arrays.STATUSES)]
+    return [job for job in jobs if not arrays.is_parent(job)] + arrays.describe(batch, ids)
 
 
 def job_usd(job: Mapping[str, Any], rates: Sequence[Mapping[str, float]], now_ms: int) -> float:

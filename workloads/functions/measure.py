@@ -12,17 +12,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import boto3
 
 from workloads import contract, metrics
 from workloads.contract import STAGES, ContractError
+from workloads.functions import arrays
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.reasons import is_cascade
-
-_DESCRIBED_AT_ONCE: Final = 100  # DescribeJobs takes no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"outcome"}`: `looked`, `counted` or `ignored`. Raises ContractError and botocore's errors."""
     at_ms = _moment_ms(event)
     if event.get("detail-type") == "Batch Job State Change":
-        return {"outcome": "counted" if count_end(event["detail"], at_ms=at_ms) else "ignored"}
+        detail = event["detail"]
+        if arrays.is_parent(detail) and detail["status"] == "FAILED":
+            detail = {
+                **detail,
+                "statusReason": (arrays.telling_child(boto3.client("batch"), detail["jobId"]) or detail).get("statusReason"),
+            }
+        return {"outcome": "counted" if count_end(detail, at_ms=at_ms) else "ignored"}
     look(boto3.client("batch"), Measured.from_env(), at_ms=at_ms)
     return {"outcome": "looked"}
 
@@ -73,9 +78,9 @@ def _moment_ms(event: Mapping[str, Any]) -> int:
 
 
 def count_end(detail: Mapping[str, Any], *, at_ms: int) -> bool:
-    """Counts the end of a stage's job; False where the job is a node, belongs to no stage, or failed only with the one before it."""
+    """Counts the end of a stage's job; False where the job is a node or a shard, is of no stage, or failed only with the one before it."""
     stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(detail.get("jobName", "")).rpartition("-")[2]
-    if stage not in STAGES or "#" in str(detail["jobId"]) or is_cascade(detail):
+    if stage not in STAGES or "#" in str(detail["jobId"]) or arrays.parent_id(str(detail["jobId"])) or is_cascade(detail):
         return False
     if detail["status"] != "SUCCEEDED":
         publish({metrics.FAILED: 1}, at_ms=at_ms, Stage=stage)
@@ -91,7 +96,7 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     """Publishes the state of all queues and environments."""
     running: list[str] = []
     for name, arn in measured.queues.items():
-        ids = {status: _job_ids(batch, arn, status) for status in metrics.QUEUE_STATES}
+        ids = _job_ids(batch, arn)
         running += ids["STARTING"] + ids["RUNNING"]
         counts: dict[str, float] = {metrics.jobs_metric(status): len(found) for status, found in ids.items()}
         publish({**counts, metrics.FRONT_WAITED: front_waited_seconds(batch, arn, at_ms=at_ms)}, at_ms=at_ms, Queue=name)
@@ -111,9 +116,16 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     publish(totals, at_ms=at_ms)
 
 
-def _job_ids(batch: Any, queue_arn: str, status: str) -> list[str]:
-    pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status)
-    return [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
+    """Ids of a queue's jobs by state; children stand for their array, whose parent is PENDING while they run."""
+    pages = {status: batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status) for status in metrics.QUEUE_STATES}
+    found = {status: [job for page in listed for job in page["jobSummaryList"]] for status, listed in pages.items()}
+    parents = list(dict.fromkeys(job["jobId"] for jobs in found.values() for job in jobs if arrays.is_parent(job)))
+    return {
+        status: [job["jobId"] for job in jobs if not arrays.is_parent(job)]
+        + [child["jobId"] for parent in parents for child in arrays.children(batch, parent, status)]
+        for status, jobs in found.items()
+    }
 
 
 def front_waited_seconds(batch: Any, queue_arn: str, *, at_ms: int) -> float:
@@ -142,9 +154,7 @@ def _usd_per_hour(batch: Any, measured: Measured, described: Mapping[str, Any], 
     fargate = [e.rates or {} for e in measured.environments if str(resources[e.arn].get("type", "")).startswith("FARGATE")]
     if not fargate or not running:
         return total
-    unique = list(dict.fromkeys(running))  # a job may move on from one list to the next meanwhile
-    parts = [unique[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unique), _DESCRIBED_AT_ONCE)]
-    jobs = [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
+    jobs = arrays.describe(batch, running)  # each once: a job may move on from one list to the next meanwhile
     return total + math.fsum(fargate_usd_per_hour(job, fargate[0]) for job in jobs)
 
 

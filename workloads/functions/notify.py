@@ -2,7 +2,8 @@
 
 Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
-comes first. `Batch Job Queue Blocked` comes here too, for a message alone, and the
+comes first. Of an array job the child that failed first speaks, whether its own event comes first or its parent's: the run ends once.
+`Batch Job Queue Blocked` comes here too, for a message alone, and the
 ends of executions of the state machine, which end their runs alike.
 """
 
@@ -12,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage
-from workloads.functions import slack
+from workloads.functions import arrays, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
@@ -53,22 +54,20 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     except ContractError as error:
         log("job ignored", job_id=job_id, reason=f"the job belongs to no run: {error}")
         return {"outcome": "ignored"}
+    detail, tags, shard = _speaker(detail)
     if is_cascade(detail):
         log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
         return {"outcome": "cascade", "run_id": run.run_id}
-    if contract.FALLBACK_TAG in (detail.get("tags") or {}):
+    if contract.FALLBACK_TAG in tags:
         log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
         return {"outcome": "fallback", "run_id": run.run_id}
 
-    stage, cause = _stage(detail, run), explain(detail)
-    own = _error_record(run, stage, since_ms=_last_start_ms(detail))
-    if own is not None:
-        stage, cause = own
+    stage, cause = _cause(run, detail, shard)
     failure = {
         "stage": stage or "unknown",
         "error": cause.error,
         "hint": cause.hint,
-        "job_id": job_id,
+        "job_id": str(detail["jobId"]),
         "job_name": str(detail.get("jobName", "")),
         "status_reason": str(detail.get("statusReason") or ""),
         "attempts": len(detail.get("attempts") or []),
@@ -86,6 +85,26 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         states.not_told(run)
         raise
     return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+
+
+def _speaker(detail: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str], str]:
+    """Description of the job that says why, tags of what was submitted, and the shard's name; of an array the first two differ."""
+    job_id, tags = str(detail["jobId"]), detail.get("tags") or {}
+    parent = arrays.parent_id(job_id)
+    if parent is not None:
+        described = next(iter(arrays.describe(boto3.client("batch"), [parent])), {})
+        size = (described.get("arrayProperties") or {}).get("size")
+        return detail, described.get("tags") or {}, arrays.shard_name(detail, size)
+    child = arrays.telling_child(boto3.client("batch"), job_id) if arrays.is_parent(detail) else None
+    return (detail, tags, "") if child is None else (child, tags, arrays.shard_name(child, detail["arrayProperties"]["size"]))
+
+
+def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, Cause]:
+    """Where a job failed and why: as its stage wrote it down, else as AWS Batch tells it."""
+    stage, cause = _stage(detail, run), explain(detail)
+    beginning = f"{shard}: " if shard else ""
+    own = _error_record(run, stage, since_ms=_last_start_ms(detail), beginning=beginning)
+    return own or (stage, Cause(error=beginning + cause.error, hint=cause.hint))
 
 
 def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], *, region: str) -> slack.Message:
@@ -152,8 +171,8 @@ def _last_start_ms(detail: dict[str, Any]) -> int:
     return int((attempts[-1].get("startedAt") if attempts else None) or detail.get("createdAt") or 0)
 
 
-def _error_record(run: Run, stage: Stage | None, *, since_ms: int) -> tuple[Stage, Cause] | None:
-    """What the stage itself said when it failed; older records belong to an earlier attempt, whose failure this is not."""
+def _error_record(run: Run, stage: Stage | None, *, since_ms: int, beginning: str) -> tuple[Stage, Cause] | None:
+    """What the stage itself said when it failed; records that are older or begin otherwise are another attempt's or another shard's."""
     bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
     client = boto3.client("s3")
     for candidate in (stage,) if stage else STAGES:
@@ -169,7 +188,7 @@ def _error_record(run: Run, stage: Stage | None, *, since_ms: int) -> tuple[Stag
         except (ValueError, KeyError, TypeError) as error:
             log("error record unreadable", run_id=run.run_id, stage=candidate, reason=str(error))
             continue
-        if written_ms + _CLOCK_SKEW_MS >= since_ms:
+        if written_ms + _CLOCK_SKEW_MS >= since_ms and cause.error.startswith(beginning):
             return candidate, cause
     return None
 

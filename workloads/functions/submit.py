@@ -48,6 +48,8 @@ class JobTarget:
     queue: str
     definition: str
     multi_node: bool
+    shards: int
+    """Size of the array; 1: no array job."""
     share_identifier: str | None
 
 
@@ -75,6 +77,7 @@ class Settings:
                 queue=queues[stage],
                 definition=definition["name"],
                 multi_node=definition.get("multi_node") is True,
+                shards=int(definition.get("shards", 1)),
                 share_identifier=shares.get(stage),
             )
         return cls(targets=targets)
@@ -180,7 +183,10 @@ def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Setti
 def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, parent: str | None) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
     run = claim.run
-    overrides = {"environment": [{"name": name, "value": value} for name, value in run.job_environment(upload).items()]}
+    variables = run.job_environment(upload)
+    if target.shards > 1:
+        variables[contract.ENV_SHARDS] = str(target.shards)  # the size of this very array, whatever the newest job definition says
+    overrides = {"environment": [{"name": name, "value": value} for name, value in variables.items()]}
     request: dict[str, Any] = {
         "jobName": run.job_name(stage, claim.attempt),
         "jobQueue": target.queue,
@@ -195,6 +201,8 @@ def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, pare
         }
     else:
         request["containerOverrides"] = overrides
+    if target.shards > 1:
+        request["arrayProperties"] = {"size": target.shards}
     if target.share_identifier:
         request["shareIdentifier"] = target.share_identifier
     if parent:

@@ -18,6 +18,7 @@ class StageCost:
     stage: Stage
     started_at: str | None
     seconds: float | None
+    """Of an array job the mean of its shards."""
     attempt: int | None
     job_id: str | None
     usd_per_hour: float | None
@@ -65,6 +66,12 @@ class RunCost:
         return (starts[-1] - min(starts)).total_seconds() + last.seconds
 
 
+def _seconds(record: StageRecord) -> float:
+    """Of the stage; of an array job the mean of its shards, whatever part of it they ran at the same time: the price is of all of them."""
+    shards = record.details.get("shard_seconds")
+    return math.fsum(shards) / len(shards) if shards else record.seconds
+
+
 def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, float]) -> RunCost:
     """Joins records and prices; a stage without a record stays in the list with unknown figures."""
     stages = []
@@ -74,7 +81,7 @@ def of_run(records: Mapping[Stage, StageRecord], usd_per_hour: Mapping[Stage, fl
             StageCost(
                 stage=stage,
                 started_at=record.started_at if record else None,
-                seconds=record.seconds if record else None,
+                seconds=_seconds(record) if record else None,
                 attempt=record.attempt if record else None,
                 job_id=record.job_id if record else None,
                 usd_per_hour=usd_per_hour.get(stage),

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
+
+_ARRAY_INDEX: Final = "AWS_BATCH_JOB_ARRAY_INDEX"
+_ARRAY_SIZE: Final = "AWS_BATCH_JOB_ARRAY_SIZE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,8 @@ class BatchEnv:
     """Where and as what this process runs."""
 
     job_id: str
-    """As DescribeJobs knows it, without the `#<node>` that a node of a multi-node job has at its end."""
+    """As DescribeJobs knows it: without the `#<node>` that a node of a multi-node job has at its end, with the `:<index>` of a child of an
+    array job."""
     attempt: int
     """From 1."""
     queue: str
@@ -29,6 +33,15 @@ class BatchEnv:
     num_nodes: int
     main_node_address: str | None
     """Private IPv4 address of the main node; Batch tells it to the child nodes only."""
+    array_index: int | None = None
+    """Of a child of an array job, from 0; None elsewhere."""
+    array_size: int | None = None
+    """Children of the array; None elsewhere, or where Batch does not say."""
+
+    @property
+    def launch(self) -> str:
+        """What was submitted: the array job for all of its children, otherwise the job itself."""
+        return self.job_id if self.array_index is None else self.job_id.partition(":")[0]
 
     @property
     def is_main_node(self) -> bool:
@@ -48,6 +61,8 @@ class BatchEnv:
             main_node_index=main_node_index,
             num_nodes=_count(environ, "AWS_BATCH_JOB_NUM_NODES", default=1, low=1),
             main_node_address=environ.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or None,
+            array_index=_count(environ, _ARRAY_INDEX, default=0, low=0) if environ.get(_ARRAY_INDEX) else None,
+            array_size=_count(environ, _ARRAY_SIZE, default=0, low=2) if environ.get(_ARRAY_SIZE) else None,
         )
 
 

@@ -50,6 +50,8 @@ def configure(*, stage: str, run_id: str, batch: BatchEnv) -> None:
     shared: dict[str, Any] = {"run_id": run_id, "stage": stage, "attempt": batch.attempt}
     if batch.num_nodes > 1:
         shared["node"] = batch.node_index
+    if batch.array_index is not None:
+        shared["shard"] = batch.array_index
     rank = mpi_rank()
     if rank is not None:
         shared["rank"] = rank

@@ -26,6 +26,8 @@ class Attempts:
     store: Store
     run: Run
     environ: dict[str, str]
+    prefix: str = ""
+    """Of the checkpoint, where it is not the run's."""
     number: int = 0
     logs: list[str] = field(default_factory=list)
 
@@ -59,7 +61,7 @@ class Attempts:
     def checkpoint(self) -> dict[str, Any]:
         """What checkpoint.json says; of attempt 0 where there is none."""
         try:
-            index: dict[str, Any] = json.loads(self.store.get(RESULTS, f"{self.run.checkpoints_prefix}checkpoint.json"))
+            index: dict[str, Any] = json.loads(self.store.get(RESULTS, f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"))
         except self.store.s3.exceptions.NoSuchKey:
             return {"attempt": {"number": 0}, "objects": {}}
         return index

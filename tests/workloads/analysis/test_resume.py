@@ -86,7 +86,7 @@ def stores(store, monkeypatch):
     run = store.put_table("stale", np.ones((1, 10), np.float32), unit_rows=10)
 
     def make(number: int, job_id: str = "job", **identity: int) -> CheckpointStore:
-        return CheckpointStore(RESULTS, run, {"neighbours": 10, **identity}, Attempt(job_id=job_id, number=number))
+        return CheckpointStore(RESULTS, run.checkpoints_prefix, {"neighbours": 10, **identity}, Attempt(job_id=job_id, number=number))
 
     yield make
     s3.client.cache_clear()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
 
 from workloads import contract, metrics
 from workloads.contract import ContractError
-from workloads.functions import measure
+from workloads.functions import arrays, measure
 from workloads.functions.measure import Environment, Measured
 
 NOW_MS = 1_770_000_000_000
@@ -117,6 +118,8 @@ def test_an_environment_that_is_gone_is_as_bad_as_an_invalid_one(published: Any,
         ({"status": "FAILED", "statusReason": "Essential container in task exited"}, {("analysis", metrics.FAILED): 1}),
         ({"status": "FAILED", "statusReason": "Dependent Job failed"}, {}),
         ({"status": "FAILED", "jobId": "j#0"}, {}),
+        ({"status": "FAILED", "jobId": "j:0", "arrayProperties": {"index": 0}}, {}),
+        ({"status": "SUCCEEDED", "arrayProperties": {"size": 2}}, {("analysis", metrics.SUCCEEDED): 1}),
         ({"status": "SUCCEEDED", "tags": {}, "jobName": "somebody-elses"}, {}),
     ],
 )
@@ -125,6 +128,18 @@ def test_ends_of_stages_count_once(published: Any, detail: dict[str, Any], count
     event = {"detail-type": "Batch Job State Change", "time": "2026-02-02T02:40:00Z", "detail": full}
     assert measure.handler(event, None) == {"outcome": "counted" if counted else "ignored"}
     assert published() == counted
+
+
+@pytest.mark.parametrize(("reason", "counted"), [("Essential container in task exited", 1), ("Dependent Job failed", 0)])
+def test_a_failed_array_counts_unless_its_children_failed_with_the_job_before(
+    published: Any, monkeypatch: pytest.MonkeyPatch, reason: str, counted: int
+) -> None:
+    monkeypatch.setattr(boto3, "client", lambda _: None)
+    monkeypatch.setattr(arrays, "telling_child", lambda _batch, parent: {"jobId": f"{parent}:1", "statusReason": reason})
+    detail = {"jobId": "j", "jobName": "x-analysis", "status": "FAILED", "statusReason": "Array Child Job failed"}
+    event = {"detail-type": "Batch Job State Change", "time": "2026-02-02T02:40:00Z", "detail": {**detail, "arrayProperties": {"size": 2}}}
+    measure.handler(event, None)
+    assert published() == ({("analysis", metrics.FAILED): 1} if counted else {})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"queues": {}, "environments": {"a": {}}}'])

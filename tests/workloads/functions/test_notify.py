@@ -17,7 +17,7 @@ from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import Run, Upload
-from workloads.functions import notify, slack
+from workloads.functions import arrays, notify, slack
 from workloads.functions.reasons import explain, is_cascade
 from workloads.functions.states import RunStates
 
@@ -143,6 +143,56 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
         assert part in text
     assert "aws logs get-log-events --log-group-name /batch/dev --log-stream-name preprocess/default/abc" in text
     assert "#jobs/detail/job-1" in text
+
+
+PARENT: dict[str, Any] = {"jobId": "array-1", "arrayProperties": {"size": 8}, "attempts": [], "statusReason": "Array Child Job failed"}
+
+
+def child(index: int, *attempts: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """AWS Batch keeps no tags for children."""
+    return event(*attempts, stage="analysis", job_id=f"array-1:{index}", tags={}, arrayProperties={"index": index}, **changes)
+
+
+@pytest.fixture
+def array(monkeypatch):
+    """The parent as DescribeJobs shows it, and the failed child that ListJobs leads to."""
+    found = {"parent": event(stage="analysis", **PARENT)["detail"], "child": child(5, attempt(1))["detail"]}
+    monkeypatch.setattr(arrays, "describe", lambda _batch, ids: [found["parent"]] if list(ids) == ["array-1"] else [])
+    monkeypatch.setattr(arrays, "telling_child", lambda _batch, _parent: found["child"])
+    return found
+
+
+@pytest.mark.parametrize("first", ["child", "parent"])
+def test_a_failed_shard_and_its_array_are_one_message_in_any_order(world, array, first):
+    claim()
+    put_error("analysis", "2026-02-02T02:41:20+00:00", "shard 3 of 8: rank 0 of 1: not this one")
+    of_child, of_parent = child(5, attempt(137)), event(stage="analysis", **PARENT)
+    array["child"] = of_child["detail"]
+    events = [of_child, of_parent] if first == "child" else [of_parent, of_child]
+    after = event(stage="postprocess", job_id="job-3", statusReason="Dependent Job failed")
+    assert [notify.handler(e, None)["outcome"] for e in (*events, after)] == ["failed", "ended already", "cascade"]
+    failure = states().get(RUN)["failure"]
+    assert failure["error"].startswith("shard 5 of 8: the process was killed from outside (SIGKILL)")
+    assert (failure["stage"], failure["job_id"]) == ("analysis", "array-1:5")
+    (message,) = world.messages
+    assert "shard 5 of 8" in json.dumps(message)
+
+
+def test_the_words_of_the_shard_that_failed_are_told(world, array):
+    put_error("analysis", "2026-02-02T02:41:20+00:00", "shard 5 of 8: unit 3 is damaged")
+    assert notify.handler(child(5, attempt(1)), None)["error"] == "shard 5 of 8: unit 3 is damaged"
+
+
+def test_an_array_that_failed_with_the_job_before_it_and_one_that_a_fallback_follows_are_silent(world, array):
+    array["child"] = child(0, statusReason="Dependent Job failed")["detail"]
+    assert notify.handler(event(stage="analysis", **PARENT), None)["outcome"] == "cascade"
+    assert notify.handler(child(0, statusReason="Dependent Job failed"), None)["outcome"] == "cascade"
+    tags = {**array["parent"]["tags"], contract.FALLBACK_TAG: "follows"}
+    array["parent"] = {**array["parent"], "tags": tags}
+    array["child"] = child(5, attempt(1))["detail"]
+    assert notify.handler(child(5, attempt(1)), None)["outcome"] == "fallback"
+    assert notify.handler(event(stage="analysis", **{**PARENT, "tags": tags}), None)["outcome"] == "fallback"
+    assert (world.messages, states().get(RUN)) == ([], {})
 
 
 def test_an_error_record_of_an_earlier_attempt_does_not_explain_a_lost_host(world):

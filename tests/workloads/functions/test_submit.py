@@ -174,6 +174,18 @@ def test_an_upload_becomes_three_dependent_jobs(world):
     assert all(job["propagateTags"] for job in world.jobs)
 
 
+def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for_as_a_whole(world, monkeypatch):
+    definitions = {s: {"name": f"{ARN}/{s}", "multi_node": False, "shards": 12 if s == "analysis" else 1} for s in STAGES}
+    monkeypatch.setenv(contract.ENV_JOB_DEFINITIONS, json.dumps(definitions))
+    submit.handler(event(), world.context())
+    assert_one_whole_run(world)
+    preprocess, analysis, postprocess = world.jobs
+    assert [job.get("arrayProperties") for job in world.jobs] == [None, {"size": 12}, None]
+    variables = {each["name"]: each["value"] for each in analysis["containerOverrides"]["environment"]}
+    assert variables[contract.ENV_SHARDS] == "12"
+    assert contract.ENV_SHARDS not in json.dumps([preprocess, postprocess])
+
+
 @pytest.mark.parametrize("end", ["SUBMITTED", "SUCCEEDED", "FAILED"])
 def test_a_second_event_changes_nothing(world, end):
     submit.handler(event(), world.context())

@@ -51,11 +51,14 @@ class Cooperation:
     stop: Stop
     progress: Progress
     cost: Cost = field(default_factory=Cost)
+    objects_resumed: int = 0
+    """Of an earlier attempt."""
     _found: dict[str, Entry] = field(default_factory=dict)
 
     def resume(self) -> None:
         """Take over what an earlier attempt has stored."""
         self._found = self.comm.bcast(self.store.claim() if self.comm.rank == 0 else None) or {}
+        self.objects_resumed = len(self._found)
 
     @property
     def found(self) -> frozenset[str]:

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.arrays import pack, unpack
-from workloads.contract import Run
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 
@@ -57,13 +56,13 @@ class CheckpointStore:
 
     Args:
         bucket: Results bucket.
-        run: The run.
+        prefix: Of its objects: the run's, or below it one of a shard's own, so that no two jobs claim the same one.
         identity: What the state is a state of: sha256 of the manifest, parameters, code. JSON values.
         attempt: This one.
     """
 
-    def __init__(self, bucket: str, run: Run, identity: Mapping[str, Any], attempt: Attempt) -> None:
-        self._bucket, self._prefix = bucket, run.checkpoints_prefix
+    def __init__(self, bucket: str, prefix: str, identity: Mapping[str, Any], attempt: Attempt) -> None:
+        self._bucket, self._prefix = bucket, prefix
         self._identity: dict[str, Any] = json.loads(json.dumps({**identity, "format": _FORMAT}))
         self._attempt = attempt
         self._etag: str | None = None

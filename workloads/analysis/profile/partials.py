@@ -72,6 +72,10 @@ class Success:
     """Mode -> what was predicted before it began: see `plan.ModePlan`."""
     checkpoint: dict[str, float] = field(default_factory=dict)
     """What the checkpoints of this attempt cost: count, seconds, bytes; and how many objects of an earlier one were found."""
+    shard_seconds: tuple[float, ...] = ()
+    """Of an array job, each shard's seconds up to its part of the result; `ranks`, `nodes` and what adds up are of all shards."""
+    launch: str = ""
+    """Batch job that computed it; of an array job the parent."""
 
     def to_json(self) -> bytes:
         """The object's bytes."""
@@ -83,12 +87,22 @@ class Success:
         try:
             found: dict[str, Any] = json.loads(data)
             found["columns"] = tuple(found["columns"])
+            found["shard_seconds"] = tuple(found["shard_seconds"])
             if found["anomaly"] is not None:
                 found["anomaly"] = AnomalyRecord.from_json(found["anomaly"])
             found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
             return cls(**found)
         except (ValueError, TypeError, KeyError) as error:
             raise ContractError(f"_SUCCESS.json is not of this version ({error}); run the analysis stage again") from error
+
+
+def launched(data: bytes, launch: str) -> Success | None:
+    """The record, if it is that of a launch (see `BatchEnv.launch`); None where it is an earlier one's, which may be of another version."""
+    try:
+        success = Success.from_json(data)
+    except ContractError:
+        return None
+    return success if success.launch == launch else None
 
 
 def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
