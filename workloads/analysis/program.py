@@ -61,7 +61,7 @@ class Analysis:
         # play several nodes deadlock there
         self._nodes_of_ranks: list[int] = comm.allgather(settings.batch.node_index)
         local_rank = self._nodes_of_ranks[: comm.rank].count(self._nodes_of_ranks[comm.rank])
-        self._backend = backends.choose(settings.backend, local_rank)
+        self._backend = backends.choose(settings.backend, local_rank, settings.threads)
 
     def run(self) -> Success | None:
         """Rank 0 returns what it wrote as `_SUCCESS.json`.

@@ -72,7 +72,7 @@ class Settings:
     results_bucket: str
     backend: str
     threads: int
-    """Of one rank, for comparing rows."""
+    """Of one rank, on the host."""
     anomaly: AnomalySettings
 
     @classmethod
