@@ -1,6 +1,7 @@
 """The analysis on this machine's processor, beside its peers: medians of interleaved runs, every ratio from one process.
 
-`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; search and profile run two threads of their own. The profile stands there with one thread on both sides too.
+`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; search and profile run two threads of their own.
+The profile stands there a second time, with one thread on both sides.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class ProfileBackend(Protocol):
         """In what the co-moments are summed."""
 
     def begin_counting(self, columns: int) -> None:
-        """Set all counts to zero."""
+        """Set all counts to zero; of no columns: give their memory back."""
 
     def unit(self, values: npt.NDArray[np.float32]) -> Moments:
         """The unit's moments; adds its values to the counts."""

@@ -23,10 +23,9 @@ from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
 from workloads.analysis.anomaly_stage import AnomalyStage
 from workloads.analysis.checkpoint.cadence import Cadence
-from workloads.analysis.checkpoint.cooperation import Cooperation, Saved
-from workloads.analysis.checkpoint.store import Arrays, Attempt, CheckpointStore, as_bytes, from_bytes
+from workloads.analysis.checkpoint.cooperation import Cooperation
+from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.plan import Machine, ModePlan, Shape
-from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.partials import Partial, Success
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile_stage import ProfileStage
@@ -74,17 +73,19 @@ class Analysis:
             manifest_bytes: bytes = self._comm.bcast(self._read_manifest() if self._comm.rank == 0 else None)
             self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
             table = _open(self._settings, Manifest.from_json(manifest_bytes))
-        profiling = ProfileStage(self._comm, self._settings, self._backend, table, self._progress, self._stop)
-        if self._settings.anomaly.mode == "off":
-            return self._finish(table, profiling.run(), None, {}, None, None)
-        pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
-        machine, plan = self._plan(table, pairs)
+        pairs, machine = None, None
+        plan: dict[str, ModePlan] = {}
+        if self._settings.anomaly.mode != "off":
+            pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
+            machine, plan = self._plan(table, pairs)
         cooperation = self._cooperation()
         cooperation.resume()
         found_objects = len(cooperation.found)
-        profiled = self._profile(table, profiling, cooperation)
-        stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation)
-        record = stage.run(profiled[0] if profiled is not None else None)
+        profiled = ProfileStage(cooperation, self._settings, self._backend, table).run()
+        record = None
+        if pairs is not None:
+            stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation)
+            record = stage.run(profiled[0] if profiled is not None else None)
         success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects)
         if success is not None:
             cooperation.store.clear()
@@ -133,21 +134,6 @@ class Analysis:
             progress=self._progress,
         )
 
-    def _profile(self, table: Table, profiling: ProfileStage, cooperation: Cooperation) -> tuple[Profile, tuple[Partial, ...]] | None:
-        """From the checkpoint or anew; on rank 0."""
-        if "profile" in cooperation.found:
-            loaded = cooperation.load(("profile",) if self._comm.rank == 0 else ())
-            if cooperation.found:
-                return _unpacked(loaded["profile"], table) if loaded else None
-        profiled = profiling.run()
-        objects = {}
-        if profiled is not None:
-            profile, partials = profiled
-            arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
-            objects["profile"] = {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
-        cooperation.save(Saved(objects=objects))
-        return profiled
-
     def _finish(
         self,
         table: Table,
@@ -155,12 +141,11 @@ class Analysis:
         anomaly: AnomalyRecord | None,
         plan: dict[str, ModePlan],
         machine: Machine | None,
-        cooperation: Cooperation | None,
-        found_objects: int = 0,
+        cooperation: Cooperation,
+        found_objects: int,
     ) -> Success | None:
         progress = self._progress
-        checkpoint_bytes = cooperation.cost.bytes if cooperation else 0
-        figures = self._comm.gather((progress, peak_rss_mib() << 20, self._backend.peak_device_bytes(), checkpoint_bytes))
+        figures = self._comm.gather((progress, peak_rss_mib() << 20, self._backend.peak_device_bytes(), cooperation.cost.bytes))
         if figures is None or profiled is None or self._comm.rank > 0:
             return None
         profile, partials = profiled
@@ -197,9 +182,7 @@ class Analysis:
             percent_of_limit=limits,
             peak_device_bytes=max(peak for _, _, peak, _ in figures),
             plan={mode: asdict(one) for mode, one in plan.items()},
-            checkpoint={}
-            if cooperation is None
-            else {
+            checkpoint={
                 "count": cooperation.cost.count,
                 "seconds": round(cooperation.cost.seconds, 4),
                 "bytes": sum(count for *_, count in figures),
@@ -208,12 +191,6 @@ class Analysis:
         )
         s3.put_bytes(self._settings.results_bucket, self._settings.run.success_key, success.to_json(), content_type="application/json")
         return success
-
-
-def _unpacked(arrays: Arrays, table: Table) -> tuple[Profile, tuple[Partial, ...]]:
-    node = ProfileNode.from_arrays(arrays)
-    profile = Profile(columns=table.columns, moments=node.moments, sketch=node.sketch)
-    return profile, tuple(Partial(**one) for one in from_bytes(arrays["partials"]))
 
 
 def _open(settings: Settings, manifest: Manifest) -> Table:

@@ -213,12 +213,9 @@ class _Worker:
         whole = block[:, finite.all(axis=0)]
         sums = self._sums(whole) if whole.size else None
         if sums is None:
+            nothing = np.zeros(columns)
             return Moments.of_columns(
-                found,
-                rows=rows,
-                complete_rows=0,
-                complete_mean=(np.zeros(columns), np.zeros(columns)),
-                comoment=np.zeros((columns, columns)),
+                found, rows=rows, complete_rows=0, complete_mean=(nothing, nothing), comoment=np.zeros((columns, columns))
             )
         joint = (sums.mean, sums.rest)
         return Moments.of_columns(found, rows=rows, complete_rows=whole.shape[1], complete_mean=joint, comoment=sums.comoment)
