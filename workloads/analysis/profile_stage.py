@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from typing import Final, TypeVar
 
@@ -19,7 +19,7 @@ from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.moments import Moments
 from workloads.analysis.profile.moments import merge as merge_moments
 from workloads.analysis.profile.node import ProfileNode
-from workloads.analysis.profile.partials import Partial, encode
+from workloads.analysis.profile.partials import Partial, Profiled, encode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table, UnitData
@@ -54,8 +54,8 @@ class ProfileStage:
         self._saved: dict[NodeId, ProfileNode] = {}
         self._level = 0
 
-    def run(self) -> tuple[Profile, tuple[Partial, ...]] | None:
-        """The merged profile and the stored nodes that make it up, on rank 0; None elsewhere. Collective.
+    def run(self) -> Profiled | None:
+        """The merged profile on rank 0; None elsewhere. Collective.
 
         Raises StoppedError where a rank was asked to end; what is done is stored.
         """
@@ -73,7 +73,7 @@ class ProfileStage:
         stored = [self._store(node, value) for node, value in self._done.nodes().items()]
         with self._progress.timed("merge"):
             profiled = self._merge(stored)
-        objects = {} if profiled is None else {_WHOLE: self._packed(*profiled)}
+        objects = {} if profiled is None else {_WHOLE: self._packed(profiled)}
         self._cooperation.save(Saved(objects=objects, gone=tuple(_name(node) for node in self._saved)))
         return profiled
 
@@ -133,7 +133,7 @@ class ProfileStage:
             s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + partial.name, data)
         return partial, value
 
-    def _merge(self, stored: list[tuple[Partial, ProfileNode]]) -> tuple[Profile, tuple[Partial, ...]] | None:
+    def _merge(self, stored: list[tuple[Partial, ProfileNode]]) -> Profiled | None:
         """One node at a time, so that few are in rank 0's memory."""
         comm = self._comm
         if comm.rank > 0:
@@ -149,16 +149,18 @@ class ProfileStage:
                 forest.add(NodeId(partial.level, partial.index), value)
                 partials.append(partial)
         root = forest.root() if self._units else ProfileNode.empty(len(self._table.columns))
-        return Profile(columns=self._table.columns, moments=root.moments, sketch=root.sketch), tuple(partials)
+        return self._profiled(root, partials)
 
-    def _packed(self, profile: Profile, partials: tuple[Partial, ...]) -> Arrays:
-        arrays = ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays()
-        return {**arrays, "partials": as_bytes([asdict(partial) for partial in partials])}
+    def _profiled(self, root: ProfileNode, partials: Iterable[Partial]) -> Profiled:
+        profile = Profile(columns=self._table.columns, moments=root.moments, sketch=root.sketch)
+        return Profiled(profile=profile, partials=tuple(partials))
 
-    def _unpacked(self, arrays: Arrays) -> tuple[Profile, tuple[Partial, ...]]:
-        node = ProfileNode.from_arrays(arrays)
-        profile = Profile(columns=self._table.columns, moments=node.moments, sketch=node.sketch)
-        return profile, tuple(Partial(**one) for one in from_bytes(arrays["partials"]))
+    def _packed(self, found: Profiled) -> Arrays:
+        arrays = ProfileNode(moments=found.profile.moments, sketch=found.profile.sketch).arrays()
+        return {**arrays, "partials": as_bytes([asdict(partial) for partial in found.partials])}
+
+    def _unpacked(self, arrays: Arrays) -> Profiled:
+        return self._profiled(ProfileNode.from_arrays(arrays), (Partial(**one) for one in from_bytes(arrays["partials"])))
 
 
 class _AskedToEndError(Exception):

@@ -26,10 +26,10 @@ from workloads.analysis.checkpoint.cadence import Cadence
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.plan import Machine, ModePlan, Shape
-from workloads.analysis.profile.partials import Partial, Success
-from workloads.analysis.profile.result import Profile
+from workloads.analysis.profile.partials import Profiled, Success
 from workloads.analysis.profile_stage import ProfileStage
 from workloads.analysis.progress import Progress, Stop, StoppedError
+from workloads.analysis.quantile_stage import QuantileStage
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
@@ -82,10 +82,12 @@ class Analysis:
         cooperation.resume()
         found_objects = len(cooperation.found)
         profiled = ProfileStage(cooperation, self._settings, self._backend, table).run()
+        if self._settings.exact_quantiles:
+            profiled = QuantileStage(cooperation, self._settings, table).run(profiled)
         record = None
         if pairs is not None:
             stage = AnomalyStage(self._comm, self._settings, pairs, table, cooperation)
-            record = stage.run(profiled[0] if profiled is not None else None)
+            record = stage.run(profiled.profile if profiled is not None else None)
         success = self._finish(table, profiled, record, plan, machine, cooperation, found_objects)
         if success is not None:
             cooperation.store.clear()
@@ -119,6 +121,7 @@ class Analysis:
             "neighbours": settings.anomaly.neighbours,
             "top": settings.anomaly.top,
             "scaling": settings.anomaly.scaling,
+            "exact_quantiles": settings.exact_quantiles,  # robust scaling goes by them
             "code_version": code_version(),
         }
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
@@ -137,7 +140,7 @@ class Analysis:
     def _finish(
         self,
         table: Table,
-        profiled: tuple[Profile, tuple[Partial, ...]] | None,
+        profiled: Profiled | None,
         anomaly: AnomalyRecord | None,
         plan: dict[str, ModePlan],
         machine: Machine | None,
@@ -148,7 +151,7 @@ class Analysis:
         figures = self._comm.gather((progress, peak_rss_mib() << 20, self._backend.peak_device_bytes(), cooperation.cost.bytes))
         if figures is None or profiled is None or self._comm.rank > 0:
             return None
-        profile, partials = profiled
+        profile = profiled.profile
         stages = sorted({stage for one, *_ in figures for stage in one.seconds})
         seconds = {stage: max(one.seconds.get(stage, 0.0) for one, *_ in figures) for stage in stages}
         seconds["total"] = time.perf_counter() - self._start
@@ -164,7 +167,8 @@ class Analysis:
             manifest_sha256=self._manifest_sha256,
             digest=combined_digest(profile.digest, anomaly),
             columns=table.columns,
-            partials=partials,
+            partials=profiled.partials,
+            quantiles=profiled.quantiles,
             unit_rows=table.manifest.unit_rows,
             units=len(table.manifest.units),
             rows=profile.rows,

@@ -73,6 +73,7 @@ class Settings:
     backend: str
     threads: int
     """Of one rank, on the host."""
+    exact_quantiles: bool
     anomaly: AnomalySettings
 
     @classmethod
@@ -85,5 +86,6 @@ class Settings:
             results_bucket=env.text(contract.ENV_RESULTS_BUCKET),
             backend=env.choice(contract.ENV_ARRAY_BACKEND, allowed=BACKENDS, default="numpy"),
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
+            exact_quantiles=env.flag(contract.ENV_EXACT_QUANTILES, default=False),
             anomaly=AnomalySettings.read(),
         )
