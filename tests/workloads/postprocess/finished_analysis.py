@@ -136,8 +136,8 @@ def store(
     quantiles = None
     if exact:
         values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32).T)
-        profile = replace(profile, exact=exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values]))
-        data = pack(profile.exact.arrays())
+        found = exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values])
+        profile, data = replace(profile, exact=found), pack(found.arrays())
         put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
         quantiles = Stored(name=partials.QUANTILES_NAME, sha256=hashlib.sha256(data).hexdigest())
     anomaly = remote_rows(put, run, frame, profile) if remote else None
