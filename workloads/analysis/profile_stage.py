@@ -31,7 +31,8 @@ T = TypeVar("T")
 _WHOLE: Final = "profile"
 """Name of the checkpoint's object with the merged profile."""
 _NODE: Final = "profile-"
-"""Of the objects with tree nodes, while there is no merged profile: `profile-LL-IIIIII`."""
+"""Of the objects with tree nodes, while there is no merged profile: `profile-BACKEND-LL-IIIIII`. Backends agree to rounding, not to the
+bit, so nodes of another one are left alone."""
 _CLOSING_SHARE: Final = 0.02
 """Of a node's time, that may go into turning counts into its sketch: where it is more, the next node has twice as many units."""
 
@@ -74,14 +75,16 @@ class ProfileStage:
         with self._progress.timed("merge"):
             profiled = self._merge(stored)
         objects = {} if profiled is None else {_WHOLE: self._packed(profiled)}
-        self._cooperation.save(Saved(objects=objects, gone=tuple(_name(node) for node in self._saved)))
+        superseded = {name for name in self._cooperation.found if name.startswith(_NODE)} | {self._name(node) for node in self._saved}
+        self._cooperation.save(Saved(objects=objects, gone=tuple(superseded)))
         return profiled
 
     def _resume(self) -> list[NodeId]:
         """Nodes that an earlier attempt has left, the same on all ranks; this rank takes over its share of them."""
-        found = sorted((_node(name) for name in self._cooperation.found if name.startswith(_NODE)), key=lambda node: node.units.start)
+        own = f"{_NODE}{self._backend.name}-"
+        found = sorted((_node(name) for name in self._cooperation.found if name.startswith(own)), key=lambda node: node.units.start)
         mine = _part(found, share(self._comm.rank, self._comm.size, len(found)))
-        loaded = self._cooperation.load(_name(node) for node in mine)
+        loaded = self._cooperation.load(self._name(node) for node in mine)
         for name, arrays in loaded.items():
             node, value = _node(name), ProfileNode.from_arrays(arrays)
             self._saved[node] = value
@@ -122,10 +125,13 @@ class ProfileStage:
     def _collect(self) -> Saved:
         """The nodes as they are now, instead of those that were merged into them."""
         now = self._done.nodes()
-        changed = {_name(node): value.arrays() for node, value in now.items() if node not in self._saved}
-        gone = tuple(_name(node) for node in self._saved if node not in now)
+        changed = {self._name(node): value.arrays() for node, value in now.items() if node not in self._saved}
+        gone = tuple(self._name(node) for node in self._saved if node not in now)
         self._saved = now
         return Saved(objects=changed, gone=gone)
+
+    def _name(self, node: NodeId) -> str:
+        return f"{_NODE}{self._backend.name}-{node.level:02}-{node.index:06}"
 
     def _store(self, node: NodeId, value: ProfileNode) -> tuple[Partial, ProfileNode]:
         with self._progress.timed("store"):
@@ -171,10 +177,6 @@ def _part(items: list[T], places: range) -> list[T]:
     return items[places.start : places.stop]
 
 
-def _name(node: NodeId) -> str:
-    return f"{_NODE}{node.level:02}-{node.index:06}"
-
-
 def _node(name: str) -> NodeId:
-    level, index = name.removeprefix(_NODE).split("-")
+    _, level, index = name.rsplit("-", 2)
     return NodeId(int(level), int(index))
