@@ -1,6 +1,7 @@
 """The analysis on this machine's processor, beside its peers: medians of interleaved runs, every ratio from one process.
 
-`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; the search runs two threads of its own.
+`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; search and profile run two threads of their own.
+The profile stands there a second time, with one thread on both sides.
 """
 
 from __future__ import annotations
@@ -100,12 +101,12 @@ def neighbours(n: int, d: int, repeats: int) -> list[str]:
     ]
 
 
-def profile(n: int, d: int, repeats: int) -> list[str]:
+def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
     rows = clustered(n, d)
     values = np.ascontiguousarray(rows.T)
+    backend = NumpyProfile(threads)
 
     def ours() -> Profile:
-        backend = NumpyProfile()
         backend.begin_counting(d)
         units = -(-n // UNIT_ROWS)
 
@@ -113,22 +114,24 @@ def profile(n: int, d: int, repeats: int) -> list[str]:
             moments = backend.unit(np.ascontiguousarray(values[:, unit * UNIT_ROWS : (unit + 1) * UNIT_ROWS]))
             return ProfileNode(moments=moments, sketch=Sketch.empty(d))
 
-        whole = reduce_units(NodeId((units - 1).bit_length(), 0), leaf, nodes.merge) if units & (units - 1) == 0 else None
+        with threadpool_limits(1, "blas"):
+            whole = reduce_units(NodeId((units - 1).bit_length(), 0), leaf, nodes.merge) if units & (units - 1) == 0 else None
         assert whole is not None, "a power of two of units"
         return Profile(columns=tuple(f"c{i}" for i in range(d)), moments=whole.moments, sketch=backend.counted())
 
-    seconds = medians(
-        repeats,
-        ours=ours,
-        quantiles=lambda: ours().quantiles(PROBABILITIES),
-        scaler=lambda: StandardScaler().fit(rows),
-        covariance=lambda: np.cov(values),
-        skewness=lambda: scipy.stats.skew(values, axis=1),
-        kurtosis=lambda: scipy.stats.kurtosis(values, axis=1),
-        numpy_quantiles=lambda: np.quantile(values, PROBABILITIES, axis=1),
-    )
+    with threadpool_limits(threads, "blas"):
+        seconds = medians(
+            repeats,
+            ours=ours,
+            quantiles=lambda: ours().quantiles(PROBABILITIES),
+            scaler=lambda: StandardScaler().fit(rows),
+            covariance=lambda: np.cov(values),
+            skewness=lambda: scipy.stats.skew(values, axis=1),
+            kurtosis=lambda: scipy.stats.kurtosis(values, axis=1),
+            numpy_quantiles=lambda: np.quantile(values, PROBABILITIES, axis=1),
+        )
     pieces = sum(seconds[name] for name in ("scaler", "covariance", "skewness", "kurtosis"))
-    size = f"{n:,} x {d}"
+    size = f"{n:,} x {d}, {threads} thread{'s' if threads > 1 else ''} each"
     return [
         line(f"profile (moments and sketch), {size}", seconds["ours"], "StandardScaler + np.cov + scipy skew, kurtosis", pieces, ""),
         line(f"profile and 5 quantiles, {size}", seconds["quantiles"], "the same + np.quantile", pieces + seconds["numpy_quantiles"], ""),
@@ -173,7 +176,8 @@ def main() -> None:
     print("\n| what | ours | peer | theirs | ratio | |\n|---|---|---|---|---|---|")
     for d in (32,) if quick else (32, 64, 128):
         print(*neighbours(10_000 if quick else 40_000, d, repeats), sep="\n", flush=True)
-    print(*profile(UNIT_ROWS * (2 if quick else 8), 64, repeats), sep="\n", flush=True)
+    for threads in (THREADS, 1):
+        print(*profile(UNIT_ROWS * (2 if quick else 8), 64, repeats, threads), sep="\n", flush=True)
     print(*evaluations((10_000, 40_000) if quick else (40_000, 160_000, 640_000), 32), sep="\n", flush=True)
 
 

@@ -156,6 +156,7 @@ class Jobs(Component):
                 contract.ENV_EXCHANGE: job.exchange,
                 contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
                 contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
+                contract.ENV_EXACT_QUANTILES: "true" if job.exact_quantiles else "false",
                 contract.ENV_ANOMALY_MODE: job.anomaly_mode,
                 contract.ENV_ANOMALY_NEIGHBOURS: str(job.anomaly_neighbours),
                 contract.ENV_ANOMALY_TOP: str(job.anomaly_top),

@@ -64,6 +64,11 @@ class AnalysisJob(_Job):
     shared_memory_mib: int = setting(
         1024, about="Size of /dev/shm, which MPI ranks of one node talk through.", change="new revision", ge=64
     )
+    exact_quantiles: bool = setting(
+        False,
+        about="Whether quantiles are exact, at the cost of two more reads of the table; else each is off by at most 1/64 of its value.",
+        change="new revision",
+    )
     anomaly_mode: Literal["off", "top", "full"] = setting(
         "top",
         about="Search for remote rows: none, the most remote ones (exact, near linear), or a score for every row (all pairs).",

@@ -199,14 +199,14 @@ def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyR
     """
     top_key = run.partials_prefix + record.top.name
     try:
-        top = TopRows.from_arrays(unpack(_checked(get_bytes, top_key, record.top)))
+        top = TopRows.from_arrays(unpack(checked(get_bytes, top_key, record.top.sha256)))
     except ValueError as error:
         raise ContractError(f"{top_key}: {error}; {_AGAIN}") from error
     digests = []
     for stored in record.scores:
         key = run.scores_prefix + stored.name
         try:
-            digests.append(scores_digest(*decode_scores(_checked(get_bytes, key, stored))))
+            digests.append(scores_digest(*decode_scores(checked(get_bytes, key, stored.sha256))))
         except ValueError as error:
             raise ContractError(f"{key}: {error}; {_AGAIN}") from error
     found = result_digest(parameters_of(record), top, digests)
@@ -232,8 +232,9 @@ def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
     ]
 
 
-def _checked(get_bytes: Callable[[str], bytes], key: str, stored: Stored) -> bytes:
+def checked(get_bytes: Callable[[str], bytes], key: str, sha256: str) -> bytes:
+    """An object's bytes. Raises ContractError where they are others than those that were stored."""
     data = get_bytes(key)
-    if hashlib.sha256(data).hexdigest() != stored.sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise ContractError(f"{key} is not the object that the analysis wrote (its sha256 differs); {_AGAIN}")
     return data

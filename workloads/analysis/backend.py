@@ -32,7 +32,7 @@ class ProfileBackend(Protocol):
         """In what the co-moments are summed."""
 
     def begin_counting(self, columns: int) -> None:
-        """Set all counts to zero."""
+        """Set all counts to zero; of no columns: give their memory back."""
 
     def unit(self, values: npt.NDArray[np.float32]) -> Moments:
         """The unit's moments; adds its values to the counts."""
@@ -44,12 +44,13 @@ class ProfileBackend(Protocol):
         """Most device memory held so far; 0 on the host."""
 
 
-def choose(name: str, local_rank: int) -> ProfileBackend:
+def choose(name: str, local_rank: int, threads: int) -> ProfileBackend:
     """The backend that the job asks for.
 
     Args:
         name: `numpy` or `cupy`.
         local_rank: Place of this rank among those of its node, which is also the number of its GPU (modulo the number of GPUs).
+        threads: Of this rank, on the host.
 
     Raises:
         StageError: `cupy` is asked for and there is no CuPy or no GPU. Computing on the host instead would let expensive machines idle.
@@ -57,7 +58,7 @@ def choose(name: str, local_rank: int) -> ProfileBackend:
     if name == "numpy":
         from workloads.analysis.profile.leaf_numpy import NumpyProfile
 
-        return NumpyProfile()
+        return NumpyProfile(threads)
     cupy = _require_cupy()
     devices = int(cupy.cuda.runtime.getDeviceCount())
     cupy.cuda.Device(local_rank % devices).use()

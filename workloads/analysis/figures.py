@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from mpi4py import MPI
-
 from workloads.analysis.backend import ProfileBackend
-from workloads.analysis.checkpoint.cooperation import Cost
-from workloads.analysis.plan import ModePlan
-from workloads.analysis.progress import Progress
+from workloads.analysis.checkpoint.cooperation import Cooperation
+from workloads.analysis.plan import Machine, ModePlan
+from workloads.analysis.table import Table
 from workloads.runtime.memory import peak_rss_mib
 
 
@@ -28,10 +26,10 @@ class Figures:
     """Stage -> bytes, all ranks together."""
     peak_memory_bytes: int
     peak_device_bytes: int
-    products: float = 0.0
-    """Multiplications of the comparisons of rows, where their limit was measured."""
-    possible_products: float = 0.0
-    """As many as that limit would have allowed in the same time."""
+    reached: dict[str, float] = field(default_factory=dict)
+    """Stage -> what it did of what its limit counts: multiplications of `pairs`, bytes that `profile` went through on the host."""
+    possible: dict[str, float] = field(default_factory=dict)
+    """Stage -> as much as the limit would have allowed in the same time."""
     plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """Mode -> what was predicted: see `plan.ModePlan`."""
     exchange: dict[str, str] = field(default_factory=dict)
@@ -43,7 +41,8 @@ class Figures:
     @property
     def percent_of_limit(self) -> dict[str, float]:
         """Stage -> what it reached of the limit measured in the same run."""
-        return {"pairs": round(100.0 * self.products / self.possible_products, 1)} if self.possible_products else {}
+        stages = [stage for stage, most in self.possible.items() if most and self.reached.get(stage)]
+        return {stage: round(100.0 * self.reached[stage] / self.possible[stage], 1) for stage in stages}
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; Figures(**values) is the same again."""
@@ -59,8 +58,8 @@ class Figures:
             bytes_moved=_combined(sum, (part.bytes_moved for part in parts)),
             peak_memory_bytes=max(part.peak_memory_bytes for part in parts),
             peak_device_bytes=max(part.peak_device_bytes for part in parts),
-            products=sum(part.products for part in parts),
-            possible_products=sum(part.possible_products for part in parts),
+            reached=_combined(sum, (part.reached for part in parts)),
+            possible=_combined(sum, (part.possible for part in parts)),
             plan=max((part.plan for part in parts), key=lambda plan: max((one["seconds"] or 0.0 for one in plan.values()), default=0.0)),
             exchange=max((part.exchange for part in parts), key=lambda exchange: len(exchange.get("refused", ""))),
             checkpoint=_combined(sum, (part.checkpoint for part in parts)),
@@ -70,61 +69,59 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchFigures:
-    """What the search for remote rows adds; of all ranks, but for the checkpoints' cost."""
+    """What the search for remote rows adds, of all ranks."""
 
-    checkpoint: Cost
-    """Of this rank."""
-    objects_resumed: int
     plan: Mapping[str, ModePlan]
-    products: int
-    products_per_second: float
-    """Limit of one rank on the host."""
+    machine: Machine
+    """The limits of one rank, measured before."""
+    products: float
+    """Multiplications of the comparisons of rows."""
     exchange: dict[str, str]
     """What carries rows between ranks."""
 
 
 def gathered(
-    comm: MPI.Intracomm, node: int, progress: Progress, backend: ProfileBackend, start: float, search: SearchFigures | None = None
+    node: int, backend: ProfileBackend, start: float, table: Table, cooperation: Cooperation, search: SearchFigures | None
 ) -> Figures | None:
     """Of all ranks so far, on rank 0. Collective.
 
     Args:
-        comm: All ranks.
         node: That this rank is on.
-        progress: Of this rank.
         backend: Of this rank.
         start: When this rank began, by `time.perf_counter`.
+        table: That was analysed.
+        cooperation: Of all ranks.
         search: None where nothing was searched for.
     """
-    own = (progress, node, peak_rss_mib() << 20, backend.peak_device_bytes(), search.checkpoint.bytes if search else 0)
-    figures = comm.gather(own)
+    own = (cooperation.progress, node, peak_rss_mib() << 20, backend.peak_device_bytes(), cooperation.cost.bytes)
+    figures = cooperation.comm.gather(own)
     if figures is None:
         return None
     seconds = _combined(max, (one.seconds for one, *_ in figures)) | {"total": time.perf_counter() - start}
-    possible = 0.0
-    if search is not None and backend.name == "numpy":  # the limit was measured on the host
-        busy = sum(one.seconds.get("pairs", 0.0) + one.seconds.get("panels", 0.0) for one, *_ in figures)
-        possible = busy * search.products_per_second
-    checkpoint: dict[str, float] = {}
+    reached: dict[str, float] = {}
+    possible: dict[str, float] = {}
     if search is not None:
-        checkpoint = {
-            "count": search.checkpoint.count,
-            "seconds": round(search.checkpoint.seconds, 4),
-            "bytes": sum(count for *_, count in figures),
-            "objects_resumed": search.objects_resumed,
-        }
+        busy = _combined(sum, (one.seconds for one, *_ in figures))
+        values = len(table.columns) * table.manifest.rows
+        reached = {"pairs": search.products, "profile": 4.0 * values if backend.name == "numpy" else 0.0}
+        possible = search.machine.possible(busy)
     return Figures(
-        ranks=comm.size,
+        ranks=cooperation.comm.size,
         nodes=len({node for _, node, *_ in figures}),
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         bytes_moved={stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")},
         peak_memory_bytes=max(peak for *_, peak, _, _ in figures),
         peak_device_bytes=max(peak for *_, peak, _ in figures),
-        products=search.products if search and possible else 0.0,
-        possible_products=possible,
+        reached=reached,
+        possible=possible,
         plan={mode: asdict(one) for mode, one in search.plan.items()} if search else {},
         exchange=search.exchange if search else {},
-        checkpoint=checkpoint,
+        checkpoint={
+            "count": cooperation.cost.count,
+            "seconds": round(cooperation.cost.seconds, 4),
+            "bytes": sum(count for *_, count in figures),
+            "objects_resumed": cooperation.objects_resumed,
+        },
     )
 
 

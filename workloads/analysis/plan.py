@@ -13,6 +13,7 @@ from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.distribution.blocks import block_bytes, state_bytes
+from workloads.analysis.profile.sketch import BINS
 from workloads.analysis.settings import AnomalySettings
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
@@ -25,6 +26,10 @@ _READ_BYTES_PER_SECOND: Final = 150e6
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
 _UNITS_READ_AHEAD: Final = 4
+_FILLED_BINS: Final = 4096
+"""Of a column's sketch: what values over sixty powers of two fill."""
+_SKETCHES: Final = 3
+"""At a time: two that are merged, and what they become."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
 _LONG_ENOUGH_SECONDS: Final = 0.002
 """Below this a device has spent its time on being called."""
@@ -120,9 +125,17 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
     stays = table <= settings.block_memory_bytes / 2
     read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
     seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
-    memory = resident_bytes + min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
+    search = min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
+    memory = resident_bytes + max(search, profile_bytes(shape))
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
     return ModePlan(evaluations=(shared + single) * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
+
+
+def profile_bytes(shape: Shape) -> int:
+    """Memory of the profile on one rank, given back before the search: counts, sketches, and units that are read ahead."""
+    counts = shape.columns * BINS * 8
+    sketch = shape.columns * min(shape.rows, _FILLED_BINS) * 16
+    return counts + _SKETCHES * sketch + (_UNITS_READ_AHEAD + 2) * 2 * 4 * shape.unit_rows * shape.columns
 
 
 def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:

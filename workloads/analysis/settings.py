@@ -77,7 +77,8 @@ class Settings:
     exchange: str
     """That is asked for."""
     threads: int
-    """Of one rank, for comparing rows."""
+    """Of one rank, on the host."""
+    exact_quantiles: bool
     anomaly: AnomalySettings
     shard: Shard
 
@@ -109,5 +110,6 @@ class Settings:
             backend=backend,
             exchange=exchange,
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
+            exact_quantiles=env.flag(contract.ENV_EXACT_QUANTILES, default=False),
             anomaly=anomaly,
         )

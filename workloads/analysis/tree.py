@@ -7,7 +7,7 @@ the right one lies beyond the last unit, the left one is promoted as it is. Rank
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -49,6 +49,21 @@ def decompose(units: range) -> Iterator[NodeId]:
         position += 1 << level
 
 
+def missing(found: Iterable[NodeId], units: int) -> list[int]:
+    """The units, in order, that are below none of some nodes."""
+    covered = {unit for node in found for unit in node.units}
+    return [unit for unit in range(units) if unit not in covered]
+
+
+def runs(units: Sequence[int]) -> Iterator[range]:
+    """Ascending units as runs without a gap."""
+    start = 0
+    for end in range(1, len(units) + 1):
+        if end == len(units) or units[end] != units[end - 1] + 1:
+            yield range(units[start], units[end - 1] + 1)
+            start = end
+
+
 class Forest(Generic[T]):
     """Nodes that arrive in any order, merged as soon as two siblings are there.
 
@@ -86,6 +101,10 @@ class Forest(Generic[T]):
             node = parent
         self._nodes[node] = value
 
+    def nodes(self) -> dict[NodeId, T]:
+        """What has been handed in, merged as far as it goes; from left to right."""
+        return dict(sorted(self._nodes.items(), key=lambda item: item[0].units.start))
+
     def root(self) -> T:
         """The merged whole. Raises ValueError that names the first missing unit."""
         if len(self._nodes) == 1:
@@ -93,7 +112,7 @@ class Forest(Generic[T]):
             if node.index == 0 and len(node.units) >= self._units:
                 return self._nodes[node]
         covered = 0
-        for node in sorted(self._nodes, key=lambda n: n.units.start):
+        for node in self.nodes():
             if node.units.start > covered:
                 break
             covered = node.units.stop

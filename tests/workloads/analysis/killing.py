@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,22 +79,22 @@ class Attempts:
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
         return self._kill(process, rng)
 
-    def kill_when_pairs_are_stored(self, ranks: int) -> None:
-        """Start, and kill -9 a rank as soon as the checkpoint has neighbours of some unit."""
+    def end_when_stored(self, ranks: int, ready: Callable[[Collection[str]], bool], signal_number: int = signal.SIGKILL) -> None:
+        """Start, and send a rank a signal as soon as the names of the checkpoint's objects are such."""
         process = self.start(ranks)
-        while not any(name.startswith("query-") for name in self.checkpoint()["objects"]):
+        while not ready(self.checkpoint()["objects"]):
             assert process.poll() is None, "done before it stored anything"
             time.sleep(0.02)
-        assert self._kill(process, random.Random(0))  # noqa: S311 - no secret
+        assert self._kill(process, random.Random(0), signal_number)  # noqa: S311 - no secret
 
-    def _kill(self, process: subprocess.Popen[str], rng: random.Random) -> bool:
+    def _kill(self, process: subprocess.Popen[str], rng: random.Random, signal_number: int = signal.SIGKILL) -> bool:
         found: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             found = [
                 p for p in psutil.Process(process.pid).children(recursive=True) if "workloads.analysis.program" in " ".join(p.cmdline())
             ]
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-            rng.choice(found).kill()
+            rng.choice(found).send_signal(signal_number)
         return self.finish(process) != 0
 
 

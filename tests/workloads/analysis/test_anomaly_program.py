@@ -13,6 +13,7 @@ from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis.anomaly_result import decode_scores, load_anomalies
+from workloads.analysis.profile.sketch import BINS
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import Space
 from workloads.contract import ContractError, Run
@@ -136,6 +137,13 @@ def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, mode):
     empty = store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float32), unit_rows=2)
     success = analyse(store, empty, 2, mode)
     assert (success.anomaly.complete_rows, success.anomaly.incomplete_rows, anomalies(store, empty).rows) == (0, 5, ())
+
+
+def test_the_plan_knows_the_memory_of_many_columns(store):
+    values = np.random.default_rng(3).standard_t(4, (512, 3_000)).astype(np.float32)
+    run = store.put_table("wide", values, unit_rows=1_000)
+    success = analyse(store, run, 1, "top", PIPELINE_EXACT_QUANTILES="true")
+    assert 512 * BINS * 8 < success.peak_memory_bytes < 1.5 * success.plan["top"]["memory_bytes"]
 
 
 def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.conftest import MIDDLE, RESULTS, Store
 from tests.workloads.analysis.profile.serial import profile_of
 from workloads import contract
+from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.launch.mpirun import ROOT
+from workloads.analysis.profile.exact import PROBABILITIES
+from workloads.analysis.profile.partials import QUANTILES_NAME
 from workloads.contract import ContractError, Run
-from workloads.records import StageRecord
+from workloads.records import Manifest, StageRecord
 
 
 def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -136,3 +139,28 @@ def test_a_csv_that_preprocess_cleaned(store):
     np.testing.assert_allclose(profile.mean, exact.mean(), rtol=1e-13)
     np.testing.assert_allclose(profile.sd, exact.std(), rtol=1e-12)
     np.testing.assert_allclose(profile.correlation, exact.corr(), rtol=1e-9, atol=1e-12)
+
+
+def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values):
+    run = store.put_table("quantiles", values, unit_rows=1_000)
+    table_bytes = sum(unit.byte_length for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units)
+    finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+    digests = set()
+    for ranks, mode in ((1, "off"), (2, "off"), (3, "top")):
+        done = run_stage(store, run, ranks, PIPELINE_EXACT_QUANTILES="true", PIPELINE_ANOMALY_MODE=mode)
+        assert done.returncode == 0, done.stdout + done.stderr
+        profile = store.profile(run)
+        digests.add(profile.digest)
+        found = profile.quantiles(PROBABILITIES)
+        assert (found.bounds == 0).all()
+        np.testing.assert_allclose(found.values, np.nanquantile(finite, PROBABILITIES, axis=1), rtol=1e-13)
+        if mode == "off":
+            assert store.success(run).bytes_read == 3 * table_bytes, "the profile reads the table once, exact quantiles twice"
+    assert len(digests) == 1
+    assert digests != {profile_of(values, unit_rows=1_000).digest}, "exact quantiles are not part of the digest"
+    key = run.partials_prefix + QUANTILES_NAME
+    changed = unpack(store.get(RESULTS, key))
+    changed["quantile_values"][0, 0] += 1.0
+    store.s3.put_object(Bucket=RESULTS, Key=key, Body=pack(changed))
+    with pytest.raises(ContractError, match=r"profile/quantiles.npz is not the object that the analysis wrote"):
+        store.profile(run)

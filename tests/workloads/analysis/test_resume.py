@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
+import signal
+from collections.abc import Collection
 
 import numpy as np
 import pytest
 
-from tests.workloads.analysis.conftest import RESULTS
+from tests.workloads.analysis.conftest import MIDDLE, RESULTS
 from tests.workloads.analysis.killing import Attempts, kill_and_resume
+from tests.workloads.analysis.profile.serial import profile_of
 from workloads import contract
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
+from workloads.analysis.tree import NodeId
+from workloads.records import Manifest
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 
@@ -53,9 +59,39 @@ def test_killed_twenty_times_and_still_the_same_digest(store):
     assert half_way >= chains / 2, "attempts began afresh instead of going on"
 
 
+@pytest.mark.timeout(300)
+def test_a_profile_pass_goes_on_where_it_was_ended(store):
+    values = table(secrets.randbits(32), rows=30_000)
+    attempts = Attempts(store, store.put_table("profile-pass", values, unit_rows=100), {})
+    units = Manifest.from_json(store.get(MIDDLE, attempts.run.manifest_key)).units
+    done: set[int] = set()
+
+    def units_of(names: Collection[str]) -> set[int]:
+        """Units below the tree nodes that are stored."""
+        places = (name.removeprefix("profile-numpy-").split("-") for name in names if name.startswith("profile-numpy-"))
+        return {unit for level, index in places for unit in NodeId(int(level), int(index)).units if unit < len(units)}
+
+    for ranks, signal_number in ((2, signal.SIGKILL), (3, signal.SIGTERM)):
+        before = frozenset(done)
+        attempts.end_when_stored(ranks, lambda names: units_of(names) > before, signal_number)  # noqa: B023 - called at once
+        done = units_of(attempts.checkpoint()["objects"])
+        assert before < done < set(range(len(units)))
+    assert "what it has is stored, and the next attempt goes on from there" in attempts.logs[-1]
+    index = attempts.checkpoint()
+    index["objects"]["profile-cupy-00-000000"] = {"key": "of a GPU, whose bits may differ", "sha256": "", "bytes": 1}
+    store.s3.put_object(Bucket=RESULTS, Key=f"{attempts.run.checkpoints_prefix}checkpoint.json", Body=json.dumps(index))
+    attempts.complete(1)
+    success = store.success(attempts.run)
+    assert success.digest == profile_of(values, unit_rows=100).digest == store.profile(attempts.run).digest
+    assert success.checkpoint["objects_resumed"] == len(index["objects"])
+    missing = sum(unit.byte_length for unit in units if unit.index not in done)
+    assert success.bytes_read == missing, "other units than those missing were read"
+    assert store.keys(attempts.run.checkpoints_prefix) == {}
+
+
 def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
     attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
-    attempts.kill_when_pairs_are_stored(2)
+    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
     return attempts
 
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from workloads.analysis.anomaly_result import AnomalyRecord, TopRows, combined_digest, encode_top, parameters_of, result_digest
+from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows, combined_digest, encode_top, parameters_of, result_digest
+from workloads.analysis.arrays import pack
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile import partials
+from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
@@ -111,11 +113,18 @@ def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wa
 
 
 def store(
-    put: Put, run: Run, frame: pd.DataFrame, *, unit_rows: int = 40, rejected: dict[str, int] | None = None, remote: bool = False
+    put: Put,
+    run: Run,
+    frame: pd.DataFrame,
+    *,
+    unit_rows: int = 40,
+    rejected: dict[str, int] | None = None,
+    remote: bool = False,
+    exact: bool = False,
 ) -> Profile:
     """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
 
-    `remote`: the most remote rows were looked for as well.
+    `remote`: the most remote rows were looked for as well. `exact`: quantiles are exact.
     """
     manifest = manifest_of(run, frame, unit_rows, rejected or {})
     profile, leaves = profile_of(frame, unit_rows)
@@ -124,6 +133,13 @@ def store(
         partial, data = partials.encode(position, node)
         named.append(partial)
         put(RESULTS, run.partials_prefix + partial.name, data)
+    quantiles = None
+    if exact:
+        values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32).T)
+        found = exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values])
+        profile, data = replace(profile, exact=found), pack(found.arrays())
+        put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
+        quantiles = Stored(name=partials.QUANTILES_NAME, sha256=hashlib.sha256(data).hexdigest())
     anomaly = remote_rows(put, run, frame, profile) if remote else None
     success = partials.Success(
         run_id=run.run_id,
@@ -131,6 +147,7 @@ def store(
         digest=combined_digest(profile.digest, anomaly),
         columns=profile.columns,
         partials=tuple(named),
+        quantiles=quantiles,
         unit_rows=unit_rows,
         units=len(manifest.units),
         rows=len(frame),

@@ -154,6 +154,20 @@ def test_findings_agree_with_pandas(world):
     }
 
 
+def test_exact_quantiles_are_shown_with_bound_zero(world):
+    frame = table()
+    assert "off by at most 1/64" in (process(RUN, frame), stored(RUN.report_key).decode())[1]
+    fa.store(s3.put_bytes, RUN, frame, exact=True, remote=True)
+    details = stage.main(RUN)
+    assert details["digest"] == strict(stored(RUN.success_key))["digest"]
+    by_name = {column["name"]: column for column in strict(stored(RUN.summary_key))["columns"]}
+    values = frame.select_dtypes("number").astype(np.float32).astype(np.float64)
+    for name, series in values.items():
+        for probability, quantile in by_name[name]["quantiles"].items():
+            assert quantile == {"value": pytest.approx(series.quantile(float(probability)), rel=1e-13), "bound": 0.0}, (name, probability)
+    assert "Quantiles are exact." in stored(RUN.report_key).decode()
+
+
 def test_cost_is_measured_time_by_price(world):
     process(RUN, table())
     run = strict(stored(RUN.summary_key))["run"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.search import Search
 from workloads.analysis.anomaly.strip import RUN, TILE, Strip
 from workloads.analysis.profile.moments import Integers
+from workloads.analysis.threads import share_out
 
 
 class NumpyPairs:
@@ -86,14 +85,7 @@ class NumpyPairs:
 
     def _share(self, work: Callable[[Iterable[tuple[int, int]]], None], tasks: Iterable[tuple[int, int]]) -> None:
         """Let the threads take tasks one by one."""
-        queue: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
-        for task in tasks:
-            queue.put(task)
-        for _ in range(self._threads):
-            queue.put(None)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="strips") as pool:
-            for future in [pool.submit(work, iter(queue.get, None)) for _ in range(self._threads)]:
-                future.result()
+        share_out([work] * self._threads, tasks)
 
 
 def _grid(a: Block, b: Block) -> Iterable[tuple[int, int]]:

@@ -6,50 +6,101 @@ few bits; after 9 and 8 more bits the pattern of the float32 is complete. Counts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile.moments import Floats, Integers
-from workloads.analysis.profile.sketch import SHIFT, Sketch, ordered_keys, positions, value_of
+from workloads.analysis.profile.sketch import BINS, SHIFT, Sketch, ordered_keys, positions, value_of
+from workloads.analysis.threads import share_out
 
+PROBABILITIES: Final = (0.005, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.995)
+"""Of the quantiles that findings and pictures show, and that columns are scaled by."""
 _STEPS: Final = (9, 8)
+LOOKS: Final = len(_STEPS)
 _Keys = npt.NDArray[np.uint32]
 
 
-def exact_quantiles(
-    sketch: Sketch,
-    probabilities: Sequence[float],
-    units: Callable[[], Iterable[npt.NDArray[np.float32]]],
-    add_up: Callable[[Integers], Integers] = lambda counts: counts,
-) -> Floats:
-    """Quantiles of every column without error, linear between order statistics (as numpy.quantile).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExactQuantiles:
+    """Quantiles without error, linear between order statistics (as numpy.quantile)."""
+
+    probabilities: Floats
+    """(q,)"""
+    values: Floats
+    """(q, columns); NaN for a column without a value."""
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Name -> array, for storage and digest."""
+        return {"quantile_probabilities": self.probabilities, "quantile_values": self.values}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """What arrays() gave. Raises ValueError where something is missing."""
+        try:
+            return cls(probabilities=arrays["quantile_probabilities"], values=arrays["quantile_values"])
+        except KeyError as error:
+            raise ValueError(f"array {error} is missing") from error
+
+
+class ExactSearch:
+    """Finds them: `LOOKS` times over, every value of the table is counted by somebody, and `narrow` is given the sum of all counts.
 
     Args:
         sketch: Counts of the whole table.
         probabilities: (q,) each in [0, 1].
-        units: The units at hand as (columns, rows), anew at each call; together with those of the other ranks the whole table.
-        add_up: Sums an array of counts over all ranks.
-
-    Returns:
-        (q, columns); NaN for a column without a value.
+        threads: Threads that share the columns of a unit.
     """
-    wanted = np.asarray(probabilities, np.float64)
-    known = [_Column(*sketch.column(index), wanted) for index in range(sketch.columns)]
-    sizes = [column.open.size for column in known]
-    rest = SHIFT
-    for bits in _STEPS:
-        rest -= bits
-        counts = np.zeros((sum(sizes), 1 << bits), np.int64)
+
+    def __init__(self, sketch: Sketch, probabilities: Sequence[float], threads: int = 1) -> None:
+        self._probabilities, self._threads = np.asarray(probabilities, np.float64), threads
+        self._columns = [_Column(*sketch.column(index), self._probabilities) for index in range(sketch.columns)]
+        self._look, self._rest = 0, SHIFT - _STEPS[0]
+
+    def zeros(self) -> Integers:
+        """The counts of the next look, before anything is counted: (wanted prefixes of all columns, their continuations)."""
+        return np.zeros((sum(column.open.size for column in self._columns), 1 << _STEPS[self._look]), np.int64)
+
+    def count(self, values: npt.NDArray[np.float32], counts: Integers) -> None:
+        """Adds the values of a unit, (columns, rows), to the counts."""
+        parts = self._parts(counts)
+
+        def work(places: Iterable[int]) -> None:
+            for place in places:
+                self._columns[place].count(values[place], self._rest, _STEPS[self._look], parts[place])
+
+        share_out([work] * self._threads, range(len(self._columns)))
+
+    def narrow(self, counts: Integers) -> None:
+        """Ends a look."""
+        for column, part in zip(self._columns, self._parts(counts), strict=True):
+            column.narrow(part, _STEPS[self._look])
+        self._look += 1
+        self._rest -= _STEPS[self._look] if self._look < LOOKS else 0
+
+    def found(self) -> ExactQuantiles:
+        """The quantiles, after the last look."""
+        values = np.array([column.values() for column in self._columns]).reshape(len(self._columns), self._probabilities.size).T
+        return ExactQuantiles(probabilities=self._probabilities, values=values)
+
+    def _parts(self, counts: Integers) -> list[Integers]:
+        return np.split(counts, np.cumsum([column.open.size for column in self._columns])[:-1])
+
+
+def exact_quantiles(
+    sketch: Sketch, probabilities: Sequence[float], units: Callable[[], Iterable[npt.NDArray[np.float32]]], threads: int = 1
+) -> ExactQuantiles:
+    """Of a table at hand; `units` gives its units as (columns, rows), anew at each call."""
+    search = ExactSearch(sketch, probabilities, threads)
+    for _ in range(LOOKS):
+        counts = search.zeros()
         for unit in units():
-            for column, values, part in zip(known, unit, np.split(counts, np.cumsum(sizes)[:-1]), strict=True):
-                column.count(values, rest, bits, part)
-        for column, part in zip(known, np.split(add_up(counts), np.cumsum(sizes)[:-1]), strict=True):
-            column.narrow(part, bits)
-        sizes = [column.open.size for column in known]
-    return np.array([column.values() for column in known]).reshape(sketch.columns, wanted.size).T
+            search.count(unit, counts)
+        search.narrow(counts)
+    return search.found()
 
 
 class _Column:
@@ -67,12 +118,16 @@ class _Column:
             at = np.searchsorted(ends, ranks, side="right")
             self._prefix, self._place = bins[at].astype(np.uint32), ranks - (ends[at] - counts[at])
         self.open: _Keys = np.unique(self._prefix)
+        self._wanted = np.zeros(BINS, np.bool_)
+        """By bin: whether a wanted value lies there. Those of NaN and infinities are never wanted."""
+        self._wanted[self.open] = True
 
     def count(self, values: npt.NDArray[np.float32], rest: int, bits: int, counts: Integers) -> None:
         """Adds values that begin like a wanted one, by their next `bits` bits, leaving `rest`."""
         if self._empty:
             return
-        keys = ordered_keys(values[np.isfinite(values)])
+        keys = ordered_keys(values)
+        keys = keys[self._wanted[keys >> np.uint32(SHIFT)]]
         prefix = keys >> np.uint32(rest + bits)
         at = np.minimum(np.searchsorted(self.open, prefix), self.open.size - 1)
         hit = self.open[at] == prefix

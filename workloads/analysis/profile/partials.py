@@ -11,15 +11,19 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
+from workloads.analysis.anomaly_result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.profile import node as nodes
+from workloads.analysis.profile.exact import ExactQuantiles
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import ContractError, Run
+
+QUANTILES_NAME: Final = "profile/quantiles.npz"
+"""Below `Run.partials_prefix`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,17 @@ class Partial:
     name: str
     """Below `Run.partials_prefix`."""
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiled:
+    """The outcome of the profile on rank 0."""
+
+    profile: Profile
+    partials: tuple[Partial, ...]
+    """The stored nodes that make it up."""
+    quantiles: Stored | None = None
+    """The stored exact quantiles, where they were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +74,8 @@ class Success:
     peak_memory_bytes: int
     """Largest resident size of any rank."""
     code_version: str
+    quantiles: Stored | None = None
+    """Exact quantiles; None where they were not asked for."""
     anomaly: AnomalyRecord | None = None
     """None where the mode is `off`."""
     bytes_moved: dict[str, int] = field(default_factory=dict)
@@ -90,6 +107,8 @@ class Success:
             found["shard_seconds"] = tuple(found["shard_seconds"])
             if found["anomaly"] is not None:
                 found["anomaly"] = AnomalyRecord.from_json(found["anomaly"])
+            if found["quantiles"] is not None:
+                found["quantiles"] = Stored(**found["quantiles"])
             found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
             return cls(**found)
         except (ValueError, TypeError, KeyError) as error:
@@ -146,20 +165,24 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
     """
     success = load_success(get_bytes, run, manifest_sha256)
     forest = Forest(success.units, nodes.merge)
-    for partial in success.partials:
-        key = run.partials_prefix + partial.name
-        data = get_bytes(key)
-        if hashlib.sha256(data).hexdigest() != partial.sha256:
-            raise ContractError(f"{key} is not the object that the analysis wrote (its sha256 differs); run the analysis stage again")
+    exact = None
+    for stored in (*success.partials, success.quantiles):
+        if stored is None:
+            continue
+        key = run.partials_prefix + stored.name
+        data = checked(get_bytes, key, stored.sha256)
         try:
-            forest.add(NodeId(partial.level, partial.index), ProfileNode.from_arrays(unpack(data)))
+            if isinstance(stored, Partial):
+                forest.add(NodeId(stored.level, stored.index), ProfileNode.from_arrays(unpack(data)))
+            else:
+                exact = ExactQuantiles.from_arrays(unpack(data))
         except ValueError as error:
             raise ContractError(f"{key}: {error}; run the analysis stage again") from error
     try:
         root = forest.root() if success.units else ProfileNode.empty(len(success.columns))
     except ValueError as error:
         raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
-    profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch)
+    profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact)
     digest = combined_digest(profile.digest, success.anomaly)
     if digest != success.digest:
         raise ContractError(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import sketch as sketches
+from workloads.analysis.profile.exact import ExactQuantiles
 from workloads.analysis.profile.moments import Floats, Moments
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.sketch import Quantiles, Sketch
@@ -23,6 +24,8 @@ class Profile:
     moments: Moments
     """Counts, missing, infinite, minimum, maximum, mean as they are; centred sums for what is derived below."""
     sketch: Sketch
+    exact: ExactQuantiles | None = None
+    """Where they were asked for."""
 
     @property
     def rows(self) -> int:
@@ -78,7 +81,10 @@ class Profile:
         return matrix
 
     def quantiles(self, probabilities: Sequence[float]) -> Quantiles:
-        """Quantiles of every column, linear between order statistics (as numpy.quantile): values and error bounds, (q, d) each."""
+        """Quantiles of every column, linear between order statistics (as numpy.quantile): values and error bounds, (q, d) each.
+
+        A bound is 0 where the quantile is among the exact ones.
+        """
         wanted = np.asarray(probabilities, np.float64)
         found = [
             sketches.quantiles(self.sketch, index, wanted, float(self.moments.minimum[index]), float(self.moments.maximum[index]))
@@ -87,13 +93,18 @@ class Profile:
         shape = (len(found), wanted.size)
         values = np.array([q.values for q in found]).reshape(shape).T
         bounds = np.array([q.bounds for q in found]).reshape(shape).T
+        if self.exact is not None:
+            _, here, there = np.intersect1d(wanted, self.exact.probabilities, return_indices=True)
+            values[here] = self.exact.values[there]
+            bounds[here] = np.where(np.isnan(values[here]), np.nan, 0.0)
         return Quantiles(values=values, bounds=bounds)
 
     @property
     def digest(self) -> str:
         """Sha256 over column names and every merged array: equal for any number of ranks."""
         names = np.frombuffer("\0".join(self.columns).encode(), np.uint8)
-        return digest({"columns": names, **ProfileNode(moments=self.moments, sketch=self.sketch).arrays()})
+        exact = {} if self.exact is None else self.exact.arrays()
+        return digest({"columns": names, **ProfileNode(moments=self.moments, sketch=self.sketch).arrays(), **exact})
 
 
 def _divide(numerator: Floats, denominator: Floats, where: npt.NDArray[np.bool_]) -> Floats:

@@ -45,12 +45,14 @@ class Sketch:
     @classmethod
     def from_histogram(cls, histogram: Integers) -> Sketch:
         """From counts (columns, BINS) by raw prefix, as the backends count them; NaN and infinities are left out."""
-        columns = histogram.shape[0]
-        finite = np.arange(BINS) % _HALF < _HALF - _EXPONENT_BINS
-        column, raw = np.nonzero(histogram * finite)
-        keys = column * BINS + ordered(raw)
-        order = np.argsort(keys, kind="stable")
-        return cls(columns=columns, keys=keys[order], counts=histogram[column, raw][order].astype(np.int64))
+        keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for column, found in enumerate(histogram):  # one by one: there are 256 KiB of counts for each
+            raw = np.flatnonzero(found)
+            raw = raw[raw % _HALF < _HALF - _EXPONENT_BINS]
+            raw = np.concatenate((raw[raw >= _HALF][::-1], raw[raw < _HALF]))
+            keys.append(column * BINS + ordered(raw))
+            counts.append(found[raw])
+        return cls(columns=histogram.shape[0], keys=np.concatenate(keys), counts=np.concatenate(counts).astype(np.int64, copy=False))
 
     def column(self, index: int) -> tuple[Integers, Integers]:
         """Bins (ascending) and their counts of one column."""

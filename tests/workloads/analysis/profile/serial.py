@@ -14,8 +14,8 @@ from workloads.analysis.tree import Forest, NodeId
 Values = npt.NDArray[np.float32]
 
 
-def leaf(values: Values) -> ProfileNode:
-    backend = NumpyProfile()
+def leaf(values: Values, threads: int = 1) -> ProfileNode:
+    backend = NumpyProfile(threads)
     backend.begin_counting(values.shape[0])
     moments = backend.unit(values)
     return ProfileNode(moments=moments, sketch=backend.counted())

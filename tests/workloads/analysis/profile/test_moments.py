@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import datasets
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tests.workloads.analysis.profile.serial import leaf, profile_of
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import moments as moments_module
+from workloads.analysis.profile.leaf_numpy import tile_rows
 from workloads.analysis.profile.moments import Moments
 
 TABLES = {
@@ -41,16 +43,44 @@ def test_real_tables_against_pandas_and_scipy(name):
     assert np.isnan(profile.skewness[~varying]).all()
 
 
-def test_an_offset_of_a_hundred_thousand_deviations_costs_no_digits():
+def _apart(rows: int) -> np.ndarray:
+    """Tables whose first rows say little about the others: the blocks are centred by the mean of their first tile."""
     rng = np.random.default_rng(3)
-    values = (rng.standard_gamma(2.0, (5, 30_000)) + 1e5 * np.arange(1, 6)[:, None]).astype(np.float32)
-    profile = profile_of(values, unit_rows=4_000)
+    values = rng.standard_gamma(2.0, (5, rows)) + 1e5 * np.arange(1, 6)[:, None]
+    values[1].sort()
+    values[2, : tile_rows(5)] = 4e5
+    values[3, 0] = 9e6
+    values[4, : tile_rows(5)] -= 4e5
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize("unit_rows", [4_000, 40_000])
+def test_offsets_trends_and_outliers_cost_no_digits(unit_rows):
+    values = _apart(60_000)
+    assert unit_rows < tile_rows(5) or unit_rows > 4 * tile_rows(5)  # within a tile; more than a block
+    profile = profile_of(values, unit_rows=unit_rows)
     wide = values.astype(np.longdouble)
     centred = wide - wide.mean(axis=1, keepdims=True)
     for name, power in (("m2", 2), ("m3", 3), ("m4", 4)):
-        np.testing.assert_allclose(getattr(profile.moments, name), (centred**power).sum(axis=1).astype(float), rtol=1e-11)
-    np.testing.assert_allclose(profile.moments.comoment, (centred @ centred.T).astype(float), rtol=1e-12, atol=1e-14 * 60_000)
+        tolerance = 1e-12 * (np.abs(centred) ** power).sum(axis=1).astype(float)
+        true = (centred**power).sum(axis=1).astype(float)
+        assert (np.abs(getattr(profile.moments, name) - true) <= tolerance).all(), name
+    scale = np.sqrt(np.diagonal(profile.moments.comoment))
+    errors = profile.moments.comoment - (centred @ centred.T).astype(float)
+    assert (np.abs(errors) <= 1e-13 * np.multiply.outer(scale, scale)).all()
     np.testing.assert_allclose(profile.mean, wide.mean(axis=1).astype(float), rtol=1e-15)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 9, 200])
+def test_threads_change_no_bit(columns):
+    rng = np.random.default_rng(columns)
+    values = rng.standard_t(3, (columns, 3 * 4 * tile_rows(columns) + 77)).astype(np.float32)
+    values[0, -5_000:][rng.random(5_000) < 0.01] = np.nan
+    found = []
+    for threads, blas in ((1, 1), (1, 2), (2, 1), (3, 2)):
+        with threadpool_limits(blas, "blas"):
+            found.append(digest(leaf(values, threads).arrays()))
+    assert len(set(found)) == 1
 
 
 def test_gaps_are_skipped_per_column_and_complete_rows_counted():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,7 @@ from sklearn import datasets
 from tests.workloads.analysis.profile.serial import Values, leaf, profile_of, units_of
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import sketch as sketches
-from workloads.analysis.profile.exact import exact_quantiles
-from workloads.analysis.profile.moments import Integers
+from workloads.analysis.profile.exact import LOOKS, ExactSearch, exact_quantiles
 
 PROBABILITIES = [0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0]
 
@@ -34,8 +34,14 @@ def test_quantiles_lie_within_their_bounds_and_exact_ones_are_exact(values):
     slack = 1e-12 * np.abs(true)
     assert (np.abs(found.values - true) <= found.bounds + slack).all()
     assert (found.bounds <= np.abs(true) / 63 + np.ptp(values, axis=1) / 63 + 1e-39).all()
-    exact = exact_quantiles(profile.sketch, PROBABILITIES, lambda: units_of(values, 400))
-    np.testing.assert_allclose(exact, true, rtol=1e-14, atol=0)
+    exact = exact_quantiles(profile.sketch, PROBABILITIES, lambda: units_of(values, 400), threads=2)
+    np.testing.assert_allclose(exact.values, true, rtol=1e-14, atol=0)
+    together = replace(profile, exact=exact)
+    assert together.digest != profile.digest
+    found = together.quantiles([0.5, 0.333, 0.01])
+    np.testing.assert_array_equal(found.values[[0, 2]], exact.values[[4, 1]])
+    assert (found.bounds[[0, 2]] == 0).all()
+    np.testing.assert_array_equal(found.values[1], profile.quantiles([0.333]).values[0])
 
 
 def test_whole_numbers_below_128_are_exact_already():
@@ -57,23 +63,18 @@ def test_exact_quantiles_skip_gaps_and_add_up_over_ranks():
     values[1, 7] = np.inf
     values[2] = np.nan
     profile = profile_of(values, unit_rows=512)
-    first, second = values[:, :900], values[:, 900:]
-
-    def first_look(parts: list[Values]) -> Integers:
-        """What a rank with these units counts before the ranks add up."""
-        counted: list[Integers] = []
-
-        def stop(counts: Integers) -> Integers:
-            counted.append(counts)
-            raise InterruptedError
-
-        with pytest.raises(InterruptedError):
-            exact_quantiles(profile.sketch, [0.3, 0.9], lambda: parts, stop)
-        return counted[0]
-
-    assert first_look([second]).any()
-    np.testing.assert_array_equal(first_look([first]) + first_look([second]), first_look([values]))
-    found = exact_quantiles(profile.sketch, [0.3, 0.9], lambda: [first, second])
+    ranks = [ExactSearch(profile.sketch, [0.3, 0.9]) for _ in range(2)]
+    for _ in range(LOOKS):
+        counts = [rank.zeros() for rank in ranks]
+        for rank, part, own in zip(ranks, (values[:, :900], values[:, 900:]), counts, strict=True):
+            rank.count(part, own)
+        assert counts[1].any()
+        for rank in ranks:
+            rank.narrow(counts[0] + counts[1])
+    first, second = (rank.found().values for rank in ranks)
+    np.testing.assert_array_equal(first, second)
+    found = exact_quantiles(profile.sketch, [0.3, 0.9], lambda: [values]).values
+    np.testing.assert_array_equal(first, found)
     finite = np.where(np.isfinite(values[:2]), values[:2], np.nan).astype(np.float64)
     np.testing.assert_allclose(found[:, :2], np.nanquantile(finite, [0.3, 0.9], axis=1), rtol=1e-14)
     assert np.isnan(found[:, 2]).all()

@@ -1,0 +1,250 @@
+"""The analysis of a table by all ranks together: profile first, then the search for remote rows; rank 0 writes `_SUCCESS.json` last."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mpi4py import MPI
+
+from workloads.analysis import backend as backends
+from workloads.analysis import plan as plans
+from workloads.analysis.anomaly.pairs import PairBackend
+from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
+from workloads.analysis.anomaly_stage import AnomalyStage
+from workloads.analysis.checkpoint.cadence import Cadence
+from workloads.analysis.checkpoint.cooperation import Cooperation
+from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
+from workloads.analysis.distribution import exchange_choice as exchanges
+from workloads.analysis.distribution.exchange_choice import Chosen
+from workloads.analysis.figures import Figures, SearchFigures, gathered
+from workloads.analysis.found import Found
+from workloads.analysis.plan import Machine, ModePlan, Shape
+from workloads.analysis.profile.partials import Profiled, Success
+from workloads.analysis.profile_stage import ProfileStage
+from workloads.analysis.progress import Progress, Stop
+from workloads.analysis.quantile_stage import QuantileStage
+from workloads.analysis.settings import Settings
+from workloads.analysis.table import Table
+from workloads.contract import ContractError
+from workloads.records import Manifest
+from workloads.runtime import s3
+from workloads.runtime.memory import peak_rss_mib
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a search for remote rows begins with."""
+
+    pairs: PairBackend
+    machine: Machine
+    plan: dict[str, ModePlan]
+    cooperation: Cooperation
+    exchange: Chosen
+
+    def figures(self, found: Found, columns: int) -> SearchFigures:
+        """When it is done; `columns` are those by which rows were compared."""
+        return SearchFigures(
+            plan=self.plan,
+            machine=self.machine,
+            products=found.evaluations * columns,
+            exchange=self.exchange.record(),
+        )
+
+
+class WholeTable:
+    """The whole stage on one rank: all query units here, and the result stored by rank 0.
+
+    Args:
+        comm: All ranks.
+        settings: Of the job.
+        progress: Is told what is done.
+        stop: Is asked between units.
+    """
+
+    def __init__(self, comm: MPI.Intracomm, settings: Settings, progress: Progress, stop: Stop) -> None:
+        self._start = time.perf_counter()
+        self._comm, self._settings, self._progress, self._stop = comm, settings, progress, stop
+        # by the index that Batch gave to the nodes: Split_type asks Open MPI's shared-memory layer, and processes of one machine that
+        # play several nodes deadlock there
+        self._nodes_of_ranks: list[int] = comm.allgather(settings.batch.node_index)
+        local_rank = self._nodes_of_ranks[: comm.rank].count(self._nodes_of_ranks[comm.rank])
+        self._backend = backends.choose(settings.backend, local_rank, settings.threads)
+
+    def run(self) -> Success | None:
+        """Rank 0 returns what it wrote as `_SUCCESS.json`.
+
+        Raises:
+            StoppedError: This rank or another was asked to end.
+            StageError, ContractError: Something that a person can act on.
+        """
+        with self._progress.timed("open"):
+            manifest_bytes: bytes = self._comm.bcast(self._read_manifest() if self._comm.rank == 0 else None)
+            self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
+            table = _open(self._settings, Manifest.from_json(manifest_bytes))
+        return self._analyse(table)
+
+    def _analyse(self, table: Table) -> Success | None:
+        queries = range(len(table.manifest.units))
+        search = self._prepared(table, queries) if self._settings.anomaly.mode != "off" else None
+        cooperation = search.cooperation if search is not None else self._cooperation(queries)
+        cooperation.resume()
+        profiled = self._profile(table, cooperation)
+        if search is None:
+            success = self._finish(table, profiled, None, self._figures(table, cooperation, None))
+        else:
+            stage = self._stage(table, search, profiled)
+            found = stage.search(queries)
+            record = stage.conclude(found)
+            success = self._finish(table, profiled, record, self._figures(table, cooperation, search.figures(found, stage.columns)))
+        if success is not None:
+            cooperation.store.clear()
+        return success
+
+    def _prepared(self, table: Table, queries: range) -> Search:
+        pairs = backends.choose_pairs(self._backend.name, self._settings.threads)
+        machine, plan = self._plan(table, pairs)
+        with self._progress.timed("open"):
+            # only `full` hands rows round: nobody waits for a self-test of what is not used
+            asked = self._settings.exchange if self._settings.anomaly.mode == "full" else "host"
+            exchange = exchanges.choose(exchanges.opener_of(asked), self._comm)
+        if self._comm.rank == 0:
+            log.info("exchange", extra={"fields": exchange.record()})
+        return Search(pairs=pairs, machine=machine, plan=plan, cooperation=self._cooperation(queries), exchange=exchange)
+
+    def _stage(self, table: Table, search: Search, profiled: Profiled | None) -> AnomalyStage:
+        profile = profiled.profile if profiled is not None else None
+        return AnomalyStage(self._comm, self._settings, search.pairs, search.exchange.exchange, table, search.cooperation, profile)
+
+    def _figures(self, table: Table, cooperation: Cooperation, search: SearchFigures | None) -> Figures | None:
+        return gathered(self._settings.batch.node_index, self._backend, self._start, table, cooperation, search)
+
+    def _read_manifest(self) -> bytes:
+        return s3.get_bytes(self._settings.intermediate_bucket, self._settings.run.manifest_key)
+
+    def _plan(self, table: Table, pairs: PairBackend) -> tuple[Machine, dict[str, ModePlan]]:
+        """Predict both modes, and refuse the one that is too dear."""
+        with self._progress.timed("plan"):
+            measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns)))
+        machine = plans.slowest(measured)
+        manifest = table.manifest
+        shape = Shape(
+            rows=manifest.rows,
+            columns=len(table.columns),
+            unit_rows=manifest.unit_rows,
+            ranks=self._comm.size,
+            shards=self._settings.shard.count,
+            unit_bytes=max((unit.byte_length for unit in manifest.units), default=0),
+        )
+        settings = self._settings.anomaly
+        plan = {mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20) for mode in ("top", "full")}
+        if self._comm.rank == 0:
+            log.info("plan", extra={"fields": {"mode": settings.mode, **{mode: asdict(one) for mode, one in plan.items()}}})
+        plans.admit(settings, shape, plan["full"])
+        return machine, plan
+
+    def _identity(self) -> dict[str, Any]:
+        """What state and results are functions of, besides the query units."""
+        return {
+            "manifest_sha256": self._manifest_sha256,
+            "mode": self._settings.anomaly.mode,
+            "neighbours": self._settings.anomaly.neighbours,
+            "top": self._settings.anomaly.top,
+            "scaling": self._settings.anomaly.scaling,
+            "metric": self._settings.anomaly.metric,
+            "exact_quantiles": self._settings.exact_quantiles,  # robust scaling goes by them
+            "code_version": code_version(),
+        }
+
+    def _cooperation(self, queries: range) -> Cooperation:
+        settings, nodes = self._settings, len(set(self._nodes_of_ranks))
+        identity, prefix = self._identity(), settings.run.checkpoints_prefix
+        if settings.shard.count > 1:
+            identity["queries"] = [queries.start, queries.stop]
+            prefix = f"{settings.run.shards_prefix}units-{queries.start:06}-{queries.stop:06}/"
+        attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
+        return Cooperation(
+            comm=self._comm,
+            store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
+            cadence=Cadence(
+                nodes=nodes,
+                floor_seconds=settings.anomaly.checkpoint_floor_seconds,
+                node_mtbf_hours=settings.anomaly.node_mtbf_hours,
+            ),
+            stop=self._stop,
+            progress=self._progress,
+        )
+
+    def _profile(self, table: Table, cooperation: Cooperation) -> Profiled | None:
+        """From the checkpoint or anew; on rank 0."""
+        profiled = ProfileStage(cooperation, self._settings, self._backend, table).run()
+        if self._settings.exact_quantiles:
+            profiled = QuantileStage(cooperation, self._settings, table).run(profiled)
+        return profiled
+
+    def _finish(
+        self,
+        table: Table,
+        profiled: Profiled | None,
+        anomaly: AnomalyRecord | None,
+        figures: Figures | None,
+    ) -> Success | None:
+        if figures is None or profiled is None or self._comm.rank > 0:
+            return None
+        profile = profiled.profile
+        success = Success(
+            run_id=self._settings.run.run_id,
+            manifest_sha256=self._manifest_sha256,
+            digest=combined_digest(profile.digest, anomaly),
+            columns=table.columns,
+            partials=profiled.partials,
+            quantiles=profiled.quantiles,
+            unit_rows=table.manifest.unit_rows,
+            units=len(table.manifest.units),
+            rows=profile.rows,
+            complete_rows=profile.complete_rows,
+            ranks=figures.ranks,
+            nodes=figures.nodes,
+            backend=self._backend.name,
+            precision=self._backend.precision,
+            seconds=figures.seconds,
+            bytes_read=figures.bytes_moved["read"],
+            peak_memory_bytes=figures.peak_memory_bytes,
+            code_version=code_version(),
+            anomaly=anomaly,
+            bytes_moved=figures.bytes_moved,
+            percent_of_limit=figures.percent_of_limit,
+            peak_device_bytes=figures.peak_device_bytes,
+            exchange=figures.exchange,
+            plan=figures.plan,
+            checkpoint=figures.checkpoint,
+            shard_seconds=tuple(figures.shard_seconds),
+            launch=self._settings.batch.launch,
+        )
+        s3.put_bytes(self._settings.results_bucket, self._settings.run.success_key, success.to_json(), content_type="application/json")
+        return success
+
+
+def _open(settings: Settings, manifest: Manifest) -> Table:
+    if manifest.run_id != settings.run.run_id:
+        raise ContractError(f"{settings.run.manifest_key} is of run {manifest.run_id}, not of {settings.run.run_id}; run preprocess again")
+
+    return Table(manifest, functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key))
+
+
+@functools.cache
+def code_version() -> str:
+    """First 12 hex digits of the sha256 over this package's sources: what computed the result."""
+    here = Path(__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(here.rglob("*")):
+        if path.suffix in {".py", ".cu", ".cuh"}:
+            total.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:12]
