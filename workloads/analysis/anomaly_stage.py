@@ -59,9 +59,9 @@ class AnomalyStage:
 
         Raises StoppedError where a rank was asked to end, StageError.
         """
-        chosen: Scaling = self._comm.bcast(scaling(profile, self._settings.anomaly.scaling) if profile is not None else None)
+        chosen, space = self._comm.bcast(self._space(profile) if profile is not None else None)
         half = self._settings.anomaly.block_memory_bytes // 2
-        source = BlockSource(self._table, Space.euclidean(chosen), half, self._progress)
+        source = BlockSource(self._table, space, half, self._progress)
         scores: tuple[Stored, ...] = ()
         digests: tuple[str, ...] = ()
         if self._settings.anomaly.mode == "full":
@@ -75,8 +75,9 @@ class AnomalyStage:
                 budget=half,
             )
             search.run()
-            first = self._first_of_scores(search.finished)
-            scores, digests = self._store_scores(search.finished)
+            finished = {unit: replace(found, scores=space.score(found.scores)) for unit, found in search.finished.items()}
+            first = self._first_of_scores(finished)
+            scores, digests = self._store_scores(finished)
             rows = self._comm.allreduce(sum(unit.ids.size for unit in search.finished.values()))
             fallback = self._comm.allreduce(sum(unit.fallback_rows for unit in search.finished.values()))
             left = 0
@@ -92,9 +93,10 @@ class AnomalyStage:
                 budget=half,
             )
             found = top_search.run()
-            first = self._first(found.block.ids, found.neighbours.scores, found.neighbours.ids[:, -1])
+            first = self._first(found.block.ids, space.score(found.neighbours.scores), found.neighbours.ids[:, -1])
             rows, left = top_search.rows, top_search.rows_left
             fallback = int(found.neighbours.recomputed.sum())
+        undirected = self._comm.allreduce(source.undirected(share(self._comm.rank, self._comm.size, len(self._table.manifest.units))))
         evaluations = self._comm.allreduce(self._progress.evaluations)
         with self._progress.timed("explain"):
             top = self._with_values(first, source)
@@ -108,10 +110,12 @@ class AnomalyStage:
             neighbours=asked.neighbours,
             wanted=asked.top,
             scaling=asked.scaling,
+            metric=asked.metric,
             columns=chosen.columns,
             excluded={one.column: one.reason for one in chosen.excluded},
             complete_rows=rows,
-            incomplete_rows=self._table.manifest.rows - rows,
+            incomplete_rows=self._table.manifest.rows - rows - undirected,
+            undirected_rows=undirected,
             certified_fraction=1.0 - fallback / rows if rows else 1.0,
             fallback_rows=fallback,
             evaluations=evaluations,
@@ -122,6 +126,10 @@ class AnomalyStage:
             digest="",
         )
         return replace(record, digest=results.result_digest(results.parameters_of(record), top, digests))
+
+    def _space(self, profile: Profile) -> tuple[Scaling, Space]:
+        chosen = scaling(profile, self._settings.anomaly.scaling)
+        return chosen, Space.of(profile, chosen, self._settings.anomaly.metric)
 
     def _first(self, ids: Integers, scores: npt.NDArray[np.float64], kth_ids: Integers) -> _First:
         order = np.lexsort((ids, -scores))[: self._settings.anomaly.top]

@@ -118,6 +118,7 @@ class Analysis:
             "neighbours": settings.anomaly.neighbours,
             "top": settings.anomaly.top,
             "scaling": settings.anomaly.scaling,
+            "metric": settings.anomaly.metric,
             "code_version": code_version(),
         }
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)

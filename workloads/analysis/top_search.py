@@ -140,17 +140,22 @@ class TopSearch:
         return Candidates.from_arrays(stored["pilots"])
 
     def _find_pilots(self) -> Candidates:
-        offered, rows = self.source.empty(), 0
+        offered, rows, compared = self.source.empty(), 0, 0
+        remoteness: top.Remoteness = top.from_centre
+        if self.source.space.metric == "cosine":  # all rows are equally far from the centre
+            sample = self._members(top.sample(self.units * self.source.unit_rows))
+            remoteness, compared = top.from_sample(self.pairs, sample, self.k), sample.ids.size
 
         def offer(block: Block) -> None:
             nonlocal offered, rows
             rows += block.ids.size
             with self.cooperation.progress.timed("pilots"):
-                offered = top.remotest([offered, top.pilots(block, self.count)], self.count)
+                self.cooperation.progress.evaluations += block.ids.size * compared
+                offered = top.remotest([offered, top.remotest([block], self.count, remoteness)], self.count, remoteness)
 
         self.cooperation.work((lambda block=block: offer(block) for block in self.source.blocks(self._own)), _nothing)  # type: ignore[misc]
         self.rows = int(self.comm.allreduce(rows))
-        pilots = top.remotest(self.comm.allgather(offered), self.count)
+        pilots = top.remotest(self.comm.allgather(offered), self.count, remoteness)
         return Candidates.start(pilots, units=self.units, k=self.k)
 
     def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
@@ -160,12 +165,16 @@ class TopSearch:
         for panel in top.panels(self.rows):
             if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
                 break
-            with self.cooperation.progress.timed("panels"):
-                members = [top.members(block, panel) for block in self.source.blocks(self._own)]
-                sample = concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
+            sample = self._members(panel)
             self.cooperation.work(self._screening(left, sample, limit), _nothing)
         ids = [block.ids[left[unit].positions] for unit, block in zip(self._own, self.source.blocks(self._own), strict=True)]
         return np.sort(np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids]))))
+
+    def _members(self, panel: tuple[int, int]) -> Block:
+        """The rows of a panel, of all ranks."""
+        with self.cooperation.progress.timed("panels"):
+            members = [top.members(block, panel) for block in self.source.blocks(self._own)]
+            return concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
 
     def _screening(self, left: dict[int, Screened], sample: Block, limit: Cutoff) -> Iterator[Task]:
         def screen(unit: int, block: Block) -> None:

@@ -14,6 +14,7 @@ SETTINGS = AnomalySettings(
     neighbours=10,
     top=100,
     scaling="robust",
+    metric="euclidean",
     max_dollars=None,
     usd_per_hour=220.0,
     block_memory_bytes=32 << 30,

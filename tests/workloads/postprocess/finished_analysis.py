@@ -73,7 +73,7 @@ def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wa
     """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
     values = frame.select_dtypes("number").to_numpy(np.float32)
     chosen = scaling(profile, "robust")
-    space = Space.euclidean(chosen)
+    space = Space.of(profile, chosen, "euclidean")
     ids = np.flatnonzero(space.complete(values.T))
     rows = space.rows(values[ids].T).astype(np.float64)
     distance = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2))
@@ -94,10 +94,12 @@ def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wa
         neighbours=k,
         wanted=wanted,
         scaling="robust",
+        metric="euclidean",
         columns=chosen.columns,
         excluded={one.column: one.reason for one in chosen.excluded},
         complete_rows=ids.size,
         incomplete_rows=len(frame) - ids.size,
+        undirected_rows=0,
         certified_fraction=1.0,
         fallback_rows=0,
         evaluations=ids.size**2,
