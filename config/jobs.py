@@ -65,7 +65,7 @@ class AnalysisJob(_Job):
     )
     anomaly_metric: Literal["euclidean", "mahalanobis", "cosine"] = setting(
         "euclidean",
-        about="Distance of rows: of the scaled columns, the same with their correlations taken out, or of their directions from the centre.",
+        about="Distance of rows: of the scaled columns, the same without their correlations, or of their directions from the centre.",
         change="new revision",
     )
     max_dollars: float | None = setting(

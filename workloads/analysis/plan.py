@@ -11,7 +11,8 @@ import numpy as np
 from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.distribution.blocks import block_bytes, state_bytes
+from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, block_bytes, largest_panel, state_bytes
+from workloads.analysis.profile.sketch import BINS
 from workloads.analysis.settings import AnomalySettings
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
@@ -23,7 +24,14 @@ _READ_BYTES_PER_SECOND: Final = 150e6
 """Of one rank with three S3 connections of 50 MB/s."""
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
-_UNITS_READ_AHEAD: Final = 4
+_UNITS_READ: Final = 4
+"""Three fetched ahead and the one at hand, each as bytes of the file, decoded columns, and the array made from them."""
+_FIXED_BYTES: Final = 24 << 20
+"""Threads, connections and libraries that come in only when work begins; measured."""
+_HISTOGRAMS: Final = 2
+"""Counts of the profile: the ones being filled, and those made sparse or merged."""
+_STRIP_BYTES: Final = 12 << 20
+"""Tiles of the comparison, of one thread."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
 _LONG_ENOUGH_SECONDS: Final = 0.002
 """Below this a device has spent its time on being called."""
@@ -47,6 +55,8 @@ class Shape:
     columns: int
     unit_rows: int
     ranks: int
+    unit_bytes: int
+    """Of the largest unit in the file, text columns included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +109,46 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
     rows, own = float(shape.rows), float(shape.rows) / shape.ranks
     all_pairs = own * (rows - own) + own * own / 2  # a pair within a rank serves both rows
     each = all_pairs if mode == "full" else own * min(rows, _TOP_EVALUATIONS_PER_ROW + 4.0 * settings.top)
-    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
-    table = int(own * (unit / max(shape.unit_rows, 1)))
-    groups = max(1.0, table / max(settings.block_memory_bytes / 2, unit)) if mode == "full" else 1.0
-    stays = table <= settings.block_memory_bytes / 2
+    groups = own / _group_rows(shape, settings) if mode == "full" else 1.0
+    stays = own * block_bytes(1, shape.columns) <= settings.block_memory_bytes / 2
     read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
     seconds = each / machine.pairs_per_second + read
-    memory = resident_bytes + min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
+    memory = resident_bytes + _FIXED_BYTES + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
     return ModePlan(evaluations=each * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
+
+
+def _group_rows(shape: Shape, settings: AnomalySettings) -> int:
+    """Query rows that a rank works on at a time: whole units, at least one."""
+    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
+    units = max(settings.block_memory_bytes // 2 // max(unit, 1), 1)
+    return max(min(units * shape.unit_rows, -(-shape.rows // shape.ranks)), 1)
+
+
+def _reading_bytes(shape: Shape) -> int:
+    return _UNITS_READ * (shape.unit_bytes + 2 * 4 * _unit_rows(shape) * shape.columns)
+
+
+def _profile_bytes(shape: Shape) -> int:
+    return _reading_bytes(shape) + _HISTOGRAMS * 8 * BINS * shape.columns
+
+
+def _search_bytes(mode: str, shape: Shape, settings: AnomalySettings) -> int:
+    """What the rows take that are kept, read and compared at a time."""
+    own, k, half = -(-shape.rows // shape.ranks), settings.neighbours, settings.block_memory_bytes // 2
+    row, unit = block_bytes(1, shape.columns), _unit_rows(shape)
+    common = min(own * row, half) + _reading_bytes(shape) + 2 * unit * row + _STRIP_BYTES
+    if mode == "full":
+        group = _group_rows(shape, settings)
+        # scores of finished rows; neighbours of the group; candidates of the two units at work
+        return common + own * 24 + group * (row + state_bytes(1, k)) + 2 * min(group, unit) * state_bytes(1, k)
+    panel = min(shape.rows // 8, largest_panel(half, shape.columns))
+    compared = min(SMALLEST_CHUNK, own) + 4 * min(settings.top, shape.rows)
+    return common + own * 16 + 3 * panel * row + compared * (2 * row + state_bytes(1, k))
+
+
+def _unit_rows(shape: Shape) -> int:
+    return min(shape.unit_rows, shape.rows)
 
 
 def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:

@@ -102,7 +102,13 @@ class Analysis:
             products_per_second=min(one.products_per_second for one in measured),
         )
         manifest = table.manifest
-        shape = Shape(rows=manifest.rows, columns=len(table.columns), unit_rows=manifest.unit_rows, ranks=self._comm.size)
+        shape = Shape(
+            rows=manifest.rows,
+            columns=len(table.columns),
+            unit_rows=manifest.unit_rows,
+            ranks=self._comm.size,
+            unit_bytes=max((unit.byte_length for unit in manifest.units), default=0),
+        )
         settings = self._settings.anomaly
         plan = {mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20) for mode in ("top", "full")}
         if self._comm.rank == 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,9 @@ from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly.top import Cutoff, Screened
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
+from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, BlockSource, block_bytes, largest_panel, state_bytes
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.tree import share
-
-_SMALLEST_CHUNK: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +127,7 @@ class TopSearch:
 
     def _chunk_rows(self) -> int:
         columns = self.source.columns
-        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), _SMALLEST_CHUNK)
+        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK)
 
     # ---- which rows matter -------------------------------------------------------------------------------------------------------------
 
@@ -162,7 +160,7 @@ class TopSearch:
         """Row numbers that the panels leave, of all ranks."""
         blocks = zip(self._own, self.source.blocks(self._own), strict=True)
         left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
-        for panel in top.panels(self.rows):
+        for panel in top.panels(self.rows, largest_panel(self.budget, self.source.columns)):
             if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
                 break
             sample = self._members(panel)

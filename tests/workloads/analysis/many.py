@@ -30,6 +30,7 @@ class Job:
     scaling: str = "robust"
     neighbours: int = 10
     top: int = 20
+    block_memory_mib: float = 2048
 
     @property
     def environ(self) -> dict[str, str]:
@@ -40,6 +41,7 @@ class Job:
             contract.ENV_ANOMALY_SCALING: self.scaling,
             contract.ENV_ANOMALY_NEIGHBOURS: str(self.neighbours),
             contract.ENV_ANOMALY_TOP: str(self.top),
+            contract.ENV_BLOCK_MEMORY_MIB: f"{self.block_memory_mib:.4f}",
         }
 
 
@@ -63,6 +65,7 @@ def analyse(store: Store, jobs: list[Job], *, ranks: int, threads: int, folder: 
         "HOME": os.environ.get("HOME", "/"),
         **store.environ,
         contract.ENV_RANKS_PER_NODE: str(ranks),
+        "OMPI_MCA_mpi_yield_when_idle": "1",  # more ranks than processors
         "OMP_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
     }
@@ -73,7 +76,7 @@ def analyse(store: Store, jobs: list[Job], *, ranks: int, threads: int, folder: 
         cwd=mpirun.ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -22,7 +22,7 @@ SETTINGS = AnomalySettings(
     node_mtbf_hours=720,
 )
 MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14)
-SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32)
+SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, unit_bytes=65_536 * 64 * 4)
 
 
 def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():

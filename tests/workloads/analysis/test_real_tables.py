@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ LOADERS: dict[str, Any] = {
     for name in ("iris", "wine", "breast-cancer", "digits", "diabetes", "linnerud")
 }
 K, TOP = 5, 15
+pytestmark = pytest.mark.timeout(300)  # tables by the dozen in one fixture, on a machine that may be busy
 
 
 def table(name: str) -> npt.NDArray[np.float32]:
@@ -66,15 +68,16 @@ def test_scores_equal_those_of_the_peers(found, name, metric):
     peer = NearestNeighbors(n_neighbors=K, algorithm="brute", metric=metric, metric_params=params).fit(rows)
     expected = peer.kneighbors()[0][:, -1]  # without an argument a row is not its own neighbour
     full = found[name, metric, "full"]
-    tolerance = {"rtol": 1e-5, "atol": 1e-6}  # coordinates are float32, and scikit-learn loses half the digits of small distances
+    # coordinates are float32, and scikit-learn loses half the digits of small distances
+    assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(full.ids, np.arange(len(rows)))
-    np.testing.assert_allclose(full.scores, expected, **tolerance)
+    assert_close(full.scores, expected)
     if metric != "mahalanobis":  # which would be the same call of scikit-learn once more, some seconds long
-        np.testing.assert_allclose(full.scores, KNN(n_neighbors=K, metric=metric).fit(rows).decision_scores_, **tolerance)
+        assert_close(full.scores, KNN(n_neighbors=K, metric=metric).fit(rows).decision_scores_)
     top = found[name, metric, "top"]
     order = np.lexsort((full.ids, -full.scores))[:TOP]
     assert [row.row for row in top.anomalies.rows] == order.tolist()
     assert [row.score for row in top.anomalies.rows] == full.scores[order].tolist()
     assert top.anomalies.rows == full.anomalies.rows
-    record = full.success.anomaly
+    record = full.anomalies.record
     assert (record.metric, record.undirected_rows, record.certified_fraction) == (metric, 0, 1.0)

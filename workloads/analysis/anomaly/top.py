@@ -117,17 +117,18 @@ def cutoff(ids: Integers, neighbours: Neighbours, count: int) -> Cutoff:
     return Cutoff(score=float(scores[last]), row=int(ids[last]))
 
 
-def panels(rows: int) -> Iterator[tuple[int, int]]:
+def panels(rows: int, largest: int = 1 << 62) -> Iterator[tuple[int, int]]:
     """Ranges of `places` that make up the panels: 512 rows, then as many as in all panels before, up to a quarter of the table.
 
     Args:
         rows: Complete rows of the table.
+        largest: Rows of a panel at most, about.
     """
     start, size = 0, _FIRST_PANEL
     while start + size <= rows // 4:
         yield _place(start, rows), _place(start + size, rows)
         start += size
-        size = start
+        size = min(start, largest)
 
 
 def members(block: Block, panel: tuple[int, int]) -> Block:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,15 @@ def block_bytes(rows: int, columns: int) -> int:
 def state_bytes(rows: int, k: int) -> int:
     """Memory of a query state while it is worked on: old and new neighbours, candidates of the filter."""
     return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
+
+
+SMALLEST_CHUNK: Final = 4096
+"""Rows that are compared with the whole table at a time, at least."""
+
+
+def largest_panel(budget: int, columns: int) -> int:
+    """Rows of one panel that every rank may hold: as they arrive, as they are put together, and what follows from them."""
+    return max(budget // (4 * block_bytes(1, columns)), SMALLEST_CHUNK)
 
 
 class BlockSource:
