@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,7 @@ _HISTOGRAMS: Final = 2
 _STRIP_BYTES: Final = 12 << 20
 """Tiles of the comparison, of one thread."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
+_COPY_BYTES: Final = 16 << 20
 _LONG_ENOUGH_SECONDS: Final = 0.002
 """Below this a device has spent its time on being called."""
 
@@ -44,7 +46,9 @@ class Machine:
     pairs_per_second: float
     """Rows of one block with rows of another, thresholds being known."""
     products_per_second: float
-    """Multiplications of a float32 matrix product of the same shape on the host: its limit."""
+    """Multiplications of the machine's own matrix product, in the filter's precision: its limit."""
+    copy_bytes_per_second: float
+    """Read and written by a copy in the host's memory: the limit of what goes through the values once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +78,25 @@ class ModePlan:
 def calibrate(pairs: PairBackend, columns: int) -> Machine:
     """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time."""
     for rows in _SAMPLE_ROWS:
-        machine, seconds = _measure(pairs, columns, rows)
+        rate, seconds = _measure(pairs, columns, rows)
         if seconds >= _LONG_ENOUGH_SECONDS:
             break
-    return machine
+    return Machine(pairs_per_second=rate, products_per_second=pairs.products_per_second(columns), copy_bytes_per_second=_copy_rate())
 
 
-def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, float]:
+def _copy_rate() -> float:
+    """Bytes per second, the best of three copies that no cache holds."""
+    source = np.zeros(_COPY_BYTES, np.uint8)
+    target = np.ones_like(source)
+    fastest = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        np.copyto(target, source)
+        fastest = min(fastest, time.perf_counter() - start)
+    return 2.0 * _COPY_BYTES / fastest
+
+
+def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float]:
     values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
     starts = range(0, 3 * rows, rows)
     query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
@@ -88,12 +104,30 @@ def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, floa
     start = time.perf_counter()
     pairs.towards(query, second, known)
     seconds = time.perf_counter() - start
-    some = slice(0, _SAMPLE_ROWS[0])
-    product = np.matmul(first.augmented[some], second.augmented[some].T)
-    warm = time.perf_counter()
-    np.matmul(query.augmented[some], second.augmented[some].T, out=product)
-    products = product.size * (columns + 2) / (time.perf_counter() - warm)
-    return Machine(pairs_per_second=float(rows) ** 2 / seconds, products_per_second=products), seconds
+    return float(rows) ** 2 / seconds, seconds
+
+
+def slowest(machines: Sequence[Machine]) -> Machine:
+    """What every rank reaches."""
+    return Machine(**{field.name: min(getattr(one, field.name) for one in machines) for field in fields(Machine)})
+
+
+def percent_of_limit(machine: Machine, seconds: Mapping[str, float], products: float, value_bytes: float) -> dict[str, float]:
+    """What stages reached of the limits that were measured before them. Stages that only wait, for storage or for others, have none.
+
+    Args:
+        machine: The limits of one rank.
+        seconds: Stage -> seconds of all ranks added up.
+        products: Multiplications of the comparisons, `pairs` and `panels`.
+        value_bytes: That the profile went through on the host; 0 where it was elsewhere.
+    """
+    found = {}
+    comparing = seconds.get("pairs", 0.0) + seconds.get("panels", 0.0)
+    if comparing > 0:
+        found["pairs"] = round(100.0 * products / comparing / machine.products_per_second, 1)
+    if value_bytes and seconds.get("profile", 0.0) > 0:
+        found["profile"] = round(100.0 * value_bytes / seconds["profile"] / machine.copy_bytes_per_second, 1)
+    return found
 
 
 def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:

@@ -97,10 +97,7 @@ class Analysis:
         """Predict both modes, and refuse the one that is too dear."""
         with self._progress.timed("plan"):
             measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns)))
-        machine = Machine(
-            pairs_per_second=min(one.pairs_per_second for one in measured),
-            products_per_second=min(one.products_per_second for one in measured),
-        )
+        machine = plans.slowest(measured)
         manifest = table.manifest
         shape = Shape(
             rows=manifest.rows,
@@ -175,12 +172,12 @@ class Analysis:
         seconds = {stage: max(one.seconds.get(stage, 0.0) for one, *_ in figures) for stage in stages}
         seconds["total"] = time.perf_counter() - self._start
         moved = {stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")}
-        limits = {}
-        if machine is not None and anomaly is not None and self._backend.name == "numpy":  # the limit was measured on the host
-            busy = sum(one.seconds.get("pairs", 0.0) + one.seconds.get("panels", 0.0) for one, *_ in figures)
-            products = anomaly.evaluations * (len(anomaly.columns) + 2)
-            if busy:
-                limits["pairs"] = round(100.0 * products / busy / machine.products_per_second, 1)
+        limits: dict[str, float] = {}
+        if machine is not None and anomaly is not None:
+            busy = {stage: sum(one.seconds.get(stage, 0.0) for one, *_ in figures) for stage in ("pairs", "panels", "profile")}
+            values = len(table.columns) * table.manifest.rows
+            products = anomaly.evaluations * len(anomaly.columns)
+            limits = plans.percent_of_limit(machine, busy, products, 4 * values if self._backend.name == "numpy" else 0)
         success = Success(
             run_id=self._settings.run.run_id,
             manifest_sha256=self._manifest_sha256,

@@ -147,7 +147,7 @@ class TopSearch:
         def offer(block: Block) -> None:
             nonlocal offered, rows
             rows += block.ids.size
-            with self.cooperation.progress.timed("pilots"):
+            with self.cooperation.progress.timed("panels" if compared else "pilots"):
                 self.cooperation.progress.evaluations += block.ids.size * compared
                 offered = top.remotest([offered, top.remotest([block], self.count, remoteness)], self.count, remoteness)
 

@@ -29,6 +29,7 @@ _STRONGEST_PAIRS: Final = 50
 _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
+METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
@@ -123,9 +124,9 @@ def finite(value: Any) -> Any:
 
 def _anomalies(found: Anomalies) -> dict[str, Any]:
     record = found.record
-    names = ("mode", "neighbours", "scaling", "excluded", "complete_rows", "incomplete_rows", "certified_fraction", "fallback_rows")
+    names = ("mode", "neighbours", "scaling", "metric", "excluded", "complete_rows", "incomplete_rows", "undirected_rows")
     return {
-        **{name: getattr(record, name) for name in names},
+        **{name: getattr(record, name) for name in (*names, "certified_fraction", "fallback_rows")},
         "columns": len(record.columns),
         "top": [
             {

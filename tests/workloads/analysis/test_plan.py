@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from workloads.analysis.anomaly.kernels_numpy import NumpyKernels
+from workloads.analysis.anomaly.pairs_half import HalfPairs
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict
+from workloads.analysis.plan import Machine, Shape, admit, calibrate, percent_of_limit, predict, slowest
 from workloads.analysis.settings import AnomalySettings
 from workloads.runtime.errors import StageError
 
@@ -21,7 +23,7 @@ SETTINGS = AnomalySettings(
     checkpoint_floor_seconds=60,
     node_mtbf_hours=720,
 )
-MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14)
+MACHINE = Machine(pairs_per_second=3e12, products_per_second=4e14, copy_bytes_per_second=3e12)
 SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, unit_bytes=65_536 * 64 * 4)
 
 
@@ -52,7 +54,18 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
 
 
-def test_calibration_measures_something():
-    machine = calibrate(NumpyPairs(1), 16)
-    assert 1e6 < machine.pairs_per_second < 1e13
-    assert 1e8 < machine.products_per_second < 1e15
+@pytest.mark.parametrize("pairs", [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)], ids=["one", "two", "half"])
+def test_calibration_measures_something(pairs):
+    machine = calibrate(pairs, 16)
+    assert 1e5 < machine.pairs_per_second < 1e13
+    assert 1e7 < machine.products_per_second < 1e15
+    assert 1e8 < machine.copy_bytes_per_second < 1e12
+
+
+def test_percent_of_limit():
+    seconds = {"pairs": 3.0, "panels": 1.0, "profile": 2.0, "read": 9.0}
+    assert percent_of_limit(MACHINE, seconds, 8e14, 3e12) == {"pairs": 50.0, "profile": 50.0}
+    assert percent_of_limit(MACHINE, {"pairs": 4.0}, 8e14, 3e12) == {"pairs": 50.0}, "the profile came from a checkpoint"
+    assert percent_of_limit(MACHINE, {**seconds, "pairs": 0.0, "panels": 0.0}, 0.0, 0) == {}
+    faster = replace(MACHINE, pairs_per_second=9e12, copy_bytes_per_second=1e12)
+    assert slowest([MACHINE, faster]) == replace(MACHINE, copy_bytes_per_second=1e12)
