@@ -72,7 +72,9 @@ def _most_remote(anomalies: dict[str, Any]) -> str:
 def _analysis(record: dict[str, Any]) -> str:
     """How the analysis went, in one line."""
     parts = [f"{figures.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"]
-    parts += [f"{stage} at {limit:.0f} % of the limit" for stage, limit in sorted(record["percent_of_limit"].items())]
+    if record["percent_of_limit"]:
+        limits = sorted(record["percent_of_limit"].items())
+        parts.append(" and ".join(f"{stage} at {share:.0f} %" for stage, share in limits) + " of the measured limit")
     parts.append(f"{figures.size(record['peak_memory_bytes'])} memory per rank")
     if record["peak_device_bytes"]:
         parts.append(f"{figures.size(record['peak_device_bytes'])} on the GPU")

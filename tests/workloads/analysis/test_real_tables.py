@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pyod.models.knn import KNN  # type: ignore[import-untyped]
+from pyod.models.knn import KNN
 from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
@@ -40,7 +40,7 @@ def standardised(name: str) -> npt.NDArray[np.float64]:
 def shrunk_inverse(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Inverse of the correlation with the shrinkage of Chen, Wiesel, Eldar and Hero (2010), eq. 23, written down from there."""
     n, p = rows.shape
-    s = np.corrcoef(rows.T)
+    s = np.asarray(np.corrcoef(rows.T))
     tr_ss, tr_s = np.trace(s @ s), np.trace(s)
     rho = min(1.0, ((1 - 2 / p) * tr_ss + tr_s**2) / ((n + 1 - 2 / p) * (tr_ss - tr_s**2 / p)))
     found: npt.NDArray[np.float64] = np.linalg.inv((1 - rho) * s + rho * tr_s / p * np.eye(p))

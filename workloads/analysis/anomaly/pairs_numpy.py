@@ -43,7 +43,7 @@ class NumpyPairs:
                 start = time.perf_counter()
                 list(pool.map(lambda out: np.matmul(rows, turned, out=out), room))
                 fastest = min(fastest, time.perf_counter() - start)
-        return self._threads * float(_LIMIT_ROWS) ** 2 * rows.shape[1] / fastest
+        return float(self._threads * _LIMIT_ROWS**2 * rows.shape[1] / fastest)
 
     def within(self, block: Block, known: Neighbours) -> Neighbours:
         """Every row of a block with every other row of it."""
