@@ -85,7 +85,7 @@ def calibrate(pairs: PairBackend, columns: int) -> Machine:
 
 
 def _copy_rate() -> float:
-    """Bytes per second, the best of three copies that no cache holds."""
+    """Bytes per second, the best of three copies of 16 MiB: large caches may hold these, and larger ones would add to the rank's peak."""
     source = np.zeros(_COPY_BYTES, np.uint8)
     target = np.ones_like(source)
     fastest = np.inf
