@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--unit-rows", type=int, default=1 << 13)
     arguments = parser.parse_args()
     comm = MPI.COMM_WORLD
-    backends.choose(arguments.backend, comm.rank)  # takes this rank's device
+    backends.choose(arguments.backend, comm.rank, threads=1)  # takes this rank's device
     pairs = backends.choose_pairs(arguments.backend, threads=1)
     rng = np.random.default_rng(arguments.columns)
     rows = rng.standard_normal((arguments.rows, arguments.columns), np.float32)
@@ -100,6 +100,7 @@ def main() -> None:
         pairs=pairs,
         exchange=chosen.exchange,
         units=source.units,
+        queries=range(source.units),
         k=10,
         budget=1 << 36,
     )

@@ -161,6 +161,7 @@ class Jobs(Component):
                 contract.ENV_ANOMALY_NEIGHBOURS: str(job.anomaly_neighbours),
                 contract.ENV_ANOMALY_TOP: str(job.anomaly_top),
                 contract.ENV_ANOMALY_SCALING: job.anomaly_scaling,
+                contract.ENV_ANOMALY_METRIC: job.anomaly_metric,
                 contract.ENV_BLOCK_MEMORY_MIB: str(job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)),
                 contract.ENV_STAGE_PRICES: self._prices(),
             }

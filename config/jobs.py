@@ -81,6 +81,11 @@ class AnalysisJob(_Job):
     anomaly_scaling: Literal["robust", "standard"] = setting(
         "robust", about="Units of the columns: median and interquartile range, or mean and standard deviation.", change="new revision"
     )
+    anomaly_metric: Literal["euclidean", "mahalanobis", "cosine"] = setting(
+        "euclidean",
+        about="Distance of rows: of the scaled columns, the same without their correlations, or of their directions from the centre.",
+        change="new revision",
+    )
     max_dollars: float | None = setting(
         None, about="Mode full is refused where it is predicted to cost more; none: no limit.", change="new revision", ge=0
     )

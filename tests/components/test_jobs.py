@@ -184,12 +184,19 @@ def test_variables_of_the_stages() -> None:
         "PIPELINE_ANOMALY_NEIGHBOURS": "10",
         "PIPELINE_ANOMALY_TOP": "100",
         "PIPELINE_ANOMALY_SCALING": "robust",
+        "PIPELINE_ANOMALY_METRIC": "euclidean",
         "PIPELINE_BLOCK_MEMORY_MIB": str(round(config_of("prod").jobs.analysis.memory_mib * 0.6)),
     }
-    limited = {"jobs": {"analysis": {"anomaly_mode": "full", "max_dollars": 12.5, "block_memory_mib": 4096, "exact_quantiles": True}}}
-    full = _environment(_container(deploy("prod", changes=limited).one(DEFINITION, "jobs-analysis")))
-    names = ("ANOMALY_MODE", "MAX_DOLLARS", "BLOCK_MEMORY_MIB", "EXACT_QUANTILES")
-    assert [full[f"PIPELINE_{name}"] for name in names] == ["full", "12.5", "4096", "true"]
+    limited = {
+        "anomaly_mode": "full",
+        "anomaly_metric": "cosine",
+        "max_dollars": 12.5,
+        "block_memory_mib": 4096,
+        "exact_quantiles": True,
+    }
+    full = _environment(_container(deploy("prod", changes={"jobs": {"analysis": limited}}).one(DEFINITION, "jobs-analysis")))
+    names = ("ANOMALY_MODE", "ANOMALY_METRIC", "MAX_DOLLARS", "BLOCK_MEMORY_MIB", "EXACT_QUANTILES")
+    assert [full[f"PIPELINE_{name}"] for name in names] == ["full", "cosine", "12.5", "4096", "true"]
     postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))
     prices = json.loads(postprocess.pop("PIPELINE_STAGE_PRICES"))
     assert prices["analysis"] == pytest.approx(4 * 55.04)

@@ -20,7 +20,7 @@ from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.rotate.space import METRICS, Space
 from workloads.contract import ContractError, Run
 
 TOP_NAME: Final = "anomaly/top.npz"
@@ -47,13 +47,16 @@ class AnomalyRecord:
     wanted: int
     """N."""
     scaling: str
+    metric: str
     columns: tuple[str, ...]
     """By which rows were compared."""
     excluded: dict[str, str]
     """Number column by which they were not -> why."""
     complete_rows: int
-    """Rows with a value in all those columns: the ones that were compared."""
+    """Rows that were compared: those with a value in all those columns, and with a direction where the metric is `cosine`."""
     incomplete_rows: int
+    undirected_rows: int
+    """Metric `cosine`: rows with all values that stand at the centre of the table, have no direction and were not compared."""
     certified_fraction: float
     """Share of the compared rows for which bounds proved that the filter left out no neighbour."""
     fallback_rows: int
@@ -88,7 +91,7 @@ class TopRows:
     ids: Integers
     """(n,) row numbers in the cleaned table, from 0."""
     scores: Floats
-    """(n,) distance to the k-th neighbour; infinity where there are no more than k complete rows."""
+    """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no more than k rows were compared."""
     kth_ids: Integers
     """(n,) row number of the k-th neighbour, NOBODY where there is none."""
     values: npt.NDArray[np.float32]
@@ -136,7 +139,9 @@ def result_digest(parameters: Mapping[str, Any], top: TopRows, scores: Sequence[
 
 def parameters_of(record: AnomalyRecord) -> dict[str, Any]:
     """What the result is a function of, besides the table."""
-    return {name: getattr(record, name) for name in ("mode", "neighbours", "wanted", "scaling")} | {"columns": list(record.columns)}
+    return {name: getattr(record, name) for name in ("mode", "neighbours", "wanted", "scaling", "metric")} | {
+        "columns": list(record.columns)
+    }
 
 
 def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
@@ -215,7 +220,8 @@ def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyR
             f"the anomalies of {run.run_id} have digest {found[:12]}, but the analysis found {record.digest[:12]}; {_AGAIN}"
         )
     chosen = scaling(profile, "robust" if record.scaling == "robust" else "standard")
-    return Anomalies(record=record, rows=tuple(_rows(top, Space.euclidean(chosen), profile.columns)))
+    (metric,) = (name for name in METRICS if name == record.metric)
+    return Anomalies(record=record, rows=tuple(_rows(top, Space.of(profile, chosen, metric), profile.columns)))
 
 
 def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:

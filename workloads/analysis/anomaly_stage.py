@@ -24,7 +24,7 @@ from workloads.analysis.rotate.space import Space
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.top_search import TopSearch
-from workloads.analysis.tree import share
+from workloads.analysis.tree import share, share_of
 from workloads.runtime import s3
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,10 @@ class AnomalyStage:
     ) -> None:
         self._comm, self._settings, self._pairs, self._exchange, self._table = comm, settings, pairs, exchange, table
         self._cooperation, self._progress = cooperation, cooperation.progress
-        self._scaling: Scaling = comm.bcast(scaling(profile, settings.anomaly.scaling) if profile is not None else None)
+        self._scaling: Scaling
+        self._scaling, self._space = comm.bcast(_space(profile, settings) if profile is not None else None)
         self._budget = settings.anomaly.block_memory_bytes // 2
-        self._source = BlockSource(table, Space.euclidean(self._scaling), self._budget, self._progress)
+        self._source = BlockSource(table, self._space, self._budget, self._progress)
 
     @property
     def columns(self) -> int:
@@ -85,12 +86,14 @@ class AnomalyStage:
         )
         search.run()
         wanted = self._settings.anomaly.top
-        own = First.joined([First.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in search.finished.values()], wanted)
-        scores, digests = self._store_scores(search.finished)
+        finished = {unit: replace(found, scores=self._space.score(found.scores)) for unit, found in search.finished.items()}
+        own = First.joined([First.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()], wanted)
+        scores, digests = self._store_scores(finished)
         return Found(
             first=First.joined(self._comm.allgather(own), wanted),
-            rows=self._comm.allreduce(sum(unit.ids.size for unit in search.finished.values())),
-            fallback_rows=self._comm.allreduce(sum(unit.fallback_rows for unit in search.finished.values())),
+            rows=self._comm.allreduce(sum(unit.ids.size for unit in finished.values())),
+            undirected_rows=self._undirected(queries),
+            fallback_rows=self._comm.allreduce(sum(unit.fallback_rows for unit in finished.values())),
             evaluations=self._comm.allreduce(self._progress.evaluations),
             rows_left=0,
             scores=scores,
@@ -112,12 +115,17 @@ class AnomalyStage:
         found = search.run()
         neighbours = found.neighbours
         return Found(
-            first=First.of(found.block.ids, neighbours.scores, neighbours.ids[:, -1], self._settings.anomaly.top),
+            first=First.of(found.block.ids, self._space.score(neighbours.scores), neighbours.ids[:, -1], self._settings.anomaly.top),
             rows=search.query_rows,
+            undirected_rows=self._undirected(queries),
             fallback_rows=int(neighbours.recomputed.sum()),
             evaluations=self._comm.allreduce(self._progress.evaluations),
             rows_left=search.rows_left,
         )
+
+    def _undirected(self, queries: range) -> int:
+        own = share_of(self._comm.rank, self._comm.size, queries)
+        return int(self._comm.allreduce(self._source.undirected(own)))
 
     def conclude(self, found: Found) -> AnomalyRecord | None:
         """Store the result of the whole table, of which all units have been query units; returned by rank 0."""
@@ -133,10 +141,12 @@ class AnomalyStage:
             neighbours=asked.neighbours,
             wanted=asked.top,
             scaling=asked.scaling,
+            metric=asked.metric,
             columns=self._scaling.columns,
             excluded={one.column: one.reason for one in self._scaling.excluded},
             complete_rows=found.rows,
-            incomplete_rows=self._table.manifest.rows - found.rows,
+            incomplete_rows=self._table.manifest.rows - found.rows - found.undirected_rows,
+            undirected_rows=found.undirected_rows,
             certified_fraction=1.0 - found.fallback_rows / found.rows if found.rows else 1.0,
             fallback_rows=found.fallback_rows,
             evaluations=found.evaluations,
@@ -178,3 +188,8 @@ class AnomalyStage:
             values=values[np.searchsorted(wanted, first.ids)],
             neighbour_values=np.concatenate((values, missing))[place],
         )
+
+
+def _space(profile: Profile, settings: Settings) -> tuple[Scaling, Space]:
+    chosen = scaling(profile, settings.anomaly.scaling)
+    return chosen, Space.of(profile, chosen, settings.anomaly.metric)

@@ -44,7 +44,9 @@ class Found:
     first: First
     """Of their rows, as many as are wanted of the whole table."""
     rows: int
-    """Their complete rows."""
+    """Of them, that were compared."""
+    undirected_rows: int
+    """Of them, that have no direction (metric `cosine`)."""
     fallback_rows: int
     evaluations: int
     rows_left: int
@@ -59,6 +61,7 @@ class Found:
         return cls(
             first=First.joined([part.first for part in parts], count),
             rows=sum(part.rows for part in parts),
+            undirected_rows=sum(part.undirected_rows for part in parts),
             fallback_rows=sum(part.fallback_rows for part in parts),
             evaluations=sum(part.evaluations for part in parts),
             rows_left=sum(part.rows_left for part in parts),

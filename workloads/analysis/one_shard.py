@@ -11,7 +11,7 @@ from workloads.analysis.profile.partials import Profiled, Success, launched
 from workloads.analysis.profile_stage import packed, unpacked
 from workloads.analysis.shard_store import Part, ShardStore
 from workloads.analysis.table import Table
-from workloads.analysis.whole_table import WholeTable
+from workloads.analysis.whole_table import Search, WholeTable
 from workloads.runtime import s3
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,11 @@ class OneShard(WholeTable):
             search.cooperation.resume()
         profiled = self._shared_profile(table, shards)
         alone = not self._comm.bcast(profiled is not None)
+        if alone and stored:
+            return self._late(table, search, shards)
         if alone:
-            if stored and self._concluded():
-                self._say_nothing_to_do("the result of this launch is stored")
-                return None
-            if stored:
-                search.cooperation.resume()
             profiled = self._profile(table, search.cooperation)
-            # with the part stored already, all is left as it is: another shard may be clearing it away at this moment
-            if profiled is not None and not stored:
+            if profiled is not None:
                 profiled = unpacked(shards.offer_profile(packed(profiled)), table.columns)
         stage = self._stage(table, search, profiled)
         if not stored:
@@ -51,8 +47,17 @@ class OneShard(WholeTable):
             figures = self._figures(table, search.cooperation, search.figures(found, stage.columns))
             if figures is not None:
                 shards.offer_part(queries, Part(found=found, figures=figures))
-        success = self._conclude(table, profiled, stage, shards)
-        if stored and alone and success is None and self._comm.rank == 0:
+        return self._conclude(table, profiled, stage, shards)
+
+    def _late(self, table: Table, search: Search, shards: ShardStore) -> Success | None:
+        """With the part stored already, and no profile. All is left as it is: another shard may be clearing it away at this moment."""
+        if self._concluded():
+            self._say_nothing_to_do("the result of this launch is stored")
+            return None
+        search.cooperation.resume()
+        profiled = self._profile(table, search.cooperation)
+        success = self._conclude(table, profiled, self._stage(table, search, profiled), shards)
+        if success is None and self._comm.rank == 0:
             search.cooperation.store.clear()
         return success
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.distribution.blocks import block_bytes, state_bytes
+from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, block_bytes, largest_panel, state_bytes
 from workloads.analysis.profile.sketch import BINS
 from workloads.analysis.settings import AnomalySettings
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
@@ -25,12 +26,18 @@ _READ_BYTES_PER_SECOND: Final = 150e6
 """Of one rank with three S3 connections of 50 MB/s."""
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
-_UNITS_READ_AHEAD: Final = 4
+_UNITS_READ: Final = 4
+"""Three fetched ahead and the one at hand, each as bytes of the file, decoded columns, and the array made from them."""
+_FIXED_BYTES: Final = 24 << 20
+"""Threads, connections and libraries that come in only when work begins; measured."""
 _FILLED_BINS: Final = 4096
 """Of a column's sketch: what values over sixty powers of two fill."""
 _SKETCHES: Final = 3
 """At a time: two that are merged, and what they become."""
+_STRIP_BYTES: Final = 12 << 20
+"""Tiles of the comparison, of one thread."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
+_COPY_BYTES: Final = 16 << 20
 _LONG_ENOUGH_SECONDS: Final = 0.002
 """Below this a device has spent its time on being called."""
 
@@ -44,7 +51,20 @@ class Machine:
     shared_pairs_per_second: float
     """The same for both of them, each pair counted once."""
     products_per_second: float
-    """Multiplications of a float32 matrix product of the same shape on the host: its limit."""
+    """Multiplications of the machine's own matrix product, in the filter's precision: its limit."""
+    copy_bytes_per_second: float
+    """Read and written by a copy in the host's memory: the limit of what goes through the values once."""
+
+    def possible(self, seconds: Mapping[str, float]) -> dict[str, float]:
+        """What a rank's limits would allow: multiplications of `pairs`, bytes that `profile` goes through.
+
+        Stages that only wait, for storage or for others, have no limit.
+
+        Args:
+            seconds: Stage -> seconds of all ranks added up.
+        """
+        comparing = seconds.get("pairs", 0.0) + seconds.get("panels", 0.0)
+        return {"pairs": comparing * self.products_per_second, "profile": seconds.get("profile", 0.0) * self.copy_bytes_per_second}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +75,11 @@ class Shape:
     columns: int
     unit_rows: int
     ranks: int
+    """That share the table, each of them the whole of it where there are shards."""
+    shards: int
+    """That share the query rows; 1 where the job is no array job."""
+    unit_bytes: int
+    """Of the largest unit in the file, text columns included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +97,31 @@ class ModePlan:
 def calibrate(pairs: PairBackend, columns: int) -> Machine:
     """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time."""
     for rows in _SAMPLE_ROWS:
-        machine, seconds = _measure(pairs, columns, rows)
+        single, shared, seconds = _measure(pairs, columns, rows)
         if seconds >= _LONG_ENOUGH_SECONDS:
             break
-    return machine
+    return Machine(
+        pairs_per_second=single,
+        shared_pairs_per_second=shared,
+        products_per_second=pairs.products_per_second(columns),
+        copy_bytes_per_second=_copy_rate(),
+    )
 
 
-def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, float]:
+def _copy_rate() -> float:
+    """Bytes per second, the best of three copies of 16 MiB: large caches may hold these, and larger ones would add to the rank's peak."""
+    source = np.zeros(_COPY_BYTES, np.uint8)
+    target = np.ones_like(source)
+    fastest = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        np.copyto(target, source)
+        fastest = min(fastest, time.perf_counter() - start)
+    return 2.0 * _COPY_BYTES / fastest
+
+
+def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float, float]:
+    """Pairs per second for one side and for both, and the seconds of the former."""
     values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
     starts = range(0, 3 * rows, rows)
     query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
@@ -89,17 +132,12 @@ def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[Machine, floa
     middle = time.perf_counter()
     pairs.between(query, second, known, known_second)
     end = time.perf_counter()
-    some = slice(0, _SAMPLE_ROWS[0])
-    product = np.matmul(first.augmented[some], second.augmented[some].T)
-    warm = time.perf_counter()
-    np.matmul(query.augmented[some], second.augmented[some].T, out=product)
-    products = product.size * (columns + 2) / (time.perf_counter() - warm)
-    machine = Machine(
-        pairs_per_second=float(rows) ** 2 / (middle - start),
-        shared_pairs_per_second=float(rows) ** 2 / (end - middle),
-        products_per_second=products,
-    )
-    return machine, middle - start
+    return float(rows) ** 2 / (middle - start), float(rows) ** 2 / (end - middle), middle - start
+
+
+def slowest(machines: Sequence[Machine]) -> Machine:
+    """What every rank reaches."""
+    return Machine(**{field.name: min(getattr(one, field.name) for one in machines) for field in fields(Machine)})
 
 
 def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:
@@ -112,30 +150,58 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
         machine: The slowest rank.
         resident_bytes: Memory of a rank before it begins.
     """
-    rows, own = float(shape.rows), float(shape.rows) / shape.ranks
-    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
-    table = int(own * (unit / max(shape.unit_rows, 1)))
+    rows = float(shape.rows)
+    queries, own = rows / shape.ranks / shape.shards, rows / shape.ranks
     if mode == "full":
-        own_units = math.ceil(own / max(shape.unit_rows, 1))
-        groups = max(math.ceil(own_units / max(settings.block_memory_bytes // 2 // max(unit, 1), 1)), 1)
+        groups = math.ceil(queries / _group_rows(shape, settings))
         # units that are in memory at the same time, of whatever ranks, are compared for both; all others for each of the two
-        shared, single = own * rows / 2 / groups, own * rows * (1 - 1 / groups)
+        together = queries * shape.ranks / groups
+        shared, single = queries * together / 2, queries * (rows - together)
     else:
-        groups, shared, single = 1, 0.0, own * min(rows, _TOP_EVALUATIONS_PER_ROW + 4.0 * settings.top)
-    stays = table <= settings.block_memory_bytes / 2
+        groups, shared = 1, 0.0
+        single = queries * min(rows, _TOP_EVALUATIONS_PER_ROW) + own * 4.0 * settings.top
+    stays = own * block_bytes(1, shape.columns) <= settings.block_memory_bytes / 2
     read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
     seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
-    search = min(table, settings.block_memory_bytes) + (_UNITS_READ_AHEAD + 2) * unit
-    memory = resident_bytes + max(search, profile_bytes(shape))
+    memory = resident_bytes + _FIXED_BYTES + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
-    return ModePlan(evaluations=(shared + single) * shape.ranks, seconds=seconds, memory_bytes=int(memory), usd=usd)
+    return ModePlan(evaluations=(shared + single) * shape.ranks * shape.shards, seconds=seconds, memory_bytes=int(memory), usd=usd)
 
 
-def profile_bytes(shape: Shape) -> int:
-    """Memory of the profile on one rank, given back before the search: counts, sketches, and units that are read ahead."""
-    counts = shape.columns * BINS * 8
+def _group_rows(shape: Shape, settings: AnomalySettings) -> int:
+    """Query rows that a rank works on at a time: whole units, at least one."""
+    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
+    units = max(settings.block_memory_bytes // 2 // max(unit, 1), 1)
+    return max(min(units * shape.unit_rows, -(-shape.rows // (shape.ranks * shape.shards))), 1)
+
+
+def _reading_bytes(shape: Shape) -> int:
+    return _UNITS_READ * (shape.unit_bytes + 2 * 4 * _unit_rows(shape) * shape.columns)
+
+
+def _profile_bytes(shape: Shape) -> int:
+    """Given back before the search: counts, sketches, and units that are read."""
     sketch = shape.columns * min(shape.rows, _FILLED_BINS) * 16
-    return counts + _SKETCHES * sketch + (_UNITS_READ_AHEAD + 2) * 2 * 4 * shape.unit_rows * shape.columns
+    return _reading_bytes(shape) + 8 * BINS * shape.columns + _SKETCHES * sketch
+
+
+def _search_bytes(mode: str, shape: Shape, settings: AnomalySettings) -> int:
+    """What the rows take that are kept, read and compared at a time."""
+    own, k, half = -(-shape.rows // shape.ranks), settings.neighbours, settings.block_memory_bytes // 2
+    queries = -(-own // shape.shards)
+    row, unit = block_bytes(1, shape.columns), _unit_rows(shape)
+    common = min(own * row, half) + _reading_bytes(shape) + 2 * unit * row + _STRIP_BYTES
+    if mode == "full":
+        group = _group_rows(shape, settings)
+        # scores of finished rows; neighbours of the group; candidates of the two units at work
+        return common + queries * 24 + group * (row + state_bytes(1, k)) + 2 * min(group, unit) * state_bytes(1, k)
+    panel = min(shape.rows // 8, largest_panel(half, shape.columns))
+    compared = min(SMALLEST_CHUNK, queries) + 4 * min(settings.top, shape.rows)
+    return common + queries * 16 + 3 * panel * row + compared * (2 * row + state_bytes(1, k))
+
+
+def _unit_rows(shape: Shape) -> int:
+    return min(shape.unit_rows, shape.rows)
 
 
 def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:

@@ -11,6 +11,7 @@ from workloads.analysis.backend import BACKENDS
 from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
 from workloads.analysis.distribution.exchange import EXCHANGES
 from workloads.analysis.rotate.scaling import ScalingName
+from workloads.analysis.rotate.space import METRICS, Metric
 from workloads.analysis.shard import Shard
 from workloads.contract import Run
 from workloads.runtime import env
@@ -36,6 +37,7 @@ class AnomalySettings:
     top: int
     """N."""
     scaling: ScalingName
+    metric: Metric
     max_dollars: float | None
     usd_per_hour: float | None
     """Of all machines of the stage; None where it is not known."""
@@ -55,6 +57,7 @@ class AnomalySettings:
             neighbours=env.whole(contract.ENV_ANOMALY_NEIGHBOURS, default=10, low=1, high=_MOST_NEIGHBOURS),
             top=env.whole(contract.ENV_ANOMALY_TOP, default=100, low=1, high=_MOST_TOP_ROWS),
             scaling=cast(ScalingName, env.choice(contract.ENV_ANOMALY_SCALING, allowed=("robust", "standard"), default="robust")),
+            metric=cast(Metric, env.choice(contract.ENV_ANOMALY_METRIC, allowed=METRICS, default="euclidean")),
             max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9) if limited else None,
             usd_per_hour=prices().get("analysis"),
             block_memory_bytes=int(memory_mib * (1 << 20) / ranks),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,9 @@ from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly.top import Cutoff, Screened
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
+from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, BlockSource, block_bytes, largest_panel, state_bytes
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.tree import share, share_of
-
-_SMALLEST_CHUNK: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +136,7 @@ class TopSearch:
 
     def _chunk_rows(self) -> int:
         columns = self.source.columns
-        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), _SMALLEST_CHUNK)
+        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK)
 
     # ---- which rows matter -------------------------------------------------------------------------------------------------------------
 
@@ -149,34 +147,43 @@ class TopSearch:
         return Candidates.from_arrays(stored["pilots"])
 
     def _find_pilots(self) -> Candidates:
-        offered, rows = self.source.empty(), {}
+        offered, rows, compared = self.source.empty(), {}, 0
+        remoteness: top.Remoteness = top.from_centre
+        if self.source.space.metric == "cosine":  # all rows are equally far from the centre
+            sample = self._members(top.sample(self.units * self.source.unit_rows))
+            remoteness, compared = top.from_sample(self.pairs, sample, self.k), sample.ids.size
 
         def offer(unit: int, block: Block) -> None:
             nonlocal offered
             rows[unit] = block.ids.size
-            with self.cooperation.progress.timed("pilots"):
-                offered = top.remotest([offered, top.pilots(block, self.count)], self.count)
+            with self.cooperation.progress.timed("panels" if compared else "pilots"):
+                self.cooperation.progress.evaluations += block.ids.size * compared
+                offered = top.remotest([offered, top.remotest([block], self.count, remoteness)], self.count, remoteness)
 
         blocks = zip(self._own, self.source.blocks(self._own), strict=True)
         self.cooperation.work((lambda unit=unit, block=block: offer(unit, block) for unit, block in blocks), _nothing)  # type: ignore[misc]
         self.rows = int(self.comm.allreduce(sum(rows.values())))
         self.query_rows = int(self.comm.allreduce(sum(count for unit, count in rows.items() if unit in self.queries)))
-        pilots = top.remotest(self.comm.allgather(offered), self.count)
+        pilots = top.remotest(self.comm.allgather(offered), self.count, remoteness)
         return Candidates.start(pilots, units=self.units, k=self.k)
 
     def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
         """Row numbers that the panels leave, of all ranks' query units; the panels are of all units."""
         blocks = zip(self._asked, self.source.blocks(self._asked), strict=True)
         left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
-        for panel in top.panels(self.rows):
+        for panel in top.panels(self.rows, largest_panel(self.budget, self.source.columns)):
             if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
                 break
-            with self.cooperation.progress.timed("panels"):
-                members = [top.members(block, panel) for block in self.source.blocks(self._own)]
-                sample = concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
+            sample = self._members(panel)
             self.cooperation.work(self._screening(left, sample, limit), _nothing)
         ids = [block.ids[left[unit].positions] for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True)]
         return np.sort(np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids]))))
+
+    def _members(self, panel: tuple[int, int]) -> Block:
+        """The rows of a panel, of all ranks."""
+        with self.cooperation.progress.timed("panels"):
+            members = [top.members(block, panel) for block in self.source.blocks(self._own)]
+            return concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
 
     def _screening(self, left: dict[int, Screened], sample: Block, limit: Cutoff) -> Iterator[Task]:
         def screen(unit: int, block: Block) -> None:

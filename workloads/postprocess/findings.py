@@ -14,6 +14,8 @@ import numpy as np
 
 from workloads.analysis.anomaly_result import Anomalies
 from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.spectrum import spectrum
 from workloads.contract import Run
 from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
@@ -26,9 +28,13 @@ PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FULL_MATRIX_COLUMNS: Final = 200
 """Above this the summary holds the strongest pairs only: the matrix would be megabytes of text."""
 _STRONGEST_PAIRS: Final = 50
+_AXES: Final = 20
+_MOST: Final = 0.9
+"""Share of the variance that the axes counted in `for_most` hold."""
 _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
+METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
@@ -123,9 +129,9 @@ def finite(value: Any) -> Any:
 
 def _anomalies(found: Anomalies) -> dict[str, Any]:
     record = found.record
-    names = ("mode", "neighbours", "scaling", "excluded", "complete_rows", "incomplete_rows", "certified_fraction", "fallback_rows")
+    names = ("mode", "neighbours", "scaling", "metric", "excluded", "complete_rows", "incomplete_rows", "undirected_rows")
     return {
-        **{name: getattr(record, name) for name in names},
+        **{name: getattr(record, name) for name in (*names, "certified_fraction", "fallback_rows")},
         "columns": len(record.columns),
         "top": [
             {
@@ -160,7 +166,28 @@ def _correlation(profile: Profile) -> dict[str, Any]:
     order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]
     strongest = [{"a": names[i[k]], "b": names[j[k]], "r": float(matrix[i[k], j[k]])} for k in order if not np.isnan(sizes[k])]
     full = len(names) <= _FULL_MATRIX_COLUMNS
-    return {"columns": list(names), "matrix": matrix.tolist() if full else None, "strongest": strongest, "rows": profile.complete_rows}
+    return {
+        "columns": list(names),
+        "matrix": matrix.tolist() if full else None,
+        "strongest": strongest,
+        "rows": profile.complete_rows,
+        "axes": _axes(profile),
+    }
+
+
+def _axes(profile: Profile) -> dict[str, Any] | None:
+    """How many directions the columns that vary really have; None where there are no two such columns or no two complete rows."""
+    chosen = scaling(profile)
+    if len(chosen.columns) < 2 or profile.complete_rows < 2:
+        return None
+    found = spectrum(profile, chosen)
+    return {
+        "columns": len(chosen.columns),
+        "explained": found.explained[:_AXES].tolist(),
+        "for_most": int(np.searchsorted(np.cumsum(found.explained), _MOST) + 1),
+        "most": _MOST,
+        "condition": found.condition,
+    }
 
 
 def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.postprocess import figures
+from workloads.postprocess.findings import METRIC_NAMES
 
 _NOTABLE = 8
 _DRIFTS = 5
@@ -15,7 +16,7 @@ _REMOTE_ROWS = 5
 
 
 def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str) -> slack.Message:
-    """Rows, rejects, missing cells, the largest drifts, notable columns, the most remote rows, time, cost, and where the report is.
+    """Rows, rejects, missing cells, drifts, notable columns, the most remote rows, time, cost, how the analysis went, where the report is.
 
     Args:
         run: the run.
@@ -52,6 +53,7 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
         blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
     else:
         blocks.append(slack.section(f"Report: {slack.code(f's3://{bucket}/{run.report_key}')}"))
+    blocks.append(slack.context(_analysis(summary["provenance"]["analysis"])))
     blocks.append(slack.context(f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
 
@@ -63,9 +65,24 @@ def _most_remote(anomalies: dict[str, Any]) -> str:
         parts = ", ".join(f"{slack.code(part['column'])} {figures.number(part['value'])}" for part in entry["columns"])
         lines.append(f"• row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}" + (f": {parts}" if parts else ""))
     certified = figures.percent(anomalies["certified_fraction"], 1)
-    return "\n".join(
-        [f"*Most remote rows* of {figures.count(anomalies['complete_rows'])} (exact; {certified} certified by bounds)", *lines]
-    )
+    compared = f"{figures.count(anomalies['complete_rows'])} by {METRIC_NAMES[anomalies['metric']]}"
+    return "\n".join([f"*Most remote rows* of {compared} (exact; {certified} certified by bounds)", *lines])
+
+
+def _analysis(record: dict[str, Any]) -> str:
+    """How the analysis went, in one line."""
+    parts = [f"{figures.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"]
+    if record["percent_of_limit"]:
+        limits = sorted(record["percent_of_limit"].items())
+        parts.append(" and ".join(f"{stage} at {share:.0f} %" for stage, share in limits) + " of the measured limit")
+    parts.append(f"{figures.size(record['peak_memory_bytes'])} memory per rank")
+    if record["peak_device_bytes"]:
+        parts.append(f"{figures.size(record['peak_device_bytes'])} on the GPU")
+    if record["anomaly"] and record["anomaly"]["fallback_rows"]:
+        parts.append(f"{figures.count(record['anomaly']['fallback_rows'])} rows in full precision")
+    if record["checkpoint"]:
+        parts.append(f"{figures.duration(record['checkpoint']['seconds'])} for checkpoints")
+    return "Analysis: " + ", ".join(parts)
 
 
 def _drift(drift: dict[str, Any]) -> str:

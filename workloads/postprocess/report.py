@@ -10,8 +10,25 @@ import numpy as np
 
 from workloads.analysis.profile.result import Profile
 from workloads.postprocess import charts, figures
-from workloads.postprocess.findings import PSI_SHIFTED
+from workloads.postprocess.findings import METRIC_NAMES, PSI_SHIFTED
 
+_STEPS = {
+    "open": "reading manifest and footer",
+    "plan": "measuring the machine, and predicting from it",
+    "read": "waiting for units that are fetched and decoded ahead",
+    "profile": "moments and counts of the columns",
+    "merge": "putting the ranks' profiles together",
+    "store": "writing results",
+    "scale": "from values to coordinates",
+    "pilots": "looking for rows far out",
+    "panels": "comparing rows with samples of the table",
+    "pairs": "comparing rows with the whole table",
+    "exchange": "waiting for rows of other ranks",
+    "wait": "waiting for other ranks to finish a slice of work",
+    "checkpoint": "storing what is done so far",
+    "explain": "values of the most remote rows",
+}
+"""Step of the analysis -> what its seconds were spent on."""
 _HEAT_MAP_COLUMNS = 60
 _REJECT_BARS = 20
 _REMOTE_ROWS = 25
@@ -39,7 +56,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         "size": figures.size,
         "date": figures.date,
     }
-    environment.globals |= {"percent": figures.percent, "psi_shifted": PSI_SHIFTED}
+    environment.globals |= {"percent": figures.percent, "psi_shifted": PSI_SHIFTED, "metric_names": METRIC_NAMES}
     shown = _most_correlated(profile)
     heat_map = charts.heat_map([profile.columns[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
     page = environment.get_template("report.html.j2").render(
@@ -51,8 +68,25 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         heat_map_cut=len(shown) == _HEAT_MAP_COLUMNS,
         reject_bars=_REJECT_BARS,
         remote_rows=_REMOTE_ROWS,
+        steps=_steps(summary["provenance"]["analysis"]),
     )
     return page.encode()
+
+
+def _steps(analysis: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of the analysis, the longest first, with what they moved and reached."""
+    seconds = analysis["seconds"]
+    return [
+        {
+            "name": name,
+            "about": _STEPS.get(name, ""),
+            "seconds": seconds[name],
+            "bytes": analysis["bytes_moved"].get(name) or None,
+            "limit": analysis["percent_of_limit"].get(name),
+        }
+        for name in sorted(seconds, key=lambda name: -seconds[name])
+        if name != "total"
+    ]
 
 
 def _most_correlated(profile: Profile) -> list[int]:

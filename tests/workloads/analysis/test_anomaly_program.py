@@ -13,9 +13,10 @@ from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis.anomaly_result import decode_scores, load_anomalies
+from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile.sketch import BINS
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.rotate.scaling import ScalingName, scaling
+from workloads.analysis.rotate.space import Metric, Space
 from workloads.contract import ContractError, Run
 
 N = 20
@@ -52,9 +53,13 @@ def values() -> np.ndarray:
     return values
 
 
+def space_of(profile: Profile, scaling_name: ScalingName = "robust", metric: Metric = "euclidean") -> Space:
+    return Space.of(profile, scaling(profile, scaling_name), metric)
+
+
 def brute_force(store: Store, run: Run, values: np.ndarray) -> np.ndarray:
     """Scores by scikit-learn in float64, of the rows as the analysis has scaled them; NaN for rows that are not compared."""
-    space = Space.euclidean(scaling(store.profile(run)))
+    space = space_of(store.profile(run))
     complete = space.complete(values)
     scaled = space.rows(values[:, complete]).astype(np.float64)
     distance, _ = NearestNeighbors(n_neighbors=11, algorithm="brute").fit(scaled).kneighbors(scaled)
@@ -116,7 +121,7 @@ def test_scores_equal_scikit_learn_on_a_real_table(store):
     raw = datasets.load_breast_cancer().data.astype(np.float32).T.copy()
     run = store.put_table("breast-cancer", raw, unit_rows=100)
     success = analyse(store, run, 2, "full", PIPELINE_ANOMALY_SCALING="standard", PIPELINE_ANOMALY_NEIGHBOURS="5")
-    space = Space.euclidean(scaling(store.profile(run), "standard"))
+    space = space_of(store.profile(run), "standard")
     scaled = space.rows(raw).astype(np.float64)
     distance, neighbour = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(scaled).kneighbors(scaled)
     ids, found = scores(store, run)

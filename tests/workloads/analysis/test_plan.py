@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from workloads.analysis.anomaly.kernels_numpy import NumpyKernels
+from workloads.analysis.anomaly.pairs_half import HalfPairs
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict
+from workloads.analysis.figures import Figures
+from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict, slowest
 from workloads.analysis.settings import AnomalySettings
 from workloads.runtime.errors import StageError
 
@@ -14,14 +17,15 @@ SETTINGS = AnomalySettings(
     neighbours=10,
     top=100,
     scaling="robust",
+    metric="euclidean",
     max_dollars=None,
     usd_per_hour=220.0,
     block_memory_bytes=32 << 30,
     checkpoint_floor_seconds=60,
     node_mtbf_hours=720,
 )
-MACHINE = Machine(pairs_per_second=3e12, shared_pairs_per_second=2e12, products_per_second=4e14)
-SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32)
+MACHINE = Machine(pairs_per_second=3e12, shared_pairs_per_second=2e12, products_per_second=4e14, copy_bytes_per_second=3e12)
+SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 4)
 
 
 def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
@@ -55,7 +59,22 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
 
 
-def test_calibration_measures_something():
-    machine = calibrate(NumpyPairs(1), 16)
-    assert 1e6 < machine.pairs_per_second < 1e13
-    assert 1e8 < machine.products_per_second < 1e15
+@pytest.mark.parametrize("pairs", [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)], ids=["one", "two", "half"])
+def test_calibration_measures_something(pairs):
+    machine = calibrate(pairs, 16)
+    assert 1e5 < machine.pairs_per_second < 1e13
+    assert 1e7 < machine.products_per_second < 1e15
+    assert 1e8 < machine.copy_bytes_per_second < 1e12
+
+
+def test_what_the_limits_allow_and_how_much_of_it_was_reached():
+    seconds = {"pairs": 3.0, "panels": 1.0, "profile": 2.0, "read": 9.0}
+    assert MACHINE.possible(seconds) == {"pairs": 16e14, "profile": 6e12}
+    none = Figures(ranks=1, nodes=1, seconds={}, bytes_moved={}, peak_memory_bytes=0, peak_device_bytes=0)
+    reached = {"pairs": 8e14, "profile": 3e12}
+    assert replace(none, reached=reached, possible=MACHINE.possible(seconds)).percent_of_limit == {"pairs": 50.0, "profile": 50.0}
+    from_checkpoint = MACHINE.possible({"pairs": 4.0})
+    assert replace(none, reached=reached, possible=from_checkpoint).percent_of_limit == {"pairs": 50.0}
+    assert none.percent_of_limit == {}
+    faster = replace(MACHINE, pairs_per_second=9e12, copy_bytes_per_second=1e12)
+    assert slowest([MACHINE, faster]) == replace(MACHINE, copy_bytes_per_second=1e12)

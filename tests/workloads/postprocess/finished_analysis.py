@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from workloads.analysis.anomaly.block import prepare
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows, combined_digest, encode_top, parameters_of, result_digest
 from workloads.analysis.arrays import pack
 from workloads.analysis.profile import node as nodes
@@ -18,7 +19,7 @@ from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.rotate.space import Metric, Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Run
 from workloads.records import Column, Manifest, StageRecord, Unit
@@ -71,20 +72,22 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
     )
 
 
-def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wanted: int = 12, k: int = 3) -> AnomalyRecord:
+def remote_rows(
+    put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, metric: Metric, wanted: int = 12, k: int = 3
+) -> AnomalyRecord:
     """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
     values = frame.select_dtypes("number").to_numpy(np.float32)
     chosen = scaling(profile, "robust")
-    space = Space.euclidean(chosen)
-    ids = np.flatnonzero(space.complete(values.T))
-    rows = space.rows(values[ids].T).astype(np.float64)
+    space = Space.of(profile, chosen, metric)
+    prepared = prepare(space, 0, values.T)
+    ids, rows = prepared.block.ids, prepared.block.rows.astype(np.float64)
     distance = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2))
     np.fill_diagonal(distance, np.inf)
     scores, nearest = np.sort(distance, axis=1)[:, k - 1], np.argsort(distance, axis=1, kind="stable")[:, k - 1]
     order = np.lexsort((ids, -scores))[:wanted]
     top = TopRows(
         ids=ids[order],
-        scores=scores[order],
+        scores=space.score(scores[order]),
         kth_ids=ids[nearest[order]],
         values=values[ids[order]],
         neighbour_values=values[ids[nearest[order]]],
@@ -96,10 +99,12 @@ def remote_rows(put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, wa
         neighbours=k,
         wanted=wanted,
         scaling="robust",
+        metric=metric,
         columns=chosen.columns,
         excluded={one.column: one.reason for one in chosen.excluded},
         complete_rows=ids.size,
-        incomplete_rows=len(frame) - ids.size,
+        incomplete_rows=prepared.incomplete.size,
+        undirected_rows=prepared.undirected.size,
         certified_fraction=1.0,
         fallback_rows=0,
         evaluations=ids.size**2,
@@ -120,6 +125,7 @@ def store(
     unit_rows: int = 40,
     rejected: dict[str, int] | None = None,
     remote: bool = False,
+    metric: Metric = "euclidean",
     exact: bool = False,
 ) -> Profile:
     """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
@@ -140,7 +146,7 @@ def store(
         profile, data = replace(profile, exact=found), pack(found.arrays())
         put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
         quantiles = Stored(name=partials.QUANTILES_NAME, sha256=hashlib.sha256(data).hexdigest())
-    anomaly = remote_rows(put, run, frame, profile) if remote else None
+    anomaly = remote_rows(put, run, frame, profile, metric=metric) if remote else None
     success = partials.Success(
         run_id=run.run_id,
         manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
@@ -156,9 +162,13 @@ def store(
         nodes=2,
         backend="numpy",
         precision="fp64",
-        seconds={"profile": 0.4},
+        seconds={"profile": 0.4, "pairs": 1.25, "checkpoint": 0.02, "total": 2.5},
         bytes_read=1,
-        peak_memory_bytes=1,
+        peak_memory_bytes=210 << 20,
+        bytes_moved={"read": 1, "checkpoint": 4900},
+        percent_of_limit={"pairs": 61.6},
+        peak_device_bytes=3 << 29,
+        checkpoint={"count": 2, "seconds": 0.02, "bytes": 4900, "objects_resumed": 0},
         code_version="test",
         anomaly=anomaly,
     )

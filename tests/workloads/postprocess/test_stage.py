@@ -235,7 +235,7 @@ def test_remote_rows_are_told_everywhere(world):
     item = all_items()[RUN.summary_item_key["sk"]]["anomalies"]
     assert [int(entry["row"]) for entry in item["top"]] == [entry["row"] for entry in found["top"][:10]]
     text = json.dumps(world.messages[0], ensure_ascii=False)
-    assert "*Most remote rows* of 300 (exact; 100 % certified by bounds)" in text
+    assert "*Most remote rows* of 300 by Euclidean distance (exact; 100 % certified by bounds)" in text
     assert "• row 77, distance " in text
     assert "`amount` 900" in text
     page = stored(RUN.report_key).decode()
@@ -244,6 +244,42 @@ def test_remote_rows_are_told_everywhere(world):
     assert re.search(r'<th scope="row" class="n">77</th>', page)
     assert HOSTILE not in page
     assert stage.main(RUN)["digest"] == details["digest"]
+
+
+def test_the_run_record_is_told(world):
+    fa.store(s3.put_bytes, RUN, table(), remote=True)
+    stage.main(RUN)
+    text = json.dumps(world.messages[0], ensure_ascii=False)
+    line = (
+        "Analysis: 2.5 s on 4 ranks, pairs at 62 % of the measured limit, "
+        "210 MiB memory per rank, 1.5 GiB on the GPU, 20 ms for checkpoints"
+    )
+    assert line in text
+    page = stored(RUN.report_key).decode()
+    for part in ("210 MiB per rank at most, 1.5 GiB on its GPU", "comparing rows with the whole table", "62 %", "1.2 s", "50 %", "4.8 KiB"):
+        assert part in page
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"), [("mahalanobis", "Correlations between the columns are taken out"), ("cosine", "2 rows stand at the centre")]
+)
+def test_the_metric_is_named(world, metric, said):
+    half = np.random.default_rng(0).standard_normal((149, 3))
+    rows = np.concatenate((half, -half, np.zeros((2, 3))))  # every value has its opposite, so that the centre is 0
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"])
+    fa.store(s3.put_bytes, RUN, frame, remote=True, metric=metric)
+    stage.main(RUN)
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(rows.astype(np.float32).T))[::-1]
+    axes = strict(stored(RUN.summary_key))["correlation"]["axes"]
+    np.testing.assert_allclose(axes["explained"], eigenvalues / 3, rtol=1e-9)
+    assert (axes["columns"], axes["for_most"], axes["condition"]) == (3, 3, pytest.approx(eigenvalues[0] / eigenvalues[2]))
+    name = f"{metric.capitalize()} distance" if metric == "mahalanobis" else "cosine distance"
+    assert strict(stored(RUN.summary_key))["anomalies"]["metric"] == metric
+    assert f"by {name} (exact" in json.dumps(world.messages[0])
+    page = stored(RUN.report_key).decode()
+    assert f"Score: {name} to the 3rd nearest" in page
+    assert said in page
+    assert "3 of 3 principal axes hold 90 % of the variance" in page
 
 
 def test_remote_rows_of_another_analysis_are_refused(world):

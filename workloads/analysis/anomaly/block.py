@@ -67,10 +67,12 @@ class Prepared:
     block: Block
     incomplete: Integers
     """Row numbers, in the whole table, of the rows that lack a finite value in a compared column: they have no score."""
+    undirected: Integers
+    """Metric `cosine`: row numbers of the complete rows at the centre of the table, which have no direction and no score either."""
 
 
 def prepare(space: Space, row_offset: int, values: npt.NDArray[np.float32]) -> Prepared:
-    """Scale a unit's complete rows.
+    """Coordinates of a unit's rows that can be compared.
 
     Args:
         space: Where rows are compared.
@@ -79,5 +81,10 @@ def prepare(space: Space, row_offset: int, values: npt.NDArray[np.float32]) -> P
     """
     complete = space.complete(values)
     ids = np.arange(row_offset, row_offset + complete.size, dtype=np.int64)
-    whole = values if complete.all() else values[:, complete]
-    return Prepared(block=Block(ids=ids[complete], rows=space.rows(whole)), incomplete=ids[~complete])
+    whole = complete.all()
+    block = Block(ids=ids if whole else ids[complete], rows=space.rows(values if whole else values[:, complete]))
+    undirected = np.zeros(0, np.int64)
+    if space.metric == "cosine" and not (directed := block.rows.any(axis=1)).all():
+        undirected = block.ids[~directed]
+        block = block.take(np.flatnonzero(directed))
+    return Prepared(block=block, incomplete=ids[~complete], undirected=undirected)

@@ -16,7 +16,7 @@ class Contribution:
 
     column: str
     share: float
-    """Of the squared distance; all columns together make 1. May be negative with the Mahalanobis metric."""
+    """Of the squared distance of the coordinates; all columns together make 1. May be negative with the metric `mahalanobis`."""
     value: float
     """The row's own value, as it stands in the table."""
     neighbour_value: float
@@ -28,8 +28,9 @@ def contributions(
 ) -> tuple[Contribution, ...]:
     """The columns with the largest part in the squared distance of a row from its k-th neighbour, largest first.
 
-    With difference z of the scaled rows the squared distance is z P z, P the identity or mapping times its transpose; column j has
-    z_j (P z)_j of it.
+    With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j of it. P is the identity with the metric
+    `euclidean`, and with `cosine`, whose z is the difference of scaled rows of length 1. With `mahalanobis` P is the mapping times its
+    transpose: a column that moves as others let expect has little of the distance, or less than nothing, however far it moved.
 
     Args:
         space: Where rows are compared.
@@ -41,9 +42,10 @@ def contributions(
     Returns:
         Fewer than `count` where fewer columns are compared; none where the rows are equal.
     """
-    scaled = space.scaled(np.stack((row, neighbour), axis=1))
-    z = scaled[:, 0] - scaled[:, 1]
-    parts = z * (z if not space.mapping.size else space.mapping @ (z @ space.mapping))
+    both = np.stack((row, neighbour), axis=1)
+    ends = space.scaled(both) if space.metric == "mahalanobis" else space.coordinates(both)
+    z = ends[:, 0] - ends[:, 1]
+    parts = z * (space.mapping @ (z @ space.mapping)) if space.metric == "mahalanobis" else z * z
     total = float(parts.sum())
     if not total > 0:
         return ()

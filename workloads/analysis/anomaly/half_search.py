@@ -63,6 +63,9 @@ class HalfKernels(Protocol):
     def download(self, *arrays: Array) -> Callable[[], list[npt.NDArray[Any]]]:
         """Start copying to the host; the call returned waits for the end."""
 
+    def product_rate(self) -> float:
+        """Multiplications per second of a large square float16 matrix product, of the fastest kind that the device's own library has."""
+
     def append(self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows) -> None:
         """Append the pairs of data rows [first, last), multiples of TILE, whose products reach the limit: knn_filter.cu."""
 

@@ -5,6 +5,7 @@ Exists to hold the kernels' algorithm to the tests without a GPU. The host's own
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,14 @@ class NumpyKernels:
         """Copies."""
         copies = [array.copy() for array in arrays]
         return lambda: copies
+
+    def product_rate(self) -> float:
+        """In float32, in which the twin computes."""
+        square = np.ones((256, 256), np.float32)
+        square @ square
+        start = time.perf_counter()
+        square @ square
+        return 256.0**3 / (time.perf_counter() - start)
 
     def append(self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], first: int, last: int, rows: Rows) -> None:
         """knn_filter.cu."""

@@ -34,6 +34,7 @@ MAX_COLUMNS: Final = 512
 _THREADS: Final = 256  # of every kernel of the search
 _WARPS: Final = _THREADS // 32  # rows per block of knn_select.cu, rerank.cu and knn_merge.cu
 _STAGES: Final = 3  # knn_filter.cu
+_LIMIT_ROWS: Final = 4096  # a fifth of a millisecond on an H100
 _BLOCKS_PER_SM: Final = 8  # four waves of two resident blocks even out the tail
 _CACHE_SHARE: Final = 0.4  # of the memory free at the start; two ranks may share a device
 
@@ -98,6 +99,22 @@ class CupyKernels:
             return [to.copy() for to in held[1]]  # pinned memory goes back to its pool
 
         return wait
+
+    def product_rate(self) -> float:
+        """cuBLAS, the faster of two runs after one that is not counted."""
+        values = np.random.default_rng(0).standard_normal(_LIMIT_ROWS).astype(np.float16)  # zeros would cost less power, and clock higher
+        square = self.upload(np.resize(values, (_LIMIT_ROWS, _LIMIT_ROWS + 1))[:, :_LIMIT_ROWS].copy())
+        product = cupy.empty(square.shape, cupy.float16)
+        fastest = np.inf
+        for counted in (False, True, True):
+            begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+            begin.record()
+            cupy.matmul(square, square, out=product)
+            end.record()
+            end.synchronize()
+            if counted:
+                fastest = min(fastest, cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+        return float(_LIMIT_ROWS) ** 3 / fastest
 
     def append(self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows) -> None:
         """knn_filter.cu."""

@@ -37,6 +37,10 @@ class HalfPairs:
         """Of the backend."""
         return self._name
 
+    def products_per_second(self, columns: int) -> float:  # noqa: ARG002 - the device's rate at its best, whatever the columns
+        """Multiplications per second of a large float16 product on the device."""
+        return self._kernels.product_rate()
+
     def within(self, block: Block, known: Neighbours) -> Neighbours:
         """Every row of a block with every other row of it."""
         return self.towards(block, block, known)

@@ -3,7 +3,8 @@
 Rows are ordered by score, larger first, and equal ones by row number. The rule is that of Bay and Schwabacher (KDD 2003): a row is dropped
 when it is proved to come after N others. What ranks have to agree on:
 
-1. Pilots: each rank offers its `pilots`; `remotest` of all of them are the 4 N rows farthest from the centre of the table.
+1. Pilots: each rank offers its `remotest` rows, and those of all offers are the pilots: the 4 N rows farthest from the centre of the table,
+   or, where all rows have the same length, from a sample of it.
 2. Cutoff: pilots are compared with every unit (`towards`), the lists of all ranks merged; `cutoff` is the N-th pilot.
 3. Panels: for each of `panels`, every rank gives the `members` of its units; all of them together are compared with the rows that are left
    (`screen`). After each panel the ranks add up how many rows are left, and stop when there are no more than `few` or no panel is left.
@@ -15,7 +16,7 @@ Pilots, cutoff and result are functions of the table. Which rows are dropped whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,9 +37,17 @@ _SEED: Final = 0x9E3779B97F4A7C15
 class Cutoff:
     """The N-th pilot: rows that come after it are not among the first N."""
 
-    square: float
-    """Of its score; below 0 where there are fewer than N pilots, and nothing can be dropped."""
+    score: float
+    """Below 0 where there are fewer than N pilots, and nothing can be dropped."""
     row: int
+
+    @property
+    def square(self) -> float:
+        """Whatever squared distance is smaller has a root that is smaller than the score, also when it is rounded.
+
+        Neighbouring squares often have the same root, and rows with equal scores are in order of their numbers.
+        """
+        return self.score * abs(self.score) * (1.0 - 2.0**-50)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,37 +72,63 @@ class Top:
     """(N,) row number of the k-th neighbour."""
 
 
-def pilots(block: Block, count: int) -> Block:
-    """The rows of a block farthest from the centre, for a result of `count` rows."""
-    return remotest([block], count)
+Remoteness = Callable[[Block], Floats]
+"""(m,) of a block's rows: a guess at the order of their scores."""
 
 
-def remotest(candidates: Sequence[Block], count: int) -> Block:
-    """The pilots among those of several blocks, in order of their ids. The sequence is not empty."""
+def from_centre(block: Block) -> Floats:
+    """Costs nothing, and tells nothing where all rows have the same length."""
+    return block.half_squares
+
+
+def from_sample(pairs: PairBackend, sample: Block, k: int) -> Remoteness:
+    """Distance to the k-th neighbour in a sample of the table."""
+
+    def remoteness(block: Block) -> Floats:
+        if not (block.ids.size and sample.ids.size):
+            return np.zeros(block.ids.size)
+        return pairs.towards(block, sample, Neighbours.empty(block.ids.size, k)).squares[:, -1]
+
+    return remoteness
+
+
+def sample(rows: int) -> tuple[int, int]:
+    """Range of `places` of a sample of 512 rows, or all if there are no more.
+
+    Args:
+        rows: Of the table, about.
+    """
+    return 0, _place(min(_FIRST_PANEL, rows), max(rows, 1))
+
+
+def remotest(candidates: Sequence[Block], count: int, remoteness: Remoteness = from_centre) -> Block:
+    """The pilots among the rows of several blocks, for a result of `count` rows, in order of their ids. The sequence is not empty."""
     together = concatenate(list(candidates))
-    order = np.lexsort((together.ids, -together.half_squares))[: _PILOTS_PER_ROW * count]
+    order = np.lexsort((together.ids, -remoteness(together)))[: _PILOTS_PER_ROW * count]
     return together.take(np.sort(order))
 
 
 def cutoff(ids: Integers, neighbours: Neighbours, count: int) -> Cutoff:
     """From the finished neighbours of the pilots."""
     if ids.size < count:
-        return Cutoff(square=-1.0, row=-1)
-    last = np.lexsort((ids, -neighbours.squares[:, -1]))[count - 1]
-    return Cutoff(square=float(neighbours.squares[last, -1]), row=int(ids[last]))
+        return Cutoff(score=-1.0, row=-1)
+    scores = neighbours.scores
+    last = np.lexsort((ids, -scores))[count - 1]
+    return Cutoff(score=float(scores[last]), row=int(ids[last]))
 
 
-def panels(rows: int) -> Iterator[tuple[int, int]]:
+def panels(rows: int, largest: int = 1 << 62) -> Iterator[tuple[int, int]]:
     """Ranges of `places` that make up the panels: 512 rows, then as many as in all panels before, up to a quarter of the table.
 
     Args:
         rows: Complete rows of the table.
+        largest: Rows of a panel at most, about.
     """
     start, size = 0, _FIRST_PANEL
     while start + size <= rows // 4:
         yield _place(start, rows), _place(start + size, rows)
         start += size
-        size = start
+        size = min(start, largest)
 
 
 def members(block: Block, panel: tuple[int, int]) -> Block:
@@ -137,13 +172,13 @@ def screen(pairs: PairBackend, block: Block, screened: Screened, panel: Block, l
 
 def still_in(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArray[np.intp]:
     """Positions of the rows that may yet come before the cutoff, by their neighbours among any part of the table."""
-    squares = neighbours.squares[:, -1]
-    return np.flatnonzero((squares > limit.square) | ((squares == limit.square) & (ids < limit.row)))
+    scores = neighbours.scores
+    return np.flatnonzero((scores > limit.score) | ((scores == limit.score) & (ids < limit.row)))
 
 
 def select(ids: Integers, neighbours: Neighbours, count: int) -> Top:
     """The first rows among pilots and rows left, whose neighbours are finished or prove that they come after the cutoff."""
-    order = np.lexsort((ids, -neighbours.squares[:, -1]))[:count]
+    order = np.lexsort((ids, -neighbours.scores))[:count]
     found = neighbours.take(order)
     return Top(ids=ids[order], scores=found.scores, kth_ids=found.ids[:, -1])
 
@@ -168,7 +203,7 @@ def top_rows(pairs: PairBackend, blocks: Mapping[int, Block], *, count: int, k: 
         k: Which neighbour's distance is the score.
     """
     rows = sum(block.ids.size for block in blocks.values())
-    chosen = remotest([pilots(block, count) for block in blocks.values()], count)
+    chosen = remotest([remotest([block], count) for block in blocks.values()], count)
     known = Neighbours.empty(chosen.ids.size, k)
     for block in blocks.values():
         known = pairs.towards(chosen, block, known)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block
+from workloads.analysis.anomaly.block import Block, prepare
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.progress import Progress
 from workloads.analysis.rotate.space import Space
@@ -25,8 +26,17 @@ def state_bytes(rows: int, k: int) -> int:
     return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
 
 
+SMALLEST_CHUNK: Final = 4096
+"""Rows that are compared with the whole table at a time, at least."""
+
+
+def largest_panel(budget: int, columns: int) -> int:
+    """Rows of one panel that every rank may hold: as they arrive, as they are put together, and what follows from them."""
+    return max(budget // (4 * block_bytes(1, columns)), SMALLEST_CHUNK)
+
+
 class BlockSource:
-    """Complete rows of units, scaled.
+    """Coordinates of the rows of units that can be compared.
 
     The first blocks that fit are kept for good. All passes go through the units in the same order, and for such passes dropping the oldest
     would keep just those that come last again.
@@ -41,6 +51,7 @@ class BlockSource:
     def __init__(self, table: Table, space: Space, budget: int, progress: Progress) -> None:
         self._table, self.space, self._left, self._progress = table, space, budget, progress
         self._kept: dict[int, Block] = {}
+        self._undirected: dict[int, int] = {}
 
     @property
     def columns(self) -> int:
@@ -75,6 +86,13 @@ class BlockSource:
                 yield kept
         self._progress.unit = None
 
+    def undirected(self, own: Sequence[int]) -> int:
+        """Complete rows of some units that have no direction (metric `cosine`). Reads again what a resumed run has not seen."""
+        if self.space.metric == "cosine":
+            for _ in self.blocks([unit for unit in own if unit not in self._undirected]):
+                pass
+        return sum(self._undirected.get(unit, 0) for unit in own)
+
     def raw(self, ids: Integers, own: range) -> npt.NDArray[np.float32]:
         """(n, columns of the table) values, as they stand there, of those rows that are in some units; `ids` ascending."""
         found = [np.zeros((0, len(self._table.columns)), np.float32)]
@@ -89,9 +107,9 @@ class BlockSource:
     def _keep(self, unit: int, data: UnitData) -> Block:
         self._progress.moved("read", data.unit.byte_length)
         with self._progress.timed("scale"):
-            complete = np.flatnonzero(self.space.complete(data.values))
-            rows = self.space.rows(data.values if complete.size == data.unit.rows else data.values[:, complete])
-            block = Block(ids=complete + data.unit.row_offset, rows=rows)
+            prepared = prepare(self.space, data.unit.row_offset, data.values)
+        block = prepared.block
+        self._undirected[unit] = prepared.undirected.size
         size = block_bytes(block.ids.size, self.columns)
         if size <= self._left:
             self._left -= size

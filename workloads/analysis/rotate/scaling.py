@@ -61,7 +61,7 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
     mean, sd = profile.mean, profile.sd
     quartiles = profile.quantiles((0.25, 0.5, 0.75))
     spread = quartiles.values[2] - quartiles.values[0]
-    # both quartiles may be off; a median that is off costs nothing, since distances do not see the centre
+    # both quartiles may be off; a median that is off costs nothing: distances do not see the centre, and directions are those from there
     sharp = (spread > 0) & (quartiles.bounds[0] + quartiles.bounds[2] <= _SHARP * spread)
     use_quartiles = sharp if name == "robust" else np.zeros(len(profile.columns), np.bool_)
     excluded = []

@@ -1,4 +1,4 @@
-"""Eigendecomposition of the correlation matrix."""
+"""Eigendecomposition of the correlation matrix: how many directions the columns really have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from workloads.analysis.profile.moments import Floats
 from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.correlation import Correlation
 from workloads.analysis.rotate.scaling import Scaling
 
 
@@ -19,10 +20,6 @@ class Spectrum:
     """(d',) eigenvalues, descending, not negative; they add up to d'."""
     axes: Floats
     """(d', d') unit eigenvectors as columns; the component largest in magnitude is positive."""
-    sd: Floats
-    """(d',) standard deviations over the complete rows; 1 where there are none."""
-    shrinkage: float
-    """Weight of the identity matrix that makes the correlation safe to invert, 0 to 1."""
 
     @property
     def condition(self) -> float:
@@ -36,55 +33,16 @@ class Spectrum:
         """(d',) share of the variance along each axis."""
         return self.values / max(self.values.size, 1)
 
-    @property
-    def shrunk_values(self) -> Floats:
-        """(d',) eigenvalues of the shrunk correlation, all positive."""
-        shrunk: Floats = (1.0 - self.shrinkage) * self.values + self.shrinkage
-        # repeated columns make eigenvalues that are rounding only: dividing by them would turn rounding into distance
-        floor: Floats = np.maximum(shrunk, shrunk.max(initial=0.0) * 1e-10)
-        return floor
-
 
 def spectrum(profile: Profile, scaling: Scaling) -> Spectrum:
     """Decompose the correlation of the compared columns over the complete rows.
 
-    Pairs of which nothing is known (no two complete rows, or a column that is constant over them) count as uncorrelated.
-
     Returns:
-        A function of the profile up to the bits of LAPACK, which may depend on its thread count: ranks that use it take rank 0's.
+        For people: up to the bits of LAPACK, which may depend on its thread count. Distances do not come from here, see `whitening`.
     """
-    places = scaling.places
-    complete = profile.complete_rows
-    variances = np.diagonal(profile.moments.comoment)[places] / max(complete - 1, 1)
-    known = variances > 0
-    correlation = profile.correlation[np.ix_(places, places)]
-    correlation = np.where(np.isnan(correlation), 0.0, correlation)
-    np.fill_diagonal(correlation, 1.0)
-    values, axes = np.linalg.eigh(correlation)
+    values, axes = np.linalg.eigh(Correlation.of(profile, scaling.places).matrix)
     values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
-    if places.size:
+    if scaling.places.size:
         largest = np.abs(axes).argmax(axis=0)
-        axes = axes * np.where(axes[largest, np.arange(places.size)] < 0, -1.0, 1.0)
-    return Spectrum(
-        values=np.ascontiguousarray(values),
-        axes=np.ascontiguousarray(axes),
-        sd=np.sqrt(np.where(known, variances, 1.0)),
-        shrinkage=shrinkage(correlation, complete),
-    )
-
-
-def shrinkage(correlation: Floats, rows: int) -> float:
-    """Oracle approximating shrinkage towards the identity (Chen, Wiesel, Eldar and Hero, IEEE TSP 58, 2010, eq. 23).
-
-    Args:
-        correlation: (d, d).
-        rows: Complete rows that it was computed from.
-    """
-    d = int(correlation.shape[0])
-    if d == 0:
-        return 0.0
-    trace, squares = float(np.trace(correlation)), float(np.square(correlation).sum())
-    spread = squares - trace * trace / d
-    if not spread > 0:
-        return 0.0  # it is the identity already
-    return float(min(1.0, ((1.0 - 2.0 / d) * squares + trace * trace) / ((rows + 1.0 - 2.0 / d) * spread)))
+        axes = axes * np.where(axes[largest, np.arange(scaling.places.size)] < 0, -1.0, 1.0)
+    return Spectrum(values=np.ascontiguousarray(values), axes=np.ascontiguousarray(axes))

@@ -22,6 +22,7 @@ from workloads.analysis.anomaly.half_block import prepare
 from workloads.analysis.anomaly.half_search import CAPACITY, Rows
 
 DTYPES = {"Half": "float16", "float": "float32", "double": "float64", "int": "int32", "long long": "int64", "unsigned char": "uint8"}
+PRODUCTS: list[tuple[int, ...]] = []
 CALLS: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
 
 
@@ -72,6 +73,26 @@ class Stream:
         function(argument)
 
 
+class Event:
+    """Milliseconds: products before it count 1, 5, 4, ..."""
+
+    CLOCK = 0.0
+
+    def record(self) -> None:
+        self.at = Event.CLOCK
+
+    def synchronize(self) -> None: ...
+
+
+def multiply(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    assert left.dtype == right.dtype == out.dtype == np.float16
+    assert left.shape == right.shape == out.shape == (4096, 4096)
+    assert np.isfinite(left[::512]).all()
+    assert left[::512].std() > 0.5
+    Event.CLOCK += (1.0, 5.0, 4.0)[len(PRODUCTS)]
+    PRODUCTS.append(left.shape)
+
+
 class DeviceArray(np.ndarray):
     def set(self, host, stream):  # noqa: ARG002
         self[...] = host
@@ -85,14 +106,17 @@ def pairs_cupy(monkeypatch):
     attributes = {"MultiProcessorCount": 132, "MaxSharedMemoryPerBlockOptin": 232448}
     device = SimpleNamespace(compute_capability="90", attributes=attributes)
     cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
-    cupy.__dict__.update({name: getattr(np, name) for name in ("arange", "zeros", "float32", "int32", "uint8")})
+    cupy.__dict__.update({name: getattr(np, name) for name in ("arange", "zeros", "float16", "float32", "int32", "uint8")})
     cupy.__dict__.update(
         empty=lambda shape, dtype: np.zeros(shape, dtype).view(DeviceArray),
         RawKernel=Kernel,
+        matmul=multiply,
         cuda=SimpleNamespace(
             Device=lambda: device,
             Stream=Stream,
             get_current_stream=Stream,
+            Event=Event,
+            get_elapsed_time=lambda begin, end: end.at - begin.at,
             runtime=SimpleNamespace(memGetInfo=lambda: (1 << 30, 1 << 30)),
         ),
     )
@@ -133,6 +157,11 @@ def test_every_argument_has_its_parameters_type(pairs_cupy, columns):
     assert names == ["knn_filter", "knn_filter", "knn_select", "rerank", "knn_merge"]
     assert [grid for _, grid, *_ in CALLS] == [(2, 2), (3, 3), (19,), (19,), (19,)]
     assert all(block == (256,) for _, _, block, _ in CALLS)
+
+
+def test_the_limit_is_the_faster_of_two_float16_products(pairs_cupy):
+    PRODUCTS.clear()
+    assert pairs_cupy.CupyKernels().product_rate() == 4096**3 / 4e-3
 
 
 def test_a_gpu_that_cannot_run_it_is_refused_in_one_sentence(pairs_cupy):

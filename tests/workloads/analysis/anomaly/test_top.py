@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated
 from workloads.analysis.anomaly import top
 from workloads.analysis.anomaly.block import Block, concatenate
+from workloads.analysis.anomaly.exact import fold
 from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 
@@ -32,6 +34,30 @@ def test_tables_with_fewer_rows_than_asked_for(n):
     scores = full(rows, k=3)
     found, _ = top.top_rows(NumpyPairs(), blocks(rows, 8), count=100, k=3)
     assert found.ids.tolist() == scores.ids[scores.top(100)].tolist()
+
+
+def test_squares_with_one_root_are_equal_scores():
+    """A sum of squares in another order may differ in the last bit, its root not; then the row number decides, in both modes."""
+    rng = np.random.default_rng(0)
+    for values in rng.random((1000, 3)).astype(np.float32):
+        squares = _sums(values)
+        if squares[0] < squares[1] and np.sqrt(squares[0]) == np.sqrt(squares[1]):
+            break
+    else:
+        raise AssertionError("no such numbers")
+    rows = np.zeros((24, 4), np.float32)
+    rows[:, 0] = np.arange(24) // 2 * 1000  # pairs of rows, far from each other
+    rows[1, 1:], rows[23, 1:] = values, values[[1, 0, 2]]
+    scores = full(rows, k=1)
+    assert scores.scores[0] == scores.scores[22] > 0
+    found, _ = top.top_rows(NumpyPairs(), blocks(rows, 6), count=2, k=1)
+    assert found.ids.tolist() == scores.ids[scores.top(2)].tolist() == [0, 1]
+
+
+def _sums(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Squares of (0, a, b, c) and (0, b, a, c), folded as exact.py does."""
+    terms = np.square(np.array([[0, *values], [0, *values[[1, 0, 2]]]], np.float64))
+    return fold(terms)
 
 
 def test_work_per_row_does_not_grow_with_the_table():
@@ -65,7 +91,7 @@ def test_ranks_that_follow_the_rules_agree():
                 merged = merge(merged, seen)
             return merged
 
-        offered = [top.remotest([top.pilots(block, 25) for block in units.values()], 25) for units in mine]
+        offered = [top.remotest([top.remotest([block], 25) for block in units.values()], 25) for units in mine]
         chosen = top.remotest(offered, 25)
         known = lists(chosen, None)
         limit = top.cutoff(chosen.ids, known, 25)

@@ -107,7 +107,15 @@ def evaluations_of(table: dict[int, Block]) -> int:
 def search(memory: Memory, source: Any, units: int, budget: int, exchange: Exchange) -> dict[int, UnitScores]:
     comm, cooperation = memory.comm, cast(Any, memory)
     one = FullSearch(
-        comm=comm, cooperation=cooperation, source=source, pairs=NumpyPairs(1), exchange=exchange, units=units, k=K, budget=budget
+        comm=comm,
+        cooperation=cooperation,
+        source=source,
+        pairs=NumpyPairs(1),
+        exchange=exchange,
+        units=units,
+        queries=range(units),
+        k=K,
+        budget=budget,
     )
     one.run()
     return {unit: scores for some in comm.allgather(one.finished) for unit, scores in some.items()}

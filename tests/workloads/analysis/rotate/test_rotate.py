@@ -7,18 +7,19 @@ import numpy.typing as npt
 import pytest
 from sklearn.covariance import oas
 from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from workloads.analysis import arrays
 from workloads.analysis.anomaly.block import prepare
 from workloads.analysis.anomaly.contributions import contributions
 from workloads.analysis.anomaly.full import all_pairs, finish
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.result import Profile
+from workloads.analysis.rotate.correlation import Correlation, shrinkage
 from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
-from workloads.analysis.rotate.spectrum import shrinkage, spectrum
+from workloads.analysis.rotate.space import METRICS, Space
+from workloads.analysis.rotate.spectrum import spectrum
+from workloads.analysis.rotate.whitening import whitening
 
 
 def profile_of(values: npt.NDArray[np.floating]) -> Profile:
@@ -76,9 +77,10 @@ def test_spectrum_is_that_of_the_correlation_with_signs_fixed():
     assert found.values.sum() == pytest.approx(9)
     assert (found.axes[np.abs(found.axes).argmax(axis=0), np.arange(9)] > 0).all()
     assert found.condition == pytest.approx(np.linalg.cond(correlation), rel=1e-9)
-    assert 0 < found.shrinkage < 0.1
+    weight = Correlation.of(profile, scaling(profile).places).shrinkage
+    assert 0 < weight < 0.1
     scaled = (values.T - values.mean(axis=1)) / values.std(axis=1)
-    assert found.shrinkage == pytest.approx(oas(scaled)[1], rel=0.2)  # scikit-learn leaves out the terms in 2 / d
+    assert weight == pytest.approx(oas(scaled)[1], rel=0.2)  # scikit-learn leaves out the terms in 2 / d
 
 
 def test_repeated_column_keeps_the_mapping_finite():
@@ -87,65 +89,95 @@ def test_repeated_column_keeps_the_mapping_finite():
     chosen = scaling(profile)
     found = spectrum(profile, chosen)
     assert found.condition > 1e12
-    assert np.isfinite(Space.mahalanobis(chosen, found).mapping).all()
+    assert np.isfinite(Space.of(profile, chosen, "mahalanobis").mapping).all()
     assert shrinkage(np.eye(3), 10) == 0.0
 
 
+def test_mahalanobis_is_that_of_the_principal_axes_without_their_bits():
+    """The Cholesky factor gives the distances of rows turned by eigenvectors and divided by the root of eigenvalue + floor."""
+    values = normal(30, 2000)
+    profile = profile_of(values)
+    chosen = scaling(profile)
+    correlation, axes = Correlation.of(profile, chosen.places), spectrum(profile, chosen)
+    eigenvalues = (1 - correlation.shrinkage) * axes.values + correlation.shrinkage + 30 * 1e-10
+    rows = values.T.astype(np.float64) / correlation.sd @ (axes.axes / np.sqrt(eigenvalues))
+    found = Space.of(profile, chosen, "mahalanobis").coordinates(values).T
+    np.testing.assert_allclose(np.linalg.norm(found[1:] - found[0], axis=1), np.linalg.norm(rows[1:] - rows[0], axis=1), rtol=1e-9)
+    with threadpool_limits(1, "blas"):
+        one = whitening(profile, chosen.places).factor
+    with threadpool_limits(2, "blas"):
+        assert whitening(profile, chosen.places).factor.tobytes() == one.tobytes()
+    np.testing.assert_array_equal(one, np.triu(one))
+
+
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
-@pytest.mark.parametrize("metric", ["euclidean", "mahalanobis"])
-def test_scores_equal_scikit_learn_in_the_same_space(load, metric):
+@pytest.mark.parametrize("metric", METRICS)
+def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
     values = load().data.T.astype(np.float32)
     profile = profile_of(values)
     chosen = scaling(profile, "standard")
-    found = spectrum(profile, chosen)
-    space = Space.euclidean(chosen) if metric == "euclidean" else Space.mahalanobis(chosen, found)
-    assert space.metric == metric
+    space = Space.of(profile, chosen, metric)
     wide = values.T.astype(np.float64)
-    shrunk = (1 - found.shrinkage) * np.corrcoef(wide.T) + found.shrinkage * np.eye(len(values))
     sd = wide.std(axis=0, ddof=1)
-    inverse = np.diag(1 / sd**2) if metric == "euclidean" else np.linalg.inv(shrunk * np.outer(sd, sd))
-    peer = NearestNeighbors(n_neighbors=11, algorithm="brute", metric="mahalanobis", metric_params={"VI": inverse}).fit(wide)
-    distances, places = peer.kneighbors(wide)
-    block = prepare(space, 0, values).block
-    scores = finish(all_pairs(NumpyPairs(), {0: block}, units=1, k=10))
-    np.testing.assert_allclose(scores.scores, distances[:, 10], rtol=1e-5)
-    row = int(scores.top(1)[0])
-    assert scores.kth_ids[row] == places[row, 10]
-    parts = contributions(space, profile.columns, values[:, row], values[:, places[row, 10]], count=len(values))
+    weight = Correlation.of(profile, chosen.places).shrinkage
+    inverse = np.diag(1 / sd**2)
+    if metric == "mahalanobis":
+        inverse = np.linalg.inv(((1 - weight) * np.corrcoef(wide.T) + weight * np.eye(len(values))) * np.outer(sd, sd))
+    if metric == "cosine":
+        wide = (wide - wide.mean(axis=0)) / sd
+        wide /= np.linalg.norm(wide, axis=1)[:, None]
+        inverse = np.eye(len(values))
+    row, neighbour = 3, 70
+    parts = contributions(space, profile.columns, values[:, row], values[:, neighbour], count=len(values))
     assert sum(part.share for part in parts) == pytest.approx(1.0)
-    assert [part.share for part in parts] == sorted((part.share for part in parts), reverse=True)
-    difference = wide[row] - wide[places[row, 10]]
+    difference = wide[row] - wide[neighbour]
     expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
     np.testing.assert_allclose([part.share for part in parts], sorted(expected, reverse=True), atol=1e-6)
     assert parts[0].column == profile.columns[int(expected.argmax())]
+    assert (parts[0].value, parts[0].neighbour_value) == (values[expected.argmax(), row], values[expected.argmax(), neighbour])
+    assert contributions(space, profile.columns, values[:, row], values[:, row]) == ()
 
 
 def test_coordinates_of_a_row_do_not_depend_on_its_place():
     values = normal(40, 9000)
     profile = profile_of(values)
     chosen = scaling(profile)
-    for space in (Space.euclidean(chosen), Space.mahalanobis(chosen, spectrum(profile, chosen))):
-        whole = space.rows(values)
+    for metric in METRICS:
+        space = Space.of(profile, chosen, metric)
+        whole, exact = space.rows(values), space.coordinates(values)
         for start, stop in ((0, 1), (17, 4000), (8999, 9000)):
             assert space.rows(values[:, start:stop]).tobytes() == whole[start:stop].tobytes()
-        again = Space.from_arrays(arrays.unpack(arrays.pack(space.arrays())))
-        assert again.rows(values).tobytes() == whole.tobytes()
+            # before they are rounded to float32, which hides most of what another order of additions would change
+            assert np.array_equal(space.coordinates(values[:, start:stop]), exact[:, start:stop])
 
 
 def test_incomplete_rows_are_left_out_and_named():
     values = normal(3, 50)
     values[0, 4], values[2, 7] = np.nan, -np.inf
     profile = profile_of(values)
-    found = prepare(Space.euclidean(scaling(profile)), 1000, values)
+    found = prepare(Space.of(profile, scaling(profile), "euclidean"), 1000, values)
     assert found.incomplete.tolist() == [1004, 1007]
     assert found.block.ids.size == 48
     assert np.isfinite(found.block.rows).all()
 
 
+def test_rows_without_a_direction_are_left_out_and_named():
+    half = normal(3, 40)
+    half[:, 7] = 0
+    values = np.concatenate((half, -half), axis=1)  # the centre is 0
+    profile = profile_of(values)
+    found = prepare(Space.of(profile, scaling(profile, "standard"), "cosine"), 1000, values)
+    assert found.undirected.tolist() == [1007, 1047]
+    assert found.block.ids.size == 78
+    np.testing.assert_allclose(np.linalg.norm(found.block.rows.astype(np.float64), axis=1), 1.0, rtol=1e-7)
+    assert prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).undirected.size == 0
+
+
 def test_values_beyond_float32_are_held_at_its_largest():
     values = np.random.default_rng(0).standard_normal((1, 500)).astype(np.float32) * np.float32(1e-30)
     values[0, 3] = 1e30
-    block = prepare(Space.euclidean(scaling(profile_of(values))), 0, values).block
+    profile = profile_of(values)
+    block = prepare(Space.of(profile, scaling(profile), "euclidean"), 0, values).block
     assert block.rows[3, 0] == np.finfo(np.float32).max
     scores = finish(all_pairs(NumpyPairs(), {0: block}, units=1, k=5))
     assert scores.top(1)[0] == 3
@@ -157,9 +189,9 @@ def test_a_table_without_usable_columns_or_rows():
         profile = profile_of(values)
         chosen = scaling(profile)
         assert chosen.columns == ()
-        found = spectrum(profile, chosen)
-        assert found.condition == 1.0
-        prepared = prepare(Space.mahalanobis(chosen, found), 0, values)
-        assert prepared.block.ids.size == 0
-        assert prepared.incomplete.size == values.shape[1]
-        assert finish(all_pairs(NumpyPairs(), {0: prepared.block}, units=1, k=3)).certified_fraction == 1.0
+        assert spectrum(profile, chosen).condition == 1.0
+        for metric in METRICS:
+            prepared = prepare(Space.of(profile, chosen, metric), 0, values)
+            assert prepared.block.ids.size == 0
+            assert prepared.incomplete.size == values.shape[1]
+            assert finish(all_pairs(NumpyPairs(), {0: prepared.block}, units=1, k=3)).certified_fraction == 1.0

@@ -1,0 +1,117 @@
+"""Many tables through the whole analysis by one start of mpirun: starting it costs more than analysing a small table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.workloads.analysis.conftest import RESULTS, Store
+from workloads import contract
+from workloads.analysis.anomaly_result import Anomalies, decode_scores, load_anomalies
+from workloads.analysis.launch import mpirun
+from workloads.analysis.profile.partials import Success
+from workloads.contract import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One analysis."""
+
+    run: Run
+    mode: str
+    metric: str = "euclidean"
+    scaling: str = "robust"
+    neighbours: int = 10
+    top: int = 20
+    block_memory_mib: float = 2048
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            contract.ENV_RUN_ID: self.run.run_id,
+            contract.ENV_ANOMALY_MODE: self.mode,
+            contract.ENV_ANOMALY_METRIC: self.metric,
+            contract.ENV_ANOMALY_SCALING: self.scaling,
+            contract.ENV_ANOMALY_NEIGHBOURS: str(self.neighbours),
+            contract.ENV_ANOMALY_TOP: str(self.top),
+            contract.ENV_BLOCK_MEMORY_MIB: f"{self.block_memory_mib:.4f}",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a run left."""
+
+    success: Success
+    anomalies: Anomalies
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    """Of all rows; empty with mode `top`."""
+
+
+def analyse(store: Store, jobs: list[Job], *, ranks: int, threads: int, folder: Path) -> list[Success]:
+    """Run the jobs one after the other on the same ranks; what each has left as `_SUCCESS.json`."""
+    wanted, done = folder / "jobs.json", folder / "done.json"
+    wanted.write_text(json.dumps([job.environ for job in jobs]))
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        **store.environ,
+        contract.ENV_RANKS_PER_NODE: str(ranks),
+        "OMPI_MCA_mpi_yield_when_idle": "1",  # more ranks than processors
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+    }
+    program = (sys.executable, "-m", "mpi4py", "-m", "tests.workloads.analysis.many", str(wanted), str(done))
+    ended = subprocess.run(
+        mpirun.on_one_node(ranks, program),
+        env=mpirun.environment(environ),
+        cwd=mpirun.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return [Success.from_json(text.encode()) for text in json.loads(done.read_text())]
+
+
+def load(store: Store, job: Job) -> Found:
+    """What postprocess would read of the last job of this run, checked as postprocess checks it."""
+    success = store.success(job.run)
+    assert success.anomaly is not None
+    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, store.profile(job.run))
+    parts = [decode_scores(store.get(RESULTS, job.run.scores_prefix + stored.name)) for stored in success.anomaly.scores]
+    return Found(
+        success=success,
+        anomalies=anomalies,
+        ids=np.concatenate([np.zeros(0, np.int64), *(ids for ids, _, _ in parts)]),
+        scores=np.concatenate([np.zeros(0), *(scores for _, scores, _ in parts)]),
+    )
+
+
+def main(wanted: Path, done: Path) -> None:
+    """One rank."""
+    from mpi4py import MPI
+
+    from workloads.analysis.progress import Progress, Stop
+    from workloads.analysis.settings import Settings
+    from workloads.analysis.whole_table import WholeTable
+
+    found = []
+    for environ in json.loads(wanted.read_text()):
+        os.environ.update(environ)
+        found.append(WholeTable(MPI.COMM_WORLD, Settings.read(), Progress(), Stop()).run())
+    if MPI.COMM_WORLD.rank == 0:
+        done.write_text(json.dumps([success.to_json().decode() for success in found if success is not None]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
