@@ -153,7 +153,7 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
     rows = float(shape.rows)
     queries, own = rows / shape.ranks / shape.shards, rows / shape.ranks
     if mode == "full":
-        groups = math.ceil(queries / _group_rows(shape, settings))
+        groups = max(math.ceil(queries / _group_rows(shape, settings)), 1)
         # units that are in memory at the same time, of whatever ranks, are compared for both; all others for each of the two
         together = queries * shape.ranks / groups
         shared, single = queries * together / 2, queries * (rows - together)
