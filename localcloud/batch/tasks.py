@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+_log = logging.getLogger(__name__)
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _GATHER_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
 _READ: Final = 1 << 16
+
+Program = Callable[[Mapping[str, str]], int]
+"""Stands for an image whose containers need no process of their own: takes the container's environment, returns its exit code. It runs in a
+thread of this process and cannot be stopped, so it has to be short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class Container:
     """Working directory; made for the task and removed after it."""
     write_lines: Callable[[list[str]], None]
     """Takes complete lines for the log."""
+    program: Program | None = None
+    """Runs in place of the command."""
 
 
 class StartError(Exception):
@@ -96,10 +104,21 @@ class Task(threading.Thread):
             self._ended_callback(self, Outcome(exit_code=None, reason=str(error)))
             return
         try:
-            outcome = self._execute(container)
+            outcome = self._execute(container) if container.program is None else self._call(container.program, container.environment)
         finally:
             shutil.rmtree(container.directory, ignore_errors=True)
         self._ended_callback(self, outcome)
+
+    def _call(self, program: Program, environment: Mapping[str, str]) -> Outcome:
+        with self._lock:
+            if self._order:  # stopped before it began
+                return Outcome(exit_code=137 if self._order == b"K" else 143)
+        self._started_callback(self)
+        try:
+            return Outcome(exit_code=program(environment))
+        except Exception:  # logged below; as a process that ends with a traceback
+            _log.exception("the program that stands for the image of %s failed", self.name)
+            return Outcome(exit_code=1)
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:
