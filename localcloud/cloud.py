@@ -52,7 +52,7 @@ from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
 _ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=32, s3={"addressing_style": "path"})
+_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=128, s3={"addressing_style": "path"})
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
 

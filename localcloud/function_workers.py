@@ -17,7 +17,7 @@ from typing import Any, Final
 
 _PROGRAM: Final = Path(__file__).with_name("function_worker.py")
 _PROCESSORS: Final = os.cpu_count() or 1
-_PATIENCE_SECONDS: Final = 0.5
+_PATIENCE_SECONDS: Final = 1.0
 _LOG_SECONDS: Final = 1.0
 """How long an invocation's end waits for the last line that its handler printed."""
 

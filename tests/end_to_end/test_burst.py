@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.end_to_end.bursting import Burst, TrivialStack, trivial_stack
+from tests.localcloud.conftest import until
 from workloads.contract import STAGES
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("end_to_end"), pytest.mark.slow]
@@ -53,8 +55,12 @@ def test_uploads_at_once_are_as_many_executions_of_the_state_machine(tmp_path: P
     with trivial_stack(tmp_path, config=STATE_MACHINE) as stack:
         found = _burst(stack, 60)
         _each_run_once(stack, found, 60)
-        client = stack.ready.client("stepfunctions")
-        pages = client.get_paginator("list_executions").paginate(stateMachineArn=stack.ready.outputs["state_machine_arn"])
-        executions = [execution for page in pages for execution in page["executions"]]
-        assert {execution["name"] for execution in executions} == {run.execution_name() for run in found.runs}
-        assert {execution["status"] for execution in executions} == {"SUCCEEDED"}
+        until(lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"}, what=lambda: Counter(_executions(stack)), seconds=60)
+        assert sorted(name for name, _ in _executions(stack)) == sorted(run.execution_name() for run in found.runs)
+
+
+def _executions(stack: TrivialStack) -> list[tuple[str, str]]:
+    """(name, status) of each."""
+    pages = stack.ready.client("stepfunctions").get_paginator("list_executions")
+    machine = stack.ready.outputs["state_machine_arn"]
+    return [(found["name"], found["status"]) for page in pages.paginate(stateMachineArn=machine) for found in page["executions"]]
