@@ -165,6 +165,7 @@ class DataPlane:
         for each in (job, *job.children):
             self.store.jobs[each.id] = each
             self._waiting.add(each)
+            self._ledger.enter(each)
         self.wake()
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -200,7 +201,8 @@ class DataPlane:
         policy = self.store.policy(queue.policy) if queue.policy else None
         if policy is None or not jobs:
             return list(jobs)
-        return fair_share.ordered(policy.fairshare, jobs, self._ledger.of(queue.name), self.now())
+        now, ledger = self.now(), self._ledger
+        return fair_share.ordered(policy.fairshare, jobs, ledger.of(queue.name), ledger.active(policy.fairshare, queue.name, now), now)
 
     def metadata(self, task_id: str) -> dict[str, Any] | None:
         """What the container metadata endpoint answers to a running task."""
@@ -218,6 +220,7 @@ class DataPlane:
 
     def _finish(self, job: Job, status: Status, reason: str) -> None:
         self._waiting.ended(job)
+        self._ledger.leave(job)
         queue = self._runnable.get(job.queue.name, [])
         if job in queue:
             queue.remove(job)
@@ -258,16 +261,16 @@ class DataPlane:
                 if not jobs:
                     queue.blocked_job = queue.blocked_reason = None
                     break
-                refusal = self._place(queue, jobs[0], jobs)
+                refusal = self._place(queue, jobs[0])
                 if refusal is not None:
                     self._note_blocked(queue, jobs[0], refusal)
                     break
 
-    def _place(self, queue: JobQueue, job: Job, jobs: list[Job]) -> Refusal | None:
+    def _place(self, queue: JobQueue, job: Job) -> Refusal | None:
         """Starts the job, or says why it has to wait. A job that cannot go on holds up those behind it."""
         needs = [Need.of(node) for node in job.nodes]
         policy = self.store.policy(queue.policy) if queue.policy else None
-        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, jobs)
+        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, self.now())
         refusals = []
         for arn in queue.environments:
             environment = self.store.environment(arn)
