@@ -21,9 +21,9 @@ _GATHER_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
 _READ: Final = 1 << 16
 
-Program = Callable[[Mapping[str, str]], int]
+Program = Callable[[Mapping[str, str], threading.Event], int]
 """Stands for an image whose containers need no process of their own: takes the container's environment, returns its exit code. It runs in a
-thread of this process and cannot be stopped, so it has to be short."""
+thread of this process and has to come back soon after the event is set, which stands for SIGTERM and SIGKILL alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,7 @@ class Task(threading.Thread):
         self._lifeline: int | None = None
         self._lock = threading.Lock()
         self._order = b""
+        self._stopped = threading.Event()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after the grace period."""
@@ -90,6 +91,7 @@ class Task(threading.Thread):
         self._send(b"K")
 
     def _send(self, order: bytes) -> None:
+        self._stopped.set()
         with self._lock:
             self._order = order
             if self._lifeline is not None:
@@ -115,10 +117,11 @@ class Task(threading.Thread):
                 return Outcome(exit_code=137 if self._order == b"K" else 143)
         self._started_callback(self)
         try:
-            return Outcome(exit_code=program(environment))
+            exit_code = program(environment, self._stopped)
         except Exception:  # logged below; as a process that ends with a traceback
             _log.exception("the program that stands for the image of %s failed", self.name)
-            return Outcome(exit_code=1)
+            exit_code = 1
+        return Outcome(exit_code=137 if self._order == b"K" else exit_code)
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:

@@ -139,7 +139,7 @@ def trivial_stack(directory: Path, *, config: Mapping[str, str] | None = None) -
     ran: Counter[str] = Counter()
     lock = threading.Lock()
 
-    def succeed(environment: Mapping[str, str]) -> int:
+    def succeed(environment: Mapping[str, str], _: threading.Event) -> int:
         with lock:
             ran[environment["AWS_BATCH_JOB_ID"]] += 1
         return 0

@@ -63,7 +63,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     started: list[str] = []
     lock = threading.Lock()
 
-    def work(environment: Mapping[str, str]) -> int:
+    def work(environment: Mapping[str, str], _: threading.Event) -> int:
         with lock:
             started.append(environment["AWS_BATCH_JOB_ID"])
         time.sleep(SECONDS)
