@@ -79,8 +79,9 @@ class Planted(Stack):
     def ringing(self) -> set[str]:
         """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""
         self.ready.cloud.tick()
-        found = self.ready.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM")
-        names = [alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])]
+        found = self.ready.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        alarms = (*found["MetricAlarms"], *found["CompositeAlarms"])
+        names = [alarm["AlarmName"] for alarm in alarms if alarm["StateValue"] == "ALARM"]
         return {re.sub(r"-[0-9a-f]{7}$", "", name.partition("monitoring-alarms-")[2]) for name in names}
 
     def messages(self, *fragments: str) -> list[str]:
