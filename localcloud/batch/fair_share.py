@@ -71,7 +71,7 @@ def ordered(policy: Mapping[str, Any], jobs: list[Job], usages: Iterable[Usage],
 
 
 def _counted(usage: Usage, now: float, span: float) -> float:
-    """vCPU seconds."""
+    """VCPU seconds."""
     if usage.stopped is None:
         return usage.vcpus * (now - usage.started + span)
     return usage.vcpus * (usage.stopped - usage.started) * max(0.0, 1.0 - (now - usage.stopped) / span)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,17 +89,14 @@ class Planted(Stack):
         return [text for text in texts if all(fragment in text for fragment in fragments)]
 
     @contextmanager
-    def refusing(self, service: str, role: str, error: str, *, times: int = 1_000_000, after: str = "") -> Iterator[None]:
-        """So many calls of a service by a role whose name holds `role` are refused with an error, once it has called `after`."""
-        left, begun = [times], [not after]
+    def refusing(self, service: str, role: str, error: str, *, times: int = 1_000_000) -> Iterator[None]:
+        """So many calls of a service by a role whose name holds `role` are refused with an error."""
+        left = [times]
 
         def refuse(call: Call, principal: Principal | None) -> Reply | None:
-            if principal is None or role not in principal.role_arn:
-                return None
-            if call.service == service and begun[0] and left[0] > 0:
+            if call.service == service and principal is not None and role in principal.role_arn and left[0] > 0:
                 left[0] -= 1
                 raise WireError(error, "planted")
-            begun[0] |= call.operation == after
             return None
 
         fault: Fault = refuse
@@ -137,7 +133,7 @@ def planted_stack(directory: Path) -> Iterator[Planted]:
         if what == "fail":
             return EXIT_CODE
         if stage == "postprocess":
-            RunStates(_table(stacks[0])).succeed(run, now_ms=int(time.time() * 1000), finished_at="")
+            RunStates(_table(stacks[0])).succeed(run, now_ms=int(stacks[0].cloud.now() * 1000), finished_at="")
         return 0
 
     with rehearsal("local", directory, config=changed, images=dict.fromkeys(IMAGES, run_stage), say=lambda _: None) as ready:

@@ -73,9 +73,13 @@ def test_every_row_has_its_scenario() -> None:
 
 @pytest.mark.parametrize("row", SCENARIOS)
 def test_what_goes_wrong_is_told(stack: Planted, row: str) -> None:
-    expected, before = _table()[row], len(stack.ready.cloud.slack.messages)
+    expected = _table()[row]
     for run in SCENARIOS[row](stack):
-        until(lambda run=run: stack.state(run) == expected.state, what=lambda run=run: f"{expected.state}, {stack.items(run)}", seconds=SECONDS)  # type: ignore[misc]
+        until(
+            lambda run=run: stack.state(run) == expected.state,
+            what=lambda run=run: f"{expected.state}, {stack.items(run)}",
+            seconds=SECONDS,
+        )  # type: ignore[misc]
         if expected.alarms:
             until(lambda: set(expected.alarms) <= stack.ringing(), what=lambda: f"{expected.alarms}, {stack.ringing()}", seconds=SECONDS)
         if expected.says:
@@ -83,11 +87,9 @@ def test_what_goes_wrong_is_told(stack: Planted, row: str) -> None:
             fragments = expected.says if expected.state == "SUBMITTED" else (run.run_id, *expected.says)
             until(lambda fragments=fragments: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS)  # type: ignore[misc]
         if expected.state == "FAILED" and expected.says:
-            assert len(stack.messages(run.run_id)) == 1
+            assert len([text for text in stack.messages(run.run_id) if "is blocked" not in text]) == 1
         if not expected.says:
             assert stack.messages(run.run_id) == []
-        if not expected.says and not expected.alarms:
-            assert len(stack.ready.cloud.slack.messages) == before
     assert stack.ready.cloud.denials == []
 
 
@@ -168,7 +170,7 @@ def a_job_is_too_large(stack: Planted) -> Iterator[Run]:
     until(lambda: "MAX_RESOURCE" in stack.job(run, "analysis", "RUNNABLE").get("statusReason", ""), seconds=SECONDS)
     stack.ready.cloud.batch.advance(20 * 60 + 1)
     yield run
-    assert "[" not in stack.job(run, "analysis", "FAILED")["statusReason"]
+    assert stack.messages("is blocked", run.run_id), "the queue is told of before the limit comes"
     batch.update_compute_environment(computeEnvironment=name, computeResources={"maxvCpus": 72})
 
 
@@ -186,21 +188,10 @@ def submit_cannot_work(stack: Planted) -> Iterator[Run]:
     with stack.refusing("dynamodb", "submit", "InternalFailure"):
         run = stack.upload()
         yield run
+        _dead_letter(stack, "submit")
     assert stack.jobs_of(run) == []
     _replay(stack, "submit")
     until(lambda: stack.state(run) == "SUCCEEDED", seconds=SECONDS)
-
-
-@scenario("the submit function cannot go on after the first job")
-def submit_cannot_go_on(stack: Planted) -> Iterator[Run]:
-    with stack.refusing("dynamodb", "submit", "InternalFailure", after="SubmitJob"):
-        run = stack.upload(preprocess="hang")
-        yield run
-    assert stack.jobs_of(run) == [run.job_name("preprocess")]
-    stack.behaviour[run.run_id, "preprocess"] = "succeed"
-    _replay(stack, "submit")
-    until(lambda: stack.state(run) == "SUCCEEDED", seconds=SECONDS)
-    assert len(stack.jobs_of(run)) == 3
 
 
 @scenario("the notify function cannot write")
@@ -208,6 +199,7 @@ def notify_cannot_write(stack: Planted) -> Iterator[Run]:
     with stack.refusing("dynamodb", "notify", "InternalFailure"):
         run = stack.upload(preprocess="fail")
         yield run
+        _dead_letter(stack, "notify")
     _replay(stack, "notify")
     assert stack.state(run) == "FAILED"
     assert len(stack.messages(run.run_id)) == 1
@@ -218,6 +210,7 @@ def slack_is_down(stack: Planted) -> Iterator[Run]:
     stack.ready.cloud.slack.fail_next(1_000_000, status=403)  # whose refusals cost no waiting
     run = stack.upload(preprocess="fail")
     yield run
+    _dead_letter(stack, "notify")
     stack.ready.cloud.slack.recover()
     _replay(stack, "notify")
     assert len(stack.messages(run.run_id)) == 1
@@ -234,6 +227,16 @@ def a_failure_comes_late(stack: Planted) -> Iterator[Run]:
     )
     assert json.loads(reply["Payload"].read())["outcome"] == "ended already"
     yield run
+
+
+def _dead_letter(stack: Planted, function: str) -> None:
+    """Waits until Lambda has given the event up: the alarm may still be that of an earlier row."""
+    sqs, url, depth = stack.ready.client("sqs"), stack.ready.outputs["dead_letter_queues"][function], "ApproximateNumberOfMessages"
+
+    def waiting() -> int:
+        return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[depth])["Attributes"][depth])
+
+    until(waiting, what=f"no dead letter of {function}", seconds=SECONDS)
 
 
 def _replay(stack: Planted, function: str) -> None:

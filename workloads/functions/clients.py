@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from workloads import contract
-
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
     from mypy_boto3_dynamodb.service_resource import Table
