@@ -9,7 +9,7 @@ from localcloud.batch.records import Job, Store
 
 
 class Waiting:
-    """Jobs that are not RUNNABLE yet. To be looked at are the new ones and those whose prerequisite has ended. The caller holds the lock."""
+    """Jobs that are not RUNNABLE yet; the new ones and those whose prerequisite has ended are to be looked at. Callers hold the lock."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

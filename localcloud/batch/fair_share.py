@@ -1,10 +1,11 @@
 """Order of jobs in a queue with a fair-share policy.
 
-Sources: User Guide, "Fair-share scheduling policies" and "Share identifiers" (the share whose vCPU usage over time, times its weight factor,
-is least goes next; a lower weight gets more; priorities order the jobs within a share; a share is active while it has jobs that have not
-ended, and until the decay time after that has passed), and the API reference, FairsharePolicy (a window of at least ten minutes, recent
-usage weighs more, the reserved ratio). AWS does not publish how usage decays: here linearly, to nothing at the end of the window. Nor does it
-say how a job counts that has just begun: here as if it had held its vCPUs for the whole window, or all free vCPUs would go to one share.
+Sources: User Guide, "Fair-share scheduling policies" and "Share identifiers" (the share whose vCPU usage over time, times its weight
+factor, is least goes next; a lower weight gets more; priorities order the jobs within a share; a share is active while it has jobs that
+have not ended, and until the decay time after that has passed), and the API reference, FairsharePolicy (a window of at least ten minutes,
+recent usage weighs more, the reserved ratio). AWS does not publish how usage decays: here linearly, to nothing at the end of the window.
+Nor does it say how a job counts that has just begun: here as if it had held its vCPUs for the whole window, or all free vCPUs would go to
+one share.
 """
 
 from __future__ import annotations

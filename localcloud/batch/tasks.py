@@ -79,7 +79,7 @@ class Task(threading.Thread):
         self._ended_callback = ended
         self._lifeline: int | None = None
         self._lock = threading.Lock()
-        self._order = b""
+        self._order: bytes = b""
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -118,10 +118,11 @@ class Task(threading.Thread):
         self._started_callback(self)
         try:
             exit_code = program(environment, self._stopped)
-        except Exception:  # logged below; as a process that ends with a traceback
+        except Exception:  # noqa: BLE001 - logged below; as a process that ends with a traceback
             _log.exception("the program that stands for the image of %s failed", self.name)
             exit_code = 1
-        return Outcome(exit_code=137 if self._order == b"K" else exit_code)
+        with self._lock:
+            return Outcome(exit_code=137 if self._order == b"K" else exit_code)
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -11,7 +11,6 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
     from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_stepfunctions.client import SFNClient
 
 
 @functools.cache
@@ -27,7 +26,7 @@ def batch() -> BatchClient:
 
 
 @functools.cache
-def step_functions() -> SFNClient:
+def step_functions() -> Any:
     """Step Functions."""
     return boto3.client("stepfunctions")
 
