@@ -75,22 +75,22 @@ def test_every_row_has_its_scenario() -> None:
 def test_what_goes_wrong_is_told(stack: Planted, row: str) -> None:
     expected = _table()[row]
     for run in SCENARIOS[row](stack):
-        until(
-            lambda run=run: stack.state(run) == expected.state,
-            what=lambda run=run: f"{expected.state}, {stack.items(run)}",
-            seconds=SECONDS,
-        )  # type: ignore[misc]
-        if expected.alarms:
-            until(lambda: set(expected.alarms) <= stack.ringing(), what=lambda: f"{expected.alarms}, {stack.ringing()}", seconds=SECONDS)
-        if expected.says:
-            # a blocked queue is told of by its name, everything else with the run
-            fragments = expected.says if expected.state == "SUBMITTED" else (run.run_id, *expected.says)
-            until(lambda fragments=fragments: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS)  # type: ignore[misc]
-        if expected.state == "FAILED" and expected.says:
-            assert len([text for text in stack.messages(run.run_id) if "is blocked" not in text]) == 1
-        if not expected.says:
-            assert stack.messages(run.run_id) == []
+        _compare(stack, expected, run)
     assert stack.ready.cloud.denials == []
+
+
+def _compare(stack: Planted, expected: Row, run: Run) -> None:
+    until(lambda: stack.state(run) == expected.state, what=lambda: f"{expected.state}, {stack.items(run)}", seconds=SECONDS)
+    if expected.alarms:
+        until(lambda: set(expected.alarms) <= stack.ringing(), what=lambda: f"{expected.alarms}, {stack.ringing()}", seconds=SECONDS)
+    if expected.says:
+        # a blocked queue is told of by its name, everything else with the run
+        fragments = expected.says if expected.state == "SUBMITTED" else (run.run_id, *expected.says)
+        until(lambda: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS)
+    if expected.state == "FAILED" and expected.says:
+        assert len([text for text in stack.messages(run.run_id) if "is blocked" not in text]) == 1
+    if not expected.says:
+        assert stack.messages(run.run_id) == []
 
 
 @scenario("preprocess fails")
