@@ -121,8 +121,11 @@ class Task(threading.Thread):
         except Exception:  # noqa: BLE001 - logged below; as a process that ends with a traceback
             _log.exception("the program that stands for the image of %s failed", self.name)
             exit_code = 1
+        return Outcome(exit_code=137 if self._was_killed() else exit_code)
+
+    def _was_killed(self) -> bool:
         with self._lock:
-            return Outcome(exit_code=137 if self._order == b"K" else exit_code)
+            return self._order == b"K"
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:
