@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
+from localcloud.batch.tasks import Program
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import DeploymentError, deploy
 
-IMAGES: Final = {"*/batch-reference*": ROOT}
+IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT}
 """The images of the stack's own repositories stand for this checkout: its `workloads/` is what they hold."""
 
 
@@ -34,7 +35,13 @@ class Rehearsal:
 
 @contextmanager
 def rehearsal(
-    stack: str, directory: Path, *, port: int = 0, config: Mapping[str, str] | None = None, say: Callable[[str], None]
+    stack: str,
+    directory: Path,
+    *,
+    port: int = 0,
+    config: Mapping[str, str] | None = None,
+    images: Mapping[str, Path | Program] = IMAGES,
+    say: Callable[[str], None],
 ) -> Iterator[Rehearsal]:
     """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
 
@@ -43,6 +50,7 @@ def rehearsal(
         directory: for the files of jobs and functions.
         port: of the endpoint on the loopback interface; 0 takes a free one.
         config: values by full key (`batch-reference:pipeline`) that replace those of the stack file.
+        images: what the images of jobs stand for; see LocalCloud.
         say: is told of each step.
 
     Raises:
@@ -55,7 +63,7 @@ def rehearsal(
     directory.mkdir(parents=True)
     say("starting AWS in memory")
     try:
-        cloud = LocalCloud(directory, images=IMAGES, port=port).start()
+        cloud = LocalCloud(directory, images=images, port=port).start()
     except OSError as error:
         raise CliError(f"cannot listen on port {port} of the loopback interface: {error}", ExitCode.REHEARSAL_FAILED) from error
     try:

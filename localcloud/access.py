@@ -20,6 +20,7 @@ from localcloud.wire import Call, WireError
 
 _CODES: Final = {"s3": ("AccessDenied", 403), "sqs": ("AccessDeniedException", 403), "sns": ("AuthorizationError", 403)}
 _QUERY_CODES: Final = {"ec2": ("UnauthorizedOperation", 403), "sts": ("AccessDenied", 403), "iam": ("AccessDenied", 403)}
+_MOST_DECISIONS: Final = 10_000
 _READS: Final = ("Get", "List", "Describe", "Head")
 
 
@@ -52,6 +53,7 @@ class Access:
     def __init__(self, state: AwsState) -> None:
         self._state = state
         self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
+        self._decisions: dict[str, Decision] = {}
         self._principals: dict[str, Principal] = {}
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
@@ -102,6 +104,7 @@ class Access:
 
     def _decision(self, principal: Principal, requirement: Requirement) -> Decision:
         context = {**self._context(principal), **requirement.context}
+        decisions = self._decisions  # a change of IAM puts a new one in its place
         documents, boundary = self._policies(principal.role_arn)
         if requirement.action.startswith("s3:") and requirement.resource.startswith("arn:aws:s3:::"):
             bucket = self._state.bucket(requirement.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
@@ -113,9 +116,17 @@ class Access:
                 == "explicit deny"
             ):
                 return "explicit deny"
+        # the same few questions come with every call; what was decided holds until IAM changes
+        question = f"{principal.role_arn} {requirement.action} {requirement.resource} {context}"
+        known = decisions.get(question)
+        if known is not None:
+            return known
         decision = decide(documents, requirement.action, requirement.resource, context)
         if decision == "allowed" and boundary is not None:
-            return decide([boundary], requirement.action, requirement.resource, context)
+            decision = decide([boundary], requirement.action, requirement.resource, context)
+        if len(decisions) >= _MOST_DECISIONS:
+            decisions.clear()
+        decisions[question] = decision
         return decision
 
     def _denied(self, service: str, principal: Principal, requirement: Requirement, why: str) -> WireError:
@@ -131,10 +142,11 @@ class Access:
         return WireError(code, sentence, status=status)
 
     def _policies(self, role_arn: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        cached = self._documents.get(role_arn)
+        documents = self._documents
+        cached = documents.get(role_arn)
         if cached is None:
             cached = self._state.role_documents(role_arn), self._state.permissions_boundary(role_arn)
-            self._documents[role_arn] = cached
+            documents[role_arn] = cached
         return cached
 
     def _context(self, principal: Principal) -> dict[str, str | list[str]]:
@@ -150,7 +162,7 @@ class Access:
 
     def forget_policies(self) -> None:
         """After any change to IAM."""
-        self._documents.clear()
+        self._documents, self._decisions = {}, {}
 
     # ---- services that act for a role --------------------------------------------------------------------------------------------------
 

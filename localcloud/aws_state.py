@@ -17,6 +17,7 @@ from typing import Any, Final
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
+from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
 
 ACCOUNT_ID: Final = "123456789012"
@@ -99,12 +100,19 @@ class AwsState:
         self.region = region
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
+        self._backends: dict[tuple[str, str], Any] = {}
 
     def _regional(self, service: str) -> Any:
-        return get_backend(service)[ACCOUNT_ID][self.region]  # type: ignore[call-overload]
+        return self._backend(service, self.region)
 
     def _global(self, service: str) -> Any:
-        return get_backend(service)[ACCOUNT_ID][PARTITION]  # type: ignore[call-overload]
+        return self._backend(service, PARTITION)
+
+    def _backend(self, service: str, scope: str) -> Any:
+        # one for the life of a cloud, and moto takes some time to find it
+        if (service, scope) not in self._backends:
+            self._backends[service, scope] = get_backend(service)[ACCOUNT_ID][scope]  # type: ignore[call-overload]
+        return self._backends[service, scope]
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account and region."""
@@ -291,6 +299,14 @@ class AwsState:
             if secret_id in (secret.arn, secret.name) or secret.arn.rsplit("-", 1)[0] == secret_id:
                 return str(secret.arn)
         return secret_id if secret_id.startswith("arn:") else self.arn("secretsmanager", f"secret:{secret_id}")
+
+    def secret_value(self, secret_id: str, *, stage: str = "", version: str = "") -> str:
+        """The text of a secret. Raises LookupError where there is none, with the sentence of Secrets Manager."""
+        try:
+            found = self._regional("secretsmanager").get_secret_value(secret_id, version or None, stage or None)
+        except JsonRESTError as error:
+            raise LookupError(f"{error.error_type}: {error.message}") from error
+        return str(found["SecretString"])
 
     def function(self, name_or_arn: str) -> Any | None:
         """Moto's function object, or None."""

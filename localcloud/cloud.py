@@ -16,7 +16,9 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -36,6 +38,7 @@ from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
+from localcloud.batch.tasks import Program
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
 from localcloud.front import METADATA_PATH, Fault, Front
@@ -49,7 +52,7 @@ from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
 _ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=32, s3={"addressing_style": "path"})
+_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=128, s3={"addressing_style": "path"})
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
 
@@ -58,8 +61,8 @@ class LocalCloud:
 
     Args:
         directory: For working directories of jobs and the code of functions; made if need be.
-        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH. A job whose image
-            no pattern matches fails with CannotPullContainerError.
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH, or a `Program` that
+            is called in place of any command. A job whose image no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
 
@@ -71,7 +74,7 @@ class LocalCloud:
 
     account_id: Final = ACCOUNT_ID
 
-    def __init__(self, directory: Path, *, images: Mapping[str, Path], port: int = 0, region: str = "us-east-1") -> None:
+    def __init__(self, directory: Path, *, images: Mapping[str, Path | Program], port: int = 0, region: str = "us-east-1") -> None:
         self.directory = directory
         self.region = region
         self.slack = SlackSink()
@@ -118,7 +121,7 @@ class LocalCloud:
         metrics = Metrics(state, self.now)
         functions = Functions(
             directory=self.directory / "functions",
-            images=self._images,
+            images={pattern: image for pattern, image in self._images.items() if isinstance(image, Path)},
             state=state,
             access=access,
             role_client=self._role_client,
@@ -205,6 +208,10 @@ class LocalCloud:
     def faults(self) -> list[Fault]:
         """Hooks that every call passes before it is answered; see `Fault`."""
         return self._front.faults
+
+    def disorder(self, random: Random, *, most_copies: int) -> AbstractContextManager[list[Any]]:
+        """Events that are published in the block come after it, each 1 to `most_copies` times and in random order; see `EventBus`."""
+        return self._bus.disorder(random, most_copies=most_copies)
 
     def now(self) -> float:
         """The clock of the cloud, seconds since 1970; `batch.advance` puts it forward."""

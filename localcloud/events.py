@@ -6,15 +6,18 @@ tried a few times within seconds where AWS goes on for a day.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import logging
 import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from typing import Any, Final
 
 import jmespath  # type: ignore[import-untyped]
@@ -77,6 +80,7 @@ class EventBus:
         self._targets = targets
         self._workers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="events")
         self._closed = threading.Event()
+        self._held: list[Callable[[], None]] | None = None
         self.undelivered: list[Undelivered] = []
 
     def close(self) -> None:
@@ -141,10 +145,33 @@ class EventBus:
         }
         for rule in self._state.event_rules(bus):
             pattern = rule.event_pattern.get_pattern()
-            if rule.state == "ENABLED" and pattern and rule.event_pattern.matches_event(event):
+            if rule.state == "ENABLED" and pattern and _may_match(pattern, event) and rule.event_pattern.matches_event(event):
                 for target in list(rule.targets):
-                    self.submit(lambda rule=rule, target=target: self._deliver(rule.arn, target, event))  # type: ignore[misc]
+                    self._schedule(functools.partial(self._deliver, rule.arn, target, event))
         return event
+
+    def _schedule(self, delivery: Callable[[], None]) -> None:
+        held = self._held
+        if held is None:
+            self.submit(delivery)
+        else:
+            held.append(delivery)
+
+    @contextlib.contextmanager
+    def disorder(self, random: Random, *, most_copies: int) -> Iterator[list[Callable[[], None]]]:
+        """Holds back what is published in the block; at its end each delivery is made 1 to `most_copies` times, all in random order.
+
+        EventBridge promises neither once nor in order. Yields the deliveries, after the block those that are made.
+        """
+        deliveries = self._held = []
+        try:
+            yield deliveries
+        finally:
+            self._held = None
+            deliveries[:] = [delivery for delivery in deliveries for _ in range(random.randint(1, most_copies))]
+            random.shuffle(deliveries)
+            for delivery in deliveries:
+                self.submit(delivery)
 
     def fire_schedules(self, now: float) -> None:
         """Lets the time of every enabled rule with a schedule come, once; `now` in seconds since 1970."""
@@ -164,7 +191,7 @@ class EventBus:
                 "detail": {},
             }
             for target in list(rule.targets):
-                self.submit(lambda rule=rule, target=target, event=event: self._deliver(rule.arn, target, event))  # type: ignore[misc]
+                self._schedule(functools.partial(self._deliver, rule.arn, target, event))
 
     # ---- delivering --------------------------------------------------------------------------------------------------------------------
 
@@ -281,6 +308,15 @@ class EventBus:
         if queue:
             attributes = {"RULE_ARN": rule_arn, "TARGET_ARN": target["Arn"], "ERROR_CODE": error.code, "ERROR_MESSAGE": str(error)[:1000]}
             self.send_to_queue(queue, json.dumps(event), rule_arn, attributes=attributes)
+
+
+def _may_match(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
+    """False where source or kind rule the event out: most events are of no interest to most rules, and a whole comparison takes long."""
+    for member in ("source", "detail-type"):
+        wanted = pattern.get(member)
+        if isinstance(wanted, list) and all(isinstance(each, str) for each in wanted) and event[member] not in wanted:
+            return False
+    return True
 
 
 def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -34,6 +35,14 @@ Fault = Callable[[Call, Principal | None], Reply | None]
 may also sleep."""
 
 
+class _Moto(DomainDispatcherApplication):
+    """Remembers which backend belongs to a host: moto lists its own folder and tries hundreds of patterns for every request."""
+
+    @functools.cache  # noqa: B019 - one for the process, and hosts are few
+    def get_backend_for_host(self, host: str | None) -> Any:
+        return super().get_backend_for_host(host)
+
+
 class Front:
     """A WSGI application."""
 
@@ -52,7 +61,7 @@ class Front:
         saved_queries: SavedQueries,
         slack_sink: slack.SlackSink,
     ) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Moto(create_backend_app)
         self._access = access
         self._batch = batch
         self._plane = plane

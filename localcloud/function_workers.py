@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 _PROGRAM: Final = Path(__file__).with_name("function_worker.py")
+_PROCESSORS: Final = os.cpu_count() or 1
+_PATIENCE_SECONDS: Final = 1.0
 _LOG_SECONDS: Final = 1.0
 """How long an invocation's end waits for the last line that its handler printed."""
 
@@ -100,43 +103,79 @@ class WorkerPool:
     def __init__(self) -> None:
         self._idle: dict[str, list[Worker]] = {}
         self._all: dict[int, Worker] = {}
-        self._lock = threading.Lock()
+        self._busy: dict[str, int] = {}
+        self._given_back = threading.Condition()
         self._closed = False
 
     def take(self, name: str, key: str, start: Callable[[], Worker]) -> Worker:
-        """An idle worker of this configuration, else a new one; idle ones of an older configuration are killed."""
-        with self._lock:
-            idle = self._idle.pop(name, [])
-            usable = [worker for worker in idle if worker.key == key and worker.exit_code is None]
-            self._idle[name] = usable[1:]
-        for worker in idle:
-            if worker not in usable:
-                self.discard(worker)
-        if usable:
-            return usable[0]
-        worker = start()
-        with self._lock:
+        """An idle worker of this configuration, else a new one; idle ones of an older configuration are killed.
+
+        Starting takes a processor for a second, so where every processor has a worker of the function already, one that is about to be
+        given back is waited for first.
+        """
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        outdated: list[Worker] = []
+        with self._given_back:
+            while True:
+                found = self._usable(name, key, outdated)
+                left = patience - time.monotonic()
+                if found is not None or self._busy.get(name, 0) < _PROCESSORS or left <= 0 or self._closed:
+                    break
+                self._given_back.wait(left)
+            self._busy[name] = self._busy.get(name, 0) + 1
+        for worker in outdated:
+            self.discard(worker)
+        if found is not None:
+            return found
+        try:
+            worker = start()
+        except BaseException:
+            self._left(name)
+            raise
+        with self._given_back:
             self._all[id(worker)] = worker
             closed = self._closed
         if closed:
             worker.kill()
         return worker
 
+    def _usable(self, name: str, key: str, outdated: list[Worker]) -> Worker | None:
+        """Takes an idle worker that is alive and of this configuration; moves the others to `outdated`."""
+        idle = self._idle.setdefault(name, [])
+        while idle:
+            worker = idle.pop()
+            if worker.key == key and worker.exit_code is None:
+                return worker
+            outdated.append(worker)
+        return None
+
+    def _left(self, name: str) -> None:
+        with self._given_back:
+            self._busy[name] -= 1
+            self._given_back.notify_all()
+
     def give_back(self, name: str, worker: Worker) -> None:
         """After an invocation that has left the worker usable."""
-        with self._lock:
+        with self._given_back:
             self._idle.setdefault(name, []).append(worker)
+        self._left(name)
+
+    def lose(self, name: str, worker: Worker) -> None:
+        """After an invocation that has not."""
+        self.discard(worker)
+        self._left(name)
 
     def discard(self, worker: Worker) -> None:
         """Kills a worker for good."""
         worker.kill()
-        with self._lock:
+        with self._given_back:
             self._all.pop(id(worker), None)
 
     def close(self) -> None:
         """Kills all of them."""
-        with self._lock:
+        with self._given_back:
             self._closed = True
+            self._given_back.notify_all()
             workers = list(self._all.values())
         for worker in workers:
             worker.kill()

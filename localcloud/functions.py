@@ -152,7 +152,7 @@ class Functions:
         answer = worker.exchange(request, float(function.timeout))
         if answer is None:
             failure = _lost(worker.exit_code, request_id, function.timeout)
-            self._pool.discard(worker)
+            self._pool.lose(function.function_name, worker)
             worker.log(failure["errorMessage"])
         else:
             failure = answer.get("error", {})

@@ -7,9 +7,11 @@ is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import importlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +22,9 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import IsTimestamp
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as service_task
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend import execution as moto_execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.aws_state import AwsState
 
@@ -51,7 +55,13 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> I
         ended(self)
         publish("aws.states", "Step Functions Execution Status Change", [self.execution.exec_arn], status_change(self.execution))
 
+    programs = _Programs()
+
+    def program(self: Any) -> Any:
+        return programs.new(self._evaluation_details.state_machine_details.definition)
+
     replaced: list[tuple[Any, str, Any]] = [
+        (ExecutionWorker, "_get_evaluation_entrypoint", program),
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         (moto_execution.BaseExecutionWorkerCommunication, "terminated", terminated),
@@ -69,6 +79,21 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> I
             running.stop(stop_date=None, error=None, cause=None)
         for owner, name, value in originals:
             setattr(owner, name, value)
+
+
+class _Programs:
+    """Parsed definitions: parsing one takes longer than all other work on a short execution, and moto does it for each."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def new(self, definition: str) -> Any:
+        """A program of one's own, for moto keeps a part of an execution's state in it."""
+        with self._lock:
+            if definition not in self._parsed:
+                self._parsed[definition] = AmazonStateLanguageParser.parse(definition)[0]
+            return copy.deepcopy(self._parsed[definition])
 
 
 def _timestamp(text: str) -> datetime | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from localcloud.access import Access, AssumeRoleError
 from localcloud.aws_state import AwsState
-from localcloud.batch.tasks import Container, StartError
+from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.wire import WireError
 
 _ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
@@ -31,8 +31,8 @@ class Host:
 
     directory: Path
     """Holds the working directories."""
-    images: Mapping[str, Path]
-    """Pattern of an image name -> directory that stands for /app."""
+    images: Mapping[str, Path | Program]
+    """Pattern of an image name -> directory that stands for /app, or a program that runs in place of any command."""
     endpoint_url: str
     client: Any
     """Callable: service -> boto3 client with the deployer's credentials."""
@@ -78,7 +78,6 @@ class ContainerFactory:
         (directory / "tmp").mkdir(parents=True)
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(image),
             "PYTHONUNBUFFERED": "1",
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),
@@ -96,10 +95,14 @@ class ContainerFactory:
         environment.update(secrets)
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
-        command = [_ROOT_PATH.sub(str(image), word) for word in spec.get("command") or []]
-        return Container(command=command, environment=environment, directory=directory, write_lines=write_lines)
+        command = list(spec.get("command") or [])
+        if isinstance(image, Path):
+            environment = {"PYTHONPATH": str(image), **environment}
+            command = [_ROOT_PATH.sub(str(image), word) for word in command]
+        program = None if isinstance(image, Path) else image
+        return Container(command=command, environment=environment, directory=directory, write_lines=write_lines, program=program)
 
-    def _image(self, name: str, agent_role: str | None) -> Path:
+    def _image(self, name: str, agent_role: str | None) -> Path | Program:
         match = _ECR_IMAGE.match(name)
         if match is not None:
             repository = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
@@ -110,9 +113,9 @@ class ContainerFactory:
                 ("ecr:GetDownloadUrlForLayer", repository),
             ):
                 self._require("CannotPullContainerError: ", agent_role, action, resource)
-        for pattern, directory in self._host.images.items():
+        for pattern, image in self._host.images.items():
             if fnmatchcase(name, pattern):
-                return directory
+                return image
         known = ", ".join(self._host.images) or "none"
         raise StartError(f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})")
 
@@ -184,6 +187,5 @@ class ContainerFactory:
         parts = reference.split(":")
         arn, (json_key, stage, version) = ":".join(parts[:7]), ([*parts[7:], "", "", ""])[:3]
         self._access.require(role, "ecs-agent", "secretsmanager:GetSecretValue", self._state.secret_arn(arn))
-        arguments = {"SecretId": arn, **({"VersionStage": stage} if stage else {}), **({"VersionId": version} if version else {})}
-        text = str(self._host.client("secretsmanager").get_secret_value(**arguments)["SecretString"])
+        text = self._state.secret_value(arn, stage=stage, version=version)
         return str(json.loads(text)[json_key]) if json_key else text

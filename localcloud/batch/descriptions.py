@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from copy import deepcopy
 from typing import Any, Final
 
 from localcloud.batch.records import Attempt, Job
@@ -22,7 +21,7 @@ def describe(job: Job) -> dict[str, Any]:
     detail["attempts"] = [_attempt(job, attempt) for attempt in job.attempts]
     if job.multinode:
         properties = job.definition.spec["nodeProperties"]
-        detail["nodeProperties"] = {**deepcopy(properties), "numNodes": len(job.nodes), "mainNode": job.main_node}
+        detail["nodeProperties"] = {**properties, "numNodes": len(job.nodes), "mainNode": job.main_node}
     else:
         latest = job.latest
         detail["container"] = {**_container(job, 0), **(_public(latest.nodes[0]) if latest else {})}
@@ -128,7 +127,7 @@ def _common(job: Job) -> dict[str, Any]:
 
 
 def _container(job: Job, node: int) -> dict[str, Any]:
-    container = deepcopy(job.nodes[node])
+    container = dict(job.nodes[node])  # what is in it stays as it was submitted
     for member in ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets"):
         container.setdefault(member, [])
     container.setdefault("networkInterfaces", [])

@@ -1,12 +1,17 @@
-"""Order of jobs in a queue with a fair-share policy (User Guide, "Fair-share scheduling policies").
+"""Order of jobs in a queue with a fair-share policy.
 
-AWS publishes the ingredients, not the formula: usage per share identifier within a decay window, weights (a lower weight gets more),
-priorities within a share, and a reservation for shares that are not active yet. The share whose weighted usage is least goes next.
+Sources: User Guide, "Fair-share scheduling policies" and "Share identifiers" (the share whose vCPU usage over time, times its weight
+factor, is least goes next; a lower weight gets more; priorities order the jobs within a share; a share is active while it has jobs that
+have not ended, and until the decay time after that has passed), and the API reference, FairsharePolicy (a window of at least ten minutes,
+recent usage weighs more, the reserved ratio). AWS does not publish how usage decays: here linearly, to nothing at the end of the window.
+Nor does it say how a job counts that has just begun: here as if it had held its vCPUs for the whole window, or all free vCPUs would go to
+one share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +31,11 @@ class Usage:
     stopped: float | None
 
 
+def window(policy: Mapping[str, Any]) -> float:
+    """For how many seconds an attempt that has ended counts."""
+    return max(_SHORTEST_WINDOW, float(policy.get("shareDecaySeconds", 0)))
+
+
 def weight(policy: Mapping[str, Any], share: str, active: Iterable[str]) -> float:
     """Weight factor of a share identifier; one prefix entry is divided among the active identifiers that it covers."""
     for entry in policy.get("shareDistribution", []):
@@ -37,29 +47,35 @@ def weight(policy: Mapping[str, Any], share: str, active: Iterable[str]) -> floa
     return 1.0
 
 
-def ordered(policy: Mapping[str, Any], jobs: list[Job], usages: Iterable[Usage], now: float) -> list[Job]:
-    """Runnable jobs in the order in which the policy wants them placed; only the first is decided on, the usage then changes."""
-    window = max(_SHORTEST_WINDOW, float(policy.get("shareDecaySeconds", 0)))
-    usages = list(usages)
-    active = {job.share or "" for job in jobs} | {usage.share for usage in usages if usage.stopped is None}
-    weighted = {share: _usage(usages, share, now, window) * weight(policy, share, active) for share in active}
-    oldest = {share: min((job.runnable_since for job in jobs if job.share == share), default=now) for share in active}
+def ordered(policy: Mapping[str, Any], jobs: list[Job], usages: Iterable[Usage], active: Collection[str], now: float) -> list[Job]:
+    """Runnable jobs in the order in which the policy wants them placed; only the first is decided on, the usage then changes.
+
+    Args:
+        policy: `fairsharePolicy` of the scheduling policy.
+        jobs: the runnable jobs.
+        usages: of the queue.
+        active: the share identifiers that count as active, those of `jobs` among them.
+        now: the scheduler's clock, seconds.
+    """
+    used: Counter[str] = Counter()
+    for usage in usages:
+        used[usage.share] += _counted(usage, now, window(policy))  # type: ignore[assignment]
+    weighted = {share: used[share] * weight(policy, share, active) for share in active}
+    oldest: dict[str, float] = {}
+    for job in jobs:
+        share = job.share or ""
+        oldest[share] = min(oldest.get(share, job.runnable_since), job.runnable_since)
     return sorted(
-        jobs, key=lambda job: (weighted[job.share or ""], oldest[job.share or ""], job.share or "", -job.priority, job.runnable_since)
+        jobs,
+        key=lambda job: (weighted.get(job.share or "", 0.0), oldest[job.share or ""], job.share or "", -job.priority, job.runnable_since),
     )
 
 
-def _usage(usages: list[Usage], share: str, now: float, window: float) -> float:
-    total = 0.0
-    for usage in usages:
-        if usage.share != share:
-            continue
-        if usage.stopped is None:
-            total += usage.vcpus * window  # a running job counts as if it went on for the whole window
-        age = now - (usage.stopped if usage.stopped is not None else now)
-        seconds = (usage.stopped if usage.stopped is not None else now) - usage.started
-        total += usage.vcpus * seconds * max(0.0, 1.0 - age / window)
-    return total
+def _counted(usage: Usage, now: float, span: float) -> float:
+    """VCPU seconds."""
+    if usage.stopped is None:
+        return usage.vcpus * (now - usage.started + span)
+    return usage.vcpus * (usage.stopped - usage.started) * max(0.0, 1.0 - (now - usage.stopped) / span)
 
 
 def available_fraction(policy: Mapping[str, Any], active_shares: int) -> float:
@@ -69,30 +85,51 @@ def available_fraction(policy: Mapping[str, Any], active_shares: int) -> float:
 
 
 class Ledger:
-    """What the shares of each queue have used. The caller holds the lock."""
+    """What the shares of each queue have used, and which of them have jobs. The caller holds the lock."""
 
     def __init__(self) -> None:
-        self._usages: dict[str, list[Usage]] = {}
+        self._usages: dict[str, dict[str, Usage]] = {}
+        self._jobs: dict[str, Counter[str]] = {}
 
     def of(self, queue: str) -> list[Usage]:
         """Usages of a queue."""
-        return self._usages.get(queue, [])
+        return list(self._usages.get(queue, {}).values())
+
+    def enter(self, job: Job) -> None:
+        """A job is submitted; jobs without a share are not counted."""
+        if job.share:
+            self._jobs.setdefault(job.queue.name, Counter())[job.share] += 1
+
+    def leave(self, job: Job) -> None:
+        """A job has ended."""
+        if job.share:
+            self._jobs[job.queue.name][job.share] -= 1
 
     def open(self, job: Job, vcpus: float, now: float) -> None:
-        """An attempt starts; jobs without a share are not counted."""
+        """An attempt starts."""
         if job.share:
-            kept = [usage for usage in self.of(job.queue.name) if usage.stopped is None or now - usage.stopped < _LONGEST_WINDOW]
-            self._usages[job.queue.name] = [*kept, Usage(share=job.share, vcpus=vcpus, started=now, stopped=None)]
+            usages = self._usages.setdefault(job.queue.name, {})
+            for key in [key for key, usage in usages.items() if usage.stopped is not None and now - usage.stopped >= _LONGEST_WINDOW]:
+                del usages[key]
+            usages[_attempt(job)] = Usage(share=job.share, vcpus=vcpus, started=now, stopped=None)
 
     def close(self, job: Job, now: float) -> None:
-        """An attempt of the job has ended."""
-        usages = self._usages.get(job.queue.name, [])
-        for index, usage in enumerate(usages):
-            if usage.share == job.share and usage.stopped is None:
-                usages[index] = replace(usage, stopped=now)
-                return
+        """The attempt of the job has ended that was opened last."""
+        if job.share:
+            usages = self._usages[job.queue.name]
+            usages[_attempt(job)] = replace(usages[_attempt(job)], stopped=now)
 
-    def fraction(self, policy: Mapping[str, Any], queue: str, waiting: Iterable[Job]) -> float:
+    def active(self, policy: Mapping[str, Any], queue: str, now: float) -> set[str]:
+        """Share identifiers with jobs that have not ended, or whose last attempt ended within the window."""
+        with_jobs = {share for share, count in self._jobs.get(queue, Counter()).items() if count > 0}
+        span = window(policy)
+        recent = {usage.share for usage in self._usages.get(queue, {}).values() if usage.stopped is None or now - usage.stopped < span}
+        return with_jobs | recent
+
+    def fraction(self, policy: Mapping[str, Any], queue: str, now: float) -> float:
         """Part of an environment's vCPUs that jobs of the queue may use now."""
-        active = {job.share for job in waiting} | {usage.share for usage in self.of(queue) if usage.stopped is None}
-        return available_fraction(policy, len(active))
+        return available_fraction(policy, len(self.active(policy, queue, now)))
+
+
+def _attempt(job: Job) -> str:
+    return f"{job.id}@{len(job.attempts)}"

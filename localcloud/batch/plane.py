@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.batch import descriptions, fair_share
 from localcloud.batch.attempts import Addresses, Owner, RunningAttempt
 from localcloud.batch.container import ContainerFactory
+from localcloud.batch.dependencies import Waiting
 from localcloud.batch.placement import INVALID_ENVIRONMENTS, NO_CAPACITY, Capacity, Need, Refusal, most_telling, release
 from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job, JobQueue, Status, Store
 from localcloud.batch.retries import AttemptEnd, retries
@@ -55,7 +56,7 @@ class DataPlane:
         self._pending_change = False
         self._stopping = False
         self._offset = 0.0
-        self._waiting: dict[str, Job] = {}
+        self._waiting = Waiting(store)
         self._runnable: dict[str, list[Job]] = {}
         self._running: dict[str, RunningAttempt] = {}
         self._timed_out: set[str] = set()
@@ -163,7 +164,8 @@ class DataPlane:
         """A job that SubmitJob has built. The caller holds the lock."""
         for each in (job, *job.children):
             self.store.jobs[each.id] = each
-            self._waiting[each.id] = each
+            self._waiting.add(each)
+            self._ledger.enter(each)
         self.wake()
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -199,7 +201,8 @@ class DataPlane:
         policy = self.store.policy(queue.policy) if queue.policy else None
         if policy is None or not jobs:
             return list(jobs)
-        return fair_share.ordered(policy.fairshare, jobs, self._ledger.of(queue.name), self.now())
+        now, ledger = self.now(), self._ledger
+        return fair_share.ordered(policy.fairshare, jobs, ledger.of(queue.name), ledger.active(policy.fairshare, queue.name, now), now)
 
     def metadata(self, task_id: str) -> dict[str, Any] | None:
         """What the container metadata endpoint answers to a running task."""
@@ -216,7 +219,8 @@ class DataPlane:
         self._publish("Batch Job State Change", [job.arn], descriptions.describe(job))
 
     def _finish(self, job: Job, status: Status, reason: str) -> None:
-        self._waiting.pop(job.id, None)
+        self._waiting.ended(job)
+        self._ledger.leave(job)
         queue = self._runnable.get(job.queue.name, [])
         if job in queue:
             queue.remove(job)
@@ -229,31 +233,19 @@ class DataPlane:
         self.wake()
 
     def _resolve_dependencies(self) -> None:
-        for job in list(self._waiting.values()):
-            if job.ended:
-                continue
+        while (job := self._waiting.next()) is not None:
             if job.array_size is not None:
                 if job.status == "SUBMITTED":
                     self._move(job, "PENDING")
                 continue
-            states = [other.status for other in self._prerequisites(job)]
+            states = [other.status for other in self._waiting.prerequisites(job)]
             if "FAILED" in states:
                 self._finish(job, "FAILED", "Dependent Job failed")
             elif all(state == "SUCCEEDED" for state in states):
-                del self._waiting[job.id]
+                self._waiting.remove(job)
                 self._make_runnable(job)
             elif job.status == "SUBMITTED":
                 self._move(job, "PENDING")
-
-    def _prerequisites(self, job: Job) -> Iterable[Job]:
-        for dependency in job.depends_on:
-            kind = dependency.get("type")
-            if kind == "SEQUENTIAL":
-                if job.parent is not None and job.array_index:
-                    yield job.parent.children[job.array_index - 1]
-            else:
-                other = self.store.jobs[dependency["jobId"]]
-                yield other.children[job.array_index] if kind == "N_TO_N" and job.array_index is not None else other
 
     def _make_runnable(self, job: Job) -> None:
         job.runnable_since = self.now()
@@ -269,16 +261,16 @@ class DataPlane:
                 if not jobs:
                     queue.blocked_job = queue.blocked_reason = None
                     break
-                refusal = self._place(queue, jobs[0], jobs)
+                refusal = self._place(queue, jobs[0])
                 if refusal is not None:
                     self._note_blocked(queue, jobs[0], refusal)
                     break
 
-    def _place(self, queue: JobQueue, job: Job, jobs: list[Job]) -> Refusal | None:
+    def _place(self, queue: JobQueue, job: Job) -> Refusal | None:
         """Starts the job, or says why it has to wait. A job that cannot go on holds up those behind it."""
         needs = [Need.of(node) for node in job.nodes]
         policy = self.store.policy(queue.policy) if queue.policy else None
-        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, jobs)
+        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, self.now())
         refusals = []
         for arn in queue.environments:
             environment = self.store.environment(arn)

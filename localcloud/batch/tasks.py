@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+_log = logging.getLogger(__name__)
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _GATHER_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
 _READ: Final = 1 << 16
+
+Program = Callable[[Mapping[str, str], threading.Event], int]
+"""Stands for an image whose containers need no process of their own: takes the container's environment, returns its exit code. It runs in a
+thread of this process and has to come back soon after the event is set, which stands for SIGTERM and SIGKILL alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class Container:
     """Working directory; made for the task and removed after it."""
     write_lines: Callable[[list[str]], None]
     """Takes complete lines for the log."""
+    program: Program | None = None
+    """Runs in place of the command."""
 
 
 class StartError(Exception):
@@ -71,7 +79,8 @@ class Task(threading.Thread):
         self._ended_callback = ended
         self._lifeline: int | None = None
         self._lock = threading.Lock()
-        self._order = b""
+        self._order: bytes = b""
+        self._stopped = threading.Event()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after the grace period."""
@@ -82,6 +91,7 @@ class Task(threading.Thread):
         self._send(b"K")
 
     def _send(self, order: bytes) -> None:
+        self._stopped.set()
         with self._lock:
             self._order = order
             if self._lifeline is not None:
@@ -96,10 +106,26 @@ class Task(threading.Thread):
             self._ended_callback(self, Outcome(exit_code=None, reason=str(error)))
             return
         try:
-            outcome = self._execute(container)
+            outcome = self._execute(container) if container.program is None else self._call(container.program, container.environment)
         finally:
             shutil.rmtree(container.directory, ignore_errors=True)
         self._ended_callback(self, outcome)
+
+    def _call(self, program: Program, environment: Mapping[str, str]) -> Outcome:
+        with self._lock:
+            if self._order:  # stopped before it began
+                return Outcome(exit_code=137 if self._order == b"K" else 143)
+        self._started_callback(self)
+        try:
+            exit_code = program(environment, self._stopped)
+        except Exception:  # noqa: BLE001 - logged below; as a process that ends with a traceback
+            _log.exception("the program that stands for the image of %s failed", self.name)
+            exit_code = 1
+        return Outcome(exit_code=137 if self._was_killed() else exit_code)
+
+    def _was_killed(self) -> bool:
+        with self._lock:
+            return self._order == b"K"
 
     def _execute(self, container: Container) -> Outcome:
         if not container.command:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.aws_state import AwsState, InstanceShape
-from localcloud.batch.fair_share import Usage, available_fraction, ordered, weight
+from localcloud.batch.fair_share import Ledger, Usage, available_fraction, ordered, weight
 from localcloud.batch.node_ranges import check_ranges, range_of
 from localcloud.batch.placement import MAX_RESOURCE, NO_CAPACITY, REQUIREMENT, Capacity, Need, Refusal, release
 from localcloud.batch.records import ComputeEnvironment, Instance, Job, JobDefinition, JobQueue
@@ -204,7 +204,7 @@ def simulate(policy: dict[str, Any], jobs: list[Job], *, slots: int, seconds: fl
     usages: list[Usage] = []
     clock, order = 0.0, ""
     while jobs:
-        chosen = ordered(policy, jobs, usages, clock)[0]
+        chosen = ordered(policy, jobs, usages, {job.share or "" for job in jobs}, clock)[0]
         jobs.remove(chosen)
         order += chosen.share or ""
         usages.append(Usage(share=chosen.share or "", vcpus=1, started=clock, stopped=clock + seconds / slots))
@@ -219,7 +219,7 @@ def test_fair_share_alternates_and_follows_weights() -> None:
     many = [shared("a", n) for n in range(40)] + [shared("b", n) for n in range(40)]
     first = simulate(heavy, many, slots=1)[:40]
     assert 30 <= first.count("b") <= 34  # a quarter of the weight gets four times the share
-    assert [job.priority for job in ordered({}, [shared("a", 0, 1), shared("a", 1, 9)], [], 0.0)] == [9, 1]
+    assert [job.priority for job in ordered({}, [shared("a", 0, 1), shared("a", 1, 9)], [], {"a"}, 0.0)] == [9, 1]
 
 
 def test_prefix_weights_are_divided_and_reservations_held() -> None:
@@ -229,6 +229,21 @@ def test_prefix_weights_are_divided_and_reservations_held() -> None:
     assert weight(policy, "other", []) == 1.0
     assert available_fraction({"computeReservation": 50}, 2) == 0.75
     assert available_fraction({}, 2) == 1.0
+
+
+def test_a_share_is_active_while_it_has_jobs_and_until_the_window_has_passed() -> None:
+    policy, ledger = {"computeReservation": 50, "shareDecaySeconds": 900}, Ledger()
+    first, second = shared("a", 0), shared("b", 1)
+    for job in (first, second):
+        ledger.enter(job)
+    assert ledger.fraction(policy, "q", 0.0) == 0.75, "both are active before they run"
+    ledger.open(first, 2.0, 0.0)
+    ledger.open(second, 4.0, 0.0)
+    ledger.close(second, 100.0)
+    ledger.leave(second)
+    assert [(usage.share, usage.vcpus) for usage in ledger.of("q") if usage.stopped is None] == [("a", 2.0)]
+    assert ledger.fraction(policy, "q", 999.0) == 0.75
+    assert ledger.fraction(policy, "q", 1000.0) == 0.5
 
 
 # ---- through the API -------------------------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-import boto3
 from botocore.exceptions import ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Upload
+from workloads.functions import clients
 from workloads.functions.states import Claim, RunStates
 
 
@@ -50,7 +50,7 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -
     # arn:...:stateMachine:<machine> -> arn:...:execution:<machine>:<name>
     execution_arn = f"{settings.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
     try:
-        boto3.client("stepfunctions").start_execution(
+        clients.step_functions().start_execution(
             stateMachineArn=settings.state_machine_arn,
             name=name,
             input=json.dumps(execution_input(claim, upload, settings.deadline_hours), sort_keys=True),

@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
-from workloads.functions import executions, slack
+from workloads.functions import clients, executions, slack
 from workloads.functions.log import log
 from workloads.functions.states import Claim, ClaimLostError, RunStates
 from workloads.functions.webhook import tell
@@ -119,7 +117,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _tell_refused(str(error))
         return {"outcome": "refused", "reason": str(error)}
 
-    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    states = RunStates(clients.table(contract.require_env(contract.ENV_TABLE)))
     settings = executions.Settings.from_env() or Settings.from_env()
     outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):
@@ -164,8 +162,7 @@ def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: 
 
 def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -> dict[Stage, str]:
     """Submits the jobs that are not there yet, each depending on the one before it."""
-    # SubmitJob is not idempotent: only a throttled call, which did nothing for certain, may be repeated blindly
-    batch = boto3.client("batch", config=Config(retries={"total_max_attempts": 1}))
+    batch = clients.batch()
     jobs = dict(claim.jobs)
     may_exist_unrecorded = claim.taken_over
     parent: str | None = None
@@ -173,7 +170,8 @@ def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Setti
         if stage not in jobs:
             found = _find(batch, claim, settings.targets[stage].queue, stage) if may_exist_unrecorded else None
             jobs[stage] = found or _submit(batch, _request(claim, stage, upload, settings.targets[stage], parent))
-            states.write_jobs(claim, jobs)
+            if stage != STAGES[-1]:  # after which all are there, and one write says so
+                states.write_jobs(claim, jobs)
             log("job adopted" if found else "job submitted", run_id=claim.run.run_id, stage=stage, job_id=jobs[stage])
         parent = jobs[stage]
     states.write_jobs(claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
@@ -211,7 +209,7 @@ def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, pare
 
 
 def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
-    """Submits one job and returns its id; a throttled call is repeated, anything else is raised."""
+    """Submits one job and returns its id; a throttled call, which did nothing for certain, is repeated, anything else is raised."""
     for attempt in range(1, _SUBMIT_ATTEMPTS + 1):
         try:
             return batch.submit_job(**request)["jobId"]

@@ -6,11 +6,14 @@ from typing import Any
 
 import boto3
 
+from workloads.functions import clients
+
 TABLE = "metrics"
 
 
 def fresh_table() -> Any:
-    """An empty metrics table."""
+    """An empty metrics table, and functions that make their clients anew."""
+    clients.forget()
     client = boto3.client("dynamodb")
     if TABLE in client.list_tables()["TableNames"]:
         client.delete_table(TableName=TABLE)

@@ -208,7 +208,7 @@ def test_changed_bytes_are_another_run(world):
     assert len(world.jobs) == 6
 
 
-CALLS = 8  # claim, three times SubmitJob and write_jobs, the last write_jobs
+CALLS = 7  # claim, three times SubmitJob and write_jobs
 
 
 def crash_at(crash_step: int) -> Callable[[int], None]:

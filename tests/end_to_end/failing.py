@@ -1,0 +1,148 @@
+"""A deployed stack in which every stage does as it is told: the ground for planted failures."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal
+
+import boto3
+
+from cli.paths import ROOT
+from cli.rehearsal import IMAGES, Rehearsal, rehearsal
+from localcloud.access import Principal
+from localcloud.front import Fault
+from localcloud.stackfile import read_stack
+from localcloud.wire import Call, Reply, WireError
+from tests.end_to_end.conftest import Stack
+from tests.localcloud.conftest import until
+from workloads.contract import STAGE_TAG, STAGES, Run, Stage
+from workloads.functions.states import RunStates
+
+Behaviour = Literal["succeed", "fail", "hang"]
+EXIT_CODE: Final = 3
+"""Of a stage that fails."""
+SOON: Final = {"measure_minutes": 1, "stuck_minutes": 1, "failed_jobs": 1, "failed_analyses": 1}
+"""Alarms that need no patience."""
+
+
+@dataclass(frozen=True)
+class Planted(Stack):
+    """The stack, and what its stages do: they succeed unless told otherwise for a run."""
+
+    behaviour: dict[tuple[str, Stage], Behaviour] = field(default_factory=dict)
+    _numbers: list[int] = field(default_factory=lambda: [0])
+
+    def upload(self, **behaviour: Behaviour) -> Run:
+        """A new file, whose stages behave as told."""
+        self._numbers[0] += 1
+        key, body = f"data/20260101/planted-{self._numbers[0]}.csv", b"a\n%d\n" % self._numbers[0]
+        # the run id follows from the bytes: what its stages do has to be known before the event is out
+        with self.ready.cloud.disorder(Random(0), most_copies=1):  # noqa: S311 - no secret
+            run = Run(self.put(key, body).run_id)
+            self.behaviour.update({(run.run_id, stage): what for stage, what in behaviour.items()})  # type: ignore[misc]
+        return run
+
+    def state(self, run: Run) -> str:
+        """State of the run; empty before it is claimed."""
+        item = self.items(run).get(f"{run.sort_key_prefix}STATE", {})
+        return str(item.get("state", {}).get("S", ""))
+
+    def job(self, run: Run, stage: Stage, *statuses: str) -> dict[str, Any]:
+        """The job of a stage, once it is in one of these states."""
+
+        def look() -> dict[str, Any] | None:
+            ids = self.items(run).get(f"{run.sort_key_prefix}STATE", {}).get("jobs", {"M": {}})["M"]
+            found = self.ready.client("batch").describe_jobs(jobs=[ids[stage]["S"]])["jobs"] if stage in ids else []
+            return dict(found[0]) if found and found[0]["status"] in statuses else None
+
+        return dict(until(look, what=f"{stage} of {run.run_id} in {statuses}", seconds=60))
+
+    def jobs_of(self, run: Run) -> list[str]:
+        """Names of the jobs of a run."""
+        return [name for name in self.jobs() if name.startswith(run.run_id)]
+
+    def lose_host(self, run: Run, stage: Stage) -> None:
+        """Takes the machine from under the running job of a stage, once."""
+        attempts = len(self.job(run, stage, "RUNNING")["attempts"])
+        job = self.job(run, stage, "RUNNING")["jobId"]
+        self.ready.cloud.batch.lose_host(job)
+        until(lambda: len(self.job(run, stage, *_ANY)["attempts"]) > attempts, what="the lost attempt", seconds=30)
+
+    def ringing(self) -> set[str]:
+        """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""
+        self.ready.cloud.tick()
+        found = self.ready.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        alarms = (*found["MetricAlarms"], *found["CompositeAlarms"])
+        names = [alarm["AlarmName"] for alarm in alarms if alarm["StateValue"] == "ALARM"]
+        return {re.sub(r"-[0-9a-f]{7}$", "", name.partition("monitoring-alarms-")[2]) for name in names}
+
+    def messages(self, *fragments: str) -> list[str]:
+        """The Slack messages that hold all of these."""
+        texts = [json.dumps(message, ensure_ascii=False) for message in list(self.ready.cloud.slack.messages)]
+        return [text for text in texts if all(fragment in text for fragment in fragments)]
+
+    @contextmanager
+    def refusing(self, service: str, role: str, error: str, *, times: int = 1_000_000) -> Iterator[None]:
+        """So many calls of a service by a role whose name holds `role` are refused with an error."""
+        left = [times]
+
+        def refuse(call: Call, principal: Principal | None) -> Reply | None:
+            if call.service == service and principal is not None and role in principal.role_arn and left[0] > 0:
+                left[0] -= 1
+                raise WireError(error, "planted")
+            return None
+
+        fault: Fault = refuse
+        self.ready.cloud.faults.append(fault)
+        try:
+            yield
+        finally:
+            self.ready.cloud.faults.remove(fault)
+
+
+_ANY: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+
+
+@contextmanager
+def planted_stack(directory: Path) -> Iterator[Planted]:
+    """The local stack, its images replaced by a program that does as it is told; postprocess ends the run as the real one does."""
+    config = read_stack(ROOT, "local", {}, {}).config
+    monitoring, jobs = (json.loads(config[f"batch-reference:{section}"]) for section in ("monitoring", "jobs"))
+    changed = {"batch-reference:monitoring": json.dumps(monitoring | SOON)}
+    for stage in STAGES:
+        jobs[stage]["attempts"] = 2
+    changed["batch-reference:jobs"] = json.dumps(jobs)
+    behaviour: dict[tuple[str, Stage], Behaviour] = {}
+    stacks: list[Rehearsal] = []
+
+    def run_stage(environment: Mapping[str, str], stopped: threading.Event) -> int:
+        run = Run.from_env(environment)
+        job = environment["AWS_BATCH_JOB_ID"].partition("#")[0]
+        stage = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]["tags"][STAGE_TAG]
+        what = behaviour.get((run.run_id, stage), "succeed")
+        if what == "hang":
+            stopped.wait()
+            return 143
+        if what == "fail":
+            return EXIT_CODE
+        if stage == "postprocess":
+            RunStates(_table(stacks[0])).succeed(run, now_ms=int(stacks[0].cloud.now() * 1000), finished_at="")
+        return 0
+
+    with rehearsal("local", directory, config=changed, images=dict.fromkeys(IMAGES, run_stage), say=lambda _: None) as ready:
+        stacks.append(ready)
+        yield Planted(ready, behaviour)
+
+
+def _table(ready: Rehearsal) -> Any:
+    cloud = ready.cloud
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    resource: Any = boto3.resource("dynamodb", endpoint_url=cloud.endpoint_url, region_name=cloud.region, **keys)  # type: ignore[call-overload]
+    return resource.Table(ready.outputs["table"])
