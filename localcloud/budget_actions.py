@@ -18,7 +18,7 @@ Params = dict[str, Any]
 
 
 class BudgetActions:
-    """The actions of the account's budgets, and the two operations on them."""
+    """The actions of the account's budgets, and the operations on them."""
 
     def __init__(self, state: AwsState) -> None:
         self._state = state
@@ -26,6 +26,7 @@ class BudgetActions:
         self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateBudgetAction": self._create,
             "DescribeBudgetActionsForBudget": self._describe,
+            "DeleteBudgetAction": self._delete,
         }
 
     def _create(self, params: Params) -> Params:
@@ -44,6 +45,14 @@ class BudgetActions:
 
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
+
+    def _delete(self, params: Params) -> Params:
+        name, actions = self._budget(params), self._actions.get(params["BudgetName"], [])
+        action = next((each for each in actions if each["ActionId"] == params["ActionId"]), None)
+        if action is None:
+            raise WireError("NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404)
+        actions.remove(action)
+        return {"AccountId": params["AccountId"], "BudgetName": name, "Action": action}
 
     def _budget(self, params: Params) -> str:
         name: str = params["BudgetName"]

@@ -157,7 +157,7 @@ def test_all_failures_are_told_and_what_depends_on_them_is_skipped(tmp_path: Pat
     assert sorted(f.name for f in error.failures) == ["also-lost", "lost"]
     assert sorted(urn.rpartition("::")[2] for urn in error.skipped) == ["after", "explicit", "later"]
     assert str(error).splitlines()[-1] == (
-        "not created, because they depend on these: Parameter 'explicit', Parameter 'later', Topic 'after'"
+        "left as they were, because of these: Parameter 'explicit', Parameter 'later', Topic 'after'"
     )
 
 
