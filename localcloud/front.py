@@ -104,6 +104,8 @@ class Front:
     def _owned(self, call: Call) -> Reply | None:
         if call.service == "batch":
             return call.result(self._batch.answer(call.operation, call.params))
+        if call.service == "ecs" and call.operation == "DescribeClusters":
+            return call.result(self._batch.clusters(call.params))
         if call.service == "ec2" and call.operation in self._placement_groups.operations:
             return call.result(self._placement_groups.operations[call.operation](call.params))
         if call.service == "budgets" and call.operation in self._budget_actions.operations:
