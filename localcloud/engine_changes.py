@@ -1,7 +1,7 @@
 """What a registered resource means for what exists already: nothing, a creation, an update, a replacement; and what has to go.
 
 As in the real engine: a replacement is created first and the old half deleted after the program has ended, unless the program demands
-otherwise; deletions happen in reverse order of dependence, and only where nothing has failed before.
+otherwise or both would have the same name; deletions happen in reverse order of dependence, and only where nothing has failed before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from localcloud.provider.values import Secret, encode, is_unknown, plain, walk
 
 PROVIDER_PREFIX: Final = "pulumi:providers:"
 _PARALLEL: Final = 8
+_NOTHING: Final[tuple[Any, ...]] = (None, [], {})
+"""An empty list or map says no more than none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +157,7 @@ class Changes:
     def _replace(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         if old.options.protect:
             raise ProviderError(f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first")
-        if wanted.options.delete_before_replace:
+        if wanted.options.delete_before_replace or self._provider.holds_name(wanted.type, old.inputs, plain(wanted.inputs)):
             self._delete(old, "delete replaced")
             with self._lock:
                 del self._before[old.urn]
@@ -265,7 +267,10 @@ def _different(
 ) -> bool:
     if name in old_digests or name in digests:
         return old_digests.get(name) != digests.get(name)
-    return then.get(name) != now.get(name) or any(is_unknown(leaf) for _, leaf in walk(now.get(name)))
+    former, wanted = then.get(name), now.get(name)
+    if former in _NOTHING and wanted in _NOTHING:
+        return False
+    return former != wanted or any(is_unknown(leaf) for _, leaf in walk(wanted))
 
 
 def _demanded(wanted: Wanted, changed: tuple[str, ...]) -> list[str]:

@@ -202,13 +202,14 @@ class Store:
 
     Attributes:
         relation_seconds: How long after a queue has let go of a compute environment AWS still sees the relation. The real time is not
-            documented; the reports (pulumi-aws #6233, terraform-provider-aws #46925) speak of moments.
+            documented; the reports (pulumi-aws #6233, terraform-provider-aws #46925) speak of moments. Here it is long enough that a
+            deployment meets it every time.
     """
 
     def __init__(self, state: AwsState) -> None:
         self.state = state
         self.lock = threading.RLock()
-        self.relation_seconds = 1.0
+        self.relation_seconds = 5.0
         self.environments: dict[str, ComputeEnvironment] = {}
         self.queues: dict[str, JobQueue] = {}
         self.policies: dict[str, SchedulingPolicy] = {}

@@ -195,7 +195,7 @@ class Provider:
             values={**kept, **values},
             tags=tags,
             id=before.id,
-            outputs={name: value for name, value in before.outputs.items() if name not in schema.inputs},
+            outputs={name: value for name, value in before.outputs.items() if name not in schema.inputs and name != "tagsAll"},
             old={**kept, **before.inputs},
             changed=frozenset(real),
         )
@@ -218,6 +218,11 @@ class Provider:
     def replacing(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]) -> list[str]:
         """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
         return lifecycle(token).replacing(old, new, changed)
+
+    def holds_name(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Whether the program gives the resource a name that stays, so that two of them cannot be there at once."""
+        naming = NAMES.get(token)
+        return naming is not None and new.get(naming.property) is not None and new[naming.property] == old.get(naming.property)
 
     def canonical(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Plain inputs in the form in which two of them are compared: lists that have no order are sorted."""

@@ -111,23 +111,25 @@ def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(site: Si
     waiting = site.submit("first")
     site.wait(waiting, "RUNNABLE")
     with ThreadPoolExecutor() as executor:
-        looks: list[str] = []
-        site.cloud.faults.append(lambda call, _: looks.append(call.service) if call.operation == "DescribeClusters" else None)
+        calls: list[str] = []
+        site.cloud.faults.append(lambda call, _: calls.append(call.operation))
         future = executor.submit(site.replace)
         try:
             # the old environment is full and stays so: only the new one can take the job that waits
             until(
-                lambda: future.done() or (len(looks) > 1 and site.job(waiting)["status"] == "RUNNING"),
-                what=lambda: (looks, site.job(waiting)),
+                lambda: future.done() or (calls.count("DescribeClusters") > 1 and site.job(waiting)["status"] == "RUNNING"),
+                what=lambda: site.job(waiting),
                 seconds=PATIENCE_SECONDS,
             )
             assert not future.done(), future.result()
+            assert "DeleteComputeEnvironment" not in calls
             assert site.environments() != [old]
             assert site.exists(old)
         finally:
             site.open_gate("first")
-            site.cloud.faults.clear()
         after = future.result(timeout=PATIENCE_SECONDS)
+    site.cloud.faults.clear()
+    assert calls.count("DeleteComputeEnvironment") > 1  # the error hook had something to do
     (new,) = site.environments()
     assert new != old
     assert new == after.resource(CE, "environments-nodes").outputs["arn"]
