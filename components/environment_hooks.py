@@ -20,6 +20,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.launch_template import InstanceEnvironment
+from config.environments import DEFAULT_UPDATE_MINUTES
 
 _RELATED: Final = "found existing JobQueue relationship"
 RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
@@ -28,8 +29,6 @@ _LOOKS: Final = 2
 """Times in a row that no task may be there: for a moment the scheduler may still place a job by the queue's former order."""
 _LOOK_SECONDS: Final = 2.0
 _LONGEST_LOOK_SECONDS: Final = 30.0
-_DEFAULT_MINUTES: Final = 30
-"""What AWS gives the jobs of an infrastructure update where nothing else is said (API reference, UpdatePolicy)."""
 
 
 def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) -> pulumi.ResourceHookBinding:
@@ -70,7 +69,7 @@ def _patience(args: pulumi.ResourceHookArgs, section: InstanceEnvironment | None
     if section is not None:
         return 0 if section.terminate_jobs_on_update else section.update_timeout_minutes
     made: Mapping[str, Any] = (args.old_inputs or {}).get("updatePolicy") or {}
-    return 0 if made.get("terminateJobsOnUpdate") else int(made.get("jobExecutionTimeoutMinutes") or _DEFAULT_MINUTES)
+    return 0 if made.get("terminateJobsOnUpdate") else int(made.get("jobExecutionTimeoutMinutes") or DEFAULT_UPDATE_MINUTES)
 
 
 async def _drained(environment: str, cluster: str, minutes: int) -> None:

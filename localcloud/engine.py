@@ -131,8 +131,10 @@ class Engine:
         return resource_pb2.RegisterResourceResponse(urn=urn, id=made.id, object=encode(sent) if request.custom else request.object)
 
     def RegisterResourceOutputs(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Outputs of a component; those of the stack are the exports."""
+        """Outputs of a component; those of the stack are the exports, which a deletion has none of."""
         outputs = decode(request.outputs)
+        if self._destroy:
+            return empty_pb2.Empty()
         if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
             self.exports = outputs
             complete = not self.failures and not self._preview  # otherwise unknown exports are nothing new

@@ -199,6 +199,7 @@ class Provider:
             old={**kept, **before.inputs},
             changed=frozenset(real),
         )
+        call.ignore("region", "namePrefix", *(() if "tags" in real else ("tags",)))
         if "tags" in real:
             retag(call, before.outputs.get("tagsAll") or {})
         if real - {"tags"} and cycle.update is not None:

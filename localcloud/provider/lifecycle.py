@@ -25,7 +25,17 @@ class Update(Call):
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def new(self, name: str) -> Any:
-        """The new value of an input that has changed, else None. From now on it counts as dealt with."""
+        """The new value of an input that has changed, else None; from now on it counts as dealt with.
+
+        Raises ProviderError where the input is no longer given; for those that AWS lets go of, see `new_or_nothing`.
+        """
+        value = self.new_or_nothing(name)
+        if value is None and name in self.changed:
+            raise ProviderError(f"{name} cannot be taken back by an update")
+        return value
+
+    def new_or_nothing(self, name: str) -> Any:
+        """The same, for an input that may be taken back."""
         value = self.take(name)
         return value if name in self.changed else None
 
@@ -144,8 +154,8 @@ def changes(
     def change(update: Update) -> None:
         update.ignore(*ignore)
         known = {**update.old, "id": update.id}
-        values = {name: update.new(name) for name in sorted(update.changed)}
-        body = update.aws.request(service, operation, {name: value for name, value in values.items() if value is not None}, rename)
+        values = {name: update.new(name) for name in sorted(update.changed - {"tags"})}
+        body = update.aws.request(service, operation, values, rename)
         update.aws.call(service, operation, {**_filled(dict(owner), known), **body})
 
     return change

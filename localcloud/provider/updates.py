@@ -122,13 +122,13 @@ def vpc(update: Update) -> None:
 
 def subnet(update: Update) -> None:
     """Whether instances get a public address."""
-    value = update.new("mapPublicIpOnLaunch")
+    value = update.new_or_nothing("mapPublicIpOnLaunch")
     update.send("ec2", "ModifySubnetAttribute", SubnetId=update.id, MapPublicIpOnLaunch={"Value": bool(value)})
 
 
 def internet_gateway(update: Update) -> None:
     """Moved to another VPC."""
-    vpc_id = update.new("vpcId")
+    vpc_id = update.new_or_nothing("vpcId")
     if update.old.get("vpcId"):
         update.send("ec2", "DetachInternetGateway", InternetGatewayId=update.id, VpcId=update.old["vpcId"])
     if vpc_id:
@@ -137,7 +137,7 @@ def internet_gateway(update: Update) -> None:
 
 def route(update: Update) -> None:
     """Another target of the same destination."""
-    values = {name: update.new(name) for name in sorted(update.changed)}
+    values = {name: update.new_or_nothing(name) for name in sorted(update.changed)}
     target = update.aws.request("ec2", "ReplaceRoute", {name: value for name, value in values.items() if value is not None})
     destination = update.take("destinationCidrBlock")
     update.send("ec2", "ReplaceRoute", RouteTableId=update.take("routeTableId"), DestinationCidrBlock=destination, **target)
@@ -155,7 +155,7 @@ def vpc_endpoint(update: Update) -> None:
     request: dict[str, Any] = {}
     for name, member in (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"), ("securityGroupIds", "SecurityGroupIds")):
         if update.has(name):
-            then, now = set(update.old.get(name) or []), set(update.new(name) or [])
+            then, now = set(update.old.get(name) or []), set(update.new_or_nothing(name) or [])
             request[f"Add{member}"], request[f"Remove{member}"] = sorted(now - then) or None, sorted(then - now) or None
     request["PolicyDocument"] = update.new("policy")
     request["PrivateDnsEnabled"] = update.new("privateDnsEnabled")
@@ -177,7 +177,7 @@ def role(update: Update) -> None:
 
 def instance_profile(update: Update) -> None:
     """Another role."""
-    owner = update.new("role")
+    owner = update.new_or_nothing("role")
     if update.old.get("role"):
         update.send("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=update.id, RoleName=update.old["role"])
     if owner:
@@ -186,7 +186,7 @@ def instance_profile(update: Update) -> None:
 
 def key(update: Update) -> None:
     """Policy, description, rotation."""
-    policy, description, rotate = update.new("policy"), update.new("description"), update.new("enableKeyRotation")
+    policy, description, rotate = update.new("policy"), update.new("description"), update.new_or_nothing("enableKeyRotation")
     if policy is not None:
         update.send("kms", "PutKeyPolicy", KeyId=update.id, PolicyName="default", Policy=policy)
     if description is not None:
@@ -210,7 +210,7 @@ def function(update: Update) -> None:
     concurrency = update.new("reservedConcurrentExecutions")
     if concurrency is not None and int(concurrency) >= 0:
         update.send("lambda", "PutFunctionConcurrency", FunctionName=update.id, ReservedConcurrentExecutions=int(concurrency))
-    values = {name: update.new(name) for name in sorted(update.changed - _CODE - {"tags", "reservedConcurrentExecutions"})}
+    values = {name: update.new_or_nothing(name) for name in sorted(update.changed - _CODE - {"tags", "reservedConcurrentExecutions"})}
     if values:
         # what is no longer given goes back to nothing, which these two have a form for
         blanks = {"environment": {"variables": {}}, "description": ""}
@@ -235,7 +235,7 @@ def state_machine(update: Update) -> None:
 
 def queue(update: Update) -> None:
     """Attributes of an SQS queue."""
-    changed = {member: attribute_text(update.new(name)) for name, member in QUEUE_ATTRIBUTES.items() if update.has(name)}
+    changed = {member: attribute_text(update.new_or_nothing(name)) for name, member in QUEUE_ATTRIBUTES.items() if update.has(name)}
     update.send("sqs", "SetQueueAttributes", QueueUrl=update.id, Attributes=changed)
 
 
@@ -243,7 +243,7 @@ def topic(update: Update) -> None:
     """Attributes of an SNS topic, one call each."""
     for name, member in TOPIC_ATTRIBUTES.items():
         if update.has(name):
-            value = attribute_text(update.new(name))
+            value = attribute_text(update.new_or_nothing(name))
             update.send("sns", "SetTopicAttributes", TopicArn=update.id, AttributeName=member, AttributeValue=value)
 
 
@@ -266,7 +266,7 @@ def table(update: Update) -> None:
         specification = {"PointInTimeRecoveryEnabled": bool(recovery["enabled"])}
         update.send("dynamodb", "UpdateContinuousBackups", TableName=update.id, PointInTimeRecoverySpecification=specification)
     if update.has("deletionProtectionEnabled"):
-        protected = bool(update.new("deletionProtectionEnabled"))
+        protected = bool(update.new_or_nothing("deletionProtectionEnabled"))
         update.send("dynamodb", "UpdateTable", TableName=update.id, DeletionProtectionEnabled=protected)
 
 
@@ -282,7 +282,7 @@ def repository(update: Update) -> None:
 
 def log_group(update: Update) -> None:
     """Retention; 0 days mean for ever."""
-    days = update.new("retentionInDays")
+    days = update.new_or_nothing("retentionInDays")
     if days:
         update.send("logs", "PutRetentionPolicy", logGroupName=update.id, retentionInDays=int(days))
     else:
@@ -322,4 +322,4 @@ def _each(update: Update, operation: str, account: str, name: str, entries: list
 
 def secret(update: Update) -> None:
     """The description of a secret."""
-    update.send("secretsmanager", "UpdateSecret", SecretId=update.id, Description=update.new("description") or "")
+    update.send("secretsmanager", "UpdateSecret", SecretId=update.id, Description=update.new_or_nothing("description") or "")
