@@ -43,6 +43,10 @@ class Update(Call):
         """Whether an input has changed."""
         return name in self.changed
 
+    def sent_whole(self) -> None:
+        """All inputs have gone to AWS anew, and what is no longer given has gone with the former ones."""
+        self.ignore(*self.changed)
+
     def neglected(self) -> list[str]:
         """Changed inputs that the handler has not looked at."""
         return sorted(self.changed - self._taken)
@@ -143,7 +147,10 @@ def put_again(update: Update) -> None:
     update.tags = {}
     identity = update.id
     HANDLERS[update.token](update)
+    if unused := update.unused():
+        raise ProviderError(f"{', '.join(unused)} of {update.token} is not modelled by the local provider")
     update.id = update.id or identity
+    update.sent_whole()
 
 
 def changes(

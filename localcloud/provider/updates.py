@@ -90,6 +90,7 @@ def new_revision(update: Update) -> None:
     """A new revision; the one before goes only where `deregisterOnNewRevision` is not false."""
     before, drop = update.id, update.values.get("deregisterOnNewRevision", True)
     job_definition(update)
+    update.sent_whole()
     if drop:
         update.send("batch", "DeregisterJobDefinition", jobDefinition=before)
 
@@ -102,6 +103,7 @@ def launch_template(update: Update) -> None:
     update.ignore("updateDefaultVersion", "defaultVersion", "name")
     description = update.take("description")
     data = template_data(update)
+    update.sent_whole()
     created = update.send(
         "ec2", "CreateLaunchTemplateVersion", LaunchTemplateId=update.id, VersionDescription=description, LaunchTemplateData=data
     )
@@ -253,6 +255,7 @@ def schedule(update: Update) -> None:
     name, group = update.take("name"), update.take("groupName") or "default"
     rename = {"target.sqsParameters": "SqsParameters", "target.ecsParameters": "EcsParameters"}
     body = update.aws.request("scheduler", "UpdateSchedule", update.rest(), rename)
+    update.sent_whole()
     update.send("scheduler", "UpdateSchedule", Name=name, GroupName=group, **body)
 
 
@@ -292,7 +295,8 @@ def log_group(update: Update) -> None:
 
 def saved_query(update: Update) -> None:
     """The same call as for the creation, with the id."""
-    body = update.aws.request("logs", "PutQueryDefinition", {**update.rest()})
+    body = update.aws.request("logs", "PutQueryDefinition", update.rest())
+    update.sent_whole()
     update.send("logs", "PutQueryDefinition", queryDefinitionId=update.id, **body)
 
 
@@ -303,6 +307,7 @@ def budget(update: Update) -> None:
     filters, notifications = update.take("costFilters") or [], update.take("notifications") or []
     update.ignore("accountId", "name")
     document = update.aws.part("budgets", "Budget", update.rest()) | {"BudgetName": name}
+    update.sent_whole()
     if amount is not None:
         document["BudgetLimit"] = {"Amount": str(amount), "Unit": unit}
     if filters:
