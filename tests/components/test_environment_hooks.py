@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 
-from components import environment_hooks
-from components.environment_hooks import RETRY_PAUSES, released
+from components.environment_hooks import RETRY_PAUSES, departure_hooks, released
 from tests.components.program import STACKS, config_of, deployed
 
 CE = "aws:batch/computeEnvironment:ComputeEnvironment"
@@ -25,7 +25,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(environment_hooks.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return pauses
 
 
@@ -73,10 +73,10 @@ def drain(monkeypatch: pytest.MonkeyPatch, tasks: list[int | Exception], section
         return SimpleNamespace(future=lambda: future)
 
     hooks: dict[str, Any] = {}
-    monkeypatch.setattr(environment_hooks.aws.ecs, "get_cluster_output", get_cluster_output)
-    monkeypatch.setattr(environment_hooks.pulumi, "ResourceHook", hooks.setdefault)
-    monkeypatch.setattr(environment_hooks.pulumi, "ErrorHook", hooks.setdefault)
-    environment_hooks.departure_hooks("e", {} if section is None else {"e-x": section})
+    monkeypatch.setattr(aws.ecs, "get_cluster_output", get_cluster_output)
+    monkeypatch.setattr(pulumi, "ResourceHook", hooks.setdefault)
+    monkeypatch.setattr(pulumi, "ErrorHook", hooks.setdefault)
+    departure_hooks("e", {} if section is None else {"e-x": section})
     outputs = {"ecsClusterArn": "arn:aws:ecs:r:1:cluster/AWSBatch-x"}
     args = pulumi.ResourceHookArgs(urn="urn", id="x-1", name="e-x", type=CE, old_inputs={"updatePolicy": made}, old_outputs=outputs)
     asyncio.run(hooks["e-drained"](args))
