@@ -59,6 +59,7 @@ def _steps(deployment: Deployment) -> set[tuple[str, str]]:
 @pytest.mark.timeout(300)
 def test_a_stack_follows_its_file_through_every_section(tmp_path: Path) -> None:
     with LocalCloud(tmp_path, images={}) as cloud:
+        cloud.batch.store.relation_seconds = 0.0  # test_replacement.py is about that
         before = inventory(cloud.client, cloud.account_id)
         state = deploy(ROOT, "prod", cloud.client, config=_config(OPEN)).state
         for changes in (EVERYWHERE, ELSEWHERE):

@@ -22,12 +22,14 @@ WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
 STORAGE = "batch-reference:storage"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", ["dev", "local", "prod"])
 def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> None:
     secrets = {"batch-reference:slack-webhook-url": WEBHOOK}
     previewed = deploy(ROOT, stack, no_aws, secrets=secrets, preview=True)
     unprotected = {STORAGE: json.dumps({"protect": False, "delete_with_content": True})}
     with LocalCloud(tmp_path, images={}) as cloud:
+        cloud.batch.store.relation_seconds = 0.0  # test_replacement.py is about that
         before = inventory(cloud.client, cloud.account_id)
         deployed = deploy(ROOT, stack, cloud.client, secrets=secrets)
         again = deploy(ROOT, stack, cloud.client, secrets=secrets, previous=deployed.state)

@@ -18,6 +18,7 @@ from localcloud.engine_state import State
 from localcloud.wire import Call
 from tests.localcloud.conftest import until
 
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 SECTION = "batch-reference:environments"
 CE, QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"
