@@ -21,7 +21,14 @@ from config.estimate import RUNS_PER_MONTH, STORED_GB
 from config.stack import SECRETS
 from workloads.contract import Stage
 
-_STYLES: Final = {"in place": "green", "created": "green", "new revision": "cyan", "replaces": "bold red", "drained queue": "bold red"}
+_STYLES: Final = {
+    "in place": "green",
+    "created": "green",
+    "new revision": "cyan",
+    "replaces": "bold red",
+    "removed": "bold red",
+    "drained queue": "bold red",
+}
 _VALUE_CHARACTERS: Final = 80
 
 
@@ -130,7 +137,7 @@ def _markdown(found: Difference) -> Iterator[str]:
         yield "| field | before | after | what the change does |"
         yield "|---|---|---|---|"
         for change in found.changes:
-            kind = f"**{change.kind}**" if change.kind in {"replaces", "drained queue"} else change.kind
+            kind = f"**{change.kind}**" if change.kind in {"replaces", "removed", "drained queue"} else change.kind
             then, now = map(_cell, _values(change))
             yield f"| `{change.path}` | {then} | {now} | {kind}: {change.effect} |"
         yield ""

@@ -64,6 +64,15 @@ class Component(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] | None = None,
         protect: bool | None = None,
         ignore_changes: list[str] | None = None,
+        replace_on_changes: list[str] | None = None,
+        hooks: pulumi.ResourceHookBinding | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child: this component as parent, and what the child itself needs. The component's own options are not handed on."""
-        return pulumi.ResourceOptions(parent=self, depends_on=depends_on, protect=protect, ignore_changes=ignore_changes)
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=depends_on,
+            protect=protect,
+            ignore_changes=ignore_changes,
+            replace_on_changes=replace_on_changes,
+            hooks=hooks,
+        )

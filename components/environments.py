@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.environment_hooks import departure_hooks
 from components.launch_template import InstanceEnvironment, LaunchTemplate, LaunchTemplateArgs
 from components.network import Network
 from components.roles import Roles
@@ -33,7 +34,8 @@ class Environments(Component):
 
     So that changes reach an environment in place, none has a service role of its own (AWS Batch takes its service-linked role) or a fixed
     name, and all have one of the strategies that AWS and the provider update (AWS Batch user guide, updating-compute-environments). Nothing
-    here says how many vCPUs are wanted at present: AWS Batch changes that number itself.
+    here says how many vCPUs are wanted at present: AWS Batch changes that number itself. What can only be replaced is made anew first, then
+    the queues move, and the old one goes by way of its hooks.
     """
 
     arns: dict[str, pulumi.Output[str]]
@@ -42,6 +44,8 @@ class Environments(Component):
     def __init__(self, name: str, args: EnvironmentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
+        on_instances = {f"{name}-{key}": each for key, each in args.environments.items() if not isinstance(each, FargateEnvironment)}
+        self._hooks = departure_hooks(name, on_instances)
         made = {key: self._environment(f"{name}-{key}", environment) for key, environment in args.environments.items()}
         self.arns = {key: environment.arn for key, environment in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
@@ -64,7 +68,7 @@ class Environments(Component):
             compute_resources=resources,
             update_policy=update,
             tags=args.context.tags,
-            opts=self.child(depends_on=[*args.network.ready, *args.roles.ready]),
+            opts=self.child(depends_on=[*args.network.ready, *args.roles.ready], hooks=self._hooks),
         )
 
     def _fargate(self, environment: FargateEnvironment) -> ComputeResources:

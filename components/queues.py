@@ -54,7 +54,8 @@ class Queues(Component):
                 for limit in queue.runnable_limits
             ],
             tags=args.context.tags,
-            opts=self.child(),
+            # AWS can neither add a policy to a queue nor take it away, and the provider would try it in place
+            opts=self.child(replace_on_changes=["schedulingPolicyArn"]),
         )
 
     def _policy(self, name: str, fair_share: FairShare) -> pulumi.Output[str]:

@@ -5,11 +5,14 @@ A field exists only where AWS gives it a meaning: strategies belong to one purch
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
+
+DEFAULT_UPDATE_MINUTES: Final = 30
+"""How long AWS waits for the jobs of an environment that changes where nothing else is said (API reference, UpdatePolicy)."""
 
 
 class _Managed(Section):
@@ -27,9 +30,15 @@ class _Instances(_Managed):
         False, about="Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at /scratch.", change="in place"
     )
     update_timeout_minutes: int = setting(
-        30, about="How long an infrastructure update waits for running jobs.", change="in place", ge=1, le=360
+        DEFAULT_UPDATE_MINUTES,
+        about="How long an infrastructure update, or the deletion after a replacement, waits for running jobs.",
+        change="in place",
+        ge=1,
+        le=360,
     )
-    terminate_jobs_on_update: bool = setting(False, about="Whether an infrastructure update stops running jobs.", change="in place")
+    terminate_jobs_on_update: bool = setting(
+        False, about="Whether an infrastructure update, or the deletion after a replacement, stops running jobs.", change="in place"
+    )
 
 
 class OnDemandEnvironment(_Instances):

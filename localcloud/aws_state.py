@@ -118,9 +118,10 @@ class AwsState:
         """The ARN of a resource of this account and region."""
         return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
 
-    def has_budget(self, name: str) -> bool:
-        """Whether the account has a budget of that name."""
-        return name in self._global("budgets").budgets.get(ACCOUNT_ID, {})
+    def budget(self, name: str) -> dict[str, Any] | None:
+        """What moto keeps of a budget, to be read and written; None where there is none of that name."""
+        found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
+        return None if found is None else found.budget
 
     # ---- IAM and STS -----------------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Actions of AWS Budgets, which moto does not have. They are kept and told back; nobody runs them, for no cost arises here."""
+"""Actions, tags and updates of AWS Budgets, which moto does not have. Nobody runs the actions, for no cost arises here."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ Params = dict[str, Any]
 
 
 class BudgetActions:
-    """The actions of the account's budgets, and the two operations on them."""
+    """The actions and later changes of the account's budgets, and the operations on them."""
 
     def __init__(self, state: AwsState) -> None:
         self._state = state
         self._actions: dict[str, list[Params]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
         self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateBudgetAction": self._create,
             "DescribeBudgetActionsForBudget": self._describe,
+            "DeleteBudgetAction": self._delete,
+            "UpdateBudget": self._update,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
         }
 
     def _create(self, params: Params) -> Params:
@@ -45,8 +50,33 @@ class BudgetActions:
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
 
+    def _delete(self, params: Params) -> Params:
+        name, actions = self._budget(params), self._actions.get(params["BudgetName"], [])
+        action = next((each for each in actions if each["ActionId"] == params["ActionId"]), None)
+        if action is None:
+            raise WireError("NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404)
+        actions.remove(action)
+        return {"AccountId": params["AccountId"], "BudgetName": name, "Action": action}
+
+    def _update(self, params: Params) -> Params:
+        new = params["NewBudget"]
+        kept = self._state.budget(self._budget(new)) or {}
+        for name in ("BudgetLimit", "CostFilters", "CostTypes", "BudgetType", "TimeUnit"):
+            kept.pop(name, None)
+        kept.update(new)
+        return {}
+
+    def _tag(self, params: Params) -> Params:
+        self._tags.setdefault(params["ResourceARN"], {}).update({tag["Key"]: tag["Value"] for tag in params["ResourceTags"]})
+        return {}
+
+    def _untag(self, params: Params) -> Params:
+        for key in params["ResourceTagKeys"]:
+            self._tags.get(params["ResourceARN"], {}).pop(key, None)
+        return {}
+
     def _budget(self, params: Params) -> str:
         name: str = params["BudgetName"]
-        if not self._state.has_budget(name):
+        if self._state.budget(name) is None:
             raise WireError("NotFoundException", f"there is no budget {name}", status=404)
         return name

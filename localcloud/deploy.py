@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
-from localcloud.engine import Engine, Failure, Resource
+from localcloud.engine import Engine
+from localcloud.engine_state import Failure, Resource, State, Step
 from localcloud.provider import Provider
 from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
 from localcloud.stackfile import Stack, StackFileError, read_stack
@@ -32,16 +33,16 @@ _ONE_AT_A_TIME: Final = threading.Lock()  # a program runs as __main__ with its 
 class DeploymentError(Exception):
     """A deployment that failed.
 
-    `failures` holds each reason and `skipped` the URNs of what was not created because it depends on something that failed; the text is
-    all reasons, one a line.
+    `failures` holds each reason and `skipped` the URNs of what was left as it was because of something that failed; the text is all
+    reasons, one a line. `state` is what exists now, None where the program did not even start.
     """
 
-    def __init__(self, failures: Sequence[Failure], skipped: Sequence[str] = ()) -> None:
+    def __init__(self, failures: Sequence[Failure], skipped: Sequence[str] = (), state: State | None = None) -> None:
         lines = [str(failure) for failure in failures]
         if skipped:
-            lines.append(f"not created, because they depend on these: {', '.join(sorted(map(_short, skipped)))}")
+            lines.append(f"left as they were, because of these: {', '.join(sorted(map(_short, skipped)))}")
         super().__init__("\n".join(lines))
-        self.failures, self.skipped = tuple(failures), tuple(skipped)
+        self.failures, self.skipped, self.state = tuple(failures), tuple(skipped), state
 
 
 def _short(urn: str) -> str:
@@ -52,16 +53,18 @@ def _short(urn: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What a deployment made.
+    """What a deployment made, or a preview would make.
 
     `outputs` are the exports as plain JSON values, None in a preview where a value is not known yet; `secret_outputs` names those that are
-    or hold secrets. `messages` are the program's own, as (severity, text). `evaluate_seconds` is the time until the program's last line had
-    run, `total_seconds` until every resource existed.
+    or hold secrets. `steps` is what was done with which resource, `state` what a later deployment starts from. `messages` are the program's
+    own, as (severity, text). `evaluate_seconds` is the time until the program's last line had run, `total_seconds` until all was done.
     """
 
     outputs: Mapping[str, Any]
     secret_outputs: frozenset[str]
     resources: tuple[Resource, ...]
+    steps: tuple[Step, ...]
+    state: State
     messages: tuple[tuple[str, str], ...]
     evaluate_seconds: float
     total_seconds: float
@@ -82,8 +85,9 @@ def deploy(
     config: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     preview: bool = False,
+    previous: State | None = None,
 ) -> Deployment:
-    """Runs a Pulumi program and creates its resources.
+    """Runs a Pulumi program and brings what exists to what it wants.
 
     Args:
         program: Folder with Pulumi.yaml, Pulumi.<stack>.yaml and __main__.py.
@@ -92,30 +96,65 @@ def deploy(
         config: Values by full key (`batch-reference:network`) that replace or add to the stack file's.
         secrets: The same for secrets.
         preview: Only run the program: no AWS call is made and what AWS would decide is unknown.
+        previous: What an earlier deployment of this stack left; without it everything is created.
 
     Raises:
         DeploymentError: The program, its config or a resource failed. Resources that were created before stay.
     """
+    return _deploy(program, stack, client, config=config, secrets=secrets, preview=preview, previous=previous, destroyed=False)
+
+
+def destroy(
+    program: Path,
+    stack: str,
+    client: Callable[[str], Any],
+    *,
+    previous: State,
+    config: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Deployment:
+    """Deletes everything that exists of a stack, as `pulumi destroy --run-program` does: the program runs so that its hooks can be called.
+
+    Raises DeploymentError where something could not be deleted; its `state` is what is left.
+    """
+    return _deploy(program, stack, client, config=config, secrets=secrets, preview=False, previous=previous, destroyed=True)
+
+
+def _deploy(
+    program: Path,
+    stack: str,
+    client: Callable[[str], Any],
+    *,
+    config: Mapping[str, str] | None,
+    secrets: Mapping[str, str] | None,
+    preview: bool,
+    previous: State | None,
+    destroyed: bool,
+) -> Deployment:
     program = program.resolve()
     try:
         found = read_stack(program, stack, config or {}, secrets or {})
     except StackFileError as error:
         raise DeploymentError([Failure(message=str(error))]) from error
     provider = Provider(client=client, config=found.config, preview=preview)
-    engine = Engine(project=found.project, stack=stack, program=program, provider=provider, preview=preview)
+    engine = Engine(
+        project=found.project, stack=stack, program=program, provider=provider, preview=preview, previous=previous, destroy=destroyed
+    )
     started = time.perf_counter()
     with _ONE_AT_A_TIME, _quiet_asyncio():
         # the SDK keeps its state in context variables: an empty context is a fresh SDK
         evaluated = contextvars.Context().run(_run, program, found, engine, preview=preview)
-    if not preview and not engine.failures:
+    if not preview and not destroyed and not engine.failures:
         engine.check_references()
     total = time.perf_counter() - started
     if engine.failures:
-        raise DeploymentError(engine.failures, engine.skipped)
+        raise DeploymentError(engine.failures, engine.skipped, engine.state)
     return Deployment(
         outputs={name: _json(value) for name, value in sorted(engine.exports.items())},
         secret_outputs=frozenset(name for name, value in engine.exports.items() if is_secret(value)),
-        resources=tuple(engine.resources.values()),
+        resources=() if destroyed else tuple(engine.resources.values()),
+        steps=engine.steps,
+        state=engine.state,
         messages=tuple(engine.log),
         evaluate_seconds=evaluated - started,
         total_seconds=total,

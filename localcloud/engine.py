@@ -1,15 +1,16 @@
 """A Pulumi engine in this process: what the unmodified Pulumi SDK talks to while a program runs.
 
-The SDK sends each resource to a *resource monitor*, which the Pulumi CLI normally is. This one checks the inputs, has the provider create
-the resource at once, and answers with the outputs; it keeps no state between deployments, so everything is a creation. A failed resource
-does not end the deployment: what depends on it is skipped, the rest goes on, and all failures are told together.
+The SDK sends each resource to a *resource monitor*, which the Pulumi CLI normally is. This one checks the inputs, compares them with what
+an earlier deployment left, has the provider create or update the resource at once, and answers with the outputs. When the program has ended
+it deletes what is no longer wanted. A failed resource does not end the deployment: what depends on it is skipped, the rest goes on, all
+failures are told together, and nothing is deleted.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlparse
@@ -17,13 +18,16 @@ from urllib.parse import unquote, urlparse
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from localcloud.engine_changes import PROVIDER_PREFIX, Changes, Made, Wanted
 from localcloud.engine_hooks import Hooks
+from localcloud.engine_state import Failure, Options, Resource, State, Step
 from localcloud.provider import Provider, ProviderError
 from localcloud.provider.schema import SchemaError
 from localcloud.provider.values import Secret, decode, encode, first_path, is_secret, is_unknown, plain, poisoned, walk
 
+__all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step"]
+
 _STACK: Final = "pulumi:pulumi:Stack"
-_PROVIDER_PREFIX: Final = "pulumi:providers:"
 _FEATURES: Final = (
     # Not among them: references and output values (inputs then come as plain ids and values), parameterized packages, state migrations.
     # Transforms are listed so that the refusal is this engine's own sentence and not the SDK's advice to update the CLI.
@@ -39,62 +43,6 @@ _FEATURES: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The resource options that say what later deployments would do."""
-
-    protect: bool = False
-    retain_on_delete: bool = False
-    delete_before_replace: bool = False
-    ignore_changes: tuple[str, ...] = ()
-    replace_on_changes: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    deleted_with: str = ""
-    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resource:
-    """One resource as the program registered it, and what came of it.
-
-    `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview cannot know; `secret_inputs` names the
-    inputs that are or hold secrets. `location` is the line of the program that made the resource, `file:line` relative to the program, and
-    `trail` all its lines from the innermost outwards.
-    """
-
-    urn: str
-    type: str
-    name: str
-    parent: str
-    custom: bool
-    id: str
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    secret_inputs: frozenset[str]
-    dependencies: tuple[str, ...]
-    property_dependencies: Mapping[str, tuple[str, ...]]
-    options: Options
-    location: str
-    trail: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a resource, or the program itself, failed."""
-
-    message: str
-    urn: str = ""
-    type: str = ""
-    name: str = ""
-    location: str = ""
-
-    def __str__(self) -> str:
-        if not self.urn:
-            return f"{self.message} [{self.location}]" if self.location else self.message
-        where = f" [{self.location}]" if self.location else ""
-        return f"{self.type} {self.name!r}: {self.message}{where} ({self.urn})"
-
-
 class EngineRefusalError(Exception):
     """A request of the SDK that this engine does not serve."""
 
@@ -102,7 +50,17 @@ class EngineRefusalError(Exception):
 class Engine:
     """Monitor and engine of one deployment; the methods in capitals are the RPCs of the SDK. Safe for concurrent calls."""
 
-    def __init__(self, *, project: str, stack: str, program: Path, provider: Provider, preview: bool) -> None:
+    def __init__(
+        self,
+        *,
+        project: str,
+        stack: str,
+        program: Path,
+        provider: Provider,
+        preview: bool,
+        previous: State | None = None,
+        destroy: bool = False,
+    ) -> None:
         self.failures: list[Failure] = []
         self.resources: dict[str, Resource] = {}
         self.exports: dict[str, Any] = {}
@@ -113,7 +71,21 @@ class Engine:
         self._registered: dict[str, str] = {}
         self._unavailable: set[str] = set()
         self._hooks = Hooks()
+        self._destroy = destroy
+        self._changes = Changes(
+            provider=provider, hooks=self._hooks, previous=previous or State(), preview=preview, destroy=destroy, skipped=self.skipped
+        )
         self._lock = threading.Lock()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was done so far, or would be in a preview."""
+        return tuple(self._changes.steps)
+
+    @property
+    def state(self) -> State:
+        """What exists now."""
+        return self._changes.state(self.resources)
 
     # ---- what the SDK calls ------------------------------------------------------------------------------------------------------------
 
@@ -122,7 +94,7 @@ class Engine:
         return resource_pb2.DeploymentInfo(supportedFeatures=list(_FEATURES))
 
     def RegisterResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Creates a resource, or notes a component. The answer says whether it failed or was skipped; it does not raise."""
+        """Creates or updates a resource, or notes a component. The answer says whether it failed or was skipped; it does not raise."""
         urn = self._urn(request.type, request.name, request.parent)
         trail = self._trail(request.stackTrace)
         location = trail[0] if trail else ""
@@ -137,30 +109,32 @@ class Engine:
                 failure, "resource transforms are not served by the local engine; use transformations or set the property directly"
             )
         if request.importId:
-            return self._fail(failure, "import is not served by the local engine, which starts from nothing")
-        blocked = sorted(self._unavailable.intersection(self._needs(request)))
-        if blocked:
+            return self._fail(failure, "import is not served by the local engine")
+        aliases = tuple(self._alias(alias, request) for alias in request.aliases)
+        unknown = self._destroy and request.custom and not self._changes.knows(urn, aliases)
+        if unknown or self._unavailable.intersection(self._needs(request)):
             self._unavailable.add(urn)
             self.skipped.append(urn)
             return resource_pb2.RegisterResourceResponse(urn=urn, unknown=True)
         inputs = {name: value for name, value in decode(request.object).items() if not name.startswith("__") and value is not None}
         try:
-            created_id, outputs = self._create(urn, request, inputs)
+            wanted = self._wanted(urn, request, inputs, aliases)
+            made = self._changes.apply(wanted)
         except SchemaError as error:
             return self._fail(failure, *error.problems)
         except (ProviderError, EngineRefusalError) as error:
             return self._fail(failure, str(error))
         except Exception as error:  # noqa: BLE001 - a defect of the provider is told with the resource, like any other failure
             return self._fail(failure, f"the local provider broke: {type(error).__name__}: {error}")
-        resource = self._record(urn, request, inputs, created_id, outputs, trail)
-        sent = {name: Secret(value) if name in request.additionalSecretOutputs else value for name, value in outputs.items()}
-        return resource_pb2.RegisterResourceResponse(
-            urn=resource.urn, id=created_id, object=encode(sent) if request.custom else request.object
-        )
+        self._record(wanted, request, made, trail)
+        sent = {name: Secret(value) if name in request.additionalSecretOutputs else value for name, value in made.outputs.items()}
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=made.id, object=encode(sent) if request.custom else request.object)
 
     def RegisterResourceOutputs(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Outputs of a component; those of the stack are the exports."""
+        """Outputs of a component; those of the stack are the exports, which a deletion has none of."""
         outputs = decode(request.outputs)
+        if self._destroy:
+            return empty_pb2.Empty()
         if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
             self.exports = outputs
             complete = not self.failures and not self._preview  # otherwise unknown exports are nothing new
@@ -176,7 +150,7 @@ class Engine:
             with self._lock:
                 known = self.resources.get(request.urn)
                 if known is not None:
-                    self.resources[request.urn] = Resource(**{**known.__dict__, "outputs": plain(outputs)})
+                    self.resources[request.urn] = replace(known, outputs=plain(outputs))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
@@ -193,9 +167,9 @@ class Engine:
         return resource_pb2.ResourceInvokeResponse(**{"return": encode(result)})
 
     def ReadResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Refused: there is nothing to read that this deployment has not made."""
+        """Refused: what exists outside of the program is its config's matter."""
         urn, trail = self._urn(request.type, request.name, request.parent), self._trail(request.stackTrace)
-        message = "`get` is not served by the local engine, which has made nothing before; pass the id as configuration instead"
+        message = "`get` is not served by the local engine; pass the id as configuration instead"
         self._fail(Failure(message="", urn=urn, type=request.type, name=request.name, location=trail[0] if trail else ""), message)
         return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
 
@@ -216,17 +190,20 @@ class Engine:
         raise EngineRefusalError("invoke transforms are not served by the local engine")
 
     def RegisterResourceHook(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Notes a hook; those before and after a creation are run, there are no updates and deletions."""
+        """Notes a hook."""
         self._hooks.add(request)
         return empty_pb2.Empty()
 
     def RegisterErrorHook(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Notes an error hook, which may have a failed creation tried again."""
+        """Notes an error hook, which may have a failed operation tried again."""
         self._hooks.add(request)
         return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """The program has ended; nothing is left to wait for."""
+        """The program has ended and waits, so that its hooks can be called: what is no longer wanted is deleted now."""
+        if not self.failures:
+            for failure in self._changes.finish():
+                self._note(failure)
         return empty_pb2.Empty()
 
     def Log(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
@@ -251,65 +228,73 @@ class Engine:
 
     # ---- how ---------------------------------------------------------------------------------------------------------------------------
 
-    def _create(self, urn: str, request: Any, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        if not request.custom:
-            return "", {}
-        if request.type.startswith(_PROVIDER_PREFIX):
-            return self._provider.configure(urn, request.type.removeprefix(_PROVIDER_PREFIX), plain(inputs)), dict(inputs)
+    def _wanted(self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]) -> Wanted:
         marker = next(((name, found) for name, value in inputs.items() if (found := poisoned(value))), None)
-        if marker:
+        if marker and request.custom:
             raise ProviderError(f"{marker[0]} uses {marker[1]}, an output that the local provider does not model")
-        if not self._preview and (path := first_path(inputs, is_unknown)) is not None:
+        aws = request.custom and not request.type.startswith(PROVIDER_PREFIX)
+        if aws and not self._preview and not self._destroy and (path := first_path(inputs, is_unknown)) is not None:
             sources = request.propertyDependencies[path.partition(".")[0].partition("[")[0]].urns
             names = ", ".join(repr(source.rpartition("::")[2]) for source in sorted(sources)) or "a resource"
             raise ProviderError(
                 f"{path} is not known although all it depends on exists: "
                 f"it comes from an output of {names} that the local provider does not model"
             )
-
-        def create() -> tuple[str, dict[str, Any]]:
-            return self._provider.create(request.type, request.name, inputs, request.provider)
-
-        return self._hooks.around(create, request, urn=urn, preview=self._preview)
-
-    def _record(
-        self, urn: str, request: Any, inputs: dict[str, Any], created_id: str, outputs: dict[str, Any], trail: tuple[str, ...]
-    ) -> Resource:
-        resource = Resource(
+        return Wanted(
             urn=urn,
             type=request.type,
             name=request.name,
-            parent=request.parent,
             custom=request.custom,
-            id=created_id,
-            inputs=plain(inputs),
-            outputs=plain({name: value for name, value in outputs.items() if poisoned(value) is None and not is_unknown(value)}),
-            secret_inputs=frozenset(name for name, value in inputs.items() if is_secret(value)),
-            dependencies=tuple(sorted(request.dependencies)),
-            property_dependencies={name: tuple(sorted(deps.urns)) for name, deps in sorted(request.propertyDependencies.items())},
+            provider=request.provider,
+            inputs=inputs,
             options=Options(
                 protect=request.protect,
                 retain_on_delete=request.retainOnDelete,
                 delete_before_replace=request.deleteBeforeReplace,
                 ignore_changes=tuple(request.ignoreChanges),
                 replace_on_changes=tuple(request.replaceOnChanges),
-                aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
+                aliases=aliases,
                 deleted_with=request.deletedWith,
                 hooks={kind: tuple(getattr(request.hooks, kind)) for kind in Hooks.KINDS if getattr(request.hooks, kind)},
             ),
+        )
+
+    def _record(self, wanted: Wanted, request: Any, made: Made, trail: tuple[str, ...]) -> None:
+        known = {name: value for name, value in made.outputs.items() if poisoned(value) is None and not is_unknown(value)}
+        resource = Resource(
+            urn=wanted.urn,
+            type=wanted.type,
+            name=wanted.name,
+            parent=request.parent,
+            custom=wanted.custom,
+            id=made.id,
+            inputs=plain(made.inputs),
+            outputs=plain(known),
+            secret_inputs=frozenset(name for name, value in made.inputs.items() if is_secret(value)),
+            digests=made.digests,
+            provider=wanted.provider,
+            dependencies=tuple(sorted(request.dependencies)),
+            property_dependencies={name: tuple(sorted(deps.urns)) for name, deps in sorted(request.propertyDependencies.items())},
+            options=wanted.options,
             location=trail[0] if trail else "",
             trail=trail,
         )
         with self._lock:
-            self.resources[urn] = resource
-        return resource
+            self.resources[wanted.urn] = resource
+
+    def _alias(self, alias: Any, request: Any) -> str:
+        if alias.urn:
+            return str(alias.urn)
+        spec = alias.spec
+        parent = "" if spec.noParent else spec.parentUrn or request.parent
+        return self._urn(spec.type or request.type, spec.name or request.name, parent, spec.stack, spec.project)
 
     def _needs(self, request: Any) -> set[str]:
         return {*request.dependencies, *(urn for deps in request.propertyDependencies.values() for urn in deps.urns)}
 
     def _fail(self, failure: Failure, *messages: str) -> Any:
         for message in messages:
-            self._note(Failure(**{**failure.__dict__, "message": message}))
+            self._note(replace(failure, message=message))
         self._unavailable.add(failure.urn)
         return resource_pb2.RegisterResourceResponse(urn=failure.urn, result=resource_pb2.Result.FAIL)
 
@@ -317,11 +302,11 @@ class Engine:
         with self._lock:
             self.failures.append(failure)
 
-    def _urn(self, type_: str, name: str, parent: str) -> str:
+    def _urn(self, type_: str, name: str, parent: str, stack: str = "", project: str = "") -> str:
         # a child's URN carries the types of all its parents but the stack: urn:pulumi:<stack>::<project>::<A$B$type>::<name>
         parents = parent.split("::")[2] if parent else ""
         qualified = type_ if not parents or parents == _STACK else f"{parents}${type_}"
-        return f"urn:pulumi:{self._stack}::{self._project}::{qualified}::{name}"
+        return f"urn:pulumi:{stack or self._stack}::{project or self._project}::{qualified}::{name}"
 
     def _trail(self, stack: Any) -> tuple[str, ...]:
         found = []

@@ -1,23 +1,21 @@
-"""Resource hooks and error hooks: functions of the program that the engine calls around a creation.
+"""Resource hooks and error hooks: functions of the program that the engine calls around a creation, an update or a deletion.
 
 The SDK keeps the functions behind a callback server of its own and hands out their address and a token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import grpc
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
 from localcloud.provider import ProviderError
-from localcloud.provider.values import encode
 
-_MOST_RETRIES: Final = 100  # of the real engine, after which an error hook is no longer asked
-_TIMEOUT_SECONDS: Final = 60.0
+_MOST_FAILURES: Final = 100  # of the real engine, after which an error hook is no longer asked
 
-Create = Callable[[], tuple[str, dict[str, Any]]]
+Done = TypeVar("Done")
 
 
 class Hooks:
@@ -40,46 +38,69 @@ class Hooks:
         """Notes one registration."""
         self._hooks[request.name] = request
 
-    def around(self, create: Create, request: Any, *, urn: str, preview: bool) -> tuple[str, dict[str, Any]]:
-        """Creates with the hooks that the registration names.
+    def around(
+        self,
+        operation: Literal["create", "update", "delete"],
+        action: Callable[[], Done],
+        *,
+        bound: Mapping[str, Sequence[str]],
+        fields: Mapping[str, Any],
+        told: Callable[[Done], Mapping[str, Any]],
+        preview: bool,
+    ) -> Done:
+        """Does something with the hooks that a resource is bound to, by kind.
 
-        Raises ProviderError where a hook fails, or where the creation fails and no error hook wants another try.
+        Args:
+            operation: What is done.
+            action: Does it. It raises ProviderError, and may be called again then.
+            bound: Names of hooks by kind.
+            fields: What every hook is told.
+            told: What the hooks after it are told besides.
+            preview: Whether only hooks that want to be part of a preview are called.
+
+        Raises ProviderError where a hook fails, or where the action fails and no error hook wants another try.
         """
-        common = {"urn": urn, "name": request.name, "type": request.type, "new_inputs": request.object}
-        self._run(request.hooks.before_create, common, preview=preview)
-        created_id, outputs = self._persist(create, list(request.hooks.on_error), common)
-        self._run(request.hooks.after_create, {**common, "id": created_id, "new_outputs": encode(outputs)}, preview=preview)
-        return created_id, outputs
+        self._run(bound.get(f"before_{operation}", ()), fields, preview=preview)
+        done = self._persist(operation, action, bound.get("on_error", ()), fields)
+        self._run(bound.get(f"after_{operation}", ()), {**fields, **told(done)}, preview=preview)
+        return done
 
-    def _run(self, names: Any, fields: Mapping[str, Any], *, preview: bool) -> None:
+    def _run(self, names: Sequence[str], fields: Mapping[str, Any], *, preview: bool) -> None:
         for name in names:
-            hook = self._hooks[name]
+            hook = self._registered(name)
             if preview and not hook.on_dry_run:
                 continue
             answer = resource_pb2.ResourceHookResponse.FromString(_call(hook.callback, resource_pb2.ResourceHookRequest(**fields)))
             if answer.error and not hook.ignore_errors:
                 raise ProviderError(f"hook {name!r} failed: {answer.error}")
 
-    def _persist(self, create: Create, names: list[str], fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _persist(self, operation: str, action: Callable[[], Done], names: Sequence[str], fields: Mapping[str, Any]) -> Done:
         errors: list[str] = []
         while True:
             try:
-                return create()
+                return action()
             except ProviderError as error:
                 errors.insert(0, str(error))
-                if len(errors) > _MOST_RETRIES or not any(self._wants_retry(name, errors, fields) for name in names):
+                if len(errors) >= _MOST_FAILURES or not any(self._wants_retry(name, operation, errors, fields) for name in names):
                     raise
 
-    def _wants_retry(self, name: str, errors: list[str], fields: Mapping[str, Any]) -> bool:
-        request = resource_pb2.ErrorHookRequest(failed_operation="create", errors=errors, **fields)
-        answer = resource_pb2.ErrorHookResponse.FromString(_call(self._hooks[name].callback, request))
+    def _wants_retry(self, name: str, operation: str, errors: list[str], fields: Mapping[str, Any]) -> bool:
+        request = resource_pb2.ErrorHookRequest(failed_operation=operation, errors=errors, **fields)
+        answer = resource_pb2.ErrorHookResponse.FromString(_call(self._registered(name).callback, request))
         if answer.error:
             raise ProviderError(f"error hook {name!r} failed: {answer.error}")
         return bool(answer.retry)
 
+    def _registered(self, name: str) -> Any:
+        hook = self._hooks.get(name)
+        if hook is None:
+            raise ProviderError(f"the hook {name!r} belongs to this resource since an earlier deployment; the program has to register it")
+        return hook
+
 
 def _call(callback: Any, request: Any) -> bytes:
+    # as long as it takes: a hook may wait for hours, and the real engine does too
     with grpc.insecure_channel(callback.target) as channel:
         invoke = callback_pb2.CallbackInvokeRequest(token=callback.token, request=request.SerializeToString())
-        response: bytes = callback_pb2_grpc.CallbacksStub(channel).Invoke(invoke, timeout=_TIMEOUT_SECONDS).response
+        response: bytes = callback_pb2_grpc.CallbacksStub(channel).Invoke(invoke).response
     return response

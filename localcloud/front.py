@@ -113,8 +113,12 @@ class Front:
     def _owned(self, call: Call) -> Reply | None:
         if call.service == "batch":
             return call.result(self._batch.answer(call.operation, call.params))
-        if call.service == "ec2" and call.operation in self._placement_groups.operations:
-            return call.result(self._placement_groups.operations[call.operation](call.params))
+        if call.service == "ecs" and call.operation == "DescribeClusters":
+            return call.result(self._batch.clusters(call.params))
+        if call.service == "ec2" and call.operation.endswith(("PlacementGroup", "PlacementGroups", "Tags")):
+            found = self._placement_groups.answer(call.operation, call.params)
+            if found is not None:
+                return call.result(found)
         if call.service == "budgets" and call.operation in self._budget_actions.operations:
             return call.result(self._budget_actions.operations[call.operation](call.params))
         if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":

@@ -26,6 +26,20 @@ class PlacementGroups:
             "DeletePlacementGroup": self._delete,
         }
 
+    def answer(self, operation: str, params: Params) -> Params | None:
+        """The operation's output; None where it is not about placement groups. Raises WireError."""
+        if operation in self.operations:
+            return self.operations[operation](params)
+        if operation in ("CreateTags", "DeleteTags") and all(each.startswith("pg-") for each in params.get("Resources", [""])):
+            return self._tag(params, drop=operation == "DeleteTags")
+        return None
+
+    def _tag(self, params: Params, *, drop: bool) -> Params:
+        given = {tag["Key"]: tag for tag in params["Tags"]}
+        for group in (each for each in self.by_name.values() if each["GroupId"] in params["Resources"]):
+            group["Tags"] = [tag for tag in group["Tags"] if tag["Key"] not in given] + ([] if drop else list(given.values()))
+        return {}
+
     def _create(self, params: Params) -> Params:
         name, strategy = params.get("GroupName", ""), params.get("Strategy", "cluster")
         if not re.fullmatch(r"[ -~]{1,255}", name):

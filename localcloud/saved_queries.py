@@ -22,6 +22,7 @@ class SavedQueries:
         self.operations: dict[str, Callable[[Params], Params]] = {
             "PutQueryDefinition": self._put,
             "DescribeQueryDefinitions": self._describe,
+            "DeleteQueryDefinition": self._delete,
         }
 
     def _put(self, params: Params) -> Params:
@@ -29,6 +30,9 @@ class SavedQueries:
         kept: Params = {name: params[name] for name in ("name", "queryString", "logGroupNames") if name in params}
         self._kept[identity] = {**kept, "queryDefinitionId": identity, "lastModified": int(time.time() * 1000)}
         return {"queryDefinitionId": identity}
+
+    def _delete(self, params: Params) -> Params:
+        return {"success": self._kept.pop(str(params["queryDefinitionId"]), None) is not None}
 
     def _describe(self, params: Params) -> Params:
         prefix = str(params.get("queryDefinitionNamePrefix") or "")

@@ -62,6 +62,15 @@ class BatchApi:
         with self._store.lock:
             return handler(params)
 
+    def clusters(self, params: Params) -> Params:
+        """ECS's DescribeClusters, for the clusters that Batch keeps behind its environments."""
+        with self._store.lock:
+            known = [environments.describe_cluster(self._store, each) for each in self._store.environments.values()]
+        wanted = params.get("clusters") or []
+        found = [each for each in known if each["clusterArn"] in wanted or each["clusterName"] in wanted]
+        names = {name for each in found for name in (each["clusterArn"], each["clusterName"])}
+        return {"clusters": found, "failures": [{"arn": each, "reason": "MISSING"} for each in wanted if each not in names]}
+
     # ---- environments, queues, policies ------------------------------------------------------------------------------------------------
 
     def _create_environment(self, params: Params) -> Params:
@@ -75,7 +84,9 @@ class BatchApi:
         return {"computeEnvironmentName": environment.name, "computeEnvironmentArn": environment.arn}
 
     def _delete_environment(self, params: Params) -> Params:
-        environments.delete(self._store, params.get("computeEnvironment", ""))
+        for job in environments.delete(self._store, params.get("computeEnvironment", "")):
+            for node in range(len(job.nodes)):
+                self._plane.lose_host(job.id, node=node)
         return {}
 
     def _describe_environments(self, params: Params) -> Params:

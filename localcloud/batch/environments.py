@@ -6,10 +6,11 @@ Rules: Batch API reference (ComputeResource, ComputeResourceUpdate) and User Gui
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Final
 
 from localcloud.aws_state import ACCOUNT_ID
-from localcloud.batch.records import ComputeEnvironment, Store, client_error
+from localcloud.batch.records import ComputeEnvironment, Job, Store, client_error
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SPOT_STRATEGIES: Final = ("SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
@@ -96,16 +97,26 @@ def update(store: Store, params: dict[str, Any], placement_groups: dict[str, Any
     return environment
 
 
-def delete(store: Store, name_or_arn: str) -> None:
-    """DeleteComputeEnvironment; one that does not exist is no error, as on AWS. Raises ClientException."""
+def delete(store: Store, name_or_arn: str) -> list[Job]:
+    """DeleteComputeEnvironment; one that does not exist is no error, as on AWS.
+
+    Returns the jobs whose instances go with it. An environment of Fargate with active jobs is not deleted, it becomes invalid (Batch API
+    reference); what AWS does with jobs on instances is not documented, here they lose their hosts. Raises ClientException.
+    """
     environment = store.environment(name_or_arn)
     if environment is None:
-        return
-    if any(environment.arn in queue.environments for queue in store.queues.values()):
-        raise client_error("Cannot delete, found existing JobQueue relationship")
+        return []
+    queued = any(environment.arn in queue.environments for queue in store.queues.values())
+    if queued or time.monotonic() < environment.related_until:
+        raise client_error("Cannot delete, found existing JobQueue relationship.")
     if environment.state != "DISABLED":
         raise client_error("Cannot delete, compute environment must be disabled first")
+    jobs = store.running_in(environment)
+    if environment.is_fargate and jobs:
+        environment.status, environment.status_reason = "INVALID", "CLIENT_ERROR - active jobs must be terminated before the deletion"
+        return []
     del store.environments[environment.name]
+    return jobs
 
 
 def existing(store: Store, name_or_arn: str) -> ComputeEnvironment:
@@ -140,6 +151,21 @@ def describe(environment: ComputeEnvironment) -> dict[str, Any]:
     if environment.update_policy:
         detail["updatePolicy"] = environment.update_policy
     return detail
+
+
+def describe_cluster(store: Store, environment: ComputeEnvironment) -> dict[str, Any]:
+    """The ECS cluster behind it, as ECS's DescribeClusters shows it."""
+    arn = describe(environment)["ecsClusterArn"]
+    nodes = [node for job in store.running_in(environment) if job.current is not None for node in job.current.nodes]
+    return {
+        "clusterArn": arn,
+        "clusterName": arn.rpartition("/")[2],
+        "status": "ACTIVE",
+        "runningTasksCount": sum(node["status"] == "RUNNING" for node in nodes),
+        "pendingTasksCount": sum(node["status"] == "STARTING" for node in nodes),
+        "registeredContainerInstancesCount": 0 if environment.is_fargate else len(environment.instances),
+        "activeServicesCount": 0,
+    }
 
 
 def _check_state(state: str) -> None:

@@ -57,7 +57,9 @@ def update(store: Store, params: dict[str, Any]) -> JobQueue:
         if store.policy(policy) is None:
             raise client_error(f"Scheduling policy {policy} does not exist")
     if params.get("computeEnvironmentOrder"):
+        before = queue.environments
         _connect(store, queue, params["computeEnvironmentOrder"])
+        store.let_go(set(before) - set(queue.environments))
     queue.policy = policy or queue.policy
     queue.state = _state(params.get("state", queue.state))
     queue.priority = _priority(params.get("priority", queue.priority))
@@ -73,6 +75,7 @@ def delete(store: Store, name_or_arn: str) -> JobQueue | None:
         return None
     if queue.state != "DISABLED":
         raise client_error("Cannot delete, job queue must be disabled first")
+    store.let_go(queue.environments)
     return store.queues.pop(queue.name)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -51,6 +53,8 @@ class ComputeEnvironment:
     update_policy: dict[str, Any] | None = None
     status: str = "VALID"
     status_reason: str = "ComputeEnvironment Healthy"
+    related_until: float = 0.0
+    """Until when (`time.monotonic`) AWS still sees a queue that has let go of it."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     instances: dict[str, Instance] = field(default_factory=dict)
 
@@ -194,11 +198,18 @@ class Job:
 
 
 class Store:
-    """All records, under one lock. Whoever reads or writes more than one attribute holds it."""
+    """All records, under one lock. Whoever reads or writes more than one attribute holds it.
+
+    Attributes:
+        relation_seconds: How long after a queue has let go of a compute environment AWS still sees the relation. The real time is not
+            documented; the reports (pulumi-aws #6233, terraform-provider-aws #46925) speak of moments. Here it is long enough that a
+            deployment meets it every time.
+    """
 
     def __init__(self, state: AwsState) -> None:
         self.state = state
         self.lock = threading.RLock()
+        self.relation_seconds = 5.0
         self.environments: dict[str, ComputeEnvironment] = {}
         self.queues: dict[str, JobQueue] = {}
         self.policies: dict[str, SchedulingPolicy] = {}
@@ -208,6 +219,17 @@ class Store:
     def environment(self, name_or_arn: str) -> ComputeEnvironment | None:
         """By name or ARN."""
         return self.environments.get(name_or_arn.rsplit("/", 1)[-1])
+
+    def let_go(self, arns: Iterable[str]) -> None:
+        """Notes that a queue names these environments no longer."""
+        for arn in arns:
+            environment = self.environment(arn)
+            if environment is not None:
+                environment.related_until = time.monotonic() + self.relation_seconds
+
+    def running_in(self, environment: ComputeEnvironment) -> list[Job]:
+        """The jobs that are STARTING or RUNNING in an environment."""
+        return [job for job in self.jobs.values() if job.current is not None and job.current.environment == environment.arn]
 
     def queue(self, name_or_arn: str) -> JobQueue | None:
         """By name or ARN."""

@@ -1,11 +1,12 @@
-"""The AWS provider of the local engine: checks a Pulumi resource against its type and creates it by AWS API calls."""
+"""The AWS provider of the local engine: checks a Pulumi resource against its type, and creates, updates and deletes it by AWS API calls."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from localcloud.provider import (
     batch,
@@ -14,6 +15,7 @@ from localcloud.provider import (
     events,
     functions,
     identity,
+    lifecycles,
     messaging,
     monitoring,
     network,
@@ -21,15 +23,19 @@ from localcloud.provider import (
     storage,
     tables,
 )
+from localcloud.provider.archive import asset_bytes
 from localcloud.provider.calls import HANDLERS, NAMES, Aws, Call, ProviderError, json_object
 from localcloud.provider.invokes import INVOKES, PREVIEWED
+from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle, without_order
 from localcloud.provider.references import missing_references
 from localcloud.provider.schema import resource_schema
-from localcloud.provider.values import UNKNOWN, Secret, is_unknown, plain, poison
+from localcloud.provider.tagging import retag
+from localcloud.provider.values import UNKNOWN, Secret, is_asset, is_unknown, plain, poison
 
 __all__ = ["HANDLERS", "Provider", "ProviderError"]
 
-_MODULES: Final = (batch, budgets, compute, events, functions, identity, messaging, monitoring, network, security, storage, tables)
+_CREATORS: Final = (batch, budgets, compute, events, functions, identity, messaging, monitoring, network, security, storage, tables)
+_MODULES: Final = (*_CREATORS, lifecycles)
 _JSON_INPUTS: Final = frozenset(
     {
         "assumeRolePolicy",
@@ -55,8 +61,19 @@ _SECRET_OUTPUTS: Final = {
 _PREVIEW_ACCOUNT: Final = "123456789012"
 
 
+class Before(Protocol):
+    """A resource as an earlier deployment left it; all values are plain."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, Any]: ...
+    @property
+    def outputs(self) -> Mapping[str, Any]: ...
+
+
 class Provider:
-    """Creates resources through boto3. Safe for concurrent calls.
+    """Creates, updates and deletes resources through boto3. Safe for concurrent calls.
 
     Args:
         client: Returns a thread-safe boto3 client for a service name.
@@ -128,9 +145,7 @@ class Provider:
         outputs: dict[str, Any] = {**inputs, **named}
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
-        for name in _SECRET_OUTPUTS.get(token, ()):
-            if name in outputs and not isinstance(outputs[name], Secret):
-                outputs[name] = Secret(outputs[name])
+        _seal(token, outputs)
         if self._preview:
             return "", outputs
         call = Call(aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags)
@@ -138,12 +153,101 @@ class Provider:
         handler(call)
         if unused := call.unused():
             raise ProviderError(f"{', '.join(unused)} of {token} is not modelled by the local provider")
-        told = {"region": self.aws.region, **call.outputs}
-        outputs |= {name: value for name, value in told.items() if value is not None and not isinstance(outputs.get(name), Secret)}
-        for name, hint in schema.always_present():
-            if name not in outputs and name not in ("id", "urn"):
-                outputs[name] = poison(logical, name) if hint is str else UNKNOWN
+        _tell(outputs, {"region": self.aws.region, **call.outputs})
+        _mark_unmodelled(token, logical, outputs)
         return call.id, outputs
+
+    def update(
+        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str, *, before: Before, changed: Collection[str]
+    ) -> tuple[str, dict[str, Any]]:
+        """Checks a resource that exists and brings it to new inputs; in a preview it is only checked.
+
+        Args:
+            token: The type.
+            logical: The resource's name in the program.
+            inputs: The new ones, all of them.
+            provider: Reference of an explicit provider, or empty.
+            before: What there is.
+            changed: Names of the inputs that differ; none of them may need another resource.
+
+        Returns its id and its outputs. Raises SchemaError, or ProviderError where AWS refuses or a change is not modelled.
+        """
+        schema, cycle = resource_schema(token), lifecycle(token)
+        if schema is None:
+            raise ProviderError(f"the type {token} is not a type of pulumi_aws")
+        schema.check(inputs)
+        values = {name: plain(value) for name, value in inputs.items()}
+        self._check_values(values)
+        naming = NAMES.get(token)
+        kept = {name: before.outputs[name] for name in (*cycle.keeps, *([naming.property] if naming else [])) if name in before.outputs}
+        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
+        outputs = {**{name: value for name, value in before.outputs.items() if name not in schema.inputs or name in kept}, **inputs}
+        if "tagsAll" in schema.outputs:
+            outputs["tagsAll"] = tags
+        _seal(token, outputs)
+        real = set(changed) - set(cycle.steers)
+        if self._preview:
+            return before.id, {**outputs, **(dict.fromkeys(cycle.decided, UNKNOWN) if real else {})}
+        call = Update(
+            aws=self.aws,
+            token=token,
+            logical=logical,
+            values={**kept, **values},
+            tags=tags,
+            id=before.id,
+            outputs={name: value for name, value in before.outputs.items() if name not in schema.inputs and name != "tagsAll"},
+            old={**kept, **before.inputs},
+            changed=frozenset(real),
+        )
+        call.ignore("region", "namePrefix", *(() if "tags" in real else ("tags",)))
+        if "tags" in real:
+            retag(call, before.outputs.get("tagsAll") or {})
+        if real - {"tags"} and cycle.update is not None:
+            cycle.update(call)
+        if left := call.neglected():
+            raise ProviderError(f"a change of {', '.join(left)} of {token} is not modelled by the local provider")
+        _tell(outputs, call.outputs)
+        _mark_unmodelled(token, logical, outputs)
+        return call.id, outputs
+
+    def delete(self, token: str, before: Before) -> None:
+        """Deletes a resource. Raises ProviderError where AWS refuses or the deletion is not modelled."""
+        removal = lifecycle(token).delete
+        if removal is not None:
+            removal(Removal(aws=self.aws, id=before.id, values={**before.inputs, **before.outputs}))
+
+    def replacing(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]) -> list[str]:
+        """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
+        return lifecycle(token).replacing(old, new, changed)
+
+    def holds_name(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Whether the program gives the resource a name that stays, so that two of them cannot be there at once."""
+        naming = NAMES.get(token)
+        return naming is not None and new.get(naming.property) is not None and new[naming.property] == old.get(naming.property)
+
+    def canonical(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain inputs in the form in which two of them are compared: lists that have no order are sorted."""
+        found = LIFECYCLES.get(token)
+        return without_order(inputs, found.sets if found is not None else ())
+
+    def digests(self, inputs: Mapping[str, Any]) -> dict[str, str]:
+        """What the assets among the inputs hold, as digests."""
+        assets = {name: plain(value) for name, value in inputs.items() if is_asset(plain(value))}
+        return {name: hashlib.sha256(asset_bytes(asset)).hexdigest() for name, asset in assets.items()}
+
+    def known_outputs(self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs of a resource that stays as it is, with secrets and markers as its creation gave them."""
+        found = {**outputs, **{name: value for name, value in inputs.items() if name in outputs}}
+        _seal(token, found)
+        _mark_unmodelled(token, logical, found)
+        return found
+
+    def tags_differ(self, token: str, provider: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> bool:
+        """Whether all tags, the provider's default ones included, are others than before."""
+        schema = resource_schema(token)
+        if schema is None or "tagsAll" not in schema.outputs:
+            return False
+        return bool(self._tags(provider, inputs) != (outputs.get("tagsAll") or {}))
 
     def _check_values(self, values: Mapping[str, Any]) -> None:
         for name in _JSON_INPUTS & values.keys():
@@ -168,6 +272,23 @@ class Provider:
     def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
         """One sentence for each input that names something which is neither among `known` ids and ARNs nor in AWS."""
         return missing_references(self.aws, inputs, known)
+
+
+def _seal(token: str, outputs: dict[str, Any]) -> None:
+    for name in _SECRET_OUTPUTS.get(token, ()):
+        if name in outputs and not isinstance(outputs[name], Secret):
+            outputs[name] = Secret(outputs[name])
+
+
+def _tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
+    outputs |= {name: value for name, value in told.items() if value is not None and not isinstance(outputs.get(name), Secret)}
+
+
+def _mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
+    schema = resource_schema(token)
+    for name, hint in schema.always_present() if schema is not None else ():
+        if name not in outputs and name not in ("id", "urn"):
+            outputs[name] = poison(logical, name) if hint is str else UNKNOWN
 
 
 def _automatic_name(token: str, logical: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def budget(call: Call) -> None:
     if times:
         document["TimePeriod"] = times
     tags = call.aws.tags("budgets", "CreateBudget", call.tags, "")
-    told = [_notification(call, entry) for entry in notifications]
+    told = [notification(call, entry) for entry in notifications]
     call.send("budgets", "CreateBudget", AccountId=account, Budget=document, NotificationsWithSubscribers=told or None, **tags)
     call.id = f"{account}:{name}"
     call.outputs |= {"arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{name}", "accountId": account}
@@ -45,7 +45,8 @@ def budget_action(call: Call) -> None:
     call.outputs |= {"arn": arn, "actionId": action, "accountId": account, "status": "STANDBY"}
 
 
-def _notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:
+def notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A notification and its subscribers as the API takes them."""
     kinds = {"subscriberEmailAddresses": "EMAIL", "subscriberSnsTopicArns": "SNS"}
     subscribers = [{"SubscriptionType": kind, "Address": address} for name, kind in kinds.items() for address in entry.get(name) or []]
     values = {name: value for name, value in entry.items() if name not in kinds}

@@ -20,10 +20,10 @@ _RENAME: Final = {
 
 @handles("ec2/launchTemplate:LaunchTemplate", Naming(longest=128))
 def launch_template(call: Call) -> None:
-    """Launch template; its version numbers start with 1 as every creation is a first one."""
+    """Launch template with its first version."""
     call.ignore("updateDefaultVersion", "defaultVersion")
     name, description = call.take("name"), call.take("description")
-    data = call.aws.part("ec2", "RequestLaunchTemplateData", _without_empty(call.rest()), _RENAME)
+    data = template_data(call)
     request = {"LaunchTemplateName": name, "VersionDescription": description, "LaunchTemplateData": data}
     tags = call.aws.tags("ec2", "CreateLaunchTemplate", call.tags, "launch-template")
     created = call.send("ec2", "CreateLaunchTemplate", **request, **tags)["LaunchTemplate"]
@@ -33,6 +33,12 @@ def launch_template(call: Call) -> None:
         "latestVersion": created["LatestVersionNumber"],
         "defaultVersion": created["DefaultVersionNumber"],
     }
+
+
+def template_data(call: Call) -> dict[str, Any]:
+    """The content of a version, of all inputs that are left."""
+    data: dict[str, Any] = call.aws.part("ec2", "RequestLaunchTemplateData", _without_empty(call.rest()), _RENAME)
+    return data
 
 
 def _without_empty(value: Any) -> Any:

@@ -100,14 +100,7 @@ def layer_version(call: Call) -> None:
 @handles("sfn/stateMachine:StateMachine")
 def state_machine(call: Call) -> None:
     """State machine; the API takes its log group as an ARN with `:*` at the end."""
-    logs = dict(call.take("loggingConfiguration") or {})
-    destination = logs.pop("logDestination", None)
-    if destination and not destination.endswith(":*"):
-        raise ProviderError(f"loggingConfiguration.logDestination is {destination}; it has to end with `:*`")
-    if destination:
-        logs["destinations"] = [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}]
-    document = call.aws.part("stepfunctions", "LoggingConfiguration", logs) if logs else None
-    created = call.create("stepfunctions", "CreateStateMachine", loggingConfiguration=document)
+    created = call.create("stepfunctions", "CreateStateMachine", loggingConfiguration=logging_document(call))
     call.id = created["stateMachineArn"]
     call.outputs |= {
         "arn": created["stateMachineArn"],
@@ -116,3 +109,15 @@ def state_machine(call: Call) -> None:
         "type": call.values.get("type", "STANDARD"),
         "stateMachineVersionArn": created.get("stateMachineVersionArn"),
     }
+
+
+def logging_document(call: Call) -> dict[str, Any] | None:
+    """Where a state machine logs, as the API takes it; None where it does not."""
+    logs = dict(call.take("loggingConfiguration") or {})
+    destination = logs.pop("logDestination", None)
+    if destination and not destination.endswith(":*"):
+        raise ProviderError(f"loggingConfiguration.logDestination is {destination}; it has to end with `:*`")
+    if destination:
+        logs["destinations"] = [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}]
+    document: dict[str, Any] | None = call.aws.part("stepfunctions", "LoggingConfiguration", logs) if logs else None
+    return document

@@ -144,6 +144,16 @@ def _ssm_parameter(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "value": Secret(found["Value"]), "insecureValue": found["Value"] if found["Type"] != "SecureString" else ""}
 
 
+def _cluster(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    found = aws.call("ecs", "DescribeClusters", {"clusters": [arguments["clusterName"]]})["clusters"]
+    if len(found) != 1:
+        raise ProviderError(f"{len(found)} ECS clusters are called {arguments['clusterName']}, expected one")
+    names = ("clusterName", "status", "pendingTasksCount", "registeredContainerInstancesCount", "runningTasksCount")
+    arn = found[0]["clusterArn"]
+    lists: dict[str, Any] = {"serviceConnectDefaults": [], "settings": []}
+    return {"id": arn, "arn": arn, "region": aws.region, "tags": {}, **lists, **{name: found[0][name] for name in names}}
+
+
 INVOKES: Final[Mapping[str, Invoke]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getRegion:getRegion": _region,
@@ -153,6 +163,7 @@ INVOKES: Final[Mapping[str, Invoke]] = {
     "aws:secretsmanager/getRandomPassword:getRandomPassword": _random_password,
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
     "aws:ssm/getParameter:getParameter": _ssm_parameter,
+    "aws:ecs/getCluster:getCluster": _cluster,
 }
 PREVIEWED: Final[Mapping[str, Invoke]] = {
     # what a preview can say without asking AWS; all else is unknown until the deployment

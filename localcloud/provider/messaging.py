@@ -13,7 +13,7 @@ names(
     }
 )
 
-_QUEUE_ATTRIBUTES: Final = {
+QUEUE_ATTRIBUTES: Final = {
     "contentBasedDeduplication": "ContentBasedDeduplication",
     "deduplicationScope": "DeduplicationScope",
     "delaySeconds": "DelaySeconds",
@@ -30,7 +30,7 @@ _QUEUE_ATTRIBUTES: Final = {
     "sqsManagedSseEnabled": "SqsManagedSseEnabled",
     "visibilityTimeoutSeconds": "VisibilityTimeout",
 }
-_TOPIC_ATTRIBUTES: Final = {
+TOPIC_ATTRIBUTES: Final = {
     "contentBasedDeduplication": "ContentBasedDeduplication",
     "deliveryPolicy": "DeliveryPolicy",
     "displayName": "DisplayName",
@@ -54,18 +54,19 @@ _SUBSCRIPTION_ATTRIBUTES: Final = {
 def _attributes(call: Call, table: dict[str, str]) -> dict[str, str] | None:
     given = {member: call.take(name) for name, member in table.items()}
     # AWS wants FifoQueue and its like to be true or absent
-    return {member: _text(value) for member, value in given.items() if value not in (None, "", False)} or None
+    return {member: attribute_text(value) for member, value in given.items() if value not in (None, "", False)} or None
 
 
-def _text(value: Any) -> str:
-    return "true" if value is True else str(value)
+def attribute_text(value: Any) -> str:
+    """An attribute as the API takes it: nothing is an empty text, by which an attribute that is set already goes."""
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
 @handles("sqs/queue:Queue")
 def queue(call: Call) -> None:
     """Queue."""
     name = call.take("name")
-    url = call.send("sqs", "CreateQueue", QueueName=name, Attributes=_attributes(call, _QUEUE_ATTRIBUTES), tags=dict(call.tags) or None)[
+    url = call.send("sqs", "CreateQueue", QueueName=name, Attributes=_attributes(call, QUEUE_ATTRIBUTES), tags=dict(call.tags) or None)[
         "QueueUrl"
     ]
     call.id = url
@@ -88,7 +89,7 @@ def topic(call: Call) -> None:
     """Topic."""
     name = call.take("name")
     tags = call.aws.tags("sns", "CreateTopic", call.tags, "")
-    call.id = call.send("sns", "CreateTopic", Name=name, Attributes=_attributes(call, _TOPIC_ATTRIBUTES), **tags)["TopicArn"]
+    call.id = call.send("sns", "CreateTopic", Name=name, Attributes=_attributes(call, TOPIC_ATTRIBUTES), **tags)["TopicArn"]
     call.outputs |= {"arn": call.id, "owner": call.aws.account}
 
 

@@ -217,6 +217,11 @@ def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
         ]
         == 8
     )
+    # AWS sees the relation a while longer
+    assert "found existing JobQueue relationship" in refused(
+        stage, lambda s: s.batch.delete_compute_environment(computeEnvironment=environment)
+    )
+    stage.cloud.batch.store.environments[environment.rpartition("/")[2]].related_until = 0.0
     stage.batch.delete_compute_environment(computeEnvironment=environment)
     assert stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"] == []
 

@@ -1,4 +1,7 @@
-"""Every stack of this repository deploys: all that AWS would have to make exists, and nothing is secret that is exported."""
+"""Every stack of this repository deploys: all that AWS would have to make exists, and nothing is secret that is exported.
+
+A second deployment changes nothing, and a deletion leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,41 @@ import pytest
 import yaml
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deploy import DeploymentError, deploy, destroy
+from localcloud.engine_state import State
 from tests.localcloud.deploying import no_aws
+from tests.localcloud.inventory import inventory
 
 ROOT = Path(__file__).parents[2]
 WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
+STORAGE = "batch-reference:storage"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", ["dev", "local", "prod"])
 def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> None:
     secrets = {"batch-reference:slack-webhook-url": WEBHOOK}
     previewed = deploy(ROOT, stack, no_aws, secrets=secrets, preview=True)
+    unprotected = {STORAGE: json.dumps({"protect": False, "delete_with_content": True})}
     with LocalCloud(tmp_path, images={}) as cloud:
+        cloud.batch.store.relation_seconds = 0.0  # test_replacement.py is about that
+        before = inventory(cloud.client, cloud.account_id)
         deployed = deploy(ROOT, stack, cloud.client, secrets=secrets)
+        again = deploy(ROOT, stack, cloud.client, secrets=secrets, previous=deployed.state)
+        if any(r.options.protect for r in deployed.resources):
+            with pytest.raises(DeploymentError, match="it is protected"):
+                destroy(ROOT, stack, cloud.client, secrets=secrets, previous=again.state)
+        cloud.client("s3").put_object(Bucket=again.outputs["results_bucket"], Key="left/behind", Body=b"x")
+        open_for_deletion = deploy(ROOT, stack, cloud.client, secrets=secrets, config=unprotected, previous=again.state)
+        made = inventory(cloud.client, cloud.account_id) - before
+        gone = destroy(ROOT, stack, cloud.client, secrets=secrets, config=unprotected, previous=open_for_deletion.state)
+        left = inventory(cloud.client, cloud.account_id) - before
+    assert {step.operation for step in again.steps} == {"same"}, [step for step in again.steps if step.operation != "same"]
+    assert again.outputs == deployed.outputs
+    assert {step.operation for step in open_for_deletion.steps} <= {"same", "update"}
+    assert len(made) > 90
+    assert left == set()
+    assert gone.state == State()
     assert {r.urn for r in deployed.resources} == {r.urn for r in previewed.resources}
     custom = [r for r in deployed.resources if r.custom]
     assert len(custom) > 90

@@ -98,7 +98,7 @@ def test_dependencies_parents_and_options_are_recorded(tmp_path: Path) -> None:
     assert topic.options.protect
     assert topic.options.retain_on_delete
     assert topic.options.ignore_changes == ("displayName",)
-    assert topic.options.aliases == ("old",)
+    assert topic.options.aliases == ("urn:pulumi:dev::demo::aws:sns/topic:Topic::old",)
     assert live.trail == (f"__main__.py:{FIRST_LINE + 6}", f"__main__.py:{FIRST_LINE + 10}")
     attributes = aws_client()("sqs").get_queue_attributes(QueueUrl=live.outputs["url"], AttributeNames=["All"])["Attributes"]
     assert json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"] == dead.outputs["arn"]

@@ -156,9 +156,7 @@ def test_all_failures_are_told_and_what_depends_on_them_is_skipped(tmp_path: Pat
     error = failure(tmp_path, body)
     assert sorted(f.name for f in error.failures) == ["also-lost", "lost"]
     assert sorted(urn.rpartition("::")[2] for urn in error.skipped) == ["after", "explicit", "later"]
-    assert str(error).splitlines()[-1] == (
-        "not created, because they depend on these: Parameter 'explicit', Parameter 'later', Topic 'after'"
-    )
+    assert str(error).splitlines()[-1] == ("left as they were, because of these: Parameter 'explicit', Parameter 'later', Topic 'after'")
 
 
 def test_a_component_is_told_with_its_own_line_and_type(tmp_path: Path) -> None:

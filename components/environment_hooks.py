@@ -1,0 +1,108 @@
+"""How a compute environment leaves, replaced or removed: its jobs end first, and AWS gets the time to see that no queue names it.
+
+A replacement makes the new environment, moves the queues to it and then deletes the old one. Two things go wrong there by themselves:
+
+- AWS keeps seeing the relation to the queue for a while after UpdateJobQueue has returned, and the deletion fails with "found existing
+  JobQueue relationship" (pulumi-aws #6233, terraform-provider-aws #46925). An error hook has exactly that failure tried again.
+- Nobody asks whether jobs run there. AWS documents for Fargate that an environment with active jobs becomes invalid by the deletion (API
+  reference, DeleteComputeEnvironment), and for instances nothing. A hook waits until no task is left in the environment's ECS cluster.
+
+Hooks of deletions need the program: `pulumi destroy` has to be called with `--run-program`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.launch_template import InstanceEnvironment
+from config.environments import DEFAULT_UPDATE_MINUTES
+
+_RELATED: Final = "found existing JobQueue relationship"
+RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
+"""Seconds before each further try of a deletion: ten minutes in all. The engine allows a hundred tries."""
+_LOOKS: Final = 2
+"""Times in a row that no task may be there: for a moment the scheduler may still place a job by the queue's former order."""
+_LOOK_SECONDS: Final = 2.0
+_LONGEST_LOOK_SECONDS: Final = 30.0
+
+
+def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) -> pulumi.ResourceHookBinding:
+    """The hooks of all compute environments of a stack.
+
+    Args:
+        name: Prefix of the hooks' names. The state keeps these names: whoever changes them has to keep the old ones registered.
+        environments: By name of the resource. One that is not there (Fargate, or no longer in the config) goes by what its resource says.
+    """
+
+    async def drain(args: pulumi.ResourceHookArgs) -> None:
+        minutes = _patience(args, environments.get(args.name))
+        if minutes:
+            await _drained(args.id, str((args.old_outputs or {})["ecsClusterArn"]).rpartition("/")[2], minutes)
+
+    return pulumi.ResourceHookBinding(
+        before_delete=[pulumi.ResourceHook(f"{name}-drained", drain)], on_error=[pulumi.ErrorHook(f"{name}-released", released)]
+    )
+
+
+async def released(args: pulumi.ErrorHookArgs) -> bool:
+    """Whether a failed operation is tried again: a deletion that AWS refuses for a queue's sake is, after a pause, for ten minutes."""
+    if args.failed_operation != "delete" or not args.errors or _RELATED not in args.errors[0]:
+        return False
+    tries = sum(_RELATED in error for error in args.errors)
+    if tries > len(RETRY_PAUSES):
+        pulumi.log.warn(
+            f"compute environment {args.id} is still in a job queue, {sum(RETRY_PAUSES) // 60} minutes after the queues of this stack have "
+            "let go of it, so another queue uses it. `aws batch describe-job-queues` says which: take it out there and run the update again"
+        )
+        return False
+    await asyncio.sleep(RETRY_PAUSES[tries - 1])
+    return True
+
+
+def _patience(args: pulumi.ResourceHookArgs, section: InstanceEnvironment | None) -> int:
+    """Minutes that running jobs get; 0 where they are to be stopped. The config of today goes before what the resource was made with."""
+    if section is not None:
+        return 0 if section.terminate_jobs_on_update else section.update_timeout_minutes
+    made: Mapping[str, Any] = (args.old_inputs or {}).get("updatePolicy") or {}
+    return 0 if made.get("terminateJobsOnUpdate") else int(made.get("jobExecutionTimeoutMinutes") or DEFAULT_UPDATE_MINUTES)
+
+
+async def _drained(environment: str, cluster: str, minutes: int) -> None:
+    """Waits until no task runs in the environment. Raises RuntimeError where some still do after the minutes, or nobody can say."""
+    waited, quiet, told = 0.0, 0, False
+    while True:
+        tasks = await _tasks(environment, cluster)
+        quiet = 0 if tasks else quiet + 1
+        if quiet == _LOOKS:
+            return
+        counted = f"{tasks} task{'s' if tasks > 1 else ''}"
+        if tasks and waited >= minutes * 60:
+            raise RuntimeError(
+                f"after {minutes} minutes {counted} still run in compute environment {environment}. It stays, no queue of this stack sends "
+                "jobs there, and its instances cost money; the next update deletes it. Run that when the jobs have ended, or end them "
+                "(`aws batch terminate-job`), or give update_timeout_minutes more"
+            )
+        if tasks and not told:
+            told = True
+            pulumi.log.info(f"{counted} in compute environment {environment}: it is deleted when they have ended")
+        pause = min(_LONGEST_LOOK_SECONDS, max(_LOOK_SECONDS, waited / 10)) if tasks else _LOOK_SECONDS
+        await asyncio.sleep(pause)
+        waited += pause
+
+
+async def _tasks(environment: str, cluster: str) -> int:
+    try:
+        found = await aws.ecs.get_cluster_output(cluster_name=cluster).future()
+    except Exception as error:
+        raise RuntimeError(
+            f"nobody could say whether jobs run in compute environment {environment} ({error}). Whoever deploys needs "
+            "ecs:DescribeClusters; terminate_jobs_on_update: true deletes without asking"
+        ) from error
+    if found is None:
+        raise RuntimeError(f"the tasks of compute environment {environment} are not known")
+    return found.running_tasks_count + found.pending_tasks_count

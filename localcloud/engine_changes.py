@@ -1,0 +1,292 @@
+"""What a registered resource means for what exists already: nothing, a creation, an update, a replacement; and what has to go.
+
+As in the real engine: a replacement is created first and the old half deleted after the program has ended, unless the program demands
+otherwise or both would have the same name; deletions happen in reverse order of dependence, and only where nothing has failed before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from localcloud.engine_hooks import Hooks
+from localcloud.engine_state import Failure, Operation, Options, Resource, State, Step, by_urn, deletion_order
+from localcloud.provider import Provider, ProviderError
+from localcloud.provider.values import Secret, encode, is_unknown, plain, walk
+
+PROVIDER_PREFIX: Final = "pulumi:providers:"
+_PARALLEL: Final = 8
+_NOTHING: Final[tuple[Any, ...]] = (None, [], {})
+"""An empty list or map says no more than none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A resource as the program wants it. `inputs` may hold secrets and, in a preview, unknowns."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    provider: str
+    inputs: Mapping[str, Any]
+    options: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What there is after a resource was dealt with."""
+
+    id: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    digests: Mapping[str, str]
+
+
+class Changes:
+    """Brings one resource after the other from the previous state to what the program wants. Safe for concurrent calls.
+
+    Attributes:
+        steps: What was done, or would be in a preview.
+    """
+
+    def __init__(self, *, provider: Provider, hooks: Hooks, previous: State, preview: bool, destroy: bool, skipped: list[str]) -> None:
+        self.steps: list[Step] = []
+        self._provider, self._hooks, self._preview, self._destroy = provider, hooks, preview, destroy
+        self._before = by_urn(previous.resources)
+        self._matched: set[str] = set()
+        self._doomed = list(previous.doomed)
+        self._skipped = skipped
+        self._previous = previous
+        self._lock = threading.Lock()
+
+    # ---- one resource --------------------------------------------------------------------------------------------------------------------
+
+    def apply(self, wanted: Wanted) -> Made:
+        """Creates, updates or replaces the resource, or leaves it as it is.
+
+        Raises ProviderError or SchemaError where AWS, the type or the resource's protection does not allow it.
+        """
+        old = self._old(wanted)
+        if not wanted.custom or wanted.type.startswith(PROVIDER_PREFIX):
+            return self._without_aws(wanted, old)
+        if old is None:
+            return self._create(wanted)
+        if self._destroy:
+            return self._same(wanted, old, {})
+        inputs = _kept(wanted, old)
+        wanted = replace(wanted, inputs=inputs)
+        digests = self._provider.digests(inputs)
+        changed = self._changed(wanted, old, digests)
+        if not changed:
+            return self._same(wanted, old, digests)
+        forced = [*self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed), *_demanded(wanted, changed)]
+        if forced:
+            return self._replace(wanted, old, changed)
+        return self._update(wanted, old, changed, digests)
+
+    def knows(self, wanted_urn: str, aliases: tuple[str, ...]) -> bool:
+        """Whether the resource exists since an earlier deployment."""
+        return any(urn in self._before for urn in (wanted_urn, *aliases))
+
+    def _old(self, wanted: Wanted) -> Resource | None:
+        found = next((urn for urn in (wanted.urn, *wanted.options.aliases) if urn in self._before), None)
+        if found is None:
+            return None
+        with self._lock:
+            self._matched.add(found)
+        return self._before[found]
+
+    def _without_aws(self, wanted: Wanted, old: Resource | None) -> Made:
+        if not self._destroy:
+            self._note("create" if old is None else "same", wanted)
+        if not wanted.custom:
+            return Made(id="", inputs=wanted.inputs, outputs={}, digests={})
+        made = self._provider.configure(wanted.urn, wanted.type.removeprefix(PROVIDER_PREFIX), plain(wanted.inputs))
+        return Made(id=made, inputs=wanted.inputs, outputs=dict(wanted.inputs), digests={})
+
+    def _changed(self, wanted: Wanted, old: Resource, digests: Mapping[str, str]) -> tuple[str, ...]:
+        then, now = (self._provider.canonical(wanted.type, values) for values in (old.inputs, plain(wanted.inputs)))
+        names = sorted({*then, *now})
+        changed = [name for name in names if _different(name, then, now, old.digests, digests)]
+        if _reference(old.provider) != _reference(wanted.provider):
+            raise ProviderError("its provider is another one than in the earlier deployment, which the local engine does not follow")
+        if "tags" not in changed and self._provider.tags_differ(wanted.type, wanted.provider, plain(wanted.inputs), old.outputs):
+            changed.append("tags")
+        return tuple(changed)
+
+    def _same(self, wanted: Wanted, old: Resource, digests: Mapping[str, str]) -> Made:
+        if not self._destroy:
+            self._note("same", wanted)
+        outputs = self._provider.known_outputs(wanted.type, wanted.name, wanted.inputs, old.outputs)
+        return Made(id=old.id, inputs=wanted.inputs, outputs=outputs, digests=digests)
+
+    def _create(self, wanted: Wanted, operation: Operation = "create", changed: tuple[str, ...] = ()) -> Made:
+        def create() -> tuple[str, dict[str, Any]]:
+            return self._provider.create(wanted.type, wanted.name, wanted.inputs, wanted.provider)
+
+        made, outputs = self._hooks.around(
+            "create",
+            create,
+            bound=wanted.options.hooks,
+            fields={**_identity(wanted), "new_inputs": encode(wanted.inputs)},
+            told=lambda done: {"id": done[0], "new_outputs": encode(done[1])},
+            preview=self._preview,
+        )
+        self._note(operation, wanted, changed)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs, digests=self._provider.digests(wanted.inputs))
+
+    def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...], digests: Mapping[str, str]) -> Made:
+        def update() -> tuple[str, dict[str, Any]]:
+            return self._provider.update(wanted.type, wanted.name, wanted.inputs, wanted.provider, before=old, changed=changed)
+
+        made, outputs = self._hooks.around(
+            "update",
+            update,
+            bound=wanted.options.hooks,
+            fields={**_identity(wanted), "id": old.id, "new_inputs": encode(wanted.inputs), **_formerly(old)},
+            told=lambda done: {"new_outputs": encode(done[1])},
+            preview=self._preview,
+        )
+        self._note("update", wanted, changed)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs, digests=digests)
+
+    def _replace(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
+        if old.options.protect:
+            raise ProviderError(f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first")
+        if wanted.options.delete_before_replace or self._provider.holds_name(wanted.type, old.inputs, plain(wanted.inputs)):
+            self._delete(old, "delete replaced")
+            with self._lock:
+                del self._before[old.urn]
+            return self._create(wanted, "replace", changed)
+        made = self._create(wanted, "replace", changed)
+        with self._lock:
+            self._doomed.append(old)
+        return made
+
+    # ---- the end -------------------------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> list[Failure]:
+        """Deletes what the program no longer has and the old halves of replacements; returns what could not be deleted, and why."""
+        halves = {id(old) for old in self._doomed}
+        removed = [old for urn, old in self._before.items() if self._destroy or urn not in self._matched]
+        protected = [old for old in removed if old.options.protect]
+        if protected:
+            message = "it is protected and the program no longer has it; unprotect it first, then remove it"
+            return [_failure(old, message) for old in protected]
+        failures: list[Failure] = []
+        groups = deletion_order([*self._doomed, *removed])
+        failed: list[Resource] | None = None
+        with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="delete") as executor:
+            while True:
+                try:
+                    group = groups.send(failed)
+                except StopIteration:
+                    break
+                failed = []
+                told = executor.map(lambda old: self._try_delete(old, "delete replaced" if id(old) in halves else "delete"), group)
+                for old, reason in zip(group, told, strict=True):
+                    if reason is not None:
+                        failures.append(_failure(old, reason))
+                        failed.append(old)
+        # what those need had to stay
+        told_of = {failure.urn for failure in failures}
+        left = [*self._doomed, *(old for old in removed if old.urn in self._before and not self._preview)]
+        self._skipped.extend(old.urn for old in left if failures and old.urn not in told_of and old.custom)
+        return failures
+
+    def state(self, resources: Mapping[str, Resource]) -> State:
+        """What exists now. `resources` are those that the program has registered without a failure."""
+        if self._preview:
+            return self._previous
+        if self._destroy:
+            return State(resources=tuple(self._before.values()), doomed=tuple(self._doomed))
+        replaced = {old.urn for old in self._doomed}
+        left = {urn: old for urn, old in self._before.items() if urn not in resources and urn not in replaced}
+        renamed = {urn for urn in self._matched if urn not in resources} & {a for r in resources.values() for a in r.options.aliases}
+        kept = {urn: old for urn, old in left.items() if urn not in renamed}
+        return State(resources=(*kept.values(), *resources.values()), doomed=tuple(self._doomed))
+
+    def _try_delete(self, old: Resource, operation: Operation) -> str | None:
+        try:
+            self._delete(old, operation)
+        except ProviderError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a defect of the provider is told with the resource, like any other failure
+            return f"the local provider broke: {type(error).__name__}: {error}"
+        with self._lock:
+            if operation == "delete replaced":
+                self._doomed.remove(old)
+            else:
+                del self._before[old.urn]
+        return None
+
+    def _delete(self, old: Resource, operation: Operation) -> None:
+        if old.options.retain_on_delete:
+            self.steps.append(Step(operation="retain", urn=old.urn, type=old.type, name=old.name))
+            return
+        with_another = bool(old.options.deleted_with) and (self._destroy or old.options.deleted_with not in self._matched)
+        if old.custom and not old.type.startswith(PROVIDER_PREFIX) and not self._preview and not with_another:
+            self._hooks.around(
+                "delete",
+                lambda: self._provider.delete(old.type, old),
+                bound=old.options.hooks,
+                fields={**_identity(old), "id": old.id, **_formerly(old)},
+                told=lambda _: {},
+                preview=False,
+            )
+        self.steps.append(Step(operation=operation, urn=old.urn, type=old.type, name=old.name))
+
+    def _note(self, operation: Operation, wanted: Wanted, changed: tuple[str, ...] = ()) -> None:
+        with self._lock:
+            self.steps.append(Step(operation=operation, changed=changed, urn=wanted.urn, type=wanted.type, name=wanted.name))
+
+
+def _identity(resource: Wanted | Resource) -> dict[str, str]:
+    return {"urn": resource.urn, "name": resource.name, "type": resource.type}
+
+
+def _formerly(old: Resource) -> dict[str, Any]:
+    inputs = {name: Secret(value) if name in old.secret_inputs else value for name, value in old.inputs.items()}
+    return {"old_inputs": encode(inputs), "old_outputs": encode(old.outputs)}
+
+
+def _failure(old: Resource, message: str) -> Failure:
+    return Failure(message=f"not deleted: {message}", urn=old.urn, type=old.type, name=old.name, location=old.location)
+
+
+def _reference(provider: str) -> str:
+    return provider.rpartition("::")[0]
+
+
+def _different(
+    name: str, then: Mapping[str, Any], now: Mapping[str, Any], old_digests: Mapping[str, str], digests: Mapping[str, str]
+) -> bool:
+    if name in old_digests or name in digests:
+        return old_digests.get(name) != digests.get(name)
+    former, wanted = then.get(name), now.get(name)
+    if former in _NOTHING and wanted in _NOTHING:
+        return False
+    return former != wanted or any(is_unknown(leaf) for _, leaf in walk(wanted))
+
+
+def _demanded(wanted: Wanted, changed: tuple[str, ...]) -> list[str]:
+    for path in wanted.options.replace_on_changes:
+        if "." in path or "[" in path:
+            raise ProviderError(f"replace_on_changes has {path!r}; the local engine follows names of whole properties and `*`")
+    return [name for name in changed if name in wanted.options.replace_on_changes or "*" in wanted.options.replace_on_changes]
+
+
+def _kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:
+    """The inputs, with the former value of what `ignore_changes` names."""
+    inputs = dict(wanted.inputs)
+    for name in wanted.options.ignore_changes:
+        if "." in name or "[" in name or name == "*":
+            raise ProviderError(f"ignore_changes has {name!r}; the local engine follows names of whole properties")
+        inputs.pop(name, None)
+        if name in old.inputs:
+            inputs[name] = Secret(old.inputs[name]) if name in old.secret_inputs else old.inputs[name]
+    return inputs

@@ -1,0 +1,229 @@
+"""The lifecycle of every type that this project's stacks use: what replaces it, what updates it, what deletes it.
+
+What replaces is taken from the schemas of terraform-provider-aws (ForceNew), which the Pulumi provider bridges.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from localcloud.provider import removals, updates
+from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
+
+_OF_BUCKET: Final = ("bucket", "expectedBucketOwner")
+
+
+def _bucket_setting(delete: str) -> Lifecycle:
+    return Lifecycle(delete=remove("s3", delete, Bucket="{bucket}"), update=put_again, replaces=_OF_BUCKET)
+
+
+lifecycles(
+    {
+        # ---- Batch and images
+        "batch/computeEnvironment:ComputeEnvironment": Lifecycle(
+            delete=removals.compute_environment,
+            update=updates.compute_environment,
+            replaces=("name", "namePrefix", "type", "computeResources.placementGroup", "computeResources.spotIamFleetRole"),
+            when=updates.environment_replacements,
+            sets=("computeResources.instanceTypes", "computeResources.subnets", "computeResources.securityGroupIds"),
+            decided=("status", "statusReason"),
+        ),
+        "batch/jobQueue:JobQueue": Lifecycle(
+            delete=removals.job_queue,
+            update=changes(
+                "batch",
+                "UpdateJobQueue",
+                rename={"computeEnvironmentOrders": "computeEnvironmentOrder"},
+                ignore=("timeouts",),
+                jobQueue="{id}",
+            ),
+            replaces=("name",),
+        ),
+        "batch/schedulingPolicy:SchedulingPolicy": Lifecycle(
+            delete=remove("batch", "DeleteSchedulingPolicy", arn="{id}"),
+            update=changes(
+                "batch",
+                "UpdateSchedulingPolicy",
+                rename={"fairSharePolicy": "fairsharePolicy", "fairSharePolicy.shareDistributions": "shareDistribution"},
+                arn="{id}",
+            ),
+            replaces=("name",),
+        ),
+        "batch/jobDefinition:JobDefinition": Lifecycle(
+            delete=removals.job_definition,
+            update=updates.new_revision,
+            replaces=("name", "type"),
+            steers=("deregisterOnNewRevision",),
+            decided=("arn", "revision"),
+        ),
+        "ecr/repository:Repository": Lifecycle(
+            delete=remove("ecr", "DeleteRepository", repositoryName="{id}", force=True),
+            update=updates.repository,
+            replaces=("name", "encryptionConfigurations"),
+            steers=("forceDelete",),
+        ),
+        "ecr/lifecyclePolicy:LifecyclePolicy": Lifecycle(
+            delete=remove("ecr", "DeleteLifecyclePolicy", repositoryName="{repository}"), update=put_again, replaces=("repository",)
+        ),
+        # ---- network and instances
+        "ec2/vpc:Vpc": Lifecycle(
+            delete=remove("ec2", "DeleteVpc", VpcId="{id}"), update=updates.vpc, replaces=("cidrBlock", "instanceTenancy")
+        ),
+        "ec2/subnet:Subnet": Lifecycle(
+            delete=remove("ec2", "DeleteSubnet", SubnetId="{id}"),
+            update=updates.subnet,
+            replaces=("vpcId", "cidrBlock", "availabilityZone"),
+        ),
+        "ec2/internetGateway:InternetGateway": Lifecycle(delete=removals.internet_gateway, update=updates.internet_gateway),
+        "ec2/eip:Eip": Lifecycle(delete=remove("ec2", "ReleaseAddress", AllocationId="{id}"), replaces=("domain",)),
+        "ec2/natGateway:NatGateway": Lifecycle(delete=removals.nat_gateway, replaces=("allocationId", "subnetId", "connectivityType")),
+        "ec2/routeTable:RouteTable": Lifecycle(delete=remove("ec2", "DeleteRouteTable", RouteTableId="{id}"), replaces=("vpcId",)),
+        "ec2/route:Route": Lifecycle(delete=removals.route, update=updates.route, replaces=("routeTableId", "destinationCidrBlock")),
+        "ec2/routeTableAssociation:RouteTableAssociation": Lifecycle(
+            delete=remove("ec2", "DisassociateRouteTable", AssociationId="{id}"),
+            update=updates.route_table_association,
+            replaces=("subnetId", "gatewayId"),
+        ),
+        "ec2/vpcEndpoint:VpcEndpoint": Lifecycle(
+            delete=remove("ec2", "DeleteVpcEndpoints", VpcEndpointIds=["{id}"]),
+            update=updates.vpc_endpoint,
+            replaces=("vpcId", "serviceName", "vpcEndpointType"),
+            sets=("routeTableIds", "subnetIds", "securityGroupIds"),
+        ),
+        "ec2/placementGroup:PlacementGroup": Lifecycle(
+            delete=remove("ec2", "DeletePlacementGroup", GroupName="{id}"), replaces=("name", "strategy", "partitionCount", "spreadLevel")
+        ),
+        "ec2/launchTemplate:LaunchTemplate": Lifecycle(
+            delete=remove("ec2", "DeleteLaunchTemplate", LaunchTemplateId="{id}"),
+            update=updates.launch_template,
+            replaces=("name", "namePrefix"),
+            decided=("latestVersion", "defaultVersion"),
+        ),
+        "ec2/securityGroup:SecurityGroup": Lifecycle(
+            delete=remove("ec2", "DeleteSecurityGroup", GroupId="{id}"), replaces=("name", "namePrefix", "description", "vpcId")
+        ),
+        "vpc/securityGroupIngressRule:SecurityGroupIngressRule": Lifecycle(
+            delete=remove("ec2", "RevokeSecurityGroupIngress", GroupId="{securityGroupId}", SecurityGroupRuleIds=["{id}"]),
+            replaces=("securityGroupId",),
+        ),
+        "vpc/securityGroupEgressRule:SecurityGroupEgressRule": Lifecycle(
+            delete=remove("ec2", "RevokeSecurityGroupEgress", GroupId="{securityGroupId}", SecurityGroupRuleIds=["{id}"]),
+            replaces=("securityGroupId",),
+        ),
+        # ---- identity and secrets
+        "iam/role:Role": Lifecycle(
+            delete=remove("iam", "DeleteRole", RoleName="{id}"), update=updates.role, replaces=("name", "namePrefix", "path")
+        ),
+        "iam/rolePolicy:RolePolicy": Lifecycle(
+            delete=remove("iam", "DeleteRolePolicy", RoleName="{role}", PolicyName="{name}"), update=put_again, replaces=("role", "name")
+        ),
+        "iam/rolePolicyAttachment:RolePolicyAttachment": Lifecycle(
+            delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"), replaces=("role", "policyArn")
+        ),
+        "iam/instanceProfile:InstanceProfile": Lifecycle(
+            delete=removals.instance_profile, update=updates.instance_profile, replaces=("name", "namePrefix", "path")
+        ),
+        "kms/key:Key": Lifecycle(
+            delete=remove("kms", "ScheduleKeyDeletion", KeyId="{id}", PendingWindowInDays=30),
+            update=updates.key,
+            replaces=("customerMasterKeySpec", "keyUsage", "multiRegion"),
+        ),
+        "secretsmanager/secret:Secret": Lifecycle(
+            delete=removals.secret, update=updates.secret, replaces=("name", "namePrefix"), steers=("recoveryWindowInDays",)
+        ),
+        "secretsmanager/secretVersion:SecretVersion": Lifecycle(delete=None, replaces=("secretId", "secretString")),
+        # ---- functions, events, messages
+        "lambda/function:Function": Lifecycle(
+            delete=remove("lambda", "DeleteFunction", FunctionName="{id}"),
+            update=updates.function,
+            replaces=("name", "packageType"),
+            decided=("codeSha256", "lastModified", "sourceCodeSize", "sourceCodeHash", "qualifiedArn", "version"),
+        ),
+        "lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Lifecycle(
+            delete=remove("lambda", "DeleteFunctionEventInvokeConfig", FunctionName="{functionName}"),
+            update=put_again,
+            replaces=("functionName", "qualifier"),
+        ),
+        "lambda/permission:Permission": Lifecycle(
+            delete=remove("lambda", "RemovePermission", FunctionName="{function}", StatementId="{statementId}"),
+            replaces=("action", "function", "principal", "sourceArn", "sourceAccount", "statementId", "qualifier"),
+        ),
+        "cloudwatch/eventRule:EventRule": Lifecycle(
+            delete=remove("events", "DeleteRule", Name="{name}"), update=put_again, replaces=("name", "namePrefix", "eventBusName")
+        ),
+        "cloudwatch/eventTarget:EventTarget": Lifecycle(
+            delete=removals.event_target, update=put_again, replaces=("rule", "targetId", "eventBusName"), keeps=("targetId",)
+        ),
+        "sfn/stateMachine:StateMachine": Lifecycle(
+            delete=remove("stepfunctions", "DeleteStateMachine", stateMachineArn="{id}"),
+            update=updates.state_machine,
+            replaces=("name", "namePrefix", "type"),
+        ),
+        "sqs/queue:Queue": Lifecycle(
+            delete=remove("sqs", "DeleteQueue", QueueUrl="{id}"), update=updates.queue, replaces=("name", "namePrefix", "fifoQueue")
+        ),
+        "sqs/queuePolicy:QueuePolicy": Lifecycle(
+            delete=remove("sqs", "SetQueueAttributes", QueueUrl="{queueUrl}", Attributes={"Policy": ""}),
+            update=put_again,
+            replaces=("queueUrl",),
+        ),
+        "sns/topic:Topic": Lifecycle(
+            delete=remove("sns", "DeleteTopic", TopicArn="{id}"), update=updates.topic, replaces=("name", "namePrefix", "fifoTopic")
+        ),
+        "sns/topicPolicy:TopicPolicy": Lifecycle(delete=removals.topic_policy, update=put_again, replaces=("arn",)),
+        "sns/topicSubscription:TopicSubscription": Lifecycle(
+            delete=remove("sns", "Unsubscribe", SubscriptionArn="{id}"), replaces=("endpoint", "protocol", "topic")
+        ),
+        # ---- storage
+        "s3/bucket:Bucket": Lifecycle(
+            delete=removals.bucket, replaces=("bucket", "bucketPrefix", "objectLockEnabled"), steers=("forceDestroy",)
+        ),
+        "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_setting("DeleteBucketLifecycle"),
+        "s3/bucketOwnershipControls:BucketOwnershipControls": _bucket_setting("DeleteBucketOwnershipControls"),
+        "s3/bucketPolicy:BucketPolicy": _bucket_setting("DeleteBucketPolicy"),
+        "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_setting("DeletePublicAccessBlock"),
+        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_setting("DeleteBucketEncryption"),
+        "s3/bucketVersioning:BucketVersioning": Lifecycle(delete=removals.versioning, update=put_again, replaces=_OF_BUCKET),
+        "s3/bucketNotification:BucketNotification": Lifecycle(
+            delete=remove("s3", "PutBucketNotificationConfiguration", Bucket="{bucket}", NotificationConfiguration={}),
+            update=put_again,
+            replaces=_OF_BUCKET,
+        ),
+        "dynamodb/table:Table": Lifecycle(
+            delete=remove("dynamodb", "DeleteTable", TableName="{id}"), update=updates.table, replaces=("name", "hashKey", "rangeKey")
+        ),
+        # ---- what watches
+        "cloudwatch/logGroup:LogGroup": Lifecycle(
+            delete=remove("logs", "DeleteLogGroup", logGroupName="{id}"), update=updates.log_group, replaces=("name", "namePrefix")
+        ),
+        "cloudwatch/metricAlarm:MetricAlarm": Lifecycle(
+            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]), update=put_again, replaces=("name",)
+        ),
+        "cloudwatch/compositeAlarm:CompositeAlarm": Lifecycle(
+            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]), update=put_again, replaces=("alarmName",)
+        ),
+        "cloudwatch/dashboard:Dashboard": Lifecycle(
+            delete=remove("cloudwatch", "DeleteDashboards", DashboardNames=["{id}"]), update=put_again, replaces=("dashboardName",)
+        ),
+        "cloudwatch/queryDefinition:QueryDefinition": Lifecycle(
+            delete=remove("logs", "DeleteQueryDefinition", queryDefinitionId="{id}"), update=updates.saved_query
+        ),
+        "budgets/budget:Budget": Lifecycle(
+            delete=remove("budgets", "DeleteBudget", AccountId="{account}", BudgetName="{name}"),
+            update=updates.budget,
+            replaces=("accountId", "name", "namePrefix"),
+        ),
+        "budgets/budgetAction:BudgetAction": Lifecycle(
+            delete=remove("budgets", "DeleteBudgetAction", AccountId="{account}", BudgetName="{budgetName}", ActionId="{actionId}"),
+            replaces=("budgetName", "actionType"),
+        ),
+        "scheduler/schedule:Schedule": Lifecycle(
+            delete=remove("scheduler", "DeleteSchedule", Name="{name}", GroupName="{groupName}"),
+            update=updates.schedule,
+            replaces=("name", "namePrefix", "groupName"),
+        ),
+        "scheduler/scheduleGroup:ScheduleGroup": Lifecycle(
+            delete=remove("scheduler", "DeleteScheduleGroup", Name="{name}"), replaces=("name", "namePrefix")
+        ),
+    }
+)

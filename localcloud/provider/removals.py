@@ -1,0 +1,140 @@
+"""Deletions that take more than one call, as the real provider does them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from localcloud.provider.calls import ProviderError
+from localcloud.provider.lifecycle import Removal
+
+_PATIENCE_SECONDS: Final = 60.0
+_PAUSE_SECONDS: Final = 0.05
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits for AWS. Raises ProviderError after a minute."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ProviderError(f"{what} has not come about within {_PATIENCE_SECONDS:.0f} seconds")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def compute_environment(removal: Removal) -> None:
+    """Disabled, then deleted, as the provider does (terraform-provider-aws, internal/service/batch/compute_environment.go)."""
+
+    def found() -> list[dict[str, Any]]:
+        answer = removal.send("batch", "DescribeComputeEnvironments", computeEnvironments=[removal.id])
+        return [each for each in answer["computeEnvironments"] if each["status"] != "DELETED"]
+
+    if not removal.send_if_there("batch", "UpdateComputeEnvironment", computeEnvironment=removal.id, state="DISABLED"):
+        return
+    until(lambda: all(each["status"] != "UPDATING" for each in found()), f"the DISABLED state of compute environment {removal.id}")
+    removal.send("batch", "DeleteComputeEnvironment", computeEnvironment=removal.id)
+    until(lambda: all(each["status"] != "DELETING" for each in found()), f"the deletion of compute environment {removal.id}")
+    for each in found():
+        raise ProviderError(f"compute environment {removal.id} is {each['status']}: {each.get('statusReason', '')}")
+
+
+def job_queue(removal: Removal) -> None:
+    """Disabled, then deleted; AWS ends the jobs that are left."""
+    if removal.send_if_there("batch", "UpdateJobQueue", jobQueue=removal.id, state="DISABLED"):
+        removal.send("batch", "DeleteJobQueue", jobQueue=removal.id)
+        until(
+            lambda: not removal.send("batch", "DescribeJobQueues", jobQueues=[removal.id])["jobQueues"],
+            f"the deletion of job queue {removal.id}",
+        )
+
+
+def job_definition(removal: Removal) -> None:
+    """Every active revision is deregistered."""
+    found = removal.send("batch", "DescribeJobDefinitions", jobDefinitionName=str(removal.values["name"]), status="ACTIVE")
+    for each in found["jobDefinitions"]:
+        removal.send("batch", "DeregisterJobDefinition", jobDefinition=each["jobDefinitionArn"])
+
+
+def bucket(removal: Removal) -> None:
+    """A bucket; what is in it goes only with `forceDestroy`."""
+    if removal.values.get("forceDestroy"):
+        while True:
+            page = removal.send("s3", "ListObjectVersions", Bucket=removal.id)
+            there = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            if not there:
+                break
+            objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
+            removal.send("s3", "DeleteObjects", Bucket=removal.id, Delete={"Objects": objects, "Quiet": True})
+    removal.send_if_there("s3", "DeleteBucket", Bucket=removal.id)
+
+
+def versioning(removal: Removal) -> None:
+    """Versioning cannot be taken off a bucket; it is suspended."""
+    if removal.values["versioningConfiguration"]["status"] != "Disabled":
+        removal.send_if_there("s3", "PutBucketVersioning", Bucket=removal.id, VersioningConfiguration={"Status": "Suspended"})
+
+
+def topic_policy(removal: Removal) -> None:
+    """The topic gets the policy back that AWS gives a new one: its owner may use it."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:GetTopicAttributes", "SNS:SetTopicAttributes"],
+        "Resource": removal.id,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": removal.aws.account}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    removal.send_if_there("sns", "SetTopicAttributes", TopicArn=removal.id, AttributeName="Policy", AttributeValue=policy)
+
+
+def event_target(removal: Removal) -> None:
+    """One target of a rule."""
+    name, bus = str(removal.values["rule"]), removal.values.get("eventBusName")
+    removal.send_if_there("events", "RemoveTargets", Rule=name, EventBusName=bus, Ids=[removal.values["targetId"]])
+
+
+def internet_gateway(removal: Removal) -> None:
+    """Detached, then deleted."""
+    if removal.values.get("vpcId"):
+        removal.send_if_there("ec2", "DetachInternetGateway", InternetGatewayId=removal.id, VpcId=removal.values["vpcId"])
+    removal.send_if_there("ec2", "DeleteInternetGateway", InternetGatewayId=removal.id)
+
+
+def nat_gateway(removal: Removal) -> None:
+    """Its address is free only when the gateway is gone."""
+
+    def gone() -> bool:
+        found = removal.send("ec2", "DescribeNatGateways", NatGatewayIds=[removal.id])["NatGateways"]
+        return all(each["State"] == "deleted" for each in found)
+
+    if removal.send_if_there("ec2", "DeleteNatGateway", NatGatewayId=removal.id):
+        until(gone, f"the deletion of NAT gateway {removal.id}")
+
+
+def instance_profile(removal: Removal) -> None:
+    """Emptied, then deleted."""
+    if removal.values.get("role"):
+        owner = removal.values["role"]
+        removal.send_if_there("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=removal.id, RoleName=owner)
+    removal.send_if_there("iam", "DeleteInstanceProfile", InstanceProfileName=removal.id)
+
+
+def secret(removal: Removal) -> None:
+    """At once where the recovery window is 0, else after its days."""
+    days = removal.values.get("recoveryWindowInDays")
+    window: dict[str, Any] = {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days or 30}
+    removal.send_if_there("secretsmanager", "DeleteSecret", SecretId=removal.id, **window)
+
+
+def route(removal: Removal) -> None:
+    """One route by its destination."""
+    table, values = removal.values["routeTableId"], removal.values
+    removal.send_if_there(
+        "ec2",
+        "DeleteRoute",
+        RouteTableId=table,
+        DestinationCidrBlock=values.get("destinationCidrBlock"),
+        DestinationIpv6CidrBlock=values.get("destinationIpv6CidrBlock"),
+        DestinationPrefixListId=values.get("destinationPrefixListId"),
+    )

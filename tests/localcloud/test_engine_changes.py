@@ -1,0 +1,227 @@
+"""What a second deployment does with what the first has left: nothing, updates, replacements, deletions, in the right order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.deploy import Deployment, destroy
+from localcloud.engine_state import State
+from tests.localcloud.deploying import aws_client, failure, no_aws, run, write_program
+
+TOPIC = "aws:sns/topic:Topic"
+QUEUES = """
+    dead = aws.sqs.Queue("dead", tags={tags})
+    policy = pulumi.Output.json_dumps({{"deadLetterTargetArn": dead.arn, "maxReceiveCount": 3}})
+    live = aws.sqs.Queue("live", redrive_policy=policy, delay_seconds={delay}{more})
+    pulumi.export("urls", [dead.url, live.url])
+"""
+
+
+def queues(*, delay: int = 5, tags: dict[str, str] | None = None, more: str = "") -> str:
+    return QUEUES.format(delay=delay, tags=tags or {}, more=more)
+
+
+def steps(deployment: Deployment) -> list[str]:
+    """`operation name` of everything that was not left as it is."""
+    return [f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same"]
+
+
+def exists(url: str) -> bool:
+    name = url.rsplit("/", 1)[-1]
+    return any(each.endswith(f"/{name}") for each in aws_client()("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", []))
+
+
+def attributes(url: str) -> dict[str, str]:
+    found: dict[str, str] = aws_client()("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return found
+
+
+def test_changes_reach_aws_in_place_and_what_is_dropped_goes(tmp_path: Path) -> None:
+    first = run(tmp_path, queues())
+    again = run(tmp_path, queues(), previous=first.state)
+    assert steps(again) == []
+    assert again.outputs == first.outputs
+    dead, live = first.outputs["urls"]
+
+    changed = run(tmp_path, queues(delay=9, tags={"a": "1"}), previous=again.state)
+    assert sorted(steps(changed)) == ["update dead", "update live"]
+    assert changed.outputs == first.outputs
+    assert attributes(live)["DelaySeconds"] == "9"
+    assert aws_client()("sqs").list_queue_tags(QueueUrl=dead)["Tags"] == {"a": "1"}
+
+    dropped = run(tmp_path, 'aws.sqs.Queue("dead")', previous=changed.state)
+    assert steps(dropped) == ["update dead", "delete live"]
+    assert (exists(dead), exists(live)) == (True, False)
+    assert aws_client()("sqs").list_queue_tags(QueueUrl=dead).get("Tags", {}) == {}
+
+    gone = destroy(tmp_path, "dev", aws_client(), previous=dropped.state)
+    assert steps(gone)[0] == "delete dead"
+    assert gone.state == State()
+    assert not exists(dead)
+
+
+def test_a_preview_lists_what_would_happen_and_asks_nothing_of_aws(tmp_path: Path) -> None:
+    first = run(tmp_path, queues())
+    body = queues(delay=9, more=", fifo_queue=True") + '    aws.sns.Topic("new", name=live.name)\n'
+    previewed = run(tmp_path, body, previous=first.state, preview=True, client=no_aws)
+    assert sorted(steps(previewed)) == ["create new", "delete replaced live", "replace live"]
+    assert [step.changed for step in previewed.steps if step.operation == "replace"] == [("delaySeconds", "fifoQueue")]
+    assert previewed.state == first.state
+    assert previewed.outputs["urls"] == [first.outputs["urls"][0], None]
+
+
+def test_a_replacement_is_made_first_and_the_old_half_goes_after_the_program(tmp_path: Path) -> None:
+    first = run(tmp_path, queues())
+    second = run(tmp_path, queues(more=', name="swap-1"'), previous=first.state)
+    assert steps(second) == ["replace live", "delete replaced live"]
+    old, new = first.outputs["urls"][1], second.outputs["urls"][1]
+    assert old != new
+    assert (exists(old), exists(new)) == (False, True)
+
+    # a name that the program gives is taken until the old half is gone
+    options = 'opts=pulumi.ResourceOptions(replace_on_changes=["delaySeconds"])'
+    demanded = run(tmp_path, queues(delay=6, more=f', name="swap-1", {options}'), previous=second.state)
+    assert steps(demanded) == ["delete replaced live", "replace live"]
+    options = "opts=pulumi.ResourceOptions(delete_before_replace=True)"
+    before = run(tmp_path, queues(delay=6, more=f', name="swap-2", {options}'), previous=demanded.state)
+    assert steps(before) == ["delete replaced live", "replace live"]
+
+
+def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> None:
+    protect = ", opts=pulumi.ResourceOptions(protect=True)"
+    first = run(tmp_path, queues(more=protect))
+    error = failure(tmp_path, queues(more=", fifo_queue=True" + protect), previous=first.state)
+    assert "fifoQueue can only change by a replacement, but the resource is protected" in str(error)
+    error = failure(tmp_path, 'aws.sqs.Queue("dead")', previous=first.state)
+    assert "not deleted: it is protected and the program no longer has it" in str(error)
+    assert error.state is not None
+    assert {r.id for r in error.state.resources} == {r.id for r in first.state.resources}
+
+    ignoring = queues(delay=9, more=', opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"], retain_on_delete=True)')
+    kept = run(tmp_path, ignoring, previous=first.state)
+    assert steps(kept) == []
+    assert attributes(first.outputs["urls"][1])["DelaySeconds"] == "5"
+    retained = run(tmp_path, 'aws.sqs.Queue("dead")', previous=kept.state)
+    assert steps(retained) == ["retain live"]
+    assert exists(first.outputs["urls"][1])
+    renamed = run(
+        tmp_path, 'aws.sqs.Queue("other", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="dead")]))', previous=retained.state
+    )
+    assert steps(renamed) == []
+    assert [r.name for r in renamed.state.resources if r.custom] == ["other"]
+
+
+def test_deletions_go_backwards_and_a_failed_one_keeps_what_it_needs(tmp_path: Path) -> None:
+    body = """
+        vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
+        subnet = aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24")
+        bucket = aws.s3.Bucket("bucket", tags={"subnet": subnet.id})
+    """
+    first = run(tmp_path, body)
+    bucket = first.resource("aws:s3/bucket:Bucket", "bucket").id
+    aws_client()("s3").put_object(Bucket=bucket, Key="full", Body=b"x")
+    error = failure(tmp_path, 'pulumi.export("nothing", 1)', previous=first.state)
+    assert [f.name for f in error.failures] == ["bucket"]
+    assert "BucketNotEmpty" in str(error)
+    assert str(error).endswith("left as they were, because of these: Subnet 'subnet', Vpc 'vpc'")
+    assert error.state is not None
+    assert {r.name for r in error.state.resources if r.custom} == {"vpc", "subnet", "bucket"}
+    aws_client()("s3").delete_object(Bucket=bucket, Key="full")
+    later = run(tmp_path, 'pulumi.export("nothing", 1)', previous=error.state)
+    assert steps(later) == ["delete bucket", "delete subnet", "delete vpc"]
+
+
+def test_a_failure_deletes_nothing(tmp_path: Path) -> None:
+    first = run(tmp_path, queues())
+    error = failure(tmp_path, 'aws.sns.Topic("bad", kms_master_key=1)', previous=first.state)
+    assert "kms" in str(error)
+    assert all(exists(url) for url in first.outputs["urls"])
+    assert error.state is not None
+    assert {r.name for r in error.state.resources if r.custom} == {"dead", "live"}
+
+
+def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
+    body = 'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\naws.ec2.RouteTable("t", vpc_id=vpc.id{})'
+    first = run(tmp_path, body.format(""))
+    error = failure(tmp_path, body.format(', routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": "local"}]'), previous=first.state)
+    assert "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider" in str(error)
+    layer = 'aws.ssm.Parameter("p", type="String", value="{}")'
+    kept = run(tmp_path / "b", layer.format("1"))
+    error = failure(tmp_path / "b", layer.format("2"), previous=kept.state)
+    assert "changes and deletion of aws:ssm/parameter:Parameter are not modelled" in str(error)
+
+
+HOOKED = """
+    from pathlib import Path
+
+    calls = Path(__file__).with_name("calls.txt")
+
+
+    def note(text):
+        calls.write_text((calls.read_text() if calls.exists() else "") + text + "\\n")
+
+
+    def failed(args):
+        note(f"{{args.failed_operation}} {{len(args.errors)}} {{args.old_outputs['bucket'] == args.id}}")
+        return args.failed_operation == "delete" and len(args.errors) < 3
+
+
+    def told(kind):
+        def hook(args):
+            note(f"{{kind}} {{args.old_inputs['tags']}} {{(args.new_inputs or {{}}).get('tags')}}")
+
+        return pulumi.ResourceHook(kind, hook)
+
+
+    hooks = pulumi.ResourceHookBinding(
+        before_update=[told("before update")],
+        after_update=[told("after update")],
+        before_delete=[told("before delete")],
+        after_delete=[told("after delete")],
+        on_error=[pulumi.ErrorHook("failed", failed)],
+    )
+    {bucket}
+"""
+
+
+def _bucket(tags: dict[str, Any]) -> str:
+    return f'aws.s3.Bucket("hooked", tags={json.dumps(tags)}, opts=pulumi.ResourceOptions(hooks=hooks))'
+
+
+def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_path: Path) -> None:
+    first = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "1"})))
+    second = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "2"})), previous=first.state)
+    aws_client()("s3").put_object(Bucket=first.resource("aws:s3/bucket:Bucket", "hooked").id, Key="full", Body=b"x")
+    error = failure(tmp_path, HOOKED.format(bucket=""), previous=second.state)
+    assert "BucketNotEmpty" in str(error)
+    told = (tmp_path / "calls.txt").read_text().splitlines()
+    assert told == [
+        "before update {'a': '1'} {'a': '2'}",
+        "after update {'a': '1'} {'a': '2'}",
+        "before delete {'a': '2'} None",
+        "delete 1 True",
+        "delete 2 True",
+        "delete 3 True",
+    ]
+    unregistered = failure(tmp_path, "pass", previous=second.state)
+    assert "the hook 'before delete' belongs to this resource since an earlier deployment" in str(unregistered)
+
+
+@pytest.mark.parametrize("given", ["deep.path", "list[0]"])
+def test_paths_into_properties_are_refused_rather_than_misread(tmp_path: Path, given: str) -> None:
+    first = run(tmp_path, queues())
+    for option in ("ignore_changes", "replace_on_changes"):
+        error = failure(tmp_path, queues(delay=7, more=f", opts=pulumi.ResourceOptions({option}=[{given!r}])"), previous=first.state)
+        assert f"{option} has {given!r}" in str(error)
+
+
+def test_a_program_that_is_gone_can_still_be_destroyed(tmp_path: Path) -> None:
+    first = run(tmp_path, queues())
+    write_program(tmp_path, 'aws.sqs.Queue("unheard-of")')
+    gone = destroy(tmp_path, "dev", aws_client(), previous=first.state)
+    assert steps(gone) == ["delete live", "delete dead", *(s for s in steps(gone) if "demo" in s)]
+    assert not any(exists(url) for url in first.outputs["urls"])
