@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,8 +40,8 @@ class MonitoringArgs:
     queues: Queues
     environments: Environments
     jobs: Jobs
-    state_machine_arn: pulumi.Output[str] | None
-    """Of the machine that runs the stages, where there is one."""
+    state_machine_arns: Mapping[str, pulumi.Output[str]]
+    """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -67,7 +68,14 @@ class Monitoring(Component):
         functions = {**args.watched, "notify": self.notify, "measure": measuring.function, "alarm": tell}
         alarms = Alarms(
             f"{name}-alarms",
-            AlarmsArgs(context=args.context, config=args.config, queues=args.queues, functions=functions, topic_arn=topic.arn),
+            AlarmsArgs(
+                context=args.context,
+                config=args.config,
+                queues=args.queues,
+                functions=functions,
+                state_machine_arns=args.state_machine_arns,
+                topic_arn=topic.arn,
+            ),
             opts=self.child(),
         )
         Dashboard(
@@ -78,6 +86,7 @@ class Monitoring(Component):
                 queues=args.queues,
                 functions=functions,
                 stage_logs=args.jobs.log_group_names,
+                state_machine_arns=args.state_machine_arns,
                 alarm_arns=alarms.arns,
             ),
             opts=self.child(),
@@ -117,7 +126,7 @@ class Monitoring(Component):
                         "detail-type": ["Batch Job Queue Blocked"],
                         "resources": list(args.queues.arns.values()),
                     },
-                    **_executions(args.state_machine_arn),
+                    **_executions(args.state_machine_arns.get("run")),
                 },
                 enabled=True,
                 function=function,
@@ -156,14 +165,15 @@ class Monitoring(Component):
 
     def _tell(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> LambdaFunction:
         """The function that makes messages of alarms, as a subscriber of the topic."""
-        variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name}
+        variables: dict[str, pulumi.Input[str]] = {
+            contract.ENV_TABLE: args.storage.table.name,
+            metrics.ENV_ENVIRONMENTS: json.dumps(sorted(args.config.environments)),
+        }
         statements = [
-            statement(
-                "WhatWasTold",
-                actions=["dynamodb:UpdateItem"],
-                resources=[args.storage.table.arn],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{metrics.ALARM_KEY_PREFIX}*"]}},
-            )
+            _items("WhatWasTold", args.storage, "dynamodb:UpdateItem", metrics.ALARM_KEY_PREFIX),
+            _items("WhatTheDayLacks", args.storage, "dynamodb:Query", metrics.DAY_KEY),
+            # knows no resources (service authorization reference, Amazon CloudWatch)
+            statement("WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
         ]
         if args.secrets.slack_webhook_arn is not None:
             variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
@@ -198,6 +208,12 @@ class Monitoring(Component):
 
 def _read_webhook(secret_arn: pulumi.Input[str]) -> dict[str, Any]:
     return statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])
+
+
+def _items(sid: str, storage: Storage, action: str, key_prefix: str) -> dict[str, Any]:
+    """One action on the items of the table whose partition key begins so."""
+    keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{key_prefix}*"]}}
+    return statement(sid, actions=[action], resources=[storage.table.arn], conditions=keys)
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:

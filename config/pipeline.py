@@ -22,7 +22,10 @@ class DailySection(Section):
         le=1000,
     )
     datasets: tuple[DatasetName, ...] = setting(
-        (), about="Data sets of which a file has to come every day; without any, one file of whatever name.", change="in place", max_length=100
+        (),
+        about="Data sets of which a file has to come every day; without any, one file of whatever name.",
+        change="in place",
+        max_length=100,
     )
 
 

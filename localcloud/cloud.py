@@ -44,6 +44,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.saved_queries import SavedQueries
+from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
@@ -124,7 +125,9 @@ class LocalCloud:
             role_client=self._role_client,
             metrics=metrics,
         )
-        bus = EventBus(state, access, Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async))
+        targets = Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async)
+        bus = EventBus(state, access, targets)
+        self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
         prepare_moto(self.port)
@@ -152,6 +155,7 @@ class LocalCloud:
             budget_actions=BudgetActions(state),
             alarms=self._alarms,
             saved_queries=SavedQueries(),
+            schedules=self._schedules,
             slack_sink=self.slack,
         )
         stack.enter_context(_without_motos_own_ways(functions))
@@ -168,6 +172,7 @@ class LocalCloud:
         stack.callback(server.stop)
         stack.callback(self._forget_clients)
         stack.callback(bus.close)
+        stack.callback(self._schedules.close)
         stack.callback(functions.close)
         self.batch.start()
         stack.callback(self.batch.stop)
@@ -213,12 +218,14 @@ class LocalCloud:
     def tick(self) -> list[Change]:
         """One beat of the clocks that AWS keeps by itself and this cloud does not; returns the alarms that changed.
 
-        Samples the depth of SQS queues, evaluates all alarms, lets the time of every schedule come. What a scheduled function measures
-        counts with the next beat.
+        Samples the depth of SQS queues, evaluates all alarms, lets the time of every rule with a schedule come, and that of every
+        schedule of EventBridge Scheduler as often as it has come since the last beat. What a scheduled function measures counts with the
+        next beat.
         """
         self._metrics.sample_queues()
         changes = self._alarms.evaluate()
         self._bus.fire_schedules(self.now())
+        self._schedules.fire()
         return changes
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------

@@ -105,4 +105,6 @@ class DayIsWatchedWhereUploadsStart(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """`pipeline.daily` beside `pipeline.enabled: false`."""
         if config.pipeline.daily is not None and not config.pipeline.enabled:
-            yield self.problem("pipeline.enabled", False, "pipeline.daily begins runs all the same", "remove pipeline.daily meanwhile")
+            yield self.problem(
+                "pipeline.enabled", config.pipeline.enabled, "pipeline.daily begins runs all the same", "remove pipeline.daily meanwhile"
+            )
