@@ -68,6 +68,7 @@ class LocalCloud:
         account_id: Of everything in it.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
+        transitions_throttled: While it is set, no execution of a state machine enters another state.
     """
 
     account_id: Final = ACCOUNT_ID
@@ -78,6 +79,7 @@ class LocalCloud:
         self.slack = SlackSink()
         self._images = dict(images)
         self._wanted_port = port
+        self.transitions_throttled = threading.Event()
         self._client_lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._running: contextlib.ExitStack | None = None
@@ -166,6 +168,8 @@ class LocalCloud:
                 lambda source, detail_type, resources, detail: bus.submit(
                     lambda: _ignore(bus.publish(source, detail_type, resources, detail))
                 ),
+                metrics.execution_counted,
+                self.transitions_throttled,
             )
         )
         server.start()
