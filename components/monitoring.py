@@ -18,6 +18,7 @@ from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, 
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, statement
+from components.prices import job_prices
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
@@ -233,6 +234,7 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        contract.ENV_STAGE_PRICES: json.dumps(job_prices(args.config, args.context.region), sort_keys=True),
     }
     if args.secrets.slack_webhook_arn is not None:
         variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
@@ -244,7 +246,9 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement(
             "ReadErrorRecords", actions=["s3:GetObject"], resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")]
         ),
-        statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        # knows no resources (service authorization reference, AWS Batch)
+        statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
     ]
     if args.secrets.slack_webhook_arn is not None:
         statements.append(_read_webhook(args.secrets.slack_webhook_arn))

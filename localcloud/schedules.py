@@ -104,7 +104,7 @@ class Schedules:
         if service == "lambda":
             self._client("lambda", target).invoke(FunctionName=arn, InvocationType="Event", Payload=payload.encode())
         elif service == "states":
-            self._client("stepfunctions", target).start_execution(stateMachineArn=arn, input=payload)
+            self._client("stepfunctions", target).start_execution(stateMachineArn=arn, name=str(uuid.uuid4()), input=payload)
         elif service == "sqs":
             self._to_queue(target, arn, payload, {})
         else:

@@ -59,7 +59,7 @@ ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
 ENV_SLACK_WEBHOOK_SECRET_ARN: Final = "PIPELINE_SLACK_WEBHOOK_SECRET_ARN"  # noqa: S105 - the name of a variable
 """Functions read the webhook from Secrets Manager themselves; jobs get it as ENV_SLACK_WEBHOOK_URL. Empty: nobody is told."""
 ENV_STAGE_PRICES: Final = "PIPELINE_STAGE_PRICES"
-"""JSON object, stage -> US dollars per hour of all the machines that the stage reserves."""
+"""JSON object, stage -> US dollars per hour of all the machines that the stage reserves; for the notify function with `fallback` beside."""
 ENV_CONSOLE_URL: Final = "PIPELINE_CONSOLE_URL"
 """Where a person can open an object of the results bucket: the URL prefix to which a key is appended."""
 ENV_JOB_QUEUES: Final = "PIPELINE_JOB_QUEUES"
