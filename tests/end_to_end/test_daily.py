@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,7 +52,7 @@ def _day(stack: Stack, day: str) -> dict[str, Any]:
 def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     ready, logs = stack.ready, stack.ready.client("logs")
     events, machines = ready.client("events"), ready.client("stepfunctions")
-    uploads = next(rule["Name"] for rule in events.list_rules()["Rules"] if rule["Name"].startswith("pipeline-uploads"))
+    uploads = next(rule["Name"] for rule in events.list_rules()["Rules"] if rule["Name"].startswith("pipeline-uploads-rule"))
     events.disable_rule(Name=uploads)
     ready.cloud.tick()  # a look at a new stack, whose first day has not come
 
@@ -60,7 +61,7 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     tomorrow += timedelta(days=1) if (tomorrow.hour, tomorrow.minute) >= (6, 0) else timedelta()
     day = f"{tomorrow:%Y%m%d}"
     good = Run(stack.put(f"data/{day}/sales.csv", TABLE).run_id)
-    bad = [Run(stack.put(f"data/{day}/bad-{n}.csv", NO_NUMBERS).run_id) for n in range(3)]
+    bad = [Run(stack.put(f"data/{day}/bad-{n}.csv", NO_NUMBERS).run_id) for n in range(2)]
     ready.client("s3").put_object(Bucket=ready.outputs["ingest_bucket"], Key=f"data/{day}/readme.txt", Body=b"no upload")
     assert _forward(stack, 6).strftime("%Y%m%d") == day
 
@@ -69,8 +70,8 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     until(lambda: machines.describe_execution(executionArn=execution)["status"] != "RUNNING", what="the day goes on", seconds=120)
     ended = machines.describe_execution(executionArn=execution)
     assert ended["status"] == "SUCCEEDED", ended
-    assert sorted(json.loads(ended["output"])) == ["failed"] * 3 + ["succeeded"]
-    assert _states(stack, good, *bad) == ["SUCCEEDED", "FAILED", "FAILED", "FAILED"]
+    assert sorted(json.loads(ended["output"])) == ["failed"] * 2 + ["succeeded"]
+    assert _states(stack, good, *bad) == ["SUCCEEDED", "FAILED", "FAILED"]
     found = _day(stack, day)
     assert [line["S"] for line in found["missing"]["L"]] == [f"there is no file of the data set stocks for {tomorrow:%Y-%m-%d}"]
     assert found["unfinished"]["L"] == []
@@ -85,6 +86,14 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     assert {line.partition(": ")[0] for line in lines} == {run.run_id for run in (*bad, late)}
     assert all("failed in preprocess: " in line or line == f"{late.run_id}: no run has begun" for line in lines)
     assert stack.finish(late).state == "FAILED"
+
+    # what a run took and cost is kept, whichever way it ended, and told
+    for run, stages in ((good, {"preprocess", "analysis", "postprocess"}), (bad[0], {"preprocess"})):
+        item = stack.items(run)[f"{run.sort_key_prefix}STATE"]
+        assert item["spent"]["M"].keys() == stages
+        assert float(item["usd"]["N"]) > 0
+        assert float(item["seconds"]["N"]) > 0
+    assert re.search(r"Cost so far\*\\npreprocess [0-9.]+ s, 0\.[0-9]+ USD", stack.told(bad[0])[0])
 
     # nothing was done twice
     assert all(ready.client("batch").list_jobs(jobQueue=queue)["jobSummaryList"] == [] for queue in ready.outputs["queues"].values())
