@@ -35,7 +35,6 @@ pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, sto
 budget = Budget(
     "budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submit=pipeline.submit)
 )
-more = {"submit": pipeline.submit, **budget.functions}
 monitoring = Monitoring(
     "monitoring",
     MonitoringArgs(
@@ -46,8 +45,8 @@ monitoring = Monitoring(
         queues=queues,
         environments=environments,
         jobs=jobs,
-        state_machine_arn=pipeline.state_machine_arn,
-        watched=more,
+        state_machine_arns=pipeline.state_machine_arns,
+        watched={**pipeline.functions, **budget.functions},
     ),
 )
 
@@ -67,8 +66,11 @@ pulumi.export("stage_job_definitions", {stage: definition.name for stage, defini
 pulumi.export("analysis_is_multi_node", jobs.definitions["analysis"].multi_node)
 pulumi.export("analysis_shards", jobs.definitions["analysis"].shards)
 pulumi.export("log_groups", jobs.log_group_names)
-pulumi.export("state_machine_arn", pipeline.state_machine_arn or "")
+pulumi.export("state_machine_arn", pipeline.state_machine_arns.get("run", ""))
+pulumi.export("day_machine_arn", pipeline.state_machine_arns.get("day", ""))
 pulumi.export("submit_function", pipeline.submit.name)
+pulumi.export("daily_function", pipeline.daily.function.name if pipeline.daily is not None else "")
 pulumi.export("notify_function", monitoring.notify.name)
-pulumi.export("dead_letter_queues", {"submit": pipeline.submit.dead_letters.url, "notify": monitoring.notify.dead_letters.url})
+replayed = {**pipeline.functions, "notify": monitoring.notify}
+pulumi.export("dead_letter_queues", {label: function.dead_letters.url for label, function in replayed.items()})
 pulumi.export("alarm_topic_arn", monitoring.topic_arn)

@@ -165,7 +165,9 @@ def backfill(
 
 
 @app.command()
-def replay(function: Annotated[str, typer.Argument(help="submit or notify: whose dead letters.")] = "submit", stack: Deployed = "") -> None:
+def replay(
+    function: Annotated[str, typer.Argument(help="submit, notify or daily: whose dead letters.")] = "submit", stack: Deployed = ""
+) -> None:
     """Give a function the events again that it could not handle."""
     from cli import operate
 

@@ -17,6 +17,7 @@ from components.context import Component, StackContext
 from components.function import LambdaFunction
 from components.queues import Queues
 from config.monitoring import MonitoringSection
+from config.pipeline import DailySection
 from config.stack import StackConfig
 from workloads import metrics
 
@@ -24,7 +25,7 @@ _RUNBOOK: Final = "docs/runbook.md"
 _FIVE_MINUTES: Final = 300
 _HOUR: Final = 3600
 
-Missing = Literal["notBreaching", "breaching", "missing"]
+Missing = Literal["notBreaching", "breaching", "missing", "ignore"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class AlarmsArgs:
     queues: Queues
     functions: Mapping[str, LambdaFunction]
     """By a short name: their errors and dead letters are watched."""
+    state_machine_arns: Mapping[str, pulumi.Output[str]]
+    """`run` and `day`, each where there is one."""
     topic_arn: pulumi.Input[str]
 
 
@@ -75,6 +78,11 @@ _FLOODS: Final = {
     "failing": _Flood(
         section="jobs-fail", what="Jobs fail", todo="Slack has a message with the cause for every failed run: begin with the first."
     ),
+    "executions": _Flood(
+        section="executions",
+        what="Executions of a state machine end without having said why, or cannot go on",
+        todo="Look at the executions of the machine in the console, the newest first; what was under way has to be begun again by hand.",
+    ),
     "full": _Flood(
         section="no-room",
         what="There is more work than the environments may do",
@@ -97,7 +105,8 @@ class Alarms(Component):
         self.arns = {label: alarm.arn for label, alarm in made.items()}
         for label, flood in _FLOODS.items():
             names = [made[rule.label].name for rule in rules if rule.flood == label]
-            self.arns[label] = self._composite(f"{name}-{label}", flood, names)
+            if names:
+                self.arns[label] = self._composite(f"{name}-{label}", flood, names)
         self.register_outputs({"arns": self.arns})
 
     def _description(self, what: str, todo: str, section: str) -> str:
@@ -149,7 +158,11 @@ def _rules(args: AlarmsArgs) -> Iterator[_Rule]:
     for environment, settings in args.config.environments.items():
         dimensions = {**stack, metrics.ENVIRONMENT: environment}
         yield from _of_environment(section, environment, dimensions, has_vcpus=not settings.kind.startswith("fargate"))
+    for machine, arn in args.state_machine_arns.items():
+        yield from _of_machine(machine, arn)
     yield from _of_stages(section, stack)
+    if args.config.pipeline.daily is not None:
+        yield from _of_day(args.config.pipeline.daily, section, stack)
     look_seconds = section.measure_minutes * 60
     yield _Rule(
         label="not-measured",
@@ -281,6 +294,62 @@ def _of_environment(
             missing="missing",
             flood="full",
         )
+
+
+def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[_Rule]:
+    """Step Functions developer guide, "Execution metrics"; a throttled transition is tried again, so only lasting ones are news."""
+    runs_fail = machine == "run"
+    ends = {
+        "ExecutionsFailed": ("failed", "fail"),
+        "ExecutionsTimedOut": ("timed-out", "were ended an hour after their deadline"),
+        "ExecutionsAborted": ("aborted", "were stopped by hand"),
+        "ExecutionThrottled": ("throttled", "are held up: the account's state transitions are used up"),
+    }
+    for metric, (label, what) in ends.items():
+        failed = metric == "ExecutionsFailed"
+        yield _Rule(
+            label=f"{label}-{machine}",
+            section="jobs-fail" if failed and runs_fail else "executions",
+            what=f"Executions of the state machine of the {machine} {what}",
+            todo=_FLOODS["failing" if failed and runs_fail else "executions"].todo,
+            namespace="AWS/States",
+            metric=metric,
+            dimensions={"StateMachineArn": arn},
+            statistic="Sum",
+            seconds=_FIVE_MINUTES,
+            periods=3 if metric == "ExecutionThrottled" else 1,
+            above=0,
+            # a run whose job failed is one cause, whoever counts it
+            flood="failing" if failed and runs_fail else "executions",
+        )
+
+
+def _of_day(daily: DailySection, section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]) -> Iterator[_Rule]:
+    """Each look publishes both; without one the alarms stay as they are, and those on the daily function speak."""
+    yield _Rule(
+        label="no-file",
+        section="no-file",
+        what=f"A file of the day has not come by {daily.file_by} ({daily.time_zone})",
+        todo="Ask its sender. When it comes it is analysed as always, and this alarm is over.",
+        metric=metrics.MISSING_FILES,
+        dimensions=stack,
+        statistic="Minimum",
+        seconds=section.measure_minutes * 60,
+        above=0,
+        missing="ignore",
+    )
+    yield _Rule(
+        label="day-unfinished",
+        section="day-unfinished",
+        what=f"Runs of the day have not succeeded by {daily.finished_by} ({daily.time_zone})",
+        todo="A run that failed has a message of its own, with the cause; one that waits or runs is on the dashboard.",
+        metric=metrics.UNFINISHED_RUNS,
+        dimensions=stack,
+        statistic="Minimum",
+        seconds=section.measure_minutes * 60,
+        above=0,
+        missing="ignore",
+    )
 
 
 def _of_stages(section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]) -> Iterator[_Rule]:

@@ -26,6 +26,7 @@ _QUERIES: Final[dict[str, tuple[str, str, str]]] = {
     "errors-of-functions": ("functions", "@message, @log", "@message like /Traceback|errorMessage|Task timed out/"),
     "failed-runs": ("functions", "run_id, stage, error, hint, job_id", "event = 'run failed'"),
     "blocked-queues": ("functions", "queue, job_id, reason", "event = 'queue blocked'"),
+    "days": ("functions", "day, files, missing, unfinished, begun", "event = 'day looked at'"),
     "alarms": ("functions", "alarm, state, reason", "event = 'alarm changed'"),
 }
 """Name -> which log groups, what is shown besides the moment, and of which lines; in the language of CloudWatch Logs Insights."""
@@ -42,6 +43,8 @@ class DashboardArgs:
     """By a short name."""
     stage_logs: Mapping[Stage, pulumi.Input[str]]
     """Names of the stages' log groups."""
+    state_machine_arns: Mapping[str, pulumi.Output[str]]
+    """`run` and `day`, each where there is one."""
     alarm_arns: Mapping[str, pulumi.Output[str]]
 
 
@@ -112,7 +115,17 @@ def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
     ]
     yield graph("Stages that ended", ends, stat="Sum", period=3600)
     yield graph("Run time of stages, seconds", [own(metrics.SECONDS, metrics.STAGE, stage) for stage in stages], period=3600)
-    yield graph("Running cost, USD an hour", [own(metrics.USD_PER_HOUR)])
+    costs = [own(metrics.USD_PER_HOUR, label="stack"), *(own(metrics.USD_PER_HOUR, metrics.ENVIRONMENT, each) for each in environments)]
+    yield graph("Running cost, USD an hour", costs)
+    if args.config.pipeline.daily is not None:
+        yield graph("Files of the day", [own(metric) for metric in (metrics.FILES, metrics.MISSING_FILES, metrics.UNFINISHED_RUNS)])
+    if args.state_machine_arns:
+        executions = [
+            ["AWS/States", f"Executions{end}", "StateMachineArn", arn, {"label": f"{machine} {end.lower()}"}]
+            for machine, arn in args.state_machine_arns.items()
+            for end in ("Succeeded", "Failed", "TimedOut", "Aborted")
+        ]
+        yield graph("Executions of the state machines", executions, stat="Sum", period=3600)
     for queue in queues:
         rows = [own(metrics.jobs_metric(status), metrics.QUEUE, queue, status) for status in metrics.QUEUE_STATES]
         yield graph(f"Jobs of queue {queue}", rows, view="timeSeries", stacked=True)

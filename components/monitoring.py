@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, 
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, statement
+from components.prices import job_prices
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
@@ -41,8 +43,8 @@ class MonitoringArgs:
     queues: Queues
     environments: Environments
     jobs: Jobs
-    state_machine_arn: pulumi.Output[str] | None
-    """Of the machine that runs the stages, where there is one."""
+    state_machine_arns: Mapping[str, pulumi.Output[str]]
+    """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -69,7 +71,14 @@ class Monitoring(Component):
         functions = {**args.watched, "notify": self.notify, "measure": measuring.function, "alarm": tell}
         alarms = Alarms(
             f"{name}-alarms",
-            AlarmsArgs(context=args.context, config=args.config, queues=args.queues, functions=functions, topic_arn=topic.arn),
+            AlarmsArgs(
+                context=args.context,
+                config=args.config,
+                queues=args.queues,
+                functions=functions,
+                state_machine_arns=args.state_machine_arns,
+                topic_arn=topic.arn,
+            ),
             opts=self.child(),
         )
         Dashboard(
@@ -80,6 +89,7 @@ class Monitoring(Component):
                 queues=args.queues,
                 functions=functions,
                 stage_logs=args.jobs.log_group_names,
+                state_machine_arns=args.state_machine_arns,
                 alarm_arns=alarms.arns,
             ),
             opts=self.child(),
@@ -119,7 +129,7 @@ class Monitoring(Component):
                         "detail-type": ["Batch Job Queue Blocked"],
                         "resources": list(args.queues.arns.values()),
                     },
-                    **_executions(args.state_machine_arn),
+                    **_executions(args.state_machine_arns.get("run")),
                 },
                 enabled=True,
                 function=function,
@@ -158,14 +168,15 @@ class Monitoring(Component):
 
     def _tell(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> LambdaFunction:
         """The function that makes messages of alarms, as a subscriber of the topic."""
-        variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name}
+        variables: dict[str, pulumi.Input[str]] = {
+            contract.ENV_TABLE: args.storage.table.name,
+            metrics.ENV_ENVIRONMENTS: json.dumps(sorted(args.config.environments)),
+        }
         statements = [
-            statement(
-                "WhatWasTold",
-                actions=["dynamodb:UpdateItem"],
-                resources=[args.storage.table.arn],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{metrics.ALARM_KEY_PREFIX}*"]}},
-            )
+            _items("WhatWasTold", args.storage, "dynamodb:UpdateItem", metrics.ALARM_KEY_PREFIX),
+            _items("WhatTheDayLacks", args.storage, "dynamodb:Query", metrics.DAY_KEY),
+            # knows no resources (service authorization reference, Amazon CloudWatch)
+            statement("WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
         ]
         if args.secrets.slack_webhook_arn is not None:
             variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
@@ -202,6 +213,12 @@ def _read_webhook(secret_arn: pulumi.Input[str]) -> dict[str, Any]:
     return statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])
 
 
+def _items(sid: str, storage: Storage, action: str, key_prefix: str) -> dict[str, Any]:
+    """One action on the items of the table whose partition key begins so."""
+    keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{key_prefix}*"]}}
+    return statement(sid, actions=[action], resources=[storage.table.arn], conditions=keys)
+
+
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
     """Which ends of executions call the notify function, by a short name."""
     if state_machine_arn is None:
@@ -219,6 +236,7 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        contract.ENV_STAGE_PRICES: json.dumps(job_prices(args.config, args.context.region), sort_keys=True),
     }
     if args.secrets.slack_webhook_arn is not None:
         variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
@@ -230,7 +248,9 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement(
             "ReadErrorRecords", actions=["s3:GetObject"], resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")]
         ),
-        statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        # knows no resources (service authorization reference, AWS Batch)
+        statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
     ]
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; neither call knows resources

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.jobs import Definition, Jobs
-from components.policies import document, statement, trust
+from components.machine import Machine, MachineArgs
+from components.policies import statement
 from components.queues import Queues
 from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
 from components.storage import Storage
@@ -31,51 +31,31 @@ class OrchestrationArgs:
 
 
 class Orchestration(Component):
-    """A standard state machine with its role and its log group."""
+    """The state machine of a run."""
 
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        context = args.context
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs",
-            name=f"{context.log_group_prefix}{name}",
-            retention_in_days=args.config.monitoring.log_retention_days,
-            tags=context.tags,
-            opts=self.child(),
-        )
-        role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child())
-        policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*_statements(args)), opts=self.child())
         section = args.config.pipeline
-        machine = aws.sfn.StateMachine(
-            f"{name}-machine",
-            type="STANDARD",
-            role_arn=role.arn,
-            definition=pulumi.Output.json_dumps(
-                definition(
+        self.arn = Machine(
+            name,
+            MachineArgs(
+                context=args.context,
+                definition=definition(
                     DefinitionArgs(
-                        partition=context.partition,
+                        partition=args.context.partition,
                         table_name=args.storage.table.name,
                         jobs=_machine_jobs(args),
                         poll_seconds=section.poll_seconds,
                         deadline_hours=section.deadline_hours,
                     )
                 ),
-                sort_keys=True,
+                statements=_statements(args),
+                log_retention_days=args.config.monitoring.log_retention_days,
             ),
-            logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
-                # input and output say nothing that the state item and the jobs do not
-                level="ERROR",
-                include_execution_data=False,
-                log_destination=pulumi.Output.concat(logs.arn, ":*"),
-            ),
-            tracing_configuration=aws.sfn.StateMachineTracingConfigurationArgs(enabled=False),
-            tags=context.tags,
-            # Step Functions checks on creation that the role may write to the log group
-            opts=self.child(depends_on=[policy]),
-        )
-        self.arn = machine.arn
+            opts=self.child(),
+        ).arn
         self.register_outputs({"state_machine_arn": self.arn})
 
 
@@ -138,26 +118,6 @@ def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
         statement("LookAtJobs", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]),
         statement("StopJobs", actions=["batch:TerminateJob"], resources=[all_jobs]),
         statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
-        # log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs")
-        statement(
-            "WriteLogs",
-            actions=[
-                f"logs:{action}"
-                for action in (
-                    "CreateLogDelivery",
-                    "CreateLogStream",
-                    "GetLogDelivery",
-                    "UpdateLogDelivery",
-                    "DeleteLogDelivery",
-                    "ListLogDeliveries",
-                    "PutLogEvents",
-                    "PutResourcePolicy",
-                    "DescribeResourcePolicies",
-                    "DescribeLogGroups",
-                )
-            ],
-            resources=["*"],
-        ),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pulumi
 
 from components.context import Component, StackContext
+from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
@@ -40,8 +41,12 @@ class Pipeline(Component):
     """The submit function and the rule that calls it for each new CSV."""
 
     submit: LambdaFunction
-    state_machine_arn: pulumi.Output[str] | None
-    """None where dependencies between the jobs order the stages."""
+    daily: Daily | None
+    """What waits for the files of a day, where the config asks for it."""
+    functions: dict[str, LambdaFunction]
+    """By a short name."""
+    state_machine_arns: dict[str, pulumi.Output[str]]
+    """`run` and `day`; empty where dependencies between the jobs order the stages."""
     stage_queues: dict[Stage, pulumi.Output[str]]
     """Name of the queue that a stage is sent to."""
 
@@ -49,9 +54,9 @@ class Pipeline(Component):
         super().__init__(name, opts)
         section = args.config.pipeline
         self.stage_queues = {stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES}
-        self.state_machine_arn = None
+        self.state_machine_arns = {}
         if section.orchestrator == "step-functions":
-            self.state_machine_arn = Orchestration(
+            self.state_machine_arns["run"] = Orchestration(
                 f"{name}-run",
                 OrchestrationArgs(context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs),
                 opts=self.child(),
@@ -62,8 +67,8 @@ class Pipeline(Component):
                 context=args.context,
                 description="Turns an uploaded CSV into a run, once per upload",
                 handler="workloads.functions.submit.handler",
-                environment=_environment(args, self.state_machine_arn),
-                statements=_statements(args, self.state_machine_arn),
+                environment=_environment(args, self.state_machine_arns.get("run")),
+                statements=_statements(args, self.state_machine_arns.get("run")),
                 timeout_seconds=section.function_timeout_seconds,
                 event_max_age_hours=section.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
@@ -86,7 +91,23 @@ class Pipeline(Component):
             ),
             opts=self.child(),
         )
+        self.functions = {"submit": self.submit}
+        self.daily = self._daily(name, args)
+        if self.daily is not None:
+            self.functions["daily"] = self.daily.function
+            if self.daily.state_machine_arn is not None:
+                self.state_machine_arns["day"] = self.daily.state_machine_arn
         self.register_outputs({"submit_function": self.submit.name, "stage_queues": self.stage_queues})
+
+    def _daily(self, name: str, args: PipelineArgs) -> Daily | None:
+        section = args.config.pipeline.daily
+        if section is None:
+            return None
+        return Daily(
+            f"{name}-day",
+            DailyArgs(context=args.context, config=args.config, section=section, storage=args.storage, submit=self.submit),
+            opts=self.child(),
+        )
 
 
 def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> dict[str, pulumi.Input[str]]:

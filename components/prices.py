@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from config.facts import ec2_facts
 from config.prices import stage_machines
+from config.rules.base import jobs
 from config.stack import StackConfig
 from workloads.contract import STAGES, Stage
 
@@ -15,7 +16,13 @@ def stage_prices(config: StackConfig, region: str) -> dict[Stage, float]:
     memory, of the cheapest fitting type in the first environment of its queue that has a price. Spot is counted at the On-Demand price:
     the truth is below it. Outside of the region of the price list nothing is known.
     """
+    prices = job_prices(config, region)
+    return {stage: prices[stage] for stage in STAGES if stage in prices}
+
+
+def job_prices(config: StackConfig, region: str) -> dict[str, float]:
+    """The same by job: those of the stages, and `fallback` where there is one."""
     if region != ec2_facts().prices.region:
         return {}
-    prices = {stage: stage_machines(config, stage).usd_per_hour for stage in STAGES}
-    return {stage: round(price, 6) for stage, price in prices.items() if price is not None}
+    prices = {job: stage_machines(config, job).usd_per_hour for job in jobs(config)}
+    return {job: round(price, 6) for job, price in prices.items() if price is not None}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -93,6 +95,17 @@ class _Pattern:
         return value
 
 
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = get_close_matches(value, available_timezones(), n=1)  # reads hundreds of files
+        example = close[0] if close else "Europe/Berlin"
+        raise ValueError(f"expected a time zone of the IANA database, for example {example}") from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 CidrBlock = Annotated[str, AfterValidator(_cidr_block)]
 ResourceName = Annotated[
     str, _Pattern(r"[a-z][a-z0-9-]{0,29}", "lower-case letters, digits and hyphens, at most 30, beginning with a letter")
@@ -105,6 +118,14 @@ ImageDigest = Annotated[str, _Pattern(r"sha256:[0-9a-f]{64}", "an image digest: 
 ShareIdentifier = Annotated[str, _Pattern(r"[A-Za-z0-9]{1,254}\*?", "letters and digits, with a * at the end for a prefix")]
 WebAddress = Annotated[str, _Pattern(r"https://[^\s#|<>]{1,300}", "a web address that begins with https:// and has no #")]
 EmailAddress = Annotated[str, _Pattern(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+TimeOfDay = Annotated[str, _Pattern(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", "a time of day from 00:00 to 23:59, for example 06:00")]
+DatasetName = Annotated[
+    str,
+    _Pattern(
+        r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*",
+        "the name of a data set: the file's name in lower case without .csv, other characters than a-z and 0-9 as single hyphens",
+    ),
+]
 TagKey = Annotated[
     str,
     _Pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),

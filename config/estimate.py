@@ -22,8 +22,7 @@ STORED_GB: Final = 100
 IMAGES_GB: Final = 20
 """Two container images, the GPU one with the CUDA libraries."""
 _FUNCTIONS: Final = 4
-"""Submit, notify, measure, alarm; the guard's function is one more."""
-_COMPOSITE_ALARMS: Final = 2
+"""Submit, notify, measure, alarm; those of the guard and of the day are two more."""
 NOT_COUNTED: Final = (
     "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that start or idle, taxes; "
     "Spot counts as On-Demand"
@@ -188,17 +187,24 @@ def _gauged(config: StackConfig) -> int:
     return sum(not isinstance(environment, FargateEnvironment) for environment in config.environments.values())
 
 
+def _machines(config: StackConfig) -> int:
+    """State machines: that of a run, and that of the day."""
+    return (1 + (config.pipeline.daily is not None)) if config.pipeline.orchestrator == "step-functions" else 0
+
+
 def _alarms(config: StackConfig) -> int:
-    """Two for each function, three for each queue, one or two for each environment, and those of the whole stack."""
+    """Two for each function, three for each queue, one or two for each environment, four for each state machine, and the whole stack's."""
     section = config.monitoring
-    functions = _FUNCTIONS + (config.budget.guard is not None)
-    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None)
+    daily = config.pipeline.daily is not None
+    functions = _FUNCTIONS + (config.budget.guard is not None) + daily
+    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None) + 2 * daily + 4 * _machines(config)
     return 2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
 
 
 def _custom_metrics(config: StackConfig) -> int:
-    """The measure function's: six for each queue, two or four for each environment, three for each stage, two for the stack."""
-    return 6 * len(config.queues) + 2 * len(config.environments) + 2 * _gauged(config) + 3 * 3 + 2
+    """Six for each queue, three or five for each environment, three for each stage, two for the stack, and three of the day."""
+    daily = 3 * (config.pipeline.daily is not None)
+    return 6 * len(config.queues) + 3 * len(config.environments) + 2 * _gauged(config) + 3 * 3 + 2 + daily
 
 
 def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bool) -> Iterable[Line]:
@@ -211,7 +217,7 @@ def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bo
         ("secret-month", 2 if webhook else 1, " x secret"),
         ("kms-key-month", 1, " x KMS key"),
         ("alarm-month", _alarms(config), " x alarm"),
-        ("composite-alarm-month", _COMPOSITE_ALARMS, " x composite alarm"),
+        ("composite-alarm-month", 2 + bool(_machines(config)), " x composite alarm"),
         ("custom-metric-month", _custom_metrics(config), " custom metrics"),
         ("s3-gb-month", stored_gb, " GB in S3 (assumed)"),
         ("ecr-gb-month", IMAGES_GB, " GB of images in ECR (assumed)"),

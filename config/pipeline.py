@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from typing import Literal
 
-from config.base import Section, setting
+from config.base import DatasetName, Section, TimeOfDay, TimeZone, setting
+
+
+class DailySection(Section):
+    """What has to be there when on every day: files under `data/<YYYYMMDD>/`, and the ends of their runs."""
+
+    file_by: TimeOfDay = setting(about="When the files of a day have to be there.", change="in place")
+    finished_by: TimeOfDay = setting(about="When their runs have to have succeeded, on the same day.", change="in place")
+    time_zone: TimeZone = setting("UTC", about="Where clocks show these times; summer time is followed.", change="in place")
+    max_parallel: int = setting(
+        10,
+        about="Runs that are begun at a time for uploads whose event was lost: the state machine of the day waits for one to end before it "
+        "begins another; without it so many are begun at each look.",
+        change="in place",
+        ge=1,
+        le=1000,
+    )
+    datasets: tuple[DatasetName, ...] = setting(
+        (),
+        about="Data sets of which a file has to come every day; without any, one file of whatever name.",
+        change="in place",
+        max_length=100,
+    )
 
 
 class PipelineSection(Section):
@@ -22,4 +44,7 @@ class PipelineSection(Section):
     function_timeout_seconds: int = setting(60, about="Limit of one call of a function.", change="in place", ge=10, le=900)
     event_max_age_hours: int = setting(
         6, about="How long an event that could not be handled is tried again.", change="in place", ge=1, le=6
+    )
+    daily: DailySection | None = setting(
+        None, about="What has to be there when on every day; without it nobody waits for a file.", change="in place"
     )

@@ -145,9 +145,26 @@ class Alarms:
             "Region": self._state.region,
             "AlarmArn": alarm.alarm_arn,
             "OldStateValue": before,
-            **({"AlarmRule": alarm.rule, "TriggeringChildren": children} if alarm.rule else {}),
+            **({"AlarmRule": alarm.rule, "TriggeringChildren": children} if alarm.rule else {"Trigger": _trigger(alarm)}),
         }
         self._client("sns").publish(TopicArn=topic, Subject=f'{after}: "{alarm.name}"'[:100], Message=json.dumps(message))
+
+
+def _trigger(alarm: Any) -> dict[str, Any]:
+    """What a message says of a metric alarm's metric; its spelling is not that of the API."""
+    return {
+        "MetricName": alarm.metric_name,
+        "Namespace": alarm.namespace,
+        "StatisticType": "Statistic",
+        "Statistic": str(alarm.statistic).upper(),
+        "Unit": None,
+        "Dimensions": [{"value": each.value, "name": each.name} for each in alarm.dimensions],
+        "Period": alarm.period,
+        "EvaluationPeriods": alarm.evaluation_periods,
+        "ComparisonOperator": alarm.comparison_operator,
+        "Threshold": alarm.threshold,
+        "TreatMissingData": alarm.treat_missing_data or "",
+    }
 
 
 class _CompositeRule:

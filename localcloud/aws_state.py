@@ -332,6 +332,12 @@ class AwsState:
         found = self._regional("events").event_buses.get(bus)
         return [] if found is None else list(found.rules.values())
 
+    def schedules(self) -> list[Any]:
+        """Moto's objects of the schedules of EventBridge Scheduler."""
+        return [
+            schedule for group in list(self._regional("scheduler").schedule_groups.values()) for schedule in list(group.schedules.values())
+        ]
+
     def topic_policy(self, topic_arn: str) -> dict[str, Any]:
         """Access policy of an SNS topic."""
         topic = self._regional("sns").topics.get(topic_arn)

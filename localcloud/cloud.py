@@ -47,6 +47,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.saved_queries import SavedQueries
+from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
@@ -70,6 +71,7 @@ class LocalCloud:
         account_id: Of everything in it.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
+        transitions_throttled: While it is set, no execution of a state machine enters another state.
     """
 
     account_id: Final = ACCOUNT_ID
@@ -80,6 +82,7 @@ class LocalCloud:
         self.slack = SlackSink()
         self._images = dict(images)
         self._wanted_port = port
+        self.transitions_throttled = threading.Event()
         self._client_lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._running: contextlib.ExitStack | None = None
@@ -127,7 +130,9 @@ class LocalCloud:
             role_client=self._role_client,
             metrics=metrics,
         )
-        bus = EventBus(state, access, Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async))
+        targets = Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async)
+        bus = EventBus(state, access, targets)
+        self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
         prepare_moto(self.port)
@@ -155,6 +160,7 @@ class LocalCloud:
             budget_actions=BudgetActions(state),
             alarms=self._alarms,
             saved_queries=SavedQueries(),
+            schedules=self._schedules,
             slack_sink=self.slack,
         )
         stack.enter_context(_without_motos_own_ways(functions))
@@ -165,12 +171,15 @@ class LocalCloud:
                 lambda source, detail_type, resources, detail: bus.submit(
                     lambda: _ignore(bus.publish(source, detail_type, resources, detail))
                 ),
+                metrics.execution_counted,
+                self.transitions_throttled,
             )
         )
         server.start()
         stack.callback(server.stop)
         stack.callback(self._forget_clients)
         stack.callback(bus.close)
+        stack.callback(self._schedules.close)
         stack.callback(functions.close)
         self.batch.start()
         stack.callback(self.batch.stop)
@@ -220,12 +229,14 @@ class LocalCloud:
     def tick(self) -> list[Change]:
         """One beat of the clocks that AWS keeps by itself and this cloud does not; returns the alarms that changed.
 
-        Samples the depth of SQS queues, evaluates all alarms, lets the time of every schedule come. What a scheduled function measures
-        counts with the next beat.
+        Samples the depth of SQS queues, evaluates all alarms, lets the time of every rule with a schedule come, and that of every
+        schedule of EventBridge Scheduler as often as it has come since the last beat. What a scheduled function measures counts with the
+        next beat.
         """
         self._metrics.sample_queues()
         changes = self._alarms.evaluate()
         self._bus.fire_schedules(self.now())
+        self._schedules.fire()
         return changes
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------

@@ -281,7 +281,9 @@ class EventBus:
         self._as_role(target, rule_arn, "batch").submit_job(**request)
 
     def _to_state_machine(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
-        self._as_role(target, rule_arn, "stepfunctions").start_execution(stateMachineArn=target["Arn"], input=payload)
+        # moto names all executions without a name alike
+        client = self._as_role(target, rule_arn, "stepfunctions")
+        client.start_execution(stateMachineArn=target["Arn"], name=str(uuid.uuid4()), input=payload)
 
     def _as_role(self, target: dict[str, Any], rule_arn: str, service: str) -> Any:
         if not target.get("RoleArn"):

@@ -21,6 +21,7 @@ from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.placement_groups import PlacementGroups
 from localcloud.saved_queries import SavedQueries
+from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
 
@@ -59,6 +60,7 @@ class Front:
         budget_actions: BudgetActions,
         alarms: Alarms,
         saved_queries: SavedQueries,
+        schedules: Schedules,
         slack_sink: slack.SlackSink,
     ) -> None:
         self._moto = _Moto(create_backend_app)
@@ -72,6 +74,7 @@ class Front:
         self._budget_actions = budget_actions
         self._alarms = alarms
         self._saved_queries = saved_queries
+        self._schedules = schedules
         self._slack = slack_sink
         self.faults: list[Fault] = []
 
@@ -169,6 +172,8 @@ class Front:
         elif changes_iam(call):
             self._access.forget_policies()
             self._plane.wake()
+        elif call.service == "scheduler":
+            self._schedules.notice()
         elif call.service == "ec2" and call.operation.startswith(_NETWORK_CHANGES):
             self._plane.wake()
         elif call.service == "lambda" and call.operation in _FUNCTION_READS:

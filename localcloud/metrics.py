@@ -1,7 +1,8 @@
 """The metrics that AWS services publish by themselves, as far as the program's alarms use them, and those that log lines carry.
 
 AWS Batch (User Guide, "Using CloudWatch metrics": counters of transitions by queue), Lambda (Developer Guide: Invocations, Errors,
-Duration), SQS (depth of a queue, sampled), and CloudWatch's embedded metric format.
+Duration), SQS (depth of a queue, sampled), Step Functions (ends of executions, transitions held up), and CloudWatch's embedded metric
+format.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class Metrics:
     def function_invoked(self, name: str, *, failed: bool, milliseconds: float) -> None:
         """Counts an invocation of a function."""
         self.put("AWS/Lambda", {"FunctionName": name}, {"Invocations": 1, "Errors": float(failed), "Duration": milliseconds})
+
+    def execution_counted(self, machine_arn: str, metric: str) -> None:
+        """Counts one in a metric of a state machine."""
+        self.put("AWS/States", {"StateMachineArn": machine_arn}, {metric: 1})
 
     def sample_queues(self) -> None:
         """Takes the depth of every SQS queue."""

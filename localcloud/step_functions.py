@@ -1,7 +1,7 @@
-"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, times, events of ends.
+"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, times, events, metrics.
 
 moto executes Amazon States Language, but in it the conversion between the names of Step Functions (`JobName`) and of the SDK (`jobName`)
-is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that an execution has ended.
+is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that an execution has ended, nor counts it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import functools
 import importlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import IsTimestamp
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as service_task
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -40,19 +42,27 @@ _CALLERS: Final = (
     *(f"service.state_task_service_{name}" for name in ("aws_sdk", "batch", "dynamodb", "events", "sfn", "sns", "sqs")),
 )
 """Modules that make clients."""
+Count = Callable[[str, str], None]
+"""(state machine ARN, metric): counts one in `AWS/States` (Step Functions developer guide, "Execution metrics")."""
+_ENDS: Final = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
+_THROTTLED_SECONDS: Final = 0.05
 
 
 @contextlib.contextmanager
-def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> Iterator[None]:
-    """Completes moto's interpreter for the time; at the end every execution that still runs is stopped."""
+def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, count: Count, throttled: threading.Event) -> Iterator[None]:
+    """Completes moto's interpreter for the time; at the end every execution that still runs is stopped.
+
+    While `throttled` is set no execution enters another state, as where an account has used up its state transitions.
+    """
 
     def client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's signature
         return role_client(service, state_credentials.role_arn, _STATES)
 
-    ended = moto_execution.BaseExecutionWorkerCommunication.terminated
+    ended, enter = moto_execution.BaseExecutionWorkerCommunication.terminated, CommonStateField._eval_body  # noqa: SLF001 - no hook
 
     def terminated(self: Any) -> None:
         ended(self)
+        count(self.execution.state_machine.arn, f"Executions{_ENDS[self.execution.exec_status]}")
         publish("aws.states", "Step Functions Execution Status Change", [self.execution.exec_arn], status_change(self.execution))
 
     programs = _Programs()
@@ -60,11 +70,19 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish) -> I
     def program(self: Any) -> Any:
         return programs.new(self._evaluation_details.state_machine_details.definition)
 
+    def entered(self: Any, env: Any) -> None:
+        if throttled.is_set():
+            count(env.states.context_object.context_object_data["StateMachine"]["Id"], "ExecutionThrottled")
+            while throttled.is_set() and env.is_running():
+                time.sleep(_THROTTLED_SECONDS)
+        enter(self, env)
+
     replaced: list[tuple[Any, str, Any]] = [
         (ExecutionWorker, "_get_evaluation_entrypoint", program),
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         (moto_execution.BaseExecutionWorkerCommunication, "terminated", terminated),
+        (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
         *((importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for) for name in _CALLERS),

@@ -30,7 +30,8 @@ AT_MAX: Final = "AtMax"
 VALID: Final = "Valid"
 """0 where AWS Batch calls the environment INVALID. By Environment."""
 USD_PER_HOUR: Final = "RunningUsdPerHour"
-"""What the environments cost at this moment, at On-Demand prices: the vCPUs that they want, on Fargate those of its running jobs."""
+"""What the environments cost at this moment, at On-Demand prices: the vCPUs that they want, on Fargate those of its running jobs. For the
+stack, and By Environment where it can be told apart, which is not between two of Fargate."""
 LOOKS: Final = "Looks"
 """1 for each time the measure function has looked."""
 SUCCEEDED: Final = "Succeeded"
@@ -40,6 +41,14 @@ SECONDS: Final = "Seconds"
 """Run time of the last attempt of a job that succeeded. By Stage."""
 
 
+FILES: Final = "FilesOfDay"
+"""Uploads in the folder of the day that is being looked at (see DAY_KEY)."""
+MISSING_FILES: Final = "MissingFiles"
+"""Expected data sets of the day without a file; without expectations 1 where there is no file at all."""
+UNFINISHED_RUNS: Final = "UnfinishedRuns"
+"""Runs of the day that have not succeeded; 0 until they have to have."""
+
+
 def jobs_metric(status: str) -> str:
     """Name of the gauge of a queue's jobs in a state, for example RunnableJobs. By Queue."""
     return f"{status.capitalize()}Jobs"
@@ -47,3 +56,11 @@ def jobs_metric(status: str) -> str:
 
 ALARM_KEY_PREFIX: Final = "ALARM#"
 """`pk`, before an alarm's name, of the items that say which change of its state Slack was told of."""
+DAY_KEY: Final = "DAY#"
+"""`pk` of the items, one for each day (`sk`, YYYYMMDD), that say what the daily function found: {"missing", "unfinished"}, two lists of
+sentences for people."""
+ENV_DAILY: Final = "PIPELINE_DAILY"
+"""JSON object (daily function): {"file_by", "finished_by", "time_zone", "max_parallel", "datasets"} as in the config, and
+{"begins"}, whether its looks begin runs."""
+ENV_ENVIRONMENTS: Final = "PIPELINE_ENVIRONMENTS"
+"""JSON list (alarm function): names of the environments, which are values of the dimension `Environment`."""

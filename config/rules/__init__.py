@@ -99,6 +99,8 @@ RULES: Final[tuple[Rule, ...]] = (
     orchestration.FallbackHasAMachine(),
     orchestration.FallbackIsOneNode(),
     orchestration.HistoryHoldsTheRun(),
+    orchestration.DayEndsAfterItsFiles(),
+    orchestration.DayIsWatchedWhereUploadsStart(),
     times.NodesJoinBeforeTimeout(),
     times.TablesOutliveTheRun(),
     times.LogsOutliveTheJob(),

@@ -19,7 +19,7 @@ class BudgetCoversOneRun(Rule):
     level = "warning"
     reason = "A budget that one run can pass warns of every run, so that nobody heeds it."
     source = "this program's price files; python -m cli estimate shows the arithmetic"
-    reads = frozenset({"budget", "environments", "jobs", "monitoring", "network", "queues"})
+    reads = frozenset({"budget", "environments", "jobs", "monitoring", "network", "pipeline", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Too small a budget; silent where a price is not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from config.pipeline import DailySection
 from config.problems import Problem
 from config.rules.base import Rule
 from config.stack import StackConfig
@@ -14,6 +15,12 @@ _EVENTS_PER_LOOK: Final = 9
 """Wait (entered, exited), look (entered, scheduled, started, succeeded, exited), choice (entered, exited)."""
 _OTHER_EVENTS: Final = 1_000
 """Submissions, records and all their retries."""
+
+
+def minutes_of_day(daily: DailySection) -> int:
+    """Minutes from `file_by` to `finished_by`; below zero where they are the wrong way round."""
+    begin, end = ((int(text[:2]) * 60 + int(text[3:])) for text in (daily.file_by, daily.finished_by))
+    return end - begin
 
 
 class FallbackHasAMachine(Rule):
@@ -60,8 +67,44 @@ class HistoryHoldsTheRun(Rule):
         section = config.pipeline
         if section.orchestrator != "step-functions":
             return
+        hours, why = section.deadline_hours, "a run may take"
+        if section.daily is not None and minutes_of_day(section.daily) > hours * 60:
+            hours, why = -(-minutes_of_day(section.daily) // 60), "the state machine of the day may wait"
         looks = (_MOST_EVENTS - _OTHER_EVENTS) // _EVENTS_PER_LOOK
-        need = -(-section.deadline_hours * 3600 // looks)
+        need = -(-hours * 3600 // looks)
         if section.poll_seconds < need:
-            message = f"a run may take {section.deadline_hours} h, and a history holds {looks} looks"
-            yield self.problem("pipeline.poll_seconds", section.poll_seconds, message, f"raise it to {need}, or lower deadline_hours")
+            message = f"{why} {hours} h, and a history holds {looks} looks"
+            yield self.problem("pipeline.poll_seconds", section.poll_seconds, message, f"raise it to {need}, or lower that time")
+
+
+class DayEndsAfterItsFiles(Rule):
+    """The runs of a day are looked for after its files are."""
+
+    code = "DAILY-ORDER"
+    reason = "A run cannot have ended before its file has to be there, and both times are of one day."
+    source = "this program's daily function"
+    reads = frozenset({"pipeline"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """`finished_by` that does not come after `file_by`."""
+        daily = config.pipeline.daily
+        if daily is not None and minutes_of_day(daily) <= 0:
+            message = f"file_by is {daily.file_by}, and a day ends at 23:59"
+            yield self.problem("pipeline.daily.finished_by", daily.finished_by, message, "make it later, or file_by earlier")
+
+
+class DayIsWatchedWhereUploadsStart(Rule):
+    """Files are waited for only where an upload starts a run."""
+
+    code = "DAILY-ENABLED"
+    level = "warning"
+    reason = "The look at the day begins runs that uploads did not, which is what somebody switched off."
+    source = "this program's daily function"
+    reads = frozenset({"pipeline"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """`pipeline.daily` beside `pipeline.enabled: false`."""
+        if config.pipeline.daily is not None and not config.pipeline.enabled:
+            yield self.problem(
+                "pipeline.enabled", config.pipeline.enabled, "pipeline.daily begins runs all the same", "remove pipeline.daily meanwhile"
+            )

@@ -27,13 +27,13 @@ COUNTS = {
     "aws:batch/jobQueue:JobQueue": (2, 2, 2),
     "aws:batch/schedulingPolicy:SchedulingPolicy": (0, 0, 1),
     "aws:budgets/budget:Budget": (1, 1, 1),
-    "aws:cloudwatch/compositeAlarm:CompositeAlarm": (2, 2, 2),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": (2, 2, 3),
     "aws:cloudwatch/dashboard:Dashboard": (1, 1, 1),
-    "aws:cloudwatch/eventRule:EventRule": (5, 5, 6),
-    "aws:cloudwatch/eventTarget:EventTarget": (5, 5, 6),
-    "aws:cloudwatch/logGroup:LogGroup": (7, 7, 8),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": (21, 25, 25),
-    "aws:cloudwatch/queryDefinition:QueryDefinition": (6, 6, 6),
+    "aws:cloudwatch/eventRule:EventRule": (5, 5, 7),
+    "aws:cloudwatch/eventTarget:EventTarget": (5, 5, 7),
+    "aws:cloudwatch/logGroup:LogGroup": (7, 7, 10),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (21, 25, 37),
+    "aws:cloudwatch/queryDefinition:QueryDefinition": (7, 7, 7),
     "aws:dynamodb/table:Table": (1, 1, 1),
     "aws:ec2/eip:Eip": (1, 1, 3),
     "aws:ec2/internetGateway:InternetGateway": (1, 1, 1),
@@ -50,13 +50,13 @@ COUNTS = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": (2, 2, 2),
     "aws:ecr/repository:Repository": (2, 2, 2),
     "aws:iam/instanceProfile:InstanceProfile": (1, 1, 1),
-    "aws:iam/role:Role": (9, 9, 10),
-    "aws:iam/rolePolicy:RolePolicy": (8, 8, 9),
+    "aws:iam/role:Role": (9, 9, 13),
+    "aws:iam/rolePolicy:RolePolicy": (8, 8, 13),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": (2, 2, 2),
     "aws:kms/key:Key": (1, 1, 1),
-    "aws:lambda/function:Function": (4, 4, 4),
-    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (4, 4, 4),
-    "aws:lambda/permission:Permission": (6, 6, 7),
+    "aws:lambda/function:Function": (4, 4, 5),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (4, 4, 5),
+    "aws:lambda/permission:Permission": (6, 6, 8),
     "aws:s3/bucket:Bucket": (3, 3, 3),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": (3, 3, 3),
     "aws:s3/bucketNotification:BucketNotification": (1, 1, 1),
@@ -65,14 +65,15 @@ COUNTS = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": (3, 3, 3),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (3, 3, 3),
     "aws:s3/bucketVersioning:BucketVersioning": (3, 3, 3),
+    "aws:scheduler/schedule:Schedule": (0, 0, 2),
     "aws:secretsmanager/secret:Secret": (2, 2, 2),
     "aws:secretsmanager/secretVersion:SecretVersion": (2, 2, 2),
-    "aws:sfn/stateMachine:StateMachine": (0, 0, 1),
+    "aws:sfn/stateMachine:StateMachine": (0, 0, 2),
     "aws:sns/topic:Topic": (1, 1, 1),
     "aws:sns/topicPolicy:TopicPolicy": (1, 1, 1),
     "aws:sns/topicSubscription:TopicSubscription": (1, 1, 2),
-    "aws:sqs/queue:Queue": (4, 4, 4),
-    "aws:sqs/queuePolicy:QueuePolicy": (3, 3, 3),
+    "aws:sqs/queue:Queue": (4, 4, 5),
+    "aws:sqs/queuePolicy:QueuePolicy": (3, 3, 4),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": (3, 3, 3),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (1, 1, 1),
 }
@@ -109,14 +110,15 @@ def test_every_resource_is_a_component_or_belongs_to_one(stack: str) -> None:
             assert resource.name == parent or resource.name.startswith(f"{parent}-"), f"{resource.name} is a child of {parent}"
 
 
-OPTIONAL = {"Guard", "SubmissionStop", "Orchestration"}
+MACHINES = {"Orchestration", "Machine", "Daily"}
+OPTIONAL = {"Guard", "SubmissionStop", *MACHINES}
 """Components that a stack has only where its config asks for them; tests/components/test_guard.py deploys the guards."""
 
 
 def test_every_component_class_is_deployed_and_has_its_token(stack: str) -> None:
     defined = {node.name for path in (ROOT / "components").glob("*.py") for node in _component_classes(path)}
     assert len(defined) >= 12
-    expected = defined - OPTIONAL | ({"Orchestration"} if stack == "prod" else set())
+    expected = defined - OPTIONAL | (MACHINES if stack == "prod" else set())
     assert {c.type for c in _components(deployed(stack))} == {f"{TYPE_PACKAGE}:{name}" for name in expected}
     assert defined > OPTIONAL
 
@@ -190,18 +192,19 @@ def test_no_policy_allows_everything(stack: str) -> None:
             if "*" in statement["Resource"]:
                 everywhere |= set(actions)
     assert statements > 10
-    looks = {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments"}
+    looks = {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments", "cloudwatch:GetMetricStatistics"}
     machine = LOG_DELIVERY if stack == "prod" else set()
     assert everywhere == {"ecr:GetAuthorizationToken"} | looks | machine
 
 
 def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None:
     made = deployed(stack)
+    of_this_account = {"ecs-tasks.amazonaws.com", "states.amazonaws.com", "scheduler.amazonaws.com"}
     for role in made.all("aws:iam/role:Role", count=COUNTS["aws:iam/role:Role"][STACKS.index(stack)]):
         for statement in made.policy(role, "assumeRolePolicy"):
             service = statement["Principal"]["Service"]
-            assert service in {"ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"}
-            if service in {"ecs-tasks.amazonaws.com", "states.amazonaws.com"}:
+            assert service in {"ec2.amazonaws.com", "lambda.amazonaws.com", *of_this_account}
+            if service in of_this_account:
                 assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
 
 

@@ -82,7 +82,7 @@ def test_with_a_state_machine_the_function_reads_where_it_is(monkeypatch: pytest
         monkeypatch.setenv(name, value)
     settings = executions.Settings.from_env()
     assert settings is not None
-    assert settings.state_machine_arn == made.one("aws:sfn/stateMachine:StateMachine").outputs["arn"]
+    assert settings.state_machine_arn == made.one("aws:sfn/stateMachine:StateMachine", "pipeline-run-machine").outputs["arn"]
     assert settings.deadline_hours == config_of("prod").pipeline.deadline_hours
 
 

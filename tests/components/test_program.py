@@ -31,6 +31,8 @@ EXPORTS = {
     "analysis_shards",
     "log_groups",
     "state_machine_arn",
+    "day_machine_arn",
+    "daily_function",
     "submit_function",
     "notify_function",
     "dead_letter_queues",
@@ -53,9 +55,11 @@ def test_outputs_are_the_names_that_an_operator_needs(stack: str) -> None:
     assert out["queues"].keys() == out["queue_arns"].keys() == config.queues.keys()
     assert out["stage_queues"] == {stage: out["queues"][getattr(config.jobs, stage).queue] for stage in STAGES}
     assert (out["region"], out["analysis_is_multi_node"]) == ("us-east-1", True)
-    machines = [r.outputs["arn"] for r in made.resources if r.type == "aws:sfn/stateMachine:StateMachine"]
-    assert [out["state_machine_arn"]] == (machines if config.pipeline.orchestrator == "step-functions" else [""])
-    assert out["dead_letter_queues"].keys() == {"submit", "notify"}
+    machines = {r.outputs["arn"] for r in made.resources if r.type == "aws:sfn/stateMachine:StateMachine"}
+    assert {out["state_machine_arn"], out["day_machine_arn"]} == (machines or {""})
+    daily = config.pipeline.daily is not None
+    assert out["dead_letter_queues"].keys() == {"submit", "notify"} | ({"daily"} if daily else set())
+    assert (out["daily_function"] in names) == daily
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -16,6 +16,8 @@ from tests.components.mocks import Recording
 from tests.components.program import deploy, deployed
 
 MACHINE = "aws:sfn/stateMachine:StateMachine"
+RUN = "pipeline-run-machine"
+DAY = "pipeline-day-runs-machine"
 QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
 FALLBACK = {
@@ -36,7 +38,7 @@ def with_fallback() -> Recording:
 
 
 def _definition(made: Recording) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(made.one(MACHINE).inputs["definition"])
+    found: dict[str, Any] = json.loads(made.one(MACHINE, RUN).inputs["definition"])
     return found
 
 
@@ -87,6 +89,55 @@ def test_validators_that_are_not_ours_accept_it(fallback: bool, with_fallback: R
     AmazonStateLanguageParser.parse(json.dumps(machine))
 
 
+def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
+    made = deployed("prod")
+    machine = json.loads(made.one(MACHINE, DAY).inputs["definition"])
+    schema = json.loads((Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json").read_text())
+    assert list(jsonschema.Draft7Validator(schema).iter_errors(machine)) == []
+    AmazonStateLanguageParser.parse(json.dumps(machine))
+    files = machine["States"]["Files"]
+    assert (files["MaxConcurrency"], files["ToleratedFailurePercentage"]) == (10, 100)
+    states = files["ItemProcessor"]["States"]
+    reached, todo = set[str](), [files["ItemProcessor"]["StartAt"]]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += _next(states[name])
+    assert reached == states.keys()
+    assert all(state["Catch"][-1]["Next"] == "Broken" for state in states.values() if state["Type"] == "Task"), "one file stops no other"
+    daily, submit = (
+        made.one("aws:lambda/function:Function", f"pipeline-{each}-function").outputs["arn"] for each in ("day-look", "submit")
+    )
+    arn, table = made.one(MACHINE, DAY).outputs["arn"], made.one("aws:dynamodb/table:Table").outputs["arn"]
+    policies = [made.one("aws:iam/rolePolicy:RolePolicy", f"pipeline-day-runs-{each}") for each in ("role", "distribute")]
+    may = {s["Sid"]: (s["Action"], s["Resource"]) for policy in policies for s in made.policy(policy) if s["Sid"] != "WriteLogs"}
+    assert may == {
+        "CallFunctions": (["lambda:InvokeFunction"], [daily, submit]),
+        "RunStates": (["dynamodb:GetItem"], [table]),
+        "StartParts": (["states:StartExecution"], [arn]),
+        "FollowParts": (["states:DescribeExecution", "states:StopExecution"], [f"{arn.replace(':stateMachine:', ':execution:')}:*"]),
+    }
+
+
+@pytest.mark.parametrize("orchestrator", ["step-functions", "batch"])
+def test_the_schedules_of_the_day_follow_its_time_zone_and_may_call_their_targets_alone(orchestrator: str) -> None:
+    made = deployed("prod") if orchestrator == "step-functions" else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}})
+    function = made.one("aws:lambda/function:Function", "pipeline-day-look-function").outputs["arn"]
+    letters = made.one("aws:sqs/queue:Queue", "pipeline-day-look-dead-letters").outputs["arn"]
+    first = made.one(MACHINE, DAY).outputs["arn"] if orchestrator == "step-functions" else function
+    schedules = made.all("aws:scheduler/schedule:Schedule", count=2)
+    found = {s.inputs["scheduleExpression"]: (s.inputs["target"]["arn"], s.inputs["scheduleExpressionTimezone"]) for s in schedules}
+    assert found == {"cron(0 6 * * ? *)": (first, "Europe/Berlin"), "cron(0 18 * * ? *)": (function, "Europe/Berlin")}
+    for schedule in schedules:
+        assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
+        assert schedule.inputs["target"]["deadLetterConfig"] == {"arn": letters}
+        assert made.depends_on(schedule, made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules"))
+    may = {s["Sid"]: s["Resource"] for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules"))}
+    assert may.pop("StartDay", [first]) == [first]
+    assert may == {"CallFunction": [function], "KeepDeadLetters": [letters]}
+
+
 def test_a_job_is_submitted_as_its_stage_wants_it(with_fallback: Recording) -> None:
     states = _definition(with_fallback)["States"]
     for label, stage, queue, share in (
@@ -118,7 +169,7 @@ def test_only_calls_that_did_nothing_for_certain_are_repeated_blindly() -> None:
 
 def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> None:
     made = deployed("prod")
-    inputs = made.one(MACHINE).inputs
+    inputs = made.one(MACHINE, RUN).inputs
     assert inputs["type"] == "STANDARD"
     assert inputs["tracingConfiguration"] == {"enabled": False}
     assert inputs["loggingConfiguration"]["logDestination"].endswith(":*")
@@ -127,9 +178,9 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     assert of_machine["RunStates"]["Action"] == ["dynamodb:UpdateItem"]
     of_function = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
     assert of_function.keys() == {"StartRuns", "RunStates", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
-    assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE).outputs["arn"]]
+    assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE, RUN).outputs["arn"]]
     pattern = json.loads(made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule").inputs["eventPattern"])
-    assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE).outputs["arn"]]
+    assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE, RUN).outputs["arn"]]
 
 
 def test_the_batch_orchestrator_has_no_machine() -> None:

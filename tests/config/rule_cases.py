@@ -145,6 +145,28 @@ CASES: dict[str, list[Case]] = {
             {"pipeline.deadline_hours": 36},
         ),
         Case({"pipeline.poll_seconds": 10}, "pipeline.poll_seconds", ("24 h",), {"pipeline": {"poll_seconds": 10}}),
+        Case(
+            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "22:00"}},
+            "pipeline.poll_seconds",
+            ("the day may wait 21 h", "raise it to 29"),
+            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "05:00"}},
+        ),
+    ],
+    "DAILY-ORDER": [
+        Case(
+            {"pipeline.daily": {"file_by": "06:00", "finished_by": "06:00"}},
+            "pipeline.daily.finished_by",
+            ("file_by is 06:00",),
+            {"pipeline.daily": {"file_by": "06:00", "finished_by": "06:01"}},
+        )
+    ],
+    "DAILY-ENABLED": [
+        Case(
+            {"pipeline.enabled": False},
+            "pipeline.enabled",
+            ("begins runs all the same",),
+            {"pipeline.enabled": False, "pipeline.daily": REMOVED},
+        )
     ],
     "QUOTA": [
         Case(many_environments(48), "environments", ("found 51", "50"), many_environments(47)),

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +22,7 @@ from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from localcloud.stackfile import read_stack
 from tests.localcloud.conftest import until
+from workloads.contract import Upload
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "batch-reference"
@@ -33,7 +37,9 @@ SOON = {
     "no_success_hours": 1,
     "running_usd_per_hour": 0.01,
 }
-UNREADABLE = {"detail-type": "Batch Job State Change", "detail": 1, "Records": 1}
+DAILY = {"file_by": "06:00", "finished_by": "07:00", "time_zone": "Europe/Berlin"}
+PIPELINE = {"orchestrator": "step-functions", "deadline_hours": 1, "poll_seconds": 2, "daily": DAILY}
+UNREADABLE = {"detail-type": "Batch Job State Change", "detail": 1, "Records": 1, "at": 1}
 """An event that no function can handle."""
 
 
@@ -105,7 +111,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     section = json.loads(read_stack(ROOT, "local", {}, {}).config[f"{PROJECT}:monitoring"]) | SOON
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={"*/batch-reference*": ROOT}) as cloud:
         secrets = {f"{PROJECT}:slack-webhook-url": cloud.slack.url}
-        made = deploy(ROOT, "local", cloud.client, config={f"{PROJECT}:monitoring": json.dumps(section)}, secrets=secrets)
+        config = {f"{PROJECT}:monitoring": json.dumps(section), f"{PROJECT}:pipeline": json.dumps(PIPELINE)}
+        made = deploy(ROOT, "local", cloud.client, config=config, secrets=secrets)
         resources = {f"{r.type} {r.name}": dict(r.outputs) for r in made.resources if r.custom}
         alarms = {name: out for name, out in resources.items() if "Alarm " in name}
         labels = {out.get("alarmName") or out["name"]: name.partition(PREFIX)[2] for name, out in alarms.items()}
@@ -117,7 +124,7 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     cloud, queues = watched.cloud, list(watched.outputs["queues"])
     functions = {name.removesuffix("-dead-letters") for name in watched.labels.values() if name.endswith("-dead-letters")}
     environments = list(watched.outputs["environments"])
-    assert len(functions) >= 4
+    assert len(functions) >= 5
     assert {alarm["AlarmName"] for alarm in watched.described()} == watched.labels.keys()
 
     # a new stack: nothing has ever succeeded; then something does, and the alarm is over
@@ -169,6 +176,8 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     watched.submit("analysis", ["sleep", "300"])
     cloud.batch.advance(61)
     watched.wait("ALARM", *(f"at-max-{environment}" for environment in environments), "full", "running-cost")
+    assert "The stack costs " in watched.told("The largest environment is nodes with ")
+    watched.end_all()
 
     # nobody looks any more, and nothing succeeds
     clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls-rule"]["name"]
@@ -176,10 +185,77 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     cloud.batch.advance(2 * 3600)
     watched.wait("ALARM", "not-measured", "no-success")
 
+    _executions_that_end_badly(watched)
+    _two_days(watched)
+
     assert watched.rang == set(watched.labels.values())
     assert watched.calm == set(watched.labels.values()), "an alarm that is always on says nothing"
     _every_metric_is_published(watched)
     _every_alarm_is_told(watched)
+
+
+def _executions_that_end_badly(watched: Watched) -> None:
+    """Of both machines: by hand, over time, held up for three periods, and, of the day, an input that it cannot use."""
+    cloud, machines = watched.cloud, watched.cloud.client("stepfunctions")
+    arns = {"run": watched.outputs["state_machine_arn"], "day": watched.outputs["day_machine_arn"]}
+
+    def begin(arn: str, given: dict[str, str]) -> str:
+        started = machines.start_execution(stateMachineArn=arn, name=str(uuid4()), input=json.dumps(given))
+        return str(started["executionArn"])
+
+    begin(arns["day"], {})
+    watched.wait("ALARM", "failed-day")
+    cloud.transitions_throttled.set()
+    given = {"run_id": RUN, "at": "2026-01-31T05:00:00Z"}
+    for _ in range(3):
+        for execution in [begin(arn, given) for arn in arns.values()]:
+            # moto begins an execution in the background, and cannot stop it before
+            until(partial(_begun, machines, execution), what="the execution does not begin")
+            machines.stop_execution(executionArn=execution)
+        cloud.batch.advance(300)
+    for arn in arns.values():
+        definition = json.loads(machines.describe_state_machine(stateMachineArn=arn)["definition"])
+        machines.update_state_machine(stateMachineArn=arn, definition=json.dumps({**definition, "TimeoutSeconds": 1}))
+        begin(arn, given)
+        machines.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+    bad = [f"{how}-{machine}" for how in ("timed-out", "aborted", "throttled") for machine in arns]
+    watched.wait("ALARM", *bad, "executions")
+    cloud.transitions_throttled.clear()
+    cloud.batch.advance(1200)
+    watched.wait("OK", "failed-day", *bad, "executions")
+
+
+def _begun(machines: Any, execution: str) -> bool:
+    return bool(machines.get_execution_history(executionArn=execution)["events"])
+
+
+def _two_days(watched: Watched) -> None:
+    """A day without a file, until one comes; its run fails, which is named at the end of the day; the next day begins anew."""
+    cloud = watched.cloud
+    day = _forward(cloud, 6)
+    watched.wait("ALARM", "no-file")
+    assert f"There is no file in data/{day}/." in watched.told(f"`{watched.physical('no-file')}`")
+    bucket, key = watched.outputs["ingest_bucket"], f"data/{day}/towns.csv"
+    etag = cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=b"name,town\nann,rome\n")["ETag"]
+    run = Upload(bucket=bucket, key=key, etag=etag).run_id
+    watched.wait("OK", "no-file")
+    watched.wait("ALARM", "failed-run", "failing")
+    watched.told(f"`{run}`")
+    assert _forward(cloud, 7) == day
+    watched.wait("ALARM", "day-unfinished")
+    assert f"{run}: failed in preprocess: " in watched.told(f"`{watched.physical('day-unfinished')}`")
+    _forward(cloud, 6)
+    watched.wait("ALARM", "no-file")
+    watched.wait("OK", "day-unfinished")
+
+
+def _forward(cloud: LocalCloud, hour: int) -> str:
+    """Puts the clock to a minute after the next time that it is this hour in Berlin; the day there."""
+    now = datetime.fromtimestamp(cloud.now(), ZoneInfo("Europe/Berlin"))
+    then = now.replace(hour=hour, minute=1, second=0)
+    then += timedelta(days=1) if then <= now else timedelta()
+    cloud.batch.advance((then.astimezone(UTC) - now.astimezone(UTC)).total_seconds())
+    return f"{then:%Y%m%d}"
 
 
 def _every_metric_is_published(watched: Watched) -> None:
@@ -190,7 +266,7 @@ def _every_metric_is_published(watched: Watched) -> None:
             MetricName=alarm["MetricName"],
             Dimensions=alarm["Dimensions"],
             StartTime=now - timedelta(hours=1),
-            EndTime=now + timedelta(hours=4),
+            EndTime=datetime.fromtimestamp(watched.cloud.now(), UTC) + timedelta(hours=1),
             Period=86400,
             Statistics=[alarm["Statistic"]],
         )
@@ -199,7 +275,7 @@ def _every_metric_is_published(watched: Watched) -> None:
 
 def _every_alarm_is_told(watched: Watched) -> None:
     composites = {alarm["AlarmName"]: alarm["AlarmRule"] for alarm in watched.described() if "AlarmRule" in alarm}
-    assert len(composites) == 2
+    assert len(composites) == 3
     for name, label in watched.labels.items():
         teller = next((each for each, rule in composites.items() if f'"{name}"' in rule), name)
         text = watched.told(f"`{teller}`")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ import boto3
 
 from workloads import contract, metrics
 from workloads.functions import slack
+from workloads.functions.alarm_details import details
 from workloads.functions.log import log
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
@@ -41,13 +42,14 @@ def _handle(message: str) -> str:
     except (ValueError, TypeError, KeyError):
         log("message ignored", reason="it is not of an alarm", message=message[:1000])
         return "ignored"
-    tellings = Tellings(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    table = boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE))
+    tellings = Tellings(table)
     if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
         log("alarm told already", alarm=alarm["AlarmName"], state=telling.state, changed_at=telling.changed_at)
         return "told already"
     log("alarm changed", alarm=alarm["AlarmName"], state=telling.state, reason=alarm.get("NewStateReason"))
     try:
-        tell(alarm_message(alarm))
+        tell(alarm_message(alarm, details=details(alarm, table) if telling.state == "ALARM" else []))
     except Exception:
         tellings.not_told(telling)
         raise
@@ -55,10 +57,10 @@ def _handle(message: str) -> str:
     return "told"
 
 
-def alarm_message(alarm: Mapping[str, Any]) -> slack.Message:
+def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> slack.Message:
     """What happened, since when, why, what to do, and where to look.
 
-    The alarm's description has the lines that components/alarms.py writes: what, what to do, runbook.
+    The alarm's description has the lines that components/alarms.py writes: what, what to do, runbook. `details` are sentences on the case.
     """
     name, state = str(alarm["AlarmName"]), str(alarm["NewStateValue"])
     lines = [line for line in str(alarm.get("AlarmDescription") or name).splitlines() if line.strip()]
@@ -77,6 +79,8 @@ def alarm_message(alarm: Mapping[str, Any]) -> slack.Message:
         ),
         slack.section(f"*Why*\n{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"),
     ]
+    if details:
+        blocks.append(slack.section("*Which*\n" + "\n".join(slack.escape(slack.sentence(detail)) for detail in details)))
     if children:
         blocks.append(slack.section("*Caused by*\n" + "\n".join(slack.code(child) for child in children)))
     if rest and state == "ALARM":

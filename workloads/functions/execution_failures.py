@@ -21,6 +21,7 @@ from workloads.contract import Run
 from workloads.functions import slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
+from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 
@@ -55,12 +56,14 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
         "at": _now(),
     }
     states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
-    if not states.fail(run, failure, created_ms=int(detail["startDate"]), now_ms=int(time.time() * 1000)):
+    spending = spending_of(states, run)
+    spent = spending.attributes() if spending is not None else None
+    if not states.fail(run, failure, created_ms=int(detail["startDate"]), now_ms=int(time.time() * 1000), spent=spent):
         log("run had ended already", run_id=run.run_id, execution=detail["executionArn"], error=cause.error)
         return {"outcome": "ended already", "run_id": run.run_id}
-    log("run failed", run_id=run.run_id, **failure)
+    log("run failed", run_id=run.run_id, **failure, usd=spending.usd if spending is not None else None)
     try:
-        if tell(_message(run, cause, detail, region=str(event.get("region", "")))):
+        if tell(_message(run, cause, detail, spending, region=str(event.get("region", "")))):
             states.told(run, at=_now())
     except Exception:
         states.not_told(run)
@@ -77,7 +80,7 @@ def _cause(status: str, error: str, cause: str) -> Cause:
     return Cause(error=sentence, hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN)
 
 
-def _message(run: Run, cause: Cause, detail: dict[str, Any], *, region: str) -> slack.Message:
+def _message(run: Run, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str) -> slack.Message:
     title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
     page = (
         f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
@@ -91,6 +94,7 @@ def _message(run: Run, cause: Cause, detail: dict[str, Any], *, region: str) -> 
                 ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
                 ("Run", slack.code(run.run_id)),
                 ("Execution", slack.code(str(detail["name"]))),
+                ("Cost so far", slack.escape(str(spending or "not known"))),
             ]
         ),
         *((slack.context(slack.link(page, "The execution in the AWS console")),) if region else ()),

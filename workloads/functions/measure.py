@@ -104,15 +104,18 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     arns = [environment.arn for environment in measured.environments]
     pages = batch.get_paginator("describe_compute_environments").paginate(computeEnvironments=arns)
     described = {found["computeEnvironmentArn"]: found for page in pages for found in page["computeEnvironments"]}
+    usd = _usd_per_hour(batch, measured, described, running)
     for environment in measured.environments:
-        publish(environment_values(described.get(environment.arn)), at_ms=at_ms, Environment=environment.name)
+        values = environment_values(described.get(environment.arn))
+        if usd is not None and environment.name in usd:
+            values[metrics.USD_PER_HOUR] = usd[environment.name]
+        publish(values, at_ms=at_ms, Environment=environment.name)
 
     totals: dict[str, float] = {metrics.LOOKS: 1}
-    usd = _usd_per_hour(batch, measured, described, running)
     if usd is None:
         log("running cost not known", reason="the price list lacks an instance type of an environment")
     else:
-        totals[metrics.USD_PER_HOUR] = usd
+        totals[metrics.USD_PER_HOUR] = math.fsum(usd.values())
     publish(totals, at_ms=at_ms)
 
 
@@ -146,16 +149,18 @@ def environment_values(found: Mapping[str, Any] | None) -> dict[str, float]:
     return values
 
 
-def _usd_per_hour(batch: Any, measured: Measured, described: Mapping[str, Any], running: Sequence[str]) -> float | None:
+def _usd_per_hour(batch: Any, measured: Measured, described: Mapping[str, Any], running: Sequence[str]) -> dict[str, float] | None:
+    """By environment; of several on Fargate, of which AWS Batch does not tell who runs what, all under the names together."""
     if any(environment.rates is None for environment in measured.environments):
         return None
     resources = {e.arn: described.get(e.arn, {}).get("computeResources") or {} for e in measured.environments}
-    total = math.fsum((e.rates or {})["vcpu"] * resources[e.arn].get("desiredvCpus", 0) for e in measured.environments)
-    fargate = [e.rates or {} for e in measured.environments if str(resources[e.arn].get("type", "")).startswith("FARGATE")]
-    if not fargate or not running:
-        return total
-    jobs = arrays.describe(batch, running)  # each once: a job may move on from one list to the next meanwhile
-    return total + math.fsum(fargate_usd_per_hour(job, fargate[0]) for job in jobs)
+    fargate = [e for e in measured.environments if str(resources[e.arn].get("type", "")).startswith("FARGATE")]
+    usd = {e.name: (e.rates or {})["vcpu"] * resources[e.arn].get("desiredvCpus", 0) for e in measured.environments if e not in fargate}
+    if not fargate:
+        return usd
+    jobs = arrays.describe(batch, running) if running else []  # each once: a job may move on from one list to the next meanwhile
+    rates = fargate[0].rates or {}
+    return {**usd, ", ".join(e.name for e in fargate): math.fsum(fargate_usd_per_hour(job, rates) for job in jobs)}
 
 
 def fargate_usd_per_hour(job: Mapping[str, Any], rates: Mapping[str, float]) -> float:

@@ -28,6 +28,7 @@ from workloads.functions.blocked import tell_blocked
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
+from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 
@@ -59,6 +60,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
         return {"outcome": "cascade", "run_id": run.run_id}
     if contract.FALLBACK_TAG in tags:
+        RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE))).replaced(
+            run, arrays.parent_id(job_id) or job_id
+        )
         log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
         return {"outcome": "fallback", "run_id": run.run_id}
 
@@ -74,12 +78,16 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
-    if not states.fail(run, failure, created_ms=int(detail.get("createdAt") or 0), now_ms=int(time.time() * 1000)):
+    spending = spending_of(
+        states, run, {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
+    )
+    spent = spending.attributes() if spending is not None else None
+    if not states.fail(run, failure, created_ms=int(detail.get("createdAt") or 0), now_ms=int(time.time() * 1000), spent=spent):
         log("run had ended already", run_id=run.run_id, job_id=job_id, error=cause.error)
         return {"outcome": "ended already", "run_id": run.run_id}
-    log("run failed", run_id=run.run_id, **failure)
+    log("run failed", run_id=run.run_id, **failure, usd=spending.usd if spending is not None else None)
     try:
-        if tell(failure_message(run, stage, cause, detail, region=str(event.get("region", "")))):
+        if tell(failure_message(run, stage, cause, detail, spending, region=str(event.get("region", "")))):
             states.told(run, at=datetime.now(UTC).isoformat(timespec="milliseconds"))
     except Exception:
         states.not_told(run)
@@ -107,8 +115,10 @@ def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, 
     return own or (stage, Cause(error=beginning + cause.error, hint=cause.hint))
 
 
-def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], *, region: str) -> slack.Message:
-    """What failed, which run, why, what to do, and where the logs are."""
+def failure_message(
+    run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str
+) -> slack.Message:
+    """What failed, which run, why, what to do, what it cost, and where the logs are."""
     what = f"{stage or detail.get('jobName', 'a job')} failed"
     title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
     attempts = detail.get("attempts") or []
@@ -118,6 +128,7 @@ def failure_message(run: Run, stage: Stage | None, cause: Cause, detail: dict[st
         ("Job", slack.code(str(detail["jobId"]))),
         ("Attempts", str(len(attempts))),
         ("Queue", slack.code(str(detail.get("jobQueue", "")).rsplit("/", 1)[-1] or "?")),
+        ("Cost so far", slack.escape(str(spending or "not known"))),
     ]
     blocks = [
         slack.header(title),

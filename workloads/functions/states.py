@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
+_SPENT: Final = ("seconds", "usd", "spent", "replaced")
+"""Attributes that say what a run took and cost."""
 TELL_LEASE_MS: Final = 120_000
 """How long one invocation has for telling Slack before a repeated event may take over; longer than the notify function's timeout."""
 
@@ -108,7 +110,7 @@ class RunStates:
             run,
             {**{name: item[name] for name in names}, "attempt": attempt},
             Attr("state").eq(found["state"]) & Attr("ended_ms").eq(found["ended_ms"]),
-            remove=("failure", "told_at", "tell_until_ms", "submitted_at", "finished_at", "execution_arn"),
+            remove=("failure", "told_at", "tell_until_ms", "submitted_at", "finished_at", "execution_arn", *_SPENT),
         )
         if not taken:
             return "CLAIMED"
@@ -134,7 +136,7 @@ class RunStates:
         """Lets a repeated event take the claim over sooner, because this invocation gives up."""
         self._update(claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token))
 
-    def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int) -> bool:
+    def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int, spent: Mapping[str, Any] | None = None) -> bool:
         """Ends the run as FAILED, once; the caller then holds the right to tell Slack.
 
         Args:
@@ -142,11 +144,13 @@ class RunStates:
             failure: stage, error, hint, job id: for people who read the item.
             created_ms: when the failed job was created, milliseconds since the epoch; compared with an end that the run already has.
             now_ms: this moment.
+            spent: attributes that say what the run took and cost.
 
         Returns:
             False where the run has already ended, or where another invocation tells of this very failure.
         """
         changes = {"run_id": run.run_id, "state": "FAILED", "failure": failure, "ended_ms": now_ms, "tell_until_ms": now_ms + TELL_LEASE_MS}
+        changes |= spent or {}
         if self._update(run, changes, Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms), remove=("told_at",)):
             return True
         untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
@@ -164,11 +168,15 @@ class RunStates:
         """Gives the right to tell Slack back, so that the next delivery of the event can try again at once."""
         self._update(run, {"tell_until_ms": 0}, Attr("state").eq("FAILED"))
 
-    def succeed(self, run: Run, *, now_ms: int, finished_at: str) -> None:
-        """Ends the run as SUCCEEDED, whatever it was before: its results are whole."""
+    def replaced(self, run: Run, job_id: str) -> None:
+        """Notes the job that the fallback takes the place of: what it took and cost is the run's."""
+        self._update(run, {"replaced": job_id}, Attr("pk").exists())
+
+    def succeed(self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None) -> None:
+        """Ends the run as SUCCEEDED, whatever it was before: its results are whole. `spent` as in fail."""
         self._update(
             run,
-            {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at},
+            {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at, **(spent or {})},
             remove=("failure", "told_at", "tell_until_ms"),
         )
 

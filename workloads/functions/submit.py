@@ -98,7 +98,8 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Entry point; `event` is EventBridge's `Object Created` of the ingest bucket.
 
-    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "jobs"}`, or `execution` in place of `jobs`.
+    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "state_key", "jobs"}`, or
+    `execution` in place of `jobs`; `state_key` is the key of the run's state item.
     `detail.again`, which S3 never sends, begins a run again that has ended.
 
     A key that is no upload is nobody's mistake (other objects may lie in the bucket); a key that looks like one and is malformed is told to
@@ -122,18 +123,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
-        return {"outcome": "exists", "run_id": run.run_id, "state": outcome}
+        return {"outcome": "exists", "run_id": run.run_id, "state_key": run.state_key, "state": outcome}
     try:
         begun = _begin(states, outcome, upload, settings)
     except ClaimLostError as error:
         log("claim lost", run_id=run.run_id, reason=str(error))
-        return {"outcome": "claim lost", "run_id": run.run_id}
+        return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
     except (ClientError, BotoCoreError):
         # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
         raise
     log("run submitted", run_id=run.run_id, key=key, attempt=outcome.attempt, taken_over=outcome.taken_over, **begun)
-    return {"outcome": "submitted", "run_id": run.run_id, **begun}
+    return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 
 
 def _begin(states: RunStates, claim: Claim, upload: Upload, settings: Settings | executions.Settings) -> dict[str, Any]:

@@ -71,6 +71,16 @@ def of_summary(run: Run, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
     )
 
 
+def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the run took and cost, for its state item; in the form that the notify function gives to a run that failed."""
+    stages = {
+        stage["stage"]: {"attempts": stage["attempt"], "seconds": stage["seconds"], "usd": stage["usd"]}
+        for stage in summary["run"]["stages"]
+    }
+    found: dict[str, Any] = decimals({"seconds": summary["run"]["compute_seconds"], "usd": summary["run"]["usd"], "spent": stages})
+    return found
+
+
 def _most_remote(anomalies: dict[str, Any] | None) -> dict[str, Any] | None:
     """The first of the remote rows: an item holds 400 KB, and the summary has them all."""
     return None if anomalies is None else {**anomalies, "top": anomalies["top"][:_TOP_ROWS], "excluded": len(anomalies["excluded"])}

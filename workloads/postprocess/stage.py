@@ -74,7 +74,8 @@ def main(run: Run) -> dict[str, Any]:
     s3.put_bytes(results, run.summary_key, findings.to_json(summary), content_type="application/json")
     written = items.write(table_name, items.of_summary(run, summary))
     latest = items.advance_latest(table, run, report_key=run.report_key, digest=success.digest)
-    RunStates(table).succeed(run, now_ms=int(time.time() * 1000), finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    RunStates(table).succeed(run, now_ms=int(time.time() * 1000), finished_at=finished_at, spent=items.of_spending(summary))
     console_url, stack = (os.environ.get(name, "").strip() for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK))
     told = _tell(message.build(run, summary, console_url=console_url, bucket=results, stack=stack or "?"))
     return {"items": written, "latest": latest, "slack": told, "digest": success.digest, "usd": summary["run"]["usd"]}

@@ -90,6 +90,8 @@ def test_queues_environments_and_cost(published: Any) -> None:
         ("ec2", metrics.AT_MAX): 1,
         ("fargate", metrics.VALID): 1,
         ("fargate", metrics.MAX_VCPUS): 16,
+        ("ec2", metrics.USD_PER_HOUR): pytest.approx(16 * 0.05),
+        ("fargate", metrics.USD_PER_HOUR): pytest.approx(3 * (2 * 0.05 + 4 * 0.01)),
         ("dev", metrics.LOOKS): 1,
         # the job that moved on from one list to the next counts once
         ("dev", metrics.USD_PER_HOUR): pytest.approx(16 * 0.05 + 3 * (2 * 0.05 + 4 * 0.01)),

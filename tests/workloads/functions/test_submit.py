@@ -196,7 +196,7 @@ def test_a_second_event_changes_nothing(world, end):
         assert run_states.fail(RUN, {"job_id": "job-0"}, created_ms=1, now_ms=1)
     before = state()
     answer = submit.handler(event(**{"version-id": "v2"}), world.context())  # the same bytes again
-    assert answer == {"outcome": "exists", "run_id": RUN.run_id, "state": end}
+    assert answer == {"outcome": "exists", "run_id": RUN.run_id, "state_key": RUN.state_key, "state": end}
     assert state() == before
     assert len(world.jobs) == 3
 

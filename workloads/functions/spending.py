@@ -1,0 +1,157 @@
+"""What a run has cost so far, by the attempts of its jobs: run time times the price of the machines that the job reserves.
+
+Counted are all attempts, those that failed among them. Not counted are machines that start or idle, storage and requests. A part that is
+not known makes the sum unknown: a sum without it would look like the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workloads import contract
+from workloads.contract import STAGES, Run
+from workloads.functions import arrays
+from workloads.functions.log import log
+from workloads.functions.states import RunStates
+
+_FALLBACK = "fallback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """One job of the run, or the first job of a stage that another one took the place of."""
+
+    job: str
+    """A stage, or `fallback`."""
+    attempts: int
+    seconds: float
+    """Of all attempts together."""
+    usd: float | None
+    """None where its machines have no known price."""
+
+    def __str__(self) -> str:
+        tries = f" in {self.attempts} attempts" if self.attempts > 1 else ""
+        return f"{self.job} {duration(self.seconds)}{tries}, {dollars(self.usd)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """All jobs of a run that have begun."""
+
+    jobs: tuple[Spent, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Run time of all of them."""
+        return math.fsum(job.seconds for job in self.jobs)
+
+    @property
+    def usd(self) -> float | None:
+        """Cost of all of them, None where one is not known."""
+        known = [job.usd for job in self.jobs if job.usd is not None]
+        return math.fsum(known) if len(known) == len(self.jobs) else None
+
+    def attributes(self) -> dict[str, Any]:
+        """For the run's state item; `usd` is null where it is not known."""
+        return {
+            "seconds": _decimal(self.seconds),
+            "usd": _decimal(self.usd),
+            "spent": {job.job: {"attempts": job.attempts, "seconds": _decimal(job.seconds), "usd": _decimal(job.usd)} for job in self.jobs},
+        }
+
+    def __str__(self) -> str:
+        if not self.jobs:
+            return "nothing: no job has begun"
+        parts = "; ".join(str(job) for job in self.jobs)
+        return f"{dollars(self.usd)} ({parts})" if len(self.jobs) > 1 else parts
+
+
+def dollars(usd: float | None) -> str:
+    """US dollars with as many decimals as tell something."""
+    if usd is None:
+        return "cost not known"
+    return f"{usd:,.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def spending_of(states: RunStates, run: Run, failed: Mapping[str, Any] | None = None) -> Spending | None:
+    """What a run has cost so far; None, with a line in the log, where AWS does not say.
+
+    Args:
+        states: the state items.
+        run: the run.
+        failed: description of a job of the run as its event has it, which need not stand in the state item.
+    """
+    try:
+        item, batch = states.get(run), boto3.client("batch")
+        ids = [str(job_id) for job_id in (item.get("replaced"), *(item.get("jobs") or {}).values()) if job_id]
+        if failed is not None and (parent := arrays.parent_id(str(failed["jobId"]))):
+            ids, failed = [*ids, parent], None
+        jobs: list[Mapping[str, Any]] = [failed] if failed is not None else []
+        jobs += arrays.describe(batch, [job_id for job_id in ids if not jobs or job_id != jobs[0]["jobId"]])
+        found = [spent for job in jobs if (spent := _spent(job, _machines(batch, job))) is not None]
+    except (ClientError, BotoCoreError) as error:
+        log("cost not known", run_id=run.run_id, reason=str(error))
+        return None
+    order = [*STAGES, _FALLBACK]
+    return Spending(jobs=tuple(sorted(found, key=lambda spent: order.index(spent.job))))
+
+
+def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The job, or the children of an array, each of which reserves its part of the stage's machines."""
+    if not arrays.is_parent(job):
+        return [job]
+    ids = [child["jobId"] for child in arrays.children(batch, str(job["jobId"]), "RUNNING", "SUCCEEDED", "FAILED")]
+    return list(arrays.describe(batch, ids)) if ids else []
+
+
+def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spent | None:
+    """None for a job that is no stage's, or has not begun. Of an array the seconds are the mean over its shards, as the price is of all."""
+    name = str(job.get("jobName", ""))
+    stage = _FALLBACK if name.endswith(f"-{_FALLBACK}") else (job.get("tags") or {}).get(contract.STAGE_TAG)
+    spans = [_spans(machine) for machine in machines]
+    if stage not in (*STAGES, _FALLBACK) or not any(spans):
+        return None
+    shards = (job.get("arrayProperties") or {}).get("size") or 1
+    seconds = sum(max(0, end - begin) for some in spans for begin, end in some) / 1000 / shards
+    price = _prices().get(str(stage))
+    usd = None if price is None else seconds / 3600 * price
+    return Spent(job=str(stage), attempts=max(len(some) for some in spans), seconds=seconds, usd=usd)
+
+
+def _spans(job: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Begin and end of every attempt that ran, and of the one that runs."""
+    spans = [(int(a["startedAt"]), int(a["stoppedAt"])) for a in job.get("attempts") or [] if a.get("startedAt") and a.get("stoppedAt")]
+    began, ended = job.get("startedAt"), job.get("stoppedAt")
+    if began and int(began) not in {begin for begin, _ in spans} and (job.get("status") == "RUNNING" or (ended and not spans)):
+        spans.append((int(began), int(ended or time.time() * 1000)))
+    return spans
+
+
+def _prices() -> dict[str, float]:
+    try:
+        return {str(job): float(usd) for job, usd in json.loads(os.environ.get(contract.ENV_STAGE_PRICES) or "{}").items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        log("prices not known", reason=f"{contract.ENV_STAGE_PRICES}: {error}")
+        return {}
+
+
+def _decimal(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(f"{value:.6f}")
