@@ -71,6 +71,5 @@ pulumi.export("day_machine_arn", pipeline.state_machine_arns.get("day", ""))
 pulumi.export("submit_function", pipeline.submit.name)
 pulumi.export("daily_function", pipeline.daily.function.name if pipeline.daily is not None else "")
 pulumi.export("notify_function", monitoring.notify.name)
-replayed = {**pipeline.functions, "notify": monitoring.notify}
-pulumi.export("dead_letter_queues", {label: function.dead_letters.url for label, function in replayed.items()})
+pulumi.export("dead_letter_queues", {k: f.dead_letters.url for k, f in {**pipeline.functions, "notify": monitoring.notify}.items()})
 pulumi.export("alarm_topic_arn", monitoring.topic_arn)

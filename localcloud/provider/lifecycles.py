@@ -218,7 +218,7 @@ lifecycles(
             replaces=("budgetName", "actionType"),
         ),
         "scheduler/schedule:Schedule": Lifecycle(
-            delete=remove("scheduler", "DeleteSchedule", Name="{name}", GroupName="{groupName}"),
+            delete=removals.schedule,
             update=updates.schedule,
             replaces=("name", "namePrefix", "groupName"),
         ),

@@ -75,6 +75,12 @@ def versioning(removal: Removal) -> None:
         removal.send_if_there("s3", "PutBucketVersioning", Bucket=removal.id, VersioningConfiguration={"Status": "Suspended"})
 
 
+def schedule(removal: Removal) -> None:
+    """The id is group and name."""
+    group, _, name = removal.id.partition("/")
+    removal.send_if_there("scheduler", "DeleteSchedule", Name=name, GroupName=group)
+
+
 def topic_policy(removal: Removal) -> None:
     """The topic gets the policy back that AWS gives a new one: its owner may use it."""
     statement = {

@@ -376,20 +376,29 @@ def test_the_fallback_costs_besides_what_it_took_the_place_of(priced):
     assert float(states().get(RUN)["usd"]) == pytest.approx(0.2 * 0.5 + 200 + 2 * 2)
 
 
-@pytest.mark.parametrize("why", ["no price", "array", "no answer"])
+@pytest.mark.parametrize("why", ["no price", "no answer"])
 def test_a_cost_that_is_not_known_is_said_to_be_unknown(priced, monkeypatch, why):
     batch = priced.knows(job("preprocess", "job-0", 0.4))
-    more: dict[str, Any] = {}
     if why == "no price":
         monkeypatch.setenv(contract.ENV_STAGE_PRICES, '{"preprocess": 0.5}')
-    elif why == "array":
-        more = {"arrayProperties": {"size": 3}}
     else:
         batch.describe_jobs = lambda **_: (_ for _ in ()).throw(ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeJobs"))
-    assert notify.handler(event(**job("analysis", "job-1", 1.0, **more)), None)["outcome"] == "failed"
+    assert notify.handler(event(**job("analysis", "job-1", 1.0)), None)["outcome"] == "failed"
     item = states().get(RUN)
     assert item.get("usd") is None
     assert "not known" in told_cost(priced)
+
+
+def test_an_array_costs_what_its_shards_took(priced, monkeypatch):
+    """The price of the analysis is that of the machines of all shards."""
+    array = {**job("analysis", "job-1"), "arrayProperties": {"size": 4}}
+    shards = [job("analysis", f"job-1:{index}", *hours, tags={}) for index, hours in enumerate([(1.0,), (2.0,), (1.0, 3.0)])]
+    priced.knows(job("preprocess", "job-0", 0.4), array, *shards)
+    monkeypatch.setattr(arrays, "children", lambda _batch, parent, *_: [shard for shard in shards if parent == "job-1"])
+    failed = shards[-1] | {"arrayProperties": {"index": 2}}
+    assert notify.handler(event(**failed), None)["outcome"] == "failed"
+    assert float(states().get(RUN)["usd"]) == pytest.approx(0.4 * 0.5 + 7 / 4 * 200)
+    assert "analysis 1 h 45 min in 2 attempts, 350.00 USD" in told_cost(priced)
 
 
 def test_a_run_that_is_begun_again_counts_from_nothing(priced):
