@@ -8,10 +8,11 @@ import pytest
 
 from config.rules import RULES, base
 from config.stack import SECRETS, SECTIONS, StackConfig
-from tests.config import machine_rule_cases, money_rule_cases, rule_cases
+from tests.config import machine_rule_cases, money_rule_cases, pipeline_rule_cases, rule_cases
 from tests.config.stacks import changed, load, problems_of
 
-CASES = rule_cases.CASES | machine_rule_cases.CASES | money_rule_cases.CASES
+_FILES = (rule_cases, machine_rule_cases, money_rule_cases, pipeline_rule_cases)
+CASES = {code: cases for file in _FILES for code, cases in file.CASES.items()}
 
 
 def _leaves(rule: type) -> set[type]:
@@ -24,7 +25,7 @@ def test_every_rule_is_registered_once_and_has_cases() -> None:
     codes = [rule.code for rule in RULES]
     assert len(codes) == len(set(codes)) > 60
     assert set(codes) == {code for code, cases in CASES.items() if cases}, "a rule without cases, or cases without a rule"
-    assert len(CASES) == len(rule_cases.CASES) + len(machine_rule_cases.CASES) + len(money_rule_cases.CASES)
+    assert len(CASES) == sum(len(file.CASES) for file in _FILES)
     for rule in RULES:
         assert rule.reason.endswith(".")
         assert rule.source

@@ -4,110 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import math
-import os
 import re
 from decimal import Decimal
-from html.parser import HTMLParser
-from typing import Any
 
 import boto3
 import numpy as np
 import pandas as pd
 import pytest
-from boto3.dynamodb.types import TypeSerializer
-from hypothesis import given
-from hypothesis import strategies as st
-from moto import mock_aws
 
-from tests.workloads.functions.metrics_table import fresh_table
-from tests.workloads.functions.slack_server import slack_server
 from tests.workloads.postprocess import finished_analysis as fa
+from tests.workloads.postprocess.conftest import HOSTILE, RUN, all_items, process, result_keys, stored, strict, table
 from workloads import contract
 from workloads.contract import ContractError, Run
-from workloads.functions import slack
 from workloads.functions.states import RunStates
-from workloads.postprocess import findings, items, stage
+from workloads.postprocess import stage
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 from workloads.runtime.prices import prices
 from workloads.runtime.stage import run_stage
-
-RUN = Run("20260131-sales-0123456789ab")
-HOSTILE = "<script>alert('x')</script>"
-
-
-def table(seed: int = 1, shift: float = 0.0, rows: int = 300) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "amount": rng.normal(100 + shift, 10, rows),
-            "price": rng.lognormal(3, 1, rows),
-            "flag": rng.integers(0, 2, rows).astype(float),
-            "city": rng.choice(["Łódź", "Köln"], rows),
-            HOSTILE: rng.normal(size=rows),
-            "constant": np.full(rows, 7.0),
-            "tiny": rng.normal(size=rows) * 1e-40,
-        }
-    )
-    frame["amount_eur"] = frame["amount"] * 0.9
-    frame.loc[::3, "price"] = np.nan
-    return frame
-
-
-@pytest.fixture
-def world(monkeypatch):
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # run_stage puts its own there
-    for name in [name for name in os.environ if name.startswith(("AWS_", "PIPELINE_"))]:
-        monkeypatch.delenv(name)
-    with slack_server() as server:
-        for name, value in {
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
-            contract.ENV_RUN_ID: RUN.run_id,
-            contract.ENV_TABLE: fa.TABLE,
-            contract.ENV_INTERMEDIATE_BUCKET: fa.INTERMEDIATE,
-            contract.ENV_RESULTS_BUCKET: fa.RESULTS,
-            contract.ENV_STAGE_PRICES: json.dumps({"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}),
-            contract.ENV_SLACK_WEBHOOK_URL: server.url,
-            contract.ENV_CONSOLE_URL: "https://console.example/results?prefix=",
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(slack, "_FIRST_WAIT_SECONDS", 0.0)
-        with mock_aws():
-            s3.client.cache_clear()
-            fresh_table()
-            for bucket in (fa.INTERMEDIATE, fa.RESULTS):
-                s3.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-            yield server
-        s3.client.cache_clear()
-
-
-def stored(key: str) -> bytes:
-    return s3.get_bytes(fa.RESULTS, key)
-
-
-def result_keys() -> set[str]:
-    return {found["Key"] for found in s3.client().list_objects_v2(Bucket=fa.RESULTS).get("Contents", [])}
-
-
-def all_items() -> dict[str, dict[str, Any]]:
-    found = boto3.resource("dynamodb").Table(fa.TABLE).scan()["Items"]
-    return {str(item["sk"]): dict(item) for item in found}
-
-
-def process(run: Run, frame: pd.DataFrame) -> dict[str, Any]:
-    fa.store(s3.put_bytes, run, frame, rejected={"too few fields": 12, "too many <fields>": 3})
-    return stage.main(run)
-
-
-def strict(data: bytes) -> Any:
-    def refuse(token: str) -> None:
-        raise AssertionError(f"{token} is not JSON")
-
-    return json.loads(data, parse_constant=refuse)
 
 
 def test_findings_agree_with_pandas(world):
@@ -384,99 +298,3 @@ def test_slack_being_down_does_not_fail_the_run(world, capsys):
     assert record["details"]["slack"].startswith("not delivered: Slack did not take the message")
     assert RunStates(boto3.resource("dynamodb").Table(fa.TABLE)).get(RUN)["state"] == "SUCCEEDED"
     assert "Slack message not delivered" in capsys.readouterr().out
-
-
-class _Page(HTMLParser):
-    """What a browser would load, run, or read out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.loads: list[str] = []
-        self.unnamed = 0
-        self.header_cells = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.tags.append(tag)
-        self.loads += [
-            f"{tag} {name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "data", "action", "xlink:href"}
-        ]
-        self.unnamed += tag == "svg" and not (found.get("role") == "img" and found.get("aria-label"))
-        if tag == "th":
-            self.header_cells += 1
-            assert found.get("scope") in {"row", "col"}
-
-
-@pytest.mark.parametrize("kind", ["usual", "one column", "200 columns", "text only", "nothing finite"])
-def test_the_report_is_one_safe_accessible_file(world, kind):
-    rng = np.random.default_rng(3)
-    frame = {
-        "usual": table(),
-        "one column": pd.DataFrame({"x": rng.normal(size=50)}),
-        "200 columns": pd.DataFrame(rng.normal(size=(80, 200)), columns=[f"c{i}" for i in range(200)]),
-        "text only": pd.DataFrame({"word": ["a", "b"]}),
-        "nothing finite": pd.DataFrame({"empty": [np.nan] * 5, "endless": [np.inf] * 5}),
-    }[kind]
-    process(RUN, frame)
-    strict(stored(RUN.summary_key))
-    html = stored(RUN.report_key).decode()
-    page = _Page()
-    page.feed(html)
-    assert page.loads == []
-    assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
-    assert not re.search(r"@import|url\(|\son\w+=", html)
-    assert page.unnamed == 0
-    assert page.header_cells > len(frame.columns)
-    assert page.tags.count("h1") == 1
-    pictures = {"usual": 8, "one column": 1, "200 columns": 201, "text only": 0, "nothing finite": 0}
-    assert page.tags.count("svg") == pictures[kind]
-    assert "too many &lt;fields&gt;" in html
-    words = set(re.sub(r"<[^>]*>", " ", html.split("</style>")[1]).split())
-    assert not {"nan", "inf", "None", "null", "-inf"} & words
-    if kind == "usual":
-        assert "&lt;script&gt;alert(" in html
-
-
-@given(st.recursive(st.floats() | st.integers() | st.text() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_whatever_the_numbers_are_json_is_strict_and_dynamodb_takes_them(value):
-    cleaned = findings.finite({"value": value})
-    strict(json.dumps(cleaned, allow_nan=False).encode())
-    TypeSerializer().serialize(items.decimals({"value": json.loads(json.dumps(cleaned), parse_int=float)}))
-
-
-def test_numbers_at_the_ends_of_dynamodb():
-    assert items.decimals([1e-40, 1.5, 1e-300, 1e300, math.nan]) == [Decimal("1e-40"), Decimal("1.5"), Decimal(0), None, None]
-
-
-def test_what_dynamodb_leaves_unprocessed_is_sent_again(world, monkeypatch):
-    rows = [{"pk": "a", "sk": f"{n:03}"} for n in range(60)]
-    real = boto3.resource
-    calls: list[int] = []
-
-    class Reluctant:
-        """Takes ten items at a time."""
-
-        def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
-            (name,) = RequestItems
-            now, later = RequestItems[name][:10], RequestItems[name][10:]
-            calls.append(len(RequestItems[name]))
-            real("dynamodb").batch_write_item(RequestItems={name: now})
-            return {"UnprocessedItems": {name: later} if later else {}}
-
-    monkeypatch.setattr(boto3, "resource", lambda *_: Reluctant())
-    waits: list[float] = []
-    assert items.write(fa.TABLE, iter(rows), sleep=waits.append) == 60
-    monkeypatch.undo()
-    assert calls == [25, 15, 5, 25, 15, 5, 10]
-    assert len(waits) == 4
-
-
-def test_a_throttled_table_is_a_sentence(monkeypatch):
-    class Full:
-        def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
-            return {"UnprocessedItems": RequestItems}
-
-    monkeypatch.setattr(boto3, "resource", lambda *_: Full())
-    with pytest.raises(StageError, match="left 1 items unwritten in 8 attempts"):
-        items.write("metrics", iter([{"pk": "a", "sk": "b"}]), sleep=lambda _: None)

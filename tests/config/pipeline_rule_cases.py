@@ -1,0 +1,75 @@
+"""Cases of the rules on how runs are ordered: orchestrators, fallback, shards, the day; see rule_cases.py."""
+
+from __future__ import annotations
+
+from tests.config.rule_cases import FALLBACK, ONE_GPU, Case
+from tests.config.stacks import REMOVED, sections
+
+CASES: dict[str, list[Case]] = {
+    "FALLBACK-ORCHESTRATOR": [
+        Case(
+            {"jobs.fallback": FALLBACK, "pipeline": {}},
+            "pipeline.orchestrator",
+            ("nothing would ever start it",),
+            {"jobs.fallback": FALLBACK},
+        )
+    ],
+    "SHARDS-NODES": [
+        Case(
+            {"jobs.analysis.shards": 8}, "jobs.analysis.shards", ("nodes is 4", "a job of one node"), {**ONE_GPU, "jobs.analysis.shards": 8}
+        )
+    ],
+    "SHARDS-MODE": [
+        Case(
+            {**ONE_GPU, "jobs.analysis.shards": 2, "jobs.analysis.anomaly_mode": "off"},
+            "jobs.analysis.shards",
+            ("nothing else is shared out",),
+            {**ONE_GPU, "jobs.analysis.shards": 2, "jobs.analysis.anomaly_mode": "full"},
+        ),
+        Case(
+            {"jobs.fallback": {**FALLBACK, "shards": 2, "anomaly_mode": "off"}},
+            "jobs.fallback.shards",
+            ("set anomaly_mode to top or full",),
+            {"jobs.fallback": {**FALLBACK, "shards": 2}},
+        ),
+    ],
+    "FALLBACK-NODES": [
+        Case(
+            {"jobs.fallback": {**sections()["jobs"]["analysis"], "nodes": 2}},
+            "jobs.fallback.nodes",
+            ("one node",),
+            {"jobs.fallback": FALLBACK},
+        )
+    ],
+    "POLL-HISTORY": [
+        Case(
+            {"pipeline.deadline_hours": 36, "pipeline.poll_seconds": 48},
+            "pipeline.poll_seconds",
+            ("raise it to 49",),
+            {"pipeline.deadline_hours": 36},
+        ),
+        Case({"pipeline.poll_seconds": 10}, "pipeline.poll_seconds", ("24 h",), {"pipeline": {"poll_seconds": 10}}),
+        Case(
+            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "22:00"}},
+            "pipeline.poll_seconds",
+            ("the day may wait 21 h", "raise it to 29"),
+            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "05:00"}},
+        ),
+    ],
+    "DAILY-ORDER": [
+        Case(
+            {"pipeline.daily": {"file_by": "06:00", "finished_by": "06:00"}},
+            "pipeline.daily.finished_by",
+            ("file_by is 06:00",),
+            {"pipeline.daily": {"file_by": "06:00", "finished_by": "06:01"}},
+        )
+    ],
+    "DAILY-ENABLED": [
+        Case(
+            {"pipeline.enabled": False},
+            "pipeline.enabled",
+            ("begins runs all the same",),
+            {"pipeline.enabled": False, "pipeline.daily": REMOVED},
+        )
+    ],
+}
