@@ -23,7 +23,7 @@ MOST_FAILURES: Final = 2
 would hold up those behind it."""
 SECONDS_FOR_ONE: Final = 75
 """What has to be left for another message: the functions' own limit of a minute, and the calls around it."""
-_HIDDEN_SECONDS: Final = 180
+HIDDEN_SECONDS: Final = 180
 """As long as a pass may take."""
 
 
@@ -58,7 +58,7 @@ def redriven() -> dict[str, DeadLetters]:
 def _pass(sqs: Any, functions: Any, name: str, letters: DeadLetters, time_is_left: Callable[[], bool]) -> tuple[int, int]:
     """Goes over one queue; how many messages were handled, and how many failed."""
     handled = failed = 0
-    with contextlib.closing(redeliver(sqs, functions, letters, hidden_seconds=_HIDDEN_SECONDS)) as attempts:
+    with contextlib.closing(redeliver(sqs, functions, letters, hidden_seconds=HIDDEN_SECONDS)) as attempts:
         while failed < MOST_FAILURES and time_is_left() and (attempt := next(attempts, None)) is not None:
             handled, failed = handled + attempt.handled, failed + (not attempt.handled)
             log("dead letter handled" if attempt.handled else "dead letter failed again", function=name, said=attempt.said[:1000])
