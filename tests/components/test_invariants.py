@@ -33,7 +33,7 @@ COUNTS = {
     "aws:cloudwatch/eventTarget:EventTarget": (6, 6, 8),
     "aws:cloudwatch/logGroup:LogGroup": (8, 8, 11),
     "aws:cloudwatch/metricAlarm:MetricAlarm": (23, 27, 39),
-    "aws:cloudwatch/queryDefinition:QueryDefinition": (7, 7, 7),
+    "aws:cloudwatch/queryDefinition:QueryDefinition": (8, 8, 8),
     "aws:dynamodb/table:Table": (1, 1, 1),
     "aws:ec2/eip:Eip": (1, 1, 3),
     "aws:ec2/internetGateway:InternetGateway": (1, 1, 1),
