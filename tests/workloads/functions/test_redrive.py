@@ -65,7 +65,7 @@ def world(monkeypatch):
         sqs = boto3.client("sqs")
         made = World(sqs=sqs, urls={name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in NAMES})
         clients = {"sqs": sqs, "lambda": made}
-        monkeypatch.setattr(redrive.boto3, "client", lambda name, **_: clients[name])
+        monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
         monkeypatch.setenv(contract.ENV_REDRIVEN, json.dumps({name: {"url": url, "function": name} for name, url in made.urls.items()}))
         yield made
 
