@@ -6,6 +6,7 @@ A message's body is the event as the function got it or would have got it, whoev
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -40,25 +41,29 @@ def redeliver(sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds:
         sqs: client of SQS.
         functions: client of Lambda, which has to wait as long as the function may take, and to call it once only.
         letters: which queue, and whose.
-        hidden_seconds: how long a message is kept from others; no shorter than the whole may take.
+        hidden_seconds: how long a message is kept from others; no shorter than the function may take.
 
     Raises:
         botocore's errors, where a queue cannot be read or a function not be called.
     """
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     try:
         while messages := sqs.receive_message(QueueUrl=letters.queue_url, VisibilityTimeout=hidden_seconds).get("Messages"):
             for message in messages:
-                receipt = message["ReceiptHandle"]
-                failed.append(receipt)
+                identity, receipt = message["MessageId"], message["ReceiptHandle"]
+                again = identity in failed
+                failed[identity] = receipt
+                if again:  # hidden no longer: all have had their turn
+                    return
                 attempt = _attempt(functions, letters.function, message["Body"])
                 if attempt.handled:
                     sqs.delete_message(QueueUrl=letters.queue_url, ReceiptHandle=receipt)
-                    failed.remove(receipt)
+                    del failed[identity]
                 yield attempt
     finally:
-        for receipt in failed:
-            sqs.change_message_visibility(QueueUrl=letters.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+        for receipt in failed.values():
+            with contextlib.suppress(sqs.exceptions.MessageNotInflight):  # to be seen already
+                sqs.change_message_visibility(QueueUrl=letters.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
 def _attempt(functions: Any, function: str, event: str) -> Attempt:

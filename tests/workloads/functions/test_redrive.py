@@ -15,6 +15,7 @@ from moto import mock_aws
 from workloads import contract
 from workloads.contract import ContractError
 from workloads.functions import redrive
+from workloads.functions.dead_letters import redeliver
 
 NAMES = ("notify", "alarm")
 
@@ -96,6 +97,14 @@ def test_an_event_that_can_never_be_handled_holds_up_no_others(world):
     world.fails = {"poison"}
     assert world.run() == {"handled": {"notify": 3, "alarm": 0}, "failed": {"notify": 1, "alarm": 0}}
     assert (world.visible("notify"), len(world.calls)) == (1, 4)
+
+
+def test_each_has_one_turn_also_where_it_is_hidden_for_too_short_a_time(world):
+    world.put("notify", "poison")
+    world.fails = {"poison"}
+    attempts = redeliver(world.sqs, world, redrive.redriven()["notify"], hidden_seconds=0)
+    assert [attempt.handled for attempt in attempts] == [False]
+    assert world.visible("notify") == 1
 
 
 def test_a_pass_ends_before_its_time(world):
