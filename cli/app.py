@@ -166,7 +166,7 @@ def backfill(
 
 @app.command()
 def replay(
-    function: Annotated[str, typer.Argument(help="submit, notify or daily: whose dead letters.")] = "submit", stack: Deployed = ""
+    function: Annotated[str, typer.Argument(help="submit, notify, daily or alarm: whose dead letters.")] = "submit", stack: Deployed = ""
 ) -> None:
     """Give a function the events again that it could not handle."""
     from cli import operate

@@ -24,12 +24,13 @@ from cli import service
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from workloads import contract
+from workloads.functions.dead_letters import DeadLetters, redeliver
 
 _CONFIG: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
 """A call of a function is made once: a repeated one could begin a run again twice."""
 _MOST_DAYS: Final = 366
 _HIDDEN_SECONDS: Final = 900
-"""How long a dead letter that is being replayed is kept from others: as long as a function may take."""
+"""How long a dead letter that is being replayed is kept from others: as long as a function may take. What fails is put back at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,24 +104,17 @@ def backfill(console: Console, target: Target, first: str, last: str, *, again: 
 
 
 def replay(console: Console, target: Target, function: str) -> int:
-    """Gives a function its dead letters again, each until it is handled or fails; what fails stays in the queue, and is an exit code."""
+    """Gives a function its dead letters again, each once; what fails stays in the queue, and is an exit code."""
     queues = target.outputs["dead_letter_queues"]
     if function not in queues:
         raise CliError(f"there is no function {function}; the stack has {', '.join(sorted(queues))}", ExitCode.USAGE)
+    letters = DeadLetters(queue_url=queues[function]["url"], function=queues[function]["function"])
     done = failed = 0
     with _said():
-        sqs = target.client("sqs")
-        while messages := sqs.receive_message(QueueUrl=queues[function], VisibilityTimeout=_HIDDEN_SECONDS).get("Messages"):
-            for message in messages:
-                try:
-                    answer = target.invoke(target.outputs[f"{function}_function"], json.loads(message["Body"]))
-                except CliError as error:
-                    failed += 1
-                    console.print(f"failed again: {error}", highlight=False, soft_wrap=True)
-                else:
-                    done += 1
-                    sqs.delete_message(QueueUrl=queues[function], ReceiptHandle=message["ReceiptHandle"])
-                    console.print(json.dumps(answer), highlight=False, soft_wrap=True)
+        for attempt in redeliver(target.client("sqs"), target.client("lambda"), letters, hidden_seconds=_HIDDEN_SECONDS):
+            done, failed = done + attempt.handled, failed + (not attempt.handled)
+            said = attempt.said if attempt.handled else f"failed again: {attempt.said}; the log of {letters.function} says more"
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
     console.print(f"{done} handled, {failed} failed again" if done + failed else "no dead letters")
     return ExitCode.RUN_FAILED if failed else ExitCode.OK
 

@@ -196,7 +196,7 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[_Rule]:
         label=f"{label}-dead-letters",
         section="dead-letters",
         what=f"An event that the {label} function could not handle lies in its dead-letter queue",
-        todo="Read the function's log, mend the cause, and send the event to the function again.",
+        todo="Read the function's log and mend the cause. Events of notify and alarm are tried again by themselves, others by `replay`.",
         namespace="AWS/SQS",
         metric="ApproximateNumberOfMessagesVisible",
         dimensions={"QueueName": function.dead_letters.name},

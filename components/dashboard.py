@@ -27,6 +27,7 @@ _QUERIES: Final[dict[str, tuple[str, str, str]]] = {
     "failed-runs": ("functions", "run_id, stage, error, hint, job_id", "event = 'run failed'"),
     "blocked-queues": ("functions", "queue, job_id, reason", "event = 'queue blocked'"),
     "days": ("functions", "day, files, missing, unfinished, begun", "event = 'day looked at'"),
+    "dead-letters": ("functions", "event, function, said", "event like /^dead letter/"),
     "alarms": ("functions", "alarm, state, reason", "event = 'alarm changed'"),
 }
 """Name -> which log groups, what is shown besides the moment, and of which lines; in the language of CloudWatch Logs Insights."""

@@ -20,6 +20,7 @@ from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, statement
 from components.prices import job_prices
 from components.queues import Queues
+from components.redrive import Redrive, RedriveArgs
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
@@ -50,9 +51,11 @@ class MonitoringArgs:
 
 
 class Monitoring(Component):
-    """The notify function on failed jobs, the measure function, the alarms with their topic, and the dashboard."""
+    """The notify function on failed jobs, the measure function, the alarms with their topic, what tries again, and the dashboard."""
 
     notify: LambdaFunction
+    tellers: dict[str, LambdaFunction]
+    """The functions that tell people, by a short name; their dead letters are tried again by themselves."""
     topic_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -62,13 +65,18 @@ class Monitoring(Component):
         topic = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
             aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=self.child())
-        tell = self._tell(name, args, topic)
+        self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
+        redrive = Redrive(
+            f"{name}-redrive",
+            RedriveArgs(context=args.context, functions=self.tellers, log_retention_days=args.config.monitoring.log_retention_days),
+            opts=self.child(),
+        )
         measuring = Measuring(
             f"{name}-measure",
             MeasuringArgs(context=args.context, config=args.config, queues=args.queues, environments=args.environments),
             opts=self.child(),
         )
-        functions = {**args.watched, "notify": self.notify, "measure": measuring.function, "alarm": tell}
+        functions = {**args.watched, **self.tellers, "measure": measuring.function, "redrive": redrive.function}
         alarms = Alarms(
             f"{name}-alarms",
             AlarmsArgs(

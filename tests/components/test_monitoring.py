@@ -12,12 +12,14 @@ from components import measuring as measuring_module
 from components.prices import job_prices
 from config.facts import ec2_facts
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
-from workloads import metrics
+from workloads import contract, metrics
+from workloads.functions.redrive import HIDDEN_SECONDS, SECONDS_FOR_ONE
 from workloads.functions.states import TELL_LEASE_MS
 
 FUNCTION = "aws:lambda/function:Function"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 
 
@@ -146,6 +148,28 @@ def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(s
     role = made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-measure-look-role"))
     actions = {action for each in role if each["Sid"] not in {"WriteLogs", "KeepDeadLetters"} for action in each["Action"]}
     assert actions == {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_others(stack: str) -> None:
+    made = deployed(stack)
+    tellers = ("notify", "alarm")
+    queues = {name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters") for name in tellers}
+    functions = {name: made.one(FUNCTION, f"monitoring-{name}-function") for name in tellers}
+    redrive = made.one(FUNCTION, "monitoring-redrive-pass-function")
+    told = json.loads(redrive.inputs["environment"]["variables"][contract.ENV_REDRIVEN])
+    assert told == {name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]} for name in tellers}
+    role = {each["Sid"]: (each["Action"], each["Resource"]) for each in made.policy(made.one(ROLE_POLICY, "monitoring-redrive-pass-role"))}
+    of_messages = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+    assert role.pop("DeadLetters") == (of_messages, [queues[name].outputs["arn"] for name in tellers])
+    assert role.pop("CallFunctions") == (["lambda:InvokeFunction"], [functions[name].outputs["arn"] for name in tellers])
+    assert role.keys() == {"WriteLogs", "KeepDeadLetters"}
+    assert all(each.inputs["timeout"] < SECONDS_FOR_ONE for each in functions.values())
+    assert redrive.inputs["timeout"] == HIDDEN_SECONDS, "no message is received twice in one pass"
+    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-redrive-clock-rule")
+    minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", clock.inputs["scheduleExpression"])[1])  # type: ignore[index]
+    shortest = min(alarm.inputs["period"] for alarm in made.all(ALARM) if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"})
+    assert redrive.inputs["timeout"] < minutes * 60 < shortest, "an alarm lasts as long as its cause"
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -32,7 +32,6 @@ EXPORTS = {
     "log_groups",
     "state_machine_arn",
     "day_machine_arn",
-    "daily_function",
     "submit_function",
     "notify_function",
     "dead_letter_queues",
@@ -58,8 +57,11 @@ def test_outputs_are_the_names_that_an_operator_needs(stack: str) -> None:
     machines = {r.outputs["arn"] for r in made.resources if r.type == "aws:sfn/stateMachine:StateMachine"}
     assert {out["state_machine_arn"], out["day_machine_arn"]} == (machines or {""})
     daily = config.pipeline.daily is not None
-    assert out["dead_letter_queues"].keys() == {"submit", "notify"} | ({"daily"} if daily else set())
-    assert (out["daily_function"] in names) == daily
+    assert out["dead_letter_queues"].keys() == {"submit", "notify", "alarm"} | ({"daily"} if daily else set())
+    letters = {r.outputs["url"]: r.name for r in made.all("aws:sqs/queue:Queue")}
+    functions = {r.outputs["name"]: r.name for r in made.all("aws:lambda/function:Function")}
+    for each in out["dead_letter_queues"].values():
+        assert letters[each["url"]].removesuffix("-dead-letters") == functions[each["function"]].removesuffix("-function")
 
 
 @pytest.mark.parametrize("stack", STACKS)

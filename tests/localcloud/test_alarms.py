@@ -18,9 +18,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from localcloud.access import Principal
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from localcloud.stackfile import read_stack
+from localcloud.wire import Call, Reply, WireError
 from tests.localcloud.conftest import until
 from workloads.contract import Upload
 
@@ -124,7 +126,7 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     cloud, queues = watched.cloud, list(watched.outputs["queues"])
     functions = {name.removesuffix("-dead-letters") for name in watched.labels.values() if name.endswith("-dead-letters")}
     environments = list(watched.outputs["environments"])
-    assert len(functions) >= 5
+    assert len(functions) >= 6
     assert {alarm["AlarmName"] for alarm in watched.described()} == watched.labels.keys()
 
     # a new stack: nothing has ever succeeded; then something does, and the alarm is over
@@ -133,12 +135,14 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     watched.wait("OK", "no-success", "not-measured", "stuck-main", "at-max-nodes", "invalid-nodes", "running-cost", "full", "failing")
     watched.told("Over: No run has finished")
 
-    # functions that fail
+    # functions that fail: on an event, and, where they look at none, on what AWS refuses
+    cloud.faults.append(_queues_are_not_read)
     for output in watched.resources.values():
         if str(output.get("handler", "")).startswith("workloads.functions."):
             cloud.client("lambda").invoke(FunctionName=output["name"], InvocationType="Event", Payload=json.dumps(UNREADABLE))
     for label in functions:
         watched.wait("ALARM", f"{label}-errors", f"{label}-dead-letters")
+    cloud.faults.remove(_queues_are_not_read)
 
     # jobs that fail
     for stage in ("analysis", "analysis", "postprocess"):
@@ -192,6 +196,12 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     assert watched.calm == set(watched.labels.values()), "an alarm that is always on says nothing"
     _every_metric_is_published(watched)
     _every_alarm_is_told(watched)
+
+
+def _queues_are_not_read(call: Call, principal: Principal | None) -> Reply | None:
+    if call.service == "sqs" and principal is not None and "redrive" in principal.role_arn and call.operation == "ReceiveMessage":
+        raise WireError("InternalFailure", "planted")
+    return None
 
 
 def _executions_that_end_badly(watched: Watched) -> None:

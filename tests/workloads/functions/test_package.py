@@ -23,7 +23,7 @@ def test_the_zip_is_enough(tmp_path):
         shutil.copy(SOURCE / name, package / name)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
-        "from workloads.functions import alarm, daily, measure, notify, submit; "
+        "from workloads.functions import alarm, daily, measure, notify, redrive, submit; "
         "print(submit.handler.__module__, notify.handler.__module__, submit.__file__)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", program, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)
