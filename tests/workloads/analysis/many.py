@@ -17,6 +17,7 @@ from workloads import contract
 from workloads.analysis.anomaly_result import Anomalies, decode_scores, load_anomalies
 from workloads.analysis.launch import mpirun
 from workloads.analysis.profile.partials import Success
+from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 
 
@@ -50,6 +51,7 @@ class Found:
     """What a run left."""
 
     success: Success
+    profile: Profile
     anomalies: Anomalies
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
@@ -87,10 +89,12 @@ def load(store: Store, job: Job) -> Found:
     """What postprocess would read of the last job of this run, checked as postprocess checks it."""
     success = store.success(job.run)
     assert success.anomaly is not None
-    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, store.profile(job.run))
+    profile = store.profile(job.run)
+    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, profile)
     parts = [decode_scores(store.get(RESULTS, job.run.scores_prefix + stored.name)) for stored in success.anomaly.scores]
     return Found(
         success=success,
+        profile=profile,
         anomalies=anomalies,
         ids=np.concatenate([np.zeros(0, np.int64), *(ids for ids, _, _ in parts)]),
         scores=np.concatenate([np.zeros(0), *(scores for _, scores, _ in parts)]),

@@ -98,12 +98,12 @@ def both(store, tmp_path_factory) -> Both:
         jobs[name, mode, metric] = Job(run=run, mode=mode, metric=metric, neighbours=K, top=TOP)
     one = analyse(store, list(jobs.values()), ranks=1, threads=1, folder=tmp_path_factory.mktemp("jobs"))
     many = analyse(store, [jobs[case] for case in SPREAD], ranks=3, threads=2, folder=tmp_path_factory.mktemp("jobs"))
-    profiles = {case: store.profile(job.run) for case, job in jobs.items()}
+    found = {case: load(store, job) for case, job in jobs.items()}
     return Both(
         one=dict(zip(jobs, one, strict=True)),
         many=dict(zip(SPREAD, many, strict=True)),
-        found={case: load(store, job) for case, job in jobs.items()},
-        spaces={case: Space.of(profile, scaling(profile), case[2]) for case, profile in profiles.items()},
+        found=found,
+        spaces={case: Space.of(one.profile, scaling(one.profile), case[2]) for case, one in found.items()},
     )
 
 
