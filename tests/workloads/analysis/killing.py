@@ -72,7 +72,7 @@ class Attempts:
         """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done."""
         process = self.start(ranks)
         while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
-            time.sleep(0.02)
+            time.sleep(0.05)
         if rng.random() < 0.5:  # half of them while pairs are compared
             while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
                 time.sleep(0.02)

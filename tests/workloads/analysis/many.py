@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Job:
 
     run: Run
     mode: str
+    ranks: int = 1
+    threads: int = 1
     metric: str = "euclidean"
     scaling: str = "robust"
     neighbours: int = 10
@@ -37,6 +40,8 @@ class Job:
     def environ(self) -> dict[str, str]:
         return {
             contract.ENV_RUN_ID: self.run.run_id,
+            contract.ENV_RANKS_PER_NODE: str(self.ranks),
+            "OMP_NUM_THREADS": str(self.threads),
             contract.ENV_ANOMALY_MODE: self.mode,
             contract.ENV_ANOMALY_METRIC: self.metric,
             contract.ENV_ANOMALY_SCALING: self.scaling,
@@ -58,22 +63,19 @@ class Found:
     """Of all rows; empty with mode `top`."""
 
 
-def analyse(store: Store, jobs: list[Job], *, ranks: int, threads: int, folder: Path) -> list[Success]:
-    """Run the jobs one after the other on the same ranks; what each has left as `_SUCCESS.json`."""
+def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
+    """Run the jobs one after the other, each on the first of the same ranks; what each has left as `_SUCCESS.json`."""
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         **store.environ,
-        contract.ENV_RANKS_PER_NODE: str(ranks),
         "OMPI_MCA_mpi_yield_when_idle": "1",  # more ranks than processors
-        "OMP_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
     }
     program = (sys.executable, "-m", "mpi4py", "-m", "tests.workloads.analysis.many", str(wanted), str(done))
     ended = subprocess.run(
-        mpirun.on_one_node(ranks, program),
+        mpirun.on_one_node(max(job.ranks for job in jobs), program),
         env=mpirun.environment(environ),
         cwd=mpirun.ROOT,
         capture_output=True,
@@ -112,7 +114,14 @@ def main(wanted: Path, done: Path) -> None:
     found = []
     for environ in json.loads(wanted.read_text()):
         os.environ.update(environ)
-        found.append(WholeTable(MPI.COMM_WORLD, Settings.read(), Progress(), Stop()).run())
+        has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
+        comm = MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank)
+        if has_part:
+            found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
+        comm.Free()
+        all_done = MPI.COMM_WORLD.Ibarrier()
+        while not all_done.Test():  # a rank that waits inside of MPI would take the processor from those at work
+            time.sleep(0.01)
     if MPI.COMM_WORLD.rank == 0:
         done.write_text(json.dumps([success.to_json().decode() for success in found if success is not None]))
 

@@ -89,14 +89,10 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
     assert store.keys(attempts.run.checkpoints_prefix) == {}
 
 
-def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
-    attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
-    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
-    return attempts
-
-
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
-    attempts = leave_a_checkpoint(store, "damaged-checkpoint", FULL)
+    attempts = Attempts(store, store.put_table("left-checkpoint", table(5), unit_rows=500), FULL)
+    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
+    left = {key: store.get(RESULTS, key) for key in store.keys(attempts.run.checkpoints_prefix)}
     objects = attempts.checkpoint()["objects"]
     key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))
     data = bytearray(store.get(RESULTS, key))
@@ -106,12 +102,13 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     assert f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh" in attempts.logs[-1]
     digest = store.success(attempts.run).digest
 
-    again = leave_a_checkpoint(store, "foreign-checkpoint", FULL)
-    again.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
-    again.complete(2)
-    assert "is about something else (neighbours differ); starting afresh" in again.logs[-1]
-    assert store.success(again.run).digest != digest
-    assert store.success(again.run).anomaly.neighbours == 3
+    for key, data in left.items():
+        store.s3.put_object(Bucket=RESULTS, Key=key, Body=data)
+    attempts.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
+    attempts.complete(2)
+    assert "is about something else (neighbours differ); starting afresh" in attempts.logs[-1]
+    assert store.success(attempts.run).digest != digest
+    assert store.success(attempts.run).anomaly.neighbours == 3
 
 
 @pytest.fixture
