@@ -102,7 +102,7 @@ def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
     """Kill up to so many times, each time with another number of ranks, then let it finish; returns how many it were."""
     ranks = rng.randint(1, 4)
     for done in range(kills):
-        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=1.0):
+        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=0.6):
             return done
         ranks = rng.choice([other for other in range(1, 5) if other != ranks])
     attempts.complete(ranks)
