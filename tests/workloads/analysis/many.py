@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ def main(wanted: Path, done: Path) -> None:
     for environ in json.loads(wanted.read_text()):
         os.environ.update(environ)
         has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
-        comm = MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank)
+        comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
         if has_part:
             found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
         comm.Free()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     job = many.Job(run=run, mode=mode, top=N)
     tenth = table_bytes / 10 / 2**20
     jobs = [job, replace(job, ranks=2, threads=2), replace(job, ranks=3, block_memory_mib=tenth), replace(job, ranks=4)]
-    found = many.analyse(store, jobs, folder=tmp_path)
+    found: list[Any] = many.analyse(store, jobs, folder=tmp_path)
     assert len({success.digest for success in found}) == 1
     assert len({success.anomaly.digest for success in found}) == 1
     assert [success.ranks for success in found] == [1, 2, 3, 4]
