@@ -37,6 +37,7 @@ _SKETCHES: Final = 3
 _STRIP_BYTES: Final = 12 << 20
 """Tiles of the comparison, of one thread."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
+_SMALLEST_SAMPLE: Final = 256
 _COPY_BYTES: Final = 16 << 20
 _LONG_ENOUGH_SECONDS: Final = 0.002
 """Below this a device has spent its time on being called."""
@@ -94,16 +95,25 @@ class ModePlan:
     """None where the price of the machines is not known."""
 
 
-def calibrate(pairs: PairBackend, columns: int) -> Machine:
-    """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time."""
-    for rows in _SAMPLE_ROWS:
+def calibrate(pairs: PairBackend, columns: int, unit_rows: int) -> Machine:
+    """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time.
+
+    Args:
+        pairs: What compares.
+        columns: Of the table.
+        unit_rows: Of its largest unit. Units are compared with units, and small ones slower than large ones for each pair, so no more rows
+            are tried; and a small table is not kept waiting for what only a large one makes good.
+    """
+    most = max(unit_rows, _SMALLEST_SAMPLE)
+    for size in _SAMPLE_ROWS:
+        rows = min(size, most)
         single, shared, seconds = _measure(pairs, columns, rows)
-        if seconds >= _LONG_ENOUGH_SECONDS:
+        if seconds >= _LONG_ENOUGH_SECONDS or rows == most:
             break
     return Machine(
         pairs_per_second=single,
         shared_pairs_per_second=shared,
-        products_per_second=pairs.products_per_second(columns),
+        products_per_second=pairs.products_per_second(rows, columns),
         copy_bytes_per_second=_copy_rate(),
     )
 

@@ -131,10 +131,10 @@ class WholeTable:
 
     def _plan(self, table: Table, pairs: PairBackend) -> tuple[Machine, dict[str, ModePlan]]:
         """Predict both modes, and refuse the one that is too dear."""
-        with self._progress.timed("plan"):
-            measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns)))
-        machine = plans.slowest(measured)
         manifest = table.manifest
+        with self._progress.timed("plan"):
+            measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns), min(manifest.unit_rows, manifest.rows)))
+        machine = plans.slowest(measured)
         shape = Shape(
             rows=manifest.rows,
             columns=len(table.columns),

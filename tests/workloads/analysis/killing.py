@@ -72,7 +72,7 @@ class Attempts:
         """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done."""
         process = self.start(ranks)
         while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
-            time.sleep(0.02)
+            time.sleep(0.05)
         if rng.random() < 0.5:  # half of them while pairs are compared
             while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
                 time.sleep(0.02)
@@ -102,7 +102,7 @@ def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
     """Kill up to so many times, each time with another number of ranks, then let it finish; returns how many it were."""
     ranks = rng.randint(1, 4)
     for done in range(kills):
-        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=1.0):
+        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=0.6):
             return done
         ranks = rng.choice([other for other in range(1, 5) if other != ranks])
     attempts.complete(ranks)

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from workloads import contract
 from workloads.analysis.anomaly_result import Anomalies, decode_scores, load_anomalies
 from workloads.analysis.launch import mpirun
 from workloads.analysis.profile.partials import Success
+from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 
 
@@ -26,6 +29,8 @@ class Job:
 
     run: Run
     mode: str
+    ranks: int = 1
+    threads: int = 1
     metric: str = "euclidean"
     scaling: str = "robust"
     neighbours: int = 10
@@ -36,6 +41,8 @@ class Job:
     def environ(self) -> dict[str, str]:
         return {
             contract.ENV_RUN_ID: self.run.run_id,
+            contract.ENV_RANKS_PER_NODE: str(self.ranks),
+            "OMP_NUM_THREADS": str(self.threads),
             contract.ENV_ANOMALY_MODE: self.mode,
             contract.ENV_ANOMALY_METRIC: self.metric,
             contract.ENV_ANOMALY_SCALING: self.scaling,
@@ -50,28 +57,26 @@ class Found:
     """What a run left."""
 
     success: Success
+    profile: Profile
     anomalies: Anomalies
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     """Of all rows; empty with mode `top`."""
 
 
-def analyse(store: Store, jobs: list[Job], *, ranks: int, threads: int, folder: Path) -> list[Success]:
-    """Run the jobs one after the other on the same ranks; what each has left as `_SUCCESS.json`."""
+def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
+    """Run the jobs one after the other, each on the first of the same ranks; what each has left as `_SUCCESS.json`."""
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         **store.environ,
-        contract.ENV_RANKS_PER_NODE: str(ranks),
         "OMPI_MCA_mpi_yield_when_idle": "1",  # more ranks than processors
-        "OMP_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
     }
     program = (sys.executable, "-m", "mpi4py", "-m", "tests.workloads.analysis.many", str(wanted), str(done))
     ended = subprocess.run(
-        mpirun.on_one_node(ranks, program),
+        mpirun.on_one_node(max(job.ranks for job in jobs), program),
         env=mpirun.environment(environ),
         cwd=mpirun.ROOT,
         capture_output=True,
@@ -87,10 +92,12 @@ def load(store: Store, job: Job) -> Found:
     """What postprocess would read of the last job of this run, checked as postprocess checks it."""
     success = store.success(job.run)
     assert success.anomaly is not None
-    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, store.profile(job.run))
+    profile = store.profile(job.run)
+    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, profile)
     parts = [decode_scores(store.get(RESULTS, job.run.scores_prefix + stored.name)) for stored in success.anomaly.scores]
     return Found(
         success=success,
+        profile=profile,
         anomalies=anomalies,
         ids=np.concatenate([np.zeros(0, np.int64), *(ids for ids, _, _ in parts)]),
         scores=np.concatenate([np.zeros(0), *(scores for _, scores, _ in parts)]),
@@ -108,7 +115,14 @@ def main(wanted: Path, done: Path) -> None:
     found = []
     for environ in json.loads(wanted.read_text()):
         os.environ.update(environ)
-        found.append(WholeTable(MPI.COMM_WORLD, Settings.read(), Progress(), Stop()).run())
+        has_part = MPI.COMM_WORLD.rank < int(environ[contract.ENV_RANKS_PER_NODE])
+        comm = cast(MPI.Intracomm, MPI.COMM_WORLD.Split(int(has_part), MPI.COMM_WORLD.rank))
+        if has_part:
+            found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
+        comm.Free()
+        all_done = MPI.COMM_WORLD.Ibarrier()
+        while not all_done.Test():  # a rank that waits inside of MPI would take the processor from those at work
+            time.sleep(0.01)
     if MPI.COMM_WORLD.rank == 0:
         done.write_text(json.dumps([success.to_json().decode() for success in found if success is not None]))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
+from tests.workloads.analysis import many
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
@@ -20,7 +23,7 @@ from workloads.analysis.rotate.space import Metric, Space
 from workloads.contract import ContractError, Run
 
 N = 20
-ROWS = 20_000
+ROWS = 10_000
 
 
 def analyse(store: Store, run: Run, ranks: int, mode: str, **environ: str):
@@ -69,15 +72,13 @@ def brute_force(store: Store, run: Run, values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mode", ["top", "full"])
-def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values, mode):
-    run = store.put_table(f"remote-{mode}", values, unit_rows=1_500)  # 14 units, the last one short
+def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values, mode, tmp_path):
+    run = store.put_table(f"remote-{mode}", values, unit_rows=750)  # 14 units, the last one short
     table_bytes = values.nbytes
-    found = [
-        analyse(store, run, 1, mode),
-        analyse(store, run, 2, mode, OMP_NUM_THREADS="2"),
-        analyse(store, run, 3, mode, PIPELINE_BLOCK_MEMORY_MIB=f"{table_bytes / 10 / 2**20:.3f}"),
-        analyse(store, run, 4, mode),
-    ]
+    job = many.Job(run=run, mode=mode, top=N)
+    tenth = table_bytes / 10 / 2**20
+    jobs = [job, replace(job, ranks=2, threads=2), replace(job, ranks=3, block_memory_mib=tenth), replace(job, ranks=4)]
+    found: list[Any] = many.analyse(store, jobs, folder=tmp_path)
     assert len({success.digest for success in found}) == 1
     assert len({success.anomaly.digest for success in found}) == 1
     assert [success.ranks for success in found] == [1, 2, 3, 4]
@@ -132,16 +133,18 @@ def test_scores_equal_scikit_learn_on_a_real_table(store):
     assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
 
 
-@pytest.mark.parametrize("mode", ["top", "full"])
-def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, mode):
+def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, tmp_path):
     values = np.random.default_rng(1).normal(size=(2, 7)).astype(np.float32)
-    run = store.put_table(f"tiny-{mode}", values, unit_rows=4)
-    analyse(store, run, 4, mode)
-    rows = anomalies(store, run).rows
-    assert [(row.row, row.score, row.neighbour, row.contributions) for row in rows] == [(i, np.inf, None, ()) for i in range(7)]
-    empty = store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float32), unit_rows=2)
-    success = analyse(store, empty, 2, mode)
-    assert (success.anomaly.complete_rows, success.anomaly.incomplete_rows, anomalies(store, empty).rows) == (0, 5, ())
+    modes = ("top", "full")
+    tiny = {mode: store.put_table(f"tiny-{mode}", values, unit_rows=4) for mode in modes}
+    empty = {mode: store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float32), unit_rows=2) for mode in modes}
+    jobs = [many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks) for runs, ranks in ((tiny, 4), (empty, 2)) for mode in modes]
+    many.analyse(store, jobs, folder=tmp_path)
+    for mode in modes:
+        rows = anomalies(store, tiny[mode]).rows
+        assert [(row.row, row.score, row.neighbour, row.contributions) for row in rows] == [(i, np.inf, None, ()) for i in range(7)]
+        record = store.success(empty[mode]).anomaly
+        assert (record.complete_rows, record.incomplete_rows, anomalies(store, empty[mode]).rows) == (0, 5, ())
 
 
 def test_the_plan_knows_the_memory_of_many_columns(store):
@@ -152,13 +155,13 @@ def test_the_plan_knows_the_memory_of_many_columns(store):
 
 
 def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):
-    run = store.put_table("too-dear", values, unit_rows=1_500)
+    run = store.put_table("too-dear", values, unit_rows=750)
     limits = {contract.ENV_MAX_DOLLARS: "0.00001", contract.ENV_STAGE_PRICES: '{"analysis": 220.16}'}
     done = run_stage(store, run, 2, PIPELINE_ANOMALY_MODE="full", **limits)
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert "mode 'full' would compare " in error["error"]
-    assert "pairs of 20,000 rows in about" in error["error"]
+    assert f"pairs of {ROWS:,} rows in about" in error["error"]
     assert error["error"].endswith("and the limit is $0.00")
     assert "use mode 'top'" in error["hint"]
     assert list(store.keys(run.results_prefix)) == [run.error_key("analysis")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -96,14 +96,15 @@ def both(store, tmp_path_factory) -> Both:
     for name, mode, metric in dict.fromkeys([*((name, "full", metric) for name in TABLES for metric in METRICS), *SPREAD]):
         run = store.put_table(f"{name}-{metric}-{mode}", TABLES[name], unit_rows=170)
         jobs[name, mode, metric] = Job(run=run, mode=mode, metric=metric, neighbours=K, top=TOP)
-    one = analyse(store, list(jobs.values()), ranks=1, threads=1, folder=tmp_path_factory.mktemp("jobs"))
-    many = analyse(store, [jobs[case] for case in SPREAD], ranks=3, threads=2, folder=tmp_path_factory.mktemp("jobs"))
-    profiles = {case: store.profile(job.run) for case, job in jobs.items()}
+    one = analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
+    spread = [replace(jobs[case], ranks=3, threads=2) for case in SPREAD]
+    many = analyse(store, spread, folder=tmp_path_factory.mktemp("jobs"))
+    found = {case: load(store, job) for case, job in jobs.items()}
     return Both(
         one=dict(zip(jobs, one, strict=True)),
         many=dict(zip(SPREAD, many, strict=True)),
-        found={case: load(store, job) for case, job in jobs.items()},
-        spaces={case: Space.of(profile, scaling(profile), case[2]) for case, profile in profiles.items()},
+        found=found,
+        spaces={case: Space.of(one.profile, scaling(one.profile), case[2]) for case, one in found.items()},
     )
 
 

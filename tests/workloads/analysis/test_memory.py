@@ -33,10 +33,10 @@ def test_the_peak_is_as_planned_and_a_table_ten_times_the_limit_gives_the_same(s
     shape = SHAPES[name]
     values = np.random.default_rng(0).standard_t(5, size=(shape.columns, shape.rows)).astype(np.float32)
     run = store.put_table(name, values, unit_rows=shape.unit_rows)
-    ample = Job(run=run, mode=shape.mode, neighbours=shape.neighbours)
+    ample = Job(run=run, mode=shape.mode, ranks=shape.ranks, neighbours=shape.neighbours)
     found: list[Success] = []
     for job in (ample, replace(ample, block_memory_mib=values.nbytes / 2**20 / 10)):
-        found += analyse(store, [job], ranks=shape.ranks, threads=1, folder=tmp_path)  # of a process that did nothing else
+        found += analyse(store, [job], folder=tmp_path)  # of a process that did nothing else
         planned = found[-1].plan[shape.mode]["memory_bytes"]
         assert planned is not None
         assert 0.5 * planned < found[-1].peak_memory_bytes < 1.5 * planned, f"{found[-1].peak_memory_bytes:,} bytes of {planned:,}"

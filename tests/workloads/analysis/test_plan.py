@@ -60,8 +60,9 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
 
 
 @pytest.mark.parametrize("pairs", [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)], ids=["one", "two", "half"])
-def test_calibration_measures_something(pairs):
-    machine = calibrate(pairs, 16)
+@pytest.mark.parametrize("unit_rows", [0, 5_000])
+def test_calibration_measures_something(pairs, unit_rows):
+    machine = calibrate(pairs, 16, unit_rows)
     assert 1e5 < machine.pairs_per_second < 1e13
     assert 1e7 < machine.products_per_second < 1e15
     assert 1e8 < machine.copy_bytes_per_second < 1e12

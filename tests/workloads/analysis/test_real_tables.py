@@ -56,7 +56,7 @@ def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
             for mode in ("full", "top"):
                 run = store.put_table(f"{name}-{metric}-{mode}", np.ascontiguousarray(table(name).T), unit_rows=250)
                 jobs[name, metric, mode] = Job(run=run, mode=mode, metric=metric, scaling="standard", neighbours=K, top=TOP)
-    analyse(store, list(jobs.values()), ranks=1, threads=1, folder=tmp_path_factory.mktemp("jobs"))
+    analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
     return {case: load(store, job) for case, job in jobs.items()}
 
 

@@ -25,7 +25,7 @@ KILLS = 20
 FULL = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "20"}
 
 
-def table(seed: int, rows: int = 20_000) -> np.ndarray:
+def table(seed: int, rows: int = 12_000) -> np.ndarray:
     rng = np.random.default_rng(seed)
     values = rng.standard_t(4, size=(12, rows)).astype(np.float32)
     values[:, 1000:1010] = values[:, :10]  # duplicates across units
@@ -45,10 +45,10 @@ def test_killed_twenty_times_and_still_the_same_digest(store):
         mode = "top" if chains % 3 == 2 else "full"
         environ = {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "20"}
         if mode not in expected:
-            undisturbed = Attempts(store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=800), environ)
+            undisturbed = Attempts(store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=500), environ)
             undisturbed.complete(1)
             expected[mode] = store.success(undisturbed.run).digest
-        attempts = Attempts(store, store.put_table(f"killed-{seed:x}", values, unit_rows=800), environ)
+        attempts = Attempts(store, store.put_table(f"killed-{seed:x}", values, unit_rows=500), environ)
         killed += kill_and_resume(attempts, rng, kills=min(5, KILLS - killed))
         success = store.success(attempts.run)
         assert success.digest == expected[mode], f"seed {seed}, mode {mode}: {attempts.number} attempts"
@@ -89,14 +89,10 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
     assert store.keys(attempts.run.checkpoints_prefix) == {}
 
 
-def leave_a_checkpoint(store, name: str, environ: dict[str, str]) -> Attempts:
-    attempts = Attempts(store, store.put_table(name, table(5), unit_rows=500), environ)
-    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
-    return attempts
-
-
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
-    attempts = leave_a_checkpoint(store, "damaged-checkpoint", FULL)
+    attempts = Attempts(store, store.put_table("left-checkpoint", table(5, rows=16_000), unit_rows=500), FULL)
+    attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
+    left = {key: store.get(RESULTS, key) for key in store.keys(attempts.run.checkpoints_prefix)}
     objects = attempts.checkpoint()["objects"]
     key = next(entry["key"] for name, entry in objects.items() if name.startswith("query-"))
     data = bytearray(store.get(RESULTS, key))
@@ -106,12 +102,13 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     assert f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh" in attempts.logs[-1]
     digest = store.success(attempts.run).digest
 
-    again = leave_a_checkpoint(store, "foreign-checkpoint", FULL)
-    again.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
-    again.complete(2)
-    assert "is about something else (neighbours differ); starting afresh" in again.logs[-1]
-    assert store.success(again.run).digest != digest
-    assert store.success(again.run).anomaly.neighbours == 3
+    for key, data in left.items():
+        store.s3.put_object(Bucket=RESULTS, Key=key, Body=data)
+    attempts.environ = {**FULL, contract.ENV_ANOMALY_NEIGHBOURS: "3"}
+    attempts.complete(2)
+    assert "is about something else (neighbours differ); starting afresh" in attempts.logs[-1]
+    assert store.success(attempts.run).digest != digest
+    assert store.success(attempts.run).anomaly.neighbours == 3
 
 
 @pytest.fixture

@@ -25,8 +25,13 @@ class PairBackend(Protocol):
     def precision(self) -> str:
         """Of the filter and of the distances."""
 
-    def products_per_second(self, columns: int) -> float:
-        """The filter's limit, measured now: multiplications per second of the machine's own matrix product in the same precision."""
+    def products_per_second(self, rows: int, columns: int) -> float:
+        """The filter's limit, measured now: multiplications per second of the machine's own matrix product in the same precision.
+
+        Args:
+            rows: Of a block; a backend may try fewer.
+            columns: Of the table.
+        """
 
     def within(self, block: Block, known: Neighbours) -> Neighbours:
         """Every row of a block with every other row of it."""

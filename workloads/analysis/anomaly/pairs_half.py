@@ -37,7 +37,7 @@ class HalfPairs:
         """Of the backend."""
         return self._name
 
-    def products_per_second(self, columns: int) -> float:  # noqa: ARG002 - the device's rate at its best, whatever the columns
+    def products_per_second(self, rows: int, columns: int) -> float:  # noqa: ARG002 - the device's rate at its best, whatever the rows
         """Multiplications per second of a large float16 product on the device."""
         return self._kernels.product_rate()
 

@@ -33,17 +33,18 @@ class NumpyPairs:
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
 
-    def products_per_second(self, columns: int) -> float:
+    def products_per_second(self, rows: int, columns: int) -> float:
         """Multiplications per second of plain float32 products of rows like these, all threads at a time; the best of three."""
-        rows = np.random.default_rng(0).standard_normal((_LIMIT_ROWS, max(columns, 1)), np.float32)
-        turned, room = rows.T.copy(), [np.empty((_LIMIT_ROWS, _LIMIT_ROWS), np.float32) for _ in range(self._threads)]
+        rows = min(rows, _LIMIT_ROWS)
+        left = np.random.default_rng(0).standard_normal((rows, max(columns, 1)), np.float32)
+        right, room = left.T.copy(), [np.empty((rows, rows), np.float32) for _ in range(self._threads)]
         fastest = np.inf
         with ThreadPoolExecutor(self._threads, thread_name_prefix="limit") as pool:
             for _ in range(3):
                 start = time.perf_counter()
-                list(pool.map(lambda out: np.matmul(rows, turned, out=out), room))
+                list(pool.map(lambda out: np.matmul(left, right, out=out), room))
                 fastest = min(fastest, time.perf_counter() - start)
-        return float(self._threads * _LIMIT_ROWS**2 * rows.shape[1] / fastest)
+        return float(self._threads * rows**2 * left.shape[1] / fastest)
 
     def within(self, block: Block, known: Neighbours) -> Neighbours:
         """Every row of a block with every other row of it."""

@@ -78,8 +78,8 @@ def test_far_rows_are_counted_as_recomputed():
 def test_any_order_of_pairs_gives_the_same_bytes(data):
     """Pairs in any order, each compared for one side or for both, by one thread or two, with a state that was stored in between."""
     name = data.draw(st.sampled_from(GENERATORS))
-    rows = generated(name, 700, 4, seed=data.draw(st.integers(0, 9)))
-    table = blocks(rows, 150)
+    rows = generated(name, 420, 4, seed=data.draw(st.integers(0, 9)))
+    table = blocks(rows, 120)
     k = data.draw(st.integers(1, 12))
     pairs = [(a, b) for a in table for b in table if a <= b]
     states = {unit: QueryState.start(unit, block.ids, units=len(table), k=k) for unit, block in table.items()}
@@ -93,7 +93,7 @@ def test_any_order_of_pairs_gives_the_same_bytes(data):
             continue
         with pytest.raises(ValueError, match="before"):
             states[a].after(states[a].neighbours, (b,))
-    whole = blocks(rows, 150)
+    whole = blocks(rows, 120)
     expected = {unit: QueryState.start(unit, block.ids, units=len(table), k=k) for unit, block in whole.items()}
     for b in whole:
         for a in whole:
@@ -101,7 +101,7 @@ def test_any_order_of_pairs_gives_the_same_bytes(data):
                 expected[a], expected[b] = process_pair(NumpyPairs(), expected[a], whole[a], expected[b], whole[b])
     for unit, state in states.items():
         assert arrays.pack(state.arrays()) == arrays.pack(expected[unit].arrays())
-    assert finish(states).ids.size == 700
+    assert finish(states).ids.size == 420
 
 
 def test_unit_size_and_threads_change_no_bit():

@@ -61,6 +61,7 @@ class Cluster:
                 contract.ENV_RANKS_PER_NODE: str(self.ranks),
                 contract.ENV_JOIN_DEADLINE_SECONDS: str(self.deadline_seconds),
                 contract.ENV_LAUNCH_TOKEN: "a shared secret",
+                "OMPI_MCA_mpi_yield_when_idle": "1",  # there are more ranks than processors
                 "AWS_BATCH_JOB_ID": "job" if node == 0 else f"job#{node}",
                 "AWS_BATCH_JOB_ATTEMPT": "1",
                 "AWS_BATCH_JOB_NUM_NODES": str(self.nodes),
