@@ -37,6 +37,8 @@ class Planted(Stack):
     """The stack, and what its stages do: they succeed unless told otherwise for a run."""
 
     behaviour: dict[tuple[str, Stage], Behaviour] = field(default_factory=dict)
+    hanging: set[tuple[str, Stage]] = field(default_factory=set)
+    """Run and stage of the containers that have begun to hang; RUNNING comes a moment before."""
     _numbers: list[int] = field(default_factory=lambda: [0])
 
     def upload(self, **behaviour: Behaviour) -> Run:
@@ -67,6 +69,10 @@ class Planted(Stack):
     def jobs_of(self, run: Run) -> list[str]:
         """Names of the jobs of a run."""
         return [name for name in self.jobs() if name.startswith(run.run_id)]
+
+    def hang(self, run: Run, stage: Stage) -> None:
+        """Waits until the stage hangs, which it was told to do."""
+        until(lambda: (run.run_id, stage) in self.hanging, what=f"{stage} of {run.run_id} does not hang", seconds=60)
 
     def lose_host(self, run: Run, stage: Stage) -> None:
         """Takes the machine from under the running job of a stage, once."""
@@ -120,6 +126,7 @@ def planted_stack(directory: Path) -> Iterator[Planted]:
         jobs[stage]["attempts"] = 2
     changed["batch-reference:jobs"] = json.dumps(jobs)
     behaviour: dict[tuple[str, Stage], Behaviour] = {}
+    hanging: set[tuple[str, Stage]] = set()
     stacks: list[Rehearsal] = []
 
     def run_stage(environment: Mapping[str, str], stopped: threading.Event) -> int:
@@ -128,6 +135,7 @@ def planted_stack(directory: Path) -> Iterator[Planted]:
         stage = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]["tags"][STAGE_TAG]
         what = behaviour.get((run.run_id, stage), "succeed")
         if what == "hang":
+            hanging.add((run.run_id, stage))
             stopped.wait()
             return 143
         if what == "fail":
@@ -138,7 +146,7 @@ def planted_stack(directory: Path) -> Iterator[Planted]:
 
     with rehearsal("local", directory, config=changed, images=dict.fromkeys(IMAGES, run_stage), say=lambda _: None) as ready:
         stacks.append(ready)
-        yield Planted(ready, behaviour)
+        yield Planted(ready, behaviour, hanging)
 
 
 def _table(ready: Rehearsal) -> Any:

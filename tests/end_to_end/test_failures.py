@@ -122,7 +122,7 @@ def a_stage_runs_out_of_time(stack: Planted) -> Iterator[Run]:
 def the_machine_is_taken_away(stack: Planted) -> Iterator[Run]:
     for stage in STAGES:
         run = stack.upload(**{stage: "hang"})  # type: ignore[arg-type]
-        stack.job(run, stage, "RUNNING")
+        stack.hang(run, stage)
         stack.behaviour[run.run_id, stage] = "succeed"
         stack.lose_host(run, stage)
         yield run
