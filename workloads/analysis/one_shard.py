@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from workloads.analysis.anomaly_stage import AnomalyStage
+from workloads.analysis.checkpoint.store import NoStore
 from workloads.analysis.figures import Figures
 from workloads.analysis.found import Found
 from workloads.analysis.profile.partials import Profiled, Success, launched
@@ -54,12 +56,8 @@ class OneShard(WholeTable):
         if self._concluded():
             self._say_nothing_to_do("the result of this launch is stored")
             return None
-        search.cooperation.resume()
-        profiled = self._profile(table, search.cooperation)
-        success = self._conclude(table, profiled, self._stage(table, search, profiled), shards)
-        if success is None and self._comm.rank == 0:
-            search.cooperation.store.clear()
-        return success
+        profiled = self._profile(table, replace(search.cooperation, store=NoStore()))
+        return self._conclude(table, profiled, self._stage(table, search, profiled), shards)
 
     def _shared_profile(self, table: Table, shards: ShardStore) -> Profiled | None:
         """That another shard has stored; on rank 0."""
