@@ -24,6 +24,8 @@ _ENDPOINT: Final = DIRECTORY / "endpoint.json"
 _LOG: Final = STATE / "up.log"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 30
+_BEAT_SECONDS: Final = 60
+"""From one beat of the cloud's clocks to the next: rules with a schedule, schedules, alarms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,8 @@ def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
         partial = _ENDPOINT.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(endpoint), indent=1))
         partial.replace(_ENDPOINT)
-        signal.sigwait(ends)
+        while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
+            ready.cloud.tick()
         _ENDPOINT.unlink()
 
 
