@@ -12,11 +12,12 @@ from mpi4py import MPI
 from workloads.analysis import anomaly_result as results
 from workloads.analysis.anomaly.neighbours import NOBODY
 from workloads.analysis.anomaly.pairs import PairBackend
+from workloads.analysis.anomaly.top import Top
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.distribution.blocks import BlockSource
 from workloads.analysis.distribution.exchange import Exchange
-from workloads.analysis.found import First, Found
+from workloads.analysis.found import Found
 from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling, scaling
@@ -87,10 +88,10 @@ class AnomalyStage:
         search.run()
         wanted = self._settings.anomaly.top
         finished = {unit: replace(found, scores=self._space.score(found.scores)) for unit, found in search.finished.items()}
-        own = First.joined([First.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()], wanted)
+        own = Top.joined([Top.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()], wanted)
         scores, digests = self._store_scores(finished)
         return Found(
-            first=First.joined(self._comm.allgather(own), wanted),
+            first=Top.joined(self._comm.allgather(own), wanted),
             rows=self._comm.allreduce(sum(unit.ids.size for unit in finished.values())),
             undirected_rows=self._undirected(queries),
             fallback_rows=self._comm.allreduce(sum(unit.fallback_rows for unit in finished.values())),
@@ -115,7 +116,7 @@ class AnomalyStage:
         found = search.run()
         neighbours = found.neighbours
         return Found(
-            first=First.of(found.block.ids, self._space.score(neighbours.scores), neighbours.ids[:, -1], self._settings.anomaly.top),
+            first=Top.of(found.block.ids, self._space.score(neighbours.scores), neighbours.ids[:, -1], self._settings.anomaly.top),
             rows=search.query_rows,
             undirected_rows=self._undirected(queries),
             fallback_rows=int(neighbours.recomputed.sum()),
@@ -171,7 +172,7 @@ class AnomalyStage:
         everybody = sorted((unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items())
         return tuple(stored for _, (stored, _) in everybody), tuple(digest for _, (_, digest) in everybody)
 
-    def _with_values(self, first: First) -> TopRows | None:
+    def _with_values(self, first: Top) -> TopRows | None:
         """The first rows with their values and their neighbours', on rank 0."""
         wanted = np.unique(np.concatenate((first.ids, first.kth_ids[first.kth_ids != NOBODY])))
         own = self._source.raw(wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units)))

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from workloads.analysis.anomaly.top import Top
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
 from workloads.analysis.figures import Figures
-from workloads.analysis.found import First, Found
+from workloads.analysis.found import Found
 from workloads.contract import Run
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
@@ -127,5 +128,5 @@ def _name(queries: range) -> str:
 
 def _part(arrays: Mapping[str, Any]) -> Part:
     facts = from_bytes(arrays["facts"])
-    first = First(ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"])
+    first = Top(ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"])
     return Part(found=Found.from_json(facts["found"], first), figures=Figures(**facts["figures"]))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class Screened:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Top:
-    """The first rows by score."""
+    """The first rows by score: larger ones first, equal ones by row number."""
 
     ids: Integers
     """(N,) row numbers, or fewer where the table has fewer complete rows."""
@@ -70,6 +70,21 @@ class Top:
     """(N,) distance to the k-th neighbour, descending."""
     kth_ids: Integers
     """(N,) row number of the k-th neighbour."""
+
+    @classmethod
+    def of(cls, ids: Integers, scores: Floats, kth_ids: Integers, count: int) -> Self:
+        """The first `count` of some rows in any order."""
+        order = np.lexsort((ids, -scores))[:count]
+        return cls(ids=ids[order], scores=scores[order], kth_ids=kth_ids[order])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Top], count: int) -> Self:
+        """The first `count` of several such lists of different rows."""
+        nothing = cls(ids=np.zeros(0, np.int64), scores=np.zeros(0), kth_ids=np.zeros(0, np.int64))
+        ids, scores, kth_ids = (
+            np.concatenate([getattr(part, name) for part in (nothing, *parts)]) for name in ("ids", "scores", "kth_ids")
+        )
+        return cls.of(ids, scores, kth_ids, count)
 
 
 Remoteness = Callable[[Block], Floats]
@@ -178,9 +193,7 @@ def still_in(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArra
 
 def select(ids: Integers, neighbours: Neighbours, count: int) -> Top:
     """The first rows among pilots and rows left, whose neighbours are finished or prove that they come after the cutoff."""
-    order = np.lexsort((ids, -neighbours.scores))[:count]
-    found = neighbours.take(order)
-    return Top(ids=ids[order], scores=found.scores, kth_ids=found.ids[:, -1])
+    return Top.of(ids, neighbours.scores, neighbours.ids[:, -1], count)
 
 
 @dataclass(frozen=True, kw_only=True)
