@@ -17,6 +17,7 @@ _STEPS = {
     "plan": "measuring the machine, and predicting from it",
     "read": "waiting for units that are fetched and decoded ahead",
     "profile": "moments and counts of the columns",
+    "quantiles": "counting once more where a quantile was not exact",
     "merge": "putting the ranks' profiles together",
     "store": "writing results",
     "scale": "from values to coordinates",
