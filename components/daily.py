@@ -12,7 +12,7 @@ from components.context import Component, StackContext
 from components.day_machine import DayDefinitionArgs, day_definition
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
 from components.machine import Machine, MachineArgs
-from components.policies import document, statement, trust
+from components.policies import document, leading_keys, statement, trust
 from components.storage import Storage
 from config.pipeline import DailySection
 from config.rules.orchestration import minutes_of_day
@@ -71,15 +71,16 @@ class Daily(Component):
                 schedule=rate(args.config.monitoring.measure_minutes),
                 enabled=True,
                 function=self.function,
-                event_max_age_hours=_LOOK_MAX_AGE_HOURS,
             ),
             opts=self.child(),
         )
         self.state_machine_arn = self._machine(name).arn if by_machine else None
         first = self.state_machine_arn or self.function.arn
-        role = self._role(name)
-        self._schedule(f"{name}-file-by", args.section.file_by, first, role, "The files of the day have to be there")
-        self._schedule(f"{name}-finished-by", args.section.finished_by, self.function.arn, role, "The runs of the day have to be done")
+        role, policy = self._role(name)
+        self._schedule(f"{name}-file-by", args.section.file_by, first, role, policy, "The files of the day have to be there")
+        self._schedule(
+            f"{name}-finished-by", args.section.finished_by, self.function.arn, role, policy, "The runs of the day have to be done"
+        )
         self.register_outputs({"function": self.function.name, "state_machine_arn": self.state_machine_arn or ""})
 
     def _machine(self, name: str) -> Machine:
@@ -109,7 +110,7 @@ class Daily(Component):
             opts=self.child(),
         )
 
-    def _role(self, name: str) -> aws.iam.Role:
+    def _role(self, name: str) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         """EventBridge Scheduler may make these calls, and keep what it cannot deliver."""
         context = self._args.context
         calls = [statement("CallFunction", actions=["lambda:InvokeFunction"], resources=[self.function.arn])]
@@ -118,15 +119,17 @@ class Daily(Component):
         role = aws.iam.Role(
             f"{name}-schedules", assume_role_policy=trust("scheduler.amazonaws.com", context), tags=context.tags, opts=self.child()
         )
-        self._role_policy = aws.iam.RolePolicy(
+        policy = aws.iam.RolePolicy(
             f"{name}-schedules",
             role=role.id,
             policy=document(*calls, statement("KeepDeadLetters", actions=["sqs:SendMessage"], resources=[self.function.dead_letters.arn])),
             opts=self.child(),
         )
-        return role
+        return role, policy
 
-    def _schedule(self, name: str, at: str, target_arn: pulumi.Input[str], role: aws.iam.Role, description: str) -> None:
+    def _schedule(
+        self, name: str, at: str, target_arn: pulumi.Input[str], role: aws.iam.Role, policy: aws.iam.RolePolicy, description: str
+    ) -> None:
         hour, minute = int(at[:2]), int(at[3:])
         aws.scheduler.Schedule(
             name,
@@ -146,7 +149,7 @@ class Daily(Component):
             ),
             state="ENABLED",
             # a call that comes before would be refused
-            opts=self.child(depends_on=[self._role_policy]),
+            opts=self.child(depends_on=[policy]),
         )
 
 
@@ -160,7 +163,7 @@ def _environment(args: DailyArgs, *, begins: bool) -> dict[str, pulumi.Input[str
 
 
 def _statements(args: DailyArgs) -> list[dict[str, Any]]:
-    of_days = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{metrics.DAY_KEY}*"]}}
+    of_days = leading_keys(metrics.DAY_KEY)
     uploads = {"StringLike": {"s3:prefix": f"{contract.UPLOAD_PREFIX}*"}}
     return [
         statement("ListUploads", actions=["s3:ListBucket"], resources=[args.storage.ingest.arn], conditions=uploads),

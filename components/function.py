@@ -50,10 +50,12 @@ class LambdaFunction(Component):
     role_name: pulumi.Output[str]
     log_group_name: pulumi.Output[str]
     dead_letters: aws.sqs.Queue
+    event_max_age_hours: int
 
     def __init__(self, name: str, args: LambdaFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         context = args.context
+        self.event_max_age_hours = args.event_max_age_hours
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"{context.log_group_prefix}{name}",
@@ -133,7 +135,6 @@ class EventTriggerArgs:
     """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all rules of a function belong together."""
     enabled: bool
     function: LambdaFunction
-    event_max_age_hours: int
 
 
 class EventTrigger(Component):
@@ -176,7 +177,7 @@ class EventTrigger(Component):
         )
 
     def _target(self, name: str, rule: aws.cloudwatch.EventRule, dead_letters: aws.sqs.QueuePolicy) -> None:
-        args, function = self._args, self._args.function
+        function = self._args.function
         permission = aws.lambda_.Permission(
             f"{name}-rule",
             action="lambda:InvokeFunction",
@@ -190,7 +191,7 @@ class EventTrigger(Component):
             rule=rule.name,
             arn=function.arn,
             retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
-                maximum_event_age_in_seconds=args.event_max_age_hours * 3600, maximum_retry_attempts=_EVENTBRIDGE_RETRIES
+                maximum_event_age_in_seconds=function.event_max_age_hours * 3600, maximum_retry_attempts=_EVENTBRIDGE_RETRIES
             ),
             dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=function.dead_letters.arn),
             # an event that comes before both would be lost

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
-from components.policies import document, statement
+from components.policies import document, leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
@@ -149,7 +149,6 @@ class Guard(Component):
                 schedule=rate(minutes),
                 enabled=True,
                 function=self.function,
-                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
             ),
             opts=self.child(),
         )
@@ -157,15 +156,13 @@ class Guard(Component):
 
 
 def _environment(args: GuardArgs) -> Mapping[str, pulumi.Input[str]]:
-    variables: dict[str, pulumi.Input[str]] = {
+    return {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_GUARD_QUEUE: _queue_arn(args),
         contract.ENV_GUARD_LIMIT_USD: str(args.section.limit_usd),
         contract.ENV_GUARD_RATES: pulumi.Output.json_dumps(_rates(args), sort_keys=True),
+        **args.secrets.webhook_environment(),
     }
-    if args.secrets.slack_webhook_arn is not None:
-        variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
-    return variables
 
 
 def _rates(args: GuardArgs) -> list[dict[str, float]]:
@@ -187,7 +184,7 @@ def _queue_arn(args: GuardArgs) -> pulumi.Output[str]:
 
 def _statements(args: GuardArgs) -> list[dict[str, Any]]:
     context = args.context
-    statements = [
+    return [
         # know no resources (service authorization reference, AWS Batch)
         statement("SeeJobs", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeJobQueues"], resources=["*"]),
         statement("DisableQueue", actions=["batch:UpdateJobQueue"], resources=[_queue_arn(args)]),
@@ -201,9 +198,7 @@ def _statements(args: GuardArgs) -> list[dict[str, Any]]:
             "Records",
             actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
             resources=[args.storage.table.arn],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{contract.GUARD_KEY_PREFIX}*"]}},
+            conditions=leading_keys(contract.GUARD_KEY_PREFIX),
         ),
+        *args.secrets.read_webhook(),
     ]
-    if args.secrets.slack_webhook_arn is not None:
-        statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
-    return statements

@@ -68,7 +68,6 @@ class Measuring(Component):
                 },
                 enabled=True,
                 function=self.function,
-                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
             ),
             opts=self.child(),
         )

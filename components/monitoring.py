@@ -17,7 +17,7 @@ from components.environments import Environments
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
-from components.policies import document, statement
+from components.policies import document, leading_keys, statement
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
@@ -106,7 +106,6 @@ class Monitoring(Component):
         self.register_outputs({"notify_function": self.notify.name, "topic_arn": self.topic_arn})
 
     def _notify(self, name: str, args: MonitoringArgs) -> LambdaFunction:
-        age = args.config.pipeline.event_max_age_hours
         function = LambdaFunction(
             f"{name}-notify",
             LambdaFunctionArgs(
@@ -116,7 +115,7 @@ class Monitoring(Component):
                 environment=_environment(args),
                 statements=_statements(args),
                 timeout_seconds=_NOTIFY_TIMEOUT_SECONDS,
-                event_max_age_hours=age,
+                event_max_age_hours=args.config.pipeline.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
             ),
             opts=self.child(),
@@ -141,7 +140,6 @@ class Monitoring(Component):
                 },
                 enabled=True,
                 function=function,
-                event_max_age_hours=age,
             ),
             opts=self.child(),
         )
@@ -179,16 +177,15 @@ class Monitoring(Component):
         variables: dict[str, pulumi.Input[str]] = {
             contract.ENV_TABLE: args.storage.table.name,
             metrics.ENV_ENVIRONMENTS: json.dumps(sorted(args.config.environments)),
+            **args.secrets.webhook_environment(),
         }
         statements = [
             _items("WhatWasTold", args.storage, "dynamodb:UpdateItem", metrics.ALARM_KEY_PREFIX),
             _items("WhatTheDayLacks", args.storage, "dynamodb:Query", metrics.DAY_KEY),
             # knows no resources (service authorization reference, Amazon CloudWatch)
             statement("WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
+            *args.secrets.read_webhook(),
         ]
-        if args.secrets.slack_webhook_arn is not None:
-            variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
-            statements.append(_read_webhook(args.secrets.slack_webhook_arn))
         function = LambdaFunction(
             f"{name}-alarm",
             LambdaFunctionArgs(
@@ -217,14 +214,9 @@ class Monitoring(Component):
         return function
 
 
-def _read_webhook(secret_arn: pulumi.Input[str]) -> dict[str, Any]:
-    return statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn])
-
-
 def _items(sid: str, storage: Storage, action: str, key_prefix: str) -> dict[str, Any]:
     """One action on the items of the table whose partition key begins so."""
-    keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{key_prefix}*"]}}
-    return statement(sid, actions=[action], resources=[storage.table.arn], conditions=keys)
+    return statement(sid, actions=[action], resources=[storage.table.arn], conditions=leading_keys(key_prefix))
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
@@ -241,14 +233,12 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
 
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
-    variables: dict[str, pulumi.Input[str]] = {
+    return {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
         contract.ENV_STAGE_PRICES: json.dumps(job_prices(args.config, args.context.region), sort_keys=True),
+        **args.secrets.webhook_environment(),
     }
-    if args.secrets.slack_webhook_arn is not None:
-        variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
-    return variables
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -259,10 +249,9 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
         # knows no resources (service authorization reference, AWS Batch)
         statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
+        *args.secrets.read_webhook(),
     ]
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
-        # a failed array says only that a child failed; neither call knows resources
-        statements.append(statement("SeeChildren", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]))
-    if args.secrets.slack_webhook_arn is not None:
-        statements.append(_read_webhook(args.secrets.slack_webhook_arn))
+        # a failed array says only that a child failed; knows no resources either
+        statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
     return statements

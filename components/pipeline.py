@@ -87,7 +87,6 @@ class Pipeline(Component):
                 },
                 enabled=section.enabled,
                 function=self.submit,
-                event_max_age_hours=section.event_max_age_hours,
             ),
             opts=self.child(),
         )
@@ -111,7 +110,7 @@ class Pipeline(Component):
 
 
 def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> dict[str, pulumi.Input[str]]:
-    variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name}
+    variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name, **args.secrets.webhook_environment()}
     if state_machine_arn is not None:
         variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn
         variables[contract.ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
@@ -125,8 +124,6 @@ def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | Non
             ),
             contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
         }
-    if args.secrets.slack_webhook_arn is not None:
-        variables[contract.ENV_SLACK_WEBHOOK_SECRET_ARN] = args.secrets.slack_webhook_arn
     return variables
 
 
@@ -139,9 +136,5 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
             # knows no resources
             statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
         ]
-    statements.append(
-        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn])
-    )
-    if args.secrets.slack_webhook_arn is not None:
-        statements.append(statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[args.secrets.slack_webhook_arn]))
-    return statements
+    states = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    return [*statements, statement("RunStates", actions=states, resources=[args.storage.table.arn]), *args.secrets.read_webhook()]

@@ -33,6 +33,11 @@ def statement(
     return result
 
 
+def leading_keys(prefix: str) -> Conditions:
+    """Only items of a table whose partition key begins so (DynamoDB developer guide, "Fine-grained access control")."""
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]}}
+
+
 def document(*statements: Mapping[str, Any]) -> pulumi.Output[str]:
     """A policy document as JSON."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})

@@ -71,7 +71,6 @@ class Redrive(Component):
                 schedule=rate(_MINUTES),
                 enabled=True,
                 function=self.function,
-                event_max_age_hours=_EVENT_MAX_AGE_HOURS,
             ),
             opts=self.child(),
         )

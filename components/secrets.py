@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.policies import statement
+from workloads import contract
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,16 @@ class Secrets(Component):
         if args.slack_webhook_url is not None:
             self.slack_webhook_arn = self._secret(f"{name}-slack-webhook", args, "Slack incoming webhook", args.slack_webhook_url)
         self.register_outputs({"launch_token_arn": self.launch_token_arn, "slack_webhook_arn": self.slack_webhook_arn})
+
+    def webhook_environment(self) -> dict[str, pulumi.Input[str]]:
+        """By which a function knows the webhook's secret; empty where nobody reads Slack."""
+        return {} if self.slack_webhook_arn is None else {contract.ENV_SLACK_WEBHOOK_SECRET_ARN: self.slack_webhook_arn}
+
+    def read_webhook(self) -> list[dict[str, Any]]:
+        """The statement that such a function needs; empty likewise."""
+        if self.slack_webhook_arn is None:
+            return []
+        return [statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[self.slack_webhook_arn])]
 
     def _secret(
         self, name: str, args: SecretsArgs, description: str, value: pulumi.Input[str], ignore_changes: list[str] | None = None

@@ -43,7 +43,6 @@ def made(context: StackContext) -> mocks.Recording:
                 pattern={"source": ["valley"], "detail": {"who": [function.name]}},
                 enabled=False,
                 function=function,
-                event_max_age_hours=2,
             ),
         )
 
