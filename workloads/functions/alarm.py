@@ -12,10 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import boto3
-
 from workloads import contract, metrics
-from workloads.functions import slack
+from workloads.functions import clients, slack
 from workloads.functions.alarm_details import details
 from workloads.functions.log import log
 from workloads.functions.tellings import Telling, Tellings
@@ -42,7 +40,7 @@ def _handle(message: str) -> str:
     except (ValueError, TypeError, KeyError):
         log("message ignored", reason="it is not of an alarm", message=message[:1000])
         return "ignored"
-    table = boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE))
+    table = clients.metrics_table()
     tellings = Tellings(table)
     if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
         log("alarm told already", alarm=alarm["AlarmName"], state=telling.state, changed_at=telling.changed_at)

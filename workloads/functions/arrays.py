@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from workloads import metrics
 from workloads.functions.reasons import is_cascade
 
-STATUSES: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+STATUSES: Final = (*metrics.QUEUE_STATES, "SUCCEEDED", "FAILED")
 _DESCRIBED_AT_ONCE: Final = 100  # DescribeJobs takes no more
 
 

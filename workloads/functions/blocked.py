@@ -8,10 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import boto3
-
-from workloads import contract
-from workloads.functions import slack
+from workloads.functions import clients, slack
 from workloads.functions.log import log
 from workloads.functions.reasons import explain
 from workloads.functions.tellings import BLOCKED_KEY_PREFIX, Telling, Tellings
@@ -24,7 +21,7 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
     reason = str(detail.get("statusReason") or "")
     submitted = str(detail["jobId"]).partition(":")[0]
     telling = Telling(pk=f"{BLOCKED_KEY_PREFIX}{submitted}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-")
-    tellings = Tellings(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    tellings = Tellings(clients.metrics_table())
     if not tellings.begin(telling):
         return {"outcome": "told already"}
     log("queue blocked", job_id=detail["jobId"], queue=detail.get("jobQueue"), reason=reason)

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from workloads import contract
+
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_lambda.client import LambdaClient
+
+
+def metrics_table() -> Table:
+    """The metrics table. Raises ContractError where the environment does not name it."""
+    return _table(contract.require_env(contract.ENV_TABLE))
 
 
 @functools.cache
-def table(name: str) -> Table:
-    """The metrics table."""
+def _table(name: str) -> Table:
     return boto3.resource("dynamodb").Table(name)
 
 
@@ -31,7 +38,13 @@ def step_functions() -> Any:
     return boto3.client("stepfunctions")
 
 
+@functools.cache
+def functions() -> LambdaClient:
+    """AWS Lambda."""
+    return boto3.client("lambda")
+
+
 def forget() -> None:
     """Makes all of them anew at the next use; for whoever changes credentials or endpoints within a process."""
-    for each in (table, batch, step_functions):
+    for each in (_table, batch, step_functions, functions):
         each.cache_clear()

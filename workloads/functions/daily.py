@@ -21,6 +21,7 @@ from dateutil.tz import gettz  # type: ignore[import-untyped]
 
 from workloads import contract, metrics
 from workloads.contract import ContractError, Run, Upload
+from workloads.functions import clients
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
@@ -103,7 +104,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     settings = Settings.from_env()
     called = event.get("at") or event.get("time")
     moment = datetime.fromisoformat(called) if called else datetime.now(UTC)
-    table = boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE))
+    table = clients.metrics_table()
     if "at" not in event and not table.query(KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY), Limit=1)["Items"]:
         return {"outcome": "too early"}
     day, now_ms = settings.day(moment), int(time.time() * 1000)
@@ -122,7 +123,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         at_ms=int(moment.timestamp() * 1000),
     )
     log("day looked at", day=f"{day:%Y%m%d}", files=len(files), missing=missing, unfinished=len(late), begun=len(begun))
-    under_way = [file for file in files if file.state in {"CLAIMED", "SUBMITTED"} and file not in waiting]
+    under_way = [file for file in files if file.state in {"CLAIMED", "SUBMITTED"} and not file.waits(now_ms)]
     return {
         "outcome": "looked",
         "day": f"{day:%Y%m%d}",
@@ -190,7 +191,7 @@ def _named(late: Sequence[FileOfDay]) -> list[str]:
 def _begin(upload: Upload) -> None:
     """Asks the submit function, and does not wait: what it fails on is tried again and then kept, as with S3's own events."""
     function = contract.require_env(contract.ENV_SUBMIT_FUNCTION)
-    boto3.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode())
+    clients.functions().invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode())
     log("run begun without its event", run_id=upload.run_id, key=upload.key)
 
 

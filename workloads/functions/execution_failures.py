@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import boto3
-
 from workloads import contract
 from workloads.contract import Run
-from workloads.functions import slack
-from workloads.functions.log import log
+from workloads.functions import clients, slack
+from workloads.functions.ending import fail_and_tell
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
-from workloads.functions.webhook import tell
 
 _AGAIN: Final = "then run the upload again (python -m cli run KEY --again)"
 _STATES: Final = {
@@ -45,30 +40,21 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
     if status not in {"FAILED", "TIMED_OUT", "ABORTED"} or error == contract.JOB_FAILED_ERROR:
         return {"outcome": "ignored", "run_id": run.run_id}
     cause = _cause(status, error, str(detail.get("cause") or ""))
-    failure = {
-        "stage": "unknown",
-        "error": cause.error,
-        "hint": cause.hint,
-        "job_id": str(detail["executionArn"]),
-        "job_name": str(detail["name"]),
-        "status_reason": error,
-        "attempts": 1,
-        "at": _now(),
-    }
-    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
+    states = RunStates(clients.metrics_table())
     spending = spending_of(states, run)
-    spent = spending.attributes() if spending is not None else None
-    if not states.fail(run, failure, created_ms=int(detail["startDate"]), now_ms=int(time.time() * 1000), spent=spent):
-        log("run had ended already", run_id=run.run_id, execution=detail["executionArn"], error=cause.error)
-        return {"outcome": "ended already", "run_id": run.run_id}
-    log("run failed", run_id=run.run_id, **failure, usd=spending.usd if spending is not None else None)
-    try:
-        if tell(_message(run, cause, detail, spending, region=str(event.get("region", "")))):
-            states.told(run, at=_now())
-    except Exception:
-        states.not_told(run)
-        raise
-    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+    return fail_and_tell(
+        states,
+        run,
+        cause,
+        _message(run, cause, detail, spending, region=str(event.get("region", ""))),
+        spending,
+        created_ms=int(detail["startDate"]),
+        stage="unknown",
+        job_id=str(detail["executionArn"]),
+        job_name=str(detail["name"]),
+        status_reason=error,
+        attempts=1,
+    )
 
 
 def _cause(status: str, error: str, cause: str) -> Cause:
@@ -100,7 +86,3 @@ def _message(run: Run, cause: Cause, detail: dict[str, Any], spending: Spending 
         *((slack.context(slack.link(page, "The execution in the AWS console")),) if region else ()),
     )
     return slack.Message(text=slack.escape(f"{title}: {cause.error}"), blocks=blocks)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

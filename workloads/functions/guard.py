@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import boto3
 from boto3.dynamodb.conditions import Key
 
-from workloads import contract
-from workloads.functions import arrays, slack
+from workloads import contract, metrics
+from workloads.functions import arrays, clients, slack
+from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
 from workloads.functions.webhook import tell
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-_UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _SHOWN_JOBS: Final = 10
 _MS_PER_HOUR: Final = 3_600_000
 
@@ -77,7 +77,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env()
     batch = boto3.client("batch")
-    stops = Stops(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)), settings.queue_arn)
+    stops = Stops(clients.metrics_table(), settings.queue_arn)
     now_ms = int(time.time() * 1000)
     jobs = unfinished_jobs(batch, settings.queue_arn)
     usd = math.fsum(job_usd(job, settings.rates, now_ms) for job in running_jobs(batch, jobs))
@@ -117,12 +117,12 @@ def unfinished_jobs(batch: Any, queue_arn: str) -> list[dict[str, Any]]:
     pages = batch.get_paginator("list_jobs")
     ids = [
         job["jobId"]
-        for status in _UNFINISHED
+        for status in metrics.QUEUE_STATES
         for page in pages.paginate(jobQueue=queue_arn, jobStatus=status)
         for job in page["jobSummaryList"]
     ]
     found = arrays.describe(batch, ids)  # each once: a job may move on from one list to the next meanwhile
-    return [job for job in found if job["status"] in _UNFINISHED]
+    return [job for job in found if job["status"] in metrics.QUEUE_STATES]
 
 
 def running_jobs(batch: Any, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,11 +134,7 @@ def running_jobs(batch: Any, jobs: Sequence[dict[str, Any]]) -> list[dict[str, A
 
 def job_usd(job: Mapping[str, Any], rates: Sequence[Mapping[str, float]], now_ms: int) -> float:
     """What a job has cost so far, US dollars: all its attempts, the one that runs included."""
-    ended = [(a["startedAt"], a["stoppedAt"]) for a in job.get("attempts") or [] if a.get("startedAt") and a.get("stoppedAt")]
-    started = job.get("startedAt")
-    running = started if job["status"] == "RUNNING" and started and started not in {begin for begin, _ in ended} else now_ms
-    hours: float = (sum(stop - begin for begin, stop in ended) + max(0, now_ms - running)) / _MS_PER_HOUR
-    return hours * max(_usd_per_hour(job, each) for each in rates)
+    return run_ms(spans(job, now_ms)) / _MS_PER_HOUR * max(_usd_per_hour(job, each) for each in rates)
 
 
 def _usd_per_hour(job: Mapping[str, Any], rates: Mapping[str, float]) -> float:

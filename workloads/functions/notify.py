@@ -3,8 +3,7 @@
 Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
 comes first. Of an array job the child that failed first speaks, whether its own event comes first or its parent's: the run ends once.
-`Batch Job Queue Blocked` comes here too, for a message alone, and the
-ends of executions of the state machine, which end their runs alike.
+`Batch Job Queue Blocked` comes here too, for a message alone, and the ends of executions of the state machine, which end their runs alike.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,14 +21,14 @@ from botocore.exceptions import ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage
-from workloads.functions import arrays, slack
+from workloads.functions import arrays, clients, slack
 from workloads.functions.blocked import tell_blocked
+from workloads.functions.ending import fail_and_tell
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
-from workloads.functions.webhook import tell
 
 _CLOCK_SKEW_MS: Final = 2_000
 """Between the machine that wrote the error record and Batch."""
@@ -59,40 +57,29 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if is_cascade(detail):
         log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
         return {"outcome": "cascade", "run_id": run.run_id}
+    states = RunStates(clients.metrics_table())
     if contract.FALLBACK_TAG in tags:
-        RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE))).replaced(
-            run, arrays.parent_id(job_id) or job_id
-        )
+        states.replaced(run, arrays.parent_id(job_id) or job_id)
         log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
         return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _cause(run, detail, shard)
-    failure = {
-        "stage": stage or "unknown",
-        "error": cause.error,
-        "hint": cause.hint,
-        "job_id": str(detail["jobId"]),
-        "job_name": str(detail.get("jobName", "")),
-        "status_reason": str(detail.get("statusReason") or ""),
-        "attempts": len(detail.get("attempts") or []),
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    states = RunStates(boto3.resource("dynamodb").Table(contract.require_env(contract.ENV_TABLE)))
     spending = spending_of(
         states, run, {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
     )
-    spent = spending.attributes() if spending is not None else None
-    if not states.fail(run, failure, created_ms=int(detail.get("createdAt") or 0), now_ms=int(time.time() * 1000), spent=spent):
-        log("run had ended already", run_id=run.run_id, job_id=job_id, error=cause.error)
-        return {"outcome": "ended already", "run_id": run.run_id}
-    log("run failed", run_id=run.run_id, **failure, usd=spending.usd if spending is not None else None)
-    try:
-        if tell(failure_message(run, stage, cause, detail, spending, region=str(event.get("region", "")))):
-            states.told(run, at=datetime.now(UTC).isoformat(timespec="milliseconds"))
-    except Exception:
-        states.not_told(run)
-        raise
-    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+    return fail_and_tell(
+        states,
+        run,
+        cause,
+        failure_message(run, stage, cause, detail, spending, region=str(event.get("region", ""))),
+        spending,
+        created_ms=int(detail.get("createdAt") or 0),
+        stage=stage or "unknown",
+        job_id=str(detail["jobId"]),
+        job_name=str(detail.get("jobName", "")),
+        status_reason=str(detail.get("statusReason") or ""),
+        attempts=len(detail.get("attempts") or []),
+    )
 
 
 def _speaker(detail: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str], str]:

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workloads import contract
 from workloads.contract import STAGES, Run
 from workloads.functions import arrays
+from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
 from workloads.functions.states import RunStates
 
@@ -126,23 +127,15 @@ def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spe
     """None for a job that is no stage's, or has not begun. Of an array the seconds are the mean over its shards, as the price is of all."""
     name = str(job.get("jobName", ""))
     stage = _FALLBACK if name.endswith(f"-{_FALLBACK}") else (job.get("tags") or {}).get(contract.STAGE_TAG)
-    spans = [_spans(machine) for machine in machines]
-    if stage not in (*STAGES, _FALLBACK) or not any(spans):
+    now_ms = int(time.time() * 1000)
+    attempts = [spans(machine, now_ms) for machine in machines]
+    if stage not in (*STAGES, _FALLBACK) or not any(attempts):
         return None
     shards = (job.get("arrayProperties") or {}).get("size") or 1
-    seconds = sum(max(0, end - begin) for some in spans for begin, end in some) / 1000 / shards
+    seconds = sum(run_ms(of_machine) for of_machine in attempts) / 1000 / shards
     price = _prices().get(str(stage))
     usd = None if price is None else seconds / 3600 * price
-    return Spent(job=str(stage), attempts=max(len(some) for some in spans), seconds=seconds, usd=usd)
-
-
-def _spans(job: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Begin and end of every attempt that ran, and of the one that runs."""
-    spans = [(int(a["startedAt"]), int(a["stoppedAt"])) for a in job.get("attempts") or [] if a.get("startedAt") and a.get("stoppedAt")]
-    began, ended = job.get("startedAt"), job.get("stoppedAt")
-    if began and int(began) not in {begin for begin, _ in spans} and (job.get("status") == "RUNNING" or (ended and not spans)):
-        spans.append((int(began), int(ended or time.time() * 1000)))
-    return spans
+    return Spent(job=str(stage), attempts=max(len(of_machine) for of_machine in attempts), seconds=seconds, usd=usd)
 
 
 def _prices() -> dict[str, float]:

@@ -118,7 +118,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _tell_refused(str(error))
         return {"outcome": "refused", "reason": str(error)}
 
-    states = RunStates(clients.table(contract.require_env(contract.ENV_TABLE)))
+    states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
     outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):

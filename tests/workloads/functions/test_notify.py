@@ -18,7 +18,7 @@ from tests.workloads.functions.metrics_table import fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import Run, Upload
-from workloads.functions import arrays, notify, slack
+from workloads.functions import arrays, ending, notify, slack
 from workloads.functions.reasons import explain, is_cascade
 from workloads.functions.states import RunStates
 
@@ -236,13 +236,13 @@ def test_a_crash_before_telling_is_made_good_after_the_lease(world, monkeypatch)
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(notify, "tell", die)
+        patch.setattr(ending, "tell", die)
         patch.setattr(RunStates, "not_told", lambda *_: None)
         with pytest.raises(Crash):
             notify.handler(event(attempt(42)), None)
     assert notify.handler(event(attempt(42)), None)["outcome"] == "ended already"  # the lease still runs
     later = time.time() + 200
-    monkeypatch.setattr(notify, "time", SimpleNamespace(time=lambda: later))
+    monkeypatch.setattr(ending, "time", SimpleNamespace(time=lambda: later))
     assert notify.handler(event(attempt(42)), None)["outcome"] == "failed"
     assert len(world.messages) == 1
 
