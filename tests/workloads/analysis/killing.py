@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import psutil
 
 from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.mpirun_program import environment
 from workloads import contract
 from workloads.analysis.launch import mpirun
 from workloads.contract import Run
@@ -36,10 +36,6 @@ class Attempts:
     def start(self, ranks: int) -> subprocess.Popen[str]:
         self.number += 1
         environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "PYTHONPATH": str(mpirun.ROOT),
-            "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than processors
             **self.store.environ,
             contract.ENV_RUN_ID: self.run.run_id,
             contract.ENV_RANKS_PER_NODE: str(ranks),
@@ -50,7 +46,7 @@ class Attempts:
         }
         command = [*mpirun.on_one_node(ranks, mpirun.PROGRAM)]
         return subprocess.Popen(
-            command, env=mpirun.environment(environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environment(environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def finish(self, process: subprocess.Popen[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from tests.workloads.analysis import mpirun_program
 from tests.workloads.analysis.conftest import RESULTS, Store
 from workloads import contract
 from workloads.analysis.anomaly_result import Anomalies, decode_scores, load_anomalies
-from workloads.analysis.launch import mpirun
 from workloads.analysis.profile.partials import Success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
@@ -68,23 +67,8 @@ def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
     """Run the jobs one after the other, each on the first of the same ranks; what each has left as `_SUCCESS.json`."""
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        **store.environ,
-        "OMPI_MCA_mpi_yield_when_idle": "1",  # more ranks than processors
-    }
     program = (sys.executable, "-m", "mpi4py", "-m", "tests.workloads.analysis.many", str(wanted), str(done))
-    ended = subprocess.run(
-        mpirun.on_one_node(max(job.ranks for job in jobs), program),
-        env=mpirun.environment(environ),
-        cwd=mpirun.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    mpirun_program.run(max(job.ranks for job in jobs), program, environ=store.environ, timeout_seconds=280)
     return [Success.from_json(text.encode()) for text in json.loads(done.read_text())]
 
 

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import pytest
+from moto import mock_aws
 
+from workloads import contract
 from workloads.functions import clients
 
 TABLE = "metrics"
+
+
+@contextmanager
+def aws_with_table(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], *, region: str = "eu-west-1") -> Iterator[Any]:
+    """An AWS in memory with an empty metrics table, and a function's environment in it."""
+    credentials = {"AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in {**credentials, contract.ENV_TABLE: TABLE, **environ}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield fresh_table()
+
+
+def webhook_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Keeps a Slack webhook as the stack does, and tells the functions where."""
+    arn = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=url)["ARN"]
+    monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
 
 
 def fresh_table() -> Any:

@@ -13,9 +13,8 @@ import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
-from tests.workloads.functions.metrics_table import fresh_table
+from tests.workloads.functions.metrics_table import aws_with_table
 from workloads import contract, metrics
 from workloads.contract import ContractError, Run, Upload
 from workloads.functions import daily
@@ -33,18 +32,12 @@ def told(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> daily.Settings:
 
 @pytest.fixture
 def world(monkeypatch, capsys):
-    for name, value in {
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
+    environ = {
         contract.ENV_STACK: "dev",
-        contract.ENV_TABLE: "metrics",
         contract.ENV_INGEST_BUCKET: BUCKET,
         contract.ENV_SUBMIT_FUNCTION: "submit",
         metrics.ENV_DAILY: json.dumps(SETTINGS),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    }
     begun: list[str] = []
 
     def invoke(**request: Any) -> dict[str, Any]:
@@ -52,8 +45,7 @@ def world(monkeypatch, capsys):
         begun.append(json.loads(request["Payload"])["detail"]["object"]["key"])
         return {"StatusCode": 202, "Payload": io.BytesIO()}
 
-    with mock_aws():
-        fresh_table()
+    with aws_with_table(monkeypatch, environ, region="eu-central-1"):
         real = boto3.client
         real("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         functions = SimpleNamespace(invoke=invoke)

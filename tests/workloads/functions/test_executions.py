@@ -10,9 +10,8 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
-from tests.workloads.functions.metrics_table import TABLE, fresh_table
+from tests.workloads.functions.metrics_table import TABLE, aws_with_table, webhook_secret
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import ContractError, Run, Upload
@@ -28,20 +27,9 @@ CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A state machine that moto keeps without executing it."""
-    for name, value in {
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        contract.ENV_TABLE: TABLE,
-        contract.ENV_DEADLINE_HOURS: "24",
-        contract.ENV_RESULTS_BUCKET: "results",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws(), slack_server() as server:
-        fresh_table()
-        secret = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=server.url)["ARN"]
-        monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, secret)
+    environ = {contract.ENV_DEADLINE_HOURS: "24", contract.ENV_RESULTS_BUCKET: "results"}
+    with aws_with_table(monkeypatch, environ), slack_server() as server:
+        webhook_secret(monkeypatch, server.url)
         role = "arn:aws:iam::123456789012:role/r"
         arn = boto3.client("stepfunctions").create_state_machine(name="m", definition=DEFINITION, roleArn=role)["stateMachineArn"]
         monkeypatch.setenv(contract.ENV_STATE_MACHINE_ARN, arn)

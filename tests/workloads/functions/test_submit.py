@@ -19,9 +19,8 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
-from tests.workloads.functions.metrics_table import TABLE, fresh_table
+from tests.workloads.functions.metrics_table import TABLE, aws_with_table, fresh_table
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
@@ -89,19 +88,13 @@ class World:
 
 @pytest.fixture
 def aws(monkeypatch):
-    for name, value in {
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        contract.ENV_TABLE: TABLE,
+    environ = {
         contract.ENV_JOB_QUEUES: json.dumps({stage: f"{stage}-queue" for stage in STAGES}),
         contract.ENV_JOB_DEFINITIONS: json.dumps({s: {"name": f"{ARN}/{s}", "multi_node": s == "analysis"} for s in STAGES}),
         contract.ENV_SHARE_IDENTIFIERS: json.dumps({"preprocess": "daily"}),
         contract.ENV_SLACK_WEBHOOK_SECRET_ARN: "",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
+    }
+    with aws_with_table(monkeypatch, environ):
         yield fresh_table
 
 
