@@ -298,7 +298,6 @@ def _of_environment(
 
 def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[_Rule]:
     """Step Functions developer guide, "Execution metrics"; a throttled transition is tried again, so only lasting ones are news."""
-    runs_fail = machine == "run"
     ends = {
         "ExecutionsFailed": ("failed", "fail"),
         "ExecutionsTimedOut": ("timed-out", "were ended an hour after their deadline"),
@@ -306,12 +305,14 @@ def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[_Rule]:
         "ExecutionThrottled": ("throttled", "are held up: the account's state transitions are used up"),
     }
     for metric, (label, what) in ends.items():
-        failed = metric == "ExecutionsFailed"
+        # a run whose job failed is one cause, whoever counts it
+        of_jobs = metric == "ExecutionsFailed" and machine == "run"
+        flood = "failing" if of_jobs else "executions"
         yield _Rule(
             label=f"{label}-{machine}",
-            section="jobs-fail" if failed and runs_fail else "executions",
+            section="jobs-fail" if of_jobs else "executions",
             what=f"Executions of the state machine of the {machine} {what}",
-            todo=_FLOODS["failing" if failed and runs_fail else "executions"].todo,
+            todo=_FLOODS[flood].todo,
             namespace="AWS/States",
             metric=metric,
             dimensions={"StateMachineArn": arn},
@@ -319,8 +320,7 @@ def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[_Rule]:
             seconds=_FIVE_MINUTES,
             periods=3 if metric == "ExecutionThrottled" else 1,
             above=0,
-            # a run whose job failed is one cause, whoever counts it
-            flood="failing" if failed and runs_fail else "executions",
+            flood=flood,
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from localcloud.batch.records import Attempt, Job
+from localcloud.batch.records import Attempt, Job, Status
 
-_STATUSES: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+_STATUSES: Final = get_args(Status)
 
 
 def millis(moment: float | None) -> int | None:

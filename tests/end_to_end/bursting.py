@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,11 +16,12 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from cli.rehearsal import IMAGES, Rehearsal, rehearsal
+from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run, Stage, Upload
+from workloads.metrics import QUEUE_STATES
 
 MOST_COPIES = 3
 """Deliveries of one event."""
-_UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +65,14 @@ class TrivialStack:
             runs = [_upload(s3, bucket, number) for number in range(count)]
             seconds["uploaded"] = time.monotonic() - began
         patience = 60 + count
-        _until(lambda: self._main_nodes().total() >= len(STAGES) * count, patience)
+        until(lambda: self._main_nodes().total() >= len(STAGES) * count, what="the end of all jobs", seconds=patience, pause=0.5)
         seconds["ran"] = time.monotonic() - began
-        _until(lambda: self._measured("Invocations") >= len(deliveries) and self._all_ended(), patience)
+        until(
+            lambda: self._measured("Invocations") >= len(deliveries) and self._all_ended(),
+            what="the end of everything",
+            seconds=patience,
+            pause=0.5,
+        )
         seconds["ended"] = time.monotonic() - began
         return Burst(
             runs=runs,
@@ -102,7 +108,7 @@ class TrivialStack:
     def _all_ended(self) -> bool:
         batch = self.ready.client("batch")
         return not any(
-            batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"] for queue in self._queues() for status in _UNFINISHED
+            batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"] for queue in self._queues() for status in QUEUE_STATES
         )
 
     def _workers(self) -> int:
@@ -152,11 +158,3 @@ def _upload(s3: Any, bucket: str, number: int) -> Run:
     key = f"data/20260101/burst-{number}.csv"
     reply = s3.put_object(Bucket=bucket, Key=key, Body=b"a\n%d\n" % number)
     return Run(Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id)
-
-
-def _until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"the burst has not come to its end within {seconds} s")
-        time.sleep(0.5)

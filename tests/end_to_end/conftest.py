@@ -13,7 +13,7 @@ import pytest
 
 from cli.follow import RunStatus, follow
 from cli.rehearsal import Rehearsal, rehearsal
-from workloads.contract import Run, Upload
+from workloads.contract import Run, Stage, Upload
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,15 @@ class Stack:
             ExpressionAttributeValues={":pk": {"S": run.partition_key}},
         )
         return {item["sk"]["S"]: item for item in reply["Items"]}
+
+    def state_item(self, run: Run) -> dict[str, Any]:
+        """The state item of a run; empty before it is claimed."""
+        return self.items(run).get(f"{run.sort_key_prefix}STATE", {})
+
+    def job_id(self, run: Run, stage: Stage) -> str | None:
+        """The job of a stage as the state item names it; None before it is submitted."""
+        found: str | None = self.state_item(run).get("jobs", {"M": {}})["M"].get(stage, {}).get("S")
+        return found
 
     def jobs(self) -> list[str]:
         """Names of all jobs that were ever submitted."""

@@ -23,6 +23,7 @@ from localcloud.wire import Call, Reply, WireError
 from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGE_TAG, STAGES, Run, Stage
+from workloads.functions import arrays
 from workloads.functions.states import RunStates
 
 Behaviour = Literal["succeed", "fail", "hang"]
@@ -53,15 +54,14 @@ class Planted(Stack):
 
     def state(self, run: Run) -> str:
         """State of the run; empty before it is claimed."""
-        item = self.items(run).get(f"{run.sort_key_prefix}STATE", {})
-        return str(item.get("state", {}).get("S", ""))
+        return str(self.state_item(run).get("state", {}).get("S", ""))
 
     def job(self, run: Run, stage: Stage, *statuses: str) -> dict[str, Any]:
         """The job of a stage, once it is in one of these states."""
 
         def look() -> dict[str, Any] | None:
-            ids = self.items(run).get(f"{run.sort_key_prefix}STATE", {}).get("jobs", {"M": {}})["M"]
-            found = self.ready.client("batch").describe_jobs(jobs=[ids[stage]["S"]])["jobs"] if stage in ids else []
+            job = self.job_id(run, stage)
+            found = self.ready.client("batch").describe_jobs(jobs=[job])["jobs"] if job else []
             return dict(found[0]) if found and found[0]["status"] in statuses else None
 
         return dict(until(look, what=f"{stage} of {run.run_id} in {statuses}", seconds=60))
@@ -79,7 +79,7 @@ class Planted(Stack):
         attempts = len(self.job(run, stage, "RUNNING")["attempts"])
         job = self.job(run, stage, "RUNNING")["jobId"]
         self.ready.cloud.batch.lose_host(job)
-        until(lambda: len(self.job(run, stage, *_ANY)["attempts"]) > attempts, what="the lost attempt", seconds=30)
+        until(lambda: len(self.job(run, stage, *arrays.STATUSES)["attempts"]) > attempts, what="the lost attempt", seconds=30)
 
     def ringing(self) -> set[str]:
         """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""
@@ -111,9 +111,6 @@ class Planted(Stack):
             yield
         finally:
             self.ready.cloud.faults.remove(fault)
-
-
-_ANY: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 
 
 @contextmanager

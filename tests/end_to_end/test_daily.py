@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ import pytest
 
 from cli.rehearsal import rehearsal
 from tests.end_to_end.conftest import Stack
-from tests.localcloud.conftest import until
+from tests.localcloud.conftest import forward, until
 from workloads import metrics
 from workloads.contract import Run
 
@@ -34,13 +34,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def _forward(stack: Stack, hour: int) -> datetime:
-    """Puts the clock to a minute after the next time that it is this hour in Berlin, and lets a beat pass; the moment in Berlin."""
-    cloud = stack.ready.cloud
-    now = datetime.fromtimestamp(cloud.now(), BERLIN)
-    then = now.replace(hour=hour, minute=1, second=0)
-    then += timedelta(days=1) if then <= now else timedelta()
-    cloud.batch.advance((then.astimezone(UTC) - now.astimezone(UTC)).total_seconds())
-    cloud.tick()
+    """Goes on to that hour, and lets a beat of the clock pass."""
+    then = forward(stack.ready.cloud, hour, BERLIN)
+    stack.ready.cloud.tick()
     return then
 
 
@@ -89,7 +85,7 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
 
     # what a run took and cost is kept, whichever way it ended, and told
     for run, stages in ((good, {"preprocess", "analysis", "postprocess"}), (bad[0], {"preprocess"})):
-        item = stack.items(run)[f"{run.sort_key_prefix}STATE"]
+        item = stack.state_item(run)
         assert item["spent"]["M"].keys() == stages
         assert float(item["usd"]["N"]) > 0
         assert float(item["seconds"]["N"]) > 0
@@ -107,5 +103,5 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
 
 
 def _states(stack: Stack, *runs: Run) -> list[str | None]:
-    items = [stack.items(run).get(f"{run.sort_key_prefix}STATE") for run in runs]
+    items = [stack.state_item(run) for run in runs]
     return [item["state"]["S"] if item else None for item in items]

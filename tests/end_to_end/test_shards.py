@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ from cli.rehearsal import rehearsal
 from cli.service import Endpoint
 from localcloud.stackfile import read_stack
 from tests.end_to_end.conftest import Stack
+from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import Run
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
 
-T = TypeVar("T")
 SHARDS = 3
 ANALYSIS = {"queue": "main", "nodes": 1, "shards": SHARDS, "vcpus": 4, "memory_mib": 4096, "ranks_per_node": 2, "attempts": 3}
 
@@ -49,27 +49,16 @@ def _table(seed: int) -> bytes:
     return b"a,b,c\n" + b"".join(b"%.6f,%.6f,%.6f\n" % tuple(row) for row in values)  # 8 units
 
 
-def _wait(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("did not happen in time")
-
-
 def _running_child(stack: Stack, run: Run, index: int) -> str:
     batch = stack.ready.client("batch")
 
     def look() -> str | None:
-        state = stack.items(run).get(f"{run.sort_key_prefix}STATE", {})
-        parent = state.get("jobs", {"M": {}})["M"].get("analysis", {}).get("S")
+        parent = stack.job_id(run, "analysis")
         child = f"{parent}:{index}"
         found = batch.describe_jobs(jobs=[child])["jobs"] if parent else []
         return child if found and found[0]["status"] == "RUNNING" else None
 
-    return _wait(look)
+    return str(until(look, seconds=90, pause=0.02))
 
 
 def _digest_of_one_rank(stack: Stack, run: Run) -> str:
@@ -82,8 +71,12 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
         jobDefinition=outputs["stage_job_definitions"]["analysis"],
         containerOverrides={"environment": [{"name": name, "value": value} for name, value in variables.items()]},
     )["jobId"]
-    status = _wait(lambda: next((s for s in [batch.describe_jobs(jobs=[job])["jobs"][0]["status"]] if s in {"SUCCEEDED", "FAILED"}), None))
-    assert status == "SUCCEEDED"
+
+    def end() -> str | None:
+        status = str(batch.describe_jobs(jobs=[job])["jobs"][0]["status"])
+        return status if status in {"SUCCEEDED", "FAILED"} else None
+
+    assert until(end, seconds=90, pause=0.02) == "SUCCEEDED"
     return str(json.loads(stack.result(run.success_key))["digest"])
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -13,12 +12,12 @@ from cli.paths import ROOT, SAMPLE
 from cli.rehearsal import rehearsal
 from localcloud.stackfile import read_stack
 from tests.end_to_end.conftest import Stack
+from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
 
-T = TypeVar("T")
 FALLBACK = {
     "queue": "main",
     "nodes": 1,
@@ -83,27 +82,11 @@ def _execution(stack: Stack, run: Run, attempt: int = 1) -> dict[str, Any]:
     """The execution of a run, when it has ended."""
     client = stack.ready.client("stepfunctions")
     arn = stack.ready.outputs["state_machine_arn"].replace(":stateMachine:", ":execution:") + f":{run.execution_name(attempt)}"
-    return _wait(lambda: _ended(client.describe_execution(executionArn=arn)))
+    return dict(until(lambda: _ended(client.describe_execution(executionArn=arn)), seconds=60, pause=0.1))
 
 
 def _ended(execution: dict[str, Any]) -> dict[str, Any] | None:
     return execution if execution["status"] != "RUNNING" else None
-
-
-def _wait(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("did not happen within a minute")
-
-
-def _job(stack: Stack, run: Run, stage: str) -> str | None:
-    state = stack.items(run).get(f"{run.sort_key_prefix}STATE", {})
-    found: dict[str, dict[str, str]] = state.get("jobs", {"M": {}})["M"]
-    return found[stage]["S"] if stage in found else None
 
 
 def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependencies: dict[str, Any], stack: Stack) -> None:
@@ -117,13 +100,13 @@ def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependenc
 
 def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Callable[[], str]) -> None:
     run = Run(stack.put(new_key(), TABLE).run_id)
-    analysis = _wait(lambda: _job(stack, run, "analysis"))
+    analysis = until(lambda: stack.job_id(run, "analysis"), seconds=60, pause=0.1)
     stack.ready.client("batch").terminate_job(jobId=analysis, reason="planted")
 
     status = stack.finish(run)
 
     assert status.state == "SUCCEEDED", status
-    assert _job(stack, run, "analysis") != analysis
+    assert stack.job_id(run, "analysis") != analysis
     names = {name for name in stack.jobs() if name.startswith(run.run_id)}
     assert names == {*(run.job_name(stage) for stage in STAGES), f"{run.job_name('analysis')}-fallback"}
     assert len(stack.told(run)) == 1, "the findings; nobody hears of the analysis that was made good"
@@ -139,7 +122,7 @@ def test_a_failed_job_ends_the_run_with_one_message(stack: Stack, new_key: Calla
     assert status.state == "FAILED"
     assert "number" in status.failure
     assert _execution(stack, run)["error"] == contract.JOB_FAILED_ERROR
-    assert len(_wait(lambda: stack.told(run))) == 1
+    assert len(until(lambda: stack.told(run), seconds=60, pause=0.1)) == 1
 
 
 def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(stack: Stack, new_key: Callable[[], str]) -> None:
@@ -156,7 +139,7 @@ def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(s
     assert status.state == "FAILED"
     assert "Batch.ClientException" in status.failure
     assert _execution(stack, run)["status"] == "FAILED"
-    assert len(_wait(lambda: stack.told(run))) == 1
+    assert len(until(lambda: stack.told(run), seconds=60, pause=0.1)) == 1
 
     assert _invoke(stack, upload, again=False)["outcome"] == "exists"
     assert _invoke(stack, upload, again=True)["outcome"] == "submitted"
@@ -165,7 +148,7 @@ def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(s
     assert status.state == "SUCCEEDED", status
     assert _execution(stack, run, 2)["status"] == "SUCCEEDED"
     assert {name for name in stack.jobs() if name.startswith(run.run_id)} == {run.job_name(stage, 2) for stage in STAGES}
-    assert stack.items(run)[f"{run.sort_key_prefix}STATE"]["attempt"] == {"N": "2"}
+    assert stack.state_item(run)["attempt"] == {"N": "2"}
     assert len(stack.told(run)) == 2
     assert stack.ready.cloud.denials == []
 
@@ -185,7 +168,7 @@ def test_a_run_that_is_late_is_stopped_and_told_once(stack: Stack, new_key: Call
     assert [stage.status for stage in status.stages] == ["FAILED", "", ""]
     execution = _execution(stack, run)
     assert execution["error"] == contract.DEADLINE_ERROR
-    assert len(_wait(lambda: [text for text in stack.told(run) if "deadline" in text.lower()])) == 1
+    assert len(until(lambda: [text for text in stack.told(run) if "deadline" in text.lower()], seconds=60, pause=0.1)) == 1
     assert stack.ready.cloud.denials == []
 
 

@@ -6,8 +6,10 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -117,13 +119,22 @@ class Stage:
         return [each["message"] for each in self.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]]
 
 
-def until(condition: Callable[[], Any], *, what: Callable[[], Any] | str = "condition", seconds: float = 15.0) -> Any:
+def until(condition: Callable[[], Any], *, what: Callable[[], Any] | str = "condition", seconds: float = 15.0, pause: float = 0.01) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(0.01)
+        time.sleep(pause)
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
+
+
+def forward(cloud: LocalCloud, hour: int, zone: ZoneInfo) -> datetime:
+    """Puts the cloud's clock to a minute after the next time that it is this hour in a time zone; the moment there."""
+    now = datetime.fromtimestamp(cloud.now(), zone)
+    then = now.replace(hour=hour, minute=1, second=0)
+    then += timedelta(days=1) if then <= now else timedelta()
+    cloud.batch.advance((then.astimezone(UTC) - now.astimezone(UTC)).total_seconds())
+    return then
 
 
 @pytest.fixture(scope="module")

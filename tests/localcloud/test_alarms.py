@@ -23,7 +23,8 @@ from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from localcloud.stackfile import read_stack
 from localcloud.wire import Call, Reply, WireError
-from tests.localcloud.conftest import until
+from tests.localcloud.conftest import forward, until
+from workloads import metrics
 from workloads.contract import Upload
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,7 @@ SOON = {
     "no_success_hours": 1,
     "running_usd_per_hour": 0.01,
 }
+BERLIN = ZoneInfo("Europe/Berlin")
 DAILY = {"file_by": "06:00", "finished_by": "07:00", "time_zone": "Europe/Berlin"}
 PIPELINE = {"orchestrator": "step-functions", "deadline_hours": 1, "poll_seconds": 2, "daily": DAILY}
 UNREADABLE = {"detail-type": "Batch Job State Change", "detail": 1, "Records": 1, "at": 1}
@@ -103,7 +105,7 @@ class Watched:
     def end_all(self) -> None:
         batch = self.cloud.client("batch")
         for queue in self.outputs["queues"].values():
-            for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"):
+            for status in metrics.QUEUE_STATES:
                 for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]:
                     batch.terminate_job(jobId=job["jobId"], reason="the test goes on")
 
@@ -248,7 +250,7 @@ def _begun(machines: Any, execution: str) -> bool:
 def _two_days(watched: Watched) -> None:
     """A day without a file, until one comes; its run fails, which is named at the end of the day; the next day begins anew."""
     cloud = watched.cloud
-    day = _forward(cloud, 6)
+    day = f"{forward(cloud, 6, BERLIN):%Y%m%d}"
     watched.wait("ALARM", "no-file")
     assert f"There is no file in data/{day}/." in watched.told(f"`{watched.physical('no-file')}`")
     bucket, key = watched.outputs["ingest_bucket"], f"data/{day}/towns.csv"
@@ -257,21 +259,12 @@ def _two_days(watched: Watched) -> None:
     watched.wait("OK", "no-file")
     watched.wait("ALARM", "failed-run", "failing")
     watched.told(f"`{run}`")
-    assert _forward(cloud, 7) == day
+    assert f"{forward(cloud, 7, BERLIN):%Y%m%d}" == day
     watched.wait("ALARM", "day-unfinished")
     assert f"{run}: failed in preprocess: " in watched.told(f"`{watched.physical('day-unfinished')}`")
-    _forward(cloud, 6)
+    forward(cloud, 6, BERLIN)
     watched.wait("ALARM", "no-file")
     watched.wait("OK", "day-unfinished")
-
-
-def _forward(cloud: LocalCloud, hour: int) -> str:
-    """Puts the clock to a minute after the next time that it is this hour in Berlin; the day there."""
-    now = datetime.fromtimestamp(cloud.now(), ZoneInfo("Europe/Berlin"))
-    then = now.replace(hour=hour, minute=1, second=0)
-    then += timedelta(days=1) if then <= now else timedelta()
-    cloud.batch.advance((then.astimezone(UTC) - now.astimezone(UTC)).total_seconds())
-    return f"{then:%Y%m%d}"
 
 
 def _every_metric_is_published(watched: Watched) -> None:
