@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from pyarrow import csv as arrow_csv
 
 from workloads.preprocess.dialect import Dialect, detect
+from workloads.preprocess.infer import Plan, plan
 from workloads.preprocess.parse import BlockParser, IncompleteRows, Parsed
 from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
 from workloads.preprocess.source import PIECE_BYTES, ByteStream, open_text
@@ -53,6 +54,7 @@ class Cleaned:
     """What became of a file."""
 
     dialect: Dialect
+    plan: Plan
     encoding: str
     compression: str
     rows_read: int
@@ -91,12 +93,13 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
     started = logged = time.monotonic()
     text = open_text(source, piece_bytes=settings.piece_bytes)
     dialect = detect(text)
+    decided = plan(dialect)
     log.info(
         "dialect found",
-        extra={"fields": {"delimiter": dialect.delimiter, "decimal": dialect.decimal, "header": dialect.header, "encoding": text.encoding}},
+        extra={"fields": {"delimiter": dialect.delimiter, "decimal": decided.decimal, "header": dialect.header, "encoding": text.encoding}},
     )
     parser = BlockParser(
-        columns=dialect.columns, delimiter=dialect.delimiter, decimal=dialect.decimal, incomplete_rows=settings.incomplete_rows
+        columns=decided.columns, delimiter=dialect.delimiter, decimal=decided.decimal, incomplete_rows=settings.incomplete_rows
     )
     parts = blocks(text.pieces, ord(dialect.delimiter), max_record_bytes=settings.max_record_bytes)
     if dialect.header:
@@ -126,6 +129,7 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
 
     return Cleaned(
         dialect=dialect,
+        plan=decided,
         encoding=text.encoding,
         compression=text.compression,
         rows_read=kept + rejects.count,
@@ -133,7 +137,7 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
         rejected=dict(rejects.reasons.most_common()),
         examples=rejects.examples,
         columns=tuple(
-            Column(name=c.name, source_name=c.source_name, kind=c.kind.name, missing=units.missing[c.name]) for c in dialect.columns
+            Column(name=c.name, source_name=c.source_name, kind=c.kind.name, missing=units.missing[c.name]) for c in decided.columns
         ),
         units=tuple(units.units),
         table_bytes=units.size,
