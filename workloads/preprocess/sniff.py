@@ -2,9 +2,9 @@
 
 After G. van den Burg, A. Nazábal, C. Sutton, "Wrangling messy CSV files by detecting row and type patterns", Data Mining and Knowledge
 Discovery 33 (2019): of all grammars that are possible, the right one gives rows of few different widths whose cells look like values. The
-score of a grammar is the product of both. Two things differ from the paper: rows of odd widths count by how many they are, not by how many
-different widths they have, so that one damaged row does not outweigh the others; and which quotes and escapes are tried follows from where
-these characters stand.
+score of a grammar is the product of both. Three things differ from the paper: rows of odd widths count by how many they are, not by how
+many different widths they have, so that one damaged row or a second table does not outweigh the others; characters that stand in ordinary
+text count a little less; and which quotes and escapes are tried follows from where these characters stand.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _ONE_COLUMN: Final = 0.01
 _ALIKE: Final = 0.5
 """So many of the rows have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
 _ALIKE_IN_TEXT: Final = 0.8
+_TEXT_PENALTY: Final = 0.9
+_NO_QUOTES: Final = 3
+"""So many fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
@@ -64,7 +67,7 @@ def consistency(text: str, grammar: Grammar) -> float:
     alike = _ALIKE_IN_TEXT if grammar.delimiter in (" ", BLANKS, ":") else _ALIKE
     if commonest > 1 and count < alike * total and not _ends_only(rows):
         return 0.0
-    kinds = 1 / sum((number / total) ** 2 for number in widths.values())
+    kinds: float = sum((number / total) ** 2 for number in widths.values()) ** (-1.0 if alike == _ALIKE_IN_TEXT else -0.5)
     regular = sum(number * max(_ONE_COLUMN, width - 1) / width for width, number in widths.items()) / kinds
     known = seen = 0
     for row in rows:
@@ -72,7 +75,7 @@ def consistency(text: str, grammar: Grammar) -> float:
         known += sum(map(plausible, row))
         if seen > _CELLS:
             break
-    return regular * max(1e-10, known / max(1, seen))
+    return regular * max(1e-10, known / max(1, seen)) * (_TEXT_PENALTY if alike == _ALIKE_IN_TEXT else 1.0)
 
 
 def _ends_only(rows: list[list[str]]) -> bool:
@@ -121,7 +124,7 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     apostrophes = at_ends("'")
     if min(apostrophes) > max(1, 0.8 * max(apostrophes)) and min(apostrophes) > min(opening, closing):
         variants = [replace(plain, quote="'")]
-    elif opening and not closing:
+    elif opening >= _NO_QUOTES and not closing:
         variants = [replace(plain, quote=""), plain]
     quote = variants[0].quote
     if quote and re.search(rf"\\{quote}(?!{around}|\r?$)", text, re.MULTILINE):
