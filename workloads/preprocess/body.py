@@ -112,7 +112,7 @@ class Body:
         """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
         if self._dialect.layout.spare and block.lines is None:
             block = self._without_spare(block)
-        if not self._suspect(block):
+        if not block.data.strip(b"\r\n") or not self._suspect(block):
             return block, []
         spans = block.spans(self._separator)
         starts, ends, lines = spans
@@ -180,7 +180,7 @@ class Body:
 
     def _without_footer(self, block: Block) -> tuple[Block, list[Reject]]:
         """The last block without the notes and totals at its end."""
-        if self._width < 2:
+        if self._width < 2 or not block.data.strip(b"\r\n"):
             return block, []
         spans = block.spans(self._separator)
         starts, ends, lines = spans

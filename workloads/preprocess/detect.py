@@ -38,7 +38,7 @@ def detect(text: Text) -> Dialect:
     skipped, comment = _comments(lines, skipped)
     rest = "".join(lines[skipped:])
     grammar = sniff(rest if rest.strip() else look, delimiter=declared)
-    rows = [Row(line + skipped, cells) for line, cells in islice(grammar.rows(rest), _LOOK_ROWS)]
+    rows = _rows(grammar, lines, skipped)
     named = _commented_header(lines[:skipped], comment, grammar, rows)
     if named is not None:
         rows.insert(0, Row(skipped, named))
@@ -59,6 +59,8 @@ def detect(text: Text) -> Dialect:
         comment=comment if skipped > bool(declared) + (named is not None) else "",
         remarks=(*_file_remarks(text, grammar, declared), *_layout_remarks(found, before)),
     )
+    if found.header and _row_names(found, lines, grammar):
+        dialect = _with_row_names(dialect)
     return replace(dialect, cells=_sample_cells(text, dialect))
 
 
@@ -99,6 +101,18 @@ def _look(text: Text) -> str:
     return look[: end + 1]
 
 
+def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
+    """The first records, those of a single line with odd quotes by the looser reading."""
+    found = list(islice(grammar.rows("".join(lines[skipped:])), _LOOK_ROWS + 1))
+    rows = []
+    for (line, cells), (following, _) in zip(found, [*found[1:], (len(lines) - skipped + 1, [])], strict=True):
+        loose = None
+        if following == line + 1 and grammar.odd(text := lines[skipped + line - 1]):
+            loose = grammar.loose(text)
+        rows.append(Row(line + skipped, cells if loose is None else loose))
+    return rows[:_LOOK_ROWS]
+
+
 def _comments(lines: Sequence[str], skipped: int) -> tuple[int, str]:
     """How many lines at the beginning are none of the table's because a comment sign begins them, and that sign."""
     first = next((line for line in lines[skipped:] if line.strip()), "")
@@ -125,6 +139,24 @@ def _commented_header(lines: Sequence[str], comment: str, grammar: Grammar, rows
     if not names[0].strip():
         names[0] = comment
     return names
+
+
+def _row_names(found: Layout, lines: Sequence[str], grammar: Grammar) -> bool:
+    """Whether the first column has no name because it holds row names, as R writes them: all names quoted, one too few, rows quoted too."""
+    names = [name for name in found.names if name]
+    quote = grammar.quote
+    if not quote or len(names) != found.width - 1 or found.names[-1]:
+        return False
+    header, row = lines[found.header[-1].line - 1], lines[found.body_line - 1]
+    return header.count(quote) == 2 * len(names) and row.lstrip().startswith(quote)
+
+
+def _with_row_names(dialect: Dialect) -> Dialect:
+    told = Remark(
+        code="row-names", column="", sentence="the first column has no name and was taken for row names; the names follow", sure=False
+    )
+    others = tuple(remark for remark in dialect.remarks if remark.code != "columns-without-name")
+    return replace(dialect, source_names=("", *dialect.source_names[:-1]), remarks=(*others, told))
 
 
 def _check(found: Layout, filled: Sequence[Row], *, whole: bool) -> None:

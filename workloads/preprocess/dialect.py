@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from workloads.preprocess import layout as layouts
 from workloads.preprocess.grammar import Grammar
@@ -54,6 +55,19 @@ class Dialect:
     def header(self) -> bool:
         """Whether the file names its columns."""
         return bool(self.layout.header)
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest: JSON values only."""
+        return {
+            "delimiter": self.delimiter,
+            "quote": self.quote,
+            "escape": self.escape,
+            "header": self.header,
+            "header_rows": len(self.layout.header),
+            "header_line": self.layout.header[-1].line if self.layout.header else None,
+            "first_line": self.layout.body_line,
+            "preamble": list(self.preamble),
+        }
 
     @property
     def canonical(self) -> Grammar:

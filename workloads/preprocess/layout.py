@@ -11,12 +11,15 @@ from typing import Final
 from workloads.preprocess.shapes import ColumnProfile, shape
 
 _PROFILED: Final = 400
+_FEW: Final = 30
+"""With fewer rows all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
 _EARLIER: Final = 0.25
 """A run of rows of one width before all those of the commonest is a table of its own from this share of their number on."""
 _UNIT: Final = re.compile(
     r"[\[(]?(?:[%‰°µμ]\S*|°?[CFK]|deg\w*|[kMGmµμnc]?(?:m|g|s|l|L|A|V|W|Pa|Hz|J|N|mol|bar|B|eV|ohm|Wh|b|y)\d?|hPa|ppmv?|ppb|psu|PSU|rad|min|h|hr|hrs|d|day|days"
     r"|yr|year|years|dB|lux|USD|EUR|GBP|usd|eur|count|counts|number|none|unitless|n/?a|-|int(?:eger)?|float|double|str(?:ing)?|text|date(?:time)?|bool(?:ean)?|numeric|\w+(?:[*/·.^]\w+[-+]?\d*)+|\w+\^-?\d+)[\])]?"
 )
+_RULE: Final = re.compile(r"[-+=:|_ ]{2,}")
 _NAME_LIKE: Final = re.compile(r"[^\W\d].*")
 _YEARS: Final = re.compile(r"(?:1[6-9]|20|21)[0-9]{2}")
 
@@ -72,6 +75,11 @@ def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
     width = _width(filled)
     start = _first_of_table(filled, width)
     end_line = _second_table(rows, filled, start, width)
+    if end_line is not None:
+        second = next(number for number, row in enumerate(filled) if row.line == end_line)
+        if second - start < _EARLIER / 2 * (len(filled) - second):  # too little for a table: lines about the file, as wide by chance
+            start, width = second, len(filled[second].cells)
+            end_line = _second_table(rows, filled, start, width)
     table = [row for row in filled[start:] if end_line is None or row.line < end_line]
     width = _width(table)
     spare, columns = _spare(table, width)
@@ -108,10 +116,14 @@ def _first_of_table(filled: Sequence[Row], width: int) -> int:
 def _near(row: Row, following: Sequence[Row], width: int) -> bool:
     """Whether a row of another width may be the table's header: more than half as many names, and no other row of the width is one."""
     names = [cell for cell in row.bare if cell.strip()]
-    if not following or 2 * len(names) < width or any(shape(cell) in ("number", "date", "time") for cell in names):
+    if (
+        not following
+        or following[0].line > row.line + 1
+        or 2 * len(names) <= width
+        or any(shape(cell) in ("number", "date", "time") for cell in names)
+    ):
         return False
-    after = following[0]
-    return len(after.cells) == width or len(after.bare) == len(row.bare)
+    return len(following[0].cells) == width
 
 
 def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width: int) -> int | None:
@@ -119,7 +131,7 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
     profiles = _profiles([row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width], width)
     typed = [number for number, profile in enumerate(profiles) if profile.typed]
     gap = False
-    begun = 0
+    begun = seen = 0
     lines = {row.line for row in filled[start:]}
     first_line = filled[start].line
     own = [cell.strip() for cell in filled[start].cells]
@@ -130,7 +142,13 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
             continue
         begun += len(row.cells) == width and all(shape(row.cells[number]) == profiles[number].shape for number in typed)
         after = [other for other in usable[place + 1 : place + 4] if other.line in lines]
-        if begun > 1 and after and [cell.strip() for cell in row.cells] != own and is_header(row, after, profiles, typed, width, gap=gap):
+        seen += 1
+        if (
+            (begun > 1 or (gap and seen > 2))
+            and after
+            and [cell.strip() for cell in row.cells] != own
+            and is_header(row, after, profiles, typed, width, gap=gap)
+        ):
             return row.line
         gap = False
     return None
@@ -168,7 +186,7 @@ class _Head:
 
     def __init__(self, before: Sequence[Row], table: Sequence[Row], columns: int, spare: int, body: list[list[str]]) -> None:
         self.before, self.table, self.columns, self.spare = list(before), list(table), columns, spare
-        sample = body[1:][-_PROFILED:] if len(body) < 40 else body[8 : 8 + _PROFILED]
+        sample = body[1:] if len(body) < _FEW else body[8 : min(8 + _PROFILED, len(body) - 3)]
         self.profiles = _profiles([row[:columns] for row in sample] or [row[:columns] for row in body], columns)
         self.notes: list[tuple[str, str, bool]] = []
         self.between: list[tuple[Row, str]] = []
@@ -241,7 +259,7 @@ class _Head:
         """Above 0 where a row looks like names, below where it looks like the other rows."""
         total = 0.0
         years = [cell.strip() for cell in row.cells if cell.strip() and shape(cell) == "number"]
-        as_years = len(set(years)) == len(years) > 0 and all(_YEARS.fullmatch(cell) for cell in years)
+        as_years = all(_YEARS.fullmatch(cell) for cell in years)
         for cell, profile in zip(row.cells, self.profiles, strict=False):
             value = cell.strip()
             if not value:
@@ -267,9 +285,9 @@ class _Head:
     def _strong(self, row: Row) -> bool:
         """Whether a further row differs from the table's in a column of numbers or dates, and agrees in none."""
         pairs = [(cell, profile) for cell, profile in zip(row.cells, self.profiles, strict=False) if profile.typed and cell.strip()]
-        return any(profile.contradicts(cell) for cell, profile in pairs) and not any(
-            shape(cell) == profile.shape for cell, profile in pairs
-        )
+        alike = [(cell, profile) for cell, profile in pairs if shape(cell) == profile.shape]
+        years = all(_YEARS.fullmatch(cell.strip()) and _outside(cell.strip(), profile) for cell, profile in alike)
+        return years and (bool(alike) or any(profile.contradicts(cell) for cell, profile in pairs))
 
     def _looks_like_names(self, row: Row) -> bool:
         """Whether a row of words without a sign for or against it is taken for the header."""
@@ -277,7 +295,9 @@ class _Head:
         return len(set(names)) == len(names) and all(shape(name) == "text" and _NAME_LIKE.match(name) for name in names)
 
     def _without_metadata(self, heads: list[Row], preamble: list[Row]) -> list[Row]:
-        """Takes off a first row that tells of the file: it holds numbers among words, and a full row of names follows."""
+        """Takes off first rows that tell of the file: with numbers among words, above a full row of names; or with a blank line below."""
+        while len(heads) > 1 and heads[1].line > heads[0].line + 1 and not _units(heads[1], heads[0]):
+            preamble.append(heads.pop(0))
         while len(heads) > 1 and any(shape(cell) == "number" and not _YEARS.fullmatch(cell.strip()) for cell in heads[0].cells):
             second = heads[1].bare
             if len(second) < self.columns or not all(cell.strip() for cell in second) or any(shape(cell) == "number" for cell in second):
@@ -295,6 +315,8 @@ class _Head:
             mine = [cell.strip() for cell in row.cells]
             if mine == [cell.strip() for cell in above.cells]:
                 self.between.append((row, "repeated header"))
+            elif all(_RULE.fullmatch(cell) for cell in mine if cell):
+                self.between.append((row, "ruled line"))
             elif _units(row, above):
                 self.between.append((row, "units row"))
             elif not self.between:

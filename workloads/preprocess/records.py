@@ -61,7 +61,7 @@ class Block:
     def spans(self, delimiter: int) -> tuple[Offsets, Offsets, Offsets]:
         """Beginning, end and physical line of every record that is not blank."""
         ends = record_ends(self.data, delimiter, final=True)
-        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+        starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1]))
         codes = np.frombuffer(self.data, np.uint8)
         filled = ~((codes[starts] == _LF) | (codes[starts] == _CR))
         starts, ends = starts[filled], ends[filled]

@@ -28,7 +28,7 @@ _ADDRESS: Final = re.compile(r"(?:https?|ftp)://\S+|www\.\S+|[\w.+\-]+@[\w\-]+\.
 _MISSING: Final = frozenset(
     ("na", "n/a", "nan", "null", "nil", "none", "missing", "-", "--", "?", ".", "..", "\\n", "<na>", "#n/a", "#na", "#value!", "#div/0!")
 )
-_WORDS: Final = re.compile(r"""[^\W_][\w .\-'\u2019/&()+:*#%°]*""")
+_WORDS: Final = re.compile(r"""['\u2018(\[@#<&~+]?[^\W_][\w .\-'\u2019/&()+:*#%°!?=@\[\]<>]*""")
 _TYPED: Final = frozenset(("number", "date", "time", "address"))
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _DIGITS: Final = re.compile(r"\d+")

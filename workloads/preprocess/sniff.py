@@ -51,7 +51,15 @@ def sniff(text: str, *, delimiter: str | None = None) -> Grammar:
             score = consistency(text, grammar)
             if score > best_score * 1.000001:
                 best, best_score = grammar, score
+    escaped = replace(best, escape="\\")
+    if not best.escape and re.search(rf"\\{re.escape(best.delimiter)}", text) and _widths(text, escaped) < _widths(text, best):
+        return escaped
     return best
+
+
+def _widths(text: str, grammar: Grammar) -> int:
+    """How many different widths the rows have."""
+    return len({len(row) for _, row in islice(grammar.rows(text), _ROWS) if row})
 
 
 def consistency(text: str, grammar: Grammar) -> float:
@@ -131,14 +139,14 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
         variants = [replace(variant, escape="\\") for variant in variants if variant.quote] + variants
     if blanks and _blank_after(text, delimiter, quote):
         variants = [replace(variant, blanks=True) for variant in variants] + variants
-    if not opening and not min(apostrophes) and re.search(rf"\\{around}", text) and delimiter != BLANKS:
-        variants.insert(0, replace(plain, escape="\\"))
     return variants
 
 
 def _blank_after(text: str, delimiter: str, quote: str) -> bool:
-    """Whether a quoted field follows a delimiter and a blank, or nearly every delimiter is followed by one."""
+    """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has one beside it."""
     around = re.escape(delimiter)
-    if quote and re.search(rf"{around} +{quote}[^{quote}]*{quote} *(?:{around}|\r?$)", text, re.MULTILINE):
+    if quote and re.search(
+        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|\r?$)", text, re.MULTILINE
+    ):
         return True
-    return len(re.findall(rf"{around} ", text)) >= 0.9 * text.count(delimiter) > 0
+    return max(len(re.findall(rf"{around} ", text)), len(re.findall(rf" {around}", text))) >= 0.9 * text.count(delimiter) > 0
