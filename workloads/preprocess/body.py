@@ -141,7 +141,7 @@ class Body:
     def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
         """Place -> what it is, of the records that are blank, the header once more, or a comment."""
         gone: dict[int, str] = {}
-        blank = self._dialect.separator.encode() + b'" \t\r\n'
+        blank = self._dialect.separator.encode() + b'" \t\r\n\x1a'  # the last is how DOS ended text files
         header, comment = self._dialect.header_bytes, self._dialect.comment.encode()
         longest = max(4 * self._width + 4, len(header) + 2)
         codes = np.frombuffer(data, np.uint8)
@@ -252,7 +252,7 @@ class Body:
         if found is not None:
             self._count({found[1]: 1})
             return [Source(line, found[0], raw or record)]
-        if not any(cell.strip() for cell in cells):
+        if not any(cell.strip(" \t\x1a") for cell in cells):
             self._count({"blank": 1})
             return []
         fields = f"{len(cells):,} field{'' if len(cells) == 1 else 's'} instead of {self._width:,}"

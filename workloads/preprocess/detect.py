@@ -183,6 +183,8 @@ def _file_remarks(text: Text, grammar: Grammar, declared: str | None) -> list[Re
         told.append(("quote", "quotation marks were read as ordinary characters: they do not enclose fields", False))
     if grammar.escape:
         told.append(("escape", "a backslash takes the special meaning from the character after it", True))
+    if grammar.wrapped:
+        told.append(("wrapped", "every line was quoted once more as a whole; these quotes were taken off", False))
     if grammar.blanks:
         told.append(("blanks", "blanks around fields were left out", True))
     return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]

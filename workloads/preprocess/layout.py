@@ -11,8 +11,9 @@ from typing import Final
 from workloads.preprocess.shapes import ColumnProfile, shape
 
 _PROFILED: Final = 400
+_TINY: Final = 4
 _FEW: Final = 30
-"""With fewer rows all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
+"""With fewer rows nearly all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
 _EARLIER: Final = 0.25
 """A run of rows of one width before all those of the commonest is a table of its own from this share of their number on."""
 _UNIT: Final = re.compile(
@@ -84,6 +85,8 @@ def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
     width = _width(table)
     spare, columns = _spare(table, width)
     body = [row.cells for row in table if len(row.cells) >= columns >= len(row.bare)]
+    several = [cells for cells in body if sum(1 for cell in cells if cell.strip()) > 1]
+    body = several if columns > 2 and several else body
     body = body or [row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns]
     return _Head(filled[:start], table, columns, spare, body).decide(end_line, whole=whole)
 
@@ -114,16 +117,12 @@ def _first_of_table(filled: Sequence[Row], width: int) -> int:
 
 
 def _near(row: Row, following: Sequence[Row], width: int) -> bool:
-    """Whether a row of another width may be the table's header: more than half as many names, and no other row of the width is one."""
+    """Whether a row of another width may be the table's header: no gap below, names for more than half of the columns, no values."""
     names = [cell for cell in row.bare if cell.strip()]
-    if (
-        not following
-        or following[0].line > row.line + 1
-        or 2 * len(names) <= width
-        or any(shape(cell) in ("number", "date", "time") for cell in names)
-    ):
+    if not following or following[0].line > row.line + 1 or len(following[0].cells) != width:
         return False
-    return len(following[0].cells) == width
+    enough = 2 * len(names) > len(following[0].bare)
+    return enough and not any(shape(cell) in ("number", "date", "time") for cell in names)
 
 
 def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width: int) -> int | None:
@@ -186,7 +185,7 @@ class _Head:
 
     def __init__(self, before: Sequence[Row], table: Sequence[Row], columns: int, spare: int, body: list[list[str]]) -> None:
         self.before, self.table, self.columns, self.spare = list(before), list(table), columns, spare
-        sample = body[1:] if len(body) < _FEW else body[8 : min(8 + _PROFILED, len(body) - 3)]
+        sample = body[1 : len(body) - (len(body) > _TINY)] if len(body) < _FEW else body[8 : min(8 + _PROFILED, len(body) - 3)]
         self.profiles = _profiles([row[:columns] for row in sample] or [row[:columns] for row in body], columns)
         self.notes: list[tuple[str, str, bool]] = []
         self.between: list[tuple[Row, str]] = []
@@ -259,7 +258,7 @@ class _Head:
         """Above 0 where a row looks like names, below where it looks like the other rows."""
         total = 0.0
         years = [cell.strip() for cell in row.cells if cell.strip() and shape(cell) == "number"]
-        as_years = all(_YEARS.fullmatch(cell) for cell in years)
+        as_years = all(_YEARS.fullmatch(cell) for cell in years) or self._counted(row)
         for cell, profile in zip(row.cells, self.profiles, strict=False):
             value = cell.strip()
             if not value:
@@ -270,7 +269,7 @@ class _Head:
                     total += 0.25 if value[:1].isalpha() else 0.0
                 elif kind != profile.shape:
                     total += 1.0
-                elif not as_years or not _outside(value, profile):
+                elif not as_years or not _outside(value, profile) or kind != "number":
                     total -= 1.0
                 else:
                     total += 0.5
@@ -281,6 +280,15 @@ class _Head:
             elif shape(value) in ("number", "date", "time", "address"):
                 total -= 0.25
         return total
+
+    def _counted(self, row: Row) -> bool:
+        """Whether the numbers of a row count its columns, 0, 1, 2 …, above numbers that are not whole."""
+        numbers = [(cell.strip(), profile) for cell, profile in zip(row.cells, self.profiles, strict=False) if shape(cell) == "number"]
+        counted = [cell for cell, _ in numbers]
+        begins = counted[0] if counted else ""
+        if len(counted) < 3 or begins not in ("0", "1") or counted != [str(int(begins) + step) for step in range(len(counted))]:
+            return False
+        return all(2 * sum(value.isdigit() for value in profile.values) < len(profile.values) for _, profile in numbers)
 
     def _strong(self, row: Row) -> bool:
         """Whether a further row differs from the table's in a column of numbers or dates, and agrees in none."""
@@ -341,7 +349,7 @@ class _Head:
 
 
 def _outside(year: str, profile: ColumnProfile) -> bool:
-    """Whether a column whose name may be a year holds other numbers than years."""
+    """Whether a column whose name may be a year, or a number in a row, holds other numbers than that."""
     years = sum(_YEARS.fullmatch(value) is not None for value in profile.values)
     return 2 * years < len(profile.values) and year not in profile.values
 

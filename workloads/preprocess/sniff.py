@@ -29,6 +29,8 @@ _ALIKE: Final = 0.5
 """So many of the rows have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
 _ALIKE_IN_TEXT: Final = 0.8
 _TEXT_PENALTY: Final = 0.9
+_HEADLESS: Final = 0.5
+"""For a delimiter that the first row does not hold."""
 _NO_QUOTES: Final = 3
 """So many fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
@@ -72,6 +74,7 @@ def consistency(text: str, grammar: Grammar) -> float:
     widths = Counter(len(row) for row in rows)
     total = len(rows)
     [(commonest, count)] = widths.most_common(1)
+    headless = commonest > 1 and len(rows[0]) == 1 and not grammar.wrapped
     alike = _ALIKE_IN_TEXT if grammar.delimiter in (" ", BLANKS, ":") else _ALIKE
     if commonest > 1 and count < alike * total and not _ends_only(rows):
         return 0.0
@@ -83,7 +86,8 @@ def consistency(text: str, grammar: Grammar) -> float:
         known += sum(map(plausible, row))
         if seen > _CELLS:
             break
-    return regular * max(1e-10, known / max(1, seen)) * (_TEXT_PENALTY if alike == _ALIKE_IN_TEXT else 1.0)
+    likely = (_TEXT_PENALTY if alike == _ALIKE_IN_TEXT else 1.0) * (_HEADLESS if headless else 1.0)
+    return regular * max(1e-10, known / max(1, seen)) * likely
 
 
 def _ends_only(rows: list[list[str]]) -> bool:
@@ -137,9 +141,18 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     quote = variants[0].quote
     if quote and re.search(rf"\\{quote}(?!{around}|\r?$)", text, re.MULTILINE):
         variants = [replace(variant, escape="\\") for variant in variants if variant.quote] + variants
+    if quote and _wrapped(text, quote) and delimiter != BLANKS:
+        variants = [replace(plain, wrapped=True), *variants]
     if blanks and _blank_after(text, delimiter, quote):
         variants = [replace(variant, blanks=True) for variant in variants] + variants
     return variants
+
+
+def _wrapped(text: str, quote: str) -> bool:
+    """Whether every line is quoted as a whole, over the quotes of its fields: no quote inside stands alone."""
+    lines = [line for line in text.splitlines()[:_ROWS] if line.strip()]
+    inner = [line[1:-1].replace(quote * 2, "") for line in lines if len(line) > 2 and line[0] == line[-1] == quote]
+    return len(inner) == len(lines) > 1 and not any(quote in line for line in inner)
 
 
 def _blank_after(text: str, delimiter: str, quote: str) -> bool:
