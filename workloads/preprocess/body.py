@@ -99,8 +99,9 @@ class Body:
             return None
         starts, ends, lines = block.spans(self._separator)
         for number in (np.flatnonzero(np.diff(lines) > 1) + 1).tolist():
-            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 4, len(starts)))]
-            if self._dialect.begins_table(following):
+            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 5, len(starts)))]
+            title = self._width > 1 and sum(1 for cell in following[0] if cell.strip()) == 1
+            if self._dialect.begins_table(following[title:]):
                 return int(lines[number])
         return None
 
@@ -188,18 +189,20 @@ class Body:
         changed: dict[int, list[Source]] = {}
         for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
             record = block.data[starts[number] : ends[number]]
-            what = self._footer(self._cells(record))
+            what = self._footer(self._cells(record), record)
             if what is None:
                 break
             changed[number] = []
             rejects.insert(0, Reject(int(lines[number]), what, f"the row at the end of the file is a {what}", raw_text(record)))
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
 
-    def _footer(self, cells: Sequence[str]) -> str | None:
+    def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
         """What a row at the end is, where it is no row of the table."""
         values = [cell.strip() for cell in cells if cell.strip()]
         others = self._dialect.layout.profiles[1:]
         if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
+            if len(cells) == 1 and self._rule.reread(record.decode(errors="replace")):
+                return None  # a row after all
             return "note" if self._width > 2 or len(cells) == 1 else None
         if (
             values

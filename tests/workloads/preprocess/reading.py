@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -66,7 +67,7 @@ def read(data: bytes | str, *, encoding: str = "utf-8", piece_bytes: int = PIECE
 
 
 def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
-    def skip(row: Any) -> str:
+    def skip(row: Any) -> Literal["skip"]:
         ragged[row.number - 1] = row.actual_columns
         return "skip"
 
@@ -80,3 +81,8 @@ def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
         arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=skip),
         arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
+
+
+def lines(row: Callable[[int], str], count: int = 40, end: str = "\n") -> str:
+    """So many made-up lines."""
+    return "".join(row(number) + end for number in range(count))
