@@ -11,10 +11,12 @@ from typing import Final
 
 import pyarrow as pa
 
-from workloads.preprocess import kinds
+from workloads.preprocess import infer
+from workloads.preprocess.columns import TEXT, Array
 from workloads.preprocess.parse import plural, read_cells
 from workloads.preprocess.records import Block, blocks
 from workloads.preprocess.source import Text
+from workloads.preprocess.tally import Texts
 from workloads.runtime.errors import StageError
 
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -35,8 +37,8 @@ class Dialect:
     header: bool
     source_names: tuple[str, ...]
     """As in the file; empty where a column has no name."""
-    cells: list[kinds.Array] = field(repr=False, compare=False)
-    """The sample's cells below the header, as strings (null: missing), column by column."""
+    cells: list[Array] = field(repr=False, compare=False)
+    """The sample's cells below the header, as strings (empty: no value), column by column."""
 
     @property
     def delimiter_name(self) -> str:
@@ -68,9 +70,9 @@ def detect(text: Text) -> Dialect:
         )
 
     cells = _sample_cells(text, best.delimiter, width)
-    found = [kinds.infer(column, ".") for column in cells]
-    typed = any(kind is not kinds.TEXT for kind in found)
-    header = not (typed and all(kinds.fits(cell, kind, ".") for cell, kind in zip(first, found, strict=True)))
+    found = infer.decide([Texts.of(column) for column in cells], [""] * width)
+    typed = any(decision.kind is not TEXT for decision in found)
+    header = not (typed and all(infer.fits(cell, decision) for cell, decision in zip(first, found, strict=True)))
     source_names = tuple(name.strip() for name in first) if header else ("",) * width
     return Dialect(delimiter=best.delimiter, header=header, source_names=source_names, cells=cells)
 
@@ -119,7 +121,7 @@ class _Candidate:
         return width > 1, len(self.rows[0]) == width, round(len(alike) / len(self.rows), 1), numeric, width
 
 
-def _sample_cells(text: Text, delimiter: str, width: int) -> list[kinds.Array]:
+def _sample_cells(text: Text, delimiter: str, width: int) -> list[Array]:
     """The sample's cells below the first row, as strings, column by column; rows of another width are left out."""
     sample = text.sample.decode(errors="replace").encode()
     records = b"".join(part.data for part in blocks(iter([sample]), ord(delimiter)) if isinstance(part, Block))
