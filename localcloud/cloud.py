@@ -46,6 +46,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.s3.disk import contents_on_disk
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
@@ -118,7 +119,11 @@ class LocalCloud:
     def _build(self, stack: contextlib.ExitStack) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         stack.callback(shutil.rmtree, self.directory / "tasks", ignore_errors=True)
+        objects = self.directory / "objects"
+        stack.callback(shutil.rmtree, objects, ignore_errors=True)
         reset_moto()
+        stack.callback(reset_moto)  # objects let go of their files
+        stack.enter_context(contents_on_disk(objects))
         state = AwsState(self.region)
         access = Access(state)
         groups = PlacementGroups(state)
@@ -164,6 +169,7 @@ class LocalCloud:
             saved_queries=SavedQueries(),
             schedules=self._schedules,
             slack_sink=self.slack,
+            objects=objects,
         )
         stack.enter_context(_without_motos_own_ways(functions))
         stack.enter_context(
