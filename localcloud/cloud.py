@@ -43,11 +43,11 @@ from localcloud.events import EventBus, Targets, Undelivered
 from localcloud.front import METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
+from localcloud.insights.saved import Queries
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.s3.disk import contents_on_disk
-from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
@@ -166,7 +166,7 @@ class LocalCloud:
             placement_groups=groups,
             budget_actions=BudgetActions(state),
             alarms=self._alarms,
-            saved_queries=SavedQueries(),
+            queries=Queries(state),
             schedules=self._schedules,
             slack_sink=self.slack,
             objects=objects,

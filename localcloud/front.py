@@ -22,12 +22,12 @@ from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.http_server import Streamed
+from localcloud.insights.saved import Queries
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
 from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
-from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -67,7 +67,7 @@ class Front:
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
         alarms: Alarms,
-        saved_queries: SavedQueries,
+        queries: Queries,
         schedules: Schedules,
         slack_sink: slack.SlackSink,
         objects: Path,
@@ -83,7 +83,7 @@ class Front:
         self._placement_groups = placement_groups
         self._budget_actions = budget_actions
         self._alarms = alarms
-        self._saved_queries = saved_queries
+        self._queries = queries
         self._schedules = schedules
         self._slack = slack_sink
         self._objects = objects
@@ -147,8 +147,8 @@ class Front:
             return call.result(self._budget_actions.operations[call.operation](call.params))
         if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":
             return call.result(self._alarms.put_composite(call.params))
-        if call.service == "logs" and call.operation in self._saved_queries.operations:
-            return call.result(self._saved_queries.operations[call.operation](call.params))
+        if call.service == "logs" and call.operation in self._queries.operations:
+            return call.result(self._queries.operations[call.operation](call.params))
         if call.service == "events" and call.operation == "PutEvents":
             return call.result(self._bus.put_events(call.params))
         if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):
