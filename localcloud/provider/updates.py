@@ -15,6 +15,8 @@ from localcloud.provider.lifecycle import Update, at
 from localcloud.provider.messaging import QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES, attribute_text
 from localcloud.provider.removals import until
 
+_MOST_POLICY_VERSIONS: Final = 5
+"""Of one managed policy, which IAM keeps."""
 _CODE: Final = frozenset({"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"})
 
 
@@ -177,6 +179,19 @@ def role(update: Update) -> None:
         update.send("iam", "UpdateRole", RoleName=update.id, Description=description, MaxSessionDuration=seconds)
 
 
+def policy(update: Update) -> None:
+    """A new default version; the oldest goes first where there are five (terraform-provider-aws, internal/service/iam/policy.go)."""
+    update.ignore("delayAfterPolicyCreationInMs")
+    document = update.new("policy")
+    if document is None:
+        return
+    versions = update.send("iam", "ListPolicyVersions", PolicyArn=update.id)["Versions"]
+    if len(versions) >= _MOST_POLICY_VERSIONS:
+        oldest = min((each for each in versions if not each["IsDefaultVersion"]), key=lambda each: each["CreateDate"])
+        update.send("iam", "DeletePolicyVersion", PolicyArn=update.id, VersionId=oldest["VersionId"])
+    update.send("iam", "CreatePolicyVersion", PolicyArn=update.id, PolicyDocument=document, SetAsDefault=True)
+
+
 def instance_profile(update: Update) -> None:
     """Another role."""
     owner = update.new_or_nothing("role")
@@ -316,6 +331,15 @@ def budget(update: Update) -> None:
     before = update.old.get("notifications") or []
     _each(update, "DeleteNotification", account, name, [entry for entry in before if entry not in notifications], subscribers=False)
     _each(update, "CreateNotification", account, name, [entry for entry in notifications if entry not in before], subscribers=True)
+
+
+def budget_action(update: Update) -> None:
+    """Everything but the budget and the kind of action."""
+    account, action, name = update.id.split(":")
+    update.ignore("accountId", "budgetName", "actionType")
+    body = update.aws.request("budgets", "UpdateBudgetAction", update.rest())
+    update.sent_whole()
+    update.send("budgets", "UpdateBudgetAction", AccountId=account, BudgetName=name, ActionId=action, **body)
 
 
 def _each(update: Update, operation: str, account: str, name: str, entries: list[Any], *, subscribers: bool) -> None:
