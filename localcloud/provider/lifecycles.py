@@ -54,7 +54,8 @@ lifecycles(
         "batch/jobDefinition:JobDefinition": Lifecycle(
             delete=removals.job_definition,
             update=updates.new_revision,
-            replaces=("name", "type"),
+            replaces=("name", "namePrefix"),
+            when=updates.definition_replacements,
             steers=("deregisterOnNewRevision",),
             sets=("platformCapabilities",),
             decided=("arn", "revision"),

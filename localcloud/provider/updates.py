@@ -88,6 +88,16 @@ def compute_environment(update: Update) -> None:
     update.outputs |= {name: found().get(name) for name in ("status", "statusReason", "state")}
 
 
+def definition_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Another number of retry rules replaces a job definition; what they say, its type and all else make a revision.
+
+    (terraform-provider-aws, internal/service/batch/job_definition.go: `evaluate_on_exit` is a list with ForceNew.)
+    """
+    path = "retryStrategy.evaluateOnExits"
+    counts = [len(at(values, path) or ()) for values in (old, new)]
+    return [path] if counts[0] != counts[1] else []
+
+
 def new_revision(update: Update) -> None:
     """A new revision; the one before goes only where `deregisterOnNewRevision` is not false."""
     before, drop = update.id, update.values.get("deregisterOnNewRevision", True)
