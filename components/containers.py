@@ -17,7 +17,7 @@ from config.rules.base import Job, environments_of
 from config.stack import StackConfig
 
 _SCRATCH_VOLUME: Final = "scratch"
-# ECS itself tells the region on Fargate alone (aws/containers-roadmap#1611), and without it SDKs find no endpoint, or that of another region.
+# ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no endpoint, or that of another region
 _REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # Limits under which Open MPI, libfabric and CUDA register memory and open sockets (AWS's samples for EFA on AWS Batch); -1: none.
 _ULIMITS: Final = {"memlock": -1, "stack": 67_108_864, "nofile": 1_024_000}

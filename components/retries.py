@@ -31,14 +31,14 @@ _ALL_ELSE: Final = Rule(on_reason="*", action="EXIT")
 def retry_strategy(*, attempts: int, fargate: bool, multi_node: bool) -> aws.batch.JobDefinitionRetryStrategyArgs:
     """Loss of the host and trouble before the start are tried again; what the code itself reports is not, since it would fail again.
 
-    On instances, where an attempt may be dear, the reasons for another one are listed. On Fargate there are more of them than rules: what
-    ECS reports stands in the status reason itself (`CannotPullContainerError: ...`, `ResourceInitializationError: ...`, `Timeout waiting for
-    network interface ...`, `Your Spot Task was interrupted.`), and an attempt costs cents; there everything but the end of the code itself
-    is tried again.
+    On instances, where an attempt may be dear, the reasons for another one are listed. On Fargate there are more of them than rules:
+    what ECS reports stands in the status reason itself (`CannotPullContainerError: ...`, `ResourceInitializationError: ...`,
+    `Timeout waiting for network interface ...`, `Your Spot Task was interrupted.`), and an attempt costs cents; there everything but
+    the end of the code itself is tried again.
 
-    There are always five rules, the most that AWS Batch takes. Another number of them would make the provider replace the job definition
-    (`evaluate_on_exit` is ForceNew in terraform-provider-aws): it would get a new name and its old revisions would be gone, though jobs that
-    wait, and an operator's repetition, need them.
+    There are always five rules, the most that AWS Batch takes. Another number would make the provider replace the job definition
+    (`evaluate_on_exit` is ForceNew in terraform-provider-aws): it would get a new name and its old revisions would be gone, though
+    jobs that wait, and an operator's repetition, need them.
     """
     if fargate:
         rules = [_NOT_STARTABLE, _RAN, _OUT_OF_MEMORY, _PLATFORM]

@@ -159,7 +159,7 @@ class LocalCloud:
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
             budget_actions=BudgetActions(state),
-            refusals=Refusals(state),
+            refusals=Refusals(state, store),
             alarms=self._alarms,
             saved_queries=SavedQueries(),
             schedules=self._schedules,

@@ -96,10 +96,10 @@ class Front:
                     return _send(reply, start_response)
             if principal is not None:
                 self._access.check(call, principal)
+            self._refusals.check(call)
             reply = self._owned(call)
             if reply is not None:
                 return _send(reply, start_response)
-            self._refusals.check(call)
             return self._forward(call, principal, start_response)
         except WireError as error:
             if call is None:

@@ -9,7 +9,10 @@ from enum import IntEnum
 
 
 class LaunchExit(IntEnum):
-    """What ended a node; Batch shows it as the container's exit code. A retry strategy matches it by its first digit: 9 is worth a retry."""
+    """What ended a node; Batch shows it as the container's exit code.
+
+    A retry strategy matches the first digit: another attempt is worth it after 9.., and not after 8...
+    """
 
     JOIN_DEADLINE = 90
     """Main: not all children had joined at the deadline. Child: the main node could not be reached by then."""
