@@ -46,6 +46,7 @@ from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
@@ -158,6 +159,7 @@ class LocalCloud:
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
             budget_actions=BudgetActions(state),
+            refusals=Refusals(state, store),
             alarms=self._alarms,
             saved_queries=SavedQueries(),
             schedules=self._schedules,

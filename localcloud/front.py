@@ -20,6 +20,7 @@ from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
@@ -58,6 +59,7 @@ class Front:
         storage_events: StorageEvents,
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
+        refusals: Refusals,
         alarms: Alarms,
         saved_queries: SavedQueries,
         schedules: Schedules,
@@ -72,6 +74,7 @@ class Front:
         self._storage_events = storage_events
         self._placement_groups = placement_groups
         self._budget_actions = budget_actions
+        self._refusals = refusals
         self._alarms = alarms
         self._saved_queries = saved_queries
         self._schedules = schedules
@@ -93,6 +96,7 @@ class Front:
                     return _send(reply, start_response)
             if principal is not None:
                 self._access.check(call, principal)
+            self._refusals.check(call)
             reply = self._owned(call)
             if reply is not None:
                 return _send(reply, start_response)
