@@ -68,8 +68,8 @@ class Call:
             self.claim = signatures.claim(self.signed_request)
         except signatures.MalformedSignatureError as error:
             self.malformed = str(error)
-        signing_name = self.claim.service.lower() if self.claim else "s3"
-        self.service = _SERVICE_OF_SIGNING_NAME.get(signing_name, signing_name)
+        self.signing_name = self.claim.service.lower() if self.claim else "s3"
+        self.service = _SERVICE_OF_SIGNING_NAME.get(self.signing_name, self.signing_name)
         if self.service == "s3":
             _to_path_style(environ)
         self.uri_params: dict[str, Any] = {}
