@@ -60,8 +60,12 @@ class Identities(Backends):
         role = None if ":user/" in role_arn else self.role(role_arn)
         if role is None or not role.permissions_boundary_arn:
             return None
-        policy = self._global("iam").managed_policies.get(role.permissions_boundary_arn)
+        policy = self.managed_policy(role.permissions_boundary_arn)
         return {"Version": "2012-10-17", "Statement": []} if policy is None else _managed(policy)
+
+    def managed_policy(self, arn: str) -> Any | None:
+        """Moto's policy object, or None."""
+        return self._global("iam").managed_policies.get(arn)
 
     def trust_policy(self, role_arn: str) -> dict[str, Any] | None:
         """Who may assume the role, or None where there is no such role."""

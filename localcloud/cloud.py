@@ -47,6 +47,7 @@ from localcloud.insights.saved import Queries
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.s3.disk import contents_on_disk
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
@@ -155,6 +156,7 @@ class LocalCloud:
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
+        self._budget_actions = BudgetActions(state, self._role_client)
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
@@ -164,7 +166,8 @@ class LocalCloud:
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            budget_actions=BudgetActions(state),
+            refusals=Refusals(state, store),
+            budget_actions=self._budget_actions,
             alarms=self._alarms,
             queries=Queries(state),
             schedules=self._schedules,
@@ -229,6 +232,10 @@ class LocalCloud:
     def disorder(self, random: Random, *, most_copies: int) -> AbstractContextManager[list[Any]]:
         """Events that are published in the block come after it, each 1 to `most_copies` times and in random order; see `EventBus`."""
         return self._bus.disorder(random, most_copies=most_copies)
+
+    def spend(self, budget: str, usd: float) -> None:
+        """Lets the month of a budget have cost so much, with what AWS Budgets does then; see `BudgetActions`."""
+        self._budget_actions.spend(budget, usd)
 
     def now(self) -> float:
         """The clock of the cloud, seconds since 1970; `batch.advance` puts it forward."""

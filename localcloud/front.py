@@ -25,6 +25,7 @@ from localcloud.http_server import Streamed
 from localcloud.insights.saved import Queries
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
@@ -66,6 +67,7 @@ class Front:
         storage_events: StorageEvents,
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
+        refusals: Refusals,
         alarms: Alarms,
         queries: Queries,
         schedules: Schedules,
@@ -82,6 +84,7 @@ class Front:
         self._storage_events = storage_events
         self._placement_groups = placement_groups
         self._budget_actions = budget_actions
+        self._refusals = refusals
         self._alarms = alarms
         self._queries = queries
         self._schedules = schedules
@@ -118,6 +121,7 @@ class Front:
                 return _send(reply, start_response)
         if principal is not None:
             self._access.check(call, principal)
+        self._refusals.check(call)
         reply = self._owned(call)
         if reply is not None:
             return _send(reply, start_response)

@@ -15,8 +15,8 @@ from typing import Final
 
 from localcloud.access import Principal
 from localcloud.aws_state import AwsState
-from localcloud.refusals import Problem, refusal
 from localcloud.s3.bodies import CARRY_OBJECTS
+from localcloud.signature_errors import Problem, refusal
 from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_signed_by
 from localcloud.wire import Call
 
