@@ -39,6 +39,7 @@ class BudgetActions:
         self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateBudgetAction": self._create,
             "DescribeBudgetActionsForBudget": self._describe,
+            "UpdateBudgetAction": self._change,
             "DeleteBudgetAction": self._delete,
             "ExecuteBudgetAction": self._execute,
             "UpdateBudget": self._update,
@@ -96,14 +97,8 @@ class BudgetActions:
         return f"{word}_SUCCESS"
 
     def _create(self, params: Params) -> Params:
-        name, kind = self._budget(params), params["ActionType"]
-        if set(params["Definition"]) != {_DEFINITIONS[kind]}:
-            raise WireError("InvalidParameterException", f"an action of type {kind} is defined by {_DEFINITIONS[kind]} alone")
-        for role in params["Definition"].get("IamActionDefinition", {}).get("Roles", []):
-            if self._state.role(role) is None:
-                raise WireError("InvalidParameterException", f"role {role} does not exist")
-        if not 1 <= len(params["Subscribers"]) <= 11:
-            raise WireError("InvalidParameterException", "an action has 1 to 11 subscribers")
+        name = self._budget(params)
+        self._check(params["ActionType"], params)
         told = {member: value for member, value in params.items() if member not in ("AccountId", "ResourceTags")}
         action = {"ActionId": str(uuid.uuid4()), "Status": "STANDBY", **told}
         self._actions.setdefault(name, []).append(action)
@@ -112,17 +107,35 @@ class BudgetActions:
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
 
+    def _change(self, params: Params) -> Params:
+        action = self._action(params)
+        new = {member: value for member, value in params.items() if member not in ("AccountId", "BudgetName", "ActionId")}
+        self._check(action["ActionType"], {**action, **new})
+        old = dict(action)
+        action.update(new)
+        return {"AccountId": params["AccountId"], "BudgetName": params["BudgetName"], "OldAction": old, "NewAction": dict(action)}
+
     def _delete(self, params: Params) -> Params:
-        name, action = self._budget(params), self._action(params)
-        self._actions[name].remove(action)
-        return {"AccountId": params["AccountId"], "BudgetName": name, "Action": action}
+        action = self._action(params)
+        self._actions[params["BudgetName"]].remove(action)
+        return {"AccountId": params["AccountId"], "BudgetName": params["BudgetName"], "Action": action}
+
+    def _check(self, kind: str, params: Params) -> None:
+        """Raises WireError where AWS Budgets would not take the action."""
+        if set(params["Definition"]) != {_DEFINITIONS[kind]}:
+            raise WireError("InvalidParameterException", f"an action of type {kind} is defined by {_DEFINITIONS[kind]} alone")
+        for role in params["Definition"].get("IamActionDefinition", {}).get("Roles", []):
+            if self._state.role(role) is None:
+                raise WireError("InvalidParameterException", f"role {role} does not exist")
+        if not 1 <= len(params["Subscribers"]) <= 11:
+            raise WireError("InvalidParameterException", "an action has 1 to 11 subscribers")
 
     def _action(self, params: Params) -> Params:
         name = self._budget(params)
-        action = next((each for each in self._actions.get(name, []) if each["ActionId"] == params["ActionId"]), None)
-        if action is None:
+        found = next((each for each in self._actions.get(name, []) if each["ActionId"] == params["ActionId"]), None)
+        if found is None:
             raise WireError("NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404)
-        return action
+        return found
 
     def _update(self, params: Params) -> Params:
         new = params["NewBudget"]
