@@ -256,13 +256,14 @@ class LocalCloud:
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------
 
-    def _role_client(self, service: str, role_arn: str, principal: str) -> Any:
-        self._access.trusts(role_arn, principal)
+    def _role_client(self, service: str, role_arn: str, principal: str, source_arn: str = "") -> Any:
+        context = {"aws:sourcearn": source_arn} if source_arn else None
+        self._access.trusts(role_arn, principal, context)
         with self._client_lock:
             cached = self._clients.get((service, role_arn))
         if cached is not None:
             return cached
-        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0])
+        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0], context=context)
         return self._cached_client(service, role_arn, {key.lower(): value for key, value in variables.items()})
 
     def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
