@@ -101,7 +101,7 @@ def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
 
 
 def test_another_zone_moves_no_subnet(site: Site) -> None:
-    """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a replacement is made before the old half goes."""
+    """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a replacement comes before the deletion."""
     site.change("network", az_count=3)
     grown = site.deploy()
     assert {name for name in names(grown, "create") if "subnet" in name or "private-2" in name}
