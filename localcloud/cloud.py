@@ -40,10 +40,11 @@ from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
-from localcloud.front import METADATA_PATH, Fault, Front
+from localcloud.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
 from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
@@ -152,7 +153,7 @@ class LocalCloud:
             factory=ContainerFactory(host, state, access),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
-            metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+            metadata_urls=lambda task_id: (f"{self.endpoint_url}{METADATA_PATH}{task_id}", f"{self.endpoint_url}{INSTANCE_PATH}{task_id}"),
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
@@ -167,6 +168,7 @@ class LocalCloud:
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
             refusals=Refusals(state, store),
+            instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
             queries=Queries(state),
