@@ -23,7 +23,8 @@ class DailySection(Section):
     )
     datasets: tuple[DatasetName, ...] = setting(
         (),
-        about="Data sets of which a file has to come every day; without any, one file of whatever name.",
+        about="Data sets of which a file has to come every day, by the names of their files without ending; without any, one file of "
+        "whatever name.",
         change="in place",
         max_length=100,
     )
