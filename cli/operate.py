@@ -26,7 +26,7 @@ from cli.paths import ROOT
 from workloads import names
 from workloads.contract import concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
-from workloads.runtime.quoting import visible
+from workloads.runtime.quoting import escaped
 
 _CONFIG: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
 """A call of a function is made once: a repeated one could begin a run again twice."""
@@ -103,7 +103,7 @@ def backfill(console: Console, target: Target, first: str, last: str, *, again: 
             answer = {"outcome": "ignored", "reason": fault} if fault else _begin(target, key, etag, None, again=again)
             counts[answer["outcome"]] += 1
             line = f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}"
-            console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+            console.print(escaped(line), highlight=False, markup=False, soft_wrap=True)
     console.print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days")
     return ExitCode.OK if not counts.keys() - {"submitted", "exists", "ignored"} else ExitCode.RUN_FAILED
 

@@ -25,7 +25,7 @@ from workloads.functions import clients
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
-from workloads.runtime.quoting import shortened
+from workloads.runtime.quoting import SHOWN, escaped
 
 _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
 _NAMED: Final = 10
@@ -161,7 +161,7 @@ def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[st
             if names.fault_of(key) == "":
                 uploads.append(Upload(bucket=bucket, key=key, etag=found["ETag"].strip('"')))
             elif contract.concerns_uploads(key):
-                others.append(shortened(key.removeprefix(f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/")))
+                others.append(escaped(key.removeprefix(f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/")[:SHOWN]))
                 log("object is no upload", bucket=bucket, key=key, reason=names.fault_of(key))
     items = _items(table, [Run(upload.run_id).state_key for upload in uploads])
     return [FileOfDay(upload=upload, item=items.get(Run(upload.run_id).state_key["sk"], {})) for upload in uploads], others

@@ -25,7 +25,7 @@ from workloads.functions import clients, executions
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.states import Claim, ClaimLostError, RunStates
-from workloads.runtime.quoting import visible
+from workloads.runtime.quoting import escaped
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -117,7 +117,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         upload = Upload(bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None)
         run = Run(upload.run_id)
     except ContractError as error:
-        return {"outcome": "refused", "reason": tell_refused(bucket, key, found["etag"], visible(str(error)))}
+        return {"outcome": "refused", "reason": tell_refused(bucket, key, found["etag"], escaped(str(error)))}
 
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
