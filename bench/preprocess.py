@@ -35,9 +35,16 @@ def stage(source: Path, target: Path) -> Callable[[], int]:
 
     def work() -> int:
         rejected = target.with_suffix(".rejected.csv")
-        with source.open("rb", buffering=0) as stream, target.open("wb") as table, rejected.open("wb") as rejects:
-            cleaned = clean(stream, table=table, rejected=rejects, settings=Settings())
+        lines = target.with_suffix(".lines.parquet")
+        with (
+            source.open("rb", buffering=0) as stream,
+            target.open("wb") as table,
+            lines.open("wb") as where,
+            rejected.open("wb") as rejects,
+        ):
+            cleaned = clean(stream, table=table, lines=where, rejected=rejects, settings=Settings())
         rejected.unlink()
+        lines.unlink()
         return cleaned.rows_read
 
     return work

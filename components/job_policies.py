@@ -30,7 +30,7 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
             statement(
                 "ReadCleanedTable",
                 actions=["s3:GetObject"],
-                resources=_objects(intermediate, "data/*/manifest.json", "data/*/table.parquet"),
+                resources=_objects(intermediate, "data/*/manifest.json", "data/*/table/table.parquet"),
             ),
             _tell_missing(intermediate, results),
             statement(

@@ -224,8 +224,16 @@ class Run:
 
     @property
     def table_key(self) -> str:
-        """Parquet file whose row groups are the analysis units."""
-        return f"{self.cleaned_prefix}table.parquet"
+        """Parquet file whose row groups are the analysis units; alone in its folder, so that the folder can be read as a data set."""
+        return f"{self.cleaned_prefix}table/table.parquet"
+
+    @property
+    def lines_key(self) -> str:
+        """Which line of the file each row came from: Parquet with the int64 columns `row` and `line`, both ascending.
+
+        From `row` on, the kept row r stands in line `line + (r - row)`, until the next entry. Rows count from 0, lines of the file from 1.
+        """
+        return f"{self.cleaned_prefix}lines.parquet"
 
     @property
     def manifest_key(self) -> str:

@@ -34,18 +34,40 @@ class StageRecord:
         return cls(**json.loads(data))
 
 
-ColumnKind = Literal["number", "timestamp", "boolean", "text"]
+ColumnKind = Literal["number", "date", "timestamp", "boolean", "text"]
+ColumnUse = Literal["compare", "describe", "keep"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the cleaned table. `number` columns are float32 in Parquet and the only ones that the analysis reads."""
+    """A column of the cleaned table."""
 
     name: str
+    """Unique in the table."""
     source_name: str
+    """As in the file's header; empty where the file names no column."""
     kind: ColumnKind
+    type: str
+    """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`, `timestamp[us, tz=UTC]`, `bool` or `string`."""
     missing: int
     """Cells without a value among the rows that were kept."""
+    use: ColumnUse
+    """`compare`: profiled, and part of the comparison of rows. `describe`: profiled only. `keep`: neither. Only numbers are profiled."""
+    reason: str
+    """One sentence: why the column has this kind and this use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """Something that was decided about the file and that its owner may want to know."""
+
+    code: str
+    """Names the kind of remark, for programs: `many-gaps`."""
+    column: str
+    """Name of the column that it is about; empty where it is about the whole file."""
+    sentence: str
+    sure: bool
+    """False where the file could have meant something else: such remarks are sent with the findings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +90,17 @@ class Manifest:
 
     run_id: str
     source: dict[str, Any]
-    """Bucket, key, version id, ETag, bytes, and the dialect found (delimiter, quote, encoding, header)."""
+    """Bucket, key, version id, ETag, bytes, and the dialect found (encoding, compression, delimiter, quote, decimal, header)."""
     rows_read: int
     rows: int
     """Rows kept."""
     rejected: dict[str, int]
     """Reason -> rows."""
     columns: tuple[Column, ...]
+    remarks: tuple[Remark, ...]
     unit_rows: int
+    lines_key: str
+    """Parquet object that tells which line of the file each row came from: see `Run.lines_key` in the contract."""
     table_key: str
     table_bytes: int
     footer_offset: int
@@ -92,6 +117,7 @@ class Manifest:
         try:
             fields = json.loads(data)
             fields["columns"] = tuple(Column(**c) for c in fields["columns"])
+            fields["remarks"] = tuple(Remark(**r) for r in fields["remarks"])
             fields["units"] = tuple(Unit(**u) for u in fields["units"])
             return cls(**fields)
         except (ValueError, TypeError, KeyError) as error:

@@ -26,6 +26,7 @@ OBJECTS = {
     "preprocess": {
         (READ, "ingest", UPLOAD.key),
         (WRITE, "intermediate", RUN.table_key),
+        (WRITE, "intermediate", RUN.lines_key),
         (WRITE, "intermediate", RUN.rejected_key),
         (WRITE, "intermediate", RUN.cleaned_csv_key),
         (WRITE, "intermediate", RUN.manifest_key),

@@ -24,6 +24,8 @@ from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
 
 _HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
+_DTYPES: Final = {"double": np.float64, "int64": np.int64, "float": np.float32}
+"""Arrow types of the columns that are read."""
 _AHEAD: Final = 3
 """Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight keep up with the arithmetic."""
 
@@ -50,7 +52,7 @@ class Table:
 
     def __init__(self, manifest: Manifest, read_range: Callable[[int, int], bytes]) -> None:
         self.manifest = manifest
-        self.columns = tuple(column.name for column in manifest.columns if column.kind == "number")
+        self.columns = tuple(column.name for column in manifest.columns if column.use != "keep")
         if not self.columns:
             raise StageError(
                 f"{manifest.table_key} has no number column, so there is nothing to analyse",
@@ -69,8 +71,8 @@ class Table:
         for name in self.columns:
             place = schema.get_field_index(name)
             found = "missing" if place < 0 else str(schema.field(place).type)
-            if found != "float":
-                raise StageError(f"{manifest.table_key}: column {name!r} is {found}; the analysis reads float32", hint=_HINT)
+            if found not in _DTYPES:
+                raise StageError(f"{manifest.table_key}: column {name!r} is {found}; the analysis reads {', '.join(_DTYPES)}", hint=_HINT)
 
     def units(self, wanted: Sequence[int]) -> Generator[UnitData]:
         """The units in order, fetched ahead. Raises StageError that names the unit where a range is not what the manifest says."""
@@ -111,12 +113,16 @@ class Table:
 
 
 def _copy(column: Any, target: npt.NDArray[np.float32]) -> None:
-    """Copies a float32 column, null as NaN. By its buffers, because ChunkedArray.to_numpy imports pandas first where that is installed."""
+    """Copies a column of numbers, null as NaN, rounded to float32.
+
+    By its buffers, because ChunkedArray.to_numpy imports pandas first where that is installed.
+    """
     start = 0
+    dtype = np.dtype(_DTYPES[str(column.type)])
     for chunk in column.chunks:
         validity, data = chunk.buffers()
         place = target[start : start + len(chunk)]
-        place[...] = np.frombuffer(memoryview(data), np.float32, len(chunk), chunk.offset * target.itemsize)
+        place[...] = np.frombuffer(memoryview(data), dtype, len(chunk), chunk.offset * dtype.itemsize)
         if chunk.null_count:
             bits = np.unpackbits(np.frombuffer(memoryview(validity), np.uint8), bitorder="little")
             place[bits[chunk.offset : chunk.offset + len(chunk)] == 0] = np.nan

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import numpy as np
 from pyarrow import csv as arrow_csv
 
+from workloads.preprocess import kinds
 from workloads.preprocess.dialect import Dialect, detect
+from workloads.preprocess.lines import LineRuns, LineWriter
 from workloads.preprocess.parse import BlockParser, IncompleteRows, Parsed
 from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
 from workloads.preprocess.source import PIECE_BYTES, ByteStream, open_text
@@ -81,11 +84,12 @@ class Cleaned:
             )
 
 
-def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings, cleaned_csv: Sink | None = None) -> Cleaned:
+def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, settings: Settings, cleaned_csv: Sink | None = None) -> Cleaned:
     """Cleans a CSV stream.
 
-    The sinks get the Parquet file, the list of rejected rows (line, reason, detail, row) and, where asked for, the table as CSV. Parsing
-    runs in as many threads as the machine has processors, up to four. Raises StageError where the stream holds no table.
+    The sinks get the Parquet file, the lines of its rows, the list of rejected rows (line, reason, detail, row) and, where asked for, the
+    table as CSV. Parsing runs in as many threads as the machine has processors, up to four. Raises StageError where the stream holds no
+    table.
     """
     seconds = dict.fromkeys(("read", "wait for parser", "write"), 0.0)
     started = logged = time.monotonic()
@@ -102,6 +106,7 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
     if dialect.header:
         parts = _without_header(parts, ord(dialect.delimiter))
     rejects = _RejectList(rejected)
+    row_lines = LineWriter(lines)
     with UnitWriter(table, parser.schema, unit_rows=settings.unit_rows) as units:
         as_csv = None if cleaned_csv is None else arrow_csv.CSVWriter(cast("Any", HashingSink(cleaned_csv)), parser.schema)
 
@@ -109,6 +114,7 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
         for parsed in _in_order(parts, parser, seconds):
             with _timed(seconds, "write"):
                 rejects.add(parsed.rejects)
+                row_lines.add(parsed.lines, parsed.table.num_rows)
                 kept += parsed.table.num_rows
                 for unit in units.add(parsed.table):
                     if as_csv is not None:
@@ -118,6 +124,7 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
                 log.info("cleaning", extra={"fields": {"rows": kept, "rejected": rejects.count, "seconds": round(logged - started, 1)}})
         with _timed(seconds, "write"):
             rejects.flush()
+            row_lines.close()
             for unit in units.finish():
                 if as_csv is not None:
                     as_csv.write_table(unit)
@@ -133,7 +140,16 @@ def clean(source: ByteStream, *, table: Sink, rejected: Sink, settings: Settings
         rejected=dict(rejects.reasons.most_common()),
         examples=rejects.examples,
         columns=tuple(
-            Column(name=c.name, source_name=c.source_name, kind=c.kind.name, missing=units.missing[c.name]) for c in dialect.columns
+            Column(
+                name=c.name,
+                source_name=c.source_name,
+                kind=c.kind.name,
+                type=str(c.kind.arrow),
+                missing=units.missing[c.name],
+                use="compare" if c.kind is kinds.NUMBER else "keep",
+                reason="numbers" if c.kind is kinds.NUMBER else f"{c.kind.name} is not compared",
+            )
+            for c in dialect.columns
         ),
         units=tuple(units.units),
         table_bytes=units.size,
@@ -154,6 +170,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 def _in_order(parts: Iterator[Block | Reject], parser: BlockParser, seconds: dict[str, float]) -> Iterator[Parsed]:
     """Parses blocks in parallel and hands the results on in file order; at most one block more than there are threads is held."""
     nothing = parser.schema.empty_table()
+    no_lines = LineRuns.of(np.empty(0, np.int64))
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
     waiting: deque[Future[Parsed]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="parse") as pool:
@@ -168,7 +185,7 @@ def _in_order(parts: Iterator[Block | Reject], parser: BlockParser, seconds: dic
                     waiting.append(pool.submit(parser.parse, part))
                 else:
                     waiting.append(Future())
-                    waiting[-1].set_result(Parsed(nothing, [part]))
+                    waiting[-1].set_result(Parsed(nothing, [part], no_lines))
                 if waiting and (not more or len(waiting) > threads):
                     with _timed(seconds, "wait for parser"):
                         parsed = waiting.popleft().result()

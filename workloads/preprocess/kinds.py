@@ -62,7 +62,7 @@ SHARE: Final = 0.75
 Array: TypeAlias = "pa.Array[Any]"
 compute: Any = pc
 
-FLOAT: Final = pa.float32()
+FLOAT: Final = pa.float64()
 TIMESTAMP: Final = pa.timestamp("us")
 TIMESTAMP_UTC: Final = pa.timestamp("us", "UTC")
 
@@ -122,7 +122,7 @@ def convert(cells: Array, kind: Kind, decimal: str) -> Converted:
 
 
 def _numbers(cells: Array, decimal: str) -> Any:
-    """float32 where the text is a number within float32's range, else null."""
+    """float64 where the text is a number within float64's range, else null."""
     looks = compute.match_substring_regex(cells, _NUMBER_COMMA if decimal == "," else _NUMBER)
     texts = compute.if_else(looks, cells, pa.scalar(None, pa.string()))
     values = compute.replace_substring(texts, ",", ".").cast(FLOAT)
@@ -144,7 +144,7 @@ def reason(text: str, kind: Kind, decimal: str) -> tuple[str, str]:
     """Why a cell is wrong: what is counted, and the rest of a sentence that begins with the cell's text."""
     if kind is NUMBER:
         if re.fullmatch(_NUMBER_COMMA if decimal == "," else _NUMBER, text.strip()):
-            return "beyond the range of float32", "is beyond the range of float32 (3.4e38)"
+            return "beyond the range of float64", "is beyond the range of float64 (1.8e308)"
         if text.strip().lower() in _INFINITE:
             return "not finite", "is not a finite number"
         return "not a number", "is not a number"

@@ -20,6 +20,7 @@ from pyarrow import csv
 
 from workloads.preprocess import kinds
 from workloads.preprocess.kinds import ColumnPlan
+from workloads.preprocess.lines import LineRuns
 from workloads.preprocess.records import QUOTE, Block, Reject, line_ends, raw_text, record_ends
 
 IncompleteRows: TypeAlias = Literal["reject", "keep"]
@@ -71,6 +72,8 @@ class Parsed:
     """The rows that were kept, in file order."""
     rejects: list[Reject]
     """The others, by line."""
+    lines: LineRuns
+    """Where the rows that were kept stand in the file."""
 
 
 class BlockParser:
@@ -126,9 +129,10 @@ class BlockParser:
                     lost = places[lacking]
                     rejects += layout.reject(lost, "incomplete", [f"no value in column '{plan.source_name or plan.name}'"] * len(lost))
         result = pa.Table.from_arrays(columns, schema=self.schema)
+        lines = LineRuns.of(layout.lines(places, table.num_rows + len(ragged))[keep])
         if not keep.all():
             result = result.filter(pa.array(keep))
-        return Parsed(result, sorted(rejects, key=lambda reject: reject.line))
+        return Parsed(result, sorted(rejects, key=lambda reject: reject.line), lines)
 
     def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:
         """The cells of the well-formed rows, and place -> number of fields of the others."""
@@ -187,6 +191,18 @@ class _Layout:
             lines = self._block.first_line + np.searchsorted(line_ends(data, final=True), starts, side="right")
             self._spans = starts[filled], ends[filled], lines[filled]
         return self._spans
+
+    def lines(self, places: NDArray[np.int64], records: int) -> NDArray[np.int64]:
+        """Lines of the records at some places, of so many records in all."""
+        if self._spans is None and self._one_line_each(records):
+            return places + self._block.first_line
+        return self._starts_ends_lines()[2][places]
+
+    def _one_line_each(self, records: int) -> bool:
+        data = self._block.data
+        returns = data.count(b"\r")
+        ends = data.count(b"\n") if returns == 0 or returns == data.count(b"\r\n") else -1
+        return ends + (not data.endswith(b"\n")) == records
 
     def reject(self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]) -> list[Reject]:
         """The rejections of the records at some places, counted from 0; one reason for all, or one each."""

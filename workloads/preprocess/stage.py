@@ -66,10 +66,11 @@ def main(run: Run) -> dict[str, Any]:
             return stack.enter_context(s3.Writer(job.intermediate_bucket, key, content_type=content_type, expected_bytes=expected_bytes))
 
         table = writer(run.table_key, "application/vnd.apache.parquet", 2 * size)
+        lines = writer(run.lines_key, "application/vnd.apache.parquet", size // 8)
         rejected = writer(run.rejected_key, "text/csv; charset=utf-8", size)
         cleaned_csv = writer(run.cleaned_csv_key, "text/csv; charset=utf-8", size) if job.write_cleaned_csv else None
         try:
-            cleaned = clean(source, table=table, rejected=rejected, cleaned_csv=cleaned_csv, settings=job.settings)
+            cleaned = clean(source, table=table, lines=lines, rejected=rejected, cleaned_csv=cleaned_csv, settings=job.settings)
             rejected.commit()  # also when the file is refused: it shows why
             cleaned.check(job.max_rejected_percent)
         except StageError as error:
@@ -116,7 +117,9 @@ def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Mani
         rows=cleaned.rows,
         rejected=cleaned.rejected,
         columns=cleaned.columns,
+        remarks=(),
         unit_rows=job.settings.unit_rows,
+        lines_key=run.lines_key,
         table_key=run.table_key,
         table_bytes=cleaned.table_bytes,
         footer_offset=cleaned.footer_offset,

@@ -54,10 +54,15 @@ def write_table(run: Run, values: npt.NDArray[np.float32], unit_rows: int) -> tu
         rows=rows,
         rejected={},
         columns=(
-            Column(name="label", source_name="label", kind="text", missing=0),
-            *(Column(name=name, source_name=name, kind="number", missing=int(count)) for name, count in zip(names, missing, strict=True)),
+            Column(name="label", source_name="label", kind="text", type="string", missing=0, use="keep", reason="text"),
+            *(
+                Column(name=name, source_name=name, kind="number", type="float", missing=int(count), use="compare", reason="numbers")
+                for name, count in zip(names, missing, strict=True)
+            ),
         ),
+        remarks=(),
         unit_rows=unit_rows,
+        lines_key=run.lines_key,
         table_key=run.table_key,
         table_bytes=len(data),
         footer_offset=footer,

@@ -58,10 +58,20 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
         rows=len(frame),
         rejected=rejected,
         columns=tuple(
-            Column(name=name, source_name=name.title(), kind="number" if name in numbers else "text", missing=int(frame[name].isna().sum()))
+            Column(
+                name=name,
+                source_name=name.title(),
+                kind="number" if name in numbers else "text",
+                type="double" if name in numbers else "string",
+                missing=int(frame[name].isna().sum()),
+                use="compare" if name in numbers else "keep",
+                reason="numbers" if name in numbers else "text",
+            )
             for name in frame.columns
         ),
+        remarks=(),
         unit_rows=unit_rows,
+        lines_key=run.lines_key,
         table_key=run.table_key,
         table_bytes=1,
         footer_offset=0,

@@ -17,6 +17,7 @@ from workloads.preprocess.clean import Cleaned, Settings, clean
 class Outcome:
     cleaned: Cleaned
     parquet: bytes
+    lines_parquet: bytes
     rejected_csv: bytes
     cleaned_csv: bytes
 
@@ -29,6 +30,13 @@ class Outcome:
         return [tuple(row.values()) for row in self.table.to_pylist()]
 
     @property
+    def lines(self) -> list[int]:
+        """Line of the file of each row."""
+        entries = parquet.read_table(io.BytesIO(self.lines_parquet)).to_pylist()
+        ends = [*(entry["row"] for entry in entries[1:]), self.cleaned.rows]
+        return [entry["line"] + row for entry, end in zip(entries, ends, strict=True) for row in range(end - entry["row"])]
+
+    @property
     def rejects(self) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(self.rejected_csv.decode(), newline="")))
 
@@ -38,6 +46,6 @@ class Outcome:
 
 
 def run(data: bytes, **settings: Any) -> Outcome:
-    table, rejected, as_csv = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    cleaned = clean(io.BytesIO(data), table=table, rejected=rejected, cleaned_csv=as_csv, settings=Settings(**settings))
-    return Outcome(cleaned, table.getvalue(), rejected.getvalue(), as_csv.getvalue())
+    table, lines, rejected, as_csv = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    cleaned = clean(io.BytesIO(data), table=table, lines=lines, rejected=rejected, cleaned_csv=as_csv, settings=Settings(**settings))
+    return Outcome(cleaned, table.getvalue(), lines.getvalue(), rejected.getvalue(), as_csv.getvalue())

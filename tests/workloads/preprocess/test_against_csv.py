@@ -63,16 +63,15 @@ def expected(rows: list[tuple[int, list[str]]]) -> tuple[list[tuple[float, str |
             rejected[line] = "wrong number of fields"
             continue
         cell = row[0].strip()
-        with np.errstate(over="ignore"):
-            value = np.float32(cell) if NUMBER.fullmatch(cell) else None
+        value = float(cell) if NUMBER.fullmatch(cell) else None
         if cell.lower() in MISSING:
             rejected[line] = "incomplete"
         elif value is None:
             rejected[line] = "not finite" if cell == "inf" else "not a number"
         elif not np.isfinite(value):
-            rejected[line] = "beyond the range of float32"
+            rejected[line] = "beyond the range of float64"
         else:
-            kept.append((float(value), None if row[1] in kinds.MISSING else row[1]))
+            kept.append((value, None if row[1] in kinds.MISSING else row[1]))
     return kept, rejected
 
 

@@ -85,8 +85,8 @@ def test_refused_with_one_sentence(data, sentence):
         ),
         pytest.param(
             b"a,b\n1,1\n2,inf\n3,1e400\n4,-1e39\n5,1e-400\n6, +3 \n7,.5\n",
-            [(1, 1), (5, 0), (6, 3), (7, 0.5)],
-            {3: "not finite", 4: "beyond the range of float32", 5: "beyond the range of float32"},
+            [(1, 1), (4, -1e39), (5, 0), (6, 3), (7, 0.5)],
+            {3: "not finite", 4: "beyond the range of float64"},
             id="non-finite",
         ),
         pytest.param(
@@ -117,6 +117,15 @@ def test_raw_rows_and_details_tell_what_is_wrong():
     ]
 
 
+def test_every_row_knows_its_line():
+    outcome = run(b'\nn,t\r\n1,a\r\n2,"b\r\nc"\r\n\r\n3,d\r\nx\r\n4,e\r\n,f\r\n5,g', unit_rows=2)
+    assert [row[0] for row in outcome.rows] == [1, 2, 3, 4, 5]
+    assert outcome.lines == [3, 4, 7, 9, 11]
+    whole = run(b"n\n" + b"1\n" * 200_000 + b"x\n" + b"1\n" * 200_000, piece_bytes=50_000)
+    assert whole.lines == [*range(2, 200_002), *range(200_003, 400_003)]
+    assert len(whole.lines_parquet) < 2000, "two runs"
+
+
 def test_names_become_unique_snake_case():
     header = "id,,Prix (€),Prix (€),prix,userID,2024,温度,prix_2,naïve café\n"
     outcome = run((header + ",".join("1" * 10) + "\n" + ",".join("2" * 10) + "\n").encode())
@@ -127,9 +136,9 @@ def test_names_become_unique_snake_case():
 
 
 def test_incomplete_rows_are_kept_on_request():
-    outcome = run(b"a,b,c\n1,2,x\n,3,?\n4,-,y\n5,1e99,z\n", incomplete_rows="keep")
+    outcome = run(b"a,b,c\n1,2,x\n,3,?\n4,-,y\n5,1e999,z\n", incomplete_rows="keep")
     assert outcome.rows == [(1, 2, "x"), (None, 3, None), (4, None, "y")]
-    assert outcome.reasons == {5: "beyond the range of float32"}
+    assert outcome.reasons == {5: "beyond the range of float64"}
     assert [column.missing for column in outcome.cleaned.columns] == [1, 1, 1]
 
 

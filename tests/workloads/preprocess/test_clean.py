@@ -26,7 +26,7 @@ def test_the_result_does_not_depend_on_how_the_bytes_arrive():
     first = outcomes[0]
     assert first.cleaned.rows > 29_000
     assert len(first.cleaned.units) == -(-first.cleaned.rows // 4096)
-    assert set(first.cleaned.rejected) == {"incomplete", "not a number", "beyond the range of float32", "wrong number of fields"}
+    assert set(first.cleaned.rejected) == {"incomplete", "not a number", "beyond the range of float64", "wrong number of fields"}
     for other in outcomes[1:]:
         assert other.parquet == first.parquet
         assert other.rejected_csv == first.rejected_csv
@@ -50,14 +50,14 @@ def test_same_values_as_pandas():
     theirs = pd.read_csv(io.BytesIO(data), parse_dates=["hour"])
     table = outcome.table
     assert table.column_names == list(theirs.columns)
-    assert {str(field.type) for field in table.schema if field.name.startswith("x")} == {"float"}
+    assert {str(field.type) for field in table.schema if field.name.startswith("x")} == {"double"}
     for name in ("id", "x0", "x1", "x2", "x3", "x4"):
-        np.testing.assert_array_equal(table[name].to_numpy(), theirs[name].to_numpy().astype(np.float32))
+        np.testing.assert_array_equal(table[name].to_numpy(), theirs[name].to_numpy().astype(np.float64))
     assert table["site"].to_pylist() == theirs["site"].tolist()
     assert table["checked"].to_pylist() == (theirs["checked"] == "yes").tolist()
     assert table["hour"].to_pylist() == theirs["hour"].dt.to_pydatetime().tolist()
     again = pd.read_csv(io.BytesIO(outcome.cleaned_csv))
-    np.testing.assert_array_equal(again["x3"].to_numpy().astype(np.float32), table["x3"].to_numpy())
+    np.testing.assert_array_equal(again["x3"].to_numpy().astype(np.float64), table["x3"].to_numpy())
     assert len(again) == 20_000
 
 
@@ -77,7 +77,7 @@ def test_units_are_the_row_groups():
         assert unit.row_offset == sum(other.rows for other in units[:index])
         position += unit.byte_length
         assert hashlib.sha256(outcome.parquet[unit.byte_offset : position]).hexdigest() == unit.sha256
-        numbers = [column for column in columns if column.physical_type == "FLOAT"]
+        numbers = [column for column in columns if column.physical_type == "DOUBLE"]
         assert {(column.compression, "PLAIN" in column.encodings, column.has_dictionary_page) for column in numbers} == {
             ("UNCOMPRESSED", True, False)
         }
@@ -120,7 +120,7 @@ class Nowhere(io.RawIOBase):
         return True
     def write(self, data):
         return len(data)
-cleaned = clean(Repeated(), table=Nowhere(), rejected=Nowhere(), settings=Settings())
+cleaned = clean(Repeated(), table=Nowhere(), lines=Nowhere(), rejected=Nowhere(), settings=Settings())
 print(cleaned.rows_read, peak_rss_mib())
 """
 

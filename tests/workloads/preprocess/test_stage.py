@@ -94,7 +94,7 @@ def test_the_sample_table(rehearsal):
     run = rehearsal.upload("nyc-weather-2013", SAMPLE.read_bytes())
     done = rehearsal.run(run, PIPELINE_UNIT_ROWS="4096", PIPELINE_WRITE_CLEANED_CSV="true", AWS_BATCH_JOB_ATTEMPT="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert keys("intermediate") == {run.table_key, run.rejected_key, run.cleaned_csv_key, run.manifest_key}
+    assert keys("intermediate") == {run.table_key, run.lines_key, run.rejected_key, run.cleaned_csv_key, run.manifest_key}
     assert keys("results") == {run.stage_record_key("preprocess")}
     assert all(json.loads(line)["run_id"] == run.run_id for line in done.stdout.splitlines())
 
