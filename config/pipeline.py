@@ -46,6 +46,12 @@ class PipelineSection(Section):
     event_max_age_hours: int = setting(
         6, about="How long an event that could not be handled is tried again.", change="in place", ge=1, le=6
     )
+    show_values: bool = setting(
+        True,
+        about="Whether cells of the file stand in Slack messages, logs, error records and items of the table; false where they may be "
+        "personal. Reports and data in the buckets hold them either way.",
+        change="new revision",
+    )
     daily: DailySection | None = setting(
         None, about="What has to be there when on every day; without it nobody waits for a file.", change="in place"
     )
