@@ -49,7 +49,7 @@ class PipelineSection(Section):
     show_values: bool = setting(
         True,
         about="Whether cells of the file stand in Slack messages, logs, error records and items of the table; false where they may be "
-        "personal. Reports and data in the buckets hold them either way.",
+        "personal. Statistics, smallest and largest value among them, and what lies in the buckets hold them either way.",
         change="new revision",
     )
     daily: DailySection | None = setting(

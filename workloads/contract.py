@@ -127,6 +127,8 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
 
 _RUN_ID = re.compile(rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})")
 _EXECUTION_NAME_MAX = 80
+FINDINGS_PREFIX: Final = "findings/"
+"""In the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +295,16 @@ class Run:
     def summary_key(self) -> str:
         """Findings for programs."""
         return f"{self.results_prefix}summary.json"
+
+    @property
+    def findings_key(self) -> str:
+        """The most remote rows as a flat Parquet file; those of all runs of a data set are one folder, and one table."""
+        return f"{FINDINGS_PREFIX}dataset_id={self.dataset}/run_date={self.date}/{self.run_id}/findings.parquet"
+
+    @property
+    def ddl_key(self) -> str:
+        """Statements by which Amazon Athena knows the cleaned tables and the findings of the data set."""
+        return f"{self.results_prefix}athena.sql"
 
     @property
     def report_key(self) -> str:

@@ -52,9 +52,7 @@ class Message:
 
 
 def escape(text: str) -> str:
-    """Outside text (file names, column names, errors) made safe: what steers a client is escaped, and so
-    are `&`, `<` and `>`, the control characters of mrkdwn.
-    """
+    """Outside text (names, errors) made safe: what steers is escaped, and the controls of mrkdwn: `&`, `<`, `>`."""
     return escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -98,8 +96,10 @@ def context(mrkdwn: str) -> Block:
 
 
 def _mrkdwn(text: str, limit: int) -> Block:
-    """A text object. `verbatim`: Slack makes no links of what looks like an address, a channel or a
-    person (Block Kit reference, "Text object"); links made here, in angle brackets, stay links.
+    """A text object of outside text and markup.
+
+    `verbatim`: Slack makes no links of what looks like an address, a channel or a person (Block Kit
+    reference, "Text object"); links made here, in angle brackets, stay links.
     """
     return {"type": "mrkdwn", "text": _cut(text, limit), "verbatim": True}
 

@@ -22,7 +22,7 @@ from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Run, Stage
 from workloads.functions import slack
 from workloads.functions.states import RunStates
-from workloads.postprocess import cost, findings, items, message, reference, report
+from workloads.postprocess import athena, cost, findings, findings_table, items, message, reference, report, rows
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
@@ -40,6 +40,7 @@ def main(run: Run) -> dict[str, Any]:
     clock, started_at = time.monotonic(), datetime.now(UTC)
     intermediate, results = env.text(contract.ENV_INTERMEDIATE_BUCKET), env.text(contract.ENV_RESULTS_BUCKET)
     table_name = env.text(contract.ENV_TABLE)
+    show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
     usd_per_hour = prices()
     table = boto3.resource("dynamodb").Table(table_name)
 
@@ -50,6 +51,12 @@ def main(run: Run) -> dict[str, Any]:
     profile = load_profile(read, run, manifest_sha256)
     anomalies = None if success.anomaly is None else load_anomalies(read, run, success.anomaly, profile)
     log.info("partial results merged", extra={"fields": {"digest": success.digest, "partials": len(success.partials)}})
+    ids = [] if anomalies is None else [row.row for row in anomalies.rows]
+    cells = rows.read_rows(manifest, functools.partial(s3.read_range, intermediate, manifest.table_key), ids)
+    remote = None
+    if anomalies is not None:
+        lines = rows.Lines.from_parquet(s3.get_bytes(intermediate, manifest.lines_key))
+        remote = findings.Remote(anomalies=anomalies, rows=rows.source_rows(manifest, lines, cells, ids), lines=lines)
 
     comparison = reference.compare(results, table, run, profile)
     records = _stage_records(results, run)
@@ -67,17 +74,21 @@ def main(run: Run) -> dict[str, Any]:
     if success.anomaly is not None:
         analysis["anomaly"] = {name: value for name, value in analysis["anomaly"].items() if name not in {"scores", "columns", "excluded"}}
     provenance = findings.Provenance(manifest_sha256=manifest_sha256, analysis=analysis)
-    summary = findings.build(run, manifest, profile, comparison, anomalies, cost.of_run(records, usd_per_hour), provenance)
+    summary = findings.build(run, manifest, profile, comparison, remote, cost.of_run(records, usd_per_hour), provenance)
 
     reference.save(results, run, profile)
     s3.put_bytes(results, run.report_key, report.render(summary, profile), content_type="text/html; charset=utf-8")
     s3.put_bytes(results, run.summary_key, findings.to_json(summary), content_type="application/json")
-    written = items.write(table_name, items.of_summary(run, summary))
-    latest = items.advance_latest(table, run, report_key=run.report_key, digest=success.digest)
+    top = [] if remote is None else summary["anomalies"]["top"]
+    s3.put_bytes(results, run.findings_key, findings_table.encode(run, top, cells), content_type="application/vnd.apache.parquet")
+    ddl = athena.statements(run, manifest, intermediate_bucket=intermediate, results_bucket=results)
+    s3.put_bytes(results, run.ddl_key, ddl.encode(), content_type="text/plain; charset=utf-8")
+    written = items.write(table_name, items.of_summary(run, summary, show_values=show_values))
+    latest = items.advance_latest(table, run, name=summary["name"], report_key=run.report_key, digest=success.digest)
     finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     RunStates(table).succeed(run, now_ms=int(time.time() * 1000), finished_at=finished_at, spent=items.of_spending(summary))
     console_url, stack = (os.environ.get(name, "").strip() for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK))
-    told = _tell(message.build(run, summary, console_url=console_url, bucket=results, stack=stack or "?"))
+    told = _tell(message.build(run, summary, console_url=console_url, bucket=results, stack=stack or "?", show_values=show_values))
     return {"items": written, "latest": latest, "slack": told, "digest": success.digest, "usd": summary["run"]["usd"]}
 
 
