@@ -46,7 +46,8 @@ def findings(console: Console, summary_json: bytes) -> None:
         console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False)
     for remark in summary["remarks"]:
         mark = "  " if remark["sure"] else "! "
-        console.print(f"{mark}{remark['column']} {escaped(remark['sentence'])}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+        said = f"{remark['column']} {remark['sentence']}".strip()
+        console.print(mark + escaped(said), highlight=False, markup=False, soft_wrap=True)
     if any("mean" in column for column in summary["columns"]):
         console.print(_column_table(summary["columns"], console.width))
     if summary["nothing_to_compare"]:
