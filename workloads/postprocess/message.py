@@ -16,7 +16,7 @@ _REMOTE_ROWS = 5
 _REMARKS = 6
 _CELLS = 12
 """Cells of a remote row besides those that make it so: a section of Slack's holds 3000 characters."""
-_CELL_CHARACTERS = 24
+_CELL_CHARACTERS = 32
 
 
 def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str, show_values: bool) -> slack.Message:
