@@ -49,7 +49,7 @@ def text(endpoint: Endpoint) -> str:
     return "\n".join(
         [
             f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']}",
-            "export AWS_ACCESS_KEY_ID=admin AWS_SECRET_ACCESS_KEY=admin",
+            f"export AWS_ACCESS_KEY_ID={endpoint.access_key} AWS_SECRET_ACCESS_KEY={endpoint.secret}",
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
             "# an upload starts a run",

@@ -11,7 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, Self
 
@@ -41,6 +41,8 @@ class Target:
 
     outputs: Mapping[str, Any]
     endpoint_url: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For boto3; empty for the caller's own."""
 
     @classmethod
     def find(cls, stack: str) -> Self:
@@ -49,7 +51,7 @@ class Target:
             endpoint = service.running()
             if endpoint is None:
                 raise CliError("nothing is up; start it with `up`, or name a deployed stack with --stack", ExitCode.NOT_RUNNING)
-            return cls(outputs=endpoint.outputs, endpoint_url=endpoint.url)
+            return cls(outputs=endpoint.outputs, endpoint_url=endpoint.url, credentials=endpoint.credentials)
         command = ["pulumi", "stack", "output", "--json", "--stack", stack]
         try:
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -61,10 +63,9 @@ class Target:
             raise CliError(f"pulumi does not give the outputs of stack {stack}: {said}", ExitCode.USAGE) from error
 
     def client(self, name: str) -> Any:
-        """A boto3 client: with the caller's own credentials on AWS, with any on the rehearsal."""
-        local = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"} if self.endpoint_url else {}
+        """A boto3 client: with the caller's own credentials on AWS, with the deployer's on the rehearsal."""
         return boto3.client(  # type: ignore[call-overload]
-            name, endpoint_url=self.endpoint_url, region_name=self.outputs["region"], config=_CONFIG, **local
+            name, endpoint_url=self.endpoint_url, region_name=self.outputs["region"], config=_CONFIG, **self.credentials
         )
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:

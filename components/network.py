@@ -68,8 +68,8 @@ class Network(Component):
         public = [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public)]
         private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private)]
         self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
-        gateway = self._public_routes(public)
-        nat = [self._nat(i, subnet, gateway) for i, subnet in enumerate(public[: section.nat_gateways])]
+        way_out = self._public_routes(public)
+        nat = [self._nat(i, subnet, way_out) for i, subnet in enumerate(public[: section.nat_gateways])]
         tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
 
         self.instance_security_group_id = self._security_group("instance", "Batch instances and Fargate tasks").id
@@ -106,23 +106,27 @@ class Network(Component):
         name = f"{self._name}-{label}"
         return aws.ec2.RouteTable(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
 
-    def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> aws.ec2.InternetGateway:
+    def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> list[pulumi.Resource]:
+        """All that makes the subnets public. A NAT gateway without any part of it leads nowhere."""
         name = f"{self._name}-internet"
         gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
         table = self._route_table("public")
-        aws.ec2.Route(
+        route = aws.ec2.Route(
             f"{self._name}-public", route_table_id=table.id, destination_cidr_block=_ANYWHERE, gateway_id=gateway.id, opts=self.child()
         )
-        for index, subnet in enumerate(subnets):
+        associations = [
             aws.ec2.RouteTableAssociation(f"{self._name}-public-{index}", route_table_id=table.id, subnet_id=subnet.id, opts=self.child())
-        return gateway
+            for index, subnet in enumerate(subnets)
+        ]
+        return [gateway, route, *associations]
 
-    def _nat(self, index: int, subnet: aws.ec2.Subnet, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
+    def _nat(self, index: int, subnet: aws.ec2.Subnet, way_out: list[pulumi.Resource]) -> aws.ec2.NatGateway:
         name = f"{self._name}-nat-{index}"
         tags = self._context.named_tags(name)
-        # both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway)
-        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=[gateway]))
-        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=[gateway]))
+        # Both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway). And
+        # while environments drain before a deletion, instances tell the ends of their tasks by this way, so all of it goes after them.
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=way_out))
+        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=way_out))
 
     def _private_routes(self, index: int, subnet: aws.ec2.Subnet, nat: aws.ec2.NatGateway | None) -> aws.ec2.RouteTable:
         name = f"{self._name}-private-{index}"

@@ -33,12 +33,12 @@ class OrchestrationArgs:
 class Orchestration(Component):
     """The state machine of a run."""
 
-    arn: pulumi.Output[str]
+    machine: Machine
 
     def __init__(self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         section = args.config.pipeline
-        self.arn = Machine(
+        self.machine = Machine(
             name,
             MachineArgs(
                 context=args.context,
@@ -55,8 +55,8 @@ class Orchestration(Component):
                 log_retention_days=args.config.monitoring.log_retention_days,
             ),
             opts=self.child(),
-        ).arn
-        self.register_outputs({"state_machine_arn": self.arn})
+        )
+        self.register_outputs({"state_machine_arn": self.machine.arn})
 
 
 def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:

@@ -253,8 +253,10 @@ def _ssm(call: Call, state: AwsState) -> Iterator[Requirement]:
 
 
 def _iam(call: Call, _: AwsState) -> Iterator[Requirement]:
-    role = call.params.get("RoleName")
-    yield Requirement(action=f"iam:{call.operation}", resource=f"arn:aws:iam::{ACCOUNT_ID}:role/{role}" if role else "*")
+    role, policy = call.params.get("RoleName"), call.params.get("PolicyArn")
+    context: dict[str, str | list[str]] = {"iam:policyarn": policy} if policy else {}
+    resource = f"arn:aws:iam::{ACCOUNT_ID}:role/{role}" if role else "*"
+    yield Requirement(action=f"iam:{call.operation}", resource=resource, context=context)
 
 
 _RULES: Final[dict[str, _Rule]] = {

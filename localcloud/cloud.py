@@ -29,7 +29,6 @@ from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
-from localcloud import slack
 from localcloud.access import Access, Denial
 from localcloud.alarms import Alarms, Change
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
@@ -44,15 +43,16 @@ from localcloud.events import EventBus, Targets, Undelivered
 from localcloud.front import METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
+from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
-_ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=128, s3={"addressing_style": "path"})
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
@@ -69,6 +69,7 @@ class LocalCloud:
 
     Attributes:
         account_id: Of everything in it.
+        deployer: The key of the one who may do everything; new with each cloud.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
         transitions_throttled: While it is set, no execution of a state machine enters another state.
@@ -80,6 +81,7 @@ class LocalCloud:
         self.directory = directory
         self.region = region
         self.slack = SlackSink()
+        self.deployer = Deployer()
         self._images = dict(images)
         self._wanted_port = port
         self.transitions_throttled = threading.Event()
@@ -136,7 +138,7 @@ class LocalCloud:
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
         prepare_moto(self.port)
-        self.slack.url = f"{self.endpoint_url}{slack.PATH}"
+        self.slack.url = f"{self.endpoint_url}{self.slack.path}"
         functions.endpoint_url = self.endpoint_url
         host = Host(directory=self.directory, images=self._images, endpoint_url=self.endpoint_url, client=self.client)
         store = Store(state)
@@ -149,15 +151,18 @@ class LocalCloud:
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
+        self._budget_actions = BudgetActions(state, self._role_client)
         self._front = Front(
             access=access,
+            keys=Keys(state, self.deployer),
             batch=BatchApi(store, self.batch, groups.by_name),
             plane=self.batch,
             bus=bus,
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            budget_actions=BudgetActions(state),
+            refusals=Refusals(state, store),
+            budget_actions=self._budget_actions,
             alarms=self._alarms,
             saved_queries=SavedQueries(),
             schedules=self._schedules,
@@ -197,7 +202,7 @@ class LocalCloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client with the deployer's credentials; one per service, safe to share between threads."""
-        return self._cached_client(service, "", _ADMIN)
+        return self._cached_client(service, "", self.deployer.credentials)
 
     def role_client(self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com") -> Any:
         """A boto3 client with a role's credentials, as a job (or another service principal) would have them. Raises AssumeRoleError."""
@@ -221,6 +226,10 @@ class LocalCloud:
     def disorder(self, random: Random, *, most_copies: int) -> AbstractContextManager[list[Any]]:
         """Events that are published in the block come after it, each 1 to `most_copies` times and in random order; see `EventBus`."""
         return self._bus.disorder(random, most_copies=most_copies)
+
+    def spend(self, budget: str, usd: float) -> None:
+        """Lets the month of a budget have cost so much, with what AWS Budgets does then; see `BudgetActions`."""
+        self._budget_actions.spend(budget, usd)
 
     def now(self) -> float:
         """The clock of the cloud, seconds since 1970; `batch.advance` puts it forward."""
@@ -269,7 +278,7 @@ class LocalCloud:
 @functools.cache
 def _session(region: str) -> Any:
     """One session of the process: it holds the parsed service models."""
-    return boto3.Session(_ADMIN["aws_access_key_id"], _ADMIN["aws_secret_access_key"], region_name=region)
+    return boto3.Session(region_name=region)
 
 
 def _publish(bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from localcloud import slack
+from localcloud import shortcomings, slack
 from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
 from localcloud.batch.api import BatchApi
@@ -19,7 +19,9 @@ from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
+from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
+from localcloud.refusals import Refusals
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
@@ -51,6 +53,7 @@ class Front:
         self,
         *,
         access: Access,
+        keys: Keys,
         batch: BatchApi,
         plane: DataPlane,
         bus: EventBus,
@@ -58,6 +61,7 @@ class Front:
         storage_events: StorageEvents,
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
+        refusals: Refusals,
         alarms: Alarms,
         saved_queries: SavedQueries,
         schedules: Schedules,
@@ -65,6 +69,7 @@ class Front:
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._access = access
+        self._keys = keys
         self._batch = batch
         self._plane = plane
         self._bus = bus
@@ -72,6 +77,7 @@ class Front:
         self._storage_events = storage_events
         self._placement_groups = placement_groups
         self._budget_actions = budget_actions
+        self._refusals = refusals
         self._alarms = alarms
         self._saved_queries = saved_queries
         self._schedules = schedules
@@ -83,27 +89,38 @@ class Front:
         path = environ.get("PATH_INFO", "")
         if path.startswith("/_localcloud/"):
             return _send(self._own_path(path, environ), start_response)
-        call = None
+        environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)  # moto would answer for another account
         try:
             call = Call(environ)
-            principal = self._access.principal(call.access_key)
-            for fault in list(self.faults):
-                reply = fault(call, principal)
-                if reply is not None:
-                    return _send(reply, start_response)
-            if principal is not None:
-                self._access.check(call, principal)
-            reply = self._owned(call)
+        except WireError as error:
+            return _send(Reply(status=error.status, body=error.message.encode()), start_response)
+        except ValueError as error:
+            return _send(Reply(status=400, body=f"the request cannot be read: {error}".encode()), start_response)
+        try:
+            return self._answer(call, start_response)
+        except WireError as error:
+            return _send(call.error(error), start_response)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
+            return _send(call.error(shortcomings.of_exception(call, error)), start_response)
+
+    def _answer(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        principal = self._keys.authenticate(call)
+        for fault in list(self.faults):
+            reply = fault(call, principal)
             if reply is not None:
                 return _send(reply, start_response)
-            return self._forward(call, principal, start_response)
-        except WireError as error:
-            if call is None:
-                return _send(Reply(status=error.status, body=error.message.encode()), start_response)
-            return _send(call.error(error), start_response)
+        if principal is not None:
+            self._access.check(call, principal)
+        self._refusals.check(call)
+        reply = self._owned(call)
+        if reply is not None:
+            return _send(reply, start_response)
+        return self._forward(call, principal, start_response)
 
     def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
-        if path == slack.PATH and environ["REQUEST_METHOD"] == "POST":
+        if path == self._slack.path and environ["REQUEST_METHOD"] == "POST":
             return self._slack.receive(environ["wsgi.input"].read())
         if path.startswith(METADATA_PATH):
             task_id, _, part = path.removeprefix(METADATA_PATH).partition("/")
@@ -149,6 +166,11 @@ class Front:
 
         body: Iterable[bytes] = self._moto(call.environ, capture)
         code = int(answer["status"].split(" ")[0])
+        if code >= HTTPStatus.BAD_REQUEST:
+            body = [b"".join(body)]
+        shortcoming = shortcomings.of_answer(call, code, answer["headers"], body)
+        if shortcoming is not None:
+            raise shortcoming
         if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None and self._hides_absence(call, principal):
             close = getattr(body, "close", None)
             if close:

@@ -21,6 +21,8 @@ from localcloud.batch.retries import AttemptEnd
 from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
+_IN_STATUS_REASON: Final = ("CannotPullContainerError", "ResourceInitializationError")
+"""What Fargate fails of before there is a container stands in the status reason, and the container has none."""
 _NODES_PER_BLOCK: Final = 240
 _BLOCKS: Final = 200 * 256
 
@@ -78,6 +80,7 @@ class RunningAttempt:
         self._live_children = 0
         self._stop_reason: str | None = None
         self._lost_reason: str | None = None
+        self._refused_reason = ""
         self._main_ended = False
 
     def start(self) -> None:
@@ -203,6 +206,8 @@ class RunningAttempt:
             children = [task for child, task in self._tasks.items() if child != self.job.main_node]
         if node == self.job.main_node and self._lost_reason is not None:
             outcome = Outcome(exit_code=None)
+        if self.environment.is_fargate and outcome.exit_code is None and outcome.reason.startswith(_IN_STATUS_REASON):
+            self._refused_reason, outcome = outcome.reason, Outcome(exit_code=None)
         self._owner.node_ended(self, node, outcome)
         if node != self.job.main_node:
             return
@@ -217,6 +222,8 @@ class RunningAttempt:
             return AttemptEnd(exit_code=None, reason="", status_reason=self._lost_reason)
         if self._stop_reason is not None:
             return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason=self._stop_reason)
+        if self._refused_reason:
+            return AttemptEnd(exit_code=None, reason="", status_reason=self._refused_reason)
         if outcome.exit_code is None or outcome.reason:
             return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason="Task failed to start")
         return AttemptEnd(exit_code=outcome.exit_code, reason="", status_reason=_EXITED)

@@ -55,7 +55,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             "submit_function": "submit",
             "dead_letter_queues": {"submit": {"url": url, "function": "submit"}},
         }
-        yield Target(outputs=outputs, endpoint_url=cloud.endpoint_url)
+        yield Target(outputs=outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials)
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ def test_each_private_subnet_leaves_by_its_nat(context, nat, gateways, ways_out)
         nats = made.all(NAT, count=gateways)
         for one in [*nats, *made.all(EIP, count=gateways)]:
             assert made.depends_on(one, internet), f"{one.name} has to wait for the internet gateway"
+            # and none of it may go before the gateway: environments drain by this way
+            for part in [*routes.values(), *made.all(ASSOCIATION)]:
+                assert made.depends_on(one, part) == ("private" not in part.name), (one.name, part.name)
         by_zone = {subnets[n.inputs["subnetId"]].inputs["availabilityZone"]: n.id for n in nats}
         private = [s for s in subnets.values() if "private" in s.name]
         for subnet, zone in zip(private, ways_out, strict=True):

@@ -149,6 +149,7 @@ def planted_stack(directory: Path) -> Iterator[Planted]:
 
 def _table(ready: Rehearsal) -> Any:
     cloud = ready.cloud
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    resource: Any = boto3.resource("dynamodb", endpoint_url=cloud.endpoint_url, region_name=cloud.region, **keys)  # type: ignore[call-overload]
+    resource: Any = boto3.resource(  # type: ignore[call-overload]
+        "dynamodb", endpoint_url=cloud.endpoint_url, region_name=cloud.region, **cloud.deployer.credentials
+    )
     return resource.Table(ready.outputs["table"])

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end"), p
 
 
 def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: Path) -> None:
-    endpoint = Endpoint(pid=os.getpid(), started=0.0, stack="local", url=stack.ready.cloud.endpoint_url, outputs=stack.ready.outputs)
+    endpoint = Endpoint.of(stack.ready)
     lines = text(endpoint).splitlines()
     wait = (
         "for i in $(seq 200); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query 'jobs[0].status' --output text); "

@@ -268,6 +268,7 @@ def _redrive(stack: Planted) -> set[str]:
 
 
 def _replay(stack: Planted, function: str) -> None:
-    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=stack.ready.cloud.endpoint_url)
+    cloud = stack.ready.cloud
+    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials)
     said = io.StringIO()
     assert operate.replay(Console(file=said), target, function) == 0, said.getvalue()

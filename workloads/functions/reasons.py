@@ -2,7 +2,7 @@
 
 Batch says it in up to three places: `statusReason` of the job (what Batch itself did), `container.reason` of the last attempt (what the
 container agent met), and the exit code. Sources: AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events),
-Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 90 to 94
+Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 80 to 91
 those of workloads/analysis/launch/exit_codes.py.
 """
 
@@ -107,9 +107,9 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
         "check that the security group lets the nodes reach each other and that all of them could start; then " + _AGAIN,
     ),
     91: ("a node of the job was lost while the analysis ran", "the retries are used up: " + _AGAIN + "; finished parts are kept"),
-    92: ("the node lost its connection to the main node", "the main node's log says why it ended"),
-    93: ("the main node refused the node", "check that all nodes get the launch token from the same secret version"),
-    94: ("the analysis could not be launched on the main node", "check that the image holds Open MPI; the log names what is missing"),
+    80: ("the node lost its connection to the main node", "the main node's log says why it ended"),
+    81: ("the main node refused the node", "check that all nodes get the launch token from the same secret version"),
+    82: ("the analysis could not be launched on the main node", "check that the image holds Open MPI; the log names what is missing"),
     126: ("the container's command cannot be executed", "check the image's entry point and its file modes"),
     127: ("the container's command does not exist in the image", "check that the image is the one that belongs to the job definition"),
     134: ("the process aborted itself", "the last lines of the log say where"),

@@ -19,6 +19,7 @@ from pyarrow import csv as arrow_csv
 
 from workloads.preprocess import kinds
 from workloads.preprocess.dialect import Dialect, detect
+from workloads.preprocess.infer import Plan, plan
 from workloads.preprocess.lines import LineRuns, LineWriter
 from workloads.preprocess.parse import BlockParser, IncompleteRows, Parsed
 from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
@@ -56,6 +57,7 @@ class Cleaned:
     """What became of a file."""
 
     dialect: Dialect
+    plan: Plan
     encoding: str
     compression: str
     rows_read: int
@@ -95,12 +97,13 @@ def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, setti
     started = logged = time.monotonic()
     text = open_text(source, piece_bytes=settings.piece_bytes)
     dialect = detect(text)
+    decided = plan(dialect)
     log.info(
         "dialect found",
-        extra={"fields": {"delimiter": dialect.delimiter, "decimal": dialect.decimal, "header": dialect.header, "encoding": text.encoding}},
+        extra={"fields": {"delimiter": dialect.delimiter, "decimal": decided.decimal, "header": dialect.header, "encoding": text.encoding}},
     )
     parser = BlockParser(
-        columns=dialect.columns, delimiter=dialect.delimiter, decimal=dialect.decimal, incomplete_rows=settings.incomplete_rows
+        columns=decided.columns, delimiter=dialect.delimiter, decimal=decided.decimal, incomplete_rows=settings.incomplete_rows
     )
     parts = blocks(text.pieces, ord(dialect.delimiter), max_record_bytes=settings.max_record_bytes)
     if dialect.header:
@@ -133,6 +136,7 @@ def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, setti
 
     return Cleaned(
         dialect=dialect,
+        plan=decided,
         encoding=text.encoding,
         compression=text.compression,
         rows_read=kept + rejects.count,
@@ -149,7 +153,7 @@ def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, setti
                 use="compare" if c.kind is kinds.NUMBER else "keep",
                 reason="numbers" if c.kind is kinds.NUMBER else f"{c.kind.name} is not compared",
             )
-            for c in dialect.columns
+            for c in decided.columns
         ),
         units=tuple(units.units),
         table_bytes=units.size,

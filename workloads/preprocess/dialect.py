@@ -1,20 +1,17 @@
-"""What a CSV file looks like: delimiter, decimal sign, header, names and kinds of its columns; decided from a sample."""
+"""How a CSV file is built: delimiter, header, names of its columns; decided from a sample."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
 
 from workloads.preprocess import kinds
-from workloads.preprocess.kinds import ColumnPlan, Kind
 from workloads.preprocess.parse import plural, read_cells
 from workloads.preprocess.records import Block, blocks
 from workloads.preprocess.source import Text
@@ -27,7 +24,6 @@ _LOOK_BYTES: Final = 256 << 10
 _LOOK_ROWS: Final = 500
 _AGREE: Final = 0.25
 """So many of the rows have to be as wide as the header for the header to be believed."""
-_NAME_LENGTH: Final = 100
 _NUMBER_LIKE: Final = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*")
 
 
@@ -36,10 +32,16 @@ class Dialect:
     """How the file is to be read; the quote is always the double quotation mark."""
 
     delimiter: str
-    decimal: str
-    """`.` or, in files with another delimiter than the comma, `,`."""
     header: bool
-    columns: tuple[ColumnPlan, ...]
+    source_names: tuple[str, ...]
+    """As in the file; empty where a column has no name."""
+    cells: list[kinds.Array] = field(repr=False, compare=False)
+    """The sample's cells below the header, as strings (null: missing), column by column."""
+
+    @property
+    def delimiter_name(self) -> str:
+        """As in a sentence."""
+        return _NAMES[self.delimiter]
 
 
 def detect(text: Text) -> Dialect:
@@ -66,21 +68,11 @@ def detect(text: Text) -> Dialect:
         )
 
     cells = _sample_cells(text, best.delimiter, width)
-    decimal, found = _kinds(cells, best.delimiter)
+    found = [kinds.infer(column, ".") for column in cells]
     typed = any(kind is not kinds.TEXT for kind in found)
-    header = not (typed and all(kinds.fits(cell, kind, decimal) for cell, kind in zip(first, found, strict=True)))
-    source_names = [name.strip() for name in first] if header else [""] * width
-    names = unique_names(source_names)
-    columns = tuple(
-        ColumnPlan(name=name, source_name=source, kind=kind) for name, source, kind in zip(names, source_names, found, strict=True)
-    )
-    if not any(column.kind is kinds.NUMBER for column in columns):
-        listed = ", ".join(f"{column.name} ({column.kind.name})" for column in columns[:8]) + (", …" if len(columns) > 8 else "")
-        raise StageError(
-            f"no column holds numbers: found {listed} with the {_NAMES[best.delimiter]} as delimiter",
-            hint="the analysis needs at least one column in which at least three of four values are numbers",
-        )
-    return Dialect(delimiter=best.delimiter, decimal=decimal, header=header, columns=columns)
+    header = not (typed and all(kinds.fits(cell, kind, ".") for cell, kind in zip(first, found, strict=True)))
+    source_names = tuple(name.strip() for name in first) if header else ("",) * width
+    return Dialect(delimiter=best.delimiter, header=header, source_names=source_names, cells=cells)
 
 
 @dataclass(frozen=True)
@@ -133,37 +125,3 @@ def _sample_cells(text: Text, delimiter: str, width: int) -> list[kinds.Array]:
     records = b"".join(part.data for part in blocks(iter([sample]), ord(delimiter)) if isinstance(part, Block))
     table = read_cells(records, delimiter=delimiter, decimal=".", types={str(index): pa.string() for index in range(width)}, on_ragged=None)
     return [column.combine_chunks().slice(1) for column in table.columns]
-
-
-def _kinds(cells: list[kinds.Array], delimiter: str) -> tuple[str, list[Kind]]:
-    """Decimal sign and kinds; a decimal comma needs another delimiter, and has to make more columns numbers than the point does."""
-    found = [kinds.infer(column, ".") for column in cells]
-    if delimiter == "," or kinds.TEXT not in found:
-        return ".", found
-    with_comma = [kinds.infer(column, ",") if kind is kinds.TEXT else kind for column, kind in zip(cells, found, strict=True)]
-    if with_comma.count(kinds.NUMBER) > found.count(kinds.NUMBER):
-        return ",", [kinds.infer(column, ",") for column in cells]
-    return ".", found
-
-
-def unique_names(source_names: Sequence[str]) -> list[str]:
-    """snake_case ASCII names, each once: an empty name becomes `column_<number>`, a repeated one gets a number at its end."""
-    plain = [_snake_case(name) or f"column_{number}" for number, name in enumerate(source_names, start=1)]
-    taken: set[str] = set()
-    free = set(plain)
-    names: list[str] = []
-    for name in plain:
-        unique, number = name, 1
-        while unique in taken or (number > 1 and unique in free):
-            number += 1
-            unique = f"{name}_{number}"
-        taken.add(unique)
-        names.append(unique)
-    return names
-
-
-def _snake_case(name: str) -> str:
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", ascii_only)
-    snake = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:_NAME_LENGTH].strip("_")
-    return f"c_{snake}" if snake[:1].isdigit() else snake

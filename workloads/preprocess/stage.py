@@ -107,7 +107,7 @@ def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Mani
             "dialect": {
                 "delimiter": cleaned.dialect.delimiter,
                 "quote": '"',
-                "decimal": cleaned.dialect.decimal,
+                "decimal": cleaned.plan.decimal,
                 "header": cleaned.dialect.header,
                 "encoding": cleaned.encoding,
                 "compression": cleaned.compression,

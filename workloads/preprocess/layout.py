@@ -1,0 +1,302 @@
+"""Which lines of a file are what: title lines, header rows, units, the table, and a second table after it; decided from the first rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from workloads.preprocess.shapes import ColumnProfile, shape
+
+_PROFILED: Final = 400
+_UNIT: Final = re.compile(
+    r"[\[(]?(?:[%‰°µμ]\S*|°?[CFK]|deg\w*|[kMGmµμnc]?(?:m|g|s|l|L|A|V|W|Pa|Hz|J|N|mol|bar|B|eV|ohm|Wh|b|y)\d?|hPa|ppmv?|ppb|psu|PSU|rad|min|h|hr|hrs|d|day|days"
+    r"|yr|year|years|dB|lux|USD|EUR|GBP|usd|eur|count|counts|number|none|unitless|n/?a|-|\w+(?:[*/·.^]\w+[-+]?\d*)+|\w+\^-?\d+)[\])]?"
+)
+_NAME_LIKE: Final = re.compile(r"[^\W\d].*")
+_YEARS: Final = re.compile(r"(?:1[6-9]|20|21)[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record of the sample."""
+
+    line: int
+    cells: list[str]
+
+    @property
+    def filled(self) -> int:
+        """Cells with a value."""
+        return sum(1 for cell in self.cells if cell.strip())
+
+    @property
+    def bare(self) -> list[str]:
+        """The cells without the empty ones at the end."""
+        last = len(self.cells)
+        while last and not self.cells[last - 1].strip():
+            last -= 1
+        return self.cells[:last]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which lines are what."""
+
+    names: tuple[str, ...]
+    """One per column of the table; empty where the file gives none."""
+    header: tuple[Row, ...]
+    """The rows the names come from; none where the file has no header."""
+    preamble: tuple[Row, ...]
+    """What stands before them."""
+    between: tuple[tuple[Row, str], ...]
+    """Rows between header and table that are neither, with what they are."""
+    body_line: int
+    """The first line of the table's rows."""
+    end_line: int | None
+    """Where a second table begins."""
+    width: int
+    spare: int
+    """Empty fields that rows have after the last column."""
+    profiles: tuple[ColumnProfile, ...] = field(repr=False)
+    notes: tuple[tuple[str, str, bool], ...]
+    """(code, sentence, sure) of what was decided."""
+
+
+def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
+    """Decides from the records of the sample, blank ones included; at least one has a value."""
+    filled = [row for row in rows if row.filled]
+    width = _width(filled)
+    start = _first_of_table(filled, width)
+    end_line = _second_table(rows, filled, start, width)
+    table = [row for row in filled[start:] if end_line is None or row.line < end_line]
+    width = _width(table)
+    spare, columns = _spare(table, width)
+    body = [row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns]
+    return _Head(filled[:start], table, columns, spare, body).decide(end_line, whole=whole)
+
+
+def _width(rows: Sequence[Row]) -> int:
+    """Fields of most rows; of as many as there are of two widths, the larger."""
+    counts = Counter(len(row.cells) for row in rows)
+    return max(counts, key=lambda width: (counts[width], width))
+
+
+def _first_of_table(filled: Sequence[Row], width: int) -> int:
+    """Index of the first row that belongs to the table: what stands before it has one field or few."""
+    if width == 1:
+        return 0
+    for index, row in enumerate(filled):
+        if len(row.bare) == 1 and (width > 2 or len(row.cells) == 1) and index + 1 < len(filled):
+            continue  # a title
+        if len(row.cells) == width or _near(row, filled[index + 1 :], width):
+            return index
+    return 0
+
+
+def _near(row: Row, following: Sequence[Row], width: int) -> bool:
+    """Whether a row of another width may be the table's header: more than half as many names, and no other row of the width is one."""
+    names = [cell for cell in row.bare if cell.strip()]
+    if not following or 2 * len(names) < width or any(shape(cell) in ("number", "date", "time") for cell in names):
+        return False
+    after = following[0]
+    return len(after.cells) == width or len(after.bare) == len(row.bare)
+
+
+def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width: int) -> int | None:
+    """The line on which another table begins: after a gap, or where all rows from a header on have another width."""
+    profiles = _profiles([row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width], width)
+    typed = [number for number, profile in enumerate(profiles) if profile.typed]
+    gap = False
+    begun = 0
+    lines = {row.line for row in filled[start:]}
+    first_line = filled[start].line
+    own = [cell.strip() for cell in filled[start].cells]
+    usable = [row for row in rows if row.line >= first_line]
+    for place, row in enumerate(usable):
+        if row.line not in lines:
+            gap = True
+            continue
+        begun += 1
+        after = [other for other in usable[place + 1 : place + 4] if other.line in lines]
+        if begun > 2 and after and [cell.strip() for cell in row.cells] != own and _is_header(row, after, profiles, typed, width, gap=gap):
+            return row.line
+        gap = False
+    return None
+
+
+def _is_header(row: Row, after: Sequence[Row], profiles: Sequence[ColumnProfile], typed: Sequence[int], width: int, *, gap: bool) -> bool:
+    """Whether a row in the middle is the header of another table."""
+    names = [cell for cell in row.bare if cell.strip()]
+    if len(names) < 2 or len(names) < len(row.bare) or any(shape(cell) != "text" for cell in names):
+        return False
+    if len(row.cells) != width:
+        alike = all(len(other.cells) == len(row.cells) for other in after)
+        return alike and len(set(names)) == len(names) and (gap or len(after) > 1)
+    if not typed:
+        return False
+    return all(profiles[number].contradicts(row.cells[number]) for number in typed) and (gap or len(typed) > 1)
+
+
+def _profiles(body: Sequence[Sequence[str]], width: int) -> list[ColumnProfile]:
+    return [ColumnProfile.of([row[number] for row in body]) for number in range(width)]
+
+
+def _spare(table: Sequence[Row], width: int) -> tuple[int, int]:
+    """Empty fields after the last column in most rows, and how many columns the table has."""
+    first, rest = table[0], table[1:] or table
+    bare = max((len(row.bare) for row in rest if len(row.cells) == width), default=width)
+    named = len(first.cells) if first.cells[-1].strip() else len(first.bare)
+    columns = max(bare, min(named, width))
+    return width - columns, columns
+
+
+class _Head:
+    """Tells header, units and the like from rows of the table."""
+
+    def __init__(self, before: Sequence[Row], table: Sequence[Row], columns: int, spare: int, body: list[list[str]]) -> None:
+        self.before, self.table, self.columns, self.spare = list(before), list(table), columns, spare
+        sample = body[1:][-_PROFILED:] if len(body) < 40 else body[8 : 8 + _PROFILED]
+        self.profiles = _profiles([row[:columns] for row in sample] or [row[:columns] for row in body], columns)
+        self.notes: list[tuple[str, str, bool]] = []
+        self.between: list[tuple[Row, str]] = []
+
+    def decide(self, end_line: int | None, *, whole: bool) -> Layout:
+        heads = self._header_like()
+        preamble = [*self.before]
+        heads = self._without_metadata(heads, preamble)
+        header = self._sorted_out(heads)
+        names = self._names(header)
+        rest = self.table[len(preamble) - len(self.before) + len(header) + len(self.between) :]
+        if not rest and whole:
+            body_line = (self.table[-1].line if self.table else 1) + 1
+        else:
+            body_line = rest[0].line if rest else self.table[-1].line + 1
+        return Layout(
+            names=tuple(names),
+            header=tuple(header),
+            preamble=tuple(preamble),
+            between=tuple(self.between),
+            body_line=body_line,
+            end_line=end_line,
+            width=self.columns,
+            spare=self.spare,
+            profiles=tuple(self.profiles),
+            notes=tuple(self.notes),
+        )
+
+    def _header_like(self) -> list[Row]:
+        """The first rows, as long as they look like names rather than like the rows below."""
+        heads: list[Row] = []
+        for row in self.table[:6]:
+            evidence = self._evidence(row)
+            if evidence < 0 or (heads and evidence <= 0.5) or (heads and not self._strong(row)):
+                break
+            if not heads and evidence == 0 and not self._looks_like_names(row):
+                break
+            heads.append(row)
+        return heads
+
+    def _evidence(self, row: Row) -> float:
+        """Above 0 where a row looks like names, below where it looks like the other rows."""
+        total = 0.0
+        years = [cell.strip() for cell in row.cells if cell.strip() and shape(cell) == "number"]
+        as_years = len(set(years)) == len(years) > 0 and all(_YEARS.fullmatch(cell) for cell in years)
+        for cell, profile in zip(row.cells, self.profiles, strict=False):
+            value = cell.strip()
+            if not value:
+                continue
+            if profile.typed:
+                kind = shape(value)
+                if kind == "missing":
+                    total += 0.25 if value[:1].isalpha() else 0.0
+                elif kind != profile.shape:
+                    total += 1.0
+                elif not as_years or not _outside(value, profile):
+                    total -= 1.0
+                else:
+                    total += 0.5
+            elif profile.pattern is not None:
+                total += 0.5 if profile.contradicts(value) else -0.5
+            elif value in profile.values and len(profile.values) > 1:
+                total -= 0.5
+            elif shape(value) in ("number", "date", "time", "address"):
+                total -= 0.25
+        return total
+
+    def _strong(self, row: Row) -> bool:
+        """Whether a further row differs from the table's in a column of numbers or dates, and agrees in none."""
+        pairs = [(cell, profile) for cell, profile in zip(row.cells, self.profiles, strict=False) if profile.typed and cell.strip()]
+        return any(profile.contradicts(cell) for cell, profile in pairs) and not any(
+            shape(cell) == profile.shape for cell, profile in pairs
+        )
+
+    def _looks_like_names(self, row: Row) -> bool:
+        """Whether a row of words without a sign for or against it is taken for the header."""
+        names = [cell.strip() for cell in row.bare]
+        return (
+            len(self.table) > 1
+            and len(set(names)) == len(names)
+            and all(names)
+            and all(shape(name) == "text" and _NAME_LIKE.match(name) for name in names)
+        )
+
+    def _without_metadata(self, heads: list[Row], preamble: list[Row]) -> list[Row]:
+        """Takes off a first row that tells of the file: it holds numbers among words, and a full row of names follows."""
+        while len(heads) > 1 and any(shape(cell) == "number" and not _YEARS.fullmatch(cell.strip()) for cell in heads[0].cells):
+            second = heads[1].bare
+            if len(second) < self.columns or not all(cell.strip() for cell in second) or any(shape(cell) == "number" for cell in second):
+                break
+            preamble.append(heads.pop(0))
+        return heads
+
+    def _sorted_out(self, heads: list[Row]) -> list[Row]:
+        """The rows that give the names; the others are set aside with what they are."""
+        if not heads:
+            return []
+        header = [heads[0]]
+        for row in heads[1:]:
+            above = header[-1]
+            mine = [cell.strip() for cell in row.cells]
+            if mine == [cell.strip() for cell in above.cells]:
+                self.between.append((row, "repeated header"))
+            elif _units(row, above):
+                self.between.append((row, "units row"))
+            elif not self.between and _spans(above, row, self.columns):
+                header.append(row)
+            else:
+                self.between.append((row, "further header row"))
+        return header
+
+    def _names(self, header: Sequence[Row]) -> list[str]:
+        names = [""] * self.columns
+        for index, row in enumerate(header):
+            cells = [cell.strip() for cell in row.cells[: self.columns]]
+            cells += [""] * (self.columns - len(cells))
+            if index + 1 < len(header):
+                for number in range(1, self.columns):
+                    cells[number] = cells[number] or cells[number - 1]
+            names = [" ".join(part for part in (name, cell) if part) for name, cell in zip(names, cells, strict=True)]
+        return names
+
+
+def _outside(year: str, profile: ColumnProfile) -> bool:
+    """Whether a column whose name may be a year holds other numbers than years."""
+    years = sum(_YEARS.fullmatch(value) is not None for value in profile.values)
+    return 2 * years < len(profile.values) and year not in profile.values
+
+
+def _units(row: Row, names: Row) -> bool:
+    """Whether most cells are units of measurement, below a row of names."""
+    cells = [cell.strip() for cell in row.cells if cell.strip()]
+    like = sum(_UNIT.fullmatch(cell) is not None for cell in cells)
+    above = [cell.strip() for cell in names.bare]
+    return 2 * like > len(cells) and all(above) and 2 * sum(_UNIT.fullmatch(cell) is not None for cell in above) <= len(above)
+
+
+def _spans(above: Row, row: Row, columns: int) -> bool:
+    """Whether names in the upper row stand for several columns each."""
+    upper = [cell.strip() for cell in above.cells[:columns]]
+    gaps = len(upper) < columns or not all(upper[1:]) or len(set(upper)) < len(upper)
+    return gaps and sum(1 for cell in row.cells if cell.strip()) > sum(1 for cell in upper if cell)
