@@ -150,14 +150,22 @@ def test_remote_rows_are_told_everywhere(world):
     assert first["columns"][0]["neighbour_value"] == np.float32(frame["amount"][first["neighbour"]])
     item = all_items()[RUN.summary_item_key["sk"]]["anomalies"]
     assert [int(entry["row"]) for entry in item["top"]] == [entry["row"] for entry in found["top"][:10]]
+    assert {int(entry["line"]) - fa.line_of(int(entry["row"])) for entry in item["top"]} == {0}
+    for entry in found["top"]:
+        here = frame.iloc[entry["row"]]
+        assert entry["line"] == fa.line_of(entry["row"])
+        assert entry["neighbour_line"] == fa.line_of(entry["neighbour"])
+        assert entry["values"] == {name: None if pd.isna(value) else value for name, value in here.items()}
+        assert entry["identifiers"] == {"city": here["city"]}
     text = json.dumps(world.messages[0], ensure_ascii=False)
     assert "*Most remote rows* of 300 by Euclidean distance (exact; 100 % certified by bounds)" in text
-    assert "• row 77, distance " in text
-    assert "`amount` 900" in text
+    assert "• line 86, row 77, distance " in text
+    assert "`amount` 900 beside " in text
+    assert f"city `{frame['city'][77]}`" in text
     page = stored(RUN.report_key).decode()
     assert "Most remote rows" in page
     assert "row numbers" not in page
-    assert re.search(r'<th scope="row" class="n">77</th>', page)
+    assert re.search(r'<th scope="row" class="n">86<small>row 77</small></th>', page)
     assert HOSTILE not in page
     assert stage.main(RUN)["digest"] == details["digest"]
 
