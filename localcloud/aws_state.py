@@ -108,6 +108,12 @@ class AwsState(Identities):
         found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
         return None if found is None else found.budget
 
+    def partition_key(self, table_name_or_arn: str) -> str:
+        """Name of a DynamoDB table's partition key; empty where there is no such table."""
+        name = table_name_or_arn.rsplit("/", 1)[-1]
+        table = self._regional("dynamodb").tables.get(name)
+        return "" if table is None else str(table.hash_key_attr)
+
     # ---- EC2 -------------------------------------------------------------------------------------------------------------------------
 
     def instance_shapes(self) -> dict[str, InstanceShape]:

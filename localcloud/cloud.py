@@ -41,10 +41,11 @@ from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
-from localcloud.front import METADATA_PATH, Fault, Front
+from localcloud.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
 from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
@@ -153,7 +154,7 @@ class LocalCloud:
             factory=ContainerFactory(host, state, access),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
-            metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+            metadata_urls=lambda task_id: (f"{self.endpoint_url}{METADATA_PATH}{task_id}", f"{self.endpoint_url}{INSTANCE_PATH}{task_id}"),
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
@@ -168,6 +169,7 @@ class LocalCloud:
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
             refusals=Refusals(state, store),
+            instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
             queries=Queries(state),
@@ -258,13 +260,14 @@ class LocalCloud:
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------
 
-    def _role_client(self, service: str, role_arn: str, principal: str) -> Any:
-        self._access.trusts(role_arn, principal)
+    def _role_client(self, service: str, role_arn: str, principal: str, source_arn: str = "") -> Any:
+        context = {"aws:sourcearn": source_arn} if source_arn else None
+        self._access.trusts(role_arn, principal, context)
         with self._client_lock:
             cached = self._clients.get((service, role_arn))
         if cached is not None:
             return cached
-        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0])
+        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0], context=context)
         return self._cached_client(service, role_arn, {key.lower(): value for key, value in variables.items()})
 
     def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:

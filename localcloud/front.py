@@ -24,6 +24,7 @@ from localcloud.events import EventBus
 from localcloud.functions import Functions
 from localcloud.http_server import Streamed
 from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
 from localcloud.refusals import Refusals
@@ -36,6 +37,7 @@ from localcloud.wire import Call, Reply, WireError
 
 _log = logging.getLogger(__name__)
 METADATA_PATH: Final = "/_localcloud/ecs/v4/"
+INSTANCE_PATH: Final = "/_localcloud/imds/"
 _FUNCTION_CHANGES: Final = ("CreateFunction", "UpdateFunctionConfiguration")
 _FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetFunction", "GetFunctionConfiguration")
 _NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
@@ -72,6 +74,7 @@ class Front:
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
         refusals: Refusals,
+        instance_metadata: InstanceMetadata,
         alarms: Alarms,
         queries: Queries,
         schedules: Schedules,
@@ -90,6 +93,7 @@ class Front:
         self._placement_groups = placement_groups
         self._budget_actions = budget_actions
         self._refusals = refusals
+        self._instance_metadata = instance_metadata
         self._alarms = alarms
         self._queries = queries
         self._schedules = schedules
@@ -136,12 +140,14 @@ class Front:
     def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
         if path == self._slack.path and environ["REQUEST_METHOD"] == "POST":
             return self._slack.receive(environ["wsgi.input"].read())
-        if path.startswith(METADATA_PATH):
-            task_id, _, part = path.removeprefix(METADATA_PATH).partition("/")
-            container = self._plane.metadata(task_id)
-            if container is not None:
-                body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
-                return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+        task_id, _, part = path.removeprefix(METADATA_PATH).removeprefix(INSTANCE_PATH).partition("/")
+        task = self._plane.task(task_id)
+        if path.startswith(METADATA_PATH) and task is not None:
+            container = task[0].metadata(task[1])
+            body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
+            return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+        if path.startswith(INSTANCE_PATH) and task is not None:
+            return self._instance_metadata.answer(*task, part, environ)
         return Reply(status=404, body=b"no such path")
 
     def _owned(self, call: Call) -> Reply | None:
