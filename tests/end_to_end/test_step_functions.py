@@ -103,7 +103,15 @@ def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependenc
 def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Callable[[], str]) -> None:
     run = Run(stack.put(new_key(), TABLE).run_id)
     analysis = until(lambda: stack.job_id(run, "analysis"), seconds=60, pause=0.1)
-    stack.ready.client("batch").terminate_job(jobId=analysis, reason="planted")
+    batch, cloud = stack.ready.client("batch"), stack.ready.cloud
+
+    def failed() -> bool:
+        job = batch.describe_jobs(jobs=[analysis])["jobs"][0]
+        if job["status"] == "RUNNING":
+            cloud.batch.lose_host(analysis)  # in each of its attempts
+        return bool(job["status"] == "FAILED")
+
+    until(failed, seconds=60, pause=0.1)
 
     status = stack.finish(run)
 
