@@ -155,12 +155,12 @@ def _statistics(profile: Profile, index: int) -> dict[str, Any]:
         "maximum": float(profile.maximum[index]),
         "skewness": float(profile.skewness[index]),
         "kurtosis": float(profile.kurtosis[index]),
-        "constant": bool(profile.moments.count[index] > 0 and profile.moments.minimum[index] == profile.moments.maximum[index]),
+        "constant": bool(profile.constant[index]),
     }
 
 
 def _correlation(profile: Profile) -> dict[str, Any]:
-    matrix, names = profile.correlation, profile.columns
+    matrix, names = profile.correlation, profile.compared
     i, j = np.triu_indices(len(names), k=1)
     sizes = np.abs(matrix[i, j])
     order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]
