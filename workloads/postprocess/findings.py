@@ -40,7 +40,6 @@ _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
 METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
-"""From here on float64, in which the profile is, has no place for every whole number."""
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
