@@ -125,16 +125,19 @@ def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
 
 
 def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row]) -> list[Row]:
-    """The rows; the first that is not blank with one quote as an ordinary character, where that makes it as wide as the others."""
+    """The rows; the first that is not blank with one quote as an ordinary character, where a quote in it makes it unlike the others."""
     widths = Counter(len(row.cells) for row in rows if row.filled)
     number = next((number for number, row in enumerate(rows) if row.filled), 0)
-    if not widths or len(rows[number].cells) == (width := widths.most_common(1)[0][0]):
+    if not widths:
         return rows
+    width = widths.most_common(1)[0][0]
     line = rows[number].line
+    lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
+    if len(rows[number].cells) == width and not (len(lost) > 1 and grammar.odd("".join(lines[line - 1 : lost[-1]]))):
+        return rows
     readings = [cells for cells in with_one_literal_quote(grammar, lines[line - 1].rstrip("\r\n")) if len(cells) == width]
     if not readings:
         return rows
-    lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
     below = [Row(at, cells) for at in lost[1:] if (cells := next(iter(grammar.rows(lines[at - 1])), (0, []))[1])]
     return [*rows[:number], Row(line, readings[0]), *below, *rows[number + 1 :]]
 

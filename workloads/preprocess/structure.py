@@ -85,7 +85,7 @@ def structure_of(rows: Sequence[Row], *, whole: bool) -> Structure:
     table = [row for row in filled[start:] if end_line is None or row.line < end_line]
     width = _width(table)
     spare, columns = _spare(table, width)
-    body = [row.cells for row in table if len(row.cells) >= columns >= len(row.bare)]
+    body = [row.cells for row in table if len(row.cells) in (width, columns) and len(row.bare) <= columns <= len(row.cells)]
     several = [cells for cells in body if sum(1 for cell in cells if cell.strip()) > 1]
     body = several if columns > 2 and several else body
     body = body or [row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns]
