@@ -21,12 +21,14 @@ import numpy as np
 from pyarrow import csv as arrow_csv
 
 from workloads.preprocess import plan as plans
+from workloads.preprocess.body import Body
 from workloads.preprocess.columns import IncompleteRows
-from workloads.preprocess.dialect import Dialect, detect
+from workloads.preprocess.detect import detect
+from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.lines import LineRuns, LineWriter
 from workloads.preprocess.parse import BlockParser, Parsed
 from workloads.preprocess.plan import Plan, Wishes
-from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
+from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject
 from workloads.preprocess.rejects import RejectList
 from workloads.preprocess.source import PIECE_BYTES, ByteStream, Text, open_text
 from workloads.preprocess.survey import Seen, Survey
@@ -187,22 +189,21 @@ class _Pass:
         """Reads, parses and writes everything."""
         settings, dialect, plan = self._settings, self._dialect, self._plan
         started = logged = time.monotonic()
+        body = Body(dialect, max_record_bytes=settings.max_record_bytes)
         parser = BlockParser(
             plan=plan,
-            delimiter=dialect.delimiter,
+            delimiter=dialect.separator,
             incomplete_rows=settings.incomplete_rows,
             show_values=settings.wishes.show_values,
+            mend=body.mend,
         )
-        parts = blocks(self._text.pieces, ord(dialect.delimiter), max_record_bytes=settings.max_record_bytes)
-        if dialect.header:
-            parts = _without_header(parts, ord(dialect.delimiter))
         rejects = RejectList(self._outputs.rejected)
         lines = LineWriter(self._outputs.lines)
         kept = 0
         with UnitWriter(self._outputs.table, parser.schema, unit_rows=settings.unit_rows) as units:
             target = self._outputs.cleaned_csv
             as_csv = None if target is None else arrow_csv.CSVWriter(cast("Any", HashingSink(target)), parser.schema)
-            for parsed in _in_order(parts, parser, self._seconds):
+            for parsed in _in_order(body.parts(self._text.pieces), parser, self._seconds):
                 with _timed(self._seconds, "write"):
                     self._survey.add(parsed.seen)
                     rejects.add(parsed.rejects)
@@ -244,7 +245,12 @@ class _Pass:
                 )
                 for column in plan.columns
             ),
-            remarks=(*plan.remarks, *self._survey.remarks(settings.incomplete_rows, values=settings.wishes.show_values)),
+            remarks=(
+                *dialect.remarks,
+                *body.remarks(),
+                *plan.remarks,
+                *self._survey.remarks(settings.incomplete_rows, values=settings.wishes.show_values),
+            ),
             units=tuple(units.units),
             table_bytes=units.size,
             footer_offset=units.footer_offset,
@@ -287,20 +293,3 @@ def _in_order(parts: Iterator[Block | Reject], parser: BlockParser, seconds: dic
                     yield parsed
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _without_header(parts: Iterator[Block | Reject], delimiter: int) -> Iterator[Block | Reject]:
-    """Takes off the first record that is not blank, and the blank lines before it."""
-    for part in parts:
-        if isinstance(part, Reject):
-            raise StageError(f"the header in line {part.line} cannot be read: {part.detail}", hint="mend the first row")
-        start = 0
-        for end in record_ends(part.data, delimiter, final=True):
-            record = part.data[start:end]
-            start = int(end)
-            if record.strip(b"\r\n"):
-                rest = part.data[start:]
-                if rest:
-                    yield Block(rest, part.first_line + len(line_ends(part.data[:start], final=True)))
-                yield from parts
-                return

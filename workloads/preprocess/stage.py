@@ -137,10 +137,8 @@ def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Mani
             "etag": info.etag,
             "bytes": info.size,
             "dialect": {
-                "delimiter": cleaned.dialect.delimiter,
-                "quote": '"',
+                **cleaned.dialect.facts(),
                 "decimal": cleaned.plan.decimal,
-                "header": cleaned.dialect.header,
                 "encoding": cleaned.encoding,
                 "compression": cleaned.compression,
             },
