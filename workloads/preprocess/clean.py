@@ -170,7 +170,8 @@ class _Pass:
         self._text: Text = open_text(stream, piece_bytes=settings.piece_bytes)
         self._dialect = detect(self._text)
         wishes = settings.wishes
-        self._plan = decided or plans.from_sample(self._dialect.source_names, self._dialect.cells, wishes)
+        dialect = self._dialect
+        self._plan = decided or plans.from_sample(dialect.source_names, dialect.cells, wishes, delimiter=dialect.delimiter)
         self._survey = Survey(self._plan.columns)
         self._first = decided is None
 

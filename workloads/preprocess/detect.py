@@ -27,7 +27,8 @@ from workloads.runtime.errors import StageError
 
 MAX_COLUMNS: Final = 4096
 _LOOK_CHARACTERS: Final = 256 << 10
-_LOOK_ROWS: Final = 1000
+_SNIFF_CHARACTERS: Final = 64 << 10
+_LOOK_ROWS: Final = 600
 _COMMENTS: Final = ("#", "//", "%", "!")
 
 
@@ -39,7 +40,7 @@ def detect(text: Text) -> Dialect:
     skipped = 1 if declared else 0
     skipped, comment = _comments(lines, skipped)
     rest = "".join(lines[skipped:])
-    grammar = sniff(rest if rest.strip() else look, delimiter=declared)
+    grammar = sniff(_cut(rest if rest.strip() else look, _SNIFF_CHARACTERS), delimiter=declared)
     rows = _rows(grammar, lines, skipped)
     named = _commented_header(lines[:skipped], comment, grammar, rows)
     if named is not None:
@@ -79,11 +80,10 @@ def _sample_cells(text: Text, dialect: Dialect) -> list[Array]:
         if not isinstance(part, Block):
             continue
         ragged: dict[int, int] = {}
-        block = part
-        table = read_cells(block.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=ragged.__setitem__)
-        if ragged:
-            block, _ = body.mend(block, list(ragged))
-            table = read_cells(block.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None)
+        table = read_cells(part.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=ragged.__setitem__)
+        mended = body.mend(part, list(ragged))[0] if ragged else None
+        if mended is not None:
+            table = read_cells(mended.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None)
         tables.append(table)
     return [column.combine_chunks() for column in pa.concat_tables(tables).columns]
 
@@ -101,6 +101,11 @@ def _look(text: Text) -> str:
     if end < 0:
         raise StageError(f"the first row is longer than {len(text.sample):,} bytes", hint="is this a CSV file with line breaks?")
     return look[: end + 1]
+
+
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text, whole lines."""
+    return text if len(text) <= size else text[: text.find("\n", size) + 1] or text
 
 
 def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:

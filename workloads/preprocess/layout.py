@@ -246,7 +246,7 @@ class _Head:
         heads: list[Row] = []
         for row in self.table[:6]:
             evidence = self._evidence(row)
-            if evidence < 0 or (heads and evidence <= 0.5) or (heads and not self._strong(row)):
+            if evidence < 0 or (heads and (evidence <= 0.5 or not self._strong(row) or not _all_names(row))):
                 break
             if not heads and evidence == 0 and not self._looks_like_names(row):
                 break
@@ -345,6 +345,14 @@ class _Head:
                     cells[number] = cells[number] or cells[number - 1]
             names = [" ".join(part for part in (name, cell) if part) for name, cell in zip(names, cells, strict=True)]
         return names
+
+
+def _all_names(row: Row) -> bool:
+    """Whether every cell may be a name or a unit: none is a value, none begins with a digit, years apart."""
+    cells = [cell.strip() for cell in row.cells if cell.strip()]
+    return all(
+        _YEARS.fullmatch(cell) or _UNIT.fullmatch(cell) or (shape(cell) in ("text", "missing") and not cell[0].isdigit()) for cell in cells
+    )
 
 
 def _outside(year: str, profile: ColumnProfile) -> bool:

@@ -39,8 +39,10 @@ _ZERO_FIRST: Final = r"^\s*[+-]?0[0-9xX]"
 _OFTEN: Final = 3
 """Blocks in which a column held cells that Arrow refuses, from which on it is read as text at once."""
 
-Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block, list[Reject]]]
-"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be."""
+Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
+"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
+
+None in place of the block: none of them can."""
 
 
 def read_cells(
@@ -138,15 +140,17 @@ class BlockParser:
 
         table, ragged = self._read(block.data)
         if ragged and mend is not None:
-            mended, lost = mend(block, list(ragged))
-            parsed = self._parse(mended, mend=None)
-            return replace(parsed, rejects=sorted([*rejects, *lost, *parsed.rejects], key=lambda reject: reject.line))
+            mended, hopeless = mend(block, list(ragged))
+            rejects += hopeless
+            if mended is not None:
+                parsed = self._parse(mended, mend=None)
+                return replace(parsed, rejects=sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line))
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
-            width = len(self._columns)
-            details = [f"{plural(fields, 'field')} instead of {width}" for fields in ragged.values()]
-            rejects += records.reject(found, "wrong number of fields", details)
+            if mend is None:
+                details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
+                rejects += records.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)

@@ -77,20 +77,24 @@ class RaggedRule:
         return ranked[0]
 
     def reread(self, line: str) -> tuple[list[str], Mended] | None:
-        """A row from a single line whose quotes or delimiters are not as in the rest of the file; None where it cannot be read either."""
+        """A row from a single line whose quotes are not as in the rest of the file; None where it makes no sense either."""
         body = line.rstrip("\r\n")
         loose = self._grammar.loose(body)
         if loose is not None and self._fits_but_for_quotes(loose):
             return loose, "quote"
         literal = self._only([row for row in with_one_literal_quote(self._grammar, body) if self._fits_but_for_quotes(row)])
-        if literal is not None:
-            return literal, "quote"
-        if len(self._typed) > 1 and self._grammar.delimiter not in ("blanks", " "):
-            for delimiter in _OTHERS:
-                if delimiter != self._grammar.delimiter and delimiter in body:
-                    cells = self.read(body, replace(self._grammar, delimiter=delimiter))
-                    if cells is not None and self.fits(cells) and not self._gaps(cells):
-                        return cells, "delimiter"
+        return None if literal is None else (literal, "quote")
+
+    def otherwise_delimited(self, line: str) -> tuple[list[str], Mended] | None:
+        """A row from a single line that is written with another delimiter than the rest; None where there is none that fits."""
+        body = line.rstrip("\r\n")
+        if len(self._typed) < 2 or self._grammar.delimiter == " ":
+            return None
+        for delimiter in _OTHERS:
+            if delimiter != self._grammar.delimiter and body.count(delimiter) >= self._width - 1:
+                cells = self.read(body, replace(self._grammar, delimiter=delimiter))
+                if cells is not None and self.fits(cells) and not self._gaps(cells):
+                    return cells, "delimiter"
         return None
 
     def read(self, line: str, grammar: Grammar | None = None) -> list[str] | None:

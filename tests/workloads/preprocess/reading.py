@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
@@ -53,15 +54,19 @@ def read(data: bytes | str, *, encoding: str = "utf-8", piece_bytes: int = PIECE
             continue
         block, ragged = part, dict[int, int]()
         table = _cells(block, dialect, ragged)
+        places = block.spans(ord(dialect.separator))[2]
         if ragged:
-            block, lost = body.mend(block, list(ragged))
+            mended, lost = body.mend(block, list(ragged))
             rejects += lost
-            ragged.clear()
-            table = _cells(block, dialect, ragged)
-            assert not ragged, "a mended block has rows of the table's width only"
+            places = np.delete(places, list(ragged))
+            if mended is not None:
+                ragged.clear()
+                table = _cells(mended, dialect, ragged)
+                places = mended.spans(ord(dialect.separator))[2]
+                assert not ragged, "a mended block has rows of the table's width only"
         found = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
         rows += [list(row) for row in found]
-        lines += block.spans(ord(dialect.separator))[2].tolist()
+        lines += places.tolist()
     assert len(lines) == len(rows), "every row knows its line"
     return Reading(dialect, rows, lines, rejects, [*dialect.remarks, *body.remarks()])
 
