@@ -114,7 +114,7 @@ def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tup
         columns[place] = replace(columns[place], gaps=percent)
         remarks.append(_many_gaps(columns[place], percent, wishes.incomplete_percent))
     for column in columns:
-        remarks += [told.about(column.name, column.label, values=wishes.show_values) for told in column.decision.told]
+        remarks += [told.about(column.name, values=wishes.show_values) for told in column.decision.told]
     if not any(column.use == "compare" for column in columns):
         remarks.append(_nothing_to_compare(columns))
     return Plan(columns=tuple(columns), remarks=tuple(remarks), texts=texts, delimiter=delimiter)
@@ -122,7 +122,7 @@ def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tup
 
 def _many_gaps(column: ColumnPlan, percent: float, allowed: float) -> Remark:
     sentence = (
-        f"column {quoted(column.label)} has no value in {percent:.1f} % of the rows; it is described and left out of the comparison, "
+        f"has no value in {percent:.1f} % of the rows; it is described and left out of the comparison, "
         f"so that at most {allowed:g} % of the rows are lost to gaps"
     )
     return Remark(code="many-gaps", column=column.name, sentence=sentence, sure=True)
