@@ -33,7 +33,8 @@ queues = Queues("queues", QueuesArgs(context=context, queues=config.queues, envi
 jobs = Jobs("jobs", JobsArgs(context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles))
 pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs))
 budget = Budget(
-    "budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submit=pipeline.submit)
+    "budget",
+    BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submitter_roles=pipeline.submitter_roles),
 )
 monitoring = Monitoring(
     "monitoring",

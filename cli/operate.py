@@ -11,7 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, Self
 
@@ -23,8 +23,10 @@ from rich.console import Console
 from cli import service
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
-from workloads import contract
+from workloads import names
+from workloads.contract import concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
+from workloads.runtime.quoting import escaped
 
 _CONFIG: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
 """A call of a function is made once: a repeated one could begin a run again twice."""
@@ -39,6 +41,8 @@ class Target:
 
     outputs: Mapping[str, Any]
     endpoint_url: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For boto3; empty for the caller's own."""
 
     @classmethod
     def find(cls, stack: str) -> Self:
@@ -47,7 +51,7 @@ class Target:
             endpoint = service.running()
             if endpoint is None:
                 raise CliError("nothing is up; start it with `up`, or name a deployed stack with --stack", ExitCode.NOT_RUNNING)
-            return cls(outputs=endpoint.outputs, endpoint_url=endpoint.url)
+            return cls(outputs=endpoint.outputs, endpoint_url=endpoint.url, credentials=endpoint.credentials)
         command = ["pulumi", "stack", "output", "--json", "--stack", stack]
         try:
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -59,10 +63,9 @@ class Target:
             raise CliError(f"pulumi does not give the outputs of stack {stack}: {said}", ExitCode.USAGE) from error
 
     def client(self, name: str) -> Any:
-        """A boto3 client: with the caller's own credentials on AWS, with any on the rehearsal."""
-        local = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"} if self.endpoint_url else {}
+        """A boto3 client: with the caller's own credentials on AWS, with the deployer's on the rehearsal."""
         return boto3.client(  # type: ignore[call-overload]
-            name, endpoint_url=self.endpoint_url, region_name=self.outputs["region"], config=_CONFIG, **local
+            name, endpoint_url=self.endpoint_url, region_name=self.outputs["region"], config=_CONFIG, **self.credentials
         )
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,17 +93,20 @@ def run(console: Console, target: Target, key: str, *, again: bool) -> int:
 
 
 def backfill(console: Console, target: Target, first: str, last: str, *, again: bool) -> int:
-    """Begins the runs of all uploads whose folder lies between two dates, both included; prints a line for each and the sums."""
+    """Begins the runs of all uploads whose folder lies between two dates, both included.
+
+    Prints a line for each object of the folders, also for one that is no upload, and the sums.
+    """
     counts: Counter[str] = Counter()
     with _said():
         for key, etag in _uploads(target, _day("--from", first), _day("--to", last)):
-            answer = _begin(target, key, etag, None, again=again)
+            fault = names.fault_of(key)
+            answer = {"outcome": "ignored", "reason": fault} if fault else _begin(target, key, etag, None, again=again)
             counts[answer["outcome"]] += 1
-            console.print(
-                f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}", highlight=False, soft_wrap=True
-            )
+            line = f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}"
+            console.print(escaped(line), highlight=False, markup=False, soft_wrap=True)
     console.print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days")
-    return ExitCode.OK if not counts.keys() - {"submitted", "exists"} else ExitCode.RUN_FAILED
+    return ExitCode.OK if not counts.keys() - {"submitted", "exists", "ignored"} else ExitCode.RUN_FAILED
 
 
 def replay(console: Console, target: Target, function: str) -> int:
@@ -126,16 +132,16 @@ def _begin(target: Target, key: str, etag: str, version_id: str | None, *, again
 
 
 def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str]]:
-    """Key and ETag of every upload of some days, oldest day first."""
+    """Key and ETag of every object in the folders of some days, oldest day first; folder markers are none."""
     days = (last - first).days + 1
     if not 1 <= days <= _MOST_DAYS:
         raise CliError(f"--from {first} and --to {last} are {days} days; give 1 to {_MOST_DAYS}, the earlier one first", ExitCode.USAGE)
     pages = target.client("s3").get_paginator("list_objects_v2")
     for day in range(days):
-        prefix = f"{contract.UPLOAD_PREFIX}{first + timedelta(days=day):%Y%m%d}/"
+        prefix = f"{names.UPLOAD_PREFIX}{first + timedelta(days=day):%Y%m%d}/"
         for page in pages.paginate(Bucket=target.outputs["ingest_bucket"], Prefix=prefix):
             for found in page.get("Contents", []):
-                if contract.is_upload_key(found["Key"]):
+                if concerns_uploads(found["Key"]):
                     yield found["Key"], found["ETag"]
 
 

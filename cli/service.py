@@ -9,15 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psutil
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT, STATE
-from cli.rehearsal import rehearsal
+from cli.rehearsal import Rehearsal, rehearsal
 
 DIRECTORY: Final = STATE / "up"
 _ENDPOINT: Final = DIRECTORY / "endpoint.json"
@@ -37,7 +37,29 @@ class Endpoint:
     """Creation time of the process; a process id alone may have been given to another process since."""
     stack: str
     url: str
+    access_key: str
+    secret: str = field(repr=False)
+    """Of the deployer, who may do everything; new with each start."""
     outputs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, ready: Rehearsal) -> Self:
+        """That of a rehearsal in this process."""
+        deployer = ready.cloud.deployer
+        return cls(
+            pid=os.getpid(),
+            started=psutil.Process().create_time(),
+            stack=ready.stack,
+            url=ready.cloud.endpoint_url,
+            access_key=deployer.access_key,
+            secret=deployer.secret,
+            outputs=ready.outputs,
+        )
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The deployer's, as boto3's clients take them."""
+        return {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret}
 
     @property
     def alive(self) -> bool:
@@ -63,15 +85,11 @@ def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with rehearsal(stack, DIRECTORY, port=port, say=say) as ready:
-        endpoint = Endpoint(
-            pid=os.getpid(),
-            started=psutil.Process().create_time(),
-            stack=stack,
-            url=ready.cloud.endpoint_url,
-            outputs=ready.outputs,
-        )
+        endpoint = Endpoint.of(ready)
         partial = _ENDPOINT.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(endpoint), indent=1))
+        # made for its owner alone before the secret is in it
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(endpoint), file, indent=1)
         partial.replace(_ENDPOINT)
         while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
             ready.cloud.tick()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
-from components.context import STACK_TAG, Component, StackContext
+from components.context import PROJECT_TAG, STACK_TAG, Component, StackContext
 from components.function import LambdaFunction
 from components.guard import Guard, GuardArgs, SubmissionStop, SubmissionStopArgs
 from components.queues import Queues
@@ -16,6 +17,9 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.budget import BudgetSection
 from config.stack import StackConfig
+
+_METRIC: Final = "UnblendedCost"
+"""What AWS bills this account for, without averages over an organisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +31,15 @@ class BudgetArgs:
     storage: Storage
     secrets: Secrets
     queues: Queues
-    submit: LambdaFunction
+    submitter_roles: Sequence[pulumi.Input[str]]
+    """Names of the roles that submit jobs or start runs."""
 
 
 class Budget(Component):
-    """A monthly cost budget over the resources that carry the stack's tag.
+    """A monthly cost budget over the resources that carry the tags of this project and this stack.
 
-    AWS counts a tag only after somebody has activated it as a cost allocation tag in the payer account; until then the budget sees nothing.
+    AWS counts a tag only after somebody has activated it as a cost allocation tag in the payer account; until both are, the budget sees
+    nothing.
     """
 
     budget_name: pulumi.Output[str]
@@ -53,7 +59,7 @@ class Budget(Component):
                     budget_name=self.budget_name,
                     percent=section.stop_submissions_percent,
                     emails=section.emails,
-                    function=args.submit,
+                    role_names=args.submitter_roles,
                 ),
                 opts=self.child(),
             )
@@ -81,7 +87,15 @@ class Budget(Component):
             time_unit="MONTHLY",
             limit_amount=f"{section.monthly_usd:.2f}",
             limit_unit="USD",
-            cost_filters=[aws.budgets.BudgetCostFilterArgs(name="TagKeyValue", values=[f"user:{STACK_TAG}${context.stack}"])],
+            # cost filters would join two tags by "or"; an expression has to name its metric, or AWS makes a budget that counts nothing
+            # (hashicorp/terraform-provider-aws issue 46866)
+            filter_expression=aws.budgets.BudgetFilterExpressionArgs(
+                ands=[
+                    aws.budgets.BudgetFilterExpressionAndArgs(tags=aws.budgets.BudgetFilterExpressionAndTagsArgs(key=key, values=[value]))
+                    for key, value in ((PROJECT_TAG, context.project), (STACK_TAG, context.stack))
+                ]
+            ),
+            metrics=_METRIC,
             notifications=[
                 aws.budgets.BudgetNotificationArgs(
                     notification_type=kind,

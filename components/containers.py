@@ -17,6 +17,8 @@ from config.rules.base import Job, environments_of
 from config.stack import StackConfig
 
 _SCRATCH_VOLUME: Final = "scratch"
+# ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no endpoint, or that of another region
+_REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # Limits under which Open MPI, libfabric and CUDA register memory and open sockets (AWS's samples for EFA on AWS Batch); -1: none.
 _ULIMITS: Final = {"memlock": -1, "stack": 67_108_864, "nofile": 1_024_000}
 
@@ -68,13 +70,14 @@ class ContainerArgs:
 def container_properties(args: ContainerArgs) -> dict[str, Any]:
     """The properties, in the API's own spelling: the provider drops what it does not know without a word."""
     placement = args.placement
+    variables = {**dict.fromkeys(_REGION_VARIABLES, args.region), **args.environment}
     return {
         "image": args.image,
         "command": list(args.command),
         "jobRoleArn": args.job_role_arn,
         "executionRoleArn": args.execution_role_arn,
         "resourceRequirements": _requirements(args.job),
-        "environment": [{"name": name, "value": value} for name, value in sorted(args.environment.items())],
+        "environment": [{"name": name, "value": value} for name, value in sorted(variables.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(args.secrets.items())],
         "logConfiguration": {
             "logDriver": "awslogs",

@@ -17,7 +17,7 @@ from components.storage import Storage
 from config.pipeline import DailySection
 from config.rules.orchestration import minutes_of_day
 from config.stack import StackConfig
-from workloads import contract, metrics
+from workloads import contract, metrics, names
 
 _TIMEOUT_SECONDS: Final = 300
 """Of a look: the folder of a day is listed, and the state of every run in it is read."""
@@ -42,8 +42,8 @@ class Daily(Component):
     """Two schedules in the config's time zone, a rule for the looks between, and the function (workloads/functions/daily.py)."""
 
     function: LambdaFunction
-    state_machine_arn: pulumi.Output[str] | None
-    """Of the machine of the day, where the orchestrator is one."""
+    machine: Machine | None
+    """Of the day, where the orchestrator is one."""
 
     def __init__(self, name: str, args: DailyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -74,14 +74,14 @@ class Daily(Component):
             ),
             opts=self.child(),
         )
-        self.state_machine_arn = self._machine(name).arn if by_machine else None
-        first = self.state_machine_arn or self.function.arn
+        self.machine = self._machine(name) if by_machine else None
+        first = self.machine.arn if self.machine is not None else self.function.arn
         role, policy = self._role(name)
         self._schedule(f"{name}-file-by", args.section.file_by, first, role, policy, "The files of the day have to be there")
         self._schedule(
             f"{name}-finished-by", args.section.finished_by, self.function.arn, role, policy, "The runs of the day have to be done"
         )
-        self.register_outputs({"function": self.function.name, "state_machine_arn": self.state_machine_arn or ""})
+        self.register_outputs({"function": self.function.name, "state_machine_arn": self.machine.arn if self.machine is not None else ""})
 
     def _machine(self, name: str) -> Machine:
         args = self._args
@@ -102,7 +102,12 @@ class Daily(Component):
                 ),
                 statements=[
                     statement("CallFunctions", actions=["lambda:InvokeFunction"], resources=[self.function.arn, args.submit.arn]),
-                    statement("RunStates", actions=["dynamodb:GetItem"], resources=[args.storage.table.arn]),
+                    statement(
+                        "RunStates",
+                        actions=["dynamodb:GetItem"],
+                        resources=[args.storage.table.arn],
+                        conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+                    ),
                 ],
                 distributes=True,
                 log_retention_days=args.config.monitoring.log_retention_days,
@@ -114,8 +119,8 @@ class Daily(Component):
         """EventBridge Scheduler may make these calls, and keep what it cannot deliver."""
         context = self._args.context
         calls = [statement("CallFunction", actions=["lambda:InvokeFunction"], resources=[self.function.arn])]
-        if self.state_machine_arn is not None:
-            calls.append(statement("StartDay", actions=["states:StartExecution"], resources=[self.state_machine_arn]))
+        if self.machine is not None:
+            calls.append(statement("StartDay", actions=["states:StartExecution"], resources=[self.machine.arn]))
         role = aws.iam.Role(
             f"{name}-schedules", assume_role_policy=trust("scheduler.amazonaws.com", context), tags=context.tags, opts=self.child()
         )
@@ -163,11 +168,11 @@ def _environment(args: DailyArgs, *, begins: bool) -> dict[str, pulumi.Input[str
 
 
 def _statements(args: DailyArgs) -> list[dict[str, Any]]:
-    of_days = leading_keys(metrics.DAY_KEY)
-    uploads = {"StringLike": {"s3:prefix": f"{contract.UPLOAD_PREFIX}*"}}
+    of_days, of_runs = leading_keys(metrics.DAY_KEY), leading_keys(contract.DATA_SET_KEY_PREFIX)
+    uploads = {"StringLike": {"s3:prefix": f"{names.UPLOAD_PREFIX}*"}}
     return [
         statement("ListUploads", actions=["s3:ListBucket"], resources=[args.storage.ingest.arn], conditions=uploads),
-        statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn]),
+        statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn], conditions=of_runs),
         statement("Days", actions=["dynamodb:PutItem", "dynamodb:Query"], resources=[args.storage.table.arn], conditions=of_days),
         statement("BeginRuns", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]),
         # knows no resources (service authorization reference, AWS Batch)

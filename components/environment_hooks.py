@@ -1,9 +1,11 @@
 """How a compute environment leaves, replaced or removed: its jobs end first, and AWS gets the time to see that no queue names it.
 
-A replacement makes the new environment, moves the queues to it and then deletes the old one. Two things go wrong there by themselves:
+A replacement makes the new environment, moves the queues to it and then deletes the old one. Three things go wrong there by themselves:
 
 - AWS keeps seeing the relation to the queue for a while after UpdateJobQueue has returned, and the deletion fails with "found existing
   JobQueue relationship" (pulumi-aws #6233, terraform-provider-aws #46925). An error hook has exactly that failure tried again.
+- Its instances shut down for minutes after that, and until then EC2 keeps their placement group. Another error hook has its deletion tried
+  again.
 - Nobody asks whether jobs run there. AWS documents for Fargate that an environment with active jobs becomes invalid by the deletion (API
   reference, DeleteComputeEnvironment), and for instances nothing. A hook waits until no task is left in the environment's ECS cluster.
 
@@ -13,6 +15,7 @@ Hooks of deletions need the program: `pulumi destroy` has to be called with `--r
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +26,9 @@ from components.launch_template import InstanceEnvironment
 from config.environments import DEFAULT_UPDATE_MINUTES
 
 _RELATED: Final = "found existing JobQueue relationship"
+_PLACEMENT_IN_USE: Final = "InvalidPlacementGroup.InUse"
+_NO_CLUSTER: Final = re.compile(r"empty result|couldn't find resource|ClusterNotFoundException|\): INACTIVE")
+"""How the provider says that there is no ECS cluster of the name (terraform-provider-aws, internal/service/ecs/cluster.go)."""
 RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
 """Seconds before each further try of a deletion: ten minutes in all. The engine allows a hundred tries."""
 _LOOKS: Final = 2
@@ -41,8 +47,10 @@ def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) 
 
     async def drain(args: pulumi.ResourceHookArgs) -> None:
         minutes = _patience(args, environments.get(args.name))
-        if minutes:
-            await _drained(args.id, str((args.old_outputs or {})["ecsClusterArn"]).rpartition("/")[2], minutes)
+        # AWS makes the cluster when it makes the environment; one that never became VALID may have none, and no tasks
+        cluster = (args.old_outputs or {}).get("ecsClusterArn")
+        if minutes and cluster:
+            await _drained(args.id, str(cluster).rpartition("/")[2], minutes)
 
     return pulumi.ResourceHookBinding(
         before_delete=[pulumi.ResourceHook(f"{name}-drained", drain)], on_error=[pulumi.ErrorHook(f"{name}-released", released)]
@@ -51,14 +59,36 @@ def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) 
 
 async def released(args: pulumi.ErrorHookArgs) -> bool:
     """Whether a failed operation is tried again: a deletion that AWS refuses for a queue's sake is, after a pause, for ten minutes."""
-    if args.failed_operation != "delete" or not args.errors or _RELATED not in args.errors[0]:
+    return await _again(
+        args,
+        _RELATED,
+        f"compute environment {args.id} is still in a job queue, {sum(RETRY_PAUSES) // 60} minutes after the queues of this stack have "
+        "let go of it, so another queue uses it. `aws batch describe-job-queues` says which: take it out there and run the update again",
+    )
+
+
+def placement_hooks(name: str) -> pulumi.ResourceHookBinding:
+    """The hook of the placement groups of a stack's compute environments; `name` as in `departure_hooks`."""
+    return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(f"{name}-dispersed", dispersed)])
+
+
+async def dispersed(args: pulumi.ErrorHookArgs) -> bool:
+    """The same for the deletion of a placement group whose instances still shut down."""
+    return await _again(
+        args,
+        _PLACEMENT_IN_USE,
+        f"placement group {args.id} still has instances, {sum(RETRY_PAUSES) // 60} minutes after its compute environment is gone. "
+        "`aws ec2 describe-instances --filters Name=placement-group-name,Values=...` says which: end them and run the update again",
+    )
+
+
+async def _again(args: pulumi.ErrorHookArgs, refusal: str, advice: str) -> bool:
+    """Whether a deletion that failed with this refusal is tried again; sleeps before, and gives the advice instead where patience ends."""
+    if args.failed_operation != "delete" or not args.errors or refusal not in args.errors[0]:
         return False
-    tries = sum(_RELATED in error for error in args.errors)
+    tries = sum(refusal in error for error in args.errors)
     if tries > len(RETRY_PAUSES):
-        pulumi.log.warn(
-            f"compute environment {args.id} is still in a job queue, {sum(RETRY_PAUSES) // 60} minutes after the queues of this stack have "
-            "let go of it, so another queue uses it. `aws batch describe-job-queues` says which: take it out there and run the update again"
-        )
+        pulumi.log.warn(advice)
         return False
     await asyncio.sleep(RETRY_PAUSES[tries - 1])
     return True
@@ -99,6 +129,8 @@ async def _tasks(environment: str, cluster: str) -> int:
     try:
         found = await aws.ecs.get_cluster_output(cluster_name=cluster).future()
     except Exception as error:
+        if _NO_CLUSTER.search(str(error)):
+            return 0
         raise RuntimeError(
             f"nobody could say whether jobs run in compute environment {environment} ({error}). Whoever deploys needs "
             "ecs:DescribeClusters; terminate_jobs_on_update: true deletes without asking"

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.environment_hooks import departure_hooks
+from components.environment_hooks import departure_hooks, placement_hooks
 from components.launch_template import InstanceEnvironment, LaunchTemplate, LaunchTemplateArgs
 from components.network import Network
 from components.roles import Roles
@@ -45,7 +45,7 @@ class Environments(Component):
         super().__init__(name, opts)
         self._args = args
         on_instances = {f"{name}-{key}": each for key, each in args.environments.items() if not isinstance(each, FargateEnvironment)}
-        self._hooks = departure_hooks(name, on_instances)
+        self._hooks, self._placement_hooks = departure_hooks(name, on_instances), placement_hooks(name)
         made = {key: self._environment(f"{name}-{key}", environment) for key, environment in args.environments.items()}
         self.arns = {key: environment.arn for key, environment in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
@@ -54,8 +54,10 @@ class Environments(Component):
     def _environment(self, name: str, environment: Environment) -> aws.batch.ComputeEnvironment:
         args = self._args
         if isinstance(environment, FargateEnvironment):
-            resources, update = self._fargate(environment), None
+            # AWS changes subnets, groups and vCPUs of such an environment, and the provider would try the type in place too
+            resources, update, replacing = self._fargate(environment), None, ["computeResources.type"]
         else:
+            replacing = None
             resources = self._instances(name, environment)
             update = aws.batch.ComputeEnvironmentUpdatePolicyArgs(
                 job_execution_timeout_minutes=environment.update_timeout_minutes,
@@ -68,7 +70,7 @@ class Environments(Component):
             compute_resources=resources,
             update_policy=update,
             tags=args.context.tags,
-            opts=self.child(depends_on=[*args.network.ready, *args.roles.ready], hooks=self._hooks),
+            opts=self.child(depends_on=[*args.network.ready, *args.roles.ready], replace_on_changes=replacing, hooks=self._hooks),
         )
 
     def _fargate(self, environment: FargateEnvironment) -> ComputeResources:
@@ -116,5 +118,7 @@ class Environments(Component):
         )
 
     def _placement_group(self, name: str) -> pulumi.Output[str]:
-        group = aws.ec2.PlacementGroup(f"{name}-placement", strategy="cluster", tags=self._args.context.tags, opts=self.child())
+        group = aws.ec2.PlacementGroup(
+            f"{name}-placement", strategy="cluster", tags=self._args.context.tags, opts=self.child(hooks=self._placement_hooks)
+        )
         return group.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from config.rules.base import environments_of
 from config.stack import StackConfig
 from workloads import contract
 
+_STOPPED: Final = ("batch:SubmitJob", "states:StartExecution")
+"""What begins work: jobs, and executions that submit jobs."""
 _TIMEOUT_SECONDS: Final = 60
 _EVENT_MAX_AGE_HOURS: Final = 1
 """A look that comes late is as good as the next one."""
@@ -36,24 +38,26 @@ class SubmissionStopArgs:
     percent: int
     """Share of the budget that has been spent."""
     emails: tuple[str, ...]
-    function: LambdaFunction
-    """Whose role is forbidden to submit jobs."""
+    role_names: Sequence[pulumi.Input[str]]
+    """Roles that submit jobs or start runs: the submit function's, and those of the state machines."""
 
 
 class SubmissionStop(Component):
-    """An action of AWS Budgets: a policy that forbids batch:SubmitJob is attached to the submit function's role.
+    """An action of AWS Budgets: a policy that forbids to submit jobs and to start runs is attached to every role that does either.
 
-    It stays there until somebody reverses the action in the Budgets console, which has to be done before the stack is destroyed too: IAM
-    deletes no policy that is attached. Uploads meanwhile end in the function's dead-letter queue, from where they can be sent again.
+    Whoever orders the stages, a new run is refused; of a run under way the jobs that are submitted already go on, and with the state
+    machine the next stage is refused. The policy stays there until somebody reverses the action (docs/runbook.md, "The budget is used
+    up"), which has to be done before the stack is destroyed too: IAM deletes no policy that is attached. Uploads meanwhile end in the
+    submit function's dead-letter queue, from where they can be sent again.
     """
 
     def __init__(self, name: str, args: SubmissionStopArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        context, role_name = args.context, args.function.role_name
+        context = args.context
         forbidden = aws.iam.Policy(
             f"{name}-policy",
             description="Attached by AWS Budgets while the budget is used up",
-            policy=document(statement("BudgetIsUsedUp", effect="Deny", actions=["batch:SubmitJob"], resources=["*"])),
+            policy=document(statement("BudgetIsUsedUp", effect="Deny", actions=_STOPPED, resources=["*"])),
             tags=context.tags,
             opts=self.child(),
         )
@@ -68,7 +72,9 @@ class SubmissionStop(Component):
                 action_threshold_type="PERCENTAGE", action_threshold_value=args.percent
             ),
             definition=aws.budgets.BudgetActionDefinitionArgs(
-                iam_action_definition=aws.budgets.BudgetActionDefinitionIamActionDefinitionArgs(policy_arn=forbidden.arn, roles=[role_name])
+                iam_action_definition=aws.budgets.BudgetActionDefinitionIamActionDefinitionArgs(
+                    policy_arn=forbidden.arn, roles=list(args.role_names)
+                )
             ),
             execution_role_arn=execution.arn,
             subscribers=[aws.budgets.BudgetActionSubscriberArgs(address=address, subscription_type="EMAIL") for address in args.emails],
@@ -78,7 +84,7 @@ class SubmissionStop(Component):
         self.register_outputs({"action_id": action.action_id})
 
     def _role(self, name: str, args: SubmissionStopArgs, forbidden: aws.iam.Policy) -> aws.iam.Role:
-        """AWS Budgets may attach this policy to this role, and take it off again."""
+        """AWS Budgets may attach this policy to these roles, and take it off again."""
         context = args.context
         budgets = f"arn:{context.partition}:budgets::{context.account_id}:budget/*"
         allow = statement(
@@ -90,7 +96,8 @@ class SubmissionStop(Component):
         )
         del allow["Resource"]  # a trust policy has none
         role = aws.iam.Role(f"{name}-role", assume_role_policy=document(allow), tags=context.tags, opts=self.child())
-        target = pulumi.Output.concat(f"arn:{context.partition}:iam::{context.account_id}:role/", args.function.role_name)
+        roles = f"arn:{context.partition}:iam::{context.account_id}:role/"
+        targets = [pulumi.Output.concat(roles, each) for each in args.role_names]
         aws.iam.RolePolicy(
             f"{name}-role",
             role=role.id,
@@ -98,7 +105,7 @@ class SubmissionStop(Component):
                 statement(
                     "AttachThisPolicy",
                     actions=["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-                    resources=[target],
+                    resources=targets,
                     conditions={"ArnEquals": {"iam:PolicyARN": forbidden.arn}},
                 )
             ),
@@ -186,7 +193,7 @@ def _statements(args: GuardArgs) -> list[dict[str, Any]]:
     context = args.context
     return [
         # know no resources (service authorization reference, AWS Batch)
-        statement("SeeJobs", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeJobQueues"], resources=["*"]),
+        statement("SeeJobs", actions=["batch:ListJobs", "batch:DescribeJobs"], resources=["*"]),
         statement("DisableQueue", actions=["batch:UpdateJobQueue"], resources=[_queue_arn(args)]),
         # a job is known by its id alone, whatever queue it is in
         statement(

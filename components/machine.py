@@ -48,6 +48,7 @@ class Machine(Component):
     """See above."""
 
     arn: pulumi.Output[str]
+    role_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -78,7 +79,7 @@ class Machine(Component):
             # Step Functions checks on creation that the role may write to the log group
             opts=self.child(depends_on=[policy]),
         )
-        self.arn = machine.arn
+        self.arn, self.role_name = machine.arn, role.name
         if args.distributes:
             # a policy of its own, for it names the machine
             executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.endpoint_policies import gateway_policy, interface_policy
 from config.network import NetworkSection
 from config.subnets import plan_subnets
 
@@ -25,17 +26,17 @@ class NetworkArgs:
 
 
 class Network(Component):
-    """A VPC with a public and a private subnet in each zone. All jobs run in the private ones.
+    """A VPC with a private subnet in each zone, where all jobs run, and where there is NAT with a public one beside it.
 
     The public subnets hold nothing but NAT gateways: AWS gives the interfaces of multi-node containers no public address, so such a job
-    would have no way out of a public subnet.
+    would have no way out of a public subnet. Without NAT there is no internet gateway either, and the endpoints lead to this account alone.
     """
 
     vpc_id: pulumi.Output[str]
     zones: list[str]
     """Names of the Availability Zones; plain."""
     public_subnet_ids: list[pulumi.Output[str]]
-    """Index = zone."""
+    """Index = zone; empty without NAT."""
     private_subnet_ids: list[pulumi.Output[str]]
     """Index = zone."""
     instance_security_group_id: pulumi.Output[str]
@@ -52,7 +53,8 @@ class Network(Component):
         super().__init__(name, opts)
         self._name, self._context, section = name, args.context, args.section
         self.zones = _zones(args.context, section.az_count)
-        plan = plan_subnets(section.cidr_block, section.az_count)
+        plan = plan_subnets(section.cidr_block, section.room_for_zones)
+        self._closed = section.nat == "none"
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=section.cidr_block,
@@ -65,11 +67,11 @@ class Network(Component):
         self.default_security_group_id = vpc.default_security_group_id
         self.ready = []
 
-        public = [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public)]
-        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private)]
+        public = [] if self._closed else [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public[: section.az_count])]
+        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private[: section.az_count])]
         self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
-        gateway = self._public_routes(public)
-        nat = [self._nat(i, subnet, gateway) for i, subnet in enumerate(public[: section.nat_gateways])]
+        way_out = self._public_routes(public) if public else []
+        nat = [self._nat(i, subnet, way_out) for i, subnet in enumerate(public[: section.nat_gateways])]
         tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
 
         self.instance_security_group_id = self._security_group("instance", "Batch instances and Fargate tasks").id
@@ -106,23 +108,27 @@ class Network(Component):
         name = f"{self._name}-{label}"
         return aws.ec2.RouteTable(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
 
-    def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> aws.ec2.InternetGateway:
+    def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> list[pulumi.Resource]:
+        """All that makes the subnets public. A NAT gateway without any part of it leads nowhere."""
         name = f"{self._name}-internet"
         gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
         table = self._route_table("public")
-        aws.ec2.Route(
+        route = aws.ec2.Route(
             f"{self._name}-public", route_table_id=table.id, destination_cidr_block=_ANYWHERE, gateway_id=gateway.id, opts=self.child()
         )
-        for index, subnet in enumerate(subnets):
+        associations = [
             aws.ec2.RouteTableAssociation(f"{self._name}-public-{index}", route_table_id=table.id, subnet_id=subnet.id, opts=self.child())
-        return gateway
+            for index, subnet in enumerate(subnets)
+        ]
+        return [gateway, route, *associations]
 
-    def _nat(self, index: int, subnet: aws.ec2.Subnet, gateway: aws.ec2.InternetGateway) -> aws.ec2.NatGateway:
+    def _nat(self, index: int, subnet: aws.ec2.Subnet, way_out: list[pulumi.Resource]) -> aws.ec2.NatGateway:
         name = f"{self._name}-nat-{index}"
         tags = self._context.named_tags(name)
-        # both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway)
-        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=[gateway]))
-        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=[gateway]))
+        # Both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway). And
+        # while environments drain before a deletion, instances tell the ends of their tasks by this way, so all of it goes after them.
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=way_out))
+        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=way_out))
 
     def _private_routes(self, index: int, subnet: aws.ec2.Subnet, nat: aws.ec2.NatGateway | None) -> aws.ec2.RouteTable:
         name = f"{self._name}-private-{index}"
@@ -182,6 +188,7 @@ class Network(Component):
                 vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{self._context.region}.{service}",
                 vpc_endpoint_type="Gateway",
+                policy=gateway_policy(service, self._context) if self._closed else None,
                 route_table_ids=[table.id for table in tables],
                 tags=self._context.named_tags(name),
                 opts=self.child(),
@@ -217,6 +224,7 @@ class Network(Component):
                     vpc_id=self.vpc_id,
                     service_name=f"com.amazonaws.{self._context.region}.{service}",
                     vpc_endpoint_type="Interface",
+                    policy=interface_policy(service, self._context) if self._closed else None,
                     subnet_ids=self.private_subnet_ids,
                     security_group_ids=[group.id],
                     private_dns_enabled=True,
@@ -227,14 +235,13 @@ class Network(Component):
 
 
 def _zones(context: StackContext, count: int) -> list[str]:
-    """The first zones by name; those that an account has to opt into (Local Zones, Wavelength) have no place here.
+    """The first zones by name, in whatever state: were an impaired one left out, all after it would move up and their subnets with them.
 
-    Raises pulumi.RunError where the region has too few.
+    Those that an account has to opt into (Local Zones, Wavelength) have no place here. Raises pulumi.RunError
+    where the region has too few.
     """
     names = sorted(
-        aws.get_availability_zones(
-            state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
-        ).names
+        aws.get_availability_zones(filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]).names
     )
     if len(names) < count:
         raise pulumi.RunError(

@@ -10,12 +10,13 @@ import pulumi
 from components.context import Component, StackContext
 from components.jobs import Definition, Jobs
 from components.machine import Machine, MachineArgs
-from components.policies import statement
+from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
 from components.storage import Storage
 from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
+from workloads import contract
 from workloads.contract import STAGES, Stage
 
 
@@ -33,12 +34,12 @@ class OrchestrationArgs:
 class Orchestration(Component):
     """The state machine of a run."""
 
-    arn: pulumi.Output[str]
+    machine: Machine
 
     def __init__(self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         section = args.config.pipeline
-        self.arn = Machine(
+        self.machine = Machine(
             name,
             MachineArgs(
                 context=args.context,
@@ -55,8 +56,8 @@ class Orchestration(Component):
                 log_retention_days=args.config.monitoring.log_retention_days,
             ),
             opts=self.child(),
-        ).arn
-        self.register_outputs({"state_machine_arn": self.arn})
+        )
+        self.register_outputs({"state_machine_arn": self.machine.arn})
 
 
 def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
@@ -117,7 +118,12 @@ def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
         # these three know no resources, or only jobs, which have no names before they exist
         statement("LookAtJobs", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]),
         statement("StopJobs", actions=["batch:TerminateJob"], resources=[all_jobs]),
-        statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        statement(
+            "RunStates",
+            actions=["dynamodb:UpdateItem"],
+            resources=[args.storage.table.arn],
+            conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+        ),
     ]
 
 

@@ -11,18 +11,19 @@ from components.context import Component, StackContext
 from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
+from components.machine import Machine
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
-from components.policies import statement
+from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
 from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
-from workloads import contract
+from workloads import contract, names
 from workloads.contract import STAGES, Stage
 
-_UPLOADS: Final = [{"wildcard": f"{contract.UPLOAD_PREFIX}*{suffix}"} for suffix in (".csv", ".CSV")]
-"""Object keys that start the function; patterns know case, the contract does not."""
+_UPLOADS: Final = [{"prefix": names.UPLOAD_PREFIX}]
+"""Object keys that start the function: all that somebody may have meant as an upload, so that the function says so where it is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +39,14 @@ class PipelineArgs:
 
 
 class Pipeline(Component):
-    """The submit function and the rule that calls it for each new CSV."""
+    """The submit function and the rule that calls it for each new object in data/."""
 
     submit: LambdaFunction
     daily: Daily | None
     """What waits for the files of a day, where the config asks for it."""
     functions: dict[str, LambdaFunction]
     """By a short name."""
-    state_machine_arns: dict[str, pulumi.Output[str]]
+    machines: dict[str, Machine]
     """`run` and `day`; empty where dependencies between the jobs order the stages."""
     stage_queues: dict[Stage, pulumi.Output[str]]
     """Name of the queue that a stage is sent to."""
@@ -54,21 +55,22 @@ class Pipeline(Component):
         super().__init__(name, opts)
         section = args.config.pipeline
         self.stage_queues = {stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES}
-        self.state_machine_arns = {}
+        self.machines = {}
         if section.orchestrator == "step-functions":
-            self.state_machine_arns["run"] = Orchestration(
+            self.machines["run"] = Orchestration(
                 f"{name}-run",
                 OrchestrationArgs(context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs),
                 opts=self.child(),
-            ).arn
+            ).machine
+        run_arn = self.machines["run"].arn if "run" in self.machines else None
         self.submit = LambdaFunction(
             f"{name}-submit",
             LambdaFunctionArgs(
                 context=args.context,
                 description="Turns an uploaded CSV into a run, once per upload",
                 handler="workloads.functions.submit.handler",
-                environment=_environment(args, self.state_machine_arns.get("run")),
-                statements=_statements(args, self.state_machine_arns.get("run")),
+                environment=_environment(args, run_arn),
+                statements=_statements(args, run_arn),
                 timeout_seconds=section.function_timeout_seconds,
                 event_max_age_hours=section.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
@@ -79,7 +81,7 @@ class Pipeline(Component):
             f"{name}-uploads",
             EventTriggerArgs(
                 context=args.context,
-                description="A CSV was uploaded",
+                description="A file was uploaded",
                 pattern={
                     "source": ["aws.s3"],
                     "detail-type": ["Object Created"],
@@ -94,9 +96,19 @@ class Pipeline(Component):
         self.daily = self._daily(name, args)
         if self.daily is not None:
             self.functions["daily"] = self.daily.function
-            if self.daily.state_machine_arn is not None:
-                self.state_machine_arns["day"] = self.daily.state_machine_arn
+            if self.daily.machine is not None:
+                self.machines["day"] = self.daily.machine
         self.register_outputs({"submit_function": self.submit.name, "stage_queues": self.stage_queues})
+
+    @property
+    def state_machine_arns(self) -> dict[str, pulumi.Output[str]]:
+        """ARNs of the machines."""
+        return {label: machine.arn for label, machine in self.machines.items()}
+
+    @property
+    def submitter_roles(self) -> list[pulumi.Output[str]]:
+        """Names of the roles that submit jobs or start runs."""
+        return [self.submit.role_name, *(machine.role_name for machine in self.machines.values())]
 
     def _daily(self, name: str, args: PipelineArgs) -> Daily | None:
         section = args.config.pipeline.daily
@@ -137,4 +149,9 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
             statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
         ]
     states = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-    return [*statements, statement("RunStates", actions=states, resources=[args.storage.table.arn]), *args.secrets.read_webhook()]
+    of_runs = leading_keys(contract.DATA_SET_KEY_PREFIX)
+    return [
+        *statements,
+        statement("RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs),
+        *args.secrets.read_webhook(),
+    ]

@@ -2,8 +2,7 @@
 
 Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries, trust policies, the resource policies
 of functions, topics and queues for service principals, and explicit denies of bucket policies. Not modelled: iam:PassRole, session
-policies, service control policies, key policies. Access keys that AssumeRole did not hand out belong to the deployer, who may do
-everything.
+policies, service control policies, key policies. Whose a call is `keys.py` says; the deployer may do everything.
 """
 
 from __future__ import annotations
@@ -36,11 +35,12 @@ class Denial:
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A role session."""
+    """A role session, or a user of IAM."""
 
     role_arn: str
+    """Whose policies count: the role's ARN, or the user's."""
     arn: str
-    """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`."""
+    """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`; of a user, its own."""
 
 
 class AssumeRoleError(Exception):
@@ -54,22 +54,10 @@ class Access:
         self._state = state
         self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
         self._decisions: dict[str, Decision] = {}
-        self._principals: dict[str, Principal] = {}
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
     # ---- calls over the wire -----------------------------------------------------------------------------------------------------------
-
-    def principal(self, access_key: str) -> Principal | None:
-        """The role session behind an access key; None for the deployer."""
-        if access_key in self._principals:
-            return self._principals[access_key]
-        found = self._state.assumed_role(access_key) if access_key.startswith("ASIA") else None
-        if found is None:
-            return None
-        principal = Principal(role_arn=found[0], arn=found[1])
-        self._principals[access_key] = principal
-        return principal
 
     def check(self, call: Call, principal: Principal) -> None:
         """Raises WireError, in the words of the service, where the principal's policies do not allow the call."""
@@ -154,7 +142,7 @@ class Access:
             "aws:principalarn": principal.role_arn,
             "aws:principalaccount": ACCOUNT_ID,
             "aws:resourceaccount": ACCOUNT_ID,
-            "aws:principaltype": "AssumedRole",
+            "aws:principaltype": "User" if ":user/" in principal.arn else "AssumedRole",
             "aws:userid": f"AROA:{principal.arn.rsplit('/', 1)[-1]}",
             "aws:requestedregion": self._state.region,
             "aws:securetransport": "true",  # the loopback stands for the TLS endpoint

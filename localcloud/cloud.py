@@ -29,9 +29,9 @@ from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
-from localcloud import slack
 from localcloud.access import Access, Denial
 from localcloud.alarms import Alarms, Change
+from localcloud.amendments import Amendments
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
@@ -41,18 +41,21 @@ from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
-from localcloud.front import METADATA_PATH, Fault, Front
+from localcloud.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
+from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
+from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
-from localcloud.saved_queries import SavedQueries
+from localcloud.refusals import Refusals
+from localcloud.s3.disk import contents_on_disk
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
-_ADMIN: Final = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=128, s3={"addressing_style": "path"})
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
@@ -69,6 +72,7 @@ class LocalCloud:
 
     Attributes:
         account_id: Of everything in it.
+        deployer: The key of the one who may do everything; new with each cloud.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
         transitions_throttled: While it is set, no execution of a state machine enters another state.
@@ -80,6 +84,7 @@ class LocalCloud:
         self.directory = directory
         self.region = region
         self.slack = SlackSink()
+        self.deployer = Deployer()
         self._images = dict(images)
         self._wanted_port = port
         self.transitions_throttled = threading.Event()
@@ -117,7 +122,11 @@ class LocalCloud:
     def _build(self, stack: contextlib.ExitStack) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         stack.callback(shutil.rmtree, self.directory / "tasks", ignore_errors=True)
+        objects = self.directory / "objects"
+        stack.callback(shutil.rmtree, objects, ignore_errors=True)
         reset_moto()
+        stack.callback(reset_moto)  # objects let go of their files
+        stack.enter_context(contents_on_disk(objects))
         state = AwsState(self.region)
         access = Access(state)
         groups = PlacementGroups(state)
@@ -136,7 +145,7 @@ class LocalCloud:
         server = HttpServer(self._answer, self._wanted_port)
         self.port = server.port
         prepare_moto(self.port)
-        self.slack.url = f"{self.endpoint_url}{slack.PATH}"
+        self.slack.url = f"{self.endpoint_url}{self.slack.path}"
         functions.endpoint_url = self.endpoint_url
         host = Host(directory=self.directory, images=self._images, endpoint_url=self.endpoint_url, client=self.client)
         store = Store(state)
@@ -145,23 +154,29 @@ class LocalCloud:
             factory=ContainerFactory(host, state, access),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
-            metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+            metadata_urls=lambda task_id: (f"{self.endpoint_url}{METADATA_PATH}{task_id}", f"{self.endpoint_url}{INSTANCE_PATH}{task_id}"),
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
+        self._budget_actions = BudgetActions(state, self._role_client)
         self._front = Front(
             access=access,
+            keys=Keys(state, self.deployer),
             batch=BatchApi(store, self.batch, groups.by_name),
             plane=self.batch,
             bus=bus,
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            budget_actions=BudgetActions(state),
+            refusals=Refusals(state, store),
+            instance_metadata=InstanceMetadata(state, access),
+            budget_actions=self._budget_actions,
             alarms=self._alarms,
-            saved_queries=SavedQueries(),
+            queries=Queries(state),
             schedules=self._schedules,
             slack_sink=self.slack,
+            objects=objects,
+            amendments=Amendments(state),
         )
         stack.enter_context(_without_motos_own_ways(functions))
         stack.enter_context(
@@ -197,7 +212,7 @@ class LocalCloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client with the deployer's credentials; one per service, safe to share between threads."""
-        return self._cached_client(service, "", _ADMIN)
+        return self._cached_client(service, "", self.deployer.credentials)
 
     def role_client(self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com") -> Any:
         """A boto3 client with a role's credentials, as a job (or another service principal) would have them. Raises AssumeRoleError."""
@@ -222,6 +237,10 @@ class LocalCloud:
         """Events that are published in the block come after it, each 1 to `most_copies` times and in random order; see `EventBus`."""
         return self._bus.disorder(random, most_copies=most_copies)
 
+    def spend(self, budget: str, usd: float) -> None:
+        """Lets the month of a budget have cost so much, with what AWS Budgets does then; see `BudgetActions`."""
+        self._budget_actions.spend(budget, usd)
+
     def now(self) -> float:
         """The clock of the cloud, seconds since 1970; `batch.advance` puts it forward."""
         return self.batch.now()
@@ -241,13 +260,14 @@ class LocalCloud:
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------
 
-    def _role_client(self, service: str, role_arn: str, principal: str) -> Any:
-        self._access.trusts(role_arn, principal)
+    def _role_client(self, service: str, role_arn: str, principal: str, source_arn: str = "") -> Any:
+        context = {"aws:sourcearn": source_arn} if source_arn else None
+        self._access.trusts(role_arn, principal, context)
         with self._client_lock:
             cached = self._clients.get((service, role_arn))
         if cached is not None:
             return cached
-        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0])
+        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0], context=context)
         return self._cached_client(service, role_arn, {key.lower(): value for key, value in variables.items()})
 
     def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
@@ -269,7 +289,7 @@ class LocalCloud:
 @functools.cache
 def _session(region: str) -> Any:
     """One session of the process: it holds the parsed service models."""
-    return boto3.Session(_ADMIN["aws_access_key_id"], _ADMIN["aws_secret_access_key"], region_name=region)
+    return boto3.Session(region_name=region)
 
 
 def _publish(bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from localcloud.engine_hooks import Hooks
 from localcloud.engine_state import Failure, Operation, Options, Resource, State, Step, by_urn, deletion_order
 from localcloud.provider import Provider, ProviderError
+from localcloud.provider.lifecycle import at
 from localcloud.provider.values import Secret, encode, is_unknown, plain, walk
 
 PROVIDER_PREFIX: Final = "pulumi:providers:"
@@ -83,7 +84,7 @@ class Changes:
         changed = self._changed(wanted, old, digests)
         if not changed:
             return self._same(wanted, old, digests)
-        forced = [*self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed), *_demanded(wanted, changed)]
+        forced = [*self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed), *_demanded(wanted, old, changed)]
         if forced:
             return self._replace(wanted, old, changed)
         return self._update(wanted, old, changed, digests)
@@ -273,11 +274,18 @@ def _different(
     return former != wanted or any(is_unknown(leaf) for _, leaf in walk(wanted))
 
 
-def _demanded(wanted: Wanted, changed: tuple[str, ...]) -> list[str]:
+def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:
+    then, now, found = old.inputs, plain(wanted.inputs), list[str]()
     for path in wanted.options.replace_on_changes:
-        if "." in path or "[" in path:
-            raise ProviderError(f"replace_on_changes has {path!r}; the local engine follows names of whole properties and `*`")
-    return [name for name in changed if name in wanted.options.replace_on_changes or "*" in wanted.options.replace_on_changes]
+        head, _, inner = path.partition(".")
+        of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
+        if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):
+            raise ProviderError(f"replace_on_changes has {path!r}; the local engine follows names, names inside of objects, and `*`")
+        if path == "*":
+            found += changed
+        elif head in changed and at(then, path) != at(now, path):
+            found.append(path)
+    return found
 
 
 def _kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:

@@ -9,18 +9,29 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
+from localcloud.doors import refusal
+
 HOST: Final = "127.0.0.1"
 _BLOCK: Final = 1 << 16
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Streamed:
+    """The body of an answer that states its length: sent block by block."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
 
 
 class _Bounded:
@@ -53,7 +64,14 @@ class _Handler(MotoRequestHandler):
     timeout = 600
 
     def run_wsgi(self) -> None:
+        problem = self._problem()
+        if problem is not None:
+            self.close_connection = True  # whatever follows on this line is no longer looked at
+            self._send(403, "Forbidden", [("Content-Type", "text/plain")], [f"403 Forbidden: {problem}\n".encode()])
+            return
         environ = self.make_environ()
+        environ["localcloud.headers"] = list(self.headers.items())
+        environ["RAW_URI"] = self.path[self.path.index("/", 8) :] if self.path.startswith("http://") else self.path
         if not environ.get("wsgi.input_terminated"):
             environ["wsgi.input"] = _Bounded(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
         body = environ["wsgi.input"]
@@ -65,36 +83,56 @@ class _Handler(MotoRequestHandler):
 
         try:
             parts = self.server.app(environ, start_response)
-            content = b"".join(parts)
-            if hasattr(parts, "close"):
-                parts.close()
         except ConnectionError:  # a fault hook that cuts the line
             self.close_connection = True
             return
-        except Exception:  # noqa: BLE001 - the server's last line of defence: the caller gets a 500 and the operator the traceback
-            content = traceback.format_exc().encode()
-            traceback.print_exc()
-            answer.update(status="500 Internal Server Error", headers=[("Content-Type", "text/plain")])
-        with contextlib.suppress(ValueError):  # an aborted chunked body
-            while body.read(_BLOCK):
-                pass
-        code, _, phrase = answer["status"].partition(" ")
-        self._send(int(code), phrase, answer["headers"], content)
+        try:
+            with contextlib.suppress(ValueError):  # an aborted chunked body
+                while body.read(_BLOCK):
+                    pass
+            code, _, phrase = answer["status"].partition(" ")
+            self._send(int(code), phrase, answer["headers"], parts)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
 
-    def _send(self, code: int, phrase: str, headers: list[tuple[str, str]], content: bytes) -> None:
-        head = self.command == "HEAD"
+    def _problem(self) -> str | None:
+        """Why the request is not answered, whoever has signed it."""
+        hosts = self.headers.get_all("Host", [])
+        if not self.path.startswith("/"):  # a request for a proxy
+            scheme, _, rest = self.path.partition("://")
+            if scheme != "http" or "/" not in rest:
+                return "the request target is no path"
+            hosts.append(rest.partition("/")[0])
+        problem = refusal(self.server.server_address[1], hosts, self.headers.get_all("Origin", []))
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        coding = self.headers.get("Transfer-Encoding", "")
+        if problem is None and (len(lengths) != 1 or not lengths[0].isdecimal() or (coding and "Content-Length" in self.headers)):
+            return "the request needs one length"
+        if problem is None and coding.lower() not in ("", "chunked"):
+            return "the request is in a transfer coding that this endpoint does not know"
+        if problem is not None and lengths[0].isdecimal() and int(lengths[0]) <= _BLOCK:
+            self.rfile.read(int(lengths[0]))  # a line that is closed with something unread may lose the answer
+        return problem
+
+    def _send(self, code: int, phrase: str, headers: list[tuple[str, str]], parts: Iterable[bytes]) -> None:
+        """Sends an answer: as it comes where its length is known, else gathered first."""
+        silent = self.command == "HEAD" or code in (204, 304)
+        stated = next((value for key, value in headers if key.lower() == "content-length"), None)
+        if stated is None or not isinstance(parts, Streamed):
+            parts = [b"".join(parts)]
+            stated = stated if self.command == "HEAD" and stated else str(len(parts[0]))
         self.send_response(code, phrase)
         for key, value in headers:
-            if key.lower() == "connection" or (key.lower() == "content-length" and not head):
-                continue
-            self.send_header(key, value)
-        if not head and code not in (204, 304):
-            self.send_header("Content-Length", str(len(content)))
-        elif head and not any(key.lower() == "content-length" for key, _ in headers):
-            self.send_header("Content-Length", "0")
+            # no page of a browser is a client of this endpoint, whatever moto grants
+            if key.lower() not in ("connection", "content-length") and not key.lower().startswith("access-control-"):
+                self.send_header(key, value)
+        if code not in (204, 304):
+            self.send_header("Content-Length", stated)
         self.end_headers()
-        if not head and code not in (204, 304):
-            self.wfile.write(content)
+        if not silent:
+            for part in parts:
+                self.wfile.write(part)
         self.wfile.flush()
 
     def handle_expect_100(self) -> bool:

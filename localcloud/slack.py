@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from typing import Any, Final
 
 from localcloud.wire import Reply
 
-PATH: Final = "/_localcloud/slack/services/T000/B000/local"
+_PATH: Final = "/_localcloud/slack/services/T000/B000/"
 
 
 class SlackSink:
     """Answers as hooks.slack.com does: `ok`, or an error text with its status.
 
     Attributes:
+        path: Of the address; its end is a secret, as with Slack.
         url: Where to post; set when the endpoint listens.
         messages: Payloads that were accepted, in order.
     """
 
     def __init__(self) -> None:
+        self.path = f"{_PATH}{secrets.token_urlsafe(18)}"
         self.url = ""
         self.messages: list[dict[str, Any]] = []
         self._failures: list[int] = []

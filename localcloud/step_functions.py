@@ -25,10 +25,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.aws_state import AwsState
+from localcloud.execution_ends import ExecutionEnds
+from localcloud.execution_jobs import ExecutionJobs
 
 RoleClient = Callable[[str, str, str], Any]
 """(service, role ARN, service principal) -> boto3 client of a role."""
@@ -58,30 +59,32 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
     def client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's signature
         return role_client(service, state_credentials.role_arn, _STATES)
 
-    ended, enter = moto_execution.BaseExecutionWorkerCommunication.terminated, CommonStateField._eval_body  # noqa: SLF001 - no hook
+    enter = CommonStateField._eval_body  # noqa: SLF001 - no hook
 
-    def terminated(self: Any) -> None:
-        ended(self)
-        count(self.execution.state_machine.arn, f"Executions{_ENDS[self.execution.exec_status]}")
-        publish("aws.states", "Step Functions Execution Status Change", [self.execution.exec_arn], status_change(self.execution))
+    jobs = ExecutionJobs(lambda role_arn: role_client("batch", role_arn, _STATES))
 
-    programs = _Programs()
+    def ended(execution: Any) -> None:
+        jobs.end(execution)
+        count(execution.state_machine.arn, f"Executions{_ENDS[execution.exec_status]}")
+        publish("aws.states", "Step Functions Execution Status Change", [execution.exec_arn], status_change(execution))
+
+    ends, programs = ExecutionEnds(ended), _Programs()
 
     def program(self: Any) -> Any:
         return programs.new(self._evaluation_details.state_machine_details.definition)
 
     def entered(self: Any, env: Any) -> None:
-        if throttled.is_set():
-            count(env.states.context_object.context_object_data["StateMachine"]["Id"], "ExecutionThrottled")
-            while throttled.is_set() and env.is_running():
-                time.sleep(_THROTTLED_SECONDS)
-        enter(self, env)
+        ends.entered(env)
+        _wait_while_throttled(env, throttled, count)
+        if env.is_running():
+            enter(self, env)
 
     replaced: list[tuple[Any, str, Any]] = [
         (ExecutionWorker, "_get_evaluation_entrypoint", program),
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
-        (moto_execution.BaseExecutionWorkerCommunication, "terminated", terminated),
+        *ends.replacements(),
+        *jobs.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
@@ -94,9 +97,17 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
         yield
     finally:
         for running in state.running_executions():
-            running.stop(stop_date=None, error=None, cause=None)
+            running.exec_worker.env.set_stop(stop_date=None, error=None, cause=None)
         for owner, name, value in originals:
             setattr(owner, name, value)
+
+
+def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) -> None:
+    """Holds an execution up before it enters a state; ends too where it is stopped meanwhile."""
+    if throttled.is_set():
+        count(env.states.context_object.context_object_data["StateMachine"]["Id"], "ExecutionThrottled")
+        while throttled.is_set() and env.is_running():
+            time.sleep(_THROTTLED_SECONDS)
 
 
 class _Programs:

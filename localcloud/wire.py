@@ -7,9 +7,8 @@ here.
 from __future__ import annotations
 
 import json
-import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -26,8 +25,14 @@ from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/[^/]*/(?P<service>[^/]+)/aws4_request")
-_SERVICE_OF_SIGNING_NAME: Final = {"states": "stepfunctions", "monitoring": "cloudwatch", "eventbridge": "events"}
+from localcloud import signatures
+
+_SERVICE_OF_SIGNING_NAME: Final = {
+    "states": "stepfunctions",
+    "monitoring": "cloudwatch",
+    "eventbridge": "events",
+    "tagging": "resourcegroupstaggingapi",
+}
 _LARGEST_STRUCTURED_BODY: Final = 64 << 20
 """Requests with members in their body are far smaller; whatever is bigger is an object of S3."""
 
@@ -56,17 +61,24 @@ class Call:
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
-        match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        query = environ.get("QUERY_STRING", "")
-        if match is None and "X-Amz-Credential" in query:
-            key, _, _, signing_name, _ = parse_qs(query)["X-Amz-Credential"][0].split("/")
-        else:
-            key, signing_name = (match["key"], match["service"]) if match else ("", "s3")
-        self.access_key = key
-        self.signing_name = signing_name.lower()
+        self.signed_request = signatures.Request.of(environ)
+        self.claim: signatures.Claim | None = None
+        self.malformed = ""
+        """What is wrong with the signature, where it cannot be read."""
+        self.secret = ""
+        """Of the key that has signed the call, once that is proven."""
+        try:
+            self.claim = signatures.claim(self.signed_request)
+        except signatures.MalformedSignatureError as error:
+            self.malformed = str(error)
+        self.signing_name = self.claim.service.lower() if self.claim else "s3"
         self.service = _SERVICE_OF_SIGNING_NAME.get(self.signing_name, self.signing_name)
+        if self.service == "s3":
+            _to_path_style(environ)
         self.uri_params: dict[str, Any] = {}
         self.body: bytes | None = None
+        self.content: bytes = b""
+        """The object that the call carries, where it carries one and it has been received."""
         self.operation = self._operation()
 
     def _operation(self) -> str:
@@ -114,7 +126,7 @@ class Call:
     @cached_property
     def params(self) -> dict[str, Any]:
         """Members of the operation's input, by botocore's names. Streams are left out."""
-        model = self._model()
+        model = self.model
         if model is None:
             return {}
         payload = getattr(model.input_shape, "serialization", {}).get("payload") if model.input_shape else None
@@ -135,7 +147,9 @@ class Call:
         )
         return dict(parsed)
 
-    def _model(self) -> Any | None:
+    @property
+    def model(self) -> Any | None:
+        """Botocore's model of the operation, where it has one."""
         try:
             return get_service_model(self.service).operation_model(self.operation)
         except (UnknownServiceError, OperationNotFoundError):
@@ -145,7 +159,7 @@ class Call:
 
     def result(self, value: dict[str, Any]) -> Reply:
         """The operation's output in its own protocol."""
-        model = self._model()
+        model = self.model
         if model is None:
             raise LookupError(f"{self.service} has no operation {self.operation}")
         protocol = determine_request_protocol(model.service_model, self.environ.get("CONTENT_TYPE"))
@@ -157,14 +171,20 @@ class Call:
     def error(self, error: WireError) -> Reply:
         """The error in the service's own protocol, so that every SDK raises it under its code."""
         request_id = str(uuid.uuid4())
-        protocol = "json" if self.environ.get("HTTP_X_AMZ_TARGET") else self._protocol()
+        protocol = self.protocol
         if self.environ["REQUEST_METHOD"] == "HEAD":
             return Reply(status=error.status, headers=(("x-amz-request-id", request_id),))
         if protocol in ("json", "rest-json", "smithy-rpc-v2-cbor"):
             # SDKs read the code from the header; __type is what the older ones and people look at
-            body = json.dumps({"__type": error.code, "message": error.message, "Message": error.message}).encode()
-            headers = (("Content-Type", "application/json"), ("x-amzn-ErrorType", error.code), ("x-amzn-RequestId", request_id))
-            return Reply(status=error.status, headers=headers, body=body)
+            members = {"__type": error.code, "message": error.message, "Message": error.message}
+            headers = [("x-amzn-ErrorType", error.code), ("x-amzn-RequestId", request_id)]
+            if self.query_compatible:
+                headers.append(("x-amzn-query-error", f"{error.code};Sender"))
+            if protocol == "smithy-rpc-v2-cbor":
+                headers += [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
+                return Reply(status=error.status, headers=tuple(headers), body=_cbor(members))
+            headers.append(("Content-Type", "application/json"))
+            return Reply(status=error.status, headers=tuple(headers), body=json.dumps(members).encode())
         code, message = escape(error.code), escape(error.message)
         if protocol == "ec2":
             errors = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
@@ -174,14 +194,45 @@ class Call:
             text = f"<ErrorResponse>{error_text}<RequestId>{request_id}</RequestId></ErrorResponse>"
         else:
             text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-        headers = (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id))
-        return Reply(status=error.status, headers=headers, body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
+        headers = [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id)]
+        return Reply(status=error.status, headers=tuple(headers), body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
 
-    def _protocol(self) -> str:
+    @property
+    def protocol(self) -> str:
+        """The wire protocol of the request: that of its form, else that of its service."""
+        if "/operation/" in self.environ.get("PATH_INFO", "") and self.environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
+            return "smithy-rpc-v2-cbor"
+        if self.environ.get("HTTP_X_AMZ_TARGET"):
+            return "json"
         try:
-            return str(get_service_model(self.service).metadata.get("protocol", "rest-xml"))
+            found = str(get_service_model(self.service).metadata.get("protocol", "rest-xml"))
         except UnknownServiceError:
             return "rest-xml"
+        return found if found in ("ec2", "rest-json", "rest-xml") else "query"
+
+    @property
+    def query_compatible(self) -> bool:
+        """Whether the service still has the codes of the time when it spoke the query protocol."""
+        try:
+            return "awsQueryCompatible" in get_service_model(self.service).metadata
+        except UnknownServiceError:
+            return False
+
+
+def _to_path_style(environ: dict[str, Any]) -> None:
+    """Takes the bucket from a host such as `<bucket>.localhost` or `<bucket>.s3.localhost` into the path, which is all that is read."""
+    bucket = signatures.bucket_of_host(str(environ.get("HTTP_HOST", "")))
+    if bucket:
+        for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
+            rest = str(environ[name])
+            environ[name] = f"/{bucket}{rest[1:] if rest == '/' or rest.startswith('/?') else rest}"
+        environ["HTTP_HOST"] = f"localhost:{environ['SERVER_PORT']}"
+
+
+def _cbor(members: Mapping[str, str]) -> bytes:
+    """A map of texts (RFC 8949): major type 5 with up to 23 entries, texts of major type 3 with a length of four bytes."""
+    texts = [text.encode() for pair in members.items() for text in pair]
+    return bytes([0xA0 + len(members)]) + b"".join(b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts)
 
 
 def header_value(headers: Iterable[tuple[str, str]], name: str) -> str | None:

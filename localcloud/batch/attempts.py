@@ -21,6 +21,8 @@ from localcloud.batch.retries import AttemptEnd
 from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
+_IN_STATUS_REASON: Final = ("CannotPullContainerError", "ResourceInitializationError")
+"""What Fargate fails of before there is a container stands in the status reason, and the container has none."""
 _NODES_PER_BLOCK: Final = 240
 _BLOCKS: Final = 200 * 256
 
@@ -51,8 +53,8 @@ class Owner:
     factory: ContainerFactory
     addresses: Addresses
     grace_seconds: float
-    metadata_url: Callable[[str], str]
-    """Address of the metadata endpoint of a task id."""
+    metadata_urls: Callable[[str], tuple[str, str]]
+    """Addresses of the metadata endpoints of a task id: ECS's, and that of its instance."""
     instance_role: Callable[[ComputeEnvironment], str | None]
     running: Callable[[RunningAttempt], None]
     node_running: Callable[[RunningAttempt, int], None]
@@ -78,6 +80,7 @@ class RunningAttempt:
         self._live_children = 0
         self._stop_reason: str | None = None
         self._lost_reason: str | None = None
+        self._refused_reason = ""
         self._main_ended = False
 
     def start(self) -> None:
@@ -167,13 +170,16 @@ class RunningAttempt:
 
     def _variables(self, node: int) -> dict[str, str]:
         job = self.job
+        ecs, instance = self._owner.metadata_urls(self.task_ids[node])
         variables = {
             "AWS_BATCH_JOB_ID": f"{job.id}#{node}" if job.multinode else job.id,
             "AWS_BATCH_JOB_ATTEMPT": str(self.record.number),
             "AWS_BATCH_JQ_NAME": job.queue.name,
             "AWS_BATCH_CE_NAME": self.environment.name,
-            "ECS_CONTAINER_METADATA_URI_V4": self._owner.metadata_url(self.task_ids[node]),
+            "ECS_CONTAINER_METADATA_URI_V4": ecs,
         }
+        if not self.environment.is_fargate:  # it stands for http://169.254.169.254, which SDKs know by themselves
+            variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = instance
         if job.parent is not None:
             variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
             variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.parent.array_size)
@@ -203,6 +209,8 @@ class RunningAttempt:
             children = [task for child, task in self._tasks.items() if child != self.job.main_node]
         if node == self.job.main_node and self._lost_reason is not None:
             outcome = Outcome(exit_code=None)
+        if self.environment.is_fargate and outcome.exit_code is None and outcome.reason.startswith(_IN_STATUS_REASON):
+            self._refused_reason, outcome = outcome.reason, Outcome(exit_code=None)
         self._owner.node_ended(self, node, outcome)
         if node != self.job.main_node:
             return
@@ -217,6 +225,8 @@ class RunningAttempt:
             return AttemptEnd(exit_code=None, reason="", status_reason=self._lost_reason)
         if self._stop_reason is not None:
             return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason=self._stop_reason)
+        if self._refused_reason:
+            return AttemptEnd(exit_code=None, reason="", status_reason=self._refused_reason)
         if outcome.exit_code is None or outcome.reason:
             return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason="Task failed to start")
         return AttemptEnd(exit_code=outcome.exit_code, reason="", status_reason=_EXITED)

@@ -17,6 +17,7 @@ _SPOT_STRATEGIES: Final = ("SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIM
 _STRATEGIES: Final = ("BEST_FIT", "BEST_FIT_PROGRESSIVE", "BEST_FIT_PROGRESSIVE_ORDERED", *_SPOT_STRATEGIES)
 _UPDATABLE_STRATEGIES: Final = ("BEST_FIT_PROGRESSIVE", "BEST_FIT_PROGRESSIVE_ORDERED", *_SPOT_STRATEGIES)
 _GROUPS: Final = ("optimal", "default_x86_64", "default_arm64")
+_FARGATE_CHANGES: Final = {"maxvCpus", "subnets", "securityGroupIds"}
 _FARGATE_FIELDS: Final = {"type", "maxvCpus", "subnets", "securityGroupIds"}
 _RETIRED_IMAGES: Final = ("ECS_AL2", "ECS_AL2_NVIDIA", "ECS_AL1")
 _IMAGES: Final = ("ECS_AL2023", "ECS_AL2023_NVIDIA")
@@ -70,6 +71,7 @@ def update(store: Store, params: dict[str, Any], placement_groups: dict[str, Any
     """UpdateComputeEnvironment. Raises ClientException."""
     environment = existing(store, params.get("computeEnvironment", ""))
     change = dict(params.get("computeResources") or {})
+    _check_market(environment, change)
     infrastructure = set(change) - _SCALING_FIELDS
     if infrastructure and not environment.is_fargate:
         in_place = environment.service_role == _SERVICE_LINKED and environment.resources.get("allocationStrategy") in _UPDATABLE_STRATEGIES
@@ -97,6 +99,18 @@ def update(store: Store, params: dict[str, Any], placement_groups: dict[str, Any
     return environment
 
 
+def _check_market(environment: ComputeEnvironment, change: dict[str, Any]) -> None:
+    """On Fargate the type stays, and neither becomes the other (Batch API reference, ComputeResourceUpdate)."""
+    before, after = environment.resources.get("type", ""), change.get("type")
+    if environment.is_fargate:
+        fixed = sorted(name for name in set(change) - _FARGATE_CHANGES if change[name] != environment.resources.get(name))
+        if fixed:
+            allowed = ", ".join(sorted(_FARGATE_CHANGES))
+            raise client_error(f"{', '.join(fixed)} cannot be updated in a {before} compute environment, only {allowed} can")
+    elif after is not None and after.startswith("FARGATE"):
+        raise client_error(f"computeResources type cannot be updated from {before} to {after}")
+
+
 def delete(store: Store, name_or_arn: str) -> list[Job]:
     """DeleteComputeEnvironment; one that does not exist is no error, as on AWS.
 
@@ -116,6 +130,10 @@ def delete(store: Store, name_or_arn: str) -> list[Job]:
         environment.status, environment.status_reason = "INVALID", "CLIENT_ERROR - active jobs must be terminated before the deletion"
         return []
     del store.environments[environment.name]
+    group = environment.resources.get("placementGroup")
+    now = time.monotonic()
+    if group and (environment.instances or now < environment.instance_left + store.shutdown_seconds):
+        store.placements_busy[group] = now + store.shutdown_seconds
     return jobs
 
 

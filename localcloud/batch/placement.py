@@ -8,6 +8,7 @@ not modelled.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -187,6 +188,7 @@ class Capacity:
         for instance in list(environment.instances.values()):
             if instance.tasks == 0 and environment.vcpus - instance.vcpus >= minimum:
                 del environment.instances[instance.id]
+                environment.instance_left = time.monotonic()
         if environment.type != "MANAGED" or environment.is_fargate or environment.status != "VALID":
             return
         shapes = sorted(self.types(environment.resources.get("instanceTypes", [])), key=lambda shape: (shape.vcpus, shape.memory_mib))

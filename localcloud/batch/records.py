@@ -57,6 +57,8 @@ class ComputeEnvironment:
     """Until when (`time.monotonic`) AWS still sees a queue that has let go of it."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     instances: dict[str, Instance] = field(default_factory=dict)
+    instance_left: float = float("-inf")
+    """When the last instance was terminated, by the monotonic clock."""
 
     @property
     def market(self) -> str:
@@ -204,12 +206,16 @@ class Store:
         relation_seconds: How long after a queue has let go of a compute environment AWS still sees the relation. The real time is not
             documented; the reports (pulumi-aws #6233, terraform-provider-aws #46925) speak of moments. Here it is long enough that a
             deployment meets it every time.
+        shutdown_seconds: How long instances that were terminated still count as members of their placement group. In truth minutes.
+        placements_busy: Placement group -> until when (monotonic clock) instances of a deleted environment are in it.
     """
 
     def __init__(self, state: AwsState) -> None:
         self.state = state
         self.lock = threading.RLock()
         self.relation_seconds = 5.0
+        self.shutdown_seconds = 2.0
+        self.placements_busy: dict[str, float] = {}
         self.environments: dict[str, ComputeEnvironment] = {}
         self.queues: dict[str, JobQueue] = {}
         self.policies: dict[str, SchedulingPolicy] = {}

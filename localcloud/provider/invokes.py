@@ -146,8 +146,8 @@ def _ssm_parameter(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cluster(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     found = aws.call("ecs", "DescribeClusters", {"clusters": [arguments["clusterName"]]})["clusters"]
-    if len(found) != 1:
-        raise ProviderError(f"{len(found)} ECS clusters are called {arguments['clusterName']}, expected one")
+    if not found:  # in the words of terraform-provider-aws, internal/service/ecs/cluster_data_source.go
+        raise ProviderError(f"reading ECS Cluster ({arguments['clusterName']}): empty result")
     names = ("clusterName", "status", "pendingTasksCount", "registeredContainerInstancesCount", "runningTasksCount")
     arn = found[0]["clusterArn"]
     lists: dict[str, Any] = {"serviceConnectDefaults": [], "settings": []}

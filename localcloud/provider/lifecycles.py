@@ -11,6 +11,7 @@ from localcloud.provider import removals, updates
 from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
 
 _OF_BUCKET: Final = ("bucket", "expectedBucketOwner")
+_TOLD_BY_ALARMS: Final = ("alarmActions", "okActions", "insufficientDataActions")
 
 
 def _bucket_setting(delete: str) -> Lifecycle:
@@ -48,12 +49,15 @@ lifecycles(
                 arn="{id}",
             ),
             replaces=("name",),
+            sets=("fairSharePolicy.shareDistributions",),
         ),
         "batch/jobDefinition:JobDefinition": Lifecycle(
             delete=removals.job_definition,
             update=updates.new_revision,
-            replaces=("name", "type"),
+            replaces=("name", "namePrefix"),
+            when=updates.definition_replacements,
             steers=("deregisterOnNewRevision",),
+            sets=("platformCapabilities",),
             decided=("arn", "revision"),
         ),
         "ecr/repository:Repository": Lifecycle(
@@ -97,6 +101,7 @@ lifecycles(
             delete=remove("ec2", "DeleteLaunchTemplate", LaunchTemplateId="{id}"),
             update=updates.launch_template,
             replaces=("name", "namePrefix"),
+            sets=("vpcSecurityGroupIds", "networkInterfaces.securityGroups"),
             decided=("latestVersion", "defaultVersion"),
         ),
         "ec2/securityGroup:SecurityGroup": Lifecycle(
@@ -116,6 +121,9 @@ lifecycles(
         ),
         "iam/rolePolicy:RolePolicy": Lifecycle(
             delete=remove("iam", "DeleteRolePolicy", RoleName="{role}", PolicyName="{name}"), update=put_again, replaces=("role", "name")
+        ),
+        "iam/policy:Policy": Lifecycle(
+            delete=removals.policy, update=updates.policy, replaces=("name", "namePrefix", "path", "description")
         ),
         "iam/rolePolicyAttachment:RolePolicyAttachment": Lifecycle(
             delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"), replaces=("role", "policyArn")
@@ -190,17 +198,26 @@ lifecycles(
             replaces=_OF_BUCKET,
         ),
         "dynamodb/table:Table": Lifecycle(
-            delete=remove("dynamodb", "DeleteTable", TableName="{id}"), update=updates.table, replaces=("name", "hashKey", "rangeKey")
+            delete=remove("dynamodb", "DeleteTable", TableName="{id}"),
+            update=updates.table,
+            replaces=("name", "hashKey", "rangeKey"),
+            sets=("attributes",),
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(
             delete=remove("logs", "DeleteLogGroup", logGroupName="{id}"), update=updates.log_group, replaces=("name", "namePrefix")
         ),
         "cloudwatch/metricAlarm:MetricAlarm": Lifecycle(
-            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]), update=put_again, replaces=("name",)
+            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]),
+            update=put_again,
+            replaces=("name",),
+            sets=_TOLD_BY_ALARMS,
         ),
         "cloudwatch/compositeAlarm:CompositeAlarm": Lifecycle(
-            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]), update=put_again, replaces=("alarmName",)
+            delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]),
+            update=put_again,
+            replaces=("alarmName",),
+            sets=_TOLD_BY_ALARMS,
         ),
         "cloudwatch/dashboard:Dashboard": Lifecycle(
             delete=remove("cloudwatch", "DeleteDashboards", DashboardNames=["{id}"]), update=put_again, replaces=("dashboardName",)
@@ -211,11 +228,19 @@ lifecycles(
         "budgets/budget:Budget": Lifecycle(
             delete=remove("budgets", "DeleteBudget", AccountId="{account}", BudgetName="{name}"),
             update=updates.budget,
+            sets=(
+                "costFilters",
+                "notifications",
+                "notifications.subscriberEmailAddresses",
+                "notifications.subscriberSnsTopicArns",
+            ),
             replaces=("accountId", "name", "namePrefix"),
         ),
         "budgets/budgetAction:BudgetAction": Lifecycle(
             delete=remove("budgets", "DeleteBudgetAction", AccountId="{account}", BudgetName="{budgetName}", ActionId="{actionId}"),
-            replaces=("budgetName", "actionType"),
+            update=updates.budget_action,
+            replaces=("accountId", "budgetName", "actionType"),
+            sets=("subscribers", "definition.iamActionDefinition.roles"),
         ),
         "scheduler/schedule:Schedule": Lifecycle(
             delete=removals.schedule,

@@ -126,6 +126,16 @@ def instance_profile(removal: Removal) -> None:
     removal.send_if_there("iam", "DeleteInstanceProfile", InstanceProfileName=removal.id)
 
 
+def policy(removal: Removal) -> None:
+    """Its former versions first; IAM refuses the whole while it is attached."""
+    if not removal.send_if_there("iam", "GetPolicy", PolicyArn=removal.id):
+        return
+    for version in removal.send("iam", "ListPolicyVersions", PolicyArn=removal.id)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            removal.send("iam", "DeletePolicyVersion", PolicyArn=removal.id, VersionId=version["VersionId"])
+    removal.send("iam", "DeletePolicy", PolicyArn=removal.id)
+
+
 def secret(removal: Removal) -> None:
     """At once where the recovery window is 0, else after its days."""
     days = removal.values.get("recoveryWindowInDays")

@@ -41,6 +41,7 @@ _BY_TYPE: Final[Mapping[str, _Tagging]] = {
         "events", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"
     ),
     "aws:cloudwatch/logGroup:LogGroup": _Tagging("logs", "TagResource", "UntagResource", "resourceArn"),
+    "aws:iam/policy:Policy": _Tagging("iam", "TagPolicy", "UntagPolicy", "PolicyArn", "id", "Tags", "TagKeys", "Key"),
     "aws:iam/instanceProfile:InstanceProfile": _Tagging(
         "iam", "TagInstanceProfile", "UntagInstanceProfile", "InstanceProfileName", "id", "Tags", "TagKeys", "Key"
     ),

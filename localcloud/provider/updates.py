@@ -15,6 +15,8 @@ from localcloud.provider.lifecycle import Update, at
 from localcloud.provider.messaging import QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES, attribute_text
 from localcloud.provider.removals import until
 
+_MOST_POLICY_VERSIONS: Final = 5
+"""Of one managed policy, which IAM keeps."""
 _CODE: Final = frozenset({"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"})
 
 
@@ -84,6 +86,16 @@ def compute_environment(update: Update) -> None:
 
     until(lambda: found()["status"] != "UPDATING", f"the update of compute environment {update.id}")
     update.outputs |= {name: found().get(name) for name in ("status", "statusReason", "state")}
+
+
+def definition_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Another number of retry rules replaces a job definition; what they say, its type and all else make a revision.
+
+    (terraform-provider-aws, internal/service/batch/job_definition.go: `evaluate_on_exit` is a list with ForceNew.)
+    """
+    path = "retryStrategy.evaluateOnExits"
+    counts = [len(at(values, path) or ()) for values in (old, new)]
+    return [path] if counts[0] != counts[1] else []
 
 
 def new_revision(update: Update) -> None:
@@ -175,6 +187,19 @@ def role(update: Update) -> None:
     description, seconds = update.new("description"), update.new("maxSessionDuration")
     if description is not None or seconds is not None:
         update.send("iam", "UpdateRole", RoleName=update.id, Description=description, MaxSessionDuration=seconds)
+
+
+def policy(update: Update) -> None:
+    """A new default version; the oldest goes first where there are five (terraform-provider-aws, internal/service/iam/policy.go)."""
+    update.ignore("delayAfterPolicyCreationInMs")
+    document = update.new("policy")
+    if document is None:
+        return
+    versions = update.send("iam", "ListPolicyVersions", PolicyArn=update.id)["Versions"]
+    if len(versions) >= _MOST_POLICY_VERSIONS:
+        oldest = min((each for each in versions if not each["IsDefaultVersion"]), key=lambda each: each["CreateDate"])
+        update.send("iam", "DeletePolicyVersion", PolicyArn=update.id, VersionId=oldest["VersionId"])
+    update.send("iam", "CreatePolicyVersion", PolicyArn=update.id, PolicyDocument=document, SetAsDefault=True)
 
 
 def instance_profile(update: Update) -> None:
@@ -316,6 +341,15 @@ def budget(update: Update) -> None:
     before = update.old.get("notifications") or []
     _each(update, "DeleteNotification", account, name, [entry for entry in before if entry not in notifications], subscribers=False)
     _each(update, "CreateNotification", account, name, [entry for entry in notifications if entry not in before], subscribers=True)
+
+
+def budget_action(update: Update) -> None:
+    """Everything but the budget and the kind of action."""
+    account, action, name = update.id.split(":")
+    update.ignore("accountId", "budgetName", "actionType")
+    body = update.aws.request("budgets", "UpdateBudgetAction", update.rest())
+    update.sent_whole()
+    update.send("budgets", "UpdateBudgetAction", AccountId=account, BudgetName=name, ActionId=action, **body)
 
 
 def _each(update: Update, operation: str, account: str, name: str, entries: list[Any], *, subscribers: bool) -> None:

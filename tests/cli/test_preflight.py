@@ -204,8 +204,8 @@ def test_no_rights_are_warnings_and_never_errors() -> None:
 
 
 def show(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, region: str = "", **how: Any) -> tuple[ExitCode, str]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.deployer.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.deployer.secret)
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=True, color_system=None)
     source = str(ROOT / "Pulumi.local.yaml")

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from components.environment_hooks import RETRY_PAUSES, departure_hooks, released
+from components.environment_hooks import RETRY_PAUSES, departure_hooks, dispersed, released
 from tests.components.program import STACKS, config_of, deployed
 
 CE = "aws:batch/computeEnvironment:ComputeEnvironment"
@@ -58,8 +58,13 @@ def test_only_a_deletion_that_a_queue_forbids_is_tried_again_and_not_for_ever(sl
     assert tries < 100  # what the engine allows
 
 
-def drain(monkeypatch: pytest.MonkeyPatch, tasks: list[int | Exception], section: Any = None, **made: Any) -> list[int | Exception]:
-    """Runs the hook of the deletion; answers with what was not asked for."""
+ARN = "arn:aws:ecs:r:1:cluster/AWSBatch-x"
+
+
+def drain(
+    monkeypatch: pytest.MonkeyPatch, tasks: list[int | Exception], section: Any = None, outputs: Any = ARN, **made: Any
+) -> list[int | Exception]:
+    """Runs the hook of the deletion; answers with what was not asked for. `outputs`: of the environment, or its cluster's ARN."""
     left = list(tasks)
 
     def get_cluster_output(*, cluster_name: str) -> Any:
@@ -77,8 +82,8 @@ def drain(monkeypatch: pytest.MonkeyPatch, tasks: list[int | Exception], section
     monkeypatch.setattr(pulumi, "ResourceHook", hooks.setdefault)
     monkeypatch.setattr(pulumi, "ErrorHook", hooks.setdefault)
     departure_hooks("e", {} if section is None else {"e-x": section})
-    outputs = {"ecsClusterArn": "arn:aws:ecs:r:1:cluster/AWSBatch-x"}
-    args = pulumi.ResourceHookArgs(urn="urn", id="x-1", name="e-x", type=CE, old_inputs={"updatePolicy": made}, old_outputs=outputs)
+    told = {"ecsClusterArn": outputs} if isinstance(outputs, str) else outputs
+    args = pulumi.ResourceHookArgs(urn="urn", id="x-1", name="e-x", type=CE, old_inputs={"updatePolicy": made}, old_outputs=told)
     asyncio.run(hooks["e-drained"](args))
     return left
 
@@ -110,6 +115,32 @@ def test_patience_ends_with_a_sentence_and_without_a_deletion(
     with pytest.raises(RuntimeError, match=rf"after {minutes} minutes 3 tasks still run in compute environment x-1\. It stays"):
         drain(monkeypatch, [3], today, **made)
     assert minutes * 60 <= sum(slept) <= minutes * 60 + 30
+
+
+@pytest.mark.parametrize("outputs", [None, {}, {"ecsClusterArn": None}, ""], ids=["no outputs", "no ARN", "none", "empty"])
+def test_an_environment_without_a_cluster_has_no_tasks(monkeypatch: pytest.MonkeyPatch, slept: list[float], outputs: Any) -> None:
+    """One that never became VALID: whatever keeps it, it is not a task."""
+    assert drain(monkeypatch, [3, 4], outputs=outputs) == [3, 4]
+    assert slept == []
+
+
+@pytest.mark.parametrize("told", ["empty result", "couldn't find resource", "ClusterNotFoundException: Cluster not found.", "INACTIVE"])
+def test_a_cluster_that_is_gone_has_no_tasks(monkeypatch: pytest.MonkeyPatch, slept: list[float], told: str) -> None:
+    gone = Exception(f"invocation of aws:ecs/getCluster:getCluster returned an error: reading ECS Cluster (AWSBatch-x): {told}")
+    assert drain(monkeypatch, [gone]) == [gone]
+    assert len(slept) == 1
+
+
+def test_a_placement_group_waits_for_its_instances_and_not_for_ever(slept: list[float]) -> None:
+    busy = (
+        "deleting EC2 Placement Group (g): api error InvalidPlacementGroup.InUse: The placement group g is in use and may not be deleted."
+    )
+    assert not asyncio.run(dispersed(failed("AccessDenied")))
+    assert not asyncio.run(dispersed(failed(busy, operation="create")))
+    tries = 0
+    while asyncio.run(dispersed(failed(*[busy] * (tries + 1)))):
+        tries += 1
+    assert slept == list(RETRY_PAUSES)
 
 
 def test_who_wants_jobs_stopped_is_not_made_to_wait_and_doubt_does_not_delete(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> None:

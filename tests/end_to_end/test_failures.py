@@ -18,7 +18,7 @@ from tests.end_to_end.failing import EXIT_CODE, Planted, planted_stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(180)
 
 
 SECONDS = 30
@@ -268,6 +268,7 @@ def _redrive(stack: Planted) -> set[str]:
 
 
 def _replay(stack: Planted, function: str) -> None:
-    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=stack.ready.cloud.endpoint_url)
+    cloud = stack.ready.cloud
+    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials)
     said = io.StringIO()
     assert operate.replay(Console(file=said), target, function) == 0, said.getvalue()

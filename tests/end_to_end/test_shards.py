@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +21,7 @@ from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import Run
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(240)
 
 SHARDS = 3
 ANALYSIS = {"queue": "main", "nodes": 1, "shards": SHARDS, "vcpus": 4, "memory_mib": 4096, "ranks_per_node": 2, "attempts": 3}
@@ -82,7 +81,7 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
 
 @pytest.mark.parametrize("stack", ["batch"], indirect=True)
 def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> None:
-    endpoint = Endpoint(pid=os.getpid(), started=0.0, stack="local", url=stack.ready.cloud.endpoint_url, outputs=stack.ready.outputs)
+    endpoint = Endpoint.of(stack.ready)
     (line,) = (line for line in text(endpoint).splitlines() if line.startswith("ANALYSIS="))
     assert f" --array-properties size={SHARDS} " in line
     assert "aws batch list-jobs --array-job-id $ANALYSIS --job-status SUCCEEDED" in text(endpoint)

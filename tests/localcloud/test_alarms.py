@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -225,12 +224,10 @@ def _executions_that_end_badly(watched: Watched) -> None:
     watched.wait("ALARM", "failed-day")
     cloud.transitions_throttled.set()
     given = {"run_id": RUN, "at": "2026-01-31T05:00:00Z"}
-    for _ in range(3):
+    for period in range(3):
+        cloud.batch.advance(300 if period else 0)  # and not after the last: what was stopped counts in the period that is looked at
         for execution in [begin(arn, given) for arn in arns.values()]:
-            # moto begins an execution in the background, and cannot stop it before
-            until(partial(_begun, machines, execution), what="the execution does not begin")
             machines.stop_execution(executionArn=execution)
-        cloud.batch.advance(300)
     for arn in arns.values():
         definition = json.loads(machines.describe_state_machine(stateMachineArn=arn)["definition"])
         machines.update_state_machine(stateMachineArn=arn, definition=json.dumps({**definition, "TimeoutSeconds": 1}))
@@ -241,10 +238,6 @@ def _executions_that_end_badly(watched: Watched) -> None:
     cloud.transitions_throttled.clear()
     cloud.batch.advance(1200)
     watched.wait("OK", "failed-day", *bad, "executions")
-
-
-def _begun(machines: Any, execution: str) -> bool:
-    return bool(machines.get_execution_history(executionArn=execution)["events"])
 
 
 def _two_days(watched: Watched) -> None:

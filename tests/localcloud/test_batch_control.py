@@ -39,6 +39,13 @@ def fair(stage: Stage, **policy: Any) -> str:
     return stage.queue(stage.environment(), schedulingPolicyArn=arn)
 
 
+def become(stage: Stage, before: str, after: str) -> object:
+    """An environment of one kind is asked to be of another."""
+    return stage.batch.update_compute_environment(
+        computeEnvironment=stage.environment(before), computeResources={"maxvCpus": 16, "type": after}
+    )
+
+
 def registered(stage: Stage, **spec: Any) -> object:
     return stage.batch.register_job_definition(**{"jobDefinitionName": stage.name("def"), "type": "container", **spec})
 
@@ -77,6 +84,9 @@ ENVIRONMENTS: list[tuple[str, Request]] = [
     ("securityGroupIds takes 1 to 5", lambda s: s.environment("FARGATE", securityGroupIds=[])),
     ("valid pattern", lambda s: s.batch.create_compute_environment(computeEnvironmentName="a b", type="MANAGED")),
     ("computeResources must be provided", lambda s: s.batch.create_compute_environment(computeEnvironmentName="empty", type="MANAGED")),
+    ("type cannot be updated in a FARGATE compute environment", lambda s: become(s, "FARGATE", "FARGATE_SPOT")),
+    ("type cannot be updated in a FARGATE_SPOT compute environment", lambda s: become(s, "FARGATE_SPOT", "EC2")),
+    ("type cannot be updated from EC2 to FARGATE", lambda s: become(s, "EC2", "FARGATE")),
     (
         "Role arn:aws:iam::123456789012:role/none",
         lambda s: s.batch.create_compute_environment(

@@ -24,8 +24,8 @@ def aws(stage: Stage, *arguments: str) -> str:
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "AWS_ENDPOINT_URL": stage.cloud.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": stage.cloud.deployer.access_key,
+        "AWS_SECRET_ACCESS_KEY": stage.cloud.deployer.secret,
         "AWS_DEFAULT_REGION": "us-east-1",
         "HOME": str(stage.directory),
     }
@@ -58,7 +58,7 @@ def test_connections_are_kept_and_unread_bodies_do_not_spoil_them(stage: Stage) 
     connection = http.client.HTTPConnection("127.0.0.1", stage.cloud.port, timeout=5)
     sockets = set()
     for _ in range(5):
-        connection.request("POST", "/_localcloud/slack/services/T000/B000/local", body=json.dumps({"text": "again"}))
+        connection.request("POST", stage.cloud.slack.path, body=json.dumps({"text": "again"}))
         assert connection.getresponse().read() == b"ok"
         sockets.add(id(connection.sock))
     assert len(sockets) == 1

@@ -2,7 +2,7 @@
 
 Batch says it in up to three places: `statusReason` of the job (what Batch itself did), `container.reason` of the last attempt (what the
 container agent met), and the exit code. Sources: AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events),
-Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 90 to 94
+Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 80 to 91
 those of workloads/analysis/launch/exit_codes.py.
 """
 
@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from workloads import contract
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +109,9 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
         "check that the security group lets the nodes reach each other and that all of them could start; then " + _AGAIN,
     ),
     91: ("a node of the job was lost while the analysis ran", "the retries are used up: " + _AGAIN + "; finished parts are kept"),
-    92: ("the node lost its connection to the main node", "the main node's log says why it ended"),
-    93: ("the main node refused the node", "check that all nodes get the launch token from the same secret version"),
-    94: ("the analysis could not be launched on the main node", "check that the image holds Open MPI; the log names what is missing"),
+    80: ("the node lost its connection to the main node", "the main node's log says why it ended"),
+    81: ("the main node refused the node", "check that all nodes get the launch token from the same secret version"),
+    82: ("the analysis could not be launched on the main node", "check that the image holds Open MPI; the log names what is missing"),
     126: ("the container's command cannot be executed", "check the image's entry point and its file modes"),
     127: ("the container's command does not exist in the image", "check that the image is the one that belongs to the job definition"),
     134: ("the process aborted itself", "the last lines of the log say where"),
@@ -138,6 +140,8 @@ def explain(detail: Mapping[str, Any]) -> Cause:
             match = re.search(pattern, text, re.IGNORECASE)
             if match:
                 return Cause(error=error.format(**match.groupdict()) + tries, hint=hint)
+    if status_reason and (detail.get("isTerminated") or detail.get("isCancelled") or status_reason.startswith(contract.OWN_STOP)):
+        return Cause(error=f"somebody ended the job: {status_reason}{tries}", hint="if that was not meant, " + _AGAIN)
     exit_code = container.get("exitCode")
     if isinstance(exit_code, int) and exit_code in _EXIT_CODES:
         error, hint = _EXIT_CODES[exit_code]

@@ -9,15 +9,18 @@ from enum import IntEnum
 
 
 class LaunchExit(IntEnum):
-    """What ended a node; Batch shows it as the container's exit code, and a retry strategy can match it."""
+    """What ended a node; Batch shows it as the container's exit code.
+
+    A retry strategy matches the first digit: another attempt is worth it after 9.., and not after 8...
+    """
 
     JOIN_DEADLINE = 90
     """Main: not all children had joined at the deadline. Child: the main node could not be reached by then."""
     CHILD_LOST = 91
-    """Main: the connection to a child broke, so its container or host is gone. Worth a retry."""
-    MAIN_LOST = 92
+    """Main: the connection to a child broke, so its container or host is gone."""
+    MAIN_LOST = 80
     """Child: the connection to the main node broke."""
-    REFUSED = 93
+    REFUSED = 81
     """Child: the main node does not accept this node, because the token or the job differs."""
-    NOT_LAUNCHED = 94
+    NOT_LAUNCHED = 82
     """Main: there is no mpirun, or the port is taken."""

@@ -1,0 +1,95 @@
+"""Executions of state machines begin and end when the call that starts or stops them is answered, as on AWS, whatever the threads do."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from moto.stepfunctions.parser.asl.component.program.program import Program
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+
+from tests.localcloud.conftest import Stage, until
+
+ENDS = {"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"}
+WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 300, "End": True}}}
+TURNS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}
+
+
+class Machine:
+    """A state machine and its executions."""
+
+    def __init__(self, stage: Stage, definition: dict[str, Any]) -> None:
+        self.stage, self.client = stage, stage.client("stepfunctions")
+        role = stage.role("states.amazonaws.com")
+        made = self.client.create_state_machine(name=stage.name("machine"), definition=json.dumps(definition), roleArn=role)
+        self.arn = made["stateMachineArn"]
+
+    def start(self) -> str:
+        return str(self.client.start_execution(stateMachineArn=self.arn, name=self.stage.name("execution"))["executionArn"])
+
+    def status(self, execution: str) -> str:
+        return str(self.client.describe_execution(executionArn=execution)["status"])
+
+    def history(self, execution: str) -> list[str]:
+        return [event["type"] for event in self.client.get_execution_history(executionArn=execution)["events"]]
+
+    def counted(self, metric: str) -> int:
+        now = datetime.now(UTC)
+        found = self.stage.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/States",
+            MetricName=metric,
+            Dimensions=[{"Name": "StateMachineArn", "Value": self.arn}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum"],
+        )
+        return int(sum(point["Sum"] for point in found["Datapoints"]))
+
+
+def _late(monkeypatch: pytest.MonkeyPatch, owner: type, method: str) -> None:
+    """The interpreter's threads come to a method late, as on a busy machine."""
+    original = getattr(owner, method)
+
+    def late(self: Any, env: Any) -> None:
+        time.sleep(0.05)
+        original(self, env)
+
+    monkeypatch.setattr(owner, method, late)
+
+
+@pytest.mark.parametrize(("owner", "method"), [(Program, "eval"), (CommonStateField, "_set_next")])
+def test_what_is_stopped_is_aborted_with_the_answer_and_counted_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+) -> None:
+    _late(monkeypatch, owner, method)
+    machine = Machine(stage, TURNS)
+    for number in range(1, 4):
+        execution = machine.start()
+        stopped = machine.client.stop_execution(executionArn=execution)
+        assert machine.status(execution) == "ABORTED"
+        assert stopped["stopDate"] is not None
+        assert machine.counted("ExecutionsAborted") == number
+        until(lambda: machine.history(execution)[-1] in ENDS, what=lambda: machine.history(execution))  # noqa: B023
+        assert machine.history(execution)[-1] == "ExecutionAborted"
+        assert machine.status(execution) == "ABORTED"
+    assert machine.counted("ExecutionsAborted") == 3
+    assert machine.counted("ExecutionsFailed") == 0
+
+
+def test_a_second_stop_and_a_stop_after_the_end_change_nothing(stage: Stage) -> None:
+    machine = Machine(stage, {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    execution = machine.start()
+    until(lambda: machine.status(execution) == "SUCCEEDED", what=lambda: machine.status(execution))
+    machine.client.stop_execution(executionArn=execution)
+    assert machine.status(execution) == "SUCCEEDED"
+    waiting = Machine(stage, WAITS)
+    execution = waiting.start()
+    for _ in range(2):
+        waiting.client.stop_execution(executionArn=execution)
+    assert waiting.status(execution) == "ABORTED"
+    assert (machine.counted("ExecutionsSucceeded"), machine.counted("ExecutionsAborted")) == (1, 0)
+    assert waiting.counted("ExecutionsAborted") == 1

@@ -1,0 +1,115 @@
+"""What a change of one input does: updates, replacements and orders that the real provider is known to make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import Deployment, destroy
+from localcloud.engine_state import State
+from tests.localcloud.deploying import failure, run
+
+STOP = """
+    role = aws.iam.Role("role", assume_role_policy=trust("budgets.amazonaws.com"))
+    statement = {{"Effect": "Deny", "Action": {actions}, "Resource": "*"}}
+    policy = aws.iam.Policy(
+        "stop", policy=json.dumps({{"Version": "2012-10-17", "Statement": [statement]}}), tags={tags}{policy}
+    )
+    budget = aws.budgets.Budget(
+        "budget", budget_type="COST", time_unit="MONTHLY", limit_amount="10.00", limit_unit="USD",
+        notifications=[aws.budgets.BudgetNotificationArgs(
+            notification_type="ACTUAL", comparison_operator="GREATER_THAN", threshold=80, threshold_type="PERCENTAGE",
+            subscriber_email_addresses={emails},
+        )],
+    )
+    definition = aws.budgets.BudgetActionDefinitionArgs(
+        iam_action_definition=aws.budgets.BudgetActionDefinitionIamActionDefinitionArgs(policy_arn=policy.arn, roles=[role.name])
+    )
+    aws.budgets.BudgetAction(
+        "action", budget_name=budget.name, action_type="APPLY_IAM_POLICY", approval_model="{approval}", notification_type="ACTUAL",
+        action_threshold=aws.budgets.BudgetActionActionThresholdArgs(
+            action_threshold_type="PERCENTAGE", action_threshold_value={percent}
+        ),
+        definition=definition, execution_role_arn=role.arn, tags={tags},
+        subscribers=[aws.budgets.BudgetActionSubscriberArgs(address=a, subscription_type="EMAIL") for a in {emails}],
+    )
+"""
+
+
+def stop(**changes: Any) -> str:
+    given: dict[str, Any] = {
+        "actions": ["batch:SubmitJob"],
+        "tags": {},
+        "policy": "",
+        "emails": ["a@x.org", "b@x.org"],
+        "approval": "AUTOMATIC",
+        "percent": 90,
+    }
+    return STOP.format(**{**given, **changes})
+
+
+def steps(deployment: Deployment) -> list[str]:
+    return sorted(f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+        yield cloud
+
+
+def test_the_budget_stop_follows_its_section_and_goes(cloud: LocalCloud, tmp_path: Path) -> None:
+    def deployed(before: State, **changes: Any) -> Deployment:
+        return run(tmp_path, stop(**changes), client=cloud.client, previous=before)
+
+    budgets, iam = cloud.client("budgets"), cloud.client("iam")
+    first = deployed(State())
+    changed = deployed(first.state, actions=["batch:SubmitJob", "states:StartExecution"], percent=70, approval="MANUAL", tags={"team": "x"})
+    assert steps(changed) == ["update action", "update stop"]
+    ids = {resource.name: resource.id for resource in changed.resources}
+    name = ids["budget"].partition(":")[2]
+    (action,) = budgets.describe_budget_actions_for_budget(AccountId=cloud.account_id, BudgetName=name)["Actions"]
+    assert (action["ActionThreshold"]["ActionThresholdValue"], action["ApprovalModel"]) == (70, "MANUAL")
+    policy = iam.get_policy(PolicyArn=ids["stop"])["Policy"]
+    document = iam.get_policy_version(PolicyArn=ids["stop"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]["Document"]
+    assert "states:StartExecution" in str(document)
+    assert iam.list_policy_tags(PolicyArn=ids["stop"])["Tags"] == [{"Key": "team", "Value": "x"}]
+
+    # subscribers are sets: their order is no change
+    same = deployed(
+        changed.state,
+        actions=["batch:SubmitJob", "states:StartExecution"],
+        percent=70,
+        approval="MANUAL",
+        tags={"team": "x"},
+        emails=["b@x.org", "a@x.org"],
+    )
+    assert steps(same) == []
+
+    # six documents one after the other: IAM keeps five versions
+    state = same.state
+    for number in range(6):
+        state = deployed(state, actions=[f"batch:Submit{number}"]).state
+    assert len(iam.list_policy_versions(PolicyArn=ids["stop"])["Versions"]) == 5
+    described = deployed(state, actions=["batch:Submit5"], policy=', description="new"')
+    assert {"replace stop", "update action", "delete replaced stop"} == set(steps(described))
+
+    destroy(tmp_path, "dev", cloud.client, previous=described.state)
+    assert not iam.list_policies(Scope="Local")["Policies"]
+
+
+def test_an_attached_policy_is_not_deleted(cloud: LocalCloud, tmp_path: Path) -> None:
+    """IAM refuses it (DeleteConflict): an action that has been executed is to be reversed first."""
+    first = run(tmp_path, stop(), client=cloud.client)
+    ids = {resource.name: resource.id for resource in first.resources}
+    attached = cloud.client("iam").create_role(RoleName="somebody", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
+    cloud.client("iam").attach_role_policy(RoleName=attached, PolicyArn=ids["stop"])
+    error = failure(tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=first.state)
+    assert "DeleteConflict" in str(error)
+    cloud.client("iam").detach_role_policy(RoleName=attached, PolicyArn=ids["stop"])
+    assert error.state is not None
+    run(tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=error.state)
