@@ -12,6 +12,7 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from tests.workloads.analysis import many
+from tests.workloads.analysis.anomaly.tables import plain
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
