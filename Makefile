@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit format lock images push clean
+.PHONY: help setup demo up down test lint unit drills format lock images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -31,12 +31,16 @@ test: lint unit  ## everything that CI runs: lint, then the tests
 lint: setup  ## format, lint rules, types, import layers, containers, workflows
 	@sh scripts/lint.sh
 
-# One file, one worker: the tests of a file share costly fixtures, such as a deployed stack. Many tests run real processes against deadlines, and a busy
-# machine can miss one: what failed beside others gets a second chance alone, in plain sight. A fault fails twice.
+# The tests of a file, and of files that share a mark, stay in one worker: they share costly fixtures, such as a deployed stack. Many tests run real
+# processes against deadlines, and a busy machine can miss one: what failed beside others runs once more, alone. A fault fails twice, and what passes
+# then is named as a flake.
 unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS) || { \
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(ARGS) || { \
 	  echo "unit: once more, alone, what failed beside others"; \
-	  $(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+	  $(PY) -m pytest --second-chance --last-failed --last-failed-no-failures none $(ARGS); }
+
+drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
+	@$(PY) -m pytest -m drill $(ARGS)
 
 format: setup  ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format -q .

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.follow import RunStatus, StageStatus
+from workloads.runtime.quoting import escaped
 
 _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "RUNNING": "cyan", "STARTING": "cyan", "RUNNABLE": "yellow"}
 
@@ -29,7 +30,7 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
                 now = stage.status, stage.shards.get("SUCCEEDED", 0) + stage.shards.get("FAILED", 0)
                 if stage.status and seen.get(stage.stage) != now:
                     seen[stage.stage] = now
-                    console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False)
+                    console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False, markup=False)
     if last is None:
         raise RuntimeError("a run has at least one status")
     return last
@@ -59,4 +60,4 @@ def _note(stage: StageStatus) -> str:
         done, total = stage.shards.get("SUCCEEDED", 0), sum(stage.shards.values())
         failed = f", {stage.shards['FAILED']} failed" if "FAILED" in stage.shards else ""
         return f"  {done} of {total} shards done, {stage.shards.get('RUNNING', 0)} running{failed}"
-    return f"  {stage.reason}" if stage.status == "FAILED" and stage.reason else ""
+    return f"  {escaped(stage.reason)}" if stage.status == "FAILED" and stage.reason else ""

@@ -19,6 +19,8 @@ _ARCHITECTURE: Final = "arm64"  # cheaper for the same work, and the functions a
 _MEMORY_MIB: Final = 512  # CPU comes with memory: at less, importing the SDK takes seconds
 _DEAD_LETTER_DAYS: Final = 14
 _LAMBDA_RETRIES: Final = 2
+_SHARED: Final = ("__init__.py", "contract.py", "metrics.py", "names.py", "runtime/__init__.py", "runtime/quoting.py")
+"""Modules of workloads/ that the functions need besides their own."""
 _EVENTBRIDGE_RETRIES: Final = 185  # the most that EventBridge takes: the age of the event ends the attempts
 _ARNS_PER_RULE: Final = 10
 """However long the names are, so many ARNs of AWS Batch and what stands beside them fit into a pattern, which takes 2,048 characters
@@ -261,7 +263,7 @@ def _is_long(text: str) -> bool:
 def _code() -> pulumi.AssetArchive:
     """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
     workloads = Path(contract.__file__).parent
-    shared = [workloads / name for name in ("__init__.py", "contract.py", "metrics.py")]
+    shared = [workloads / name for name in _SHARED]
     files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
     return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})
 

@@ -122,8 +122,8 @@ TimeOfDay = Annotated[str, _Pattern(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", "a time 
 DatasetName = Annotated[
     str,
     _Pattern(
-        r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*",
-        "the name of a data set: the file's name in lower case without .csv, other characters than a-z and 0-9 as single hyphens",
+        r"(?!.*\.(?:[cC][sS][vV]|[tT][sS][vV])(?:\.[gG][zZ])?$)[^/\x00-\x1f\x7f]{1,250}",
+        "the name of the data set's files without folder and ending, for example sales for data/20260131/sales.csv",
     ),
 ]
 TagKey = Annotated[

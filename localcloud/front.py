@@ -6,7 +6,9 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -19,11 +21,15 @@ from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
+from localcloud.http_server import Streamed
+from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
 from localcloud.refusals import Refusals
-from localcloud.saved_queries import SavedQueries
+from localcloud.s3.blobs import Passing, ticket_in
+from localcloud.s3.bodies import CARRY_OBJECTS, receive
+from localcloud.s3.disk import PASS_CONTENTS_ON
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -66,9 +72,10 @@ class Front:
         refusals: Refusals,
         instance_metadata: InstanceMetadata,
         alarms: Alarms,
-        saved_queries: SavedQueries,
+        queries: Queries,
         schedules: Schedules,
         slack_sink: slack.SlackSink,
+        objects: Path,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._access = access
@@ -83,9 +90,10 @@ class Front:
         self._refusals = refusals
         self._instance_metadata = instance_metadata
         self._alarms = alarms
-        self._saved_queries = saved_queries
+        self._queries = queries
         self._schedules = schedules
         self._slack = slack_sink
+        self._objects = objects
         self.faults: list[Fault] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -149,8 +157,8 @@ class Front:
             return call.result(self._budget_actions.operations[call.operation](call.params))
         if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":
             return call.result(self._alarms.put_composite(call.params))
-        if call.service == "logs" and call.operation in self._saved_queries.operations:
-            return call.result(self._saved_queries.operations[call.operation](call.params))
+        if call.service == "logs" and call.operation in self._queries.operations:
+            return call.result(self._queries.operations[call.operation](call.params))
         if call.service == "events" and call.operation == "PutEvents":
             return call.result(self._bus.put_events(call.params))
         if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):
@@ -160,17 +168,17 @@ class Front:
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
     def _forward(self, call: Call, principal: Principal | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
-            call.params  # noqa: B018 - parsed now, while the body is still here
-        if call.body is not None:
-            call.read_body()
+        self._prepare(call)
         answer: dict[str, Any] = {}
 
         def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
             answer.update(status=status, headers=headers)
             return lambda _: None
 
-        body: Iterable[bytes] = self._moto(call.environ, capture)
+        with Passing() if call.service == "s3" and call.operation in PASS_CONTENTS_ON else nullcontext():
+            body: Iterable[bytes] = self._moto(call.environ, capture)
+            if call.operation == "GetObject":
+                body = _content(answer["headers"], body)
         code = int(answer["status"].split(" ")[0])
         if code >= HTTPStatus.BAD_REQUEST:
             body = [b"".join(body)]
@@ -186,6 +194,15 @@ class Front:
             body = self._after(call, answer["headers"], body)
         start_response(answer["status"], answer["headers"])
         return body
+
+    def _prepare(self, call: Call) -> None:
+        """Reads what is needed of a call before moto does."""
+        if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
+            call.params  # noqa: B018 - parsed now, while the body is still here
+        if call.service == "s3" and call.operation in CARRY_OBJECTS:
+            receive(call, self._objects)
+        if call.body is not None:
+            call.read_body()
 
     def _hides_absence(self, call: Call, principal: Principal) -> bool:
         """S3 does not tell that an object is absent to those who may not list the bucket: they get 403 for 404."""
@@ -209,6 +226,16 @@ class Front:
                 self._functions.remember(call.params)
             return [self._functions.completed(b"".join(body))]
         return body
+
+
+def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:
+    """An object as it goes out: from its file, where moto gave only the ticket of one."""
+    whole = b"".join(body)
+    ticket = ticket_in(whole)
+    if ticket is None:
+        return [whole]
+    headers[:] = [each for each in headers if each[0].lower() != "content-length"] + [("Content-Length", str(ticket.length))]
+    return Streamed(ticket.blob.blocks(ticket.start, ticket.length))
 
 
 def _send(reply: Reply, start_response: Callable[..., Any]) -> Iterable[bytes]:

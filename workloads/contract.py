@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Literal, Self
+
+from workloads import names
 
 Stage = Literal["preprocess", "analysis", "postprocess"]
 STAGES: Final[tuple[Stage, ...]] = ("preprocess", "analysis", "postprocess")
@@ -33,6 +34,8 @@ ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
 ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
 """Above this share of rejected rows the file is refused as a whole."""
 ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
+ENV_SHOW_VALUES: Final = "PIPELINE_SHOW_VALUES"
+"""`false`: no cell of the file stands in a message, a log or an item of the table; objects in the buckets hold them."""
 ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 """`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
@@ -97,8 +100,14 @@ RUN_ID_TAG: Final = "pipeline-run-id"
 STAGE_TAG: Final = "pipeline-stage"
 JOB_FAILED_ERROR: Final = "JobFailed"
 """Error of an execution of the state machine that a failed job ended: the job's own event tells of it."""
+JOB_TERMINATED_ERROR: Final = "JobTerminated"
+"""Error of an execution whose job somebody ended where a fallback would have followed a failure."""
 DEADLINE_ERROR: Final = "DeadlineExceeded"
 """Error of an execution that stopped its job because the run took too long."""
+RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
+"""Detail type of the event by which postprocess hands on a message that Slack did not take: {"run_id", "message": webhook body}."""
+OWN_STOP: Final = "Stopped by the "
+"""How a reason begins for which this program itself ends a job."""
 FALLBACK_TAG: Final = "pipeline-fallback"
 """On a job whose failure is not the end of its run: the state machine goes on with another job."""
 ANALYSIS_TARGET_NODES: Final = "0:"
@@ -132,16 +141,15 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
 
 # ---- uploads and run ids ---------------------------------------------------------------------------------------------------------------
 
-UPLOAD_PREFIX: Final = "data/"
-_UPLOAD_KEY = re.compile(r"data/(?P<date>\d{8})/(?P<name>[^/]+)\.csv", re.IGNORECASE)
-_RUN_ID = re.compile(r"(?P<date>\d{8})-(?P<dataset>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<digest>[0-9a-f]{12})")
+_RUN_ID = re.compile(rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})")
 _EXECUTION_NAME_MAX = 80
-_DATASET_MAX = 64  # leaves room for the rest of a Batch job name, 128 characters in all
+FINDINGS_PREFIX: Final = "findings/"
+"""In the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One version of one CSV object in the ingest bucket.
+    """One version of one object with a table in the ingest bucket.
 
     The run id follows from bucket, key and ETag. The ETag and not the version id, so that the same bytes uploaded again under the same key
     are the same upload, while changed bytes make a new run (S3 object ETags of SSE-S3 objects are digests of the content).
@@ -153,13 +161,12 @@ class Upload:
     version_id: str | None = None
 
     def __post_init__(self) -> None:
-        match = _UPLOAD_KEY.fullmatch(self.key)
-        if match is None or not _slug(match["name"]):
+        fault = names.fault_of(self.key)
+        if fault:
             raise ContractError(
-                f"s3://{self.bucket}/{self.key} is not an upload: expected data/<YYYYMMDD>/<name>.csv, for example data/20260131/sales.csv"
+                f"s3://{self.bucket}/{self.key} is not an upload: {fault}; expected data/<YYYYMMDD>/<name>.csv, "
+                "for example data/20260131/sales.csv"
             )
-        if not _is_date(match["date"]):
-            raise ContractError(f"s3://{self.bucket}/{self.key}: {match['date']} is not a calendar date; the folder is <YYYYMMDD>")
 
     @property
     def date(self) -> str:
@@ -168,8 +175,8 @@ class Upload:
 
     @property
     def dataset(self) -> str:
-        """Name of the file in lower case, every run of other characters than a-z and 0-9 turned into one hyphen."""
-        return _slug(self.key.rsplit("/", 1)[1][: -len(".csv")])
+        """Id of the data set that the file's name stands for (names.dataset_of)."""
+        return names.dataset_of(names.title(self.key))
 
     @property
     def run_id(self) -> str:
@@ -178,21 +185,9 @@ class Upload:
         return f"{self.date}-{self.dataset}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def is_upload_key(key: str) -> bool:
-    """Whether an object key looks like an upload at all (prefix and suffix), before anything else is asked of it."""
-    return key.startswith(UPLOAD_PREFIX) and key.lower().endswith(".csv")
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_DATASET_MAX].strip("-")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a calendar date has no zone
-    except ValueError:
-        return False
-    return True
+def concerns_uploads(key: str) -> bool:
+    """Whether an object lies where uploads do, so that somebody wants to hear what becomes of it; folder markers are nobody's upload."""
+    return key.startswith(names.UPLOAD_PREFIX) and not key.endswith("/")
 
 
 # ---- where a run keeps its objects -----------------------------------------------------------------------------------------------------
@@ -206,7 +201,7 @@ class Run:
 
     def __post_init__(self) -> None:
         match = _RUN_ID.fullmatch(self.run_id)
-        if match is None or not _is_date(match["date"]):
+        if match is None or not names.is_date(match["date"]):
             raise ContractError(
                 f"{self.run_id!r} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, for example 20260131-sales-0123456789ab"
             )
@@ -223,7 +218,7 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """Data set name: what the runs of one daily file have in common."""
+        """Data set id: what the runs of one daily file have in common."""
         return self.run_id[9:-13]
 
     def job_name(self, stage: Stage, attempt: int = 1) -> str:
@@ -318,6 +313,16 @@ class Run:
         return f"{self.results_prefix}summary.json"
 
     @property
+    def findings_key(self) -> str:
+        """The most remote rows as a flat Parquet file; those of all runs of a data set are one folder, and one table."""
+        return f"{FINDINGS_PREFIX}dataset_id={self.dataset}/run_date={self.date}/{self.run_id}/findings.parquet"
+
+    @property
+    def ddl_key(self) -> str:
+        """Statements by which Amazon Athena knows the cleaned tables and the findings of the data set."""
+        return f"{self.results_prefix}athena.sql"
+
+    @property
     def report_key(self) -> str:
         """Findings for people; one file that needs no network."""
         return f"{self.results_prefix}report.html"
@@ -335,7 +340,7 @@ class Run:
     @property
     def partition_key(self) -> str:
         """`pk` of every item of the data set."""
-        return f"DS#{self.dataset}"
+        return f"{DATA_SET_KEY_PREFIX}{self.dataset}"
 
     @property
     def sort_key_prefix(self) -> str:
@@ -362,7 +367,16 @@ class Run:
         return {"pk": self.partition_key, "sk": "LATEST"}
 
 
+def event_source(stack: str) -> str:
+    """Source of the events that the stages of a stack send."""
+    return f"batch-reference.{stack}"
+
+
+DATA_SET_KEY_PREFIX: Final = "DS#"
+"""How the partition key of all items of a data set begins."""
 GUARD_KEY_PREFIX: Final = "GUARD#"
+REFUSED_KEY_PREFIX: Final = "REFUSED#"
+"""`pk` begins so of the items that say which objects were refused as uploads, so that each is told once."""
 
 
 def guard_partition_key(queue_arn: str) -> str:

@@ -77,8 +77,8 @@ class NodesFitSubnet(Rule):
     code = "MNP-ADDRESSES"
     reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
     source = (
-        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none; AWS Batch user guide, mnp-ce: one more for "
-        "each container"
+        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none; AWS Batch user guide, mnp-ce: one more "
+        "for each container"
     )
     reads = frozenset({"environments", "jobs", "network", "queues"})
 
@@ -90,8 +90,8 @@ class NodesFitSubnet(Rule):
             facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
             if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
                 continue
-            with_address = 1 if environment.instance_type.startswith(EFA_ONLY_FAMILIES) or not environment.efa else facts.network_cards
-            each = with_address + 1
+            one_address = not environment.efa or environment.instance_type.startswith(EFA_ONLY_FAMILIES)
+            each = (1 if one_address else facts.network_cards) + 1
             if nodes * each > free:
                 yield self.problem(
                     "network.cidr_block",

@@ -141,15 +141,20 @@ def test_a_long_setting_travels_with_the_code(context: StackContext, length: int
     text = json.dumps("x" * (length - 2))
 
     def program() -> None:
-        args = {
-            "context": context,
-            "description": "",
-            "handler": "workloads.functions.measure.handler",
-            "environment": {},
-            "statements": [],
-        }
-        more = {"timeout_seconds": 60, "event_max_age_hours": 2, "log_retention_days": 7}
-        LambdaFunction("f", LambdaFunctionArgs(**args, **more, settings={"PIPELINE_MEASURED": pulumi.Output.from_input(text)}))
+        LambdaFunction(
+            "f",
+            LambdaFunctionArgs(
+                context=context,
+                description="",
+                handler="workloads.functions.measure.handler",
+                environment={},
+                settings={"PIPELINE_MEASURED": pulumi.Output.from_input(text)},
+                statements=[],
+                timeout_seconds=60,
+                event_max_age_hours=2,
+                log_retention_days=7,
+            ),
+        )
 
     function = mocks.deploy(program).one(FUNCTION)
     variable = function.inputs["environment"]["variables"]["PIPELINE_MEASURED"]

@@ -7,7 +7,6 @@ few units are in memory. Text columns travel with the range, because its checksu
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 
 from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
+from workloads.runtime.window import Window
 
 _HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
 _DTYPES: Final = {"double": np.float64, "int64": np.int64, "float": np.float32}
@@ -94,7 +94,8 @@ class Table:
         if hashlib.sha256(data).hexdigest() != unit.sha256:
             raise StageError(f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's", hint=_HINT)
         with self._decoding(f"unit {index}"):
-            source = pa.PythonFile(_Window(self.manifest, unit, data, self._footer), mode="r")
+            stretches = ((unit.byte_offset, data), (self.manifest.footer_offset, self._footer))
+            source = pa.PythonFile(Window(self.manifest.table_bytes, stretches), mode="r")
             file = pq.ParquetFile(source, metadata=self._metadata, pre_buffer=False)
             table = file.read_row_group(index, columns=list(self.columns), use_threads=False)
         if table.num_rows != unit.rows:
@@ -127,42 +128,3 @@ def _copy(column: Any, target: npt.NDArray[np.float32]) -> None:
             bits = np.unpackbits(np.frombuffer(memoryview(validity), np.uint8), bitorder="little")
             place[bits[chunk.offset : chunk.offset + len(chunk)] == 0] = np.nan
         start += len(chunk)
-
-
-class _Window(io.RawIOBase):
-    """The Parquet object as a file of which one row group and the footer are at hand."""
-
-    def __init__(self, manifest: Manifest, unit: Unit, data: bytes, footer: bytes) -> None:
-        super().__init__()
-        self._size = manifest.table_bytes
-        self._segments = ((unit.byte_offset, data), (manifest.footer_offset, footer))
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        stop = self._size if size < 0 else min(self._position + size, self._size)
-        for start, data in self._segments:
-            if start <= self._position and stop <= start + len(data):
-                found = data[self._position - start : stop - start]
-                self._position = stop
-                return found
-        raise OSError(f"bytes {self._position} to {stop} lie outside the row group")
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)

@@ -1,4 +1,4 @@
-"""Lambda function: an uploaded CSV becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
+"""Lambda function: an uploaded table becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
 
 S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
 job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for
@@ -23,8 +23,11 @@ from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.functions import clients, executions, slack
 from workloads.functions.log import log
+from workloads.functions.refused import tell_refused
 from workloads.functions.states import Claim, ClaimLostError, RunStates
+from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
+from workloads.runtime.quoting import escaped
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -33,10 +36,10 @@ _SETTLE_SECONDS: Final = 15.0
 """From the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
 _POLL_SECONDS: Final = 0.5
 _STOP_BEFORE_DEADLINE_SECONDS: Final = 3.0
-_CLOCK_SKEW_MS: Final = 60_000
-"""Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
 _THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
 _SUBMIT_ATTEMPTS: Final = 6
+_FORBIDDEN: Final = "with an explicit deny"
+"""In every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,21 +105,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     `execution` in place of `jobs`; `state_key` is the key of the run's state item.
     `detail.again`, which S3 never sends, begins a run again that has ended.
 
-    A key that is no upload is nobody's mistake (other objects may lie in the bucket); a key that looks like one and is malformed is told to
-    Slack, and there is no run to fail. Every other error is raised: Lambda delivers the event again, and then to the dead-letter queue.
+    An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
+    marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody waits
+    for it; there is no run to fail. Every error is raised: Lambda delivers the event again, and then
+    to the dead-letter queue.
     """
-    bucket, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
-    if not contract.is_upload_key(key):
-        log("object ignored", bucket=bucket, key=key, reason="not under data/ or not a .csv")
+    bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
+    key = found["key"]
+    if not contract.concerns_uploads(key):
+        log("object ignored", bucket=bucket, key=key, reason="not in data/, or the marker of a folder")
         return {"outcome": "ignored"}
-    found = event["detail"]["object"]
     try:
         upload = Upload(bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None)
         run = Run(upload.run_id)
     except ContractError as error:
-        log("upload refused", bucket=bucket, key=key, reason=str(error))
-        _tell_refused(str(error))
-        return {"outcome": "refused", "reason": str(error)}
+        return {"outcome": "refused", "reason": tell_refused(bucket, key, found["etag"], escaped(str(error)))}
 
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
@@ -129,9 +132,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except ClaimLostError as error:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError) as error:
         # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
+        if _FORBIDDEN in str(error):
+            _tell_forbidden(run, str(error))
         raise
     log("run submitted", run_id=run.run_id, key=key, attempt=outcome.attempt, taken_over=outcome.taken_over, **begun)
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
@@ -183,8 +188,8 @@ def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, pare
     """The SubmitJob request of a stage."""
     run = claim.run
     variables = run.job_environment(upload)
-    if target.shards > 1:
-        variables[contract.ENV_SHARDS] = str(target.shards)  # the size of this very array, whatever the newest job definition says
+    if stage == "analysis":
+        variables[contract.ENV_SHARDS] = str(target.shards)  # of this very job, whatever the newest job definition says
     overrides = {"environment": [{"name": name, "value": value} for name, value in variables.items()]}
     request: dict[str, Any] = {
         "jobName": run.job_name(stage, claim.attempt),
@@ -225,7 +230,7 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
     """The oldest job of that very name that was created since the run was claimed."""
     name = claim.run.job_name(stage, claim.attempt)
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
-    oldest_allowed = claim.first_claimed_ms - _CLOCK_SKEW_MS
+    oldest_allowed = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
     found = [
         (job["createdAt"], job["jobId"])
         for page in pages
@@ -235,20 +240,35 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
     return min(found)[1] if found else None
 
 
-def _tell_refused(reason: str) -> None:
-    """Says in Slack that a file will not be analysed. Slack's own trouble ends in the log: the log line of the refusal stands already."""
+def _tell_forbidden(run: Run, reason: str) -> None:
+    """Says in Slack, once for each run, that it has not begun because a policy forbids it: the action of the budget, as a rule.
+
+    The event is raised on and ends in the dead-letter queue, from where the run can be begun; so Slack's own trouble ends in the log.
+    """
+    telling = Telling(pk=run.partition_key, sk=f"{run.sort_key_prefix}FORBIDDEN", state="FORBIDDEN", changed_at="-")
+    tellings = Tellings(clients.metrics_table())
+    if not tellings.begin(telling):
+        return
+    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run has not begun"
     message = slack.Message(
-        text=f"Upload refused: {slack.escape(reason)}",
+        text=f"{title}: a policy forbids it",
         blocks=(
-            slack.header("Upload refused"),
-            slack.section(slack.escape(reason)),
-            slack.context("Nothing was submitted. Upload the file again under a key of that form."),
+            slack.header(title),
+            slack.section(f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"),
+            slack.section(
+                "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The budget is used up), then "
+                f"{slack.code('python -m cli replay submit')} begins what has waited."
+            ),
+            slack.context(f"Run {slack.code(run.run_id)}"),
         ),
     )
     try:
         tell(message)
     except (slack.SlackError, ClientError, BotoCoreError) as error:
         log("slack not told", reason=str(error))
+        tellings.not_told(telling)
+    else:
+        tellings.told(telling)
 
 
 def _now_ms() -> int:

@@ -22,6 +22,7 @@ from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
+from workloads.runtime.quoting import escaped
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ _GRACE_SECONDS: Final = 25.0
 """Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
 
 
-def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None]) -> int:
+def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, then: Callable[[Run], dict[str, Any]] | None = None) -> int:
     """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but for SIGTERM's SystemExit.
 
     `main` gets the run and returns the figures for StageRecord.details (JSON values), or None where another job writes the record, as for
     most children of an array job. On success the record is written to the results bucket; on failure one sentence goes to standard error
     and an error record to the results bucket. In a multi-node or MPI job only the main node's first process writes records; the others
-    only log.
+    only log. `then` is what may be done only after the record stands, such as to end the run; it returns more figures for the log.
     """
     clock = time.monotonic()
     started_at = _now()
@@ -67,9 +68,10 @@ def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None]) -> int
                 details=details,
             )
             s3.put_bytes(results_bucket, run.stage_record_key(stage), record.to_json(), content_type="application/json")
-        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {})}})
+        more = then(run) if then is not None else {}
+        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {}), **more}})
     except Exception as error:  # noqa: BLE001 - the last line of defence: every failure has to end in a sentence and an exit code
-        failure = _as_stage_error(error)
+        failure = _printable(_as_stage_error(error))
     else:
         return EXIT_OK
 
@@ -94,6 +96,11 @@ def _as_stage_error(error: Exception) -> StageError:
         hint="this is a bug of the stage; its log holds the traceback",
         exit_code=EXIT_INTERNAL,
     )
+
+
+def _printable(error: StageError) -> StageError:
+    """The same error; what stood in a file and in its name steers no terminal, log or chat."""
+    return StageError(escaped(error.sentence), hint=escaped(error.hint), exit_code=error.exit_code)
 
 
 def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import urllib3
 
 from tests.workloads.functions.slack_server import slack_server
 from workloads.functions import slack
+from workloads.functions.states import TELL_LEASE_MS
 
 MESSAGE = slack.Message(text="hello", blocks=(slack.section("*hello*"),))
 
@@ -21,7 +23,9 @@ def test_throttling_server_errors_and_broken_connections_are_tried_again(server)
     server.planned = [(429, {"Retry-After": "3"}), (503, {}), (0, {}), (500, {"Retry-After": "soon"})]
     slack.post(server.url, MESSAGE, sleep=waits.append)
     assert server.attempts == 5
-    assert server.messages == [{"text": "hello", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}]}]
+    assert server.messages == [
+        {"text": "hello", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}]}
+    ]
     assert waits == [3.0, 1.0, 2.0, 4.0]
 
 
@@ -41,6 +45,32 @@ def test_a_message_that_cannot_be_delivered_is_one_sentence_without_the_secret(s
     assert server.attempts == attempts
     assert server.messages == []
     assert "secret-part" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer_seconds", [0.0, 3.0, 9.9])
+@pytest.mark.parametrize("retry_after", ["20", "7", "0"])
+def test_a_slow_slack_ends_within_the_time_that_a_teller_has(server, answer_seconds, retry_after):
+    """However long its answers and the waits that it asks for: 40 s, and one answer that was asked for before they were over."""
+    now = [1000.0]
+
+    def clock() -> float:
+        return now[0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def slow(*args, **more):
+        now[0] += min(answer_seconds, more["timeout"].total)
+        return answer(*args, **more)
+
+    answer = urllib3.PoolManager.request
+    server.planned = [(503, {"Retry-After": retry_after})] * 9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(urllib3.PoolManager, "request", slow)
+        with pytest.raises(slack.SlackError, match="did not take the message"):
+            slack.post(server.url, MESSAGE, sleep=sleep, clock=clock)
+    assert now[0] - 1000.0 <= 40.0
+    assert now[0] - 1000.0 < TELL_LEASE_MS / 1000
 
 
 @pytest.mark.parametrize("url", ["hooks.slack.com/services/x", "https://", "xoxb-token"])
@@ -70,6 +100,27 @@ def test_messages_keep_to_slacks_limits():
     shown = payload["blocks"][1]["text"]["text"]
     assert "<" not in shown
     assert shown.count("&") == shown.count(";")  # no entity was cut in two
+
+
+def test_outside_text_neither_calls_people_nor_links_nor_steers():
+    wild = "<!channel> <http://x|y> #general @here http://example.com `\x1b[31m\u202e\n"
+    message = slack.Message(
+        text=slack.escape(wild),
+        blocks=(
+            slack.header(wild),
+            slack.section(slack.escape(wild)),
+            slack.fields([(wild, slack.code(wild))]),
+            slack.context(slack.link("https://x/?a|b", wild)),
+        ),
+    )
+    payload = message.payload()
+    blocks = payload["blocks"]
+    objects = [blocks[1]["text"], *blocks[2]["fields"], *blocks[3]["elements"]]
+    assert all(text["verbatim"] is True for text in objects)
+    shown = [payload["text"], blocks[0]["text"]["text"], blocks[1]["text"]["text"]]
+    assert all(text.isprintable() for text in shown)
+    assert not any(sign in text for text in (shown[0], shown[2], objects[1]["text"]) for sign in "<>")
+    assert objects[1]["text"].count("`") == 3, "the label's own, and two around the code"
 
 
 def test_a_long_list_is_cut_at_a_line_end():
