@@ -102,7 +102,12 @@ class Daily(Component):
                 ),
                 statements=[
                     statement("CallFunctions", actions=["lambda:InvokeFunction"], resources=[self.function.arn, args.submit.arn]),
-                    statement("RunStates", actions=["dynamodb:GetItem"], resources=[args.storage.table.arn]),
+                    statement(
+                        "RunStates",
+                        actions=["dynamodb:GetItem"],
+                        resources=[args.storage.table.arn],
+                        conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+                    ),
                 ],
                 distributes=True,
                 log_retention_days=args.config.monitoring.log_retention_days,
@@ -163,11 +168,11 @@ def _environment(args: DailyArgs, *, begins: bool) -> dict[str, pulumi.Input[str
 
 
 def _statements(args: DailyArgs) -> list[dict[str, Any]]:
-    of_days = leading_keys(metrics.DAY_KEY)
+    of_days, of_runs = leading_keys(metrics.DAY_KEY), leading_keys(contract.DATA_SET_KEY_PREFIX)
     uploads = {"StringLike": {"s3:prefix": f"{names.UPLOAD_PREFIX}*"}}
     return [
         statement("ListUploads", actions=["s3:ListBucket"], resources=[args.storage.ingest.arn], conditions=uploads),
-        statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn]),
+        statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn], conditions=of_runs),
         statement("Days", actions=["dynamodb:PutItem", "dynamodb:Query"], resources=[args.storage.table.arn], conditions=of_days),
         statement("BeginRuns", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]),
         # knows no resources (service authorization reference, AWS Batch)

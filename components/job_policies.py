@@ -8,15 +8,17 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import statement
+from components.context import StackContext
+from components.policies import leading_keys, statement
 from components.storage import Storage
+from workloads import contract
 from workloads.contract import Stage
 
 _WRITE_STREAM: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
 """Large objects are sent in parts, which are given up when the stage fails (Writer in workloads/runtime/s3.py)."""
 
 
-def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
+def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
     """Policy statements of each stage's job role."""
     ingest, intermediate, results = storage.ingest, storage.intermediate, storage.results
     return {
@@ -79,6 +81,18 @@ def job_statements(storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
                 "WriteMetrics",
                 actions=["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
                 resources=[storage.table.arn],
+                conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+            ),
+            statement(
+                "HandOnMessages",  # that Slack does not take
+                actions=["events:PutEvents"],
+                resources=[f"arn:{context.partition}:events:{context.region}:{context.account_id}:event-bus/default"],
+                conditions={
+                    "StringEquals": {
+                        "events:source": contract.event_source(context.stack),
+                        "events:detail-type": contract.RUN_SUCCEEDED_EVENT,
+                    }
+                },
             ),
         ],
     }

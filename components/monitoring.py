@@ -28,8 +28,9 @@ from config.rules.base import jobs
 from config.stack import StackConfig
 from workloads import contract, metrics
 
-_NOTIFY_TIMEOUT_SECONDS: Final = 60
-"""Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py)."""
+_NOTIFY_TIMEOUT_SECONDS: Final = 75
+"""Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
+may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
 
 
@@ -110,7 +111,7 @@ class Monitoring(Component):
             f"{name}-notify",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Marks the run of a failed job as FAILED and tells Slack why",
+                description="Marks the run of a failed job as FAILED and tells Slack why; tells findings where postprocess could not",
                 handler="workloads.functions.notify.handler",
                 environment=_environment(args),
                 statements=_statements(args),
@@ -124,7 +125,7 @@ class Monitoring(Component):
             f"{name}-failures",
             EventTriggerArgs(
                 context=args.context,
-                description="A job failed for good, or a queue is blocked",
+                description="A job failed for good, a queue is blocked, or findings could not be told",
                 pattern={
                     "source": ["aws.batch"],
                     "detail-type": ["Batch Job State Change"],
@@ -135,6 +136,10 @@ class Monitoring(Component):
                         "source": ["aws.batch"],
                         "detail-type": ["Batch Job Queue Blocked"],
                         "resources": list(args.queues.arns.values()),
+                    },
+                    "findings": {
+                        "source": [contract.event_source(args.context.stack)],
+                        "detail-type": [contract.RUN_SUCCEEDED_EVENT],
                     },
                     **_executions(args.state_machine_arns.get("run")),
                 },
@@ -180,8 +185,8 @@ class Monitoring(Component):
             **args.secrets.webhook_environment(),
         }
         statements = [
-            _items("WhatWasTold", args.storage, "dynamodb:UpdateItem", metrics.ALARM_KEY_PREFIX),
-            _items("WhatTheDayLacks", args.storage, "dynamodb:Query", metrics.DAY_KEY),
+            _items("WhatWasTold", args.storage, ["dynamodb:GetItem", "dynamodb:UpdateItem"], metrics.ALARM_KEY_PREFIX),
+            _items("WhatTheDayLacks", args.storage, ["dynamodb:Query"], metrics.DAY_KEY),
             # knows no resources (service authorization reference, Amazon CloudWatch)
             statement("WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
             *args.secrets.read_webhook(),
@@ -214,9 +219,9 @@ class Monitoring(Component):
         return function
 
 
-def _items(sid: str, storage: Storage, action: str, key_prefix: str) -> dict[str, Any]:
-    """One action on the items of the table whose partition key begins so."""
-    return statement(sid, actions=[action], resources=[storage.table.arn], conditions=leading_keys(key_prefix))
+def _items(sid: str, storage: Storage, actions: list[str], *key_prefixes: str) -> dict[str, Any]:
+    """Actions on the items of the table whose partition key begins so."""
+    return statement(sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes))
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
@@ -246,7 +251,15 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statement(
             "ReadErrorRecords", actions=["s3:GetObject"], resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")]
         ),
-        statement("RunStates", actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        # S3 tells missing from denied only to those who may list the bucket, see components/job_policies.py
+        statement("TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results.arn]),
+        _items(
+            "RunStates",
+            args.storage,
+            ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            contract.DATA_SET_KEY_PREFIX,
+            metrics.BLOCKED_KEY_PREFIX,
+        ),
         # knows no resources (service authorization reference, AWS Batch)
         statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
         *args.secrets.read_webhook(),

@@ -10,12 +10,13 @@ import pulumi
 from components.context import Component, StackContext
 from components.jobs import Definition, Jobs
 from components.machine import Machine, MachineArgs
-from components.policies import statement
+from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
 from components.storage import Storage
 from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
+from workloads import contract
 from workloads.contract import STAGES, Stage
 
 
@@ -117,7 +118,12 @@ def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
         # these three know no resources, or only jobs, which have no names before they exist
         statement("LookAtJobs", actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"]),
         statement("StopJobs", actions=["batch:TerminateJob"], resources=[all_jobs]),
-        statement("RunStates", actions=["dynamodb:UpdateItem"], resources=[args.storage.table.arn]),
+        statement(
+            "RunStates",
+            actions=["dynamodb:UpdateItem"],
+            resources=[args.storage.table.arn],
+            conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, 
 from components.jobs import Jobs
 from components.machine import Machine
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
-from components.policies import statement
+from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
@@ -149,4 +149,9 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
             statement("FindJobs", actions=["batch:ListJobs"], resources=["*"]),
         ]
     states = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-    return [*statements, statement("RunStates", actions=states, resources=[args.storage.table.arn]), *args.secrets.read_webhook()]
+    of_runs = leading_keys(contract.DATA_SET_KEY_PREFIX)
+    return [
+        *statements,
+        statement("RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs),
+        *args.secrets.read_webhook(),
+    ]

@@ -33,9 +33,9 @@ def statement(
     return result
 
 
-def leading_keys(prefix: str) -> Conditions:
+def leading_keys(*prefixes: str) -> Conditions:
     """Only items of a table whose partition key begins so (DynamoDB developer guide, "Fine-grained access control")."""
-    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]}}
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]}}
 
 
 def document(*statements: Mapping[str, Any]) -> pulumi.Output[str]:

@@ -26,7 +26,7 @@ class RedriveArgs:
 
     context: StackContext
     functions: Mapping[str, LambdaFunction]
-    """By a short name; they may be called with an event twice, and take a minute at most."""
+    """By a short name; they may be called with an event twice, and take less than redrive.SECONDS_FOR_ONE."""
     log_retention_days: int
 
 

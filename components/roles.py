@@ -55,7 +55,7 @@ class Roles(Component):
         self.ready = []
         self.instance_profile_arn = self._instance_profile(name, args)
         self.execution_role_arn = self._role(f"{name}-execution", args, _execution_statements(args))
-        allowed = job_statements(args.storage)
+        allowed = job_statements(args.context, args.storage)
         self.job_role_arns = {stage: self._role(f"{name}-{stage}", args, allowed[stage]) for stage in STAGES}
         self.register_outputs(
             {

@@ -3,9 +3,13 @@
 Jobs are submitted through the AWS SDK integration and waited for by looking at them: the optimised integration (`batch:submitJob.sync`)
 takes no node overrides and no share identifier, and sets container overrides, which AWS Batch refuses for multi-node jobs.
 
-SubmitJob is not idempotent. A throttled call did nothing for certain and is repeated; after any other doubtful end the job is looked for by
-its name, which is the only one of its kind, before it is submitted again. An execution that ends as failed carries one of two errors:
-`JobFailed`, of which the failed job's own event tells, and every other, of which the event of the execution tells.
+SubmitJob is not idempotent. What AWS Batch's model names is known by its name, `Batch.ClientException`; everything else that the service
+answers, throttling and missing permission among it, is `Batch.BatchException` with the HTTP status in its cause (Step Functions developer
+guide, "AWS SDK service integrations"). A call that was refused ends the run; after throttling and any doubtful end the job is looked for by
+its name, among those since the run was claimed, before it is submitted again.
+
+Somebody who terminates the analysis, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
+that ends as failed carries `JobFailed`, of which the failed job's own event tells, or another error, of which its own event tells.
 """
 
 from __future__ import annotations
@@ -19,14 +23,17 @@ import pulumi
 from workloads import contract
 from workloads.contract import Stage
 
-_SETTLE_SECONDS: Final = 20
-"""From a SubmitJob whose answer was lost until ListJobs surely shows the job."""
-_MOST_SUBMISSIONS: Final = 5
-"""Of one run, beyond the first of each stage."""
+SETTLE_SECONDS: Final = (20, 60)
+"""From a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of the range that a random wait is taken from:
+runs that were throttled together do not come back together."""
+_MOST_SUBMISSIONS: Final = 8
+"""Of each job, beyond the first."""
 _GRACE_SECONDS: Final = 3600
 """From the deadline, at which the machine itself stops the job and says so, until Step Functions ends the execution."""
 _THROTTLED: Final = ("Batch.TooManyRequestsException", "Batch.ThrottlingException")
+"""Names under which others have met throttling; without a name it is one of _UNNAMED."""
 _REFUSED: Final = ("Batch.ClientException",)
+_UNNAMED: Final = ("Batch.BatchException",)
 JOB_FAILED: Final = "JobFailed"
 """State where an execution ends whose job failed."""
 DONE: Final = "Done"
@@ -100,11 +107,27 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Retry": [_retry(_THROTTLED, attempts=8)],
             "Catch": [
                 {"ErrorEquals": list(_REFUSED), "ResultPath": "$.error", "Next": _BROKEN},
+                {"ErrorEquals": list(_UNNAMED), "ResultPath": "$.error", "Next": f"{label}Answered"},
                 {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": f"{label}Settle"},
             ],
             "Next": f"{label}Record",
         },
-        f"{label}Settle": {"Type": "Wait", "Seconds": _SETTLE_SECONDS, "Next": f"{label}Find"},
+        f"{label}Answered": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.error.Cause", "StringMatches": "*Status Code: 429*", "Next": f"{label}Settle"},
+                {"Variable": "$.error.Cause", "StringMatches": "*Too Many Requests*", "Next": f"{label}Settle"},
+                {"Variable": "$.error.Cause", "StringMatches": "*Status Code: 4*", "Next": _BROKEN},
+            ],
+            "Default": f"{label}Settle",
+        },
+        f"{label}Settle": {
+            "Type": "Pass",
+            "Parameters": {"seconds.$": f"States.MathRandom({SETTLE_SECONDS[0]}, {SETTLE_SECONDS[1]})"},
+            "ResultPath": "$.pause",
+            "Next": f"{label}Pause",
+        },
+        f"{label}Pause": {"Type": "Wait", "SecondsPath": "$.pause.seconds", "Next": f"{label}Find"},
         f"{label}Find": {
             "Type": "Task",
             "Resource": _resource(args, "aws-sdk:batch:listJobs"),
@@ -112,7 +135,8 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
                 "JobQueue": job.queue_arn,
                 "Filters": [{"Name": "JOB_NAME", "Values.$": f"States.Array($.jobs.{job.name_key})"}],
             },
-            "ResultSelector": {"ids.$": "$.JobSummaryList[*].JobId"},
+            # with a filter the newest comes first (AWS Batch API reference, ListJobs)
+            "ResultSelector": {"ids.$": "$.JobSummaryList[*].JobId", "created.$": "$.JobSummaryList[*].CreatedAt"},
             "ResultPath": "$.found",
             "Retry": [_retry(("States.ALL",), attempts=8)],
             "Catch": broken,
@@ -121,8 +145,14 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         f"{label}Found": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.found.ids[0]", "IsPresent": True, "Next": f"{label}Adopt"},
-                {"Variable": "$.submissions.lost", "NumericGreaterThanEquals": _MOST_SUBMISSIONS, "Next": _BROKEN},
+                {
+                    "And": [
+                        {"Variable": "$.found.created[0]", "IsPresent": True},
+                        {"Variable": "$.found.created[0]", "NumericGreaterThanEqualsPath": "$.since_ms"},
+                    ],
+                    "Next": f"{label}Adopt",
+                },
+                {"Variable": f"$.lost.{job.name_key}", "NumericGreaterThanEquals": _MOST_SUBMISSIONS, "Next": _BROKEN},
             ],
             "Default": f"{label}Again",
         },
@@ -134,8 +164,14 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         },
         f"{label}Again": {
             "Type": "Pass",
-            "Parameters": {"lost.$": "States.MathAdd($.submissions.lost, 1)"},
-            "ResultPath": "$.submissions",
+            "Parameters": {"count.$": f"States.MathAdd($.lost.{job.name_key}, 1)"},
+            "ResultPath": "$.again",
+            "Next": f"{label}Count",
+        },
+        f"{label}Count": {
+            "Type": "Pass",
+            "InputPath": "$.again.count",
+            "ResultPath": f"$.lost.{job.name_key}",
             "Next": f"{label}Submit",
         },
         f"{label}Record": {
@@ -155,7 +191,13 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Task",
             "Resource": _resource(args, "aws-sdk:batch:describeJobs"),
             "Parameters": {"Jobs.$": "States.Array($.job.JobId)"},
-            "ResultSelector": {"status.$": "States.ArrayGetItem($.Jobs[*].Status, 0)"},
+            "ResultSelector": {
+                "status.$": "States.ArrayGetItem($.Jobs[*].Status, 0)",
+                # lists, for a job need not have these
+                "reasons.$": "$.Jobs[*].StatusReason",
+                "terminated.$": "$.Jobs[*].IsTerminated",
+                "cancelled.$": "$.Jobs[*].IsCancelled",
+            },
             "ResultPath": "$.seen",
             # the job costs more than patience does
             "Retry": [_retry(("States.ALL",), attempts=20)],
@@ -166,11 +208,12 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Choice",
             "Choices": [
                 {"Variable": "$.seen.status", "StringEquals": "SUCCEEDED", "Next": job.next},
-                {"Variable": "$.seen.status", "StringEquals": "FAILED", "Next": job.on_failure},
+                *_after_failure(job),
                 {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": f"{label}Late"},
             ],
             "Default": f"{label}Wait",
         },
+        **_terminated(job),
         f"{label}Late": {
             "Type": "Pass",
             "Parameters": {
@@ -183,7 +226,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         f"{label}Stop": {
             "Type": "Task",
             "Resource": _resource(args, "aws-sdk:batch:terminateJob"),
-            "Parameters": {"JobId.$": "$.job.JobId", "Reason.$": "States.Format('Stopped by the state machine: {}', $.error.Error)"},
+            "Parameters": {"JobId.$": "$.job.JobId", "Reason.$": f"States.Format('{contract.OWN_STOP}state machine: {{}}', $.error.Error)"},
             "ResultPath": None,
             "Retry": [_retry(("States.ALL",), attempts=8)],
             "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}],
@@ -192,8 +235,53 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
     }
 
 
+def _after_failure(job: MachineJob) -> list[dict[str, Any]]:
+    """Choices on a job that has failed: where a fallback follows, not after somebody ended the job; Batch itself is nobody."""
+    failed = {"Variable": "$.seen.status", "StringEquals": "FAILED"}
+    if job.on_failure == JOB_FAILED:
+        return [{**failed, "Next": JOB_FAILED}]
+    # its own end of a job that cannot start counts as cancelled too (AWS Batch API reference, JobStateTimeLimitAction)
+    by_limit = {"Variable": "$.seen.reasons[0]", "StringMatches": "*JobStateTimeLimit*"}
+    ended = [
+        {
+            "And": [
+                failed,
+                {"Variable": f"$.seen.{flag}[0]", "IsPresent": True},
+                {"Variable": f"$.seen.{flag}[0]", "BooleanEquals": True},
+            ],
+            "Next": f"{job.label}Terminated",
+        }
+        for flag in ("terminated", "cancelled")
+    ]
+    of_batch = {"And": [failed, {"Variable": "$.seen.reasons[0]", "IsPresent": True}, by_limit], "Next": job.on_failure}
+    return [of_batch, *ended, {**failed, "Next": job.on_failure}]
+
+
+def _terminated(job: MachineJob) -> dict[str, State]:
+    """The state in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
+    if job.on_failure == JOB_FAILED:
+        return {}
+    said = f"States.Format('the job of the stage {job.stage} was ended by somebody, so no fallback follows: {{}}', $.seen.reasons[0])"
+    return {
+        f"{job.label}Terminated": {
+            "Type": "Pass",
+            "Parameters": {"Error": contract.JOB_TERMINATED_ERROR, "Cause.$": said},
+            "ResultPath": "$.error",
+            "Next": _BROKEN,
+        }
+    }
+
+
 def _submit_parameters(job: MachineJob) -> dict[str, Any]:
-    overrides = {"Environment.$": "$.environment"}
+    overrides: dict[str, Any] = {"Environment.$": "$.environment"}
+    if job.stage == "analysis":
+        # the size of this very array, or that it is none, whatever the newest job definition says; the upload is preprocess's alone
+        overrides = {
+            "Environment": [
+                {"Name": contract.ENV_RUN_ID, "Value.$": "$.run_id"},
+                {"Name": contract.ENV_SHARDS, "Value": str(job.shards)},
+            ]
+        }
     parameters: dict[str, Any] = {
         "JobName.$": f"$.jobs.{job.name_key}",
         "JobQueue": job.queue_arn,

@@ -113,6 +113,8 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
         return "from the next run on"
     if change.path == "network.nat":
         return "routes and gateways are updated; connections through a gateway that goes are cut"
+    if change.path == "network.az_count":
+        return "subnets come or go and no other moves; an infrastructure update of each environment of instances that is not of kind hpc"
     if section == "tags":
         return "every resource is updated; the instances' tags by an infrastructure update of each environment"
     return _SECTION_EFFECTS.get((section, change.kind), _EFFECTS[change.kind])

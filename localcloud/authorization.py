@@ -5,9 +5,10 @@ Covers the services that jobs and functions call; for any other, the action is `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from localcloud.aws_state import ACCOUNT_ID, AwsState, function_name
 from localcloud.wire import Call
@@ -97,9 +98,15 @@ def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
     def table(name: str) -> str:
         return name if name.startswith("arn:") else state.arn("dynamodb", f"table/{name}")
 
+    def context(keys: Iterable[str]) -> dict[str, str | list[str]]:
+        found = list(keys)
+        return {"dynamodb:leadingkeys": found} if found else {}
+
     if call.operation in ("BatchGetItem", "BatchWriteItem"):
-        for name in params.get("RequestItems", {}):
-            yield Requirement(action=f"dynamodb:{call.operation}", resource=table(name))
+        for name, asked in params.get("RequestItems", {}).items():
+            hash_key = state.partition_key(name)
+            keys = context(_values(hash_key, _batched(asked)))
+            yield Requirement(action=f"dynamodb:{call.operation}", resource=table(name), context=keys)
     elif call.operation in ("TransactWriteItems", "TransactGetItems"):
         actions = {
             "Put": "PutItem",
@@ -110,18 +117,45 @@ def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
         }
         for item in params.get("TransactItems", []):
             for kind, request in item.items():
-                yield Requirement(action=f"dynamodb:{actions[kind]}", resource=table(request["TableName"]))
+                name = request["TableName"]
+                keys = context(_values(state.partition_key(name), [request.get("Key") or request.get("Item") or {}]))
+                yield Requirement(action=f"dynamodb:{actions[kind]}", resource=table(name), context=keys)
     elif "TableName" in params:
         resource = table(params["TableName"])
         if params.get("IndexName"):
             resource = f"{resource}/index/{params['IndexName']}"
-        context: dict[str, str | list[str]] = {}
-        keys = [str(next(iter(value.values()))) for value in list((params.get("Key") or params.get("Item") or {}).values())[:1]]
-        if keys:
-            context["dynamodb:leadingkeys"] = keys
-        yield Requirement(action=f"dynamodb:{call.operation}", resource=resource, context=context)
+        hash_key = state.partition_key(params["TableName"])
+        asked_keys = [*_values(hash_key, [params.get("Key") or params.get("Item") or {}]), *_queried(hash_key, params)]
+        yield Requirement(action=f"dynamodb:{call.operation}", resource=resource, context=context(asked_keys))
     else:
         yield Requirement(action=f"dynamodb:{call.operation}")
+
+
+def _values(hash_key: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The partition keys of items or keys in DynamoDB's form."""
+    for item in items:
+        if hash_key in item:
+            yield str(next(iter(item[hash_key].values())))
+
+
+def _batched(asked: Any) -> Iterator[dict[str, Any]]:
+    """Keys and items of one table's part of a batch."""
+    if isinstance(asked, dict):
+        yield from asked.get("Keys", [])
+        return
+    for request in asked:
+        yield (request.get("PutRequest") or {}).get("Item") or (request.get("DeleteRequest") or {}).get("Key") or {}
+
+
+def _queried(hash_key: str, params: dict[str, Any]) -> Iterator[str]:
+    """The partition key that a Query asks for, which it always compares by `=`."""
+    names, values = params.get("ExpressionAttributeNames") or {}, params.get("ExpressionAttributeValues") or {}
+    for name, value in re.findall(r"([#\w.-]+)\s*=\s*(:\w+)", params.get("KeyConditionExpression") or ""):
+        if names.get(name, name) == hash_key and value in values:
+            yield str(next(iter(values[value].values())))
+    condition = (params.get("KeyConditions") or {}).get(hash_key)
+    if condition:
+        yield from (str(next(iter(value.values()))) for value in condition["AttributeValueList"])
 
 
 # ---- Batch -----------------------------------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from localcloud.aws_state import ACCOUNT_ID, AwsState
 from localcloud.wire import WireError
 
 _BUDGETS: Final = "budgets.amazonaws.com"
-RoleClient = Callable[[str, str, str], Any]
-"""(service, role ARN, service principal) -> boto3 client of a role."""
+RoleClient = Callable[[str, str, str, str], Any]
+"""(service, role ARN, service principal, ARN on whose behalf) -> boto3 client of a role."""
 
 _DEFINITIONS: Final = {
     "APPLY_IAM_POLICY": "IamActionDefinition",
@@ -88,7 +88,8 @@ class BudgetActions:
         if definition is None or definition.get("Groups") or definition.get("Users"):
             raise WireError("InvalidParameterException", "the local AWS Budgets runs actions that attach a policy to roles, no others")
         try:
-            iam = self._role_client("iam", action["ExecutionRoleArn"], _BUDGETS)
+            budget = f"arn:aws:budgets::{ACCOUNT_ID}:budget/{action['BudgetName']}"
+            iam = self._role_client("iam", action["ExecutionRoleArn"], _BUDGETS, budget)
             for role in definition.get("Roles", []):
                 getattr(iam, method)(RoleName=role, PolicyArn=definition["PolicyArn"])
         except (AssumeRoleError, ClientError):

@@ -100,8 +100,14 @@ RUN_ID_TAG: Final = "pipeline-run-id"
 STAGE_TAG: Final = "pipeline-stage"
 JOB_FAILED_ERROR: Final = "JobFailed"
 """Error of an execution of the state machine that a failed job ended: the job's own event tells of it."""
+JOB_TERMINATED_ERROR: Final = "JobTerminated"
+"""Error of an execution whose job somebody ended where a fallback would have followed a failure."""
 DEADLINE_ERROR: Final = "DeadlineExceeded"
 """Error of an execution that stopped its job because the run took too long."""
+RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
+"""Detail type of the event by which postprocess hands on a message that Slack did not take: {"run_id", "message": webhook body}."""
+OWN_STOP: Final = "Stopped by the "
+"""How a reason begins for which this program itself ends a job."""
 FALLBACK_TAG: Final = "pipeline-fallback"
 """On a job whose failure is not the end of its run: the state machine goes on with another job."""
 ANALYSIS_TARGET_NODES: Final = "0:"
@@ -324,7 +330,7 @@ class Run:
     @property
     def partition_key(self) -> str:
         """`pk` of every item of the data set."""
-        return f"DS#{self.dataset}"
+        return f"{DATA_SET_KEY_PREFIX}{self.dataset}"
 
     @property
     def sort_key_prefix(self) -> str:
@@ -351,6 +357,13 @@ class Run:
         return {"pk": self.partition_key, "sk": "LATEST"}
 
 
+def event_source(stack: str) -> str:
+    """Source of the events that the stages of a stack send."""
+    return f"batch-reference.{stack}"
+
+
+DATA_SET_KEY_PREFIX: Final = "DS#"
+"""How the partition key of all items of a data set begins."""
 GUARD_KEY_PREFIX: Final = "GUARD#"
 REFUSED_KEY_PREFIX: Final = "REFUSED#"
 """`pk` begins so of the items that say which objects were refused as uploads, so that each is told once."""

@@ -56,6 +56,8 @@ def jobs_metric(status: str) -> str:
 
 ALARM_KEY_PREFIX: Final = "ALARM#"
 """`pk`, before an alarm's name, of the items that say which change of its state Slack was told of."""
+BLOCKED_KEY_PREFIX: Final = "BLOCKED#"
+"""`pk`, before a job's id, of the items that say for which reason Slack was told that it blocks its queue."""
 DAY_KEY: Final = "DAY#"
 """`pk` of the items, one for each day (`sk`, YYYYMMDD), that say what the daily function found: {"missing", "unfinished"}, two lists of
 sentences for people."""

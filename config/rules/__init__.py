@@ -85,6 +85,7 @@ RULES: Final[tuple[Rule, ...]] = (
     shards.ShardsAreOfOneNode(),
     shards.ShardsShareTheSearch(),
     network.ZoneIndexExists(),
+    network.ZonesHaveRoom(),
     network.SeveralZones(),
     network.NodesFitSubnet(),
     network.InstancesFitSubnets(),

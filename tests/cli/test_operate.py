@@ -17,8 +17,6 @@ from cli.errors import CliError, ExitCode
 from cli.operate import Target
 from localcloud.cloud import LocalCloud
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 FUNCTION = """
 def handler(event, context):
     detail = event["detail"]

@@ -10,6 +10,7 @@ import pytest
 
 from components import guard as guard_module
 from config.facts import ec2_facts
+from localcloud.engine import Resource
 from tests.components import mocks
 from tests.components.program import deploy, deployed
 
@@ -42,22 +43,47 @@ def test_both_are_off_unless_asked_for_and_cost_what_somebody_decided(guarded: m
     }
 
 
-def test_the_used_up_budget_forbids_the_submit_function_to_submit(guarded: mocks.Recording) -> None:
+ORCHESTRATORS = {"batch": ["submit"], "step-functions": ["submit", "run", "day-runs"]}
+"""Whose roles submit jobs or start runs."""
+
+
+def _submitters(made: mocks.Recording, orchestrator: str) -> list[Resource]:
+    return [made.one("aws:iam/role:Role", f"pipeline-{each}-role") for each in ORCHESTRATORS[orchestrator]]
+
+
+@pytest.fixture(scope="module", params=ORCHESTRATORS)
+def stopped(request: pytest.FixtureRequest) -> tuple[str, mocks.Recording]:
+    changes = {"budget": {"stop_submissions_percent": 90}, "pipeline": {"orchestrator": request.param}}
+    return request.param, deploy("prod", changes=changes)
+
+
+def test_the_used_up_budget_forbids_whoever_submits_to_begin_anything(stopped: tuple[str, mocks.Recording]) -> None:
+    orchestrator, guarded = stopped
     action = guarded.one("aws:budgets/budgetAction:BudgetAction").inputs
     assert action["budgetName"] == guarded.one("aws:budgets/budget:Budget").outputs["name"]
     assert (action["actionType"], action["approvalModel"], action["notificationType"]) == ("APPLY_IAM_POLICY", "AUTOMATIC", "ACTUAL")
     assert action["actionThreshold"] == {"actionThresholdType": "PERCENTAGE", "actionThresholdValue": 90}
-    submit = guarded.one("aws:iam/role:Role", "pipeline-submit-role").outputs
+    names = [role.outputs["name"] for role in _submitters(guarded, orchestrator)]
     policy = guarded.one("aws:iam/policy:Policy")
-    assert action["definition"] == {"iamActionDefinition": {"policyArn": policy.outputs["arn"], "roles": [submit["name"]]}}
+    assert action["definition"] == {"iamActionDefinition": {"policyArn": policy.outputs["arn"], "roles": names}}
     (deny,) = guarded.policy(policy)
-    assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", ["batch:SubmitJob"], ["*"])
+    assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", ["batch:SubmitJob", "states:StartExecution"], ["*"])
 
 
-def test_budgets_may_attach_this_policy_to_this_role_and_nothing_else(guarded: mocks.Recording) -> None:
+def test_no_role_that_may_begin_work_is_left_out(stopped: tuple[str, mocks.Recording]) -> None:
+    orchestrator, made = stopped
+    begins = {"batch:SubmitJob", "states:StartExecution"}
+    policies = made.all(ROLE_POLICY)
+    may = {policy.inputs["role"] for policy in policies if any(begins & set(s["Action"]) for s in made.policy(policy))}
+    by_schedule = made.one("aws:iam/role:Role", "pipeline-day-schedules").outputs["name"]  # starts the day's machine, which is stopped
+    assert may - {by_schedule} == {role.outputs["name"] for role in _submitters(made, orchestrator)}
+
+
+def test_budgets_may_attach_this_policy_to_these_roles_and_nothing_else(stopped: tuple[str, mocks.Recording]) -> None:
+    orchestrator, guarded = stopped
     (allowed,) = guarded.policy(guarded.one(ROLE_POLICY, "budget-stop-role"))
     assert allowed["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
-    assert allowed["Resource"] == [guarded.one("aws:iam/role:Role", "pipeline-submit-role").outputs["arn"]]
+    assert allowed["Resource"] == [role.outputs["arn"] for role in _submitters(guarded, orchestrator)]
     assert allowed["Condition"] == {"ArnEquals": {"iam:PolicyARN": guarded.one("aws:iam/policy:Policy").outputs["arn"]}}
     (trust,) = guarded.policy(guarded.one("aws:iam/role:Role", "budget-stop-role"), "assumeRolePolicy")
     assert trust["Principal"] == {"Service": "budgets.amazonaws.com"}
@@ -88,7 +114,6 @@ def test_the_guard_disables_its_own_queue_only(guarded: mocks.Recording) -> None
     assert {action for s in statements.values() if "*" in s["Resource"] for action in s["Action"]} == {
         "batch:ListJobs",
         "batch:DescribeJobs",
-        "batch:DescribeJobQueues",
     }
 
 

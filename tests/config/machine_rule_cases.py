@@ -253,26 +253,37 @@ CASES: dict[str, list[Case]] = {
     "MNP-ADDRESSES": [
         # p5.48xlarge: 32 interfaces and one for the container; a third of a /24 is a /26
         Case(
-            {"network.cidr_block": "10.20.0.0/24"},
+            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3},
             "network.cidr_block",
             ("59 addresses", "33 each, 132"),
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3},
+        ),
+        # cut for six zones, which is what a file that says nothing gets, it is half of that
+        Case(
             {"network.cidr_block": "10.20.0.0/22"},
+            "network.cidr_block",
+            ("123 addresses", "33 each, 132"),
+            {"network.cidr_block": "10.20.0.0/21"},
         ),
     ],
     "SUBNET-ADDRESSES": [
         # three private subnets of /24, 251 addresses each, for instances of four vCPUs
         Case(
-            {"network.cidr_block": "10.20.0.0/22", "environments.spot-cpu.max_vcpus": 3016},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3016},
             "environments.spot-cpu.max_vcpus",
             ("754 instances of 4 vCPUs", "753"),
-            {"network.cidr_block": "10.20.0.0/22", "environments.spot-cpu.max_vcpus": 3015},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3015},
         ),
         Case(
-            {"network.cidr_block": "10.20.0.0/22", **postprocess_on({**FARGATE, "max_vcpus": 754})},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, **postprocess_on({**FARGATE, "max_vcpus": 754})},
             "environments.own.max_vcpus",
             ("754 tasks of 1 vCPUs",),
             postprocess_on({**FARGATE, "max_vcpus": 754}),
         ),
+    ],
+    "NETWORK-ROOM": [
+        Case({"network.room_for_zones": 2}, "network.room_for_zones", ("2", "network.az_count is 3"), {"network.room_for_zones": 3}),
+        Case({"network.az_count": 6, "network.room_for_zones": 5}, "network.room_for_zones", ("az_count is 6",), {"network.az_count": 6}),
     ],
     "NETWORK-DOCKER": [
         Case({"network.cidr_block": "172.17.0.0/20"}, "network.cidr_block", ("172.17.0.0/16",), {"network.cidr_block": "172.18.0.0/16"})

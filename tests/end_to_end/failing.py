@@ -26,6 +26,7 @@ from workloads.contract import STAGE_TAG, STAGES, Run, Stage
 from workloads.functions import arrays
 from workloads.functions.states import RunStates
 
+Job = Literal["preprocess", "analysis", "fallback", "postprocess"]
 Behaviour = Literal["succeed", "fail", "hang"]
 EXIT_CODE: Final = 3
 """Of a stage that fails."""
@@ -37,9 +38,9 @@ SOON: Final = {"measure_minutes": 1, "stuck_minutes": 1, "failed_jobs": 1, "fail
 class Planted(Stack):
     """The stack, and what its stages do: they succeed unless told otherwise for a run."""
 
-    behaviour: dict[tuple[str, Stage], Behaviour] = field(default_factory=dict)
-    hanging: set[tuple[str, Stage]] = field(default_factory=set)
-    """Run and stage of the containers that have begun to hang; RUNNING comes a moment before."""
+    behaviour: dict[tuple[str, Job], Behaviour] = field(default_factory=dict)
+    hanging: set[tuple[str, Job]] = field(default_factory=set)
+    """Run and job of the containers that have begun to hang; RUNNING comes a moment before."""
     _numbers: list[int] = field(default_factory=lambda: [0])
 
     def upload(self, **behaviour: Behaviour) -> Run:
@@ -114,22 +115,26 @@ class Planted(Stack):
 
 
 @contextmanager
-def planted_stack(directory: Path) -> Iterator[Planted]:
-    """The local stack, its images replaced by a program that does as it is told; postprocess ends the run as the real one does."""
+def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Planted]:
+    """The local stack, its images replaced by a program that does as it is told; postprocess ends the run as the real one does.
+
+    `sections` are members of sections of the stack file that replace those there are.
+    """
     config = read_stack(ROOT, "local", {}, {}).config
-    monitoring, jobs = (json.loads(config[f"batch-reference:{section}"]) for section in ("monitoring", "jobs"))
-    changed = {"batch-reference:monitoring": json.dumps(monitoring | SOON)}
+    changes = {"monitoring": SOON, **sections}
+    found = {name: json.loads(config.get(f"batch-reference:{name}", "{}")) | changes.get(name, {}) for name in {"jobs", *changes}}
     for stage in STAGES:
-        jobs[stage]["attempts"] = 2
-    changed["batch-reference:jobs"] = json.dumps(jobs)
-    behaviour: dict[tuple[str, Stage], Behaviour] = {}
-    hanging: set[tuple[str, Stage]] = set()
+        found["jobs"][stage]["attempts"] = 2
+    changed = {f"batch-reference:{name}": json.dumps(section) for name, section in found.items()}
+    behaviour: dict[tuple[str, Job], Behaviour] = {}
+    hanging: set[tuple[str, Job]] = set()
     stacks: list[Rehearsal] = []
 
     def run_stage(environment: Mapping[str, str], stopped: threading.Event) -> int:
         run = Run.from_env(environment)
         job = environment["AWS_BATCH_JOB_ID"].partition("#")[0]
-        stage = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]["tags"][STAGE_TAG]
+        described = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]
+        stage: Job = "fallback" if described["jobName"].endswith("-fallback") else described["tags"][STAGE_TAG]
         what = behaviour.get((run.run_id, stage), "succeed")
         if what == "hang":
             if environment.get("AWS_BATCH_JOB_NODE_INDEX", "0") == "0":  # of several nodes the main one's container decides

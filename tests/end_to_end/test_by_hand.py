@@ -12,24 +12,24 @@ import pytest
 from cli.hints import text
 from cli.paths import ROOT
 from cli.service import Endpoint
-from tests.end_to_end.conftest import Stack
+from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end"), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK, pytest.mark.slow]
 
 
 def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: Path) -> None:
     endpoint = Endpoint.of(stack.ready)
     lines = text(endpoint).splitlines()
     wait = (
-        "for i in $(seq 200); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query 'jobs[0].status' --output text); "
-        "case $s in SUCCEEDED|FAILED) break;; esac; sleep 0.3; done"
+        "for i in $(seq 300); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query 'jobs[0].status' --output text); "
+        "case $s in SUCCEEDED|FAILED) break;; esac; sleep 1; done"
     )
     position = next(index for index, line in enumerate(lines) if "describe-jobs" in line)
     script = "\n".join([f"cd {ROOT}", *lines[:position], wait, *lines[position:]]).replace(" report.html", f" {tmp_path}/report.html")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=200, check=False
+        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=500, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,7 +18,7 @@ from tests.end_to_end.failing import EXIT_CODE, Planted, planted_stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(180)
 
 
 SECONDS = 30

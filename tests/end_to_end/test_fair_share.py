@@ -17,7 +17,7 @@ from cli.rehearsal import IMAGES, Rehearsal, rehearsal
 from localcloud.stackfile import read_stack
 from tests.localcloud.conftest import until
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(120)
 
 WEIGHTS = {"analytics": 1, "research": 2}
 """A lower weight gets more: analytics twice as much as research."""

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from cli.paths import SAMPLE
-from tests.end_to_end.conftest import Stack
+from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("end_to_end")]
+pytestmark = [pytest.mark.timeout(180), SHARES_THE_STACK]
 
 
 def _table(rows: int = 3000, seed: int = 7) -> bytes:

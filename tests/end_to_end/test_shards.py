@@ -21,7 +21,7 @@ from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import Run
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(240)
 
 SHARDS = 3
 ANALYSIS = {"queue": "main", "nodes": 1, "shards": SHARDS, "vcpus": 4, "memory_mib": 4096, "ranks_per_node": 2, "attempts": 3}

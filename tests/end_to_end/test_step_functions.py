@@ -11,12 +11,12 @@ import pytest
 from cli.paths import ROOT, SAMPLE
 from cli.rehearsal import rehearsal
 from localcloud.stackfile import read_stack
-from tests.end_to_end.conftest import Stack
+from tests.end_to_end.conftest import SHARES_THE_STACK, SharedStack, Stack
 from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+pytestmark = [pytest.mark.timeout(240), SHARES_THE_STACK]
 
 FALLBACK = {
     "queue": "main",
@@ -33,7 +33,8 @@ TABLE = b"id,height,weight\n" + b"".join(b"r%d,%d.5,%d\n" % (i, 150 + i % 50, 50
 
 def _facts(stack: Stack, run: Run) -> dict[str, Any]:
     """What both orchestrators have to agree on; moments, ids and bucket names differ between any two stacks."""
-    items = stack.items(run)
+    # other files of the shared stack have runs of the same data set
+    items = {sk: item for sk, item in stack.items(run).items() if sk.startswith(run.sort_key_prefix) or not sk.startswith("RUN#")}
     state = items[f"{run.sort_key_prefix}STATE"]
     metrics = {
         sk.removeprefix(run.sort_key_prefix): {k: v for k, v in item.items() if k not in {"sk", "run_id"}}
@@ -62,10 +63,11 @@ def _run_sample(stack: Stack) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def by_dependencies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def by_dependencies(shared_stack: SharedStack) -> dict[str, Any]:
     """The facts of the sample's run where dependencies order the jobs; that stack is gone before the other one is deployed."""
-    with rehearsal("local", tmp_path_factory.mktemp("batch"), say=lambda _: None) as ready:
-        return _run_sample(Stack(ready))
+    facts = _run_sample(shared_stack.get())
+    shared_stack.end()
+    return facts
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,15 @@ def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependenc
 def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Callable[[], str]) -> None:
     run = Run(stack.put(new_key(), TABLE).run_id)
     analysis = until(lambda: stack.job_id(run, "analysis"), seconds=60, pause=0.1)
-    stack.ready.client("batch").terminate_job(jobId=analysis, reason="planted")
+    batch, cloud = stack.ready.client("batch"), stack.ready.cloud
+
+    def failed() -> bool:
+        job = batch.describe_jobs(jobs=[analysis])["jobs"][0]
+        if job["status"] == "RUNNING":
+            cloud.batch.lose_host(analysis)  # in each of its attempts
+        return bool(job["status"] == "FAILED")
+
+    until(failed, seconds=60, pause=0.1)
 
     status = stack.finish(run)
 

@@ -71,18 +71,6 @@ class AnomalyRecord:
     """Mode `full`: one for each unit, in order."""
     digest: str
 
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """From the parsed object. Raises TypeError or KeyError where it is something else."""
-        return cls(
-            **{
-                **found,
-                "columns": tuple(found["columns"]),
-                "top": Stored(**found["top"]),
-                "scores": tuple(Stored(**one) for one in found["scores"]),
-            }
-        )
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TopRows:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from workloads import metrics
 from workloads.functions import clients, slack
 from workloads.functions.log import log
 from workloads.functions.reasons import explain
-from workloads.functions.tellings import BLOCKED_KEY_PREFIX, Telling, Tellings
+from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 
 
@@ -20,7 +21,9 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
     detail: dict[str, Any] = event["detail"]
     reason = str(detail.get("statusReason") or "")
     submitted = str(detail["jobId"]).partition(":")[0]
-    telling = Telling(pk=f"{BLOCKED_KEY_PREFIX}{submitted}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-")
+    telling = Telling(
+        pk=f"{metrics.BLOCKED_KEY_PREFIX}{submitted}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-"
+    )
     tellings = Tellings(clients.metrics_table())
     if not tellings.begin(telling):
         return {"outcome": "told already"}

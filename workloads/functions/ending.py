@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending
-from workloads.functions.states import RunStates
+from workloads.functions.states import BeingToldError, RunStates, standing
 from workloads.functions.webhook import tell
+
+_PATIENCE_SECONDS: Final = 45.0
+"""How long an event that came twice waits for the invocation that tells of it: longer than Slack may take."""
+_POLL_SECONDS: Final = 1.0
+
+
+def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> bool:
+    """Whether a failure is no news: the run has ended otherwise, or Slack knows of this very failure.
+
+    Waits for an invocation that is telling of it. Raises BeingToldError where that one does not come to an end: if it died, this event is
+    the one that carries on. Other arguments as in standing.
+    """
+    began = time.monotonic()
+    while True:
+        found = standing(states.get(run), job_id, created_ms=created_ms, now_ms=int(time.time() * 1000))
+        if found != "being told":
+            return found == "closed"
+        if time.monotonic() - began >= _PATIENCE_SECONDS:
+            raise BeingToldError(run)
+        time.sleep(_POLL_SECONDS)
 
 
 def fail_and_tell(
     states: RunStates,
     run: Run,
     cause: Cause,
-    message: slack.Message,
-    spending: Spending | None,
+    message: Callable[[Spending | None], slack.Message],
+    spending: Callable[[], Spending | None],
     *,
     created_ms: int,
     **failed: Any,
@@ -31,22 +52,24 @@ def fail_and_tell(
         states: the state items.
         run: the run.
         cause: why it failed, and what to do.
-        message: what Slack is told.
-        spending: what the run has cost; None where that is not known.
+        message: what Slack is told, given what the run has cost; None where that is not known.
+        spending: finds that out, which of a large array takes many calls: only the one invocation asks that ends the run.
         created_ms: when the job or execution that failed was made; it ends no run that was ended since.
         failed: what else the state item says of it: `stage`, `job_id`, `job_name`, `status_reason`, `attempts`.
 
     Returns `{"outcome", "run_id", "error"}`. Raises SlackError and botocore's errors; the run stays FAILED, and a repeated event tells.
     """
     failure = {**failed, "error": cause.error, "hint": cause.hint, "at": _now()}
-    spent = spending.attributes() if spending is not None else None
-    if not states.fail(run, failure, created_ms=created_ms, now_ms=int(time.time() * 1000), spent=spent):
+    if not states.fail(run, failure, created_ms=created_ms, now_ms=int(time.time() * 1000)):
         log("run had ended already", run_id=run.run_id, job_id=failure["job_id"], error=cause.error)
         return {"outcome": "ended already", "run_id": run.run_id}
-    log("run failed", run_id=run.run_id, **failure, usd=spending.usd if spending is not None else None)
     try:
-        if tell(message):
-            states.told(run, at=_now())
+        spent = spending()
+        if spent is not None:
+            states.spent(run, failure, spent.attributes())
+        log("run failed", run_id=run.run_id, **failure, usd=spent.usd if spent is not None else None)
+        tell(message(spent))
+        states.told(run, at=_now())
     except Exception:
         states.not_told(run)
         raise

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from workloads import contract, names
 from workloads.contract import Run
 from workloads.functions import clients, slack
-from workloads.functions.ending import fail_and_tell
+from workloads.functions.ending import fail_and_tell, has_ended
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
@@ -40,15 +40,16 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
     if status not in {"FAILED", "TIMED_OUT", "ABORTED"} or error == contract.JOB_FAILED_ERROR:
         return {"outcome": "ignored", "run_id": run.run_id}
     cause = _cause(status, error, str(detail.get("cause") or ""))
-    states = RunStates(clients.metrics_table())
-    spending = spending_of(states, run)
+    states, created_ms = RunStates(clients.metrics_table()), int(detail["startDate"])
+    if has_ended(states, run, str(detail["executionArn"]), created_ms=created_ms):
+        return {"outcome": "ended already", "run_id": run.run_id}
     return fail_and_tell(
         states,
         run,
         cause,
-        _message(run, cause, detail, spending, region=str(event.get("region", ""))),
-        spending,
-        created_ms=int(detail["startDate"]),
+        lambda spending: _message(run, cause, detail, spending, region=str(event.get("region", ""))),
+        lambda: spending_of(states, run),
+        created_ms=created_ms,
         stage="unknown",
         job_id=str(detail["executionArn"]),
         job_name=str(detail["name"]),
@@ -60,6 +61,13 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
 def _cause(status: str, error: str, cause: str) -> Cause:
     if status in _STATES:
         return _STATES[status]
+    if error == contract.JOB_TERMINATED_ERROR:
+        return Cause(error=cause, hint="if that was not meant, run the upload again (python -m cli run KEY --again)")
+    if "explicit deny" in cause:
+        return Cause(
+            error=f"AWS refused the next stage, by a policy that forbids it: {cause}",
+            hint="if the budget is used up, lift the stop (docs/runbook.md, The budget is used up); " + _AGAIN,
+        )
     if error == contract.DEADLINE_ERROR:
         return Cause(error=cause, hint="look at the job's log for where the time went, or raise pipeline.deadline_hours; " + _AGAIN)
     sentence = f"the state machine could not go on ({error or 'no error named'}): {cause or 'no cause given'}"

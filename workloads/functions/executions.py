@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,9 @@ from workloads import contract
 from workloads.contract import STAGES, ContractError, Upload
 from workloads.functions import clients
 from workloads.functions.states import Claim, RunStates
+
+CLOCK_SKEW_MS: Final = 60_000
+"""Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,5 +77,6 @@ def execution_input(claim: Claim, upload: Upload, deadline_hours: float) -> dict
         "jobs": {**names, "fallback": f"{names['analysis']}-fallback"},
         "environment": [{"Name": name, "Value": value} for name, value in run.job_environment(upload).items()],
         "deadline": (claimed + timedelta(hours=deadline_hours)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "submissions": {"lost": 0},
+        "since_ms": claim.first_claimed_ms - CLOCK_SKEW_MS,
+        "lost": dict.fromkeys((*names, "fallback"), 0),
     }

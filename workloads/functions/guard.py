@@ -93,9 +93,8 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     known = last is not None and {job["jobId"] for job in jobs} <= set(last["jobs"])
     if last is None or (over and not known):
         last = stops.begin(usd=usd, limit_usd=settings.limit_usd, jobs=jobs)
-    reason = (
-        f"Stopped by the running-cost guard: the jobs on queue {settings.queue} cost {usd:,.2f} USD, the limit is {settings.limit_usd:,.2f}"
-    )
+    reason = f"{contract.OWN_STOP}running-cost guard: the jobs on queue {settings.queue} cost {usd:,.2f} USD, "
+    reason += f"the limit is {settings.limit_usd:,.2f}"
     for job in jobs:
         batch.terminate_job(jobId=job["jobId"], reason=reason)
     log(

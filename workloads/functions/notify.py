@@ -3,7 +3,8 @@
 Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
 comes first. Of an array job the child that failed first speaks, whether its own event comes first or its parent's: the run ends once.
-`Batch Job Queue Blocked` comes here too, for a message alone, and the ends of executions of the state machine, which end their runs alike.
+`Batch Job Queue Blocked` comes here too, for a message alone, the ends of executions of the state machine, which end their runs alike,
+and the findings of a run that postprocess could not tell.
 """
 
 from __future__ import annotations
@@ -23,17 +24,22 @@ from workloads import contract, names
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, slack
 from workloads.functions.blocked import tell_blocked
-from workloads.functions.ending import fail_and_tell
+from workloads.functions.ending import fail_and_tell, has_ended
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause, explain, is_cascade
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
+from workloads.functions.succeeded import tell_success
 
 _CLOCK_SKEW_MS: Final = 2_000
 """Between the machine that wrote the error record and Batch."""
 
-_OTHERS: Final = {"Batch Job Queue Blocked": tell_blocked, "Step Functions Execution Status Change": execution_ended}
+_OTHERS: Final = {
+    "Batch Job Queue Blocked": tell_blocked,
+    "Step Functions Execution Status Change": execution_ended,
+    contract.RUN_SUCCEEDED_EVENT: tell_success,
+}
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -53,27 +59,29 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     except ContractError as error:
         log("job ignored", job_id=job_id, reason=f"the job belongs to no run: {error}")
         return {"outcome": "ignored"}
+    states, created_ms = RunStates(clients.metrics_table()), int(detail.get("createdAt") or 0)
+    # of an array of thousands every child that fails comes here: one read tells all but the first that there is nothing to do
+    if has_ended(states, run, job_id, created_ms=created_ms):
+        log("run had ended already", run_id=run.run_id, job_id=job_id)
+        return {"outcome": "ended already", "run_id": run.run_id}
     detail, tags, shard = _speaker(detail)
     if is_cascade(detail):
         log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
         return {"outcome": "cascade", "run_id": run.run_id}
-    states = RunStates(clients.metrics_table())
     if contract.FALLBACK_TAG in tags:
         states.replaced(run, arrays.parent_id(job_id) or job_id)
         log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
         return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _cause(run, detail, shard)
-    spending = spending_of(
-        states, run, {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
-    )
+    described = {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
     return fail_and_tell(
         states,
         run,
         cause,
-        failure_message(run, stage, cause, detail, spending, region=str(event.get("region", ""))),
-        spending,
-        created_ms=int(detail.get("createdAt") or 0),
+        lambda spending: failure_message(run, stage, cause, detail, spending, region=str(event.get("region", ""))),
+        lambda: spending_of(states, run, described),
+        created_ms=created_ms,
         stage=stage or "unknown",
         job_id=str(detail["jobId"]),
         job_name=str(detail.get("jobName", "")),
@@ -98,7 +106,15 @@ def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, 
     """Where a job failed and why: as its stage wrote it down, else as AWS Batch tells it."""
     stage, cause = _stage(detail, run), explain(detail)
     beginning = f"{shard}: " if shard else ""
-    own = _error_record(run, stage, since_ms=_last_start_ms(detail), beginning=beginning)
+    try:
+        own = _error_record(run, stage, since_ms=_last_start_ms(detail), beginning=beginning)
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        if details.get("Code") not in {"AccessDenied", "403"}:
+            raise
+        # what AWS Batch says is better than nothing, and whoever reads it has to know that there may be more
+        unread = f"{cause.error}; the stage's own words could not be read: {error.operation_name} was denied: {details.get('Message')}"
+        return stage, Cause(error=beginning + unread, hint="the notify function's role has to allow it; " + cause.hint)
     return own or (stage, Cause(error=beginning + cause.error, hint=cause.hint))
 
 
@@ -186,8 +202,8 @@ def _error_record(run: Run, stage: Stage | None, *, since_ms: int, beginning: st
             written_ms = int(datetime.fromisoformat(record["at"]).timestamp() * 1000)
             cause = Cause(error=str(record["error"]), hint=str(record.get("hint") or ""))
         except ClientError as error:
-            # without ListBucket permission S3 answers 403 for an object that is not there
-            if error.response.get("Error", {}).get("Code") not in {"NoSuchKey", "404", "AccessDenied", "403"}:
+            # the role may list the bucket, so that S3 tells missing (404) from denied (403)
+            if error.response.get("Error", {}).get("Code") not in {"NoSuchKey", "404"}:
                 raise
             continue
         except (ValueError, KeyError, TypeError) as error:

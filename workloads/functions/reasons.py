@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from workloads import contract
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
@@ -138,6 +140,8 @@ def explain(detail: Mapping[str, Any]) -> Cause:
             match = re.search(pattern, text, re.IGNORECASE)
             if match:
                 return Cause(error=error.format(**match.groupdict()) + tries, hint=hint)
+    if status_reason and (detail.get("isTerminated") or detail.get("isCancelled") or status_reason.startswith(contract.OWN_STOP)):
+        return Cause(error=f"somebody ended the job: {status_reason}{tries}", hint="if that was not meant, " + _AGAIN)
     exit_code = container.get("exitCode")
     if isinstance(exit_code, int) and exit_code in _EXIT_CODES:
         error, hint = _EXIT_CODES[exit_code]

@@ -27,6 +27,10 @@ _ATTEMPTS: Final = 5
 _FIRST_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 20.0
 """A longer Retry-After is not waited for: a Lambda function and a job pay for every second."""
+_MOST_SECONDS: Final = 40.0
+"""For all attempts together: whoever tells has to be done while it has the right to (states.py), and before its function is ended."""
+_CONNECT_SECONDS: Final = 3.0
+_READ_SECONDS: Final = 10.0
 
 Block = dict[str, Any]
 
@@ -119,38 +123,56 @@ def _cut(text: str, limit: int) -> str:
     return head + "…"
 
 
-def post(url: str, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Delivers a message; 429, 5xx and a broken connection are tried again with back-off, five times in all.
+def post(
+    url: str,
+    message: Message,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Delivers a message; 429, 5xx and a broken connection are tried again with back-off, five times and for 40 seconds at most.
 
     A repeat after a broken connection may deliver the message twice: Slack offers nothing to prevent that, and a doubled message is better
     than a lost one. Raises SlackError where Slack refuses or all attempts fail.
     """
     if not url.startswith(("https://", "http://")):
         raise SlackError("the Slack webhook is not a URL; store the one that Slack shows, it begins with https://hooks.slack.com/services/")
-    body = json.dumps(message.payload()).encode()
-    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
-    wait, problem = _FIRST_WAIT_SECONDS, ""
+    body, pool = json.dumps(message.payload()).encode(), urllib3.PoolManager(retries=False)
+    wait, problem, end = _FIRST_WAIT_SECONDS, "", clock() + _MOST_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
-        asked_wait = 0.0
-        try:
-            response = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"})
-        except urllib3.exceptions.LocationValueError as error:
-            raise SlackError("the Slack webhook is not a URL with a host; store the one that Slack shows") from error
-        except urllib3.exceptions.HTTPError as error:
-            problem = f"no connection ({type(error).__name__})"  # the error's own text holds the URL
-        else:
-            if 200 <= response.status < 300:
-                return
-            problem = f"HTTP {response.status} {response.data[:80].decode(errors='replace').strip()}".rstrip()
-            if response.status != 429 and response.status < 500:
-                raise SlackError(f"Slack refused the message: {problem}; a wrong or revoked webhook answers 403 or 404")
-            asked_wait = _seconds(response.headers.get("Retry-After"))
+        found = _attempt(pool, url, body, seconds=end - clock())
+        if found is None:
+            return
+        problem, asked_wait = found
         if asked_wait > _LONGEST_WAIT_SECONDS:
             raise SlackError(f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is worth paying for: {problem}")
+        pause = max(wait, asked_wait)
+        if clock() + pause >= end:
+            raise SlackError(f"Slack did not take the message within {_MOST_SECONDS:g} s, the last: {problem}")
         if attempt < _ATTEMPTS:
-            sleep(max(wait, asked_wait))
+            sleep(pause)
             wait *= 2
     raise SlackError(f"Slack did not take the message in {_ATTEMPTS} attempts, the last: {problem}")
+
+
+def _attempt(pool: urllib3.PoolManager, url: str, body: bytes, *, seconds: float) -> tuple[str, float] | None:
+    """One attempt: None where Slack took the message, else what went wrong and how many seconds Slack asks to wait.
+
+    Raises SlackError where another attempt would go the same way.
+    """
+    timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=min(_READ_SECONDS, seconds), total=seconds)
+    try:
+        response = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"}, timeout=timeout)
+    except urllib3.exceptions.LocationValueError as error:
+        raise SlackError("the Slack webhook is not a URL with a host; store the one that Slack shows") from error
+    except urllib3.exceptions.HTTPError as error:
+        return f"no connection ({type(error).__name__})", 0.0  # the error's own text holds the URL
+    if 200 <= response.status < 300:
+        return None
+    problem = f"HTTP {response.status} {response.data[:80].decode(errors='replace').strip()}".rstrip()
+    if response.status != 429 and response.status < 500:
+        raise SlackError(f"Slack refused the message: {problem}; a wrong or revoked webhook answers 403 or 404")
+    return problem, _seconds(response.headers.get("Retry-After"))
 
 
 def _seconds(header_value: str | None) -> float:

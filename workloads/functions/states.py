@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
-from workloads.contract import Run, Stage, Upload
+from workloads.contract import Run, RunState, Stage, Upload
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
 _SPENT: Final = ("seconds", "usd", "spent", "replaced")
 """Attributes that say what a run took and cost."""
-TELL_LEASE_MS: Final = 120_000
-"""How long one invocation has for telling Slack before a repeated event may take over; longer than the notify function's timeout."""
+TELL_LEASE_MS: Final = 90_000
+"""How long one invocation has for telling Slack before a repeated event may take over: longer than the notify function may run, and shorter
+than the time after which Lambda delivers its event for the third time."""
+
+Standing = Literal["open", "closed", "being told"]
+"""Of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,13 @@ class Claim:
     taken_over: bool
     attempt: int = 1
     """Counts the times that the run was begun: more than one where somebody asked for it again after its end."""
+
+
+class BeingToldError(RuntimeError):
+    """Another invocation has the right to tell, and has not done it yet: the event has to be delivered again in case it never does."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"run {run.run_id}: another invocation is telling Slack and has not finished; the event has to be delivered again")
 
 
 class ClaimLostError(RuntimeError):
@@ -136,7 +147,7 @@ class RunStates:
         """Lets a repeated event take the claim over sooner, because this invocation gives up."""
         self._update(claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token))
 
-    def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int, spent: Mapping[str, Any] | None = None) -> bool:
+    def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int) -> bool:
         """Ends the run as FAILED, once; the caller then holds the right to tell Slack.
 
         Args:
@@ -144,13 +155,11 @@ class RunStates:
             failure: stage, error, hint, job id: for people who read the item.
             created_ms: when the failed job was created, milliseconds since the epoch; compared with an end that the run already has.
             now_ms: this moment.
-            spent: attributes that say what the run took and cost.
 
         Returns:
             False where the run has already ended, or where another invocation tells of this very failure.
         """
         changes = {"run_id": run.run_id, "state": "FAILED", "failure": failure, "ended_ms": now_ms, "tell_until_ms": now_ms + TELL_LEASE_MS}
-        changes |= spent or {}
         if self._update(run, changes, Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms), remove=("told_at",)):
             return True
         untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
@@ -160,25 +169,45 @@ class RunStates:
             Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"]) & untold,
         )
 
-    def told(self, run: Run, *, at: str) -> None:
-        """Notes that Slack has the message."""
-        self._update(run, {"told_at": at}, Attr("state").eq("FAILED"))
+    def spent(self, run: Run, failure: Mapping[str, Any], spent: Mapping[str, Any]) -> None:
+        """Writes attributes that say what a run took and cost that this failure ended."""
+        self._update(run, spent, Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"]))
 
-    def not_told(self, run: Run) -> None:
+    def tell_findings(self, run: Run, *, now_ms: int) -> bool:
+        """Takes the right to tell Slack of a run that succeeded.
+
+        Returns False where that is done, or the run did not succeed. Raises BeingToldError where another one is at it.
+        """
+        lease_over = Attr("tell_until_ms").not_exists() | Attr("tell_until_ms").lt(now_ms)
+        untold = Attr("state").eq("SUCCEEDED") & Attr("told_at").not_exists()
+        if self._update(run, {"tell_until_ms": now_ms + TELL_LEASE_MS}, untold & lease_over):
+            return True
+        item = self.get(run)
+        if item.get("state") == "SUCCEEDED" and "told_at" not in item:
+            raise BeingToldError(run)
+        return False
+
+    def told(self, run: Run, *, at: str, state: RunState = "FAILED") -> None:
+        """Notes that Slack has the message on the end in this state, or that the stack has no Slack."""
+        self._update(run, {"told_at": at}, Attr("state").eq(state))
+
+    def not_told(self, run: Run, *, state: RunState = "FAILED") -> None:
         """Gives the right to tell Slack back, so that the next delivery of the event can try again at once."""
-        self._update(run, {"tell_until_ms": 0}, Attr("state").eq("FAILED"))
+        self._update(run, {"tell_until_ms": 0}, Attr("state").eq(state))
 
     def replaced(self, run: Run, job_id: str) -> None:
         """Notes the job that the fallback takes the place of: what it took and cost is the run's."""
         self._update(run, {"replaced": job_id}, Attr("pk").exists())
 
     def succeed(self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None) -> None:
-        """Ends the run as SUCCEEDED, whatever it was before: its results are whole. `spent` as in fail."""
-        self._update(
-            run,
-            {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at, **(spent or {})},
-            remove=("failure", "told_at", "tell_until_ms"),
-        )
+        """Ends the run as SUCCEEDED, whatever it was before: its results are whole.
+
+        A run that succeeded before, and whose stage is run again, is not told of again. `spent` says what the run took and cost.
+        """
+        changes = {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at, **(spent or {})}
+        first = Attr("state").not_exists() | Attr("state").ne("SUCCEEDED")
+        if not self._update(run, changes, first, remove=("failure", "told_at", "tell_until_ms")):
+            self._update(run, changes)
 
     def get(self, run: Run) -> dict[str, Any]:
         """The item as it is now; empty where there is none."""
@@ -206,6 +235,25 @@ class RunStates:
             _only_condition(error)
             return False
         return True
+
+
+def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: int) -> Standing:
+    """What a state item says of a failure, before anything is asked of AWS Batch: most events of a large array change nothing.
+
+    Args:
+        item: the state item; empty where there is none.
+        job_id: of the job that failed; of an array, the parent's stands for that of any child.
+        created_ms: when it was made.
+        now_ms: this moment.
+    """
+    if int(item.get("ended_ms", -1)) < created_ms:
+        return "open"
+    told_of = str((item.get("failure") or {}).get("job_id", ""))
+    if item.get("state") != "FAILED" or "told_at" in item or job_id not in (told_of, told_of.partition(":")[0]):
+        return "closed"
+    if int(item.get("tell_until_ms", 0)) < now_ms:
+        return "open"
+    return "being told" if job_id == told_of else "closed"
 
 
 def _attempt(item: Mapping[str, Any]) -> int:

@@ -21,10 +21,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
-from workloads.functions import clients, executions
+from workloads.functions import clients, executions, slack
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.states import Claim, ClaimLostError, RunStates
+from workloads.functions.tellings import Telling, Tellings
+from workloads.functions.webhook import tell
 from workloads.runtime.quoting import escaped
 
 if TYPE_CHECKING:
@@ -34,10 +36,10 @@ _SETTLE_SECONDS: Final = 15.0
 """From the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
 _POLL_SECONDS: Final = 0.5
 _STOP_BEFORE_DEADLINE_SECONDS: Final = 3.0
-_CLOCK_SKEW_MS: Final = 60_000
-"""Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
 _THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
 _SUBMIT_ATTEMPTS: Final = 6
+_FORBIDDEN: Final = "with an explicit deny"
+"""In every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +132,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except ClaimLostError as error:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError) as error:
         # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
+        if _FORBIDDEN in str(error):
+            _tell_forbidden(run, str(error))
         raise
     log("run submitted", run_id=run.run_id, key=key, attempt=outcome.attempt, taken_over=outcome.taken_over, **begun)
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
@@ -184,8 +188,8 @@ def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, pare
     """The SubmitJob request of a stage."""
     run = claim.run
     variables = run.job_environment(upload)
-    if target.shards > 1:
-        variables[contract.ENV_SHARDS] = str(target.shards)  # the size of this very array, whatever the newest job definition says
+    if stage == "analysis":
+        variables[contract.ENV_SHARDS] = str(target.shards)  # of this very job, whatever the newest job definition says
     overrides = {"environment": [{"name": name, "value": value} for name, value in variables.items()]}
     request: dict[str, Any] = {
         "jobName": run.job_name(stage, claim.attempt),
@@ -226,7 +230,7 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
     """The oldest job of that very name that was created since the run was claimed."""
     name = claim.run.job_name(stage, claim.attempt)
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
-    oldest_allowed = claim.first_claimed_ms - _CLOCK_SKEW_MS
+    oldest_allowed = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
     found = [
         (job["createdAt"], job["jobId"])
         for page in pages
@@ -234,6 +238,37 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
         if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
     ]
     return min(found)[1] if found else None
+
+
+def _tell_forbidden(run: Run, reason: str) -> None:
+    """Says in Slack, once for each run, that it has not begun because a policy forbids it: the action of the budget, as a rule.
+
+    The event is raised on and ends in the dead-letter queue, from where the run can be begun; so Slack's own trouble ends in the log.
+    """
+    telling = Telling(pk=run.partition_key, sk=f"{run.sort_key_prefix}FORBIDDEN", state="FORBIDDEN", changed_at="-")
+    tellings = Tellings(clients.metrics_table())
+    if not tellings.begin(telling):
+        return
+    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run has not begun"
+    message = slack.Message(
+        text=f"{title}: a policy forbids it",
+        blocks=(
+            slack.header(title),
+            slack.section(f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"),
+            slack.section(
+                "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The budget is used up), then "
+                f"{slack.code('python -m cli replay submit')} begins what has waited."
+            ),
+            slack.context(f"Run {slack.code(run.run_id)}"),
+        ),
+    )
+    try:
+        tell(message)
+    except (slack.SlackError, ClientError, BotoCoreError) as error:
+        log("slack not told", reason=str(error))
+        tellings.not_told(telling)
+    else:
+        tellings.told(telling)
 
 
 def _now_ms() -> int:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
-BLOCKED_KEY_PREFIX: Final = "BLOCKED#"
-_LEASE_MS: Final = 120_000
+_LEASE_MS: Final = 90_000
 """How long one invocation has for telling before a repeated message may take over; longer than the functions' timeouts."""
+
+
+class BeingToldError(RuntimeError):
+    """Another invocation has the right to tell this, and has not done it yet; in case it never does, the message has to come again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,9 @@ class Tellings:
             only_after: the state that must have been told before, where the new one is no news without it.
 
         Returns:
-            False where this or something newer was told already, is being told at the moment, or is no news.
+            False where this or something newer was told already, or is no news.
+
+        Raises BeingToldError.
         """
         now_ms = int(time.time() * 1000)
         newer: ConditionBase = Attr("changed_at").lt(telling.changed_at)
@@ -65,6 +70,9 @@ class Tellings:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
+            item = self.table.get_item(Key={"pk": telling.pk, "sk": telling.sk}, ConsistentRead=True).get("Item", {})
+            if (item.get("state"), item.get("changed_at")) == (telling.state, telling.changed_at) and "told_at" not in item:
+                raise BeingToldError(f"{telling.pk} {telling.state}: another invocation is telling Slack and has not finished") from error
             return False
         return True
 

@@ -2,8 +2,9 @@
 
 import sys
 
-from workloads.postprocess.stage import main
+from workloads.postprocess.stage import Postprocess
 from workloads.runtime.stage import run_stage
 
 if __name__ == "__main__":
-    sys.exit(run_stage("postprocess", main))
+    stage = Postprocess()
+    sys.exit(run_stage("postprocess", stage.prepare, then=stage.finish))

@@ -18,14 +18,16 @@ import numpy as np
 from pyarrow import csv as arrow_csv
 
 from workloads.preprocess import kinds
-from workloads.preprocess.dialect import Dialect, detect
+from workloads.preprocess.body import Body
+from workloads.preprocess.detect import detect
+from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.infer import Plan, plan
 from workloads.preprocess.lines import LineRuns, LineWriter
 from workloads.preprocess.parse import BlockParser, IncompleteRows, Parsed
-from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject, blocks, line_ends, record_ends
+from workloads.preprocess.records import MAX_RECORD_BYTES, Block, Reject
 from workloads.preprocess.source import PIECE_BYTES, ByteStream, open_text
 from workloads.preprocess.units import HashingSink, Sink, UnitWriter
-from workloads.records import Column, Unit
+from workloads.records import Column, Remark, Unit
 from workloads.runtime.errors import StageError
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ class Cleaned:
     footer_offset: int
     seconds: dict[str, float]
     """Where the time of the main thread went: reading and splitting, waiting for the parser, writing."""
+    remarks: tuple[Remark, ...]
+    """What was decided about the file and its rows."""
 
     def check(self, max_rejected_percent: float) -> None:
         """Raises StageError where more rows were rejected than is allowed, or none is left."""
@@ -102,12 +106,15 @@ def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, setti
         "dialect found",
         extra={"fields": {"delimiter": dialect.delimiter, "decimal": decided.decimal, "header": dialect.header, "encoding": text.encoding}},
     )
+    body = Body(dialect, max_record_bytes=settings.max_record_bytes)
     parser = BlockParser(
-        columns=decided.columns, delimiter=dialect.delimiter, decimal=decided.decimal, incomplete_rows=settings.incomplete_rows
+        columns=decided.columns,
+        delimiter=dialect.separator,
+        decimal=decided.decimal,
+        incomplete_rows=settings.incomplete_rows,
+        mend=body.mend,
     )
-    parts = blocks(text.pieces, ord(dialect.delimiter), max_record_bytes=settings.max_record_bytes)
-    if dialect.header:
-        parts = _without_header(parts, ord(dialect.delimiter))
+    parts = body.parts(text.pieces)
     rejects = _RejectList(rejected)
     row_lines = LineWriter(lines)
     with UnitWriter(table, parser.schema, unit_rows=settings.unit_rows) as units:
@@ -159,6 +166,7 @@ def clean(source: ByteStream, *, table: Sink, lines: Sink, rejected: Sink, setti
         table_bytes=units.size,
         footer_offset=units.footer_offset,
         seconds={name: round(value, 3) for name, value in seconds.items()},
+        remarks=(*dialect.remarks, *body.remarks()),
     )
 
 
@@ -196,23 +204,6 @@ def _in_order(parts: Iterator[Block | Reject], parser: BlockParser, seconds: dic
                     yield parsed
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _without_header(parts: Iterator[Block | Reject], delimiter: int) -> Iterator[Block | Reject]:
-    """Takes off the first record that is not blank, and the blank lines before it."""
-    for part in parts:
-        if isinstance(part, Reject):
-            raise StageError(f"the header in line {part.line} cannot be read: {part.detail}", hint="mend the first row")
-        start = 0
-        for end in record_ends(part.data, delimiter, final=True):
-            record = part.data[start:end]
-            start = int(end)
-            if record.strip(b"\r\n"):
-                rest = part.data[start:]
-                if rest:
-                    yield Block(rest, part.first_line + len(line_ends(part.data[:start], final=True)))
-                yield from parts
-                return
 
 
 class _RejectList:

@@ -21,11 +21,15 @@ from pyarrow import csv
 from workloads.preprocess import kinds
 from workloads.preprocess.kinds import ColumnPlan
 from workloads.preprocess.lines import LineRuns
-from workloads.preprocess.records import QUOTE, Block, Reject, line_ends, raw_text, record_ends
+from workloads.preprocess.records import QUOTE, Block, Reject, raw_text
 
 IncompleteRows: TypeAlias = Literal["reject", "keep"]
 _SHOWN: Final = 80
 """Characters of a cell that are enough to recognise it."""
+Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
+"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
+
+None in place of the block: none of them can."""
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 
 
@@ -84,13 +88,17 @@ class BlockParser:
         delimiter: one ASCII character.
         decimal: decimal sign, `.` or `,`.
         incomplete_rows: what becomes of a row without a value in a number column.
+        mend: makes rows of another width fit or rejects them; without it, all are rejected.
     """
 
-    def __init__(self, *, columns: Sequence[ColumnPlan], delimiter: str, decimal: str, incomplete_rows: IncompleteRows) -> None:
+    def __init__(
+        self, *, columns: Sequence[ColumnPlan], delimiter: str, decimal: str, incomplete_rows: IncompleteRows, mend: Mend | None = None
+    ) -> None:
         self._columns = tuple(columns)
         self._delimiter = delimiter
         self._decimal = decimal
         self._incomplete_rows = incomplete_rows
+        self._mend = mend
         self._as_text: frozenset[int] = frozenset()
         """Columns in which a cell was refused so far. Which path a column takes does not change the result, so threads need not agree."""
 
@@ -102,21 +110,28 @@ class BlockParser:
 
     def parse(self, block: Block) -> Parsed:
         """The rows of a block, sorted into those that enter the table and those that do not."""
+        return self._parse(block, mend=self._mend)
+
+    def _parse(self, block: Block, *, mend: Mend | None) -> Parsed:
         rejects: list[Reject] = []
         layout = _Layout(block, ord(self._delimiter))
-        data = block.data
-        if not _is_utf8(data):
-            layout = layout.without_undecodable(rejects)
-            data = layout.data()
+        if not _is_utf8(block.data):
+            block = layout.without_undecodable(rejects).block()
+            layout = _Layout(block, ord(self._delimiter))
 
-        table, ragged = self._read(data)
+        table, ragged = self._read(block.data)
+        if ragged and mend is not None:
+            mended, hopeless = mend(block, list(ragged))
+            rejects += hopeless
+            if mended is not None:
+                parsed = self._parse(mended, mend=None)
+                return Parsed(parsed.table, sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line), parsed.lines)
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
-            width = len(self._columns)
-            rejects += layout.reject(
-                found, "wrong number of fields", [f"{plural(fields, 'field')} instead of {width}" for fields in ragged.values()]
-            )
+            if mend is None:
+                details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
+                rejects += layout.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
@@ -183,13 +198,7 @@ class _Layout:
 
     def _starts_ends_lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         if self._spans is None:
-            data = self._block.data
-            ends = record_ends(data, self._delimiter, final=True)
-            starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-            codes = np.frombuffer(data, np.uint8)
-            filled = ~((codes[starts] == ord("\n")) | (codes[starts] == ord("\r")))
-            lines = self._block.first_line + np.searchsorted(line_ends(data, final=True), starts, side="right")
-            self._spans = starts[filled], ends[filled], lines[filled]
+            self._spans = self._block.spans(self._delimiter)
         return self._spans
 
     def lines(self, places: NDArray[np.int64], records: int) -> NDArray[np.int64]:
@@ -200,6 +209,8 @@ class _Layout:
 
     def _one_line_each(self, records: int) -> bool:
         data = self._block.data
+        if self._block.lines is not None:
+            return False
         returns = data.count(b"\r")
         ends = data.count(b"\n") if returns == 0 or returns == data.count(b"\r\n") else -1
         return ends + (not data.endswith(b"\n")) == records
@@ -208,9 +219,10 @@ class _Layout:
         """The rejections of the records at some places, counted from 0; one reason for all, or one each."""
         starts, ends, lines = (values[places].tolist() for values in self._starts_ends_lines())
         data = self._block.data
+        raws = self._block.raws or {}
         each = [reasons] * len(places) if isinstance(reasons, str) else reasons
         return [
-            Reject(line, reason, detail, raw_text(data[start:end]))
+            Reject(line, reason, detail, raw_text(raws.get(start) or data[start:end]))
             for start, end, line, reason, detail in zip(starts, ends, lines, each, details, strict=True)
         ]
 
@@ -225,11 +237,19 @@ class _Layout:
         rest._spans = starts[good], ends[good], lines[good]
         return rest
 
-    def data(self) -> bytes:
-        """The records of this layout, joined."""
-        starts, ends, _ = self._starts_ends_lines()
-        data = self._block.data
-        return b"".join(data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    def block(self) -> Block:
+        """A block of the records of this layout."""
+        starts, ends, lines = self._starts_ends_lines()
+        old = self._block
+        parts: list[bytes] = []
+        raws: dict[int, bytes] = {}
+        size = 0
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            if old.raws is not None and start in old.raws:
+                raws[size] = old.raws[start]
+            parts.append(old.data[start:end])
+            size += end - start
+        return Block(b"".join(parts), old.first_line, lines=lines, raws=raws)
 
 
 def plural(count: int, noun: str) -> str:

@@ -21,7 +21,7 @@ from workloads.contract import ContractError, Run, Stage
 from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
+from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, exhausted
 from workloads.runtime.quoting import escaped
 
 log = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ _GRACE_SECONDS: Final = 25.0
 """Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
 
 
-def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None]) -> int:
+def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, then: Callable[[Run], dict[str, Any]] | None = None) -> int:
     """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but for SIGTERM's SystemExit.
 
     `main` gets the run and returns the figures for StageRecord.details (JSON values), or None where another job writes the record, as for
     most children of an array job. On success the record is written to the results bucket; on failure one sentence goes to standard error
     and an error record to the results bucket. In a multi-node or MPI job only the main node's first process writes records; the others
-    only log.
+    only log. `then` is what may be done only after the record stands, such as to end the run; it returns more figures for the log.
     """
     clock = time.monotonic()
     started_at = _now()
@@ -68,7 +68,8 @@ def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None]) -> int
                 details=details,
             )
             s3.put_bytes(results_bucket, run.stage_record_key(stage), record.to_json(), content_type="application/json")
-        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {})}})
+        more = then(run) if then is not None else {}
+        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {}), **more}})
     except Exception as error:  # noqa: BLE001 - the last line of defence: every failure has to end in a sentence and an exit code
         failure = _printable(_as_stage_error(error))
     else:
@@ -89,6 +90,10 @@ def _as_stage_error(error: Exception) -> StageError:
         return StageError(str(error))
     if isinstance(error, (ClientError, BotoCoreError)):
         return s3.aws_error(error)
+    used_up = exhausted(error)
+    if used_up is not None:
+        log.error("out of memory or disk", exc_info=error)
+        return used_up
     log.error("internal error", exc_info=error)
     return StageError(
         f"internal error: {type(error).__name__}: {error}",

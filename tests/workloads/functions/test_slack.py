@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import urllib3
 
 from tests.workloads.functions.slack_server import slack_server
 from workloads.functions import slack
+from workloads.functions.states import TELL_LEASE_MS
 
 MESSAGE = slack.Message(text="hello", blocks=(slack.section("*hello*"),))
 
@@ -43,6 +45,32 @@ def test_a_message_that_cannot_be_delivered_is_one_sentence_without_the_secret(s
     assert server.attempts == attempts
     assert server.messages == []
     assert "secret-part" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer_seconds", [0.0, 3.0, 9.9])
+@pytest.mark.parametrize("retry_after", ["20", "7", "0"])
+def test_a_slow_slack_ends_within_the_time_that_a_teller_has(server, answer_seconds, retry_after):
+    """However long its answers and the waits that it asks for: 40 s, and one answer that was asked for before they were over."""
+    now = [1000.0]
+
+    def clock() -> float:
+        return now[0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def slow(*args, **more):
+        now[0] += min(answer_seconds, more["timeout"].total)
+        return answer(*args, **more)
+
+    answer = urllib3.PoolManager.request
+    server.planned = [(503, {"Retry-After": retry_after})] * 9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(urllib3.PoolManager, "request", slow)
+        with pytest.raises(slack.SlackError, match="did not take the message"):
+            slack.post(server.url, MESSAGE, sleep=sleep, clock=clock)
+    assert now[0] - 1000.0 <= 40.0
+    assert now[0] - 1000.0 < TELL_LEASE_MS / 1000
 
 
 @pytest.mark.parametrize("url", ["hooks.slack.com/services/x", "https://", "xoxb-token"])

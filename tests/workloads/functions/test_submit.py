@@ -159,7 +159,8 @@ def test_an_upload_becomes_three_dependent_jobs(world):
         {"name": contract.ENV_INPUT_VERSION_ID, "value": "v1"},
     ]
     assert first["containerOverrides"] == third["containerOverrides"] == {"environment": environment}
-    overrides = {"targetNodes": "0:", "containerOverrides": {"environment": environment}}
+    no_array = {"name": contract.ENV_SHARDS, "value": "1"}  # whatever the newest job definition says
+    overrides = {"targetNodes": "0:", "containerOverrides": {"environment": [*environment, no_array]}}
     assert second["nodeOverrides"] == {"nodePropertyOverrides": [overrides]}
     assert "containerOverrides" not in second
     assert [job.get("shareIdentifier") for job in world.jobs] == ["daily", None, None]

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.arrays import pack, unpack
@@ -21,6 +21,7 @@ from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import ContractError, Run
+from workloads.reading import record
 
 QUANTILES_NAME: Final = "profile/quantiles.npz"
 """Below `Run.partials_prefix`."""
@@ -101,18 +102,7 @@ class Success:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """What to_json wrote. Raises ContractError where it is something else."""
-        try:
-            found: dict[str, Any] = json.loads(data)
-            found["columns"] = tuple(found["columns"])
-            found["shard_seconds"] = tuple(found["shard_seconds"])
-            if found["anomaly"] is not None:
-                found["anomaly"] = AnomalyRecord.from_json(found["anomaly"])
-            if found["quantiles"] is not None:
-                found["quantiles"] = Stored(**found["quantiles"])
-            found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
-            return cls(**found)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ContractError(f"_SUCCESS.json is not of this version ({error}); run the analysis stage again") from error
+        return record(cls, data, what="_SUCCESS.json", again="run the analysis stage again")
 
 
 def launched(data: bytes, launch: str) -> Success | None:
