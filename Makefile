@@ -1,5 +1,5 @@
 # Every target is one command that also works by hand. `make` alone lists them.
-# Variables: CSV=<file> (demo), STACK=<stack> (push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
+# Variables: CSV=<file> (demo), BASE=<branch> (quick), STACK=<stack> (push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit drills format lock images push clean
+.PHONY: help setup demo up down test lint unit quick record drills format lock images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -38,6 +38,12 @@ unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
 	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(ARGS) || { \
 	  echo "unit: once more, alone, what failed beside others"; \
 	  $(PY) -m pytest --second-chance --last-failed --last-failed-no-failures none $(ARGS); }
+
+quick: lint  ## lint, types and the tests nearest to what has changed since BASE (main), in a minute and a half
+	@$(PY) scripts/quick.py --base "$(or $(BASE),main)"
+
+record: setup  ## all tests, and note what each file took, for the order of `unit` and the choice of `quick`
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --record-seconds
 
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
 	@$(PY) -m pytest -m drill $(ARGS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -97,7 +99,12 @@ def text(endpoint: Endpoint) -> str:
 
     return "\n".join(
         [
+<<<<<<< HEAD
             "export " + " ".join(f"{name}={value}" for name, value in _environment(endpoint).items()),
+=======
+            f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']} AWS_ALLOW_HTTP=true",
+            f"export AWS_ACCESS_KEY_ID={endpoint.access_key} AWS_SECRET_ACCESS_KEY={endpoint.secret}",
+>>>>>>> main
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
             "# an upload starts a run",
@@ -114,6 +121,20 @@ def text(endpoint: Endpoint) -> str:
             f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
             "",
+<<<<<<< HEAD
             *_own_client(endpoint),
+=======
+            f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
+            *reading({"RESULTS": out["results_bucket"], "INTERMEDIATE": out["intermediate_bucket"], "DATE": run[:8], "RUN": run}),
+>>>>>>> main
         ]
     )
+
+
+def reading(names: Mapping[str, str]) -> list[str]:
+    """The examples of docs/data.md as commands, with names in place of its words in capitals."""
+    commands = []
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL):
+        filled = re.sub(rf"\b({'|'.join(names)})\b", lambda match: names[match[1]], block)
+        commands.append(f"python - <<'END'\n{filled}END")
+    return commands

@@ -26,8 +26,10 @@ from workloads.preprocess.records import QUOTE, Block, Reject, raw_text
 IncompleteRows: TypeAlias = Literal["reject", "keep"]
 _SHOWN: Final = 80
 """Characters of a cell that are enough to recognise it."""
-Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block, list[Reject]]]
-"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be."""
+Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
+"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
+
+None in place of the block: none of them can."""
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 
 
@@ -119,16 +121,17 @@ class BlockParser:
 
         table, ragged = self._read(block.data)
         if ragged and mend is not None:
-            mended, lost = mend(block, list(ragged))
-            parsed = self._parse(mended, mend=None)
-            return Parsed(parsed.table, sorted([*rejects, *lost, *parsed.rejects], key=lambda reject: reject.line), parsed.lines)
+            mended, hopeless = mend(block, list(ragged))
+            rejects += hopeless
+            if mended is not None:
+                parsed = self._parse(mended, mend=None)
+                return Parsed(parsed.table, sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line), parsed.lines)
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
-            width = len(self._columns)
-            rejects += layout.reject(
-                found, "wrong number of fields", [f"{plural(fields, 'field')} instead of {width}" for fields in ragged.values()]
-            )
+            if mend is None:
+                details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
+                rejects += layout.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
