@@ -51,6 +51,7 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
         "AWS_REGION": str(endpoint.outputs["region"]),
         "AWS_ACCESS_KEY_ID": endpoint.access_key,
         "AWS_SECRET_ACCESS_KEY": endpoint.secret,
+        "AWS_ALLOW_HTTP": "true",  # of clients in Rust, which refuse endpoints without TLS otherwise
     }
 
 
@@ -99,12 +100,7 @@ def text(endpoint: Endpoint) -> str:
 
     return "\n".join(
         [
-<<<<<<< HEAD
             "export " + " ".join(f"{name}={value}" for name, value in _environment(endpoint).items()),
-=======
-            f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']} AWS_ALLOW_HTTP=true",
-            f"export AWS_ACCESS_KEY_ID={endpoint.access_key} AWS_SECRET_ACCESS_KEY={endpoint.secret}",
->>>>>>> main
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
             "# an upload starts a run",
@@ -121,12 +117,10 @@ def text(endpoint: Endpoint) -> str:
             f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
             "",
-<<<<<<< HEAD
-            *_own_client(endpoint),
-=======
             f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
             *reading({"RESULTS": out["results_bucket"], "INTERMEDIATE": out["intermediate_bucket"], "DATE": run[:8], "RUN": run}),
->>>>>>> main
+            "",
+            *_own_client(endpoint),
         ]
     )
 
