@@ -349,7 +349,8 @@ def test_ecs_properties_with_one_container(stage: Stage, queue: str) -> None:
         jobDefinitionName=stage.name("ecs"), type="container", ecsProperties={"taskProperties": [{"containers": [container]}]}
     )
     job = stage.wait(stage.submit(queue, answer["jobDefinitionArn"]))
-    assert stage.log(job["container"]["logStreamName"]) == ["as a task"]
+    (container,) = job["ecsProperties"]["taskProperties"][0]["containers"]
+    assert stage.log(container["logStreamName"]) == ["as a task"]
 
 
 def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stage) -> None:
