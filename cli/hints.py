@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -48,7 +50,7 @@ def text(endpoint: Endpoint) -> str:
 
     return "\n".join(
         [
-            f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']}",
+            f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']} AWS_ALLOW_HTTP=true",
             f"export AWS_ACCESS_KEY_ID={endpoint.access_key} AWS_SECRET_ACCESS_KEY={endpoint.secret}",
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
@@ -65,5 +67,17 @@ def text(endpoint: Endpoint) -> str:
             f"aws logs describe-log-streams --log-group-name {logs} --query 'logStreams[].logStreamName'   # one for each node",
             f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
+            "",
+            f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
+            *reading({"RESULTS": out["results_bucket"], "INTERMEDIATE": out["intermediate_bucket"], "DATE": run[:8], "RUN": run}),
         ]
     )
+
+
+def reading(names: Mapping[str, str]) -> list[str]:
+    """The examples of docs/data.md as commands, with names in place of its words in capitals."""
+    commands = []
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL):
+        filled = re.sub(rf"\b({'|'.join(names)})\b", lambda match: names[match[1]], block)
+        commands.append(f"python - <<'END'\n{filled}END")
+    return commands

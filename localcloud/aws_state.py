@@ -18,6 +18,7 @@ from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
@@ -173,6 +174,10 @@ class AwsState(Identities):
         """Whether the log group exists."""
         return name in self._regional("logs").groups
 
+    def has_log_stream(self, group: str, stream: str) -> bool:
+        """Whether the stream exists in an existing group."""
+        return stream in self._regional("logs").groups[group].streams
+
     def create_log_group(self, name: str) -> None:
         """Makes a log group that AWS itself would make; one that exists stays as it is."""
         logs = self._regional("logs")
@@ -294,7 +299,8 @@ class AwsState(Identities):
 
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
-        machines = self._regional("stepfunctions").state_machines
+        # moto keeps what it runs apart from what it only stores
+        machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
         return [execution for machine in list(machines) for execution in list(machine.executions) if execution.status == "RUNNING"]
 
 

@@ -31,6 +31,7 @@ from moto.s3 import notifications as moto_notifications
 
 from localcloud.access import Access, Denial
 from localcloud.alarms import Alarms, Change
+from localcloud.amendments import Amendments
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
@@ -175,6 +176,7 @@ class LocalCloud:
             schedules=self._schedules,
             slack_sink=self.slack,
             objects=objects,
+            amendments=Amendments(state),
         )
         stack.enter_context(_without_motos_own_ways(functions))
         stack.enter_context(

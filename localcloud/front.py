@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from localcloud import shortcomings, slack
 from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
+from localcloud.amendments import Amendments
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
@@ -51,7 +52,10 @@ class _Moto(DomainDispatcherApplication):
 
     @functools.cache  # noqa: B019 - one for the process, and hosts are few
     def get_backend_for_host(self, host: str | None) -> Any:
-        return super().get_backend_for_host(host)
+        found = super().get_backend_for_host(host)
+        if found is None and host is not None:
+            raise NotImplementedError(host)
+        return found
 
 
 class Front:
@@ -76,6 +80,7 @@ class Front:
         schedules: Schedules,
         slack_sink: slack.SlackSink,
         objects: Path,
+        amendments: Amendments,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._access = access
@@ -94,6 +99,7 @@ class Front:
         self._schedules = schedules
         self._slack = slack_sink
         self._objects = objects
+        self._amendments = amendments
         self.faults: list[Fault] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -196,7 +202,8 @@ class Front:
         return body
 
     def _prepare(self, call: Call) -> None:
-        """Reads what is needed of a call before moto does."""
+        """Puts a call right, and reads what is needed of it, before moto does."""
+        self._amendments.apply(call)
         if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
             call.params  # noqa: B018 - parsed now, while the body is still here
         if call.service == "s3" and call.operation in CARRY_OBJECTS:
@@ -217,6 +224,8 @@ class Front:
         elif changes_iam(call):
             self._access.forget_policies()
             self._plane.wake()
+        elif call.service == "resourcegroupstaggingapi" and call.operation == "GetResources":
+            return [self._batch.tagged(call.params, b"".join(body))]
         elif call.service == "scheduler":
             self._schedules.notice()
         elif call.service == "ec2" and call.operation.startswith(_NETWORK_CHANGES):

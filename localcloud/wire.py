@@ -27,7 +27,12 @@ from werkzeug.exceptions import HTTPException
 
 from localcloud import signatures
 
-_SERVICE_OF_SIGNING_NAME: Final = {"states": "stepfunctions", "monitoring": "cloudwatch", "eventbridge": "events"}
+_SERVICE_OF_SIGNING_NAME: Final = {
+    "states": "stepfunctions",
+    "monitoring": "cloudwatch",
+    "eventbridge": "events",
+    "tagging": "resourcegroupstaggingapi",
+}
 _LARGEST_STRUCTURED_BODY: Final = 64 << 20
 """Requests with members in their body are far smaller; whatever is bigger is an object of S3."""
 

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from workloads.contract import ContractError, Stage
+from workloads.contract import ContractError, Run, Stage
+from workloads.reading import record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class StageRecord:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The record that to_json wrote."""
-        return cls(**json.loads(data))
+        """The record that to_json wrote. Raises ContractError where it is not one."""
+        return record(cls, data, what="the stage record", again="run the stage again")
 
 
 ColumnKind = Literal["number", "date", "timestamp", "boolean", "text"]
@@ -66,6 +67,7 @@ class Remark:
     column: str
     """Name of the column that it is about; empty where it is about the whole file."""
     sentence: str
+    """Where there is a column, what follows its name; else a whole sentence, in lower case and without full stop."""
     sure: bool
     """False where the file could have meant something else: such remarks are sent with the findings."""
 
@@ -114,11 +116,32 @@ class Manifest:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """The manifest that to_json wrote. Raises ContractError where it is not one."""
+        again = "run the preprocess stage again"
+        found = record(cls, data, what="manifest.json", again=again)
+        problem = found.contradiction()
+        if problem:
+            raise ContractError(f"manifest.json contradicts itself: {problem}; {again}")
+        return found
+
+    def contradiction(self) -> str:
+        """What in the numbers cannot be true together, in a few words; empty where all can."""
         try:
-            fields = json.loads(data)
-            fields["columns"] = tuple(Column(**c) for c in fields["columns"])
-            fields["remarks"] = tuple(Remark(**r) for r in fields["remarks"])
-            fields["units"] = tuple(Unit(**u) for u in fields["units"])
-            return cls(**fields)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ContractError(f"manifest.json is not a manifest of this version ({error}); run the preprocess stage again") from error
+            Run(self.run_id)
+        except ContractError as error:
+            return str(error)
+        row = byte = 0
+        for index, unit in enumerate(self.units):
+            if (unit.index, unit.row_offset) != (index, row) or not 0 < unit.rows <= self.unit_rows:
+                return f"unit {index} does not follow the one before it, or has not 1 to {self.unit_rows} rows"
+            if unit.byte_offset < byte or unit.byte_length < 0 or unit.byte_offset + unit.byte_length > self.footer_offset:
+                return f"the bytes of unit {index} lie outside of the table's"
+            row, byte = row + unit.rows, unit.byte_offset + unit.byte_length
+        if row != self.rows:
+            return f"the units have {row} rows, the table {self.rows}"
+        if not 0 <= self.footer_offset <= self.table_bytes:
+            return f"the footer begins at byte {self.footer_offset} of {self.table_bytes}"
+        counts = (self.rows_read, *self.rejected.values(), *(column.missing for column in self.columns))
+        if min(counts, default=0) < 0 or self.rows_read < self.rows:
+            return f"a count is below 0, or more rows are kept than the {self.rows_read} that were read"
+        names = [column.name for column in self.columns]
+        return "" if len(set(names)) == len(names) else "two columns have one name"

@@ -169,7 +169,10 @@ class DataPlane:
         self.wake()
 
     def cancel(self, job: Job, reason: str) -> None:
-        """CancelJob: ends what has not started yet; running jobs go on."""
+        """CancelJob: ends what has not started yet; running jobs go on. What waits for other jobs ends when those have (API reference)."""
+        for each in (job, *job.children):
+            if each.array_size is None and self._waiting.has(each):
+                each.cancelled, each.stop_reason = True, reason
         self._end_unstarted(job, reason, flag="cancelled")
 
     def terminate(self, job: Job, reason: str) -> None:
@@ -188,7 +191,8 @@ class DataPlane:
 
     def _end_unstarted(self, job: Job, reason: str, *, flag: str) -> None:
         for each in [*job.children, job]:
-            if each.status in ("SUBMITTED", "PENDING", "RUNNABLE") and each.array_size is None:
+            waits = flag == "cancelled" and self._waiting.has(each)
+            if each.status in ("SUBMITTED", "PENDING", "RUNNABLE") and each.array_size is None and not waits:
                 setattr(each, flag, True)
                 self._finish(each, "FAILED", reason)
         if job.array_size is not None:
@@ -240,8 +244,11 @@ class DataPlane:
                 continue
             states = [other.status for other in self._waiting.prerequisites(job)]
             if "FAILED" in states:
-                self._finish(job, "FAILED", "Dependent Job failed")
+                self._finish(job, "FAILED", job.stop_reason if job.cancelled else "Dependent Job failed")
             elif all(state == "SUCCEEDED" for state in states):
+                if job.cancelled:
+                    self._finish(job, "FAILED", job.stop_reason)
+                    continue
                 self._waiting.remove(job)
                 self._make_runnable(job)
             elif job.status == "SUBMITTED":

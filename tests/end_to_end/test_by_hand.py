@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,5 +35,8 @@ def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: P
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("SUCCEEDED") >= 3
     assert '"nodeIndex": 1' in done.stdout or "#1" in done.stdout, "the nodes of the multi-node job are listed"
+    assert done.stdout.count("wind_speed") >= 2, "pandas and polars read the findings"
+    assert re.search(r"│ 20260102 │ +100 │", done.stdout), "DuckDB counts them"
+    assert re.search(r"│ 23006 ┆ .* ┆ 26116 │", done.stdout), "every row has its line of the file"
     assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
     assert stack.ready.cloud.denials == []

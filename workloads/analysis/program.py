@@ -20,7 +20,7 @@ from workloads.analysis.whole_table import WholeTable
 from workloads.contract import ContractError
 from workloads.runtime import logs
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import EXIT_INTERNAL, EXIT_REFUSED, EXIT_TERMINATED, StageError
+from workloads.runtime.errors import EXIT_INTERNAL, EXIT_REFUSED, EXIT_TERMINATED, StageError, exhausted
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def _fail(comm: MPI.Intracomm, error: Exception, progress: Progress) -> None:
     hint = ""
     exit_code = EXIT_REFUSED
     sentence = str(error)
+    error = exhausted(error) or error
     if isinstance(error, StageError):
         hint, exit_code = error.hint, error.exit_code
     elif not isinstance(error, ContractError):

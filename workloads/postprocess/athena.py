@@ -34,16 +34,18 @@ def statements(run: Run, manifest: Manifest, *, intermediate_bucket: str, result
     """
     suffix = re.sub(r"[^a-z0-9]+", "_", run.dataset)
     own = [(column.name, _TYPES[column.type]) for column in manifest.columns]
+    taken = {name.lower() for name, _ in own}
+    day, identity = (_free(name, taken) for name in ("run_date", "run_id"))
     cleaned = _table(
         f"cleaned_{suffix}",
         own,
-        ("run_date", "run_id"),
+        (day, identity),
         location=f"s3://{intermediate_bucket}/data/",
         properties={
             "projection.enabled": "true",
-            "projection.run_date.type": "injected",
-            "projection.run_id.type": "injected",
-            "storage.location.template": f"s3://{intermediate_bucket}/data/${{run_date}}/${{run_id}}/table/",
+            f"projection.{day}.type": "injected",
+            f"projection.{identity}.type": "injected",
+            "storage.location.template": f"s3://{intermediate_bucket}/data/${{{day}}}/${{{identity}}}/table/",
         },
     )
     renamed = findings_table.column_names(name for name, _ in own)
@@ -63,9 +65,16 @@ def statements(run: Run, manifest: Manifest, *, intermediate_bucket: str, result
         },
     )
     return (
-        f"-- the cleaned tables of {run.dataset}: a query names the run, WHERE run_date = '{run.date}' AND run_id = '{run.run_id}'\n"
+        f"-- the cleaned tables of {run.dataset}: a query names the run, WHERE {day} = '{run.date}' AND {identity} = '{run.run_id}'\n"
         f"{cleaned}\n\n-- the most remote rows of all its runs\n{findings}\n"
     )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name of a partition: no column of the table has it."""
+    while name in taken:
+        name = f"pipeline_{name}"
+    return name
 
 
 def _table(name: str, columns: Iterable[tuple[str, str]], partitions: Iterable[str], *, location: str, properties: dict[str, str]) -> str:

@@ -23,7 +23,7 @@ from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
 from workloads.postprocess.rows import Lines, SourceRow
-from workloads.records import Column, Manifest
+from workloads.records import Manifest
 
 SCHEMA: Final = 1
 """Version of the summary's shape; grows by one when a field changes its meaning or goes away."""
@@ -40,8 +40,6 @@ _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
 METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
-_WHOLE: Final = 2**53
-"""From here on float64, in which the profile is, has no place for every whole number."""
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
@@ -82,7 +80,7 @@ def build(
         entry: dict[str, Any] = {**asdict(column), "missing_share": column.missing / manifest.rows if manifest.rows else None}
         index = position.get(column.name)
         if index is not None:
-            entry |= _statistics(profile, index, column)
+            entry |= _statistics(profile, index)
             entry["quantiles"] = {
                 f"{p:g}": {"value": float(quantiles.values[q, index]), "bound": float(quantiles.bounds[q, index])}
                 for q, p in enumerate(PROBABILITIES)
@@ -181,13 +179,7 @@ def _nothing_to_compare(manifest: Manifest) -> str:
     return f"no column of numbers is fit to compare rows by ({shown}{more})"
 
 
-def _constant(profile: Profile, index: int, column: Column) -> bool:
-    """Whether the column certainly has one value only: whole numbers beyond 2^53 may differ and look alike in float64."""
-    low, high = float(profile.moments.minimum[index]), float(profile.moments.maximum[index])
-    return profile.moments.count[index] > 0 and low == high and (column.type != "int64" or abs(low) < _WHOLE)
-
-
-def _statistics(profile: Profile, index: int, column: Column) -> dict[str, Any]:
+def _statistics(profile: Profile, index: int) -> dict[str, Any]:
     return {
         "count": int(profile.moments.count[index]),
         "infinite": int(profile.moments.infinite[index]),
@@ -197,12 +189,12 @@ def _statistics(profile: Profile, index: int, column: Column) -> dict[str, Any]:
         "maximum": float(profile.maximum[index]),
         "skewness": float(profile.skewness[index]),
         "kurtosis": float(profile.kurtosis[index]),
-        "constant": bool(_constant(profile, index, column)),
+        "constant": bool(profile.constant[index]),
     }
 
 
 def _correlation(profile: Profile) -> dict[str, Any]:
-    matrix, columns = profile.correlation, profile.columns
+    matrix, columns = profile.correlation, profile.compared
     i, j = np.triu_indices(len(columns), k=1)
     sizes = np.abs(matrix[i, j])
     order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]

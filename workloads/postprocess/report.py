@@ -88,7 +88,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
     }
     numbers = [column for column in summary["columns"] if "mean" in column]
     shown = _most_correlated(profile)
-    heat_map = charts.heat_map([profile.columns[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
+    heat_map = charts.heat_map([profile.compared[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
     page = environment.get_template("report.html.j2").render(
         **summary,
         numbers=numbers,

@@ -94,15 +94,21 @@ class Body:
 
     def _after_gap(self, block: Block) -> int | None:
         """The line of the header of another table after a gap; only what follows blank lines is looked at."""
-        data, empty = block.data, self._dialect.separator.encode() * (self._width - 1)
-        if not any(gap in data for gap in (b"\n\n", b"\n\r\n", b"\r\r", b"\n" + empty + b"\n", b"\n" + empty + b"\r")):
+        if self._no_line_of(block, self._width + 1):  # as long as a line of delimiters with its end
             return None
+        data = block.data
         starts, ends, lines = block.spans(self._separator)
         for number in (np.flatnonzero(np.diff(lines) > 1) + 1).tolist():
-            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 4, len(starts)))]
-            if self._dialect.begins_table(following):
+            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 5, len(starts)))]
+            title = self._width > 1 and sum(1 for cell in following[0] if cell.strip()) == 1
+            if self._dialect.begins_table(following[title:]):
                 return int(lines[number])
         return None
+
+    @staticmethod
+    def _no_line_of(block: Block, longest: int) -> bool:
+        """Whether every line of a block is known to be longer than that."""
+        return block.lengths is not None and bool(len(block.lengths)) and int(block.lengths.min()) > longest
 
     def _cells(self, record: bytes) -> list[str]:
         grammar = self._dialect.canonical if not self._dialect.grammar.plain else self._dialect.grammar
@@ -132,11 +138,15 @@ class Body:
 
     def _suspect(self, block: Block) -> bool:
         """Whether a block may hold a record that is no row; cheap, for nearly every block of nearly every file is without."""
-        data = block.data
-        empty = self._dialect.separator.encode() * (self._width - 1)
-        blank = self._width > 1 and b"\n" + empty in data and (empty + b"\n" in data or empty + b"\r" in data)
-        signs = (self._dialect.header_bytes, self._dialect.comment.encode())
-        return blank or bool(len(block.odd)) or b'\n""' in data or any(sign and sign in data for sign in signs)
+        if len(block.odd) or not self._no_line_of(block, self._width + 1):
+            return True
+        data, header, comment = block.data, self._dialect.header_bytes, self._dialect.comment.encode()
+        if block.lengths is None or (comment and comment in data):
+            return True
+        if not self._no_line_of(block, 4 * self._width) and b'\n""' in data:
+            return True
+        alike = (block.lengths == len(header) + 1) | (block.lengths == len(header) + 2)
+        return bool(header) and (b"\n" in header or bool(alike.any())) and header in data
 
     def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
         """Place -> what it is, of the records that are blank, the header once more, or a comment."""
@@ -188,18 +198,20 @@ class Body:
         changed: dict[int, list[Source]] = {}
         for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
             record = block.data[starts[number] : ends[number]]
-            what = self._footer(self._cells(record))
+            what = self._footer(self._cells(record), record)
             if what is None:
                 break
             changed[number] = []
             rejects.insert(0, Reject(int(lines[number]), what, f"the row at the end of the file is a {what}", raw_text(record)))
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
 
-    def _footer(self, cells: Sequence[str]) -> str | None:
+    def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
         """What a row at the end is, where it is no row of the table."""
         values = [cell.strip() for cell in cells if cell.strip()]
         others = self._dialect.layout.profiles[1:]
         if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
+            if len(cells) == 1 and self._rule.otherwise_delimited(record.decode(errors="replace")):
+                return None  # a row after all
             return "note" if self._width > 2 or len(cells) == 1 else None
         if (
             values
@@ -210,11 +222,14 @@ class Body:
             return "total row"
         return None
 
-    def mend(self, block: Block, places: Sequence[int]) -> tuple[Block, list[Reject]]:
-        """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected."""
+    def mend(self, block: Block, places: Sequence[int]) -> tuple[Block | None, list[Reject]]:
+        """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected.
+
+        None in place of the block where none of them is kept: without them it is right as it is.
+        """
         spans = block.spans(self._separator)
         changed, rejects = self._settled(block, spans, places)
-        return self._spliced(block, spans, changed), rejects
+        return (self._spliced(block, spans, changed) if any(changed.values()) else None), rejects
 
     def _settled(
         self, block: Block, spans: tuple[Offsets, Offsets, Offsets], places: Sequence[int]
@@ -236,10 +251,11 @@ class Body:
         found: tuple[list[str], Mended] | None = None
         physical = io.StringIO(text, newline="").readlines()
         if len(physical) == 1:
-            found = self._rule.reread(text) if QUOTE in record or len(cells) != self._width else None
+            if QUOTE in record:
+                found = self._rule.reread(text)
             if found is None and len(cells) == self._width:
                 return [Source(line, cells, raw or record)]
-            found = found or self._rule.mend(cells)
+            found = found or self._rule.mend(cells) or self._rule.otherwise_delimited(text)
         elif len(cells) != self._width or not self._rule.fits(cells):
             if not (singles := self._line_by_line(physical, line)):
                 found = self._rule.mend(cells)
@@ -270,7 +286,7 @@ class Body:
             if cells is not None and self._rule.fits(cells):
                 result.append(Source(number, cells, raw))
                 continue
-            found = self._rule.reread(line)
+            found = self._rule.reread(line) or self._rule.otherwise_delimited(line)
             if found is None:
                 result.append(
                     Reject(number, "wrong number of fields", "a quote that opens in this row or one before it is not closed", raw_text(raw))
@@ -311,7 +327,7 @@ class Body:
                 where.append(np.array([row.line], np.int64))
                 size += len(written)
             taken = number + 1
-        return Block(b"".join(parts), block.first_line, lines=np.concatenate(where), raws=raws, settled=True)
+        return Block(b"".join(parts), block.first_line, lines=np.concatenate(where), raws=raws)
 
     def _count(self, what: Counter[str] | dict[str, int]) -> None:
         with self._lock:

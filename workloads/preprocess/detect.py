@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -11,11 +12,12 @@ from typing import Final
 import pyarrow as pa
 
 from workloads.preprocess.body import Body
+from workloads.preprocess.columns import Array
 from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.grammar import Grammar
-from workloads.preprocess.kinds import Array
 from workloads.preprocess.layout import Layout, Row, lay_out
 from workloads.preprocess.parse import read_cells
+from workloads.preprocess.ragged import with_one_literal_quote
 from workloads.preprocess.records import Block, line_ends
 from workloads.preprocess.shapes import shape
 from workloads.preprocess.sniff import separator_line, sniff
@@ -25,7 +27,8 @@ from workloads.runtime.errors import StageError
 
 MAX_COLUMNS: Final = 4096
 _LOOK_CHARACTERS: Final = 256 << 10
-_LOOK_ROWS: Final = 1000
+_SNIFF_CHARACTERS: Final = 64 << 10
+_LOOK_ROWS: Final = 600
 _COMMENTS: Final = ("#", "//", "%", "!")
 
 
@@ -37,7 +40,7 @@ def detect(text: Text) -> Dialect:
     skipped = 1 if declared else 0
     skipped, comment = _comments(lines, skipped)
     rest = "".join(lines[skipped:])
-    grammar = sniff(rest if rest.strip() else look, delimiter=declared)
+    grammar = sniff(_cut(rest if rest.strip() else look, _SNIFF_CHARACTERS), delimiter=declared)
     rows = _rows(grammar, lines, skipped)
     named = _commented_header(lines[:skipped], comment, grammar, rows)
     if named is not None:
@@ -77,11 +80,10 @@ def _sample_cells(text: Text, dialect: Dialect) -> list[Array]:
         if not isinstance(part, Block):
             continue
         ragged: dict[int, int] = {}
-        block = part
-        table = read_cells(block.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=ragged.__setitem__)
-        if ragged:
-            block, _ = body.mend(block, list(ragged))
-            table = read_cells(block.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None)
+        table = read_cells(part.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=ragged.__setitem__)
+        mended = body.mend(part, list(ragged))[0] if ragged else None
+        if mended is not None:
+            table = read_cells(mended.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None)
         tables.append(table)
     return [column.combine_chunks() for column in pa.concat_tables(tables).columns]
 
@@ -101,6 +103,11 @@ def _look(text: Text) -> str:
     return look[: end + 1]
 
 
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text, whole lines."""
+    return text if len(text) <= size else text[: text.find("\n", size) + 1] or text
+
+
 def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
     """The first records, those of a single line with odd quotes by the looser reading."""
     found = list(islice(grammar.rows("".join(lines[skipped:])), _LOOK_ROWS + 1))
@@ -110,7 +117,22 @@ def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
         if following == line + 1 and grammar.odd(text := lines[skipped + line - 1]):
             loose = grammar.loose(text)
         rows.append(Row(line + skipped, cells if loose is None else loose))
-    return rows[:_LOOK_ROWS]
+    return _with_readable_head(grammar, lines, rows[:_LOOK_ROWS])
+
+
+def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row]) -> list[Row]:
+    """The rows; the first that is not blank with one quote as an ordinary character, where that makes it as wide as the others."""
+    widths = Counter(len(row.cells) for row in rows if row.filled)
+    number = next((number for number, row in enumerate(rows) if row.filled), 0)
+    if not widths or len(rows[number].cells) == (width := widths.most_common(1)[0][0]):
+        return rows
+    line = rows[number].line
+    readings = [cells for cells in with_one_literal_quote(grammar, lines[line - 1].rstrip("\r\n")) if len(cells) == width]
+    if not readings:
+        return rows
+    lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
+    below = [Row(at, cells) for at in lost[1:] if (cells := next(iter(grammar.rows(lines[at - 1])), (0, []))[1])]
+    return [*rows[:number], Row(line, readings[0]), *below, *rows[number + 1 :]]
 
 
 def _comments(lines: Sequence[str], skipped: int) -> tuple[int, str]:
@@ -171,7 +193,7 @@ def _check(found: Layout, filled: Sequence[Row], *, whole: bool) -> None:
 
 def _file_remarks(text: Text, grammar: Grammar, declared: str | None) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
-    if text.encoding not in ("utf-8", "utf-16-le", "utf-16-be"):
+    if text.encoding == "windows-1252":  # a guess, where the others show themselves
         told.append(("encoding", f"the file is not UTF-8; it was read as {text.encoding}", False))
     if declared:
         told.append(("separator-line", f"the first line declares the {grammar.delimiter_name} as delimiter", True))

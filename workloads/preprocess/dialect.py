@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workloads.preprocess import layout as layouts
+from workloads.preprocess.columns import Array
 from workloads.preprocess.grammar import Grammar
-from workloads.preprocess.kinds import Array
 from workloads.preprocess.layout import Layout, Row
 from workloads.preprocess.records import Block
 from workloads.preprocess.rewrite import Source, as_block, written

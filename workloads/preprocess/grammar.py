@@ -96,16 +96,16 @@ class Grammar:
         """A row without what the csv module leaves at the ends of its cells."""
         return [cell.rstrip(" ") for cell in row] if self.blanks else row
 
-    def odd(self, line: str) -> bool:
-        """Whether a line holds quotes that neither begin nor end a field nor are doubled, in a line that has quoted fields."""
-        if not self.quote or self.escape or self.quote not in line:
+    def odd(self, record: str) -> bool:
+        """Whether a quoted field of a record goes on after the quote that closes it, or is never closed."""
+        if not self.quote or self.quote not in record:
             return False
-        quote, around = re.escape(self.quote), re.escape(self._one)
-        body = next(iter(self.lines([line.rstrip("\r\n")])))
-        inner = re.search(
-            rf"(?<=[^{around}{quote} ]){quote}(?=[^{around}{quote} \r\n])|(?<=[^{around}{quote}]) {quote}(?=[^{around}{quote} ])", body
-        )
-        return inner is not None and re.search(rf"(?:^|{around}) *{quote}", body) is not None
+        quote, delimiter = re.escape(self.quote), re.escape(self._one)
+        text = "".join(self.lines(io.StringIO(record, newline=""))).rstrip("\r\n")
+        blanks = " *" if self.blanks else ""
+        quoted = rf"{quote}(?:[^{quote}\\]|{quote}{quote}|\\.)*{quote}" if self.escape else rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}"
+        field = rf"{blanks}(?:{quoted}{blanks}|(?!{quote})[^{delimiter}]*)"
+        return re.fullmatch(rf"{field}(?:{delimiter}{field})*", text, re.DOTALL) is None
 
     def loose(self, line: str) -> list[str] | None:
         """The cells of one line whose quotes are not doubled inside of quoted fields; None where that makes no sense of it either.

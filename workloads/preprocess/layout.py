@@ -77,7 +77,7 @@ def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
     start = _first_of_table(filled, width)
     end_line = _second_table(rows, filled, start, width)
     if end_line is not None:
-        second = next(number for number, row in enumerate(filled) if row.line == end_line)
+        second = next(number for number, row in enumerate(filled) if row.line >= end_line)
         if second - start < _EARLIER / 2 * (len(filled) - second):  # too little for a table: lines about the file, as wide by chance
             start, width = second, len(filled[second].cells)
             end_line = _second_table(rows, filled, start, width)
@@ -106,7 +106,7 @@ def _width(rows: Sequence[Row]) -> int:
 
 def _first_of_table(filled: Sequence[Row], width: int) -> int:
     """Index of the first row that belongs to the table: what stands before it has one field or few."""
-    if width == 1:
+    if width == 1 or 2 * sum(len(row.bare) > 1 for row in filled) < len(filled):
         return 0
     for index, row in enumerate(filled):
         if len(row.bare) == 1 and (width > 2 or len(row.cells) == 1) and index + 1 < len(filled):
@@ -119,7 +119,7 @@ def _first_of_table(filled: Sequence[Row], width: int) -> int:
 def _near(row: Row, following: Sequence[Row], width: int) -> bool:
     """Whether a row of another width may be the table's header: no gap below, names for more than half of the columns, no values."""
     names = [cell for cell in row.bare if cell.strip()]
-    if not following or following[0].line > row.line + 1 or len(following[0].cells) != width:
+    if not following or following[0].line > row.line + 1 or all(len(other.cells) != width for other in following[:5]):
         return False
     enough = 2 * len(names) > len(following[0].bare)
     return enough and not any(shape(cell) in ("number", "date", "time") for cell in names)
@@ -129,7 +129,7 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
     """The line on which another table begins: after a gap, or where all rows from a header on have another width."""
     profiles = _profiles([row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width], width)
     typed = [number for number, profile in enumerate(profiles) if profile.typed]
-    gap = False
+    gap: int | None = None
     begun = seen = 0
     lines = {row.line for row in filled[start:]}
     first_line = filled[start].line
@@ -137,19 +137,18 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
     usable = [row for row in rows if row.line >= first_line]
     for place, row in enumerate(usable):
         if row.line not in lines:
-            gap = True
+            gap = row.line + 1
             continue
+        if gap is not None and len(row.bare) == 1 and width > 1:
+            continue  # a title
         begun += len(row.cells) == width and all(shape(row.cells[number]) == profiles[number].shape for number in typed)
         after = [other for other in usable[place + 1 : place + 4] if other.line in lines]
         seen += 1
-        if (
-            (begun > 1 or (gap and seen > 2))
-            and after
-            and [cell.strip() for cell in row.cells] != own
-            and is_header(row, after, profiles, typed, width, gap=gap)
-        ):
-            return row.line
-        gap = False
+        enough = begun > 1 or (gap is not None and seen > 2)
+        names = [cell.strip() for cell in row.cells]
+        if enough and after and names != own and is_header(row, after, profiles, typed, width, gap=gap is not None):
+            return gap or row.line
+        gap = None
     return None
 
 
@@ -247,7 +246,7 @@ class _Head:
         heads: list[Row] = []
         for row in self.table[:6]:
             evidence = self._evidence(row)
-            if evidence < 0 or (heads and evidence <= 0.5) or (heads and not self._strong(row)):
+            if evidence < 0 or (heads and (evidence <= 0.5 or not self._strong(row) or not _all_names(row))):
                 break
             if not heads and evidence == 0 and not self._looks_like_names(row):
                 break
@@ -346,6 +345,14 @@ class _Head:
                     cells[number] = cells[number] or cells[number - 1]
             names = [" ".join(part for part in (name, cell) if part) for name, cell in zip(names, cells, strict=True)]
         return names
+
+
+def _all_names(row: Row) -> bool:
+    """Whether every cell may be a name or a unit: none is a value, none begins with a digit, years apart."""
+    cells = [cell.strip() for cell in row.cells if cell.strip()]
+    return all(
+        _YEARS.fullmatch(cell) or _UNIT.fullmatch(cell) or (shape(cell) in ("text", "missing") and not cell[0].isdigit()) for cell in cells
+    )
 
 
 def _outside(year: str, profile: ColumnProfile) -> bool:

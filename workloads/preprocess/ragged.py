@@ -8,7 +8,7 @@ as `MG-8769`). Everything else is rejected by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
@@ -49,6 +49,9 @@ class RaggedRule:
         """Whether a row is as wide as the table and contradicts none of its columns."""
         return len(cells) == self._width and not any(map(ColumnProfile.contradicts, self._profiles, cells))
 
+    def _fits_but_for_quotes(self, cells: Sequence[str]) -> bool:
+        return self.fits(cells) or self.fits([cell.replace(self._grammar.quote, "") for cell in cells])
+
     def _cut(self, cells: list[str], surplus: int) -> list[str] | None:
         """The row without `surplus` empty fields: those at its end, or those that stand where no other row has an empty one."""
         if not any(cell.strip() for cell in cells[-surplus:]):
@@ -74,41 +77,48 @@ class RaggedRule:
         return ranked[0]
 
     def reread(self, line: str) -> tuple[list[str], Mended] | None:
-        """A row from a single line whose quotes or delimiters are not as in the rest of the file; None where it cannot be read either."""
+        """A row from a single line whose quotes are not as in the rest of the file; None where it makes no sense either."""
         body = line.rstrip("\r\n")
         loose = self._grammar.loose(body)
-        if loose is not None and self.fits(loose):
+        if loose is not None and self._fits_but_for_quotes(loose):
             return loose, "quote"
-        literal = self._only([row for row in self._with_one_literal_quote(body) if self.fits(row)])
-        if literal is not None:
-            return literal, "quote"
-        if len(self._typed) > 1 and self._grammar.delimiter not in ("blanks", " "):
-            for delimiter in _OTHERS:
-                if delimiter != self._grammar.delimiter and delimiter in body:
-                    cells = self.read(body, replace(self._grammar, delimiter=delimiter))
-                    if cells is not None and self.fits(cells) and not self._gaps(cells):
-                        return cells, "delimiter"
+        literal = self._only([row for row in with_one_literal_quote(self._grammar, body) if self._fits_but_for_quotes(row)])
+        return None if literal is None else (literal, "quote")
+
+    def otherwise_delimited(self, line: str) -> tuple[list[str], Mended] | None:
+        """A row from a single line that is written with another delimiter than the rest; None where there is none that fits."""
+        body = line.rstrip("\r\n")
+        if len(self._typed) < 2 or self._grammar.delimiter == " ":
+            return None
+        for delimiter in _OTHERS:
+            if delimiter != self._grammar.delimiter and body.count(delimiter) >= self._width - 1:
+                cells = self.read(body, replace(self._grammar, delimiter=delimiter))
+                if cells is not None and self.fits(cells) and not self._gaps(cells):
+                    return cells, "delimiter"
         return None
 
     def read(self, line: str, grammar: Grammar | None = None) -> list[str] | None:
         """The cells of one line; None where a quote stays open at its end."""
-        grammar = self._grammar if grammar is None else grammar
-        reader = grammar.reader([line + "\n", "\n"])
-        cells = grammar.trimmed(next(reader, []))
-        return cells if reader.line_num == 1 else None  # type: ignore[attr-defined]  # typeshed's return type of csv.reader is private
+        return _single(self._grammar if grammar is None else grammar, line)
 
-    def _with_one_literal_quote(self, line: str) -> Iterable[list[str]]:
-        quote = self._grammar.quote
-        if not quote:
+
+def with_one_literal_quote(grammar: Grammar, line: str) -> Iterator[list[str]]:
+    """Readings of a line in each of which one quote at the beginning of a field is an ordinary character."""
+    quote = grammar.quote
+    place = -1
+    for _ in range(_MOST_QUOTES if quote else 0):
+        place = line.find(quote, place + 1)
+        if place < 0:
             return
-        place = -1
-        for _ in range(_MOST_QUOTES):
-            place = line.find(quote, place + 1)
-            if place < 0:
-                return
-            if place and line[place - 1] not in (self._grammar.delimiter[-1:], " ", "\t"):
-                continue
-            changed = line[:place] + _STAND_IN + line[place + 1 :]
-            for cells in (self.read(changed), self._grammar.loose(changed)):
-                if cells is not None:
-                    yield [cell.replace(_STAND_IN, quote) for cell in cells]
+        if place and line[place - 1] not in (grammar.delimiter[-1:], " ", "\t"):
+            continue
+        changed = line[:place] + _STAND_IN + line[place + 1 :]
+        for cells in (_single(grammar, changed), grammar.loose(changed)):
+            if cells is not None:
+                yield [cell.replace(_STAND_IN, quote) for cell in cells]
+
+
+def _single(grammar: Grammar, line: str) -> list[str] | None:
+    reader = grammar.reader([line + "\n", "\n"])
+    cells = grammar.trimmed(next(reader, []))
+    return cells if reader.line_num == 1 else None  # type: ignore[attr-defined]  # typeshed's return type of csv.reader is private

@@ -55,8 +55,8 @@ class Block:
     """The physical line of each record that is not blank, where they do not follow from the data: records were taken out or rewritten."""
     raws: Mapping[int, bytes] | None = None
     """The text of rewritten records as it stands in the file, by where they begin in the data."""
-    settled: bool = False
-    """Whether rows of another width have been dealt with."""
+    lengths: Offsets | None = None
+    """Of the physical lines with their ends, where they were measured."""
 
     def spans(self, delimiter: int) -> tuple[Offsets, Offsets, Offsets]:
         """Beginning, end and physical line of every record that is not blank."""
@@ -171,8 +171,9 @@ def blocks(
             records, odd = _record_ends(data, lines, delimiter, final=not more)
             good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
-                yield Block(data[:good], line, odd[odd < good])
-                line += int(np.searchsorted(lines, good, side="right"))
+                count = int(np.searchsorted(lines, good, side="right"))
+                yield Block(data[:good], line, odd[odd < good], lengths=np.diff(lines[:count], prepend=0))
+                line += count
                 data = data[good:]
             if not data:
                 break

@@ -93,8 +93,8 @@ class Rewriter:
             try:
                 for cells in reader:
                     raw = lines.take()
-                    if lines.ended and self._open(raw):
-                        failed = "before the end of the file"
+                    if (lines.ended or len(raw) > 1) and self._grammar.odd("".join(raw)):
+                        failed = "before the end of the file" if lines.ended else "where a field ends"
                         lines.give_back(raw)
                         break
                     if cells:
@@ -117,12 +117,6 @@ class Rewriter:
             detail = f"a quote that opens in this line is not closed {failed}"
             yield Reject(self._line, "quote never closed", detail, raw_text(first))
             self._line += 1
-
-    def _open(self, raw: list[str]) -> bool:
-        """Whether a quote is open at the end of the last record."""
-        probe = self._grammar.reader([*raw[:-1], raw[-1].rstrip("\r\n") + "\n", "\n"])
-        next(probe, None)
-        return bool(probe.line_num > len(raw))  # type: ignore[attr-defined]  # typeshed's return type of csv.reader is private
 
 
 class _EndlessRecordError(Exception):

@@ -21,7 +21,7 @@ from workloads.contract import ContractError, Run, Stage
 from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
+from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, exhausted
 from workloads.runtime.quoting import escaped
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,10 @@ def _as_stage_error(error: Exception) -> StageError:
         return StageError(str(error))
     if isinstance(error, (ClientError, BotoCoreError)):
         return s3.aws_error(error)
+    used_up = exhausted(error)
+    if used_up is not None:
+        log.error("out of memory or disk", exc_info=error)
+        return used_up
     log.error("internal error", exc_info=error)
     return StageError(
         f"internal error: {type(error).__name__}: {error}",

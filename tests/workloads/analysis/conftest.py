@@ -34,7 +34,7 @@ class Store:
     s3: S3Client
     environ: dict[str, str]
 
-    def put_table(self, name: str, values: npt.NDArray[np.float32], unit_rows: int, damaged_unit: int | None = None) -> Run:
+    def put_table(self, name: str, values: npt.NDArray[np.float64], unit_rows: int, damaged_unit: int | None = None) -> Run:
         run = run_of(name)
         data, manifest = write_table(run, values, unit_rows)
         if damaged_unit is not None:

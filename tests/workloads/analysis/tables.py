@@ -19,12 +19,12 @@ def run_of(name: str) -> Run:
     return Run(f"20260131-{name}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
 
 
-def write_table(run: Run, values: npt.NDArray[np.float32], unit_rows: int) -> tuple[bytes, Manifest]:
+def write_table(run: Run, values: npt.NDArray[np.float64], unit_rows: int) -> tuple[bytes, Manifest]:
     """(columns, rows) as Parquet with a text column beside the numbers; row group = unit."""
     columns, rows = values.shape
     names = [f"c{index}" for index in range(columns)]
     arrays: dict[str, Any] = {"label": pa.array([f"row {i}" for i in range(rows)])}
-    arrays |= {name: pa.array(column, pa.float32(), from_pandas=True) for name, column in zip(names, values, strict=True)}  # NaN -> null
+    arrays |= {name: pa.array(column, pa.float64(), from_pandas=True) for name, column in zip(names, values, strict=True)}  # NaN -> null
     table = pa.table(arrays)
     buffer = io.BytesIO()
     bounds = []
@@ -56,7 +56,7 @@ def write_table(run: Run, values: npt.NDArray[np.float32], unit_rows: int) -> tu
         columns=(
             Column(name="label", source_name="label", kind="text", type="string", missing=0, use="keep", reason="text"),
             *(
-                Column(name=name, source_name=name, kind="number", type="float", missing=int(count), use="compare", reason="numbers")
+                Column(name=name, source_name=name, kind="number", type="double", missing=int(count), use="compare", reason="numbers")
                 for name, count in zip(names, missing, strict=True)
             ),
         ),

@@ -23,9 +23,9 @@ K, TOP = 5, 15
 pytestmark = pytest.mark.timeout(300)  # tables by the dozen in one fixture, on a machine that may be busy
 
 
-def table(name: str) -> npt.NDArray[np.float32]:
+def table(name: str) -> npt.NDArray[np.float64]:
     """(rows, columns) of measured values, the target left out."""
-    found: npt.NDArray[np.float32] = LOADERS[name]().data.astype(np.float32)
+    found: npt.NDArray[np.float64] = LOADERS[name]().data.astype(np.float64)
     return found
 
 

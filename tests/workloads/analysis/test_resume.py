@@ -29,7 +29,7 @@ FULL = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "20"}
 
 def table(seed: int, rows: int = 12_000) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    values = rng.standard_t(4, size=(12, rows)).astype(np.float32)
+    values = rng.standard_t(4, size=(12, rows)).astype(np.float64)
     values[:, 1000:1010] = values[:, :10]  # duplicates across units
     values[3, rng.random(rows) < 0.01] = np.nan
     return values
@@ -119,7 +119,7 @@ def stores(store, monkeypatch):
     for name, value in store.environ.items():
         monkeypatch.setenv(name, value)
     s3.client.cache_clear()
-    run = store.put_table("stale", np.ones((1, 10), np.float32), unit_rows=10)
+    run = store.put_table("stale", np.ones((1, 10), np.float64), unit_rows=10)
 
     def make(number: int, job_id: str = "job", **identity: int) -> CheckpointStore:
         return CheckpointStore(RESULTS, run.checkpoints_prefix, {"neighbours": 10, **identity}, Attempt(job_id=job_id, number=number))

@@ -45,7 +45,7 @@ def leaf(block: np.ndarray) -> ProfileNode:
 
 def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:
     """The profile of a frame's number columns and its leaves, one for each unit."""
-    values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32))
+    values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64))
     starts = range(0, len(values), unit_rows)
     leaves = [(NodeId(0, unit), leaf(values[start : start + unit_rows])) for unit, start in enumerate(starts)]
     forest = Forest(len(leaves), nodes.merge)
@@ -112,7 +112,7 @@ def remote_rows(
     put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, metric: Metric, wanted: int = 12, k: int = 3
 ) -> AnomalyRecord:
     """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
-    values = frame.select_dtypes("number").to_numpy(np.float32)
+    values = frame.select_dtypes("number").to_numpy(np.float64)
     chosen = scaling(profile, "robust")
     space = Space.of(profile, chosen, metric)
     prepared = prepare(space, 0, values.T)
@@ -126,13 +126,16 @@ def remote_rows(
         scores=space.score(scores[order]),
         kth_ids=ids[nearest[order]],
         values=values[ids[order]],
+        rests=np.zeros((order.size, values.shape[1])),
         neighbour_values=values[ids[nearest[order]]],
+        neighbour_rests=np.zeros((order.size, values.shape[1])),
     )
     stored, data = encode_top(top)
     put(RESULTS, run.partials_prefix + stored.name, data)
     record = AnomalyRecord(
         mode="top",
         neighbours=k,
+        neighbours_used=k,
         wanted=wanted,
         scaling="robust",
         metric=metric,
@@ -149,6 +152,7 @@ def remote_rows(
         top=stored,
         scores=(),
         digest="",
+        nothing="",
     )
     return replace(record, digest=result_digest(parameters_of(record), top, ()))
 
@@ -179,7 +183,7 @@ def store(
         put(RESULTS, run.partials_prefix + partial.name, data)
     quantiles = None
     if exact:
-        values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32).T)
+        values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64).T)
         found = exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values])
         profile, data = replace(profile, exact=found), pack(found.arrays())
         put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
@@ -190,6 +194,7 @@ def store(
         manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
         digest=combined_digest(profile.digest, anomaly),
         columns=profile.columns,
+        compared=tuple(range(len(profile.columns))),
         partials=tuple(named),
         quantiles=quantiles,
         unit_rows=unit_rows,

@@ -103,6 +103,15 @@ def test_athena_gets_the_columns_and_the_folders_of_both_tables(world):
     assert f"s3://{fa.RESULTS}/{RUN.findings_key}".startswith(places["findings"])
 
 
+def test_a_column_called_as_a_partition_is_no_partition(world):
+    fa.store(s3.put_bytes, RUN, table().assign(Run_ID="x", pipeline_run_id="y"))
+    stage.main(RUN)
+    ddl = stored(RUN.ddl_key).decode()
+    assert "PARTITIONED BY (`run_date` string, `pipeline_pipeline_run_id` string)" in ddl
+    assert "/data/${run_date}/${pipeline_pipeline_run_id}/table/" in ddl
+    assert "`Run_ID_in_table` string" in ddl
+
+
 def test_athena_knows_every_type_that_a_column_may_have():
     documented = set(re.findall(r"`([^`]+)`", _doc_of(Column, "type")))
     assert documented == athena._TYPES.keys()

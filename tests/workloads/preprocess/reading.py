@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
@@ -52,21 +54,25 @@ def read(data: bytes | str, *, encoding: str = "utf-8", piece_bytes: int = PIECE
             continue
         block, ragged = part, dict[int, int]()
         table = _cells(block, dialect, ragged)
+        places = block.spans(ord(dialect.separator))[2]
         if ragged:
-            block, lost = body.mend(block, list(ragged))
+            mended, lost = body.mend(block, list(ragged))
             rejects += lost
-            ragged.clear()
-            table = _cells(block, dialect, ragged)
-            assert not ragged, "a mended block has rows of the table's width only"
+            places = np.delete(places, list(ragged))
+            if mended is not None:
+                ragged.clear()
+                table = _cells(mended, dialect, ragged)
+                places = mended.spans(ord(dialect.separator))[2]
+                assert not ragged, "a mended block has rows of the table's width only"
         found = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
         rows += [list(row) for row in found]
-        lines += block.spans(ord(dialect.separator))[2].tolist()
+        lines += places.tolist()
     assert len(lines) == len(rows), "every row knows its line"
     return Reading(dialect, rows, lines, rejects, [*dialect.remarks, *body.remarks()])
 
 
 def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
-    def skip(row: Any) -> str:
+    def skip(row: Any) -> Literal["skip"]:
         ragged[row.number - 1] = row.actual_columns
         return "skip"
 
@@ -80,3 +86,8 @@ def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
         arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=skip),
         arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
+
+
+def lines(row: Callable[[int], str], count: int = 40, end: str = "\n") -> str:
+    """So many made-up lines."""
+    return "".join(row(number) + end for number in range(count))

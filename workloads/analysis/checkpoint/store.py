@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.arrays import pack, unpack
+from workloads.contract import ContractError
+from workloads.reading import record
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 
@@ -49,6 +51,15 @@ class Attempt:
 
     job_id: str
     number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Index:
+    """`checkpoint.json`."""
+
+    identity: dict[str, Any]
+    attempt: Attempt
+    objects: dict[str, Entry]
 
 
 class CheckpointStore:
@@ -87,12 +98,15 @@ class CheckpointStore:
 
     def _usable(self, data: bytes) -> dict[str, Entry]:
         try:
-            index = json.loads(data)
-            owner = Attempt(**index["attempt"])
-            entries = {str(name): Entry(**entry) for name, entry in index["objects"].items()}
-            identity = index["identity"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("%s is damaged (%s); starting afresh", self._index_key, error)
+            index = record(_Index, data, what=self._index_key, again="starting afresh")
+        except ContractError as error:
+            log.warning("%s", error)
+            return {}
+        owner, identity, entries = index.attempt, index.identity, index.objects
+        # what is superseded is deleted, so that a key has to be one that an attempt could have made
+        strangers = [entry.key for entry in entries.values() if not entry.key.startswith(self._prefix)]
+        if strangers:
+            log.warning("%s names %s, which is not below it; starting afresh", self._index_key, ascii(strangers[0]))
             return {}
         if owner.job_id == self._attempt.job_id and owner.number > self._attempt.number:
             raise self._stale(owner)

@@ -7,11 +7,13 @@ main thread, finds one place to clean up.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import queue
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from workloads.analysis.launch.channel import Channel, ChannelError, Hello, Refu
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.settings import PORT, LaunchSettings
 from workloads.analysis.rank_failure import RankFailure
-from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError
+from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, no_memory, no_space
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,8 @@ class _Ended:
 
     code: int
     failure: RankFailure | None
+    used_up: StageError | None
+    """What mpirun itself said of memory or disk, where no rank could."""
 
 
 _Event = _Joined | _Exited | _Stopping | _Lost | _Remote | _AgentGone | _Ended
@@ -249,7 +253,7 @@ class MainNode:
     def _supervise(self, command: list[str]) -> None:
         try:
             process = self._mpirun = processes.start(
-                command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE
+                command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
             raise StageError(f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
@@ -272,21 +276,27 @@ class MainNode:
         if ended.failure is not None:
             raise StageError(ended.failure.sentence, hint=ended.failure.hint, exit_code=ended.failure.exit_code)
         self._settle()
+        if ended.used_up is not None:
+            raise ended.used_up
         code = ended.code if ended.code > 0 else 128 - ended.code
+        number = code - 128
+        by_signal = number in set(signal.Signals)
         raise StageError(
-            f"mpirun ended with exit code {code} and no rank said why",
-            hint="codes above 128 are a signal (137: killed, often for want of memory); the log has what mpirun wrote",
+            f"mpirun ended with exit code {code}{f' ({signal.Signals(number).name})' if by_signal else ''} and no rank said why",
+            hint="a rank was killed, often for want of memory" if code == 137 else "the log has what mpirun wrote",
             exit_code=code,
         )
 
     def _relay(self, process: subprocess.Popen[str]) -> None:
         """Hands on what the ranks write, line by line, and keeps the first word of a failure."""
-        failure = None
+        failure, said = None, list[StageError]()
+        errors = _thread(_relay_errors, process, said)
         for line in process.stdout or ():
             sys.stdout.write(line)
             sys.stdout.flush()
             failure = failure or RankFailure.from_line(line)
-        self._events.put(_Ended(process.wait(), failure))
+        errors.join()
+        self._events.put(_Ended(process.wait(), failure, said[0] if said else None))
 
     def _until_ended(self) -> _Ended:
         while True:
@@ -347,5 +357,18 @@ class MainNode:
         )
 
 
-def _thread(function: object, *arguments: object) -> None:
-    threading.Thread(target=function, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+def _relay_errors(process: subprocess.Popen[str], said: list[StageError]) -> None:
+    """Hands on what mpirun writes to standard error, and keeps what it says of memory or disk."""
+    for line in process.stderr or ():
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        if os.strerror(errno.ENOSPC) in line:
+            said.append(no_space())
+        elif os.strerror(errno.ENOMEM) in line:
+            said.append(no_memory())
+
+
+def _thread(function: object, *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=function, args=arguments, daemon=True)  # type: ignore[arg-type]
+    thread.start()
+    return thread

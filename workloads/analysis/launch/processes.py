@@ -33,7 +33,9 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None, stderr: int | None = None
+) -> subprocess.Popen[str]:
     """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call from the main thread.
 
     SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel would not. In a process group of its own:
@@ -47,6 +49,7 @@ def start(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdo
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
+        stderr=stderr,
         text=True,
         errors="replace",
         process_group=0,

@@ -11,7 +11,9 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
+
+import numpy as np
 
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.arrays import pack, unpack
@@ -21,6 +23,7 @@ from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import ContractError, Run
+from workloads.reading import record
 
 QUANTILES_NAME: Final = "profile/quantiles.npz"
 """Below `Run.partials_prefix`."""
@@ -58,6 +61,8 @@ class Success:
     digest: str
     """See `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
     columns: tuple[str, ...]
+    compared: tuple[int, ...]
+    """Places among these of the columns that rows may be compared by."""
     partials: tuple[Partial, ...]
     unit_rows: int
     units: int
@@ -67,7 +72,7 @@ class Success:
     nodes: int
     backend: str
     precision: str
-    """Of the co-moments."""
+    """Of moments and co-moments."""
     seconds: dict[str, float]
     """Stage -> seconds; the slowest rank where ranks differ."""
     bytes_read: int
@@ -101,18 +106,7 @@ class Success:
     @classmethod
     def from_json(cls, data: bytes) -> Self:
         """What to_json wrote. Raises ContractError where it is something else."""
-        try:
-            found: dict[str, Any] = json.loads(data)
-            found["columns"] = tuple(found["columns"])
-            found["shard_seconds"] = tuple(found["shard_seconds"])
-            if found["anomaly"] is not None:
-                found["anomaly"] = AnomalyRecord.from_json(found["anomaly"])
-            if found["quantiles"] is not None:
-                found["quantiles"] = Stored(**found["quantiles"])
-            found["partials"] = tuple(Partial(**partial) for partial in found["partials"])
-            return cls(**found)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ContractError(f"_SUCCESS.json is not of this version ({error}); run the analysis stage again") from error
+        return record(cls, data, what="_SUCCESS.json", again="run the analysis stage again")
 
 
 def launched(data: bytes, launch: str) -> Success | None:
@@ -179,7 +173,7 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
         except ValueError as error:
             raise ContractError(f"{key}: {error}; run the analysis stage again") from error
     try:
-        root = forest.root() if success.units else ProfileNode.empty(len(success.columns))
+        root = forest.root() if success.units else ProfileNode.empty(len(success.columns), np.array(success.compared, np.int64))
     except ValueError as error:
         raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
     profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact)

@@ -51,7 +51,7 @@ def test_ranks_of_all_nodes_meet_and_keep_their_containers_environment(make):
 
 
 def test_the_whole_stage_over_three_nodes(make, store):
-    values = np.random.default_rng(12).normal(size=(4, 5_500)).astype(np.float32)
+    values = np.random.default_rng(12).normal(size=(4, 5_500)).astype(np.float64)
     run = store.put_table("three-nodes", values, unit_rows=500)
     cluster = make()
     cluster.run = run
@@ -103,7 +103,7 @@ def test_a_ranks_exit_code_is_the_jobs(make):
 
 
 def test_an_uncaught_exception_on_one_rank_ends_all(make, store):
-    values = np.random.default_rng(13).normal(size=(2, 900)).astype(np.float32)
+    values = np.random.default_rng(13).normal(size=(2, 900)).astype(np.float64)
     cluster = make()
     cluster.run = store.put_table("broken-unit", values, unit_rows=100, damaged_unit=8)
     started = time.monotonic()
@@ -135,7 +135,7 @@ def test_sigterm_stops_the_job_and_a_killed_main_node_stops_its_children(make):
 
 
 def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(make, store):
-    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float32)
+    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float64)
     run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
     anomaly = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "5"}
     cluster = make()
