@@ -43,14 +43,14 @@ class Told:
 
     code: str
     says: str
-    """The rest of a sentence that begins with the column; CELLS stands for the cells."""
+    """The rest of a sentence that begins with the column's name; CELLS stands for the cells."""
     cells: tuple[str, ...] = ()
     sure: bool = True
 
-    def about(self, column: str, label: str, *, values: bool) -> Remark:
-        """The remark. `values`: whether it may show what cells hold."""
+    def about(self, column: str, *, values: bool) -> Remark:
+        """The remark on a column of the table. `values`: whether it may show what cells hold."""
         says = self.says.replace(CELLS, ", ".join(quoted(cell, values=values) for cell in self.cells))
-        return Remark(code=self.code, column=column, sentence=f"column {quoted(label)} {says}", sure=self.sure)
+        return Remark(code=self.code, column=column, sentence=says, sure=self.sure)
 
 
 @dataclass(frozen=True, kw_only=True)

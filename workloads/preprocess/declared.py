@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Final, Literal
 
 from workloads.contract import ENV_COLUMNS
+from workloads.names import dataset_of
 from workloads.preprocess import dates, infer
 from workloads.preprocess.columns import BOOLEAN, DATE, INTEGER, LOCAL_TIME, NUMBER, TEXT, UTC_TIME, ColumnPlan, Decision
 from workloads.preprocess.numbers import Candidate
@@ -95,11 +96,12 @@ def _as_type(name: str, texts: Texts, kind: DeclaredType) -> Decision:
 
 
 def from_json(text: str, dataset: str) -> dict[str, Declaration]:
-    """Column -> declaration of one data set, from the variable that the job definition gives. Raises StageError."""
+    """Column -> declaration of the data set of an id, from the variable that the job definition gives. Raises StageError."""
     if not text.strip():
         return {}
     try:
-        return {name: Declaration(**wish) for name, wish in json.loads(text).get(dataset, {}).items()}
+        wishes = [columns for name, columns in json.loads(text).items() if dataset_of(name) == dataset]
+        return {name: Declaration(**wish) for columns in wishes for name, wish in columns.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise StageError(
             f"environment variable {ENV_COLUMNS} is no JSON object of data sets, columns and declarations ({error})",

@@ -66,7 +66,7 @@ class _Wholes:
     def words(self) -> set[str]:
         """The words of the column's name: `customerID` has two."""
         apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name)
-        return set(re.split(r"[^a-z]+", apart.lower())) - {""} or {""}
+        return set(re.split(r"[^a-z0-9]+", apart.lower())) - {""} or {""}
 
     @property
     def distinct(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from workloads.preprocess.tally import Texts, mask
 
 compute: Any = pc
 
+_NO_NAME: Final = "column"
+"""Stands for the name of a column in a file without a header, where a column without a name does not number the rows."""
 _PROBE: Final = 200
 _HALF: Final = 0.5
 _COUNTRY_CODES: Final = 10
@@ -40,21 +43,36 @@ _ISO: Final = (
 EMPTY: Final = Decision(kind=TEXT, reason="has no value")
 
 
-def decide(columns: Sequence[Texts], names: Sequence[str]) -> list[Decision]:
+def decide(columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = ",") -> list[Decision]:
     """What each column is.
+
+    A comma is the decimal sign of a column beside columns with a decimal point only in files with semicolons, which come from where the
+    comma is used: elsewhere `1,3` may be a list.
 
     Args:
         columns: The texts of the cells of each that are not empty.
-        names: As in the file.
+        names: As in the file; empty where a column has none.
+        delimiter: Of the file.
     """
     filled = [present(texts) for texts in columns]
     alone = [Candidate.of(texts, frozenset()) if _maybe_numbers(texts) else None for texts in filled]
-    context = frozenset(found.choice.decimal for found in alone if found is not None and found.likely) - {""}
+    signs = Counter(found.choice.decimal for found in alone if found is not None and found.likely)
+    context = frozenset(signs) - {""}
+    lists = delimiter != ";" and signs["."] >= signs[","]
     decided = []
     for texts, values, first, name in zip(columns, filled, alone, names, strict=True):
         found = Candidate.of(values, context) if first is not None and first.choice.ambiguous else first
-        decided.append(_decide(texts, values, found, name))
+        if found is not None and lists and signs["."] and found.choice.decimal == "," and found.likely:
+            decided.append(_commas(values))
+        else:
+            decided.append(_decide(texts, values, found, name if any(names) else _NO_NAME))
     return decided
+
+
+def _commas(filled: Texts) -> Decision:
+    says = f"holds commas that could be decimal signs, such as {CELLS}, but other columns have a decimal point; it is kept as text"
+    cells = tuple(text for text, _ in filled.commonest(3))
+    return Decision(kind=TEXT, reason="holds text", told=(Told(code="looks-like-numbers", says=says, cells=cells, sure=False),))
 
 
 def present(texts: Texts) -> Texts:

@@ -23,8 +23,8 @@ from workloads.preprocess import missing, survey
 from workloads.preprocess.columns import INTEGER, NUMBER, TEXT, Array, IncompleteRows
 from workloads.preprocess.convert import FALSE, TRUE, convert, reason
 from workloads.preprocess.gaps import pack
-from workloads.preprocess.layout import Layout, is_utf8
 from workloads.preprocess.lines import LineRuns
+from workloads.preprocess.places import RecordPlaces, is_utf8
 from workloads.preprocess.plan import Plan
 from workloads.preprocess.records import QUOTE, Block, Reject
 from workloads.preprocess.survey import Seen
@@ -34,14 +34,15 @@ from workloads.runtime.quoting import quoted
 
 compute: Any = pc
 
-Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
-"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
-
-None in place of the block: none of them can."""
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 _ZERO_FIRST: Final = r"^\s*[+-]?0[0-9xX]"
 _OFTEN: Final = 3
 """Blocks in which a column held cells that Arrow refuses, from which on it is read as text at once."""
+
+Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
+"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
+
+None in place of the block: none of them can."""
 
 
 def read_cells(
@@ -128,44 +129,43 @@ class BlockParser:
 
     def parse(self, block: Block) -> Parsed:
         """The rows of a block, sorted into those that enter the table and those that do not."""
-        return self._parse(block, self._mend)
+        return self._parse(block, mend=self._mend)
 
-    def _parse(self, block: Block, mend: Mend | None) -> Parsed:
+    def _parse(self, block: Block, *, mend: Mend | None) -> Parsed:
         rejects: list[Reject] = []
-        layout = Layout(block, ord(self._delimiter))
+        records = RecordPlaces(block, ord(self._delimiter))
         if not is_utf8(block.data):
-            block = layout.without_undecodable(rejects).block()
-            layout = Layout(block, ord(self._delimiter))
+            block = records.without_undecodable(rejects).block()
+            records = RecordPlaces(block, ord(self._delimiter))
 
         table, ragged = self._read(block.data)
         if ragged and mend is not None:
             mended, hopeless = mend(block, list(ragged))
             rejects += hopeless
             if mended is not None:
-                parsed = self._parse(mended, None)
+                parsed = self._parse(mended, mend=None)
                 return replace(parsed, rejects=sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line))
-        records = table.num_rows + len(ragged)
-        places = np.arange(records)
+        places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
             if mend is None:
                 details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
-                rejects += layout.reject(found, "wrong number of fields", details)
+                rejects += records.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
         odd: dict[int, Mapping[str, int]] = {}
-        columns = [self._typed(table, index, keep, places, layout, rejects, odd) for index in range(len(self._columns))]
+        columns = [self._typed(table, index, keep, places, records, rejects, odd) for index in range(len(self._columns))]
         valid = [mask(compute.is_valid(one)) for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
         if self._incomplete_rows == "reject":
             for column, plan in zip(columns, self._columns, strict=True):
                 if plan.needed and column.null_count:
                     lacking = keep & ~mask(compute.is_valid(column))
                     keep &= ~lacking
-                    lost = places[lacking]
-                    rejects += layout.reject(lost, "incomplete", [f"no value in column {quoted(plan.label)}"] * len(lost))
+                    without = places[lacking]
+                    rejects += records.reject(without, "incomplete", [f"no value in column {quoted(plan.label)}"] * len(without))
         result = pa.Table.from_arrays(columns, schema=self.schema)
-        lines = LineRuns.of(layout.lines(places, records)[keep])
+        lines = LineRuns.of(records.lines(places, table.num_rows + len(ragged))[keep])
         if not keep.all():
             result = result.filter(pa.array(keep))
         seen = Seen(table.num_rows, odd, pack(valid))
@@ -224,7 +224,7 @@ class BlockParser:
         index: int,
         keep: NDArray[np.bool_],
         places: NDArray[np.int64],
-        layout: Layout,
+        records: RecordPlaces,
         rejects: list[Reject],
         odd: dict[int, Mapping[str, int]],
     ) -> Array:
@@ -247,7 +247,7 @@ class BlockParser:
             texts = cast("list[str]", cells.filter(pa.array(new)).to_pylist())
             found = {text: reason(text, plan.decision) for text in odd[index]}
             details = [f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)} {found[text][1]}" for text in texts]
-            rejects += layout.reject(places[new], [found[text][0] for text in texts], details)
+            rejects += records.reject(places[new], [found[text][0] for text in texts], details)
             keep &= ~new
         return converted.values
 

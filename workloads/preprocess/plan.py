@@ -46,6 +46,8 @@ class Plan:
     remarks: tuple[Remark, ...]
     texts: tuple[Texts, ...] = field(repr=False, compare=False)
     """Of the sample's cells that are not empty."""
+    delimiter: str = ","
+    """Of the file."""
 
     @property
     def decimal(self) -> str:
@@ -59,16 +61,16 @@ class Plan:
         return tuple(column.reading for column in self.columns)
 
 
-def from_sample(source_names: Sequence[str], cells: Sequence[Array], wishes: Wishes) -> Plan:
+def from_sample(source_names: Sequence[str], cells: Sequence[Array], wishes: Wishes, *, delimiter: str) -> Plan:
     """Decides from the sample's cells, column by column (empty: no value). Raises StageError where a declaration cannot be kept."""
     texts = tuple(Texts.of(column) for column in cells)
-    columns = _columns(source_names, infer.decide(texts, source_names), texts, wishes)
+    columns = _columns(source_names, infer.decide(texts, source_names, delimiter=delimiter), texts, wishes)
     eligible = _eligible(columns)
     gaps = Gaps(len(eligible))
     valid = [mask(compute.is_valid(convert(cells[place], columns[place].decision).values)) for place in eligible]
     if valid:
         gaps.add(len(valid[0]), *pack(valid))
-    return _plan(columns, gaps, eligible, texts, wishes)
+    return _plan(columns, gaps, eligible, texts, wishes, delimiter)
 
 
 def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
@@ -78,10 +80,10 @@ def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
         for seen, odd in zip(before.texts, survey.odd, strict=True)
     )
     names = [column.source_name for column in before.columns]
-    fresh = infer.decide(texts, names)
+    fresh = infer.decide(texts, names, delimiter=before.delimiter)
     decisions = [new if odd.total else plan.decision for new, odd, plan in zip(fresh, survey.odd, before.columns, strict=True)]
     columns = _columns(names, decisions, texts, wishes)
-    return _plan(columns, survey.gaps, _eligible(before.columns), texts, wishes)
+    return _plan(columns, survey.gaps, _eligible(before.columns), texts, wishes, before.delimiter)
 
 
 def _eligible(columns: Sequence[ColumnPlan]) -> list[int]:
@@ -102,7 +104,7 @@ def _columns(source_names: Sequence[str], decisions: Sequence[Decision], texts: 
     return declared.apply(columns, texts, wishes.columns)
 
 
-def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tuple[Texts, ...], wishes: Wishes) -> Plan:
+def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tuple[Texts, ...], wishes: Wishes, delimiter: str) -> Plan:
     """The plan. `seen`: the columns whose gaps are known."""
     among = [which for which, place in enumerate(seen) if columns[place].decision.use == "compare"]
     fixed = [columns[seen[which]].required or columns[seen[which]].declared_use for which in among]
@@ -112,15 +114,15 @@ def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tup
         columns[place] = replace(columns[place], gaps=percent)
         remarks.append(_many_gaps(columns[place], percent, wishes.incomplete_percent))
     for column in columns:
-        remarks += [told.about(column.name, column.label, values=wishes.show_values) for told in column.decision.told]
+        remarks += [told.about(column.name, values=wishes.show_values) for told in column.decision.told]
     if not any(column.use == "compare" for column in columns):
         remarks.append(_nothing_to_compare(columns))
-    return Plan(columns=tuple(columns), remarks=tuple(remarks), texts=texts)
+    return Plan(columns=tuple(columns), remarks=tuple(remarks), texts=texts, delimiter=delimiter)
 
 
 def _many_gaps(column: ColumnPlan, percent: float, allowed: float) -> Remark:
     sentence = (
-        f"column {quoted(column.label)} has no value in {percent:.1f} % of the rows; it is described and left out of the comparison, "
+        f"has no value in {percent:.1f} % of the rows; it is described and left out of the comparison, "
         f"so that at most {allowed:g} % of the rows are lost to gaps"
     )
     return Remark(code="many-gaps", column=column.name, sentence=sentence, sure=True)

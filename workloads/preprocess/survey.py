@@ -91,7 +91,7 @@ class Survey:
             many = f"{odd.total:,} cells" if odd.total > 1 else "1 cell"
             says = f"has {many} with another content, such as {CELLS} ({reason(commonest, column.decision)[0]}); {lost}"
             told = Told(code="cells-without-value", says=says, cells=cells, sure=odd.total <= _RARE * self.rows)
-            found.append(told.about(column.name, column.label, values=values))
+            found.append(told.about(column.name, values=values))
         return found
 
 

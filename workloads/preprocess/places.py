@@ -12,7 +12,7 @@ from workloads.preprocess.records import Block, Reject, raw_text
 _CR: Final = ord("\r")
 
 
-class Layout:
+class RecordPlaces:
     """Where the records of a block that are not blank stand; worked out only when a row is rejected."""
 
     def __init__(self, block: Block, delimiter: int) -> None:
@@ -32,9 +32,9 @@ class Layout:
         return self._starts_ends_lines()[2][places]
 
     def _one_line_each(self, records: int) -> bool:
+        data = self._block.data
         if self._block.lines is not None:
             return False
-        data = self._block.data
         mixed = _CR in data and data.count(b"\r") != data.count(b"\r\n")
         ends = -1 if mixed else data.count(b"\n")
         return ends + (not data.endswith(b"\n")) == records
@@ -50,19 +50,19 @@ class Layout:
             for start, end, line, reason, detail in zip(starts, ends, lines, each, details, strict=True)
         ]
 
-    def without_undecodable(self, rejects: list[Reject]) -> Layout:
-        """The layout without the records that are not valid UTF-8, which are rejected."""
+    def without_undecodable(self, rejects: list[Reject]) -> RecordPlaces:
+        """Those without the records that are not valid UTF-8, which are rejected."""
         starts, ends, lines = self._starts_ends_lines()
         data = self._block.data
         good = np.array([is_utf8(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)], bool)
         bad = np.flatnonzero(~good)
         rejects += self.reject(bad, "not valid text", ["the row holds bytes that are not valid UTF-8"] * len(bad))
-        rest = Layout(self._block, self._delimiter)
+        rest = RecordPlaces(self._block, self._delimiter)
         rest._spans = starts[good], ends[good], lines[good]
         return rest
 
     def block(self) -> Block:
-        """A block of the records of this layout."""
+        """A block of the records of this places."""
         starts, ends, lines = self._starts_ends_lines()
         old = self._block
         parts: list[bytes] = []
