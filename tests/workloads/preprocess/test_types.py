@@ -42,7 +42,7 @@ FLOAT, WHOLE = ("number", "double", "compare"), ("number", "int64", "compare")
 KEPT_WHOLE, TEXT = ("number", "int64", "keep"), ("text", "string", "keep")
 DATE, TIME, TRUTH = ("date", "date32[day]", "keep"), ("timestamp", "timestamp[us]", "keep"), ("boolean", "bool", "keep")
 NOON = dt.datetime.fromisoformat("2024-01-01T12:00:00")
-HOLDS_ALL = {
+HOLDS_ALL: dict[str, Any] = {
     # numbers in other spellings
     "thousands beside small ones": (["900", "961", "1,022", "3,279"], ",", WHOLE, [900, 961, 1022, 3279]),
     "thousands after a semicolon": (["900", "961", "1,022"], ";", WHOLE, [900, 961, 1022]),
@@ -154,7 +154,7 @@ def test_missing_by_column(marker, others):
         assert outcome.cleaned.rows == ROWS
 
 
-AMBIGUOUS = {
+AMBIGUOUS: dict[str, Any] = {
     "1,234 alone": (["1,234", "5,678"], ",", None, [1234, 5678], False),
     "1,234 in a file of points": (["1,234", "5,678"], ",", ["0.5", "1.25"], [1234, 5678], True),
     "1,234 in a file of commas": (["1,234", "5,678"], ";", ["0,5", "1,25"], [1.234, 5.678], True),
