@@ -53,7 +53,7 @@ def _how_read(found: Cleaned) -> str:
     dialect = found.dialect
     packed = "" if found.compression == "none" else f", {found.compression}"
     decimal = "comma" if found.plan.decimal == "," else "point"
-    lines = [str(row.line) for row in dialect.layout.header]
+    lines = [str(row.line) for row in dialect.structure.header]
     header = f"header in line {' and '.join(lines)}" if lines else "no header"
     return f"{found.encoding}{packed}, delimiter {dialect.delimiter_name}, decimal {decimal}, {header}"
 

@@ -168,9 +168,8 @@ class _Pass:
         self._settings, self._outputs, self._progress = settings, outputs, progress
         self._seconds = dict.fromkeys(("read", "wait for parser", "write"), 0.0)
         self._text: Text = open_text(stream, piece_bytes=settings.piece_bytes)
-        self._dialect = detect(self._text)
         wishes = settings.wishes
-        dialect = self._dialect
+        dialect = self._dialect = detect(self._text, show_values=wishes.show_values)
         self._plan = decided or plans.from_sample(dialect.source_names, dialect.cells, wishes, delimiter=dialect.delimiter)
         self._survey = Survey(self._plan.columns)
         self._first = decided is None
