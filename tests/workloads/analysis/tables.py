@@ -14,9 +14,18 @@ import pyarrow.parquet as pq
 from workloads.contract import Run
 from workloads.records import Column, Manifest, Unit
 
+FIRST_LINE = 2
+
 
 def run_of(name: str) -> Run:
     return Run(f"20260131-{name}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
+
+
+def lines_object() -> bytes:
+    """Every row of a file with a header in its own line."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"row": [0], "line": [FIRST_LINE]}), buffer)
+    return buffer.getvalue()
 
 
 def write_table(run: Run, values: npt.NDArray[np.float64], unit_rows: int) -> tuple[bytes, Manifest]:
