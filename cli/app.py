@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,21 +41,27 @@ def demo(
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
-    raise typer.Exit(command.demo(_out, csv, stack))
+    code = command.demo(_out, csv, stack)
+    _out.file.flush()
+    # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
+    os._exit(code)
 
 
 @app.command()
-def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
-    """Keep the AWS in memory running for the aws CLI."""
+def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = False) -> None:
+    """Keep the AWS in memory running for your own clients."""
     from cli import hints, service
 
     endpoint = service.running()
-    if endpoint is not None:
-        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})")
-    else:
-        with _out.status(f"deploying stack {stack}"):
+    if endpoint is None:
+        with _err.status(f"deploying stack {stack}"):
             endpoint = service.start(stack, port)
-    hints.show(_out, endpoint)
+    elif not as_json:
+        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})")
+    if as_json:
+        print(json.dumps(hints.facts(endpoint), indent=1))
+    else:
+        hints.show(_out, endpoint)
 
 
 @app.command()
