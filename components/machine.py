@@ -16,12 +16,10 @@ _LOG_DELIVERY: Final = tuple(
     f"logs:{action}"
     for action in (
         "CreateLogDelivery",
-        "CreateLogStream",
         "GetLogDelivery",
         "UpdateLogDelivery",
         "DeleteLogDelivery",
         "ListLogDeliveries",
-        "PutLogEvents",
         "PutResourcePolicy",
         "DescribeResourcePolicies",
         "DescribeLogGroups",

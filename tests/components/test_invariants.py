@@ -165,12 +165,10 @@ def test_secrets_stand_nowhere_but_in_secrets_manager(stack: str) -> None:
 
 LOG_DELIVERY = {
     "logs:CreateLogDelivery",
-    "logs:CreateLogStream",
     "logs:GetLogDelivery",
     "logs:UpdateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries",
-    "logs:PutLogEvents",
     "logs:PutResourcePolicy",
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
