@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.policies import document, statement, trust
+from components.policies import document, statement, tls_only, trust
 from workloads import contract
 
 _RUNTIME: Final = "python3.13"
@@ -156,7 +156,8 @@ class EventTrigger(Component):
                     actions=["sqs:SendMessage"],
                     resources=[queue.arn],
                     conditions={"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
-                )
+                ),
+                tls_only("sqs:*", [queue.arn]),
             ),
             opts=self.child(),
         )

@@ -10,14 +10,15 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.alarms import Alarms, AlarmsArgs
+from components.alarm_rules import AlarmsArgs
+from components.alarms import Alarms
 from components.context import Component, StackContext
 from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
-from components.policies import document, leading_keys, statement
+from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
@@ -32,6 +33,9 @@ _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
 may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
+_NEWS: Final = {"$or": [{"NewStateValue": ["ALARM"]}, {"OldStateValue": ["ALARM"]}]}
+"""Of what alarms tell, what people want to read: an alarm that has just been made goes from INSUFFICIENT_DATA to OK, and its OK action is
+run (CloudWatch user guide, "Alarm actions"; SNS developer guide, "Payload-based message filtering")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,15 @@ class Monitoring(Component):
         self.notify = self._notify(name, args)
         topic = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
-            aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=self.child())
+            aws.sns.TopicSubscription(
+                f"{name}-email-{index}",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=address,
+                filter_policy=json.dumps(_NEWS),
+                filter_policy_scope="MessageBody",
+                opts=self.child(),
+            )
         self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
         redrive = Redrive(
             f"{name}-redrive",
@@ -203,6 +215,12 @@ class Monitoring(Component):
                 event_max_age_hours=args.config.pipeline.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
             ),
+            opts=self.child(),
+        )
+        aws.sqs.QueuePolicy(
+            f"{name}-alarm-dead-letters",
+            queue_url=function.dead_letters.url,
+            policy=document(tls_only("sqs:*", [function.dead_letters.arn])),
             opts=self.child(),
         )
         permission = aws.lambda_.Permission(

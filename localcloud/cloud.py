@@ -46,6 +46,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.saved_queries import SavedQueries
 from localcloud.schedules import Schedules
@@ -166,6 +167,7 @@ class LocalCloud:
             alarms=self._alarms,
             saved_queries=SavedQueries(),
             schedules=self._schedules,
+            short_polls=ShortPolls(state),
             slack_sink=self.slack,
         )
         stack.enter_context(_without_motos_own_ways(functions))

@@ -84,8 +84,11 @@ def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Reco
     assert target.inputs["retryPolicy"] == {"maximumEventAgeInSeconds": 7200, "maximumRetryAttempts": 185}
     policy = made.one("aws:sqs/queuePolicy:QueuePolicy")
     allowed = made.policy(policy)
-    assert [s["Condition"] for s in allowed] == [{"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}]
-    assert [s["Principal"] for s in allowed] == [{"Service": "events.amazonaws.com"}]
+    let_in, shut_out = allowed
+    assert (let_in["Effect"], let_in["Principal"]) == ("Allow", {"Service": "events.amazonaws.com"})
+    assert let_in["Condition"] == {"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}
+    assert (shut_out["Effect"], shut_out["Principal"], shut_out["Action"]) == ("Deny", "*", ["sqs:*"])
+    assert shut_out["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     # an event that came before them would be lost
     assert made.depends_on(target, permission)
     assert made.depends_on(target, policy)

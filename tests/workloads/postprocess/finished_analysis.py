@@ -73,10 +73,10 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
         unit_rows=unit_rows,
         lines_key=run.lines_key,
         table_key=run.table_key,
-        table_bytes=1,
-        footer_offset=0,
+        table_bytes=len(frame) + 1,
+        footer_offset=len(frame),
         units=tuple(
-            Unit(index=i, rows=min(unit_rows, len(frame) - start), row_offset=start, byte_offset=0, byte_length=1, sha256="")
+            Unit(index=i, rows=min(unit_rows, len(frame) - start), row_offset=start, byte_offset=i, byte_length=1, sha256="")
             for i, start in enumerate(range(0, len(frame), unit_rows))
         ),
     )
