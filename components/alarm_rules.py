@@ -326,7 +326,7 @@ def _of_stages(section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]
         label="postprocess-failed",
         section="postprocess-failed",
         what="A postprocess job failed or ran out of time: an analysis is done, and nobody has its findings",
-        todo="The analysis need not run again: submit the postprocess job by hand.",
+        todo="The analysis need not run again: python -m cli run KEY --again --from postprocess.",
         metric=metrics.FAILED,
         dimensions={**stack, metrics.STAGE: "postprocess"},
         statistic="Sum",

@@ -84,7 +84,11 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
         assert stack.jobs_of(under_way) == [under_way.job_name("preprocess")]
 
     _reverse(stack)
-    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=stack.ready.cloud.endpoint_url)
+    target: Any = operate.Target(
+        outputs=stack.ready.outputs,
+        endpoint_url=stack.ready.cloud.endpoint_url,
+        credentials=stack.ready.cloud.deployer.credentials,
+    )
     said = io.StringIO()
     assert operate.replay(Console(file=said), target, "submit") == 0, said.getvalue()
     _ended(stack, refused, "SUCCEEDED")
