@@ -33,9 +33,10 @@ _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
 may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
-_NEWS: Final = {"$or": [{"NewStateValue": ["ALARM"]}, {"OldStateValue": ["ALARM"]}]}
-"""Of what alarms tell, what people want to read: an alarm that has just been made goes from INSUFFICIENT_DATA to OK, and its OK action is
-run (CloudWatch user guide, "Alarm actions"; SNS developer guide, "Payload-based message filtering")."""
+_MAILED: Final = {"NewStateValue": ["ALARM"]}
+"""Of what alarms tell, what is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
+INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"): each change of an alarm would mail everybody. Slack hears of the end of
+what it heard the beginning of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Monitoring(Component):
                 topic=topic.arn,
                 protocol="email",
                 endpoint=address,
-                filter_policy=json.dumps(_NEWS),
+                filter_policy=json.dumps(_MAILED),
                 filter_policy_scope="MessageBody",
                 opts=self.child(),
             )

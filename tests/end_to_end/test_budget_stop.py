@@ -59,6 +59,7 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
     name, _ = _budget(stack)
     under_way = stack.upload(preprocess="hang")
     stack.hang(under_way, "preprocess")
+    _ended(stack, under_way, "SUBMITTED")
 
     stack.ready.cloud.spend(name, 0.8 * LIMIT)
     assert _budget(stack)[1]["Status"] == "STANDBY", "below the threshold nothing happens"
