@@ -40,7 +40,7 @@ K = 10
 TOP = 100
 PROBABILITIES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
-Rows = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float64]
 
 
 def clustered(n: int, d: int) -> Rows:
@@ -48,7 +48,7 @@ def clustered(n: int, d: int) -> Rows:
     rng = np.random.default_rng(d)
     centres = rng.standard_normal((20, d)) * 3
     rows = centres[rng.integers(20, size=n)] + rng.standard_normal((n, d)) * np.exp(0.3 * rng.standard_normal((n, 1)))
-    return rows.astype(np.float32)
+    return rows.astype(np.float64)
 
 
 def in_units(rows: Rows) -> dict[int, Block]:

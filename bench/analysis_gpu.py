@@ -35,7 +35,7 @@ UNIT_ROWS = 1 << 16
 BUDGET_SECONDS = 560.0
 NO_GPU = "this benchmark needs an NVIDIA GPU with CuPy, and this machine has none"
 
-Rows = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float64]
 Part = Callable[["Bench"], Iterator[str]]
 
 
@@ -73,9 +73,9 @@ class Bench:
 def clustered(n: int, d: int) -> Rows:
     """Twenty clusters of rows with log-normal spread, centred and scaled as the analysis scales."""
     rng = np.random.default_rng(d)
-    rows = rng.standard_normal((n, d), dtype=np.float32)
-    rows *= np.exp(0.3 * rng.standard_normal((n, 1), dtype=np.float32))
-    rows += rng.standard_normal((20, d), dtype=np.float32)[rng.integers(20, size=n)] * 3
+    rows = rng.standard_normal((n, d))
+    rows *= np.exp(0.3 * rng.standard_normal((n, 1)))
+    rows += rng.standard_normal((20, d))[rng.integers(20, size=n)] * 3
     rows -= rows.mean(axis=0)
     rows /= rows.std(axis=0)
     return rows
@@ -110,7 +110,7 @@ def ceilings(bench: Bench) -> Iterator[str]:
 
 
 def profile(bench: Bench) -> Iterator[str]:
-    """Units through the two kernels and the co-moment product; the aim is copy bandwidth (d <= 32) or the FP64 rate (d >= 256)."""
+    """Units through moments, counts and the co-moment products; the aim is copy bandwidth (d <= 32) or the FP64 rate (d >= 256)."""
     from workloads.analysis.profile.leaf_cupy import CupyProfile
 
     cupy = bench.cupy
@@ -119,7 +119,7 @@ def profile(bench: Bench) -> Iterator[str]:
     n = 1 << 20 if bench.quick else 20_000_000
     for d in (16, 64, 256):
         # different units of 1 GiB in all, so that none is found in L2
-        pool = [cupy.random.standard_normal((d, UNIT_ROWS), dtype=cupy.float32) for _ in range(2**30 // (4 * d * UNIT_ROWS))]
+        pool = [cupy.random.standard_normal((d, UNIT_ROWS), dtype=cupy.float64) for _ in range(2**30 // (8 * d * UNIT_ROWS))]
         backend = CupyProfile()
         backend.begin_counting(d)
         units = -(-n // UNIT_ROWS)
@@ -129,7 +129,7 @@ def profile(bench: Bench) -> Iterator[str]:
                 backend.unit(pool[unit % len(pool)])
 
         seconds = bench.seconds(run, 1)
-        read = 4.0 * d * units * UNIT_ROWS
+        read = 8.0 * d * units * UNIT_ROWS
         flops = 2.0 * d * d * units * UNIT_ROWS
         yield (
             f"| n = {units * UNIT_ROWS:,}, d = {d} | {seconds:.3f} | {read / seconds / 1e12:.2f} "
@@ -194,13 +194,13 @@ def full(bench: Bench) -> Iterator[str]:
 def nearest_squares(bench: Bench, rows: Rows, some: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Squared distance of the K-th neighbour of some rows by the definition, with the bits of exact.py.
 
-    Differences in float32 on the device narrow the table to some tens of rows with a margin far wider than their rounding.
+    Differences on the device narrow the table to some tens of rows with a margin far wider than their rounding.
     """
     device = bench.cupy.asarray(rows)
     found = np.empty(some.size)
     for place, at in enumerate(some):
         rough = bench.cupy.square(device - device[at]).sum(axis=1)
-        limit = bench.cupy.partition(rough, K)[K] * np.float32(1.001)
+        limit = bench.cupy.partition(rough, K)[K] * 1.001
         near = bench.cupy.asnumpy(bench.cupy.flatnonzero(rough <= limit))
         exact = squares(rows, np.full(near.size, at), rows, near)
         exact[near == at] = np.inf

@@ -30,7 +30,7 @@ def main() -> None:
 
 def run_all(store: Store, options: argparse.Namespace) -> None:
     rng = random.Random(options.seed)  # noqa: S311 - no secret
-    values = np.random.default_rng(options.seed).standard_t(4, size=(options.columns, options.rows)).astype(np.float32)
+    values = np.random.default_rng(options.seed).standard_t(4, size=(options.columns, options.rows)).astype(np.float64)
     print(f"seed {options.seed}: {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows")
     print(f"{'mode':>5} {'kills':>5} {'total':>5} {'seconds':>8} {'resumed':>8} {'stored s':>8}  digest")
     expected: dict[str, str] = {}

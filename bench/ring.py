@@ -55,7 +55,7 @@ class NoCheckpoints:
 class Rows:
     """A BlockSource of a table in memory."""
 
-    rows: np.ndarray[Any, np.dtype[np.float32]]
+    rows: np.ndarray[Any, np.dtype[np.float64]]
     unit_rows: int
 
     @property
@@ -87,8 +87,8 @@ def main() -> None:
     backends.choose(arguments.backend, comm.rank, threads=1)  # takes this rank's device
     pairs = backends.choose_pairs(arguments.backend, threads=1)
     rng = np.random.default_rng(arguments.columns)
-    rows = rng.standard_normal((arguments.rows, arguments.columns), np.float32)
-    rows *= np.exp(0.3 * rng.standard_normal((arguments.rows, 1), np.float32))
+    rows = rng.standard_normal((arguments.rows, arguments.columns))
+    rows *= np.exp(0.3 * rng.standard_normal((arguments.rows, 1)))
     source, cooperation = Rows(rows, arguments.unit_rows), NoCheckpoints(comm)
     chosen = choose(opener_of(arguments.exchange), comm)
     comm.Barrier()

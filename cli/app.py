@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -40,21 +42,27 @@ def demo(
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
-    raise typer.Exit(command.demo(_out, csv, stack))
+    code = command.demo(_out, csv, stack)
+    _out.file.flush()
+    # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
+    os._exit(code)
 
 
 @app.command()
-def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
-    """Keep the AWS in memory running for the aws CLI."""
+def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = False) -> None:
+    """Keep the AWS in memory running for your own clients."""
     from cli import hints, service
 
     endpoint = service.running()
-    if endpoint is not None:
-        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})", markup=False, emoji=False)
-    else:
-        with _out.status(Text(f"deploying stack {stack}")):
+    if endpoint is None:
+        with _err.status(Text(f"deploying stack {stack}")):
             endpoint = service.start(stack, port)
-    hints.show(_out, endpoint)
+    elif not as_json:
+        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})", markup=False, emoji=False)
+    if as_json:
+        print(json.dumps(hints.facts(endpoint), indent=1))
+    else:
+        hints.show(_out, endpoint)
 
 
 @app.command()
@@ -88,6 +96,21 @@ def check(
     from cli import check as command
 
     raise typer.Exit(command.check(_out, files or (), as_json=as_json))
+
+
+@app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A CSV file, gzip-compressed or not.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the table (Parquet and CSV) and the rejected rows.")] = None,
+    as_json: AsJson = False,
+    stack: Annotated[str, typer.Option(help="Stack file whose jobs.preprocess says how to clean; its defaults without it.")] = "",
+    dataset: Annotated[str, typer.Option(help="Data set whose columns the stack file declares; by the file's name without it.")] = "",
+) -> None:
+    """Say what the preprocess stage makes of a file, without a deployment."""
+    from cli import clean as command
+
+    wanted = command.Wanted(file=file, out=out, as_json=as_json, stack=stack, dataset=dataset)
+    raise typer.Exit(command.run(_out, _err, wanted))
 
 
 @app.command()

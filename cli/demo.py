@@ -17,6 +17,7 @@ from cli.paths import SAMPLE, STATE
 from cli.rehearsal import Rehearsal, rehearsal
 from cli.upload import check_csv, upload
 from workloads.contract import Run
+from workloads.runtime.quoting import escaped
 
 DIRECTORY = STATE / "demo"
 _SLACK_SECONDS = 5.0
@@ -34,7 +35,8 @@ def demo(console: Console, csv: Path | None, stack: str) -> ExitCode:
         step.done(f"{ready.resources} resources")
         sent = upload(ready.client("s3"), str(ready.outputs["ingest_bucket"]), path)
         run = Run(sent.run_id)
-        console.print(f"✔ uploaded {path.name} as s3://{sent.bucket}/{sent.key}", highlight=False, markup=False, emoji=False)
+        uploaded = f"✔ uploaded {path.name} as s3://{sent.bucket}/{sent.key}"
+        console.print(escaped(uploaded), highlight=False, markup=False, emoji=False)
         console.print(f"  run {run.run_id}", highlight=False, markup=False, emoji=False)
         try:
             statuses = follow(ready.client("dynamodb"), ready.client("batch"), str(ready.outputs["table"]), run)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.follow import RunStatus, StageStatus
+from workloads.runtime.quoting import escaped
 
 _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "RUNNING": "cyan", "STARTING": "cyan", "RUNNABLE": "yellow"}
 
@@ -59,4 +60,4 @@ def _note(stage: StageStatus) -> str:
         done, total = stage.shards.get("SUCCEEDED", 0), sum(stage.shards.values())
         failed = f", {stage.shards['FAILED']} failed" if "FAILED" in stage.shards else ""
         return f"  {done} of {total} shards done, {stage.shards.get('RUNNING', 0)} running{failed}"
-    return f"  {stage.reason}" if stage.status == "FAILED" and stage.reason else ""
+    return f"  {escaped(stage.reason)}" if stage.status == "FAILED" and stage.reason else ""

@@ -23,8 +23,10 @@ from rich.console import Console
 from cli import service
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
-from workloads import contract
+from workloads import contract, names
+from workloads.contract import concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
+from workloads.runtime.quoting import escaped
 
 _CONFIG: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
 """A call of a function is made once: a repeated one could begin a run again twice."""
@@ -94,25 +96,21 @@ def run(console: Console, target: Target, key: str, *, again: bool, first: str =
 
 
 def backfill(console: Console, target: Target, first: str, last: str, *, again: bool) -> int:
-    """Begins the runs of all uploads whose folder lies between two dates, both included; prints a line for each and the sums."""
+    """Begins the runs of all uploads whose folder lies between two dates, both included.
+
+    Prints a line for each object of the folders, also for one that is no upload, and the sums.
+    """
     counts: Counter[str] = Counter()
     with _said():
         for key, etag in _uploads(target, _day("--from", first), _day("--to", last)):
-            answer = _begin(target, key, etag, None, again=again)
+            fault = names.fault_of(key)
+            answer = {"outcome": "ignored", "reason": fault} if fault else _begin(target, key, etag, None, again=again)
             counts[answer["outcome"]] += 1
-            console.print(
-                f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}",
-                highlight=False,
-                markup=False,
-                emoji=False,
-                soft_wrap=True,
-            )
-    console.print(
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days",
-        markup=False,
-        emoji=False,
-    )
-    return ExitCode.OK if not counts.keys() - {"submitted", "exists"} else ExitCode.RUN_FAILED
+            line = f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}"
+            console.print(escaped(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
+    sums = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days"
+    console.print(escaped(sums), markup=False, emoji=False)
+    return ExitCode.OK if not counts.keys() - {"submitted", "exists", "ignored"} else ExitCode.RUN_FAILED
 
 
 def replay(console: Console, target: Target, function: str) -> int:
@@ -127,7 +125,7 @@ def replay(console: Console, target: Target, function: str) -> int:
             done, failed = done + attempt.handled, failed + (not attempt.handled)
             said = attempt.said if attempt.handled else f"failed again: {attempt.said}; the log of {letters.function} says more"
             console.print(said, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(f"{done} handled, {failed} failed again" if done + failed else "no dead letters")
+    console.print(f"{done} handled, {failed} failed again" if done + failed else "no dead letters", markup=False, emoji=False)
     return ExitCode.RUN_FAILED if failed else ExitCode.OK
 
 
@@ -138,16 +136,16 @@ def _begin(target: Target, key: str, etag: str, version_id: str | None, *, again
 
 
 def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str]]:
-    """Key and ETag of every upload of some days, oldest day first."""
+    """Key and ETag of every object in the folders of some days, oldest day first; folder markers are none."""
     days = (last - first).days + 1
     if not 1 <= days <= _MOST_DAYS:
         raise CliError(f"--from {first} and --to {last} are {days} days; give 1 to {_MOST_DAYS}, the earlier one first", ExitCode.USAGE)
     pages = target.client("s3").get_paginator("list_objects_v2")
     for day in range(days):
-        prefix = f"{contract.UPLOAD_PREFIX}{first + timedelta(days=day):%Y%m%d}/"
+        prefix = f"{names.UPLOAD_PREFIX}{first + timedelta(days=day):%Y%m%d}/"
         for page in pages.paginate(Bucket=target.outputs["ingest_bucket"], Prefix=prefix):
             for found in page.get("Contents", []):
-                if contract.is_upload_key(found["Key"]):
+                if concerns_uploads(found["Key"]):
                     yield found["Key"], found["ETag"]
 
 

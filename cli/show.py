@@ -15,9 +15,18 @@ from rich.text import Text
 
 from cli.follow import RunStatus
 from workloads.postprocess import figures
+from workloads.postprocess.findings import NOTHING_TO_COMPARE
+from workloads.postprocess.report import quantile, statistic
+from workloads.runtime.quoting import escaped
 
 _COLUMNS = 12
+_STATISTICS = ("mean", "sd", "min", "median", "max", "missing")
+_LESS_TELLING = ("sd", "median", "mean")
+"""Statistics that go first where the terminal is narrow."""
+_NAME, _FRAME = 12, 3
+"""Characters that the name of a column needs, and that the frame of a table's cell takes."""
 _REMOTE = 5
+_IDENTIFIERS, _CELL = 4, 40
 _MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`|<[^|>\n]+\|(?P<link>[^>\n]+)>|(?P<plain>&\w+;|.)", re.DOTALL)
 _MARKUP_STYLES = {"bold": "bold", "code": "cyan", "link": "underline", "plain": ""}
 _WIDTH = 110
@@ -34,10 +43,17 @@ def findings(console: Console, summary_json: bytes) -> None:
     )
     console.print(Text.assemble("\n", (f"{figures.count(table['rows'])} rows", "bold"), head))
     for reason, rows in table["rejected"].items():
-        console.print(f"  rejected {figures.count(rows)}: {reason}", highlight=False, markup=False, emoji=False)
-    console.print(_column_table(summary["columns"]))
+        console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False, emoji=False)
+    for remark in (each for each in summary["remarks"] if each["code"] != NOTHING_TO_COMPARE):
+        mark = "  " if remark["sure"] else "! "
+        said = f"{remark['column']} {remark['sentence']}".strip()
+        console.print(mark + escaped(said), highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if any("mean" in column for column in summary["columns"]):
+        console.print(_column_table(summary["columns"], console.width))
+    if summary["nothing_to_compare"]:
+        console.print(f"nothing to compare: {escaped(summary['nothing_to_compare'])}", highlight=False, markup=False, emoji=False)
     for entry in summary["notable"][:8]:
-        console.print(f"  • {entry['column']} {entry['finding']}", highlight=False, markup=False, emoji=False)
+        console.print(f"  • {escaped(entry['column'])} {escaped(entry['finding'])}", highlight=False, markup=False, emoji=False)
     _remote_rows(console, summary.get("anomalies"))
     run = summary["run"]
     per_stage = ", ".join(f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"])
@@ -45,18 +61,35 @@ def findings(console: Console, summary_json: bytes) -> None:
     console.print(Text(run["cost_note"], "dim"))
 
 
-def _column_table(columns: Sequence[dict[str, Any]]) -> Table:
-    numbers = [column for column in columns if column["kind"] == "number"]
+def _column_table(columns: Sequence[dict[str, Any]], width: int) -> Table:
+    """Statistics of the first number columns. A number is never cut: where they do not fit side by side, some are left to the report."""
+    numbers = [column for column in columns if "mean" in column]
+    cells = {name: [_column_cell(column, name) for column in numbers[:_COLUMNS]] for name in _STATISTICS}
+    widths = {name: max(len(text) for text in (name, *texts)) for name, texts in cells.items()}
+    left_out = []
+    for name in _LESS_TELLING:
+        if sum(widths[kept] + _FRAME for kept in _STATISTICS if kept not in left_out) + _NAME + _FRAME > width:
+            left_out.append(name)
     more = len(numbers) - _COLUMNS
-    table = Table(caption=f"and {more} more in the report" if more > 0 else None, caption_justify="left")
-    table.add_column("column", no_wrap=True, max_width=28)
-    for name in ("mean", "sd", "min", "median", "max", "missing"):
-        table.add_column(name, justify="right")
-    for column in numbers[:_COLUMNS]:
-        median = column["quantiles"]["0.5"]["value"]
-        values = (column["mean"], column["sd"], column["minimum"], median, column["maximum"])
-        table.add_row(Text(column["name"]), *(figures.number(value) for value in values), figures.count(column["missing"]))
+    notes = [f"{' and '.join(left_out)} in the report"] if left_out else []
+    notes += [f"and {more} more columns in the report"] if more > 0 else []
+    table = Table(caption="; ".join(notes) or None, caption_justify="left")
+    table.add_column("column", overflow="fold", min_width=_NAME, max_width=28)
+    shown = [name for name in _STATISTICS if name not in left_out]
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True, min_width=widths[name])
+    for index, column in enumerate(numbers[:_COLUMNS]):
+        table.add_row(Text(escaped(column["name"])), *(cells[name][index] for name in shown))
     return table
+
+
+def _column_cell(column: dict[str, Any], name: str) -> str:
+    """One statistic of a number column as the report shows it."""
+    if name == "missing":
+        return figures.count(column["missing"])
+    if name == "median":
+        return quantile(column, "0.5")
+    return statistic(column, {"min": "minimum", "max": "maximum"}.get(name, name))
 
 
 def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
@@ -64,12 +97,14 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
     if not anomalies or not anomalies["top"]:
         return
     table = Table(title=f"most remote of {figures.count(anomalies['complete_rows'])} rows, exact", title_justify="left")
-    table.add_column("row", justify="right")
-    table.add_column("distance", justify="right")
-    table.add_column("because of")
+    table.add_column("line", justify="right", no_wrap=True)
+    table.add_column("distance", justify="right", no_wrap=True)
+    table.add_column("which", overflow="fold")
+    table.add_column("because of", overflow="fold")
     for row in anomalies["top"][:_REMOTE]:
-        because = ", ".join(f"{column['column']} {figures.number(column['value'])}" for column in row["columns"])
-        table.add_row(figures.count(row["row"]), figures.number(row["score"]), Text(because))
+        which = ", ".join(f"{name} {figures.cell(value)[:_CELL]}" for name, value in list(row["identifiers"].items())[:_IDENTIFIERS])
+        because = ", ".join(f"{part['column']} {figures.pair(part)}" for part in row["columns"])
+        table.add_row(figures.count(row["line"]), figures.number(row["score"]), Text(escaped(which)), Text(escaped(because)))
     console.print(table)
 
 
@@ -77,7 +112,7 @@ def failure(console: Console, status: RunStatus) -> None:
     """Why a run failed."""
     console.print(
         Panel(
-            Text(status.failure or "the state item gives no reason"),
+            Text(escaped(status.failure) or "the state item gives no reason"),
             title="the run failed",
             border_style="red",
             width=min(_WIDTH, console.width),
@@ -90,7 +125,15 @@ def slack(console: Console, messages: Iterable[dict[str, Any]]) -> None:
     for message in messages:
         lines = [line for block in message.get("blocks", []) for line in _block_lines(block)] or [message["text"]]
         width = min(_WIDTH, console.width)
-        console.print(Panel(_mrkdwn("\n".join(lines)), title="Slack", title_align="left", border_style="magenta", width=width))
+        console.print(
+            Panel(
+                _mrkdwn("\n".join(escaped(line) for text in lines for line in text.split("\n"))),
+                title="Slack",
+                title_align="left",
+                border_style="magenta",
+                width=width,
+            )
+        )
 
 
 def _block_lines(block: dict[str, Any]) -> list[str]:
@@ -114,6 +157,6 @@ def denials(console: Console, refused: Sequence[Any]) -> None:
     if refused:
         console.print(Text(f"\n{len(refused)} calls were refused by the deployed policies:", "red"))
         for denial in refused:
-            console.print(f"  {denial}", highlight=False, markup=False, emoji=False)
+            console.print(f"  {escaped(str(denial))}", highlight=False, markup=False, emoji=False)
     else:
         console.print("every call of jobs and functions was allowed by the deployed policies; none was refused", style="dim")

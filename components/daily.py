@@ -17,7 +17,7 @@ from components.storage import Storage
 from config.pipeline import DailySection
 from config.rules.orchestration import minutes_of_day
 from config.stack import StackConfig
-from workloads import contract, metrics
+from workloads import contract, metrics, names
 
 _TIMEOUT_SECONDS: Final = 300
 """Of a look: the folder of a day is listed, and the state of every run in it is read."""
@@ -55,7 +55,8 @@ class Daily(Component):
                 context=args.context,
                 description="Looks for the files of the day and the ends of their runs, and begins what no event began",
                 handler="workloads.functions.daily.handler",
-                environment=_environment(args, begins=not by_machine),
+                environment=_environment(args),
+                settings={metrics.ENV_DAILY: _settings(args, begins=not by_machine)},
                 statements=_statements(args),
                 timeout_seconds=_TIMEOUT_SECONDS,
                 event_max_age_hours=_LOOK_MAX_AGE_HOURS,
@@ -158,18 +159,21 @@ class Daily(Component):
         )
 
 
-def _environment(args: DailyArgs, *, begins: bool) -> dict[str, pulumi.Input[str]]:
+def _settings(args: DailyArgs, *, begins: bool) -> pulumi.Output[str]:
+    return pulumi.Output.json_dumps({**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True)
+
+
+def _environment(args: DailyArgs) -> dict[str, pulumi.Input[str]]:
     return {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_INGEST_BUCKET: args.storage.ingest.bucket,
         contract.ENV_SUBMIT_FUNCTION: args.submit.arn,
-        metrics.ENV_DAILY: pulumi.Output.json_dumps({**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True),
     }
 
 
 def _statements(args: DailyArgs) -> list[dict[str, Any]]:
     of_days, of_runs = leading_keys(metrics.DAY_KEY), leading_keys(contract.DATA_SET_KEY_PREFIX)
-    uploads = {"StringLike": {"s3:prefix": f"{contract.UPLOAD_PREFIX}*"}}
+    uploads = {"StringLike": {"s3:prefix": f"{names.UPLOAD_PREFIX}*"}}
     return [
         statement("ListUploads", actions=["s3:ListBucket"], resources=[args.storage.ingest.arn], conditions=uploads),
         statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn], conditions=of_runs),

@@ -51,7 +51,11 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
             _write_records(results, "analysis"),
         ],
         "postprocess": [
-            statement("ReadManifest", actions=["s3:GetObject"], resources=_objects(intermediate, "data/*/manifest.json")),
+            statement(
+                "ReadCleanedTable",
+                actions=["s3:GetObject"],
+                resources=_objects(intermediate, "data/*/manifest.json", "data/*/lines.parquet", "data/*/table/table.parquet"),
+            ),
             statement(
                 "ReadRuns",  # of this run, and the profile of the one that it is compared with
                 actions=["s3:GetObject"],
@@ -63,7 +67,14 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
             statement(
                 "WriteFindings",
                 actions=["s3:PutObject"],
-                resources=_objects(results, "runs/*/profile.npz", "runs/*/report.html", "runs/*/summary.json"),
+                resources=_objects(
+                    results,
+                    "runs/*/profile.npz",
+                    "runs/*/report.html",
+                    "runs/*/summary.json",
+                    "runs/*/athena.sql",
+                    "findings/*/findings.parquet",
+                ),
             ),
             _write_records(results, "postprocess"),
             statement(

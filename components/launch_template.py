@@ -62,7 +62,7 @@ class LaunchTemplate(Component):
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
-                http_put_response_hop_limit=2,  # one more than a process on the host needs: containers on the bridge are a hop away
+                http_put_response_hop_limit=1,  # a process on the host needs no more, and containers on the bridge are a hop further
             ),
             network_interfaces=_interfaces(hpc, args.efa_security_group_id) if hpc is not None and efa else None,
             capacity_reservation_specification=_reservation(hpc),

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
+from components.endpoint_policies import gateway_policy, interface_policy
 from config.network import NetworkSection
 from config.subnets import plan_subnets
 
@@ -25,17 +26,17 @@ class NetworkArgs:
 
 
 class Network(Component):
-    """A VPC with a public and a private subnet in each zone. All jobs run in the private ones.
+    """A VPC with a private subnet in each zone, where all jobs run, and where there is NAT with a public one beside it.
 
     The public subnets hold nothing but NAT gateways: AWS gives the interfaces of multi-node containers no public address, so such a job
-    would have no way out of a public subnet.
+    would have no way out of a public subnet. Without NAT there is no internet gateway either, and the endpoints lead to this account alone.
     """
 
     vpc_id: pulumi.Output[str]
     zones: list[str]
     """Names of the Availability Zones; plain."""
     public_subnet_ids: list[pulumi.Output[str]]
-    """Index = zone."""
+    """Index = zone; empty without NAT."""
     private_subnet_ids: list[pulumi.Output[str]]
     """Index = zone."""
     instance_security_group_id: pulumi.Output[str]
@@ -52,7 +53,8 @@ class Network(Component):
         super().__init__(name, opts)
         self._name, self._context, section = name, args.context, args.section
         self.zones = _zones(args.context, section.az_count)
-        plan = plan_subnets(section.cidr_block, section.az_count)
+        plan = plan_subnets(section.cidr_block, section.room_for_zones)
+        self._closed = section.nat == "none"
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=section.cidr_block,
@@ -65,10 +67,10 @@ class Network(Component):
         self.default_security_group_id = vpc.default_security_group_id
         self.ready = []
 
-        public = [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public)]
-        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private)]
+        public = [] if self._closed else [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public[: section.az_count])]
+        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private[: section.az_count])]
         self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
-        way_out = self._public_routes(public)
+        way_out = self._public_routes(public) if public else []
         nat = [self._nat(i, subnet, way_out) for i, subnet in enumerate(public[: section.nat_gateways])]
         tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
 
@@ -186,6 +188,7 @@ class Network(Component):
                 vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{self._context.region}.{service}",
                 vpc_endpoint_type="Gateway",
+                policy=gateway_policy(service, self._context) if self._closed else None,
                 route_table_ids=[table.id for table in tables],
                 tags=self._context.named_tags(name),
                 opts=self.child(),
@@ -221,6 +224,7 @@ class Network(Component):
                     vpc_id=self.vpc_id,
                     service_name=f"com.amazonaws.{self._context.region}.{service}",
                     vpc_endpoint_type="Interface",
+                    policy=interface_policy(service, self._context) if self._closed else None,
                     subnet_ids=self.private_subnet_ids,
                     security_group_ids=[group.id],
                     private_dns_enabled=True,
@@ -231,14 +235,13 @@ class Network(Component):
 
 
 def _zones(context: StackContext, count: int) -> list[str]:
-    """The first zones by name; those that an account has to opt into (Local Zones, Wavelength) have no place here.
+    """The first zones by name, in whatever state: were an impaired one left out, all after it would move up and their subnets with them.
 
-    Raises pulumi.RunError where the region has too few.
+    Those that an account has to opt into (Local Zones, Wavelength) have no place here. Raises pulumi.RunError
+    where the region has too few.
     """
     names = sorted(
-        aws.get_availability_zones(
-            state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
-        ).names
+        aws.get_availability_zones(filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]).names
     )
     if len(names) < count:
         raise pulumi.RunError(

@@ -19,11 +19,11 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
-from workloads import contract
+from workloads import contract, names
 from workloads.contract import STAGES, Stage
 
-_UPLOADS: Final = [{"wildcard": f"{contract.UPLOAD_PREFIX}*{suffix}"} for suffix in (".csv", ".CSV")]
-"""Object keys that start the function; patterns know case, the contract does not."""
+_UPLOADS: Final = [{"prefix": names.UPLOAD_PREFIX}]
+"""Object keys that start the function: all that somebody may have meant as an upload, so that the function says so where it is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class PipelineArgs:
 
 
 class Pipeline(Component):
-    """The submit function and the rule that calls it for each new CSV."""
+    """The submit function and the rule that calls it for each new object in data/."""
 
     submit: LambdaFunction
     daily: Daily | None
@@ -81,7 +81,7 @@ class Pipeline(Component):
             f"{name}-uploads",
             EventTriggerArgs(
                 context=args.context,
-                description="A CSV was uploaded",
+                description="A file was uploaded",
                 pattern={
                     "source": ["aws.s3"],
                     "detail-type": ["Object Created"],
@@ -153,5 +153,11 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
     return [
         *statements,
         statement("RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs),
+        statement(
+            "WhatWasTold",
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            resources=[args.storage.table.arn],
+            conditions=leading_keys(contract.REFUSED_KEY_PREFIX),
+        ),
         *args.secrets.read_webhook(),
     ]

@@ -1,4 +1,4 @@
-"""What an instance does when it boots, before the container agent starts: scratch disks and EFA."""
+"""What an instance does when it boots, before the container agent starts: jobs kept from the instance's role, scratch disks, EFA."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from typing import Final
 SCRATCH_PATH: Final = "/scratch"
 """Where instances mount their joined instance-store disks, and where jobs find them."""
 _BOUNDARY: Final = "==BATCHREFERENCE=="
+
+_METADATA: Final = r"""#!/bin/bash
+# Jobs have roles of their own. The instance's, which the container agent works with, is not for them: it reads every image and log group.
+# Nodes of multi-node jobs have interfaces of their own, where the agent itself blocks the instance metadata service.
+mkdir -p /etc/ecs
+echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config
+# All other jobs share the network of the host, where the agent and the services of the AMI, which are root, need it; containers are not.
+if ! iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT; then
+  echo "metadata: no firewall rule, jobs can take the role of this instance" | tee /dev/kmsg >&2
+fi
+"""
 
 _EFA: Final = r"""#!/bin/bash
 # The kernel module comes with the AMI; a job asks for its devices, and does not start where they are missing.
@@ -45,15 +56,13 @@ chmod 1777 {SCRATCH_PATH}
 """
 
 
-def user_data(*, scratch: bool, efa: bool) -> str | None:
-    """Base64 of a MIME multipart archive of shell scripts; None where there is nothing to do.
+def user_data(*, scratch: bool, efa: bool) -> str:
+    """Base64 of a MIME multipart archive of shell scripts.
 
     AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide, launch-templates). Everything here takes
     seconds: an instance registers, and jobs leave RUNNABLE, only after it.
     """
-    scripts = [*([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
-    if not scripts:
-        return None
+    scripts = [_METADATA, *([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
     for script in scripts:
         lines += [f"--{_BOUNDARY}", 'Content-Type: text/x-shellscript; charset="us-ascii"', "", script]

@@ -122,10 +122,11 @@ TimeOfDay = Annotated[str, _Pattern(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", "a time 
 DatasetName = Annotated[
     str,
     _Pattern(
-        r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*",
-        "the name of a data set: the file's name in lower case without .csv, other characters than a-z and 0-9 as single hyphens",
+        r"(?!.*\.(?:[cC][sS][vV]|[tT][sS][vV])(?:\.[gG][zZ])?$)[^/\x00-\x1f\x7f]{1,250}",
+        "the name of the data set's files without folder and ending, for example sales for data/20260131/sales.csv",
     ),
 ]
+ColumnName = Annotated[str, _Pattern(r"[^\x00-\x1f\x7f]{1,250}", "the name of a column as in the header of the file")]
 TagKey = Annotated[
     str,
     _Pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),

@@ -44,10 +44,19 @@ class NetworkSection(Section):
     """The VPC: zones, address space, and how private subnets reach AWS."""
 
     cidr_block: CidrBlock = setting("10.0.0.0/16", about="Address space of the VPC, split evenly among the subnets.", change="replaces")
-    az_count: int = setting(2, about="Availability Zones, each with one public and one private subnet.", change="replaces", ge=1, le=6)
+    az_count: int = setting(
+        2, about="Availability Zones, each with a private subnet and, where there is NAT, a public one.", change="in place", ge=1, le=6
+    )
+    room_for_zones: int = setting(
+        6,
+        about="For how many zones the address space is cut, so that az_count can grow without a subnet moving.",
+        change="replaces",
+        ge=1,
+        le=6,
+    )
     nat: Literal["none", "single", "per-zone"] = setting(
         "single",
-        about="NAT gateways: none (interface endpoints carry all traffic to AWS, and there is no other way out), single, or per-zone.",
+        about="NAT gateways: none (no internet gateway either: endpoints carry all traffic, to this account alone), single, or per-zone.",
         change="in place",
     )
     interface_endpoints: tuple[EndpointService, ...] = setting(

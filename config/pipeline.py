@@ -23,7 +23,8 @@ class DailySection(Section):
     )
     datasets: tuple[DatasetName, ...] = setting(
         (),
-        about="Data sets of which a file has to come every day; without any, one file of whatever name.",
+        about="Data sets of which a file has to come every day, by the names of their files without ending; without any, one file of "
+        "whatever name.",
         change="in place",
         max_length=100,
     )
@@ -44,6 +45,12 @@ class PipelineSection(Section):
     function_timeout_seconds: int = setting(60, about="Limit of one call of a function.", change="in place", ge=10, le=900)
     event_max_age_hours: int = setting(
         6, about="How long an event that could not be handled is tried again.", change="in place", ge=1, le=6
+    )
+    show_values: bool = setting(
+        True,
+        about="Whether cells of the file stand in Slack messages, logs, error records and items of the table; false where they may be "
+        "personal. Statistics, smallest and largest value among them, and what lies in the buckets hold them either way.",
+        change="new revision",
     )
     daily: DailySection | None = setting(
         None, about="What has to be there when on every day; without it nobody waits for a file.", change="in place"

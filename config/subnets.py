@@ -27,18 +27,19 @@ class SubnetPlan:
         return ipaddress.IPv4Network(self.private[0]).num_addresses - RESERVED_ADDRESSES
 
 
-def plan_subnets(cidr_block: str, az_count: int) -> SubnetPlan:
+def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
     """Private subnets from the beginning of the block, as large as they can be; small public ones from its end.
 
-    Private subnets are large because machines are greedy: an instance with 32 network cards of type efa takes 32 addresses, and every
-    container of a multi-node job one more. A block of /16 to /24 has room for six zones.
+    Private subnets are large because machines are greedy: each network interface of type efa takes an address, and every container of a
+    multi-node job one more. A block of /16 to /24 has room for six zones. How large they are depends on how many there
+    are, so a living network keeps the number that it was cut for (`network.room_for_zones`), however many of the subnets it uses.
     """
     vpc = ipaddress.IPv4Network(cidr_block)
     public_prefix = min(vpc.prefixlen + _PUBLIC_BITS, _SMALLEST_PREFIX)
-    taken = az_count << (32 - public_prefix)
-    private_prefix = next(p for p in range(vpc.prefixlen, _SMALLEST_PREFIX + 1) if (az_count << (32 - p)) + taken <= vpc.num_addresses)
+    taken = zones << (32 - public_prefix)
+    private_prefix = next(p for p in range(vpc.prefixlen, _SMALLEST_PREFIX + 1) if (zones << (32 - p)) + taken <= vpc.num_addresses)
     first, end = int(vpc.network_address), int(vpc.broadcast_address) + 1
     return SubnetPlan(
-        private=tuple(str(ipaddress.IPv4Network((first + (i << (32 - private_prefix)), private_prefix))) for i in range(az_count)),
-        public=tuple(str(ipaddress.IPv4Network((end - ((i + 1) << (32 - public_prefix)), public_prefix))) for i in range(az_count)),
+        private=tuple(str(ipaddress.IPv4Network((first + (i << (32 - private_prefix)), private_prefix))) for i in range(zones)),
+        public=tuple(str(ipaddress.IPv4Network((end - ((i + 1) << (32 - public_prefix)), public_prefix))) for i in range(zones)),
     )

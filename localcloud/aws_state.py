@@ -6,23 +6,24 @@ module reads the backends of the process, and nobody else does.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-ACCOUNT_ID: Final = "123456789012"
-PARTITION: Final = "aws"
-_SERVICE_SECONDS: Final = 10 * 365 * 86_400
+from localcloud.aws_backends import ACCOUNT_ID, PARTITION
+from localcloud.aws_identity import Identities, document
+
+__all__ = ["ACCOUNT_ID", "PARTITION", "AwsState", "InstanceShape", "function_name", "prepare_moto", "reset_moto", "usable_memory_mib"]
 
 
 def prepare_moto(port: int) -> None:
@@ -70,17 +71,6 @@ def _keep_managed_policies(managed: list[Any]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
-    """What AssumeRole handed out."""
-
-    role_arn: str
-    arn: str
-    secret: str
-    token: str
-    expires: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class InstanceShape:
     """One EC2 instance type, with the memory that its ECS agent registers."""
 
@@ -105,30 +95,13 @@ def usable_memory_mib(nominal_mib: int) -> int:
     return int(nominal_mib * 7985 / 8192) - 32
 
 
-class AwsState:
+class AwsState(Identities):
     """Read access to moto's backends of one region, and the few writes that would be too slow over HTTP (logs)."""
 
     def __init__(self, region: str) -> None:
-        self.region = region
+        super().__init__(region)
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
-        self._backends: dict[tuple[str, str], Any] = {}
-
-    def _regional(self, service: str) -> Any:
-        return self._backend(service, self.region)
-
-    def _global(self, service: str) -> Any:
-        return self._backend(service, PARTITION)
-
-    def _backend(self, service: str, scope: str) -> Any:
-        # one for the life of a cloud, and moto takes some time to find it
-        if (service, scope) not in self._backends:
-            self._backends[service, scope] = get_backend(service)[ACCOUNT_ID][scope]  # type: ignore[call-overload]
-        return self._backends[service, scope]
-
-    def arn(self, service: str, resource: str) -> str:
-        """The ARN of a resource of this account and region."""
-        return f"arn:{PARTITION}:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that name."""
@@ -140,97 +113,6 @@ class AwsState:
         name = table_name_or_arn.rsplit("/", 1)[-1]
         table = self._regional("dynamodb").tables.get(name)
         return "" if table is None else str(table.hash_key_attr)
-
-    # ---- IAM and STS -----------------------------------------------------------------------------------------------------------------
-
-    def role(self, name_or_arn: str) -> Any | None:
-        """Moto's role object, or None."""
-        name = name_or_arn.rsplit("/", 1)[-1]
-        return next(
-            (role for role in list(self._global("iam").roles.values()) if name_or_arn in (role.arn, role.name) or role.name == name), None
-        )
-
-    def role_documents(self, role_arn: str) -> list[dict[str, Any]]:
-        """Policy documents of a role or user, inline first, then attached; those of a user's groups after them."""
-        if ":user/" in role_arn:
-            return self._user_documents(role_arn)
-        role = self.role(role_arn)
-        if role is None:
-            return []
-        inline = [_document(text) for text in list(role.policies.values())]
-        return inline + [_managed(policy) for policy in list(role.managed_policies.values())]
-
-    def _user_documents(self, user_arn: str) -> list[dict[str, Any]]:
-        iam = self._global("iam")
-        user = next((each for each in list(iam.users.values()) if each.arn == user_arn), None)
-        if user is None:
-            return []
-        holders = [user, *(group for group in list(iam.groups.values()) if user in group.users)]
-        found = []
-        for holder in holders:
-            found += [_document(text) for text in list(holder.policies.values())]
-            found += [_managed(policy) for policy in list(holder.managed_policies.values())]
-        return found
-
-    def permissions_boundary(self, role_arn: str) -> dict[str, Any] | None:
-        """The boundary's document, where the role has one."""
-        role = None if ":user/" in role_arn else self.role(role_arn)
-        if role is None or not role.permissions_boundary_arn:
-            return None
-        policy = self.managed_policy(role.permissions_boundary_arn)
-        return {"Version": "2012-10-17", "Statement": []} if policy is None else _managed(policy)
-
-    def managed_policy(self, arn: str) -> Any | None:
-        """Moto's policy object, or None."""
-        return self._global("iam").managed_policies.get(arn)
-
-    def trust_policy(self, role_arn: str) -> dict[str, Any] | None:
-        """Who may assume the role, or None where there is no such role."""
-        role = self.role(role_arn)
-        return None if role is None else _document(role.assume_role_policy_document)
-
-    def instance_profile_role(self, name_or_arn: str) -> str | None:
-        """ARN of the role in an instance profile; None where the profile does not exist or is empty."""
-        name = name_or_arn.rsplit("/", 1)[-1]
-        for profile in list(self._global("iam").instance_profiles.values()):
-            if profile.name == name:
-                return next((role.arn for role in profile.roles), None)
-        return None
-
-    def assume_role(self, role_arn: str, session_name: str) -> dict[str, str]:
-        """New credentials of a role as environment variables; the caller has checked the trust policy.
-
-        They hold as long as the cloud: on AWS a service renews those that it has handed out.
-        """
-        session = self._global("sts").assume_role(
-            region_name=self.region, role_session_name=session_name, role_arn=role_arn, policy="", duration=_SERVICE_SECONDS, external_id=""
-        )
-        return {
-            "AWS_ACCESS_KEY_ID": session.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
-            "AWS_SESSION_TOKEN": session.session_token,
-        }
-
-    def assumed_role(self, access_key: str) -> Session | None:
-        """The session behind an access key that AssumeRole handed out."""
-        found = self._global("sts").get_assumed_role_from_access_key(access_key)
-        if found is None:
-            return None
-        return Session(
-            role_arn=found.role_arn,
-            arn=found.arn,
-            secret=found.secret_access_key,
-            token=found.session_token,
-            expires=found.expiration.replace(tzinfo=UTC),
-        )
-
-    def user_of_key(self, access_key: str) -> tuple[str, str] | None:
-        """(ARN of the user, secret) of an active access key of IAM."""
-        for user in list(self._global("iam").users.values()):
-            for key in user.access_keys:
-                if key.access_key_id == access_key and key.status == "Active":
-                    return str(user.arn), str(key.secret_access_key)
-        return None
 
     # ---- EC2 -------------------------------------------------------------------------------------------------------------------------
 
@@ -292,6 +174,10 @@ class AwsState:
         """Whether the log group exists."""
         return name in self._regional("logs").groups
 
+    def has_log_stream(self, group: str, stream: str) -> bool:
+        """Whether the stream exists in an existing group."""
+        return stream in self._regional("logs").groups[group].streams
+
     def create_log_group(self, name: str) -> None:
         """Makes a log group that AWS itself would make; one that exists stays as it is."""
         logs = self._regional("logs")
@@ -310,6 +196,13 @@ class AwsState:
             self._regional("logs").put_log_events(group, stream, events)
             for event in events:
                 self.on_log_line(str(event["message"]))
+
+    def log_events(self, group: str) -> list[tuple[str, Any]]:
+        """(stream, moto's event) of all that is in a log group; LookupError where there is none of that name."""
+        found = self._regional("logs").groups.get(group)
+        if found is None:
+            raise LookupError(group)
+        return [(stream.log_stream_name, event) for stream in list(found.streams.values()) for event in list(stream.events)]
 
     # ---- metrics and alarms ----------------------------------------------------------------------------------------------------------
 
@@ -396,13 +289,13 @@ class AwsState:
     def topic_policy(self, topic_arn: str) -> dict[str, Any]:
         """Access policy of an SNS topic."""
         topic = self._regional("sns").topics.get(topic_arn)
-        return {"Statement": []} if topic is None else _document(topic.policy)
+        return {"Statement": []} if topic is None else document(topic.policy)
 
     def queue_policy(self, queue_arn: str) -> dict[str, Any]:
         """Access policy of an SQS queue."""
         queue = next((each for each in list(self._regional("sqs").queues.values()) if each.queue_arn == queue_arn), None)
         policy = None if queue is None else getattr(queue, "policy", None)
-        return _document(policy) if policy else {"Statement": []}
+        return document(policy) if policy else {"Statement": []}
 
     def queue_wait_seconds(self, name: str) -> int:
         """How long a poll of an SQS queue waits that does not say so itself."""
@@ -411,7 +304,8 @@ class AwsState:
 
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
-        machines = self._regional("stepfunctions").state_machines
+        # moto keeps what it runs apart from what it only stores
+        machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
         return [execution for machine in list(machines) for execution in list(machine.executions) if execution.status == "RUNNING"]
 
 
@@ -420,13 +314,3 @@ def function_name(name_or_arn: str) -> str:
     if ":function:" in name_or_arn:
         name_or_arn = name_or_arn.split(":function:", 1)[1]
     return name_or_arn.split(":")[0]
-
-
-def _document(policy: Any) -> dict[str, Any]:
-    document = json.loads(policy) if isinstance(policy, str) else policy
-    return dict(document or {"Statement": []})
-
-
-def _managed(policy: Any) -> dict[str, Any]:
-    version = next(each for each in policy.versions if each.version_id == policy.default_version_id)
-    return _document(version.document)

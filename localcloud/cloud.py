@@ -31,6 +31,7 @@ from moto.s3 import notifications as moto_notifications
 
 from localcloud.access import Access, Denial
 from localcloud.alarms import Alarms, Change
+from localcloud.amendments import Amendments
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
@@ -40,15 +41,17 @@ from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus, Targets, Undelivered
-from localcloud.front import METADATA_PATH, Fault, Front
+from localcloud.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.functions import Functions
 from localcloud.http_server import HOST, HttpServer
+from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
-from localcloud.saved_queries import SavedQueries
+from localcloud.s3.disk import contents_on_disk
 from localcloud.schedules import Schedules
 from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
@@ -120,7 +123,11 @@ class LocalCloud:
     def _build(self, stack: contextlib.ExitStack) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         stack.callback(shutil.rmtree, self.directory / "tasks", ignore_errors=True)
+        objects = self.directory / "objects"
+        stack.callback(shutil.rmtree, objects, ignore_errors=True)
         reset_moto()
+        stack.callback(reset_moto)  # objects let go of their files
+        stack.enter_context(contents_on_disk(objects))
         state = AwsState(self.region)
         access = Access(state)
         groups = PlacementGroups(state)
@@ -148,7 +155,7 @@ class LocalCloud:
             factory=ContainerFactory(host, state, access),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
-            metadata_url=lambda task_id: f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+            metadata_urls=lambda task_id: (f"{self.endpoint_url}{METADATA_PATH}{task_id}", f"{self.endpoint_url}{INSTANCE_PATH}{task_id}"),
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
@@ -163,12 +170,15 @@ class LocalCloud:
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
             refusals=Refusals(state, store),
+            instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
-            saved_queries=SavedQueries(),
+            queries=Queries(state),
             schedules=self._schedules,
             short_polls=ShortPolls(state),
             slack_sink=self.slack,
+            objects=objects,
+            amendments=Amendments(state),
         )
         stack.enter_context(_without_motos_own_ways(functions))
         stack.enter_context(

@@ -6,7 +6,9 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -14,22 +16,29 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from localcloud import shortcomings, slack
 from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
+from localcloud.amendments import Amendments
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
+from localcloud.http_server import Streamed
+from localcloud.insights.saved import Queries
+from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
-from localcloud.saved_queries import SavedQueries
+from localcloud.s3.blobs import Passing, ticket_in
+from localcloud.s3.bodies import CARRY_OBJECTS, receive
+from localcloud.s3.disk import PASS_CONTENTS_ON
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
 
 _log = logging.getLogger(__name__)
 METADATA_PATH: Final = "/_localcloud/ecs/v4/"
+INSTANCE_PATH: Final = "/_localcloud/imds/"
 _FUNCTION_CHANGES: Final = ("CreateFunction", "UpdateFunctionConfiguration")
 _FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetFunction", "GetFunctionConfiguration")
 _NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
@@ -44,7 +53,10 @@ class _Moto(DomainDispatcherApplication):
 
     @functools.cache  # noqa: B019 - one for the process, and hosts are few
     def get_backend_for_host(self, host: str | None) -> Any:
-        return super().get_backend_for_host(host)
+        found = super().get_backend_for_host(host)
+        if found is None and host is not None:
+            raise NotImplementedError(host)
+        return found
 
 
 class Front:
@@ -63,11 +75,14 @@ class Front:
         placement_groups: PlacementGroups,
         budget_actions: BudgetActions,
         refusals: Refusals,
+        instance_metadata: InstanceMetadata,
         alarms: Alarms,
-        saved_queries: SavedQueries,
+        queries: Queries,
         schedules: Schedules,
         short_polls: ShortPolls,
         slack_sink: slack.SlackSink,
+        objects: Path,
+        amendments: Amendments,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._access = access
@@ -78,15 +93,18 @@ class Front:
         self._storage_events = storage_events
         self._placement_groups = placement_groups
         self._refusals = refusals
+        self._instance_metadata = instance_metadata
         self._operations: dict[str, dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
             "budgets": budget_actions.operations,
             "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
             "events": {"PutEvents": bus.put_events},
-            "logs": saved_queries.operations,
+            "logs": queries.operations,
         }
         self._schedules = schedules
         self._slack = slack_sink
         self._short_polls = short_polls
+        self._objects = objects
+        self._amendments = amendments
         self.faults: list[Fault] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -127,12 +145,14 @@ class Front:
     def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
         if path == self._slack.path and environ["REQUEST_METHOD"] == "POST":
             return self._slack.receive(environ["wsgi.input"].read())
-        if path.startswith(METADATA_PATH):
-            task_id, _, part = path.removeprefix(METADATA_PATH).partition("/")
-            container = self._plane.metadata(task_id)
-            if container is not None:
-                body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
-                return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+        task_id, _, part = path.removeprefix(METADATA_PATH).removeprefix(INSTANCE_PATH).partition("/")
+        task = self._plane.task(task_id)
+        if path.startswith(METADATA_PATH) and task is not None:
+            container = task[0].metadata(task[1])
+            body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
+            return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+        if path.startswith(INSTANCE_PATH) and task is not None:
+            return self._instance_metadata.answer(*task, part, environ)
         return Reply(status=404, body=b"no such path")
 
     def _owned(self, call: Call) -> Reply | None:
@@ -156,17 +176,17 @@ class Front:
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
     def _forward(self, call: Call, principal: Principal | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
-            call.params  # noqa: B018 - parsed now, while the body is still here
-        if call.body is not None:
-            call.read_body()
+        self._prepare(call)
         answer: dict[str, Any] = {}
 
         def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
             answer.update(status=status, headers=headers)
             return lambda _: None
 
-        body: Iterable[bytes] = self._moto(call.environ, capture)
+        with Passing() if call.service == "s3" and call.operation in PASS_CONTENTS_ON else nullcontext():
+            body: Iterable[bytes] = self._moto(call.environ, capture)
+            if call.operation == "GetObject":
+                body = _content(answer["headers"], body)
         code = int(answer["status"].split(" ")[0])
         if code >= HTTPStatus.BAD_REQUEST:
             body = [b"".join(body)]
@@ -183,6 +203,16 @@ class Front:
         start_response(answer["status"], answer["headers"])
         return body
 
+    def _prepare(self, call: Call) -> None:
+        """Puts a call right, and reads what is needed of it, before moto does."""
+        self._amendments.apply(call)
+        if call.service == "lambda" and call.operation in _FUNCTION_CHANGES:
+            call.params  # noqa: B018 - parsed now, while the body is still here
+        if call.service == "s3" and call.operation in CARRY_OBJECTS:
+            receive(call, self._objects)
+        if call.body is not None:
+            call.read_body()
+
     def _hides_absence(self, call: Call, principal: Principal) -> bool:
         """S3 does not tell that an object is absent to those who may not list the bucket: they get 403 for 404."""
         if call.operation not in ("GetObject", "HeadObject"):
@@ -196,6 +226,8 @@ class Front:
         elif changes_iam(call):
             self._access.forget_policies()
             self._plane.wake()
+        elif call.service == "resourcegroupstaggingapi" and call.operation == "GetResources":
+            return [self._batch.tagged(call.params, b"".join(body))]
         elif call.service == "scheduler":
             self._schedules.notice()
         elif call.service == "ec2" and call.operation.startswith(_NETWORK_CHANGES):
@@ -205,6 +237,16 @@ class Front:
                 self._functions.remember(call.params)
             return [self._functions.completed(b"".join(body))]
         return body
+
+
+def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:
+    """An object as it goes out: from its file, where moto gave only the ticket of one."""
+    whole = b"".join(body)
+    ticket = ticket_in(whole)
+    if ticket is None:
+        return [whole]
+    headers[:] = [each for each in headers if each[0].lower() != "content-length"] + [("Content-Length", str(ticket.length))]
+    return Streamed(ticket.blob.blocks(ticket.start, ticket.length))
 
 
 def _send(reply: Reply, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -40,6 +41,7 @@ class LambdaContext:
 
 def main(handler_name: str, result_fd: int) -> None:
     """Loads the handler and serves requests until standard input ends."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the cloud has blocked is no business of a function
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))  # the runtime has a handler on the root logger
@@ -65,7 +67,8 @@ def main(handler_name: str, result_fd: int) -> None:
 def _read_requests(requests: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         requests.put(line)
-    os._exit(0)  # the cloud is gone; a handler in the middle of its work goes with it
+    # the cloud is gone; a handler in the middle of its work goes with it, and what it has started
+    os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def _invoke(handler: Any, request: dict[str, Any]) -> dict[str, Any]:

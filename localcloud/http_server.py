@@ -25,11 +25,10 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Streamed:
-    """The body of an answer that states its length: sent block by block, and closed at the end."""
+    """The body of an answer that states its length: sent block by block."""
 
-    def __init__(self, blocks: Iterator[bytes], close: Callable[[], None]) -> None:
+    def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
-        self.close = close
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks

@@ -15,11 +15,13 @@ from typing import Final
 
 from localcloud.access import Principal
 from localcloud.aws_state import AwsState
+from localcloud.s3.bodies import CARRY_OBJECTS
 from localcloud.signature_errors import Problem, refusal
 from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_signed_by
 from localcloud.wire import Call
 
 _SKEW: Final = timedelta(minutes=15)
+_HASH_DIGITS: Final = 64
 _UPPER: Final = string.ascii_uppercase + "234567"
 _SECRET: Final = string.ascii_letters + string.digits
 
@@ -114,6 +116,10 @@ class Keys:
 
 def _payload_hash(call: Call, found: Claim) -> str:
     stated = str(call.environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
+    if len(stated) == _HASH_DIGITS and not (call.service == "s3" and call.operation in CARRY_OBJECTS):
+        if hashlib.sha256(call.read_body()).hexdigest() != stated.lower():
+            raise refusal(call, Problem.WRONG_BODY)
+        return stated
     if stated:
         return stated
     if found.presigned and found.service == "s3":

@@ -32,7 +32,8 @@ def of_exception(call: Call, error: Exception) -> WireError:
         return missing(call)
     problem = _problem(call)
     if problem:
-        return WireError(_MISSING.get(call.protocol, "ValidationException"), problem, status=400)
+        code = "ClientException" if call.service == "batch" else _MISSING.get(call.protocol, "ValidationException")
+        return WireError(code, problem, status=400)
     _log.error("%s %s failed inside the AWS in memory", call.service, call.operation, exc_info=error)
     sentence = f"the AWS in memory fails at {call.operation} of {call.service} where AWS would not ({type(error).__name__}: {error})"
     return WireError(_CODE, sentence, status=501)
@@ -53,9 +54,14 @@ def of_answer(call: Call, code: int, headers: list[tuple[str, str]], body: Itera
 
 def _problem(call: Call) -> str:
     """What the operation's model finds wrong with the call's members; empty where nothing is, or nothing is known."""
-    try:
-        shape: Any = call.model.input_shape if call.model is not None else None
-        report = ParamValidator().validate(call.params, shape) if shape is not None else None
-    except Exception:  # noqa: BLE001 - only looks for a better sentence
+    shape: Any = call.model.input_shape if call.model is not None else None
+    if shape is None:
         return ""
-    return report.generate_report() if report is not None and report.has_errors() else ""
+    try:
+        params = call.params
+    except WireError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a value of a wrong type does to the parser
+        return f"the request cannot be read as {shape.name}: {error}"
+    report = ParamValidator().validate(params, shape)
+    return report.generate_report() if report.has_errors() else ""

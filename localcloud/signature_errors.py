@@ -20,6 +20,7 @@ class Problem(Enum):
     WRONG_TOKEN = auto()
     EXPIRED_TOKEN = auto()
     WRONG_SIGNATURE = auto()
+    WRONG_BODY = auto()
     SKEWED = auto()
     EXPIRED_URL = auto()
 
@@ -43,6 +44,11 @@ _S3: Final[dict[Problem, tuple[str, int, str]]] = {
         403,
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     ),
+    Problem.WRONG_BODY: (
+        "XAmzContentSHA256Mismatch",
+        400,
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    ),
     Problem.SKEWED: ("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large."),
     Problem.EXPIRED_URL: ("AccessDenied", 403, "Request has expired"),
 }
@@ -53,6 +59,7 @@ _EC2: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.WRONG_TOKEN: ("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
     Problem.EXPIRED_TOKEN: ("RequestExpired", 400, "Request has expired."),
     Problem.WRONG_SIGNATURE: ("SignatureDoesNotMatch", 403, _MISMATCH),
+    Problem.WRONG_BODY: ("SignatureDoesNotMatch", 403, _MISMATCH),
     Problem.SKEWED: ("RequestExpired", 400, "Request has expired."),
     Problem.EXPIRED_URL: ("RequestExpired", 400, "Request has expired."),
 }
@@ -63,6 +70,7 @@ _QUERY: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.WRONG_TOKEN: ("InvalidClientTokenId", 403, _INVALID_TOKEN),
     Problem.EXPIRED_TOKEN: ("ExpiredToken", 403, _EXPIRED),
     Problem.WRONG_SIGNATURE: ("SignatureDoesNotMatch", 403, _MISMATCH),
+    Problem.WRONG_BODY: ("SignatureDoesNotMatch", 403, _MISMATCH),
     Problem.SKEWED: ("SignatureDoesNotMatch", 403, "Signature expired or not yet current"),
     Problem.EXPIRED_URL: ("SignatureDoesNotMatch", 403, "Signature expired or not yet current"),
 }
@@ -73,6 +81,7 @@ _JSON: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.WRONG_TOKEN: ("UnrecognizedClientException", 400, _INVALID_TOKEN),
     Problem.EXPIRED_TOKEN: ("ExpiredTokenException", 400, _EXPIRED),
     Problem.WRONG_SIGNATURE: ("InvalidSignatureException", 400, _MISMATCH),
+    Problem.WRONG_BODY: ("InvalidSignatureException", 400, _MISMATCH),
     Problem.SKEWED: ("InvalidSignatureException", 400, "Signature expired or not yet current"),
     Problem.EXPIRED_URL: ("InvalidSignatureException", 400, "Signature expired or not yet current"),
 }

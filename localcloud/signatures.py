@@ -23,48 +23,14 @@ _HEADER: Final = re.compile(
     rf"{_ALGORITHM}\s+(?=.*Credential=(?P<credential>[^,\s]+))(?=.*SignedHeaders=(?P<signed>[^,\s]+))(?=.*Signature=(?P<signature>[0-9a-f]+)).*"
 )
 _DATE: Final = "%Y%m%dT%H%M%SZ"
-_SUBRESOURCES: Final = frozenset(
-    [
-        "acl",
-        "cors",
-        "delete",
-        "lifecycle",
-        "location",
-        "logging",
-        "notification",
-        "partNumber",
-        "policy",
-        "requestPayment",
-        "tagging",
-        "torrent",
-        "uploadId",
-        "uploads",
-        "versionId",
-        "versioning",
-        "versions",
-        "website",
-        "restore",
-        "select",
-        "select-type",
-        "replication",
-        "accelerate",
-        "encryption",
-        "inventory",
-        "metrics",
-        "analytics",
-        "object-lock",
-        "retention",
-        "legal-hold",
-        "publicAccessBlock",
-        "ownershipControls",
-        "response-cache-control",
-        "response-content-disposition",
-        "response-content-encoding",
-        "response-content-language",
-        "response-content-type",
-        "response-expires",
-    ]
-)
+_OWN_HOST: Final = re.compile(r"(?:^|\.)(?:s3(?:\.[a-z0-9-]+)?\.)?localhost$")
+_SUBRESOURCE_NAMES: Final = """
+    acl cors delete lifecycle location logging notification partNumber policy requestPayment tagging torrent uploadId uploads versionId
+    versioning versions website restore select select-type replication accelerate encryption inventory metrics analytics object-lock
+    retention legal-hold publicAccessBlock ownershipControls response-cache-control response-content-disposition
+    response-content-encoding response-content-language response-content-type response-expires
+"""
+_SUBRESOURCES: Final = frozenset(_SUBRESOURCE_NAMES.split())
 """Query parameters that Signature Version 2 of S3 covers."""
 
 
@@ -231,8 +197,9 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
         payload_hash: For version 4: x-amz-content-sha256, or the SHA-256 of the body in hexadecimal digits.
     """
     if found.version == 2:
-        expected = base64.b64encode(hmac.digest(secret.encode(), _text_of_version_two(request, found).encode("latin-1"), "sha1")).decode()
-        return hmac.compare_digest(expected, found.signature)
+        texts = _texts_of_version_two(request, found)
+        proofs = [base64.b64encode(hmac.digest(secret.encode(), text.encode("latin-1"), "sha1")).decode() for text in texts]
+        return any(hmac.compare_digest(proof, found.signature) for proof in proofs)
     if "host" not in found.signed_headers:
         return False
     key = signing_key(secret, found)
@@ -263,7 +230,7 @@ def _paths(path: str, service: str) -> Iterable[str]:
     """
     if service == "s3":
         return (_encoded(path, safe="/"), path)
-    kept = []
+    kept: list[str] = []
     for segment in path.split("/"):
         if segment == ".." and kept:
             kept.pop()
@@ -288,15 +255,25 @@ def _encoded(text: str, *, safe: str = "") -> str:
     return quote_from_bytes(unquote_to_bytes(text.encode("latin-1")), safe=f"{safe}~-_.")
 
 
-def _text_of_version_two(request: Request, found: Claim) -> str:
+def bucket_of_host(host: str) -> str:
+    """The bucket in a host such as `<bucket>.localhost` or `<bucket>.s3.localhost`, empty where it names none."""
+    name = host.partition(":")[0].lower()
+    return _OWN_HOST.sub("", name) if name.endswith("localhost") else ""
+
+
+def _texts_of_version_two(request: Request, found: Claim) -> list[str]:
     headers = request.headers
     amz = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-amz-"))
     date = str(found.expires_seconds) if found.presigned else "" if "x-amz-date" in headers else headers.get("date", "")
     covered = sorted((name, value) for name, value in request.query if name in _SUBRESOURCES)
-    resource = request.path + ("?" + "&".join(f"{name}={value}" if value else name for name, value in covered) if covered else "")
+    bucket = bucket_of_host(headers.get("host", ""))
+    path = f"/{bucket}{request.path}" if bucket else request.path
+    query = "?" + "&".join(f"{name}={value}" if value else name for name, value in covered) if covered else ""
     if found.presigned and found.token:
         amz += f"x-amz-security-token:{found.token}\n"
-    return "\n".join([request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date, amz + resource])
+    first = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
+    # of a bucket itself some sign the path as they send it, others with a slash at its end
+    return ["\n".join([*first, f"{amz}{each}{query}"]) for each in ({path, f"{path}/"} if path.count("/") == 1 else {path})]
 
 
 def _date(text: str) -> datetime:

@@ -29,6 +29,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.aws_state import AwsState
 from localcloud.execution_ends import ExecutionEnds
+from localcloud.execution_jobs import ExecutionJobs
 
 RoleClient = Callable[[str, str, str], Any]
 """(service, role ARN, service principal) -> boto3 client of a role."""
@@ -60,7 +61,10 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
 
     enter = CommonStateField._eval_body  # noqa: SLF001 - no hook
 
+    jobs = ExecutionJobs(lambda role_arn: role_client("batch", role_arn, _STATES))
+
     def ended(execution: Any) -> None:
+        jobs.end(execution)
         count(execution.state_machine.arn, f"Executions{_ENDS[execution.exec_status]}")
         publish("aws.states", "Step Functions Execution Status Change", [execution.exec_arn], status_change(execution))
 
@@ -80,6 +84,7 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
         (service_task.StateTaskService, "_normalise_parameters", _to_sdk),
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         *ends.replacements(),
+        *jobs.replacements(),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it

@@ -7,7 +7,6 @@ here.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,8 +27,12 @@ from werkzeug.exceptions import HTTPException
 
 from localcloud import signatures
 
-_SERVICE_OF_SIGNING_NAME: Final = {"states": "stepfunctions", "monitoring": "cloudwatch", "eventbridge": "events"}
-_OWN_HOST: Final = re.compile(r"(?:^|\.)(?:s3(?:\.[a-z0-9-]+)?\.)?localhost$")
+_SERVICE_OF_SIGNING_NAME: Final = {
+    "states": "stepfunctions",
+    "monitoring": "cloudwatch",
+    "eventbridge": "events",
+    "tagging": "resourcegroupstaggingapi",
+}
 _LARGEST_STRUCTURED_BODY: Final = 64 << 20
 """Requests with members in their body are far smaller; whatever is bigger is an object of S3."""
 
@@ -74,6 +77,8 @@ class Call:
             _to_path_style(environ)
         self.uri_params: dict[str, Any] = {}
         self.body: bytes | None = None
+        self.content: bytes = b""
+        """The object that the call carries, where it carries one and it has been received."""
         self.operation = self._operation()
 
     def _operation(self) -> str:
@@ -189,8 +194,8 @@ class Call:
             text = f"<ErrorResponse>{error_text}<RequestId>{request_id}</RequestId></ErrorResponse>"
         else:
             text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-        headers = (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id))
-        return Reply(status=error.status, headers=headers, body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
+        headers = [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id)]
+        return Reply(status=error.status, headers=tuple(headers), body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
 
     @property
     def protocol(self) -> str:
@@ -216,10 +221,12 @@ class Call:
 
 def _to_path_style(environ: dict[str, Any]) -> None:
     """Takes the bucket from a host such as `<bucket>.localhost` or `<bucket>.s3.localhost` into the path, which is all that is read."""
-    name = str(environ.get("HTTP_HOST", "")).rpartition(":")[0].lower()
-    bucket = _OWN_HOST.sub("", name) if name.endswith("localhost") else ""
+    bucket = signatures.bucket_of_host(str(environ.get("HTTP_HOST", "")))
     if bucket:
-        environ["PATH_INFO"] = f"/{bucket}{environ.get('PATH_INFO', '')}"
+        for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
+            rest = str(environ[name])
+            environ[name] = f"/{bucket}{rest[1:] if rest == '/' or rest.startswith('/?') else rest}"
+        environ["HTTP_HOST"] = f"localhost:{environ['SERVER_PORT']}"
 
 
 def _cbor(members: Mapping[str, str]) -> bytes:

@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Literal, Self
+
+from workloads import names
 
 Stage = Literal["preprocess", "analysis", "postprocess"]
 STAGES: Final[tuple[Stage, ...]] = ("preprocess", "analysis", "postprocess")
@@ -29,10 +30,14 @@ ENV_STACK: Final = "PIPELINE_STACK"
 ENV_UNIT_ROWS: Final = "PIPELINE_UNIT_ROWS"
 """Rows of one analysis unit; a property of the data set, never of the rank count."""
 ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
-"""`reject` or `keep`: what becomes of a row that lacks a value in a number column."""
+"""`reject` or `keep`: what becomes of a row that lacks a value in a compared or required column."""
 ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
-"""Above this share of rejected rows the file is refused as a whole."""
+"""Above this share of rejected rows the file is refused as a whole; columns whose gaps would cost more rows are not compared."""
+ENV_COLUMNS: Final = "PIPELINE_COLUMNS"
+"""JSON object, data set -> column -> {"type", "use", "required"}: what the owner of the data set declares about its columns."""
 ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
+ENV_SHOW_VALUES: Final = "PIPELINE_SHOW_VALUES"
+"""`false`: no cell of the file stands in a message, a log or an item of the table; objects in the buckets hold them."""
 ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 """`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
@@ -115,6 +120,16 @@ class ContractError(ValueError):
     """A name, object or variable is not what the stages agreed on; the message is one sentence for the person who sent it."""
 
 
+SETTING_FILE_MARK: Final = "@"
+"""What a function's variable begins with whose text stands in a file beside its code, for Lambda takes 4 KB of variables in all. JSON does
+not begin so."""
+
+
+def setting_file(variable: str) -> str:
+    """The file of such a variable."""
+    return f"{variable.lower()}.json"
+
+
 def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """The value of an environment variable that the stage cannot do without.
 
@@ -128,16 +143,15 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
 
 # ---- uploads and run ids ---------------------------------------------------------------------------------------------------------------
 
-UPLOAD_PREFIX: Final = "data/"
-_UPLOAD_KEY = re.compile(r"data/(?P<date>\d{8})/(?P<name>[^/]+)\.csv", re.IGNORECASE)
-_RUN_ID = re.compile(r"(?P<date>\d{8})-(?P<dataset>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<digest>[0-9a-f]{12})")
+_RUN_ID = re.compile(rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})")
 _EXECUTION_NAME_MAX = 80
-_DATASET_MAX = 64  # leaves room for the rest of a Batch job name, 128 characters in all
+FINDINGS_PREFIX: Final = "findings/"
+"""In the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One version of one CSV object in the ingest bucket.
+    """One version of one object with a table in the ingest bucket.
 
     The run id follows from bucket, key and ETag. The ETag and not the version id, so that the same bytes uploaded again under the same key
     are the same upload, while changed bytes make a new run (S3 object ETags of SSE-S3 objects are digests of the content).
@@ -149,13 +163,12 @@ class Upload:
     version_id: str | None = None
 
     def __post_init__(self) -> None:
-        match = _UPLOAD_KEY.fullmatch(self.key)
-        if match is None or not _slug(match["name"]):
+        fault = names.fault_of(self.key)
+        if fault:
             raise ContractError(
-                f"s3://{self.bucket}/{self.key} is not an upload: expected data/<YYYYMMDD>/<name>.csv, for example data/20260131/sales.csv"
+                f"s3://{self.bucket}/{self.key} is not an upload: {fault}; expected data/<YYYYMMDD>/<name>.csv, "
+                "for example data/20260131/sales.csv"
             )
-        if not _is_date(match["date"]):
-            raise ContractError(f"s3://{self.bucket}/{self.key}: {match['date']} is not a calendar date; the folder is <YYYYMMDD>")
 
     @property
     def date(self) -> str:
@@ -164,8 +177,8 @@ class Upload:
 
     @property
     def dataset(self) -> str:
-        """Name of the file in lower case, every run of other characters than a-z and 0-9 turned into one hyphen."""
-        return _slug(self.key.rsplit("/", 1)[1][: -len(".csv")])
+        """Id of the data set that the file's name stands for (names.dataset_of)."""
+        return names.dataset_of(names.title(self.key))
 
     @property
     def run_id(self) -> str:
@@ -174,21 +187,9 @@ class Upload:
         return f"{self.date}-{self.dataset}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def is_upload_key(key: str) -> bool:
-    """Whether an object key looks like an upload at all (prefix and suffix), before anything else is asked of it."""
-    return key.startswith(UPLOAD_PREFIX) and key.lower().endswith(".csv")
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_DATASET_MAX].strip("-")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a calendar date has no zone
-    except ValueError:
-        return False
-    return True
+def concerns_uploads(key: str) -> bool:
+    """Whether an object lies where uploads do, so that somebody wants to hear what becomes of it; folder markers are nobody's upload."""
+    return key.startswith(names.UPLOAD_PREFIX) and not key.endswith("/")
 
 
 # ---- where a run keeps its objects -----------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ class Run:
 
     def __post_init__(self) -> None:
         match = _RUN_ID.fullmatch(self.run_id)
-        if match is None or not _is_date(match["date"]):
+        if match is None or not names.is_date(match["date"]):
             raise ContractError(
                 f"{self.run_id[:100]!a} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, "
                 "for example 20260131-sales-0123456789ab"
@@ -220,7 +221,7 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """Data set name: what the runs of one daily file have in common."""
+        """Data set id: what the runs of one daily file have in common."""
         return self.run_id[9:-13]
 
     def job_name(self, stage: Stage, attempt: int = 1) -> str:
@@ -315,6 +316,16 @@ class Run:
         return f"{self.results_prefix}summary.json"
 
     @property
+    def findings_key(self) -> str:
+        """The most remote rows as a flat Parquet file; those of all runs of a data set are one folder, and one table."""
+        return f"{FINDINGS_PREFIX}dataset_id={self.dataset}/run_date={self.date}/{self.run_id}/findings.parquet"
+
+    @property
+    def ddl_key(self) -> str:
+        """Statements by which Amazon Athena knows the cleaned tables and the findings of the data set."""
+        return f"{self.results_prefix}athena.sql"
+
+    @property
     def report_key(self) -> str:
         """Findings for people; one file that needs no network."""
         return f"{self.results_prefix}report.html"
@@ -367,6 +378,8 @@ def event_source(stack: str) -> str:
 DATA_SET_KEY_PREFIX: Final = "DS#"
 """How the partition key of all items of a data set begins."""
 GUARD_KEY_PREFIX: Final = "GUARD#"
+REFUSED_KEY_PREFIX: Final = "REFUSED#"
+"""`pk` begins so of the items that say which objects were refused as uploads, so that each is told once."""
 
 
 def guard_partition_key(queue_arn: str) -> str:

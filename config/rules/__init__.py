@@ -29,6 +29,7 @@ from config.rules.base import Rule
 from config.stack import StackConfig
 
 RULES: Final[tuple[Rule, ...]] = (
+    account.RegionIsNotInChina(),
     account.StackNameFitsRepositories(),
     account.SecretsAreEncrypted(),
     account.QuotasHold(),
@@ -85,6 +86,7 @@ RULES: Final[tuple[Rule, ...]] = (
     shards.ShardsAreOfOneNode(),
     shards.ShardsShareTheSearch(),
     network.ZoneIndexExists(),
+    network.ZonesHaveRoom(),
     network.SeveralZones(),
     network.NodesFitSubnet(),
     network.InstancesFitSubnets(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.environments import FargateEnvironment, HpcEnvironment
-from config.facts import instance_type
+from config.facts import EFA_ONLY_FAMILIES, instance_type
 from config.problems import Problem
 from config.rules.base import Rule, environments_of, known_types_of
 from config.stack import StackConfig
@@ -37,6 +37,23 @@ class ZoneIndexExists(Rule):
                 )
 
 
+class ZonesHaveRoom(Rule):
+    """The address space is cut for at least as many zones as there are."""
+
+    code = "NETWORK-ROOM"
+    reason = "There would be no address space for the subnets of the last zones."
+    source = "this program's network: one cut of the block, of which az_count zones are used"
+    reads = frozenset({"network"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """More zones than room."""
+        network = config.network
+        if network.az_count > network.room_for_zones:
+            message = f"network.az_count is {network.az_count}"
+            fix = "leave it out (6) in a new stack; in a living one lower az_count, for another cut makes the network anew"
+            yield self.problem("network.room_for_zones", network.room_for_zones, message, fix)
+
+
 class SeveralZones(Rule):
     """Environments that need not lie in one zone have several."""
 
@@ -59,24 +76,28 @@ class NodesFitSubnet(Rule):
 
     code = "MNP-ADDRESSES"
     reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
-    source = "EC2 user guide, efa: an interface of type efa has an address; AWS Batch user guide, mnp-ce: one more for each container"
+    source = (
+        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none; AWS Batch user guide, mnp-ce: one more "
+        "for each container"
+    )
     reads = frozenset({"environments", "jobs", "network", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A network too small for the analysis alone."""
         nodes, network = config.jobs.analysis.nodes, config.network
-        free = plan_subnets(network.cidr_block, network.az_count).private_addresses
+        free = plan_subnets(network.cidr_block, network.room_for_zones).private_addresses
         for name, environment in environments_of(config, config.jobs.analysis.queue).items():
             facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
             if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
                 continue
-            each = (facts.network_cards if environment.efa else 1) + 1
+            one_address = not environment.efa or environment.instance_type.startswith(EFA_ONLY_FAMILIES)
+            each = (1 if one_address else facts.network_cards) + 1
             if nodes * each > free:
                 yield self.problem(
                     "network.cidr_block",
                     network.cidr_block,
                     f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
-                    "take a larger block (a smaller number after the slash), or fewer zones",
+                    "take a larger block (a smaller number after the slash), or a lower room_for_zones",
                 )
 
 
@@ -91,16 +112,17 @@ class InstancesFitSubnets(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment, by itself, whose smallest instances would use the addresses up."""
-        plan = plan_subnets(config.network.cidr_block, config.network.az_count)
+        network = config.network
+        free = plan_subnets(network.cidr_block, network.room_for_zones).private_addresses * network.az_count
         for name, environment in config.environments.items():
             known = known_types_of(environment)
             if isinstance(environment, HpcEnvironment) or not (known or isinstance(environment, FargateEnvironment)):
                 continue
             smallest = min((facts.vcpus for facts in known.values()), default=1)
-            addresses, instances = plan.private_addresses * len(plan.private), environment.max_vcpus // smallest
-            if instances > addresses:
+            instances = environment.max_vcpus // smallest
+            if instances > free:
                 what = f"{instances} {'tasks' if isinstance(environment, FargateEnvironment) else 'instances'} of {smallest} vCPUs"
-                message = f"{what} need an address each, and the private subnets of {config.network.cidr_block} have {addresses}"
+                message = f"{what} need an address each, and the private subnets of {network.cidr_block} have {free}"
                 fix = "lower max_vcpus, or take a larger cidr_block"
                 yield self.problem(f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.batch import definitions, descriptions, environments, queues, submission
+from localcloud.batch import definitions, descriptions, environments, listing, queues, submission, tags
+from localcloud.batch.listing import named, page
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.records import Job, Store, client_error
 from localcloud.wire import WireError
@@ -40,13 +41,13 @@ class BatchApi:
             "UpdateSchedulingPolicy": self._update_policy,
             "DeleteSchedulingPolicy": self._delete_policy,
             "DescribeSchedulingPolicies": self._describe_policies,
-            "ListSchedulingPolicies": lambda _: {"schedulingPolicies": [{"arn": arn} for arn in store.policies]},
+            "ListSchedulingPolicies": lambda params: page(list(store.policies), params, "schedulingPolicies", lambda arn: {"arn": arn}),
             "RegisterJobDefinition": self._register,
             "DeregisterJobDefinition": self._deregister,
             "DescribeJobDefinitions": self._describe_definitions,
             "SubmitJob": self._submit,
             "DescribeJobs": self._describe_jobs,
-            "ListJobs": self._list_jobs,
+            "ListJobs": lambda params: listing.list_jobs(store, params),
             "CancelJob": self._cancel,
             "TerminateJob": self._terminate,
             "TagResource": self._tag,
@@ -59,8 +60,14 @@ class BatchApi:
         handler = self._operations.get(operation)
         if handler is None:
             raise WireError("NotImplemented", f"the local Batch has no operation {operation}", status=501)
+        if operation.startswith(("Create", "Register", "Submit", "Tag")):
+            tags.check(params.get("tags"))
         with self._store.lock:
             return handler(params)
+
+    def tagged(self, params: Params, body: bytes) -> bytes:
+        """Moto's answer to the tagging API's GetResources, with the resources of Batch."""
+        return tags.with_batch(self._store, params, body)
 
     def clusters(self, params: Params) -> Params:
         """ECS's DescribeClusters, for the clusters that Batch keeps behind its environments."""
@@ -90,10 +97,9 @@ class BatchApi:
         return {}
 
     def _describe_environments(self, params: Params) -> Params:
-        wanted = params.get("computeEnvironments")
+        wanted = named(params, "computeEnvironments")
         found = [self._store.environment(each) for each in wanted] if wanted else list(self._store.environments.values())
-        details = [environments.describe(each) for each in found if each is not None]
-        return _page(details, params, "computeEnvironments")
+        return page([each for each in found if each is not None], params, "computeEnvironments", environments.describe)
 
     def _create_queue(self, params: Params) -> Params:
         queue = queues.create(self._store, params)
@@ -111,9 +117,9 @@ class BatchApi:
         return {}
 
     def _describe_queues(self, params: Params) -> Params:
-        wanted = params.get("jobQueues")
+        wanted = named(params, "jobQueues")
         found = [self._store.queue(each) for each in wanted] if wanted else list(self._store.queues.values())
-        return _page([queues.describe(each) for each in found if each is not None], params, "jobQueues")
+        return page([each for each in found if each is not None], params, "jobQueues", queues.describe)
 
     def _snapshot(self, params: Params) -> Params:
         queue = queues.existing(self._store, params.get("jobQueue", ""))
@@ -135,7 +141,7 @@ class BatchApi:
         return {}
 
     def _describe_policies(self, params: Params) -> Params:
-        found = [self._store.policy(arn) for arn in params.get("arns", [])]
+        found = [self._store.policy(arn) for arn in named(params, "arns")]
         return {"schedulingPolicies": [queues.describe_policy(each) for each in found if each is not None]}
 
     # ---- definitions -------------------------------------------------------------------------------------------------------------------
@@ -153,8 +159,8 @@ class BatchApi:
         return {}
 
     def _describe_definitions(self, params: Params) -> Params:
-        details = [definitions.describe(each) for each in definitions.select(self._store, params)]
-        return _page(details, params, "jobDefinitions")
+        named(params, "jobDefinitions")
+        return page(definitions.select(self._store, params), params, "jobDefinitions", definitions.describe)
 
     # ---- jobs --------------------------------------------------------------------------------------------------------------------------
 
@@ -168,7 +174,7 @@ class BatchApi:
 
     def _describe_jobs(self, params: Params) -> Params:
         details = []
-        for reference in params.get("jobs", []):
+        for reference in named(params, "jobs"):
             job_id, _, node = reference.rsplit("/", 1)[-1].partition("#")
             job = self._store.jobs.get(job_id)
             if job is None:
@@ -178,29 +184,6 @@ class BatchApi:
             elif job.multinode and node.isdigit() and int(node) < len(job.nodes):
                 details.append(descriptions.describe_node(job, int(node)))
         return {"jobs": details}
-
-    def _list_jobs(self, params: Params) -> Params:
-        chosen = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if params.get(key)]
-        if len(chosen) != 1:
-            raise client_error("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be specified")
-        status = params.get("jobStatus")
-        if params.get("multiNodeJobId"):
-            job = self._store.jobs.get(params["multiNodeJobId"])
-            nodes = [] if job is None or not job.multinode else [descriptions.node_summary(job, node) for node in range(len(job.nodes))]
-            return _page([each for each in nodes if status in (None, each["status"])], params, "jobSummaryList")
-        if params.get("arrayJobId"):
-            parent = self._store.jobs.get(params["arrayJobId"])
-            jobs = parent.children if parent is not None else []
-        else:
-            queue = queues.existing(self._store, params["jobQueue"])
-            jobs = [job for job in self._store.jobs.values() if job.queue is queue and job.parent is None]
-        filters = params.get("filters") or []
-        if filters and params.get("jobQueue"):
-            jobs = [job for job in jobs if all(_matches(job, each) for each in filters)]
-        else:
-            jobs = [job for job in jobs if job.status == (status or "RUNNING")]
-        newest_first = sorted(jobs, key=lambda job: job.created_at, reverse=True) if params.get("jobQueue") else jobs
-        return _page([descriptions.summary(job) for job in newest_first], params, "jobSummaryList")
 
     def _cancel(self, params: Params) -> Params:
         self._plane.cancel(self._job(params), params["reason"])
@@ -221,45 +204,13 @@ class BatchApi:
     # ---- tags --------------------------------------------------------------------------------------------------------------------------
 
     def _tag(self, params: Params) -> Params:
-        tags = self._store.tagged(params["resourceArn"])
-        if len({**tags, **params["tags"]}) > 50:
-            raise client_error("A resource can have at most 50 tags")
-        tags.update(params["tags"])
+        kept = self._store.tagged(params["resourceArn"])
+        tags.check({**kept, **params["tags"]})
+        kept.update(params["tags"])
         return {}
 
     def _untag(self, params: Params) -> Params:
-        tags = self._store.tagged(params["resourceArn"])
+        kept = self._store.tagged(params["resourceArn"])
         for key in params.get("tagKeys", []):
-            tags.pop(key, None)
+            kept.pop(key, None)
         return {}
-
-
-def _page(items: list[Params], params: Params, member: str) -> Params:
-    """One page of a listing; the token is the index of the next item."""
-    start = int(params.get("nextToken") or 0)
-    size = int(params.get("maxResults") or 100)
-    page: Params = {member: items[start : start + size]}
-    if start + size < len(items):
-        page["nextToken"] = str(start + size)
-    return page
-
-
-def _matches(job: Job, condition: dict[str, Any]) -> bool:
-    name, values = condition.get("name"), condition.get("values", [])
-    if name == "JOB_NAME":
-        return any(_prefix(value.lower(), job.name.lower()) for value in values)
-    if name == "JOB_DEFINITION":
-        reference = f"{job.definition.name}:{job.definition.revision}"
-        return any(value in (job.definition.arn, job.definition.name) or _prefix(value, reference) for value in values)
-    if name == "SHARE_IDENTIFIER":
-        return any(_prefix(value, job.share or "") for value in values)
-    if name in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
-        created, bound = int(job.created_at * 1000), int(values[0])
-        return created < bound if name == "BEFORE_CREATED_AT" else created > bound
-    raise client_error(
-        f"ListJobs filter {name!r} is not one of JOB_NAME, JOB_DEFINITION, SHARE_IDENTIFIER, BEFORE_CREATED_AT, AFTER_CREATED_AT"
-    )
-
-
-def _prefix(pattern: str, value: str) -> bool:
-    return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern

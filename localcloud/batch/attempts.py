@@ -53,8 +53,8 @@ class Owner:
     factory: ContainerFactory
     addresses: Addresses
     grace_seconds: float
-    metadata_url: Callable[[str], str]
-    """Address of the metadata endpoint of a task id."""
+    metadata_urls: Callable[[str], tuple[str, str]]
+    """Addresses of the metadata endpoints of a task id: ECS's, and that of its instance."""
     instance_role: Callable[[ComputeEnvironment], str | None]
     running: Callable[[RunningAttempt], None]
     node_running: Callable[[RunningAttempt, int], None]
@@ -170,13 +170,16 @@ class RunningAttempt:
 
     def _variables(self, node: int) -> dict[str, str]:
         job = self.job
+        ecs, instance = self._owner.metadata_urls(self.task_ids[node])
         variables = {
             "AWS_BATCH_JOB_ID": f"{job.id}#{node}" if job.multinode else job.id,
             "AWS_BATCH_JOB_ATTEMPT": str(self.record.number),
             "AWS_BATCH_JQ_NAME": job.queue.name,
             "AWS_BATCH_CE_NAME": self.environment.name,
-            "ECS_CONTAINER_METADATA_URI_V4": self._owner.metadata_url(self.task_ids[node]),
+            "ECS_CONTAINER_METADATA_URI_V4": ecs,
         }
+        if not self.environment.is_fargate:  # it stands for http://169.254.169.254, which SDKs know by themselves
+            variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = instance
         if job.parent is not None:
             variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
             variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.parent.array_size)

@@ -17,6 +17,8 @@ from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.wire import WireError
 
 _ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+"""PATH of every container."""
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
@@ -77,20 +79,20 @@ class ContainerFactory:
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
         environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": JOB_PATH,
             "PYTHONUNBUFFERED": "1",
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),
             "LANG": "C.UTF-8",
             "AWS_ENDPOINT_URL": self._host.endpoint_url,
-            # a job must reach neither the user's account nor an instance's metadata
+            # a job must not reach the user's account
             "AWS_CONFIG_FILE": str(directory / ".aws-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(directory / ".aws-credentials"),
-            "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE" if fargate else "AWS_ECS_EC2",
         }
         if fargate:  # on instances the definition has to name the region (aws/containers-roadmap#1611)
             environment |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._state.region)
+            environment["AWS_EC2_METADATA_DISABLED"] = "true"  # there is none, and nothing of this machine's may answer
         environment.update({entry["name"]: entry.get("value", "") for entry in spec.get("environment", []) if entry.get("value")})
         environment.update(secrets)
         environment.update(self._credentials(spec, request.task_id))

@@ -28,6 +28,10 @@ class Waiting:
         """A job that waits for nothing any more."""
         self._jobs.pop(job.id, None)
 
+    def has(self, job: Job) -> bool:
+        """Whether a job waits for one that has not ended."""
+        return job.id in self._jobs and not all(other.ended for other in self.prerequisites(job))
+
     def ended(self, job: Job) -> None:
         """A job, waiting or not, that has ended: those that waited for it are to be looked at."""
         self.remove(job)

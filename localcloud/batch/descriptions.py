@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, get_args
 
+from localcloud.batch import node_ranges
 from localcloud.batch.records import Attempt, Job, Status
 
 _STATUSES: Final = get_args(Status)
+_ONLY_CONTAINER: Final = "default"
+_OF_TASK: Final = ("jobRoleArn", "executionRoleArn", "volumes", "instanceType")
 
 
 def millis(moment: float | None) -> int | None:
@@ -23,8 +26,7 @@ def describe(job: Job) -> dict[str, Any]:
         properties = job.definition.spec["nodeProperties"]
         detail["nodeProperties"] = {**properties, "numNodes": len(job.nodes), "mainNode": job.main_node}
     else:
-        latest = job.latest
-        detail["container"] = {**_container(job, 0), **(_public(latest.nodes[0]) if latest else {})}
+        detail.update(_running_on(job, 0, job.latest.nodes[0] if job.latest else {}))
     if job.array_size is not None:
         detail["arrayProperties"] = {"size": job.array_size, "statusSummary": _children(job)}
     elif job.parent is not None:
@@ -45,7 +47,7 @@ def describe_node(job: Job, node: int) -> dict[str, Any]:
         stoppedAt=millis(state.get("stopped")),
         dependsOn=[],
         attempts=[_attempt(job, attempt, node) for attempt in job.attempts],
-        container={**_container(job, node), **_public(state)},
+        **_running_on(job, node, state),
         nodeDetails={"nodeIndex": node, "isMainNode": node == job.main_node},
     )
     return _without_none(detail)
@@ -95,6 +97,12 @@ def node_summary(job: Job, node: int) -> dict[str, Any]:
     return _without_none(result)
 
 
+def node_status(job: Job, node: int) -> str:
+    """Of one node of a multi-node job."""
+    latest = job.latest
+    return str((latest.nodes[node] if latest else {}).get("status", job.status))
+
+
 def _children(job: Job) -> dict[str, int]:
     counts = Counter(child.status for child in job.children)
     return {status: counts[status] for status in _STATUSES}
@@ -134,11 +142,47 @@ def _container(job: Job, node: int) -> dict[str, Any]:
     return container
 
 
+def _ecs_task(job: Job, node: int) -> dict[str, Any] | None:
+    """The element of `taskProperties` that a job of ecsProperties was defined with; None for one of containerProperties."""
+    spec = job.definition.spec
+    if job.multinode:
+        groups = {str(group["targetNodes"]): group for group in spec["nodeProperties"]["nodeRangeProperties"]}
+        spec = groups[node_ranges.range_of(node, list(groups), len(job.nodes))]
+    properties = spec.get("ecsProperties")
+    return dict(properties["taskProperties"][0]) if properties else None
+
+
+def _running_on(job: Job, node: int, state: dict[str, Any]) -> dict[str, Any]:
+    """`container`, or `ecsProperties` where the job was defined with them (EcsPropertiesDetail, TaskContainerDetails)."""
+    task = _ecs_task(job, node)
+    if task is None:
+        return {"container": {**_container(job, node), **_public(state)}}
+    container = {name: value for name, value in job.nodes[node].items() if name not in _OF_TASK}
+    container.setdefault("name", _ONLY_CONTAINER)
+    for member in ("command", "environment", "mountPoints", "resourceRequirements", "secrets", "dependsOn"):
+        container.setdefault(member, [])
+    own, of_container = _by_task(state)
+    return {"ecsProperties": {"taskProperties": [{**task, **own, "containers": [{**container, **of_container}]}]}}
+
+
+def _by_task(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of a container's state is of its task, and what of itself."""
+    shown = _public(state)
+    own: dict[str, Any] = {name: shown.pop(name) for name in ("taskArn", "containerInstanceArn") if name in shown}
+    return own, {"networkInterfaces": [], **shown}
+
+
 def _attempt(job: Job, attempt: Attempt, node: int | None = None) -> dict[str, Any]:
-    state = attempt.nodes[job.main_node if node is None else node]
+    number = job.main_node if node is None else node
+    state = attempt.nodes[number]
+    task = _ecs_task(job, number)
+    shown: dict[str, Any] = {"container": _public(state)}
+    if task is not None:
+        own, container = _by_task(state)
+        shown = {"taskProperties": [{**own, "containers": [{"name": job.nodes[number].get("name", _ONLY_CONTAINER), **container}]}]}
     return _without_none(
         {
-            "container": _public(state),
+            **shown,
             "startedAt": millis(attempt.started_at if node is None else state.get("started")),
             "stoppedAt": millis(attempt.stopped_at if node is None else state.get("stopped")),
             "statusReason": attempt.status_reason,

@@ -34,7 +34,7 @@ class DataPlane:
         factory: Makes containers.
         publish: Sends an event of source `aws.batch`; must not block.
         joinable: Why instances of an environment cannot join its cluster, or None.
-        metadata_url: Address of the metadata endpoint of a task id.
+        metadata_urls: Addresses of the metadata endpoints of a task id: ECS's, and that of its instance.
         grace_seconds: From SIGTERM to SIGKILL; 30 on ECS.
     """
 
@@ -45,7 +45,7 @@ class DataPlane:
         factory: ContainerFactory,
         publish: Publish,
         joinable: Callable[[ComputeEnvironment], str | None],
-        metadata_url: Callable[[str], str],
+        metadata_urls: Callable[[str], tuple[str, str]],
         grace_seconds: float = 30.0,
     ) -> None:
         self.store = store
@@ -65,7 +65,7 @@ class DataPlane:
             factory=factory,
             addresses=Addresses(),
             grace_seconds=grace_seconds,
-            metadata_url=metadata_url,
+            metadata_urls=metadata_urls,
             instance_role=lambda environment: store.state.instance_profile_role(environment.resources["instanceRole"]),
             running=self._on_running,
             node_running=self._on_node_running,
@@ -169,7 +169,10 @@ class DataPlane:
         self.wake()
 
     def cancel(self, job: Job, reason: str) -> None:
-        """CancelJob: ends what has not started yet; running jobs go on."""
+        """CancelJob: ends what has not started yet; running jobs go on. What waits for other jobs ends when those have (API reference)."""
+        for each in (job, *job.children):
+            if each.array_size is None and self._waiting.has(each):
+                each.cancelled, each.stop_reason = True, reason
         self._end_unstarted(job, reason, flag="cancelled")
 
     def terminate(self, job: Job, reason: str) -> None:
@@ -188,7 +191,8 @@ class DataPlane:
 
     def _end_unstarted(self, job: Job, reason: str, *, flag: str) -> None:
         for each in [*job.children, job]:
-            if each.status in ("SUBMITTED", "PENDING", "RUNNABLE") and each.array_size is None:
+            waits = flag == "cancelled" and self._waiting.has(each)
+            if each.status in ("SUBMITTED", "PENDING", "RUNNABLE") and each.array_size is None and not waits:
                 setattr(each, flag, True)
                 self._finish(each, "FAILED", reason)
         if job.array_size is not None:
@@ -204,12 +208,12 @@ class DataPlane:
         now, ledger = self.now(), self._ledger
         return fair_share.ordered(policy.fairshare, jobs, ledger.of(queue.name), ledger.active(policy.fairshare, queue.name, now), now)
 
-    def metadata(self, task_id: str) -> dict[str, Any] | None:
-        """What the container metadata endpoint answers to a running task."""
+    def task(self, task_id: str) -> tuple[RunningAttempt, int] | None:
+        """The attempt that a running task belongs to, and its node there."""
         with self.store.lock:
             for attempt in self._running.values():
                 if task_id in attempt.task_ids:
-                    return attempt.metadata(attempt.task_ids.index(task_id))
+                    return attempt, attempt.task_ids.index(task_id)
         return None
 
     # ---- states ------------------------------------------------------------------------------------------------------------------------
@@ -240,8 +244,11 @@ class DataPlane:
                 continue
             states = [other.status for other in self._waiting.prerequisites(job)]
             if "FAILED" in states:
-                self._finish(job, "FAILED", "Dependent Job failed")
+                self._finish(job, "FAILED", job.stop_reason if job.cancelled else "Dependent Job failed")
             elif all(state == "SUCCEEDED" for state in states):
+                if job.cancelled:
+                    self._finish(job, "FAILED", job.stop_reason)
+                    continue
                 self._waiting.remove(job)
                 self._make_runnable(job)
             elif job.status == "SUBMITTED":

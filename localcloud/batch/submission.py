@@ -160,6 +160,10 @@ def _nodes(store: Store, definition: JobDefinition, params: dict[str, Any]) -> l
         if params.get("arrayProperties"):
             raise client_error("Multi-node parallel jobs cannot be array jobs")
         return _multinode(store, definition.spec["nodeProperties"], params.get("nodeOverrides") or {})
+    if params.get("eksPropertiesOverride"):
+        raise client_error("eksPropertiesOverride is only for job definitions with eksProperties")
+    if params.get("ecsPropertiesOverride") and not definition.spec.get("ecsProperties"):
+        raise client_error("ecsPropertiesOverride is only for job definitions with ecsProperties")
     if params.get("nodeOverrides"):
         raise client_error("nodeOverrides are only for multi-node parallel jobs")
     overrides = params.get("containerOverrides") or {}
@@ -210,6 +214,9 @@ def _overridden(store: Store, container: dict[str, Any], overrides: dict[str, An
         merged = {entry["name"]: entry for entry in result.get("environment", [])}
         merged.update({entry["name"]: entry for entry in overrides["environment"]})
         result["environment"] = list(merged.values())
+    for member in ("vcpus", "memory"):
+        if overrides.get(member) is not None and not fargate:
+            _override_old_field(result, member, overrides[member])
     requirements = {entry["type"]: entry for entry in result.get("resourceRequirements", [])}
     requirements.update({entry["type"]: entry for entry in overrides.get("resourceRequirements") or []})
     if requirements:
@@ -217,6 +224,12 @@ def _overridden(store: Store, container: dict[str, Any], overrides: dict[str, An
     if overrides:
         check_container(store, result, fargate=fargate)
     return result
+
+
+def _override_old_field(container: dict[str, Any], member: str, value: int) -> None:
+    """An override by an old field changes the old field alone, and no requirement (API reference, ContainerOverrides)."""
+    if member in container:
+        container[member] = value
 
 
 def _with_parameters(container: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`, with the environment and the working
 directory of the job; standard input is the life line. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means
-SIGKILL; its end means that the parent is gone: SIGKILL. On the status descriptor it writes `started`, `exit <code>` or `error <sentence>`,
-one per line.
+SIGKILL; its end means that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`, `exit <code>` or
+`error <sentence>`, one per line.
+
+The job gets no signal blocked or ignored, whatever the process that started this one has done to its own: a container begins like that.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ def main(arguments: list[str]) -> int:
     if on_linux:
         # daemons that the job leaves behind become our children, so that they can be found
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _forget_signals()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
@@ -38,11 +41,19 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         os.write(status_fd, f"error {error.strerror}: {command[0]}\n".encode())
         return 0
-    os.write(status_fd, b"started\n")
+    os.write(status_fd, f"started {process.pid}\n".encode())
     code = _wait(process, grace, wake_read)
     _kill_rest(process.pid, on_linux=on_linux)
     os.write(status_fd, f"exit {code if code >= 0 else 128 - code}\n".encode())
     return 0
+
+
+def _forget_signals() -> None:
+    """Nothing blocked, nothing ignored; subprocess puts those back by itself that Python ignores."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", None)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _wait(process: subprocess.Popen[bytes], grace: float, wake_read: int) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -149,16 +150,19 @@ class Task(threading.Thread):
             cwd=container.directory,
             env=container.environment,
             pass_fds=[status_write],
+            start_new_session=True,  # an interrupt at the terminal is for the cloud, which ends its jobs itself
         )
         os.close(lifeline_read)
         os.close(status_write)
         log = _LineLog(process.stdout.fileno(), container.write_lines)  # type: ignore[union-attr]
         log.start()
-        outcome = Outcome(exit_code=137)  # of a supervisor that was itself killed
+        outcome: Outcome | None = None
+        group = 0
         with os.fdopen(status_read, encoding="utf-8") as status:
             for line in status:
                 word, _, rest = line.rstrip("\n").partition(" ")
                 if word == "started":
+                    group = int(rest)
                     self._started_callback(self)
                 elif word == "error":
                     outcome = Outcome(
@@ -167,6 +171,10 @@ class Task(threading.Thread):
                 else:
                     outcome = Outcome(exit_code=int(rest))
         process.wait()
+        if outcome is None:  # the supervisor was itself killed, and its job lives on
+            outcome = Outcome(exit_code=137)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group or process.pid, signal.SIGKILL)
         log.join()
         process.stdout.close()  # type: ignore[union-attr]
         with self._lock:

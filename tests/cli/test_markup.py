@@ -38,10 +38,10 @@ def test_failures_and_denials() -> None:
 def test_what_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     console, written = _console()
     target: Any = operate.Target(outputs={})
-    monkeypatch.setattr(operate, "_uploads", lambda *_: [(f"data/20260101/{HOSTILE}.csv", "e")])
+    monkeypatch.setattr(operate, "_uploads", lambda *_: [("data/20260101/sales.csv", "e")])
     monkeypatch.setattr(operate, "_begin", lambda *_, **__: {"outcome": HOSTILE, "reason": HOSTILE})
     operate.backfill(console, target, "2026-01-01", "2026-01-01", again=False)
-    assert written.getvalue().count("[/nonsense]") == 4
+    assert written.getvalue().count("[/nonsense]") == 3
 
 
 def test_findings() -> None:
@@ -50,9 +50,11 @@ def test_findings() -> None:
         "table": {"rows": 1, "rows_read": 1, "rejected_rows": 1, "number_columns": 0, "columns": 1, "rejected": {HOSTILE: 1}},
         "digest": HOSTILE[:16],
         "columns": [],
+        "remarks": [{"code": "x", "column": HOSTILE, "sentence": HOSTILE, "sure": True}],
+        "nothing_to_compare": HOSTILE,
         "notable": [{"column": HOSTILE, "finding": HOSTILE}],
         "anomalies": None,
         "run": {"usd": None, "cost_note": HOSTILE, "stages": [{"stage": HOSTILE, "seconds": 1.0}]},
     }
     show.findings(console, json.dumps(summary).encode())
-    assert written.getvalue().count("[/nonsense]") >= 5
+    assert written.getvalue().count("[/nonsense]") >= 8

@@ -17,8 +17,6 @@ from cli.errors import CliError, ExitCode
 from cli.operate import Target
 from localcloud.cloud import LocalCloud
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 FUNCTION = """
 def handler(event, context):
     detail = event["detail"]
@@ -79,8 +77,13 @@ def test_a_run_is_begun_by_hand(target: Target, console: Console) -> None:
 def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(target: Target, console: Console) -> None:
     assert operate.backfill(console, target, "2026-01-01", "2026-01-04", again=False) == ExitCode.OK
     lines = _text(console).splitlines()
-    assert [line.split()[:2] for line in lines[:-1]] == [["exists", "data/20260101/a.csv"], ["exists", "data/20260102/b.csv"]]
-    assert lines[-1] == "2 exists"
+    assert [line.split()[:2] for line in lines[:-1]] == [
+        ["exists", "data/20260101/a.csv"],
+        ["exists", "data/20260102/b.csv"],
+        ["ignored", "data/20260102/notes.txt"],
+    ]
+    assert "does not end with .csv" in lines[2]
+    assert lines[-1] == "2 exists, 1 ignored"
 
 
 @pytest.mark.parametrize(

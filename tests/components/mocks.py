@@ -30,6 +30,8 @@ PROJECT = "batch-reference"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+IMPAIRED: set[str] = set()
+"""Zones that AWS has trouble with just now."""
 _ROOT = Path(__file__).parents[2]
 
 # Where the default, arn:aws:<service>:<region>:<account>:<kind>/<name>, is not the form that AWS uses.
@@ -80,9 +82,9 @@ _INVOKES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:index/getRegion:getRegion": lambda _: {"id": REGION, "region": REGION, "name": REGION, "description": "", "endpoint": ""},
     "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {"id": ACCOUNT, "accountId": ACCOUNT, "arn": "", "userId": ""},
     "aws:index/getPartition:getPartition": lambda _: {"id": "aws", "partition": "aws", "dnsSuffix": "", "reverseDnsPrefix": ""},
-    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda _: {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda arguments: {
         "id": REGION,
-        "names": list(ZONES),
+        "names": [zone for zone in ZONES if arguments.get("state") in (None, "impaired" if zone in IMPAIRED else "available")],
         "zoneIds": [f"use1-az{n}" for n, _ in enumerate(ZONES, 1)],
         "groupNames": [REGION],
     },

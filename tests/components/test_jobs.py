@@ -174,6 +174,7 @@ def test_variables_of_the_stages() -> None:
         "PIPELINE_STACK": "prod",
         "PIPELINE_INTERMEDIATE_BUCKET": buckets["intermediate"],
         "PIPELINE_RESULTS_BUCKET": buckets["results"],
+        "PIPELINE_SHOW_VALUES": "true",
     }
     assert _environment(_container(made.one(DEFINITION, "jobs-preprocess"))) == everywhere | {
         "PIPELINE_INGEST_BUCKET": buckets["ingest"],
@@ -205,6 +206,9 @@ def test_variables_of_the_stages() -> None:
         "exact_quantiles": True,
     }
     full = _environment(_container(deploy("prod", changes={"jobs": {"analysis": limited}}).one(DEFINITION, "jobs-analysis")))
+    hidden = deploy("prod", changes={"pipeline": {"show_values": False}})
+    for stage in STAGES:
+        assert _environment(_container(hidden.one(DEFINITION, f"jobs-{stage}")))["PIPELINE_SHOW_VALUES"] == "false"
     names = ("ANOMALY_MODE", "ANOMALY_METRIC", "MAX_DOLLARS", "BLOCK_MEMORY_MIB", "EXACT_QUANTILES")
     assert [full[f"PIPELINE_{name}"] for name in names] == ["full", "cosine", "12.5", "4096", "true"]
     postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))

@@ -25,7 +25,7 @@ def test_instances_are_locked_down_and_carry_the_tags_of_the_stack(stack: str) -
     made, config = deployed(stack), config_of(stack)
     for template in made.all(LT):
         name = template.name.removeprefix("environments-").removesuffix("-template")
-        assert template.inputs["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 2}
+        assert template.inputs["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1}
         size = config.environments[name].root_volume_gib  # type: ignore[union-attr]
         root = {"volumeSize": size, "volumeType": "gp3", "encrypted": "true", "deleteOnTermination": "true"}
         assert template.inputs["blockDeviceMappings"] == [{"deviceName": "/dev/xvda", "ebs": root}]
@@ -40,10 +40,10 @@ LAYOUTS = {
     "c5n.9xlarge": [(0, 0, "efa")],
     "g5.8xlarge": [(0, 0, "efa")],
     "p4d.24xlarge": [(0, 0, "efa"), (1, 1, "efa"), (2, 2, "efa"), (3, 3, "efa")],
-    "p5.48xlarge": [(card, 0, "efa") for card in range(32)],
-    "p5en.48xlarge": [(card, 0, "efa") for card in range(16)],
-    "p6-b200.48xlarge": [(card, 0, "efa") for card in range(8)],
-    "p6-b300.48xlarge": [(0, 0, "interface"), *((card, 0, "efa") for card in range(1, 17))],
+    "p5.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 32))],
+    "p5en.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 16))],
+    "p6-b200.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 8))],
+    "p6-b300.48xlarge": [(0, 0, "interface"), *((card, 0, "efa-only") for card in range(1, 17))],
     "hpc7a.96xlarge": [(0, 0, "efa"), (1, 1, "efa")],
     "x9.unheard-of": [(0, 0, "efa")],
 }
@@ -73,7 +73,7 @@ def test_interfaces_of_the_template_have_the_security_group_and_go_with_the_inst
         assert interface == {
             "networkCardIndex": card,
             "deviceIndex": 0,
-            "interfaceType": "efa",
+            "interfaceType": "efa" if card == 0 else "efa-only",
             "securityGroups": [group],
             "deleteOnTermination": "true",
         }
@@ -90,8 +90,7 @@ def test_reserved_capacity() -> None:
     assert not {"capacityReservationSpecification", "instanceMarketOptions"} & plain.inputs.keys()
 
 
-def _scripts(encoded: str | None) -> list[str]:
-    assert encoded is not None
+def _scripts(encoded: str) -> list[str]:
     archive: Message = email.message_from_bytes(base64.b64decode(encoded))
     assert archive.get_content_type() == "multipart/mixed"
     parts = archive.get_payload()
@@ -100,20 +99,39 @@ def _scripts(encoded: str | None) -> list[str]:
     return [str(part.get_payload()) for part in parts if isinstance(part, Message)]
 
 
-@pytest.mark.parametrize(("scratch", "efa", "count"), [(True, False, 1), (False, True, 1), (True, True, 2)])
+@pytest.mark.parametrize(("scratch", "efa", "count"), [(False, False, 1), (True, False, 2), (False, True, 2), (True, True, 3)])
 def test_user_data_is_a_multipart_archive_of_shell_scripts(scratch: bool, efa: bool, count: int) -> None:
     encoded = user_data(scratch=scratch, efa=efa)
     scripts = _scripts(encoded)
     assert len(scripts) == count
-    assert len(base64.b64decode(encoded or "")) < 8 * 1024, "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
+    assert len(base64.b64decode(encoded)) < 8 * 1024, "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
     for script in scripts:
         assert script.startswith("#!/bin/bash\n")
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
-def test_no_user_data_where_there_is_nothing_to_do() -> None:
-    assert user_data(scratch=False, efa=False) is None
-    assert "userData" not in deployed("prod").one(LT, "environments-spot-cpu-template").inputs
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_instance_keeps_jobs_from_its_role(stack: str) -> None:
+    for template in deployed(stack).all(LT):
+        first = _scripts(template.inputs["userData"])[0]
+        assert "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config" in first
+        assert "iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT" in first
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_metadata_script_sets_both_locks_and_says_where_one_fails(works: bool, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin" / "iptables"
+    stub.write_text(f'#!{shutil.which("bash")}\necho "$*" > {tmp_path}/rule\nexit {0 if works else 1}\n')
+    stub.chmod(0o755)
+    script = (
+        _scripts(user_data(scratch=False, efa=False))[0].replace("/etc/ecs", f"{tmp_path}/ecs").replace("/dev/kmsg", f"{tmp_path}/kmsg")
+    )
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, check=True, env={**os.environ, "PATH": path})
+    assert (tmp_path / "ecs" / "ecs.config").read_text() == "ECS_AWSVPC_BLOCK_IMDS=true\n"
+    assert (tmp_path / "rule").read_text() == "-I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT\n"
+    assert (tmp_path / "kmsg").exists() != works
 
 
 SCRATCH_CASES = {
@@ -159,6 +177,6 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
     )
     for name in ("grep", "sort", "cat", "basename"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
-    script = _scripts(user_data(scratch=True, efa=False))[0]
+    script = _scripts(user_data(scratch=True, efa=False))[1]
     subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, check=True, env={**os.environ, "PATH": str(tmp_path / "bin")})
     assert log.read_text().splitlines() == expected

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pulumi
 import pytest
 
 from components.network import Network, NetworkArgs
 from config.network import PRIVATE_BATCH_SERVICES, NetworkSection
+from localcloud.policy_evaluation import resource_policy_allows
 from tests.components import mocks
 
 SUBNET, ROUTE, TABLE = "aws:ec2/subnet:Subnet", "aws:ec2/route:Route", "aws:ec2/routeTable:RouteTable"
@@ -25,14 +28,14 @@ def service(endpoint) -> str:
 @pytest.mark.parametrize(("nat", "gateways", "ways_out"), [("none", 0, []), ("single", 1, [0, 0, 0]), ("per-zone", 3, [0, 1, 2])])
 def test_each_private_subnet_leaves_by_its_nat(context, nat, gateways, ways_out) -> None:
     made = deploy(context, az_count=3, nat=nat)
-    subnets = {s.id: s for s in made.all(SUBNET, count=6)}
+    subnets = {s.id: s for s in made.all(SUBNET, count=6 if gateways else 3)}
     assert all(s.inputs["mapPublicIpOnLaunch"] is False for s in subnets.values())
     assert [subnets[i].inputs["availabilityZone"] for i in made.component("Network").outputs["private_subnet_ids"]] == list(mocks.ZONES)
-    internet = made.one(GATEWAY)
-    table_of = {a.inputs["subnetId"]: a.inputs["routeTableId"] for a in made.all(ASSOCIATION, count=6)}
+    table_of = {a.inputs["subnetId"]: a.inputs["routeTableId"] for a in made.all(ASSOCIATION, count=len(subnets))}
     assert set(table_of) == set(subnets)
-    routes = {r.inputs["routeTableId"]: r for r in made.all(ROUTE, count=1 + len(ways_out))}
     if gateways:
+        internet = made.one(GATEWAY)
+        routes = {r.inputs["routeTableId"]: r for r in made.all(ROUTE, count=1 + len(ways_out))}
         nats = made.all(NAT, count=gateways)
         for one in [*nats, *made.all(EIP, count=gateways)]:
             assert made.depends_on(one, internet), f"{one.name} has to wait for the internet gateway"
@@ -43,18 +46,82 @@ def test_each_private_subnet_leaves_by_its_nat(context, nat, gateways, ways_out)
         private = [s for s in subnets.values() if "private" in s.name]
         for subnet, zone in zip(private, ways_out, strict=True):
             assert routes[table_of[subnet.id]].inputs["natGatewayId"] == by_zone[mocks.ZONES[zone]]
+        for subnet in subnets.values():
+            if "public" in subnet.name:
+                assert routes[table_of[subnet.id]].inputs["gatewayId"] == internet.id
     else:
-        made.none(NAT)
-        made.none(EIP)
-    for subnet in subnets.values():
-        if "public" in subnet.name:
-            assert routes[table_of[subnet.id]].inputs["gatewayId"] == internet.id
+        # nothing leads out, and there is nothing to lead to
+        for kind in (NAT, EIP, GATEWAY, ROUTE):
+            made.none(kind)
+        assert made.component("Network").outputs["public_subnet_ids"] == []
+
+
+@pytest.mark.parametrize("room", [None, 3])
+def test_more_zones_leave_the_subnets_where_they_are(context, room) -> None:
+    section = {} if room is None else {"room_for_zones": room}
+
+    def subnets(count: int) -> dict[str, tuple[str, str]]:
+        made = deploy(context, az_count=count, **section)
+        return {s.name: (s.inputs["availabilityZone"], s.inputs["cidrBlock"]) for s in made.all(SUBNET, count=2 * count)}
+
+    one, two, three = (subnets(count) for count in (1, 2, 3))
+    assert one.items() <= two.items() <= three.items()
+    # a stack that was cut for as many zones as it has keeps its addresses by room_for_zones
+    assert three["network-private-0"][1] == ("10.0.0.0/19" if room is None else "10.0.0.0/18")
+
+
+def test_an_impaired_zone_moves_no_subnet(context, monkeypatch) -> None:
+    def zones() -> list[str]:
+        return [s.inputs["availabilityZone"] for s in deploy(context, az_count=2).all(SUBNET)]
+
+    before = zones()
+    monkeypatch.setattr(mocks, "IMPAIRED", {mocks.ZONES[0]})
+    assert zones() == before
+
+
+OURS, THEIRS = mocks.ACCOUNT, "999999999999"
+LAYERS, PACKAGES = "prod-us-east-1-starport-layer-bucket", "al2023-repos-us-east-1-de612dc2"
+
+
+@pytest.mark.parametrize(
+    ("name", "principal", "owner", "action", "resource", "passes"),
+    [
+        ("s3", OURS, OURS, "s3:PutObject", "arn:aws:s3:::ours/key", True),
+        ("s3", OURS, THEIRS, "s3:PutObject", "arn:aws:s3:::theirs/key", False),
+        ("s3", THEIRS, OURS, "s3:GetObject", "arn:aws:s3:::ours/key", False),
+        ("s3", THEIRS, THEIRS, "s3:PutObject", "arn:aws:s3:::theirs/key", False),
+        ("s3", None, THEIRS, "s3:GetObject", f"arn:aws:s3:::{LAYERS}/layer", True),
+        ("s3", None, THEIRS, "s3:PutObject", f"arn:aws:s3:::{LAYERS}/layer", False),
+        ("s3", None, THEIRS, "s3:GetObject", f"arn:aws:s3:::{PACKAGES}/core/x.rpm", True),
+        ("dynamodb", OURS, OURS, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:1:table/t", True),
+        ("dynamodb", THEIRS, THEIRS, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:2:table/t", False),
+        ("logs", OURS, OURS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:g", True),
+        ("logs", THEIRS, THEIRS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:2:log-group:g", False),
+        ("logs", OURS, THEIRS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:2:log-group:g", False),
+        ("ecr.api", OURS, None, "ecr:GetAuthorizationToken", "*", True),
+        ("ecr.api", THEIRS, None, "ecr:GetAuthorizationToken", "*", False),
+        ("secretsmanager", THEIRS, THEIRS, "secretsmanager:PutSecretValue", "arn:aws:secretsmanager:us-east-1:2:secret:s", False),
+    ],
+)
+def test_without_nat_endpoints_lead_to_the_own_account_alone(context, name, principal, owner, action, resource, passes) -> None:
+    endpoint = next(e for e in deploy(context, nat="none").all(ENDPOINT) if service(e) == name)
+    keys = {"aws:principalaccount": principal, "aws:resourceaccount": owner}
+    known = {key: value for key, value in keys.items() if value is not None}
+    policy = json.loads(endpoint.inputs["policy"])
+    assert resource_policy_allows(policy, {"AWS": "somebody"}, action, resource, known) == passes
+
+
+def test_policies_stand_where_the_endpoints_are_the_only_way(context) -> None:
+    closed = {service(e): "policy" in e.inputs for e in deploy(context, nat="none").all(ENDPOINT)}
+    assert {name for name, has in closed.items() if not has} == {"ecs-agent", "ecs-telemetry"}
+    assert not any("policy" in e.inputs for e in deploy(context, nat="single", interface_endpoints=("logs",)).all(ENDPOINT))
 
 
 def test_gateway_endpoints_are_in_every_private_route_table(context) -> None:
     made = deploy(context, az_count=2)
     endpoints = made.all(ENDPOINT, count=2)
-    private = {t.id for t in made.all(TABLE, count=3) if "private" in t.name}
+    private = {t.id for t in made.all(TABLE) if "private" in t.name}
+    assert len(private) == 2
     assert {service(e) for e in endpoints} == {"s3", "dynamodb"}
     assert all(e.inputs["vpcEndpointType"] == "Gateway" and set(e.inputs["routeTableIds"]) == private for e in endpoints)
 

@@ -43,6 +43,8 @@ OBJECTS = {
     },
     "postprocess": {
         (READ, "intermediate", RUN.manifest_key),
+        (READ, "intermediate", RUN.table_key),
+        (READ, "intermediate", RUN.lines_key),
         (READ, "results", RUN.success_key),
         (READ, "results", RUN.partials_prefix + "node.npz"),
         (READ, "results", RUN.scores_prefix + "unit.parquet"),
@@ -51,6 +53,8 @@ OBJECTS = {
         (WRITE, "results", RUN.profile_key),
         (WRITE, "results", RUN.report_key),
         (WRITE, "results", RUN.summary_key),
+        (WRITE, "results", RUN.findings_key),
+        (WRITE, "results", RUN.ddl_key),
     },
 }
 for _stage in STAGES:

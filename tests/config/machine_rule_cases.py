@@ -37,6 +37,19 @@ def on_nodes(environment: dict[str, object]) -> Changes:
     }
 
 
+def _many(instance_type: str, nodes: int) -> Changes:
+    """The analysis on so many GPU machines."""
+    vcpus = {"p4d.24xlarge": 96, "p5.48xlarge": 192}[instance_type]
+    return {
+        "environments.gpu.instance_type": instance_type,
+        "environments.gpu.max_vcpus": vcpus * nodes,
+        "jobs.analysis.nodes": nodes,
+        "jobs.analysis.vcpus": vcpus,
+        "jobs.analysis.memory_mib": 524_288,
+        "budget.monthly_usd": 1_000_000,
+    }
+
+
 CASES: dict[str, list[Case]] = {
     # ---- GPUs ----------------------------------------------------------------------------------------------------------------------------
     "GPU-IMAGE": [
@@ -251,28 +264,39 @@ CASES: dict[str, list[Case]] = {
     ],
     "NETWORK-ZONES": [Case({"network.az_count": 1}, "network.az_count", ("environment on-demand-cpu could",), {"network.az_count": 2})],
     "MNP-ADDRESSES": [
-        # p5.48xlarge: 32 interfaces and one for the container; a third of a /24 is a /26
+        # p4d.24xlarge: four interfaces and one for the container; a third of a /24 is a /26
         Case(
-            {"network.cidr_block": "10.20.0.0/24"},
+            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 12)},
             "network.cidr_block",
-            ("59 addresses", "33 each, 132"),
-            {"network.cidr_block": "10.20.0.0/22"},
+            ("59 addresses", "5 each, 60"),
+            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 11)},
+        ),
+        # of the 32 cards of a p5.48xlarge one has an address; cut for six zones a private subnet of a /24 is a /28
+        Case(
+            {"network.cidr_block": "10.20.0.0/24", **_many("p5.48xlarge", 6)},
+            "network.cidr_block",
+            ("11 addresses", "2 each, 12"),
+            {"network.cidr_block": "10.20.0.0/24", **_many("p5.48xlarge", 5)},
         ),
     ],
     "SUBNET-ADDRESSES": [
         # three private subnets of /24, 251 addresses each, for instances of four vCPUs
         Case(
-            {"network.cidr_block": "10.20.0.0/22", "environments.spot-cpu.max_vcpus": 3016},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3016},
             "environments.spot-cpu.max_vcpus",
             ("754 instances of 4 vCPUs", "753"),
-            {"network.cidr_block": "10.20.0.0/22", "environments.spot-cpu.max_vcpus": 3015},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3015},
         ),
         Case(
-            {"network.cidr_block": "10.20.0.0/22", **postprocess_on({**FARGATE, "max_vcpus": 754})},
+            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, **postprocess_on({**FARGATE, "max_vcpus": 754})},
             "environments.own.max_vcpus",
             ("754 tasks of 1 vCPUs",),
             postprocess_on({**FARGATE, "max_vcpus": 754}),
         ),
+    ],
+    "NETWORK-ROOM": [
+        Case({"network.room_for_zones": 2}, "network.room_for_zones", ("2", "network.az_count is 3"), {"network.room_for_zones": 3}),
+        Case({"network.az_count": 6, "network.room_for_zones": 5}, "network.room_for_zones", ("az_count is 6",), {"network.az_count": 6}),
     ],
     "NETWORK-DOCKER": [
         Case({"network.cidr_block": "172.17.0.0/20"}, "network.cidr_block", ("172.17.0.0/16",), {"network.cidr_block": "172.18.0.0/16"})

@@ -1,10 +1,15 @@
-"""One deployed `local` stack for the tests of a file: the in-memory AWS is one of a kind in its process, so it must end with the file."""
+"""One deployed `local` stack for all files that take it as it is, and what the tests of any deployed stack do again and again.
+
+The in-memory AWS is one of a kind in its process. So the files that share the stack carry the mark SHARES_THE_STACK, which keeps them in
+one worker and in a row, and the stack ends before the first test that does not.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,11 @@ import pytest
 
 from cli.follow import RunStatus, follow
 from cli.rehearsal import Rehearsal, rehearsal
+from tests.support.units import unit_of
 from workloads.contract import Run, Stage, Upload
+
+SHARES_THE_STACK = pytest.mark.xdist_group("local-stack")
+_SHARED = pytest.StashKey["SharedStack"]()
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,45 @@ class Stack:
         return [text for text in (json.dumps(message) for message in self.ready.cloud.slack.messages) if run.run_id in text]
 
 
+class SharedStack:
+    """The `local` stack as its file says, deployed when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running = contextlib.ExitStack()
+        self._stack: Stack | None = None
+
+    def get(self) -> Stack:
+        """The stack."""
+        if self._stack is None:
+            self._stack = Stack(self._running.enter_context(rehearsal("local", self._directory, say=lambda _: None)))
+        return self._stack
+
+    def end(self) -> None:
+        """Makes room for another one; whoever asks again gets a new stack."""
+        self._stack = None
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def shared_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SharedStack:
+    """The stack of all files of SHARES_THE_STACK."""
+    shared = request.config.stash[_SHARED] = SharedStack(tmp_path_factory.mktemp("stack"))
+    return shared
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Ends the shared stack with the last file of its unit."""
+    shared = item.config.stash.get(_SHARED, None)
+    if shared is not None and (nextitem is None or unit_of(nextitem) != unit_of(item)):
+        shared.end()
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, deployed once for the file."""
-    directory: Path = tmp_path_factory.mktemp("stack")
-    with rehearsal("local", directory, say=lambda _: None) as ready:
-        yield Stack(ready)
+def stack(shared_stack: SharedStack) -> Stack:
+    """The stack, for tests that only use it."""
+    return shared_stack.get()
 
 
 @pytest.fixture(scope="session")

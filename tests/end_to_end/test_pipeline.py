@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from cli.paths import SAMPLE
-from tests.end_to_end.conftest import Stack
+from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
+from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("end_to_end")]
+pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK]
 
 
 def _table(rows: int = 3000, seed: int = 7) -> bytes:
@@ -89,6 +90,43 @@ def test_several_uploads_at_once_all_end_in_findings(stack: Stack, new_key: Call
     assert len({stack.summary(run)["digest"] for run in runs}) == 3
 
 
+def test_names_in_any_script_are_data_sets_of_their_own(stack: Stack) -> None:
+    names = ["売上.csv", "在庫.Csv", "ünï ✓+100%.tsv", "!!!.csv", "SALES.CSV.GZ"]
+    contents = [_table(rows=300, seed=seed) for seed in range(len(names))]
+    contents[2], contents[4] = contents[2].replace(b",", b"\t"), gzip.compress(contents[4])
+    runs = [Run(stack.put(f"data/20260102/{name}", content).run_id) for name, content in zip(names, contents, strict=True)]
+
+    assert [stack.finish(run).state for run in runs] == ["SUCCEEDED"] * len(names)
+
+    assert len({run.partition_key for run in runs}) == len(names)
+    for name, run in zip(names, runs, strict=True):
+        title = name.split(".")[0]
+        assert stack.summary(run)["name"] == title
+        assert stack.items(run)["LATEST"]["name"] == {"S": title}
+        assert len(stack.told(run)) == 1
+        assert f"{title} 2026-01-02: 300 rows analysed" in json.loads(stack.told(run)[0])["text"]
+    assert stack.ready.cloud.denials == []
+
+
+def test_what_is_no_upload_is_told_once_and_nothing_runs(stack: Stack) -> None:
+    jobs = sorted(stack.jobs())
+    bucket, keys = stack.ready.outputs["ingest_bucket"], ["data/20260103/売上 2026.xlsx", "data/sales.csv", "data/2026-01-03/a.csv"]
+    for key in (*keys, *keys, "data/20260103/", "elsewhere/20260103/a.csv"):
+        stack.ready.client("s3").put_object(Bucket=bucket, Key=key, Body=b"a,b\n1,2\n")
+
+    def told() -> list[str]:
+        texts = [message["text"] for message in stack.ready.cloud.slack.messages]
+        return sorted(text.split(f"{bucket}/")[1].split(" is not an upload")[0] for text in texts if "Upload refused" in text)
+
+    deadline = time.monotonic() + 30
+    while len(told()) < len(keys) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)  # the second delivery of each must not tell it again
+    assert told() == sorted(keys)
+    assert sorted(stack.jobs()) == jobs
+    assert stack.ready.cloud.denials == []
+
+
 GOOD = {
     "gzip": gzip.compress(_table()),
     "byte order mark": b"\xef\xbb\xbf" + _table(),
@@ -124,9 +162,7 @@ def test_a_hopeless_file_ends_in_one_sentence_that_slack_and_the_table_show(stac
     assert word in status.failure
     assert "Traceback" not in status.failure
     assert "\n" not in status.failure
-    deadline = time.monotonic() + 10
-    while not stack.told(run) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: stack.told(run), what="nobody is told", pause=0.1)
     time.sleep(0.5)  # the failures of the dependent jobs must not tell it again
     assert len(stack.told(run)) == 1
     assert status.failure[:40] in stack.told(run)[0]

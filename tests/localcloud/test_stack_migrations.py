@@ -100,6 +100,16 @@ def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
     assert "environments-fargate" in names(site.deploy(), "update")
 
 
+def test_another_zone_moves_no_subnet(site: Site) -> None:
+    """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a replacement comes before the deletion."""
+    site.change("network", az_count=3)
+    grown = site.deploy()
+    assert {name for name in names(grown, "create") if "subnet" in name or "private-2" in name}
+    assert not {name for name in names(grown, "replace") if name.startswith("network-p")}
+    site.change("network", az_count=2)
+    assert not {name for name in names(site.deploy(), "replace") if name.startswith("network-p")}
+
+
 def test_the_way_out_goes_after_the_environments(site: Site) -> None:
     order = [step.name for step in site.destroy().steps if step.operation == "delete"]
     last = max(order.index(resource.name) for resource in site.state.resources if resource.type == CE)

@@ -84,6 +84,10 @@ def refusal(run):
     raise StageError("the file is empty", hint="upload it again")
 
 
+def hostile(run):
+    raise StageError("cell '\x1b]0;x\x07\u202e\n'", hint="see\x9b31m")
+
+
 def bug(run):
     return {"node": run.node}
 
@@ -93,6 +97,7 @@ def bug(run):
     [
         (refusal, 1, "the file is empty"),
         (missing_object, 1, "no/such/key with NoSuchKey"),
+        (hostile, 1, r"cell '\x1b]0;x\x07\u202e\n'"),
         (bug, 70, "internal error: AttributeError: 'Run' object has no attribute 'node'"),
     ],
 )

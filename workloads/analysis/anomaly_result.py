@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workloads.analysis.anomaly.contributions import Contribution, contributions
+from workloads.analysis.anomaly.contributions import Cells, Contribution, contributions
 from workloads.analysis.anomaly.neighbours import NOBODY
 from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.profile.moments import Floats, Integers
@@ -43,7 +43,9 @@ class AnomalyRecord:
 
     mode: str
     neighbours: int
-    """k."""
+    """k, as it was asked for."""
+    neighbours_used: int
+    """k, or fewer where no more than k rows were compared: all other rows then."""
     wanted: int
     """N."""
     scaling: str
@@ -70,6 +72,8 @@ class AnomalyRecord:
     scores: tuple[Stored, ...]
     """Mode `full`: one for each unit, in order."""
     digest: str
+    nothing: str
+    """Why no rows were compared; empty where some were."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,13 +83,17 @@ class TopRows:
     ids: Integers
     """(n,) row numbers in the cleaned table, from 0."""
     scores: Floats
-    """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no more than k rows were compared."""
+    """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no other row was compared."""
     kth_ids: Integers
     """(n,) row number of the k-th neighbour, NOBODY where there is none."""
-    values: npt.NDArray[np.float32]
+    values: Floats
     """(n, number columns) as they stand in the table."""
-    neighbour_values: npt.NDArray[np.float32]
+    rests: Floats
+    """(n, number columns) what float64 takes from whole numbers beyond 2^53."""
+    neighbour_values: Floats
     """(n, number columns) of the k-th neighbour; NaN where there is none."""
+    neighbour_rests: Floats
+    """(n, number columns)"""
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""
@@ -220,7 +228,12 @@ def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
             neighbour=None if top.kth_ids[place] == NOBODY else int(top.kth_ids[place]),
             contributions=()
             if top.kth_ids[place] == NOBODY
-            else contributions(space, columns, top.values[place], top.neighbour_values[place]),
+            else contributions(
+                space,
+                columns,
+                Cells(values=top.values[place], rests=top.rests[place]),
+                Cells(values=top.neighbour_values[place], rests=top.neighbour_rests[place]),
+            ),
         )
         for place in range(top.ids.size)
     ]

@@ -60,6 +60,7 @@ class AnomalyStage:
         self._scaling, self._space = comm.bcast(_space(profile, settings) if profile is not None else None)
         self._budget = settings.anomaly.block_memory_bytes // 2
         self._source = BlockSource(table, self._space, self._budget, self._progress)
+        self._neighbours = self._reachable(comm.bcast(profile.complete_rows if profile is not None else None))
 
     @property
     def columns(self) -> int:
@@ -82,7 +83,7 @@ class AnomalyStage:
             exchange=self._exchange,
             units=len(self._table.manifest.units),
             queries=queries,
-            k=self._settings.anomaly.neighbours,
+            k=self._neighbours,
             budget=self._budget,
         )
         search.run()
@@ -110,7 +111,7 @@ class AnomalyStage:
             units=len(self._table.manifest.units),
             queries=queries,
             count=self._settings.anomaly.top,
-            k=self._settings.anomaly.neighbours,
+            k=self._neighbours,
             budget=self._budget,
         )
         found = search.run()
@@ -123,6 +124,16 @@ class AnomalyStage:
             evaluations=self._comm.allreduce(self._progress.evaluations),
             rows_left=search.rows_left,
         )
+
+    def _reachable(self, complete_rows: int) -> int:
+        """How many neighbours a score can go by: as many as are asked for, or all other rows where there are fewer."""
+        asked = self._settings.anomaly.neighbours
+        if complete_rows > asked and self._space.metric != "cosine":
+            return asked  # columns that are left out can only add complete rows
+        with self._progress.timed("open"):
+            own = share(self._comm.rank, self._comm.size, len(self._table.manifest.units))
+            rows: int = self._comm.allreduce(sum(block.ids.size for block in self._source.blocks(own)))
+        return max(min(asked, rows - 1), 1)
 
     def _undirected(self, queries: range) -> int:
         own = share_of(self._comm.rank, self._comm.size, queries)
@@ -140,6 +151,7 @@ class AnomalyStage:
         record = AnomalyRecord(
             mode=asked.mode,
             neighbours=asked.neighbours,
+            neighbours_used=self._neighbours,
             wanted=asked.top,
             scaling=asked.scaling,
             metric=asked.metric,
@@ -156,8 +168,19 @@ class AnomalyStage:
             top=stored,
             scores=found.scores,
             digest="",
+            nothing=self._nothing(found.rows),
         )
         return replace(record, digest=results.result_digest(results.parameters_of(record), top, found.digests))
+
+    def _nothing(self, rows: int) -> str:
+        """Why no rows were compared; empty where some were."""
+        if not self._table.compared.size:
+            return "no column of the table holds quantities to compare rows by"
+        if not self._scaling.columns:
+            return "no column that rows could be compared by is left: each has one value only, or too few values"
+        if rows < 2:
+            return f"{rows} rows have a value in every column that rows are compared by; two are needed"
+        return ""
 
     def _store_scores(self, finished: dict[int, UnitScores]) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
         """Each rank writes the scores of its units; entries and digests of all units on all ranks."""
@@ -179,15 +202,17 @@ class AnomalyStage:
         everybody = self._comm.gather(own)
         if everybody is None:
             return None
-        values = np.concatenate(everybody)
-        missing = np.full((1, values.shape[1]), np.nan, np.float32)
+        values, rests = (np.concatenate(some) for some in zip(*everybody, strict=True))
+        missing = np.full((1, values.shape[1]), np.nan)
         place = np.where(first.kth_ids == NOBODY, wanted.size, np.searchsorted(wanted, first.kth_ids))
         return TopRows(
             ids=first.ids,
             scores=first.scores,
             kth_ids=first.kth_ids,
             values=values[np.searchsorted(wanted, first.ids)],
+            rests=rests[np.searchsorted(wanted, first.ids)],
             neighbour_values=np.concatenate((values, missing))[place],
+            neighbour_rests=np.concatenate((rests, np.zeros_like(missing)))[place],
         )
 
 

@@ -1,18 +1,16 @@
 """Where the arithmetic runs: NumPy on the host or CuPy on a GPU, chosen once when a rank starts.
 
-Both have the same signatures and are held to the same tests. They agree to rounding, each is bit-identical with itself for any number of
-ranks; the name of the backend stands in `_SUCCESS.json`.
+Both have the same signatures, are held to the same tests, and give the same bits, for any number of ranks; the name of the backend stands
+in `_SUCCESS.json`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
+from workloads.analysis.profile.moments import Floats, Integers, Moments
 from workloads.analysis.profile.sketch import Sketch
 from workloads.contract import ENV_ARRAY_BACKEND
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
@@ -21,7 +19,7 @@ BACKENDS: Final = ("numpy", "cupy")
 
 
 class ProfileBackend(Protocol):
-    """One unit in, statistics out. `values` is the unit as (columns, rows) float32 on the host, NaN where a value is missing."""
+    """One unit in, statistics out, with the same bits on every machine and for every backend."""
 
     @property
     def name(self) -> str:
@@ -29,13 +27,19 @@ class ProfileBackend(Protocol):
 
     @property
     def precision(self) -> str:
-        """In what the co-moments are summed."""
+        """In what moments are summed."""
 
     def begin_counting(self, columns: int) -> None:
         """Set all counts to zero; of no columns: give their memory back."""
 
-    def unit(self, values: npt.NDArray[np.float32]) -> Moments:
-        """The unit's moments; adds its values to the counts."""
+    def unit(self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None) -> Moments:
+        """The unit's moments; adds its values to the counts.
+
+        Args:
+            values: (columns, rows) on the host, NaN where a value is missing.
+            rests: What float64 takes from whole numbers beyond 2^53.
+            compared: Places of the columns that count for complete rows and co-moments; None for all.
+        """
 
     def counted(self) -> Sketch:
         """The counts since begin_counting."""

@@ -103,7 +103,7 @@ def gathered(
     if search is not None:
         busy = _combined(sum, (one.seconds for one, *_ in figures))
         values = len(table.columns) * table.manifest.rows
-        reached = {"pairs": search.products, "profile": 4.0 * values if backend.name == "numpy" else 0.0}
+        reached = {"pairs": search.products, "profile": 8.0 * values if backend.name == "numpy" else 0.0}
         possible = search.machine.possible(busy)
     return Figures(
         ranks=cooperation.comm.size,

@@ -14,7 +14,6 @@ from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, block_bytes, largest_panel, state_bytes
-from workloads.analysis.profile.sketch import BINS
 from workloads.analysis.settings import AnomalySettings
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
@@ -30,6 +29,8 @@ _UNITS_READ: Final = 4
 """Three fetched ahead and the one at hand, each as bytes of the file, decoded columns, and the array made from them."""
 _FIXED_BYTES: Final = 24 << 20
 """Threads, connections and libraries that come in only when work begins; measured."""
+_COUNTS_BYTES: Final = 1 << 20
+"""Of a column while it is counted: bins of both signs from 0 to values of ordinary size."""
 _FILLED_BINS: Final = 4096
 """Of a column's sketch: what values over sixty powers of two fill."""
 _SKETCHES: Final = 3
@@ -132,7 +133,7 @@ def _copy_rate() -> float:
 
 def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float, float]:
     """Pairs per second for one side and for both, and the seconds of the former."""
-    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)), np.float32)
+    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
     starts = range(0, 3 * rows, rows)
     query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
     known, _ = pairs.between(query, first, Neighbours.empty(rows, 10), Neighbours.empty(rows, 10))
@@ -171,7 +172,7 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
         groups, shared = 1, 0.0
         single = queries * min(rows, _TOP_EVALUATIONS_PER_ROW) + own * 4.0 * settings.top
     stays = own * block_bytes(1, shape.columns) <= settings.block_memory_bytes / 2
-    read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 4 / _READ_BYTES_PER_SECOND
+    read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 8 / _READ_BYTES_PER_SECOND
     seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
     memory = resident_bytes + _FIXED_BYTES + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
@@ -186,13 +187,13 @@ def _group_rows(shape: Shape, settings: AnomalySettings) -> int:
 
 
 def _reading_bytes(shape: Shape) -> int:
-    return _UNITS_READ * (shape.unit_bytes + 2 * 4 * _unit_rows(shape) * shape.columns)
+    return _UNITS_READ * (shape.unit_bytes + 2 * 8 * _unit_rows(shape) * shape.columns)
 
 
 def _profile_bytes(shape: Shape) -> int:
-    """Given back before the search: counts, sketches, and units that are read."""
+    """Given back before the search: counts, sketches, sums of products, and units that are read."""
     sketch = shape.columns * min(shape.rows, _FILLED_BINS) * 16
-    return _reading_bytes(shape) + 8 * BINS * shape.columns + _SKETCHES * sketch
+    return _reading_bytes(shape) + _COUNTS_BYTES * shape.columns + 3 * 8 * (2 * shape.columns) ** 2 + _SKETCHES * sketch
 
 
 def _search_bytes(mode: str, shape: Shape, settings: AnomalySettings) -> int:

@@ -122,7 +122,7 @@ class ProfileStage:
             data = next(arriving)
         self._progress.moved("read", data.unit.byte_length)
         with self._progress.timed("profile"):
-            return self._backend.unit(data.values)
+            return self._backend.unit(data.values, data.rests, self._table.compared)
 
     def _collect(self) -> Saved:
         """The nodes as they are now, instead of those that were merged into them."""
@@ -156,7 +156,7 @@ class ProfileStage:
             for partial, value in arriving:
                 forest.add(NodeId(partial.level, partial.index), value)
                 partials.append(partial)
-        root = forest.root() if self._units else ProfileNode.empty(len(self._table.columns))
+        root = forest.root() if self._units else ProfileNode.empty(len(self._table.columns), self._table.compared)
         profile = Profile(columns=self._table.columns, moments=root.moments, sketch=root.sketch)
         return Profiled(profile=profile, partials=tuple(partials))
 

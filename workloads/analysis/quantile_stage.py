@@ -1,4 +1,4 @@
-"""Exact quantiles over all ranks: each counts the units of its share, twice."""
+"""Exact quantiles over all ranks: each counts the units of its share, some times over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpi4py import MPI
 from workloads.analysis.anomaly_result import Stored
 from workloads.analysis.arrays import pack
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.profile.exact import LOOKS, PROBABILITIES, ExactSearch
+from workloads.analysis.profile.exact import MOST_LOOKS, PROBABILITIES, ExactSearch
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.profile.partials import QUANTILES_NAME, Profiled
 from workloads.analysis.settings import Settings
@@ -43,11 +43,15 @@ class QuantileStage:
 
         Raises StoppedError where a rank was asked to end: looks that are over are stored, the one under way is lost.
         """
-        sketch = self._comm.bcast(profiled.profile.sketch if profiled is not None else None)
-        search = ExactSearch(sketch, PROBABILITIES, self._settings.threads)
-        names = [f"{_LOOK}{look}" for look in range(LOOKS)]
+        sketch, wide = self._comm.bcast(
+            (profiled.profile.sketch, profiled.profile.wide(self._table.whole)) if profiled is not None else None
+        )
+        search = ExactSearch(sketch, PROBABILITIES, self._settings.threads, wide)
+        names = [f"{_LOOK}{look}" for look in range(MOST_LOOKS)]
         loaded = self._cooperation.load(names)
         for name in names:
+            if search.finished:
+                break
             counts: Integers = loaded[name]["counts"] if name in loaded else self._look(search, name)
             with self._progress.timed("quantiles"):
                 search.narrow(counts)
@@ -79,7 +83,7 @@ class QuantileStage:
                 data = next(arriving)
             self._progress.moved("read", data.unit.byte_length)
             with self._progress.timed("quantiles"):
-                search.count(data.values, counts)
+                search.count(data.values, counts, data.rests)
 
         with contextlib.closing(arriving):
             for unit in own:

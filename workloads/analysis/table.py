@@ -7,7 +7,6 @@ few units are in memory. Text columns travel with the range, because its checksu
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,12 +19,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workloads.analysis.profile.leaf_numpy import Rests
+from workloads.analysis.profile.moments import Floats
 from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
+from workloads.runtime.window import Window
 
 _HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
-_DTYPES: Final = {"double": np.float64, "int64": np.int64, "float": np.float32}
+_DTYPES: Final = {"double": np.float64, "int64": np.int64}
 """Arrow types of the columns that are read."""
+_EXACT: Final = 1 << 53
+"""Up to here float64 holds every whole number."""
 _AHEAD: Final = 3
 """Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight keep up with the arithmetic."""
 
@@ -35,29 +39,31 @@ class UnitData:
     """A decoded unit."""
 
     unit: Unit
-    values: npt.NDArray[np.float32]
+    values: Floats
     """(columns, rows); NaN where a value is missing."""
+    rests: Rests
+    """Column -> (rows,) what float64 takes from whole numbers beyond 2^53: a value is the sum of both. Columns not named lose nothing."""
 
 
 class Table:
-    """The number columns of one cleaned table.
+    """The number columns of one cleaned table, of which there may be none.
 
     Args:
         manifest: What preprocess wrote.
         read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this order.
 
     Raises:
-        StageError: There is no number column, or the footer is not what the manifest says.
+        StageError: The footer is not what the manifest says.
     """
 
     def __init__(self, manifest: Manifest, read_range: Callable[[int, int], bytes]) -> None:
         self.manifest = manifest
-        self.columns = tuple(column.name for column in manifest.columns if column.use != "keep")
-        if not self.columns:
-            raise StageError(
-                f"{manifest.table_key} has no number column, so there is nothing to analyse",
-                hint="a column is a number column when all its values are numbers; see the columns' kinds in manifest.json",
-            )
+        described = [column for column in manifest.columns if column.use != "keep"]
+        self.columns = tuple(column.name for column in described)
+        self.compared = np.array([place for place, column in enumerate(described) if column.use == "compare"], np.int64)
+        """(d',) places among `columns` of those that rows may be compared by."""
+        self.whole = tuple(place for place, column in enumerate(described) if column.type == "int64")
+        """Places of the columns that hold whole numbers, exact up to 2^63."""
         self._read_range = read_range
         self._footer = read_range(manifest.footer_offset, manifest.table_bytes - manifest.footer_offset)
         with self._decoding("the Parquet footer"):
@@ -90,19 +96,25 @@ class Table:
     def read_unit(self, index: int) -> UnitData:
         """Fetch, check and decode one unit. Raises StageError."""
         unit = self.manifest.units[index]
+        if not self.columns:
+            return UnitData(unit=unit, values=np.empty((0, unit.rows)), rests={})
         data = self._read_range(unit.byte_offset, unit.byte_length)
         if hashlib.sha256(data).hexdigest() != unit.sha256:
             raise StageError(f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's", hint=_HINT)
         with self._decoding(f"unit {index}"):
-            source = pa.PythonFile(_Window(self.manifest, unit, data, self._footer), mode="r")
+            stretches = ((unit.byte_offset, data), (self.manifest.footer_offset, self._footer))
+            source = pa.PythonFile(Window(self.manifest.table_bytes, stretches), mode="r")
             file = pq.ParquetFile(source, metadata=self._metadata, pre_buffer=False)
             table = file.read_row_group(index, columns=list(self.columns), use_threads=False)
         if table.num_rows != unit.rows:
             raise StageError(f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not {unit.rows}", hint=_HINT)
-        values = np.empty((len(self.columns), unit.rows), np.float32)
+        values = np.empty((len(self.columns), unit.rows))
+        rests = {}
         for place, name in enumerate(self.columns):
-            _copy(table.column(name), values[place])
-        return UnitData(unit=unit, values=values)
+            rest = _copy(table.column(name), values[place])
+            if rest is not None:
+                rests[place] = rest
+        return UnitData(unit=unit, values=values, rests=rests)
 
     @contextmanager
     def _decoding(self, what: str) -> Iterator[None]:
@@ -112,57 +124,34 @@ class Table:
             raise StageError(f"{what} of {self.manifest.table_key} cannot be decoded: {error}", hint=_HINT) from error
 
 
-def _copy(column: Any, target: npt.NDArray[np.float32]) -> None:
-    """Copies a column of numbers, null as NaN, rounded to float32.
+def _copy(column: Any, target: Floats) -> Floats | None:
+    """Copies a column of numbers, null as NaN, and returns what float64 takes from whole numbers beyond 2^53 if there are any.
 
     By its buffers, because ChunkedArray.to_numpy imports pandas first where that is installed.
     """
     start = 0
     dtype = np.dtype(_DTYPES[str(column.type)])
+    rest = None
     for chunk in column.chunks:
         validity, data = chunk.buffers()
         place = target[start : start + len(chunk)]
-        place[...] = np.frombuffer(memoryview(data), dtype, len(chunk), chunk.offset * dtype.itemsize)
+        found: npt.NDArray[Any] = np.frombuffer(memoryview(data), dtype, len(chunk), chunk.offset * dtype.itemsize)
+        place[...] = found
+        if dtype.kind == "i" and found.size and max(int(found.max()), -int(found.min())) > _EXACT:
+            rest = np.zeros(target.size) if rest is None else rest
+            rest[start : start + len(chunk)] = _lost(found, place)
         if chunk.null_count:
             bits = np.unpackbits(np.frombuffer(memoryview(validity), np.uint8), bitorder="little")
-            place[bits[chunk.offset : chunk.offset + len(chunk)] == 0] = np.nan
+            missing = bits[chunk.offset : chunk.offset + len(chunk)] == 0
+            place[missing] = np.nan
+            if rest is not None:
+                rest[start : start + len(chunk)][missing] = 0.0
         start += len(chunk)
+    return rest
 
 
-class _Window(io.RawIOBase):
-    """The Parquet object as a file of which one row group and the footer are at hand."""
-
-    def __init__(self, manifest: Manifest, unit: Unit, data: bytes, footer: bytes) -> None:
-        super().__init__()
-        self._size = manifest.table_bytes
-        self._segments = ((unit.byte_offset, data), (manifest.footer_offset, footer))
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        stop = self._size if size < 0 else min(self._position + size, self._size)
-        for start, data in self._segments:
-            if start <= self._position and stop <= start + len(data):
-                found = data[self._position - start : stop - start]
-                self._position = stop
-                return found
-        raise OSError(f"bytes {self._position} to {stop} lie outside the row group")
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+def _lost(numbers: npt.NDArray[np.int64], rounded: Floats) -> Floats:
+    """What rounding took from them, without overflow where it rounded up to 2^63."""
+    top = rounded >= 2.0**63
+    back = np.where(top, 0.0, rounded).astype(np.int64)
+    return np.where(top, numbers - np.iinfo(np.int64).max - 1, numbers - back).astype(np.float64)

@@ -91,13 +91,13 @@ def pack_data(block: Block) -> Bytes:
 def read_data(message: Bytes, columns: int) -> Block:
     """What `pack_data` packed."""
     rows = rows_of(message)
-    ids, values = unpack(message, ((np.int64, (rows,)), (np.float32, (rows, columns))))
+    ids, values = unpack(message, ((np.int64, (rows,)), (np.float64, (rows, columns))))
     return Block(ids=ids, rows=values)
 
 
 def _announced(rows: int, columns: int, units: int) -> tuple[Part, ...]:
     last: tuple[Part, ...] = ((np.float64, (rows,)), (np.int64, (rows,)))
-    return ((np.int64, (rows,)), *last, (np.float32, (rows, columns)), (np.bool_, (units,)))
+    return ((np.int64, (rows,)), *last, (np.float64, (rows, columns)), (np.bool_, (units,)))
 
 
 def _found(rows: int, units: int, k: int) -> tuple[Part, ...]:

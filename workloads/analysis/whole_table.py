@@ -204,6 +204,7 @@ class WholeTable:
             manifest_sha256=self._manifest_sha256,
             digest=combined_digest(profile.digest, anomaly),
             columns=table.columns,
+            compared=tuple(int(place) for place in table.compared),
             partials=profiled.partials,
             quantiles=profiled.quantiles,
             unit_rows=table.manifest.unit_rows,

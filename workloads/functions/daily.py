@@ -19,12 +19,13 @@ import boto3
 from boto3.dynamodb.conditions import Key
 from dateutil.tz import gettz  # type: ignore[import-untyped]
 
-from workloads import contract, metrics
+from workloads import contract, metrics, names
 from workloads.contract import ContractError, Run, Upload
-from workloads.functions import clients
+from workloads.functions import clients, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
+from workloads.runtime.quoting import SHOWN, escaped
 
 _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
 _NAMED: Final = 10
@@ -48,7 +49,7 @@ class Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Raises ContractError where the variable is missing or not of its form."""
-        text = contract.require_env(metrics.ENV_DAILY)
+        text = settings.read(metrics.ENV_DAILY)
         try:
             found = json.loads(text)
             return cls(
@@ -108,8 +109,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if "at" not in event and not table.query(KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY), Limit=1)["Items"]:
         return {"outcome": "too early"}
     day, now_ms = settings.day(moment), int(time.time() * 1000)
-    files = _files(contract.require_env(contract.ENV_INGEST_BUCKET), table.name, day)
-    missing = _missing(files, day, settings)
+    files, others = _files(contract.require_env(contract.ENV_INGEST_BUCKET), table.name, day)
+    missing = _missing(files, others, day, settings)
     late = [file for file in files if file.state != "SUCCEEDED"] if moment >= settings.deadline(day) else []
 
     waiting = sorted((file for file in files if file.waits(now_ms)), key=lambda file: file.upload.key)
@@ -149,19 +150,21 @@ def event_of(upload: Upload) -> dict[str, Any]:
     return {"detail": {"bucket": {"name": upload.bucket}, "object": {"key": upload.key, "etag": upload.etag}}}
 
 
-def _files(bucket: str, table: str, day: date) -> list[FileOfDay]:
-    """The uploads in the folder of a day; other objects are none, and malformed keys are what the submit function tells of."""
+def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[str]]:
+    """The uploads in the folder of a day, and the names of what lies there and is none; the submit function tells of each of those."""
     uploads: list[Upload] = []
+    others: list[str] = []
     pages = boto3.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=bucket, Prefix=f"{contract.UPLOAD_PREFIX}{day:%Y%m%d}/"):
+    for page in pages.paginate(Bucket=bucket, Prefix=f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/"):
         for found in page.get("Contents", []):
-            if contract.is_upload_key(found["Key"]):
-                try:
-                    uploads.append(Upload(bucket=bucket, key=found["Key"], etag=found["ETag"].strip('"')))
-                except ContractError as error:
-                    log("object ignored", bucket=bucket, key=found["Key"], reason=str(error))
+            key = found["Key"]
+            if names.fault_of(key) == "":
+                uploads.append(Upload(bucket=bucket, key=key, etag=found["ETag"].strip('"')))
+            elif contract.concerns_uploads(key):
+                others.append(escaped(key.removeprefix(f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/")[:SHOWN]))
+                log("object is no upload", bucket=bucket, key=key, reason=names.fault_of(key))
     items = _items(table, [Run(upload.run_id).state_key for upload in uploads])
-    return [FileOfDay(upload=upload, item=items.get(Run(upload.run_id).state_key["sk"], {})) for upload in uploads]
+    return [FileOfDay(upload=upload, item=items.get(Run(upload.run_id).state_key["sk"], {})) for upload in uploads], others
 
 
 def _items(table: str, keys: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, Any]]:
@@ -176,11 +179,18 @@ def _items(table: str, keys: Sequence[Mapping[str, str]]) -> dict[str, Mapping[s
     return found
 
 
-def _missing(files: Iterable[FileOfDay], day: date, settings: Settings) -> list[str]:
+def _missing(files: Iterable[FileOfDay], others: Sequence[str], day: date, settings: Settings) -> list[str]:
+    """What is not there, by the names of the config: those of files, or ids of data sets."""
     present = {file.upload.dataset for file in files}
     if settings.datasets:
-        return [f"there is no file of the data set {name} for {day}" for name in settings.datasets if name not in present]
-    return [] if present else [f"there is no file in {contract.UPLOAD_PREFIX}{day:%Y%m%d}/"]
+        absent = [name for name in settings.datasets if not {name, names.dataset_of(name)} & present]
+        sentences = [f"there is no file of the data set {name} for {day}" for name in absent]
+    else:
+        sentences = [] if present else [f"there is no file in {names.UPLOAD_PREFIX}{day:%Y%m%d}/"]
+    if sentences and others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        sentences[-1] += f"; the folder also holds what is no upload: {', '.join(others[:_NAMED])}{more}"
+    return sentences
 
 
 def _named(late: Sequence[FileOfDay]) -> list[str]:

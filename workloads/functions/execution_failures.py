@@ -12,7 +12,7 @@ import os
 from typing import Any, Final
 from urllib.parse import quote
 
-from workloads import contract
+from workloads import contract, names
 from workloads.contract import Run
 from workloads.functions import clients, slack
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
@@ -76,7 +76,10 @@ def _cause(status: str, error: str, cause: str) -> Cause:
 
 
 def _message(run: Run, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str) -> slack.Message:
-    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
+    variables = {pair["Name"]: pair["Value"] for pair in json.loads(detail["input"]).get("environment", [])}
+    key = variables.get(contract.ENV_INPUT_KEY)
+    name = names.title(key) if key else run.dataset
+    title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
     page = (
         f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
     )

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import boto3
 from botocore.exceptions import ClientError
 
-from workloads import contract
+from workloads import contract, names
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, slack
 from workloads.functions.blocked import tell_blocked
@@ -124,7 +124,9 @@ def failure_message(
 ) -> slack.Message:
     """What failed, which run, why, what to do, what it cost, and where the logs are."""
     what = f"{stage or detail.get('jobName', 'a job')} failed"
-    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
+    key = _variable(detail, contract.ENV_INPUT_KEY)
+    name = names.title(key) if key else run.dataset
+    title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
     attempts = detail.get("attempts") or []
     facts = [
         ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
@@ -164,11 +166,16 @@ def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _run_id(detail: dict[str, Any]) -> str:
     """The run id by environment, else by tag; empty where the job is not of the pipeline."""
+    return _variable(detail, contract.ENV_RUN_ID) or str((detail.get("tags") or {}).get(contract.RUN_ID_TAG, ""))
+
+
+def _variable(detail: dict[str, Any], name: str) -> str:
+    """A variable of the job's environment; empty where it has none."""
     for container in _containers(detail):
         for pair in container.get("environment") or []:
-            if pair.get("name") == contract.ENV_RUN_ID:
+            if pair.get("name") == name:
                 return str(pair.get("value", ""))
-    return str((detail.get("tags") or {}).get(contract.RUN_ID_TAG, ""))
+    return ""
 
 
 def _stage(detail: dict[str, Any], run: Run) -> Stage | None:

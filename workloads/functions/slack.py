@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import urllib3
 
+from workloads.runtime.quoting import escaped
+
 _SECTION_CHARACTERS: Final = 3000
 _HEADER_CHARACTERS: Final = 150
 _FALLBACK_CHARACTERS: Final = 4000
@@ -54,8 +56,8 @@ class Message:
 
 
 def escape(text: str) -> str:
-    """Outside text (file names, column names, errors) made safe for mrkdwn, whose control characters are `&`, `<` and `>`."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Outside text (names, errors) made safe: what steers is escaped, and the controls of mrkdwn: `&`, `<`, `>`."""
+    return escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: str) -> str:
@@ -78,23 +80,32 @@ def sentence(text: str) -> str:
 
 def header(text: str) -> Block:
     """A headline in plain text: nothing in it is control."""
-    return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, _HEADER_CHARACTERS), "emoji": False}}
+    return {"type": "header", "text": {"type": "plain_text", "text": _cut(escaped(text), _HEADER_CHARACTERS), "emoji": False}}
 
 
 def section(mrkdwn: str) -> Block:
     """A paragraph of mrkdwn, cut at a line end where it is longer than Slack takes."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut(mrkdwn, _SECTION_CHARACTERS)}}
+    return {"type": "section", "text": _mrkdwn(mrkdwn, _SECTION_CHARACTERS)}
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> Block:
     """Up to ten label-value pairs side by side; values are mrkdwn."""
-    shown = [{"type": "mrkdwn", "text": _cut(f"*{escape(label)}*\n{value}", _FIELD_CHARACTERS)} for label, value in pairs[:_FIELDS]]
+    shown = [_mrkdwn(f"*{escape(label)}*\n{value}", _FIELD_CHARACTERS) for label, value in pairs[:_FIELDS]]
     return {"type": "section", "fields": shown}
 
 
 def context(mrkdwn: str) -> Block:
     """A small grey line."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut(mrkdwn, _SECTION_CHARACTERS)}]}
+    return {"type": "context", "elements": [_mrkdwn(mrkdwn, _SECTION_CHARACTERS)]}
+
+
+def _mrkdwn(text: str, limit: int) -> Block:
+    """A text object of outside text and markup.
+
+    `verbatim`: Slack makes no links of what looks like an address, a channel or a person (Block Kit
+    reference, "Text object"); links made here, in angle brackets, stay links.
+    """
+    return {"type": "mrkdwn", "text": _cut(text, limit), "verbatim": True}
 
 
 def _cut(text: str, limit: int) -> str:

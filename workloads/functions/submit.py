@@ -1,4 +1,4 @@
-"""Lambda function: an uploaded CSV becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
+"""Lambda function: an uploaded table becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
 
 S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
 job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for
@@ -23,9 +23,11 @@ from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.functions import clients, executions, slack
 from workloads.functions.log import log
+from workloads.functions.refused import tell_refused
 from workloads.functions.states import Claim, ClaimLostError, RunStates
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
+from workloads.runtime.quoting import escaped
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -103,21 +105,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     `execution` in place of `jobs`; `state_key` is the key of the run's state item.
     `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names the stage that it begins at.
 
-    A key that is no upload is nobody's mistake (other objects may lie in the bucket); a key that looks like one and is malformed is told to
-    Slack, and there is no run to fail. Every other error is raised: Lambda delivers the event again, and then to the dead-letter queue.
+    An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
+    marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody waits
+    for it; there is no run to fail. Every error is raised: Lambda delivers the event again, and then
+    to the dead-letter queue.
     """
-    bucket, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
-    if not contract.is_upload_key(key):
-        log("object ignored", bucket=bucket, key=key, reason="not under data/ or not a .csv")
+    bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
+    key = found["key"]
+    if not contract.concerns_uploads(key):
+        log("object ignored", bucket=bucket, key=key, reason="not in data/, or the marker of a folder")
         return {"outcome": "ignored"}
-    found = event["detail"]["object"]
     try:
         upload = Upload(bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None)
         run = Run(upload.run_id)
     except ContractError as error:
-        log("upload refused", bucket=bucket, key=key, reason=str(error))
-        _tell_refused(str(error))
-        return {"outcome": "refused", "reason": str(error)}
+        return {"outcome": "refused", "reason": tell_refused(bucket, key, found["etag"], escaped(str(error)))}
 
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
@@ -247,22 +249,6 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
         if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
     ]
     return min(found)[1] if found else None
-
-
-def _tell_refused(reason: str) -> None:
-    """Says in Slack that a file will not be analysed. Slack's own trouble ends in the log: the log line of the refusal stands already."""
-    message = slack.Message(
-        text=f"Upload refused: {slack.escape(reason)}",
-        blocks=(
-            slack.header("Upload refused"),
-            slack.section(slack.escape(reason)),
-            slack.context("Nothing was submitted. Upload the file again under a key of that form."),
-        ),
-    )
-    try:
-        tell(message)
-    except (slack.SlackError, ClientError, BotoCoreError) as error:
-        log("slack not told", reason=str(error))
 
 
 def _tell_forbidden(run: Run, reason: str) -> None:

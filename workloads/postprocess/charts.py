@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.postprocess import figures
 from workloads.postprocess.quantiles import settled
+from workloads.runtime.quoting import escaped
 
 _BARS = 28
 _WIDTH, _HEIGHT, _STRIP = 140, 30, 8
@@ -31,16 +32,19 @@ class Spread(NamedTuple):
     high: float
 
 
-def histograms(profile: Profile) -> dict[str, Markup]:
-    """Column name -> bars over the middle 99 % of its values, above a strip with median and quartiles; empty where there are no values."""
+def histograms(profile: Profile, constant: Collection[str]) -> dict[str, Markup]:
+    """Column name -> bars over the middle 99 % of its values, above a strip with median and quartiles; empty where there are no values.
+
+    `constant` names the columns that have one value only.
+    """
     quantiles = settled(profile, (_TAIL, 0.25, 0.5, 0.75, 1 - _TAIL)).values
     return {
-        name: _histogram(profile, index, name, Spread(*(float(value) for value in quantiles[:, index])))
+        name: _histogram(profile, index, escaped(name), Spread(*(float(value) for value in quantiles[:, index])), constant=name in constant)
         for index, name in enumerate(profile.columns)
     }
 
 
-def _histogram(profile: Profile, index: int, name: str, spread: Spread) -> Markup:
+def _histogram(profile: Profile, index: int, name: str, spread: Spread, *, constant: bool) -> Markup:
     bins, counts = profile.sketch.column(index)
     if not bins.size:
         return Markup("")
@@ -48,13 +52,13 @@ def _histogram(profile: Profile, index: int, name: str, spread: Spread) -> Marku
     minimum, maximum = float(profile.minimum[index]), float(profile.maximum[index])
     if not low < high:
         low, high = minimum, maximum
-    label = (
-        f"Distribution of {name}: half of the values lie between {figures.number(spread.lower_quartile)} and "
-        f"{figures.number(spread.upper_quartile)}, median {figures.number(spread.median)}"
-    )
+    apart = max(spread.upper_quartile - spread.lower_quartile, (maximum - minimum) / 100)
+    lower, median, upper = (figures.number(value, spread=apart) for value in (spread.lower_quartile, spread.median, spread.upper_quartile))
+    label = f"Distribution of {name}: half of the values lie between {lower} and {upper}, median {median}"
     if not low < high:
         bar = Markup('<rect class="bar" x="{}" y="2" width="6" height="{}"/>').format(_WIDTH / 2 - 3, _HEIGHT - 2)
-        return _svg(_WIDTH, _HEIGHT + _STRIP, f"{name} has one value only: {figures.number(spread.median)}", bar)
+        what = "has one value only" if constant else "has values too close together for a picture"
+        return _svg(_WIDTH, _HEIGHT + _STRIP, f"{name} {what}: {figures.quantity(minimum, whole=True)}", bar)
     heights = _bar_counts(bins, counts, minimum, maximum, np.linspace(low, high, _BARS + 1))
     top = heights.max()
     width = _WIDTH / _BARS
@@ -102,6 +106,7 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
     columns = len(names)
     cell = max(8.0, min(26.0, 900 / columns))
     font = min(12.0, cell * 0.8)
+    names = [escaped(name) for name in names]
     shown = [name if len(name) <= 24 else name[:23] + "…" for name in names]
     margin = min(190.0, 12 + max(len(name) for name in shown) * font * 0.6)
     grid = columns * cell

@@ -3,24 +3,73 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 DASH = "\N{EN DASH}"
+_FEW_DIGITS = 9
+_EXACT = 2**53
+"""Up to here every whole number is a float64."""
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, thousands separated; powers of ten where a number would not fit a table cell."""
+def number(value: float | None, *, spread: float | None = None) -> str:
+    """A number with the digits that tell it from others, thousands separated.
+
+    Four significant digits; more, up to the 17 that a float64 has, where values lie closer together:
+    three digits of `spread` are always shown. Powers of ten where that would not fit a table cell.
+
+    Args:
+        value: what is shown.
+        spread: how far values of the same kind lie apart (a standard deviation, a difference).
+    """
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0:
         return "0"
-    size = abs(value)
-    if size >= 1e9 or size < 1e-4:
-        mantissa, exponent = f"{value:.3e}".split("e")
-        return f"{_trimmed(mantissa)}e{int(exponent)}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    decimals = 3 - math.floor(math.log10(size))
-    return _trimmed(f"{value:.{decimals}f}")
+    digits = 4
+    if spread is not None and math.isfinite(spread) and spread > 0:
+        apart = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread))
+        digits = min(max(digits, apart + 3), 17)
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    exponent = int(power)
+    if exponent < -4 or exponent >= max(9, digits):
+        return f"{_trimmed(mantissa)}e{exponent}"
+    return _trimmed(f"{value:,.{max(0, digits - 1 - exponent)}f}")
+
+
+def quantity(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
+    """A value of a number column: exact where the column holds whole numbers and this is one, else as `number` shows it."""
+    if whole and value is not None and math.isfinite(value) and value == int(value):
+        return f"{int(value):,}"
+    return number(value, spread=spread)
+
+
+def stored(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
+    """A value that stands in the file itself (a minimum, a cell): all of its digits where they are few, else as `quantity` shows it."""
+    if value is not None and math.isfinite(value) and 1e-4 <= abs(value) < 1e9:
+        digits = repr(float(value)).replace(".", "").strip("-0")
+        if len(digits) <= _FEW_DIGITS:
+            return _trimmed(f"{float(value):,}")
+    return quantity(value, spread=spread, whole=whole)
+
+
+def pair(part: Mapping[str, Any]) -> str:
+    """A value of a remote row beside its neighbour's, with the digits that tell them apart."""
+    value, other = part["value"], part["neighbour_value"]
+    spread = None if value is None or other is None else abs(value - other)
+    whole = all(each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT) for each in (value, other))
+    return f"{stored(value, spread=spread, whole=whole)} beside {stored(other, spread=spread, whole=whole)}"
+
+
+def cell(value: object) -> str:
+    """A cell of the cleaned table as it is stored there: every digit, no separators; a dash where there is no value."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return DASH
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(int(value)) if value == int(value) and abs(value) < _EXACT else repr(value)
+    return str(value)
 
 
 def _trimmed(text: str) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from workloads import names
 from workloads.analysis.anomaly_result import Anomalies
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
@@ -20,6 +22,7 @@ from workloads.contract import Run
 from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
+from workloads.postprocess.rows import Lines, SourceRow
 from workloads.records import Manifest
 
 SCHEMA: Final = 1
@@ -28,6 +31,8 @@ PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FULL_MATRIX_COLUMNS: Final = 200
 """Above this the summary holds the strongest pairs only: the matrix would be megabytes of text."""
 _STRONGEST_PAIRS: Final = 50
+_REASONS: Final = 3
+"""Columns that the sentence on nothing to compare gives the reasons of."""
 _AXES: Final = 20
 _MOST: Final = 0.9
 """Share of the variance that the axes counted in `for_most` hold."""
@@ -35,8 +40,20 @@ _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
 METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
+NOTHING_TO_COMPARE: Final = "nothing-to-compare"
+"""Code of the remark in which preprocess says so."""
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """The most remote rows, with what the file says of them."""
+
+    anomalies: Anomalies
+    rows: Mapping[int, SourceRow]
+    """By row number: those that are reported."""
+    lines: Lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +70,7 @@ def build(
     manifest: Manifest,
     profile: Profile,
     comparison: Comparison,
-    anomalies: Anomalies | None,
+    remote: Remote | None,
     cost: RunCost,
     provenance: Provenance,
 ) -> dict[str, Any]:
@@ -77,6 +94,7 @@ def build(
         "schema": SCHEMA,
         "run_id": run.run_id,
         "dataset": run.dataset,
+        "name": names.title(manifest.source["key"]),
         "date": run.date,
         "table": {
             "rows_read": manifest.rows_read,
@@ -92,7 +110,9 @@ def build(
         "columns": columns,
         "correlation": correlation,
         "drift": comparison.to_json(),
-        "anomalies": None if anomalies is None else _anomalies(anomalies),
+        "anomalies": None if remote is None else _anomalies(remote),
+        "nothing_to_compare": _nothing_to_compare(manifest) or ("" if remote is None else remote.anomalies.record.nothing),
+        "remarks": [asdict(remark) for remark in manifest.remarks],
         "notable": _notable(columns, correlation["strongest"]),
         "run": {
             "stages": [{**asdict(stage), "usd": stage.usd} for stage in cost.stages],
@@ -127,22 +147,41 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _anomalies(found: Anomalies) -> dict[str, Any]:
-    record = found.record
-    names = ("mode", "neighbours", "scaling", "metric", "excluded", "complete_rows", "incomplete_rows", "undirected_rows")
+def _anomalies(remote: Remote) -> dict[str, Any]:
+    record = remote.anomalies.record
+    fields = ("mode", "neighbours", "scaling", "metric", "excluded", "complete_rows", "incomplete_rows", "undirected_rows")
     return {
-        **{name: getattr(record, name) for name in (*names, "certified_fraction", "fallback_rows")},
+        **{name: getattr(record, name) for name in (*fields, "certified_fraction", "fallback_rows")},
         "columns": len(record.columns),
         "top": [
             {
                 "row": row.row,
+                "line": remote.rows[row.row].line,
                 "score": row.score,
                 "neighbour": row.neighbour,
+                "neighbour_line": None if row.neighbour is None else remote.lines.of(row.neighbour),
+                "identifiers": remote.rows[row.row].identifiers,
                 "columns": [asdict(part) for part in row.contributions],
+                "values": remote.rows[row.row].values,
             }
-            for row in found.rows
+            for row in remote.anomalies.rows
         ],
     }
+
+
+def _nothing_to_compare(manifest: Manifest) -> str:
+    """Why no row was compared with another; empty where rows were."""
+    if any(column.use == "compare" for column in manifest.columns):
+        return ""
+    told = next((remark.sentence for remark in manifest.remarks if remark.code == NOTHING_TO_COMPARE), "")
+    if told:
+        return told
+    numbers = [column for column in manifest.columns if column.kind == "number"]
+    if not numbers:
+        return "the table has no column of numbers"
+    shown = "; ".join(f"{column.name}: {column.reason}" for column in numbers[:_REASONS])
+    more = f"; and {len(numbers) - _REASONS} more" if len(numbers) > _REASONS else ""
+    return f"no column of numbers is fit to compare rows by ({shown}{more})"
 
 
 def _statistics(profile: Profile, index: int) -> dict[str, Any]:
@@ -155,19 +194,19 @@ def _statistics(profile: Profile, index: int) -> dict[str, Any]:
         "maximum": float(profile.maximum[index]),
         "skewness": float(profile.skewness[index]),
         "kurtosis": float(profile.kurtosis[index]),
-        "constant": bool(profile.moments.count[index] > 0 and profile.moments.minimum[index] == profile.moments.maximum[index]),
+        "constant": bool(profile.constant[index]),
     }
 
 
 def _correlation(profile: Profile) -> dict[str, Any]:
-    matrix, names = profile.correlation, profile.columns
-    i, j = np.triu_indices(len(names), k=1)
+    matrix, columns = profile.correlation, profile.compared
+    i, j = np.triu_indices(len(columns), k=1)
     sizes = np.abs(matrix[i, j])
     order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]
-    strongest = [{"a": names[i[k]], "b": names[j[k]], "r": float(matrix[i[k], j[k]])} for k in order if not np.isnan(sizes[k])]
-    full = len(names) <= _FULL_MATRIX_COLUMNS
+    strongest = [{"a": columns[i[k]], "b": columns[j[k]], "r": float(matrix[i[k], j[k]])} for k in order if not np.isnan(sizes[k])]
+    full = len(columns) <= _FULL_MATRIX_COLUMNS
     return {
-        "columns": list(names),
+        "columns": list(columns),
         "matrix": matrix.tolist() if full else None,
         "strongest": strongest,
         "rows": profile.complete_rows,

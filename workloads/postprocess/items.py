@@ -42,9 +42,9 @@ def decimals(value: Any) -> Any:
     return value
 
 
-def of_summary(run: Run, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One item for each column and one for the table."""
-    common = {"run_id": run.run_id, "date": run.date, "dataset": run.dataset}
+def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Iterator[dict[str, Any]]:
+    """One item for each column and one for the table; cells of the file only where they may be shown."""
+    common = {"run_id": run.run_id, "date": run.date, "dataset": run.dataset, "name": summary["name"]}
     for column in summary["columns"]:
         item = {**run.metric_key(column["name"]), **common, "column": column["name"], "source_name": column["source_name"]}
         item |= {"kind": column["kind"], "missing": column["missing"], "missing_share": column["missing_share"]}
@@ -58,7 +58,9 @@ def of_summary(run: Run, summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **common,
             "table": summary["table"],
             "drift": summary["drift"],
-            "anomalies": _most_remote(summary["anomalies"]),
+            "anomalies": _most_remote(summary["anomalies"], show_values=show_values),
+            "nothing_to_compare": summary["nothing_to_compare"],
+            "remarks": [remark for remark in summary["remarks"] if show_values and not remark["sure"]][:20],
             "notable": summary["notable"][:20],
             "usd": summary["run"]["usd"],
             "compute_seconds": summary["run"]["compute_seconds"],
@@ -81,9 +83,18 @@ def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _most_remote(anomalies: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The first of the remote rows: an item holds 400 KB, and the summary has them all."""
-    return None if anomalies is None else {**anomalies, "top": anomalies["top"][:_TOP_ROWS], "excluded": len(anomalies["excluded"])}
+def _most_remote(anomalies: dict[str, Any] | None, *, show_values: bool) -> dict[str, Any] | None:
+    """The first of the remote rows without their other cells: an item holds 400 KB, and the summary has them all."""
+    if anomalies is None:
+        return None
+    top = [
+        {
+            **{name: entry[name] for name in ("row", "line", "score", "neighbour", "neighbour_line")},
+            "columns": entry["columns"] if show_values else [{"column": p["column"], "share": p["share"]} for p in entry["columns"]],
+        }
+        for entry in anomalies["top"][:_TOP_ROWS]
+    ]
+    return {**anomalies, "top": top, "excluded": len(anomalies["excluded"])}
 
 
 def write(table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[float], None] = time.sleep) -> int:
@@ -113,12 +124,12 @@ def write(table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[
     return written
 
 
-def advance_latest(table: Table, run: Run, *, report_key: str, digest: str) -> bool:
+def advance_latest(table: Table, run: Run, *, name: str, report_key: str, digest: str) -> bool:
     """Makes the run the data set's latest, unless one of a later date is; returns whether it did.
 
     Of two runs of one date the one that finishes last wins: that is the corrected file.
     """
-    item = {**run.latest_key, "run_id": run.run_id, "date": run.date, "report_key": report_key, "digest": digest}
+    item = {**run.latest_key, "run_id": run.run_id, "date": run.date, "name": name, "report_key": report_key, "digest": digest}
     try:
         table.put_item(Item=item, ConditionExpression=Attr("pk").not_exists() | Attr("date").lte(run.date))
     except ClientError as error:

@@ -8,15 +8,19 @@ from urllib.parse import quote
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.postprocess import figures
-from workloads.postprocess.findings import METRIC_NAMES
+from workloads.postprocess.findings import METRIC_NAMES, NOTHING_TO_COMPARE
 
 _NOTABLE = 8
 _DRIFTS = 5
 _REMOTE_ROWS = 5
+_REMARKS = 6
+_CELLS = 12
+"""Cells of a remote row besides those that make it so: a section of Slack's holds 3000 characters."""
+_CELL_CHARACTERS = 32
 
 
-def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str) -> slack.Message:
-    """Rows, rejects, missing cells, drifts, notable columns, the most remote rows, time, cost, how the analysis went, where the report is.
+def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str, show_values: bool) -> slack.Message:
+    """What was found in the table, how it was read, what the run took, and where the report is.
 
     Args:
         run: the run.
@@ -24,31 +28,23 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
         console_url: prefix of a page for an object of the results bucket; empty: its S3 address is shown.
         bucket: results bucket.
         stack: name of the stack, since several may tell one channel.
+        show_values: whether cells of the file may stand in a chat.
     """
-    table, record, drift = summary["table"], summary["run"], summary["drift"]
-    title = f"{run.dataset} {figures.date(run.date)}: {figures.count(table['rows'])} rows analysed"
-    cells = table["rows"] * table["columns"]
-    blocks = [
-        slack.header(title),
-        slack.fields(
-            [
-                ("Rows", figures.count(table["rows"])),
-                ("Rejected", f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})"),
-                ("Missing cells", f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})"),
-                ("Columns", f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers"),
-                ("Duration", figures.duration(record["elapsed_seconds"] or record["compute_seconds"])),
-                ("Cost", figures.dollars(record["usd"]) if record["usd"] is not None else "not known"),
-            ]
-        ),
-        slack.section(_drift(drift)),
-    ]
+    title = f"{summary['name']} {figures.date(run.date)}: {figures.count(summary['table']['rows'])} rows analysed"
+    blocks = [slack.header(title), slack.fields(_figures(summary))]
+    unsure = [remark for remark in summary["remarks"] if not remark["sure"] and remark["code"] != NOTHING_TO_COMPARE]
+    if unsure:
+        blocks.append(slack.section(_unsure(unsure, show_values=show_values)))
+    if summary["nothing_to_compare"]:
+        blocks.append(slack.section(f"*Nothing to compare*\n{slack.escape(slack.sentence(summary['nothing_to_compare']))}"))
+    blocks.append(slack.section(_drift(summary["drift"])))
     notable = summary["notable"]
     if notable:
         lines = [f"• {slack.code(entry['column'])} {slack.escape(entry['finding'])}" for entry in notable[:_NOTABLE]]
         more = len(notable) - _NOTABLE
         blocks.append(slack.section("*Notable*\n" + "\n".join(lines) + (f"\n… and {more} more in the report" if more > 0 else "")))
     if summary["anomalies"] is not None and summary["anomalies"]["top"]:
-        blocks.append(slack.section(_most_remote(summary["anomalies"])))
+        blocks.append(slack.section(_most_remote(summary["anomalies"], show_values=show_values)))
     if console_url:
         blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
     else:
@@ -58,15 +54,56 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
 
 
-def _most_remote(anomalies: dict[str, Any]) -> str:
-    """The rows farthest from all others, each with the columns that make it so."""
-    lines = []
-    for entry in anomalies["top"][:_REMOTE_ROWS]:
-        parts = ", ".join(f"{slack.code(part['column'])} {figures.number(part['value'])}" for part in entry["columns"])
-        lines.append(f"• row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}" + (f": {parts}" if parts else ""))
+def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    table, record = summary["table"], summary["run"]
+    cells = table["rows"] * table["columns"]
+    return [
+        ("Rows", figures.count(table["rows"])),
+        ("Rejected", f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})"),
+        ("Missing cells", f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})"),
+        ("Columns", f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers"),
+        ("Duration", figures.duration(record["elapsed_seconds"] or record["compute_seconds"])),
+        ("Cost", figures.dollars(record["usd"]) if record["usd"] is not None else "not known"),
+    ]
+
+
+def _unsure(remarks: list[dict[str, Any]], *, show_values: bool) -> str:
+    """What the file could have meant otherwise; sentences may quote its cells."""
+    lines = [
+        "• "
+        + (f"{slack.code(remark['column'])} " if remark["column"] else "")
+        + slack.escape(slack.sentence(remark["sentence"] if show_values else remark["code"]))
+        for remark in remarks[:_REMARKS]
+    ]
+    more = len(remarks) - _REMARKS
+    return "\n".join(["*How the file was read: please check*", *lines, *([f"… and {more} more in the report"] if more > 0 else [])])
+
+
+def _most_remote(anomalies: dict[str, Any], *, show_values: bool) -> str:
+    """The rows farthest from all others: where they stand in the file, why they are remote, and what they hold."""
     certified = figures.percent(anomalies["certified_fraction"], 1)
     compared = f"{figures.count(anomalies['complete_rows'])} by {METRIC_NAMES[anomalies['metric']]}"
-    return "\n".join([f"*Most remote rows* of {compared} (exact; {certified} certified by bounds)", *lines])
+    lines = [f"*Most remote rows* of {compared} (exact; {certified} certified by bounds)"]
+    for entry in anomalies["top"][:_REMOTE_ROWS]:
+        head = f"• line {figures.count(entry['line'])}, row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}"
+        if not show_values:
+            because = ", ".join(f"{slack.code(part['column'])} {figures.percent(part['share'], 1)}" for part in entry["columns"])
+            lines.append(head + (f": {because}" if because else ""))
+            continue
+        because = ", ".join(f"{slack.code(part['column'])} {figures.pair(part)}" for part in entry["columns"])
+        lines.append(head + (f": {because}" if because else ""))
+        shown = {part["column"] for part in entry["columns"]}
+        others = [name for name in (*entry["identifiers"], *entry["values"]) if name not in shown]
+        cells = [f"{slack.escape(name)} {slack.code(_short(entry['values'][name]))}" for name in dict.fromkeys(others)]
+        more = len(cells) - _CELLS
+        if cells:
+            lines.append("    " + ", ".join(cells[:_CELLS]) + (f" and {more} more in the report" if more > 0 else ""))
+    return "\n".join(lines)
+
+
+def _short(cell: object) -> str:
+    text = figures.cell(cell)
+    return text if len(text) <= _CELL_CHARACTERS else f"{text[: _CELL_CHARACTERS - 1]}…"
 
 
 def _analysis(record: dict[str, Any]) -> str:

@@ -23,4 +23,4 @@ def settled(profile: Profile, probabilities: Sequence[float]) -> Quantiles:
     take_whole = whole_column & (np.abs(found.values - nearest) <= found.bounds)
     take_zero = np.abs(found.values) <= found.bounds
     values = np.where(take_zero, 0.0, np.where(take_whole, nearest, found.values))
-    return Quantiles(values=values, bounds=found.bounds + np.abs(values - found.values))
+    return Quantiles(values=values, bounds=found.bounds + np.abs(values - found.values), rests=found.rests)

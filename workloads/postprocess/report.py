@@ -7,10 +7,12 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from workloads.analysis.profile.result import Profile
 from workloads.postprocess import charts, figures
 from workloads.postprocess.findings import METRIC_NAMES, PSI_SHIFTED
+from workloads.runtime.quoting import escaped
 
 _STEPS = {
     "open": "reading manifest and footer",
@@ -33,6 +35,22 @@ _STEPS = {
 _HEAT_MAP_COLUMNS = 60
 _REJECT_BARS = 20
 _REMOTE_ROWS = 25
+_IDENTIFIERS = 6
+_CELLS = 200
+"""Of a remote row: a report of a table with thousands of columns has to open in a browser."""
+_USES = {"compare": "rows are compared by it", "describe": "described, not compared", "keep": "kept as it is"}
+_SIGNS = {
+    ",": "comma",
+    ";": "semicolon",
+    "\t": "tab",
+    "|": "vertical bar",
+    " ": "blanks",
+    ":": "colon",
+    '"': "quotation mark",
+    "'": "apostrophe",
+}
+_SIGNS |= {".": "point", "\\": "backslash"}
+"""What the dialect may name by a sign that is hard to see."""
 
 
 def render(summary: dict[str, Any], profile: Profile) -> bytes:
@@ -46,6 +64,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -56,22 +75,65 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         "dollars": figures.dollars,
         "size": figures.size,
         "date": figures.date,
+        "cell": figures.cell,
+        "pair": figures.pair,
     }
-    environment.globals |= {"percent": figures.percent, "psi_shifted": PSI_SHIFTED, "metric_names": METRIC_NAMES}
+    environment.globals |= {
+        "percent": figures.percent,
+        "statistic": statistic,
+        "quantile": quantile,
+        "psi_shifted": PSI_SHIFTED,
+        "metric_names": METRIC_NAMES,
+        "uses": _USES,
+    }
+    numbers = [column for column in summary["columns"] if "mean" in column]
     shown = _most_correlated(profile)
-    heat_map = charts.heat_map([profile.columns[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
+    heat_map = charts.heat_map([profile.compared[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
     page = environment.get_template("report.html.j2").render(
         **summary,
-        numbers=[column for column in summary["columns"] if column["kind"] == "number"],
-        others=[column for column in summary["columns"] if column["kind"] != "number"],
-        pictures=charts.histograms(profile),
+        numbers=numbers,
+        dialect=_dialect(summary["source"].get("dialect", {})),
+        pictures=charts.histograms(profile, {column["name"] for column in numbers if column["constant"]}),
         heat_map=heat_map,
         heat_map_cut=len(shown) == _HEAT_MAP_COLUMNS,
         reject_bars=_REJECT_BARS,
         remote_rows=_REMOTE_ROWS,
+        identifiers=_IDENTIFIERS,
+        cells=_CELLS,
         steps=_steps(summary["provenance"]["analysis"]),
     )
     return page.encode()
+
+
+def statistic(column: dict[str, Any], name: str) -> str:
+    """Mean, standard deviation, minimum or maximum of a number column, with the digits that tell its values apart."""
+    shown = figures.stored if name in {"minimum", "maximum"} else figures.quantity
+    return shown(column[name], spread=column["sd"], whole=column["type"] == "int64")
+
+
+def quantile(column: dict[str, Any], probability: str) -> str:
+    """A quantile of a number column, with no more digits than its bound leaves."""
+    found = column["quantiles"][probability]
+    spreads = [spread for spread in (column["sd"], found["bound"]) if spread is not None]
+    return figures.quantity(found["value"], spread=max(spreads, default=None), whole=column["type"] == "int64")
+
+
+def _seen(value: Any) -> Any:
+    """What stands on the page: outside text cannot turn the text around it."""
+    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _dialect(dialect: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was decided about the file as a whole: label and words; what is not there is left out."""
+    return [(name.replace("_", " ").capitalize(), _words(value)) for name, value in dialect.items() if value not in (None, "", [], {})]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " / ".join(_words(each) for each in value)
+    return _SIGNS.get(str(value), str(value))
 
 
 def _steps(analysis: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,127 +1,114 @@
-"""How a CSV file is built: delimiter, header, names of its columns; decided from a sample."""
+"""How a CSV file is built: grammar, header, names of its columns, and what else stands in it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-import pyarrow as pa
+from workloads.preprocess import structure as structures
+from workloads.preprocess.columns import Array
+from workloads.preprocess.grammar import Grammar
+from workloads.preprocess.records import Block
+from workloads.preprocess.rewrite import Source, as_block, written
+from workloads.preprocess.structure import Row, Structure
+from workloads.records import Remark
 
-from workloads.preprocess import kinds
-from workloads.preprocess.parse import plural, read_cells
-from workloads.preprocess.records import Block, blocks
-from workloads.preprocess.source import Text
-from workloads.runtime.errors import StageError
-
-DELIMITERS: Final = (",", ";", "\t", "|")
-MAX_COLUMNS: Final = 4096
-_NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-_LOOK_BYTES: Final = 256 << 10
-_LOOK_ROWS: Final = 500
-_AGREE: Final = 0.25
-"""So many of the rows have to be as wide as the header for the header to be believed."""
-_NUMBER_LIKE: Final = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*")
+_PREAMBLE_LINES: Final = 50
+_PREAMBLE_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How the file is to be read; the quote is always the double quotation mark."""
+    """How the file is to be read."""
 
-    delimiter: str
-    header: bool
+    grammar: Grammar
+    structure: Structure
     source_names: tuple[str, ...]
     """As in the file; empty where a column has no name."""
-    cells: list[kinds.Array] = field(repr=False, compare=False)
-    """The sample's cells below the header, as strings (null: missing), column by column."""
+    preamble: tuple[str, ...]
+    """Lines before the header that are no part of the table."""
+    comment: str
+    """What lines begin with that are none of the table's; empty where none were seen."""
+    remarks: tuple[Remark, ...]
+    cells: list[Array] = field(default_factory=list, repr=False, compare=False)
+    """The sample's cells below the header, as strings (empty: no value), column by column."""
+
+    @property
+    def delimiter(self) -> str:
+        """As in the file: one or several characters, or `blanks` for runs of blanks."""
+        return self.grammar.delimiter
 
     @property
     def delimiter_name(self) -> str:
         """As in a sentence."""
-        return _NAMES[self.delimiter]
-
-
-def detect(text: Text) -> Dialect:
-    """Decides the dialect from the sample. Raises StageError where there is no table in it."""
-    look = text.sample[:_LOOK_BYTES]
-    cut = not text.whole or len(look) < len(text.sample)
-    candidates = [candidate for delimiter in DELIMITERS if (candidate := _Candidate.read(look, delimiter, cut=cut))]
-    best = max(candidates, key=lambda candidate: candidate.score, default=None)
-    if best is None:
-        raise StageError(f"the first row is longer than {len(look):,} bytes", hint="is this a CSV file with line breaks?")
-    first, width = best.rows[0], best.width
-    if len(first) > MAX_COLUMNS:
-        raise StageError(
-            f"the first row has {len(first):,} fields; at most {MAX_COLUMNS:,} columns are supported",
-            hint="split the table, or turn columns into rows",
-        )
-    if len(best.rows) == 1 and text.whole:
-        raise StageError("the file holds a header and no data", hint="at least one row has to follow the header")
-    if len(first) != width:
-        raise StageError(
-            f"the first row has {plural(len(first), 'field')}, but most of the rows after it have {width} "
-            f"(delimiter: {_NAMES[best.delimiter]})",
-            hint="the first row has to be the header, with one name per column",
-        )
-
-    cells = _sample_cells(text, best.delimiter, width)
-    found = [kinds.infer(column, ".") for column in cells]
-    typed = any(kind is not kinds.TEXT for kind in found)
-    header = not (typed and all(kinds.fits(cell, kind, ".") for cell, kind in zip(first, found, strict=True)))
-    source_names = tuple(name.strip() for name in first) if header else ("",) * width
-    return Dialect(delimiter=best.delimiter, header=header, source_names=source_names, cells=cells)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """The beginning of the file as it looks with one delimiter."""
-
-    delimiter: str
-    rows: list[list[str]]
-
-    @classmethod
-    def read(cls, look: bytes, delimiter: str, *, cut: bool) -> _Candidate | None:
-        """None where not even one row is complete."""
-        rows: list[list[str]] = []
-        parser = csv.reader(io.StringIO(look.decode(errors="replace"), newline=""), delimiter=delimiter)
-        try:
-            for row in parser:
-                if row:
-                    rows.append(row)
-                if len(rows) > _LOOK_ROWS:
-                    break
-            else:
-                if cut and rows:
-                    rows.pop()  # the last row may go on after the sample
-        except csv.Error:  # a field longer than the csv module takes; the rows before it tell enough
-            pass
-        return cls(delimiter, rows) if rows else None
+        return self.grammar.delimiter_name
 
     @property
-    def width(self) -> int:
-        """Fields of a row: as many as the header has, where enough rows agree; else as many as most rows have."""
-        counts = Counter(len(row) for row in self.rows[1:] or self.rows)
-        header = len(self.rows[0])
-        if header > 1 and counts[header] >= counts.total() * _AGREE:
-            return header
-        return max(counts, key=lambda width: (counts[width], width))
+    def quote(self) -> str:
+        """As in the file; empty where quotes are ordinary characters."""
+        return self.grammar.quote
 
     @property
-    def score(self) -> tuple[bool, bool, float, float, int]:
-        """More is better: several fields, a header of that many, most rows alike, many cells numbers, many fields."""
-        width = self.width
-        alike = [row for row in self.rows if len(row) == width]
-        cells = [cell for row in alike[1:51] for cell in row]
-        numeric = sum(_NUMBER_LIKE.fullmatch(cell) is not None for cell in cells) / max(1, len(cells))
-        return width > 1, len(self.rows[0]) == width, round(len(alike) / len(self.rows), 1), numeric, width
+    def escape(self) -> str:
+        """A backslash, or nothing."""
+        return self.grammar.escape
 
+    @property
+    def header(self) -> bool:
+        """Whether the file names its columns."""
+        return bool(self.structure.header)
 
-def _sample_cells(text: Text, delimiter: str, width: int) -> list[kinds.Array]:
-    """The sample's cells below the first row, as strings, column by column; rows of another width are left out."""
-    sample = text.sample.decode(errors="replace").encode()
-    records = b"".join(part.data for part in blocks(iter([sample]), ord(delimiter)) if isinstance(part, Block))
-    table = read_cells(records, delimiter=delimiter, decimal=".", types={str(index): pa.string() for index in range(width)}, on_ragged=None)
-    return [column.combine_chunks().slice(1) for column in table.columns]
+    def facts(self) -> dict[str, Any]:
+        """For the manifest: JSON values only."""
+        return {
+            "delimiter": self.delimiter,
+            "quote": self.quote,
+            "escape": self.escape,
+            "header": self.header,
+            "header_rows": len(self.structure.header),
+            "header_line": self.structure.header[-1].line if self.structure.header else None,
+            "first_line": self.structure.body_line,
+            "preamble": [line[:_PREAMBLE_LENGTH] for line in self.preamble[:_PREAMBLE_LINES]],
+        }
+
+    @property
+    def canonical(self) -> Grammar:
+        """Of the blocks that are made from the file."""
+        return self.grammar if self.grammar.plain else Grammar(",")
+
+    @property
+    def separator(self) -> str:
+        """Delimiter of these blocks."""
+        return self.canonical.delimiter
+
+    @property
+    def header_bytes(self) -> bytes:
+        """The last header row as a record of a block; empty where there is none or it is too common to look for."""
+        if not self.structure.header or self.structure.width < 2:
+            return b""
+        return self.written(self.structure.header[-1].cells[: self.structure.width]).rstrip(b"\n")
+
+    def written(self, cells: Sequence[str]) -> bytes:
+        """A row as a record of a block."""
+        return written(cells, self.separator)
+
+    def block(self, rows: Sequence[Source]) -> Block:
+        """Rows as a block."""
+        return as_block(rows, self.separator)
+
+    def joined(self, cells: Sequence[str]) -> str:
+        """A row for a person to read."""
+        return self.written(cells).decode(errors="replace").rstrip("\n")
+
+    def begins_table(self, rows: Sequence[Sequence[str]]) -> bool:
+        """Whether the first of some rows after a gap is the header of another table."""
+        if len(rows) < 2 or not rows[0]:
+            return False
+        following = [Row(0, list(cells)) for cells in rows if cells]
+        profiles, width = self.structure.profiles, self.structure.width
+        typed = [number for number, profile in enumerate(profiles) if profile.typed]
+        names = {tuple(cell.strip() for cell in row.cells) for row in self.structure.header}
+        if tuple(cell.strip() for cell in rows[0]) in names:
+            return False
+        return structures.is_header(following[0], following[1:], profiles, typed, width, gap=True)

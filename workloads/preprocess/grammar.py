@@ -40,17 +40,20 @@ class Grammar:
         quote: `"`, `'`, or empty where quotes are ordinary characters.
         escape: a backslash where it takes the special meaning from a quote, delimiter, line end or backslash after it, else empty.
         blanks: whether blanks around a field do not belong to it.
+        wrapped: whether every line is quoted once more as a whole.
     """
 
     delimiter: str
     quote: str = '"'
     escape: str = ""
     blanks: bool = False
+    wrapped: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether Arrow's reader and the splitter of records read it as it stands."""
-        return len(self.delimiter) == 1 and self.delimiter.isascii() and self.quote == '"' and not self.escape and not self.blanks
+        changed = self.escape or self.blanks or self.wrapped
+        return len(self.delimiter) == 1 and self.delimiter.isascii() and self.quote == '"' and not changed
 
     @property
     def delimiter_name(self) -> str:
@@ -59,6 +62,8 @@ class Grammar:
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
         """Lines as the csv module reads them."""
+        if self.wrapped:
+            lines = map(self._unwrapped, lines)
         if self.delimiter == BLANKS:
             lines = map(self._single, lines)
         elif len(self.delimiter) > 1:
@@ -91,6 +96,17 @@ class Grammar:
         """A row without what the csv module leaves at the ends of its cells."""
         return [cell.rstrip(" ") for cell in row] if self.blanks else row
 
+    def odd(self, record: str) -> bool:
+        """Whether a quoted field of a record goes on after the quote that closes it, or is never closed."""
+        if not self.quote or self.quote not in record:
+            return False
+        quote, delimiter = re.escape(self.quote), re.escape(self._one)
+        text = "".join(self.lines(io.StringIO(record, newline=""))).rstrip("\r\n")
+        blanks = " *" if self.blanks else ""
+        quoted = rf"{quote}(?:[^{quote}\\]|{quote}{quote}|\\.)*{quote}" if self.escape else rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}"
+        field = rf"{blanks}(?:{quoted}{blanks}|(?!{quote})[^{delimiter}]*)"
+        return re.fullmatch(rf"{field}(?:{delimiter}{field})*", text, re.DOTALL) is None
+
     def loose(self, line: str) -> list[str] | None:
         """The cells of one line whose quotes are not doubled inside of quoted fields; None where that makes no sense of it either.
 
@@ -121,6 +137,11 @@ class Grammar:
         if self.delimiter == BLANKS:
             return "\t"
         return self.delimiter if len(self.delimiter) == 1 else _INNER
+
+    def _unwrapped(self, line: str) -> str:
+        body = line.rstrip("\r\n")
+        whole = len(body) > 1 and body[0] == body[-1] == self.quote
+        return body[1:-1].replace(self.quote * 2, self.quote) + line[len(body) :] if whole else line
 
     def _single(self, line: str) -> str:
         """A line with one tab for every run of blanks outside of quotes, and none at its ends."""

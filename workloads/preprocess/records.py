@@ -11,8 +11,8 @@ block at once, and only the exceptions are walked through one by one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -49,6 +49,25 @@ class Block:
     data: bytes
     first_line: int
     """Physical line on which the data begins."""
+    odd: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
+    """Quotes that close a field although text follows them: the records that hold them may be meant otherwise."""
+    lines: Offsets | None = None
+    """The physical line of each record that is not blank, where they do not follow from the data: records were taken out or rewritten."""
+    raws: Mapping[int, bytes] | None = None
+    """The text of rewritten records as it stands in the file, by where they begin in the data."""
+    lengths: Offsets | None = None
+    """Of the physical lines with their ends, where they were measured."""
+
+    def spans(self, delimiter: int) -> tuple[Offsets, Offsets, Offsets]:
+        """Beginning, end and physical line of every record that is not blank."""
+        ends = record_ends(self.data, delimiter, final=True)
+        starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1]))
+        codes = np.frombuffer(self.data, np.uint8)
+        filled = ~((codes[starts] == _LF) | (codes[starts] == _CR))
+        starts, ends = starts[filled], ends[filled]
+        if self.lines is not None:
+            return starts, ends, self.lines
+        return starts, ends, self.first_line + np.searchsorted(line_ends(self.data, final=True), starts, side="right")
 
 
 def raw_text(data: bytes, length: int | None = None) -> str:
@@ -67,12 +86,12 @@ def line_ends(data: bytes, *, final: bool) -> Offsets:
     return np.flatnonzero((codes == _LF) | ((codes == _CR) & (following != _LF))) + 1
 
 
-def _effective_quotes(data: bytes, delimiter: int) -> Offsets:
-    """Offsets of the quotes that open or close a field; ordinary characters that happen to be quotes are left out."""
+def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
+    """Offsets of the quotes that open or close a field, without ordinary ones; and of those of them after which the field goes on."""
     codes = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(codes == QUOTE)
     if not len(quotes):
-        return quotes
+        return quotes, quotes
     breaks = np.zeros(256, bool)
     breaks[[delimiter, _LF, _CR]] = True
     before = np.where(quotes > 0, codes[quotes - 1], _LF)
@@ -88,9 +107,10 @@ def _effective_quotes(data: bytes, delimiter: int) -> Offsets:
         np.flatnonzero(np.where(even, ~can_close, ~can_open)).tolist(),
     ]
     if not broken[0]:
-        return quotes
+        return quotes, quotes[:0]
 
     literal: list[int] = []
+    odd: list[int] = []
     run = 0  # first quote of the run; outside of a quoted field before it
     while run < len(quotes):
         if not starts_field[run]:
@@ -104,8 +124,10 @@ def _effective_quotes(data: bytes, delimiter: int) -> Offsets:
         exception = exceptions[place]
         if (exception - run) % 2 == 0:
             literal.append(exception)  # outside and not at the beginning of a field
-        run = exception + 1  # else: it closes the field, and text follows; outside again either way
-    return np.delete(quotes, literal)
+        else:
+            odd.append(exception)  # closes the field, and text follows
+        run = exception + 1  # outside again either way
+    return np.delete(quotes, literal), quotes[odd]
 
 
 def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
@@ -113,28 +135,32 @@ def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
 
     A last record without line end is included only in final data, and only when no quote is open at its end.
     """
-    return _record_ends(data, line_ends(data, final=final), delimiter, final=final)
+    return _record_ends(data, line_ends(data, final=final), delimiter, final=final)[0]
 
 
-def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> Offsets:
+def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> tuple[Offsets, Offsets]:
+    """Record ends as above, and the quotes that close a field although text follows."""
     inside_at_end = False
+    odd = np.empty(0, np.int64)
     if QUOTE in data:
-        quotes = _effective_quotes(data, delimiter)
+        quotes, odd = _effective_quotes(data, delimiter)
         ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
         inside_at_end = len(quotes) % 2 == 1
     if final and not inside_at_end and data and (not len(ends) or ends[-1] != len(data)):
         ends = np.append(ends, len(data))
-    return ends
+    return ends, odd
 
 
-def blocks(pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Block | Reject]:
-    """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces.
+def blocks(
+    pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = MAX_RECORD_BYTES, first_line: int = 1
+) -> Iterator[Block | Reject]:
+    """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces; `first_line` is where they begin.
 
     Of a record that is longer than `max_record_bytes`, or whose quote is never closed, the first line is rejected, and reading goes on with
     the next line. Memory: about `max_record_bytes` and two pieces.
     """
     carry = b""
-    line = 1
+    line = first_line
     more = True
     while more:
         piece = next(pieces, b"")
@@ -142,19 +168,20 @@ def blocks(pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = M
         data, carry = carry + piece, b""
         while data:
             lines = line_ends(data, final=not more)
-            records = _record_ends(data, lines, delimiter, final=not more)
+            records, odd = _record_ends(data, lines, delimiter, final=not more)
             good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
-                yield Block(data[:good], line)
-                line += int(np.searchsorted(lines, good, side="right"))
+                count = int(np.searchsorted(lines, good, side="right"))
+                yield Block(data[:good], line, odd[odd < good], lengths=np.diff(lines[:count], prepend=0))
+                line += count
                 data = data[good:]
             if not data:
                 break
             if more and not too_long:
                 carry = data
                 break
-            first_line, data, more = _first_line(data, pieces, more=more)
-            yield _unreadable(first_line, line, max_record_bytes, too_long=too_long)
+            lost, data, more = _first_line(data, pieces, more=more)
+            yield _unreadable(lost, line, max_record_bytes, too_long=too_long)
             line += 1
 
 

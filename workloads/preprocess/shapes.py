@@ -12,8 +12,8 @@ Shape: TypeAlias = Literal["empty", "missing", "number", "date", "time", "addres
 
 _CURRENCY: Final = "[$€£¥₹]"
 _NUMBER: Final = re.compile(
-    rf"\(?[+\-−]?\s?{_CURRENCY}?\s?[+\-−]?"
-    r"(?:[0-9]{1,3}(?:[,.'’ \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)"
+    rf"\(?[+\-\u2212]?\s?{_CURRENCY}?\s?[+\-\u2212]?"
+    r"(?:[0-9]{1,3}(?:[,.'\u2019 \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)"
     rf"(?:[eE][+\-]?[0-9]+)?\s?(?:%|{_CURRENCY})?\)?"
 )
 _CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[aApP][mM])?"
@@ -28,7 +28,7 @@ _ADDRESS: Final = re.compile(r"(?:https?|ftp)://\S+|www\.\S+|[\w.+\-]+@[\w\-]+\.
 _MISSING: Final = frozenset(
     ("na", "n/a", "nan", "null", "nil", "none", "missing", "-", "--", "?", ".", "..", "\\n", "<na>", "#n/a", "#na", "#value!", "#div/0!")
 )
-_WORDS: Final = re.compile(r"""[^\W_][\w .\-'’/&()+:*#%°]*""")
+_WORDS: Final = re.compile(r"""['\u2018(\[@#<&~+]?[^\W_][\w .\-'\u2019/&()+:*#%°!?=@\[\]<>]*""")
 _TYPED: Final = frozenset(("number", "date", "time", "address"))
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _DIGITS: Final = re.compile(r"\d+")

@@ -2,9 +2,9 @@
 
 After G. van den Burg, A. Nazábal, C. Sutton, "Wrangling messy CSV files by detecting row and type patterns", Data Mining and Knowledge
 Discovery 33 (2019): of all grammars that are possible, the right one gives rows of few different widths whose cells look like values. The
-score of a grammar is the product of both. Two things differ from the paper: rows of odd widths count by how many they are, not by how many
-different widths they have, so that one damaged row does not outweigh the others; and which quotes and escapes are tried follows from where
-these characters stand.
+score of a grammar is the product of both. Three things differ from the paper: rows of odd widths count by how many they are, not by how
+many different widths they have, so that one damaged row or a second table does not outweigh the others; characters that stand in ordinary
+text count a little less; and which quotes and escapes are tried follows from where these characters stand.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ _ONE_COLUMN: Final = 0.01
 _ALIKE: Final = 0.5
 """So many of the rows have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
 _ALIKE_IN_TEXT: Final = 0.8
+_TEXT_PENALTY: Final = 0.9
+_HEADLESS: Final = 0.5
+"""For a delimiter that the first row does not hold."""
+_NO_QUOTES: Final = 3
+"""So many fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
@@ -48,7 +53,15 @@ def sniff(text: str, *, delimiter: str | None = None) -> Grammar:
             score = consistency(text, grammar)
             if score > best_score * 1.000001:
                 best, best_score = grammar, score
+    escaped = replace(best, escape="\\")
+    if not best.escape and re.search(rf"\\{re.escape(best.delimiter)}", text) and _widths(text, escaped) < _widths(text, best):
+        return escaped
     return best
+
+
+def _widths(text: str, grammar: Grammar) -> int:
+    """How many different widths the rows have."""
+    return len({len(row) for _, row in islice(grammar.rows(text), _ROWS) if row})
 
 
 def consistency(text: str, grammar: Grammar) -> float:
@@ -61,10 +74,11 @@ def consistency(text: str, grammar: Grammar) -> float:
     widths = Counter(len(row) for row in rows)
     total = len(rows)
     [(commonest, count)] = widths.most_common(1)
+    headless = commonest > 1 and len(rows[0]) == 1 and not grammar.wrapped
     alike = _ALIKE_IN_TEXT if grammar.delimiter in (" ", BLANKS, ":") else _ALIKE
     if commonest > 1 and count < alike * total and not _ends_only(rows):
         return 0.0
-    kinds = 1 / sum((number / total) ** 2 for number in widths.values())
+    kinds: float = sum((number / total) ** 2 for number in widths.values()) ** (-1.0 if alike == _ALIKE_IN_TEXT else -0.5)
     regular = sum(number * max(_ONE_COLUMN, width - 1) / width for width, number in widths.items()) / kinds
     known = seen = 0
     for row in rows:
@@ -72,7 +86,8 @@ def consistency(text: str, grammar: Grammar) -> float:
         known += sum(map(plausible, row))
         if seen > _CELLS:
             break
-    return regular * max(1e-10, known / max(1, seen))
+    likely = (_TEXT_PENALTY if alike == _ALIKE_IN_TEXT else 1.0) * (_HEADLESS if headless else 1.0)
+    return regular * max(1e-10, known / max(1, seen)) * likely
 
 
 def _ends_only(rows: list[list[str]]) -> bool:
@@ -121,21 +136,30 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     apostrophes = at_ends("'")
     if min(apostrophes) > max(1, 0.8 * max(apostrophes)) and min(apostrophes) > min(opening, closing):
         variants = [replace(plain, quote="'")]
-    elif opening and not closing:
+    elif opening >= _NO_QUOTES and not closing:
         variants = [replace(plain, quote=""), plain]
     quote = variants[0].quote
     if quote and re.search(rf"\\{quote}(?!{around}|\r?$)", text, re.MULTILINE):
         variants = [replace(variant, escape="\\") for variant in variants if variant.quote] + variants
+    if quote and _wrapped(text, quote) and delimiter != BLANKS:
+        variants = [replace(plain, wrapped=True), *variants]
     if blanks and _blank_after(text, delimiter, quote):
         variants = [replace(variant, blanks=True) for variant in variants] + variants
-    if not opening and not min(apostrophes) and re.search(rf"\\{around}", text) and delimiter != BLANKS:
-        variants.insert(0, replace(plain, escape="\\"))
     return variants
 
 
+def _wrapped(text: str, quote: str) -> bool:
+    """Whether every line is quoted as a whole, over the quotes of its fields: no quote inside stands alone."""
+    lines = [line for line in text.splitlines()[:_ROWS] if line.strip()]
+    inner = [line[1:-1].replace(quote * 2, "") for line in lines if len(line) > 2 and line[0] == line[-1] == quote]
+    return len(inner) == len(lines) > 1 and not any(quote in line for line in inner)
+
+
 def _blank_after(text: str, delimiter: str, quote: str) -> bool:
-    """Whether a quoted field follows a delimiter and a blank, or nearly every delimiter is followed by one."""
+    """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has one beside it."""
     around = re.escape(delimiter)
-    if quote and re.search(rf"{around} +{quote}[^{quote}]*{quote} *(?:{around}|\r?$)", text, re.MULTILINE):
+    if quote and re.search(
+        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|\r?$)", text, re.MULTILINE
+    ):
         return True
-    return len(re.findall(rf"{around} ", text)) >= 0.9 * text.count(delimiter) > 0
+    return max(len(re.findall(rf"{around} ", text)), len(re.findall(rf" {around}", text))) >= 0.9 * text.count(delimiter) > 0

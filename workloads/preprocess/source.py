@@ -95,9 +95,7 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
         text = _transcode(text, encoding)
     sample, text = _peek(text, SAMPLE_BYTES)
     if sample.count(0) > len(sample) * _NUL_SHARE:
-        raise StageError(
-            "the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text; UTF-16 needs its byte order mark"
-        )
+        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
     if not sample.strip():
         following, text = _peek(text, SAMPLE_BYTES + 1)
         if len(following) <= SAMPLE_BYTES:
@@ -174,7 +172,9 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 def _guess(beginning: bytes) -> str:
-    """UTF-8, or Windows-1252 where most of the lines with other characters than ASCII are not valid UTF-8."""
+    """UTF-8; UTF-16 where every other byte is zero; Windows-1252 where most lines with other characters than ASCII are not valid UTF-8."""
+    if beginning.count(0) > len(beginning) * _NUL_SHARE and (wide := _utf_16(beginning)):
+        return wide
     try:
         beginning.decode()
     except UnicodeDecodeError:
@@ -190,6 +190,16 @@ def _guess(beginning: bytes) -> str:
             else:
                 bad += 1
     return "windows-1252" if bad > good else "utf-8"
+
+
+def _utf_16(beginning: bytes) -> str:
+    """UTF-16 without its mark: in text of Latin letters and digits most upper halves are zero, and hardly a lower one."""
+    even, odd = beginning[::2].count(0), beginning[1::2].count(0)
+    half = max(1, len(beginning) // 2)
+    for high, low, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if high > 0.4 * half and low < _NUL_SHARE * half:
+            return encoding
+    return ""
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -22,6 +22,7 @@ from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, exhausted
+from workloads.runtime.quoting import escaped
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, the
         more = then(run) if then is not None else {}
         log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {}), **more}})
     except Exception as error:  # noqa: BLE001 - the last line of defence: every failure has to end in a sentence and an exit code
-        failure = _as_stage_error(error)
+        failure = _printable(_as_stage_error(error))
     else:
         return EXIT_OK
 
@@ -99,6 +100,11 @@ def _as_stage_error(error: Exception) -> StageError:
         hint="this is a bug of the stage; its log holds the traceback",
         exit_code=EXIT_INTERNAL,
     )
+
+
+def _printable(error: StageError) -> StageError:
+    """The same error; what stood in a file and in its name steers no terminal, log or chat."""
+    return StageError(escaped(error.sentence), hint=escaped(error.hint), exit_code=error.exit_code)
 
 
 def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:

@@ -50,7 +50,7 @@ class Attempts:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> int:
-        self.logs.append(process.communicate(timeout=90)[0])
+        self.logs.append(process.communicate(timeout=300)[0])
         return process.returncode
 
     def complete(self, ranks: int) -> None:
@@ -64,12 +64,15 @@ class Attempts:
             return {"attempt": {"number": 0}, "objects": {}}
         return index
 
-    def kill_one_rank(self, ranks: int, rng: random.Random, longest_wait_seconds: float) -> bool:
-        """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done."""
+    def kill_one_rank(self, ranks: int, rng: random.Random, longest_wait_seconds: float, *, comparing: bool) -> bool:
+        """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done.
+
+        With `comparing` not before the checkpoint holds more than the profile.
+        """
         process = self.start(ranks)
         while self.checkpoint()["attempt"]["number"] < self.number and process.poll() is None:
             time.sleep(0.05)
-        if rng.random() < 0.5:  # half of them while pairs are compared
+        if comparing:
             while len(self.checkpoint()["objects"]) < 2 and process.poll() is None:
                 time.sleep(0.02)
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
@@ -98,7 +101,8 @@ def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
     """Kill up to so many times, each time with another number of ranks, then let it finish; returns how many it were."""
     ranks = rng.randint(1, 4)
     for done in range(kills):
-        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=0.6):
+        # every other one while pairs are compared, so that there is something to go on with
+        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=0.6, comparing=done % 2 == 0):
             return done
         ranks = rng.choice([other for other in range(1, 5) if other != ranks])
     attempts.complete(ranks)

@@ -16,7 +16,7 @@ from workloads.analysis.rotate.space import METRICS, Metric, Space
 
 K, TOP = 5, 12
 pytestmark = pytest.mark.timeout(300)  # tables by the dozen in one fixture, on a machine that may be busy
-Values = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 
 
 def _normal(n: int, d: int) -> npt.NDArray[np.float64]:
@@ -26,45 +26,45 @@ def _normal(n: int, d: int) -> npt.NDArray[np.float64]:
 def _constant_columns() -> Values:
     values = _normal(500, 5)
     values[1], values[3] = 7.25, 0
-    return values.astype(np.float32)
+    return values.astype(np.float64)
 
 
 def _missing_and_infinite() -> Values:
     values = _normal(500, 4)
     values[0, ::7], values[2, [0, 13, 499]], values[3, 200] = np.nan, np.inf, -np.inf
-    return values.astype(np.float32)
+    return values.astype(np.float64)
 
 
 def _some_far() -> Values:
     values = _normal(500, 3)
     values[0, [3, 250]], values[1, 499] = 1e30, -3e38
-    return values.astype(np.float32)
+    return values.astype(np.float64)
 
 
 def _at_the_centre() -> Values:
     """Every value has its opposite, so that median and mean are 0, and ten rows are nothing but 0."""
     half = _normal(250, 3)
     half[:, 40:45] = 0
-    return np.concatenate((half, -half), axis=1).astype(np.float32)
+    return np.concatenate((half, -half), axis=1).astype(np.float64)
 
 
 TABLES: dict[str, Values] = {
-    "ties": np.random.default_rng(0).integers(0, 4, (3, 500)).astype(np.float32),
-    "duplicates": np.tile(_normal(50, 6), 10).astype(np.float32),
-    "repeated-column": _normal(400, 3)[[0, 1, 2, 0, 1]].astype(np.float32),
+    "ties": np.random.default_rng(0).integers(0, 4, (3, 500)).astype(np.float64),
+    "duplicates": np.tile(_normal(50, 6), 10).astype(np.float64),
+    "repeated-column": _normal(400, 3)[[0, 1, 2, 0, 1]].astype(np.float64),
     "constant-columns": _constant_columns(),
     "missing-and-infinite": _missing_and_infinite(),
-    "fewer-rows-than-neighbours": _normal(4, 3).astype(np.float32),
-    "as-many-rows-as-neighbours": _normal(5, 3).astype(np.float32),
-    "one-row": _normal(1, 3).astype(np.float32),
-    "two-rows": _normal(2, 2).astype(np.float32),
-    "one-column": _normal(700, 1).astype(np.float32),
-    "512-columns": _normal(300, 512).astype(np.float32),
-    "1e30": (_normal(500, 4) * 1e30).astype(np.float32),
-    "1e-30": (_normal(500, 4) * 1e-30).astype(np.float32),
-    "1e30-beside-1e-30": (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(np.float32),
+    "fewer-rows-than-neighbours": _normal(4, 3).astype(np.float64),
+    "as-many-rows-as-neighbours": _normal(5, 3).astype(np.float64),
+    "one-row": _normal(1, 3).astype(np.float64),
+    "two-rows": _normal(2, 2).astype(np.float64),
+    "one-column": _normal(700, 1).astype(np.float64),
+    "512-columns": _normal(300, 512).astype(np.float64),
+    "1e30": (_normal(500, 4) * 1e30).astype(np.float64),
+    "1e-30": (_normal(500, 4) * 1e-30).astype(np.float64),
+    "1e30-beside-1e-30": (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(np.float64),
     "some-far": _some_far(),
-    "offset": (_normal(700, 4) + 1e6).astype(np.float32),
+    "offset": (_normal(700, 4) + 1e6).astype(np.float64),
     "at-the-centre": _at_the_centre(),
 }
 Case = tuple[str, str, Metric]
@@ -116,7 +116,8 @@ def test_scores_are_those_of_the_definition(both, name, metric):
     complete = np.flatnonzero(space.complete(values))
     rows = space.rows(values[:, complete])
     compared = np.flatnonzero(rows.any(axis=1)) if metric == "cosine" else np.arange(complete.size)
-    distances, nearest = plain(rows[compared], K)
+    assert record.neighbours_used == max(min(K, compared.size - 1), 1)
+    distances, nearest = plain(rows[compared], record.neighbours_used)
     expected = distances**2 / 2 if metric == "cosine" else distances
     np.testing.assert_array_equal(found.ids, complete[compared])
     np.testing.assert_allclose(found.scores, expected, rtol=1e-13)

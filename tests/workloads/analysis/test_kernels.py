@@ -9,7 +9,7 @@ NAMES = kernels.names()
 
 
 def test_all_kernels_are_found():
-    assert NAMES == ["column_moments", "knn_filter", "knn_merge", "knn_select", "prefix_counts", "rerank"]
+    assert NAMES == ["knn_filter", "knn_merge", "knn_select", "prefix_counts", "rerank"]
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])

@@ -31,7 +31,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_peak_is_as_planned_and_a_table_ten_times_the_limit_gives_the_same(store, tmp_path, name):
     shape = SHAPES[name]
-    values = np.random.default_rng(0).standard_t(5, size=(shape.columns, shape.rows)).astype(np.float32)
+    values = np.random.default_rng(0).standard_t(5, size=(shape.columns, shape.rows)).astype(np.float64)
     run = store.put_table(name, values, unit_rows=shape.unit_rows)
     ample = Job(run=run, mode=shape.mode, ranks=shape.ranks, neighbours=shape.neighbours)
     found: list[Success] = []

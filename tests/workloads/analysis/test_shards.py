@@ -23,7 +23,7 @@ TOP = {contract.ENV_ANOMALY_TOP: "15"}
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
     rng = np.random.default_rng(31)
-    values = rng.standard_t(4, size=(COLUMNS, ROWS)).astype(np.float32)
+    values = rng.standard_t(4, size=(COLUMNS, ROWS)).astype(np.float64)
     values[:, 4_000:4_010] = values[:, :10]  # equal rows in different shards
     values[2, rng.random(ROWS) < 0.02] = np.nan
     return values
@@ -87,7 +87,7 @@ def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(store, v
 
 @pytest.mark.parametrize(("mode", "rows", "shards", "busy"), [("top", 0, 2, 1), ("full", 15, 3, 2)])
 def test_more_shards_than_units(store, mode, rows, shards, busy):
-    run = store.put_table(f"few-units-{mode}", np.arange(2 * rows, dtype=np.float32).reshape(2, rows), unit_rows=10)
+    run = store.put_table(f"few-units-{mode}", np.arange(2 * rows, dtype=np.float64).reshape(2, rows), unit_rows=10)
     logs = shards_of(store, run, mode, shards, list(range(shards)))
     sharded = store.success(run)
     assert (sharded.rows, sharded.anomaly.complete_rows, len(sharded.shard_seconds)) == (rows, rows, busy)
@@ -98,7 +98,7 @@ def test_more_shards_than_units(store, mode, rows, shards, busy):
 
 def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_another_launch(store, values):
     rng = np.random.default_rng(7)
-    table = rng.standard_t(4, size=(12, 16_000)).astype(np.float32)
+    table = rng.standard_t(4, size=(12, 16_000)).astype(np.float64)
     run = store.put_table("killed-shard", table, unit_rows=400)
     whole = store.put_table("whole-shard", table, unit_rows=400)
     mode = {contract.ENV_ANOMALY_MODE: "full", **TOP}

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workloads.functions.metrics_table import aws_with_table
-from workloads import contract, metrics
+from workloads import contract, metrics, names
 from workloads.contract import ContractError, Run, Upload
 from workloads.functions import daily
 from workloads.functions.states import RunStates
@@ -51,9 +51,9 @@ def world(monkeypatch, capsys):
         functions = SimpleNamespace(invoke=invoke)
         monkeypatch.setattr(boto3, "client", lambda service, **more: functions if service == "lambda" else real(service, **more))
 
-        def put(*names: str, state: str = "", day: str = DAY) -> list[Run]:
+        def put(*files: str, state: str = "", day: str = DAY) -> list[Run]:
             runs = []
-            for name in names:
+            for name in files:
                 etag = real("s3").put_object(Bucket=BUCKET, Key=f"data/{day}/{name}.csv", Body=name.encode())["ETag"]
                 runs.append(Run(Upload(bucket=BUCKET, key=f"data/{day}/{name}.csv", etag=etag).run_id))
                 if state:
@@ -95,6 +95,18 @@ def test_without_any_file_one_is_missing_and_with_expectations_each_is(world, mo
     missing = daily.handler({"at": SIX}, None)["missing"]
     assert missing == [f"there is no file of the data set {name} for 2026-03-31" for name in ("stocks", "towns")]
     assert world.values() == {metrics.FILES: 2, metrics.MISSING_FILES: 2, metrics.UNFINISHED_RUNS: 0}
+
+
+def test_data_sets_are_expected_by_the_names_of_their_files_and_what_is_none_of_them_is_named(world, monkeypatch):
+    world.put("売上", "café", state="SUCCEEDED")
+    told(monkeypatch, datasets=["売上", "cafe\u0301", names.dataset_of("café"), "在庫"])
+    for key in (f"data/{DAY}/在庫.xlsx", f"data/{DAY}/", f"data/{DAY}/sub/a.csv"):
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    (missing,) = daily.handler({"at": SIX}, None)["missing"]
+    assert missing == (
+        "there is no file of the data set 在庫 for 2026-03-31; the folder also holds what is no upload: sub/a.csv, 在庫.xlsx"
+    )
+    assert world.values()[metrics.FILES] == 2
 
 
 def test_what_nobody_began_is_begun_a_few_at_a_time(world):

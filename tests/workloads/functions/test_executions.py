@@ -50,7 +50,7 @@ def _ended(machine: str, status: str = "FAILED", *, attempt: int = 1, start_ms: 
         "name": name,
         "status": status,
         "startDate": int(time.time() * 1000) if start_ms is None else start_ms,
-        "input": json.dumps({"run_id": RUN.run_id}),
+        "input": json.dumps({"run_id": RUN.run_id, "environment": [{"Name": "PIPELINE_INPUT_KEY", "Value": UPLOAD.key}]}),
         **changes,
     }
     event = {"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "region": "eu-west-1", "detail": detail}

@@ -1,4 +1,4 @@
-"""The functions run from what their zip holds: __init__.py, contract.py, metrics.py and functions of workloads, with boto3 beside."""
+"""The functions run from what their zip holds, with boto3 beside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import components.function
 import workloads
 from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.functions import reasons
@@ -18,9 +19,9 @@ SOURCE = Path(workloads.__file__).parent
 
 def test_the_zip_is_enough(tmp_path):
     package = tmp_path / "workloads"
-    shutil.copytree(SOURCE / "functions", package / "functions", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "contract.py", "metrics.py"):
-        shutil.copy(SOURCE / name, package / name)
+    for name in components.function._code().assets:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SOURCE.parent / name, tmp_path / name)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
         "from workloads.functions import alarm, daily, measure, notify, redrive, submit; "

@@ -23,7 +23,9 @@ def test_throttling_server_errors_and_broken_connections_are_tried_again(server)
     server.planned = [(429, {"Retry-After": "3"}), (503, {}), (0, {}), (500, {"Retry-After": "soon"})]
     slack.post(server.url, MESSAGE, sleep=waits.append)
     assert server.attempts == 5
-    assert server.messages == [{"text": "hello", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}]}]
+    assert server.messages == [
+        {"text": "hello", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}]}
+    ]
     assert waits == [3.0, 1.0, 2.0, 4.0]
 
 
@@ -98,6 +100,27 @@ def test_messages_keep_to_slacks_limits():
     shown = payload["blocks"][1]["text"]["text"]
     assert "<" not in shown
     assert shown.count("&") == shown.count(";")  # no entity was cut in two
+
+
+def test_outside_text_neither_calls_people_nor_links_nor_steers():
+    wild = "<!channel> <http://x|y> #general @here http://example.com `\x1b[31m\u202e\n"
+    message = slack.Message(
+        text=slack.escape(wild),
+        blocks=(
+            slack.header(wild),
+            slack.section(slack.escape(wild)),
+            slack.fields([(wild, slack.code(wild))]),
+            slack.context(slack.link("https://x/?a|b", wild)),
+        ),
+    )
+    payload = message.payload()
+    blocks = payload["blocks"]
+    objects = [blocks[1]["text"], *blocks[2]["fields"], *blocks[3]["elements"]]
+    assert all(text["verbatim"] is True for text in objects)
+    shown = [payload["text"], blocks[0]["text"]["text"], blocks[1]["text"]["text"]]
+    assert all(text.isprintable() for text in shown)
+    assert not any(sign in text for text in (shown[0], shown[2], objects[1]["text"]) for sign in "<>")
+    assert objects[1]["text"].count("`") == 3, "the label's own, and two around the code"
 
 
 def test_a_long_list_is_cut_at_a_line_end():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,11 +22,11 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.functions.metrics_table import TABLE, aws_with_table, fresh_table
+from tests.workloads.functions.metrics_table import TABLE, aws_with_table, fresh_table, webhook_secret
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
-from workloads.functions import states, submit
+from workloads.functions import slack, states, submit
 
 TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
@@ -379,24 +380,58 @@ def test_a_run_that_fails_while_it_is_being_submitted_stays_failed(world):
     assert state()["state"] == "FAILED"
 
 
-def test_objects_that_are_no_uploads_are_passed_over(world):
-    for key in ("data/20260131/readme.txt", "other/20260131/x.csv"):
+def test_objects_that_nobody_meant_as_uploads_are_passed_over(world):
+    for key in ("other/20260131/x.csv", "data/20260131/", "data/"):
         assert submit.handler(event(key), world.context()) == {"outcome": "ignored"}
     assert world.jobs == []
 
 
-def test_a_malformed_key_is_told_to_slack_and_not_retried(world, monkeypatch):
+@pytest.fixture
+def slack_channel(world, monkeypatch):
     with slack_server() as server:
-        secret = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=server.url)["ARN"]
-        monkeypatch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, secret)
-        answer = submit.handler(event("data/20260231/<b>.csv"), world.context())
-        assert answer["outcome"] == "refused"
-        assert len(server.messages) == 1
-        assert "20260231 is not a calendar date" in server.messages[0]["text"]
-        assert "&lt;b&gt;.csv" in server.messages[0]["text"]
-        server.planned = [(403, {})]
-        assert submit.handler(event("data/20260131/a/b.csv"), world.context())["outcome"] == "refused"
+        webhook_secret(monkeypatch, server.url)
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("data/20260231/<b>.csv", "20260231 is not a calendar date"),
+        ("data/2026-01-31/a.csv", "2026-01-31 is not a calendar date"),
+        ("data/20260131/a/b.csv", "it is below a folder &lt;YYYYMMDD&gt;"),
+        ("data/a.csv", "it is not in a folder &lt;YYYYMMDD&gt;"),
+        ("data/20260131/readme.txt", "its name does not end with .csv, .tsv, .csv.gz or .tsv.gz"),
+        ("data/20260131/a.csv.zip", "its name does not end with"),
+        ("data/20260131/a", "its name does not end with"),
+        ("data/20260131/.csv", "it has no name before its ending"),
+        ("data/20260131/a\x1b]0;b\u202e.csv", "its name holds control characters"),
+    ],
+)
+def test_what_lies_among_uploads_and_is_none_is_told_once(world, slack_channel, key, says):
+    answers = [submit.handler(event(key), world.context()) for _ in range(2)]
+    assert [answer["outcome"] for answer in answers] == ["refused"] * 2
+    (message,) = slack_channel.messages
+    assert says in message["text"]
+    assert message["text"].isprintable()
+    assert "<b>" not in message["text"]
     assert world.jobs == []
+
+
+def test_a_refusal_that_slack_did_not_take_is_told_by_the_next_delivery(world, slack_channel):
+    slack_channel.planned = [(403, {})]
+    with pytest.raises(slack.SlackError):
+        submit.handler(event("data/20260131/a.txt"), world.context())
+    assert submit.handler(event("data/20260131/a.txt"), world.context())["outcome"] == "refused"
+    assert len(slack_channel.messages) == 1
+
+
+@pytest.mark.parametrize("name", ["Sales.Csv", "売上.csv", "ünï ✓.csv", "!!!.csv", "a+b%20c d.tsv", "SALES.CSV.GZ", f"{'x' * 200}.csv"])
+def test_a_name_in_any_script_begins_a_run_that_aws_batch_takes(world, name):
+    answer = submit.handler(event(f"data/20260131/{name}"), world.context())
+    assert answer["outcome"] == "submitted"
+    assert re.fullmatch(r"[A-Za-z0-9][\w-]{0,127}", world.jobs[-1]["jobName"], re.ASCII)
+    variables = {pair["name"]: pair["value"] for pair in world.jobs[0]["containerOverrides"]["environment"]}
+    assert variables["PIPELINE_INPUT_KEY"] == f"data/20260131/{name}"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workloads.analysis.anomaly.block import prepare
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows, combined_digest, encode_top, parameters_of, result_digest
@@ -22,9 +26,12 @@ from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import Metric, Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Run
-from workloads.records import Column, Manifest, StageRecord, Unit
+from workloads.preprocess.units import UnitWriter
+from workloads.records import Column, Manifest, StageRecord
 
 INTERMEDIATE, RESULTS, TABLE = "intermediate", "results", "metrics"
+GAP_AT, GAP = 50, 7
+DIALECT = {"encoding": "utf-8", "delimiter": ";", "decimal": ",", "header": True, "preamble": []}
 Put = Callable[[str, str, bytes], object]
 
 
@@ -38,7 +45,7 @@ def leaf(block: np.ndarray) -> ProfileNode:
 
 def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:
     """The profile of a frame's number columns and its leaves, one for each unit."""
-    values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32))
+    values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64))
     starts = range(0, len(values), unit_rows)
     leaves = [(NodeId(0, unit), leaf(values[start : start + unit_rows])) for unit, start in enumerate(starts)]
     forest = Forest(len(leaves), nodes.merge)
@@ -48,12 +55,34 @@ def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple
     return Profile(columns=tuple(frame.select_dtypes("number").columns), moments=root.moments, sketch=root.sketch), leaves
 
 
-def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[str, int]) -> Manifest:
-    """A manifest; the Parquet file that it speaks of is nothing that postprocess reads."""
+def line_of(row: int) -> int:
+    """Line of a row in the file: below the header, with GAP rejected rows before row GAP_AT."""
+    return row + 2 + (GAP if row >= GAP_AT else 0)
+
+
+def cleaned_table(put: Put, run: Run, frame: pd.DataFrame, unit_rows: int) -> tuple[UnitWriter, bytes]:
+    """Writes the cleaned table of a frame and where its rows came from, as preprocess does."""
+    fields = [(name, pa.float64() if dtype.kind in "fi" else pa.string()) for name, dtype in frame.dtypes.items()]
+    schema = pa.schema(fields)
+    sink = io.BytesIO()
+    with UnitWriter(sink, schema, unit_rows=unit_rows) as writer:
+        if len(frame):
+            writer.add(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None))
+        writer.finish()
+    put(INTERMEDIATE, run.table_key, sink.getvalue())
+    starts = [0, GAP_AT] if len(frame) > GAP_AT else [0]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"row": starts, "line": [line_of(row) for row in starts]}), buffer)
+    put(INTERMEDIATE, run.lines_key, buffer.getvalue())
+    return writer, sink.getvalue()
+
+
+def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[str, int], table: UnitWriter, data: bytes) -> Manifest:
+    """The manifest of the cleaned table."""
     numbers = set(frame.select_dtypes("number").columns)
     return Manifest(
         run_id=run.run_id,
-        source={"bucket": "ingest", "key": f"data/{run.date}/{run.dataset}.csv", "bytes": 123_456, "delimiter": ","},
+        source={"bucket": "ingest", "key": f"data/{run.date}/{run.dataset}.csv", "bytes": 123_456, "dialect": DIALECT},
         rows_read=len(frame) + sum(rejected.values()),
         rows=len(frame),
         rejected=rejected,
@@ -73,12 +102,9 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
         unit_rows=unit_rows,
         lines_key=run.lines_key,
         table_key=run.table_key,
-        table_bytes=len(frame) + 1,
-        footer_offset=len(frame),
-        units=tuple(
-            Unit(index=i, rows=min(unit_rows, len(frame) - start), row_offset=start, byte_offset=i, byte_length=1, sha256="")
-            for i, start in enumerate(range(0, len(frame), unit_rows))
-        ),
+        table_bytes=len(data),
+        footer_offset=table.footer_offset,
+        units=tuple(table.units),
     )
 
 
@@ -86,7 +112,7 @@ def remote_rows(
     put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, metric: Metric, wanted: int = 12, k: int = 3
 ) -> AnomalyRecord:
     """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
-    values = frame.select_dtypes("number").to_numpy(np.float32)
+    values = frame.select_dtypes("number").to_numpy(np.float64)
     chosen = scaling(profile, "robust")
     space = Space.of(profile, chosen, metric)
     prepared = prepare(space, 0, values.T)
@@ -100,13 +126,16 @@ def remote_rows(
         scores=space.score(scores[order]),
         kth_ids=ids[nearest[order]],
         values=values[ids[order]],
+        rests=np.zeros((order.size, values.shape[1])),
         neighbour_values=values[ids[nearest[order]]],
+        neighbour_rests=np.zeros((order.size, values.shape[1])),
     )
     stored, data = encode_top(top)
     put(RESULTS, run.partials_prefix + stored.name, data)
     record = AnomalyRecord(
         mode="top",
         neighbours=k,
+        neighbours_used=k,
         wanted=wanted,
         scaling="robust",
         metric=metric,
@@ -123,6 +152,7 @@ def remote_rows(
         top=stored,
         scores=(),
         digest="",
+        nothing="",
     )
     return replace(record, digest=result_digest(parameters_of(record), top, ()))
 
@@ -137,12 +167,14 @@ def store(
     remote: bool = False,
     metric: Metric = "euclidean",
     exact: bool = False,
+    **changes: Any,
 ) -> Profile:
-    """Writes manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
+    """Writes table, manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
 
-    `remote`: the most remote rows were looked for as well. `exact`: quantiles are exact.
+    `remote`: the most remote rows were looked for as well. `exact`: quantiles are exact. `changes`: to the manifest's fields.
     """
-    manifest = manifest_of(run, frame, unit_rows, rejected or {})
+    table, data = cleaned_table(put, run, frame, unit_rows)
+    manifest = replace(manifest_of(run, frame, unit_rows, rejected or {}, table, data), **changes)
     profile, leaves = profile_of(frame, unit_rows)
     named = []
     for position, node in leaves:
@@ -151,7 +183,7 @@ def store(
         put(RESULTS, run.partials_prefix + partial.name, data)
     quantiles = None
     if exact:
-        values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float32).T)
+        values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64).T)
         found = exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values])
         profile, data = replace(profile, exact=found), pack(found.arrays())
         put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
@@ -162,6 +194,7 @@ def store(
         manifest_sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
         digest=combined_digest(profile.digest, anomaly),
         columns=profile.columns,
+        compared=tuple(range(len(profile.columns))),
         partials=tuple(named),
         quantiles=quantiles,
         unit_rows=unit_rows,

@@ -25,13 +25,84 @@ from workloads.postprocess import figures
         (-7.0, "-7"),
         (1e-40, "1e-40"),
         (3.2e38, "3.2e38"),
-        (999.96, "1000"),
+        (999.96, "1,000"),
         (0.1, "0.1"),
         (100.0, "100"),
     ],
 )
 def test_numbers(value, shown):
     assert figures.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "shown"),
+    [
+        (1_000_000.4, 0.1, "1,000,000.4"),
+        (1_000_000.6, 0.1, "1,000,000.6"),
+        (10_000_000.2, 0.1, "10,000,000.2"),
+        (1e12 + 0.25, 0.1, "1,000,000,000,000.25"),
+        (1e17, 1e3, "1e17"),
+        (1234.5678, 1000.0, "1,235"),
+        (0.000012345678, 1e-8, "1.23457e-5"),
+        (5.0, 0.0, "5"),
+        (5.0, math.nan, "5"),
+        (None, 1.0, figures.DASH),
+    ],
+)
+def test_numbers_that_lie_close_together_are_told_apart(value, spread, shown):
+    assert figures.number(value, spread=spread) == shown
+
+
+@given(st.floats(-1e15, 1e15), st.floats(1e-3, 1e15))
+def test_two_values_a_spread_apart_never_look_the_same(value, spread):
+    other = value + spread
+    if abs(other - value) >= spread / 2:  # else float64 itself cannot tell them apart
+        assert figures.number(value, spread=spread) != figures.number(other, spread=spread)
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "shown"),
+    [(1_000_000_004.0, True, "1,000,000,004"), (2.5, True, "2.5"), (1_000_000_004.0, False, "1e9"), (math.inf, True, figures.DASH)],
+)
+def test_whole_numbers_are_shown_to_the_last_digit(value, whole, shown):
+    assert figures.quantity(value, whole=whole) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (100.04, "100.04"),
+        (1048.36058, "1,048.36058"),
+        (6.904679999999999, "6.905"),
+        (-9.94, "-9.94"),
+        (100.0, "100"),
+        (0.0, "0"),
+        (1e-40, "1e-40"),
+        (123456789.5, "123,456,790"),
+        (math.inf, figures.DASH),
+        (None, figures.DASH),
+    ],
+)
+def test_a_value_of_the_file_is_shown_with_all_its_digits_where_they_are_few(value, shown):
+    assert figures.stored(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, figures.DASH),
+        (math.nan, figures.DASH),
+        (5_100_038_997, "5100038997"),
+        (2013.0, "2013"),
+        (0.1, "0.1"),
+        (1e-47, "1e-47"),
+        (1e300, "1e+300"),
+        (True, "true"),
+        ("00501", "00501"),
+    ],
+)
+def test_a_cell_is_shown_as_it_is_stored(value, shown):
+    assert figures.cell(value) == shown
 
 
 @given(st.floats(-1e300, 1e300))

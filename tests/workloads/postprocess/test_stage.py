@@ -30,7 +30,7 @@ def test_findings_agree_with_pandas(world):
     frame = table()
     process(RUN, frame)
     summary = strict(stored(RUN.summary_key))
-    values = frame.select_dtypes("number").astype(np.float32).astype(np.float64)
+    values = frame.select_dtypes("number").astype(np.float64).astype(np.float64)
     by_name = {column["name"]: column for column in summary["columns"]}
     assert list(by_name) == list(frame.columns)
     assert len(values.columns) == 7
@@ -77,7 +77,7 @@ def test_exact_quantiles_are_shown_with_bound_zero(world):
     details = stage.main(RUN)
     assert details["digest"] == strict(stored(RUN.success_key))["digest"]
     by_name = {column["name"]: column for column in strict(stored(RUN.summary_key))["columns"]}
-    values = frame.select_dtypes("number").astype(np.float32).astype(np.float64)
+    values = frame.select_dtypes("number").astype(np.float64).astype(np.float64)
     for name, series in values.items():
         for probability, quantile in by_name[name]["quantiles"].items():
             assert quantile == {"value": pytest.approx(series.quantile(float(probability)), rel=1e-13), "bound": 0.0}, (name, probability)
@@ -147,17 +147,25 @@ def test_remote_rows_are_told_everywhere(world):
     assert first["row"] == 77
     assert (first["columns"][0]["column"], first["columns"][0]["value"]) == ("amount", 900.0)
     assert first["columns"][0]["share"] > 0.9
-    assert first["columns"][0]["neighbour_value"] == np.float32(frame["amount"][first["neighbour"]])
+    assert first["columns"][0]["neighbour_value"] == np.float64(frame["amount"][first["neighbour"]])
     item = all_items()[RUN.summary_item_key["sk"]]["anomalies"]
     assert [int(entry["row"]) for entry in item["top"]] == [entry["row"] for entry in found["top"][:10]]
+    assert {int(entry["line"]) - fa.line_of(int(entry["row"])) for entry in item["top"]} == {0}
+    for entry in found["top"]:
+        here = frame.iloc[entry["row"]]
+        assert entry["line"] == fa.line_of(entry["row"])
+        assert entry["neighbour_line"] == fa.line_of(entry["neighbour"])
+        assert entry["values"] == {name: None if pd.isna(value) else value for name, value in here.items()}
+        assert entry["identifiers"] == {"city": here["city"]}
     text = json.dumps(world.messages[0], ensure_ascii=False)
     assert "*Most remote rows* of 300 by Euclidean distance (exact; 100 % certified by bounds)" in text
-    assert "• row 77, distance " in text
-    assert "`amount` 900" in text
+    assert "• line 86, row 77, distance " in text
+    assert "`amount` 900 beside " in text
+    assert f"city `{frame['city'][77]}`" in text
     page = stored(RUN.report_key).decode()
     assert "Most remote rows" in page
     assert "row numbers" not in page
-    assert re.search(r'<th scope="row" class="n">77</th>', page)
+    assert re.search(r'<th scope="row" class="n">86<small>row 77</small></th>', page)
     assert HOSTILE not in page
     assert stage.main(RUN)["digest"] == details["digest"]
 
@@ -185,7 +193,7 @@ def test_the_metric_is_named(world, metric, said):
     frame = pd.DataFrame(rows, columns=["a", "b", "c"])
     fa.store(s3.put_bytes, RUN, frame, remote=True, metric=metric)
     stage.main(RUN)
-    eigenvalues = np.linalg.eigvalsh(np.corrcoef(rows.astype(np.float32).T))[::-1]
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(rows.astype(np.float64).T))[::-1]
     axes = strict(stored(RUN.summary_key))["correlation"]["axes"]
     np.testing.assert_allclose(axes["explained"], eigenvalues / 3, rtol=1e-9)
     assert (axes["columns"], axes["for_most"], axes["condition"]) == (3, 3, pytest.approx(eigenvalues[0] / eigenvalues[2]))

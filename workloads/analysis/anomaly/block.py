@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.anomaly import bounds
 from workloads.analysis.anomaly.exact import half_squares
+from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.rotate.space import Space
+
+_ROWS: Final = 4096
+"""Rounded at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,8 +25,8 @@ class Block:
 
     ids: Integers
     """(m,) row numbers in the whole table, ascending."""
-    rows: npt.NDArray[np.float32]
-    """(m, d) scaled values, all finite, row-major."""
+    rows: Floats
+    """(m, d) coordinates, none beyond 2^500, row-major."""
 
     def take(self, positions: npt.NDArray[np.integer]) -> Block:
         """Some of the rows; positions ascending."""
@@ -34,8 +39,11 @@ class Block:
 
     @cached_property
     def half_squares(self) -> Floats:
-        """(m,) |x|^2 / 2."""
-        return half_squares(self.rows)
+        """(m,) |x|^2 / 2 of the rows rounded to float32."""
+        found = np.empty(self.ids.size)
+        for start in range(0, found.size, _ROWS):
+            found[start : start + _ROWS] = half_squares(bounds.rounded(self.rows[start : start + _ROWS]))
+        return found
 
     @cached_property
     def wild(self) -> npt.NDArray[np.intp]:
@@ -46,7 +54,8 @@ class Block:
     def augmented(self) -> npt.NDArray[np.float32]:
         """(m, d + 2) rows [x, g, -1] of the filter's matrix product: see `bounds`."""
         found = np.empty((self.ids.size, self.columns + 2), np.float32)
-        found[:, : self.columns] = self.rows
+        for start in range(0, self.ids.size, _ROWS):
+            found[start : start + _ROWS, : self.columns] = bounds.rounded(self.rows[start : start + _ROWS])
         found[self.wild, : self.columns] = 0
         found[:, -2] = bounds.lowered(self.half_squares, self.columns)
         found[:, -1] = -1
@@ -71,18 +80,23 @@ class Prepared:
     """Metric `cosine`: row numbers of the complete rows at the centre of the table, which have no direction and no score either."""
 
 
-def prepare(space: Space, row_offset: int, values: npt.NDArray[np.float32]) -> Prepared:
+def prepare(space: Space, row_offset: int, values: Floats, rests: Rests = NO_RESTS) -> Prepared:
     """Coordinates of a unit's rows that can be compared.
 
     Args:
         space: Where rows are compared.
         row_offset: Row number of the unit's first row.
         values: (columns, rows) all number columns of the unit; NaN where a value is missing.
+        rests: What float64 takes from whole numbers beyond 2^53.
     """
     complete = space.complete(values)
     ids = np.arange(row_offset, row_offset + complete.size, dtype=np.int64)
     whole = complete.all()
-    block = Block(ids=ids if whole else ids[complete], rows=space.rows(values if whole else values[:, complete]))
+    if whole:
+        block = Block(ids=ids, rows=space.rows(values, rests))
+    else:
+        beside = {column: rest[complete] for column, rest in rests.items()}
+        block = Block(ids=ids[complete], rows=space.rows(values[:, complete], beside))
     undirected = np.zeros(0, np.int64)
     if space.metric == "cosine" and not (directed := block.rows.any(axis=1)).all():
         undirected = block.ids[~directed]

@@ -1,7 +1,7 @@
 """How far a float16 tensor-core product can be from the true distance: `bounds` for the GPU's filter.
 
-Rows are scaled by a power of two, y = SCALE x, and rounded to float16: z = y + r. Two steps lie between the product and the true distance
-D_ij = |y_i - y_j|.
+Rows are scaled by a power of two, y = SCALE x, and rounded to float32 and then to float16: z = y + r. Two steps lie between the product and
+the true distance D_ij = |y_i - y_j|.
 
 1. From the product to E_ij = |z_i - z_j|. With h = |z|^2 / 2 the kernel computes v_ij = z_i.z_j - g_i - g_j, which would be -E^2 / 2
    with g = h. Products of two float16 are exact in float32. Sums are not rounded to nearest there: a tensor core aligns some products and
@@ -40,7 +40,8 @@ SCALE: Final = 2.0**-6
 """Rows have a spread near 1, so that values up to 2^21 spreads fit into float16 while 2^-8 of a spread keeps all its 11 bits."""
 LARGEST: Final = 2.0**15
 """Rows with a larger scaled value are outside the filter's range."""
-LAMBDA: Final = 2.0**-11
+LAMBDA: Final = 2.0**-11 + 2.0**-23
+"""Rounded twice, to float32 and to float16."""
 TINY: Final = 2.0**-100
 """Covers underflow; also below any product of two float16 that is not zero."""
 UNBOUNDED: Final = float(np.finfo(np.float32).max)
@@ -68,7 +69,7 @@ def omega(columns: int) -> float:
 
 def sigma(columns: int) -> float:
     """Largest norm that float16 cannot resolve: half of its smallest step in every column."""
-    return 2.0**-25 * float(np.sqrt(columns)) * (1.0 + GUARD)
+    return 2.0**-25 * float(np.sqrt(columns)) * (1.0 + 2.0**-12)
 
 
 def lowered(half_squares: Any, columns: int) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from workloads.analysis.profile.moments import Floats
 from workloads.analysis.rotate.space import Space
 
 
@@ -17,15 +18,28 @@ class Contribution:
     column: str
     share: float
     """Of the squared distance of the coordinates; all columns together make 1. May be negative with the metric `mahalanobis`."""
-    value: float
-    """The row's own value, as it stands in the table."""
-    neighbour_value: float
+    value: float | int
+    """The row's own value, as it stands in the table: whole numbers beyond 2^53 to the last digit."""
+    neighbour_value: float | int
     """The k-th neighbour's."""
 
 
-def contributions(
-    space: Space, columns: tuple[str, ...], row: npt.NDArray[np.float32], neighbour: npt.NDArray[np.float32], count: int = 3
-) -> tuple[Contribution, ...]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """The values of one row."""
+
+    values: Floats
+    """(columns,)"""
+    rests: Floats
+    """(columns,) what float64 takes from whole numbers beyond 2^53."""
+
+    def value(self, place: int) -> float | int:
+        """Of one column."""
+        value, rest = float(self.values[place]), float(self.rests[place])
+        return int(value) + int(rest) if rest else value
+
+
+def contributions(space: Space, columns: tuple[str, ...], row: Cells, neighbour: Cells, count: int = 3) -> tuple[Contribution, ...]:
     """The columns with the largest part in the squared distance of a row from its k-th neighbour, largest first.
 
     With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j of it. P is the identity with the metric
@@ -35,18 +49,19 @@ def contributions(
     Args:
         space: Where rows are compared.
         columns: Names of the table's number columns.
-        row: (columns,) values of a complete row.
-        neighbour: (columns,) of its neighbour.
+        row: A complete row.
+        neighbour: Its neighbour.
         count: How many columns.
 
     Returns:
         Fewer than `count` where fewer columns are compared; none where the rows are equal.
     """
-    both = np.stack((row, neighbour), axis=1)
-    ends = space.scaled(both) if space.metric == "mahalanobis" else space.coordinates(both)
+    both = np.stack((row.values, neighbour.values), axis=1)
+    rests = {place: np.array([row.rests[place], neighbour.rests[place]]) for place in range(len(columns))}
+    ends = space.scaled(both, rests) if space.metric == "mahalanobis" else space.coordinates(both, rests)
     z = ends[:, 0] - ends[:, 1]
-    parts = z * (space.mapping @ (z @ space.mapping)) if space.metric == "mahalanobis" else z * z
-    total = float(parts.sum())
+    parts = z * _twice_mapped(space, z) if space.metric == "mahalanobis" else z * z
+    total = math.fsum(parts)
     if not total > 0:
         return ()
     order = np.argsort(-parts, kind="stable")[:count]
@@ -54,8 +69,16 @@ def contributions(
         Contribution(
             column=columns[space.places[place]],
             share=float(parts[place]) / total,
-            value=float(row[space.places[place]]),
-            neighbour_value=float(neighbour[space.places[place]]),
+            value=row.value(space.places[place]),
+            neighbour_value=neighbour.value(space.places[place]),
         )
         for place in order
     )
+
+
+def _twice_mapped(space: Space, z: Floats) -> Floats:
+    """P z', added up in the order of the columns."""
+    found = np.zeros_like(z)
+    for weights, factor in zip(space.mapping.T, space.mapped(z[:, None])[:, 0], strict=True):
+        found += weights * factor
+    return found

@@ -29,9 +29,7 @@ def fold(terms: Floats) -> Floats:
     return terms[:, 0]
 
 
-def squares(
-    left: npt.NDArray[np.float32], at: npt.NDArray[np.integer[Any]], right: npt.NDArray[np.float32], beside: npt.NDArray[np.integer[Any]]
-) -> Floats:
+def squares(left: Floats, at: npt.NDArray[np.integer[Any]], right: Floats, beside: npt.NDArray[np.integer[Any]]) -> Floats:
     """Squared Euclidean distance of `left[at[p]]` and `right[beside[p]]` for every pair p.
 
     Args:
@@ -50,13 +48,13 @@ def squares(
     for start in range(0, at.size, step):
         stop = min(start + step, at.size)
         terms = scratch[: stop - start]
-        np.subtract(left[at[start:stop]], right[beside[start:stop]], out=terms, dtype=np.float64)
+        np.subtract(left[at[start:stop]], right[beside[start:stop]], out=terms)
         np.multiply(terms, terms, out=terms)
         found[start:stop] = fold(terms)
     return found
 
 
-def half_squares(rows: npt.NDArray[np.float32]) -> Floats:
+def half_squares(rows: npt.NDArray[np.floating[Any]]) -> Floats:
     """(m,) |x|^2 / 2 of every row."""
     found = np.empty(rows.shape[0])
     step = max(_SCRATCH_VALUES // max(rows.shape[1], 1), 1)

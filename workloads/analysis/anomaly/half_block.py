@@ -29,7 +29,7 @@ class HalfBlock:
     ids: Array
     """(m + filling,) int64 row numbers; -1 for rows that fill up a tile."""
     rows: Array
-    """(m, d) float32"""
+    """(m, d) float64"""
     halves: Array
     """(m + filling, depth) float16, scaled."""
     norms: Array
@@ -71,12 +71,13 @@ def prepare(block: Block, upload: Callable[[npt.NDArray[Any]], Array], download:
     ids = np.full(padded, -1, np.int64)
     ids[:m] = block.ids[order]
     rows = upload(block.rows[order])
-    inside = (np.abs(rows) <= np.float32(bounds_fp16.LARGEST / bounds_fp16.SCALE)).all(axis=1)
+    inside = (np.abs(rows) <= bounds_fp16.LARGEST / bounds_fp16.SCALE).all(axis=1)
     halves = upload(np.zeros((padded, depth), np.float16))
-    halves[:m, :d] = np.where(inside[:, None], rows * np.float32(bounds_fp16.SCALE), np.float32(0)).astype(np.float16)
+    scaled = np.where(inside[:, None], rows, 0.0) * bounds_fp16.SCALE
+    halves[:m, :d] = scaled.astype(np.float32).astype(np.float16)
     rounded = halves[:m, :d].astype(np.float64)
     half_squares = 0.5 * np.square(rounded).sum(axis=1)
-    rounded -= np.where(inside[:, None], rows, np.float32(0)).astype(np.float64) * bounds_fp16.SCALE
+    rounded -= scaled
     residuals = np.sqrt(np.square(rounded).sum(axis=1))
     norms = upload(np.full(padded, np.inf, np.float32))
     norms[:m] = np.where(inside, bounds_fp16.lowered(half_squares, d), np.float32(np.inf))

@@ -44,7 +44,7 @@ class Search:
         self.recomputed = known.recomputed.copy()
         self._known = known
         self._doubted = np.zeros(rows, np.bool_)
-        self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.columns)
+        self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.half_squares, query.columns)
         self.thresholds[query.wild] = 0  # their products are minus infinity and pass nothing
         capacity = max(3 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
@@ -166,18 +166,18 @@ class Search:
     def _lower(self, rows: Positions, best: Values) -> None:
         known = np.isfinite(best)
         rows, best = rows[known], best[known]
-        ceilings = bounds.ceiling(best.astype(np.float64), self.query.half_squares[rows], self.query.columns)
-        self.thresholds[rows] = np.minimum(self.thresholds[rows], bounds.threshold(ceilings, self.query.columns))
+        half_squares = self.query.half_squares[rows]
+        ceilings = bounds.ceiling(best.astype(np.float64), half_squares, self.query.columns)
+        self.thresholds[rows] = np.minimum(self.thresholds[rows], bounds.threshold(ceilings, half_squares, self.query.columns))
 
     def _replace(self, rows: Positions, squares: npt.NDArray[np.float64], ids: Integers) -> None:
         self._squares[rows], self._ids[rows] = nearest(squares, ids, self.k)
-        exact = bounds.threshold(self._squares[rows, -1] * 0.5, self.query.columns)
+        exact = bounds.threshold(self._squares[rows, -1] * 0.5, self.query.half_squares[rows], self.query.columns)
         self.thresholds[rows] = np.minimum(self.thresholds[rows], exact)
 
     def _doubt(self, rows: Positions, values: Values, found: npt.NDArray[np.float64]) -> None:
         """Mark rows where the filter's product broke its bounds, which correct float32 arithmetic cannot do."""
         half, product = found * 0.5, values.astype(np.float64)
-        slack = bounds.tiny(self.query.columns) + half * 2.0**-40
-        upper = bounds.ceiling(product, self.query.half_squares[rows], self.query.columns)
-        broken = (-product > half + slack) | (half > upper + slack)
+        half_squares, columns = self.query.half_squares[rows], self.query.columns
+        broken = (-product > bounds.reach(half, half_squares, columns)) | (half > bounds.ceiling(product, half_squares, columns))
         self._doubted[rows[broken]] = True

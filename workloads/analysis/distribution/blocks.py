@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from workloads.analysis.anomaly.block import Block, prepare
-from workloads.analysis.profile.moments import Integers
+from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.progress import Progress
 from workloads.analysis.rotate.space import Space
 from workloads.analysis.table import Table, UnitData
@@ -18,7 +17,7 @@ from workloads.analysis.table import Table, UnitData
 
 def block_bytes(rows: int, columns: int) -> int:
     """Memory of a block with what follows from it: ids, rows, half squares, rows of the filter's product."""
-    return rows * (8 + 4 * columns + 8 + 4 * (columns + 2))
+    return rows * (8 + 8 * columns + 8 + 4 * (columns + 2))
 
 
 def state_bytes(rows: int, k: int) -> int:
@@ -65,7 +64,7 @@ class BlockSource:
 
     def empty(self) -> Block:
         """A block without rows."""
-        return Block(ids=np.zeros(0, np.int64), rows=np.zeros((0, self.columns), np.float32))
+        return Block(ids=np.zeros(0, np.int64), rows=np.zeros((0, self.columns)))
 
     def block(self, unit: int) -> Block:
         """The complete rows of one unit."""
@@ -93,21 +92,31 @@ class BlockSource:
                 pass
         return sum(self._undirected.get(unit, 0) for unit in own)
 
-    def raw(self, ids: Integers, own: range) -> npt.NDArray[np.float32]:
-        """(n, columns of the table) values, as they stand there, of those rows that are in some units; `ids` ascending."""
-        found = [np.zeros((0, len(self._table.columns)), np.float32)]
+    def raw(self, ids: Integers, own: range) -> tuple[Floats, Floats]:
+        """Of those rows that are in some units, (n, columns of the table) values as they stand there, and what float64 takes from them.
+
+        Args:
+            ids: Row numbers, ascending.
+            own: The units.
+        """
+        nothing = np.zeros((0, len(self._table.columns)))
+        found, lost = [nothing], [nothing]
         units = [int(unit) for unit in np.unique(ids // self.unit_rows) if unit in own]
         for data in self._table.units(units):
             self._progress.moved("read", data.unit.byte_length)
             first = data.unit.row_offset
             here = ids[(ids >= first) & (ids < first + data.unit.rows)] - first
             found.append(data.values[:, here].T)
-        return np.concatenate(found)
+            rests = np.zeros((here.size, len(self._table.columns)))
+            for column, rest in data.rests.items():
+                rests[:, column] = rest[here]
+            lost.append(rests)
+        return np.concatenate(found), np.concatenate(lost)
 
     def _keep(self, unit: int, data: UnitData) -> Block:
         self._progress.moved("read", data.unit.byte_length)
         with self._progress.timed("scale"):
-            prepared = prepare(self.space, data.unit.row_offset, data.values)
+            prepared = prepare(self.space, data.unit.row_offset, data.values, data.rests)
         block = prepared.block
         self._undirected[unit] = prepared.undirected.size
         size = block_bytes(block.ids.size, self.columns)

@@ -10,7 +10,7 @@ constexpr int CAPACITY = 256;        // candidates.py has the same figure
 constexpr int HELD = CAPACITY / 32;
 constexpr unsigned ALL = 0xffffffffu;
 constexpr long long NOBODY = 0x7fffffffffffffffLL;
-constexpr double SCALE = 1.0 / 64, LAMBDA = 1.0 / 2048, TINY = 1.0 / (1LL << 50) / (1LL << 50), GUARD = 1.0 / (1LL << 40);
+constexpr double SCALE = 1.0 / 64, LAMBDA = 1.0 / 2048 + 1.0 / 8388608, TINY = 1.0 / (1LL << 50) / (1LL << 50), GUARD = 1.0 / (1LL << 40);
 constexpr double UNBOUNDED = 3.4028234663852886e38;
 
 __device__ bool before(double square, long long id, double other_square, long long other_id) {

@@ -10,7 +10,7 @@ constexpr int WARPS = THREADS / 32;  // rows per block; kernels_cupy.py has the 
 constexpr int CAPACITY = 256;        // candidates.py has the same figure
 constexpr int HELD = CAPACITY / 32;
 constexpr unsigned ALL = 0xffffffffu;
-constexpr double LAMBDA = 1.0 / 2048, TINY = 1.0 / (1LL << 50) / (1LL << 50), GUARD = 1.0 / (1LL << 40);
+constexpr double LAMBDA = 1.0 / 2048 + 1.0 / 8388608, TINY = 1.0 / (1LL << 50) / (1LL << 50), GUARD = 1.0 / (1LL << 40);
 constexpr double UNBOUNDED = 3.4028234663852886e38;
 
 // Order-preserving: 0 only for what is no number.

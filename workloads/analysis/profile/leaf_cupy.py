@@ -1,4 +1,7 @@
-"""Statistics of one unit on a GPU: the twin of leaf_numpy.py."""
+"""Statistics of one unit on a GPU: the twin of leaf_numpy.py, with the same bits.
+
+The same expressions run on CuPy arrays: elementwise operations that IEEE 754 fixes, one kernel each, and products that are exact.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,32 @@ from typing import Any, Final
 
 import cupy
 import numpy as np
-import numpy.typing as npt
 
 from workloads.analysis import kernels
-from workloads.analysis.profile.moments import ColumnMoments, Floats, Moments, merge_columns
+from workloads.analysis.profile import columns as column_moments
+from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
+from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
+from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
 from workloads.analysis.profile.sketch import BINS, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
-_SLICE_ROWS: Final = 8192  # column_moments.cu
-_CHUNK_ROWS: Final = 1 << 16
-_COUNT_THREADS: Final = 512  # prefix_counts.cu
-_MOMENT_THREADS: Final = 256  # column_moments.cu
-_HALF_BYTES: Final = BINS // 2 * 4
-
-
-def _kernel(name: str) -> Any:
-    return cupy.RawKernel(kernels.source(name), name, options=kernels.OPTIONS, backend="nvrtc")
+_CHUNK_ROWS: Final = 1 << 14
+_COUNT_THREADS: Final = 256  # prefix_counts.cu
 
 
 class CupyProfile:
     """The GPU's `ProfileBackend`, on the device that is current when it is made."""
 
     name = "cupy"
-    precision = "fp64"
+    precision = "exact sums of products, fp64 powers"
 
     def __init__(self) -> None:
-        self._column_moments = _kernel("column_moments")
-        self._prefix_counts = _kernel("prefix_counts")
-        self._prefix_counts.max_dynamic_shared_size_bytes = _HALF_BYTES
+        source = kernels.source("prefix_counts")
+        self._prefix_counts = cupy.RawKernel(source, "prefix_counts", options=kernels.OPTIONS, backend="nvrtc")
         self._histogram = cupy.zeros((0, BINS), cupy.int64)
+        self._sums: JointSums | None = None
+        self._width = -1
 
     def begin_counting(self, columns: int) -> None:
         """Set all counts to zero."""
@@ -43,65 +43,68 @@ class CupyProfile:
         else:
             self._histogram = cupy.zeros((columns, BINS), cupy.int64)
 
-    def unit(self, values: npt.NDArray[np.float32]) -> Moments:
+    def unit(self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None) -> Moments:
         """The unit's moments; adds its values to the counts."""
         columns, rows = values.shape
-        if not rows:
-            return Moments.empty(columns)
-        unit = cupy.asarray(values, order="C")
-        grid = (-(-rows // _CHUNK_ROWS), columns, 2)
-        arguments = (unit.view(cupy.uint32), np.int64(rows), np.int64(_CHUNK_ROWS), self._histogram)
-        self._prefix_counts(grid, (_COUNT_THREADS,), arguments, shared_mem=_HALF_BYTES)
-        found = self._columns(unit)
-        if (found.count == rows).all():
-            complete, (mean, comoment) = rows, self._joint(unit, found.mean)
-        else:
-            whole = cupy.ascontiguousarray(unit[:, cupy.isfinite(unit).all(axis=0)])
-            complete = whole.shape[1]
-            mean, comoment = self._joint(whole, self._columns(whole).mean if complete else np.zeros(columns))
-        return Moments.of_columns(found, rows=rows, complete_rows=complete, complete_mean=mean, comoment=comoment)
+        places = np.arange(columns, dtype=np.int64) if compared is None else compared
+        starts = range(0, rows, MOST_ROWS)
+        if not (starts and columns):
+            return Moments.of(ColumnMoments.empty(columns), no_rows(places), rows)
+        forest = Forest(len(starts), merge)
+        for index, start in enumerate(starts):
+            block = cupy.asarray(values[:, start : start + MOST_ROWS], order="C")
+            beside = {column: cupy.asarray(rest[start : start + MOST_ROWS]) for column, rest in rests.items()}
+            forest.add(NodeId(0, index), self._block(block, beside, places))
+        return forest.root()
 
     def counted(self) -> Sketch:
         """The counts since begin_counting."""
-        return Sketch.from_histogram(cupy.asnumpy(self._histogram))
+        found = []
+        for column in self._histogram:
+            bins = cupy.flatnonzero(column)
+            found.append((cupy.asnumpy(bins), cupy.asnumpy(column[bins])))
+        return Sketch.of_columns(found)
 
     def peak_device_bytes(self) -> int:
         """Device memory that CuPy's pool took from the driver; it gives nothing back before the process ends."""
         return int(cupy.get_default_memory_pool().total_bytes())
 
-    def _columns(self, unit: Any) -> ColumnMoments:
-        columns, rows = unit.shape
-        slices = -(-rows // _SLICE_ROWS)
-        result = cupy.empty((10, slices, columns), cupy.float64)
-        self._column_moments((slices, columns), (_MOMENT_THREADS,), (unit, np.int64(rows), result))
-        by_slice = cupy.asnumpy(result).transpose(1, 0, 2)
-        forest = Forest(slices, merge_columns)
-        for index, (count, missing, infinite, minimum, maximum, mean, rest, m2, m3, m4) in enumerate(by_slice):
-            forest.add(
-                NodeId(0, index),
-                ColumnMoments(
-                    count=count.astype(np.int64),
-                    missing=missing.astype(np.int64),
-                    infinite=infinite.astype(np.int64),
-                    minimum=minimum,
-                    maximum=maximum,
-                    mean=mean,
-                    mean_rest=rest,
-                    m2=m2,
-                    m3=m3,
-                    m4=m4,
-                ),
-            )
-        return forest.root()
+    def _block(self, values: Any, rests: dict[int, Any], places: Integers) -> Moments:
+        columns, rows = values.shape
+        grid = (-(-rows // _CHUNK_ROWS), columns)
+        arguments = (values.view(cupy.uint64), np.int64(rows), np.int64(_CHUNK_ROWS), self._histogram)
+        self._prefix_counts(grid, (_COUNT_THREADS,), arguments)
+        finite, missing = cupy.isfinite(values), cupy.asnumpy(cupy.isnan(values).sum(axis=1)).astype(np.int64)
+        counts = cupy.asnumpy(finite.sum(axis=1))
+        sums = PowerSums.joined([self._column(values, rests, finite, place, int(count)) for place, count in enumerate(counts)])
+        each = column_moments.moments(sums, missing, rows - counts.astype(np.int64) - missing)
+        whole = bool((counts[places] == rows).all())
+        complete = None if whole else finite[places].all(axis=0)
+        return Moments.of(each, self._joint(values, rests, places, complete, sums.frame.take(places)), rows)
 
-    def _joint(self, unit: Any, mean: Floats) -> tuple[tuple[Floats, Floats], Floats]:
-        """Mean with its rest, and co-moments, of a unit without gaps; cuBLAS gives the same bits for one shape and kind of device."""
-        columns, rows = unit.shape
-        if not rows:
-            return (mean, np.zeros(columns)), np.zeros((columns, columns))
-        centred = unit.astype(cupy.float64)
-        centred -= cupy.asarray(mean)[:, None]
-        residue = cupy.asnumpy(centred.sum(axis=1))
-        comoment: Floats = cupy.asnumpy(centred @ centred.T)
-        comoment -= np.multiply.outer(residue, residue) / rows
-        return (mean, residue / rows), comoment
+    def _column(self, values: Any, rests: dict[int, Any], finite: Any, place: int, count: int) -> PowerSums:
+        if not count:
+            return column_moments.nothing(1)
+        column, rest = values[place], rests.get(place)
+        if count < column.size:
+            column, rest = column[finite[place]], None if rest is None else rest[finite[place]]
+        beside = None if rest is None else rest[None, :]
+        return column_moments.power_sums(column[None, :], beside, cupy.asarray, cupy.asnumpy)
+
+    def _joint(self, values: Any, rests: dict[int, Any], places: Integers, complete: Any, frame: column_moments.Frame) -> JointMoments:
+        rows = values.shape[1] if complete is None else int(complete.sum())
+        if not rows or not places.size:
+            return no_rows(places)
+        beside = {at: rests[place] for at, place in enumerate(places.tolist()) if place in rests}
+        if places.size < values.shape[0]:
+            values = values[places]
+        if complete is not None:
+            values, beside = values[:, complete], {at: rest[complete] for at, rest in beside.items()}
+        if self._sums is None or self._width != places.size:
+            self._sums, self._width = JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty), places.size
+        self._sums.reset()
+        size = tile_rows(places.size)
+        for start in range(0, rows, size):
+            here = {at: rest[start : start + size] for at, rest in beside.items()}
+            self._sums.add(values[:, start : start + size], here, frame)
+        return joint([self._sums], places, rows, frame)

@@ -1,8 +1,8 @@
 """Moments to the fourth and the co-moment matrix, merged without loss.
 
 Merging follows Chan, Golub and LeVeque (1979) for the second moments and Pebay (SAND2008-6212) for the third and fourth: partial results
-carry means and *centred* sums, so that an offset of a million standard deviations costs no digits. A mean is held as an unevaluated sum of
-two float64: with one, the difference of two means would lose what the offset takes from them.
+carry means and *centred* sums, so that an offset of a million standard deviations costs no digits. Every sum is a `Double`, of which the
+second half stands in the field with `_rest`, so that merging costs no digits either.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.profile.double import Double, outer, product
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
+
+NOTHING = -4000
+"""Exponent of a column without a value other than 0: below all others, so that merging takes the other one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,18 +34,30 @@ class ColumnMoments:
     """(d,) plus or minus infinity."""
     minimum: Floats
     """(d,) +inf where count is 0."""
+    minimum_rest: Floats
+    """(d,) of whole numbers beyond 2^53, what float64 took from them; else 0."""
     maximum: Floats
     """(d,) -inf where count is 0."""
+    maximum_rest: Floats
+    """(d,)"""
     mean: Floats
     """(d,) 0 where count is 0."""
     mean_rest: Floats
-    """(d,) what rounding took from `mean`; the true mean is nearer to the sum of both."""
+    """(d,)"""
+    exponent: Integers
+    """(d,) the sums below are in powers of 2^exponent: 0 for values of ordinary size, so that squares neither overflow nor vanish."""
     m2: Floats
     """(d,) sum of (x - mean)^2."""
+    m2_rest: Floats
+    """(d,)"""
     m3: Floats
     """(d,) sum of (x - mean)^3."""
+    m3_rest: Floats
+    """(d,)"""
     m4: Floats
     """(d,) sum of (x - mean)^4."""
+    m4_rest: Floats
+    """(d,)"""
 
     @classmethod
     def empty(cls, columns: int) -> ColumnMoments:
@@ -51,111 +68,160 @@ class ColumnMoments:
             missing=integers,
             infinite=integers,
             minimum=np.full(columns, np.inf),
+            minimum_rest=floats,
             maximum=np.full(columns, -np.inf),
+            maximum_rest=floats,
             mean=floats,
             mean_rest=floats,
+            exponent=np.full(columns, NOTHING, np.int64),
             m2=floats,
+            m2_rest=floats,
             m3=floats,
+            m3_rest=floats,
             m4=floats,
+            m4_rest=floats,
         )
+
+    def double(self, name: str) -> Double:
+        """A field with its rest."""
+        return Double(getattr(self, name), getattr(self, f"{name}_rest"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Moments(ColumnMoments):
-    """The columns, each for itself, and together over the complete rows: those with a finite value in every column."""
+class JointMoments:
+    """What is known of d' columns together, over the complete rows: those with a finite value in every one of them."""
+
+    places: Integers
+    """(d',) the columns that rows are compared by, among all d."""
+    complete_rows: Integers
+    """() complete rows."""
+    complete_mean: Floats
+    """(d',) column means over the complete rows."""
+    complete_mean_rest: Floats
+    """(d',)"""
+    comoment: Floats
+    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j)."""
+    comoment_rest: Floats
+    """(d', d')"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments(ColumnMoments, JointMoments):
+    """The columns, each for itself and together."""
 
     rows: Integers
     """() all rows."""
-    complete_rows: Integers
-    """() rows that the co-moments are over."""
-    complete_mean: Floats
-    """(d,) column means over the complete rows."""
-    complete_mean_rest: Floats
-    """(d,) as mean_rest."""
-    comoment: Floats
-    """(d, d) sum of (x_i - mean_i)(x_j - mean_j) over the complete rows."""
 
     @classmethod
-    def of_columns(
-        cls, columns: ColumnMoments, *, rows: int, complete_rows: int, complete_mean: tuple[Floats, Floats], comoment: Floats
-    ) -> Moments:
-        """Puts both halves together; `complete_mean` is the mean and its rest."""
-        return cls(
-            **vars(columns),
-            rows=np.asarray(rows, np.int64),
-            complete_rows=np.asarray(complete_rows, np.int64),
-            complete_mean=complete_mean[0],
-            complete_mean_rest=complete_mean[1],
-            comoment=comoment,
-        )
+    def of(cls, columns: ColumnMoments, joint: JointMoments, rows: int) -> Moments:
+        """Puts both halves together."""
+        return cls(**vars(columns), **vars(joint), rows=np.asarray(rows, np.int64))
 
     @classmethod
-    def empty(cls, columns: int) -> Moments:
-        """Of no rows: merging it changes nothing."""
-        return cls.of_columns(
-            ColumnMoments.empty(columns),
-            rows=0,
-            complete_rows=0,
-            complete_mean=(np.zeros(columns), np.zeros(columns)),
-            comoment=np.zeros((columns, columns)),
-        )
+    def empty(cls, columns: int, compared: Integers | None = None) -> Moments:
+        """Of no rows: merging it changes nothing. All columns are compared unless their places are given."""
+        places = np.arange(columns, dtype=np.int64) if compared is None else compared
+        return cls.of(ColumnMoments.empty(columns), no_rows(places), 0)
+
+    @property
+    def comoments(self) -> Double:
+        """(d', d') with the rest."""
+        return Double(self.comoment, self.comoment_rest)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Field name -> array."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
-    """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
-    na, nb = a.count.astype(np.float64), b.count.astype(np.float64)
-    n = na + nb
-    safe = np.maximum(n, 1.0)  # a column without a value has zeros everywhere, which then stay zeros
-    delta, mean, mean_rest = _merge_means((a.mean, a.mean_rest), (b.mean, b.mean_rest), nb / safe)
-    step = delta / safe
-    square = step * step
-    cross = na * nb
-    return ColumnMoments(
-        count=a.count + b.count,
-        missing=a.missing + b.missing,
-        infinite=a.infinite + b.infinite,
-        minimum=np.minimum(a.minimum, b.minimum),
-        maximum=np.maximum(a.maximum, b.maximum),
-        mean=mean,
-        mean_rest=mean_rest,
-        m2=a.m2 + b.m2 + delta * step * cross,
-        m3=a.m3 + b.m3 + delta * square * cross * (na - nb) + 3.0 * step * (na * b.m2 - nb * a.m2),
-        m4=a.m4
-        + b.m4
-        + delta * step * square * cross * (na * na - cross + nb * nb)
-        + 6.0 * square * (na * na * b.m2 + nb * nb * a.m2)
-        + 4.0 * step * (na * b.m3 - nb * a.m3),
+def no_rows(places: Integers) -> JointMoments:
+    """Of no complete row."""
+    floats, matrix = np.zeros(places.size), np.zeros((places.size, places.size))
+    return joint_of(places, 0, Double(floats, floats), Double(matrix, matrix))
+
+
+def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> JointMoments:
+    """From its parts."""
+    return JointMoments(
+        places=places,
+        complete_rows=np.asarray(rows, np.int64),
+        complete_mean=mean.high,
+        complete_mean_rest=mean.low,
+        comoment=comoment.high,
+        comoment_rest=comoment.low,
     )
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """Moments of the rows of `a` followed by those of `b`; merge_columns for the co-moments too."""
-    complete = int(a.complete_rows) + int(b.complete_rows)
-    weight = int(b.complete_rows) / max(complete, 1)
-    before, after = (a.complete_mean, a.complete_mean_rest), (b.complete_mean, b.complete_mean_rest)
-    shift, mean, mean_rest = _merge_means(before, after, np.float64(weight))
-    comoment = np.multiply.outer(shift, shift)
-    comoment *= int(a.complete_rows) * weight
-    comoment += a.comoment
-    comoment += b.comoment
-    return Moments.of_columns(
-        merge_columns(a, b),
-        rows=int(a.rows) + int(b.rows),
-        complete_rows=complete,
-        complete_mean=(mean, mean_rest),
-        comoment=comoment,
+    """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
+    columns = merge_columns(a, b)
+    return Moments.of(columns, _merge_joint(a, b, columns.exponent[a.places]), int(a.rows) + int(b.rows))
+
+
+def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
+    """The columns, each for itself."""
+    na, nb = a.count.astype(np.float64), b.count.astype(np.float64)
+    some = na + nb > 0  # a column without a value has zeros everywhere, which stay zeros
+    n, n_a, n_b = Double.of(np.where(some, na + nb, 1.0)), Double.of(na), Double.of(nb)
+    exponent = np.maximum(a.exponent, b.exponent)
+    shift_a, shift_b = a.exponent - exponent, b.exponent - exponent
+    delta, mean = _between(a.double("mean"), b.double("mean"), n_b / n, exponent)
+    step = delta / n
+    cross = product(na, nb)
+    a2, a3, a4 = (a.double(f"m{power}").scaled(power * shift_a) for power in (2, 3, 4))
+    b2, b3, b4 = (b.double(f"m{power}").scaled(power * shift_b) for power in (2, 3, 4))
+    apart = delta * step * cross
+    square = step * step
+    m2 = a2 + b2 + apart
+    m3 = a3 + b3 + apart * step * Double.of(na - nb) + (step * (n_a * b2 - n_b * a2)).times(3.0)
+    m4 = (
+        a4
+        + b4
+        + apart * square * (product(na, na) - cross + product(nb, nb))
+        + (square * (product(na, na) * b2 + product(nb, nb) * a2)).times(6.0)
+        + (step * (n_a * b3 - n_b * a3)).times(4.0)
+    )
+    minimum, minimum_rest = _extreme(a.double("minimum"), b.double("minimum"), a.minimum < b.minimum, np.minimum)
+    maximum, maximum_rest = _extreme(a.double("maximum"), b.double("maximum"), a.maximum > b.maximum, np.maximum)
+    return ColumnMoments(
+        count=a.count + b.count,
+        missing=a.missing + b.missing,
+        infinite=a.infinite + b.infinite,
+        minimum=minimum,
+        minimum_rest=minimum_rest,
+        maximum=maximum,
+        maximum_rest=maximum_rest,
+        mean=mean.high,
+        mean_rest=mean.low,
+        exponent=exponent,
+        m2=m2.high,
+        m2_rest=m2.low,
+        m3=m3.high,
+        m3_rest=m3.low,
+        m4=m4.high,
+        m4_rest=m4.low,
     )
 
 
-def _merge_means(a: tuple[Floats, Floats], b: tuple[Floats, Floats], weight: Floats | np.float64) -> tuple[Floats, Floats, Floats]:
-    """Distance from mean a to mean b, and the point at `weight` of the way as a mean and its rest."""
-    far, near = b[0] - a[0], b[1] - a[1]
-    step = far * weight
-    mean = a[0] + step
-    back = mean - a[0]
-    lost = (a[0] - (mean - back)) + (step - back)  # exact, after Knuth
-    return far + near, mean, lost + a[1] + near * weight
+def _merge_joint(a: Moments, b: Moments, exponent: Integers) -> JointMoments:
+    na, nb = int(a.complete_rows), int(b.complete_rows)
+    weight = Double.of(np.float64(nb)) / Double.of(np.float64(max(na + nb, 1)))
+    before, after = (Double(one.complete_mean, one.complete_mean_rest) for one in (a, b))
+    delta, mean = _between(before, after, weight, exponent)
+    both = outer(delta, delta) * (Double.of(np.float64(na)) * weight)
+    for one in (a, b):
+        shift = one.exponent[one.places] - exponent
+        both += one.comoments.scaled(np.add.outer(shift, shift))
+    return joint_of(a.places, na + nb, mean, both)
+
+
+def _between(a: Double, b: Double, weight: Double, exponent: Integers) -> tuple[Double, Double]:
+    """Distance from mean a to mean b, in units of 2^exponent, and the point at `weight` of the way."""
+    start = a.scaled(-exponent)
+    delta = b.scaled(-exponent) - start
+    return delta, (start + delta * weight).scaled(exponent)
+
+
+def _extreme(a: Double, b: Double, first: npt.NDArray[np.bool_], choose: np.ufunc) -> tuple[Floats, Floats]:
+    equal = a.high == b.high
+    rest = np.where(equal, choose(a.low, b.low), np.where(first, a.low, b.low))
+    return choose(a.high, b.high), rest

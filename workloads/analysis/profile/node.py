@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from workloads.analysis.profile import moments as moments_module
 from workloads.analysis.profile import sketch as sketch_module
-from workloads.analysis.profile.moments import Moments
+from workloads.analysis.profile.moments import Integers, Moments
 from workloads.analysis.profile.sketch import Sketch
 from workloads.analysis.tree import NodeId
 
@@ -25,9 +25,9 @@ class ProfileNode:
     sketch: Sketch
 
     @classmethod
-    def empty(cls, columns: int) -> ProfileNode:
+    def empty(cls, columns: int, compared: Integers) -> ProfileNode:
         """Of no units."""
-        return cls(moments=Moments.empty(columns), sketch=Sketch.empty(columns))
+        return cls(moments=Moments.empty(columns, compared), sketch=Sketch.empty(columns))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Final, Self
 
+import numpy as np
+
 from workloads.analysis.anomaly_result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.profile import node as nodes
@@ -59,6 +61,8 @@ class Success:
     digest: str
     """See `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
     columns: tuple[str, ...]
+    compared: tuple[int, ...]
+    """Places among these of the columns that rows may be compared by."""
     partials: tuple[Partial, ...]
     unit_rows: int
     units: int
@@ -68,7 +72,7 @@ class Success:
     nodes: int
     backend: str
     precision: str
-    """Of the co-moments."""
+    """Of moments and co-moments."""
     seconds: dict[str, float]
     """Stage -> seconds; the slowest rank where ranks differ."""
     bytes_read: int
@@ -169,7 +173,7 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
         except ValueError as error:
             raise ContractError(f"{key}: {error}; run the analysis stage again") from error
     try:
-        root = forest.root() if success.units else ProfileNode.empty(len(success.columns))
+        root = forest.root() if success.units else ProfileNode.empty(len(success.columns), np.array(success.compared, np.int64))
     except ValueError as error:
         raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
     profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact)

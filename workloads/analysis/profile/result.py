@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import sketch as sketches
+from workloads.analysis.profile.double import Double, outer
 from workloads.analysis.profile.exact import ExactQuantiles
-from workloads.analysis.profile.moments import Floats, Moments
+from workloads.analysis.profile.moments import NOTHING, Floats, Integers, Moments
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.sketch import Quantiles, Sketch
 
@@ -34,8 +35,13 @@ class Profile:
 
     @property
     def complete_rows(self) -> int:
-        """Rows with a finite value in every number column."""
+        """Rows with a finite value in every column that rows are compared by."""
         return int(self.moments.complete_rows)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of those columns."""
+        return tuple(self.columns[place] for place in self.moments.places)
 
     @property
     def minimum(self) -> Floats:
@@ -48,6 +54,18 @@ class Profile:
         return np.where(self.moments.count > 0, self.moments.maximum, np.nan)
 
     @property
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """Whether a column has one value only."""
+        m = self.moments
+        found: npt.NDArray[np.bool_] = (m.count > 0) & (m.minimum == m.maximum) & (m.minimum_rest == m.maximum_rest)
+        return found
+
+    def wide(self, whole: Iterable[int]) -> list[int]:
+        """Those of some columns of whole numbers from which float64 takes something."""
+        m = self.moments
+        return [place for place in whole if max(abs(m.minimum[place]), abs(m.maximum[place])) > 2.0**53 and m.count[place] > 0]
+
+    @property
     def mean(self) -> Floats:
         """Mean of the finite values."""
         return np.where(self.moments.count > 0, self.moments.mean + self.moments.mean_rest, np.nan)
@@ -56,29 +74,48 @@ class Profile:
     def sd(self) -> Floats:
         """Standard deviation with n - 1 (as pandas); NaN below two values."""
         m = self.moments
-        return np.sqrt(_divide(m.m2, m.count.astype(np.float64) - 1.0, m.count > 1))
+        variance = m.double("m2") / Double.of(np.maximum(m.count - 1.0, 1.0))
+        return np.where(m.count > 1, np.ldexp(variance.root().value, _shift(m.exponent)), np.nan)
 
     @property
     def skewness(self) -> Floats:
         """Population skewness `sqrt(n) m3 / m2^1.5` (as scipy.stats.skew); NaN for a constant column."""
         m = self.moments
-        return _divide(np.sqrt(m.count.astype(np.float64)) * m.m3, m.m2 * np.sqrt(m.m2), m.m2 > 0)
+        varies = m.m2 > 0
+        m2 = m.double("m2").where(varies) + Double.of(np.where(varies, 0.0, 1.0))
+        found = Double.of(m.count.astype(np.float64)).root() * m.double("m3") / (m2 * m2.root())
+        return np.where(varies, found.value, np.nan)
 
     @property
     def kurtosis(self) -> Floats:
         """Population excess kurtosis `n m4 / m2^2 - 3` (as scipy.stats.kurtosis); NaN for a constant column."""
         m = self.moments
-        return _divide(m.count * m.m4, m.m2 * m.m2, m.m2 > 0) - 3.0
+        varies = m.m2 > 0
+        m2 = m.double("m2").where(varies) + Double.of(np.where(varies, 0.0, 1.0))
+        found = Double.of(m.count.astype(np.float64)) * m.double("m4") / (m2 * m2) - Double.of(np.full(m.m2.shape, 3.0))
+        return np.where(varies, found.value, np.nan)
 
     @property
     def correlation(self) -> Floats:
-        """(d, d) Pearson correlation over the complete rows; NaN in rows and columns of constant columns."""
-        scale = np.sqrt(np.maximum(np.diagonal(self.moments.comoment), 0.0))
-        known = scale > 0
-        matrix: Floats = _divide(self.moments.comoment, np.multiply.outer(scale, scale), np.logical_and.outer(known, known))
+        """(d', d') Pearson correlation of the columns that rows are compared by, over the complete rows; NaN for constant ones."""
+        comoments = self.moments.comoments
+        squares = Double(np.diagonal(comoments.high), np.diagonal(comoments.low))
+        known = squares.high > 0
+        scale = (squares.where(known) + Double.of(np.where(known, 0.0, 1.0))).root()
+        matrix: Floats = (comoments / outer(scale, scale)).value
         np.clip(matrix, -1.0, 1.0, out=matrix)
+        matrix[~np.logical_and.outer(known, known)] = np.nan
         np.fill_diagonal(matrix, np.where(known, 1.0, np.nan))
         return matrix
+
+    @property
+    def complete_sd(self) -> Floats:
+        """(d',) standard deviations of those columns over the complete rows; 0 below two rows."""
+        m = self.moments
+        squares = Double(np.diagonal(m.comoment), np.diagonal(m.comoment_rest))
+        variance = squares / Double.of(np.full(m.places.shape, max(self.complete_rows - 1.0, 1.0)))
+        found: Floats = np.ldexp(variance.root().value, _shift(m.exponent[m.places]))
+        return found
 
     def quantiles(self, probabilities: Sequence[float]) -> Quantiles:
         """Quantiles of every column, linear between order statistics (as numpy.quantile): values and error bounds, (q, d) each.
@@ -93,11 +130,12 @@ class Profile:
         shape = (len(found), wanted.size)
         values = np.array([q.values for q in found]).reshape(shape).T
         bounds = np.array([q.bounds for q in found]).reshape(shape).T
+        rests = np.zeros(values.shape)
         if self.exact is not None:
             _, here, there = np.intersect1d(wanted, self.exact.probabilities, return_indices=True)
-            values[here] = self.exact.values[there]
+            values[here], rests[here] = self.exact.values[there], self.exact.rests[there]
             bounds[here] = np.where(np.isnan(values[here]), np.nan, 0.0)
-        return Quantiles(values=values, bounds=bounds)
+        return Quantiles(values=values, bounds=bounds, rests=rests)
 
     @property
     def digest(self) -> str:
@@ -107,6 +145,5 @@ class Profile:
         return digest({"columns": names, **ProfileNode(moments=self.moments, sketch=self.sketch).arrays(), **exact})
 
 
-def _divide(numerator: Floats, denominator: Floats, where: npt.NDArray[np.bool_]) -> Floats:
-    quotient: Floats = np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=where)
-    return quotient
+def _shift(exponents: Integers) -> Integers:
+    return np.where(exponents == NOTHING, 0, exponents)

@@ -1,12 +1,14 @@
-"""Histogram over prefixes of the float32 bit pattern: quantiles with a stated error from integer counts.
+"""Histogram over prefixes of the float64 bit pattern: quantiles with a stated error from integer counts.
 
 Read as an integer, the pattern of a float grows with the value (negative values mirrored), so its upper bits name a bin: sign, exponent and
-the first six bits of the mantissa, 32768 bins in all, each at most 1/64 of its value wide. Counts are integers and add up in any order on
+the first six bits of the mantissa, 262,144 bins in all, each at most 1/64 of its value wide. Counts are integers and add up in any order on
 any hardware. Values below 128 that are integers have bins of their own.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,16 +17,70 @@ import numpy.typing as npt
 
 from workloads.analysis.profile.moments import Floats, Integers
 
-SHIFT = 17
+SHIFT = 46
 """Bits of the pattern that a bin leaves open."""
-BINS = 1 << (32 - SHIFT)
+_BITS = 64 - SHIFT
+BINS = 1 << _BITS
 _HALF = BINS // 2
-_EXPONENT_BINS = 1 << (23 - SHIFT)  # bins per exponent; those of the highest one hold NaN and infinities
+_SIGN = np.uint64(1 << 63)
+_PIECE = 1 << 13
+"""Values at a time, so that what follows from them comes from the allocator's own memory and stays in the cache."""
+_ORDER = ("low", "high") if sys.byteorder == "little" else ("high", "low")
+_WORDS = np.dtype([(half, np.uint32) for half in _ORDER])
 
 
-def ordered(raw: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Bins in order of value for raw pattern prefixes (`bits >> SHIFT`): negative values mirrored and put first."""
-    return np.where(raw >= _HALF, BINS - 1 - raw, raw + _HALF)
+class PrefixCounts:
+    """Counts of one column's values by bin, over the run of bins that they fill.
+
+    Bins are held by magnitude, those of both signs beside each other: values around zero leave the smallest magnitudes of both signs empty.
+    """
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._counts = np.zeros(0, np.int64)
+
+    def add(self, values: Floats) -> None:
+        """Counts finite values, contiguous."""
+        for start in range(0, values.size, _PIECE):
+            self._add(values[start : start + _PIECE])
+
+    def _add(self, values: Floats) -> None:
+        # the upper halves of the patterns hold all that a bin goes by
+        prefixes = values.view(_WORDS)["high"] >> np.uint32(SHIFT - 32)
+        negative = int(prefixes.max()) >= _HALF
+        if negative:
+            signs = prefixes >> np.uint32(_BITS - 1)
+            prefixes <<= np.uint32(1)
+            prefixes &= np.uint32(BINS - 1)
+            prefixes |= signs
+        first = int(prefixes.min())
+        prefixes -= np.uint32(first)
+        counted = np.bincount(prefixes.astype(np.int64))
+        if negative:
+            self._cover(first, first + counted.size)[...] += counted
+        else:
+            self._cover(2 * first, 2 * (first + counted.size))[::2] += counted
+
+    def found(self) -> tuple[Integers, Integers]:
+        """Bins in order of value, and their counts, none of them 0."""
+        places = np.flatnonzero(self._counts)
+        pairs = places + self._first
+        negative = pairs & 1 == 1
+        bins = np.where(negative, _HALF - 1 - (pairs >> 1), _HALF + (pairs >> 1))
+        order = np.argsort(bins, kind="stable")
+        return bins[order], self._counts[places][order]
+
+    def _cover(self, start: int, stop: int) -> Integers:
+        """The counts of a run of bins, which are made room for."""
+        if not self._counts.size:
+            self._first, self._counts = start, np.zeros(stop - start, np.int64)
+        first, last = self._first, self._first + self._counts.size
+        if start < first or stop > last:
+            grown = np.zeros(max(stop, last) - min(start, first), np.int64)
+            self._first = min(start, first)
+            grown[first - self._first : last - self._first] = self._counts
+            self._counts = grown
+        return self._counts[start - self._first : stop - self._first]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,16 +99,12 @@ class Sketch:
         return cls(columns=columns, keys=np.zeros(0, np.int64), counts=np.zeros(0, np.int64))
 
     @classmethod
-    def from_histogram(cls, histogram: Integers) -> Sketch:
-        """From counts (columns, BINS) by raw prefix, as the backends count them; NaN and infinities are left out."""
-        keys, counts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for column, found in enumerate(histogram):  # one by one: there are 256 KiB of counts for each
-            raw = np.flatnonzero(found)
-            raw = raw[raw % _HALF < _HALF - _EXPONENT_BINS]
-            raw = np.concatenate((raw[raw >= _HALF][::-1], raw[raw < _HALF]))
-            keys.append(column * BINS + ordered(raw))
-            counts.append(found[raw])
-        return cls(columns=histogram.shape[0], keys=np.concatenate(keys), counts=np.concatenate(counts).astype(np.int64, copy=False))
+    def of_columns(cls, columns: Sequence[tuple[Integers, Integers]]) -> Sketch:
+        """From each column's bins, in order of value, and their counts."""
+        keys = [index * BINS + bins for index, (bins, _) in enumerate(columns)]
+        nothing = np.zeros(0, np.int64)
+        counts = [counts for _, counts in columns]
+        return cls(columns=len(columns), keys=np.concatenate([nothing, *keys]), counts=np.concatenate([nothing, *counts]))
 
     def column(self, index: int) -> tuple[Integers, Integers]:
         """Bins (ascending) and their counts of one column."""
@@ -80,23 +132,21 @@ def merge(a: Sketch, b: Sketch) -> Sketch:
 
 
 def edges(bins: Integers) -> tuple[Floats, Floats]:
-    """Smallest and largest float32 value of each bin, as float64."""
-    keys = bins.astype(np.uint32) << np.uint32(SHIFT)
-    return value_of(keys), value_of(keys | np.uint32((1 << SHIFT) - 1))
+    """Smallest and largest value of each bin."""
+    keys = bins.astype(np.uint64) << np.uint64(SHIFT)
+    return value_of(keys), value_of(keys | np.uint64((1 << SHIFT) - 1))
 
 
-def ordered_keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """The 32-bit patterns, made to grow with the value."""
-    bits = np.ascontiguousarray(values).view(np.uint32)
-    sign = np.uint32(0x80000000)
-    return np.where(bits & sign, ~bits, bits | sign)
+def ordered_keys(values: Floats) -> npt.NDArray[np.uint64]:
+    """The 64-bit patterns, made to grow with the value."""
+    bits = np.ascontiguousarray(values).view(np.uint64)
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
-def value_of(keys: npt.NDArray[np.uint32]) -> Floats:
-    """The values that ordered_keys came from, as float64; minus zero becomes zero."""
-    sign = np.uint32(0x80000000)
-    bits = np.where(keys >= sign, keys ^ sign, ~keys)
-    return bits.view(np.float32).astype(np.float64) + 0.0
+def value_of(keys: npt.NDArray[np.uint64]) -> Floats:
+    """The values that ordered_keys came from; minus zero becomes zero."""
+    bits = np.where(keys >= _SIGN, keys ^ _SIGN, ~keys)
+    return bits.view(np.float64) + 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,6 +156,8 @@ class Quantiles:
     values: Floats
     bounds: Floats
     """`abs(value - true value) <= bound`; 0 where the value is exact."""
+    rests: Floats
+    """Of exact quantiles of whole numbers beyond 2^53, what float64 takes from them; else 0."""
 
 
 def quantiles(sketch: Sketch, index: int, probabilities: Floats, minimum: float, maximum: float) -> Quantiles:
@@ -124,7 +176,7 @@ def quantiles(sketch: Sketch, index: int, probabilities: Floats, minimum: float,
     bins, counts = sketch.column(index)
     if not bins.size:
         nothing = np.full(probabilities.shape, np.nan)
-        return Quantiles(values=nothing, bounds=nothing)
+        return Quantiles(values=nothing, bounds=nothing, rests=np.zeros(nothing.shape))
     lower, upper = edges(bins)
     lower, upper = np.maximum(lower, minimum), np.minimum(upper, maximum)
     ends = np.cumsum(counts)
@@ -138,7 +190,7 @@ def quantiles(sketch: Sketch, index: int, probabilities: Floats, minimum: float,
     (a, a_low, a_high), (b, b_low, b_high) = order_statistic(low), order_statistic(high)
     values = a + (b - a) * fraction
     least, most = a_low + (b_low - a_low) * fraction, a_high + (b_high - a_high) * fraction
-    return Quantiles(values=values, bounds=np.maximum(values - least, most - values))
+    return Quantiles(values=values, bounds=np.maximum(values - least, most - values), rests=np.zeros(values.shape))
 
 
 def positions(probabilities: Floats, count: int) -> tuple[Integers, Integers, Floats]:

@@ -24,13 +24,14 @@ class Correlation:
 
     @classmethod
     def of(cls, profile: Profile, places: Integers) -> Correlation:
-        """Of the columns at these places of a profile; a function of the profile's bits."""
+        """Of the columns at these places of a profile, all of them compared; a function of the profile's bits."""
         complete = profile.complete_rows
-        variances = np.diagonal(profile.moments.comoment)[places] / max(complete - 1, 1)
-        matrix = profile.correlation[np.ix_(places, places)]
+        chosen = np.searchsorted(profile.moments.places, places)
+        sd = profile.complete_sd[chosen]
+        matrix = profile.correlation[np.ix_(chosen, chosen)]
         matrix = np.where(np.isnan(matrix), 0.0, matrix)
         np.fill_diagonal(matrix, 1.0)
-        return cls(matrix=matrix, sd=np.sqrt(np.where(variances > 0, variances, 1.0)), shrinkage=shrinkage(matrix, complete))
+        return cls(matrix=matrix, sd=np.where(sd > 0, sd, 1.0), shrinkage=shrinkage(matrix, complete))
 
     @property
     def shrunk(self) -> Floats:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling
@@ -16,10 +17,11 @@ from workloads.analysis.rotate.whitening import whitening
 Metric = Literal["euclidean", "mahalanobis", "cosine"]
 METRICS: Final[tuple[Metric, ...]] = ("euclidean", "mahalanobis", "cosine")
 
-_LARGEST: Final = float(np.finfo(np.float32).max)
+_LARGEST: Final = 2.0**500
+"""Of a coordinate: squared distances stay finite."""
 _BLOCK_VALUES: Final = 1 << 17
 _NO_LENGTH: Final = 1e-8
-"""Below this a row stands at the centre: of 1e7 units, the farthest that a column's mean can be, float64 loses 1e-9 units."""
+"""Below this a row stands at the centre: where a column's mean is 1e7 units from 0, its rounding is 1e-9 units."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +33,8 @@ class Space:
     """(d',) the compared columns among the table's number columns."""
     centre: Floats
     """(d',)"""
+    centre_rest: Floats
+    """(d',) see `Scaling`."""
     unit: Floats
     """(d',)"""
     mapping: Floats
@@ -49,43 +53,57 @@ class Space:
         if metric == "mahalanobis":
             white = whitening(profile, scaling.places)
             mapping = (scaling.unit / white.sd)[:, None] * white.factor
-        return cls(metric=metric, places=scaling.places, centre=scaling.centre, unit=scaling.unit, mapping=mapping)
+        return cls(
+            metric=metric,
+            places=scaling.places,
+            centre=scaling.centre,
+            centre_rest=scaling.centre_rest,
+            unit=scaling.unit,
+            mapping=mapping,
+        )
 
-    def complete(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    def complete(self, values: Floats) -> npt.NDArray[np.bool_]:
         """(rows,) whether a row of `values` (columns, rows) has a finite value in every compared column. Without such columns none has."""
         if not self.places.size:
             return np.zeros(values.shape[1], np.bool_)
         found: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values[self.places]), axis=0)
         return found
 
-    def rows(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def rows(self, values: Floats, rests: Rests = NO_RESTS) -> Floats:
         """Coordinates (m, d'), row-major, of complete rows (columns, m).
 
-        Values beyond float32 are held at its largest. With the metric `cosine` a row at the centre, which has no direction, is all zeros,
-        and no other is.
+        Those beyond 2^500 are held there. With the metric `cosine` a row at the centre, which has no direction, is all zeros, and no other
+        is.
         """
         m, d = values.shape[1], self.places.size
-        found = np.empty((m, d), np.float32)
+        found = np.empty((m, d))
         step = max(_BLOCK_VALUES // max(d, 1), 1)
         for start in range(0, m, step):
-            block = self.coordinates(values[:, start : start + step])
+            beside = {column: rest[start : start + step] for column, rest in rests.items()}
+            block = self.coordinates(values[:, start : start + step], beside)
             found[start : start + step] = np.clip(block, -_LARGEST, _LARGEST).T
         return found
 
-    def coordinates(self, values: npt.NDArray[np.float32]) -> Floats:
-        """(d', m) in float64 of rows (columns, m); the same bits whatever rows stand beside them."""
-        block = self.scaled(values)
+    def coordinates(self, values: Floats, rests: Rests = NO_RESTS) -> Floats:
+        """(d', m) in float64 of rows (columns, m); the same bits whatever rows stand beside them.
+
+        Each is within 2^-51 of its size of what the values in the file give, and with `mahalanobis` within d' times that of the sum of the
+        sizes of its terms.
+        """
+        block = self.scaled(values, rests)
         if self.metric == "mahalanobis":
-            return self._mapped(block)
+            return self.mapped(block)
         if self.metric == "cosine":
             lengths = _lengths(block)
             block /= np.where(lengths > _NO_LENGTH, lengths, np.inf)
         return block
 
-    def scaled(self, values: npt.NDArray[np.float32]) -> Floats:
+    def scaled(self, values: Floats, rests: Rests = NO_RESTS) -> Floats:
         """(d', m) (value - centre) / unit of the compared columns, in float64."""
-        block = values[self.places].astype(np.float64)
-        block -= self.centre[:, None]
+        block = values[self.places] - self.centre[:, None]
+        for at, place in enumerate(self.places.tolist()):
+            if place in rests or self.centre_rest[at]:
+                block[at] += rests.get(place, 0.0) - self.centre_rest[at]
         block /= self.unit[:, None]
         return block
 
@@ -97,7 +115,8 @@ class Space:
         """
         return 0.5 * distances * distances if self.metric == "cosine" else distances
 
-    def _mapped(self, block: Floats) -> Floats:
+    def mapped(self, block: Floats) -> Floats:
+        """(d', m) scaled rows times the mapping."""
         # One product after the other in the order of the columns: a BLAS product's bits would depend on threads and on the row's place.
         found = np.zeros_like(block)
         term = np.empty_like(block)

@@ -10,7 +10,7 @@ from workloads.analysis.anomaly.full import Scores, all_pairs, finish
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 
 
-def blocks(rows: npt.NDArray[np.float32], unit_rows: int) -> dict[int, Block]:
+def blocks(rows: npt.NDArray[np.float64], unit_rows: int) -> dict[int, Block]:
     starts = range(0, len(rows), unit_rows)
     return {
         unit: Block(ids=np.arange(start, min(start + unit_rows, len(rows))), rows=np.ascontiguousarray(rows[start : start + unit_rows]))
@@ -18,13 +18,13 @@ def blocks(rows: npt.NDArray[np.float32], unit_rows: int) -> dict[int, Block]:
     }
 
 
-def full(rows: npt.NDArray[np.float32], k: int = 10, unit_rows: int = 1 << 16, threads: int = 1) -> Scores:
+def full(rows: npt.NDArray[np.float64], k: int = 10, unit_rows: int = 1 << 16, threads: int = 1) -> Scores:
     table = blocks(rows, unit_rows)
     return finish(all_pairs(NumpyPairs(threads), table, units=len(table), k=k))
 
 
 def plain(
-    rows: npt.NDArray[np.float32], k: int, some: npt.NDArray[np.intp] | None = None
+    rows: npt.NDArray[np.float64], k: int, some: npt.NDArray[np.intp] | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Distance and id of the k-th neighbour by the definition, in float64."""
     wide = rows.astype(np.float64)
@@ -39,7 +39,7 @@ def plain(
     return scores, ids
 
 
-def generated(name: str, n: int, d: int, seed: int) -> npt.NDArray[np.float32]:
+def generated(name: str, n: int, d: int, seed: int) -> npt.NDArray[np.float64]:
     rng = np.random.default_rng(seed)
     match name:
         case "clustered":
@@ -64,7 +64,7 @@ def generated(name: str, n: int, d: int, seed: int) -> npt.NDArray[np.float32]:
             rows = rng.standard_normal((n, d)) + 1e6
         case _:
             raise AssertionError(name)
-    return rows.astype(np.float32)
+    return rows.astype(np.float64)
 
 
 GENERATORS = ("clustered", "heavy tails", "uniform", "duplicates", "equal rows", "far rows", "tiny", "huge", "offset")

@@ -44,7 +44,7 @@ def test_many_columns_and_more_rows_than_a_strip():
 def test_equals_scikit_learn_on_its_own_tables(load):
     rows = load().data
     sd = rows.std(axis=0)
-    rows = ((rows - rows.mean(axis=0))[:, sd > 0] / sd[sd > 0]).astype(np.float32)
+    rows = ((rows - rows.mean(axis=0))[:, sd > 0] / sd[sd > 0]).astype(np.float64)
     distances, _ = NearestNeighbors(n_neighbors=11, algorithm="kd_tree").fit(rows.astype(np.float64)).kneighbors(rows.astype(np.float64))
     found = full(rows, unit_rows=64)
     np.testing.assert_allclose(found.scores, distances[:, 10], rtol=1e-12, atol=1e-14)

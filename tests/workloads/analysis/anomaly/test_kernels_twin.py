@@ -153,8 +153,8 @@ def test_products_lie_within_their_bounds(kernels, name, d, seed, power):
     """Also for near-ties: every row is there a second time, one float32 step away, and a third time, one float16 step away."""
     rows = generated(name, 40, d, seed)
     if name not in ("huge", "far rows"):
-        rows = rows * np.float32(10.0**power)
-    rows = np.concatenate((rows, np.nextafter(rows, np.float32(np.inf)), rows * np.float32(1 + 2.0**-11)))
+        rows = rows * np.float64(10.0**power)
+    rows = np.concatenate((rows, np.nextafter(rows, np.float64(np.inf)), rows * np.float64(1 + 2.0**-11)))
     half = on_host(Block(ids=np.arange(120), rows=rows))
     inside = np.setdiff1d(np.arange(120), half.wild).astype(np.int32)
     if not inside.size:
@@ -178,7 +178,7 @@ def test_truncating_sums_lead_to_the_same_neighbours():
 
 
 def test_the_bound_is_tight_enough_to_be_of_use():
-    rows = np.random.default_rng(0).standard_normal((1000, 64)).astype(np.float32)
+    rows = np.random.default_rng(0).standard_normal((1000, 64)).astype(np.float64)
     half = on_host(Block(ids=np.arange(1000), rows=rows))
     everybody = np.arange(1000, dtype=np.int32)
     values = NumpyKernels().products(half, half, everybody, 0, 1000).astype(np.float64)

@@ -39,13 +39,13 @@ def test_tables_with_fewer_rows_than_asked_for(n):
 def test_squares_with_one_root_are_equal_scores():
     """A sum of squares in another order may differ in the last bit, its root not; then the row number decides, in both modes."""
     rng = np.random.default_rng(0)
-    for values in rng.random((1000, 3)).astype(np.float32):
+    for values in rng.random((1000, 3)).astype(np.float64):
         squares = _sums(values)
         if squares[0] < squares[1] and np.sqrt(squares[0]) == np.sqrt(squares[1]):
             break
     else:
         raise AssertionError("no such numbers")
-    rows = np.zeros((24, 4), np.float32)
+    rows = np.zeros((24, 4), np.float64)
     rows[:, 0] = np.arange(24) // 2 * 1000  # pairs of rows, far from each other
     rows[1, 1:], rows[23, 1:] = values, values[[1, 0, 2]]
     scores = full(rows, k=1)
@@ -54,7 +54,7 @@ def test_squares_with_one_root_are_equal_scores():
     assert found.ids.tolist() == scores.ids[scores.top(2)].tolist() == [0, 1]
 
 
-def _sums(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _sums(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Squares of (0, a, b, c) and (0, b, a, c), folded as exact.py does."""
     terms = np.square(np.array([[0, *values], [0, *values[[1, 0, 2]]]], np.float64))
     return fold(terms)
@@ -113,7 +113,7 @@ def test_ranks_that_follow_the_rules_agree():
 
 
 def test_panels_are_disjoint_samples_of_the_expected_size():
-    block = Block(ids=np.arange(100_000), rows=np.zeros((100_000, 1), np.float32))
+    block = Block(ids=np.arange(100_000), rows=np.zeros((100_000, 1), np.float64))
     drawn = [top.members(block, panel).ids for panel in top.panels(100_000)]
     assert len(drawn) >= 5
     together = np.concatenate(drawn)

@@ -91,7 +91,7 @@ def table_of(rng: np.random.Generator, units: int, unit_rows: int) -> dict[int, 
     table, first = {}, 0
     for unit in range(units):
         rows = int(rng.choice([0, 1, K, unit_rows, unit_rows, unit_rows]))
-        values = rng.standard_normal((rows, 3)).astype(np.float32)
+        values = rng.standard_normal((rows, 3)).astype(np.float64)
         if unit % 2:
             values = np.round(values)
         table[unit] = Block(ids=np.arange(first, first + rows), rows=values)
@@ -153,7 +153,7 @@ def rings(rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[i
 
 def parts_of_even_units(exchange: Exchange) -> list[float]:
     units = 4 * COMM.size
-    even = {unit: Block(ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float32)) for unit in range(units)}
+    even = {unit: Block(ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float64)) for unit in range(units)}
     cooperation = Memory(COMM, {})
     search(cooperation, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
     return [one / evaluations_of(even) for one in COMM.allgather(cooperation.progress.evaluations)]

@@ -19,7 +19,7 @@ from workloads.analysis.launch.exit_codes import LaunchExit
 READY = (
     "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank', c.rank, 'of', n, 'is ready', flush=True)\n"
 )
-SLEEP = READY + "import time; time.sleep(60)"
+SLEEP = READY + "import time; time.sleep(600)"
 
 Make = Callable[..., Cluster]
 
@@ -51,7 +51,7 @@ def test_ranks_of_all_nodes_meet_and_keep_their_containers_environment(make):
 
 
 def test_the_whole_stage_over_three_nodes(make, store):
-    values = np.random.default_rng(12).normal(size=(4, 5_500)).astype(np.float32)
+    values = np.random.default_rng(12).normal(size=(4, 5_500)).astype(np.float64)
     run = store.put_table("three-nodes", values, unit_rows=500)
     cluster = make()
     cluster.run = run
@@ -73,20 +73,20 @@ def test_a_lost_child_ends_the_job(make):
     cluster.processes[2].kill()
     assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(0)
     assert cluster.wait(1) == LaunchExit.CHILD_LOST
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert cluster.error()["error"].startswith("child node 2 is gone")
     assert cluster.left_over() == []
 
 
 def test_a_missing_child_and_a_wrong_token_end_at_the_deadline(make):
-    cluster = make(deadline_seconds=4)
+    cluster = make(deadline_seconds=8)
     cluster.start(0, [str(NODE), SLEEP])
     cluster.start(1, [str(NODE), SLEEP])
     cluster.start(2, [str(NODE), SLEEP], PIPELINE_LAUNCH_TOKEN="another secret")
     assert cluster.wait(2) == LaunchExit.REFUSED, cluster.log(2)
     assert cluster.wait(0) == LaunchExit.JOIN_DEADLINE, cluster.log(0)
     assert cluster.wait(1) == LaunchExit.JOIN_DEADLINE
-    assert cluster.error()["error"] == "1 of 2 child nodes did not join within 4 s: 2"
+    assert cluster.error()["error"] == "1 of 2 child nodes did not join within 8 s: 2"
     assert "refused" in cluster.log(0)
     assert "another secret" not in cluster.log(0) + cluster.log(2)
     assert cluster.left_over() == []
@@ -95,7 +95,7 @@ def test_a_missing_child_and_a_wrong_token_end_at_the_deadline(make):
 def test_a_ranks_exit_code_is_the_jobs(make):
     cluster = make()
     # Abort, as every failing rank of the program does: where one just vanishes, its peers may notice first and end with Open MPI's 14
-    cluster.start_all(READY + "if c.rank == 1: c.Abort(7)\nimport time; time.sleep(60)")
+    cluster.start_all(READY + "if c.rank == 1: c.Abort(7)\nimport time; time.sleep(600)")
     assert cluster.wait(0) == 7, cluster.log(0)
     assert cluster.wait(2) == 7
     assert "mpirun ended with exit code 7" in cluster.error()["error"]
@@ -103,14 +103,14 @@ def test_a_ranks_exit_code_is_the_jobs(make):
 
 
 def test_an_uncaught_exception_on_one_rank_ends_all(make, store):
-    values = np.random.default_rng(13).normal(size=(2, 900)).astype(np.float32)
+    values = np.random.default_rng(13).normal(size=(2, 900)).astype(np.float64)
     cluster = make()
     cluster.run = store.put_table("broken-unit", values, unit_rows=100, damaged_unit=8)
     started = time.monotonic()
     for node in range(3):
         cluster.start(node, ["-m", "workloads.analysis"])
     assert cluster.wait(0) == 1, cluster.log(0)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert cluster.error()["error"].startswith("rank 2 of 3 on node 2, unit 8: ")
     assert cluster.run.success_key not in store.keys(cluster.run.results_prefix)
     assert {cluster.wait(1), cluster.wait(2)} == {1}
@@ -135,7 +135,7 @@ def test_sigterm_stops_the_job_and_a_killed_main_node_stops_its_children(make):
 
 
 def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(make, store):
-    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float32)
+    values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float64)
     run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
     anomaly = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "5"}
     cluster = make()

@@ -11,7 +11,7 @@ from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.tree import Forest, NodeId
 
-Values = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 
 
 def leaf(values: Values, threads: int = 1) -> ProfileNode:

@@ -20,7 +20,7 @@ PAIRS = {
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_against_scipy_within_the_bounds(name):
-    before, after = (values.astype(np.float32).reshape(1, -1) for values in PAIRS[name])
+    before, after = (values.astype(np.float64).reshape(1, -1) for values in PAIRS[name])
     found = drift(profile_of(before, 999).sketch, 0, profile_of(after, 999).sketch, 0)
     true_ks = stats.ks_2samp(before[0], after[0]).statistic
     assert found.ks - 1e-12 <= true_ks <= found.ks + found.ks_bound + 1e-12
@@ -30,8 +30,8 @@ def test_against_scipy_within_the_bounds(name):
 
 
 def test_stability_index_over_tenths_of_the_reference():
-    before = np.arange(10_000, dtype=np.float32).reshape(1, -1)
-    after = (before[0] ** 2 / 10_000).astype(np.float32).reshape(1, -1)
+    before = np.arange(10_000, dtype=np.float64).reshape(1, -1)
+    after = (before[0] ** 2 / 10_000).astype(np.float64).reshape(1, -1)
     reference, current = profile_of(before, 4_096).sketch, profile_of(after, 4_096).sketch
     assert drift(reference, 0, reference, 0).psi == 0.0
     edges = np.quantile(before[0], np.arange(1, 10) / 10)
@@ -41,7 +41,7 @@ def test_stability_index_over_tenths_of_the_reference():
 
 
 def test_a_column_without_values_has_no_drift():
-    nothing = profile_of(np.full((1, 5), np.nan, np.float32), 5).sketch
-    something = profile_of(np.ones((1, 5), np.float32), 5).sketch
+    nothing = profile_of(np.full((1, 5), np.nan, np.float64), 5).sketch
+    something = profile_of(np.ones((1, 5), np.float64), 5).sketch
     found = drift(nothing, 0, something, 0)
     assert np.isnan([found.ks, found.psi, found.wasserstein]).all()

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tests.workloads.analysis.profile.serial import leaf, profile_of
 from workloads.analysis.arrays import digest
 from workloads.analysis.profile import moments as moments_module
-from workloads.analysis.profile.leaf_numpy import tile_rows
+from workloads.analysis.profile.joint import tile_rows
 from workloads.analysis.profile.moments import Moments
 
 TABLES = {
@@ -26,7 +26,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_real_tables_against_pandas_and_scipy(name):
-    values = TABLES[name]().data.T.astype(np.float32)
+    values = TABLES[name]().data.T.astype(np.float64)
     exact = values.astype(np.float64)
     profile = profile_of(values, unit_rows=37)
     frame = pd.DataFrame(exact.T)
@@ -51,7 +51,7 @@ def _apart(rows: int) -> np.ndarray:
     values[2, : tile_rows(5)] = 4e5
     values[3, 0] = 9e6
     values[4, : tile_rows(5)] -= 4e5
-    return values.astype(np.float32)
+    return values.astype(np.float64)
 
 
 @pytest.mark.parametrize("unit_rows", [4_000, 40_000])
@@ -74,7 +74,7 @@ def test_offsets_trends_and_outliers_cost_no_digits(unit_rows):
 @pytest.mark.parametrize("columns", [1, 3, 9, 200])
 def test_threads_change_no_bit(columns):
     rng = np.random.default_rng(columns)
-    values = rng.standard_t(3, (columns, 3 * 4 * tile_rows(columns) + 77)).astype(np.float32)
+    values = rng.standard_t(3, (columns, 3 * 4 * tile_rows(columns) + 77)).astype(np.float64)
     values[0, -5_000:][rng.random(5_000) < 0.01] = np.nan
     found = []
     for threads, blas in ((1, 1), (1, 2), (2, 1), (3, 2)):
@@ -85,7 +85,7 @@ def test_threads_change_no_bit(columns):
 
 def test_gaps_are_skipped_per_column_and_complete_rows_counted():
     rng = np.random.default_rng(4)
-    values = rng.normal(50.0, 3.0, (4, 9_000)).astype(np.float32)
+    values = rng.normal(50.0, 3.0, (4, 9_000)).astype(np.float64)
     values[0, rng.random(9_000) < 0.3] = np.nan
     values[1, [5, 4_097, 8_999]] = [np.inf, -np.inf, np.inf]
     values[3] = np.nan
@@ -107,17 +107,17 @@ def test_gaps_are_skipped_per_column_and_complete_rows_counted():
 
 
 def test_constant_and_empty_columns():
-    values = np.full((3, 5_001), 0.1, np.float32)
+    values = np.full((3, 5_001), 0.1, np.float64)
     values[1] = np.nan
     values[2] = 16_777_215.0
     profile = profile_of(values, unit_rows=1_300)
     np.testing.assert_array_equal(profile.sd, [0.0, np.nan, 0.0])
-    np.testing.assert_array_equal(profile.mean, [np.float32(0.1), np.nan, 16_777_215.0])
+    np.testing.assert_array_equal(profile.mean, [np.float64(0.1), np.nan, 16_777_215.0])
     assert np.isnan(profile.skewness).all()
     assert np.isnan(profile.correlation).all()
     assert profile.complete_rows == 0
     quantiles = profile.quantiles([0.0, 0.5, 1.0])
-    np.testing.assert_array_equal(quantiles.values[:, 0], np.float64(np.float32(0.1)))
+    np.testing.assert_array_equal(quantiles.values[:, 0], np.float64(np.float64(0.1)))
     np.testing.assert_array_equal(quantiles.bounds[:, 0], 0.0)
     assert np.isnan(quantiles.values[:, 1]).all()
 
@@ -125,7 +125,7 @@ def test_constant_and_empty_columns():
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_extreme_scales(scale):
     rng = np.random.default_rng(5)
-    values = (rng.lognormal(0.0, 1.0, (1, 6_000)) * scale).astype(np.float32)
+    values = (rng.lognormal(0.0, 1.0, (1, 6_000)) * scale).astype(np.float64)
     profile = profile_of(values, unit_rows=2_500)
     exact = values.astype(np.float64) / scale
     np.testing.assert_allclose(profile.sd / scale, exact.std(axis=1, ddof=1), rtol=1e-12)
@@ -135,23 +135,23 @@ def test_extreme_scales(scale):
 
 
 def test_one_row_and_many_columns():
-    single = profile_of(np.array([[2.5], [-0.0]], np.float32), unit_rows=10)
+    single = profile_of(np.array([[2.5], [-0.0]], np.float64), unit_rows=10)
     np.testing.assert_array_equal(single.mean, [2.5, 0.0])
     assert np.isnan(single.sd).all()
     assert not np.signbit(single.minimum[1])
 
-    values = np.random.default_rng(6).normal(size=(512, 700)).astype(np.float32)
+    values = np.random.default_rng(6).normal(size=(512, 700)).astype(np.float64)
     wide = profile_of(values, unit_rows=300)
     np.testing.assert_allclose(wide.correlation, np.corrcoef(values.astype(np.float64)), rtol=1e-9, atol=1e-12)
 
 
-floats = st.floats(width=32, allow_nan=True, allow_infinity=True, allow_subnormal=True)
+floats = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=True)
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.tuples(floats, floats), min_size=1, max_size=40))
 def test_nothing_merged_in_changes_nothing(rows):
-    node = leaf(np.array(rows, np.float32).T.copy())
+    node = leaf(np.array(rows, np.float64).T.copy())
     empty = Moments.empty(2)
     for merged in (moments_module.merge(empty, node.moments), moments_module.merge(node.moments, empty)):
         assert digest(merged.arrays()) == digest(node.moments.arrays())

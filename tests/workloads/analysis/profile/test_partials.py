@@ -16,7 +16,7 @@ from workloads.analysis.tree import NodeId, decompose, reduce_units
 from workloads.contract import ContractError
 
 RUN = run_of("partials")
-VALUES = np.random.default_rng(14).normal(size=(3, 700)).astype(np.float32)
+VALUES = np.random.default_rng(14).normal(size=(3, 700)).astype(np.float64)
 MANIFEST = hashlib.sha256(b"manifest").hexdigest()
 
 
@@ -33,6 +33,7 @@ def _store() -> dict[str, bytes]:
         manifest_sha256=MANIFEST,
         digest=profile_of(VALUES, 100).digest,
         columns=("c0", "c1", "c2"),
+        compared=(0, 1, 2),
         partials=tuple(partials),
         unit_rows=100,
         units=7,

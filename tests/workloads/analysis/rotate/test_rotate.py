@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly.contributions import contributions
+from workloads.analysis.anomaly.contributions import Cells, contributions
 from workloads.analysis.anomaly.full import all_pairs, finish
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
@@ -25,20 +25,20 @@ from workloads.analysis.rotate.whitening import whitening
 def profile_of(values: npt.NDArray[np.floating]) -> Profile:
     backend = NumpyProfile()
     backend.begin_counting(values.shape[0])
-    moments = backend.unit(np.ascontiguousarray(values, np.float32))
+    moments = backend.unit(np.ascontiguousarray(values, np.float64))
     return Profile(columns=tuple(f"c{i}" for i in range(values.shape[0])), moments=moments, sketch=backend.counted())
 
 
-def normal(d: int, n: int) -> npt.NDArray[np.float32]:
+def normal(d: int, n: int) -> npt.NDArray[np.float64]:
     rng = np.random.default_rng(0)
-    found: npt.NDArray[np.float32] = (rng.standard_normal((d, d)) @ rng.standard_normal((d, n))).astype(np.float32)
+    found: npt.NDArray[np.float64] = (rng.standard_normal((d, d)) @ rng.standard_normal((d, n))).astype(np.float64)
     return found
 
 
 def test_columns_that_say_nothing_are_left_out_with_reasons():
     values = normal(6, 4000)
     values[0] = 7.5
-    values[1] = 1e6 + np.arange(4000) % 2 * 0.0625  # varies by float32 rounding only
+    values[1] = 0.3 + np.arange(4000) % 2 * 2.0**-54  # varies by float64 rounding only
     values[2, 1:] = np.nan
     values[3, ::4] = np.nan
     values[4, :3000] = np.inf
@@ -54,9 +54,9 @@ def test_columns_that_say_nothing_are_left_out_with_reasons():
 
 def test_robust_units_ignore_outliers_and_fall_back_where_quartiles_are_lost():
     rng = np.random.default_rng(1)
-    values = rng.standard_normal((4, 50_000)).astype(np.float32)
+    values = rng.standard_normal((4, 50_000)).astype(np.float64)
     values[0, :100] = 1e6
-    values[1] += 1e6
+    values[1] += 1e6  # beyond what the sketch's bins resolve
     values[2] = rng.random(50_000) < 0.1  # interquartile range 0
     robust, standard = scaling(profile_of(values)), scaling(profile_of(values), "standard")
     assert robust.robust == (True, False, False, True)
@@ -113,7 +113,7 @@ def test_mahalanobis_is_that_of_the_principal_axes_without_their_bits():
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 @pytest.mark.parametrize("metric", METRICS)
 def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
-    values = load().data.T.astype(np.float32)
+    values = load().data.T.astype(np.float64)
     profile = profile_of(values)
     chosen = scaling(profile, "standard")
     space = Space.of(profile, chosen, metric)
@@ -128,14 +128,15 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
         wide /= np.linalg.norm(wide, axis=1)[:, None]
         inverse = np.eye(len(values))
     row, neighbour = 3, 70
-    parts = contributions(space, profile.columns, values[:, row], values[:, neighbour], count=len(values))
+    one, other = (Cells(values=values[:, place], rests=np.zeros(len(values))) for place in (row, neighbour))
+    parts = contributions(space, profile.columns, one, other, count=len(values))
     assert sum(part.share for part in parts) == pytest.approx(1.0)
     difference = wide[row] - wide[neighbour]
     expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
     np.testing.assert_allclose([part.share for part in parts], sorted(expected, reverse=True), atol=1e-6)
     assert parts[0].column == profile.columns[int(expected.argmax())]
     assert (parts[0].value, parts[0].neighbour_value) == (values[expected.argmax(), row], values[expected.argmax(), neighbour])
-    assert contributions(space, profile.columns, values[:, row], values[:, row]) == ()
+    assert contributions(space, profile.columns, one, one) == ()
 
 
 def test_coordinates_of_a_row_do_not_depend_on_its_place():
@@ -147,7 +148,6 @@ def test_coordinates_of_a_row_do_not_depend_on_its_place():
         whole, exact = space.rows(values), space.coordinates(values)
         for start, stop in ((0, 1), (17, 4000), (8999, 9000)):
             assert space.rows(values[:, start:stop]).tobytes() == whole[start:stop].tobytes()
-            # before they are rounded to float32, which hides most of what another order of additions would change
             assert np.array_equal(space.coordinates(values[:, start:stop]), exact[:, start:stop])
 
 
@@ -173,19 +173,19 @@ def test_rows_without_a_direction_are_left_out_and_named():
     assert prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).undirected.size == 0
 
 
-def test_values_beyond_float32_are_held_at_its_largest():
-    values = np.random.default_rng(0).standard_normal((1, 500)).astype(np.float32) * np.float32(1e-30)
-    values[0, 3] = 1e30
+def test_coordinates_whose_squares_would_overflow_are_held_at_a_largest():
+    values = np.random.default_rng(0).standard_normal((1, 500)) * 1e-100
+    values[0, 3] = 1e100
     profile = profile_of(values)
     block = prepare(Space.of(profile, scaling(profile), "euclidean"), 0, values).block
-    assert block.rows[3, 0] == np.finfo(np.float32).max
+    assert block.rows[3, 0] == 2.0**500
     scores = finish(all_pairs(NumpyPairs(), {0: block}, units=1, k=5))
     assert scores.top(1)[0] == 3
     assert np.isfinite(scores.scores).all()
 
 
 def test_a_table_without_usable_columns_or_rows():
-    for values in (np.ones((2, 5), np.float32), np.zeros((2, 0), np.float32)):
+    for values in (np.ones((2, 5), np.float64), np.zeros((2, 0), np.float64)):
         profile = profile_of(values)
         chosen = scaling(profile)
         assert chosen.columns == ()

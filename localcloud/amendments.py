@@ -1,0 +1,94 @@
+"""Calls that moto would answer wrongly: put right before it sees them, or refused in the service's own words.
+
+`docs/moto.md` has the smallest reproduction of each fault.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+from localcloud import shortcomings
+from localcloud.aws_state import AwsState
+from localcloud.wire import Call, WireError
+
+_BASIC: Final = frozenset({"Average", "Sum", "Minimum", "Maximum", "SampleCount"})
+
+
+class Amendments:
+    """What is done with each such call; looked at after it has been allowed, before moto."""
+
+    def __init__(self, state: AwsState) -> None:
+        self._state = state
+        self._rules: dict[tuple[str, str], Callable[[Call], None]] = {
+            ("stepfunctions", "StartExecution"): _name_execution,
+            ("stepfunctions", "StartSyncExecution"): _name_execution,
+            ("stepfunctions", "StopExecution"): self._keep_reason,
+            ("logs", "GetLogEvents"): self._log_stream_exists,
+            ("cloudwatch", "GetMetricData"): _is_plain_metric,
+            ("cloudwatch", "GetMetricStatistics"): _has_plain_statistics,
+            ("dynamodb", "ExecuteStatement"): _refuse,
+            ("dynamodb", "BatchExecuteStatement"): _refuse,
+            ("dynamodb", "ExecuteTransaction"): _refuse,
+            ("s3", "SelectObjectContent"): _refuse,
+        }
+
+    def apply(self, call: Call) -> None:
+        """Changes the call, or raises WireError."""
+        if (
+            call.service == "s3"
+            and call.environ["REQUEST_METHOD"] == "POST"
+            and "multipart/form-data" in call.environ.get("CONTENT_TYPE", "")
+        ):
+            raise shortcomings.missing(call)
+        rule = self._rules.get((call.service, call.operation))
+        if rule is not None:
+            rule(call)
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        """(service, operation) of what is refused although moto would answer."""
+        return [key for key, rule in self._rules.items() if rule is _refuse]
+
+    def _keep_reason(self, call: Call) -> None:
+        """Moto drops the error and the cause with which an execution is stopped."""
+        for execution in self._state.running_executions():
+            if execution.exec_arn == call.params.get("executionArn"):
+                execution.error, execution.cause = call.params.get("error"), call.params.get("cause")
+
+    def _log_stream_exists(self, call: Call) -> None:
+        group, stream = str(call.params.get("logGroupName") or ""), str(call.params.get("logStreamName") or "")
+        if self._state.has_log_group(group) and not self._state.has_log_stream(group, stream):
+            raise WireError("ResourceNotFoundException", "The specified log stream does not exist.")
+
+
+def _refuse(call: Call) -> None:
+    raise shortcomings.missing(call)
+
+
+def _name_execution(call: Call) -> None:
+    """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first alone."""
+    members: Any = json.loads(call.read_body() or b"{}")
+    if isinstance(members, dict) and not members.get("name"):
+        call.body = json.dumps({**members, "name": str(uuid.uuid4())}).encode()
+        call.environ["wsgi.input"] = BytesIO(call.body)
+        call.environ["CONTENT_LENGTH"] = str(len(call.body))
+
+
+def _is_plain_metric(call: Call) -> None:
+    for query in call.params.get("MetricDataQueries") or []:
+        if query.get("Expression"):
+            raise WireError(
+                "ValidationError", f"MetricDataQueries {query.get('Id')}: expressions (metric math, SEARCH, SQL) are not run here"
+            )
+        statistic = (query.get("MetricStat") or {}).get("Stat", "Average")
+        if statistic not in _BASIC:
+            raise WireError("ValidationError", f"the statistic {statistic} is not computed here; {', '.join(sorted(_BASIC))} are")
+
+
+def _has_plain_statistics(call: Call) -> None:
+    if call.params.get("ExtendedStatistics"):
+        raise WireError("InvalidParameterValue", f"percentiles are not computed here; {', '.join(sorted(_BASIC))} are")

@@ -1,0 +1,121 @@
+"""Co-moments of the columns of a unit, by matrix products without a rounding error.
+
+Columns are centred, scaled by a power of two and cut into three slices of whole numbers, each of so few bits that a float64 product over a
+tile's rows is exact whatever adds it up in whatever order, with or without fused operations (Ozaki, Ogita, Oishi and Rump, Numerical
+Algorithms 59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put together as `Double`.
+
+With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1)) 2^(spread - s), |h|, |m|, |l| <= 2^s, and what lies below is left out: at most
+2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 8,192 rows. Of the products, m l and l l are left out, less than 2^-3s of the
+square of the largest |y| in each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.profile.columns import Array, Frame, as_it_is
+from workloads.analysis.profile.double import Double, outer, whole
+from workloads.analysis.profile.moments import Integers, JointMoments, joint_of
+
+_TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much
+_SHORTEST, _LONGEST = 512, 8192
+"""Rows of a tile. Below, the matrix product gets slow."""
+MOST_ROWS: Final = 1 << 16
+"""That int64 sums can hold."""
+
+
+def tile_rows(columns: int) -> int:
+    """Rows of a tile: a power of two that follows from the number of columns alone."""
+    wanted = _TILE_VALUES // max(columns, 1)
+    return min(max(1 << (max(wanted, 1).bit_length() - 1), _SHORTEST), _LONGEST)
+
+
+def slice_bits(rows: int) -> int:
+    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^53."""
+    return (53 - (rows.bit_length() - 1)) // 2
+
+
+class JointSums:
+    """Sums of products of slices, over some tiles in any order. One for each thread, with its scratch memory.
+
+    Args:
+        columns: d'.
+        upload: From the host to where the arrays are.
+        download: Back.
+        empty: Makes an array there, not initialised.
+    """
+
+    def __init__(
+        self,
+        columns: int,
+        upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
+        download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
+        empty: Callable[[tuple[int, ...]], Array] = np.empty,
+    ) -> None:
+        rows = tile_rows(columns)
+        self._upload, self._download = upload, download
+        self.bits = slice_bits(rows)
+        self._centred, self._slices, self._low = empty((columns, rows)), empty((2 * columns, rows)), empty((columns, rows))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again."""
+        columns = self._low.shape[0]
+        self.products = self._upload(np.zeros((2 * columns, 2 * columns), np.int64))
+        self.low_products = self._upload(np.zeros((columns, columns), np.int64))
+        self.sums = self._upload(np.zeros(2 * columns, np.int64))
+        self.low_sums = self._upload(np.zeros(columns, np.int64))
+
+    def add(self, values: Array, rests: Mapping[int, Array], frame: Frame) -> None:
+        """A tile.
+
+        Args:
+            values: (d', n) of complete rows; n at most tile_rows(d').
+            rests: Column -> (n,) what float64 took from its values.
+            frame: Of the columns.
+        """
+        columns, rows = values.shape
+        # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
+        rest, low = (a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._centred, self._low))
+        slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
+        high, middle = slices[:columns], slices[columns:]
+        frame.centred(values, rest, self._upload)
+        for column, beside in rests.items():
+            rest[column] += beside
+        scale, step = np.ldexp(1.0, self.bits - frame.spread), 2.0 ** (self.bits + 1)
+        rest *= self._upload(scale[:, None])
+        for found in (high, middle):
+            np.rint(rest, out=found)
+            rest -= found
+            rest *= step
+        np.rint(rest, out=low)
+        self.products += (slices @ slices.T).astype(np.int64)
+        self.low_products += (high @ low.T).astype(np.int64)
+        self.sums += slices.sum(axis=1).astype(np.int64)
+        self.low_sums += low.sum(axis=1).astype(np.int64)
+
+    def fetched(self) -> tuple[Integers, Integers, Integers, Integers]:
+        """The four sums, on the host."""
+        kinds = (self.products, self.low_products, self.sums, self.low_sums)
+        products, low_products, sums, low_sums = (self._download(array) for array in kinds)
+        return products, low_products, sums, low_sums
+
+
+def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
+    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns."""
+    d, bits = places.size, parts[0].bits
+    products, low_products, sums, low_sums = (sum(some) for some in zip(*(part.fetched() for part in parts), strict=True))
+    step = bits + 1
+    crossed = products[:d, d:] + products[:d, d:].T
+    lowest = products[d:, d:] + low_products + low_products.T
+    squares = whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
+    total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
+    mean = total / Double.of(np.full(d, float(rows)))
+    apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
+    unit = frame.spread - bits
+    comoment = (squares - apart).scaled(np.add.outer(unit, unit))
+    return joint_of(places, rows, (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift), comoment)

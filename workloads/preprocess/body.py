@@ -1,0 +1,368 @@
+"""The rows of a table: the text below its header, cut into records as wide as the table; what is no row of it is taken out and told."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from workloads.preprocess.dialect import Dialect
+from workloads.preprocess.ragged import Mended, RaggedRule
+from workloads.preprocess.records import MAX_RECORD_BYTES, QUOTE, Block, Offsets, Reject, blocks, line_ends, raw_text, record_ends
+from workloads.preprocess.rewrite import Rewriter, Source, from_line
+from workloads.preprocess.shapes import shape
+from workloads.records import Remark
+
+_TOTAL: Final = re.compile(
+    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计", re.IGNORECASE
+)
+_LAST_ROWS: Final = 12
+
+
+class Body:
+    """Cuts the text of one file into blocks of rows; `mend` is safe to call from several threads.
+
+    Args:
+        dialect: of the file.
+        max_record_bytes: longest record.
+    """
+
+    def __init__(self, dialect: Dialect, *, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+        self._dialect = dialect
+        self._limit = max_record_bytes
+        self._separator = ord(dialect.separator)
+        self._rule = RaggedRule(dialect.grammar if dialect.grammar.plain else dialect.canonical, dialect.structure.profiles)
+        self._width = dialect.structure.width
+        self._header = [tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header]
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._second_table: int | None = dialect.structure.end_line
+
+    def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
+        """Blocks and rejected rows in file order, from the whole text of the file."""
+        structure = self._dialect.structure
+        for row, what in structure.between:
+            yield Reject(row.line, what, f"the row below the header is no row of the table ({what})", self._dialect.joined(row.cells))
+        waiting: Block | None = None
+        ended = False
+        for part in self._cut(from_line(pieces, structure.body_line)):
+            if isinstance(part, Reject):
+                if waiting is not None:
+                    yield waiting
+                    waiting = None
+                yield part
+                continue
+            block, ended = self._ended(part)
+            if block.data:
+                if waiting is not None:
+                    yield waiting
+                block, rejects = self._cleared(block)
+                yield from rejects
+                waiting = block
+            if ended:
+                break
+        if waiting is not None:
+            block, rejects = self._without_footer(waiting)
+            yield block
+            yield from rejects
+
+    def _cut(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
+        first = self._dialect.structure.body_line
+        if self._dialect.grammar.plain:
+            return blocks(pieces, self._separator, max_record_bytes=self._limit, first_line=first)
+        return Rewriter(self._dialect.grammar, self._dialect.canonical, first_line=first, max_record_bytes=self._limit).parts(pieces)
+
+    def _ended(self, block: Block) -> tuple[Block, bool]:
+        """The part of a block that belongs to the first table, and whether that ends in it."""
+        end = self._second_table
+        if end is None:
+            end = self._after_gap(block)
+        if end is None:
+            return block, False
+        starts, _, lines = block.spans(self._separator)
+        cut = int(np.searchsorted(lines, end))
+        if cut == len(lines):
+            return block, False
+        self._second_table = end
+        kept = None if block.lines is None else block.lines[:cut]
+        return Block(block.data[: int(starts[cut])], block.first_line, block.odd[block.odd < starts[cut]], kept, block.raws), True
+
+    def _after_gap(self, block: Block) -> int | None:
+        """The line of the header of another table after a gap; only what follows blank lines is looked at."""
+        if self._no_line_of(block, self._width + 1):  # as long as a line of delimiters with its end
+            return None
+        data = block.data
+        starts, ends, lines = block.spans(self._separator)
+        for number in (np.flatnonzero(np.diff(lines) > 1) + 1).tolist():
+            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 5, len(starts)))]
+            title = self._width > 1 and sum(1 for cell in following[0] if cell.strip()) == 1
+            if self._dialect.begins_table(following[title:]):
+                return int(lines[number])
+        return None
+
+    @staticmethod
+    def _no_line_of(block: Block, longest: int) -> bool:
+        """Whether every line of a block is known to be longer than that."""
+        return block.lengths is not None and bool(len(block.lengths)) and int(block.lengths.min()) > longest
+
+    def _cells(self, record: bytes) -> list[str]:
+        grammar = self._dialect.canonical if not self._dialect.grammar.plain else self._dialect.grammar
+        return next(grammar.reader(io.StringIO(record.decode(errors="replace"), newline="")), [])
+
+    def _cleared(self, block: Block) -> tuple[Block, list[Reject]]:
+        """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
+        if self._dialect.structure.spare and block.lines is None:
+            block = self._without_spare(block)
+        if not block.data.strip(b"\r\n") or not self._suspect(block):
+            return block, []
+        spans = block.spans(self._separator)
+        starts, ends, lines = spans
+        gone = self._no_rows(block.data, starts, ends)
+        odd = np.unique(np.searchsorted(ends, block.odd, side="right")).tolist()
+        if not gone and not odd:
+            return block, []
+        changed, rejects = self._settled(block, spans, [number for number in odd if number not in gone])
+        for number, what in gone.items():
+            changed[number] = []
+            if what == "blank":
+                self._count({"blank": 1})
+            else:
+                raw = raw_text(block.data[starts[number] : ends[number]])
+                rejects.append(Reject(int(lines[number]), what, f"the row is a {what}", raw))
+        return self._spliced(block, spans, changed), sorted(rejects, key=lambda reject: reject.line)
+
+    def _suspect(self, block: Block) -> bool:
+        """Whether a block may hold a record that is no row; cheap, for nearly every block of nearly every file is without."""
+        if len(block.odd) or not self._no_line_of(block, self._width + 1):
+            return True
+        data, header, comment = block.data, self._dialect.header_bytes, self._dialect.comment.encode()
+        if block.lengths is None or (comment and comment in data):
+            return True
+        if not self._no_line_of(block, 4 * self._width) and b'\n""' in data:
+            return True
+        alike = (block.lengths == len(header) + 1) | (block.lengths == len(header) + 2)
+        return bool(header) and (b"\n" in header or bool(alike.any())) and header in data
+
+    def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
+        """Place -> what it is, of the records that are blank, the header once more, or a comment."""
+        gone: dict[int, str] = {}
+        blank = self._dialect.separator.encode() + b'" \t\r\n\x1a'  # the last is how DOS ended text files
+        header, comment = self._dialect.header_bytes, self._dialect.comment.encode()
+        longest = max(4 * self._width + 4, len(header) + 2)
+        codes = np.frombuffer(data, np.uint8)
+        look = ends - starts <= longest
+        if comment:
+            look |= codes[starts] == comment[0]
+        for number in np.flatnonzero(look).tolist():
+            record = data[starts[number] : ends[number]]
+            if not record.strip(blank):
+                gone[number] = "blank"
+            elif header and record.rstrip(b"\r\n") == header:
+                gone[number] = "repeated header"
+            elif comment and record.startswith(comment):
+                gone[number] = "comment"
+        return gone
+
+    def _without_spare(self, block: Block) -> Block:
+        """A block without the delimiters after the last column: as many as most rows have, where the fields are empty."""
+        data = block.data
+        codes = np.frombuffer(data, np.uint8)
+        ends = record_ends(data, self._separator, final=True) if QUOTE in data else line_ends(data, final=True)
+        if not len(ends) or ends[-1] != len(data):
+            ends = np.append(ends, len(data))
+        place = ends - 1
+        for code in (ord("\n"), ord("\r")):
+            place = place - ((place >= 0) & (codes[np.maximum(place, 0)] == code))
+        keep = np.ones(len(codes), bool)
+        for _ in range(self._dialect.structure.spare):
+            found = place[(place >= 0) & (codes[np.maximum(place, 0)] == self._separator)]
+            keep[found] = False
+            place = found - 1
+        if keep.all():
+            return block
+        odd = block.odd - np.searchsorted(np.flatnonzero(~keep), block.odd) if len(block.odd) else block.odd
+        return Block(codes[keep].tobytes(), block.first_line, odd, block.lines, block.raws)
+
+    def _without_footer(self, block: Block) -> tuple[Block, list[Reject]]:
+        """The last block without the notes and totals at its end."""
+        if self._width < 2 or not block.data.strip(b"\r\n"):
+            return block, []
+        spans = block.spans(self._separator)
+        starts, ends, lines = spans
+        rejects: list[Reject] = []
+        changed: dict[int, list[Source]] = {}
+        for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
+            record = block.data[starts[number] : ends[number]]
+            what = self._footer(self._cells(record), record)
+            if what is None:
+                break
+            changed[number] = []
+            rejects.insert(0, Reject(int(lines[number]), what, f"the row at the end of the file is a {what}", raw_text(record)))
+        return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
+
+    def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
+        """What a row at the end is, where it is no row of the table."""
+        values = [cell.strip() for cell in cells if cell.strip()]
+        others = self._dialect.structure.profiles[1:]
+        if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
+            if len(cells) == 1 and self._rule.otherwise_delimited(record.decode(errors="replace")):
+                return None  # a row after all
+            return "note" if self._width > 2 or len(cells) == 1 else None
+        if (
+            values
+            and len(cells) == self._width
+            and _TOTAL.fullmatch(values[0])
+            and not any(values[0] in p.values for p in self._dialect.structure.profiles)
+        ):
+            return "total row"
+        return None
+
+    def mend(self, block: Block, places: Sequence[int]) -> tuple[Block | None, list[Reject]]:
+        """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected.
+
+        None in place of the block where none of them is kept: without them it is right as it is.
+        """
+        spans = block.spans(self._separator)
+        changed, rejects = self._settled(block, spans, places)
+        return (self._spliced(block, spans, changed) if any(changed.values()) else None), rejects
+
+    def _settled(
+        self, block: Block, spans: tuple[Offsets, Offsets, Offsets], places: Sequence[int]
+    ) -> tuple[dict[int, list[Source]], list[Reject]]:
+        starts, ends, lines = spans
+        changed: dict[int, list[Source]] = {}
+        rejects: list[Reject] = []
+        for number in places:
+            start = int(starts[number])
+            record = block.data[start : int(ends[number])]
+            raw = block.raws.get(start) if block.raws is not None else None
+            changed[number] = self._rows(record, raw, int(lines[number]), rejects)
+        return changed, rejects
+
+    def _rows(self, record: bytes, raw: bytes | None, line: int, rejects: list[Reject]) -> list[Source]:
+        """The rows of a record that is not as wide as the table or whose quotes are odd; what is none goes to `rejects`."""
+        text = record.decode(errors="surrogateescape")
+        cells = self._cells(record)
+        found: tuple[list[str], Mended] | None = None
+        physical = io.StringIO(text, newline="").readlines()
+        if len(physical) == 1:
+            if QUOTE in record:
+                found = self._rule.reread(text)
+            if found is None and len(cells) == self._width:
+                return [Source(line, cells, raw or record)]
+            found = found or self._rule.mend(cells) or self._rule.otherwise_delimited(text)
+        elif len(cells) != self._width or not self._rule.fits(cells):
+            if not (singles := self._line_by_line(physical, line)):
+                found = self._rule.mend(cells)
+            else:
+                good = [row for row in singles if isinstance(row, Source)]
+                rejects += [row for row in singles if isinstance(row, Reject)]
+                return good
+        else:
+            return [Source(line, cells, raw or record)]
+        if found is not None:
+            self._count({found[1]: 1})
+            return [Source(line, found[0], raw or record)]
+        if not any(cell.strip(" \t\x1a") for cell in cells):
+            self._count({"blank": 1})
+            return []
+        fields = f"{len(cells):,} field{'' if len(cells) == 1 else 's'} instead of {self._width:,}"
+        detail = fields if len(cells) != self._width else "its quotes do not enclose whole fields"
+        rejects.append(Reject(line, "wrong number of fields", detail, raw_text(raw or record)))
+        return []
+
+    def _line_by_line(self, lines: Sequence[str], first: int) -> list[Source | Reject]:
+        """Each line of a record as a row of its own, where a quote swallowed several rows; nothing where fewer than half are rows."""
+        result: list[Source | Reject] = []
+        how: Counter[str] = Counter()
+        for number, line in enumerate(lines, start=first):
+            raw = line.encode(errors="surrogateescape")
+            cells = self._rule.read(line.rstrip("\r\n"))
+            if cells is not None and self._rule.fits(cells):
+                result.append(Source(number, cells, raw))
+                continue
+            found = self._rule.reread(line) or self._rule.otherwise_delimited(line)
+            if found is None:
+                result.append(
+                    Reject(number, "wrong number of fields", "a quote that opens in this row or one before it is not closed", raw_text(raw))
+                )
+            else:
+                how[found[1]] += 1
+                result.append(Source(number, found[0], raw))
+        if 2 * sum(isinstance(row, Source) for row in result) < len(result):
+            return []
+        self._count(how)
+        return result
+
+    def _spliced(self, block: Block, spans: tuple[Offsets, Offsets, Offsets], changed: dict[int, list[Source]]) -> Block:
+        """A block in which some records are replaced by others, or by none."""
+        starts, _, lines = spans
+        parts: list[bytes] = []
+        where: list[Offsets] = []
+        raws: dict[int, bytes] = {}
+        size = taken = 0
+        old = block.raws or {}
+        for number in [*sorted(changed), len(starts)]:
+            begin = int(starts[taken]) if taken < len(starts) else len(block.data)
+            stop = int(starts[number]) if number < len(starts) else len(block.data)
+            kept = block.data[begin:stop]
+            raws |= {key + size - begin: value for key, value in old.items() if begin <= key < stop}
+            parts.append(kept)
+            where.append(lines[taken:number])
+            size += len(kept)
+            if number == len(starts):
+                break
+            if kept and not kept.endswith((b"\n", b"\r")):
+                parts.append(b"\n")
+                size += 1
+            for row in changed[number]:
+                written = self._dialect.written(row.cells)
+                raws[size] = row.raw
+                parts.append(written)
+                where.append(np.array([row.line], np.int64))
+                size += len(written)
+            taken = number + 1
+        return Block(b"".join(parts), block.first_line, lines=np.concatenate(where), raws=raws)
+
+    def _count(self, what: Counter[str] | dict[str, int]) -> None:
+        with self._lock:
+            self._counts.update(what)
+
+    def remarks(self) -> list[Remark]:
+        """What was met in the rows, once all were read."""
+        counts = self._counts
+        told: list[tuple[str, str, bool]] = []
+        if counts["padded"]:
+            told.append(("rows-padded", f"{_rows(counts['padded'])} with fewer fields than columns got empty ones at the end", False))
+        if counts["cut"]:
+            told.append(
+                ("rows-cut", f"of {_rows(counts['cut'])} with more fields than columns the surplus empty ones were left out", False)
+            )
+        if counts["quote"]:
+            told.append(
+                (
+                    "odd-quotes",
+                    f"in {_rows(counts['quote'])} a quote that does not enclose a field was read as an ordinary character",
+                    False,
+                )
+            )
+        if counts["delimiter"]:
+            told.append(
+                ("other-delimiter", f"{_rows(counts['delimiter'])} written with another delimiter than the rest were read with that", False)
+            )
+        if counts["blank"]:
+            told.append(("blank-rows", f"{_rows(counts['blank'])} without any value were left out", True))
+        if self._second_table is not None:
+            told.append(
+                ("second-table", f"another table begins in line {self._second_table:,}; only the first one was read, up to there", False)
+            )
+        return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
