@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -32,19 +33,13 @@ DIRTY_PERCENT = 1.0
 
 def stage(source: Path, target: Path) -> Callable[[], int]:
     from workloads.preprocess.clean import Settings, clean
+    from workloads.preprocess.files import Files
 
     def work() -> int:
-        rejected = target.with_suffix(".rejected.csv")
-        lines = target.with_suffix(".lines.parquet")
-        with (
-            source.open("rb", buffering=0) as stream,
-            target.open("wb") as table,
-            lines.open("wb") as where,
-            rejected.open("wb") as rejects,
-        ):
-            cleaned = clean(stream, table=table, lines=where, rejected=rejects, settings=Settings())
-        rejected.unlink()
-        lines.unlink()
+        folder = target.with_suffix(".cleaned")
+        cleaned = clean(lambda: source.open("rb", buffering=0), lambda: Files(folder).written(), Settings())
+        shutil.move(folder / "table" / "table.parquet", target)
+        shutil.rmtree(folder)
         return cleaned.rows_read
 
     return work

@@ -98,6 +98,21 @@ def check(
 
 
 @app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A CSV file, gzip-compressed or not.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the table (Parquet and CSV) and the rejected rows.")] = None,
+    as_json: AsJson = False,
+    stack: Annotated[str, typer.Option(help="Stack file whose jobs.preprocess says how to clean; its defaults without it.")] = "",
+    dataset: Annotated[str, typer.Option(help="Data set whose columns the stack file declares; by the file's name without it.")] = "",
+) -> None:
+    """Say what the preprocess stage makes of a file, without a deployment."""
+    from cli import clean as command
+
+    wanted = command.Wanted(file=file, out=out, as_json=as_json, stack=stack, dataset=dataset)
+    raise typer.Exit(command.run(_out, _err, wanted))
+
+
+@app.command()
 def estimate(
     file: StackFile,
     minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cli.follow import RunStatus
 from workloads.postprocess import figures
+from workloads.postprocess.findings import NOTHING_TO_COMPARE
 from workloads.postprocess.report import quantile, statistic
 from workloads.runtime.quoting import escaped
 
@@ -44,7 +45,7 @@ def findings(console: Console, summary_json: bytes) -> None:
     )
     for reason, rows in table["rejected"].items():
         console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False)
-    for remark in summary["remarks"]:
+    for remark in (each for each in summary["remarks"] if each["code"] != NOTHING_TO_COMPARE):
         mark = "  " if remark["sure"] else "! "
         said = f"{remark['column']} {remark['sentence']}".strip()
         console.print(mark + escaped(said), highlight=False, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from components import cleaning
 from components.containers import ContainerArgs, Placement, container_properties
 from components.context import Component, StackContext
 from components.images import Images
@@ -27,7 +28,7 @@ from workloads.contract import STAGES, Stage
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
 """Of a container's memory; the rest is for interpreters, units being read, and results."""
-_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +145,7 @@ class Jobs(Component):
             contract.ENV_SHOW_VALUES: "true" if self._args.config.pipeline.show_values else "false",
         }
         if isinstance(job, PreprocessJob):
-            variables |= {
-                contract.ENV_INGEST_BUCKET: storage.ingest.bucket,
-                contract.ENV_UNIT_ROWS: str(job.unit_rows),
-                contract.ENV_INCOMPLETE_ROWS: job.incomplete_rows,
-                contract.ENV_MAX_REJECTED_PERCENT: f"{job.max_rejected_percent:g}",
-                contract.ENV_WRITE_CLEANED_CSV: "true" if job.write_cleaned_csv else "false",
-            }
+            variables |= {contract.ENV_INGEST_BUCKET: storage.ingest.bucket, **cleaning.variables(job)}
         elif isinstance(job, AnalysisJob):
             variables |= {
                 contract.ENV_ARRAY_BACKEND: job.array_backend,
@@ -209,7 +204,7 @@ def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Outp
         if size > _LARGEST_DEFINITION_BYTES:
             raise pulumi.RunError(
                 f"the job definition of {stage} has {size} bytes, and AWS Batch takes {_LARGEST_DEFINITION_BYTES}. "
-                "Fix: an instance type with fewer network cards, or efa: false."
+                "Fix: an instance type with fewer network cards, efa: false, or fewer entries in jobs.preprocess.columns."
             )
         return text
 

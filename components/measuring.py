@@ -9,7 +9,7 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, in_rules, job_state_changes, rate
 from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
@@ -45,7 +45,8 @@ class Measuring(Component):
                 context=args.context,
                 description="Publishes depth of queues, state of environments and running cost, and counts the ends of stages",
                 handler="workloads.functions.measure.handler",
-                environment={metrics.ENV_MEASURED: _measured(args)},
+                environment={},
+                settings={metrics.ENV_MEASURED: _measured(args)},
                 statements=_statements(args),
                 timeout_seconds=_TIMEOUT_SECONDS,
                 event_max_age_hours=_EVENT_MAX_AGE_HOURS,
@@ -59,13 +60,7 @@ class Measuring(Component):
                 context=args.context,
                 description="What the measure function counts and when it looks",
                 schedule=rate(minutes),
-                further={
-                    "ends": {
-                        "source": ["aws.batch"],
-                        "detail-type": ["Batch Job State Change"],
-                        "detail": {"status": ["SUCCEEDED", "FAILED"], "jobQueue": list(args.queues.arns.values())},
-                    }
-                },
+                further=in_rules("ends", list(args.queues.arns.values()), lambda arns: job_state_changes(["SUCCEEDED", "FAILED"], arns)),
                 enabled=True,
                 function=self.function,
             ),

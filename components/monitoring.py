@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from components.alarms import Alarms, AlarmsArgs
 from components.context import Component, StackContext
 from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, Pattern, in_rules, job_state_changes
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, leading_keys, statement
@@ -121,22 +121,18 @@ class Monitoring(Component):
             ),
             opts=self.child(),
         )
+        queues = list(args.queues.arns.values())
+        failures = in_rules("failed", queues, lambda arns: job_state_changes(["FAILED"], arns))
+        first, others = failures["failed"], {label: pattern for label, pattern in failures.items() if label != "failed"}
         EventTrigger(
             f"{name}-failures",
             EventTriggerArgs(
                 context=args.context,
                 description="A job failed for good, a queue is blocked, or findings could not be told",
-                pattern={
-                    "source": ["aws.batch"],
-                    "detail-type": ["Batch Job State Change"],
-                    "detail": {"status": ["FAILED"], "jobQueue": list(args.queues.arns.values())},
-                },
+                pattern=first,
                 further={
-                    "blocked": {
-                        "source": ["aws.batch"],
-                        "detail-type": ["Batch Job Queue Blocked"],
-                        "resources": list(args.queues.arns.values()),
-                    },
+                    **others,
+                    **in_rules("blocked", queues, _blocked),
                     "findings": {
                         "source": [contract.event_source(args.context.stack)],
                         "detail-type": [contract.RUN_SUCCEEDED_EVENT],
@@ -202,6 +198,7 @@ class Monitoring(Component):
                 timeout_seconds=_NOTIFY_TIMEOUT_SECONDS,
                 event_max_age_hours=args.config.pipeline.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
+                called_by_rules=False,
             ),
             opts=self.child(),
         )
@@ -222,6 +219,10 @@ class Monitoring(Component):
 def _items(sid: str, storage: Storage, actions: list[str], *key_prefixes: str) -> dict[str, Any]:
     """Actions on the items of the table whose partition key begins so."""
     return statement(sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes))
+
+
+def _blocked(queue_arns: Sequence[pulumi.Input[str]]) -> Pattern:
+    return {"source": ["aws.batch"], "detail-type": ["Batch Job Queue Blocked"], "resources": list(queue_arns)}
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:

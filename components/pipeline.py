@@ -153,5 +153,11 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
     return [
         *statements,
         statement("RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs),
+        statement(
+            "WhatWasTold",
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            resources=[args.storage.table.arn],
+            conditions=leading_keys(contract.REFUSED_KEY_PREFIX),
+        ),
         *args.secrets.read_webhook(),
     ]

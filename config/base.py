@@ -126,6 +126,7 @@ DatasetName = Annotated[
         "the name of the data set's files without folder and ending, for example sales for data/20260131/sales.csv",
     ),
 ]
+ColumnName = Annotated[str, _Pattern(r"[^\x00-\x1f\x7f]{1,250}", "the name of a column as in the header of the file")]
 TagKey = Annotated[
     str,
     _Pattern(r"(?!aws:)[A-Za-z0-9 +=._:/@-]{1,128}", "letters, digits, spaces and + - = . _ : / @, at most 128, not beginning with aws:"),

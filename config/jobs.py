@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from config.base import ResourceName, Section, ShareIdentifier, setting
+from config.base import ColumnName, DatasetName, FrozenMap, ResourceName, Section, ShareIdentifier, setting
 
 
 class _Job(Section):
@@ -23,15 +23,39 @@ class _Job(Section):
     )
 
 
+class ColumnSetting(Section):
+    """What is known of a column of a data set; what is left out is found from its cells."""
+
+    type: Literal["number", "date", "timestamp", "boolean", "text"] | None = setting(
+        None, about="What the cells are; one that is not has no value.", change="new revision"
+    )
+    use: Literal["compare", "describe", "keep"] | None = setting(
+        None,
+        about="Of numbers: part of the comparison of rows whatever its gaps cost, described only, or neither.",
+        change="new revision",
+    )
+    required: bool = setting(
+        False, about="Whether a row without a value here is incomplete, and a file without the column refused.", change="new revision"
+    )
+
+
 class PreprocessJob(_Job):
     """Cleans the CSV and writes the analysis units."""
 
     unit_rows: int = setting(65_536, about="Rows of one analysis unit.", change="new revision", ge=256, le=1_048_576)
     incomplete_rows: Literal["reject", "keep"] = setting(
-        "reject", about="What becomes of a row that lacks a value in a number column.", change="new revision"
+        "reject", about="What becomes of a row that lacks a value in a compared or required column.", change="new revision"
     )
     max_rejected_percent: float = setting(
-        20, about="Share of rejected rows above which the whole file is refused.", change="new revision", ge=0, le=100
+        20,
+        about="Share of rejected rows above which the whole file is refused. Columns whose gaps would cost more rows are described and not "
+        "compared.",
+        change="new revision",
+        ge=0,
+        le=100,
+    )
+    columns: FrozenMap[DatasetName, FrozenMap[ColumnName, ColumnSetting]] = setting(
+        {}, about="What is known of columns, by data set and by the name in the file's header.", change="new revision"
     )
     write_cleaned_csv: bool = setting(False, about="Whether the cleaned table is also written as CSV.", change="new revision")
 

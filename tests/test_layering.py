@@ -79,6 +79,9 @@ def test_the_program_only_wires_components() -> None:
 
 
 def test_the_contract_needs_the_standard_library_alone() -> None:
-    imported = _imported(ROOT / "workloads" / "contract.py")
-    assert "hashlib" in imported
-    assert imported <= sys.stdlib_module_names
+    contract, names = (_imported(ROOT / "workloads" / f"{name}.py") for name in ("contract", "names"))
+    assert "hashlib" in contract & names
+    assert names <= sys.stdlib_module_names
+    assert contract <= {*sys.stdlib_module_names, "workloads"}
+    assert "from workloads import names\n" in (ROOT / "workloads" / "contract.py").read_text()
+    assert (ROOT / "workloads" / "contract.py").read_text().count("workloads import") == 1

@@ -30,9 +30,11 @@ ENV_STACK: Final = "PIPELINE_STACK"
 ENV_UNIT_ROWS: Final = "PIPELINE_UNIT_ROWS"
 """Rows of one analysis unit; a property of the data set, never of the rank count."""
 ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
-"""`reject` or `keep`: what becomes of a row that lacks a value in a number column."""
+"""`reject` or `keep`: what becomes of a row that lacks a value in a compared or required column."""
 ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
-"""Above this share of rejected rows the file is refused as a whole."""
+"""Above this share of rejected rows the file is refused as a whole; columns whose gaps would cost more rows are not compared."""
+ENV_COLUMNS: Final = "PIPELINE_COLUMNS"
+"""JSON object, data set -> column -> {"type", "use", "required"}: what the owner of the data set declares about its columns."""
 ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
 ENV_SHOW_VALUES: Final = "PIPELINE_SHOW_VALUES"
 """`false`: no cell of the file stands in a message, a log or an item of the table; objects in the buckets hold them."""
@@ -116,6 +118,16 @@ ANALYSIS_TARGET_NODES: Final = "0:"
 
 class ContractError(ValueError):
     """A name, object or variable is not what the stages agreed on; the message is one sentence for the person who sent it."""
+
+
+SETTING_FILE_MARK: Final = "@"
+"""What a function's variable begins with whose text stands in a file beside its code, for Lambda takes 4 KB of variables in all. JSON does
+not begin so."""
+
+
+def setting_file(variable: str) -> str:
+    """The file of such a variable."""
+    return f"{variable.lower()}.json"
 
 
 def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:

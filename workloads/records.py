@@ -67,6 +67,7 @@ class Remark:
     column: str
     """Name of the column that it is about; empty where it is about the whole file."""
     sentence: str
+    """Where there is a column, what follows its name; else a whole sentence, in lower case and without full stop."""
     sure: bool
     """False where the file could have meant something else: such remarks are sent with the findings."""
 

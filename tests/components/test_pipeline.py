@@ -106,6 +106,7 @@ def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None
     assert statements.pop("TagJobs") == (["batch:TagResource"], [jobs])
     assert statements.pop("FindJobs") == (["batch:ListJobs"], ["*"])
     assert statements.pop("RunStates") == (["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [table])
+    assert statements.pop("WhatWasTold") == (["dynamodb:GetItem", "dynamodb:UpdateItem"], [table])
     assert statements.pop("ReadWebhook") == (["secretsmanager:GetSecretValue"], [webhook])
     assert statements.keys() == {"WriteLogs", "KeepDeadLetters"}
 

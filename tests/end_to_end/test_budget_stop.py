@@ -15,7 +15,7 @@ from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(600)
 
 SECONDS = 60
 LIMIT = 100.0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 DASH = "\N{EN DASH}"
+_FEW_DIGITS = 9
 _EXACT = 2**53
 """Up to here every whole number is a float64."""
 
@@ -43,16 +44,21 @@ def quantity(value: float | None, *, spread: float | None = None, whole: bool = 
     return number(value, spread=spread)
 
 
+def stored(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
+    """A value that stands in the file itself (a minimum, a cell): all of its digits where they are few, else as `quantity` shows it."""
+    if value is not None and math.isfinite(value) and 1e-4 <= abs(value) < 1e9:
+        digits = repr(float(value)).replace(".", "").strip("-0")
+        if len(digits) <= _FEW_DIGITS:
+            return _trimmed(f"{float(value):,}")
+    return quantity(value, spread=spread, whole=whole)
+
+
 def pair(part: Mapping[str, Any]) -> str:
     """A value of a remote row beside its neighbour's, with the digits that tell them apart."""
     value, other = part["value"], part["neighbour_value"]
     spread = None if value is None or other is None else abs(value - other)
-    shown, beside = (quantity(each, spread=spread, whole=_exactly(value) and _exactly(other)) for each in (value, other))
-    return f"{shown} beside {beside}"
-
-
-def _exactly(value: float | None) -> bool:
-    return value is None or (math.isfinite(value) and value == int(value) and abs(value) < _EXACT)
+    whole = all(each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT) for each in (value, other))
+    return f"{stored(value, spread=spread, whole=whole)} beside {stored(other, spread=spread, whole=whole)}"
 
 
 def cell(value: object) -> str:

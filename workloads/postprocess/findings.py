@@ -40,6 +40,8 @@ _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
 METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
+NOTHING_TO_COMPARE: Final = "nothing-to-compare"
+"""Code of the remark in which preprocess says so."""
 PSI_SHIFTED: Final = 0.25
 """The usual reading of the population stability index: below 0.1 stable, above 0.25 shifted."""
 
@@ -109,7 +111,7 @@ def build(
         "correlation": correlation,
         "drift": comparison.to_json(),
         "anomalies": None if remote is None else _anomalies(remote),
-        "nothing_to_compare": _nothing_to_compare(manifest),
+        "nothing_to_compare": _nothing_to_compare(manifest) or ("" if remote is None else remote.anomalies.record.nothing),
         "remarks": [asdict(remark) for remark in manifest.remarks],
         "notable": _notable(columns, correlation["strongest"]),
         "run": {
@@ -171,6 +173,9 @@ def _nothing_to_compare(manifest: Manifest) -> str:
     """Why no row was compared with another; empty where rows were."""
     if any(column.use == "compare" for column in manifest.columns):
         return ""
+    told = next((remark.sentence for remark in manifest.remarks if remark.code == NOTHING_TO_COMPARE), "")
+    if told:
+        return told
     numbers = [column for column in manifest.columns if column.kind == "number"]
     if not numbers:
         return "the table has no column of numbers"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.postprocess import figures
-from workloads.postprocess.findings import METRIC_NAMES
+from workloads.postprocess.findings import METRIC_NAMES, NOTHING_TO_COMPARE
 
 _NOTABLE = 8
 _DRIFTS = 5
@@ -32,7 +32,7 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
     """
     title = f"{summary['name']} {figures.date(run.date)}: {figures.count(summary['table']['rows'])} rows analysed"
     blocks = [slack.header(title), slack.fields(_figures(summary))]
-    unsure = [remark for remark in summary["remarks"] if not remark["sure"]]
+    unsure = [remark for remark in summary["remarks"] if not remark["sure"] and remark["code"] != NOTHING_TO_COMPARE]
     if unsure:
         blocks.append(slack.section(_unsure(unsure, show_values=show_values)))
     if summary["nothing_to_compare"]:

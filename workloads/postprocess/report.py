@@ -107,7 +107,8 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
 
 def statistic(column: dict[str, Any], name: str) -> str:
     """Mean, standard deviation, minimum or maximum of a number column, with the digits that tell its values apart."""
-    return figures.quantity(column[name], spread=column["sd"], whole=column["type"] == "int64")
+    shown = figures.stored if name in {"minimum", "maximum"} else figures.quantity
+    return shown(column[name], spread=column["sd"], whole=column["type"] == "int64")
 
 
 def quantile(column: dict[str, Any], probability: str) -> str:

@@ -36,21 +36,21 @@ class Body:
         self._dialect = dialect
         self._limit = max_record_bytes
         self._separator = ord(dialect.separator)
-        self._rule = RaggedRule(dialect.grammar if dialect.grammar.plain else dialect.canonical, dialect.layout.profiles)
-        self._width = dialect.layout.width
-        self._header = [tuple(cell.strip() for cell in row.cells) for row in dialect.layout.header]
+        self._rule = RaggedRule(dialect.grammar if dialect.grammar.plain else dialect.canonical, dialect.structure.profiles)
+        self._width = dialect.structure.width
+        self._header = [tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header]
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._second_table: int | None = dialect.layout.end_line
+        self._second_table: int | None = dialect.structure.end_line
 
     def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
         """Blocks and rejected rows in file order, from the whole text of the file."""
-        layout = self._dialect.layout
-        for row, what in layout.between:
+        structure = self._dialect.structure
+        for row, what in structure.between:
             yield Reject(row.line, what, f"the row below the header is no row of the table ({what})", self._dialect.joined(row.cells))
         waiting: Block | None = None
         ended = False
-        for part in self._cut(from_line(pieces, layout.body_line)):
+        for part in self._cut(from_line(pieces, structure.body_line)):
             if isinstance(part, Reject):
                 if waiting is not None:
                     yield waiting
@@ -72,7 +72,7 @@ class Body:
             yield from rejects
 
     def _cut(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
-        first = self._dialect.layout.body_line
+        first = self._dialect.structure.body_line
         if self._dialect.grammar.plain:
             return blocks(pieces, self._separator, max_record_bytes=self._limit, first_line=first)
         return Rewriter(self._dialect.grammar, self._dialect.canonical, first_line=first, max_record_bytes=self._limit).parts(pieces)
@@ -116,7 +116,7 @@ class Body:
 
     def _cleared(self, block: Block) -> tuple[Block, list[Reject]]:
         """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
-        if self._dialect.layout.spare and block.lines is None:
+        if self._dialect.structure.spare and block.lines is None:
             block = self._without_spare(block)
         if not block.data.strip(b"\r\n") or not self._suspect(block):
             return block, []
@@ -179,7 +179,7 @@ class Body:
         for code in (ord("\n"), ord("\r")):
             place = place - ((place >= 0) & (codes[np.maximum(place, 0)] == code))
         keep = np.ones(len(codes), bool)
-        for _ in range(self._dialect.layout.spare):
+        for _ in range(self._dialect.structure.spare):
             found = place[(place >= 0) & (codes[np.maximum(place, 0)] == self._separator)]
             keep[found] = False
             place = found - 1
@@ -208,7 +208,7 @@ class Body:
     def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
         """What a row at the end is, where it is no row of the table."""
         values = [cell.strip() for cell in cells if cell.strip()]
-        others = self._dialect.layout.profiles[1:]
+        others = self._dialect.structure.profiles[1:]
         if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
             if len(cells) == 1 and self._rule.otherwise_delimited(record.decode(errors="replace")):
                 return None  # a row after all
@@ -217,7 +217,7 @@ class Body:
             values
             and len(cells) == self._width
             and _TOTAL.fullmatch(values[0])
-            and not any(values[0] in p.values for p in self._dialect.layout.profiles)
+            and not any(values[0] in p.values for p in self._dialect.structure.profiles)
         ):
             return "total row"
         return None

@@ -12,18 +12,19 @@ from typing import Final
 import pyarrow as pa
 
 from workloads.preprocess.body import Body
+from workloads.preprocess.columns import Array
 from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.grammar import Grammar
-from workloads.preprocess.kinds import Array
-from workloads.preprocess.layout import Layout, Row, lay_out
 from workloads.preprocess.parse import read_cells
 from workloads.preprocess.ragged import with_one_literal_quote
 from workloads.preprocess.records import Block, line_ends
 from workloads.preprocess.shapes import shape
 from workloads.preprocess.sniff import separator_line, sniff
 from workloads.preprocess.source import Text
+from workloads.preprocess.structure import Row, Structure, structure_of
 from workloads.records import Remark
 from workloads.runtime.errors import StageError
+from workloads.runtime.quoting import quoted
 
 MAX_COLUMNS: Final = 4096
 _LOOK_CHARACTERS: Final = 256 << 10
@@ -32,8 +33,11 @@ _LOOK_ROWS: Final = 600
 _COMMENTS: Final = ("#", "//", "%", "!")
 
 
-def detect(text: Text) -> Dialect:
-    """Decides the dialect from the sample. Raises StageError where there is no table in it."""
+def detect(text: Text, *, show_values: bool = True) -> Dialect:
+    """Decides the dialect from the sample. Raises StageError where there is no table in it.
+
+    `show_values`: whether remarks may show what the file holds.
+    """
     look = _look(text)
     lines = io.StringIO(look, newline="").readlines()
     declared = separator_line(look)
@@ -50,17 +54,17 @@ def detect(text: Text) -> Dialect:
         raise StageError("the file holds comments only", hint="upload a CSV file with a header row and at least one row of data")
     if len(filled) > 1 and not text.whole and len(rows) < _LOOK_ROWS and len(look) == len(text.sample):
         rows.pop()  # may be cut
-    found = lay_out(rows, whole=text.whole)
+    found = structure_of(rows, whole=text.whole)
     _check(found, filled, whole=text.whole)
     before = [line.rstrip("\r\n") for line in lines[bool(declared) : skipped - (named is not None)] if line.strip()]
     before += [" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in found.preamble]
     dialect = Dialect(
         grammar=grammar,
-        layout=found,
+        structure=found,
         source_names=found.names,
         preamble=tuple(before),
         comment=comment if skipped > bool(declared) + (named is not None) else "",
-        remarks=(*_file_remarks(text, grammar, declared), *_layout_remarks(found, before)),
+        remarks=(*_file_remarks(text, grammar, declared), *_structure_remarks(found, before, values=show_values)),
     )
     if found.header and _row_names(found, lines, grammar):
         dialect = _with_row_names(dialect)
@@ -73,7 +77,7 @@ def _sample_cells(text: Text, dialect: Dialect) -> list[Array]:
     if not text.whole and len(ends := line_ends(sample, final=False)):
         sample = sample[: int(ends[-1])]
     body = Body(dialect)
-    width = dialect.layout.width
+    width = dialect.structure.width
     types: dict[str, pa.DataType] = {str(number): pa.string() for number in range(width)}
     tables = [pa.table({name: pa.array([], kind) for name, kind in types.items()})]
     for part in body.parts(iter([sample])):
@@ -121,16 +125,19 @@ def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
 
 
 def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row]) -> list[Row]:
-    """The rows; the first that is not blank with one quote as an ordinary character, where that makes it as wide as the others."""
+    """The rows; the first that is not blank with one quote as an ordinary character, where a quote in it makes it unlike the others."""
     widths = Counter(len(row.cells) for row in rows if row.filled)
     number = next((number for number, row in enumerate(rows) if row.filled), 0)
-    if not widths or len(rows[number].cells) == (width := widths.most_common(1)[0][0]):
+    if not widths:
         return rows
+    width = widths.most_common(1)[0][0]
     line = rows[number].line
+    lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
+    if len(rows[number].cells) == width and not (len(lost) > 1 and grammar.odd("".join(lines[line - 1 : lost[-1]]))):
+        return rows
     readings = [cells for cells in with_one_literal_quote(grammar, lines[line - 1].rstrip("\r\n")) if len(cells) == width]
     if not readings:
         return rows
-    lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
     below = [Row(at, cells) for at in lost[1:] if (cells := next(iter(grammar.rows(lines[at - 1])), (0, []))[1])]
     return [*rows[:number], Row(line, readings[0]), *below, *rows[number + 1 :]]
 
@@ -163,7 +170,7 @@ def _commented_header(lines: Sequence[str], comment: str, grammar: Grammar, rows
     return names
 
 
-def _row_names(found: Layout, lines: Sequence[str], grammar: Grammar) -> bool:
+def _row_names(found: Structure, lines: Sequence[str], grammar: Grammar) -> bool:
     """Whether the first column has no name because it holds row names, as R writes them: all names quoted, one too few, rows quoted too."""
     names = [name for name in found.names if name]
     quote = grammar.quote
@@ -181,7 +188,7 @@ def _with_row_names(dialect: Dialect) -> Dialect:
     return replace(dialect, source_names=("", *dialect.source_names[:-1]), remarks=(*others, told))
 
 
-def _check(found: Layout, filled: Sequence[Row], *, whole: bool) -> None:
+def _check(found: Structure, filled: Sequence[Row], *, whole: bool) -> None:
     if found.width > MAX_COLUMNS:
         raise StageError(
             f"the first row has {found.width:,} fields; at most {MAX_COLUMNS:,} columns are supported",
@@ -212,12 +219,11 @@ def _file_remarks(text: Text, grammar: Grammar, declared: str | None) -> list[Re
     return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]
 
 
-def _layout_remarks(found: Layout, preamble: Sequence[str]) -> list[Remark]:
+def _structure_remarks(found: Structure, preamble: Sequence[str], *, values: bool) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if preamble:
-        shown = preamble[0] if len(preamble[0]) <= 60 else f"{preamble[0][:60]}…"
         count = "one line" if len(preamble) == 1 else f"{len(preamble):,} lines"
-        told.append(("preamble", f"{count} before the table were set aside, the first: {shown}", False))
+        told.append(("preamble", f"{count} before the table were set aside, the first: {quoted(preamble[0], values=values)}", False))
     if not found.header:
         made_up = "column_1" if found.width == 1 else f"column_1 to column_{found.width}"
         told.append(("no-header", f"no row of names was found; the columns are called {made_up}", False))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from workloads.preprocess import layout as layouts
+from workloads.preprocess import structure as structures
+from workloads.preprocess.columns import Array
 from workloads.preprocess.grammar import Grammar
-from workloads.preprocess.kinds import Array
-from workloads.preprocess.layout import Layout, Row
 from workloads.preprocess.records import Block
 from workloads.preprocess.rewrite import Source, as_block, written
+from workloads.preprocess.structure import Row, Structure
 from workloads.records import Remark
+
+_PREAMBLE_LINES: Final = 50
+_PREAMBLE_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,7 @@ class Dialect:
     """How the file is to be read."""
 
     grammar: Grammar
-    layout: Layout
+    structure: Structure
     source_names: tuple[str, ...]
     """As in the file; empty where a column has no name."""
     preamble: tuple[str, ...]
@@ -29,7 +32,7 @@ class Dialect:
     """What lines begin with that are none of the table's; empty where none were seen."""
     remarks: tuple[Remark, ...]
     cells: list[Array] = field(default_factory=list, repr=False, compare=False)
-    """The sample's cells below the header, as strings (null: missing), column by column."""
+    """The sample's cells below the header, as strings (empty: no value), column by column."""
 
     @property
     def delimiter(self) -> str:
@@ -54,7 +57,7 @@ class Dialect:
     @property
     def header(self) -> bool:
         """Whether the file names its columns."""
-        return bool(self.layout.header)
+        return bool(self.structure.header)
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: JSON values only."""
@@ -63,10 +66,10 @@ class Dialect:
             "quote": self.quote,
             "escape": self.escape,
             "header": self.header,
-            "header_rows": len(self.layout.header),
-            "header_line": self.layout.header[-1].line if self.layout.header else None,
-            "first_line": self.layout.body_line,
-            "preamble": list(self.preamble),
+            "header_rows": len(self.structure.header),
+            "header_line": self.structure.header[-1].line if self.structure.header else None,
+            "first_line": self.structure.body_line,
+            "preamble": [line[:_PREAMBLE_LENGTH] for line in self.preamble[:_PREAMBLE_LINES]],
         }
 
     @property
@@ -82,9 +85,9 @@ class Dialect:
     @property
     def header_bytes(self) -> bytes:
         """The last header row as a record of a block; empty where there is none or it is too common to look for."""
-        if not self.layout.header or self.layout.width < 2:
+        if not self.structure.header or self.structure.width < 2:
             return b""
-        return self.written(self.layout.header[-1].cells[: self.layout.width]).rstrip(b"\n")
+        return self.written(self.structure.header[-1].cells[: self.structure.width]).rstrip(b"\n")
 
     def written(self, cells: Sequence[str]) -> bytes:
         """A row as a record of a block."""
@@ -103,9 +106,9 @@ class Dialect:
         if len(rows) < 2 or not rows[0]:
             return False
         following = [Row(0, list(cells)) for cells in rows if cells]
-        profiles, width = self.layout.profiles, self.layout.width
+        profiles, width = self.structure.profiles, self.structure.width
         typed = [number for number, profile in enumerate(profiles) if profile.typed]
-        names = {tuple(cell.strip() for cell in row.cells) for row in self.layout.header}
+        names = {tuple(cell.strip() for cell in row.cells) for row in self.structure.header}
         if tuple(cell.strip() for cell in rows[0]) in names:
             return False
-        return layouts.is_header(following[0], following[1:], profiles, typed, width, gap=True)
+        return structures.is_header(following[0], following[1:], profiles, typed, width, gap=True)

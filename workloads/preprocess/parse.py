@@ -1,6 +1,6 @@
 """From a block of whole records to typed columns and rejected rows.
 
-Arrow's CSV reader does the work. Where it refuses a cell, that column is read as text from then on and converted by kinds.convert, which
+Arrow's CSV reader does the work. Where it refuses a cell, that column is read as text and converted by `convert`, which
 gives the same values and tells which cells are wrong. Blocks are independent of each other: several threads may parse at once.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
@@ -18,28 +19,45 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from workloads.preprocess import kinds
-from workloads.preprocess.kinds import ColumnPlan
+from workloads.preprocess import missing, survey
+from workloads.preprocess.columns import INTEGER, NUMBER, TEXT, Array, IncompleteRows
+from workloads.preprocess.convert import FALSE, TRUE, convert, reason
+from workloads.preprocess.gaps import pack
 from workloads.preprocess.lines import LineRuns
-from workloads.preprocess.records import QUOTE, Block, Reject, raw_text
+from workloads.preprocess.places import RecordPlaces, is_utf8
+from workloads.preprocess.plan import Plan
+from workloads.preprocess.records import QUOTE, Block, Reject
+from workloads.preprocess.survey import Seen
+from workloads.preprocess.tally import mask
+from workloads.preprocess.wholes import has_leading_zero, may_underflow
+from workloads.runtime.quoting import quoted
 
-IncompleteRows: TypeAlias = Literal["reject", "keep"]
-_SHOWN: Final = 80
-"""Characters of a cell that are enough to recognise it."""
+compute: Any = pc
+
+_REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
+_ZERO_FIRST: Final = r"^\s*[+-]?0[0-9xX]"
+_OFTEN: Final = 3
+"""Blocks in which a column held cells that Arrow refuses, from which on it is read as text at once."""
+
 Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
 """Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
 
 None in place of the block: none of them can."""
-_REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 
 
 def read_cells(
-    data: bytes, *, delimiter: str, decimal: str, types: Mapping[str, pa.DataType], on_ragged: Callable[[int, int], None] | None
+    data: bytes,
+    *,
+    delimiter: str,
+    decimal: str,
+    types: Mapping[str, pa.DataType],
+    on_ragged: Callable[[int, int], None] | None,
+    only: list[str] | None = None,
 ) -> pa.Table:
-    """Reads whole records of valid UTF-8 as a table of the given columns, in this thread.
+    """Reads whole records of valid UTF-8 as a table of the given columns, in this thread; strings as they are, never null.
 
     Rows with another number of fields are left out; `on_ragged` is told their place among the records that are not blank, and their number
-    of fields. Raises pyarrow.ArrowInvalid where a cell cannot be converted.
+    of fields. `only`: the columns wanted, if not all. Raises pyarrow.ArrowInvalid where a cell cannot be converted.
     """
 
     def skip(row: csv.InvalidRow) -> Literal["skip"]:
@@ -48,7 +66,7 @@ def read_cells(
         return "skip"
 
     if not data.strip(b"\r\n"):
-        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+        return pa.table({name: pa.array([], types[name]) for name in only or types})
     if data.startswith(codecs.BOM_UTF8):
         data = b"\n" + data  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
     return csv.read_csv(
@@ -58,12 +76,12 @@ def read_cells(
         csv.ConvertOptions(
             check_utf8=False,
             column_types=dict(types),
+            include_columns=only,
             decimal_point=decimal,
-            null_values=list(kinds.MISSING),
-            true_values=list(kinds.TRUE),
-            false_values=list(kinds.FALSE),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
+            null_values=list(missing.SPELLINGS),
+            true_values=list(TRUE),
+            false_values=list(FALSE),
+            strings_can_be_null=False,
         ),
     )
 
@@ -78,35 +96,36 @@ class Parsed:
     """The others, by line."""
     lines: LineRuns
     """Where the rows that were kept stand in the file."""
+    seen: Seen
 
 
 class BlockParser:
     """Parses blocks of one file; safe to call from several threads.
 
     Args:
-        columns: names and kinds, from the dialect.
-        delimiter: one ASCII character.
-        decimal: decimal sign, `.` or `,`.
-        incomplete_rows: what becomes of a row without a value in a number column.
-        mend: makes rows of another width fit or rejects them; without it, all are rejected.
+        plan: What the columns are.
+        delimiter: One ASCII character.
+        incomplete_rows: What becomes of a row without a value in a compared or required column.
+        show_values: Whether the details of rejected rows may show what a cell holds.
+        mend: Makes rows of another width fit or rejects them; without it, all are rejected.
     """
 
-    def __init__(
-        self, *, columns: Sequence[ColumnPlan], delimiter: str, decimal: str, incomplete_rows: IncompleteRows, mend: Mend | None = None
-    ) -> None:
-        self._columns = tuple(columns)
+    def __init__(self, *, plan: Plan, delimiter: str, incomplete_rows: IncompleteRows, show_values: bool, mend: Mend | None = None) -> None:
+        self._columns = plan.columns
+        self._decimal = plan.decimal
         self._delimiter = delimiter
-        self._decimal = decimal
         self._incomplete_rows = incomplete_rows
+        self._show_values = show_values
         self._mend = mend
-        self._as_text: frozenset[int] = frozenset()
-        """Columns in which a cell was refused so far. Which path a column takes does not change the result, so threads need not agree."""
+        self._direct = tuple(column.decision.spelling.plain and not column.decision.pattern for column in plan.columns)
+        self._refused: Counter[int] = Counter()
+        """Column -> blocks in which a cell was refused. Which path a column takes does not change the result, so threads need not agree."""
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the tables; number columns take no null where incomplete rows are rejected."""
-        nullable = self._incomplete_rows == "keep"
-        return pa.schema([pa.field(c.name, c.kind.arrow, nullable=nullable or c.kind is not kinds.NUMBER) for c in self._columns])
+        """Of the tables; columns that a complete row needs take no null where incomplete rows are rejected."""
+        keeps = self._incomplete_rows == "keep"
+        return pa.schema([pa.field(c.name, c.kind.arrow, nullable=keeps or not c.needed) for c in self._columns])
 
     def parse(self, block: Block) -> Parsed:
         """The rows of a block, sorted into those that enter the table and those that do not."""
@@ -114,10 +133,10 @@ class BlockParser:
 
     def _parse(self, block: Block, *, mend: Mend | None) -> Parsed:
         rejects: list[Reject] = []
-        layout = _Layout(block, ord(self._delimiter))
-        if not _is_utf8(block.data):
-            block = layout.without_undecodable(rejects).block()
-            layout = _Layout(block, ord(self._delimiter))
+        records = RecordPlaces(block, ord(self._delimiter))
+        if not is_utf8(block.data):
+            block = records.without_undecodable(rejects).block()
+            records = RecordPlaces(block, ord(self._delimiter))
 
         table, ragged = self._read(block.data)
         if ragged and mend is not None:
@@ -125,35 +144,43 @@ class BlockParser:
             rejects += hopeless
             if mended is not None:
                 parsed = self._parse(mended, mend=None)
-                return Parsed(parsed.table, sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line), parsed.lines)
+                return replace(parsed, rejects=sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line))
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
             if mend is None:
                 details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
-                rejects += layout.reject(found, "wrong number of fields", details)
+                rejects += records.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
-        columns = [self._typed(table, index, keep, places, layout, rejects) for index in range(len(self._columns))]
+        odd: dict[int, Mapping[str, int]] = {}
+        columns = [self._typed(table, index, keep, places, records, rejects, odd) for index in range(len(self._columns))]
+        valid = [mask(compute.is_valid(one)) for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
         if self._incomplete_rows == "reject":
             for column, plan in zip(columns, self._columns, strict=True):
-                if plan.kind is kinds.NUMBER and column.null_count:
-                    lacking = keep & ~pc.is_valid(column).to_numpy(zero_copy_only=False)
+                if plan.needed and column.null_count:
+                    lacking = keep & ~mask(compute.is_valid(column))
                     keep &= ~lacking
-                    lost = places[lacking]
-                    rejects += layout.reject(lost, "incomplete", [f"no value in column '{plan.source_name or plan.name}'"] * len(lost))
+                    without = places[lacking]
+                    rejects += records.reject(without, "incomplete", [f"no value in column {quoted(plan.label)}"] * len(without))
         result = pa.Table.from_arrays(columns, schema=self.schema)
-        lines = LineRuns.of(layout.lines(places, table.num_rows + len(ragged))[keep])
+        lines = LineRuns.of(records.lines(places, table.num_rows + len(ragged))[keep])
         if not keep.all():
             result = result.filter(pa.array(keep))
-        return Parsed(result, sorted(rejects, key=lambda reject: reject.line), lines)
+        seen = Seen(table.num_rows, odd, pack(valid))
+        return Parsed(result, sorted(rejects, key=lambda reject: reject.line), lines, seen)
 
     def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:
-        """The cells of the well-formed rows, and place -> number of fields of the others."""
+        """The cells of the well-formed rows, typed or as text, and place -> number of fields of the others."""
+        as_text = {index for index, direct in enumerate(self._direct) if not direct or self._refused[index] >= _OFTEN}
+        as_text |= {
+            index
+            for index, column in enumerate(self._columns)
+            if column.kind is NUMBER and column.decision.spelling.decimal != self._decimal
+        }
         while True:
             ragged: dict[int, int] = {}
-            as_text = self._as_text  # another thread may add to it meanwhile
             types = {c.name: pa.string() if i in as_text else c.kind.arrow for i, c in enumerate(self._columns)}
             try:
                 table = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=ragged.__setitem__)
@@ -161,115 +188,70 @@ class BlockParser:
                 refused = _REFUSED_COLUMN.match(str(error))
                 if refused is None or int(refused[1]) in as_text:
                     raise
-                self._as_text |= {int(refused[1])}
+                as_text.add(int(refused[1]))
+                self._refused[int(refused[1])] += 1
                 continue
-            overflowing = frozenset(i for i, column in enumerate(table.columns) if column.type == kinds.FLOAT and not _all_finite(column))
-            if not overflowing:
+            unsure = self._misread(table, data)
+            if not unsure:
                 return table, ragged
-            self._as_text |= overflowing
+            as_text |= unsure
+
+    def _misread(self, table: pa.Table, data: bytes) -> set[int]:
+        """Columns in which Arrow's reader took a text for another number, or may have: they are to be read as text."""
+        found = set()
+        tiny = may_underflow(data)
+        for index, column in enumerate(table.columns):
+            if column.type == NUMBER.arrow and (
+                compute.all(compute.is_finite(column)).as_py() is False or (tiny and compute.any(compute.equal(column, 0.0)).as_py())
+            ):
+                found.add(index)
+        wholes = [
+            column.name
+            for column, typed in zip(self._columns, table.columns, strict=True)
+            if typed.type == INTEGER.arrow and not column.decision.leading_zeros
+        ]
+        if wholes and has_leading_zero(data, ord(self._delimiter)):
+            types = {column.name: pa.string() for column in self._columns}
+            texts = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=None, only=wholes)
+            for name in wholes:
+                if compute.any(compute.match_substring_regex(texts.column(name), _ZERO_FIRST)).as_py():
+                    found.add(table.schema.get_field_index(name))
+        return found
 
     def _typed(
-        self, table: pa.Table, index: int, keep: NDArray[np.bool_], places: NDArray[np.int64], layout: _Layout, rejects: list[Reject]
-    ) -> kinds.Array:
-        """A column in its kind; rows with a wrong cell are taken out of `keep` and rejected, once each."""
+        self,
+        table: pa.Table,
+        index: int,
+        keep: NDArray[np.bool_],
+        places: NDArray[np.int64],
+        records: RecordPlaces,
+        rejects: list[Reject],
+        odd: dict[int, Mapping[str, int]],
+    ) -> Array:
+        """A column in its kind; a wrong cell has no value, and takes its row out of `keep` where the row needs one."""
         plan = self._columns[index]
         cells = table.column(index).combine_chunks()
-        if cells.type == plan.kind.arrow:
+        if cells.type == plan.kind.arrow and plan.kind is not TEXT:
             return cells
-        converted = kinds.convert(cells, plan.kind, self._decimal)
+        converted = convert(cells, plan.decision)
+        if plan.unknown:
+            present = converted.values.drop_null()
+            if len(present):
+                odd[index] = survey.count(present)
+        if not converted.wrong.any():
+            return converted.values
+        wrong = cells.filter(pa.array(converted.wrong))
+        odd[index] = survey.count(wrong)
         new = converted.wrong & keep
-        if new.any():
+        if plan.needed and self._incomplete_rows == "reject" and new.any():
             texts = cast("list[str]", cells.filter(pa.array(new)).to_pylist())
-            found = [kinds.reason(text, plan.kind, self._decimal) for text in texts]
-            name = plan.source_name or plan.name
-            details = [f"column '{name}': '{_shortened(text)}' {sentence}" for text, (_, sentence) in zip(texts, found, strict=True)]
-            rejects += layout.reject(places[new], [reason for reason, _ in found], details)
+            found = {text: reason(text, plan.decision) for text in odd[index]}
+            details = [f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)} {found[text][1]}" for text in texts]
+            rejects += records.reject(places[new], [found[text][0] for text in texts], details)
             keep &= ~new
         return converted.values
-
-
-class _Layout:
-    """Where the records of a block that are not blank stand; worked out only when a row is rejected."""
-
-    def __init__(self, block: Block, delimiter: int) -> None:
-        self._block = block
-        self._delimiter = delimiter
-        self._spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
-
-    def _starts_ends_lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        if self._spans is None:
-            self._spans = self._block.spans(self._delimiter)
-        return self._spans
-
-    def lines(self, places: NDArray[np.int64], records: int) -> NDArray[np.int64]:
-        """Lines of the records at some places, of so many records in all."""
-        if self._spans is None and self._one_line_each(records):
-            return places + self._block.first_line
-        return self._starts_ends_lines()[2][places]
-
-    def _one_line_each(self, records: int) -> bool:
-        data = self._block.data
-        if self._block.lines is not None:
-            return False
-        returns = data.count(b"\r")
-        ends = data.count(b"\n") if returns == 0 or returns == data.count(b"\r\n") else -1
-        return ends + (not data.endswith(b"\n")) == records
-
-    def reject(self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]) -> list[Reject]:
-        """The rejections of the records at some places, counted from 0; one reason for all, or one each."""
-        starts, ends, lines = (values[places].tolist() for values in self._starts_ends_lines())
-        data = self._block.data
-        raws = self._block.raws or {}
-        each = [reasons] * len(places) if isinstance(reasons, str) else reasons
-        return [
-            Reject(line, reason, detail, raw_text(raws.get(start) or data[start:end]))
-            for start, end, line, reason, detail in zip(starts, ends, lines, each, details, strict=True)
-        ]
-
-    def without_undecodable(self, rejects: list[Reject]) -> _Layout:
-        """The layout without the records that are not valid UTF-8, which are rejected."""
-        starts, ends, lines = self._starts_ends_lines()
-        data = self._block.data
-        good = np.array([_is_utf8(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)], bool)
-        bad = np.flatnonzero(~good)
-        rejects += self.reject(bad, "not valid text", ["the row holds bytes that are not valid UTF-8"] * len(bad))
-        rest = _Layout(self._block, self._delimiter)
-        rest._spans = starts[good], ends[good], lines[good]
-        return rest
-
-    def block(self) -> Block:
-        """A block of the records of this layout."""
-        starts, ends, lines = self._starts_ends_lines()
-        old = self._block
-        parts: list[bytes] = []
-        raws: dict[int, bytes] = {}
-        size = 0
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            if old.raws is not None and start in old.raws:
-                raws[size] = old.raws[start]
-            parts.append(old.data[start:end])
-            size += end - start
-        return Block(b"".join(parts), old.first_line, lines=lines, raws=raws)
 
 
 def plural(count: int, noun: str) -> str:
     """`1 field`, `2 fields`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _all_finite(column: pa.ChunkedArray[Any]) -> bool:
-    return pc.all(pc.is_finite(column)).as_py() is not False

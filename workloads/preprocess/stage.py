@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, cast, get_args
 
 from workloads import contract
 from workloads.contract import Run
-from workloads.preprocess.clean import Cleaned, Settings, clean
-from workloads.preprocess.parse import IncompleteRows
-from workloads.records import Manifest
+from workloads.preprocess import declared
+from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
+from workloads.preprocess.columns import IncompleteRows
+from workloads.preprocess.plan import Wishes
+from workloads.records import ColumnKind, Manifest
 from workloads.runtime import env, memory, s3
 from workloads.runtime.errors import StageError
 
 _MAX_UNIT_ROWS: Final = 1 << 24
+_PARQUET: Final = "application/vnd.apache.parquet"
+_CSV: Final = "text/csv; charset=utf-8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,55 +33,50 @@ class Job:
     input_version_id: str | None
     ingest_bucket: str
     intermediate_bucket: str
-    max_rejected_percent: float
     write_cleaned_csv: bool
     settings: Settings
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_env(cls, run: Run, environ: Mapping[str, str] = os.environ) -> Self:
         """Reads the PIPELINE_* variables. Raises StageError with exit code 2."""
         return cls(
             input_key=env.text(contract.ENV_INPUT_KEY, environ),
             input_version_id=environ.get(contract.ENV_INPUT_VERSION_ID) or None,
             ingest_bucket=env.text(contract.ENV_INGEST_BUCKET, environ),
             intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET, environ),
-            max_rejected_percent=env.number(contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ),
             write_cleaned_csv=env.flag(contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ),
-            settings=Settings(
-                unit_rows=env.whole(contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ),
-                incomplete_rows=cast(
-                    "IncompleteRows",
-                    env.choice(contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ),
-                ),
-            ),
+            settings=settings_from_env(environ, run.dataset),
         )
+
+
+def settings_from_env(environ: Mapping[str, str] = os.environ, dataset: str = "") -> Settings:
+    """How a file is cleaned, by the PIPELINE_* variables. Raises StageError with exit code 2."""
+    percent = env.number(contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ)
+    incomplete = env.choice(contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ)
+    return Settings(
+        unit_rows=env.whole(contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ),
+        incomplete_rows=cast("IncompleteRows", incomplete),
+        max_rejected_percent=percent,
+        wishes=Wishes(
+            columns=declared.from_json(environ.get(contract.ENV_COLUMNS, ""), dataset),
+            incomplete_percent=percent,
+            show_values=env.flag(contract.ENV_SHOW_VALUES, default=True, environ=environ),
+        ),
+    )
 
 
 def main(run: Run) -> dict[str, Any]:
     """Runs the stage; returns the figures for the stage record. Raises StageError."""
     started = time.monotonic()
-    job = Job.from_env()
-    source = s3.open_read(job.ingest_bucket, job.input_key, job.input_version_id)
+    job = Job.from_env(run)
     where = f"s3://{job.ingest_bucket}/{job.input_key}"
-    with ExitStack() as stack:
-        stack.enter_context(source)
-        size = source.info.size
+    info = s3.head(job.ingest_bucket, job.input_key, job.input_version_id)
+    try:
+        cleaned = clean(lambda: s3.Reader(info), functools.partial(_outputs, run, job, info.size), job.settings)
+    except StageError as error:
+        raise StageError(f"{where}: {error.sentence}", hint=error.hint, exit_code=error.exit_code) from error
 
-        def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
-            return stack.enter_context(s3.Writer(job.intermediate_bucket, key, content_type=content_type, expected_bytes=expected_bytes))
-
-        table = writer(run.table_key, "application/vnd.apache.parquet", 2 * size)
-        lines = writer(run.lines_key, "application/vnd.apache.parquet", size // 8)
-        rejected = writer(run.rejected_key, "text/csv; charset=utf-8", size)
-        cleaned_csv = writer(run.cleaned_csv_key, "text/csv; charset=utf-8", size) if job.write_cleaned_csv else None
-        try:
-            cleaned = clean(source, table=table, lines=lines, rejected=rejected, cleaned_csv=cleaned_csv, settings=job.settings)
-            rejected.commit()  # also when the file is refused: it shows why
-            cleaned.check(job.max_rejected_percent)
-        except StageError as error:
-            raise StageError(f"{where}: {error.sentence}", hint=error.hint, exit_code=error.exit_code) from error
-
-    manifest = _manifest(run, job, source.info, cleaned)
+    manifest = _manifest(run, job, info, cleaned)
     s3.put_bytes(job.intermediate_bucket, run.manifest_key, manifest.to_json(), content_type="application/json")
     seconds = time.monotonic() - started
     return {
@@ -84,14 +84,46 @@ def main(run: Run) -> dict[str, Any]:
         "rows": cleaned.rows,
         "rejected": cleaned.rejected,
         "units": len(cleaned.units),
-        "columns": {kind: sum(column.kind == kind for column in cleaned.columns) for kind in ("number", "timestamp", "boolean", "text")},
+        "columns": {kind: sum(column.kind == kind for column in cleaned.columns) for kind in get_args(ColumnKind)},
         "dialect": manifest.source["dialect"],
-        "input_bytes": size,
+        "passes": cleaned.passes,
+        "input_bytes": info.size,
         "table_bytes": cleaned.table_bytes,
         "seconds": cleaned.seconds,
-        "megabytes_per_second": round(size / 1e6 / seconds, 1),
+        "megabytes_per_second": round(info.size / 1e6 / seconds, 1),
         "peak_rss_mib": memory.peak_rss_mib(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """Where the results of one pass go."""
+
+    table: s3.Writer
+    lines: s3.Writer
+    rejected: s3.Writer
+    cleaned_csv: s3.Writer | None
+
+
+@contextmanager
+def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
+    """Objects that appear when the block ends well; where the file is refused, the list of rejected rows alone."""
+    with ExitStack() as stack:
+
+        def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
+            return stack.enter_context(s3.Writer(job.intermediate_bucket, key, content_type=content_type, expected_bytes=expected_bytes))
+
+        objects = _Objects(
+            table=writer(run.table_key, _PARQUET, 2 * size),
+            lines=writer(run.lines_key, _PARQUET, size // 8),
+            rejected=writer(run.rejected_key, _CSV, size),
+            cleaned_csv=writer(run.cleaned_csv_key, _CSV, size) if job.write_cleaned_csv else None,
+        )
+        try:
+            yield objects
+        except RefusedError:
+            objects.rejected.commit()
+            raise
 
 
 def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Manifest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 import pyarrow as pa
 from pyarrow import parquet
 
-from workloads.preprocess import kinds
+from workloads.preprocess.columns import INTEGER, NUMBER
 from workloads.records import Unit
 from workloads.runtime.errors import StageError
 
@@ -77,7 +77,7 @@ class UnitWriter:
     """
 
     def __init__(self, sink: Sink, schema: pa.Schema, *, unit_rows: int) -> None:
-        numbers = {field.name for field in schema if field.type == kinds.FLOAT}
+        numbers = {field.name for field in schema if field.type in (INTEGER.arrow, NUMBER.arrow)}
         self._schema = schema
         self._unit_rows = unit_rows
         self._sink = HashingSink(sink)
@@ -121,7 +121,7 @@ class UnitWriter:
         if held > MAX_UNIT_BYTES:
             raise StageError(
                 f"{self._pending_rows:,} rows take {held >> 20} MiB; a unit of {self._unit_rows:,} may take {MAX_UNIT_BYTES >> 20}",
-                hint="lower PIPELINE_UNIT_ROWS for this data set",
+                hint="lower jobs.preprocess.unit_rows in the stack file",
             )
         return done
 

@@ -71,6 +71,25 @@ def test_whole_numbers_are_shown_to_the_last_digit(value, whole, shown):
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
+        (100.04, "100.04"),
+        (1048.36058, "1,048.36058"),
+        (6.904679999999999, "6.905"),
+        (-9.94, "-9.94"),
+        (100.0, "100"),
+        (0.0, "0"),
+        (1e-40, "1e-40"),
+        (123456789.5, "123,456,790"),
+        (math.inf, figures.DASH),
+        (None, figures.DASH),
+    ],
+)
+def test_a_value_of_the_file_is_shown_with_all_its_digits_where_they_are_few(value, shown):
+    assert figures.stored(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
         (None, figures.DASH),
         (math.nan, figures.DASH),
         (5_100_038_997, "5100038997"),

@@ -160,6 +160,18 @@ def test_a_table_with_nothing_to_compare_is_a_run_like_any_other(world):
     assert "No row was compared with another: the table has no column of numbers." in page
 
 
+def test_preprocess_own_sentence_on_nothing_to_compare_is_told_once(world):
+    said = "no column holds numbers that rows could be compared by: found 'town' (text)"
+    remarks = (Remark(code="nothing-to-compare", column="", sentence=said, sure=False),)
+    words = pd.DataFrame({"town": ["rome", "oslo"]})
+    fa.store(s3.put_bytes, RUN, words, remarks=remarks)
+    stage.main(RUN)
+    assert strict(stored(RUN.summary_key))["nothing_to_compare"] == said
+    text = json.dumps(world.messages[0])
+    assert text.count("ound 'town' (text)") == 1
+    assert "How the file was read" not in text
+
+
 def test_numbers_that_are_only_described_say_why(world):
     frame = pd.DataFrame({"a": [1.0, 2.0, None], "b": [None, None, 3.0]})
     fa.store(s3.put_bytes, RUN, frame)

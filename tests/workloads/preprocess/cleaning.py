@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from workloads.preprocess.clean import Cleaned, Settings, clean
+from workloads.preprocess.plan import Wishes
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,23 @@ class Outcome:
         return {int(reject["line"]): reject["reason"] for reject in self.rejects}
 
 
-def run(data: bytes, **settings: Any) -> Outcome:
-    table, lines, rejected, as_csv = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
-    cleaned = clean(io.BytesIO(data), table=table, lines=lines, rejected=rejected, cleaned_csv=as_csv, settings=Settings(**settings))
-    return Outcome(cleaned, table.getvalue(), lines.getvalue(), rejected.getvalue(), as_csv.getvalue())
+class Memory:
+    """Outputs in memory, void when a pass ends with an exception."""
+
+    def __init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        self.table, self.lines, self.rejected, self.cleaned_csv = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+
+    @contextmanager
+    def __call__(self) -> Iterator[Memory]:
+        self.open()
+        yield self
+
+
+def run(data: bytes, *, wishes: Wishes | None = None, **settings: Any) -> Outcome:
+    memory = Memory()
+    all_settings = Settings(**{"max_rejected_percent": 100, "wishes": wishes or Wishes(), **settings})
+    cleaned = clean(lambda: io.BytesIO(data), memory, all_settings)
+    return Outcome(cleaned, memory.table.getvalue(), memory.lines.getvalue(), memory.rejected.getvalue(), memory.cleaned_csv.getvalue())

@@ -76,7 +76,7 @@ def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
         ragged[row.number - 1] = row.actual_columns
         return "skip"
 
-    names = [str(number) for number in range(dialect.layout.width)]
+    names = [str(number) for number in range(dialect.structure.width)]
     if not block.data.strip(b"\r\n"):
         return pa.table({name: pa.array([], pa.string()) for name in names})
     source: Any = pa.BufferReader(block.data)

@@ -11,14 +11,20 @@ import pyarrow as pa
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from workloads.preprocess import kinds
-from workloads.preprocess.kinds import ColumnPlan
+from workloads.preprocess import missing
+from workloads.preprocess.columns import NUMBER as FLOAT
+from workloads.preprocess.columns import TEXT, ColumnPlan, Decision
 from workloads.preprocess.parse import BlockParser
+from workloads.preprocess.plan import Plan
 from workloads.preprocess.records import Block, Reject, blocks
 
-COLUMNS = (ColumnPlan(name="n", source_name="n", kind=kinds.NUMBER), ColumnPlan(name="t", source_name="t", kind=kinds.TEXT))
+COLUMNS = (
+    ColumnPlan(name="n", source_name="n", decision=Decision(kind=FLOAT, use="compare", reason="")),
+    ColumnPlan(name="t", source_name="t", decision=Decision(kind=TEXT, reason="")),
+)
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-MISSING = {spelling.lower() for spelling in kinds.MISSING}
+MISSING = {spelling.lower() for spelling in missing.SPELLINGS}
+MISSING_IN_TEXT = set(missing.IN_TEXT.to_pylist())
 
 number = st.sampled_from(
     ["0", "1", "-2.5", "+3", " 4 ", ".5", "6.", "1e5", "1e39", "1e400", "inf", "nan", "NA", " NA ", "", "-", "x", "1_0", "0x1", "1,5", "é"]
@@ -71,13 +77,14 @@ def expected(rows: list[tuple[int, list[str]]]) -> tuple[list[tuple[float, str |
         elif not np.isfinite(value):
             rejected[line] = "beyond the range of float64"
         else:
-            kept.append((value, None if row[1] in kinds.MISSING else row[1]))
+            kept.append((value, None if row[1] in MISSING_IN_TEXT else row[1]))
     return kept, rejected
 
 
 def parsed(text: str, piece: int) -> tuple[list[tuple[float, str | None]], dict[int, str]]:
     data = text.encode()
-    parser = BlockParser(columns=COLUMNS, delimiter=",", decimal=".", incomplete_rows="reject")
+    plan = Plan(columns=COLUMNS, remarks=(), texts=())
+    parser = BlockParser(plan=plan, delimiter=",", incomplete_rows="reject", show_values=True)
     tables, rejected = [parser.schema.empty_table()], {}
     whole = b""
     for part in blocks((data[start : start + piece] for start in range(0, len(data), piece)), ord(",")):

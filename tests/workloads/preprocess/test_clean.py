@@ -94,7 +94,7 @@ def test_a_unit_has_to_fit_into_memory():
 
 
 MEMORY = """
-import io, sys
+import contextlib, io, sys
 from workloads.preprocess.clean import Settings, clean
 from workloads.runtime.memory import peak_rss_mib
 from workloads.samples.generate import Table
@@ -120,7 +120,10 @@ class Nowhere(io.RawIOBase):
         return True
     def write(self, data):
         return len(data)
-cleaned = clean(Repeated(), table=Nowhere(), lines=Nowhere(), rejected=Nowhere(), settings=Settings())
+class Outputs:
+    table = lines = rejected = Nowhere()
+    cleaned_csv = None
+cleaned = clean(Repeated, lambda: contextlib.nullcontext(Outputs()), Settings())
 print(cleaned.rows_read, peak_rss_mib())
 """
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from workloads.preprocess.shapes import ColumnProfile, shape
+from workloads.runtime.quoting import quoted
 
 _PROFILED: Final = 400
 _TINY: Final = 4
@@ -47,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class Structure:
     """Which lines are what."""
 
     names: tuple[str, ...]
@@ -70,7 +71,7 @@ class Layout:
     """(code, sentence, sure) of what was decided."""
 
 
-def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
+def structure_of(rows: Sequence[Row], *, whole: bool) -> Structure:
     """Decides from the records of the sample, blank ones included; at least one has a value."""
     filled = [row for row in rows if row.filled]
     width = _width(filled)
@@ -84,7 +85,7 @@ def lay_out(rows: Sequence[Row], *, whole: bool) -> Layout:
     table = [row for row in filled[start:] if end_line is None or row.line < end_line]
     width = _width(table)
     spare, columns = _spare(table, width)
-    body = [row.cells for row in table if len(row.cells) >= columns >= len(row.bare)]
+    body = [row.cells for row in table if len(row.cells) in (width, columns) and len(row.bare) <= columns <= len(row.cells)]
     several = [cells for cells in body if sum(1 for cell in cells if cell.strip()) > 1]
     body = several if columns > 2 and several else body
     body = body or [row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns]
@@ -189,7 +190,7 @@ class _Head:
         self.notes: list[tuple[str, str, bool]] = []
         self.between: list[tuple[Row, str]] = []
 
-    def decide(self, end_line: int | None, *, whole: bool) -> Layout:
+    def decide(self, end_line: int | None, *, whole: bool) -> Structure:
         heads = self._header_like()
         preamble = [*self.before]
         heads = self._without_metadata(heads, preamble)
@@ -203,7 +204,7 @@ class _Head:
             body_line = (self.table[-1].line if self.table else 1) + 1
         else:
             body_line = rest[0].line if rest else self.table[-1].line + 1
-        return Layout(
+        return Structure(
             names=tuple(names),
             header=tuple(header),
             preamble=tuple(preamble),
@@ -230,7 +231,7 @@ class _Head:
         given = [cell.strip() for cell in header[-1].bare]
         unnamed = [number for number, name in enumerate(names, start=1) if not name]
         if len(given) > self.columns:
-            left = ", ".join(given[self.columns :][:5])
+            left = ", ".join(map(quoted, given[self.columns :][:5]))
             self.notes.append(
                 ("surplus-names", f"the header has {len(given):,} names for {self.columns:,} columns; left out: {left}", False)
             )
