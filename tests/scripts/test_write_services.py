@@ -14,13 +14,13 @@ def found() -> dict[str, Coverage]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_page_is_what_is_found(found: dict[str, Coverage]) -> None:
     assert PAGE.read_text() == text(found), "run: python -m scripts.write_services"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_what_is_known_to_be_there_and_not(found: dict[str, Coverage]) -> None:
     assert {"SubmitJob", "ListJobs"} <= set(found["batch"].own)
     assert "CreateConsumableResource" in found["batch"].refused
