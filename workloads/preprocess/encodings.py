@@ -1,8 +1,8 @@
 """Which encoding a text has that is not Unicode: always a guess, and told as one.
 
-Encodings of alphabets other than the Latin are told apart by charset-normalizer. Among those of the Latin alphabet it is often wrong in
-tables of names, so these are told apart by the letters of languages: Polish in Windows-1250 has all its letters in the Polish alphabet, and
-read as Windows-1252 letters of several languages and signs inside words.
+Encodings of one byte for a character are told apart by the letters of languages: Polish in Windows-1250 has all its letters in the Polish
+alphabet, and read as Windows-1252 letters of several languages and signs inside words. In tables of names this is right more often than
+charset-normalizer, which tells those of several bytes apart, and those in which the letters of one language fit alike.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-LATIN: Final = ("cp1252", "iso8859_15", "cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman", "cp850", "cp437")
-"""Those that are told apart by letters; of several that fit alike, the first is taken."""
-OTHERS: Final = (
-    *("cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic", "cp1253", "iso8859_7", "cp1255", "cp1256", "cp874"),
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
-)
-"""What charset-normalizer chooses from."""
+_LATIN: Final = ("cp1252", "iso8859_15", "cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman", "cp850", "cp437")
+"""Of several that fit alike, the first is taken."""
+_OTHER_ALPHABETS: Final = ("cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic", "cp1253", "iso8859_7", "cp1255", "cp1256")
+ONE_BYTE: Final = (*_LATIN, *_OTHER_ALPHABETS)
+"""Those that are told apart by letters."""
+OTHERS: Final = ("cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949", "iso2022_jp")
+_TIE: Final = 0.005
+_LATIN_FIRST: Final = 0.03
+"""By which another alphabet has to explain a text better: of a few signs among English words it may."""
 _NAMES: Final = {
     "cp932": "shift_jis",
     "cp949": "euc-kr",
@@ -34,19 +36,25 @@ _LANGUAGES: Final = tuple(
             *("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "àáâãçéêíóôõúü", "àèéìíîòóùú", "áéèëïíóöúü", "åäöé", "æøåéóòâô", "áéíóúýþæöð"),
             *("àçéèíïòóúü", "äöõüšž", "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţșț", "çë"),
             *("çğıİöşüâîû", "ąčęėįšųūž", "āčēģīķļņšūž"),
+            *("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "абвгдежзийклмнопрстуфхцчшщьюяіїєґ", "абвгдежзийклмнопрстуфхцчшђјљњћџѓќѕ"),
+            *("αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ", "אבגדהוזחטיכךלמםנןסעפףצץקרשת", "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـپچژگ"),
         ),
     )
 )
 """Letters beside a to z: German, French, Spanish, Portuguese, Italian, Dutch, Swedish and Finnish, Danish and Norwegian, Icelandic;
-Catalan, Estonian, Polish, Czech, Slovak, Hungarian, Croatian and Slovene, Romanian, Albanian; Turkish, Lithuanian, Latvian."""
+Catalan, Estonian, Polish, Czech, Slovak, Hungarian, Croatian and Slovene, Romanian, Albanian; Turkish, Lithuanian, Latvian; Russian and
+Bulgarian, Ukrainian, Serbian and Macedonian; Greek, Hebrew, Arabic."""
 _WESTERN: Final = frozenset("àáâãäåæçèéêëìíîïñòóôõöøœùúûüýÿß")
 _MIXED: Final = 0.95
 """What several western languages in one file count, against one language that explains as much."""
-_QUOTES: Final = frozenset("\u201c\u201d\u201e\u2018\u2019\u201a«»‹›\u2026\u2013\u2014•·©®™°µ\u00a0¿¡")
+_QUOTES: Final = frozenset("\u201c\u201d\u201e\u2018\u2019\u201a«»\u2039\u203a\u2026\u2013\u2014•·©®™°µ\u00a0¿¡")
 _CURRENCIES: Final = frozenset("€£¥¢")
-_OTHER_SIGNS: Final = frozenset("§²³¹½¼¾ºª×÷±\u2030")
+_OTHER_SIGNS: Final = frozenset("§²³¹½¼¾ºª\u00d7÷±\u2030")
 _BETWEEN_LETTERS: Final = frozenset("\u2018\u2019·\u2013\u2014\u00a0")
-_ENOUGH: Final = 0.9
+_SIGN: Final = 0.9
+"""What a sign counts, against a letter."""
+_ENOUGH: Final = 0.89
+_AFTER_LATIN: Final = "\u0370"
 _RUN: Final = 5
 """Letters beyond ASCII on end that words of the Latin alphabet do not have."""
 _LOOK_BYTES: Final = 32 << 10
@@ -64,14 +72,19 @@ def guess(beginning: bytes) -> str:
     look = b"\n".join(lines)
     if len(look) > _LOOK_BYTES:
         look = look[: max(look.rfind(b"\n", 0, _LOOK_BYTES), 0) or _LOOK_BYTES]
-    fits = {encoding: _latin(text) for encoding in LATIN if (text := _decoded(look, encoding)) is not None}
-    best = max(fits, key=lambda encoding: fits[encoding])
-    if fits[best] >= _ENOUGH:
-        return best
+    fits = {encoding: _explained(text) for encoding in ONE_BYTE if (text := _decoded(look, encoding)) is not None}
+    best = max(fits, key=lambda encoding: fits[encoding] + _LATIN_FIRST * (encoding in _LATIN))
+    alike = [encoding for encoding in fits if fits[encoding] >= fits[best] - _TIE]
+    if fits[best] < _ENOUGH:
+        return _by_frequency(look, [*_OTHER_ALPHABETS, *OTHERS]) or "cp1252"
+    return best if best in _LATIN or len(alike) == 1 else _by_frequency(look, alike) or best
+
+
+def _by_frequency(look: bytes, among: list[str]) -> str:
     from charset_normalizer import from_bytes  # few files need it, and it takes a while to load
 
-    found = from_bytes(look, cp_isolation=list(OTHERS), enable_fallback=False).best()
-    return "cp1252" if found is None else found.encoding
+    found = from_bytes(look, cp_isolation=among, enable_fallback=False).best()
+    return "" if found is None else found.encoding
 
 
 def name(encoding: str) -> str:
@@ -86,7 +99,7 @@ def _decoded(data: bytes, encoding: str) -> str | None:
         return None
 
 
-def _latin(text: str) -> float:
+def _explained(text: str) -> float:
     """Share of the characters beyond ASCII that are letters of one language, or signs where signs may stand."""
     letters: list[str] = []
     signs = bad = 0
@@ -96,7 +109,8 @@ def _latin(text: str) -> float:
         before, after = text[place - 1 : place], text[place + 1 : place + 2]
         if character.isalpha():
             around = text[max(0, place - 2) : place + 3]
-            foreign = len(around) == _RUN and around.isalpha() and not any(map(str.isascii, around))
+            foreign = len(around) == _RUN and around.isalpha() and all("\x7f" < one < _AFTER_LATIN for one in around)
+            foreign |= character >= _AFTER_LATIN and any(one.isascii() and one.isalpha() for one in (before, after))
             if foreign or (before.islower() and character.isupper()) or (character.islower() and after.isupper()):
                 bad += 1
             else:
@@ -114,4 +128,4 @@ def _latin(text: str) -> float:
         return sum(letter in alphabet or letter.lower() in alphabet for letter in letters)
 
     one = max(map(explained, _LANGUAGES))
-    return (signs + max(one, _MIXED * explained(_WESTERN))) / max(1, signs + bad + len(letters))
+    return (_SIGN * signs + max(one, _MIXED * explained(_WESTERN))) / max(1, signs + bad + len(letters))

@@ -1,4 +1,4 @@
-"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, encodings that are no Unicode; and sentences for what is no CSV at all."""
+"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, other encodings; and sentences for what is no CSV at all."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     beginning, raw = _peek(raw, SAMPLE_BYTES + 4)
     mark = next((mark for mark in _BYTE_ORDER_MARKS if beginning.startswith(mark)), b"")
     encoding = _BYTE_ORDER_MARKS[mark] if mark else _guess(beginning[:SAMPLE_BYTES])
-    guessed = encoding in (*encodings.LATIN, *encodings.OTHERS)
+    guessed = encoding in (*encodings.ONE_BYTE, *encodings.OTHERS)
     text = _skip(raw, len(mark))
     if encoding != "utf-8":
         text = _transcode(text, encoding)
@@ -236,7 +236,7 @@ codecs.register_error("undecodable", _undecodable)
 
 
 def _transcode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    if encoding in encodings.LATIN:
+    if encoding in encodings.ONE_BYTE:
         for piece in pieces:
             yield piece if piece.isascii() else piece.decode(encoding, "c1-control").encode()
         return
