@@ -22,6 +22,7 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import METRICS, Space
 from workloads.contract import ContractError, Run
+from workloads.lines import Lines
 
 _AGAIN: Final = "run the analysis stage again"
 
@@ -156,10 +157,22 @@ def scores_digest(ids: Integers, scores: Floats, kth_ids: Integers) -> str:
     return digest({"row": ids, "score": scores, "neighbour": kth_ids})
 
 
-def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers) -> bytes:
-    """Columns `row`, `score` and `neighbour` (row number of the k-th neighbour, null where there is none)."""
+def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers, lines: Lines) -> bytes:
+    """Columns `row`, `line`, `score`, `neighbour` and `neighbour_line`.
+
+    The neighbour is the k-th, by its row number; both are null where there is none. Lines are those
+    of the file.
+    """
     nobody = kth_ids == NOBODY
-    table = pa.table({"row": ids, "score": scores, "neighbour": pa.array(kth_ids, mask=nobody)})
+    table = pa.table(
+        {
+            "row": ids,
+            "line": lines.of_rows(ids),
+            "score": scores,
+            "neighbour": pa.array(kth_ids, mask=nobody),
+            "neighbour_line": pa.array(lines.of_rows(np.where(nobody, ids, kth_ids)), mask=nobody),
+        }
+    )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
     return buffer.getvalue()
