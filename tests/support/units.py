@@ -70,7 +70,7 @@ def scheduler(config: Any, log: Any, path: Path) -> Any:
     """A scheduler of pytest-xdist that gives out whole units, in the order of the tests."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class UnitScheduling(LoadScopeScheduling):
+    class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
         @cached_property
         def _units(self) -> dict[str, str]:
             units: dict[str, str] = json.loads(path.read_text())
