@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit quick record coverage drills format lock audit sbom images push clean
+.PHONY: help setup demo up down test lint unit quick record coverage drills clients format lock audit sbom images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -53,6 +53,9 @@ coverage: setup  ## which lines the tests run, those of jobs and functions too; 
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
 	@$(PY) -m pytest -m drill $(ARGS)
 
+clients: setup  ## third-party clients against the AWS in memory, each in an environment of its own; ARGS="-k redun" narrows them down
+	@sh scripts/clients.sh $(ARGS)
+
 format: setup  ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
@@ -82,5 +85,5 @@ push: setup  ## build and push the images of STACK, write their digests into Pul
 
 clean:  ## remove caches and what the demo left behind; .venv stays
 	@if [ -x $(PY) ]; then $(PY) -m cli down >/dev/null 2>&1 || true; fi
-	rm -rf .local .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .local .coverage* .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -17,7 +17,9 @@ from workloads import contract
 
 def show(console: Console, endpoint: Endpoint) -> None:
     """Prints the commands."""
-    console.print(f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n", highlight=False)
+    console.print(
+        f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n", highlight=False, markup=False, emoji=False
+    )
     # printed, not rendered: the lines must survive the clipboard whatever the width of the terminal
     print(text(endpoint))
 

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.policies import document, statement, trust
+from components.policies import document, statement, tls_only, trust
 from workloads import contract
 
 _RUNTIME: Final = "python3.13"
@@ -90,7 +90,7 @@ class LambdaFunction(Component):
             aws.sqs.QueuePolicy(
                 f"{name}-dead-letters",
                 queue_url=self.dead_letters.url,
-                policy=document(_tls_only(self.dead_letters)),
+                policy=document(tls_only("sqs:*", [self.dead_letters.arn])),
                 opts=self.child(),
             )
         role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("lambda.amazonaws.com"), tags=context.tags, opts=self.child())
@@ -184,7 +184,7 @@ class EventTrigger(Component):
                     resources=[queue.arn],
                     conditions={"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
                 ),
-                _tls_only(queue),
+                tls_only("sqs:*", [queue.arn]),
             ),
             opts=self.child(),
         )
@@ -244,12 +244,6 @@ def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input
     """Jobs of these queues that have come to one of the statuses."""
     detail = {"status": list(statuses), "jobQueue": list(queue_arns)}
     return {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"], "detail": detail}
-
-
-def _tls_only(queue: aws.sqs.Queue) -> dict[str, Any]:
-    """An event may hold more than its sender meant to show."""
-    conditions = {"Bool": {"aws:SecureTransport": "false"}}
-    return statement("TlsOnly", effect="Deny", principal="*", actions=["sqs:*"], resources=[queue.arn], conditions=conditions)
 
 
 def _in_environment(variable: str, text: pulumi.Output[str]) -> pulumi.Output[str]:

@@ -13,7 +13,9 @@ from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, 
 from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
+from config.jobs import AnalysisJob
 from config.prices import dearest_rates
+from config.rules.base import jobs
 from config.stack import StackConfig
 from workloads import metrics
 
@@ -91,8 +93,12 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
 
 
 def _statements(args: MeasuringArgs) -> list[dict[str, Any]]:
+    on_fargate = any(each.kind.startswith("fargate") for each in args.config.environments.values())
+    in_shards = any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values())
+    # what a job on Fargate reserves, and why a shard failed, stand in descriptions alone
+    described = ["batch:DescribeJobs"] if on_fargate or in_shards else []
     return [
         # know no resources (service authorization reference, AWS Batch)
-        statement("Look", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments"], resources=["*"]),
+        statement("Look", actions=["batch:ListJobs", *described, "batch:DescribeComputeEnvironments"], resources=["*"]),
         statement("LookAtFronts", actions=["batch:GetJobQueueSnapshot"], resources=list(args.queues.arns.values())),
     ]

@@ -10,7 +10,8 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.alarms import Alarms, AlarmsArgs
+from components.alarm_rules import AlarmsArgs
+from components.alarms import Alarms
 from components.context import Component, StackContext
 from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
@@ -32,6 +33,10 @@ _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
 may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
+_MAILED: Final = {"NewStateValue": ["ALARM"]}
+"""Of what alarms tell, what is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
+INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"): each change of an alarm would mail everybody. Slack hears of the end of
+what it heard the beginning of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,15 @@ class Monitoring(Component):
         self.notify = self._notify(name, args)
         topic = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
-            aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=self.child())
+            aws.sns.TopicSubscription(
+                f"{name}-email-{index}",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=address,
+                filter_policy=json.dumps(_MAILED),
+                filter_policy_scope="MessageBody",
+                opts=self.child(),
+            )
         self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
         redrive = Redrive(
             f"{name}-redrive",

@@ -49,6 +49,7 @@ from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.s3.disk import contents_on_disk
 from localcloud.schedules import Schedules
@@ -65,7 +66,8 @@ class LocalCloud:
 
     Args:
         directory: For working directories of jobs and the code of functions; made if need be.
-        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH, or a `Program` that
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app, is on PYTHONPATH, and whose `bin`, if it
+            has one, comes first on PATH (a virtual environment is such a directory), or a `Program` that
             is called in place of any command. A job whose image no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
@@ -174,6 +176,7 @@ class LocalCloud:
             alarms=self._alarms,
             queries=Queries(state),
             schedules=self._schedules,
+            short_polls=ShortPolls(state),
             slack_sink=self.slack,
             objects=objects,
             amendments=Amendments(state),
@@ -227,6 +230,11 @@ class LocalCloud:
     def undelivered(self) -> list[Undelivered]:
         """Events that EventBridge could not deliver."""
         return self._bus.undelivered
+
+    @property
+    def own_operations(self) -> Mapping[str, list[str]]:
+        """By service, the operations that this program answers itself."""
+        return self._front.own
 
     @property
     def faults(self) -> list[Fault]:

@@ -205,7 +205,8 @@ class Run:
         match = _RUN_ID.fullmatch(self.run_id)
         if match is None or not names.is_date(match["date"]):
             raise ContractError(
-                f"{self.run_id!r} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, for example 20260131-sales-0123456789ab"
+                f"{self.run_id[:100]!a} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, "
+                "for example 20260131-sales-0123456789ab"
             )
 
     @classmethod

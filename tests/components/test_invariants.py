@@ -32,7 +32,7 @@ COUNTS = {
     "aws:cloudwatch/eventRule:EventRule": (7, 7, 9),
     "aws:cloudwatch/eventTarget:EventTarget": (7, 7, 9),
     "aws:cloudwatch/logGroup:LogGroup": (8, 8, 11),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": (23, 27, 39),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (23, 27, 40),
     "aws:cloudwatch/queryDefinition:QueryDefinition": (8, 8, 8),
     "aws:dynamodb/table:Table": (1, 1, 1),
     "aws:ec2/eip:Eip": (1, 1, 3),
@@ -165,12 +165,10 @@ def test_secrets_stand_nowhere_but_in_secrets_manager(stack: str) -> None:
 
 LOG_DELIVERY = {
     "logs:CreateLogDelivery",
-    "logs:CreateLogStream",
     "logs:GetLogDelivery",
     "logs:UpdateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries",
-    "logs:PutLogEvents",
     "logs:PutResourcePolicy",
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
