@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit quick record drills format lock images push clean
+.PHONY: help setup demo up down test lint unit quick record coverage drills format lock audit sbom images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -45,6 +45,11 @@ quick: lint  ## lint, types and the tests nearest to what has changed since BASE
 record: setup  ## all tests, and note what each file took, for the order of `unit` and the choice of `quick`
 	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --record-seconds
 
+coverage: setup  ## which lines the tests run, those of jobs and functions too; ARGS as for unit
+	@mkdir -p .local
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered \
+		--cov-report=html:.local/coverage --cov-report=markdown:.local/coverage.md $(ARGS)
+
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
 	@$(PY) -m pytest -m drill $(ARGS)
 
@@ -54,6 +59,18 @@ format: setup  ## format the code and mend what the linter can mend
 
 lock: setup  ## resolve the dependency lists of pyproject.toml again, into requirements/
 	@sh scripts/lock.sh $(ARGS)
+
+audit: setup  ## look up what is known against the locked packages
+	@for lock in requirements.txt requirements/*.lock; do \
+	  echo "audit: $$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock || exit 1; done
+
+sbom: setup  ## list what is in both images, as SPDX, in .local/sbom
+	@mkdir -p .local/sbom
+	@for image in cpu gpu; do \
+	  docker buildx build --platform linux/amd64 --sbom=true --provenance=false --build-arg GIT_COMMIT=$(COMMIT) --build-arg EFA_INSTALLER_VERSION \
+	    --build-arg EFA_INSTALLER_SHA256 --file docker/$$image.Dockerfile --output type=tar,dest=- . \
+	    | tar --extract --to-stdout --file - sbom.spdx.json >.local/sbom/$$image.spdx.json && test -s .local/sbom/$$image.spdx.json || exit 1; \
+	  echo "sbom: .local/sbom/$$image.spdx.json"; done
 
 images: setup  ## build both container images here, without publishing them
 	docker buildx build --load --platform linux/amd64 --build-arg GIT_COMMIT=$(COMMIT) --file docker/cpu.Dockerfile --tag batch-reference/cpu .
@@ -65,5 +82,5 @@ push: setup  ## build and push the images of STACK, write their digests into Pul
 
 clean:  ## remove caches and what the demo left behind; .venv stays
 	@if [ -x $(PY) ]; then $(PY) -m cli down >/dev/null 2>&1 || true; fi
-	rm -rf .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .local .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -32,10 +32,7 @@ environments = Environments(
 queues = Queues("queues", QueuesArgs(context=context, queues=config.queues, environment_arns=environments.arns))
 jobs = Jobs("jobs", JobsArgs(context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles))
 pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs))
-budget = Budget(
-    "budget",
-    BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, submitter_roles=pipeline.submitter_roles),
-)
+budget = Budget("budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, pipeline=pipeline))
 monitoring = Monitoring(
     "monitoring",
     MonitoringArgs(

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -258,7 +259,7 @@ def images(asked: Questions) -> Iterator[Finding]:
 
 
 def secrets(asked: Questions) -> Iterator[Finding]:
-    """The webhook is set, and no secret of the stack is on its way out."""
+    """The webhook is set, and the stack's secrets exist; those of an earlier one of its name may be on their way out."""
     if not asked.config.secrets:
         what = "no slack-webhook-url: nobody hears of findings and failures on Slack"
         yield Finding(level="warning", check="secrets", what=what, fix="pulumi config set --secret slack-webhook-url")
@@ -266,12 +267,13 @@ def secrets(asked: Questions) -> Iterator[Finding]:
     filters = [{"Key": "tag-key", "Values": [STACK_TAG]}]
     found = [s for page in pages.paginate(Filters=filters, IncludePlannedDeletion=True) for s in page["SecretList"]]
     own = [s for s in found if asked.tags.items() <= {tag["Key"]: tag["Value"] for tag in s.get("Tags", [])}.items()]
-    for secret in own:
-        if secret.get("DeletedDate"):
-            fix = f"aws secretsmanager restore-secret --secret-id {secret['Name']}"
-            yield Finding(level="error", check="secrets", what=f"secret {secret['Name']} is about to be deleted", fix=fix)
-    if own and not any(secret.get("DeletedDate") for secret in own):
-        yield Finding(level="ok", check="secrets", what=f"{len(own)} secrets of the stack exist")
+    # names are automatic and a deleted secret keeps its own for 30 days, so that one of an earlier deployment stands in nobody's way
+    alive = [secret for secret in own if not secret.get("DeletedDate")]
+    if alive:
+        yield Finding(level="ok", check="secrets", what=f"{len(alive)} secrets of the stack exist")
+    elif own:
+        what = f"{len(own)} secrets of an earlier deployment of this stack are about to be deleted; the next one makes new ones"
+        yield Finding(level="ok", check="secrets", what=what)
 
 
 def service_roles(asked: Questions) -> Iterator[Finding]:
@@ -311,6 +313,37 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
         yield Finding(level="ok" if free >= need else "error", check="addresses", what=what, fix=fix)
 
 
+def function_logs(asked: Questions) -> Iterator[Finding]:
+    """Functions of the stack that ran within a day have written a log: one that may not write it is silent in every other respect."""
+    prefix, since = f"/{NAMESPACE}/{asked.config.name}/", datetime.now(UTC) - timedelta(days=1)
+    for page in asked.client("lambda").get_paginator("list_functions").paginate():
+        for function in page["Functions"]:
+            group = (function.get("LoggingConfig") or {}).get("LogGroup", "")
+            if group.startswith(prefix):
+                yield _function_log(asked, str(function["FunctionName"]), group, since)
+
+
+def _function_log(asked: Questions, name: str, group: str, since: datetime) -> Finding:
+    points = asked.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[{"Name": "FunctionName", "Value": name}],
+        StartTime=since,
+        EndTime=datetime.now(UTC),
+        Period=86_400,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    calls = sum(int(point["Sum"]) for point in points)
+    newest = asked.client("logs").describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)["logStreams"]
+    written = max((int(stream.get("lastIngestionTime") or stream.get("lastEventTimestamp") or 0) for stream in newest), default=0)
+    if calls and written < since.timestamp() * 1000:
+        what = f"function {name} was called {calls} times within a day and has written nothing into {group}"
+        fix = f"its role has to allow logs:CreateLogStream and logs:PutLogEvents on {group}; pulumi up restores that"
+        return Finding(level="error", check="logs", what=what, fix=fix)
+    said = f"was called {calls} times within a day, and its log stands in {group}" if calls else "was not called within a day"
+    return Finding(level="ok", check="logs", what=f"function {name} {said}")
+
+
 CHECKS: Final = (
     region,
     vcpu_quotas,
@@ -321,4 +354,5 @@ CHECKS: Final = (
     secrets,
     service_roles,
     subnet_addresses,
+    function_logs,
 )

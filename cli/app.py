@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from cli.errors import CliError, ExitCode
 
@@ -39,21 +42,27 @@ def demo(
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
-    raise typer.Exit(command.demo(_out, csv, stack))
+    code = command.demo(_out, csv, stack)
+    _out.file.flush()
+    # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
+    os._exit(code)
 
 
 @app.command()
-def up(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
-    """Keep the AWS in memory running for the aws CLI."""
+def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = False) -> None:
+    """Keep the AWS in memory running for your own clients."""
     from cli import hints, service
 
     endpoint = service.running()
-    if endpoint is not None:
-        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})")
-    else:
-        with _out.status(f"deploying stack {stack}"):
+    if endpoint is None:
+        with _err.status(Text(f"deploying stack {stack}")):
             endpoint = service.start(stack, port)
-    hints.show(_out, endpoint)
+    elif not as_json:
+        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})", markup=False, emoji=False)
+    if as_json:
+        print(json.dumps(hints.facts(endpoint), indent=1))
+    else:
+        hints.show(_out, endpoint)
 
 
 @app.command()
@@ -65,7 +74,7 @@ def down() -> None:
     if endpoint is None:
         raise CliError("nothing is up", ExitCode.NOT_RUNNING)
     service.stop(endpoint)
-    _out.print(f"down (stack {endpoint.stack})")
+    _out.print(f"down (stack {endpoint.stack})", markup=False, emoji=False)
 
 
 @app.command(hidden=True)
@@ -158,12 +167,15 @@ def diff(
 
 @app.command()
 def run(
-    key: Annotated[str, typer.Argument(help="Of an uploaded CSV: data/20260131/sales.csv.")], again: Again = False, stack: Deployed = ""
+    key: Annotated[str, typer.Argument(help="Of an uploaded CSV: data/20260131/sales.csv.")],
+    again: Again = False,
+    first: Annotated[str, typer.Option("--from", help="With --again: the stage to begin at; what comes before has to be there.")] = "",
+    stack: Deployed = "",
 ) -> None:
     """Begin the run of an uploaded CSV by hand."""
     from cli import operate
 
-    raise typer.Exit(operate.run(_out, operate.Target.find(stack), key, again=again))
+    raise typer.Exit(operate.run(_out, operate.Target.find(stack), key, again=again, first=first))
 
 
 @app.command()
@@ -202,5 +214,5 @@ def main() -> None:
     try:
         app()
     except CliError as error:
-        _err.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _err.print(f"error: {error}", style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
         sys.exit(error.code)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from cli import show
 from cli.errors import CliError, ExitCode
@@ -35,8 +36,8 @@ def demo(console: Console, csv: Path | None, stack: str) -> ExitCode:
         sent = upload(ready.client("s3"), str(ready.outputs["ingest_bucket"]), path)
         run = Run(sent.run_id)
         uploaded = f"✔ uploaded {path.name} as s3://{sent.bucket}/{sent.key}"
-        console.print(escaped(uploaded), highlight=False, markup=False)
-        console.print(f"  run {run.run_id}", highlight=False)
+        console.print(escaped(uploaded), highlight=False, markup=False, emoji=False)
+        console.print(f"  run {run.run_id}", highlight=False, markup=False, emoji=False)
         try:
             statuses = follow(ready.client("dynamodb"), ready.client("batch"), str(ready.outputs["table"]), run)
             last = watch(console, statuses)
@@ -64,7 +65,7 @@ def _show_findings(console: Console, ready: Rehearsal, run: Run) -> None:
     summary = DIRECTORY / "summary.json"
     summary.write_bytes(fetch(run.summary_key))
     show.findings(console, summary.read_bytes())
-    console.print(f"\nreport   {report}\nsummary  {summary}", highlight=False, soft_wrap=True)
+    console.print(f"\nreport   {report}\nsummary  {summary}", highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def _wait_for_slack(ready: Rehearsal) -> None:
@@ -89,5 +90,6 @@ class _Steps:
     def done(self, note: str = "") -> None:
         if self._step:
             seconds = time.monotonic() - self._began
-            self._console.print(f"✔ {self._step}  [dim]{seconds:.1f} s{f', {note}' if note else ''}[/dim]", highlight=False)
+            took = f"{seconds:.1f} s{f', {note}' if note else ''}"
+            self._console.print(Text.assemble(f"✔ {self._step}  ", (took, "dim")))
         self._step = ""

@@ -124,7 +124,7 @@ def _print(console: Console, found: Difference) -> None:
     for column in ("before", "after", "change"):
         table.add_column(column, justify="right", no_wrap=True)
     for price in found.prices:
-        table.add_row(price.what, dollars(price.before), dollars(price.after), _signed(price.difference))
+        table.add_row(Text(price.what), dollars(price.before), dollars(price.after), _signed(price.difference))
     console.print(table, "")
     for note in _notes(found):
         hanging(console, "note", note)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cli.check import hanging, valid
 from cli.errors import CliError, ExitCode
@@ -172,10 +173,10 @@ def dollars(amount: float | None) -> str:
 
 
 def _print(console: Console, file: StackFile, found: Estimate) -> None:
-    console.print(f"[bold]{file.label}[/bold], {found.region or 'no region named'}, US dollars\n", highlight=False)
+    console.print(Text.assemble((file.label, "bold"), f", {found.region or 'no region named'}, US dollars\n"))
     rest = _table("At rest, a month", "USD")
     for line in found.rest:
-        rest.add_row(line.what, _marked(line.usd, line.confirmed))
+        rest.add_row(Text(line.what), _marked(line.usd, line.confirmed))
     rest.add_section()
     rest.add_row("sum", dollars(found.rest_usd), style="bold")
     console.print(rest, "")
@@ -184,7 +185,7 @@ def _print(console: Console, file: StackFile, found: Estimate) -> None:
     for stage in found.stages:
         minutes = f"{stage.minutes:,.1f}".removesuffix(".0") + {"timeout": " max", "past runs": " past"}.get(stage.source, "")
         run.add_row(
-            f"{stage.stage}: {stage.machines}",
+            Text(f"{stage.stage}: {stage.machines}"),
             _marked(stage.usd_per_hour, stage.confirmed),
             minutes,
             dollars(stage.usd),
@@ -203,7 +204,7 @@ def _print(console: Console, file: StackFile, found: Estimate) -> None:
 
     ceiling = _table("All environments full, an hour", "USD")
     for line in found.ceiling:
-        ceiling.add_row(line.what, dollars(line.usd))
+        ceiling.add_row(Text(line.what), dollars(line.usd))
     ceiling.add_section()
     ceiling.add_row("sum", dollars(found.ceiling_usd_per_hour), style="bold")
     console.print(ceiling, "")

@@ -17,9 +17,61 @@ from workloads import contract
 
 def show(console: Console, endpoint: Endpoint) -> None:
     """Prints the commands."""
-    console.print(f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n", highlight=False)
+    console.print(
+        f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n", highlight=False, markup=False, emoji=False
+    )
     # printed, not rendered: the lines must survive the clipboard whatever the width of the terminal
     print(text(endpoint))
+
+
+def facts(endpoint: Endpoint) -> dict[str, Any]:
+    """All that a client of one's own needs to know, for programs; `docs/bring-your-own.md` explains it."""
+    out = dict(endpoint.outputs)
+    port = endpoint.url.rpartition(":")[2]
+    return {
+        "stack": endpoint.stack,
+        "pid": endpoint.pid,
+        "environment": _environment(endpoint),
+        "account_id": endpoint.account_id,
+        "s3": {"path_style": endpoint.url, "virtual_hosts": f"http://<bucket>.localhost:{port}"},
+        "jobs": {
+            "path": endpoint.job_path,
+            "images": list(endpoint.images),
+            "queues": out["queues"],
+            "log_groups": out["log_groups"],
+            "roles": endpoint.roles,
+        },
+        "outputs": out,
+    }
+
+
+def _environment(endpoint: Endpoint) -> dict[str, str]:
+    """The variables by which every AWS SDK and the aws CLI find the endpoint."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint.url,
+        "AWS_DEFAULT_REGION": str(endpoint.outputs["region"]),
+        "AWS_REGION": str(endpoint.outputs["region"]),
+        "AWS_ACCESS_KEY_ID": endpoint.access_key,
+        "AWS_SECRET_ACCESS_KEY": endpoint.secret,
+        "AWS_ALLOW_HTTP": "true",  # of clients in Rust, which refuse endpoints without TLS otherwise
+    }
+
+
+def _own_client(endpoint: Endpoint) -> list[str]:
+    """What people need who bring their own client, image or job definition, as comments of a shell."""
+    roles = endpoint.roles["preprocess"]
+    known = {
+        "S3": f"path style at {endpoint.url}; buckets as hosts at http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}",
+        "jobs find programs on": endpoint.job_path,
+        "images that are known": ", ".join(endpoint.images),
+        "a queue": endpoint.outputs["stage_queues"]["preprocess"],
+        "a log group for logConfiguration": endpoint.outputs["log_groups"]["preprocess"],
+        "an execution role": roles["execution"],
+        "a job role": roles["job"],
+    }
+    return ["# your own client: docs/bring-your-own.md; `up --json` prints all of this for programs"] + [
+        f"#   {name}: {value}" for name, value in known.items() if value
+    ]
 
 
 def text(endpoint: Endpoint) -> str:
@@ -50,8 +102,7 @@ def text(endpoint: Endpoint) -> str:
 
     return "\n".join(
         [
-            f"export AWS_ENDPOINT_URL={endpoint.url} AWS_DEFAULT_REGION={out['region']} AWS_ALLOW_HTTP=true",
-            f"export AWS_ACCESS_KEY_ID={endpoint.access_key} AWS_SECRET_ACCESS_KEY={endpoint.secret}",
+            "export " + " ".join(f"{name}={value}" for name, value in _environment(endpoint).items()),
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
             "# an upload starts a run",
@@ -70,6 +121,8 @@ def text(endpoint: Endpoint) -> str:
             "",
             f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
             *reading({"RESULTS": out["results_bucket"], "INTERMEDIATE": out["intermediate_bucket"], "DATE": run[:8], "RUN": run}),
+            "",
+            *_own_client(endpoint),
         ]
     )
 

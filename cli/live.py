@@ -30,7 +30,7 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
                 now = stage.status, stage.shards.get("SUCCEEDED", 0) + stage.shards.get("FAILED", 0)
                 if stage.status and seen.get(stage.stage) != now:
                     seen[stage.stage] = now
-                    console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False, markup=False)
+                    console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False, markup=False, emoji=False)
     if last is None:
         raise RuntimeError("a run has at least one status")
     return last

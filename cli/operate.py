@@ -23,7 +23,7 @@ from rich.console import Console
 from cli import service
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
-from workloads import names
+from workloads import contract, names
 from workloads.contract import concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
 from workloads.runtime.quoting import escaped
@@ -77,8 +77,11 @@ class Target:
         return answer
 
 
-def run(console: Console, target: Target, key: str, *, again: bool) -> int:
-    """Begins the run of one uploaded object; prints what became of that."""
+def run(console: Console, target: Target, key: str, *, again: bool, first: str = "") -> int:
+    """Begins the run of one uploaded object, or an ended one again from a stage on; prints what became of that."""
+    if first and (first not in contract.STAGES or not again):
+        allowed = ", ".join(contract.STAGES)
+        raise CliError(f"--from {first}: give one of {allowed}, and --again: what comes before has to be there", ExitCode.USAGE)
     with _said():
         client, bucket = target.client("s3"), target.outputs["ingest_bucket"]
         try:
@@ -87,7 +90,7 @@ def run(console: Console, target: Target, key: str, *, again: bool) -> int:
             if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
                 raise
             raise CliError(f"there is no object s3://{bucket}/{key}; upload it, which begins the run by itself", ExitCode.USAGE) from error
-        answer = _begin(target, key, found["ETag"], found.get("VersionId"), again=again)
+        answer = _begin(target, key, found["ETag"], found.get("VersionId"), again=again, first=first)
     console.print_json(data=answer)
     return ExitCode.OK if answer["outcome"] in {"submitted", "exists"} else ExitCode.RUN_FAILED
 
@@ -104,8 +107,9 @@ def backfill(console: Console, target: Target, first: str, last: str, *, again: 
             answer = {"outcome": "ignored", "reason": fault} if fault else _begin(target, key, etag, None, again=again)
             counts[answer["outcome"]] += 1
             line = f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}"
-            console.print(escaped(line), highlight=False, markup=False, soft_wrap=True)
-    console.print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days")
+            console.print(escaped(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
+    sums = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no uploads in these days"
+    console.print(escaped(sums), markup=False, emoji=False)
     return ExitCode.OK if not counts.keys() - {"submitted", "exists", "ignored"} else ExitCode.RUN_FAILED
 
 
@@ -120,14 +124,14 @@ def replay(console: Console, target: Target, function: str) -> int:
         for attempt in redeliver(target.client("sqs"), target.client("lambda"), letters, hidden_seconds=_HIDDEN_SECONDS):
             done, failed = done + attempt.handled, failed + (not attempt.handled)
             said = attempt.said if attempt.handled else f"failed again: {attempt.said}; the log of {letters.function} says more"
-            console.print(said, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{done} handled, {failed} failed again" if done + failed else "no dead letters")
+            console.print(said, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(f"{done} handled, {failed} failed again" if done + failed else "no dead letters", markup=False, emoji=False)
     return ExitCode.RUN_FAILED if failed else ExitCode.OK
 
 
-def _begin(target: Target, key: str, etag: str, version_id: str | None, *, again: bool) -> dict[str, Any]:
+def _begin(target: Target, key: str, etag: str, version_id: str | None, *, again: bool, first: str = "") -> dict[str, Any]:
     found = {"key": key, "etag": etag.strip('"'), **({"version-id": version_id} if version_id else {})}
-    detail = {"bucket": {"name": target.outputs["ingest_bucket"]}, "object": found, "again": again}
+    detail = {"bucket": {"name": target.outputs["ingest_bucket"]}, "object": found, "again": again, **({"from": first} if first else {})}
     return target.invoke(target.outputs["submit_function"], {"detail": detail})
 
 

@@ -33,5 +33,5 @@ def show(console: Console, *, write: bool) -> ExitCode:
         target.parent.mkdir(parents=True, exist_ok=True)
         changed = not target.is_file() or target.read_text(encoding="utf-8") != text
         target.write_text(text, encoding="utf-8")
-        console.print(f"{path}: {'written' if changed else 'is current'}", highlight=False)
+        console.print(f"{path}: {'written' if changed else 'is current'}", highlight=False, markup=False, emoji=False)
     return ExitCode.OK

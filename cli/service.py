@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,7 +17,8 @@ import psutil
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT, STATE
-from cli.rehearsal import Rehearsal, rehearsal
+from cli.rehearsal import IMAGES, Rehearsal, rehearsal
+from localcloud.batch.container import JOB_PATH
 
 DIRECTORY: Final = STATE / "up"
 _ENDPOINT: Final = DIRECTORY / "endpoint.json"
@@ -40,6 +41,13 @@ class Endpoint:
     access_key: str
     secret: str = field(repr=False)
     """Of the deployer, who may do everything; new with each start."""
+    account_id: str
+    job_path: str
+    """PATH of jobs."""
+    images: Sequence[str]
+    """Patterns of the images that jobs may name."""
+    roles: Mapping[str, Mapping[str, str]]
+    """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
 
     @classmethod
@@ -53,6 +61,10 @@ class Endpoint:
             url=ready.cloud.endpoint_url,
             access_key=deployer.access_key,
             secret=deployer.secret,
+            account_id=ready.cloud.account_id,
+            job_path=JOB_PATH,
+            images=tuple(IMAGES),
+            roles={stage: _roles(ready.client("batch"), name) for stage, name in ready.outputs["stage_job_definitions"].items()},
             outputs=ready.outputs,
         )
 
@@ -68,6 +80,13 @@ class Endpoint:
             return psutil.Process(self.pid).create_time() == self.started
         except psutil.NoSuchProcess:
             return False
+
+
+def _roles(batch: Any, definition: str) -> dict[str, str]:
+    """The roles of a stage's containers."""
+    found = batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")["jobDefinitions"][-1]
+    container = found.get("containerProperties") or found["nodeProperties"]["nodeRangeProperties"][0]["container"]
+    return {"job": container.get("jobRoleArn", ""), "execution": container.get("executionRoleArn", "")}
 
 
 def running() -> Endpoint | None:

@@ -37,29 +37,28 @@ def findings(console: Console, summary_json: bytes) -> None:
     """The table of findings, notable columns and the cost of the run."""
     summary = json.loads(summary_json)
     table = summary["table"]
-    console.print(
-        f"\n[bold]{figures.count(table['rows'])} rows[/bold] kept of {figures.count(table['rows_read'])}, "
-        f"{figures.count(table['rejected_rows'])} rejected; {table['number_columns']} number columns of {table['columns']}; "
-        f"digest {summary['digest'][:16]}",
-        highlight=False,
+    head = (
+        f" kept of {figures.count(table['rows_read'])}, {figures.count(table['rejected_rows'])} rejected; "
+        f"{table['number_columns']} number columns of {table['columns']}; digest {summary['digest'][:16]}"
     )
+    console.print(Text.assemble("\n", (f"{figures.count(table['rows'])} rows", "bold"), head))
     for reason, rows in table["rejected"].items():
-        console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False)
+        console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False, emoji=False)
     for remark in (each for each in summary["remarks"] if each["code"] != NOTHING_TO_COMPARE):
         mark = "  " if remark["sure"] else "! "
         said = f"{remark['column']} {remark['sentence']}".strip()
-        console.print(mark + escaped(said), highlight=False, markup=False, soft_wrap=True)
+        console.print(mark + escaped(said), highlight=False, markup=False, emoji=False, soft_wrap=True)
     if any("mean" in column for column in summary["columns"]):
         console.print(_column_table(summary["columns"], console.width))
     if summary["nothing_to_compare"]:
-        console.print(f"nothing to compare: {escaped(summary['nothing_to_compare'])}", highlight=False, markup=False)
+        console.print(f"nothing to compare: {escaped(summary['nothing_to_compare'])}", highlight=False, markup=False, emoji=False)
     for entry in summary["notable"][:8]:
-        console.print(f"  • {escaped(entry['column'])} {escaped(entry['finding'])}", highlight=False, markup=False)
+        console.print(f"  • {escaped(entry['column'])} {escaped(entry['finding'])}", highlight=False, markup=False, emoji=False)
     _remote_rows(console, summary.get("anomalies"))
     run = summary["run"]
     per_stage = ", ".join(f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"])
-    console.print(f"\ncost of this run on AWS  [bold]{figures.dollars(run['usd'])}[/bold]  ({per_stage})", highlight=False)
-    console.print(f"[dim]{run['cost_note']}[/dim]", highlight=False)
+    console.print(Text.assemble("\ncost of this run on AWS  ", (figures.dollars(run["usd"]), "bold"), f"  ({per_stage})"))
+    console.print(Text(run["cost_note"], "dim"))
 
 
 def _column_table(columns: Sequence[dict[str, Any]], width: int) -> Table:
@@ -156,8 +155,8 @@ def _mrkdwn(text: str) -> Text:
 def denials(console: Console, refused: Sequence[Any]) -> None:
     """Calls that the deployed policies did not allow; there are none where the roles are right."""
     if refused:
-        console.print(f"\n[red]{len(refused)} calls were refused by the deployed policies:[/red]")
+        console.print(Text(f"\n{len(refused)} calls were refused by the deployed policies:", "red"))
         for denial in refused:
-            console.print(f"  {escaped(str(denial))}", highlight=False, markup=False)
+            console.print(f"  {escaped(str(denial))}", highlight=False, markup=False, emoji=False)
     else:
         console.print("every call of jobs and functions was allowed by the deployed policies; none was refused", style="dim")

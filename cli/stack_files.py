@@ -36,7 +36,7 @@ class StackFile:
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
         plain = [key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])]
-        return load_stack_config(self.stack, self.values.get, self.values, plain=plain)
+        return load_stack_config(self.stack, self.values.get, self.values, plain=plain, region=self.region or "")
 
     def unchecked(self) -> StackConfig:
         """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from components.context import PROJECT_TAG, STACK_TAG, Component, StackContext
 from components.function import LambdaFunction
 from components.guard import Guard, GuardArgs, SubmissionStop, SubmissionStopArgs
+from components.pipeline import Pipeline
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
@@ -31,8 +32,7 @@ class BudgetArgs:
     storage: Storage
     secrets: Secrets
     queues: Queues
-    submitter_roles: Sequence[pulumi.Input[str]]
-    """Names of the roles that submit jobs or start runs."""
+    pipeline: Pipeline
 
 
 class Budget(Component):
@@ -59,7 +59,7 @@ class Budget(Component):
                     budget_name=self.budget_name,
                     percent=section.stop_submissions_percent,
                     emails=section.emails,
-                    role_names=args.submitter_roles,
+                    role_names=args.pipeline.submitter_roles,
                 ),
                 opts=self.child(),
             )

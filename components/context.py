@@ -25,7 +25,7 @@ class StackContext:
     region: str
     account_id: str
     partition: str
-    """`aws`, `aws-cn` or `aws-us-gov`."""
+    """`aws` or `aws-us-gov`; a rule refuses the regions of China."""
     tags: Mapping[str, str]
     """On every resource that can have tags: the config's, then project and stack."""
 

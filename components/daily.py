@@ -55,7 +55,8 @@ class Daily(Component):
                 context=args.context,
                 description="Looks for the files of the day and the ends of their runs, and begins what no event began",
                 handler="workloads.functions.daily.handler",
-                environment=_environment(args, begins=not by_machine),
+                environment=_environment(args),
+                settings={metrics.ENV_DAILY: _settings(args, begins=not by_machine)},
                 statements=_statements(args),
                 timeout_seconds=_TIMEOUT_SECONDS,
                 event_max_age_hours=_LOOK_MAX_AGE_HOURS,
@@ -158,12 +159,15 @@ class Daily(Component):
         )
 
 
-def _environment(args: DailyArgs, *, begins: bool) -> dict[str, pulumi.Input[str]]:
+def _settings(args: DailyArgs, *, begins: bool) -> pulumi.Output[str]:
+    return pulumi.Output.json_dumps({**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True)
+
+
+def _environment(args: DailyArgs) -> dict[str, pulumi.Input[str]]:
     return {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_INGEST_BUCKET: args.storage.ingest.bucket,
         contract.ENV_SUBMIT_FUNCTION: args.submit.arn,
-        metrics.ENV_DAILY: pulumi.Output.json_dumps({**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True),
     }
 
 

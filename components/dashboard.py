@@ -19,6 +19,7 @@ from workloads.contract import STAGES, Stage
 _WIDTH: Final = 24
 _HEIGHT: Final = 6
 _FIVE_MINUTES: Final = 300
+_ALARMS_PER_WIDGET: Final = 100  # CloudWatch API reference, dashboard body structure
 
 _QUERIES: Final[dict[str, tuple[str, str, str]]] = {
     "one-run": ("stages", "stage, node, rank, level, message", 'run_id = "put the run id here"'),
@@ -80,13 +81,14 @@ class Dashboard(Component):
 
 
 def _placed(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Three in a row; the first, the alarms, over the whole width."""
-    first, *others = widgets
+    """Three in a row; before them the alarms, over the whole width."""
+    whole = [widget for widget in widgets if widget["type"] == "alarm"]
+    others = [widget for widget in widgets if widget["type"] != "alarm"]
     width = _WIDTH // 3
     return [
-        {**first, "x": 0, "y": 0, "width": _WIDTH, "height": _HEIGHT},
+        *({**widget, "x": 0, "y": _HEIGHT * row, "width": _WIDTH, "height": _HEIGHT} for row, widget in enumerate(whole)),
         *(
-            {**widget, "x": index % 3 * width, "y": _HEIGHT * (1 + index // 3), "width": width, "height": _HEIGHT}
+            {**widget, "x": index % 3 * width, "y": _HEIGHT * (len(whole) + index // 3), "width": width, "height": _HEIGHT}
             for index, widget in enumerate(others)
         ),
     ]
@@ -94,7 +96,9 @@ def _placed(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
     context, stages, queues, environments = args.context, list(STAGES), list(args.config.queues), list(args.config.environments)
-    yield {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(args.alarm_arns.values())}}
+    alarms = list(args.alarm_arns.values())
+    for start in range(0, len(alarms), _ALARMS_PER_WIDGET):
+        yield {"type": "alarm", "properties": {"title": "Alarms", "alarms": alarms[start : start + _ALARMS_PER_WIDGET]}}
 
     def graph(title: str, rows: list[list[Any]], *, stat: str = "Maximum", **more: Any) -> dict[str, Any]:
         properties = {

@@ -1,8 +1,8 @@
-"""A Lambda function with everything that belongs to it, and the rule that calls it."""
+"""A Lambda function with everything that belongs to it, and the rules that call it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.policies import document, statement, trust
+from components.policies import document, statement, tls_only, trust
 from workloads import contract
 
 _RUNTIME: Final = "python3.13"
@@ -22,6 +22,15 @@ _LAMBDA_RETRIES: Final = 2
 _SHARED: Final = ("__init__.py", "contract.py", "metrics.py", "names.py", "runtime/__init__.py", "runtime/quoting.py")
 """Modules of workloads/ that the functions need besides their own."""
 _EVENTBRIDGE_RETRIES: Final = 185  # the most that EventBridge takes: the age of the event ends the attempts
+_ARNS_PER_RULE: Final = 10
+"""However long the names are, so many ARNs of AWS Batch and what stands beside them fit into a pattern, which takes 2,048 characters
+(EventBridge user guide, quotas)."""
+_LONGEST_IN_ENVIRONMENT: Final = 2048
+"""Bytes of one setting: half of what Lambda takes of all variables together (Lambda developer guide, quotas)."""
+
+
+Pattern = Mapping[str, Any]
+"""An event pattern; may hold outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +42,15 @@ class LambdaFunctionArgs:
     handler: str
     """Dotted path below the repository, for example `workloads.functions.submit.handler`."""
     environment: Mapping[str, pulumi.Input[str]]
+    settings: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    """Variables whose texts grow with the stack; see workloads/functions/settings.py."""
     statements: Sequence[Mapping[str, Any]]
     """What the function may do besides writing its log and its dead letters."""
     timeout_seconds: int
     event_max_age_hours: int
     log_retention_days: int
+    called_by_rules: bool = True
+    """Whether an EventTrigger belongs to it, which then says who may send to its dead-letter queue."""
 
 
 class LambdaFunction(Component):
@@ -73,6 +86,13 @@ class LambdaFunction(Component):
             tags=context.tags,
             opts=self.child(),
         )
+        if not args.called_by_rules:
+            aws.sqs.QueuePolicy(
+                f"{name}-dead-letters",
+                queue_url=self.dead_letters.url,
+                policy=document(tls_only("sqs:*", [self.dead_letters.arn])),
+                opts=self.child(),
+            )
         role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("lambda.amazonaws.com"), tags=context.tags, opts=self.child())
         policy = aws.iam.RolePolicy(
             f"{name}-role",
@@ -94,11 +114,17 @@ class LambdaFunction(Component):
             runtime=_RUNTIME,
             architectures=[_ARCHITECTURE],
             handler=args.handler,
-            code=_code(),
+            code=_with_settings(args.settings),
             role=role.arn,
             timeout=args.timeout_seconds,
             memory_size=_MEMORY_MIB,
-            environment=aws.lambda_.FunctionEnvironmentArgs(variables={contract.ENV_STACK: args.context.stack, **args.environment}),
+            environment=aws.lambda_.FunctionEnvironmentArgs(
+                variables={
+                    contract.ENV_STACK: args.context.stack,
+                    **args.environment,
+                    **{variable: _in_environment(variable, text) for variable, text in args.settings.items()},
+                }
+            ),
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
             dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=self.dead_letters.arn),
             tags=context.tags,
@@ -129,11 +155,10 @@ class EventTriggerArgs:
 
     context: StackContext
     description: str
-    pattern: Mapping[str, Any] | None = None
-    """EventBridge event pattern; may hold outputs."""
+    pattern: Pattern | None = None
     schedule: str | None = None
     """In place of a pattern: a schedule expression, for example `rate(5 minutes)`."""
-    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    further: Mapping[str, Pattern] = field(default_factory=dict)
     """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all rules of a function belong together."""
     enabled: bool
     function: LambdaFunction
@@ -158,7 +183,8 @@ class EventTrigger(Component):
                     actions=["sqs:SendMessage"],
                     resources=[queue.arn],
                     conditions={"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
-                )
+                ),
+                tls_only("sqs:*", [queue.arn]),
             ),
             opts=self.child(),
         )
@@ -166,7 +192,7 @@ class EventTrigger(Component):
             self._target(rule_name, rule, dead_letters)
         self.register_outputs({"rule_names": [rule.name for rule in rules.values()]})
 
-    def _rule(self, name: str, pattern: Mapping[str, Any] | None, schedule: str | None) -> aws.cloudwatch.EventRule:
+    def _rule(self, name: str, pattern: Pattern | None, schedule: str | None) -> aws.cloudwatch.EventRule:
         args = self._args
         return aws.cloudwatch.EventRule(
             f"{name}-rule",
@@ -206,9 +232,44 @@ def rate(minutes: int) -> str:
     return "rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)"
 
 
+def in_rules(
+    label: str, arns: Sequence[pulumi.Input[str]], pattern: Callable[[Sequence[pulumi.Input[str]]], Pattern]
+) -> dict[str, Pattern]:
+    """Patterns by short names that together let pass what one would for all the ARNs; each event fits one of them."""
+    parts = [arns[start : start + _ARNS_PER_RULE] for start in range(0, len(arns), _ARNS_PER_RULE)]
+    return {label if number == 0 else f"{label}-{number}": pattern(part) for number, part in enumerate(parts)}
+
+
+def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input[str]]) -> Pattern:
+    """Jobs of these queues that have come to one of the statuses."""
+    detail = {"status": list(statuses), "jobQueue": list(queue_arns)}
+    return {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"], "detail": detail}
+
+
+def _in_environment(variable: str, text: pulumi.Output[str]) -> pulumi.Output[str]:
+    return text.apply(lambda found: contract.SETTING_FILE_MARK + contract.setting_file(variable) if _is_long(found) else found)
+
+
+def _is_long(text: str) -> bool:
+    return len(text.encode()) > _LONGEST_IN_ENVIRONMENT
+
+
 def _code() -> pulumi.AssetArchive:
     """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
     workloads = Path(contract.__file__).parent
     shared = [workloads / name for name in _SHARED]
     files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
     return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})
+
+
+def _with_settings(texts: Mapping[str, pulumi.Output[str]]) -> pulumi.Input[pulumi.Archive]:
+    """The code, and beside it those settings that are too long for the environment."""
+    if not texts:
+        return _code()
+
+    def archive(found: Mapping[str, str]) -> pulumi.Archive:
+        long = {variable: text for variable, text in found.items() if _is_long(text)}
+        beside = {f"workloads/functions/{contract.setting_file(variable)}": pulumi.StringAsset(text) for variable, text in long.items()}
+        return pulumi.AssetArchive({**_code().assets, **beside})
+
+    return pulumi.Output.all(**texts).apply(archive)

@@ -28,7 +28,7 @@ from workloads.contract import STAGES, Stage
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
 """Of a container's memory; the rest is for interpreters, units being read, and results."""
-_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 @dataclass(frozen=True, kw_only=True)

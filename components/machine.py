@@ -16,18 +16,20 @@ _LOG_DELIVERY: Final = tuple(
     f"logs:{action}"
     for action in (
         "CreateLogDelivery",
-        "CreateLogStream",
         "GetLogDelivery",
         "UpdateLogDelivery",
         "DeleteLogDelivery",
         "ListLogDeliveries",
-        "PutLogEvents",
         "PutResourcePolicy",
         "DescribeResourcePolicies",
         "DescribeLogGroups",
     )
 )
 """Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs")."""
+
+_VENDED: Final = "/aws/vendedlogs/states"
+"""For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120 characters for all state machines together
+(Step Functions developer guide, "Avoiding CloudWatch log resource policy size limits"). The group has its stack's name below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +57,21 @@ class Machine(Component):
         context = args.context
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
-            name=f"{context.log_group_prefix}{name}",
+            name=f"{_VENDED}{context.log_group_prefix}{name}",
             retention_in_days=args.log_retention_days,
             tags=context.tags,
             opts=self.child(),
         )
         role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child())
-        write_logs = statement("WriteLogs", actions=_LOG_DELIVERY, resources=["*"])
-        policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*args.statements, write_logs), opts=self.child())
+        write_logs = [
+            statement("DeliverLogs", actions=_LOG_DELIVERY, resources=["*"]),
+            statement(
+                "WriteLogs",
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
+            ),
+        ]
+        policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*args.statements, *write_logs), opts=self.child())
         machine = aws.sfn.StateMachine(
             f"{name}-machine",
             type="STANDARD",

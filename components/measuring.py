@@ -9,11 +9,13 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, in_rules, job_state_changes, rate
 from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
+from config.jobs import AnalysisJob
 from config.prices import dearest_rates
+from config.rules.base import jobs
 from config.stack import StackConfig
 from workloads import metrics
 
@@ -45,7 +47,8 @@ class Measuring(Component):
                 context=args.context,
                 description="Publishes depth of queues, state of environments and running cost, and counts the ends of stages",
                 handler="workloads.functions.measure.handler",
-                environment={metrics.ENV_MEASURED: _measured(args)},
+                environment={},
+                settings={metrics.ENV_MEASURED: _measured(args)},
                 statements=_statements(args),
                 timeout_seconds=_TIMEOUT_SECONDS,
                 event_max_age_hours=_EVENT_MAX_AGE_HOURS,
@@ -59,13 +62,7 @@ class Measuring(Component):
                 context=args.context,
                 description="What the measure function counts and when it looks",
                 schedule=rate(minutes),
-                further={
-                    "ends": {
-                        "source": ["aws.batch"],
-                        "detail-type": ["Batch Job State Change"],
-                        "detail": {"status": ["SUCCEEDED", "FAILED"], "jobQueue": list(args.queues.arns.values())},
-                    }
-                },
+                further=in_rules("ends", list(args.queues.arns.values()), lambda arns: job_state_changes(["SUCCEEDED", "FAILED"], arns)),
                 enabled=True,
                 function=self.function,
             ),
@@ -96,8 +93,12 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
 
 
 def _statements(args: MeasuringArgs) -> list[dict[str, Any]]:
+    on_fargate = any(each.kind.startswith("fargate") for each in args.config.environments.values())
+    in_shards = any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values())
+    # what a job on Fargate reserves, and why a shard failed, stand in descriptions alone
+    described = ["batch:DescribeJobs"] if on_fargate or in_shards else []
     return [
         # know no resources (service authorization reference, AWS Batch)
-        statement("Look", actions=["batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments"], resources=["*"]),
+        statement("Look", actions=["batch:ListJobs", *described, "batch:DescribeComputeEnvironments"], resources=["*"]),
         statement("LookAtFronts", actions=["batch:GetJobQueueSnapshot"], resources=list(args.queues.arns.values())),
     ]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from components.alarms import Alarms, AlarmsArgs
+from components.alarm_rules import AlarmsArgs
+from components.alarms import Alarms
 from components.context import Component, StackContext
 from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, Pattern, in_rules, job_state_changes
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, leading_keys, statement
@@ -32,6 +33,10 @@ _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
 may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
+_MAILED: Final = {"NewStateValue": ["ALARM"]}
+"""Of what alarms tell, what is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
+INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"): each change of an alarm would mail everybody. Slack hears of the end of
+what it heard the beginning of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,15 @@ class Monitoring(Component):
         self.notify = self._notify(name, args)
         topic = self._topic(name)
         for index, address in enumerate(args.config.monitoring.emails):
-            aws.sns.TopicSubscription(f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=address, opts=self.child())
+            aws.sns.TopicSubscription(
+                f"{name}-email-{index}",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=address,
+                filter_policy=json.dumps(_MAILED),
+                filter_policy_scope="MessageBody",
+                opts=self.child(),
+            )
         self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
         redrive = Redrive(
             f"{name}-redrive",
@@ -121,22 +134,18 @@ class Monitoring(Component):
             ),
             opts=self.child(),
         )
+        queues = list(args.queues.arns.values())
+        failures = in_rules("failed", queues, lambda arns: job_state_changes(["FAILED"], arns))
+        first, others = failures["failed"], {label: pattern for label, pattern in failures.items() if label != "failed"}
         EventTrigger(
             f"{name}-failures",
             EventTriggerArgs(
                 context=args.context,
                 description="A job failed for good, a queue is blocked, or findings could not be told",
-                pattern={
-                    "source": ["aws.batch"],
-                    "detail-type": ["Batch Job State Change"],
-                    "detail": {"status": ["FAILED"], "jobQueue": list(args.queues.arns.values())},
-                },
+                pattern=first,
                 further={
-                    "blocked": {
-                        "source": ["aws.batch"],
-                        "detail-type": ["Batch Job Queue Blocked"],
-                        "resources": list(args.queues.arns.values()),
-                    },
+                    **others,
+                    **in_rules("blocked", queues, _blocked),
                     "findings": {
                         "source": [contract.event_source(args.context.stack)],
                         "detail-type": [contract.RUN_SUCCEEDED_EVENT],
@@ -202,6 +211,7 @@ class Monitoring(Component):
                 timeout_seconds=_NOTIFY_TIMEOUT_SECONDS,
                 event_max_age_hours=args.config.pipeline.event_max_age_hours,
                 log_retention_days=args.config.monitoring.log_retention_days,
+                called_by_rules=False,
             ),
             opts=self.child(),
         )
@@ -222,6 +232,10 @@ class Monitoring(Component):
 def _items(sid: str, storage: Storage, actions: list[str], *key_prefixes: str) -> dict[str, Any]:
     """Actions on the items of the table whose partition key begins so."""
     return statement(sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes))
+
+
+def _blocked(queue_arns: Sequence[pulumi.Input[str]]) -> Pattern:
+    return {"source": ["aws.batch"], "detail-type": ["Batch Job Queue Blocked"], "resources": list(queue_arns)}
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:

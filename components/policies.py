@@ -38,6 +38,18 @@ def leading_keys(*prefixes: str) -> Conditions:
     return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]}}
 
 
+def tls_only(actions: str, resources: Sequence[pulumi.Input[str]]) -> dict[str, Any]:
+    """For policies of resources: nobody comes without TLS."""
+    return statement(
+        "TlsOnly",
+        actions=[actions],
+        resources=resources,
+        effect="Deny",
+        principal="*",
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
 def document(*statements: Mapping[str, Any]) -> pulumi.Output[str]:
     """A policy document as JSON."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})

@@ -38,6 +38,8 @@ JOB_FAILED: Final = "JobFailed"
 """State where an execution ends whose job failed."""
 DONE: Final = "Done"
 _BROKEN: Final = "Broken"
+_BEGIN: Final = "Begin"
+"""Where a run that is begun again skips what is done."""
 
 State = dict[str, Any]
 
@@ -77,7 +79,9 @@ class DefinitionArgs:
 
 def definition(args: DefinitionArgs) -> dict[str, Any]:
     """The state machine as an object that may hold outputs. Its input is what workloads/functions/executions.py sends."""
-    states: dict[str, State] = {}
+    begins = {job.stage: f"{job.label}Submit" for job in reversed(args.jobs)}  # the first job of a stage, not its fallback
+    choices = [{"Variable": "$.from", "StringEquals": stage, "Next": state} for stage, state in begins.items()]
+    states: dict[str, State] = {_BEGIN: {"Type": "Choice", "Choices": choices}}
     for job in args.jobs:
         states |= _states_of(job, args)
     states |= {
@@ -87,7 +91,7 @@ def definition(args: DefinitionArgs) -> dict[str, Any]:
     }
     return {
         "Comment": "One run: preprocess, analysis, postprocess",
-        "StartAt": f"{args.jobs[0].label}Submit",
+        "StartAt": _BEGIN,
         "TimeoutSeconds": args.deadline_hours * 3600 + _GRACE_SECONDS,
         "States": states,
     }

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.policies import document, statement
+from components.policies import document, tls_only
 from config.storage import StorageSection
 
 _ABORT_MULTIPART_DAYS: Final = 3
@@ -125,14 +125,7 @@ class Storage(Component):
 
 def _tls_only(bucket: aws.s3.Bucket) -> pulumi.Output[str]:
     return document(
-        statement(
-            "TlsOnly",
-            actions=["s3:*"],
-            resources=[bucket.arn, pulumi.Output.concat(bucket.arn, "/*")],
-            effect="Deny",
-            principal="*",
-            conditions={"Bool": {"aws:SecureTransport": "false"}},
-        )
+        tls_only("s3:*", [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")]),
     )
 
 

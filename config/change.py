@@ -107,6 +107,10 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
     if section == "environments" and change.kind in {"removed", "replaces"}:
         first = "no queue uses it any more" if change.kind == "removed" else "a new environment is made and the queues move to it"
         return f"{first}; {_departure(before.environments[name], after.environments.get(name))}"
+    if section == "environments" and field == "image_id" and change.after is None:
+        return (
+            "nothing: the provider leaves the AMI where none is named any more. Another name of the environment makes it anew, without it"
+        )
     if section == "environments" and change.kind == "in place" and field not in _SCALING:
         return _infrastructure_update(before, name)
     if section == "jobs" and change.kind == "in place":

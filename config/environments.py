@@ -24,7 +24,11 @@ class _Instances(_Managed):
     image_type: Literal["ECS_AL2023", "ECS_AL2023_NVIDIA"] = setting(
         "ECS_AL2023", about="Which of the AMIs of AWS Batch the instances boot.", change="in place"
     )
-    image_id: ImageId | None = setting(None, about="An AMI of your own in place of Batch's; it must match image_type.", change="in place")
+    image_id: ImageId | None = setting(
+        None,
+        about="An AMI of your own in place of Batch's; it must match image_type. Taken away it stays: give the environment a new name.",
+        change="in place",
+    )
     root_volume_gib: int = setting(50, about="Size of the root volume, which also holds the images.", change="in place", ge=30, le=16_384)
     scratch: bool = setting(
         False, about="Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at /scratch.", change="in place"

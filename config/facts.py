@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+
+EFA_ONLY_FAMILIES: Final = ("p5.", "p5e.", "p5en.", "p6-")
+"""Beginnings of the types of whose network cards only the first takes an address: the others get interfaces of type efa-only."""
 
 
 class _Facts(BaseModel):

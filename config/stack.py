@@ -34,6 +34,8 @@ class StackConfig(BaseModel):
 
     name: str = ""
     """Of the stack."""
+    region: str = ""
+    """`aws:region` of the stack's file; empty where it names none."""
     secrets: FrozenMap[str, Literal["encrypted", "plain"]] = FrozenDict()
     """Those of `SECRETS` that the stack has, and how they stand in its file."""
 
@@ -50,7 +52,7 @@ class StackConfig(BaseModel):
 
 
 _TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
-_CIRCUMSTANCES: Final = ("name", "secrets")
+_CIRCUMSTANCES: Final = ("name", "region", "secrets")
 """What a config knows of its stack besides the sections."""
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
     name: TypeAdapter(_TYPES[name]) for name in StackConfig.model_fields if name not in _CIRCUMSTANCES
@@ -59,7 +61,7 @@ SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
 
 
 def load_stack_config(
-    stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = (), *, plain: Collection[str] = ()
+    stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = (), *, plain: Collection[str] = (), region: str = ""
 ) -> tuple[StackConfig, list[Problem]]:
     """Validates every section, then every rule across what is well-formed.
 
@@ -68,6 +70,7 @@ def load_stack_config(
         get_object: Gives the plain value of a key of the stack file, None where it is absent.
         keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
         plain: Those among them whose values are not encrypted.
+        region: Of the stack, where it is known.
 
     Returns the config and the warnings.
 
@@ -90,7 +93,7 @@ def load_stack_config(
             if rest is not None:
                 sections[name] = rest
     secrets: dict[str, Literal["encrypted", "plain"]] = {key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys}
-    config = StackConfig.model_construct(name=stack, secrets=FrozenDict(secrets), **sections)
+    config = StackConfig.model_construct(name=stack, region=region, secrets=FrozenDict(secrets), **sections)
     problems += check(config, {*sections, *_CIRCUMSTANCES})
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(stack, problems)

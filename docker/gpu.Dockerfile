@@ -45,7 +45,7 @@ FROM runtime${EFA_INSTALLER_VERSION:+-efa}
 ARG GIT_COMMIT=unknown
 LABEL org.opencontainers.image.title="batch-reference gpu" \
       org.opencontainers.image.description="Analysis stage of Batch Reference" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND LicenseRef-NVIDIA-CUDA-EULA" \
       org.opencontainers.image.revision="${GIT_COMMIT}"
 # An image without an NVIDIA base must name the driver parts that it wants mounted: CUDA itself and nvidia-smi.
 ENV PATH=/opt/mpi/bin:/opt/venv/bin:${PATH} \

@@ -297,6 +297,11 @@ class AwsState(Identities):
         policy = None if queue is None else getattr(queue, "policy", None)
         return document(policy) if policy else {"Statement": []}
 
+    def queue_wait_seconds(self, name: str) -> int:
+        """How long a poll of an SQS queue waits that does not say so itself."""
+        queue = self._regional("sqs").queues.get(name)
+        return 0 if queue is None else int(queue.receive_message_wait_time_seconds)
+
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
         # moto keeps what it runs apart from what it only stores

@@ -49,6 +49,7 @@ from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
+from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.s3.disk import contents_on_disk
 from localcloud.schedules import Schedules
@@ -174,6 +175,7 @@ class LocalCloud:
             alarms=self._alarms,
             queries=Queries(state),
             schedules=self._schedules,
+            short_polls=ShortPolls(state),
             slack_sink=self.slack,
             objects=objects,
             amendments=Amendments(state),

@@ -78,7 +78,7 @@ class Changes:
             return self._create(wanted)
         if self._destroy:
             return self._same(wanted, old, {})
-        inputs = _kept(wanted, old)
+        inputs = self._provider.settled(wanted.type, old.inputs, _kept(wanted, old))
         wanted = replace(wanted, inputs=inputs)
         digests = self._provider.digests(inputs)
         changed = self._changed(wanted, old, digests)
@@ -158,7 +158,7 @@ class Changes:
     def _replace(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         if old.options.protect:
             raise ProviderError(f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first")
-        if wanted.options.delete_before_replace or self._provider.holds_name(wanted.type, old.inputs, plain(wanted.inputs)):
+        if wanted.options.delete_before_replace or self._provider.deletes_first(wanted.type, plain(wanted.inputs)):
             self._delete(old, "delete replaced")
             with self._lock:
                 del self._before[old.urn]

@@ -27,6 +27,7 @@ from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
 from localcloud.placement_groups import PlacementGroups
+from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
@@ -78,6 +79,7 @@ class Front:
         alarms: Alarms,
         queries: Queries,
         schedules: Schedules,
+        short_polls: ShortPolls,
         slack_sink: slack.SlackSink,
         objects: Path,
         amendments: Amendments,
@@ -87,17 +89,20 @@ class Front:
         self._keys = keys
         self._batch = batch
         self._plane = plane
-        self._bus = bus
         self._functions = functions
         self._storage_events = storage_events
         self._placement_groups = placement_groups
-        self._budget_actions = budget_actions
         self._refusals = refusals
         self._instance_metadata = instance_metadata
-        self._alarms = alarms
-        self._queries = queries
+        self._operations: dict[str, dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+            "budgets": budget_actions.operations,
+            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
+            "events": {"PutEvents": bus.put_events},
+            "logs": queries.operations,
+        }
         self._schedules = schedules
         self._slack = slack_sink
+        self._short_polls = short_polls
         self._objects = objects
         self._amendments = amendments
         self.faults: list[Fault] = []
@@ -159,14 +164,11 @@ class Front:
             found = self._placement_groups.answer(call.operation, call.params)
             if found is not None:
                 return call.result(found)
-        if call.service == "budgets" and call.operation in self._budget_actions.operations:
-            return call.result(self._budget_actions.operations[call.operation](call.params))
-        if call.service == "cloudwatch" and call.operation == "PutCompositeAlarm":
-            return call.result(self._alarms.put_composite(call.params))
-        if call.service == "logs" and call.operation in self._queries.operations:
-            return call.result(self._queries.operations[call.operation](call.params))
-        if call.service == "events" and call.operation == "PutEvents":
-            return call.result(self._bus.put_events(call.params))
+        operation = self._operations.get(call.service, {}).get(call.operation)
+        if operation is not None:
+            return call.result(operation(call.params))
+        if call.service == "sqs" and call.operation == "ReceiveMessage" and self._short_polls.misses(call.params):
+            return call.result({})
         if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):
             return self._functions.answer(call.params, call.read_body())
         return None

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from localcloud.aws_state import AwsState
 from localcloud.batch.records import Store
 from localcloud.wire import Call, WireError
 
 Params = Mapping[str, Any]
+_MOST_VARIABLES_BYTES: Final = 4096
+_LONGEST_PATTERN: Final = 2048
+_LONGEST_ALARM_RULE: Final = 10_240
+_MOST_CHILDREN: Final = 100
+_MOST_WIDGETS: Final = 500
+_MOST_ALARMS: Final = 100
+_MOST_METRICS: Final = (500, 2500)
+"""Of one widget, of all widgets of a dashboard."""
 
 
 class Refusals:
@@ -21,6 +31,11 @@ class Refusals:
         self._rules: dict[tuple[str, str], Callable[[Params], None]] = {
             ("iam", "DeletePolicy"): self._policy_is_free,
             ("ec2", "DeletePlacementGroup"): self._group_is_empty,
+            ("lambda", "CreateFunction"): _variables_are_short,
+            ("lambda", "UpdateFunctionConfiguration"): _variables_are_short,
+            ("events", "PutRule"): _pattern_is_short,
+            ("cloudwatch", "PutDashboard"): _dashboard_is_small,
+            ("cloudwatch", "PutCompositeAlarm"): _alarm_rule_is_short,
         }
 
     def check(self, call: Call) -> None:
@@ -47,3 +62,46 @@ class Refusals:
         if len(policy.versions) > 1:
             message = "This policy has more than one version. Before you delete a policy, you must delete the policy's versions."
             raise WireError("DeleteConflict", message, status=409)
+
+
+def _variables_are_short(params: Params) -> None:
+    """Lambda developer guide, quotas: 4 KB for all environment variables of a function together, measured as JSON."""
+    text = json.dumps((params.get("Environment") or {}).get("Variables") or {}, separators=(",", ":"))
+    if len(text.encode()) > _MOST_VARIABLES_BYTES:
+        raise WireError(
+            "InvalidParameterValueException",
+            "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the "
+            f"4KB limit. String measured: {text}",
+        )
+
+
+def _pattern_is_short(params: Params) -> None:
+    """EventBridge user guide, quotas: 2,048 characters; more on request."""
+    size = len(params.get("EventPattern") or "")
+    if size > _LONGEST_PATTERN:
+        raise WireError("ValidationException", f"The event pattern has {size} characters, which is more than {_LONGEST_PATTERN}.")
+
+
+def _dashboard_is_small(params: Params) -> None:
+    """CloudWatch API reference, dashboard body structure, and user guide, service quotas."""
+    widgets = json.loads(params["DashboardBody"]).get("widgets") or []
+    alarms = [len(each["properties"].get("alarms") or []) for each in widgets if each.get("type") == "alarm"]
+    metrics = [len(each["properties"].get("metrics") or []) for each in widgets if each.get("type") == "metric"]
+    found = {
+        f"{len(widgets)} widgets, which is more than {_MOST_WIDGETS}": len(widgets) > _MOST_WIDGETS,
+        f"a widget with {max(alarms, default=0)} alarms, which is more than {_MOST_ALARMS}": max(alarms, default=0) > _MOST_ALARMS,
+        f"a widget with {max(metrics, default=0)} metrics, which is more than {_MOST_METRICS[0]}": max(metrics, default=0)
+        > _MOST_METRICS[0],
+        f"{sum(metrics)} metrics in all, which is more than {_MOST_METRICS[1]}": sum(metrics) > _MOST_METRICS[1],
+    }
+    problems = [text for text, wrong in found.items() if wrong]
+    if problems:
+        raise WireError("InvalidParameterInput", f"The field DashboardBody has {', and '.join(problems)}.")
+
+
+def _alarm_rule_is_short(params: Params) -> None:
+    """CloudWatch API reference, PutCompositeAlarm: 10,240 characters, 100 other alarms."""
+    rule = params["AlarmRule"]
+    children = len(set(re.findall(r'ALARM\("([^"]+)"\)', rule)))
+    if len(rule) > _LONGEST_ALARM_RULE or children > _MOST_CHILDREN:
+        raise WireError("ValidationError", f"AlarmRule has {len(rule)} characters and {children} alarms; allowed are 10240 and 100.")

@@ -180,12 +180,13 @@ def test_workflows_name_what_exists_and_pin_what_they_run(path: Path) -> None:
     )
     assert [stack for stack in stacks if not (ROOT / f"Pulumi.{stack}.yaml").is_file()] == []
     files = tracked()
-    patterns = [pattern for event in workflow["on"].values() if event for pattern in event.get("paths", [])]
+    patterns = [pattern for event in workflow["on"].values() if isinstance(event, dict) for pattern in event.get("paths", [])]
     assert [pattern for pattern in patterns if not any(fnmatch(name, pattern.replace("**", "*")) for name in files)] == []
 
 
 def test_there_is_a_workflow_for_each_step_from_pull_request_to_prod() -> None:
-    assert {path.name for path in WORKFLOWS} == {"checks.yml", "images.yml", "preview.yml", "stack.yml", "up.yml"}
+    steps = {"checks.yml", "images.yml", "preview.yml", "stack.yml", "up.yml"}
+    assert {path.name for path in WORKFLOWS} == steps | {"release.yml", "weekly.yml"}
     jobs = _workflow(ROOT / ".github/workflows/up.yml")["jobs"]
     assert jobs["prod"]["needs"] == "dev"
     assert jobs["prod"]["with"]["environment"] == "prod"

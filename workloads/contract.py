@@ -120,6 +120,16 @@ class ContractError(ValueError):
     """A name, object or variable is not what the stages agreed on; the message is one sentence for the person who sent it."""
 
 
+SETTING_FILE_MARK: Final = "@"
+"""What a function's variable begins with whose text stands in a file beside its code, for Lambda takes 4 KB of variables in all. JSON does
+not begin so."""
+
+
+def setting_file(variable: str) -> str:
+    """The file of such a variable."""
+    return f"{variable.lower()}.json"
+
+
 def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """The value of an environment variable that the stage cannot do without.
 
@@ -195,7 +205,8 @@ class Run:
         match = _RUN_ID.fullmatch(self.run_id)
         if match is None or not names.is_date(match["date"]):
             raise ContractError(
-                f"{self.run_id!r} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, for example 20260131-sales-0123456789ab"
+                f"{self.run_id[:100]!a} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, "
+                "for example 20260131-sales-0123456789ab"
             )
 
     @classmethod

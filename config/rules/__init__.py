@@ -29,6 +29,7 @@ from config.rules.base import Rule
 from config.stack import StackConfig
 
 RULES: Final[tuple[Rule, ...]] = (
+    account.RegionIsNotInChina(),
     account.StackNameFitsRepositories(),
     account.SecretsAreEncrypted(),
     account.QuotasHold(),

@@ -37,6 +37,20 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "dev"
 
 
+class RegionIsNotInChina(Rule):
+    """The region is one whose names the program knows."""
+
+    code = "REGION-CHINA"
+    reason = "There some service principals and endpoint names are others, so that roles would trust nobody and endpoints lead nowhere."
+    source = "Amazon Web Services in China, getting started: endpoints and ARNs"
+    reads = frozenset({"region"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """A region of the partition aws-cn."""
+        if config.region.startswith("cn-"):
+            yield self.problem("aws:region", config.region, "this program is made for regions outside of China", "take another region")
+
+
 class SecretsAreEncrypted(Rule):
     """Secrets do not stand in the stack file as they are."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.environments import FargateEnvironment, HpcEnvironment
-from config.facts import instance_type
+from config.facts import EFA_ONLY_FAMILIES, instance_type
 from config.problems import Problem
 from config.rules.base import Rule, environments_of, known_types_of
 from config.stack import StackConfig
@@ -76,7 +76,10 @@ class NodesFitSubnet(Rule):
 
     code = "MNP-ADDRESSES"
     reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
-    source = "EC2 user guide, efa: an interface of type efa has an address; AWS Batch user guide, mnp-ce: one more for each container"
+    source = (
+        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none; AWS Batch user guide, mnp-ce: one more "
+        "for each container"
+    )
     reads = frozenset({"environments", "jobs", "network", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -87,7 +90,8 @@ class NodesFitSubnet(Rule):
             facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
             if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
                 continue
-            each = (facts.network_cards if environment.efa else 1) + 1
+            one_address = not environment.efa or environment.instance_type.startswith(EFA_ONLY_FAMILIES)
+            each = (1 if one_address else facts.network_cards) + 1
             if nodes * each > free:
                 yield self.problem(
                     "network.cidr_block",

@@ -17,6 +17,8 @@ from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.wire import WireError
 
 _ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+"""PATH of every container."""
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
@@ -77,7 +79,7 @@ class ContainerFactory:
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
         environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": JOB_PATH,
             "PYTHONUNBUFFERED": "1",
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),

@@ -5,11 +5,13 @@ Rules: ECS Developer Guide (interface endpoints for ECS and ECR), Batch User Gui
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from localcloud.access import Access
 from localcloud.aws_state import AwsState
 from localcloud.batch.records import ComputeEnvironment
+from localcloud.policy_evaluation import resource_policy_allows
 
 _AGENT_ACTIONS: Final = (
     "ecs:RegisterContainerInstance",
@@ -94,7 +96,16 @@ class Reachability:
         gateway = [each for each in endpoints if each.service_name.endswith(".s3") and each.vpc_endpoint_type != "Interface"]
         if gateway and table is not None and not any(table.id in (each.route_table_ids or []) for each in gateway):
             return f"the S3 endpoint is not attached to route table {table.id} of subnet {subnet_id}"
+        layer = f"arn:aws:s3:::prod-{self._state.region}-starport-layer-bucket/layer"
+        if gateway and not any(_lets_anybody_read(each, layer) for each in gateway):
+            return f"the policy of the S3 endpoint keeps the layers of images back ({layer.rpartition('/')[0]})"
         return None
+
+
+def _lets_anybody_read(endpoint: Any, arn: str) -> bool:
+    """ECR hands out links to layers that are signed by itself (ECR user guide, vpc-endpoints)."""
+    policy = json.loads(endpoint.policy_document) if endpoint.policy_document else None
+    return policy is None or resource_policy_allows(policy, {"AWS": "*"}, "s3:GetObject", arn, {})
 
 
 def _listed(value: Any) -> list[Any]:

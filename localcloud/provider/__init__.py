@@ -220,10 +220,18 @@ class Provider:
         """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
         return lifecycle(token).replacing(old, new, changed)
 
-    def holds_name(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-        """Whether the program gives the resource a name that stays, so that two of them cannot be there at once."""
-        naming = NAMES.get(token)
-        return naming is not None and new.get(naming.property) is not None and new[naming.property] == old.get(naming.property)
+    def deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
+        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
+
+        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
+        """
+        naming, found = NAMES.get(token), LIFECYCLES.get(token)
+        return (naming is not None and new.get(naming.property) is not None) or (found is not None and found.deletes_first)
+
+    def settled(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The new inputs, with what AWS keeps of the former ones although it is no longer given."""
+        found = LIFECYCLES.get(token)
+        return new if found is None or found.stays is None else found.stays(old, new)
 
     def canonical(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Plain inputs in the form in which two of them are compared: lists that have no order are sorted."""

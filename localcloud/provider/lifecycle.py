@@ -85,8 +85,9 @@ class Lifecycle:
 
     `replaces` are dotted paths of inputs whose change needs another resource; `when` says more of it where a path is not enough. `steers`
     are inputs that only guide the Pulumi provider. `sets` are paths of lists without an order. `decided` are outputs that an update may
-    change in ways that a preview cannot know, `keeps` inputs that the provider chose at the creation. `delete` is None where the resource
-    goes with its owner.
+    change in ways that a preview cannot know, `keeps` inputs that the provider chose at the creation. `stays` puts back into new inputs
+    what AWS keeps although the program no longer gives it (Optional and Computed). `deletes_first` where a replacement cannot stand
+    beside what it replaces. `delete` is None where the resource goes with its owner.
     """
 
     delete: Deleter | None
@@ -97,6 +98,8 @@ class Lifecycle:
     sets: Collection[str] = ()
     decided: Collection[str] = ()
     keeps: Collection[str] = ()
+    stays: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
+    deletes_first: bool = False
 
     def replacing(self, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]) -> list[str]:
         """The changes that need another resource."""

@@ -26,6 +26,7 @@ lifecycles(
             update=updates.compute_environment,
             replaces=("name", "namePrefix", "type", "computeResources.placementGroup", "computeResources.spotIamFleetRole"),
             when=updates.environment_replacements,
+            stays=updates.environment_keeps,
             sets=("computeResources.instanceTypes", "computeResources.subnets", "computeResources.securityGroupIds"),
             decided=("status", "statusReason"),
         ),
@@ -67,7 +68,9 @@ lifecycles(
             steers=("forceDelete",),
         ),
         "ecr/lifecyclePolicy:LifecyclePolicy": Lifecycle(
-            delete=remove("ecr", "DeleteLifecyclePolicy", repositoryName="{repository}"), update=put_again, replaces=("repository",)
+            delete=remove("ecr", "DeleteLifecyclePolicy", repositoryName="{repository}"),
+            replaces=("repository", "policy"),
+            deletes_first=True,
         ),
         # ---- network and instances
         "ec2/vpc:Vpc": Lifecycle(
@@ -126,7 +129,9 @@ lifecycles(
             delete=removals.policy, update=updates.policy, replaces=("name", "namePrefix", "path", "description")
         ),
         "iam/rolePolicyAttachment:RolePolicyAttachment": Lifecycle(
-            delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"), replaces=("role", "policyArn")
+            delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"),
+            replaces=("role", "policyArn"),
+            deletes_first=True,
         ),
         "iam/instanceProfile:InstanceProfile": Lifecycle(
             delete=removals.instance_profile, update=updates.instance_profile, replaces=("name", "namePrefix", "path")

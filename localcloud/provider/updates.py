@@ -40,6 +40,17 @@ def environment_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     return found
 
 
+def environment_keeps(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """AWS's side of `ec2Configurations` and of its image: both are Optional and Computed, so taking them away changes nothing."""
+    resources, before = new.get("computeResources"), at(old, "computeResources.ec2Configurations")
+    if not isinstance(resources, Mapping) or not before or str(resources.get("type", "")).startswith("FARGATE"):
+        return dict(new)
+    after = resources.get("ec2Configurations") or before
+    images = [{"imageIdOverride": each["imageIdOverride"]} if each.get("imageIdOverride") else {} for each in before]
+    kept = [{**image, **now} for image, now in zip(images, after, strict=False)]
+    return {**new, "computeResources": {**resources, "ec2Configurations": [*kept, *after[len(kept) :]]}}
+
+
 _UPDATABLE: Final = ("BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED")
 _IN_PLACE_ONLY_IF_UPDATABLE: Final = (
     "allocationStrategy",

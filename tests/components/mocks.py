@@ -47,7 +47,10 @@ _ARNS = {
     "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
     "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+    "aws:batch/computeEnvironment:ComputeEnvironment": "arn:aws:batch:{region}:{account}:compute-environment/{name}",
+    "aws:batch/jobQueue:JobQueue": "arn:aws:batch:{region}:{account}:job-queue/{name}",
     "aws:batch/jobDefinition:JobDefinition": "arn:aws:batch:{region}:{account}:job-definition/{name}:1",
+    "aws:sfn/stateMachine:StateMachine": "arn:aws:states:{region}:{account}:stateMachine:{name}",
     "aws:budgets/budget:Budget": "arn:aws:budgets::{account}:budget/{name}",
 }
 # Types whose id is their physical name, or their ARN; all others have an id of their own.
@@ -97,6 +100,8 @@ class MockProvider(Provider):
 
     def __init__(self, *, preview: bool) -> None:
         super().__init__(client=_no_aws, config={"aws:region": REGION}, preview=preview)
+        self.invoked: set[str] = set()
+        """Data sources that the program asked."""
 
     def create(self, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
         if self._preview:
@@ -127,6 +132,7 @@ class MockProvider(Provider):
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         if token not in _INVOKES:
             raise ProviderError(f"the data source {token} has no answer in tests/components/mocks.py")
+        self.invoked.add(token)
         return _INVOKES[token](arguments)
 
 
@@ -145,6 +151,8 @@ class Recording:
     """What the program gave to pulumi.export, as plain values."""
     doubts: tuple[str, ...] = ()
     """Warnings of the config's rules; the SDK's own fail the deployment."""
+    invoked: frozenset[str] = frozenset()
+    """Data sources that the program asked."""
 
     def all(self, token: str, count: int | None = None) -> list[Resource]:
         """All resources of a type by name; `count` is how many there have to be, at least one without it."""
@@ -200,7 +208,8 @@ def deploy(
     Raises DeploymentError where a resource failed, or whatever the program itself raised. With `preview` nothing is created and what AWS
     would decide is unknown, as in `pulumi preview`.
     """
-    engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=MockProvider(preview=preview), preview=preview)
+    provider = MockProvider(preview=preview)
+    engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=provider, preview=preview)
 
     def run() -> Any:
         # made in here, for Settings sets context variables as soon as it exists
@@ -225,7 +234,13 @@ def deploy(
     warnings = [text for severity, text in engine.log if severity == "warning"]
     doubts = tuple(text for text in warnings if text.startswith("warning "))
     assert len(doubts) == len(warnings), f"Pulumi warns: {warnings}"
-    return Recording(resources=tuple(engine.resources.values()), returned=returned, exports=plain(engine.exports), doubts=doubts)
+    return Recording(
+        resources=tuple(engine.resources.values()),
+        returned=returned,
+        exports=plain(engine.exports),
+        doubts=doubts,
+        invoked=frozenset(provider.invoked),
+    )
 
 
 def _evaluate(program: Callable[[], Any]) -> Any:

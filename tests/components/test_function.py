@@ -12,9 +12,10 @@ import pulumi
 import pytest
 
 from components.context import StackContext
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, _code
+from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, _code, in_rules, job_state_changes
 from components.policies import statement
 from tests.components import mocks
+from tests.components.program import STACKS, deployed
 
 FUNCTION = "aws:lambda/function:Function"
 
@@ -84,8 +85,10 @@ def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Reco
     assert target.inputs["retryPolicy"] == {"maximumEventAgeInSeconds": 7200, "maximumRetryAttempts": 185}
     policy = made.one("aws:sqs/queuePolicy:QueuePolicy")
     allowed = made.policy(policy)
-    assert [s["Condition"] for s in allowed] == [{"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}]
-    assert [s["Principal"] for s in allowed] == [{"Service": "events.amazonaws.com"}]
+    assert [(s["Effect"], s["Condition"], s["Principal"]) for s in allowed] == [
+        ("Allow", {"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}, {"Service": "events.amazonaws.com"}),
+        ("Deny", {"Bool": {"aws:SecureTransport": "false"}}, "*"),
+    ]
     # an event that came before them would be lost
     assert made.depends_on(target, permission)
     assert made.depends_on(target, policy)
@@ -120,3 +123,52 @@ assert not foreign, foreign
 """
     done = subprocess.run([sys.executable, "-I", "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_dead_letter_goes_over_plain_http(stack: str) -> None:
+    made = deployed(stack)
+    policies = {policy.inputs["queueUrl"]: made.policy(policy) for policy in made.all("aws:sqs/queuePolicy:QueuePolicy")}
+    queues = made.all("aws:sqs/queue:Queue")
+    assert policies.keys() == {queue.outputs["url"] for queue in queues}
+    for statements in policies.values():
+        (deny,) = [each for each in statements if each["Effect"] == "Deny"]
+        assert (deny["Action"], deny["Principal"], deny["Condition"]) == (["sqs:*"], "*", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+@pytest.mark.parametrize("length", [100, 2048, 2049, 20_000])
+def test_a_long_setting_travels_with_the_code(context: StackContext, length: int) -> None:
+    text = json.dumps("x" * (length - 2))
+
+    def program() -> None:
+        LambdaFunction(
+            "f",
+            LambdaFunctionArgs(
+                context=context,
+                description="",
+                handler="workloads.functions.measure.handler",
+                environment={},
+                settings={"PIPELINE_MEASURED": pulumi.Output.from_input(text)},
+                statements=[],
+                timeout_seconds=60,
+                event_max_age_hours=2,
+                log_retention_days=7,
+            ),
+        )
+
+    function = mocks.deploy(program).one(FUNCTION)
+    variable = function.inputs["environment"]["variables"]["PIPELINE_MEASURED"]
+    files = function.inputs["code"]["assets"]
+    if length <= 2048:
+        assert (variable, "workloads/functions/pipeline_measured.json" in files) == (text, False)
+    else:
+        assert variable == "@pipeline_measured.json"
+        assert files["workloads/functions/pipeline_measured.json"]["text"] == text
+
+
+def test_patterns_fit_with_the_longest_names() -> None:
+    arns = [f"arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-queue/{number:0128}" for number in range(50)]
+    for kind in (lambda part: job_state_changes(["SUCCEEDED", "FAILED"], part), lambda part: {"resources": list(part)}):
+        rules = in_rules("ends", arns, kind)
+        assert list(rules) == ["ends", "ends-1", "ends-2", "ends-3", "ends-4"]
+        assert max(len(json.dumps(rule, sort_keys=True)) for rule in rules.values()) <= 2048

@@ -40,10 +40,10 @@ LAYOUTS = {
     "c5n.9xlarge": [(0, 0, "efa")],
     "g5.8xlarge": [(0, 0, "efa")],
     "p4d.24xlarge": [(0, 0, "efa"), (1, 1, "efa"), (2, 2, "efa"), (3, 3, "efa")],
-    "p5.48xlarge": [(card, 0, "efa") for card in range(32)],
-    "p5en.48xlarge": [(card, 0, "efa") for card in range(16)],
-    "p6-b200.48xlarge": [(card, 0, "efa") for card in range(8)],
-    "p6-b300.48xlarge": [(0, 0, "interface"), *((card, 0, "efa") for card in range(1, 17))],
+    "p5.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 32))],
+    "p5en.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 16))],
+    "p6-b200.48xlarge": [(0, 0, "efa"), *((card, 0, "efa-only") for card in range(1, 8))],
+    "p6-b300.48xlarge": [(0, 0, "interface"), *((card, 0, "efa-only") for card in range(1, 17))],
     "hpc7a.96xlarge": [(0, 0, "efa"), (1, 1, "efa")],
     "x9.unheard-of": [(0, 0, "efa")],
 }
@@ -73,7 +73,7 @@ def test_interfaces_of_the_template_have_the_security_group_and_go_with_the_inst
         assert interface == {
             "networkCardIndex": card,
             "deviceIndex": 0,
-            "interfaceType": "efa",
+            "interfaceType": "efa" if card == 0 else "efa-only",
             "securityGroups": [group],
             "deleteOnTermination": "true",
         }

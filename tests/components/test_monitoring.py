@@ -7,6 +7,7 @@ import re
 
 import pulumi
 import pytest
+from moto.sns.utils import FilterPolicyMatcher
 
 from components import measuring as measuring_module
 from components.prices import job_prices
@@ -53,7 +54,34 @@ def test_notify_may_read_error_records_and_end_runs() -> None:
     assert statements["ReadErrorRecords"] == (["s3:GetObject"], [f"{results}/runs/*/errors/*"])
     assert statements["RunStates"] == (["dynamodb:GetItem", "dynamodb:UpdateItem"], [made.one("aws:dynamodb/table:Table").outputs["arn"]])
     assert statements["WhatJobsTook"] == (["batch:DescribeJobs"], ["*"])
-    assert statements.keys() == {"ReadErrorRecords", "RunStates", "WhatJobsTook", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
+    assert statements["TellMissingFromDenied"] == (["s3:ListBucket"], [results])
+    own = {"ReadErrorRecords", "TellMissingFromDenied", "RunStates", "WhatJobsTook"}
+    assert statements.keys() == own | {"ReadWebhook", "WriteLogs", "KeepDeadLetters"}
+
+
+def test_mail_is_sent_of_alarms_that_go_off_alone() -> None:
+    """The filter in the eyes of moto, for an alarm that was just made, that goes off, and that is over."""
+    subscriptions = deploy("dev", changes={"monitoring": {"emails": ["a@example.com"]}}).all("aws:sns/topicSubscription:TopicSubscription")
+    (mail,) = [each.inputs for each in subscriptions if each.inputs["protocol"] == "email"]
+    matcher = FilterPolicyMatcher(json.loads(mail["filterPolicy"]), mail["filterPolicyScope"])
+
+    def mailed(before: str, after: str) -> bool:
+        message = json.dumps({"AlarmName": "a", "OldStateValue": before, "NewStateValue": after})
+        return bool(matcher.matches({}, message))
+
+    assert not mailed("INSUFFICIENT_DATA", "OK")
+    assert mailed("OK", "ALARM")
+    assert mailed("INSUFFICIENT_DATA", "ALARM")
+    assert not mailed("ALARM", "OK"), "Slack tells of ends"
+
+
+def test_a_look_that_leaves_no_metric_sets_an_alarm_off() -> None:
+    """Where a function may not write its log, its metrics are gone with it."""
+    alarms = {each.inputs["metricName"]: each.inputs for each in deployed("prod").all(ALARM)}
+    for metric in (metrics.LOOKS, metrics.FILES):
+        assert alarms[metric]["treatMissingData"] == "breaching"
+        assert alarms[metric]["comparisonOperator"] == "LessThanThreshold"
+    assert alarms[metrics.FILES]["threshold"] == 0, "no count of files is below it"
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -147,7 +175,9 @@ def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(s
     assert all(each["rates"]["vcpu"] > 0 for each in told["environments"].values())
     role = made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-measure-look-role"))
     actions = {action for each in role if each["Sid"] not in {"WriteLogs", "KeepDeadLetters"} for action in each["Action"]}
-    assert actions == {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"}
+    on_fargate = any(each.kind.startswith("fargate") for each in config_of(stack).environments.values())
+    described = {"batch:DescribeJobs"} if on_fargate else set()  # by what else could it be told what a job there reserves
+    assert actions == {"batch:ListJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"} | described
 
 
 @pytest.mark.parametrize("stack", STACKS)

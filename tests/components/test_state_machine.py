@@ -17,6 +17,7 @@ from tests.components.program import deploy, deployed
 
 MACHINE = "aws:sfn/stateMachine:StateMachine"
 RUN = "pipeline-run-machine"
+LOGS = {"WriteLogs", "DeliverLogs"}
 DAY = "pipeline-day-runs-machine"
 QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
@@ -111,7 +112,7 @@ def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
     )
     arn, table = made.one(MACHINE, DAY).outputs["arn"], made.one("aws:dynamodb/table:Table").outputs["arn"]
     policies = [made.one("aws:iam/rolePolicy:RolePolicy", f"pipeline-day-runs-{each}") for each in ("role", "distribute")]
-    may = {s["Sid"]: (s["Action"], s["Resource"]) for policy in policies for s in made.policy(policy) if s["Sid"] != "WriteLogs"}
+    may = {s["Sid"]: (s["Action"], s["Resource"]) for policy in policies for s in made.policy(policy) if s["Sid"] not in LOGS}
     assert may == {
         "CallFunctions": (["lambda:InvokeFunction"], [daily, submit]),
         "RunStates": (["dynamodb:GetItem"], [table]),
@@ -174,7 +175,12 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     assert inputs["tracingConfiguration"] == {"enabled": False}
     assert inputs["loggingConfiguration"]["logDestination"].endswith(":*")
     of_machine = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-run-role"))}
-    assert of_machine.keys() == {"SubmitJobs", "TagJobs", "LookAtJobs", "StopJobs", "RunStates", "WriteLogs"}
+    assert of_machine.keys() == {"SubmitJobs", "TagJobs", "LookAtJobs", "StopJobs", "RunStates", *LOGS}
+    group = made.one("aws:cloudwatch/logGroup:LogGroup", "pipeline-run-logs").outputs
+    # below this prefix a group takes nothing of the 5,120 characters that the account's log resource policy may have
+    assert group["name"] == "/aws/vendedlogs/states/batch-reference/prod/pipeline-run"
+    assert of_machine["WriteLogs"]["Resource"] == [f"{group['arn']}:log-stream:*"]
+    assert of_machine["RunStates"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}}
     assert of_machine["RunStates"]["Action"] == ["dynamodb:UpdateItem"]
     of_function = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
     assert of_function.keys() == {"StartRuns", "RunStates", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}

@@ -37,6 +37,19 @@ def on_nodes(environment: dict[str, object]) -> Changes:
     }
 
 
+def _many(instance_type: str, nodes: int) -> Changes:
+    """The analysis on so many GPU machines."""
+    vcpus = {"p4d.24xlarge": 96, "p5.48xlarge": 192}[instance_type]
+    return {
+        "environments.gpu.instance_type": instance_type,
+        "environments.gpu.max_vcpus": vcpus * nodes,
+        "jobs.analysis.nodes": nodes,
+        "jobs.analysis.vcpus": vcpus,
+        "jobs.analysis.memory_mib": 524_288,
+        "budget.monthly_usd": 1_000_000,
+    }
+
+
 CASES: dict[str, list[Case]] = {
     # ---- GPUs ----------------------------------------------------------------------------------------------------------------------------
     "GPU-IMAGE": [
@@ -251,19 +264,19 @@ CASES: dict[str, list[Case]] = {
     ],
     "NETWORK-ZONES": [Case({"network.az_count": 1}, "network.az_count", ("environment on-demand-cpu could",), {"network.az_count": 2})],
     "MNP-ADDRESSES": [
-        # p5.48xlarge: 32 interfaces and one for the container; a third of a /24 is a /26
+        # p4d.24xlarge: four interfaces and one for the container; a third of a /24 is a /26
         Case(
-            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3},
+            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 12)},
             "network.cidr_block",
-            ("59 addresses", "33 each, 132"),
-            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3},
+            ("59 addresses", "5 each, 60"),
+            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 11)},
         ),
-        # cut for six zones, which is what a file that says nothing gets, it is half of that
+        # of the 32 cards of a p5.48xlarge one has an address; cut for six zones a private subnet of a /24 is a /28
         Case(
-            {"network.cidr_block": "10.20.0.0/22"},
+            {"network.cidr_block": "10.20.0.0/24", **_many("p5.48xlarge", 6)},
             "network.cidr_block",
-            ("123 addresses", "33 each, 132"),
-            {"network.cidr_block": "10.20.0.0/21"},
+            ("11 addresses", "2 each, 12"),
+            {"network.cidr_block": "10.20.0.0/24", **_many("p5.48xlarge", 5)},
         ),
     ],
     "SUBNET-ADDRESSES": [

@@ -94,6 +94,10 @@ CASES: dict[str, list[Case]] = {
         Case({}, "stack", ('"Prod_EU"', "name the stack prod-eu"), {}, ("Prod_EU", "prod-eu")),
         Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a_b.c")),
     ],
+    "REGION-CHINA": [
+        Case({"aws:region": "cn-north-1"}, "aws:region", ("cn-north-1", "outside of China"), {"aws:region": "us-gov-west-1"}),
+        Case({"aws:region": "cn-northwest-1"}, "aws:region", ("another region",), {"aws:region": "eu-central-1"}),
+    ],
     "SECRET-PLAIN": [
         Case(
             {"slack-webhook-url": "https://x"},

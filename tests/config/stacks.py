@@ -31,6 +31,7 @@ class _Removed:
         return "removed"
 
 
+REGION = "aws:region"
 REMOVED: Any = _Removed()
 Changes = dict[str, Any]
 """Dotted path -> new value; REMOVED takes the field away."""
@@ -65,7 +66,8 @@ def changed(changes: Changes) -> dict[str, Any]:
 def load(found: dict[str, Any], stack: str = "test") -> tuple[StackConfig, list[Problem]]:
     """As the program loads it; a secret is encrypted where it is `{secure: ...}`, as in a stack file."""
     plain = [key for key in SECRETS if key in found and not isinstance(found[key], dict)]
-    return load_stack_config(stack, found.get, found, plain=plain)
+    own = {key: value for key, value in found.items() if key != REGION}
+    return load_stack_config(stack, own.get, own, plain=plain, region=found.get(REGION, ""))
 
 
 def problems_of(found: dict[str, Any], stack: str = "test") -> tuple[Problem, ...]:

@@ -65,7 +65,7 @@ class Planted(Stack):
             found = self.ready.client("batch").describe_jobs(jobs=[job])["jobs"] if job else []
             return dict(found[0]) if found and found[0]["status"] in statuses else None
 
-        return dict(until(look, what=f"{stage} of {run.run_id} in {statuses}", seconds=60))
+        return dict(until(look, what=f"{stage} of {run.run_id} in {statuses}"))
 
     def jobs_of(self, run: Run) -> list[str]:
         """Names of the jobs of a run."""
@@ -73,14 +73,14 @@ class Planted(Stack):
 
     def hang(self, run: Run, stage: Stage) -> None:
         """Waits until the stage hangs, which it was told to do."""
-        until(lambda: (run.run_id, stage) in self.hanging, what=f"{stage} of {run.run_id} does not hang", seconds=60)
+        until(lambda: (run.run_id, stage) in self.hanging, what=f"{stage} of {run.run_id} does not hang")
 
     def lose_host(self, run: Run, stage: Stage) -> None:
         """Takes the machine from under the running job of a stage, once."""
         attempts = len(self.job(run, stage, "RUNNING")["attempts"])
         job = self.job(run, stage, "RUNNING")["jobId"]
         self.ready.cloud.batch.lose_host(job)
-        until(lambda: len(self.job(run, stage, *arrays.STATUSES)["attempts"]) > attempts, what="the lost attempt", seconds=30)
+        until(lambda: len(self.job(run, stage, *arrays.STATUSES)["attempts"]) > attempts, what="the lost attempt")
 
     def ringing(self) -> set[str]:
         """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""

@@ -15,7 +15,7 @@ from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.timeout(600)
 
 SECONDS = 60
 LIMIT = 100.0
@@ -59,6 +59,7 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
     name, _ = _budget(stack)
     under_way = stack.upload(preprocess="hang")
     stack.hang(under_way, "preprocess")
+    _ended(stack, under_way, "SUBMITTED")
 
     stack.ready.cloud.spend(name, 0.8 * LIMIT)
     assert _budget(stack)[1]["Status"] == "STANDBY", "below the threshold nothing happens"
@@ -84,7 +85,11 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
         assert stack.jobs_of(under_way) == [under_way.job_name("preprocess")]
 
     _reverse(stack)
-    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=stack.ready.cloud.endpoint_url)
+    target: Any = operate.Target(
+        outputs=stack.ready.outputs,
+        endpoint_url=stack.ready.cloud.endpoint_url,
+        credentials=stack.ready.cloud.deployer.credentials,
+    )
     said = io.StringIO()
     assert operate.replay(Console(file=said), target, "submit") == 0, said.getvalue()
     _ended(stack, refused, "SUCCEEDED")

@@ -59,7 +59,7 @@ def test_uploads_at_once_are_as_many_executions_of_the_state_machine(tmp_path: P
     with trivial_stack(tmp_path, config=STATE_MACHINE) as stack:
         found = _burst(stack, 60)
         _each_run_once(stack, found, 60)
-        until(lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"}, what=lambda: Counter(_executions(stack)), seconds=60)
+        until(lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"}, what=lambda: Counter(_executions(stack)))
         assert sorted(name for name, _ in _executions(stack)) == sorted(run.execution_name() for run in found.runs)
 
 

@@ -17,7 +17,7 @@ from tests.localcloud.conftest import forward, until
 from workloads import metrics
 from workloads.contract import Run
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAILY = {"file_by": "06:00", "finished_by": "07:00", "time_zone": "Europe/Berlin", "max_parallel": 2, "datasets": ["sales", "stocks"]}

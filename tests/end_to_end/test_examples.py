@@ -14,7 +14,7 @@ from localcloud.deploy import deploy
 from tests.config.stacks import EXAMPLES, load, program_with, sections
 from workloads.contract import Run, Upload
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 TABLE = b"id,height\n" + b"".join(b"r%d,%d\n" % (row, 150 + row * 7 % 50) for row in range(500))
 

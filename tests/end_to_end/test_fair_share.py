@@ -17,7 +17,7 @@ from cli.rehearsal import IMAGES, Rehearsal, rehearsal
 from localcloud.stackfile import read_stack
 from tests.localcloud.conftest import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 WEIGHTS = {"analytics": 1, "research": 2}
 """A lower weight gets more: analytics twice as much as research."""
@@ -49,7 +49,7 @@ class Shared:
     def run(self, jobs: list[str]) -> list[str]:
         """Gives the waiting jobs machines, and returns them in the order of their start."""
         self.ready.cloud.batch.withhold_capacity()
-        until(lambda: set(jobs) <= set(self.started), seconds=60)
+        until(lambda: set(jobs) <= set(self.started))
         return [job for job in self.started if job in set(jobs)]
 
 

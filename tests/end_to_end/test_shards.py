@@ -21,7 +21,7 @@ from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import Run
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 SHARDS = 3
 ANALYSIS = {"queue": "main", "nodes": 1, "shards": SHARDS, "vcpus": 4, "memory_mib": 4096, "ranks_per_node": 2, "attempts": 3}
@@ -57,7 +57,7 @@ def _running_child(stack: Stack, run: Run, index: int) -> str:
         found = batch.describe_jobs(jobs=[child])["jobs"] if parent else []
         return child if found and found[0]["status"] == "RUNNING" else None
 
-    return str(until(look, seconds=90, pause=0.02))
+    return str(until(look, pause=0.02))
 
 
 def _digest_of_one_rank(stack: Stack, run: Run) -> str:
@@ -75,7 +75,7 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
         status = str(batch.describe_jobs(jobs=[job])["jobs"][0]["status"])
         return status if status in {"SUCCEEDED", "FAILED"} else None
 
-    assert until(end, seconds=90, pause=0.02) == "SUCCEEDED"
+    assert until(end, pause=0.02) == "SUCCEEDED"
     return str(json.loads(stack.result(run.success_key))["digest"])
 
 

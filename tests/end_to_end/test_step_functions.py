@@ -16,7 +16,7 @@ from tests.localcloud.conftest import until
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
-pytestmark = [pytest.mark.timeout(240), SHARES_THE_STACK]
+pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK]
 
 FALLBACK = {
     "queue": "main",
@@ -84,7 +84,7 @@ def _execution(stack: Stack, run: Run, attempt: int = 1) -> dict[str, Any]:
     """The execution of a run, when it has ended."""
     client = stack.ready.client("stepfunctions")
     arn = stack.ready.outputs["state_machine_arn"].replace(":stateMachine:", ":execution:") + f":{run.execution_name(attempt)}"
-    return dict(until(lambda: _ended(client.describe_execution(executionArn=arn)), seconds=60, pause=0.1))
+    return dict(until(lambda: _ended(client.describe_execution(executionArn=arn)), pause=0.1))
 
 
 def _ended(execution: dict[str, Any]) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ def test_both_orchestrators_give_the_same_findings_items_and_digest(by_dependenc
 
 def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Callable[[], str]) -> None:
     run = Run(stack.put(new_key(), TABLE).run_id)
-    analysis = until(lambda: stack.job_id(run, "analysis"), seconds=60, pause=0.1)
+    analysis = until(lambda: stack.job_id(run, "analysis"), pause=0.1)
     batch, cloud = stack.ready.client("batch"), stack.ready.cloud
 
     def failed() -> bool:
@@ -111,7 +111,7 @@ def test_a_failed_analysis_is_followed_by_the_fallback(stack: Stack, new_key: Ca
             cloud.batch.lose_host(analysis)  # in each of its attempts
         return bool(job["status"] == "FAILED")
 
-    until(failed, seconds=60, pause=0.1)
+    until(failed, pause=0.1)
 
     status = stack.finish(run)
 
@@ -132,7 +132,7 @@ def test_a_failed_job_ends_the_run_with_one_message(stack: Stack, new_key: Calla
     assert status.state == "FAILED"
     assert "number" in status.failure
     assert _execution(stack, run)["error"] == contract.JOB_FAILED_ERROR
-    assert len(until(lambda: stack.told(run), seconds=60, pause=0.1)) == 1
+    assert len(until(lambda: stack.told(run), pause=0.1)) == 1
 
 
 def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(stack: Stack, new_key: Callable[[], str]) -> None:
@@ -149,7 +149,7 @@ def test_a_queue_that_takes_no_jobs_ends_the_run_and_the_run_can_be_done_again(s
     assert status.state == "FAILED"
     assert "Batch.ClientException" in status.failure
     assert _execution(stack, run)["status"] == "FAILED"
-    assert len(until(lambda: stack.told(run), seconds=60, pause=0.1)) == 1
+    assert len(until(lambda: stack.told(run), pause=0.1)) == 1
 
     assert _invoke(stack, upload, again=False)["outcome"] == "exists"
     assert _invoke(stack, upload, again=True)["outcome"] == "submitted"
@@ -178,7 +178,7 @@ def test_a_run_that_is_late_is_stopped_and_told_once(stack: Stack, new_key: Call
     assert [stage.status for stage in status.stages] == ["FAILED", "", ""]
     execution = _execution(stack, run)
     assert execution["error"] == contract.DEADLINE_ERROR
-    assert len(until(lambda: [text for text in stack.told(run) if "deadline" in text.lower()], seconds=60, pause=0.1)) == 1
+    assert len(until(lambda: [text for text in stack.told(run) if "deadline" in text.lower()], pause=0.1)) == 1
     assert stack.ready.cloud.denials == []
 
 

@@ -17,6 +17,8 @@ from localcloud.cloud import LocalCloud
 
 ACCOUNT = LocalCloud.account_id
 BATCH_LOGS = "/test/batch"
+PATIENCE = 90.0
+"""Seconds after which a test gives up on something: a ceiling for a busy machine, which a quiet one never comes near."""
 
 
 def trust(service: str) -> str:
@@ -111,7 +113,7 @@ class Stage:
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.batch.describe_jobs(jobs=[job_id])["jobs"][0])
 
-    def wait(self, job_id: str, *statuses: str, seconds: float = 15.0) -> dict[str, Any]:
+    def wait(self, job_id: str, *statuses: str, seconds: float = PATIENCE) -> dict[str, Any]:
         wanted = statuses or ("SUCCEEDED", "FAILED")
         return dict(until(lambda: (job := self.job(job_id))["status"] in wanted and job, what=lambda: self.job(job_id), seconds=seconds))
 
@@ -119,12 +121,15 @@ class Stage:
         return [each["message"] for each in self.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]]
 
 
-def until(condition: Callable[[], Any], *, what: Callable[[], Any] | str = "condition", seconds: float = 15.0, pause: float = 0.01) -> Any:
+def until(
+    condition: Callable[[], Any], *, what: Callable[[], Any] | str = "condition", seconds: float = PATIENCE, pause: float = 0.01
+) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
         time.sleep(pause)
+        pause = max(pause, min(pause * 1.2, 0.05))  # whoever is waited for needs the processor
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 

@@ -194,6 +194,41 @@ def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
         mine.get_object(Bucket="narrow", Key="in/a b")
 
 
+def test_items_are_allowed_by_their_partition_key_whatever_the_operation(stage: Stage) -> None:
+    name = stage.name("table")
+    keys = [{"AttributeName": "sk", "KeyType": "RANGE"}, {"AttributeName": "pk", "KeyType": "HASH"}]
+    attributes = [{"AttributeName": each, "AttributeType": "S"} for each in ("sk", "pk")]
+    stage.client("dynamodb").create_table(TableName=name, KeySchema=keys, AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST")
+    own = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}}
+    role = stage.role("ecs-tasks.amazonaws.com", statement(Action="dynamodb:*", Resource="*", Condition=own))
+    client = stage.cloud.role_client("dynamodb", role)
+
+    def call(pk: str) -> list[Callable[[], Any]]:
+        key = {"sk": {"S": "s"}, "pk": {"S": pk}}
+        value = {":p": {"S": pk}}
+        return [
+            lambda: client.put_item(TableName=name, Item=key),
+            lambda: client.get_item(TableName=name, Key=key),
+            lambda: client.query(TableName=name, KeyConditionExpression="pk = :p", ExpressionAttributeValues=value),
+            lambda: client.query(
+                TableName=name,
+                KeyConditionExpression="#k = :p AND begins_with(sk, :s)",
+                ExpressionAttributeNames={"#k": "pk"},
+                ExpressionAttributeValues={**value, ":s": {"S": "s"}},
+            ),
+            lambda: client.batch_write_item(RequestItems={name: [{"PutRequest": {"Item": key}}]}),
+            lambda: client.batch_write_item(RequestItems={name: [{"DeleteRequest": {"Key": key}}]}),
+            lambda: client.batch_get_item(RequestItems={name: {"Keys": [key]}}),
+            lambda: client.transact_write_items(TransactItems=[{"Put": {"TableName": name, "Item": key}}]),
+        ]
+
+    for allowed in call("DS#sales"):
+        allowed()
+    for refused in call("GUARD#queue"):
+        with pytest.raises(ClientError, match="is not authorized to perform: dynamodb:"):
+            refused()
+
+
 def test_submitting_needs_queue_and_definition(stage: Stage) -> None:
     queue, definition = stage.queue(stage.environment()), stage.definition(["true"])
     prefix = definition.rsplit(":", 1)[0]

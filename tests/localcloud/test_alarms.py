@@ -77,7 +77,7 @@ class Watched:
             states.update(self.beat())
             return all(states[label] == state for label in labels)
 
-        until(reached, what=lambda: f"{state} of {[label for label in labels if states[label] != state]}", seconds=60)
+        until(reached, what=lambda: f"{state} of {[label for label in labels if states[label] != state]}")
 
     def told(self, part: str) -> str:
         """The Slack messages with this part in them, once there is one."""
@@ -86,7 +86,7 @@ class Watched:
             texts = [json.dumps(message, ensure_ascii=False) for message in list(self.cloud.slack.messages)]
             return "\n".join(text for text in texts if part in text)
 
-        return str(until(found, what=f"no message with {part}", seconds=30))
+        return str(until(found, what=f"no message with {part}"))
 
     def physical(self, label: str) -> str:
         return next(name for name, found in self.labels.items() if found == label)

@@ -251,11 +251,14 @@ def test_the_size_of_an_array_has_limits(stage: Stage, queue: str, size: int) ->
 
 
 def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
-    code = "import time\nfor n in range(3): print('line', n, flush=True); time.sleep(0.5)"
+    go_on = stage.directory / "go-on"
+    wait = f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)"
+    code = f"print('line', 0, flush=True)\n{wait}\nfor n in (1, 2): print('line', n)"
     job_id = stage.submit(queue, stage.python(code))
     stream = stage.wait(job_id, "RUNNING")["container"]["logStreamName"]
-    until(lambda: stage.log(stream) == ["line 0"], seconds=3, what="first line while the job runs")
+    until(lambda: stage.log(stream) == ["line 0"], what="first line while the job runs")
     assert stage.job(job_id)["status"] == "RUNNING"
+    go_on.touch()
     stage.wait(job_id)
     assert stage.log(stream) == ["line 0", "line 1", "line 2"]
     assert stream.startswith("test/default/")
@@ -349,7 +352,8 @@ def test_ecs_properties_with_one_container(stage: Stage, queue: str) -> None:
         jobDefinitionName=stage.name("ecs"), type="container", ecsProperties={"taskProperties": [{"containers": [container]}]}
     )
     job = stage.wait(stage.submit(queue, answer["jobDefinitionArn"]))
-    assert stage.log(job["container"]["logStreamName"]) == ["as a task"]
+    (container,) = job["ecsProperties"]["taskProperties"][0]["containers"]
+    assert stage.log(container["logStreamName"]) == ["as a task"]
 
 
 def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import pytest
@@ -323,7 +324,14 @@ def test_instances_that_cannot_join(stage: Stage) -> None:
             VpcId=stage.vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[lonely], PrivateDnsEnabled=True
         )
     assert stage.job(jobs["no route to the internet"])["status"] == "RUNNABLE"
-    ec2.create_vpc_endpoint(VpcId=stage.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table])
+    own = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::own/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [own]})
+    made = ec2.create_vpc_endpoint(VpcId=stage.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table], PolicyDocument=policy)
+    arn = broken["no route to the internet"]
+    until(lambda: "keeps the layers of images back" in (invalid(stage, arn) or {}).get("statusReason", ""))
+    layers = {**own, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [own, layers]})
+    ec2.modify_vpc_endpoint(VpcEndpointId=made["VpcEndpoint"]["VpcEndpointId"], PolicyDocument=policy)
     assert stage.wait(jobs["no route to the internet"])["status"] == "SUCCEEDED"
 
 

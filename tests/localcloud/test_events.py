@@ -91,7 +91,7 @@ def test_object_created_is_told_once_for_put_copy_and_multipart(stage: Stage) ->
     assert events["CompleteMultipartUpload"]["detail"]["object"]["size"] == 100
     order = [events[reason]["detail"]["object"]["sequencer"] for reason in ("PutObject", "CopyObject", "CompleteMultipartUpload")]
     assert order == sorted(order)
-    assert "Messages" not in stage.client("sqs").receive_message(QueueUrl=url)
+    assert "Messages" not in stage.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1)
 
 
 def test_upload_runs_a_function_and_its_job(stage: Stage) -> None:

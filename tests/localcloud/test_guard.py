@@ -47,7 +47,7 @@ class Guarded:
         return dict(self.cloud.client("batch").describe_jobs(jobs=[job_id])["jobs"][0])
 
     def running(self, job_id: str) -> None:
-        until(lambda: self.job(job_id)["status"] == "RUNNING", what=lambda: self.job(job_id), seconds=30)
+        until(lambda: self.job(job_id)["status"] == "RUNNING", what=lambda: self.job(job_id))
 
     def failed(self, job_id: str) -> None:
         until(lambda: self.job(job_id)["status"] == "FAILED", what=lambda: self.job(job_id))
@@ -82,7 +82,7 @@ def test_the_guard_acts_once_and_on_its_queue_only(guarded: Guarded) -> None:
     guarded.running(analysis)
     waiting = guarded.submit("analysis", "waiting")  # the environment holds two nodes, and both are taken
     guarded.cloud.slack.fail_next(1, status=403)
-    until(lambda: guarded.look().get("outcome") != "below", seconds=30)
+    until(lambda: guarded.look().get("outcome") != "below")
 
     # it stopped everything, and Slack refused the message: so the stop is on record, and nobody has been told
     assert guarded.state("analysis") == "DISABLED"
@@ -115,7 +115,7 @@ def test_an_enabled_queue_is_guarded_again(guarded: Guarded) -> None:
     assert guarded.state("analysis") == "ENABLED"
     again = guarded.submit("analysis", "again")
     guarded.running(again)
-    until(lambda: guarded.look()["outcome"] == "stopped", seconds=30)
+    until(lambda: guarded.look()["outcome"] == "stopped")
     guarded.failed(again)
     assert len(guarded.stops()) == len(guarded.told()) == 2
     assert guarded.cloud.denials == []

@@ -113,3 +113,72 @@ def test_an_attached_policy_is_not_deleted(cloud: LocalCloud, tmp_path: Path) ->
     cloud.client("iam").detach_role_policy(RoleName=attached, PolicyArn=ids["stop"])
     assert error.state is not None
     run(tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=error.state)
+
+
+def test_a_lifecycle_policy_is_replaced_and_the_old_one_goes_first(cloud: LocalCloud, tmp_path: Path) -> None:
+    """`policy` is ForceNew, and a repository has one (terraform-provider-aws, internal/service/ecr/lifecycle_policy.go)."""
+    body = """
+        repository = aws.ecr.Repository("r")
+        selection = {{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": {count}}}
+        rule = {{"rulePriority": 1, "selection": selection, "action": {{"type": "expire"}}}}
+        aws.ecr.LifecyclePolicy("keep", repository=repository.name, policy=json.dumps({{"rules": [rule]}}))
+    """
+    first = run(tmp_path, body.format(count=10), client=cloud.client)
+    second = run(tmp_path, body.format(count=20), client=cloud.client, previous=first.state)
+    assert [f"{step.operation} {step.name}" for step in second.steps if step.operation != "same"] == [
+        "delete replaced keep",
+        "replace keep",
+    ]
+    name = next(resource.id for resource in second.resources if resource.name == "r")
+    assert '"countNumber": 20' in cloud.client("ecr").get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+
+
+ENVIRONMENT = """
+    vpc = aws.ec2.Vpc("v", cidr_block="10.0.0.0/16")
+    subnet = aws.ec2.Subnet("s", vpc_id=vpc.id, cidr_block="10.0.0.0/24")
+    group = aws.ec2.SecurityGroup("g", vpc_id=vpc.id)
+    role = aws.iam.Role("i", assume_role_policy=trust("ec2.amazonaws.com"))
+    profile = aws.iam.InstanceProfile("i", role=role.name)
+    aws.batch.ComputeEnvironment("e", type="MANAGED", compute_resources=dict(
+        type="EC2", allocation_strategy="BEST_FIT_PROGRESSIVE", max_vcpus={vcpus}, instance_types=["c6i.xlarge"],
+        instance_role=profile.arn, subnets=[subnet.id], security_group_ids=[group.id], ec2_configurations=[{images}],
+    ))
+"""
+
+
+def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) -> None:
+    """`image_id_override` is Optional and Computed (internal/service/batch/compute_environment.go): no change, now and with a later one."""
+
+    def deployed(before: State, image: str | None, vcpus: int = 8) -> Deployment:
+        images = {"image_type": "ECS_AL2023", **({"image_id_override": image} if image else {})}
+        return run(tmp_path, ENVIRONMENT.format(vcpus=vcpus, images=images), client=cloud.client, previous=before)
+
+    def image(deployment: Deployment) -> str:
+        name = next(resource.id for resource in deployment.resources if resource.name == "e")
+        (found,) = cloud.client("batch").describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
+        return str(found["computeResources"]["ec2Configuration"][0].get("imageIdOverride"))
+
+    first = deployed(State(), "ami-11111111")
+    gone = deployed(first.state, None)
+    assert (steps(gone), image(gone)) == ([], "ami-11111111")
+    later = deployed(gone.state, None, vcpus=16)
+    assert (steps(later), image(later)) == (["update e"], "ami-11111111")
+    other = deployed(later.state, "ami-22222222", vcpus=16)
+    assert (steps(other), image(other)) == (["update e"], "ami-22222222")
+    destroy(tmp_path, "dev", cloud.client, previous=other.state)
+
+
+@pytest.mark.parametrize(
+    ("longest", "body"),
+    [
+        (80, 'aws.sns.Topic("{name}")'),
+        (125, 'aws.ec2.LaunchTemplate("{name}")'),
+        (64, 'aws.cloudwatch.EventTarget("{name}", arn="{arn}", rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)'),
+    ],
+)
+def test_automatic_names_end_where_the_provider_ends_them(cloud: LocalCloud, tmp_path: Path, longest: int, body: str) -> None:
+    room = longest - len("-1234567")
+    texts = {"arn": "arn:aws:sqs:us-east-1:999999999999:q", "rate": "rate(1 hour)"}
+    run(tmp_path, body.format(name="n" * room, **texts), client=cloud.client)
+    error = failure(tmp_path, body.format(name="n" * (room + 1), **texts), client=cloud.client)
+    assert f"has {longest + 1} characters, AWS allows {longest}" in str(error)

@@ -117,7 +117,7 @@ def test_a_schedule_calls_its_target_once_when_its_time_has_come(stage: Stage) -
     stage.cloud.tick()
     stage.cloud.tick()
     assert received(stage, url) == [{"at": at, "n": 1}]
-    assert "Messages" not in stage.client("sqs").receive_message(QueueUrl=url)
+    assert "Messages" not in stage.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1)
 
 
 @pytest.mark.parametrize("why", ["permission", "trust"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -224,3 +225,23 @@ def test_a_denied_call_names_operation_and_object():
     sentence = s3.aws_error(denied, what="s3://data/secret")
     assert str(sentence) == "AWS denied GetObject of s3://data/secret: not authorized"
     assert sentence.exit_code == 69
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (MemoryError("Unable to allocate 9.31 GiB for an array"), 72, "no more memory (Unable to allocate 9.31 GiB"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 72, "no more memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "/scratch/part"), 74, "the scratch disk is full: /scratch/part"),
+        (OSError("IOError: [Errno 28] Error writing bytes to file. Detail: No space left on device"), 74, "the scratch disk is full"),
+    ],
+)
+def test_memory_and_disk_that_are_used_up_are_no_bugs(bucket, capsys, error, code, said):
+    def main(_):
+        raise error
+
+    assert run_stage("analysis", main) == code
+    assert said in capsys.readouterr().err
+    record = json.loads(s3.get_bytes("results", RUN.error_key("analysis")))
+    assert said in record["error"]
+    assert record["hint"]

@@ -24,8 +24,6 @@ from workloads.analysis.rotate.space import METRICS, Space
 from workloads.contract import ContractError, Run
 from workloads.lines import Lines
 
-TOP_NAME: Final = "anomaly/top.npz"
-"""Below `Run.partials_prefix`."""
 _AGAIN: Final = "run the analysis stage again"
 
 
@@ -194,9 +192,10 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
 
 
 def encode_top(rows: TopRows) -> tuple[Stored, bytes]:
-    """The entry of the top rows and the bytes of their object."""
+    """The entry of the top rows and the bytes of their object, which is named by its content."""
     data = pack(rows.arrays())
-    return Stored(name=TOP_NAME, sha256=hashlib.sha256(data).hexdigest()), data
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Stored(name=f"anomaly/top-{sha256[:16]}.npz", sha256=sha256), data
 
 
 def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyRecord, profile: Profile) -> Anomalies:

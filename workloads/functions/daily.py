@@ -21,7 +21,7 @@ from dateutil.tz import gettz  # type: ignore[import-untyped]
 
 from workloads import contract, metrics, names
 from workloads.contract import ContractError, Run, Upload
-from workloads.functions import clients
+from workloads.functions import clients, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
@@ -49,7 +49,7 @@ class Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Raises ContractError where the variable is missing or not of its form."""
-        text = contract.require_env(metrics.ENV_DAILY)
+        text = settings.read(metrics.ENV_DAILY)
         try:
             found = json.loads(text)
             return cls(

@@ -10,7 +10,10 @@ import contextlib
 import json
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_WAIT_SECONDS: Final = 1
+"""How long a long poll waits for a message; any time above zero asks all servers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,10 @@ def redeliver(sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds:
     """
     failed: dict[str, str] = {}
     try:
-        while messages := sqs.receive_message(QueueUrl=letters.queue_url, VisibilityTimeout=hidden_seconds).get("Messages"):
+        # a short poll asks some of the servers only and may find nothing where there is something (SQS developer guide, "Short and long
+        # polling"); a long one asks all of them
+        asked: dict[str, Any] = {"QueueUrl": letters.queue_url, "VisibilityTimeout": hidden_seconds, "WaitTimeSeconds": _WAIT_SECONDS}
+        while messages := sqs.receive_message(**asked).get("Messages"):
             for message in messages:
                 identity, receipt = message["MessageId"], message["ReceiptHandle"]
                 again = identity in failed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from workloads import contract
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.functions.log import log
@@ -34,6 +36,13 @@ def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> b
         if time.monotonic() - began >= _PATIENCE_SECONDS:
             raise BeingToldError(run)
         time.sleep(_POLL_SECONDS)
+
+
+def key_and_stack(states: RunStates, run: Run) -> dict[str, str]:
+    """What a command needs that begins the run again, see reasons.for_run."""
+    upload: Any = states.get(run).get("upload") or {}
+    rehearsed = "AWS_ENDPOINT_URL" in os.environ  # where the command line finds the stack by itself
+    return {"key": str(upload.get("key", "")), "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, "")}
 
 
 def fail_and_tell(

@@ -15,12 +15,12 @@ from urllib.parse import quote
 from workloads import contract, names
 from workloads.contract import Run
 from workloads.functions import clients, slack
-from workloads.functions.ending import fail_and_tell, has_ended
-from workloads.functions.reasons import Cause
+from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
+from workloads.functions.reasons import AGAIN, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 
-_AGAIN: Final = "then run the upload again (python -m cli run KEY --again)"
+_AGAIN: Final = f"then begin the run again ({AGAIN})"
 _STATES: Final = {
     "TIMED_OUT": Cause(
         error="Step Functions ended the execution an hour after its deadline, which the state machine had not kept itself",
@@ -41,6 +41,7 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "ignored", "run_id": run.run_id}
     cause = _cause(status, error, str(detail.get("cause") or ""))
     states, created_ms = RunStates(clients.metrics_table()), int(detail["startDate"])
+    cause = for_run(cause, **key_and_stack(states, run))
     if has_ended(states, run, str(detail["executionArn"]), created_ms=created_ms):
         return {"outcome": "ended already", "run_id": run.run_id}
     return fail_and_tell(
@@ -62,7 +63,7 @@ def _cause(status: str, error: str, cause: str) -> Cause:
     if status in _STATES:
         return _STATES[status]
     if error == contract.JOB_TERMINATED_ERROR:
-        return Cause(error=cause, hint="if that was not meant, run the upload again (python -m cli run KEY --again)")
+        return Cause(error=cause, hint=f"if that was not meant, begin the run again ({AGAIN})")
     if "explicit deny" in cause:
         return Cause(
             error=f"AWS refused the next stage, by a policy that forbids it: {cause}",

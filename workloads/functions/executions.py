@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from botocore.exceptions import ClientError
 
 from workloads import contract
-from workloads.contract import STAGES, ContractError, Upload
+from workloads.contract import STAGES, ContractError, Stage, Upload
 from workloads.functions import clients
 from workloads.functions.states import Claim, RunStates
 
@@ -44,7 +44,7 @@ class Settings:
         return cls(state_machine_arn=arn, deadline_hours=hours)
 
 
-def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -> str:
+def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage) -> str:
     """Starts the execution and writes its ARN into the state item; returns the ARN.
 
     Raises ClaimLostError, and botocore's ClientError where Step Functions refuses.
@@ -56,7 +56,7 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -
         clients.step_functions().start_execution(
             stateMachineArn=settings.state_machine_arn,
             name=name,
-            input=json.dumps(execution_input(claim, upload, settings.deadline_hours), sort_keys=True),
+            input=json.dumps(execution_input(claim, upload, settings.deadline_hours, first), sort_keys=True),
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
@@ -65,13 +65,14 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -
     return execution_arn
 
 
-def execution_input(claim: Claim, upload: Upload, deadline_hours: float) -> dict[str, Any]:
+def execution_input(claim: Claim, upload: Upload, deadline_hours: float, first: Stage) -> dict[str, Any]:
     """What the state machine (components/state_machine.py) works on."""
     run = claim.run
     claimed = datetime.fromtimestamp(claim.first_claimed_ms / 1000, UTC)
     names = {stage: run.job_name(stage, claim.attempt) for stage in STAGES}
     return {
         "run_id": run.run_id,
+        "from": first,
         "attempt": str(claim.attempt),
         "key": run.state_key,
         "jobs": {**names, "fallback": f"{names['analysis']}-fallback"},

@@ -18,7 +18,7 @@ import boto3
 
 from workloads import contract, metrics
 from workloads.contract import STAGES, ContractError
-from workloads.functions import arrays
+from workloads.functions import arrays, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.reasons import is_cascade
@@ -45,7 +45,7 @@ class Measured:
     @classmethod
     def from_env(cls) -> Self:
         """Raises ContractError where the variable is missing or not of its form."""
-        text = contract.require_env(metrics.ENV_MEASURED)
+        text = settings.read(metrics.ENV_MEASURED)
         try:
             found = json.loads(text)
             environments = tuple(Environment(name=str(k), arn=str(v["arn"]), rates=v["rates"]) for k, v in found["environments"].items())

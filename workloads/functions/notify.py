@@ -24,10 +24,10 @@ from workloads import contract, names
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, slack
 from workloads.functions.blocked import tell_blocked
-from workloads.functions.ending import fail_and_tell, has_ended
+from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
-from workloads.functions.reasons import Cause, explain, is_cascade
+from workloads.functions.reasons import Cause, explain, for_run, is_cascade
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
 from workloads.functions.succeeded import tell_success
@@ -74,6 +74,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _cause(run, detail, shard)
+    cause = for_run(cause, **key_and_stack(states, run), stage=stage)
     described = {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
     return fail_and_tell(
         states,

@@ -2,7 +2,7 @@
 
 Batch says it in up to three places: `statusReason` of the job (what Batch itself did), `container.reason` of the last attempt (what the
 container agent met), and the exit code. Sources: AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events),
-Amazon ECS developer guide (stopped task error messages). Exit codes up to 70 and 143 are those of workloads/runtime/errors.py, 80 to 91
+Amazon ECS developer guide (stopped task error messages). Exit codes up to 74 and 143 are those of workloads/runtime/errors.py, 80 to 91
 those of workloads/analysis/launch/exit_codes.py.
 """
 
@@ -24,7 +24,10 @@ class Cause:
     hint: str
 
 
-_AGAIN: Final = "submit the jobs of the run again by hand (aws batch submit-job)"
+AGAIN: Final = "python -m cli run KEY --again"
+"""Begins the run again; `for_run` names its key and its stack."""
+_AGAIN: Final = f"begin the run again ({AGAIN})"
+_IMAGE_ACTIONS: Final = "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 
 _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
@@ -71,6 +74,22 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
 
 _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
+        # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot access denied error messages")
+        r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform: (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?",
+        "the container could not be started, because {who} may not {what}{on}",
+        "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
+    ),
+    (
+        r"CannotPull\w*Error.*(?:403 Forbidden|AccessDenied|access denied)",
+        "the container image could not be pulled, because the registry denied it",
+        f"the execution role has to allow {_IMAGE_ACTIONS}, and the repository has to be of this account or let it in",
+    ),
+    (
+        r"no space left on device",
+        "the container could not be started, because the machine's disk is full",
+        "raise the size of the root volume or take instance types with local disks; large images and leftovers of other jobs fill it",
+    ),
+    (
         r"OutOfMemory",
         "the container used more memory than the job asks for and was killed",
         "raise memory_mib of the stage; its memory need should not grow with the file, so look in the log for what was being read",
@@ -104,6 +123,8 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
         "the log names the call; check the job role and the endpoints",
     ),
     70: ("the stage met an internal error", "this is a bug: its log holds the traceback"),
+    72: ("the stage had no more memory, on its machine or its GPU", "raise memory_mib of the stage, or take a larger GPU"),
+    74: ("the stage found its disk full", "take instance types with local disks and set scratch on the environment"),
     90: (
         "not all nodes of the job came together before the deadline",
         "check that the security group lets the nodes reach each other and that all of them could start; then " + _AGAIN,
@@ -126,6 +147,21 @@ def is_cascade(detail: Mapping[str, Any]) -> bool:
     return re.match(r"dependent job\b", str(detail.get("statusReason") or ""), re.IGNORECASE) is not None
 
 
+def for_run(cause: Cause, *, key: str, stack: str, stage: str | None = None) -> Cause:
+    """The same with commands ready to paste: the upload's key, the stack's name, and where all but the last stage is done that one alone.
+
+    Args:
+        cause: of a run's end.
+        key: of its upload; empty where it is not known, as of a run submitted by hand.
+        stack: empty in the rehearsal, which the command line finds by itself.
+        stage: that failed.
+    """
+    command = AGAIN.replace("KEY", key or "KEY")
+    command += " --from postprocess" if stage == "postprocess" else ""
+    command += f" --stack {stack}" if stack else ""
+    return Cause(error=cause.error, hint=cause.hint.replace(AGAIN, command))
+
+
 def explain(detail: Mapping[str, Any]) -> Cause:
     """The cause that an event's `detail` (a JobDetail) tells of; AWS's own words where they are not known here."""
     status_reason = str(detail.get("statusReason") or "").strip()
@@ -139,7 +175,9 @@ def explain(detail: Mapping[str, Any]) -> Cause:
         for pattern, error, hint in table:
             match = re.search(pattern, text, re.IGNORECASE)
             if match:
-                return Cause(error=error.format(**match.groupdict()) + tries, hint=hint)
+                found = {name: text or "" for name, text in match.groupdict().items()}
+                found["on"] = f" on {found['on']}" if found.get("on") else ""
+                return Cause(error=error.format(**found) + tries, hint=hint.format(**found))
     if status_reason and (detail.get("isTerminated") or detail.get("isCancelled") or status_reason.startswith(contract.OWN_STOP)):
         return Cause(error=f"somebody ended the job: {status_reason}{tries}", hint="if that was not meant, " + _AGAIN)
     exit_code = container.get("exitCode")

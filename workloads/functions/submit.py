@@ -103,7 +103,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "state_key", "jobs"}`, or
     `execution` in place of `jobs`; `state_key` is the key of the run's state item.
-    `detail.again`, which S3 never sends, begins a run again that has ended.
+    `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names the stage that it begins at.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
     marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody waits
@@ -123,12 +123,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
+    first = _first_stage(event["detail"])
     outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {"outcome": "exists", "run_id": run.run_id, "state_key": run.state_key, "state": outcome}
     try:
-        begun = _begin(states, outcome, upload, settings)
+        begun = _begin(states, outcome, upload, settings, first)
     except ClaimLostError as error:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
@@ -142,10 +143,20 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 
 
-def _begin(states: RunStates, claim: Claim, upload: Upload, settings: Settings | executions.Settings) -> dict[str, Any]:
+def _first_stage(detail: dict[str, Any]) -> Stage:
+    """Where the run begins. Raises ContractError where that is no stage, or the run does not begin again."""
+    first = detail.get("from", STAGES[0])
+    if first not in STAGES:
+        raise ContractError(f"a run begins at {', '.join(STAGES)}; found {first!r}")
+    if first != STAGES[0] and detail.get("again") is not True:
+        raise ContractError(f"only a run that begins again can begin at {first}: what comes before has to be there")
+    return STAGES[STAGES.index(first)]
+
+
+def _begin(states: RunStates, claim: Claim, upload: Upload, settings: Settings | executions.Settings, first: Stage) -> dict[str, Any]:
     if isinstance(settings, executions.Settings):
-        return {"execution": executions.start(states, claim, upload, settings)}
-    return {"jobs": _submit_all(states, claim, upload, settings)}
+        return {"execution": executions.start(states, claim, upload, settings, first)}
+    return {"jobs": _submit_all(states, claim, upload, settings, first)}
 
 
 def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool) -> Claim | str:
@@ -166,13 +177,13 @@ def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: 
         time.sleep(_POLL_SECONDS)
 
 
-def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Settings) -> dict[Stage, str]:
-    """Submits the jobs that are not there yet, each depending on the one before it."""
+def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage) -> dict[Stage, str]:
+    """Submits the jobs from a stage on that are not there yet, each depending on the one before it."""
     batch = clients.batch()
     jobs = dict(claim.jobs)
     may_exist_unrecorded = claim.taken_over
     parent: str | None = None
-    for stage in STAGES:
+    for stage in STAGES[STAGES.index(first) :]:
         if stage not in jobs:
             found = _find(batch, claim, settings.targets[stage].queue, stage) if may_exist_unrecorded else None
             jobs[stage] = found or _submit(batch, _request(claim, stage, upload, settings.targets[stage], parent))

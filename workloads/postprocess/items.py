@@ -116,7 +116,8 @@ def write(table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[
         else:
             raise StageError(
                 f"DynamoDB table {table_name} left {len(requests[table_name])} items unwritten in {_ATTEMPTS} attempts",
-                hint="the table is throttled: use on-demand capacity or raise its write capacity, then submit the postprocess job again",
+                hint="the table is throttled: use on-demand capacity or raise its write capacity, "
+                "then begin the stage again (python -m cli run KEY --again)",
                 exit_code=EXIT_AWS,
             )
         written += len(batch)

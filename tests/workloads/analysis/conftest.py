@@ -3,27 +3,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import boto3
-import numpy as np
-import numpy.typing as npt
 import pytest
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from tests.workloads.analysis.tables import lines_object, run_of, write_table
+from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
 from workloads import contract
 from workloads.analysis.profile.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
-from workloads.records import Manifest
+from workloads.records import ColumnUse, Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+NO_USES: Mapping[int, ColumnUse] = {}
 MIDDLE, RESULTS = "intermediate", "results"
 
 
@@ -34,9 +33,11 @@ class Store:
     s3: S3Client
     environ: dict[str, str]
 
-    def put_table(self, name: str, values: npt.NDArray[np.float64], unit_rows: int, damaged_unit: int | None = None) -> Run:
+    def put_table(
+        self, name: str, values: Columns, unit_rows: int, damaged_unit: int | None = None, uses: Mapping[int, ColumnUse] = NO_USES
+    ) -> Run:
         run = run_of(name)
-        data, manifest = write_table(run, values, unit_rows)
+        data, manifest = write_table(run, values, unit_rows, uses)
         if damaged_unit is not None:
             at = manifest.units[damaged_unit].byte_offset + 10
             data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

@@ -50,7 +50,7 @@ class Attempts:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> int:
-        self.logs.append(process.communicate(timeout=90)[0])
+        self.logs.append(process.communicate(timeout=300)[0])
         return process.returncode
 
     def complete(self, ranks: int) -> None:

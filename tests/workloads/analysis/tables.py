@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workloads.contract import Run
-from workloads.records import Column, Manifest, Unit
+from workloads.records import Column, ColumnUse, Manifest, Unit
 
 FIRST_LINE = 2
 
@@ -28,12 +29,16 @@ def lines_object() -> bytes:
     return buffer.getvalue()
 
 
-def write_table(run: Run, values: npt.NDArray[np.float64], unit_rows: int) -> tuple[bytes, Manifest]:
-    """(columns, rows) as Parquet with a text column beside the numbers; row group = unit."""
-    columns, rows = values.shape
+Columns = npt.NDArray[np.float64] | Sequence[npt.NDArray[np.float64] | npt.NDArray[np.int64]]
+"""(columns, rows) of float64, or columns of float64 and int64."""
+
+
+def write_table(run: Run, values: Columns, unit_rows: int, uses: Mapping[int, ColumnUse]) -> tuple[bytes, Manifest]:
+    """Parquet with a text column beside the numbers; row group = unit. `uses` are those of columns that rows are not compared by."""
+    columns, rows = len(values), len(values[0])
     names = [f"c{index}" for index in range(columns)]
     arrays: dict[str, Any] = {"label": pa.array([f"row {i}" for i in range(rows)])}
-    arrays |= {name: pa.array(column, pa.float64(), from_pandas=True) for name, column in zip(names, values, strict=True)}  # NaN -> null
+    arrays |= {name: pa.array(column, from_pandas=True) for name, column in zip(names, values, strict=True)}  # NaN -> null
     table = pa.table(arrays)
     buffer = io.BytesIO()
     bounds = []
@@ -55,7 +60,7 @@ def write_table(run: Run, values: npt.NDArray[np.float64], unit_rows: int) -> tu
         )
         for index, (start, count, first, last) in enumerate(bounds)
     )
-    missing = np.isnan(values).sum(axis=1)
+    missing = [table.column(name).null_count for name in names]
     manifest = Manifest(
         run_id=run.run_id,
         source={},
@@ -65,8 +70,16 @@ def write_table(run: Run, values: npt.NDArray[np.float64], unit_rows: int) -> tu
         columns=(
             Column(name="label", source_name="label", kind="text", type="string", missing=0, use="keep", reason="text"),
             *(
-                Column(name=name, source_name=name, kind="number", type="double", missing=int(count), use="compare", reason="numbers")
-                for name, count in zip(names, missing, strict=True)
+                Column(
+                    name=name,
+                    source_name=name,
+                    kind="number",
+                    type=str(table.schema.field(name).type),
+                    missing=missing[index],
+                    use=uses.get(index, "compare"),
+                    reason="numbers",
+                )
+                for index, name in enumerate(names)
             ),
         ),
         remarks=(),

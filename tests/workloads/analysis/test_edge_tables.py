@@ -116,7 +116,8 @@ def test_scores_are_those_of_the_definition(both, name, metric):
     complete = np.flatnonzero(space.complete(values))
     rows = space.rows(values[:, complete])
     compared = np.flatnonzero(rows.any(axis=1)) if metric == "cosine" else np.arange(complete.size)
-    distances, nearest = plain(rows[compared], K)
+    assert record.neighbours_used == max(min(K, compared.size - 1), 1)
+    distances, nearest = plain(rows[compared], record.neighbours_used)
     expected = distances**2 / 2 if metric == "cosine" else distances
     np.testing.assert_array_equal(found.ids, complete[compared])
     np.testing.assert_allclose(found.scores, expected, rtol=1e-13)

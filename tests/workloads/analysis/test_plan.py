@@ -20,12 +20,12 @@ SETTINGS = AnomalySettings(
     metric="euclidean",
     max_dollars=None,
     usd_per_hour=220.0,
-    block_memory_bytes=32 << 30,
+    block_memory_bytes=48 << 30,
     checkpoint_floor_seconds=60,
     node_mtbf_hours=720,
 )
 MACHINE = Machine(pairs_per_second=3e12, shared_pairs_per_second=2e12, products_per_second=4e14, copy_bytes_per_second=3e12)
-SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 4)
+SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 8)
 
 
 def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
@@ -41,7 +41,7 @@ def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
     small = replace(SETTINGS, block_memory_bytes=1 << 30)
     limited = predict("full", SHAPE, small, MACHINE, 1 << 28)
     assert limited.memory_bytes < 2 << 30 < full.memory_bytes
-    groups = 8  # the 48 units of a rank, six at a time: each needs 84 MiB of the half GiB
+    groups = 10  # the 48 units of a rank, five at a time: each needs 100 MiB of the half GiB
     assert limited.evaluations == pytest.approx(1e16 / 2 * (2 - 1 / groups)), "units of different groups are compared for each of the two"
     assert limited.seconds > full.seconds
 

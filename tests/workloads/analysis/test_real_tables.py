@@ -68,8 +68,8 @@ def test_scores_equal_those_of_the_peers(found, name, metric):
     peer = NearestNeighbors(n_neighbors=K, algorithm="brute", metric=metric, metric_params=params).fit(rows)
     expected = peer.kneighbors()[0][:, -1]  # without an argument a row is not its own neighbour
     full = found[name, metric, "full"]
-    # coordinates are float32, and scikit-learn loses half the digits of small distances
-    assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    # scikit-learn loses half the digits of small distances
+    assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-6)
     np.testing.assert_array_equal(full.ids, np.arange(len(rows)))
     assert_close(full.scores, expected)
     if metric != "mahalanobis":  # which would be the same call of scikit-learn once more, some seconds long

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -167,6 +168,26 @@ def test_an_upload_becomes_three_dependent_jobs(world):
     assert [job["jobQueue"] for job in world.jobs] == ["preprocess-queue", "analysis-queue", "postprocess-queue"]
     assert second["tags"] == {contract.RUN_ID_TAG: RUN.run_id, contract.STAGE_TAG: "analysis"}
     assert all(job["propagateTags"] for job in world.jobs)
+
+
+def test_an_ended_run_begins_again_at_a_stage_where_somebody_says_so(world):
+    submit.handler(event(), world.context())
+    states.RunStates(boto3.resource("dynamodb").Table(TABLE)).fail(
+        RUN, {"job_id": "j", "error": "e"}, created_ms=0, now_ms=int(time.time() * 1000)
+    )
+    whole = len(world.jobs)
+    asked = event()
+    asked["detail"] |= {"from": "postprocess"}
+    with pytest.raises(ContractError, match="only a run that begins again"):
+        submit.handler(asked, world.context())
+    asked["detail"] |= {"again": True, "from": "nowhere"}
+    with pytest.raises(ContractError, match="preprocess, analysis, postprocess"):
+        submit.handler(asked, world.context())
+    asked["detail"]["from"] = "postprocess"
+    assert list(submit.handler(asked, world.context())["jobs"]) == ["postprocess"]
+    (last,) = world.jobs[whole:]
+    assert last["jobName"] == RUN.job_name("postprocess", 2)
+    assert "dependsOn" not in last
 
 
 def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for_as_a_whole(world, monkeypatch):

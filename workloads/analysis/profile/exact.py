@@ -23,8 +23,8 @@ from workloads.analysis.threads import share_out
 PROBABILITIES: Final = (0.005, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.995)
 """Of the quantiles that findings and pictures show, and that columns are scaled by."""
 MOST_LOOKS: Final = SHIFT + 1
-_COUNTERS: Final = 1 << 22
-"""Of one look, about: 32 MiB."""
+_COUNTERS: Final = 1 << 21
+"""Of one look at most, about: 16 MiB."""
 _MOST_BITS: Final = 16
 _REST_BITS: Final = 11
 _LARGEST_REST: Final = 512
@@ -119,7 +119,8 @@ class ExactSearch:
     def _plan(self) -> None:
         wanted = max(sum(column.open.size for column in self._columns), 1)
         room = max(_COUNTERS // wanted, 2).bit_length() - 1
-        self._bits = min(room, _MOST_BITS, self._rest) if self._rest else _REST_BITS
+        looks = max(-(-self._rest // min(room, _MOST_BITS)), 1)
+        self._bits = -(-self._rest // looks) if self._rest else _REST_BITS
 
     def _parts(self, counts: Integers) -> list[Integers]:
         return np.split(counts, np.cumsum([column.open.size for column in self._columns])[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import Frame, PowerSums
+from workloads.analysis.profile.columns import FEW, Frame, PowerSums
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
@@ -21,6 +21,9 @@ from workloads.analysis.tree import Forest, NodeId
 Rests = Mapping[int, Floats]
 """Column -> (rows,) what float64 took from whole numbers beyond 2^53."""
 NO_RESTS: Final[Rests] = {}
+
+_TOGETHER: Final = 1 << 13
+"""Values of columns that are worked on at a time where units have few rows, since calls would cost more than the arithmetic."""
 
 _Task = Callable[["_Worker"], None]
 
@@ -67,17 +70,20 @@ class NumpyProfile:
 
     def _block(self, values: Floats, rests: Rests, places: Integers) -> Moments:
         columns, rows = values.shape
-        found: list[_Column | None] = [None] * columns
+        together = max(_TOGETHER // rows, 1)
+        groups = [range(start, min(start + together, columns)) for start in range(0, columns, together)]
+        found: dict[int, list[_Columns]] = {}
 
-        def column(place: int, worker: _Worker) -> None:
-            found[place] = _column(values[place], rests.get(place), self._counts[place], worker.room)
+        def group(index: int, worker: _Worker) -> None:
+            found[index] = _group(values, rests, groups[index], self._counts, worker.room)
 
-        self._share(partial(column, place) for place in range(columns))
-        done = [one for one in found if one is not None]
-        sums = PowerSums.joined([column_moments.nothing(0), *(one.sums for one in done)])
-        missing, infinite = (np.array([getattr(one, name) for one in done], np.int64) for name in ("missing", "infinite"))
+        self._share(partial(group, index) for index in range(len(groups)))
+        done = [one for index in range(len(groups)) for one in found[index]]
+        sums = PowerSums.joined([one.sums for one in done])
+        missing, infinite = (np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite"))
         each, frame = column_moments.moments(sums, missing, infinite), sums.frame
-        gaps = [done[place].finite for place in places if done[place].finite is not None]
+        finite = {place: one.finite for one in done if one.finite is not None for place in one.places}
+        gaps = [finite[place] for place in places.tolist() if place in finite]
         complete = np.logical_and.reduce(gaps) if gaps else None
         return Moments.of(each, self._joint(values, rests, places, complete, frame.take(places)), rows)
 
@@ -97,7 +103,7 @@ class NumpyProfile:
 
         def tile(start: int, worker: _Worker) -> None:
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            worker.sums.add(values[:, start : start + size], here, frame)
+            worker.sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
 
         self._share(partial(tile, start) for start in range(0, rows, size))
         return joint([worker.sums for worker in self._workers], places, rows, frame)
@@ -132,25 +138,41 @@ class _Worker:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Column:
+class _Columns:
+    places: range
     sums: PowerSums
-    missing: int
-    infinite: int
+    missing: Integers
+    infinite: Integers
     finite: npt.NDArray[np.bool_] | None
-    """(rows,) None where all values are."""
+    """(rows,) of a column by itself; None where all values are."""
 
 
-def _column(values: Floats, rest: Floats | None, counts: PrefixCounts, room: Floats) -> _Column:
+def _group(values: Floats, rests: Rests, places: range, counts: Sequence[PrefixCounts], room: Floats) -> list[_Columns]:
+    """Some columns of a unit, together if none has a gap; adds their values to their counts."""
+    block = values[places.start : places.stop]
+    whole = np.isfinite(block.min(axis=1)) & np.isfinite(block.max(axis=1))
+    if not whole.all() or any(place in rests for place in places):
+        return [_column(values[place], rests.get(place), place, counts[place], room) for place in places]
+    for column, place in zip(block, places, strict=True):
+        counts[place].add(column)
+    none = np.zeros(len(places), np.int64)
+    sums = column_moments.power_sums(block, room=room if len(places) == 1 else None)
+    return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
+
+
+def _column(values: Floats, rest: Floats | None, place: int, counts: PrefixCounts, room: Floats) -> _Columns:
     """One column of a unit; adds its values to its counts."""
-    finite = None
-    whole = values
-    if not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        finite = np.isfinite(values)
-        whole = values[finite]
-        rest = None if rest is None else rest[finite]
-    missing = 0 if finite is None else int(np.isnan(values).sum())
+    finite = np.isfinite(values)
+    whole = values[finite]
+    missing = int(np.isnan(values).sum())
     sums = column_moments.nothing(1)
     if whole.size:
         counts.add(whole)
-        sums = column_moments.power_sums(whole[None, :], None if rest is None else rest[None, :], room=room)
-    return _Column(sums=sums, missing=missing, infinite=values.size - whole.size - missing, finite=finite)
+        sums = column_moments.power_sums(whole[None, :], None if rest is None else rest[finite][None, :], room=room)
+    return _Columns(
+        places=range(place, place + 1),
+        sums=sums,
+        missing=np.array([missing]),
+        infinite=np.array([values.size - whole.size - missing]),
+        finite=None if whole.size == values.size else finite,
+    )

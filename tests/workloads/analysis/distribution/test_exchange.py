@@ -42,7 +42,7 @@ def test_one_that_fails_on_any_rank_gives_way_to_the_host_on_all(said, case, rea
     assert said[case]["asked"] == case.split()[0]
     assert reason in said[case]["refused"]
     assert said[case]["aborted"] == (4 if case == "nccl silent" else 0)
-    assert said[case]["seconds"] < 15
+    assert said[case]["seconds"] < 60
 
 
 def test_nobody_is_asked_for_the_host(said):

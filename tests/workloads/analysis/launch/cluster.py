@@ -36,7 +36,7 @@ class Cluster:
     run: Run
     nodes: int
     ranks: int
-    deadline_seconds: int = 30
+    deadline_seconds: int = 120
     tag: str = field(default_factory=lambda: uuid.uuid4().hex)
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
     _logs: dict[int, IO[str]] = field(default_factory=dict)
@@ -82,14 +82,14 @@ class Cluster:
         for node in reversed(range(self.nodes)):  # children may well be there first
             self.start(node, [str(NODE), code])
 
-    def wait(self, node: int, seconds: float = 30) -> int:
+    def wait(self, node: int, seconds: float = 90) -> int:
         return self.processes[node].wait(seconds)
 
     def log(self, node: int) -> str:
         self._logs[node].seek(0)
         return self._logs[node].read()
 
-    def await_line(self, text: str, count: int, seconds: float = 30) -> None:
+    def await_line(self, text: str, count: int, seconds: float = 90) -> None:
         """Until the main node's log has so many lines with a text."""
         end = time.monotonic() + seconds
         while sum(text in line for line in self.log(0).splitlines()) < count:
@@ -101,7 +101,7 @@ class Cluster:
         found: dict[str, str] = json.loads(self.store.get("results", self.run.error_key("analysis")))
         return found
 
-    def left_over(self, seconds: float = 15) -> list[str]:
+    def left_over(self, seconds: float = 60) -> list[str]:
         """Processes of the job that are still there after a while, our own nodes included."""
         end = time.monotonic() + seconds
         while (found := list(self._alive())) and time.monotonic() < end:

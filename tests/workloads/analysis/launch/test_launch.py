@@ -19,7 +19,7 @@ from workloads.analysis.launch.exit_codes import LaunchExit
 READY = (
     "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank', c.rank, 'of', n, 'is ready', flush=True)\n"
 )
-SLEEP = READY + "import time; time.sleep(60)"
+SLEEP = READY + "import time; time.sleep(600)"
 
 Make = Callable[..., Cluster]
 
@@ -73,20 +73,20 @@ def test_a_lost_child_ends_the_job(make):
     cluster.processes[2].kill()
     assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(0)
     assert cluster.wait(1) == LaunchExit.CHILD_LOST
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert cluster.error()["error"].startswith("child node 2 is gone")
     assert cluster.left_over() == []
 
 
 def test_a_missing_child_and_a_wrong_token_end_at_the_deadline(make):
-    cluster = make(deadline_seconds=4)
+    cluster = make(deadline_seconds=8)
     cluster.start(0, [str(NODE), SLEEP])
     cluster.start(1, [str(NODE), SLEEP])
     cluster.start(2, [str(NODE), SLEEP], PIPELINE_LAUNCH_TOKEN="another secret")
     assert cluster.wait(2) == LaunchExit.REFUSED, cluster.log(2)
     assert cluster.wait(0) == LaunchExit.JOIN_DEADLINE, cluster.log(0)
     assert cluster.wait(1) == LaunchExit.JOIN_DEADLINE
-    assert cluster.error()["error"] == "1 of 2 child nodes did not join within 4 s: 2"
+    assert cluster.error()["error"] == "1 of 2 child nodes did not join within 8 s: 2"
     assert "refused" in cluster.log(0)
     assert "another secret" not in cluster.log(0) + cluster.log(2)
     assert cluster.left_over() == []
@@ -95,7 +95,7 @@ def test_a_missing_child_and_a_wrong_token_end_at_the_deadline(make):
 def test_a_ranks_exit_code_is_the_jobs(make):
     cluster = make()
     # Abort, as every failing rank of the program does: where one just vanishes, its peers may notice first and end with Open MPI's 14
-    cluster.start_all(READY + "if c.rank == 1: c.Abort(7)\nimport time; time.sleep(60)")
+    cluster.start_all(READY + "if c.rank == 1: c.Abort(7)\nimport time; time.sleep(600)")
     assert cluster.wait(0) == 7, cluster.log(0)
     assert cluster.wait(2) == 7
     assert "mpirun ended with exit code 7" in cluster.error()["error"]
@@ -110,7 +110,7 @@ def test_an_uncaught_exception_on_one_rank_ends_all(make, store):
     for node in range(3):
         cluster.start(node, ["-m", "workloads.analysis"])
     assert cluster.wait(0) == 1, cluster.log(0)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert cluster.error()["error"].startswith("rank 2 of 3 on node 2, unit 8: ")
     assert cluster.run.success_key not in store.keys(cluster.run.results_prefix)
     assert {cluster.wait(1), cluster.wait(2)} == {1}

@@ -1,0 +1,60 @@
+"""What comes from outside is shown as it is: a terminal's markup in a reason, a name or a path neither styles nor breaks the output."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cli import live, operate, show
+from cli.follow import RunStatus, StageStatus
+
+HOSTILE = "[red]x[/red] [/nonsense] [link=file:///etc]y[/link] :boom:"
+
+
+def _console(*, terminal: bool = False) -> tuple[Console, io.StringIO]:
+    written = io.StringIO()
+    return Console(file=written, width=400, force_terminal=terminal, no_color=True), written
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_reasons_of_aws_batch(terminal: bool) -> None:
+    console, written = _console(terminal=terminal)
+    stage = StageStatus(stage="analysis", job_id="j", status="FAILED", reason=HOSTILE)
+    live.watch(console, [RunStatus(state="FAILED", stages=(stage,), failure=HOSTILE)])
+    assert HOSTILE in written.getvalue()
+
+
+def test_failures_and_denials() -> None:
+    console, written = _console()
+    show.failure(console, RunStatus(state="FAILED", failure=HOSTILE[:90]))
+    show.denials(console, [HOSTILE])
+    assert written.getvalue().count("[/nonsense]") == 2
+
+
+def test_what_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, written = _console()
+    target: Any = operate.Target(outputs={})
+    monkeypatch.setattr(operate, "_uploads", lambda *_: [("data/20260101/sales.csv", "e")])
+    monkeypatch.setattr(operate, "_begin", lambda *_, **__: {"outcome": HOSTILE, "reason": HOSTILE})
+    operate.backfill(console, target, "2026-01-01", "2026-01-01", again=False)
+    assert written.getvalue().count("[/nonsense]") == 3
+
+
+def test_findings() -> None:
+    console, written = _console()
+    summary = {
+        "table": {"rows": 1, "rows_read": 1, "rejected_rows": 1, "number_columns": 0, "columns": 1, "rejected": {HOSTILE: 1}},
+        "digest": HOSTILE[:16],
+        "columns": [],
+        "remarks": [{"code": "x", "column": HOSTILE, "sentence": HOSTILE, "sure": True}],
+        "nothing_to_compare": HOSTILE,
+        "notable": [{"column": HOSTILE, "finding": HOSTILE}],
+        "anomalies": None,
+        "run": {"usd": None, "cost_note": HOSTILE, "stages": [{"stage": HOSTILE, "seconds": 1.0}]},
+    }
+    show.findings(console, json.dumps(summary).encode())
+    assert written.getvalue().count("[/nonsense]") >= 8

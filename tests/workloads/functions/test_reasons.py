@@ -1,0 +1,89 @@
+"""What AWS says in its own words when something is missing, and what people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.workloads.functions.failed_jobs import attempt
+from workloads.functions.reasons import Cause, explain, for_run
+
+WHO = "User: arn:aws:sts::123456789012:assumed-role/roles-execution-1a2b3c4/0123456789abcdef is not authorized to perform: "
+WHY = " because no identity-based policy allows the {action} action"
+
+
+def denied(prefix: str, action: str, resource: str) -> str:
+    return f"{prefix}AccessDeniedException: {WHO}{action} on resource: {resource}{WHY.format(action=action)}"
+
+
+DENIED = [
+    ("CannotPullECRContainerError: ", "ecr:GetAuthorizationToken", "*"),
+    (
+        "CannotPullContainerError: ref pull has been retried 1 time(s): ",
+        "ecr:BatchGetImage",
+        "arn:aws:ecr:us-east-1:123456789012:repository/r",
+    ),
+    (
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: ",
+        "secretsmanager:GetSecretValue",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:webhook-AbCdEf",
+    ),
+    (
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: ",
+        "logs:CreateLogStream",
+        "arn:aws:logs:us-east-1:123456789012:log-group:/p/dev/preprocess:log-stream:x",
+    ),
+    (
+        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: api error ",
+        "logs:CreateLogStream",
+        "arn:aws:logs:us-east-1:123456789012:log-group:/p/dev/preprocess:log-stream:x",
+    ),
+]
+
+
+@pytest.mark.parametrize(("prefix", "action", "resource"), DENIED)
+@pytest.mark.parametrize("place", ["container", "status"])
+def test_a_refused_permission_is_named_with_role_and_resource(prefix: str, action: str, resource: str, place: str) -> None:
+    text = denied(prefix, action, resource)
+    one = attempt(reason=text) if place == "container" else attempt(status_reason=text)
+    cause = explain({"attempts": [one], "statusReason": "Task failed to start" if place == "container" else text})
+    assert cause.error == f"the container could not be started, because roles-execution-1a2b3c4 may not {action} on {resource}"
+    assert action in cause.hint
+
+
+def test_a_registry_that_says_forbidden_names_the_actions() -> None:
+    text = "CannotPullContainerError: failed to resolve ref: pulling from host 1.dkr.ecr.us-east-1.amazonaws.com failed: 403 Forbidden"
+    cause = explain({"attempts": [attempt(reason=text)], "statusReason": "Task failed to start"})
+    assert "the registry denied it" in cause.error
+    assert "ecr:BatchGetImage" in cause.hint
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ({"attempts": [attempt(72)]}, "no more memory"),
+        ({"attempts": [attempt(74)]}, "disk full"),
+        (
+            {"attempts": [attempt(reason="CannotCreateContainerError: write /var/lib: no space left on device")]},
+            "the machine's disk is full",
+        ),
+        ({"attempts": [attempt(143)], "statusReason": "too dear", "isTerminated": True}, "somebody ended the job: too dear"),
+        ({"statusReason": "wrong file", "isCancelled": True}, "somebody ended the job: wrong file"),
+        ({"attempts": [attempt(143)], "statusReason": "Stopped by the running-cost guard: 9 USD"}, "somebody ended the job: Stopped by"),
+    ],
+)
+def test_what_is_used_up_and_who_ended_it(detail: dict[str, Any], said: str) -> None:
+    assert said in explain(detail).error
+
+
+def test_hints_have_commands_ready_to_paste() -> None:
+    lost = explain({"statusReason": "Host EC2 (instance i-0ab) terminated.", "attempts": [attempt()]})
+    assert "python -m cli run KEY --again" in lost.hint
+    assert "aws batch submit-job" not in lost.hint
+    key = "data/20260131/sales.csv"
+    assert f"(python -m cli run {key} --again --stack prod)" in for_run(lost, key=key, stack="prod").hint
+    last = for_run(lost, key=key, stack="", stage="postprocess").hint
+    assert f"(python -m cli run {key} --again --from postprocess)" in last
+    other = Cause(error="e", hint="raise memory_mib")
+    assert for_run(other, key=key, stack="prod") == other
