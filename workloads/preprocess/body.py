@@ -126,7 +126,7 @@ class Body:
         """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
         if self._dialect.structure.spare and block.lines is None:
             block = self._without_spare(block)
-        if not block.data.strip(b"\r\n") or not self._suspect(block):
+        if not self._suspect(block) or not block.data.strip(b"\r\n"):
             return block, []
         spans = block.spans(self._separator)
         starts, ends, lines = spans

@@ -83,7 +83,8 @@ def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
         for seen, odd in zip(before.texts, survey.odd, strict=True)
     )
     names = [column.source_name for column in before.columns]
-    fresh = infer.decide(texts, names, delimiter=before.delimiter)
+    odd_any = any(odd.total for odd in survey.odd)
+    fresh = infer.decide(texts, names, delimiter=before.delimiter) if odd_any else [plan.decision for plan in before.columns]
     decisions = [new if odd.total else plan.decision for new, odd, plan in zip(fresh, survey.odd, before.columns, strict=True)]
     columns = _columns(names, decisions, texts, wishes)
     return _plan(columns, survey.gaps, _eligible(before.columns), texts, wishes, before.delimiter)
