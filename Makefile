@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit quick record coverage drills format lock audit sbom images push clean
+.PHONY: help setup demo up down test lint unit quick record coverage drills clients format lock audit sbom images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -35,7 +35,7 @@ lint: setup  ## format, lint rules, types, import layers, containers, workflows
 # processes against deadlines, and a busy machine can miss one: what failed beside others runs once more, alone. A fault fails twice, and what passes
 # then is named as a flake.
 unit: setup  ## the tests; ARGS="tests/config -k queue" narrows them down
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(ARGS) || { \
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup $(ARGS) || { \
 	  echo "unit: once more, alone, what failed beside others"; \
 	  $(PY) -m pytest --second-chance --last-failed --last-failed-no-failures none $(ARGS); }
 
@@ -43,15 +43,18 @@ quick: lint  ## lint, types and the tests nearest to what has changed since BASE
 	@$(PY) scripts/quick.py --base "$(or $(BASE),main)"
 
 record: setup  ## all tests, and note what each file took, for the order of `unit` and the choice of `quick`
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --record-seconds
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --record-seconds
 
 coverage: setup  ## which lines the tests run, those of jobs and functions too; ARGS as for unit
 	@mkdir -p .local
-	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered \
+	@$(PY) -m pytest -n logical --maxprocesses 8 --dist loadgroup --cov --cov-report=term:skip-covered \
 		--cov-report=html:.local/coverage --cov-report=markdown:.local/coverage.md $(ARGS)
 
 drills: setup  ## the tests at full scale: a thousand uploads at once, twenty kills
 	@$(PY) -m pytest -m drill $(ARGS)
+
+clients: setup  ## third-party clients against the AWS in memory, each in an environment of its own; ARGS="-k redun" narrows them down
+	@sh scripts/clients.sh $(ARGS)
 
 format: setup  ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format -q .
@@ -82,5 +85,5 @@ push: setup  ## build and push the images of STACK, write their digests into Pul
 
 clean:  ## remove caches and what the demo left behind; .venv stays
 	@if [ -x $(PY) ]; then $(PY) -m cli down >/dev/null 2>&1 || true; fi
-	rm -rf .local .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .local .coverage* .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -32,7 +32,7 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
             statement(
                 "ReadCleanedTable",
                 actions=["s3:GetObject"],
-                resources=_objects(intermediate, "data/*/manifest.json", "data/*/table/table.parquet"),
+                resources=_objects(intermediate, "data/*/manifest.json", "data/*/lines.parquet", "data/*/table/table.parquet"),
             ),
             _tell_missing(intermediate, results),
             statement(

@@ -15,6 +15,19 @@ from localcloud import shortcomings
 from localcloud.aws_state import AwsState
 from localcloud.wire import Call, WireError
 
+_NOT_OF_MOTOS_S3: Final = """
+    CreateBucketMetadataConfiguration CreateBucketMetadataTableConfiguration CreateSession DeleteBucketAnalyticsConfiguration
+    DeleteBucketIntelligentTieringConfiguration DeleteBucketInventoryConfiguration DeleteBucketMetadataConfiguration
+    DeleteBucketMetadataTableConfiguration DeleteBucketMetricsConfiguration DeleteObjectAnnotation GetBucketAbac
+    GetBucketAnalyticsConfiguration GetBucketIntelligentTieringConfiguration GetBucketMetadataConfiguration
+    GetBucketMetadataTableConfiguration GetBucketMetricsConfiguration GetObjectAnnotation GetObjectRetention GetObjectTorrent
+    ListBucketAnalyticsConfigurations ListBucketIntelligentTieringConfigurations ListBucketMetricsConfigurations ListDirectoryBuckets
+    ListObjectAnnotations PutBucketAbac PutBucketAnalyticsConfiguration PutBucketIntelligentTieringConfiguration
+    PutBucketMetricsConfiguration PutBucketRequestPayment PutObjectAnnotation RenameObject SelectObjectContent
+    UpdateBucketMetadataAnnotationTableConfiguration UpdateBucketMetadataInventoryTableConfiguration
+    UpdateBucketMetadataJournalTableConfiguration UpdateObjectEncryption WriteGetObjectResponse
+""".split()  # noqa: SIM905 - as a list it fills a page
+"""moto's S3 looks for the query parameters that it knows: to any of these it would answer as to a GET or PUT of the bucket or object."""
 _BASIC: Final = frozenset({"Average", "Sum", "Minimum", "Maximum", "SampleCount"})
 
 
@@ -33,7 +46,7 @@ class Amendments:
             ("dynamodb", "ExecuteStatement"): _refuse,
             ("dynamodb", "BatchExecuteStatement"): _refuse,
             ("dynamodb", "ExecuteTransaction"): _refuse,
-            ("s3", "SelectObjectContent"): _refuse,
+            **{("s3", operation): _refuse for operation in _NOT_OF_MOTOS_S3},
         }
 
     def apply(self, call: Call) -> None:
@@ -47,11 +60,6 @@ class Amendments:
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)
-
-    @property
-    def refused(self) -> list[tuple[str, str]]:
-        """(service, operation) of what is refused although moto would answer."""
-        return [key for key, rule in self._rules.items() if rule is _refuse]
 
     def _keep_reason(self, call: Call) -> None:
         """Moto drops the error and the cause with which an execution is stopped."""

@@ -66,7 +66,8 @@ class LocalCloud:
 
     Args:
         directory: For working directories of jobs and the code of functions; made if need be.
-        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app and is on PYTHONPATH, or a `Program` that
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app, is on PYTHONPATH, and whose `bin`, if it
+            has one, comes first on PATH (a virtual environment is such a directory), or a `Program` that
             is called in place of any command. A job whose image no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
@@ -229,6 +230,11 @@ class LocalCloud:
     def undelivered(self) -> list[Undelivered]:
         """Events that EventBridge could not deliver."""
         return self._bus.undelivered
+
+    @property
+    def own_operations(self) -> Mapping[str, list[str]]:
+        """By service, the operations that this program answers itself."""
+        return self._front.own
 
     @property
     def faults(self) -> list[Fault]:

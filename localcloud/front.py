@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +39,7 @@ from localcloud.wire import Call, Reply, WireError
 _log = logging.getLogger(__name__)
 METADATA_PATH: Final = "/_localcloud/ecs/v4/"
 INSTANCE_PATH: Final = "/_localcloud/imds/"
+_INVOCATIONS: Final = ("Invoke", "InvokeAsync")
 _FUNCTION_CHANGES: Final = ("CreateFunction", "UpdateFunctionConfiguration")
 _FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetFunction", "GetFunctionConfiguration")
 _NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
@@ -94,17 +95,19 @@ class Front:
         self._placement_groups = placement_groups
         self._refusals = refusals
         self._instance_metadata = instance_metadata
-        self._operations: dict[str, dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-            "budgets": budget_actions.operations,
-            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
-            "events": {"PutEvents": bus.put_events},
-            "logs": queries.operations,
-        }
         self._schedules = schedules
         self._slack = slack_sink
         self._short_polls = short_polls
         self._objects = objects
         self._amendments = amendments
+        self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+            "budgets": budget_actions.operations,
+            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
+            "ecs": {"DescribeClusters": batch.clusters},
+            "events": {"PutEvents": bus.put_events},
+            "logs": queries.operations,
+            "s3": {"GetBucketRequestPayment": lambda _: {"Payer": "BucketOwner"}},
+        }
         self.faults: list[Fault] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -155,23 +158,26 @@ class Front:
             return self._instance_metadata.answer(*task, part, environ)
         return Reply(status=404, body=b"no such path")
 
+    @property
+    def own(self) -> dict[str, list[str]]:
+        """The operations that are answered without moto, by service."""
+        found = {service: sorted(operations) for service, operations in self._own.items()}
+        found["batch"], found["ec2"] = sorted(self._batch.operations), sorted(self._placement_groups.operations)
+        return found | {"lambda": sorted(_INVOCATIONS)}
+
     def _owned(self, call: Call) -> Reply | None:
         if call.service == "batch":
             return call.result(self._batch.answer(call.operation, call.params))
-        if call.service == "ecs" and call.operation == "DescribeClusters":
-            return call.result(self._batch.clusters(call.params))
         if call.service == "ec2" and call.operation.endswith(("PlacementGroup", "PlacementGroups", "Tags")):
             found = self._placement_groups.answer(call.operation, call.params)
             if found is not None:
                 return call.result(found)
-        operation = self._operations.get(call.service, {}).get(call.operation)
-        if operation is not None:
-            return call.result(operation(call.params))
         if call.service == "sqs" and call.operation == "ReceiveMessage" and self._short_polls.misses(call.params):
             return call.result({})
-        if call.service == "lambda" and call.operation in ("Invoke", "InvokeAsync"):
+        if call.service == "lambda" and call.operation in _INVOCATIONS:
             return self._functions.answer(call.params, call.read_body())
-        return None
+        operation = self._own.get(call.service, {}).get(call.operation)
+        return None if operation is None else call.result(operation(call.params))
 
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from localcloud import shortcomings
 from localcloud.access import Principal
 from localcloud.aws_state import AwsState
 from localcloud.s3.bodies import CARRY_OBJECTS
@@ -21,6 +22,8 @@ from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_signed_by
 from localcloud.wire import Call
 
 _SKEW: Final = timedelta(minutes=15)
+_WITHOUT_SIGNATURE: Final = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
+"""Of STS: no identity provider vouches for anybody here."""
 _HASH_DIGITS: Final = 64
 _UPPER: Final = string.ascii_uppercase + "234567"
 _SECRET: Final = string.ascii_letters + string.digits
@@ -71,6 +74,8 @@ class Keys:
         found = call.claim
         if call.malformed:
             raise refusal(call, Problem.MALFORMED, call.malformed)
+        if found is None and call.operation in _WITHOUT_SIGNATURE:
+            raise shortcomings.missing(call)
         if found is None:
             raise refusal(call, Problem.MISSING)
         key = self._key(found.access_key)

@@ -71,7 +71,7 @@ class Call:
             self.claim = signatures.claim(self.signed_request)
         except signatures.MalformedSignatureError as error:
             self.malformed = str(error)
-        self.signing_name = self.claim.service.lower() if self.claim else "s3"
+        self.signing_name = self.claim.service.lower() if self.claim else _service_of_unsigned(environ)
         self.service = _SERVICE_OF_SIGNING_NAME.get(self.signing_name, self.signing_name)
         if self.service == "s3":
             _to_path_style(environ)
@@ -217,6 +217,12 @@ class Call:
             return "awsQueryCompatible" in get_service_model(self.service).metadata
         except UnknownServiceError:
             return False
+
+
+def _service_of_unsigned(environ: Mapping[str, Any]) -> str:
+    """Whose words an unsigned call is refused in: a form is one of those that STS takes without a signature, all else may be S3's."""
+    form = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    return "sts" if form else "s3"
 
 
 def _to_path_style(environ: dict[str, Any]) -> None:

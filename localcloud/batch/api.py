@@ -21,13 +21,16 @@ class BatchApi:
         store: All records.
         plane: The data plane.
         placement_groups: EC2 placement groups by name, which moto does not have.
+
+    Attributes:
+        operations: By name, those that it has.
     """
 
     def __init__(self, store: Store, plane: DataPlane, placement_groups: dict[str, Any]) -> None:
         self._store = store
         self._plane = plane
         self._groups = placement_groups
-        self._operations: dict[str, Callable[[Params], Params]] = {
+        self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateComputeEnvironment": self._create_environment,
             "UpdateComputeEnvironment": self._update_environment,
             "DeleteComputeEnvironment": self._delete_environment,
@@ -57,9 +60,10 @@ class BatchApi:
 
     def answer(self, operation: str, params: Params) -> Params:
         """The operation's output. Raises WireError."""
-        handler = self._operations.get(operation)
+        handler = self.operations.get(operation)
         if handler is None:
-            raise WireError("NotImplemented", f"the local Batch has no operation {operation}", status=501)
+            sentence = f"the AWS in memory has no operation {operation} of batch; docs/services.md lists what it has"
+            raise WireError("NotImplemented", sentence, status=501)
         if operation.startswith(("Create", "Register", "Submit", "Tag")):
             tags.check(params.get("tags"))
         with self._store.lock:

@@ -34,7 +34,8 @@ class Host:
     directory: Path
     """Holds the working directories."""
     images: Mapping[str, Path | Program]
-    """Pattern of an image name -> directory that stands for /app, or a program that runs in place of any command."""
+    """Pattern of an image name -> directory that stands for /app and whose `bin`, if it has one, comes first on PATH, or a program that
+    runs in place of any command."""
     endpoint_url: str
     client: Any
     """Callable: service -> boto3 client with the deployer's credentials."""
@@ -100,6 +101,8 @@ class ContainerFactory:
         command = list(spec.get("command") or [])
         if isinstance(image, Path):
             environment = {"PYTHONPATH": str(image), **environment}
+            if (image / "bin").is_dir():
+                environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
         program = None if isinstance(image, Path) else image
         return Container(command=command, environment=environment, directory=directory, write_lines=write_lines, program=program)

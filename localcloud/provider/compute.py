@@ -18,7 +18,7 @@ _RENAME: Final = {
 }
 
 
-@handles("ec2/launchTemplate:LaunchTemplate", Naming(longest=128))
+@handles("ec2/launchTemplate:LaunchTemplate", Naming(longest=125))
 def launch_template(call: Call) -> None:
     """Launch template with its first version."""
     call.ignore("updateDefaultVersion", "defaultVersion")

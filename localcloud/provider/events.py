@@ -42,7 +42,7 @@ def target(call: Call) -> None:
     """Target of a rule."""
     call.ignore("forceDestroy")
     name, bus = call.take("rule"), call.take("eventBusName") or "default"
-    identity = call.take("targetId") or Naming().name(call.logical, {})
+    identity = call.take("targetId") or Naming(longest=64).name(call.logical, {})
     document: dict[str, Any] = {**call.aws.part("events", "Target", call.rest(), _TARGET_RENAME), "Id": identity}
     answer = call.send("events", "PutTargets", Rule=name, EventBusName=bus, Targets=[document])
     if answer.get("FailedEntryCount"):

@@ -56,7 +56,7 @@ def function(call: Call) -> None:
 def permission(call: Call) -> None:
     """A statement of a function's resource policy."""
     prefix = call.take("statementIdPrefix")
-    statement = call.take("statementId") or Naming(prefix_property="prefix").name(call.logical, {"prefix": prefix})
+    statement = call.take("statementId") or Naming(prefix_property="prefix", longest=100).name(call.logical, {"prefix": prefix})
     rename = {"function": "FunctionName"}
     call.create("lambda", "AddPermission", tagged=None, rename=rename, StatementId=statement)
     call.id = statement

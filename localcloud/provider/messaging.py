@@ -9,7 +9,7 @@ from localcloud.provider.calls import Call, Naming, handles, names
 names(
     {
         "sqs/queue:Queue": Naming(longest=80, suffix_input="fifoQueue"),
-        "sns/topic:Topic": Naming(longest=256, suffix_input="fifoTopic"),
+        "sns/topic:Topic": Naming(longest=80, suffix_input="fifoTopic"),
     }
 )
 

@@ -34,6 +34,7 @@ OBJECTS = {
     "analysis": {
         (READ, "intermediate", RUN.manifest_key),
         (READ, "intermediate", RUN.table_key),
+        (READ, "intermediate", RUN.lines_key),
         (WRITE, "results", RUN.partials_prefix + "node.npz"),
         (WRITE, "results", RUN.scores_prefix + "unit.parquet"),
         (WRITE, "results", RUN.checkpoints_prefix + "checkpoint.json"),

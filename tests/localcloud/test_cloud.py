@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from localcloud.cloud import LocalCloud
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def children() -> set[int]:
@@ -33,6 +38,24 @@ def test_one_after_the_other_and_nothing_is_left(tmp_path: Path) -> None:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert children() == before
     cloud.stop()  # a second time does nothing
+
+
+START = """
+import sys
+from pathlib import Path
+from localcloud.cloud import LocalCloud
+with LocalCloud(Path(sys.argv[1]), images={}) as cloud:
+    cloud.client("batch").describe_job_queues()
+"""
+
+
+def test_it_answers_within_three_seconds_of_a_processor(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", "import localcloud.cloud"], cwd=ROOT, check=True)  # compiled once
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", START, str(tmp_path)], cwd=ROOT, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 4.5, f"start, one answer and the end take {seconds:.1f} s of a processor"  # 3 on a quiet machine
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

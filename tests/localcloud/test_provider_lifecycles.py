@@ -166,3 +166,19 @@ def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) ->
     other = deployed(later.state, "ami-22222222", vcpus=16)
     assert (steps(other), image(other)) == (["update e"], "ami-22222222")
     destroy(tmp_path, "dev", cloud.client, previous=other.state)
+
+
+@pytest.mark.parametrize(
+    ("longest", "body"),
+    [
+        (80, 'aws.sns.Topic("{name}")'),
+        (125, 'aws.ec2.LaunchTemplate("{name}")'),
+        (64, 'aws.cloudwatch.EventTarget("{name}", arn="{arn}", rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)'),
+    ],
+)
+def test_automatic_names_end_where_the_provider_ends_them(cloud: LocalCloud, tmp_path: Path, longest: int, body: str) -> None:
+    room = longest - len("-1234567")
+    texts = {"arn": "arn:aws:sqs:us-east-1:999999999999:q", "rate": "rate(1 hour)"}
+    run(tmp_path, body.format(name="n" * room, **texts), client=cloud.client)
+    error = failure(tmp_path, body.format(name="n" * (room + 1), **texts), client=cloud.client)
+    assert f"has {longest + 1} characters, AWS allows {longest}" in str(error)

@@ -102,9 +102,9 @@ def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
 
 def test_another_zone_moves_no_subnet(site: Site) -> None:
     """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a replacement comes before the deletion."""
-    site.change("network", az_count=3)
+    site.change("network", az_count=4)
     grown = site.deploy()
-    assert {name for name in names(grown, "create") if "subnet" in name or "private-2" in name}
+    assert {name for name in names(grown, "create") if "subnet" in name or "private-3" in name}
     assert not {name for name in names(grown, "replace") if name.startswith("network-p")}
     site.change("network", az_count=2)
     assert not {name for name in names(site.deploy(), "replace") if name.startswith("network-p")}

@@ -22,9 +22,8 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import METRICS, Space
 from workloads.contract import ContractError, Run
+from workloads.lines import Lines
 
-TOP_NAME: Final = "anomaly/top.npz"
-"""Below `Run.partials_prefix`."""
 _AGAIN: Final = "run the analysis stage again"
 
 
@@ -158,10 +157,22 @@ def scores_digest(ids: Integers, scores: Floats, kth_ids: Integers) -> str:
     return digest({"row": ids, "score": scores, "neighbour": kth_ids})
 
 
-def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers) -> bytes:
-    """Columns `row`, `score` and `neighbour` (row number of the k-th neighbour, null where there is none)."""
+def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers, lines: Lines) -> bytes:
+    """Columns `row`, `line`, `score`, `neighbour` and `neighbour_line`.
+
+    The neighbour is the k-th, by its row number; both are null where there is none. Lines are those
+    of the file.
+    """
     nobody = kth_ids == NOBODY
-    table = pa.table({"row": ids, "score": scores, "neighbour": pa.array(kth_ids, mask=nobody)})
+    table = pa.table(
+        {
+            "row": ids,
+            "line": lines.of_rows(ids),
+            "score": scores,
+            "neighbour": pa.array(kth_ids, mask=nobody),
+            "neighbour_line": pa.array(lines.of_rows(np.where(nobody, ids, kth_ids)), mask=nobody),
+        }
+    )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
     return buffer.getvalue()
@@ -181,9 +192,10 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
 
 
 def encode_top(rows: TopRows) -> tuple[Stored, bytes]:
-    """The entry of the top rows and the bytes of their object."""
+    """The entry of the top rows and the bytes of their object, which is named by its content."""
     data = pack(rows.arrays())
-    return Stored(name=TOP_NAME, sha256=hashlib.sha256(data).hexdigest()), data
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Stored(name=f"anomaly/top-{sha256[:16]}.npz", sha256=sha256), data
 
 
 def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyRecord, profile: Profile) -> Anomalies:

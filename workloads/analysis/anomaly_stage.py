@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from mpi4py import MPI
@@ -26,9 +27,12 @@ from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.top_search import TopSearch
 from workloads.analysis.tree import share, share_of
+from workloads.lines import Lines
 from workloads.runtime import s3
 
 log = logging.getLogger(__name__)
+
+_NO_LINES: Final = Lines(rows=np.zeros(0, np.int64), lines=np.zeros(0, np.int64))
 
 
 class AnomalyStage:
@@ -186,8 +190,10 @@ class AnomalyStage:
         """Each rank writes the scores of its units; entries and digests of all units on all ranks."""
         mine = {}
         with self._progress.timed("store"):
+            key = self._table.manifest.lines_key
+            lines = Lines.from_parquet(s3.get_bytes(self._settings.intermediate_bucket, key)) if finished else _NO_LINES
             for unit, found in finished.items():
-                data = results.encode_scores(found.ids, found.scores, found.kth_ids)
+                data = results.encode_scores(found.ids, found.scores, found.kth_ids, lines)
                 name = results.scores_name(unit)
                 s3.put_bytes(self._settings.results_bucket, self._settings.run.scores_prefix + name, data)
                 digest = results.scores_digest(found.ids, found.scores, found.kth_ids)

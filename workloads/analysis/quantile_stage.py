@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from mpi4py import MPI
 
-from workloads.analysis.anomaly_result import Stored
-from workloads.analysis.arrays import pack
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
 from workloads.analysis.profile.exact import MOST_LOOKS, PROBABILITIES, ExactSearch
 from workloads.analysis.profile.moments import Integers
-from workloads.analysis.profile.partials import QUANTILES_NAME, Profiled
+from workloads.analysis.profile.partials import Profiled, encode_quantiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.tree import share
@@ -58,10 +55,9 @@ class QuantileStage:
         if profiled is None:
             return None
         exact = search.found()
-        data = pack(exact.arrays())
+        stored, data = encode_quantiles(exact)
         with self._progress.timed("store"):
-            s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + QUANTILES_NAME, data)
-        stored = Stored(name=QUANTILES_NAME, sha256=hashlib.sha256(data).hexdigest())
+            s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + stored.name, data)
         return replace(profiled, profile=replace(profiled.profile, exact=exact), quantiles=stored)
 
     def _look(self, search: ExactSearch, name: str) -> Integers:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from workloads.analysis.anomaly.top import Top
-from workloads.analysis.arrays import pack, unpack
+from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
 from workloads.analysis.figures import Figures
 from workloads.analysis.found import Found
@@ -27,8 +29,11 @@ from workloads.runtime.errors import StageError
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _SHA256_BYTES: Final = 32
+_WRITER: Final = "writer"
+"""Of the stored profile's arrays, the machine that it is from."""
+_CPUINFO: Final = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,11 +60,23 @@ class ShardStore:
 
     def profile(self) -> dict[str, Any] | None:
         """Arrays of the profile that a shard has stored; None where none has, or where the object is damaged."""
-        return self._get("profile.npz")[0]
+        found = self._get("profile.npz")[0]
+        return None if found is None else _without_writer(found)
 
     def offer_profile(self, arrays: Arrays) -> dict[str, Any]:
-        """Store the profile unless another shard has; what counts from now on."""
-        return self._offer("profile.npz", arrays)
+        """Store the profile unless another shard has; what counts from now on.
+
+        Raises StageError where another shard has stored one with other figures: one of the two machines does not compute as IEEE 754 says.
+        """
+        found = self._offer("profile.npz", {**arrays, _WRITER: as_bytes(this_machine())})
+        mine, theirs = (digest({name: some[name] for name in arrays if name != "facts"}) for some in (arrays, found))
+        if mine != theirs:
+            raise StageError(
+                f"{self._prefix}profile.npz is another profile of the same table: {from_bytes(found[_WRITER])} found {theirs[:12]}, and"
+                f" {this_machine()} found {mine[:12]}",
+                hint="results do not depend on the machine, so one of the two computes wrongly: take it out, and run the analysis again",
+            )
+        return _without_writer(found)
 
     def part(self, queries: range) -> Part | None:
         """The part of some query units; None where it is not stored, or damaged."""
@@ -120,6 +137,17 @@ class ShardStore:
             except s3.ConflictError:
                 continue
             return dict(arrays)
+
+
+def this_machine() -> str:
+    """Host name and processor, for people."""
+    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{platform.node()} ({models[0] if models else platform.machine()})"
+
+
+def _without_writer(found: Arrays) -> dict[str, Any]:
+    return {name: array for name, array in found.items() if name != _WRITER}
 
 
 def _name(queries: range) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from mpi4py import MPI
@@ -20,6 +19,7 @@ from workloads.analysis.anomaly_stage import AnomalyStage
 from workloads.analysis.checkpoint.cadence import Cadence
 from workloads.analysis.checkpoint.cooperation import Cooperation
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
+from workloads.analysis.code_version import code_version
 from workloads.analysis.distribution import exchange_choice as exchanges
 from workloads.analysis.distribution.exchange_choice import Chosen
 from workloads.analysis.figures import Figures, SearchFigures, gathered
@@ -238,14 +238,3 @@ def _open(settings: Settings, manifest: Manifest) -> Table:
         raise ContractError(f"{settings.run.manifest_key} is of run {manifest.run_id}, not of {settings.run.run_id}; run preprocess again")
 
     return Table(manifest, functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key))
-
-
-@functools.cache
-def code_version() -> str:
-    """First 12 hex digits of the sha256 over this package's sources: what computed the result."""
-    here = Path(__file__).parent
-    total = hashlib.sha256()
-    for path in sorted(here.rglob("*")):
-        if path.suffix in {".py", ".cu", ".cuh"}:
-            total.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()[:12]

@@ -19,10 +19,11 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.spectrum import spectrum
 from workloads.contract import Run
+from workloads.lines import Lines
 from workloads.postprocess.cost import RunCost
 from workloads.postprocess.quantiles import settled
 from workloads.postprocess.reference import Comparison
-from workloads.postprocess.rows import Lines, SourceRow
+from workloads.postprocess.rows import SourceRow
 from workloads.records import Manifest
 
 SCHEMA: Final = 1

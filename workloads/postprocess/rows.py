@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workloads.lines import Lines
 from workloads.records import Column, Manifest
 from workloads.runtime.errors import StageError
 from workloads.runtime.window import Window
 
 _AGAIN: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
-
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lines:
-    """Which line of the file each row of the table came from (`Run.lines_key`)."""
-
-    rows: Integers
-    """(n,) first row of each run of consecutive lines, ascending from 0."""
-    lines: Integers
-    """(n,) its line, counted from 1."""
-
-    @classmethod
-    def from_parquet(cls, data: bytes) -> Lines:
-        """Raises StageError where the bytes are something else."""
-        try:
-            table = pq.read_table(io.BytesIO(data), columns=["row", "line"])
-            rows, lines = (table.column(name).to_numpy().astype(np.int64) for name in ("row", "line"))
-        except (pa.ArrowException, KeyError, OSError) as error:
-            raise StageError(f"lines.parquet cannot be read: {error}", hint=_AGAIN) from error
-        return cls(rows=rows, lines=lines)
-
-    def of(self, row: int) -> int:
-        """The line of a row. Raises StageError where the object knows no such row."""
-        place = int(np.searchsorted(self.rows, row, side="right")) - 1
-        if place < 0:
-            raise StageError(f"lines.parquet does not say where row {row} came from", hint=_AGAIN)
-        return int(self.lines[place]) + row - int(self.rows[place])
 
 
 @dataclass(frozen=True, kw_only=True)

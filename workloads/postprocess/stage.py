@@ -21,6 +21,7 @@ from workloads.analysis.anomaly_result import load_anomalies
 from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Run, Stage
 from workloads.functions.states import RunStates
+from workloads.lines import Lines
 from workloads.postprocess import athena, cost, findings, findings_table, items, message, reference, report, rows, telling
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
@@ -64,7 +65,7 @@ class Postprocess:
         cells = rows.read_rows(manifest, functools.partial(s3.read_range, intermediate, manifest.table_key), ids)
         remote = None
         if anomalies is not None:
-            lines = rows.Lines.from_parquet(s3.get_bytes(intermediate, manifest.lines_key))
+            lines = Lines.from_parquet(s3.get_bytes(intermediate, manifest.lines_key))
             remote = findings.Remote(anomalies=anomalies, rows=rows.source_rows(manifest, lines, cells, ids), lines=lines)
 
         comparison = reference.compare(results, table, run, profile)

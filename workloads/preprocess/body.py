@@ -22,6 +22,14 @@ _TOTAL: Final = re.compile(
     r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计", re.IGNORECASE
 )
 _LAST_ROWS: Final = 12
+_TOLD: Final = (
+    ("padded", "rows-padded", "{rows} with fewer fields than columns got empty ones at the end", False),
+    ("cut", "rows-cut", "of {rows} with more fields than columns the surplus empty ones were left out", False),
+    ("quote", "odd-quotes", "in {rows} quotes are not as in the rest of the file; each was read so that the row fits the columns", False),
+    ("delimiter", "other-delimiter", "{rows} written with another delimiter than the rest were read with that", False),
+    ("blank", "blank-rows", "{rows} without any value were left out", True),
+)
+"""What is counted, the remark's code, its sentence, and whether the file cannot have meant something else."""
 
 
 class Body:
@@ -118,7 +126,7 @@ class Body:
         """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
         if self._dialect.structure.spare and block.lines is None:
             block = self._without_spare(block)
-        if not block.data.strip(b"\r\n") or not self._suspect(block):
+        if not self._suspect(block) or not block.data.strip(b"\r\n"):
             return block, []
         spans = block.spans(self._separator)
         starts, ends, lines = spans
@@ -210,7 +218,7 @@ class Body:
         values = [cell.strip() for cell in cells if cell.strip()]
         others = self._dialect.structure.profiles[1:]
         if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
-            if len(cells) == 1 and self._rule.otherwise_delimited(record.decode(errors="replace")):
+            if len(cells) == 1 and self._rule.otherwise_written(record.decode(errors="replace")):
                 return None  # a row after all
             return "note" if self._width > 2 or len(cells) == 1 else None
         if (
@@ -255,7 +263,7 @@ class Body:
                 found = self._rule.reread(text)
             if found is None and len(cells) == self._width:
                 return [Source(line, cells, raw or record)]
-            found = found or self._rule.mend(cells) or self._rule.otherwise_delimited(text)
+            found = found or self._rule.mend(cells) or self._rule.otherwise_written(text)
         elif len(cells) != self._width or not self._rule.fits(cells):
             if not (singles := self._line_by_line(physical, line)):
                 found = self._rule.mend(cells)
@@ -286,7 +294,7 @@ class Body:
             if cells is not None and self._rule.fits(cells):
                 result.append(Source(number, cells, raw))
                 continue
-            found = self._rule.reread(line) or self._rule.otherwise_delimited(line)
+            found = self._rule.reread(line) or self._rule.otherwise_written(line)
             if found is None:
                 result.append(
                     Reject(number, "wrong number of fields", "a quote that opens in this row or one before it is not closed", raw_text(raw))
@@ -335,28 +343,7 @@ class Body:
 
     def remarks(self) -> list[Remark]:
         """What was met in the rows, once all were read."""
-        counts = self._counts
-        told: list[tuple[str, str, bool]] = []
-        if counts["padded"]:
-            told.append(("rows-padded", f"{_rows(counts['padded'])} with fewer fields than columns got empty ones at the end", False))
-        if counts["cut"]:
-            told.append(
-                ("rows-cut", f"of {_rows(counts['cut'])} with more fields than columns the surplus empty ones were left out", False)
-            )
-        if counts["quote"]:
-            told.append(
-                (
-                    "odd-quotes",
-                    f"in {_rows(counts['quote'])} a quote that does not enclose a field was read as an ordinary character",
-                    False,
-                )
-            )
-        if counts["delimiter"]:
-            told.append(
-                ("other-delimiter", f"{_rows(counts['delimiter'])} written with another delimiter than the rest were read with that", False)
-            )
-        if counts["blank"]:
-            told.append(("blank-rows", f"{_rows(counts['blank'])} without any value were left out", True))
+        told = [(code, says.format(rows=_rows(self._counts[what])), sure) for what, code, says, sure in _TOLD if self._counts[what]]
         if self._second_table is not None:
             told.append(
                 ("second-table", f"another table begins in line {self._second_table:,}; only the first one was read, up to there", False)

@@ -78,7 +78,7 @@ def _as_type(name: str, texts: Texts, kind: DeclaredType) -> Decision:
     if kind == "boolean":
         return Decision(kind=BOOLEAN, reason=reason)
     if kind == "number":
-        found = Candidate.of(present, frozenset())
+        found = Candidate.of(present)
         whole = found.good and found.whole and not found.beyond
         return Decision(kind=INTEGER if whole else NUMBER, use="compare", spelling=found.choice.spelling, leading_zeros=True, reason=reason)
     iso = infer.iso_time(present)

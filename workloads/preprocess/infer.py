@@ -55,13 +55,13 @@ def decide(columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = "
         delimiter: Of the file.
     """
     filled = [present(texts) for texts in columns]
-    alone = [Candidate.of(texts, frozenset()) if _maybe_numbers(texts) else None for texts in filled]
+    alone = [Candidate.of(texts) if _maybe_numbers(texts) else None for texts in filled]
     signs = Counter(found.choice.decimal for found in alone if found is not None and found.likely)
     context = frozenset(signs) - {""}
     lists = delimiter != ";" and signs["."] >= signs[","]
     decided = []
     for texts, values, first, name in zip(columns, filled, alone, names, strict=True):
-        found = Candidate.of(values, context) if first is not None and first.choice.ambiguous else first
+        found = None if first is None else first.in_context(context)
         if found is not None and lists and signs["."] and found.choice.decimal == "," and found.likely:
             decided.append(_commas(values))
         else:

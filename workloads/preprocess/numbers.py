@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -42,11 +42,17 @@ class Candidate:
     """Cells that are numbers, also those that cannot be stored."""
 
     @classmethod
-    def of(cls, present: Texts, context: frozenset[str]) -> Candidate:
-        """Sees a column as numbers, with what the other columns say of the decimal sign."""
-        choice = spellings.choose(present, context)
+    def of(cls, present: Texts) -> Candidate:
+        """Sees a column as numbers, without a look at others."""
+        choice = spellings.choose(present)
         infinite = present.weight(compute.match_substring_regex(present.values, INFINITE))
         return cls(choice, present, choice.spelling.numerals(present.values), choice.good + infinite)
+
+    def in_context(self, context: frozenset[str]) -> Candidate:
+        """With what other columns say of the decimal sign."""
+        choice = spellings.in_context(self.choice, context)
+        same = choice.spelling == self.choice.spelling
+        return replace(self, choice=choice, numerals=self.numerals if same else choice.spelling.numerals(self.present.values))
 
     @property
     def wrong(self) -> Texts:

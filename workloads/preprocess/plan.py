@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -21,6 +22,8 @@ from workloads.runtime.quoting import quoted
 
 compute: Any = pc
 _LISTED: Final = 8
+_SEVERAL: Final = 3
+"""Columns with the same doubt from which on it is told once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
         for seen, odd in zip(before.texts, survey.odd, strict=True)
     )
     names = [column.source_name for column in before.columns]
-    fresh = infer.decide(texts, names, delimiter=before.delimiter)
+    odd_any = any(odd.total for odd in survey.odd)
+    fresh = infer.decide(texts, names, delimiter=before.delimiter) if odd_any else [plan.decision for plan in before.columns]
     decisions = [new if odd.total else plan.decision for new, odd, plan in zip(fresh, survey.odd, before.columns, strict=True)]
     columns = _columns(names, decisions, texts, wishes)
     return _plan(columns, survey.gaps, _eligible(before.columns), texts, wishes, before.delimiter)
@@ -113,11 +117,28 @@ def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tup
         place = seen[which]
         columns[place] = replace(columns[place], gaps=percent)
         remarks.append(_many_gaps(columns[place], percent, wishes.incomplete_percent))
-    for column in columns:
-        remarks += [told.about(column.name, values=wishes.show_values) for told in column.decision.told]
+    remarks += _told(columns, values=wishes.show_values)
     if not any(column.use == "compare" for column in columns):
         remarks.append(_nothing_to_compare(columns))
     return Plan(columns=tuple(columns), remarks=tuple(remarks), texts=texts, delimiter=delimiter)
+
+
+def _told(columns: Sequence[ColumnPlan], *, values: bool) -> list[Remark]:
+    """What the decisions tell; where several columns tell the same doubt, once."""
+    same = Counter((told.code, told.says) for column in columns for told in column.decision.told if not told.sure)
+    remarks, said = [], set()
+    for column in columns:
+        for told in column.decision.told:
+            key = told.code, told.says
+            if same[key] < _SEVERAL:
+                remarks.append(told.about(column.name, values=values))
+            elif key not in said:
+                said.add(key)
+                names = [one.name for one in columns if any((other.code, other.says) == key for other in one.decision.told)]
+                more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+                remark = told.about("", values=values)
+                remarks.append(replace(remark, sentence=f"each of {', '.join(names[:_LISTED])}{more} {remark.sentence}"))
+    return remarks
 
 
 def _many_gaps(column: ColumnPlan, percent: float, allowed: float) -> Remark:

@@ -85,9 +85,13 @@ class RaggedRule:
         literal = self._only([row for row in with_one_literal_quote(self._grammar, body) if self._fits_but_for_quotes(row)])
         return None if literal is None else (literal, "quote")
 
-    def otherwise_delimited(self, line: str) -> tuple[list[str], Mended] | None:
-        """A row from a single line that is written with another delimiter than the rest; None where there is none that fits."""
+    def otherwise_written(self, line: str) -> tuple[list[str], Mended] | None:
+        """A row from a single line that is written with another quote or delimiter than the rest; None where there is none that fits."""
         body = line.rstrip("\r\n")
+        if "'" in body and self._grammar.quote == '"':
+            cells = self.read(body, replace(self._grammar, quote="'"))
+            if cells is not None and self.fits(cells):
+                return cells, "quote"
         if len(self._typed) < 2 or self._grammar.delimiter == " ":
             return None
         for delimiter in _OTHERS:

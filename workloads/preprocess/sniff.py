@@ -44,6 +44,7 @@ def separator_line(text: str) -> str | None:
 
 def sniff(text: str, *, delimiter: str | None = None) -> Grammar:
     """The grammar of a text that ends with a whole line; `delimiter` where it is known."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     best, best_score = Grammar(","), -1.0
     lines = [line for line in islice(text.splitlines(), _ROWS) if line.strip()]
     if delimiter is None and _one_column(lines):
@@ -69,7 +70,7 @@ def consistency(text: str, grammar: Grammar) -> float:
     rows = [row for _, row in islice(grammar.rows(text), _ROWS) if any(cell.strip() for cell in row)]
     if not rows:
         return 0.0
-    if grammar.delimiter == " " and any(not any(column) for column in zip(*rows, strict=False)):
+    if grammar.delimiter == " " and "  " in text and any(not any(column) for column in zip(*rows, strict=False)):
         return 0.0  # a column without a name and without values: runs of blanks
     widths = Counter(len(row) for row in rows)
     total = len(rows)
@@ -129,7 +130,7 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
 
     def at_ends(quote: str) -> tuple[int, int]:
         opening = len(re.findall(rf"(?:^|{around}){blanks}{quote}", text, re.MULTILINE))
-        return opening, len(re.findall(rf"{quote}{blanks}(?={around}|\r?$)", text, re.MULTILINE))
+        return opening, len(re.findall(rf"{quote}{blanks}(?={around}|$)", text, re.MULTILINE))
 
     variants = [plain]
     opening, closing = at_ends('"')
@@ -139,7 +140,7 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     elif opening >= _NO_QUOTES and not closing:
         variants = [replace(plain, quote=""), plain]
     quote = variants[0].quote
-    if quote and re.search(rf"\\{quote}(?!{around}|\r?$)", text, re.MULTILINE):
+    if quote and re.search(rf"\\{quote}(?!{around}|$)", text, re.MULTILINE):
         variants = [replace(variant, escape="\\") for variant in variants if variant.quote] + variants
     if quote and _wrapped(text, quote) and delimiter != BLANKS:
         variants = [replace(plain, wrapped=True), *variants]
@@ -159,7 +160,7 @@ def _blank_after(text: str, delimiter: str, quote: str) -> bool:
     """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has one beside it."""
     around = re.escape(delimiter)
     if quote and re.search(
-        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|\r?$)", text, re.MULTILINE
+        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|$)", text, re.MULTILINE
     ):
         return True
     return max(len(re.findall(rf"{around} ", text)), len(re.findall(rf" {around}", text))) >= 0.9 * text.count(delimiter) > 0

@@ -24,6 +24,7 @@ _GROUPS: Final = {"": "", ",": ",", ".": r"\.", " ": _BLANKS, "'": _APOSTROPHES}
 _GROUP_NAMES: Final = {",": "comma", ".": "point", " ": "blank", "'": "apostrophe"}
 _EXPONENT: Final = r"(?:[eE][+-]?[0-9]+)?"
 DASHES: Final = "[\u2013\u2014]"
+_SMALL: Final = "^[+-]?[0-9]{1,3}$"
 _MINUS_SIGNS: Final = "[\u2212\ufe63\uff0d]"
 _CODES: Final = (
     "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
@@ -127,7 +128,16 @@ def signs(texts: Texts) -> Signs:
 
     point, three_after_point = decimals(r"\.", ",")
     comma, three_after_comma = decimals(",", r"\.")
-    return Signs(point, comma, three_after_point, three_after_comma, many("^[+-]?[0-9]{1,3}$"), many("^[+-]?[0-9]{4,}$"))
+    return Signs(point, comma, three_after_point, three_after_comma, many(_SMALL), many("^[+-]?[0-9]{4,}$"))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an ambiguous column shows."""
+
+    best: tuple[Spelling, ...]
+    """The spellings that read most cells."""
+    signs: Signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,8 @@ class Choice:
     """Whether another spelling reads the same cells as other numbers."""
     doubt: str = ""
     """What else the numbers could mean, as a sentence without its subject; empty where the choice is sure."""
+    evidence: Evidence | None = None
+    """From which the choice among ambiguous readings follows."""
 
     @property
     def sure(self) -> bool:
@@ -157,18 +169,14 @@ _MIN_GROUPED: Final = 20
 end in 0 and be shorter."""
 
 
-def choose(trimmed: Texts, context: frozenset[str]) -> Choice:
-    """The spelling that reads most cells of a column.
-
-    Args:
-        trimmed: Cells with a value, without white space around them.
-        context: Decimal signs that other columns of the file use beyond doubt.
+def choose(trimmed: Texts) -> Choice:
+    """The spelling that reads most cells of a column: texts without white space around them, each a value.
 
     Where several spellings read the same cells: beside whole numbers below 1,000 three digits after a sign are thousands; else the decimal
-    sign of the other columns counts; else a point is decimal and a comma stands between thousands, which is not sure.
+    sign of the other columns counts, see `in_context`; else a point is decimal and a comma stands between thousands, which is not sure.
     """
     if not PLAIN.numerals(trimmed.values).null_count:
-        return _among_plain(trimmed, context)
+        return _among_plain(trimmed)
     unit = _common_unit(trimmed)
     texts = replace(trimmed, values=bare(trimmed.values, unit))
     decorated = not texts.values.equals(trimmed.values)
@@ -176,32 +184,51 @@ def choose(trimmed: Texts, context: frozenset[str]) -> Choice:
     most = max(goods.values())
     best = [candidate for candidate, good in goods.items() if good == most]
     found = signs(texts)
-    reading = _unambiguous(best, found) or _by_rule(best, found, context)
+    evidence = Evidence(tuple(best), found)
+    reading = _unambiguous(evidence) or _by_rule(evidence, frozenset())
     sign = reading.spelling.decimal if _has(texts, reading.spelling.decimal) and not reading.ambiguous else ""
     return replace(reading, spelling=replace(reading.spelling, decorated=decorated, unit=unit), good=most, decimal=sign)
 
 
-def _among_plain(trimmed: Texts, context: frozenset[str]) -> Choice:
+def _among_plain(trimmed: Texts) -> Choice:
     """The choice for texts that are all plain numbers: they could still have points between thousands, alone."""
-    points = _has(trimmed, ".")
-    if not points or _POINT_GROUPS.numerals(trimmed.values).null_count:
-        return Choice(PLAIN, trimmed.total, decimal="." if points else "")
-    return replace(_by_rule([PLAIN, _POINT_GROUPS], signs(trimmed), context), good=trimmed.total)
+    if not _has(trimmed, ".") or _POINT_GROUPS.numerals(trimmed.values).null_count:
+        return Choice(PLAIN, trimmed.total, decimal="." if _has(trimmed, ".") else "")
+    points = trimmed.weight(compute.match_substring(trimmed.values, "."))
+    small = trimmed.weight(compute.match_substring_regex(trimmed.values, _SMALL))
+    found = Signs(0, 0, points, 0, small, trimmed.total - points - small)
+    return replace(_by_rule(Evidence((PLAIN, _POINT_GROUPS), found), frozenset()), good=trimmed.total)
+
+
+def in_context(choice: Choice, context: frozenset[str]) -> Choice:
+    """The choice with what other columns of the file say of the decimal sign."""
+    if choice.evidence is None:
+        return choice
+    settled = _by_rule(choice.evidence, context)
+    old = choice.spelling
+    spelling = replace(settled.spelling, decorated=old.decorated, unit=old.unit)
+    return replace(settled, spelling=spelling, good=choice.good)
 
 
 def _has(texts: Texts, sign: str) -> bool:
     return bool(compute.any(compute.match_substring(texts.values, sign), min_count=0).as_py())
 
 
-def _unambiguous(best: list[Spelling], found: Signs) -> Choice | None:
+def _unambiguous(evidence: Evidence) -> Choice | None:
     """The first of the best, where no other one gives other values."""
+    best, found = evidence.best, evidence.signs
     comma = found.three_after_comma and {Spelling(".", ","), Spelling(",")} <= set(best)
     point = found.three_after_point and {Spelling(",", "."), PLAIN} <= set(best)
     return None if comma or point else Choice(best[0])
 
 
-def _by_rule(best: list[Spelling], found: Signs, context: frozenset[str]) -> Choice:
+def _by_rule(evidence: Evidence, context: frozenset[str]) -> Choice:
     """Whether a sign before three digits is decimal or stands between thousands, where both read all cells."""
+    best, found = evidence.best, evidence.signs
+
+    def chosen(spelling: Spelling, doubt: str = "") -> Choice:
+        return Choice(spelling, ambiguous=True, doubt=doubt, evidence=evidence)
+
     group = "," if Spelling(".", ",") in best and found.three_after_comma else "."
     ambiguous = found.three_after_comma if group == "," else found.three_after_point
     decimal = "." if group == "," else ","
@@ -210,16 +237,16 @@ def _by_rule(best: list[Spelling], found: Signs, context: frozenset[str]) -> Cho
     other = f"may have a decimal {name} (1{group}234 is read as 1234)"
     thousandths = f"may have the {name} between thousands (1{group}234 is read as 1.234)"
     if found.large_wholes:
-        return Choice(as_decimal, ambiguous=True, doubt=thousandths)
+        return chosen(as_decimal, thousandths)
     if context == {group}:
-        return Choice(as_decimal, ambiguous=True)
+        return chosen(as_decimal)
     if found.small_wholes and (group == "," or (ambiguous >= _MIN_GROUPED and "." not in context)):
-        return Choice(as_group, ambiguous=True, doubt="" if group == "," else other)
+        return chosen(as_group, "" if group == "," else other)
     if context == {decimal}:
-        return Choice(as_group, ambiguous=True)
+        return chosen(as_group)
     if group == ",":
-        return Choice(as_group, ambiguous=True, doubt=other)
-    return Choice(as_decimal, ambiguous=True, doubt=thousandths)
+        return chosen(as_group, other)
+    return chosen(as_decimal, thousandths)
 
 
 def _common_unit(trimmed: Texts) -> str:

@@ -12,7 +12,7 @@ import pytest
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
-from tests.workloads.analysis.tables import Columns, run_of, write_table
+from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
 from workloads import contract
 from workloads.analysis.profile.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
@@ -42,6 +42,7 @@ class Store:
             at = manifest.units[damaged_unit].byte_offset + 10
             data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         self.s3.put_object(Bucket=MIDDLE, Key=run.table_key, Body=data)
+        self.s3.put_object(Bucket=MIDDLE, Key=run.lines_key, Body=lines_object())
         self.s3.put_object(Bucket=MIDDLE, Key=run.manifest_key, Body=manifest.to_json())
         return run
 

@@ -15,9 +15,18 @@ import pyarrow.parquet as pq
 from workloads.contract import Run
 from workloads.records import Column, ColumnUse, Manifest, Unit
 
+FIRST_LINE = 2
+
 
 def run_of(name: str) -> Run:
     return Run(f"20260131-{name}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
+
+
+def lines_object() -> bytes:
+    """Every row of a file with a header in its own line."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"row": [0], "line": [FIRST_LINE]}), buffer)
+    return buffer.getvalue()
 
 
 Columns = npt.NDArray[np.float64] | Sequence[npt.NDArray[np.float64] | npt.NDArray[np.int64]]

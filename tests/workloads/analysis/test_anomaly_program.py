@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
@@ -14,6 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from tests.workloads.analysis import many
 from tests.workloads.analysis.anomaly.tables import plain
 from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.tables import FIRST_LINE
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis.anomaly_result import decode_scores, load_anomalies
@@ -41,7 +44,13 @@ def anomalies(store: Store, run: Run):
 def scores(store: Store, run: Run) -> tuple[np.ndarray, np.ndarray]:
     record = store.success(run).anomaly
     assert record is not None
-    parts = [decode_scores(store.get(RESULTS, run.scores_prefix + stored.name)) for stored in record.scores]
+    objects = [store.get(RESULTS, run.scores_prefix + stored.name) for stored in record.scores]
+    for data in objects:
+        for row in pq.read_table(io.BytesIO(data)).slice(0, 50).to_pylist():
+            neighbour = row["neighbour"]
+            assert row["line"] == row["row"] + FIRST_LINE
+            assert row["neighbour_line"] == (None if neighbour is None else neighbour + FIRST_LINE)
+    parts = [decode_scores(data) for data in objects]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 

@@ -17,7 +17,6 @@ from workloads import contract
 from workloads.analysis.arrays import pack, unpack
 from workloads.analysis.launch.mpirun import ROOT
 from workloads.analysis.profile.exact import PROBABILITIES
-from workloads.analysis.profile.partials import QUANTILES_NAME
 from workloads.contract import ContractError, Run
 from workloads.records import Manifest, StageRecord
 
@@ -158,9 +157,11 @@ def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values
             assert store.success(run).bytes_read == 5 * table_bytes, "the profile reads the table once, exact quantiles four times"
     assert len(digests) == 1
     assert digests != {profile_of(values, unit_rows=1_000).digest}, "exact quantiles are not part of the digest"
-    key = run.partials_prefix + QUANTILES_NAME
+    stored = store.success(run).quantiles
+    assert stored is not None
+    key = run.partials_prefix + stored.name
     changed = unpack(store.get(RESULTS, key))
     changed["quantile_values"][0, 0] += 1.0
     store.s3.put_object(Bucket=RESULTS, Key=key, Body=pack(changed))
-    with pytest.raises(ContractError, match=r"profile/quantiles.npz is not the object that the analysis wrote"):
+    with pytest.raises(ContractError, match=r"profile/quantiles-[0-9a-f]{16}.npz is not the object that the analysis wrote"):
         store.profile(run)

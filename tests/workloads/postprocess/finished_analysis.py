@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows, combined_digest, encode_top, parameters_of, result_digest
-from workloads.analysis.arrays import pack
+from workloads.analysis.anomaly_result import AnomalyRecord, TopRows, combined_digest, encode_top, parameters_of, result_digest
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile import partials
 from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
@@ -185,9 +184,9 @@ def store(
     if exact:
         values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64).T)
         found = exact_quantiles(profile.sketch, PROBABILITIES, lambda: [values])
-        profile, data = replace(profile, exact=found), pack(found.arrays())
-        put(RESULTS, run.partials_prefix + partials.QUANTILES_NAME, data)
-        quantiles = Stored(name=partials.QUANTILES_NAME, sha256=hashlib.sha256(data).hexdigest())
+        profile = replace(profile, exact=found)
+        quantiles, data = partials.encode_quantiles(found)
+        put(RESULTS, run.partials_prefix + quantiles.name, data)
     anomaly = remote_rows(put, run, frame, profile, metric=metric) if remote else None
     success = partials.Success(
         run_id=run.run_id,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.workloads.postprocess import finished_analysis as fa
 from tests.workloads.postprocess.conftest import RUN
-from workloads.postprocess.rows import Lines, read_rows, source_rows
+from workloads.lines import Lines
+from workloads.postprocess.rows import read_rows, source_rows
 from workloads.records import Manifest
 from workloads.runtime.errors import StageError
 

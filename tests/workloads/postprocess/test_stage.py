@@ -211,9 +211,9 @@ def test_remote_rows_of_another_analysis_are_refused(world):
     success = json.loads(stored(RUN.success_key))
     other = Run("20260130-sales-aaaaaaaaaaaa")
     fa.store(s3.put_bytes, other, table(seed=2), remote=True)
-    top = stored(other.partials_prefix + "anomaly/top.npz")
-    s3.put_bytes(fa.RESULTS, RUN.partials_prefix + "anomaly/top.npz", top)
-    with pytest.raises(ContractError, match=r"anomaly/top.npz is not the object that the analysis wrote"):
+    top = stored(other.partials_prefix + json.loads(stored(other.success_key))["anomaly"]["top"]["name"])
+    s3.put_bytes(fa.RESULTS, RUN.partials_prefix + success["anomaly"]["top"]["name"], top)
+    with pytest.raises(ContractError, match=r"anomaly/top-[0-9a-f]{16}.npz is not the object that the analysis wrote"):
         stage.main(RUN)
     success["anomaly"]["top"]["sha256"] = hashlib.sha256(top).hexdigest()
     s3.put_bytes(fa.RESULTS, RUN.success_key, json.dumps(success).encode())

@@ -31,7 +31,7 @@ _PIECE: Final = 1 << 14
 _PARTIALS: Final = 64
 _SAMPLED: Final = 4
 """Every fourth value says where to centre a column: with the worst of luck 1.7 standard deviations from the mean."""
-_FEW: Final = 1 << 13
+FEW: Final = 1 << 13
 """Rows of a unit that is worked on in `Double`."""
 _SMALLEST, _LARGEST = -150, 200
 """Exponents of the largest value of a column whose fourth powers neither vanish nor overflow."""
@@ -70,6 +70,13 @@ class Frame:
         if shift.any():
             values = np.ldexp(values, upload(-shift[:, None]))
         np.subtract(values, upload(self.centre[:, None]), out=out)
+
+    def lost(self, values: Array, centred: Array, upload: Callable[[npt.NDArray[Any]], Array]) -> Array:
+        """What rounding took from y, exactly (Knuth)."""
+        shift = self.shift
+        scaled = np.ldexp(values, upload(-shift[:, None])) if shift.any() else values
+        back = centred - scaled
+        return (scaled - (centred - back)) - (upload(self.centre[:, None]) + back)
 
 
 def as_it_is(array: Any) -> Any:
@@ -148,7 +155,7 @@ def power_sums(
         low_rest = download(np.where(values == upload(low[:, None]), rests, np.inf).min(axis=1))
         high_rest = download(np.where(values == upload(high[:, None]), rests, -np.inf).max(axis=1))
     frame = _frame(values, low, high, 0.0 if rests is None else 2048.0, upload, download)
-    if rows <= _FEW:
+    if rows <= FEW:
         sums = _careful_sums(values, rests, frame, upload, download)
     else:
         sums = _power_sums(values, rests, frame, upload, download, scratch(values) if room is None else room)

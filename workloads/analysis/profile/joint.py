@@ -5,8 +5,8 @@ tile's rows is exact whatever adds it up in whatever order, with or without fuse
 Algorithms 59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put together as `Double`.
 
 With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1)) 2^(spread - s), |h|, |m|, |l| <= 2^s, and what lies below is left out: at most
-2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 8,192 rows. Of the products, m l and l l are left out, less than 2^-3s of the
-square of the largest |y| in each row.
+2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 4,096 rows. Of the products, l l is left out, and in large units m l: less than
+2^-3s of the product of both columns' largest |y| in each row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workloads.analysis.profile.double import Double, outer, whole
 from workloads.analysis.profile.moments import Integers, JointMoments, joint_of
 
 _TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much
-_SHORTEST, _LONGEST = 512, 8192
+_SHORTEST, _LONGEST = 512, 4096
 """Rows of a tile. Below, the matrix product gets slow."""
 MOST_ROWS: Final = 1 << 16
 """That int64 sums can hold."""
@@ -35,8 +35,8 @@ def tile_rows(columns: int) -> int:
 
 
 def slice_bits(rows: int) -> int:
-    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^53."""
-    return (53 - (rows.bit_length() - 1)) // 2
+    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^52."""
+    return (52 - (rows.bit_length() - 1)) // 2
 
 
 class JointSums:
@@ -67,16 +67,18 @@ class JointSums:
         columns = self._low.shape[0]
         self.products = self._upload(np.zeros((2 * columns, 2 * columns), np.int64))
         self.low_products = self._upload(np.zeros((columns, columns), np.int64))
+        self.least_products = self._upload(np.zeros((columns, columns), np.int64))
         self.sums = self._upload(np.zeros(2 * columns, np.int64))
         self.low_sums = self._upload(np.zeros(columns, np.int64))
 
-    def add(self, values: Array, rests: Mapping[int, Array], frame: Frame) -> None:
+    def add(self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool) -> None:
         """A tile.
 
         Args:
             values: (d', n) of complete rows; n at most tile_rows(d').
             rests: Column -> (n,) what float64 took from its values.
             frame: Of the columns.
+            careful: Whether what rounding takes from the differences counts too, as it does where a unit has FEW rows.
         """
         columns, rows = values.shape
         # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
@@ -84,6 +86,7 @@ class JointSums:
         slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
         high, middle = slices[:columns], slices[columns:]
         frame.centred(values, rest, self._upload)
+        lost = frame.lost(values, rest, self._upload) if careful else None
         for column, beside in rests.items():
             rest[column] += beside
         scale, step = np.ldexp(1.0, self.bits - frame.spread), 2.0 ** (self.bits + 1)
@@ -92,27 +95,36 @@ class JointSums:
             np.rint(rest, out=found)
             rest -= found
             rest *= step
+        if lost is not None:
+            rest += lost * self._upload(scale[:, None]) * step * step
         np.rint(rest, out=low)
-        self.products += (slices @ slices.T).astype(np.int64)
-        self.low_products += (high @ low.T).astype(np.int64)
+        self.products += _multiplied(slices, slices.T).astype(np.int64)
+        self.low_products += _multiplied(high, low.T).astype(np.int64)
+        if careful:
+            self.least_products += _multiplied(middle, low.T).astype(np.int64)
         self.sums += slices.sum(axis=1).astype(np.int64)
         self.low_sums += low.sum(axis=1).astype(np.int64)
 
-    def fetched(self) -> tuple[Integers, Integers, Integers, Integers]:
-        """The four sums, on the host."""
-        kinds = (self.products, self.low_products, self.sums, self.low_sums)
-        products, low_products, sums, low_sums = (self._download(array) for array in kinds)
-        return products, low_products, sums, low_sums
+    def fetched(self) -> list[Integers]:
+        """The five sums, on the host."""
+        kinds = (self.products, self.low_products, self.least_products, self.sums, self.low_sums)
+        return [self._download(array) for array in kinds]
+
+
+def _multiplied(left: Array, right: Array) -> Array:
+    # NumPy's by its name, so that tests can make a matrix library of other habits out of it; CuPy knows the operator alone
+    return np.matmul(left, right) if isinstance(left, np.ndarray) else left @ right
 
 
 def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
     """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns."""
     d, bits = places.size, parts[0].bits
-    products, low_products, sums, low_sums = (sum(some) for some in zip(*(part.fetched() for part in parts), strict=True))
+    products, low_products, least_products, sums, low_sums = (sum(some) for some in zip(*(part.fetched() for part in parts), strict=True))
     step = bits + 1
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T
     squares = whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
+    squares += whole(least_products + least_products.T).scaled(-3 * step)
     total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))

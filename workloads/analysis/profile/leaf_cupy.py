@@ -12,7 +12,7 @@ import numpy as np
 
 from workloads.analysis import kernels
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.columns import FEW, PowerSums
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
@@ -106,5 +106,5 @@ class CupyProfile:
         size = tile_rows(places.size)
         for start in range(0, rows, size):
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            self._sums.add(values[:, start : start + size], here, frame)
+            self._sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
         return joint([self._sums], places, rows, frame)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import Frame, PowerSums
+from workloads.analysis.profile.columns import FEW, Frame, PowerSums
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
@@ -103,7 +103,7 @@ class NumpyProfile:
 
         def tile(start: int, worker: _Worker) -> None:
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            worker.sums.add(values[:, start : start + size], here, frame)
+            worker.sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
 
         self._share(partial(tile, start) for start in range(0, rows, size))
         return joint([worker.sums for worker in self._workers], places, rows, frame)

@@ -49,6 +49,6 @@ def merge(a: ProfileNode, b: ProfileNode) -> ProfileNode:
     return ProfileNode(moments=moments_module.merge(a.moments, b.moments), sketch=sketch_module.merge(a.sketch, b.sketch))
 
 
-def object_name(node: NodeId) -> str:
-    """Name of a node's object below the prefix of the partial results."""
-    return f"profile/level-{node.level:02}-index-{node.index:06}.npz"
+def object_name(node: NodeId, sha256: str) -> str:
+    """Name of a node's object below the prefix of the partial results: by its content, so that no other writer can replace it."""
+    return f"profile/level-{node.level:02}-index-{node.index:06}-{sha256[:16]}.npz"

@@ -1,8 +1,8 @@
 """The objects that an analysis leaves behind, and how a reader makes sure that they belong together.
 
-Partial results are tree nodes, keyed by the data they cover. `_SUCCESS.json` is written last: it names the nodes that make up the whole
-table, with the sha256 of each, and the digest of the merged profile. Nodes of an earlier run with another number of ranks may lie beside
-them and do no harm, since they are not named.
+Partial results are tree nodes, named by the data they cover and by their content. `_SUCCESS.json` is written last: it names the nodes that
+make up the whole table, with the sha256 of each, and the digest of the merged profile. Nodes of an earlier run with another number of
+ranks may lie beside them and do no harm, since they are not named.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import ContractError, Run
 from workloads.reading import record
-
-QUANTILES_NAME: Final = "profile/quantiles.npz"
-"""Below `Run.partials_prefix`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +118,15 @@ def launched(data: bytes, launch: str) -> Success | None:
 def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
     """A node's entry in `_SUCCESS.json` and the bytes of its object."""
     data = pack(value.arrays())
-    partial = Partial(level=node.level, index=node.index, name=nodes.object_name(node), sha256=hashlib.sha256(data).hexdigest())
-    return partial, data
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Partial(level=node.level, index=node.index, name=nodes.object_name(node, sha256), sha256=sha256), data
+
+
+def encode_quantiles(exact: ExactQuantiles) -> tuple[Stored, bytes]:
+    """The entry of exact quantiles and the bytes of their object, which is named by its content."""
+    data = pack(exact.arrays())
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Stored(name=f"profile/quantiles-{sha256[:16]}.npz", sha256=sha256), data
 
 
 def load_success(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: str) -> Success:

@@ -59,7 +59,7 @@ def _change_success(change: Callable[[Success], Success]) -> Callable[[dict[str,
 
 
 def _flip(objects: dict[str, bytes]) -> None:
-    key = RUN.partials_prefix + nodes.object_name(NodeId(1, 0))
+    key = RUN.partials_prefix + Success.from_json(objects[RUN.success_key]).partials[0].name
     objects[key] = objects[key][:-1] + b"?"
 
 
@@ -72,7 +72,7 @@ def _forge(objects: dict[str, bytes]) -> None:
 
 BROKEN = {
     "another table": (_change_success(lambda s: replace(s, manifest_sha256="0" * 64)), "is about the table with manifest 000000000000"),
-    "another version": (lambda o: o.update({RUN.success_key: b'{"digest": "x"}'}), "not of this version"),
+    "another version": (lambda o: o.update({RUN.success_key: b'{"digest": "x"}'}), "not what this version writes"),
     "damaged": (_flip, "sha256 differs"),
     "a node missing": (_change_success(lambda s: replace(s, partials=s.partials[:-1])), "unit 6 of 7 is missing"),
     "a node twice": (_change_success(lambda s: replace(s, partials=(*s.partials, s.partials[2]))), "handed in twice"),

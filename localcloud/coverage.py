@@ -1,0 +1,79 @@
+"""Which operations the AWS in memory has: asked of itself, one by one, with the least that each of them requires."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from localcloud.cloud import LocalCloud
+
+_NAMES: Final = """
+    batch budgets cloudwatch dynamodb ec2 ecr ecs events iam kms lambda logs resourcegroupstaggingapi s3 scheduler secretsmanager sns
+    sqs ssm stepfunctions sts
+"""
+SERVICES: Final = tuple(_NAMES.split())
+"""The services that the program and the tools around it use. moto has more, of which nothing is said here."""
+_NOT_ASKED: Final = {"s3": ("SelectObjectContent",), "logs": ("StartLiveTail",)}
+"""Operations whose answer is a stream of events; both are refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """The operations of one service."""
+
+    own: list[str]
+    """Answered by this program."""
+    moto: list[str]
+    """Answered by moto, whose answers are as good as they are."""
+    refused: list[str]
+    """NotImplemented, status 501."""
+
+
+def survey(cloud: LocalCloud, service: str) -> Coverage:
+    """Asks for every operation of a service once; what is asked changes the cloud."""
+    make: Any = boto3.client
+    client = make(
+        service,
+        endpoint_url=cloud.endpoint_url,
+        region_name=cloud.region,
+        config=Config(parameter_validation=False, inject_host_prefix=False, retries={"total_max_attempts": 1}, read_timeout=60),
+        **cloud.deployer.credentials,
+    )
+    own = set(cloud.own_operations.get(service, []))
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for name in client.meta.service_model.operation_names:
+        if name not in own:
+            found[name not in _NOT_ASKED.get(service, ()) and _has(client, name)].append(name)
+    return Coverage(own=sorted(own), moto=found[True], refused=found[False])
+
+
+def _has(client: Any, name: str) -> bool:
+    shape = client.meta.service_model.operation_model(name).input_shape
+    try:
+        getattr(client, xform_name(name))(**(_least(shape) if shape is not None else {}))
+    except ClientError as error:
+        return "the AWS in memory has no" not in str(error.response["Error"].get("Message"))
+    except ReadTimeoutError as error:
+        raise TimeoutError(f"{client.meta.service_model.service_name} {name} gives no answer") from error
+    return True
+
+
+def _least(shape: Any, depth: int = 0) -> Any:
+    """The smallest value with all required members."""
+    kind = shape.type_name
+    if kind == "structure":
+        return {} if depth > 6 else {name: _least(shape.members[name], depth + 1) for name in shape.required_members}
+    if kind == "list":
+        return [_least(shape.member, depth + 1)]
+    if kind == "map":
+        return {}
+    if kind == "timestamp":
+        return 1_700_000_000
+    return {"integer": 1, "long": 1, "boolean": False, "double": 1.0, "float": 1.0, "blob": b"x"}.get(
+        kind, (getattr(shape, "enum", None) or ["xxx"])[0]
+    )

@@ -1,0 +1,108 @@
+"""`clean`: the stage on a local file, its report, JSON and files, and one sentence where it is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+ROOT = Path(__file__).parents[2]
+GOOD = b"name,age,price\n" + b"".join(b"n%d,%d,%d.25\n" % (i, 20 + i % 9, i) for i in range(40)) + b"n40,?,oops\n"
+
+
+def clean(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "clean", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "COLUMNS": "160"})
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "prices.csv"
+    path.write_bytes(GOOD)
+    return path
+
+
+def test_json_and_files(file, tmp_path):
+    out = tmp_path / "deep" / "out"
+    done = clean(file, "--json", "--out", out)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["rows_read"], found["rows"], found["rejected"]) == (41, 40, {"not a number": 1})
+    assert (found["encoding"], found["delimiter"], found["decimal"], found["header"]) == ("utf-8", ",", ".", True)
+    assert [(c["name"], c["source"], c["type"], c["missing"], c["use"]) for c in found["columns"]] == [
+        ("name", "name", "text", 0, "keep"),
+        ("age", "age", "number", 0, "compare"),
+        ("price", "price", "number", 0, "compare"),
+    ]
+    assert all(column["reason"].endswith(".") for column in found["columns"])
+    assert {(remark["code"], remark["column"]) for remark in found["remarks"]} == {("cells-without-value", "price")}
+    assert found["first_rows"][0] == {"name": "n0", "age": 20, "price": 0.25}
+    assert {name: Path(path).relative_to(out).as_posix() for name, path in found["files"].items()} == {
+        "table": "table/table.parquet",
+        "lines": "lines.parquet",
+        "rejected": "rejected.csv",
+        "cleaned_csv": "cleaned.csv",
+    }
+    assert sorted(path.name for path in out.iterdir()) == ["cleaned.csv", "lines.parquet", "rejected.csv", "table"]
+    assert parquet.read_table(out / "table")["price"].to_pylist()[-1] == 39.25
+    assert [row["line"] for row in csv.DictReader((out / "rejected.csv").open())] == ["42"]
+    assert (out / "cleaned.csv").read_text().count("\n") == 41
+
+
+def test_the_report_cuts_no_number_and_shows_no_control(tmp_path):
+    path = tmp_path / "x.csv"
+    rows = [f"{10_000_000_000 + i},a\x1b[31m{i},{i / 7!r}" for i in range(30)]
+    path.write_text("count,na\u202eme,ratio\n" + "\n".join(rows) + "\n")
+    done = clean(path)
+    assert done.returncode == 0, done.stderr
+    for shown in ("30 rows kept of 30, 0 rejected", "10000000001", "0.14285714285714285", r"a\x1b[31m0", r"na\u202eme", "header in line 1"):
+        assert shown in done.stdout
+    assert not {"\x1b[31m", "\u202e"} & set(done.stdout)
+    assert "\x1b[31m" not in done.stdout
+
+
+def test_what_is_not_sure_is_marked(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("name,v\n" + "".join(f'n{i},"{i % 9 + 1},234"\n' for i in range(30)))
+    assert "! v is read with decimal point, comma between thousands, but may have a decimal comma" in clean(path).stdout
+
+
+def test_settings_of_a_stack(file, tmp_path):
+    stack = tmp_path / "Pulumi.mine.yaml"
+    text = (ROOT / "Pulumi.local.yaml").read_text()
+    declared = "write_cleaned_csv: true\n      columns: {prices: {age: {type: text}, price: {use: describe}}}"
+    stack.write_text(text.replace("write_cleaned_csv: true", declared))
+    found = json.loads(clean(file, "--json", "--stack", stack).stdout)
+    assert [(c["type"], c["use"]) for c in found["columns"]] == [("text", "keep"), ("text", "keep"), ("number", "describe")]
+    assert found["rows"] == 41
+    other = json.loads(clean(file, "--json", "--stack", stack, "--dataset", "other").stdout)
+    assert other["rows"] == 40
+
+
+def test_refused_with_one_sentence_and_exit_code_2(file, tmp_path):
+    empty, ragged, taken = tmp_path / "empty.csv", tmp_path / "ragged.csv", tmp_path / "taken"
+    empty.touch()
+    taken.touch()
+    ragged.write_text("a,b\n" + "1,2\n" * 5 + "1\n" * 5)
+    out = tmp_path / "out"
+    for arguments, sentence in [
+        ((tmp_path / "none.csv",), "none.csv cannot be read: No such file or directory"),
+        ((tmp_path,), "is a directory; give the path of a CSV file"),
+        ((empty,), "empty.csv: the file is empty"),
+        ((ragged, "--out", out), "5 of 10 rows (50.0 %) were rejected, allowed are 20 %"),
+        ((file, "--out", taken), "taken cannot be written to: File exists"),
+        ((file, "--dataset", "x"), "--dataset names a data set of a stack file"),
+        ((file, "--stack", "nowhere"), "nowhere"),
+    ]:
+        done = clean(*arguments)
+        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+        assert sentence in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in out.iterdir()] == ["rejected.csv"]
+    assert "PIPELINE_" not in clean(ragged).stderr
