@@ -23,7 +23,7 @@ from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.files import Files
 from workloads.preprocess.stage import settings_from_env
 from workloads.runtime.errors import StageError
-from workloads.runtime.quoting import escaped
+from workloads.runtime.quoting import OMITTED, escaped
 
 _LARGE_BYTES: Final = 8 << 20
 """From this size on progress is shown."""
@@ -57,10 +57,11 @@ def run(console: Console, errors: Console, wanted: Wanted) -> ExitCode:
             raise _refused(wanted.file, error) from error
         except OSError as error:
             raise CliError(f"{escaped(str(error.filename or wanted.file))}: {error.strerror or error}", ExitCode.USAGE) from error
-        rows = cleaned_view.first_rows(files.table) if settings.wishes.show_values else []
+        shown = settings.wishes.show_values
+        rows = cleaned_view.first_rows(files.table) if shown else []
         written = {name: str(_moved(path, wanted.out, folder)) for name, path in _results(files)} if wanted.out else {}
     if wanted.as_json:
-        print(json.dumps(_as_json(wanted.file, found, rows, written), indent=1, default=str))
+        print(json.dumps(_as_json(wanted.file, found, rows, written, shown=shown), indent=1, default=str))
     else:
         cleaned_view.show(console, wanted.file, found, rows, written)
     return ExitCode.OK
@@ -176,7 +177,10 @@ def _refused(file: Path, error: StageError, more: str = "") -> CliError:
     return CliError(f"{escaped(str(file))}: {escaped(error.sentence)}{more}{escaped(hint)}", ExitCode.USAGE)
 
 
-def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str]) -> dict[str, Any]:
+def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str], *, shown: bool) -> dict[str, Any]:
+    structure = found.dialect.facts()
+    if not shown:
+        structure["preamble"] = [OMITTED] * len(structure["preamble"])
     columns = []
     for column in found.columns:
         values = asdict(column)
@@ -196,7 +200,7 @@ def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: di
         "rejected": found.rejected,
         "encoding": found.encoding,
         "compression": found.compression,
-        **found.dialect.facts(),
+        **structure,
         "decimal": found.plan.decimal,
         "columns": columns,
         "remarks": [asdict(remark) for remark in found.remarks],

@@ -129,7 +129,7 @@ RIGHT: dict[str, Case] = {
     ),
     "21-logger-preamble": Case(
         "timestamp s record n ux x co2 x",
-        lambda i: (dt.datetime(2012, 6, 7, 13, i), i, 0.5 + i / 8, 659 + i / 4),
+        lambda i: (dt.datetime.fromisoformat(f"2012-06-07T13:{i:02d}:00"), i, 0.5 + i / 8, 659 + i / 4),
         "!preamble header-row-left-out header-row-left-out",
         first=5,
         rejected={3: "units row", 4: "further header row"},
