@@ -226,8 +226,10 @@ def _file_remarks(text: Text, grammar: Grammar, declared: str | None, *, values:
 def _structure_remarks(found: Structure, preamble: Sequence[str], *, values: bool) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if preamble:
-        count = "one line" if len(preamble) == 1 else f"{len(preamble):,} lines"
-        told.append(("preamble", f"{count} before the table were set aside, the first: {quoted(preamble[0], values=values)}", False))
+        count = len(preamble)
+        which = "one line before the table was" if count == 1 else f"{count:,} lines before the table were"
+        first = quoted(preamble[0], values=values)
+        told.append(("preamble", f"{which} set aside, the first: {first}", False))
     if not found.header:
         made_up = "column_1" if found.width == 1 else f"column_1 to column_{found.width}"
         told.append(("no-header", f"no row of names was found; the columns are called {made_up}", False))

@@ -20,6 +20,9 @@ _GZIP_MAX_RATIO: Final = 300
 _GZIP_FREE_BYTES: Final = 256 << 20
 """Below this size no ratio is suspicious: a table of constants packs very well."""
 _NUL_SHARE: Final = 0.01
+_CONTROLS: Final = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r")
+_MOST_CONTROLS: Final = 8
+"""Kinds of control characters, beside blanks, that a text may hold: some files take a few for delimiters and quotes."""
 
 _FOREIGN: Final = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
@@ -98,8 +101,7 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     if encoding != "utf-8":
         text = _transcode(text, encoding)
     sample, text = _peek(text, SAMPLE_BYTES)
-    if sample.count(0) > len(sample) * _NUL_SHARE:
-        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
+    _refuse_binary(sample)
     if not sample.strip():
         following, text = _peek(text, SAMPLE_BYTES + 1)
         if len(following) <= SAMPLE_BYTES:
@@ -174,6 +176,17 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
             rest = unpacker.unused_data.lstrip(b"\0") if unpacker.eof else unpacker.unconsumed_tail
     if not unpacker.eof:
         raise StageError(f"the gzip file is cut off after {taken:,} bytes", hint="upload it again")
+
+
+def _refuse_binary(sample: bytes) -> None:
+    if sample.count(0) > len(sample) * _NUL_SHARE:
+        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
+    controls = sum(code in sample for code in _CONTROLS)
+    if controls > _MOST_CONTROLS:
+        raise StageError(
+            f"the file holds binary data ({controls} kinds of control characters), not CSV text",
+            hint="export the table as CSV text and upload that",
+        )
 
 
 def _guess(beginning: bytes) -> str:

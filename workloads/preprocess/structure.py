@@ -244,8 +244,9 @@ class _Head:
     def _note(self, header: Sequence[Row], names: Sequence[str]) -> None:
         """Says where names and columns do not match."""
         if self.spare:
-            count = "an empty field" if self.spare == 1 else f"{self.spare:,} empty fields"
-            self.notes.append(("spare-fields", f"{count} after the last column were left out", True))
+            some = f"{self.spare:,} empty fields after the last column were left out"
+            one = "an empty field after the last column was left out"
+            self.notes.append(("spare-fields", one if self.spare == 1 else some, True))
         if not header:
             return
         given = [cell.strip() for cell in header[-1].bare]
