@@ -76,8 +76,15 @@ def guess(beginning: bytes) -> str:
     best = max(fits, key=lambda encoding: fits[encoding] + _LATIN_FIRST * (encoding in _LATIN))
     alike = [encoding for encoding in fits if fits[encoding] >= fits[best] - _TIE]
     if fits[best] < _ENOUGH:
-        return _by_frequency(look, [*_OTHER_ALPHABETS, *OTHERS]) or "cp1252"
+        among = [*_OTHER_ALPHABETS, *OTHERS]
+        return _by_frequency(look, among) or _by_frequency(_without_torn(look.split(b"\n")), among) or "cp1252"
     return best if best in _LATIN or len(alike) == 1 else _by_frequency(look, alike) or best
+
+
+def _without_torn(lines: list[bytes]) -> bytes:
+    """The lines that are valid in all encodings of several bytes in which most are: a single torn character must not decide."""
+    most = [encoding for encoding in OTHERS if sum(_decoded(line, encoding) is not None for line in lines) >= _ENOUGH * len(lines)]
+    return b"\n".join(line for line in lines if all(_decoded(line, encoding) is not None for encoding in most))
 
 
 def _by_frequency(look: bytes, among: list[str]) -> str:
