@@ -7,6 +7,7 @@ charset-normalizer, which tells those of several bytes apart, and those in which
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
@@ -59,6 +60,16 @@ _RUN: Final = 5
 """Letters beyond ASCII on end that words of the Latin alphabet do not have."""
 _LOOK_BYTES: Final = 32 << 10
 _JAPANESE_SHIFT: Final = re.compile(rb"\x1b\$[@B]")
+
+
+def _c1_control(error: UnicodeError) -> tuple[str, int]:
+    """Windows-1252 leaves five bytes undefined; browsers and spreadsheets read them as the control characters of Latin-1, so do we."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.object[error.start : error.end].decode("latin-1"), error.end
+    raise error
+
+
+codecs.register_error("c1-control", _c1_control)
 
 
 def escaped(beginning: bytes) -> str:

@@ -228,16 +228,6 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _c1_control(error: UnicodeError) -> tuple[str, int]:
-    """Windows-1252 leaves five bytes undefined; browsers and spreadsheets read them as the control characters of Latin-1, so do we."""
-    if isinstance(error, UnicodeDecodeError):
-        return error.object[error.start : error.end].decode("latin-1"), error.end
-    raise error
-
-
-codecs.register_error("c1-control", _c1_control)
-
-
 def _undecodable(error: UnicodeError) -> tuple[str, int]:
     """Bytes that are no character become a lone surrogate, which is no valid UTF-8."""
     if isinstance(error, UnicodeDecodeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workloads.preprocess.cleaning import run
 from tests.workloads.preprocess.reading import read
 
 NAMES = {
@@ -35,8 +36,9 @@ def test_read_right_and_said(language, encoding):
     assert not remark.sure
 
 
-def test_bytes_that_are_no_character_reach_the_rows_as_invalid():
-    rows = [f"{number},東京都港区".encode("shift_jis") for number in range(30)]
-    rows[7] = b"7,\x82,"
-    reading = read(b"id,name\n" + b"\n".join(rows) + b"\n")
-    assert sum(row[1] == "東京都港区" for row in reading.rows) == 29
+def test_a_torn_character_costs_its_row_alone():
+    rows = [f"{number},東京都港区,{number}.5".encode("shift_jis") for number in range(30)]
+    rows[7] = b"7,\x82,7.5"
+    outcome = run(b"id,name,v\n" + b"\n".join(rows) + b"\n")
+    assert outcome.table["name"].to_pylist() == ["東京都港区"] * 29
+    assert outcome.reasons == {9: "not valid text"}
