@@ -157,7 +157,9 @@ class BlockParser:
         odd: dict[int, Mapping[str, int]] = {}
         columns = [self._typed(table, index, keep, places, records, rejects, odd) for index in range(len(self._columns))]
         compared = [one for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
-        gaps = pack([mask(compute.is_valid(one)) for one in compared]) if any(one.null_count for one in compared) else no_gaps(len(compared))
+        gaps = (
+            pack([mask(compute.is_valid(one)) for one in compared]) if any(one.null_count for one in compared) else no_gaps(len(compared))
+        )
         if self._incomplete_rows == "reject":
             for column, plan in zip(columns, self._columns, strict=True):
                 if plan.needed and column.null_count:
