@@ -192,7 +192,8 @@ def test_progress_is_for_terminals(tmp_path, terminal, monkeypatch):
     monkeypatch.setattr(cli_clean, "_LARGE_BYTES", len(GOOD))
     file = tmp_path / "large.csv"
     file.write_bytes(GOOD)
-    errors = Console(file=io.StringIO(), force_terminal=terminal, force_interactive=terminal, width=100)
+    shown = io.StringIO()
+    errors = Console(file=shown, force_terminal=terminal, force_interactive=terminal, width=100)
     assert cli_clean.run(Console(file=io.StringIO()), errors, cli_clean.Wanted(file=file)) == ExitCode.OK
-    assert ("100 % read, 40 rows kept, 1 rejected" in errors.file.getvalue()) == terminal
-    assert terminal or errors.file.getvalue() == "", "on a pipe, where lines would stand among others' output"
+    assert ("100 % read, 40 rows kept, 1 rejected" in shown.getvalue()) == terminal
+    assert terminal or shown.getvalue() == "", "on a pipe, where lines would stand among others' output"

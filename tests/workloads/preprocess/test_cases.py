@@ -7,7 +7,6 @@ agree with itself. What is not sure, and what was left out, is said.
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -295,7 +294,7 @@ def test_the_word_says_what_and_where(name):
 
 
 def test_tiny_values_are_the_doubles_nearest_to_their_text():
-    found = set(run((CASES / "48-tiny-p-values" / "input.csv").read_bytes()).table["p"].to_pylist())
+    found: set[Any] = set(run((CASES / "48-tiny-p-values" / "input.csv").read_bytes()).table["p"].to_pylist())
     assert {1e-47, 4e-89, 1e-320} <= found
     assert 0.0 not in found
-    assert all(value > 0 and math.isfinite(value) for value in found)
+    assert all(0 < value < 1 for value in found)
