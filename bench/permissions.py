@@ -38,6 +38,8 @@ from workloads.contract import Run, Upload
 
 GOOD: Final = b"id,height,weight\n" + b"".join(b"r%d,%d.5,%d\n" % (i, 150 + i % 50, 50 + i % 37) for i in range(200))
 BAD: Final = b"name,town\nann,rome\nbob,oslo\n"
+MOST_SECONDS: Final = 60.0
+"""For one run, which without a permission may never end."""
 SAID: Final = frozenset({"denied", "log lost", "unseen", "allowed twice"})
 LOGS: Final = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 EXPLAINED: Final = {
@@ -119,9 +121,10 @@ def once(ready: Rehearsal, number: int) -> None:
         key = f"data/20260101/drill-{number}-{len(body)}.csv"
         reply = ready.client("s3").put_object(Bucket=bucket, Key=key, Body=body + b"# %d\n" % number if body is GOOD else body)
         run = Run(Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id)
+        end = time.monotonic() + MOST_SECONDS
         try:
             for status in follow(ready.client("dynamodb"), ready.client("batch"), ready.outputs["table"], run, start_seconds=10.0):
-                if status.state in {"SUCCEEDED", "FAILED"}:
+                if status.state in {"SUCCEEDED", "FAILED"} or time.monotonic() > end:
                     break
         except RunNotStartedError:
             pass
@@ -154,6 +157,7 @@ def main() -> int:
             counts[said if said in SAID else "explained"] += 1
             table.add_row(Text(removal.role), removal.sid, removal.action, said)
             really.append((removal, said))
+        console.print(table)
         lot.shuffle(really)
         for number, (removal, said) in enumerate(really[: options.confirm], 1):
             before = len(cloud.denials)
@@ -162,7 +166,6 @@ def main() -> int:
             denied = any(denial.action == removal.action for denial in cloud.denials[before:])
             counts["confirmed" if denied == (said == "denied") else "not confirmed"] += 1
             console.print(Text(f"taken away: {removal.role} {removal.action}: {'denied' if denied else 'not denied'}, expected: {said}"))
-    console.print(table)
     console.print(Text(", ".join(f"{count} {what}" for what, count in sorted(counts.items()))))
     return 1 if any(counts[each] for each in ("unseen", "allowed twice", "not confirmed")) else 0
 
