@@ -29,6 +29,7 @@ def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None
         pytest.param("{}", "3.25", ("double", "compare"), 0.0, 3.25, id="fractions among whole numbers"),
         pytest.param("{1}", "9223372036854775807", ("int64", "compare"), 0, 2**63 - 1, id="wider whole numbers"),
         pytest.param("{}", "00501", ("string", "keep"), "0", "00501", id="leading zeros"),
+        pytest.param("{}", "10000000000000000000", ("double", "compare"), 0.0, 1e19, id="whole numbers beyond int64"),
         pytest.param("{2}", '"1,234"', ("int64", "compare"), 10, 1234, id="a sign between thousands"),
         pytest.param("", "7", ("int64", "describe"), None, 7, id="numbers that begin late"),
         pytest.param("", "word", ("string", "keep"), None, "word", id="text that begins late"),
