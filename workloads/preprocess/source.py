@@ -1,4 +1,4 @@
-"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, Windows-1252; and sentences for what is no CSV at all."""
+"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, encodings that are no Unicode; and sentences for what is no CSV at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
+from workloads.preprocess import encodings
 from workloads.runtime.errors import StageError
 
 PIECE_BYTES: Final = 4 << 20
@@ -65,6 +66,8 @@ class Text:
     """Whether the sample is all there is."""
     encoding: str
     """What the upload was encoded in."""
+    guessed: bool
+    """Whether nothing in the file says so: the encoding is one of those that are no Unicode."""
     compression: str
     """`gzip` or `none`."""
 
@@ -93,6 +96,7 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     beginning, raw = _peek(raw, SAMPLE_BYTES + 4)
     mark = next((mark for mark in _BYTE_ORDER_MARKS if beginning.startswith(mark)), b"")
     encoding = _BYTE_ORDER_MARKS[mark] if mark else _guess(beginning[:SAMPLE_BYTES])
+    guessed = encoding in (*encodings.LATIN, *encodings.OTHERS)
     text = _skip(raw, len(mark))
     if encoding != "utf-8":
         text = _transcode(text, encoding)
@@ -107,7 +111,8 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
         pieces=text,
         sample=sample,
         whole=len(more) <= len(sample),
-        encoding=encoding,
+        encoding=encodings.name(encoding),
+        guessed=guessed,
         compression="gzip" if compressed else "none",
     )
 
@@ -185,7 +190,7 @@ def _refuse_binary(sample: bytes) -> None:
 
 
 def _guess(beginning: bytes) -> str:
-    """UTF-8; UTF-16 where every other byte is zero; Windows-1252 where most lines with other characters than ASCII are not valid UTF-8."""
+    """UTF-8; UTF-16 where every other byte is zero; another where most lines with other characters than ASCII are not valid UTF-8."""
     if beginning.count(0) > len(beginning) * _NUL_SHARE and (wide := _utf_16(beginning)):
         return wide
     try:
@@ -193,7 +198,7 @@ def _guess(beginning: bytes) -> str:
     except UnicodeDecodeError:
         pass
     else:
-        return "utf-8"
+        return encodings.escaped(beginning) or "utf-8"
     good = bad = 0
     lines = beginning.split(b"\n")
     for line in lines[:-1] if len(lines) > 1 else [beginning[:-3]]:  # the last may be cut inside a character
@@ -202,7 +207,7 @@ def _guess(beginning: bytes) -> str:
                 good += 1
             else:
                 bad += 1
-    return "windows-1252" if bad > good else "utf-8"
+    return encodings.guess(beginning) if bad > good else "utf-8"
 
 
 def _utf_16(beginning: bytes) -> str:
@@ -233,13 +238,24 @@ def _c1_control(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("c1-control", _c1_control)
 
 
+def _undecodable(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no character become a lone surrogate, which is no valid UTF-8."""
+    if isinstance(error, UnicodeDecodeError):
+        return "\udcff", error.end
+    raise error
+
+
+codecs.register_error("undecodable", _undecodable)
+
+
 def _transcode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    if encoding == "windows-1252":
+    if encoding in encodings.LATIN:
         for piece in pieces:
-            yield piece if piece.isascii() else piece.decode("cp1252", "c1-control").encode()
+            yield piece if piece.isascii() else piece.decode(encoding, "c1-control").encode()
         return
     # lone surrogates pass through, as bytes that are not valid UTF-8: their rows are rejected later like any other undecodable row
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    unicode = encoding.startswith("utf")
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if unicode else "undecodable")
     for piece in pieces:
         yield decoder.decode(piece).encode("utf-8", "surrogatepass")
     try:
