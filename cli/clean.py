@@ -23,7 +23,7 @@ from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.files import Files
 from workloads.preprocess.stage import settings_from_env
 from workloads.runtime.errors import StageError
-from workloads.runtime.quoting import escaped
+from workloads.runtime.quoting import OMITTED, escaped
 
 _LARGE_BYTES: Final = 8 << 20
 """From this size on progress is shown."""
@@ -57,10 +57,11 @@ def run(console: Console, errors: Console, wanted: Wanted) -> ExitCode:
             raise _refused(wanted.file, error) from error
         except OSError as error:
             raise CliError(f"{escaped(str(error.filename or wanted.file))}: {error.strerror or error}", ExitCode.USAGE) from error
-        rows = cleaned_view.first_rows(files.table)
+        shown = settings.wishes.show_values
+        rows = cleaned_view.first_rows(files.table) if shown else []
         written = {name: str(_moved(path, wanted.out, folder)) for name, path in _results(files)} if wanted.out else {}
     if wanted.as_json:
-        print(json.dumps(_as_json(wanted.file, found, rows, written), indent=1, default=str))
+        print(json.dumps(_as_json(wanted.file, found, rows, written, shown=shown), indent=1, default=str))
     else:
         cleaned_view.show(console, wanted.file, found, rows, written)
     return ExitCode.OK
@@ -76,7 +77,7 @@ def _settings(wanted: Wanted) -> Settings:
     from components import cleaning
 
     config = stack_files.read(wanted.stack).unchecked()
-    environment = cleaning.variables(config.jobs.preprocess)
+    environment = cleaning.variables(config.jobs.preprocess) | cleaning.shown(config.pipeline)
     return settings_from_env(environment, dataset_of(wanted.dataset or title(wanted.file.name)))
 
 
@@ -87,9 +88,7 @@ def _size(file: Path) -> int:
         with file.open("rb"):
             return file.stat().st_size
     except OSError as error:
-        raise CliError(
-            f"{escaped(str(file))} cannot be read: {error.strerror or error}; give the path of a CSV file", ExitCode.USAGE
-        ) from error
+        raise _unusable(file, "cannot be read", error, "give the path of a CSV file") from error
 
 
 @contextmanager
@@ -100,9 +99,8 @@ def _folder(out: Path | None) -> Iterator[Path]:
             out.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".clean-", dir=out))
     except OSError as error:
-        raise CliError(
-            f"{escaped(str(out))} cannot be written to: {error.strerror or error}; give another --out", ExitCode.USAGE
-        ) from error
+        fix = "give a folder with --out" if out is None else "give another --out"
+        raise _unusable(out, "cannot be written to", error, fix) from error
     try:
         yield folder
     finally:
@@ -122,9 +120,7 @@ def _moved(path: Path, out: Path | None, folder: Path | None = None) -> Path | N
         target.parent.mkdir(exist_ok=True)
         path.replace(target)
     except OSError as error:
-        raise CliError(
-            f"{escaped(str(target))} cannot be written: {error.strerror or error}; give another --out", ExitCode.USAGE
-        ) from error
+        raise _unusable(target, "cannot be written", error, "give another --out") from error
     return target
 
 
@@ -181,7 +177,10 @@ def _refused(file: Path, error: StageError, more: str = "") -> CliError:
     return CliError(f"{escaped(str(file))}: {escaped(error.sentence)}{more}{escaped(hint)}", ExitCode.USAGE)
 
 
-def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str]) -> dict[str, Any]:
+def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str], *, shown: bool) -> dict[str, Any]:
+    structure = found.dialect.facts()
+    if not shown:
+        structure["preamble"] = [OMITTED] * len(structure["preamble"])
     columns = []
     for column in found.columns:
         values = asdict(column)
@@ -201,7 +200,7 @@ def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: di
         "rejected": found.rejected,
         "encoding": found.encoding,
         "compression": found.compression,
-        **found.dialect.facts(),
+        **structure,
         "decimal": found.plan.decimal,
         "columns": columns,
         "remarks": [asdict(remark) for remark in found.remarks],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from config.jobs import PreprocessJob
+from config.pipeline import PipelineSection
 from workloads import contract
 
 
@@ -23,3 +24,8 @@ def variables(job: PreprocessJob) -> dict[str, str]:
         }
         found[contract.ENV_COLUMNS] = json.dumps(declared, sort_keys=True)
     return found
+
+
+def shown(pipeline: PipelineSection) -> dict[str, str]:
+    """The variable that says whether sentences may show cells of the file; every stage has it."""
+    return {contract.ENV_SHOW_VALUES: "true" if pipeline.show_values else "false"}

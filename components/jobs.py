@@ -142,7 +142,7 @@ class Jobs(Component):
         variables: dict[str, pulumi.Input[str]] = {
             contract.ENV_INTERMEDIATE_BUCKET: storage.intermediate.bucket,
             contract.ENV_RESULTS_BUCKET: storage.results.bucket,
-            contract.ENV_SHOW_VALUES: "true" if self._args.config.pipeline.show_values else "false",
+            **cleaning.shown(self._args.config.pipeline),
         }
         if isinstance(job, PreprocessJob):
             variables |= {contract.ENV_INGEST_BUCKET: storage.ingest.bucket, **cleaning.variables(job)}

@@ -17,7 +17,8 @@ COPY requirements/bootstrap.lock requirements/gpu.lock ./
 RUN python -m venv bootstrap \
     && bootstrap/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r bootstrap.lock \
     && python -m venv --without-pip /opt/venv \
-    && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode gpu.lock
+    && bootstrap/bin/uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --compile-bytecode gpu.lock \
+    && rm -f /opt/venv/.lock
 
 # /opt/mpi is the MPI in force: the wheel's Open MPI here, Amazon's in runtime-efa.
 FROM base AS runtime
@@ -61,5 +62,9 @@ WORKDIR /app
 COPY workloads workloads
 RUN python -m compileall -q workloads
 USER 10001:10001
-# A launcher and a library of different MPIs would fail on the machines only, at their price.
-RUN mpirun --version && python -c "import cupy; from mpi4py import MPI; print(MPI.Get_library_version())"
+# A launcher and a library of different MPIs would fail on the machines only, at their price: ranks are started as the analysis starts them.
+RUN mkdir /tmp/check \
+    && export TMPDIR=/tmp/check CUPY_CACHE_DIR=/tmp/check \
+    && python -c "import cupy" \
+    && python -m workloads.analysis.launch.self_check \
+    && rm -r /tmp/check

@@ -34,6 +34,17 @@ class Denial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A permission that somebody needed, and what the policies said."""
+
+    role_arn: str
+    action: str
+    resource: str
+    context: Context
+    decision: Decision
+
+
+@dataclass(frozen=True, kw_only=True)
 class Principal:
     """A role session, or a user of IAM."""
 
@@ -53,7 +64,7 @@ class Access:
     def __init__(self, state: AwsState) -> None:
         self._state = state
         self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, Asked] = {}
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
@@ -69,6 +80,10 @@ class Access:
             if not resource_policy_allows(trust, {"AWS": principal.role_arn}, "sts:AssumeRole", role, self._context(principal)):
                 requirement = Requirement(action="sts:AssumeRole", resource=role)
                 raise self._denied("sts", principal, requirement, "because no resource-based policy allows the sts:AssumeRole action")
+
+    def asked(self) -> list[Asked]:
+        """What was needed since IAM changed last, each once; the newest some thousands."""
+        return list(self._decisions.values())
 
     def may(self, role_arn: str, action: str, resource: str, context: Context | None = None) -> bool:
         """Whether a role has one permission; nothing is recorded."""
@@ -108,13 +123,15 @@ class Access:
         question = f"{principal.role_arn} {requirement.action} {requirement.resource} {context}"
         known = decisions.get(question)
         if known is not None:
-            return known
+            return known.decision
         decision = decide(documents, requirement.action, requirement.resource, context)
         if decision == "allowed" and boundary is not None:
             decision = decide([boundary], requirement.action, requirement.resource, context)
         if len(decisions) >= _MOST_DECISIONS:
             decisions.clear()
-        decisions[question] = decision
+        decisions[question] = Asked(
+            role_arn=principal.role_arn, action=requirement.action, resource=requirement.resource, context=context, decision=decision
+        )
         return decision
 
     def _denied(self, service: str, principal: Principal, requirement: Requirement, why: str) -> WireError:

@@ -43,6 +43,8 @@ class Amendments:
             ("logs", "GetLogEvents"): self._log_stream_exists,
             ("cloudwatch", "GetMetricData"): _is_plain_metric,
             ("cloudwatch", "GetMetricStatistics"): _has_plain_statistics,
+            ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
+            ("sts", "GetFederationToken"): _refuse,
             ("dynamodb", "ExecuteStatement"): _refuse,
             ("dynamodb", "BatchExecuteStatement"): _refuse,
             ("dynamodb", "ExecuteTransaction"): _refuse,

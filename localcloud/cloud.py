@@ -29,7 +29,7 @@ from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
-from localcloud.access import Access, Denial
+from localcloud.access import Access, Asked, Denial
 from localcloud.alarms import Alarms, Change
 from localcloud.amendments import Amendments
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
@@ -225,6 +225,11 @@ class LocalCloud:
     def denials(self) -> list[Denial]:
         """Calls of jobs, functions and services that the deployed policies refused."""
         return self._access.denials
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The permissions that jobs, functions and services needed since IAM changed last."""
+        return self._access.asked()
 
     @property
     def undelivered(self) -> list[Undelivered]:

@@ -139,7 +139,7 @@ def main() -> int:
     if options.list:
         return 0
     command = [sys.executable, "-m", "pytest", "-q", "-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup"]
-    command += ["--no-loadscope-reorder", "-m", "not slow and not drill", *choice.chosen]
+    command += ["-m", "not slow and not drill", *choice.chosen]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +20,8 @@ gc.set_threshold(200_000, 50, 1000)
 # How long an example or its generation takes depends on the machine and on what else it does.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("suite")
+
+_UNITS = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,13 +52,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = units.arrange(items, units.recorded())
 
 
-def pytest_collection_finish() -> None:
-    """Takes all that is loaded so far from the garbage collector."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Takes all that is loaded so far from the garbage collector; a worker tells the units."""
     gc.collect()
     gc.freeze()
+    told = getattr(session.config, "workerinput", {})
+    if "units" in told:
+        units.write_down(session.items, Path(told["units"]), told["workerid"])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Gives a test its own name back before anybody notes or shows it."""
-    report.nodeid = units.without_unit(report.nodeid)
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a worker where to write the units."""
+    node.workerinput["units"] = str(_units_path(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Units in place of `--dist loadgroup`; None leaves the other ways to pytest-xdist."""
+    return units.scheduler(config, log, _units_path(config)) if config.getoption("dist") == "loadgroup" else None
+
+
+def _units_path(config: pytest.Config) -> Path:
+    if _UNITS not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="units-")
+        config.add_cleanup(folder.cleanup)
+        config.stash[_UNITS] = Path(folder.name) / "units.json"
+    return config.stash[_UNITS]

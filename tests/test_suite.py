@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -44,9 +45,6 @@ class Item:
     def get_closest_marker(self, name: str) -> Any:
         return next((mark for mark in self.marks if mark.name == name), None)
 
-    def add_marker(self, marker: pytest.MarkDecorator) -> None:
-        self.marks.append(marker.mark)
-
 
 def test_units_are_files_or_groups_whole_and_the_longest_first() -> None:
     items: list[Any] = [
@@ -60,20 +58,6 @@ def test_units_are_files_or_groups_whole_and_the_longest_first() -> None:
     found = units.arrange(items, {"a.py": 3.0, "b.py": 40.0, "c.py": 50.0, "d.py": 20.0})
     assert [item.nodeid for item in found] == ["b.py::one", "d.py::one", "c.py::one", "new.py::one", "a.py::one", "a.py::two"]
     assert [units.unit_of(item) for item in found] == ["shared", "shared", "c.py", "new.py", "a.py", "a.py"]
-    assert all(item.get_closest_marker("xdist_group") for item in found), "pytest-xdist knows nothing of files under --dist loadgroup"
-
-
-@pytest.mark.parametrize(
-    ("node_id", "name"),
-    [
-        ("a.py::one@a.py", "a.py::one"),
-        ("a.py::one[x@y]@shared", "a.py::one[x@y]"),
-        ("a.py::one[x@y]", "a.py::one[x@y]"),
-        ("a.py::one", "a.py::one"),
-    ],
-)
-def test_a_test_has_its_own_name_back(node_id: str, name: str) -> None:
-    assert units.without_unit(node_id) == name
 
 
 class Suite:
@@ -116,7 +100,7 @@ ALONE = ("-n0", "--second-chance", "--last-failed", "--last-failed-no-failures",
 
 def test_what_fails_beside_others_and_passes_alone_is_named(beside_others: tuple[Path, str], suite: Suite) -> None:
     assert "2 failed, 1 passed" in beside_others[1]
-    assert "FAILED test_it.py::test_flaky - " in beside_others[1], "without the unit, or nobody finds it again"
+    assert "FAILED test_it.py::test_flaky - " in beside_others[1]
 
     second = suite.run(*ALONE, ALONE="1", GITHUB_ACTIONS="true")
     assert second.returncode == 1, second.stdout
@@ -125,6 +109,22 @@ def test_what_fails_beside_others_and_passes_alone_is_named(beside_others: tuple
         "FLAKE test_it.py::test_flaky: failed beside others, passed alone",
         "::warning title=flake::test_it.py::test_flaky failed beside others, passed alone",
     ]
+
+
+def test_the_tests_of_a_unit_run_in_one_worker_in_a_row(tmp_path: Path) -> None:
+    test = "def test_it(number):\n    with open('ran.txt', 'a') as file: print(os.environ['PYTEST_XDIST_WORKER'], UNIT, file=file)\n"
+    each = f"@pytest.mark.parametrize('number', range(6))\n{test}"
+    for name, unit in (("a", "shared"), ("b", "b"), ("c", "shared"), ("d", "d")):
+        mark = f"pytestmark = pytest.mark.xdist_group({unit!r})\n" if unit == "shared" else ""
+        (tmp_path / f"test_{name}.py").write_text(f"import os\nimport pytest\nUNIT = {unit!r}\n{mark}\n{each}")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = xdist_group(name): of units\n")
+    done = Suite(tmp_path).run("-n", "2", "--dist", "loadgroup")
+    assert "24 passed" in done.stdout, done.stdout
+    ran = [line.split() for line in (tmp_path / "ran.txt").read_text().splitlines()]
+    assert len({tuple(line) for line in ran}) == 3, "each unit in one worker"
+    for worker in {worker for worker, _ in ran}:
+        row = [unit for each_worker, unit in ran if each_worker == worker]
+        assert len([unit for unit, _ in itertools.groupby(row)]) == len(set(row)), f"{worker} went to and fro: {row}"
 
 
 @pytest.mark.parametrize(("environ", "status"), [({}, 0), ({FAIL_VARIABLE: ""}, 0), ({FAIL_VARIABLE: "1"}, 1)])

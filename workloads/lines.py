@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workloads.decoding import decoding
 from workloads.runtime.errors import StageError
 
 _AGAIN = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
@@ -29,11 +30,14 @@ class Lines:
     @classmethod
     def from_parquet(cls, data: bytes) -> Lines:
         """Raises StageError where the bytes are something else."""
-        try:
+        with decoding("lines.parquet", hint=_AGAIN):
             table = pq.read_table(io.BytesIO(data), columns=["row", "line"])
-            rows, lines = (table.column(name).to_numpy().astype(np.int64) for name in ("row", "line"))
-        except (pa.ArrowException, KeyError, OSError) as error:
-            raise StageError(f"lines.parquet cannot be read: {error}", hint=_AGAIN) from error
+            columns = table.column("row"), table.column("line")
+            if any(column.type != pa.int64() or column.null_count for column in columns):
+                raise ValueError("its columns are not whole numbers")
+            rows, lines = (column.to_numpy() for column in columns)
+            if rows.size and (rows[0] != 0 or lines[0] < 1 or any(bool((each[1:] <= each[:-1]).any()) for each in (rows, lines))):
+                raise ValueError("its rows or lines do not ascend from the first")
         return cls(rows=rows, lines=lines)
 
     def of(self, row: int) -> int:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from pyarrow import parquet
+from rich.console import Console
+
+from cli import clean as cli_clean
+from cli.errors import CliError, ExitCode
 
 ROOT = Path(__file__).parents[2]
 GOOD = b"name,age,price\n" + b"".join(b"n%d,%d,%d.25\n" % (i, 20 + i % 9, i) for i in range(40)) + b"n40,?,oops\n"
@@ -106,3 +115,85 @@ def test_refused_with_one_sentence_and_exit_code_2(file, tmp_path):
         assert "Traceback" not in done.stderr
     assert [path.name for path in out.iterdir()] == ["rejected.csv"]
     assert "PIPELINE_" not in clean(ragged).stderr
+
+
+SECRET = "name,age,price\n" + "".join(f'zoe{i},{20 + i % 9},"{i % 9 + 1},571"\n' for i in range(40)) + "zoe40,30,hidden\n"
+
+
+def test_a_stack_that_shows_no_values(tmp_path):
+    path, stack = tmp_path / "prices.csv", tmp_path / "Pulumi.mine.yaml"
+    path.write_text("Report for Zoe\n\n" + SECRET)
+    text = (ROOT / "Pulumi.local.yaml").read_text()
+    for shown in ("true", "false"):
+        stack.write_text(f"{text}  batch-reference:pipeline: {{show_values: {shown}}}\n")
+        out = tmp_path / shown
+        plain, as_json = clean(path, "--stack", stack, "--out", out), clean(path, "--stack", stack, "--json")
+        assert (plain.returncode, as_json.returncode) == (0, 0), plain.stderr + as_json.stderr
+        for done in (plain, as_json):
+            values = [value for value in ("hidden", "zoe0", "Zoe") if value in done.stdout]
+            assert values == (["hidden", "zoe0", "Zoe"] if shown == "true" else [])
+            assert ("(value omitted)" in done.stdout) == (shown == "false")
+        assert "hidden" in (out / "rejected.csv").read_text(), "files hold what the upload held"
+        assert len(json.loads(as_json.stdout)["first_rows"]) == (5 if shown == "true" else 0)
+
+
+def refusal(file: Path, out: Path | None = None) -> str:
+    errors = Console(file=io.StringIO())
+    with pytest.raises(CliError) as caught:
+        cli_clean.run(Console(file=io.StringIO()), errors, cli_clean.Wanted(file=file, out=out))
+    assert caught.value.code == ExitCode.USAGE
+    return str(caught.value)
+
+
+def denied(*_arguments: object, **_options: object) -> NoReturn:
+    """Whoever asks: root is denied nothing by the modes of files."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_permission_denied(file, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", denied)
+        assert refusal(file) == f"{file} cannot be read: Permission denied; give the path of a CSV file"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", denied)
+        assert refusal(file, out) == f"{out} cannot be written to: Permission denied; give another --out"
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkdtemp", denied)
+        assert refusal(file, out) == f"{out} cannot be written to: Permission denied; give another --out"
+        where = tempfile.gettempdir()
+        assert refusal(file) == f"{where} cannot be written to: Permission denied; give a folder with --out"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", denied)
+        where = out / "table" / "table.parquet"
+        assert refusal(file, out) == f"{where} cannot be written: Permission denied; give another --out"
+    assert [path.name for path in out.iterdir()] == ["table"], "no temporary folder is left"
+
+
+def test_out_is_no_folder(file, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    assert refusal(file, taken) == f"{taken} cannot be written to: File exists; give another --out"
+    below = taken / "deep"
+    assert refusal(file, below) == f"{below} cannot be written to: Not a directory; give another --out"
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "table").write_text("mine")
+    where = out / "table" / "table.parquet"
+    assert refusal(file, out) == f"{where} cannot be written: File exists; give another --out"
+    assert (taken.read_text(), (out / "table").read_text()) == ("mine", "mine")
+    (out / "table").unlink()
+    (out / "rejected.csv").mkdir()
+    assert refusal(file, out).startswith(f"{out / 'rejected.csv'} cannot be written: Is a directory")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_for_terminals(tmp_path, terminal, monkeypatch):
+    monkeypatch.setattr(cli_clean, "_LARGE_BYTES", len(GOOD))
+    file = tmp_path / "large.csv"
+    file.write_bytes(GOOD)
+    shown = io.StringIO()
+    errors = Console(file=shown, force_terminal=terminal, force_interactive=terminal, width=100)
+    assert cli_clean.run(Console(file=io.StringIO()), errors, cli_clean.Wanted(file=file)) == ExitCode.OK
+    assert ("100 % read, 40 rows kept, 1 rejected" in shown.getvalue()) == terminal
+    assert terminal or shown.getvalue() == "", "on a pipe, where lines would stand among others' output"

@@ -69,7 +69,9 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     assert sorted(json.loads(ended["output"])) == ["failed"] * 2 + ["succeeded"]
     assert _states(stack, good, *bad) == ["SUCCEEDED", "FAILED", "FAILED"]
     found = _day(stack, day)
-    assert [line["S"] for line in found["missing"]["L"]] == [f"there is no file of the data set stocks for {tomorrow:%Y-%m-%d}"]
+    assert [line["S"] for line in found["missing"]["L"]] == [
+        f"there is no file of the data set stocks for {tomorrow:%Y-%m-%d}; the folder also holds what is no upload: readme.txt"
+    ]
     assert found["unfinished"]["L"] == []
 
     # a file comes late, and its event is lost too: it is missing no more, named at the end of the day, and begun

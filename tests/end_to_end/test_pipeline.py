@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cli.paths import SAMPLE
@@ -53,6 +54,12 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     assert (remote["mode"], remote["certified_fraction"], len(remote["top"])) == ("top", 1.0, 100)
     # a wind speed of 1,048 miles an hour, a known error of this table
     fastest = int(frame["wind_speed"].argmax())
+    found = pq.read_table(io.BytesIO(stack.result(run.findings_key))).to_pylist()
+    lines = sample.read_text().splitlines()
+    for entry, row in zip(remote["top"], found, strict=True):
+        cells = dict(zip(lines[0].split(","), lines[entry["line"] - 1].split(","), strict=True))
+        assert {name: float(cells[name]) for name in numbers} == {name: entry["values"][name] for name in numbers}
+        assert (cells["origin"], row["origin"], row["line"]) == (entry["identifiers"]["origin"], cells["origin"], entry["line"])
     assert (remote["top"][0]["row"], remote["top"][0]["columns"][0]["column"]) == (fastest, "wind_speed")
     assert summary["provenance"]["analysis"]["ranks"] == 4
     items = stack.items(run)
@@ -148,6 +155,19 @@ def test_a_dirty_file_ends_in_a_clean_table(stack: Stack, new_key: Callable[[], 
 
     assert stack.finish(run).state == "SUCCEEDED"
     assert stack.summary(run)["table"]["rows"] == 3000
+
+
+def test_a_table_without_numbers_is_described(stack: Stack, new_key: Callable[[], str]) -> None:
+    run = Run(stack.put(new_key(), b"name,town\nann,rome\nbob,oslo\n").run_id)
+
+    assert stack.finish(run).state == "SUCCEEDED"
+
+    assert stack.summary(run)["table"]["rows"] == 2
+    assert "numbers" in stack.summary(run)["nothing_to_compare"]
+    assert [text.count("*Nothing to compare*") for text in stack.told(run)] == [1]
+    assert b"Nothing to compare" in stack.result(run.report_key)
+    assert pq.read_table(io.BytesIO(stack.result(run.findings_key))).num_rows == 0
+    assert stack.ready.cloud.denials == []
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -65,6 +65,7 @@ UNKNOWN: list[tuple[str, str, dict[str, Any]]] = [
     ("sns", "get_data_protection_policy", {"ResourceArn": "arn:aws:sns:us-east-1:123456789012:x"}),
     ("stepfunctions", "redrive_execution", {"executionArn": "arn:aws:states:us-east-1:123456789012:execution:m:e"}),
     ("lambda", "get_account_settings", {}),
+    ("sts", "get_session_token", {}),
     ("s3", "select_object_content", {"Bucket": "b", "Key": "k", "Expression": "x", "ExpressionType": "SQL", **CSV}),
     ("apigateway", "get_sdk_types", {}),
     ("outposts", "list_outposts", {}),

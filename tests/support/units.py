@@ -3,6 +3,10 @@
 A unit is what runs in one worker, in a row: the tests of a file, or those of all files that share
 an `xdist_group` mark. The longest come first, so that no worker begins a long one when the others
 have nothing left.
+
+pytest-xdist's own `--dist loadgroup` writes the group behind the name of each test, and pytest 9.2
+takes no notice of that: the marks do nothing. So the workers, which know the marks, write down the
+unit of each test, and the scheduler, in the process that knows none, reads it.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -41,13 +46,10 @@ def unit_of(item: pytest.Item) -> str:
 
 
 def arrange(items: Sequence[pytest.Item], seconds: Mapping[str, float]) -> list[pytest.Item]:
-    """The tests in the order in which they run, each marked with its unit."""
+    """The tests in the order in which they run: unit by unit."""
     units: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        unit = unit_of(item)
-        units[unit].append(item)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(unit))
+        units[unit_of(item)].append(item)
     longest_first = sorted(units.values(), key=lambda unit: -_seconds(unit, seconds))
     return [item for unit in longest_first for item in unit]
 
@@ -57,10 +59,28 @@ def _seconds(unit: Iterable[pytest.Item], seconds: Mapping[str, float]) -> float
     return sum(seconds.get(file, UNKNOWN_SECONDS) for file in files)
 
 
-def without_unit(node_id: str) -> str:
-    """A test's own name: pytest-xdist appends `@` and the unit to it."""
-    at = node_id.rfind("@")
-    return node_id[:at] if at > node_id.rfind("]") else node_id
+def write_down(items: Iterable[pytest.Item], path: Path, worker: str) -> None:
+    """In a worker: name of each test -> its unit. Every worker writes the same, each at one stroke."""
+    own = path.with_suffix(f".{worker}")
+    own.write_text(json.dumps({item.nodeid: unit_of(item) for item in items}))
+    own.replace(path)
+
+
+def scheduler(config: Any, log: Any, path: Path) -> Any:
+    """A scheduler of pytest-xdist that gives out whole units, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        @cached_property
+        def _units(self) -> dict[str, str]:
+            units: dict[str, str] = json.loads(path.read_text())
+            return units
+
+        def _split_scope(self, nodeid: str) -> str:
+            return self._units[nodeid]
+
+    config.option.loadscopereorder = False  # by number of tests
+    return UnitScheduling(config, log)
 
 
 class Recorder:

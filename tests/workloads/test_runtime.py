@@ -242,6 +242,6 @@ def test_memory_and_disk_that_are_used_up_are_no_bugs(bucket, capsys, error, cod
 
     assert run_stage("analysis", main) == code
     assert said in capsys.readouterr().err
-    record = json.loads(s3.get_bytes("results", RUN.error_key("analysis")))
+    record = json.loads(s3.get_bytes(bucket, RUN.error_key("analysis")))
     assert said in record["error"]
     assert record["hint"]

@@ -22,6 +22,7 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import METRICS, Space
 from workloads.contract import ContractError, Run
+from workloads.decoding import DAMAGED, fault
 from workloads.lines import Lines
 
 _AGAIN: Final = "run the analysis stage again"
@@ -184,8 +185,8 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
         table = pq.read_table(io.BytesIO(data))
         neighbour = table.column("neighbour").combine_chunks().fill_null(NOBODY)
         return table.column("row").to_numpy(), table.column("score").to_numpy(), neighbour.to_numpy()
-    except (pa.ArrowException, KeyError) as error:
-        raise ValueError(str(error)) from error
+    except DAMAGED as error:
+        raise ValueError(fault(error)) from error
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from workloads.analysis.profile.leaf_numpy import Rests
 from workloads.analysis.profile.moments import Floats
+from workloads.decoding import decoding
 from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
 from workloads.runtime.window import Window
@@ -73,7 +74,8 @@ class Table:
                 f"{manifest.table_key} has {self._metadata.num_row_groups} row groups, but the manifest lists {len(manifest.units)} units",
                 hint=_HINT,
             )
-        schema = self._metadata.schema.to_arrow_schema()
+        with self._decoding("the Parquet footer"):
+            schema = self._metadata.schema.to_arrow_schema()
         for name in self.columns:
             place = schema.get_field_index(name)
             found = "missing" if place < 0 else str(schema.field(place).type)
@@ -118,10 +120,8 @@ class Table:
 
     @contextmanager
     def _decoding(self, what: str) -> Iterator[None]:
-        try:
+        with decoding(f"{what} of {self.manifest.table_key}", hint=_HINT):
             yield
-        except (pa.ArrowException, OSError) as error:
-            raise StageError(f"{what} of {self.manifest.table_key} cannot be decoded: {error}", hint=_HINT) from error
 
 
 def _copy(column: Any, target: Floats) -> Floats | None:

@@ -6,40 +6,57 @@ was. Message format: CloudWatch User Guide, "Notifying users on alarm changes".
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from workloads import contract, metrics
-from workloads.functions import clients, slack
+from workloads.contract import ContractError
+from workloads.functions import clients, forms, slack
 from workloads.functions.alarm_details import details
 from workloads.functions.log import log
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 
+_ALARM: Final = {
+    "AlarmName": forms.TEXT,
+    "NewStateValue": forms.TEXT,
+    "StateChangeTime": forms.TEXT,
+    "OldStateValue?": forms.TEXT,
+    "NewStateReason?": forms.TEXT,
+    "AlarmDescription?": forms.TEXT,
+    "AlarmArn?": forms.TEXT,
+    "TriggeringChildren?": [{"Arn": forms.TEXT}],
+    "Trigger?": {"Namespace?": forms.TEXT, "MetricName?": forms.TEXT, "Period?": forms.WHOLE},
+}
+
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"outcomes"}`, one for each message: `told`, `told already`, or `ignored` where it is not of an alarm.
 
-    Raises SlackError and botocore's errors: SNS and Lambda deliver again, and then to the dead-letter queue.
+    Raises SlackError, ContractError where the event is not of its form, and botocore's errors: SNS and Lambda deliver again, and then to
+    the dead-letter queue.
     """
+    forms.check(event, {"Records": [{"Sns": {"Message": forms.TEXT}}]}, what="the event")
     return {"outcomes": [_handle(str(record["Sns"]["Message"])) for record in event["Records"]]}
 
 
 def _handle(message: str) -> str:
     try:
-        alarm = json.loads(message)
-        telling = Telling(
-            pk=f"{metrics.ALARM_KEY_PREFIX}{alarm['AlarmName']}",
-            sk="STATE",
-            state=str(alarm["NewStateValue"]),
-            changed_at=str(alarm["StateChangeTime"]),
-        )
-    except (ValueError, TypeError, KeyError):
+        alarm = forms.parsed(message, what="the message")
+    except ContractError as error:
+        alarm = str(error)
+    if not isinstance(alarm, dict) or "AlarmName" not in alarm:
         log("message ignored", reason="it is not of an alarm", message=message[:1000])
         return "ignored"
+    forms.check(alarm, _ALARM, what="the message of the alarm")
+    telling = Telling(
+        pk=f"{metrics.ALARM_KEY_PREFIX}{alarm['AlarmName']}",
+        sk="STATE",
+        state=alarm["NewStateValue"],
+        changed_at=alarm["StateChangeTime"],
+    )
     table = clients.metrics_table()
     tellings = Tellings(table)
     if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
@@ -71,7 +88,7 @@ def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> s
             [
                 ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
                 ("Alarm", slack.code(name)),
-                ("State", f"{slack.escape(str(alarm.get('OldStateValue', '?')))} → {slack.escape(state)}"),
+                ("State", f"{slack.escape(str(alarm.get('OldStateValue') or '?'))} → {slack.escape(state)}"),
                 ("Since", slack.escape(str(alarm["StateChangeTime"]))),
             ]
         ),
@@ -83,7 +100,7 @@ def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> s
         blocks.append(slack.section("*Caused by*\n" + "\n".join(slack.code(child) for child in children)))
     if rest and state == "ALARM":
         blocks.append(slack.section("*What to do*\n" + "\n".join(slack.escape(line) for line in rest)))
-    arn = str(alarm.get("AlarmArn", "")).split(":")
+    arn = str(alarm.get("AlarmArn") or "").split(":")
     if len(arn) > 4:
         page = f"https://{arn[3]}.console.aws.amazon.com/cloudwatch/home?region={arn[3]}#alarmsV2:alarm/{quote(name)}"
         blocks.append(slack.context(slack.link(page, "The alarm in the AWS console")))

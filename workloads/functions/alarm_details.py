@@ -35,7 +35,7 @@ def details(alarm: Mapping[str, Any], table: Table) -> list[str]:
             return [str(line) for line in lines]
         if metric == metrics.USD_PER_HOUR:
             return _costs(alarm, period=int(trigger["Period"]))
-    except (ClientError, BotoCoreError, ValueError, KeyError, TypeError) as error:
+    except (ClientError, BotoCoreError, ValueError, OverflowError, KeyError, TypeError) as error:
         log("alarm without its details", alarm=alarm.get("AlarmName"), reason=str(error))
     return []
 

@@ -5,19 +5,28 @@ Batch sends `Batch Job Queue Blocked` with the reason in `statusReason` (AWS Bat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from workloads import metrics
-from workloads.functions import clients, slack
+from workloads.functions import clients, forms, slack
 from workloads.functions.log import log
 from workloads.functions.reasons import explain
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 
+_BLOCKED: Final = {
+    "region?": forms.TEXT,
+    "detail": {"jobId": forms.TEXT, "jobName?": forms.TEXT, "jobQueue?": forms.TEXT, "statusReason?": forms.TEXT},
+}
+
 
 def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
-    """Tells Slack once for each job (an array is one) and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors."""
+    """Tells Slack once for each job (an array is one) and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors.
+
+    Raises ContractError where the event is not of its form.
+    """
+    forms.check(event, _BLOCKED, what="the event")
     detail: dict[str, Any] = event["detail"]
     reason = str(detail.get("statusReason") or "")
     submitted = str(detail["jobId"]).partition(":")[0]
@@ -29,7 +38,7 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "told already"}
     log("queue blocked", job_id=detail["jobId"], queue=detail.get("jobQueue"), reason=reason)
     try:
-        tell(blocked_message(detail, region=str(event.get("region", ""))))
+        tell(blocked_message(detail, region=str(event.get("region") or "")))
     except Exception:
         tellings.not_told(telling)
         raise
@@ -39,7 +48,7 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
 
 def blocked_message(detail: dict[str, Any], *, region: str) -> slack.Message:
     """Which queue stands still, behind which job, why, and what to do."""
-    queue = str(detail.get("jobQueue", "")).rsplit("/", 1)[-1] or "?"
+    queue = str(detail.get("jobQueue") or "").rsplit("/", 1)[-1] or "?"
     cause = explain({"statusReason": detail.get("statusReason")})
     title = f"Queue {queue} is blocked"
     blocks = [

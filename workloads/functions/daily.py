@@ -21,10 +21,11 @@ from dateutil.tz import gettz  # type: ignore[import-untyped]
 
 from workloads import contract, metrics, names
 from workloads.contract import ContractError, Run, Upload
-from workloads.functions import clients, settings
+from workloads.functions import clients, forms, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
+from workloads.functions.states import ITEM
 from workloads.runtime.quoting import SHOWN, escaped
 
 _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
@@ -85,11 +86,11 @@ class FileOfDay:
     @property
     def state(self) -> str:
         """State of the run, `NONE` where it has none."""
-        return str(self.item.get("state", "NONE"))
+        return str(self.item.get("state") or "NONE")
 
     def waits(self, now_ms: int) -> bool:
         """Whether nobody is at work on it: no run, or one whose submission broke off."""
-        return self.state == "NONE" or (self.state == "CLAIMED" and int(self.item.get("claim_expires_ms", 0)) < now_ms)
+        return self.state == "NONE" or (self.state == "CLAIMED" and int(self.item.get("claim_expires_ms") or 0) < now_ms)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     Raises ContractError and botocore's errors.
     """
+    forms.check(event, {"at?": forms.MOMENT, "time?": forms.MOMENT, "begin?": forms.FLAG}, what="the event")
     settings = Settings.from_env()
     called = event.get("at") or event.get("time")
     moment = datetime.fromisoformat(called) if called else datetime.now(UTC)
@@ -174,7 +176,9 @@ def _items(table: str, keys: Sequence[Mapping[str, str]]) -> dict[str, Mapping[s
         request: Any = {table: {"Keys": [dict(key) for key in keys[start : start + _READ_AT_ONCE]], "ConsistentRead": True}}
         while request:
             answer = dynamodb.batch_get_item(RequestItems=request)
-            found |= {str(item["sk"]): item for item in answer["Responses"].get(table, [])}
+            for item in answer["Responses"].get(table, []):
+                forms.check(item, ITEM, what=f"the state item {item['sk']!s}")
+                found[str(item["sk"])] = item
             request = answer.get("UnprocessedKeys")
     return found
 

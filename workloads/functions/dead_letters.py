@@ -79,6 +79,6 @@ def _attempt(functions: Any, function: str, event: str) -> Attempt:
         return Attempt(handled=True, said=answer)
     try:
         said = str(json.loads(answer)["errorMessage"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         said = answer
     return Attempt(handled=False, said=said)

@@ -42,7 +42,7 @@ def key_and_stack(states: RunStates, run: Run) -> dict[str, str]:
     """What a command needs that begins the run again, see reasons.for_run."""
     upload: Any = states.get(run).get("upload") or {}
     rehearsed = "AWS_ENDPOINT_URL" in os.environ  # where the command line finds the stack by itself
-    return {"key": str(upload.get("key", "")), "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, "")}
+    return {"key": str(upload.get("key") or ""), "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, "")}
 
 
 def fail_and_tell(

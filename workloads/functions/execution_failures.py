@@ -7,14 +7,14 @@ the others change nothing (states.py).
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from workloads import contract, names
 from workloads.contract import Run
-from workloads.functions import clients, slack
+from workloads.functions import clients, forms, slack
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.reasons import AGAIN, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
@@ -31,12 +31,29 @@ _STATES: Final = {
     ),
 }
 
+_EXECUTION: Final = {
+    "region?": forms.TEXT,
+    "detail": {
+        "status": forms.TEXT,
+        "error?": forms.TEXT,
+        "cause?": forms.TEXT,
+        "input": forms.TEXT,
+        "startDate": forms.WHOLE,
+        "executionArn": forms.TEXT,
+        "name": forms.TEXT,
+    },
+}
+_INPUT: Final = {"run_id": forms.TEXT, "environment?": [{"Name": forms.TEXT, "Value": forms.TEXT}]}
+
 
 def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
     """Handles `Step Functions Execution Status Change`; returns what the notify function's handler does, and raises the same."""
+    forms.check(event, _EXECUTION, what="the event")
     detail: dict[str, Any] = event["detail"]
     status, error = str(detail["status"]), str(detail.get("error") or "")
-    run = Run(str(json.loads(detail["input"])["run_id"]))
+    asked = forms.parsed(detail["input"], what="the input of the execution")
+    forms.check(asked, _INPUT, what="the input of the execution")
+    run = Run(asked["run_id"])
     if status not in {"FAILED", "TIMED_OUT", "ABORTED"} or error == contract.JOB_FAILED_ERROR:
         return {"outcome": "ignored", "run_id": run.run_id}
     cause = _cause(status, error, str(detail.get("cause") or ""))
@@ -48,7 +65,7 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
         states,
         run,
         cause,
-        lambda spending: _message(run, cause, detail, spending, region=str(event.get("region", ""))),
+        lambda spending: _message(run, cause, detail, _variables(asked), spending, region=str(event.get("region") or "")),
         lambda: spending_of(states, run),
         created_ms=created_ms,
         stage="unknown",
@@ -75,8 +92,13 @@ def _cause(status: str, error: str, cause: str) -> Cause:
     return Cause(error=sentence, hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN)
 
 
-def _message(run: Run, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str) -> slack.Message:
-    variables = {pair["Name"]: pair["Value"] for pair in json.loads(detail["input"]).get("environment", [])}
+def _variables(asked: Mapping[str, Any]) -> dict[str, str]:
+    return {pair["Name"]: pair["Value"] for pair in asked.get("environment") or []}
+
+
+def _message(
+    run: Run, cause: Cause, detail: dict[str, Any], variables: Mapping[str, str], spending: Spending | None, *, region: str
+) -> slack.Message:
     key = variables.get(contract.ENV_INPUT_KEY)
     name = names.title(key) if key else run.dataset
     title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"

@@ -23,7 +23,7 @@ import boto3
 from boto3.dynamodb.conditions import Key
 
 from workloads import contract, metrics
-from workloads.functions import arrays, clients, slack
+from workloads.functions import arrays, clients, forms, slack
 from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
 from workloads.functions.webhook import tell
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SHOWN_JOBS: Final = 10
 _MS_PER_HOUR: Final = 3_600_000
+_STOP: Final = {"pk": forms.TEXT, "sk": forms.TEXT, "jobs": [forms.TEXT], "usd": forms.NUMBER, "limit_usd": forms.NUMBER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +162,13 @@ class Stops:
     queue_arn: str
 
     def last(self) -> dict[str, Any] | None:
-        """The newest one."""
+        """The newest one. Raises ContractError where it is not of its form."""
         of_queue = Key("pk").eq(contract.guard_partition_key(self.queue_arn))
         items = self.table.query(KeyConditionExpression=of_queue, ScanIndexForward=False, Limit=1, ConsistentRead=True)["Items"]
-        return dict(items[0]) if items else None
+        if not items:
+            return None
+        forms.check(items[0], _STOP, what="the item of the guard's last stop")
+        return dict(items[0])
 
     def begin(self, *, usd: float, limit_usd: float, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Records a stop that nobody has been told of yet."""

@@ -18,7 +18,7 @@ import boto3
 
 from workloads import contract, metrics
 from workloads.contract import STAGES, ContractError
-from workloads.functions import arrays, settings
+from workloads.functions import arrays, forms, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.reasons import is_cascade
@@ -58,8 +58,10 @@ class Measured:
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"outcome"}`: `looked`, `counted` or `ignored`. Raises ContractError and botocore's errors."""
+    forms.check(event, {"detail-type?": forms.TEXT, "time?": forms.MOMENT}, what="the event")
     at_ms = _moment_ms(event)
     if event.get("detail-type") == "Batch Job State Change":
+        forms.check(event, {"detail": forms.JOB}, what="the event")
         detail = event["detail"]
         if arrays.is_parent(detail) and detail["status"] == "FAILED":
             detail = {
@@ -79,7 +81,7 @@ def _moment_ms(event: Mapping[str, Any]) -> int:
 
 def count_end(detail: Mapping[str, Any], *, at_ms: int) -> bool:
     """Counts the end of a stage's job; False where the job is a node or a shard, is of no stage, or failed only with the one before it."""
-    stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(detail.get("jobName", "")).rpartition("-")[2]
+    stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(detail.get("jobName") or "").rpartition("-")[2]
     if stage not in STAGES or "#" in str(detail["jobId"]) or arrays.parent_id(str(detail["jobId"])) or is_cascade(detail):
         return False
     if detail["status"] != "SUCCEEDED":

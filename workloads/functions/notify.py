@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from workloads import contract, names
 from workloads.contract import STAGES, ContractError, Run, Stage
-from workloads.functions import arrays, clients, slack
+from workloads.functions import arrays, clients, forms, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
@@ -45,14 +45,17 @@ _OTHERS: Final = {
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"outcome", "run_id", "error"}` for the log and for whoever invokes by hand.
 
-    Raises SlackError and botocore's errors: Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
+    Raises SlackError, ContractError where the event is not of its form, and botocore's errors: Lambda delivers the event again, and then to
+    the dead-letter queue; the run stays FAILED.
     """
-    detail: dict[str, Any] = event["detail"]
-    other = _OTHERS.get(str(event.get("detail-type")))
+    forms.check(event, {"detail-type?": forms.TEXT}, what="the event")
+    other = _OTHERS.get(event.get("detail-type") or "")
     if other is not None:
         return other(event)
-    job_id = str(detail["jobId"])
-    if detail.get("status") != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
+    forms.check(event, {"region?": forms.TEXT, "detail": forms.JOB}, what="the event")
+    detail: dict[str, Any] = event["detail"]
+    job_id = detail["jobId"]
+    if detail["status"] != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
         return {"outcome": "ignored"}
     try:
         run = Run(_run_id(detail))
@@ -80,12 +83,12 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         states,
         run,
         cause,
-        lambda spending: failure_message(run, stage, cause, detail, spending, region=str(event.get("region", ""))),
+        lambda spending: failure_message(run, stage, cause, detail, spending, region=str(event.get("region") or "")),
         lambda: spending_of(states, run, described),
         created_ms=created_ms,
         stage=stage or "unknown",
         job_id=str(detail["jobId"]),
-        job_name=str(detail.get("jobName", "")),
+        job_name=str(detail.get("jobName") or ""),
         status_reason=str(detail.get("statusReason") or ""),
         attempts=len(detail.get("attempts") or []),
     )
@@ -123,7 +126,7 @@ def failure_message(
     run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str
 ) -> slack.Message:
     """What failed, which run, why, what to do, what it cost, and where the logs are."""
-    what = f"{stage or detail.get('jobName', 'a job')} failed"
+    what = f"{stage or detail.get('jobName') or 'a job'} failed"
     key = _variable(detail, contract.ENV_INPUT_KEY)
     name = names.title(key) if key else run.dataset
     title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
@@ -133,7 +136,7 @@ def failure_message(
         ("Run", slack.code(run.run_id)),
         ("Job", slack.code(str(detail["jobId"]))),
         ("Attempts", str(len(attempts))),
-        ("Queue", slack.code(str(detail.get("jobQueue", "")).rsplit("/", 1)[-1] or "?")),
+        ("Queue", slack.code(str(detail.get("jobQueue") or "").rsplit("/", 1)[-1] or "?")),
         ("Cost so far", slack.escape(str(spending or "not known"))),
     ]
     blocks = [
@@ -166,7 +169,7 @@ def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _run_id(detail: dict[str, Any]) -> str:
     """The run id by environment, else by tag; empty where the job is not of the pipeline."""
-    return _variable(detail, contract.ENV_RUN_ID) or str((detail.get("tags") or {}).get(contract.RUN_ID_TAG, ""))
+    return _variable(detail, contract.ENV_RUN_ID) or str((detail.get("tags") or {}).get(contract.RUN_ID_TAG) or "")
 
 
 def _variable(detail: dict[str, Any], name: str) -> str:
@@ -174,7 +177,7 @@ def _variable(detail: dict[str, Any], name: str) -> str:
     for container in _containers(detail):
         for pair in container.get("environment") or []:
             if pair.get("name") == name:
-                return str(pair.get("value", ""))
+                return str(pair.get("value") or "")
     return ""
 
 
@@ -207,7 +210,7 @@ def _error_record(run: Run, stage: Stage | None, *, since_ms: int, beginning: st
             if error.response.get("Error", {}).get("Code") not in {"NoSuchKey", "404"}:
                 raise
             continue
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             log("error record unreadable", run_id=run.run_id, stage=candidate, reason=str(error))
             continue
         if written_ms + _CLOCK_SKEW_MS >= since_ms and cause.error.startswith(beginning):

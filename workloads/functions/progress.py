@@ -17,7 +17,7 @@ def how_far(item: Mapping[str, Any]) -> str:
         return "no run has begun"
     if state == "FAILED":
         failure = item.get("failure") or {}
-        return f"failed in {failure.get('stage', 'unknown')}: {failure.get('error', 'no cause given')}"
+        return f"failed in {failure.get('stage') or 'unknown'}: {failure.get('error') or 'no cause given'}"
     if state != "SUBMITTED":
         return "claimed, and its jobs are not all submitted" if state == "CLAIMED" else str(state).lower()
     jobs = {stage: item["jobs"][stage] for stage in STAGES if stage in (item.get("jobs") or {})}

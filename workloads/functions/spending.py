@@ -125,7 +125,7 @@ def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spent | None:
     """None for a job that is no stage's, or has not begun. Of an array the seconds are the mean over its shards, as the price is of all."""
-    name = str(job.get("jobName", ""))
+    name = str(job.get("jobName") or "")
     stage = _FALLBACK if name.endswith(f"-{_FALLBACK}") else (job.get("tags") or {}).get(contract.STAGE_TAG)
     now_ms = int(time.time() * 1000)
     attempts = [spans(machine, now_ms) for machine in machines]

@@ -16,6 +16,7 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from workloads.contract import Run, RunState, Stage, Upload
+from workloads.functions import forms
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
 _SPENT: Final = ("seconds", "usd", "spent", "replaced")
 """Attributes that say what a run took and cost."""
+ITEM: Final = {
+    "state?": forms.TEXT,
+    "attempt?": forms.WHOLE,
+    "claim_expires_ms?": forms.WHOLE,
+    "ended_ms?": forms.WHOLE,
+    "tell_until_ms?": forms.WHOLE,
+    "jobs?": {"*": forms.TEXT},
+    "replaced?": forms.TEXT,
+    "failure?": {"job_id?": forms.TEXT, "stage?": forms.TEXT, "error?": forms.TEXT},
+    "upload?": {"key?": forms.TEXT},
+}
+"""The form of a state item, and what a claim adds that can be taken over."""
+_CLAIMED: Final = {"claim_token": forms.TEXT, "first_claimed_ms": forms.WHOLE, "jobs": {"*": forms.TEXT}}
 TELL_LEASE_MS: Final = 90_000
 """How long one invocation has for telling Slack before a repeated event may take over: longer than the notify function may run, and shorter
 than the time after which Lambda delivers its event for the third time."""
@@ -96,11 +110,12 @@ class RunStates:
         else:
             return Claim(run=run, token=token, first_claimed_ms=now_ms, jobs={}, taken_over=False)
         found = self.get(run)
-        state = str(found.get("state", "CLAIMED"))
+        state = str(found.get("state") or "CLAIMED")
         if again and state in _ENDED:
             return self._claim_again(run, item, found)
-        if state != "CLAIMED" or int(found.get("claim_expires_ms", now_ms)) >= now_ms:
+        if state != "CLAIMED" or int(found.get("claim_expires_ms") or now_ms) >= now_ms:
             return state
+        forms.check(found, _CLAIMED, what=f"the state item of run {run.run_id}")
         taken = self._update(
             run,
             {"claim_token": token, "claim_expires_ms": expires_ms},
@@ -114,6 +129,7 @@ class RunStates:
         )
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
+        forms.check(found, {"ended_ms": forms.WHOLE}, what=f"the state item of run {run.run_id}")
         # `ended_ms` stays, by which late events of the old jobs are told from those of the new ones
         attempt = _attempt(found) + 1
         names = ("run_id", "state", "claim_token", "first_claimed_ms", "claim_expires_ms", "jobs", "upload")
@@ -210,8 +226,10 @@ class RunStates:
             self._update(run, changes)
 
     def get(self, run: Run) -> dict[str, Any]:
-        """The item as it is now; empty where there is none."""
-        return dict(self.table.get_item(Key=run.state_key, ConsistentRead=True).get("Item", {}))
+        """The item as it is now; empty where there is none. Raises ContractError where it is not of its form."""
+        found: Any = self.table.get_item(Key=run.state_key, ConsistentRead=True).get("Item", {})
+        forms.check(found, ITEM, what=f"the state item of run {run.run_id}")
+        return dict(found)
 
     def _update(
         self, run: Run, changes: Mapping[str, Any], condition: ConditionBase | None = None, *, remove: tuple[str, ...] = ()
@@ -246,18 +264,18 @@ def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: i
         created_ms: when it was made.
         now_ms: this moment.
     """
-    if int(item.get("ended_ms", -1)) < created_ms:
+    if int(item.get("ended_ms") or -1) < created_ms:
         return "open"
-    told_of = str((item.get("failure") or {}).get("job_id", ""))
+    told_of = str((item.get("failure") or {}).get("job_id") or "")
     if item.get("state") != "FAILED" or "told_at" in item or job_id not in (told_of, told_of.partition(":")[0]):
         return "closed"
-    if int(item.get("tell_until_ms", 0)) < now_ms:
+    if int(item.get("tell_until_ms") or 0) < now_ms:
         return "open"
     return "being told" if job_id == told_of else "closed"
 
 
 def _attempt(item: Mapping[str, Any]) -> int:
-    return int(item.get("attempt", 1))
+    return int(item.get("attempt") or 1)
 
 
 def _only_condition(error: ClientError) -> None:

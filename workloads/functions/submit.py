@@ -21,13 +21,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
-from workloads.functions import clients, executions, slack
+from workloads.functions import clients, executions, forms, slack
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.states import Claim, ClaimLostError, RunStates
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
-from workloads.runtime.quoting import escaped
+from workloads.runtime.quoting import escaped, quoted
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
@@ -40,6 +40,15 @@ _THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException"
 _SUBMIT_ATTEMPTS: Final = 6
 _FORBIDDEN: Final = "with an explicit deny"
 """In every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
+
+_OBJECT_CREATED: Final = {
+    "detail": {
+        "bucket": {"name": forms.TEXT},
+        "object": {"key": forms.TEXT, "etag": forms.TEXT, "version-id?": forms.TEXT},
+        "again?": forms.FLAG,
+        "from?": forms.TEXT,
+    }
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +119,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for it; there is no run to fail. Every error is raised: Lambda delivers the event again, and then
     to the dead-letter queue.
     """
+    forms.check(event, _OBJECT_CREATED, what="the event")
     bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
     key = found["key"]
     if not contract.concerns_uploads(key):
@@ -145,9 +155,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _first_stage(detail: dict[str, Any]) -> Stage:
     """Where the run begins. Raises ContractError where that is no stage, or the run does not begin again."""
-    first = detail.get("from", STAGES[0])
+    first = detail.get("from") or STAGES[0]
     if first not in STAGES:
-        raise ContractError(f"a run begins at {', '.join(STAGES)}; found {first!r}")
+        raise ContractError(f"a run begins at {', '.join(STAGES)}; found {quoted(first)}")
     if first != STAGES[0] and detail.get("again") is not True:
         raise ContractError(f"only a run that begins again can begin at {first}: what comes before has to be there")
     return STAGES[STAGES.index(first)]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from workloads.contract import Run
-from workloads.functions import clients, slack
+from workloads.functions import clients, forms, slack
 from workloads.functions.log import log
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
+
+_FINDINGS: Final = {"detail": {"run_id": forms.TEXT, "message": {"text": forms.TEXT, "blocks": [forms.BLOCK]}}}
 
 
 def tell_success(event: dict[str, Any]) -> dict[str, Any]:
     """Handles the event that postprocess sends, `{"run_id", "message"}`: its message goes to Slack, once.
 
-    Returns `{"outcome", "run_id"}`. Raises SlackError, BeingToldError and botocore's errors: Lambda delivers the event again, then to the
+    Returns `{"outcome", "run_id"}`. Raises SlackError, BeingToldError, botocore's errors, and
+    ContractError where the event is not of its form: Lambda delivers the event again, then to the
     dead-letter queue, from where it comes back until Slack takes it.
     """
+    forms.check(event, _FINDINGS, what="the event")
     detail: dict[str, Any] = event["detail"]
     run = Run(str(detail["run_id"]))
     states = RunStates(clients.metrics_table())

@@ -195,6 +195,7 @@ def _statistics(profile: Profile, index: int) -> dict[str, Any]:
         "maximum": float(profile.maximum[index]),
         "skewness": float(profile.skewness[index]),
         "kurtosis": float(profile.kurtosis[index]),
+        "autocorrelation": float(profile.autocorrelation[index]),
         "constant": bool(profile.constant[index]),
     }
 

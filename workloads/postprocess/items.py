@@ -25,7 +25,7 @@ _LARGEST: Final = 9.9e125
 """DynamoDB's numbers: 38 digits, 1E-130 to 9.99E+125 (Amazon DynamoDB developer guide, "Naming rules and data types")."""
 
 _TOP_ROWS: Final = 10
-_STATISTICS: Final = ("count", "infinite", "mean", "sd", "minimum", "maximum", "skewness", "kurtosis", "constant")
+_STATISTICS: Final = ("count", "infinite", "mean", "sd", "minimum", "maximum", "skewness", "kurtosis", "autocorrelation", "constant")
 
 
 def decimals(value: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workloads.decoding import decoding
 from workloads.lines import Lines
 from workloads.records import Column, Manifest
 from workloads.runtime.errors import StageError
@@ -41,7 +42,9 @@ def source_rows(manifest: Manifest, lines: Lines, cells: pa.Table, ids: Sequence
     """Rows by their number; `cells` holds them in the order of `ids`, as `read_rows` returns them."""
     known = [column.name for column in manifest.columns if is_identifier(column)]
     found = {}
-    for row, values in zip(ids, cells.to_pylist(), strict=True):
+    with decoding("the cleaned table", hint=_AGAIN):  # dates may lie outside of Python's
+        listed = cells.to_pylist()
+    for row, values in zip(ids, listed, strict=True):
         shown = {name: _plain(value) for name, value in values.items()}
         found[row] = SourceRow(line=lines.of(row), identifiers={name: shown[name] for name in known}, values=shown)
     return found
@@ -66,7 +69,7 @@ def read_rows(manifest: Manifest, read_range: Callable[[int, int], bytes], ids: 
     if any(not 0 <= row < manifest.rows for row in ids):
         raise StageError(f"{manifest.table_key} has {manifest.rows} rows; one of {wanted.tolist()} is not among them", hint=_AGAIN)
     places = np.searchsorted(starts, wanted, side="right") - 1
-    try:
+    with decoding(manifest.table_key, hint=_AGAIN):
         metadata = pq.read_metadata(pa.BufferReader(footer))
         parts, order = [metadata.schema.to_arrow_schema().empty_table()], []
         for index in np.unique(places).tolist():
@@ -81,8 +84,9 @@ def read_rows(manifest: Manifest, read_range: Callable[[int, int], bytes], ids: 
             parts.append(group.take(pa.array(wanted[here] - unit.row_offset, pa.int64())))
             order.append(here)
         found = pa.concat_tables(parts)
-    except (pa.ArrowException, OSError) as error:
-        raise StageError(f"{manifest.table_key} cannot be read: {error}", hint=_AGAIN) from error
+        found.validate(full=True)  # texts that are no UTF-8, dates within days: what no reader checks by itself
+        if found.column_names != [column.name for column in manifest.columns]:
+            raise ValueError("its columns are not those of the manifest")
     back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
     return found.take(pa.array(back, pa.int64()))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +37,7 @@ _PATTERNS: Final = {
     "%S": "[0-9]{2}",
     "%p": "[AaPp][Mm]",
 }
+_DIGIT: Final = re.compile("[0-9]")
 _PROBE: Final = 200
 _FIRST: Final = 5
 """Texts that are compared with every format; what none of them fits is not tried on the others."""
@@ -78,7 +79,7 @@ def choose(trimmed: Texts) -> Order:
     """
     probe = trimmed.where(np.arange(len(trimmed.counts)) < _PROBE)
     first = probe.values.slice(0, _FIRST).to_pylist()
-    possible = [pattern for pattern in _FORMATS if any(re.fullmatch(_shape(pattern), text) for text in first)]
+    possible = list(dict.fromkeys(pattern for text in first for pattern in _fitting(text)))
     likely = [pattern for pattern in possible if _good(probe, pattern) * 2 > probe.total]
     goods = {pattern: _good(trimmed, pattern) for pattern in likely}
     best = max(goods, key=lambda pattern: goods[pattern], default="")
@@ -94,9 +95,17 @@ def _month_first(pattern: str) -> str:
     return re.sub(r"^%d(.)%m", r"%m\1%d", pattern)
 
 
-_FORMATS: Final = tuple(
-    map("".join, product((*_DAY_FIRST, *(_month_first(one) for one in _DAY_FIRST if "." not in one), *_YEAR_FIRST, *_NAMED), _TIMES))
-)
+_DAYS: Final = (*_DAY_FIRST, *(_month_first(one) for one in _DAY_FIRST if "." not in one), *_YEAR_FIRST, *_NAMED)
+
+
+def _fitting(text: str) -> Iterator[str]:
+    """The formats that a text fits. A text without digits is looked at no further."""
+    if not _DIGIT.search(text):
+        return
+    for day in _DAYS:
+        if found := re.match(_shape(day), text):
+            rest = text[found.end() :]
+            yield from (day + time for time in _TIMES if re.fullmatch(_shape(time), rest))
 
 
 @functools.cache

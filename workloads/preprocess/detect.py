@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ MAX_COLUMNS: Final = 4096
 _LOOK_CHARACTERS: Final = 256 << 10
 _SNIFF_CHARACTERS: Final = 64 << 10
 _LOOK_ROWS: Final = 600
+_WORDS: Final = re.compile(r"\S*[^\W\d_]\S*")
 _COMMENTS: Final = ("#", "//", "%", "!")
 
 
@@ -64,7 +66,7 @@ def detect(text: Text, *, show_values: bool = True) -> Dialect:
         source_names=found.names,
         preamble=tuple(before),
         comment=comment if skipped > bool(declared) + (named is not None) else "",
-        remarks=(*_file_remarks(text, grammar, declared), *_structure_remarks(found, before, values=show_values)),
+        remarks=(*_file_remarks(text, grammar, declared, values=show_values), *_structure_remarks(found, before, values=show_values)),
     )
     if found.header and _row_names(found, lines, grammar):
         dialect = _with_row_names(dialect)
@@ -198,10 +200,12 @@ def _check(found: Structure, filled: Sequence[Row], *, whole: bool) -> None:
         raise StageError("the file holds a header and no data", hint="at least one row has to follow the header")
 
 
-def _file_remarks(text: Text, grammar: Grammar, declared: str | None) -> list[Remark]:
+def _file_remarks(text: Text, grammar: Grammar, declared: str | None, *, values: bool) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
-    if text.encoding == "windows-1252":  # a guess, where the others show themselves
-        told.append(("encoding", f"the file is not UTF-8; it was read as {text.encoding}", False))
+    if text.guessed:
+        word = next((word for word in _WORDS.findall(text.sample.decode(errors="replace")) if not word.isascii()), "")
+        example = f", so that it holds {quoted(word, values=values)}" if word else ""
+        told.append(("encoding", f"the file is not UTF-8; by its characters it was read as {text.encoding}{example}", False))
     if declared:
         told.append(("separator-line", f"the first line declares the {grammar.delimiter_name} as delimiter", True))
     if grammar.delimiter not in (",", ";", "\t", "|"):
@@ -222,8 +226,10 @@ def _file_remarks(text: Text, grammar: Grammar, declared: str | None) -> list[Re
 def _structure_remarks(found: Structure, preamble: Sequence[str], *, values: bool) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if preamble:
-        count = "one line" if len(preamble) == 1 else f"{len(preamble):,} lines"
-        told.append(("preamble", f"{count} before the table were set aside, the first: {quoted(preamble[0], values=values)}", False))
+        count = len(preamble)
+        which = "one line before the table was" if count == 1 else f"{count:,} lines before the table were"
+        first = quoted(preamble[0], values=values)
+        told.append(("preamble", f"{which} set aside, the first: {first}", False))
     if not found.header:
         made_up = "column_1" if found.width == 1 else f"column_1 to column_{found.width}"
         told.append(("no-header", f"no row of names was found; the columns are called {made_up}", False))

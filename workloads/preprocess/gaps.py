@@ -72,10 +72,15 @@ class Gaps:
         return left_out
 
 
+def no_gaps(columns: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """What `pack` gives for rows without a gap."""
+    return np.empty(0, np.int64), np.empty((0, (columns + 7) // 8), np.uint8)
+
+
 def pack(valid: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Places of the rows with gaps and the gaps of each as bits, from where each column has values."""
     if not valid:
-        return np.empty(0, np.int64), np.empty((0, 0), np.uint8)
+        return no_gaps(0)
     missing = ~np.stack(valid, axis=1)
     places = np.flatnonzero(missing.any(axis=1))
     return places, np.packbits(missing[places], axis=1)

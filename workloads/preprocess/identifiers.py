@@ -23,8 +23,6 @@ compute: Any = pc
 
 _LONG: Final = 16
 """Digits from which whole numbers are identifiers: a double holds 15 of any number."""
-_BEYOND: Final = 0.01
-"""Share of whole numbers beyond int64 from which the column is kept as text."""
 _DAY: Final = "^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$"
 _PHONE_DIGITS: Final = 7
 _ACCOUNT_DIGITS: Final = 10
@@ -89,7 +87,11 @@ class _Wholes:
         return self.spelling.group == " " and self.one_length and self.shortest >= _PHONE_DIGITS + 2 and len(self.numerals.counts) > 1
 
     def beyond(self) -> bool:
-        return self.share(compute.is_null(self.values)) > _BEYOND
+        return self.long() and self.any_beyond
+
+    @property
+    def any_beyond(self) -> bool:
+        return bool(self.values.null_count)
 
     def long(self) -> bool:
         return self.share(compute.greater_equal(self.digits, _LONG)) >= 0.5
@@ -161,7 +163,7 @@ def identify(spelled: Texts, numerals: Any, *, spelling: Spelling, name: str) ->
     for rule in _RULES:
         if rule.holds(wholes):
             told = (Told(code="identifier", says=f"{rule.reason}; it is kept as it is and not compared", sure=rule.sure),)
-            if rule.as_text:
+            if rule.as_text or wholes.any_beyond:
                 return Decision(kind=TEXT, reason=rule.reason, told=told)
             return Decision(kind=INTEGER, reason=rule.reason, spelling=spelling, told=told)
     return None

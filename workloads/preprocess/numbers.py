@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workloads.preprocess import spelling as spellings
-from workloads.preprocess.columns import CELLS, INTEGER, NUMBER, Decision, Told
+from workloads.preprocess.columns import CELLS, INTEGER, NUMBER, TEXT, Decision, Told
 from workloads.preprocess.convert import INFINITE, whole_numbers
 from workloads.preprocess.identifiers import identify
 from workloads.preprocess.spelling import WHOLE, Choice
@@ -20,11 +20,17 @@ compute: Any = pc
 FEW: Final = 0.05
 """Share of cells that are no numbers up to which they are taken for errors of single cells."""
 MOST_WRONG: Final = 0.25
-"""Beyond this share of such cells a column is text, whatever they are."""
+"""Share of such cells up to which a column is numbers where they are a few words: `refused`, `more`, `under review`."""
+_FEW_WORDS: Final = 3
+_WORD: Final = r"^[^0-9]*$"
 _FEW_VALUES: Final = 20
 _REPEATED: Final = 5
 """A column whose numbers are few and each stands in that many cells holds categories: `1`, `2`, `3`, `more`."""
-_CODES: Final = r"^(?:[0-9]+[A-Za-z]{1,3}|[A-Za-z]{1,3}-?[0-9]+)$"
+_CODES: Final = r"^[A-Za-z]{1,3}[-.]?[0-9]+(?:[-./][A-Za-z0-9]+)*$"
+"""`V45.1`, `E11`; among numbers with a point too, for no number is mistyped so."""
+_CODES_AMONG_WHOLE: Final = r"^[0-9]+[A-Za-z]{1,3}[0-9]*$"
+_EXPONENT: Final = "^[0-9]+[eE][0-9]+$"
+"""`12E4`: no program writes numbers so."""
 _CODES_SHARE: Final = 0.005
 _IPV4: Final = r"^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$"
 
@@ -70,7 +76,14 @@ class Candidate:
             return False
         if bad <= FEW * total:
             return not self.codes
-        return not self.codes and not self.categories
+        return self.words and not self.categories
+
+    @property
+    def words(self) -> bool:
+        """Whether what is no number is a few words, as forms and instruments write them in place of one."""
+        wrong = self.wrong
+        few = len(set(compute.utf8_lower(wrong.values).to_pylist())) <= _FEW_WORDS
+        return few and bool(compute.all(compute.match_substring_regex(wrong.values, _WORD)).as_py())
 
     @property
     def categories(self) -> bool:
@@ -80,12 +93,12 @@ class Candidate:
 
     @property
     def codes(self) -> bool:
-        """Whether what is no number is a code of digits and letters, among whole numbers."""
+        """Whether what is no number is a code of digits and letters."""
         if self.good == self.present.total:
             return False
         wrong = self.wrong
-        found = wrong.weight(compute.match_substring_regex(wrong.values, _CODES))
-        return found > _CODES_SHARE * self.present.total and self.whole
+        pattern = f"{_CODES}|{_CODES_AMONG_WHOLE}" if self.whole else _CODES
+        return wrong.weight(compute.match_substring_regex(wrong.values, pattern)) > _CODES_SHARE * self.present.total
 
     @property
     def whole(self) -> bool:
@@ -102,10 +115,26 @@ def decide(found: Candidate, name: str) -> Decision:
     """What a column of numbers is. `name`: as in the file; it tells of numbers that are names of something."""
     choice = found.choice
     told = tuple(_told_of_spelling(found))
+    exponents = found.present.weight(compute.match_substring_regex(found.present.values, _EXPONENT))
+    if exponents and not compute.any(compute.match_substring(found.numerals, ".")).as_py():
+        if exponents * 2 > found.present.total:
+            says = f"holds texts such as {CELLS}, which may be codes or numbers with an exponent; it is kept as text and not compared"
+            return Decision(kind=TEXT, reason="holds codes", told=(replace(_exponents(found), says=says),))
+        told = (*told, _exponents(found))
     if not found.whole:
         return Decision(kind=NUMBER, use="compare", spelling=choice.spelling, reason=f"holds numbers ({choice.spelling})", told=told)
     identifier = identify(found.present, found.numerals, spelling=choice.spelling, name=name)
+    if identifier is None and found.beyond:
+        says = f"holds whole numbers beyond int64, such as {CELLS}; all are kept as float64, which has 15 digits"
+        beyond = Told(code="beyond-int64", says=says, cells=(_telling(found),), sure=False)
+        return Decision(kind=NUMBER, use="compare", spelling=choice.spelling, reason="holds large whole numbers", told=(*told, beyond))
     return identifier or Decision(kind=INTEGER, use="compare", spelling=choice.spelling, reason="holds whole numbers", told=told)
+
+
+def _exponents(found: Candidate) -> Told:
+    read = found.present.where(mask(compute.match_substring_regex(found.present.values, _EXPONENT)))
+    says = f"holds {CELLS}, read as numbers with an exponent; they may be codes"
+    return Told(code="ambiguous-number", says=says, cells=tuple(text for text, _ in read.commonest(3)), sure=False)
 
 
 def _told_of_spelling(found: Candidate) -> list[Told]:

@@ -22,7 +22,7 @@ from pyarrow import csv
 from workloads.preprocess import missing, survey
 from workloads.preprocess.columns import INTEGER, NUMBER, TEXT, Array, IncompleteRows
 from workloads.preprocess.convert import FALSE, TRUE, convert, reason
-from workloads.preprocess.gaps import pack
+from workloads.preprocess.gaps import no_gaps, pack
 from workloads.preprocess.lines import LineRuns
 from workloads.preprocess.places import RecordPlaces, is_utf8
 from workloads.preprocess.plan import Plan
@@ -65,7 +65,7 @@ def read_cells(
             on_ragged(row.number - 1, row.actual_columns)
         return "skip"
 
-    if not data.strip(b"\r\n"):
+    if not data[:2].strip(b"\r\n") and not data.strip(b"\r\n"):  # stripping copies
         return pa.table({name: pa.array([], types[name]) for name in only or types})
     if data.startswith(codecs.BOM_UTF8):
         data = b"\n" + data  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
@@ -156,7 +156,9 @@ class BlockParser:
         keep = np.ones(table.num_rows, bool)
         odd: dict[int, Mapping[str, int]] = {}
         columns = [self._typed(table, index, keep, places, records, rejects, odd) for index in range(len(self._columns))]
-        valid = [mask(compute.is_valid(one)) for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
+        compared = [one for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
+        with_gaps = any(one.null_count for one in compared)
+        gaps = pack([mask(compute.is_valid(one)) for one in compared]) if with_gaps else no_gaps(len(compared))
         if self._incomplete_rows == "reject":
             for column, plan in zip(columns, self._columns, strict=True):
                 if plan.needed and column.null_count:
@@ -168,7 +170,7 @@ class BlockParser:
         lines = LineRuns.of(records.lines(places, table.num_rows + len(ragged))[keep])
         if not keep.all():
             result = result.filter(pa.array(keep))
-        seen = Seen(table.num_rows, odd, pack(valid))
+        seen = Seen(table.num_rows, odd, gaps)
         return Parsed(result, sorted(rejects, key=lambda reject: reject.line), lines, seen)
 
     def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:

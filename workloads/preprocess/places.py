@@ -35,6 +35,8 @@ class RecordPlaces:
         data = self._block.data
         if self._block.lines is not None:
             return False
+        if self._block.lengths is not None:
+            return len(self._block.lengths) == records
         mixed = _CR in data and data.count(b"\r") != data.count(b"\r\n")
         ends = -1 if mixed else data.count(b"\n")
         return ends + (not data.endswith(b"\n")) == records

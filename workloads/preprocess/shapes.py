@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ _DIGITS: Final = re.compile(r"\d+")
 _DOMINANT: Final = 0.9
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def shape(cell: str) -> Shape:
     """What a cell looks like; blanks around it do not count."""
     cell = cell.strip()

@@ -1,4 +1,4 @@
-"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, Windows-1252; and sentences for what is no CSV at all."""
+"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, other encodings; and sentences for what is no CSV at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
+from workloads.preprocess import encodings
 from workloads.runtime.errors import StageError
 
 PIECE_BYTES: Final = 4 << 20
@@ -19,6 +20,9 @@ _GZIP_MAX_RATIO: Final = 300
 _GZIP_FREE_BYTES: Final = 256 << 20
 """Below this size no ratio is suspicious: a table of constants packs very well."""
 _NUL_SHARE: Final = 0.01
+_CONTROLS: Final = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r")
+_MOST_CONTROLS: Final = 8
+"""Kinds of control characters, beside blanks, that a text may hold: some files take a few for delimiters and quotes."""
 
 _FOREIGN: Final = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
@@ -62,6 +66,8 @@ class Text:
     """Whether the sample is all there is."""
     encoding: str
     """What the upload was encoded in."""
+    guessed: bool
+    """Whether nothing in the file says so: the encoding is one of those that are no Unicode."""
     compression: str
     """`gzip` or `none`."""
 
@@ -90,12 +96,12 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     beginning, raw = _peek(raw, SAMPLE_BYTES + 4)
     mark = next((mark for mark in _BYTE_ORDER_MARKS if beginning.startswith(mark)), b"")
     encoding = _BYTE_ORDER_MARKS[mark] if mark else _guess(beginning[:SAMPLE_BYTES])
+    guessed = encoding in (*encodings.ONE_BYTE, *encodings.OTHERS)
     text = _skip(raw, len(mark))
     if encoding != "utf-8":
         text = _transcode(text, encoding)
     sample, text = _peek(text, SAMPLE_BYTES)
-    if sample.count(0) > len(sample) * _NUL_SHARE:
-        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
+    _refuse_binary(sample)
     if not sample.strip():
         following, text = _peek(text, SAMPLE_BYTES + 1)
         if len(following) <= SAMPLE_BYTES:
@@ -105,7 +111,8 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
         pieces=text,
         sample=sample,
         whole=len(more) <= len(sample),
-        encoding=encoding,
+        encoding=encodings.name(encoding),
+        guessed=guessed,
         compression="gzip" if compressed else "none",
     )
 
@@ -171,8 +178,19 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
         raise StageError(f"the gzip file is cut off after {taken:,} bytes", hint="upload it again")
 
 
+def _refuse_binary(sample: bytes) -> None:
+    if sample.count(0) > len(sample) * _NUL_SHARE:
+        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
+    controls = sum(code in sample for code in _CONTROLS)
+    if controls > _MOST_CONTROLS:
+        raise StageError(
+            f"the file holds binary data ({controls} kinds of control characters), not CSV text",
+            hint="export the table as CSV text and upload that",
+        )
+
+
 def _guess(beginning: bytes) -> str:
-    """UTF-8; UTF-16 where every other byte is zero; Windows-1252 where most lines with other characters than ASCII are not valid UTF-8."""
+    """UTF-8; UTF-16 where every other byte is zero; another where most lines with other characters than ASCII are not valid UTF-8."""
     if beginning.count(0) > len(beginning) * _NUL_SHARE and (wide := _utf_16(beginning)):
         return wide
     try:
@@ -180,7 +198,7 @@ def _guess(beginning: bytes) -> str:
     except UnicodeDecodeError:
         pass
     else:
-        return "utf-8"
+        return encodings.escaped(beginning) or "utf-8"
     good = bad = 0
     lines = beginning.split(b"\n")
     for line in lines[:-1] if len(lines) > 1 else [beginning[:-3]]:  # the last may be cut inside a character
@@ -189,7 +207,7 @@ def _guess(beginning: bytes) -> str:
                 good += 1
             else:
                 bad += 1
-    return "windows-1252" if bad > good else "utf-8"
+    return encodings.guess(beginning) if bad > good else "utf-8"
 
 
 def _utf_16(beginning: bytes) -> str:
@@ -210,23 +228,24 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _c1_control(error: UnicodeError) -> tuple[str, int]:
-    """Windows-1252 leaves five bytes undefined; browsers and spreadsheets read them as the control characters of Latin-1, so do we."""
+def _undecodable(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no character become a lone surrogate, which is no valid UTF-8."""
     if isinstance(error, UnicodeDecodeError):
-        return error.object[error.start : error.end].decode("latin-1"), error.end
+        return "\udcff", error.end
     raise error
 
 
-codecs.register_error("c1-control", _c1_control)
+codecs.register_error("undecodable", _undecodable)
 
 
 def _transcode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    if encoding == "windows-1252":
+    if encoding in encodings.ONE_BYTE:
         for piece in pieces:
-            yield piece if piece.isascii() else piece.decode("cp1252", "c1-control").encode()
+            yield piece if piece.isascii() else piece.decode(encoding, "c1-control").encode()
         return
     # lone surrogates pass through, as bytes that are not valid UTF-8: their rows are rejected later like any other undecodable row
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    unicode = encoding.startswith("utf")
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if unicode else "undecodable")
     for piece in pieces:
         yield decoder.decode(piece).encode("utf-8", "surrogatepass")
     try:

@@ -56,6 +56,8 @@ class Spelling:
 
     def numerals(self, trimmed: Any) -> Any:
         """Texts without white space around them as a program writes numbers, null where one is no number so spelled."""
+        if self == PLAIN and _all_finite(trimmed):
+            return trimmed
         texts = bare(trimmed, self.unit) if self.decorated else trimmed
         found = compute.if_else(compute.match_substring_regex(texts, self._pattern), texts, _NULL)
         if self.group:
@@ -86,6 +88,15 @@ class Spelling:
 PLAIN: Final = Spelling()
 _NULL: Final = pa.scalar(None, pa.string())
 WHOLE: Final = r"^[+-]?[0-9]+$"
+
+
+def _all_finite(trimmed: Any) -> bool:
+    """Whether Arrow reads every text as a finite number; what it reads so is a plain numeral, and its parser is faster than a pattern."""
+    try:
+        values = trimmed.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return not values.null_count and bool(compute.all(compute.is_finite(values), min_count=0).as_py())
 
 
 def bare(trimmed: Any, unit: str = "") -> Any:
@@ -164,6 +175,8 @@ class Choice:
 
 _POINT_GROUPS: Final = Spelling(",", ".")
 _CANDIDATES: Final = tuple(Spelling(decimal, group) for group in ("", ",", ".", " ", "'") for decimal in (".", ",") if group != decimal)
+_PROBE: Final = 200
+"""Texts from which mostly it is seen that not all are of a kind."""
 _MIN_GROUPED: Final = 20
 """Cells `12.345` beside whole numbers below 1,000 from which thousands are believed: of thousandths, one in ten would
 end in 0 and be shorter."""
@@ -192,7 +205,7 @@ def choose(trimmed: Texts) -> Choice:
 
 def _among_plain(trimmed: Texts) -> Choice:
     """The choice for texts that are all plain numbers: they could still have points between thousands, alone."""
-    if not _has(trimmed, ".") or _POINT_GROUPS.numerals(trimmed.values).null_count:
+    if not _has(trimmed, ".") or any(_POINT_GROUPS.numerals(values).null_count for values in (trimmed.values[:_PROBE], trimmed.values)):
         return Choice(PLAIN, trimmed.total, decimal="." if _has(trimmed, ".") else "")
     points = trimmed.weight(compute.match_substring(trimmed.values, "."))
     small = trimmed.weight(compute.match_substring_regex(trimmed.values, _SMALL))

@@ -127,11 +127,17 @@ def _near(row: Row, following: Sequence[Row], width: int) -> bool:
 
 
 def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width: int) -> int | None:
-    """The line on which another table begins: after a gap, or where all rows from a header on have another width."""
-    profiles = _profiles([row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width], width)
-    typed = [number for number, profile in enumerate(profiles) if profile.typed]
+    """The line on which another table begins: after a gap, or where all rows from a header on have another width or other types.
+
+    What stands below a row says nothing of the table above it, so the columns are judged by the rows above, where these are not too few.
+    """
+    everything = [row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width]
+    above: list[list[str]] = []
+    judged = 0
+    profiles: list[ColumnProfile] = []
+    typed: list[int] = []
     gap: int | None = None
-    begun = seen = 0
+    seen = 0
     lines = {row.line for row in filled[start:]}
     first_line = filled[start].line
     own = [cell.strip() for cell in filled[start].cells]
@@ -142,21 +148,35 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
             continue
         if gap is not None and len(row.bare) == 1 and width > 1:
             continue  # a title
-        begun += len(row.cells) == width and all(shape(row.cells[number]) == profiles[number].shape for number in typed)
         after = [other for other in usable[place + 1 : place + 4] if other.line in lines]
         seen += 1
-        enough = begun > 1 or (gap is not None and seen > 2)
-        names = [cell.strip() for cell in row.cells]
-        if enough and after and names != own and is_header(row, after, profiles, typed, width, gap=gap is not None):
-            return gap or row.line
+        if seen > 2 and after and _is_named(row) and [cell.strip() for cell in row.cells] != own:
+            if len(above) > judged or not profiles:
+                profiles, judged = _profiles(above[-_PROFILED:] if len(above) >= _TINY else everything, width), 2 * len(above)
+                typed = [number for number, profile in enumerate(profiles) if profile.typed]
+            enough = gap is not None or sum(_alike(cells, profiles, typed) for cells in above) > 1
+            if enough and is_header(row, after, profiles, typed, width, gap=gap is not None):
+                return gap or row.line
+        if seen > 1 and len(row.cells) == width:
+            above.append(row.cells)
         gap = None
     return None
+
+
+def _alike(cells: Sequence[str], profiles: Sequence[ColumnProfile], typed: Sequence[int]) -> bool:
+    return all(shape(cells[number]) == profiles[number].shape for number in typed)
+
+
+def _is_named(row: Row) -> bool:
+    """Whether a row may be one of names: at least two texts, and no gap between them."""
+    names = [cell for cell in row.bare if cell.strip()]
+    return len(names) >= 2 and len(names) == len(row.bare) and all(shape(cell) == "text" for cell in names)
 
 
 def is_header(row: Row, after: Sequence[Row], profiles: Sequence[ColumnProfile], typed: Sequence[int], width: int, *, gap: bool) -> bool:
     """Whether a row in the middle is the header of another table."""
     names = [cell for cell in row.bare if cell.strip()]
-    if len(names) < 2 or len(names) < len(row.bare) or any(shape(cell) != "text" for cell in names):
+    if not _is_named(row):
         return False
     if len(row.cells) != width:
         alike = all(len(other.cells) == len(row.cells) for other in after)
@@ -224,8 +244,9 @@ class _Head:
     def _note(self, header: Sequence[Row], names: Sequence[str]) -> None:
         """Says where names and columns do not match."""
         if self.spare:
-            count = "an empty field" if self.spare == 1 else f"{self.spare:,} empty fields"
-            self.notes.append(("spare-fields", f"{count} after the last column were left out", True))
+            some = f"{self.spare:,} empty fields after the last column were left out"
+            one = "an empty field after the last column was left out"
+            self.notes.append(("spare-fields", one if self.spare == 1 else some, True))
         if not header:
             return
         given = [cell.strip() for cell in header[-1].bare]

@@ -86,9 +86,14 @@ class Survey:
             if not odd.total or column.unknown:
                 continue
             (commonest, _), *_ = odd.counts.most_common(1)
-            lost = "their rows were rejected" if column.needed and incomplete_rows == "reject" else "they have no value in the table"
+            rejected = column.needed and incomplete_rows == "reject"
             cells = tuple(text for text, _ in odd.counts.most_common(_SHOWN))
-            many = f"{odd.total:,} cells" if odd.total > 1 else "1 cell"
+            if odd.total > 1:
+                many = f"{odd.total:,} cells"
+                lost = "their rows were rejected" if rejected else "they have no value in the table"
+            else:
+                many = "1 cell"
+                lost = "its row was rejected" if rejected else "it has no value in the table"
             says = f"has {many} with another content, such as {CELLS} ({reason(commonest, column.decision)[0]}); {lost}"
             told = Told(code="cells-without-value", says=says, cells=cells, sure=odd.total <= _RARE * self.rows)
             found.append(told.about(column.name, values=values))

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 _TINY: Final = re.compile(rb"[eE]-[0-9]{3}|[.,]0{300}")
 _ZERO, _QUOTE, _LF, _CR = b'0"\n\r'
-_CHUNK: Final = 1 << 17
+_SIGN: Final = ord("-")
+"""What stands before a field has a smaller code, or is the delimiter; the point of a decimal has not."""
+_CHUNK: Final = 1 << 18
 """Bytes looked at together, so that what is computed of them stays in the processor's cache."""
-_EXPONENTS: Final = tuple(int.from_bytes(pair, sys.byteorder) for pair in (b"e-", b"E-"))
+_ANY_CASE, _EXPONENT = (np.uint16(int.from_bytes(pair, sys.byteorder)) for pair in (b"\xdf\xff", b"E-"))
 
 
 def has_leading_zero(data: bytes, delimiter: int) -> bool:
@@ -26,6 +28,11 @@ def has_leading_zero(data: bytes, delimiter: int) -> bool:
 
 def _zero_first(codes: NDArray[np.uint8], delimiter: int) -> bool:
     following = codes[2:]
+    maybe = codes[1:-1] == _ZERO
+    maybe &= following >= _ZERO  # no point, comma or line end
+    maybe &= codes[:-2] < _SIGN if delimiter < _SIGN else (codes[:-2] < _SIGN) | (codes[:-2] == delimiter)
+    if not maybe.any():
+        return False
     zero = codes[1:-1] == _ZERO
     zero &= ((following - _ZERO) < 10) | ((following | 32) == ord("x"))
     before = codes[:-2]
@@ -42,5 +49,6 @@ def may_underflow(data: bytes) -> bool:
 
 def _has_exponent(data: bytes, offset: int) -> bool:
     """Whether a pair of bytes at an even distance from `offset` is the beginning of a negative exponent."""
-    pairs = np.frombuffer(data, np.uint16, offset=offset, count=(len(data) - offset) // 2) if len(data) > offset else np.empty(0)
-    return any(bool((pairs == pair).any()) for pair in _EXPONENTS)
+    pairs = np.frombuffer(data, np.uint16, offset=offset, count=(len(data) - offset) // 2) if len(data) > offset else np.empty(0, np.uint16)
+    chunks = (pairs[start : start + _CHUNK // 2] for start in range(0, len(pairs), _CHUNK // 2))
+    return any(bool(((chunk & _ANY_CASE) == _EXPONENT).any()) for chunk in chunks)

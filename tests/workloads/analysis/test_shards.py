@@ -11,10 +11,15 @@ import pytest
 
 from tests.workloads.analysis.conftest import RESULTS, Store
 from tests.workloads.analysis.killing import Attempts
+from tests.workloads.analysis.tables import run_of
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
+from workloads.analysis import shard_store
+from workloads.analysis.shard_store import ShardStore
 from workloads.contract import Run
 from workloads.records import StageRecord
+from workloads.runtime import s3
+from workloads.runtime.errors import StageError
 
 COLUMNS, ROWS, UNIT_ROWS = 6, 6_100, 1_000
 TOP = {contract.ENV_ANOMALY_TOP: "15"}
@@ -167,3 +172,21 @@ def test_an_array_that_does_not_fit_its_variable_is_refused(store, values, envir
     assert done.returncode == 2, done.stdout + done.stderr
     assert sentence in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
     assert run.success_key not in store.keys(run.results_prefix)
+
+
+def test_two_shards_that_come_to_different_profiles_name_both_machines(store, monkeypatch):
+    for name, value in store.environ.items():
+        monkeypatch.setenv(name, value)
+    s3.client.cache_clear()
+    run = run_of("two-machines")
+    shards = ShardStore(RESULTS, run, {"manifest_sha256": "0"})
+    arrays = {"mean": np.array([1.0]), "facts": np.array([1], np.uint8)}
+    monkeypatch.setattr(shard_store, "this_machine", lambda: "one (Zen)")
+    assert shards.offer_profile(arrays)["mean"] == 1.0
+    monkeypatch.setattr(shard_store, "this_machine", lambda: "other (Haswell)")
+    other = {**arrays, "facts": np.array([2], np.uint8)}
+    assert shards.offer_profile(other)["facts"] == 1, "who computed which part is no matter"
+    assert shards.profile() == arrays
+    with pytest.raises(StageError, match=r"another profile of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found"):
+        shards.offer_profile({**arrays, "mean": np.array([1.0 + 2.0**-52])})
+    s3.client.cache_clear()

@@ -28,6 +28,8 @@ GOOD = b"id,price\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(20))
         (b"PAR1" + bytes(100), "a Parquet file, not CSV"),
         (b"\n<!doctype html><html></html>", "a web page, not CSV"),
         (b"\x00\x01\x02" * 4000, "binary data"),
+        (bytes(range(256)) * 64, "binary data"),
+        (b"a,b\n1,2\n" * 20_000 + bytes(range(32)), "binary data .27 kinds of control characters"),
         (gzip.compress(GOOD, mtime=0)[:-12], "gzip file is cut off"),
         (gzip.compress(GOOD, mtime=0)[:20] + b"\xff" * 40, "gzip-compressed and damaged"),
         (gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000, mtime=0), "unpacks to more than 300 times its size"),

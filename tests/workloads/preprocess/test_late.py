@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from workloads.preprocess.plan import Wishes
 EARLY = 250_000
 """Rows that fill more than the sample."""
 LATE = 1_000
+MIDNIGHT, TEN = (dt.datetime.fromisoformat(f"2024-01-01T{hour}:00") for hour in ("00", "10"))
 
 
 def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None) -> Outcome:
@@ -27,10 +29,11 @@ def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None
         pytest.param("{}", "3.25", ("double", "compare"), 0.0, 3.25, id="fractions among whole numbers"),
         pytest.param("{1}", "9223372036854775807", ("int64", "compare"), 0, 2**63 - 1, id="wider whole numbers"),
         pytest.param("{}", "00501", ("string", "keep"), "0", "00501", id="leading zeros"),
+        pytest.param("{}", "10000000000000000000", ("double", "compare"), 0.0, 1e19, id="whole numbers beyond int64"),
         pytest.param("{2}", '"1,234"', ("int64", "compare"), 10, 1234, id="a sign between thousands"),
         pytest.param("", "7", ("int64", "describe"), None, 7, id="numbers that begin late"),
         pytest.param("", "word", ("string", "keep"), None, "word", id="text that begins late"),
-        pytest.param("2024-01-01", "2024-01-01T10:00", ("string", "keep"), "2024-01-01", "2024-01-01T10:00", id="times among dates"),
+        pytest.param("2024-01-01", "2024-01-01T10:00", ("timestamp[us]", "keep"), MIDNIGHT, TEN, id="times among dates"),
         pytest.param("yes", "no", ("string", "keep"), "yes", "no", id="the other word, after a text of one"),
     ],
 )

@@ -13,6 +13,7 @@ import json
 import secrets
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ _LARGEST: Final = 1 << 20  # a command line of mpirun has some kilobytes
 _MAC_BYTES: Final = hashlib.sha256().digest_size
 _NONCE_BYTES: Final = 32
 HANDSHAKE_SECONDS: Final = 5.0
-"""A peer that has not proved itself by then is cut off."""
+"""A peer that has not proved itself by then is cut off, however it deals out its bytes."""
 
 Message = dict[str, Any]
 
@@ -88,37 +89,55 @@ def accept(connection: socket.socket, *, token: str, job: str) -> tuple[Channel,
         ChannelError: The peer is no child, or went away.
         RefusedError: The peer does not know the token, or is of another job.
     """
-    connection.settimeout(HANDSHAKE_SECONDS)
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
     mine = secrets.token_hex(_NONCE_BYTES)
-    _send_plain(connection, {"nonce": mine})
-    answer = _decode(_receive_frame(connection))
-    try:
-        theirs, node, address, proof = str(answer["nonce"]), int(answer["node"]), str(answer["address"]), str(answer["proof"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ChannelError("the peer does not speak the protocol") from error
-    if not hmac.compare_digest(proof, _code(token, "child", job, mine, theirs, str(node), address)):
+    _send_plain(connection, {"nonce": mine}, deadline)
+    answer = _decode(_receive_frame(connection, deadline))
+    theirs, address, proof = (_text(answer, name) for name in ("nonce", "address", "proof"))
+    node = whole(answer, "node")
+    if not _same(proof, _code(token, "child", job, mine, theirs, str(node), address)):
         reason = "it does not know this job's token, or is of another job or attempt"
-        _send_plain(connection, {"refused": reason})
+        _send_plain(connection, {"refused": reason}, deadline)
         raise RefusedError(reason)
-    _send_plain(connection, {"proof": _code(token, "main", job, mine, theirs)})
+    _send_plain(connection, {"proof": _code(token, "main", job, mine, theirs)}, deadline)
     _keep_alive(connection)
     return Channel(connection, token=token, nonces=(mine, theirs), is_main=True), Hello(node=node, address=address)
 
 
 def join(connection: socket.socket, *, token: str, job: str, hello: Hello) -> Channel:
     """A child's half of the handshake. Raises ChannelError, and RefusedError where either side is not satisfied with the other."""
-    connection.settimeout(HANDSHAKE_SECONDS)
-    theirs = str(_decode(_receive_frame(connection)).get("nonce"))
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
+    theirs = _text(_decode(_receive_frame(connection, deadline)), "nonce")
     mine = secrets.token_hex(_NONCE_BYTES)
     proof = _code(token, "child", job, theirs, mine, str(hello.node), hello.address)
-    _send_plain(connection, {"nonce": mine, "node": hello.node, "address": hello.address, "proof": proof})
-    answer = _decode(_receive_frame(connection))
+    _send_plain(connection, {"nonce": mine, "node": hello.node, "address": hello.address, "proof": proof}, deadline)
+    answer = _decode(_receive_frame(connection, deadline))
     if "refused" in answer:
         raise RefusedError(str(answer["refused"]))
-    if not hmac.compare_digest(str(answer.get("proof")), _code(token, "main", job, theirs, mine)):
+    if not _same(_text(answer, "proof"), _code(token, "main", job, theirs, mine)):
         raise RefusedError("the main node does not know this job's token")
     _keep_alive(connection)
     return Channel(connection, token=token, nonces=(theirs, mine), is_main=False)
+
+
+def whole(message: Message, name: str) -> int:
+    """A whole number of a message. Raises ChannelError where there is none by that name."""
+    found = message.get(name)
+    if type(found) is not int:  # a bool is none, and int() of Infinity would overflow
+        raise ChannelError(f"the peer does not speak the protocol: {name} is no whole number")
+    return found
+
+
+def _text(message: Message, name: str) -> str:
+    found = message.get(name)
+    if not isinstance(found, str):
+        raise ChannelError(f"the peer does not speak the protocol: {name} is no text")
+    return found
+
+
+def _same(proof: str, code: str) -> bool:
+    """In a time that tells nothing of either; compare_digest takes no text beyond ASCII."""
+    return hmac.compare_digest(proof.encode(errors="replace"), code.encode())
 
 
 def _code(token: str, *claims: str) -> str:
@@ -138,7 +157,8 @@ def _keep_alive(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _send_plain(connection: socket.socket, message: Message) -> None:
+def _send_plain(connection: socket.socket, message: Message, deadline: float) -> None:
+    _limit(connection, deadline)
     _send_frame(connection, json.dumps(message).encode())
 
 
@@ -149,16 +169,18 @@ def _send_frame(connection: socket.socket, data: bytes) -> None:
         raise ChannelError(str(error)) from error
 
 
-def _receive_frame(connection: socket.socket) -> bytes:
-    (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size))
+def _receive_frame(connection: socket.socket, deadline: float | None = None) -> bytes:
+    (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size, deadline))
     if length > _LARGEST:
         raise ChannelError(f"a message of {length} bytes is longer than any that a node sends")
-    return _receive_exactly(connection, length)
+    return _receive_exactly(connection, length, deadline)
 
 
-def _receive_exactly(connection: socket.socket, length: int) -> bytes:
+def _receive_exactly(connection: socket.socket, length: int, deadline: float | None) -> bytes:
     data = bytearray()
     while len(data) < length:
+        if deadline is not None:
+            _limit(connection, deadline)
         try:
             part = connection.recv(length - len(data))
         except OSError as error:
@@ -169,10 +191,21 @@ def _receive_exactly(connection: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
+def _limit(connection: socket.socket, deadline: float) -> None:
+    """A socket's own timeout is for one call only; the next call gets what is left."""
+    left = deadline - time.monotonic()
+    if left <= 0.0:
+        raise ChannelError(f"the handshake took longer than {HANDSHAKE_SECONDS:g} s")
+    try:
+        connection.settimeout(left)
+    except OSError as error:
+        raise ChannelError(str(error)) from error
+
+
 def _decode(data: bytes) -> Message:
     try:
         message = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets within brackets
         raise ChannelError("a message is not JSON") from error
     if not isinstance(message, dict):
         raise ChannelError("a message is not an object")

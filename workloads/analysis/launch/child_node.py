@@ -10,11 +10,13 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from workloads.analysis.launch import channel as channels
-from workloads.analysis.launch import mpirun, processes
+from workloads.analysis.launch import mpirun, processes, scratch
 from workloads.analysis.launch.address import is_loopback, told_by_agent
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, Message, RefusedError
 from workloads.analysis.launch.exit_codes import LaunchExit
@@ -50,10 +52,14 @@ class ChildNode:
             StageError: with the job's exit code, or one of LaunchExit.
         """
         processes.adopt_orphans()
+        with scratch.folder() as folder:
+            self._run(folder)
+
+    def _run(self, folder: Path) -> None:
         channel = self._join()
         log.info("joined the main node", extra={"fields": {"main": self.settings.batch.main_node_address}})
         try:
-            code = self._serve(channel)
+            code = self._serve(channel, folder)
         finally:
             channel.close()
             processes.end_descendants()
@@ -96,9 +102,9 @@ class ChildNode:
             connection.close()
             raise
 
-    def _serve(self, channel: Channel) -> int:
+    def _serve(self, channel: Channel, folder: Path) -> int:
         """The job's exit code, as the main node tells it."""
-        service = _Service(channel)
+        service = _Service(channel, mpirun.environment(os.environ) | scratch.variables(folder))
         try:
             return service.until_end(None)
         except SystemExit:  # SIGTERM, see run_stage: the ranks get time to store what they have
@@ -113,8 +119,8 @@ class ChildNode:
 class _Service:
     """What the node does for the main node: at most one command at a time."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, environ: Mapping[str, str]) -> None:
+        self._channel, self._environ = channel, environ
         self._events: queue.SimpleQueue[Message | _Lost | _Exited] = queue.SimpleQueue()
         self._daemon: subprocess.Popen[str] | None = None
         threading.Thread(target=_receive, args=(channel, self._events), daemon=True).start()
@@ -125,7 +131,7 @@ class _Service:
         while True:
             match self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0)):
                 case {"run": str(command)}:
-                    self._daemon = processes.start(["/bin/sh", "-c", command], environ=mpirun.environment(os.environ), cwd=mpirun.ROOT)
+                    self._daemon = processes.start(["/bin/sh", "-c", command], environ=self._environ, cwd=mpirun.ROOT)
                     threading.Thread(target=_wait, args=(self._daemon, self._events), daemon=True).start()
                 case {"kill": True}:
                     self.stop()

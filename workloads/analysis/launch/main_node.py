@@ -12,30 +12,28 @@ import json
 import logging
 import os
 import queue
-import shlex
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from workloads.analysis.launch import agent, mpirun, processes, scratch
 from workloads.analysis.launch import channel as channels
-from workloads.analysis.launch import mpirun, processes
 from workloads.analysis.launch.address import is_loopback, of_host_name, told_by_agent
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError
 from workloads.analysis.launch.exit_codes import LaunchExit
+from workloads.analysis.launch.listening import serve_each
 from workloads.analysis.launch.settings import PORT, LaunchSettings
 from workloads.analysis.rank_failure import RankFailure
 from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, no_memory, no_space
 
 log = logging.getLogger(__name__)
-
-_AGENT_SOCKET: Final = "agents"
 
 _SETTLE_SECONDS: Final = 2.0
 """After mpirun failed: how long the news of a lost child, which may be the cause, can take to arrive."""
@@ -119,10 +117,13 @@ class MainNode:
             StageError: with the exit code of a rank, or one of LaunchExit.
         """
         processes.adopt_orphans()
+        with scratch.folder() as folder:
+            self._run(folder)
+
+    def _run(self, folder: Path) -> None:
         code: int = EXIT_INTERNAL
         try:
             with contextlib.ExitStack() as stack:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="launch-")))
                 if self.settings.batch.num_nodes > 1:
                     address = told_by_agent() or of_host_name()
                     stack.enter_context(self._listen(address))
@@ -130,7 +131,7 @@ class MainNode:
                     command = self._over_nodes(address, folder, stack)
                 else:
                     command = mpirun.on_one_node(self.settings.ranks_per_node, self.settings.program)
-                self._supervise(command)
+                self._supervise(command, folder)
             code = EXIT_OK
         except StageError as error:
             code = error.exit_code
@@ -153,32 +154,25 @@ class MainNode:
         except OSError as error:
             raise StageError(f"the main node cannot listen on {address}:{PORT}: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
         log.info("waiting for children", extra={"fields": {"address": address, "port": PORT, "nodes": self.settings.batch.num_nodes}})
-        _thread(self._accept_nodes, listener)
+        _thread(serve_each, listener, self._serve_node)
         return listener
 
-    def _accept_nodes(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, peer = listener.accept()
-            except OSError:
-                return  # closed: the job is over
-            _thread(self._serve_node, connection, peer[0])
-
-    def _serve_node(self, connection: socket.socket, peer: str) -> None:
+    def _serve_node(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         try:
             channel, hello = channels.accept(connection, token=self.settings.token, job=self.settings.job)
         except (ChannelError, RefusedError) as error:
-            log.warning("connection from %s refused: %s", peer, error)
+            log.warning("connection from %s refused: %s", peer[0], error)
             connection.close()
             return
         self._events.put(_Joined(hello, channel))
         while True:
             try:
                 message = channel.receive()
+                event = _Stopping(hello.node) if "stopping" in message else _Exited(hello.node, channels.whole(message, "exited"))
             except ChannelError as error:
                 self._events.put(_Lost(hello.node, str(error)))
                 return
-            self._events.put(_Stopping(hello.node) if "stopping" in message else _Exited(hello.node, int(message["exited"])))
+            self._events.put(event)
 
     def _await_children(self) -> None:
         batch = self.settings.batch
@@ -215,14 +209,9 @@ class MainNode:
         # a socket's path has at most 107 bytes (unix(7)) and TMPDIR may be longer: both sides name it from within the folder
         inside = os.open(folder, os.O_PATH)
         stack.callback(os.close, inside)
-        listener.bind(f"/proc/self/fd/{inside}/{_AGENT_SOCKET}")
+        listener.bind(f"/proc/self/fd/{inside}/{agent.SOCKET}")
         listener.listen(128)
-        _thread(self._accept_agents, listener)
-        agent = folder / "agent"
-        script = Path(__file__).with_name("agent.py").resolve()
-        relay = shlex.join((sys.executable, "-S", str(script), _AGENT_SOCKET))
-        agent.write_text(f'#!/bin/sh\ncd {shlex.quote(str(folder))} && exec {relay} "$@"\n')
-        agent.chmod(0o700)
+        _thread(serve_each, listener, self._serve_agent)
         # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address elsewhere
         here = "localhost" if is_loopback(address) else address
         addresses = {self.settings.batch.main_node_index: here, **{node: child.address for node, child in self._children.items()}}
@@ -230,30 +219,23 @@ class MainNode:
             addresses=[addresses[node] for node in sorted(addresses)],
             on_one_machine=is_loopback(address),
             ranks=self.settings.ranks_per_node,
-            agent=agent,
             hostfile=folder / "hosts",
             program=self.settings.program,
         )
 
-    def _accept_agents(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            _thread(self._serve_agent, connection)
-
-    def _serve_agent(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection.makefile("r", encoding="utf-8") as stream:
+    def _serve_agent(self, connection: socket.socket, _peer: object) -> None:
+        # ValueError: an agent that mpirun ended before it said what it wants
+        with contextlib.suppress(OSError, ValueError), connection.makefile("r", encoding="utf-8") as stream:
             request = json.loads(stream.readline())
             self._events.put(_Remote(request["host"], request["command"], connection))
             stream.readline()  # nothing comes but the end
             self._events.put(_AgentGone(request["host"]))
 
-    def _supervise(self, command: list[str]) -> None:
+    def _supervise(self, command: list[str], folder: Path) -> None:
+        environ = mpirun.environment(os.environ) | scratch.variables(folder)
         try:
             process = self._mpirun = processes.start(
-                command, environ=mpirun.environment(os.environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command, environ=environ, cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
             raise StageError(f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
@@ -291,7 +273,7 @@ class MainNode:
         """Hands on what the ranks write, line by line, and keeps the first word of a failure."""
         failure, said = None, list[StageError]()
         errors = _thread(_relay_errors, process, said)
-        for line in process.stdout or ():
+        for line in _lines(process.stdout):
             sys.stdout.write(line)
             sys.stdout.flush()
             failure = failure or RankFailure.from_line(line)
@@ -359,13 +341,18 @@ class MainNode:
 
 def _relay_errors(process: subprocess.Popen[str], said: list[StageError]) -> None:
     """Hands on what mpirun writes to standard error, and keeps what it says of memory or disk."""
-    for line in process.stderr or ():
+    for line in _lines(process.stderr):
         sys.stderr.write(line)
         sys.stderr.flush()
         if os.strerror(errno.ENOSPC) in line:
             said.append(no_space())
         elif os.strerror(errno.ENOMEM) in line:
             said.append(no_memory())
+
+
+def _lines(stream: IO[str] | None) -> Iterator[str]:
+    """What mpirun writes, without the zero byte with which it ends some of its own warnings."""
+    return filter(None, (line.replace("\0", "") for line in stream or ()))
 
 
 def _thread(function: object, *arguments: object) -> threading.Thread:

@@ -25,9 +25,11 @@ from workloads.analysis.profile.moments import NOTHING, ColumnMoments, Floats, I
 Array = Any
 """A NumPy or a CuPy array."""
 
-_Sums = tuple[Double, Double, Double, Double]
+_Sums = tuple[Double, Double, Double, Double, Double]
 _PIECE: Final = 1 << 14
 """Rows at a time: 128 KiB."""
+_ROOM: Final = _PIECE + 8
+"""Rows of scratch memory: a piece and the row after it, in whole cache lines."""
 _PARTIALS: Final = 64
 _SAMPLED: Final = 4
 """Every fourth value says where to centre a column: with the worst of luck 1.7 standard deviations from the mean."""
@@ -94,9 +96,13 @@ class PowerSums:
     """(d,) smallest value."""
     high: Double
     """(d,) largest value."""
+    first: Double
+    """(d,) value of the first row."""
+    last: Double
+    """(d,) value of the last row."""
     frame: Frame
-    sums: tuple[Double, Double, Double, Double]
-    """(d,) each: of y, y^2, y^3 and y^4."""
+    sums: _Sums
+    """(d,) each: of y, y^2, y^3 and y^4, and of the products of y in each row with y in the row after it."""
 
     @classmethod
     def joined(cls, parts: Sequence[PowerSums]) -> PowerSums:
@@ -105,12 +111,15 @@ class PowerSums:
             rows=np.concatenate([part.rows for part in parts]),
             low=_joined([part.low for part in parts]),
             high=_joined([part.high for part in parts]),
+            first=_joined([part.first for part in parts]),
+            last=_joined([part.last for part in parts]),
             frame=Frame(**{name: np.concatenate([getattr(part.frame, name) for part in parts]) for name in vars(Frame.empty(0))}),
             sums=(
                 _joined([part.sums[0] for part in parts]),
                 _joined([part.sums[1] for part in parts]),
                 _joined([part.sums[2] for part in parts]),
                 _joined([part.sums[3] for part in parts]),
+                _joined([part.sums[4] for part in parts]),
             ),
         )
 
@@ -123,8 +132,10 @@ def nothing(columns: int) -> PowerSums:
         rows=np.zeros(columns, np.int64),
         low=Double(zeros + np.inf, zeros),
         high=Double(zeros - np.inf, zeros),
+        first=sums,
+        last=sums,
         frame=Frame.empty(columns),
-        sums=(sums, sums, sums, sums),
+        sums=(sums, sums, sums, sums, sums),
     )
 
 
@@ -155,6 +166,11 @@ def power_sums(
         low_rest = download(np.where(values == upload(low[:, None]), rests, np.inf).min(axis=1))
         high_rest = download(np.where(values == upload(high[:, None]), rests, -np.inf).max(axis=1))
     frame = _frame(values, low, high, 0.0 if rests is None else 2048.0, upload, download)
+
+    def row(place: int) -> Double:
+        value = download(values[:, place].copy())
+        return Double(value, np.zeros(columns) if rests is None else download(rests[:, place].copy()))
+
     if rows <= FEW:
         sums = _careful_sums(values, rests, frame, upload, download)
     else:
@@ -163,6 +179,8 @@ def power_sums(
         rows=np.full(columns, rows, np.int64),
         low=Double(low, low_rest),
         high=Double(high, high_rest),
+        first=row(0),
+        last=row(-1),
         frame=frame,
         sums=sums,
     )
@@ -176,13 +194,16 @@ def moments(found: PowerSums, missing: Integers, infinite: Integers) -> ColumnMo
         missing: (d,)
         infinite: (d,)
     """
-    first, second, third, fourth = found.sums
+    first, second, third, fourth, pairs = found.sums
     step = first / Double.of(np.maximum(found.rows, 1).astype(np.float64))
     mean = (Double.of(found.frame.centre) + step).scaled(found.frame.shift)
     squared = step * step
     m2 = second - first * step
     m3 = third - (step * second).times(3.0) + (squared * first).times(2.0)
     m4 = fourth - (step * third).times(4.0) + (squared * second).times(6.0) - (squared * step * first).times(3.0)
+    ends = found.first.scaled(-found.frame.shift) + found.last.scaled(-found.frame.shift) - Double.of(2.0 * found.frame.centre)
+    others = Double.of(np.maximum(found.rows - 1, 0).astype(np.float64))  # pairs of rows that follow one another
+    lag = pairs - step * (first + first - ends) + squared * others
     return ColumnMoments(
         count=found.rows,
         missing=missing,
@@ -200,6 +221,12 @@ def moments(found: PowerSums, missing: Integers, infinite: Integers) -> ColumnMo
         m3_rest=m3.low,
         m4=m4.high,
         m4_rest=m4.low,
+        first=found.first.high,
+        first_rest=found.first.low,
+        last=found.last.high,
+        last_rest=found.last.low,
+        lag=lag.high,
+        lag_rest=lag.low,
     )
 
 
@@ -224,29 +251,34 @@ def _frame(
 
 def scratch(like: Array) -> Array:
     """Memory for columns like these."""
-    return np.empty_like(like, shape=(4 * like.shape[0], _PIECE))
+    return np.empty_like(like, shape=(5 * like.shape[0], _ROOM))
 
 
 def _power_sums(
     values: Array, rests: Array | None, frame: Frame, upload: Callable[..., Array], download: Callable[..., npt.NDArray[Any]], room: Array
 ) -> _Sums:
-    """Sums of y, y^2, y^3 and y^4."""
+    """See `PowerSums.sums`."""
     columns, rows = values.shape
     partials = []
     for start in range(0, rows, _PIECE):
-        piece = values[:, start : start + _PIECE]
-        terms = room[:, : piece.shape[1]]
-        centred, square, cube, fourth = (terms[power * columns : (power + 1) * columns] for power in range(4))
-        frame.centred(piece, centred, upload)
+        end = min(start + _PIECE, rows)
+        piece = values[:, start : end + 1]  # the row after it, too
+        terms = room[:, : end - start]
+        centred, square, cube, fourth, pair = (terms[power * columns : (power + 1) * columns] for power in range(5))
+        following = room[:columns, : piece.shape[1]]
+        frame.centred(piece, following, upload)
         if rests is not None:
-            centred += rests[:, start : start + _PIECE]
+            following += rests[:, start : end + 1]
+        pairs = piece.shape[1] - 1
+        np.multiply(following[:, :-1], following[:, 1:], out=pair[:, :pairs])
+        pair[:, pairs:] = 0.0  # the last row of all has none after it
         np.multiply(centred, centred, out=square)
         np.multiply(square, centred, out=cube)
         np.multiply(square, square, out=fourth)
         partials.append(_folded(terms))
     total = _total([download(_folded(np.concatenate(partials, axis=1)))])
-    first, second, third, last = (total[power * columns : (power + 1) * columns] for power in range(4))
-    return first, second, third, last
+    first, second, third, fourth, paired = (total[power * columns : (power + 1) * columns] for power in range(5))
+    return first, second, third, fourth, paired
 
 
 def _careful_sums(
@@ -264,7 +296,8 @@ def _careful_sums(
         folded = _folded_doubles(terms)
         return _total([download(folded.high), download(folded.low)])
 
-    return total(centred), total(square), total(square * centred), total(square * square)
+    pairs = centred[:, :-1] * centred[:, 1:]
+    return total(centred), total(square), total(square * centred), total(square * square), total(pairs)
 
 
 def _folded_doubles(terms: Double) -> Double:

@@ -1,4 +1,4 @@
-"""Moments to the fourth and the co-moment matrix, merged without loss.
+"""Moments to the fourth, products of rows that follow one another, and the co-moment matrix, merged without loss.
 
 Merging follows Chan, Golub and LeVeque (1979) for the second moments and Pebay (SAND2008-6212) for the third and fourth: partial results
 carry means and *centred* sums, so that an offset of a million standard deviations costs no digits. Every sum is a `Double`, of which the
@@ -58,6 +58,18 @@ class ColumnMoments:
     """(d,) sum of (x - mean)^4."""
     m4_rest: Floats
     """(d,)"""
+    first: Floats
+    """(d,) first finite value; 0 where count is 0."""
+    first_rest: Floats
+    """(d,)"""
+    last: Floats
+    """(d,) last finite value."""
+    last_rest: Floats
+    """(d,)"""
+    lag: Floats
+    """(d,) sum of (x - mean)(x' - mean), x' being the finite value after x: of the next row where no value is missing or infinite."""
+    lag_rest: Floats
+    """(d,)"""
 
     @classmethod
     def empty(cls, columns: int) -> ColumnMoments:
@@ -80,6 +92,12 @@ class ColumnMoments:
             m3_rest=floats,
             m4=floats,
             m4_rest=floats,
+            first=floats,
+            first_rest=floats,
+            last=floats,
+            last_rest=floats,
+            lag=floats,
+            lag_rest=floats,
         )
 
     def double(self, name: str) -> Double:
@@ -180,6 +198,8 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
         + (square * (product(na, na) * b2 + product(nb, nb) * a2)).times(6.0)
         + (step * (n_a * b3 - n_b * a3)).times(4.0)
     )
+    lag = _merge_lag(a, b, mean.scaled(-exponent), exponent)
+    first, last = _either(a.double("first"), b.double("first"), na > 0), _either(b.double("last"), a.double("last"), nb > 0)
     minimum, minimum_rest = _extreme(a.double("minimum"), b.double("minimum"), a.minimum < b.minimum, np.minimum)
     maximum, maximum_rest = _extreme(a.double("maximum"), b.double("maximum"), a.maximum > b.maximum, np.maximum)
     return ColumnMoments(
@@ -199,7 +219,30 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
         m3_rest=m3.low,
         m4=m4.high,
         m4_rest=m4.low,
+        first=first.high,
+        first_rest=first.low,
+        last=last.high,
+        last_rest=last.low,
+        lag=lag.high,
+        lag_rest=lag.low,
     )
+
+
+def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integers) -> Double:
+    """Of the pairs about the mean of both parts.
+
+    With deviations y from a part's own mean, which lies by d from there and of which all add up to 0,
+    sum (y + d)(y' + d) = sum y y' - d (first y + last y) + (n - 1) d^2; and the pair where the parts meet.
+    """
+    total = Double.of(np.zeros(exponent.shape))
+    for part in (a, b):
+        own = part.double("mean").scaled(-exponent)
+        apart = own - mean
+        ends = part.double("first").scaled(-exponent) + part.double("last").scaled(-exponent) - own - own
+        pairs = Double.of(np.maximum(part.count - 1.0, 0.0))
+        total += (part.double("lag").scaled(2 * (part.exponent - exponent)) - apart * ends + apart * apart * pairs).where(part.count > 0)
+    meeting = (a.double("last").scaled(-exponent) - mean) * (b.double("first").scaled(-exponent) - mean)
+    return total + meeting.where((a.count > 0) & (b.count > 0))
 
 
 def _merge_joint(a: Moments, b: Moments, exponent: Integers) -> JointMoments:
@@ -219,6 +262,10 @@ def _between(a: Double, b: Double, weight: Double, exponent: Integers) -> tuple[
     start = a.scaled(-exponent)
     delta = b.scaled(-exponent) - start
     return delta, (start + delta * weight).scaled(exponent)
+
+
+def _either(one: Double, other: Double, first: npt.NDArray[np.bool_]) -> Double:
+    return Double(np.where(first, one.high, other.high), np.where(first, one.low, other.low))
 
 
 def _extreme(a: Double, b: Double, first: npt.NDArray[np.bool_], choose: np.ufunc) -> tuple[Floats, Floats]:

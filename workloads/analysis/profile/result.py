@@ -96,6 +96,18 @@ class Profile:
         return np.where(varies, found.value, np.nan)
 
     @property
+    def autocorrelation(self) -> Floats:
+        """Of each row with the next one (lag 1): `sum (x_i - mean)(x_i+1 - mean) / sum (x_i - mean)^2`, as NIST's StRD defines it.
+
+        NaN where a value is missing or infinite, since then rows follow one another that are not neighbours, and for a constant column.
+        """
+        m = self.moments
+        known = (m.m2 > 0) & (m.count == m.rows)
+        m2 = m.double("m2").where(known) + Double.of(np.where(known, 0.0, 1.0))
+        found = m.double("lag").where(known) / m2
+        return np.where(known, found.value, np.nan)
+
+    @property
     def correlation(self) -> Floats:
         """(d', d') Pearson correlation of the columns that rows are compared by, over the complete rows; NaN for constant ones."""
         comoments = self.moments.comoments

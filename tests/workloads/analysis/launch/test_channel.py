@@ -3,11 +3,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from workloads.analysis.launch import channel as channels
 from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError, accept, join
 
 HELLO = Hello(node=3, address="10.0.0.7")
@@ -59,19 +61,46 @@ def test_another_token_job_or_attempt_is_refused(token, job):
     assert isinstance(child, RefusedError)
 
 
-def test_a_child_refuses_a_main_node_that_does_not_know_the_token():
+@pytest.mark.parametrize("proof", ["0" * 64, "é" * 64, ""])
+def test_a_child_refuses_a_main_node_that_does_not_know_the_token(proof):
     def impostor(connection: socket.socket) -> None:
-        from workloads.analysis.launch import channel
-
-        channel._send_plain(connection, {"nonce": "0"})
-        channel._receive_frame(connection)
-        channel._send_plain(connection, {"proof": "0" * 64})
+        later = time.monotonic() + 60
+        channels._send_plain(connection, {"nonce": "0"}, later)
+        channels._receive_frame(connection, later)
+        channels._send_plain(connection, {"proof": proof}, later)
 
     _, child = _both(impostor, lambda c: join(c, token="t", job="j:1", hello=HELLO))
     assert isinstance(child, RefusedError)
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\2[]", b"\0\0\0\2{}", b"\xff\xff\xff\xff", b""])
+def _framed(text: str) -> bytes:
+    return len(text.encode()).to_bytes(4, "big") + text.encode()
+
+
+def _answer(node: str = "3", proof: str = '"0"', nonce: str = '"0"', address: str = '"10.0.0.7"') -> bytes:
+    return _framed(f'{{"node": {node}, "proof": {proof}, "nonce": {nonce}, "address": {address}}}')
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xff\xff\xff\xff",
+        b"",
+        _framed("[]"),
+        _framed("{}"),
+        _framed("[" * 200_000),
+        _framed('{"nonce":' * 100_000),
+        _answer(node="Infinity"),
+        _answer(node="NaN"),
+        _answer(node="true"),
+        _answer(node='"3"'),
+        _answer(node="9" * 5_000),
+        _answer(proof="[[]]"),
+        _answer(nonce="null"),
+        _answer(address="{}"),
+    ],
+)
 def test_strangers_are_no_children(noise):
     def stranger(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # main may have hung up already
@@ -81,6 +110,41 @@ def test_strangers_are_no_children(noise):
 
     main, _ = _both(lambda c: accept(c, token="t", job="j:1"), stranger)
     assert isinstance(main, ChannelError)
+
+
+@pytest.mark.parametrize("proof", ['"é"', '"\\ud800"', '""'])
+def test_a_proof_of_whatever_letters_is_refused(proof):
+    def stranger(connection: socket.socket) -> None:
+        connection.sendall(_answer(proof=proof))
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1 << 16)
+
+    main, _ = _both(lambda c: accept(c, token="t", job="j:1"), stranger)
+    assert isinstance(main, RefusedError)
+
+
+def test_the_limit_is_for_the_whole_handshake(monkeypatch):
+    monkeypatch.setattr(channels, "HANDSHAKE_SECONDS", 0.5)
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for byte in _framed("{" + " " * 10_000 + "}"):
+                connection.sendall(bytes([byte]))
+                time.sleep(0.05)  # each byte comes well before a limit that is for one call
+
+    started = time.monotonic()
+    main, _ = _both(lambda c: accept(c, token="t", job="j:1"), drip)
+    assert isinstance(main, ChannelError)
+    assert time.monotonic() - started < 10
+    child, _ = _both(lambda c: join(c, token="t", job="j:1", hello=HELLO), drip)
+    assert isinstance(child, ChannelError)
+
+
+def test_an_exit_code_that_is_none_is_no_message():
+    assert channels.whole({"exited": 143}, "exited") == 143
+    for message in ({}, {"exited": "0"}, {"exited": float("inf")}):
+        with pytest.raises(ChannelError, match="exited is no whole number"):
+            channels.whole(message, "exited")
 
 
 def test_a_forged_or_repeated_message_is_not_believed():
