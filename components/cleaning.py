@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from config.jobs import PreprocessJob
 from config.pipeline import PipelineSection
 from workloads import contract
@@ -18,11 +16,7 @@ def variables(job: PreprocessJob) -> dict[str, str]:
         contract.ENV_WRITE_CLEANED_CSV: "true" if job.write_cleaned_csv else "false",
     }
     if job.columns:
-        declared = {
-            dataset: {name: column.model_dump(exclude_defaults=True) for name, column in columns.items()}
-            for dataset, columns in job.columns.items()
-        }
-        found[contract.ENV_COLUMNS] = json.dumps(declared, sort_keys=True)
+        found[contract.ENV_COLUMNS] = job.columns_text
     return found
 
 

@@ -18,7 +18,7 @@ from components.environments import Environments
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, Pattern, in_rules, job_state_changes
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
-from components.policies import document, leading_keys, statement
+from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
@@ -181,7 +181,17 @@ class Monitoring(Component):
         aws.sns.TopicPolicy(
             f"{name}-topic",
             arn=topic.arn,
-            policy=document(statement("Alarms", principal=_ALARMS, actions=["sns:Publish"], resources=[topic.arn], conditions=own_account)),
+            policy=document(
+                statement(
+                    "Alarms",
+                    principal=_ALARMS,
+                    actions=["sns:Publish"],
+                    resources=[topic.arn],
+                    conditions=own_account,
+                ),
+                # SNS developer guide, security best practices: what is published is what has to be kept from the wire
+                tls_only("sns:Publish", [topic.arn]),
+            ),
             opts=self.child(),
         )
         return topic

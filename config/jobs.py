@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from config.base import ColumnName, DatasetName, FrozenMap, ResourceName, Section, ShareIdentifier, setting
@@ -58,6 +59,15 @@ class PreprocessJob(_Job):
         {}, about="What is known of columns, by data set and by the name in the file's header.", change="new revision"
     )
     write_cleaned_csv: bool = setting(False, about="Whether the cleaned table is also written as CSV.", change="new revision")
+
+    @property
+    def columns_text(self) -> str:
+        """`columns` as JSON, as the job's code gets it; empty where nothing is known."""
+        declared = {
+            dataset: {name: column.model_dump(exclude_defaults=True) for name, column in columns.items()}
+            for dataset, columns in self.columns.items()
+        }
+        return json.dumps(declared, sort_keys=True) if declared else ""
 
 
 class AnalysisJob(_Job):

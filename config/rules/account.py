@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import combinations
@@ -15,6 +16,8 @@ OWN_TAGS: Final = ("Name", "project", "stack", "pipeline-stage", "pipeline-run-i
 """Tags that the program sets itself; a job of a run has all but the first, an instance the first three."""
 _MOST_TAGS: Final = 50
 _MOST_PER_REGION: Final = 50
+_MOST_COLUMNS_BYTES: Final = 20 * 1024
+"""Of 24 KiB; all else in the definition of the preprocess job stays below 4 KiB (tests/components/test_jobs.py)."""
 _REPOSITORY_PART: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 
@@ -81,6 +84,23 @@ class QuotasHold(Rule):
             if count > _MOST_PER_REGION:
                 message = f"AWS Batch allows {_MOST_PER_REGION} in a region, all stacks together"
                 yield self.problem(section, count, message, "share them, or split the stack over regions or accounts")
+
+
+class ColumnsFitTheDefinition(Rule):
+    """What is said of columns has room in the job definition that carries it."""
+
+    code = "COLUMNS-SIZE"
+    reason = "RegisterJobDefinition refuses definitions of more than 24 KiB."
+    source = "AWS Batch user guide, service_limits"
+    reads = frozenset({"jobs"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Columns whose JSON, as text within JSON, is too long."""
+        size = len(json.dumps(config.jobs.preprocess.columns_text))
+        if size > _MOST_COLUMNS_BYTES:
+            message = f"AWS Batch takes job definitions of 24 KiB, in which {_MOST_COLUMNS_BYTES} bytes are left for them"
+            fix = "keep the columns of which the cells alone tell too little, or lay data sets on stacks of their own"
+            yield self.problem("jobs.preprocess.columns", f"{size} bytes", message, fix)
 
 
 class TagsAreFew(Rule):

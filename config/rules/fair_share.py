@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Final
 
 from config.problems import Problem
 from config.rules.base import Rule, jobs
 from config.stack import StackConfig
+
+_MOST_SHARES: Final = 500
 
 
 class FairShareJobNamesItsShare(Rule):
@@ -68,6 +71,25 @@ class WeightsDoNotOverlap(Rule):
                 if covers(a, b.removesuffix("*")) or covers(b, a.removesuffix("*")):
                     path = f"queues.{name}.fair_share.weights"
                     yield self.problem(path, [a, b], "one of them covers the other", "keep one, or tell them apart by another prefix")
+
+
+class SharesAreFew(Rule):
+    """A queue has no more share identifiers than can be active in it."""
+
+    code = "FAIR-SHARE-COUNT"
+    level = "warning"
+    reason = "No more than 500 identifiers are active in a queue; jobs of others wait, or AWS Batch refuses the policy."
+    source = "AWS Batch API, ShareAttributes shareIdentifier"
+    reads = frozenset({"queues"})
+
+    def check(self, config: StackConfig) -> Iterator[Problem]:
+        """Each queue with more weights."""
+        for name, queue in config.queues.items():
+            count = len(queue.fair_share.weights) if queue.fair_share else 0
+            if count > _MOST_SHARES:
+                message = f"{_MOST_SHARES} identifiers can be active in a queue"
+                fix = "join some under a prefix with * at its end"
+                yield self.problem(f"queues.{name}.fair_share.weights", count, message, fix)
 
 
 class MultiNodeJobsAreFirstComeFirstServed(Rule):

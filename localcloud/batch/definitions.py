@@ -6,6 +6,7 @@ table in the User Guide.
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from typing import Any, Final
@@ -14,6 +15,8 @@ from localcloud.batch.node_ranges import check_ranges
 from localcloud.batch.records import JobDefinition, Store, client_error
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_LARGEST_BYTES: Final = 24 * 1024
+"""Of a job definition (User Guide, service_limits), counted by its properties alone: AWS does not say what it counts."""
 _ON_EXIT_PATTERN: Final = re.compile(r"[A-Za-z0-9.:\s]*\*?")
 _EXIT_CODE_PATTERN: Final = re.compile(r"[0-9]*\*?")
 _LOG_DRIVERS: Final = ("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens")
@@ -48,6 +51,9 @@ def register(store: Store, params: dict[str, Any]) -> JobDefinition:
     allowed = ("nodeProperties",) if kind == "multinode" else ("containerProperties", "ecsProperties")
     if len(present) != 1 or present[0] not in allowed:
         raise client_error(f"A job definition of type {kind} needs exactly {' or '.join(allowed)}, found {', '.join(present) or 'none'}")
+    size = len(json.dumps(spec[present[0]], separators=(",", ":")).encode())
+    if size > _LARGEST_BYTES:
+        raise client_error(f"Job definition size of {size} bytes exceeds the limit of {_LARGEST_BYTES} bytes")
     if kind == "multinode":
         if platforms == ["FARGATE"]:
             raise client_error("Multi-node parallel jobs are not supported on FARGATE")

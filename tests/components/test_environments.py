@@ -110,6 +110,8 @@ def test_hpc_with_efa_lies_in_one_zone_and_leaves_security_groups_to_its_templat
     group = made.one("aws:ec2/placementGroup:PlacementGroup")
     assert group.inputs["strategy"] == "cluster"
     assert gpu["placementGroup"] == group.outputs["name"]
+    # its deletion waits for instances that still shut down; the state of deployed stacks holds the name
+    assert group.options.hooks == {"on_error": ("environments-dispersed",)}
 
 
 def test_hpc_without_efa_names_its_security_group_itself() -> None:

@@ -195,6 +195,24 @@ def test_no_policy_allows_everything(stack: str) -> None:
     assert everywhere == {"ecr:GetAuthorizationToken"} | looks | machine
 
 
+@pytest.mark.parametrize(
+    ("kind", "policy", "names"),
+    [
+        ("aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy", "bucket"),
+        ("aws:sqs/queue:Queue", "aws:sqs/queuePolicy:QueuePolicy", "queueUrl"),
+        ("aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy", "arn"),
+    ],
+)
+def test_nobody_comes_to_buckets_queues_and_topics_over_plain_http(stack: str, kind: str, policy: str, names: str) -> None:
+    made = deployed(stack)
+    closed = set()
+    for each in made.all(policy):
+        denied = [s for s in made.policy(each) if s["Effect"] == "Deny"]
+        assert [(s["Principal"], s["Condition"]) for s in denied] == [("*", {"Bool": {"aws:SecureTransport": "false"}})]
+        closed.add(each.inputs[names])
+    assert closed == {each.outputs["url" if names == "queueUrl" else names] for each in made.all(kind)}
+
+
 def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None:
     made = deployed(stack)
     of_this_account = {"ecs-tasks.amazonaws.com", "states.amazonaws.com", "scheduler.amazonaws.com"}

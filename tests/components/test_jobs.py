@@ -240,6 +240,15 @@ def test_a_definition_beyond_the_limit_of_the_api_is_refused(monkeypatch: pytest
     assert not isinstance(failure.value, DeploymentError), "the program itself says so"
 
 
+def test_whatever_columns_check_passes_fit_the_definition() -> None:
+    """The rule COLUMNS-SIZE keeps 4 KiB for all else, which is never so much."""
+    columns = {"sales": {f"{'c' * 20}{i:04}": {"required": True} for i in range(393)}}
+    changes = {"jobs": {"preprocess": {"columns": columns}}}
+    assert 20_000 < len(json.dumps(config_of("prod", changes).jobs.preprocess.columns_text)) <= 20_480
+    text = deploy("prod", changes=changes).one(DEFINITION, "jobs-preprocess").inputs["containerProperties"]
+    assert 20_000 < len(text) < 22_600
+
+
 # ---- retries: the rules as AWS Batch reads them -----------------------------------------------------------------------------------------
 
 # what the provider accepts in patterns (terraform-provider-aws, job_definition.go)

@@ -228,7 +228,11 @@ def test_alarms_can_publish_to_the_encrypted_topic() -> None:
     own = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     alarms = {"Service": "cloudwatch.amazonaws.com"}
     publish = made.policy(made.one("aws:sns/topicPolicy:TopicPolicy"))
-    assert [(s["Principal"], s["Action"], s["Condition"]) for s in publish] == [(alarms, ["sns:Publish"], own)]
+    plain_http = {"Bool": {"aws:SecureTransport": "false"}}
+    assert [(s["Effect"], s["Principal"], s["Action"], s["Condition"]) for s in publish] == [
+        ("Allow", alarms, ["sns:Publish"], own),
+        ("Deny", "*", ["sns:Publish"], plain_http),
+    ]
     encrypt = next(s for s in made.policy(key) if s["Sid"] == "Alarms")
     assert (encrypt["Principal"], encrypt["Action"], encrypt["Condition"]) == (alarms, ["kms:Decrypt", "kms:GenerateDataKey*"], own)
 

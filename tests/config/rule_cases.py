@@ -84,6 +84,16 @@ def many_queues(count: int) -> Changes:
     return {f"queues.q{i}": {"environments": ["gpu"], "priority": i + 100} for i in range(count)}
 
 
+def many_columns(count: int, letter: str = "c") -> Changes:
+    columns = {f"{letter * 20}{i:04}": {"required": True} for i in range(count)}
+    return {"jobs.preprocess.columns": {"sales": columns}}
+
+
+def many_shares(count: int) -> Changes:
+    shares = {f"s{i:03}": 1 for i in range(count)}
+    return {"queues.main.fair_share.weights": {"pipeline": 1, **shares}}
+
+
 def many_tags(count: int) -> Changes:
     return {"tags": {f"t{i}": "x" for i in range(count)}}
 
@@ -109,6 +119,15 @@ CASES: dict[str, list[Case]] = {
     "QUOTA": [
         Case(many_environments(48), "environments", ("found 51", "50"), many_environments(47)),
         Case(many_queues(49), "queues", ("found 51",), many_queues(48)),
+    ],
+    "COLUMNS-SIZE": [
+        Case(
+            many_columns(394),
+            "jobs.preprocess.columns",
+            ('"20503 bytes"', "24 KiB", "20480"),
+            many_columns(393),
+        ),
+        Case(many_columns(220, "ö"), "jobs.preprocess.columns", ("bytes",), many_columns(220)),
     ],
     "TAG-COUNT": [Case(many_tags(47), "tags", ("found 47", "46"), many_tags(46))],
     "TAG-OWN": [
@@ -224,6 +243,14 @@ CASES: dict[str, list[Case]] = {
             ("queue main",),
             {"jobs.preprocess.scheduling_priority": 0},
         ),
+    ],
+    "FAIR-SHARE-COUNT": [
+        Case(
+            many_shares(500),
+            "queues.main.fair_share.weights",
+            ("found 501", "500 identifiers"),
+            many_shares(499),
+        )
     ],
     "FAIR-SHARE-OVERLAP": [
         Case(

@@ -123,6 +123,10 @@ DEFINITIONS: list[tuple[str, Request]] = [
     ("must specify VCPU and MEMORY", lambda s: registered(s, containerProperties={"image": "x"})),
     ("at least 4 MiB", lambda s: s.definition(["true"], memory="3")),
     ("whole number", lambda s: s.definition(["true"], vcpus="0.5")),
+    (
+        "exceeds the limit of 24576 bytes",
+        lambda s: s.definition(["true"], environment=[{"name": "LONG", "value": "x" * 24_576}]),
+    ),
     ("cannot start with AWS_BATCH", lambda s: s.definition(["true"], environment=[{"name": "AWS_BATCH_X", "value": "1"}])),
     ("jobRoleArn", lambda s: s.definition(["true"], jobRoleArn="arn:aws:iam::123456789012:role/none")),
     ("jobRoleArn some-name", lambda s: s.definition(["true"], jobRoleArn="some-name")),
