@@ -9,7 +9,7 @@ export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit quick record coverage drills clients format lock audit sbom images push clean
+.PHONY: help setup demo up down test lint unit quick record coverage drills clients referees format lock audit sbom images push clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
@@ -56,6 +56,9 @@ drills: setup  ## the tests at full scale: a thousand uploads at once, twenty ki
 clients: setup  ## third-party clients against the AWS in memory, each in an environment of its own; ARGS="-k redun" narrows them down
 	@sh scripts/clients.sh $(ARGS)
 
+referees: setup  ## linters of others over what dev, prod and the examples make, in an environment of their own; a finding without an answer fails
+	@sh scripts/referees.sh $(ARGS)
+
 format: setup  ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
@@ -85,5 +88,5 @@ push: setup  ## build and push the images of STACK, write their digests into Pul
 
 clean:  ## remove caches and what the demo left behind; .venv stays
 	@if [ -x $(PY) ]; then $(PY) -m cli down >/dev/null 2>&1 || true; fi
-	rm -rf .local .coverage* .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .local .coverage* .clients .referees .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

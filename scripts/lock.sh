@@ -25,8 +25,8 @@ lock requirements/gpu.lock "workloads analysis gpu" --constraint requirements/de
 # The toolchain pip of `pulumi install` reads this name and place.
 lock requirements.txt "infra" --constraint requirements/dev.lock
 
-# Each third-party client in an environment of its own, for their packages do not fit together.
-for wanted in requirements/clients/*.in; do
+# Each third-party client in an environment of its own, for their packages do not fit together; so the linters of others.
+for wanted in requirements/clients/*.in requirements/referees.in; do
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" \
         "$wanted" --output-file "${wanted%.in}.lock"
     echo "lock: ${wanted%.in}.lock"
