@@ -193,7 +193,7 @@ def _machines(config: StackConfig) -> int:
 
 
 def _alarms(config: StackConfig) -> int:
-    """Two for each function, three for each queue, one or two for each environment, four for each state machine; of the day and the stack."""
+    """Two for each function, three for each queue, one or two for each environment, four for each machine; of the day and the stack."""
     section = config.monitoring
     daily = config.pipeline.daily is not None
     functions = _FUNCTIONS + (config.budget.guard is not None) + daily
