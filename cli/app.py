@@ -106,7 +106,7 @@ def clean(
     stack: Annotated[str, typer.Option(help="Stack file whose jobs.preprocess says how to clean; its defaults without it.")] = "",
     dataset: Annotated[str, typer.Option(help="Data set whose columns the stack file declares; by the file's name without it.")] = "",
 ) -> None:
-    """Say what the preprocess stage makes of a file, without a deployment."""
+    """Say what preprocessing makes of a file, without a cloud."""
     from cli import clean as command
 
     wanted = command.Wanted(file=file, out=out, as_json=as_json, stack=stack, dataset=dataset)

@@ -193,11 +193,11 @@ def _machines(config: StackConfig) -> int:
 
 
 def _alarms(config: StackConfig) -> int:
-    """Two for each function, three for each queue, one or two for each environment, four for each state machine, and the whole stack's."""
+    """Two for each function, three for each queue, one or two for each environment, four for each machine; of the day and the stack."""
     section = config.monitoring
     daily = config.pipeline.daily is not None
     functions = _FUNCTIONS + (config.budget.guard is not None) + daily
-    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None) + 2 * daily + 4 * _machines(config)
+    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None) + 3 * daily + 4 * _machines(config)
     return 2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
 
 

@@ -183,7 +183,7 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     assert of_machine["RunStates"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}}
     assert of_machine["RunStates"]["Action"] == ["dynamodb:UpdateItem"]
     of_function = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
-    assert of_function.keys() == {"StartRuns", "RunStates", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
+    assert of_function.keys() == {"StartRuns", "RunStates", "WhatWasTold", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
     assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE, RUN).outputs["arn"]]
     pattern = json.loads(made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule").inputs["eventPattern"])
     assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE, RUN).outputs["arn"]]

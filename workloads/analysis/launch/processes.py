@@ -53,6 +53,7 @@ def start(
         text=True,
         errors="replace",
         process_group=0,
+        restore_signals=False,  # SIGPIPE stays ignored: mpirun has to outlive the readers of its pipes to end its ranks
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call and no lock, so the other threads do not matter
     )
 

@@ -50,7 +50,7 @@ def test_what_a_travelling_unit_finds_completes_what_is_known_at_home():
     """Ties and duplicates at the very distance of the neighbour that it brings along."""
     rng = np.random.default_rng(3)
     pairs, k = NumpyPairs(1), 5
-    blocks = [Block(ids=np.arange(i, 120, 3), rows=rng.integers(0, 3, (40, 2)).astype(np.float32)) for i in range(3)]
+    blocks = [Block(ids=np.arange(i, 120, 3), rows=rng.integers(0, 3, (40, 2)).astype(np.float64)) for i in range(3)]
     home = QueryState.start(0, blocks[0].ids, units=3, k=k)
     home = home.after(pairs.within(blocks[0], home.neighbours), (0,))
     visit = Visit.read(announce(blocks[0], home), 0, columns=2, units=3, k=k)
