@@ -74,7 +74,12 @@ def test_refused_with_one_sentence(data, sentence):
             id="line break in quotes",
         ),
         pytest.param(b"a\r1\r2\rx\r4\r5\r", [(1,), (2,), (4,), (5,)], {4: "not a number"}, id="old Mac line ends"),
-        pytest.param(b"a;b\n1,5;x\n2;y\n-0,25;z\n1.5;q\n", [(1.5, "x"), (2, "y"), (-0.25, "z")], {5: "not a number"}, id="decimal comma"),
+        pytest.param(
+            b"a;b\n1,5;x\n2;y\n-0,25;z\n1.5;q\n" + b"".join(b"%d,75;r\n" % n for n in range(60)),
+            [(1.5, "x"), (2, "y"), (-0.25, "z"), *((n + 0.75, "r") for n in range(60))],
+            {5: "not a number"},
+            id="decimal comma",
+        ),
         pytest.param(
             b"a,b\n1,2\n3\n4\n5\n6,7\n",
             [(1, 2), (6, 7)],
@@ -114,7 +119,9 @@ def test_cleaned_with_the_rejects_listed(data, rows, reasons):
 
 
 def test_raw_rows_and_details_tell_what_is_wrong():
-    outcome = run(b'a,Unit Price\n1,2\n2,"12\n$"\n\n3,\n4\n5,6\n7,8\n9,1\n', wishes=NO_COLUMN_LEFT_OUT)
+    outcome = run(
+        b'a,Unit Price\n1,2\n2,"12\n$"\n\n3,\n4\n' + b"".join(b"%d,%d\n" % (n, 3 * n) for n in range(60)), wishes=NO_COLUMN_LEFT_OUT
+    )
     assert [(r["line"], r["detail"], r["row"]) for r in outcome.rejects] == [
         ("3", r"column 'Unit Price': '12\n$' is not a number", '2,"12\n$"'),
         ("6", "no value in column 'Unit Price'", "3,"),
