@@ -88,7 +88,9 @@ def guess(beginning: bytes) -> str:
     alike = [encoding for encoding in fits if fits[encoding] >= fits[best] - _TIE]
     if fits[best] < _ENOUGH:
         among = [*_OTHER_ALPHABETS, *OTHERS]
-        return _by_frequency(look, among) or _by_frequency(_without_torn(look.split(b"\n")), among) or "cp1252"
+        found = _by_frequency(look, among) or _by_frequency(_without_torn(look.split(b"\n")), among)
+        # an alphabet that explains less than the best one, such as a letter of it within a Latin word, is no answer
+        return found if found and fits.get(found, fits[best]) >= fits[best] else "cp1252"
     return best if best in _LATIN or len(alike) == 1 else _by_frequency(look, alike) or best
 
 
