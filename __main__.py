@@ -27,12 +27,37 @@ images = Images("images", ImagesArgs(context=context, section=config.images))
 secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slack_webhook_url()))
 roles = Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
 environments = Environments(
-    "environments", EnvironmentsArgs(context=context, environments=config.environments, network=network, roles=roles)
+    "environments",
+    EnvironmentsArgs(
+        context=context, environments=config.environments, network=network, roles=roles
+    ),
 )
-queues = Queues("queues", QueuesArgs(context=context, queues=config.queues, environment_arns=environments.arns))
-jobs = Jobs("jobs", JobsArgs(context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles))
-pipeline = Pipeline("pipeline", PipelineArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs))
-budget = Budget("budget", BudgetArgs(context=context, config=config, storage=storage, secrets=secrets, queues=queues, pipeline=pipeline))
+queues = Queues(
+    "queues", QueuesArgs(context=context, queues=config.queues, environment_arns=environments.arns)
+)
+jobs = Jobs(
+    "jobs",
+    JobsArgs(
+        context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles
+    ),
+)
+pipeline = Pipeline(
+    "pipeline",
+    PipelineArgs(
+        context=context, config=config, storage=storage, secrets=secrets, queues=queues, jobs=jobs
+    ),
+)
+budget = Budget(
+    "budget",
+    BudgetArgs(
+        context=context,
+        config=config,
+        storage=storage,
+        secrets=secrets,
+        queues=queues,
+        pipeline=pipeline,
+    ),
+)
 monitoring = Monitoring(
     "monitoring",
     MonitoringArgs(
@@ -60,7 +85,10 @@ pulumi.export("environments", environments.names)
 pulumi.export("queues", queues.names)
 pulumi.export("queue_arns", queues.arns)
 pulumi.export("stage_queues", pipeline.stage_queues)
-pulumi.export("stage_job_definitions", {stage: definition.name for stage, definition in jobs.definitions.items()})
+pulumi.export(
+    "stage_job_definitions",
+    {stage: definition.name for stage, definition in jobs.definitions.items()},
+)
 pulumi.export("analysis_is_multi_node", jobs.definitions["analysis"].multi_node)
 pulumi.export("analysis_shards", jobs.definitions["analysis"].shards)
 pulumi.export("log_groups", jobs.log_group_names)
@@ -69,5 +97,8 @@ pulumi.export("day_machine_arn", pipeline.state_machine_arns.get("day", ""))
 pulumi.export("submit_function", pipeline.submit.name)
 pulumi.export("notify_function", monitoring.notify.name)
 functions = {**pipeline.functions, **monitoring.tellers}
-pulumi.export("dead_letter_queues", {k: {"url": f.dead_letters.url, "function": f.name} for k, f in functions.items()})
+pulumi.export(
+    "dead_letter_queues",
+    {k: {"url": f.dead_letters.url, "function": f.name} for k, f in functions.items()},
+)
 pulumi.export("alarm_topic_arn", monitoring.topic_arn)

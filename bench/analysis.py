@@ -47,14 +47,19 @@ def clustered(n: int, d: int) -> Rows:
     """Twenty clusters of rows with log-normal spread."""
     rng = np.random.default_rng(d)
     centres = rng.standard_normal((20, d)) * 3
-    rows = centres[rng.integers(20, size=n)] + rng.standard_normal((n, d)) * np.exp(0.3 * rng.standard_normal((n, 1)))
+    rows = centres[rng.integers(20, size=n)] + rng.standard_normal((n, d)) * np.exp(
+        0.3 * rng.standard_normal((n, 1))
+    )
     return rows.astype(np.float64)
 
 
 def in_units(rows: Rows) -> dict[int, Block]:
     starts = range(0, len(rows), UNIT_ROWS)
     return {
-        unit: Block(ids=np.arange(start, min(start + UNIT_ROWS, len(rows))), rows=rows[start : start + UNIT_ROWS])
+        unit: Block(
+            ids=np.arange(start, min(start + UNIT_ROWS, len(rows))),
+            rows=rows[start : start + UNIT_ROWS],
+        )
         for unit, start in enumerate(starts)
     }
 
@@ -84,7 +89,9 @@ def neighbours(n: int, d: int, repeats: int) -> list[str]:
             kept["top"], _ = top_rows(NumpyPairs(THREADS), in_units(rows), count=TOP, k=K)
 
     def peer() -> None:
-        kept["peer"], _ = NearestNeighbors(n_neighbors=K + 1, algorithm="brute").fit(rows).kneighbors(rows)
+        kept["peer"], _ = (
+            NearestNeighbors(n_neighbors=K + 1, algorithm="brute").fit(rows).kneighbors(rows)
+        )
 
     seconds = medians(repeats, full=full, top=top, peer=peer)
     scores = kept["full"]
@@ -95,9 +102,19 @@ def neighbours(n: int, d: int, repeats: int) -> list[str]:
     peer_name = "scikit-learn brute `kneighbors`"
     return [
         line(
-            f"kNN distance of all rows, n = {n:,}, d = {d}", seconds["full"], peer_name, seconds["peer"], f"largest difference {worst:.0e}"
+            f"kNN distance of all rows, n = {n:,}, d = {d}",
+            seconds["full"],
+            peer_name,
+            seconds["peer"],
+            f"largest difference {worst:.0e}",
         ),
-        line(f"exact top {TOP}, same table", seconds["top"], peer_name, seconds["peer"], "same rows as `full`"),
+        line(
+            f"exact top {TOP}, same table",
+            seconds["top"],
+            peer_name,
+            seconds["peer"],
+            "same rows as `full`",
+        ),
     ]
 
 
@@ -105,7 +122,10 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
     rows = clustered(n, d)
     values = np.ascontiguousarray(rows.T)
     # everybody gets the table in the layout that they work on: units come from the file as arrays of their own
-    units = [np.ascontiguousarray(values[:, start : start + UNIT_ROWS]) for start in range(0, n, UNIT_ROWS)]
+    units = [
+        np.ascontiguousarray(values[:, start : start + UNIT_ROWS])
+        for start in range(0, n, UNIT_ROWS)
+    ]
     level = len(units).bit_length() - 1
     assert len(units) == 1 << level, "a power of two of units"
     backend = NumpyProfile(threads)
@@ -118,7 +138,11 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
 
         with threadpool_limits(1, "blas"):
             whole = reduce_units(NodeId(level, 0), leaf, nodes.merge)
-        return Profile(columns=tuple(f"c{i}" for i in range(d)), moments=whole.moments, sketch=backend.counted())
+        return Profile(
+            columns=tuple(f"c{i}" for i in range(d)),
+            moments=whole.moments,
+            sketch=backend.counted(),
+        )
 
     with threadpool_limits(threads, "blas"):
         seconds = medians(
@@ -134,10 +158,26 @@ def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
     pieces = sum(seconds[name] for name in ("scaler", "covariance", "skewness", "kurtosis"))
     size = f"{n:,} x {d}, {threads} thread{'s' if threads > 1 else ''} each"
     return [
-        line(f"profile (moments and sketch), {size}", seconds["ours"], "StandardScaler + np.cov + scipy skew, kurtosis", pieces, ""),
-        line(f"profile and 5 quantiles, {size}", seconds["quantiles"], "the same + np.quantile", pieces + seconds["numpy_quantiles"], ""),
         line(
-            f"profile and 5 quantiles, {size}, beside quantiles alone", seconds["quantiles"], "np.quantile", seconds["numpy_quantiles"], ""
+            f"profile (moments and sketch), {size}",
+            seconds["ours"],
+            "StandardScaler + np.cov + scipy skew, kurtosis",
+            pieces,
+            "",
+        ),
+        line(
+            f"profile and 5 quantiles, {size}",
+            seconds["quantiles"],
+            "the same + np.quantile",
+            pieces + seconds["numpy_quantiles"],
+            "",
+        ),
+        line(
+            f"profile and 5 quantiles, {size}, beside quantiles alone",
+            seconds["quantiles"],
+            "np.quantile",
+            seconds["numpy_quantiles"],
+            "",
         ),
     ]
 
@@ -161,7 +201,11 @@ def line(what: str, ours: float, peer: str, theirs: float, note: str) -> str:
 
 
 def machine() -> str:
-    names = [text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")]
+    names = [
+        text.split(":", 1)[1].strip()
+        for text in Path("/proc/cpuinfo").read_text().splitlines()
+        if text.startswith("model name")
+    ]
     return (
         f"{os.cpu_count()} x {names[0] if names else platform.machine()}, load {os.getloadavg()[0]:.1f};"
         f" Python {platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, SciPy {scipy.__version__}"
@@ -170,7 +214,11 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller tables, one repeat: shows that it runs, not how fast")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="smaller tables, one repeat: shows that it runs, not how fast",
+    )
     quick = parser.parse_args().quick
     repeats = 1 if quick else 3
     print(machine())
@@ -179,7 +227,11 @@ def main() -> None:
         print(*neighbours(10_000 if quick else 40_000, d, repeats), sep="\n", flush=True)
     for threads in (THREADS, 1):
         print(*profile(UNIT_ROWS * (2 if quick else 8), 64, repeats, threads), sep="\n", flush=True)
-    print(*evaluations((10_000, 40_000) if quick else (40_000, 160_000, 640_000), 32), sep="\n", flush=True)
+    print(
+        *evaluations((10_000, 40_000) if quick else (40_000, 160_000, 640_000), 32),
+        sep="\n",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

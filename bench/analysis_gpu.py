@@ -84,7 +84,10 @@ def clustered(n: int, d: int) -> Rows:
 def in_units(rows: Rows, unit_rows: int = UNIT_ROWS) -> dict[int, Block]:
     starts = range(0, len(rows), unit_rows)
     return {
-        unit: Block(ids=np.arange(start, min(start + unit_rows, len(rows))), rows=rows[start : start + unit_rows])
+        unit: Block(
+            ids=np.arange(start, min(start + unit_rows, len(rows))),
+            rows=rows[start : start + unit_rows],
+        )
         for unit, start in enumerate(starts)
     }
 
@@ -101,11 +104,15 @@ def ceilings(bench: Bench) -> Iterator[str]:
     for name, dtype, n in (("fp16", cupy.float16, 8192), ("fp64", cupy.float64, 4096)):
         left = cupy.random.standard_normal((n, n), dtype=cupy.float32).astype(dtype)
         out = cupy.empty_like(left)
-        bench.ceilings[name] = 2 * n**3 / bench.seconds(lambda left=left, out=out: cupy.matmul(left, left, out=out))  # type: ignore[misc]
+        bench.ceilings[name] = (
+            2 * n**3 / bench.seconds(lambda left=left, out=out: cupy.matmul(left, left, out=out))  # type: ignore[misc]
+        )
         yield f"| {name} matrix product, {n} x {n} x {n}, cuBLAS | {bench.ceilings[name] / 1e12:.0f} TFLOP/s |"
     pinned = importlib.import_module("cupyx").empty_pinned((1 << 28,), np.uint8)
     device = cupy.empty(pinned.shape, cupy.uint8)
-    bench.ceilings["pinned"] = pinned.nbytes / bench.seconds(lambda: device.set(pinned, stream=cupy.cuda.get_current_stream()))
+    bench.ceilings["pinned"] = pinned.nbytes / bench.seconds(
+        lambda: device.set(pinned, stream=cupy.cuda.get_current_stream())
+    )
     yield f"| pinned host memory to device | {bench.ceilings['pinned'] / 1e9:.1f} GB/s |"
 
 
@@ -119,7 +126,10 @@ def profile(bench: Bench) -> Iterator[str]:
     n = 1 << 20 if bench.quick else 20_000_000
     for d in (16, 64, 256):
         # different units of 1 GiB in all, so that none is found in L2
-        pool = [cupy.random.standard_normal((d, UNIT_ROWS), dtype=cupy.float64) for _ in range(2**30 // (8 * d * UNIT_ROWS))]
+        pool = [
+            cupy.random.standard_normal((d, UNIT_ROWS), dtype=cupy.float64)
+            for _ in range(2**30 // (8 * d * UNIT_ROWS))
+        ]
         backend = CupyProfile()
         backend.begin_counting(d)
         units = -(-n // UNIT_ROWS)
@@ -147,24 +157,40 @@ def search_filter(bench: Bench) -> Iterator[str]:
     n = 1 << 17 if bench.quick else 1_000_000
     for d in (32, 64, 128):
         rows = clustered(n, d)
-        half = prepare(Block(ids=np.arange(n), rows=rows), kernels.upload, lambda array, kernels=kernels: kernels.download(array)()[0])  # type: ignore[misc]
+        half = prepare(
+            Block(ids=np.arange(n), rows=rows),
+            kernels.upload,
+            lambda array, kernels=kernels: kernels.download(array)()[0],  # type: ignore[misc]
+        )
         # the K-th neighbour's distance of some rows, taken for all: squared and scaled as the kernel's products are
-        nearest = nearest_squares(bench, rows, np.random.default_rng(0).choice(n, 64, replace=False))
+        nearest = nearest_squares(
+            bench, rows, np.random.default_rng(0).choice(n, 64, replace=False)
+        )
         limits = bench.cupy.full(n, -0.5 * float(np.median(nearest)) * 2.0**-12, bench.cupy.float32)
-        seconds = bench.seconds(lambda half=half, limits=limits: kernels.tally(half, half, limits), 3)  # type: ignore[misc]
+        seconds = bench.seconds(
+            lambda half=half, limits=limits: kernels.tally(half, half, limits),  # type: ignore[misc]
+            3,
+        )
         rate = n * float(n) / seconds
         flops = 2 * d * rate
         yield f"| n = {n:,}, d = {d} | {seconds:.3f} | {rate / 1e12:.2f} | {flops / 1e12:.0f} | {share(flops, bench.ceilings['fp16'])} |"
 
 
-def full_on_device(rows: Rows, unit_rows: int, deadline: float = np.inf) -> tuple[Scores | None, int]:
+def full_on_device(
+    rows: Rows, unit_rows: int, deadline: float = np.inf
+) -> tuple[Scores | None, int]:
     """All pairs of units, and how many pairs of rows these are; no scores where the clock passes the deadline before the end."""
     from workloads.analysis.anomaly.pairs_cupy import CupyPairs
 
     table, pairs = in_units(rows, unit_rows), CupyPairs()
-    states = {unit: QueryState.start(unit, block.ids, units=len(table), k=K) for unit, block in table.items()}
+    states = {
+        unit: QueryState.start(unit, block.ids, units=len(table), k=K)
+        for unit, block in table.items()
+    }
     compared = 0
-    for a, b in sorted(((a, b) for a in table for b in table if b <= a), key=lambda pair: pair[0] != pair[1]):
+    for a, b in sorted(
+        ((a, b) for a in table for b in table if b <= a), key=lambda pair: pair[0] != pair[1]
+    ):
         if time.perf_counter() > deadline:
             return None, compared
         states[a], states[b] = process_pair(pairs, states[a], table[a], states[b], table[b])
@@ -184,14 +210,18 @@ def full(bench: Bench) -> Iterator[str]:
         scores, compared = full_on_device(rows, UNIT_ROWS, start + min(90.0, bench.left / 3))
         seconds = time.perf_counter() - start
         rate = bench.full_rate[d] = compared / seconds
-        certified = "stopped at its time limit" if scores is None else f"{scores.certified_fraction:.6f}"
+        certified = (
+            "stopped at its time limit" if scores is None else f"{scores.certified_fraction:.6f}"
+        )
         yield (
             f"| n = {n:,}, d = {d} | {seconds:.2f} | {rate / 1e12:.3f} | {share(2 * d * rate, bench.ceilings['fp16'])} | {certified} "
             f"| {'-' if scores is None else checked(bench, rows, scores)} |"
         )
 
 
-def nearest_squares(bench: Bench, rows: Rows, some: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def nearest_squares(
+    bench: Bench, rows: Rows, some: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     """Squared distance of the K-th neighbour of some rows by the definition, with the bits of exact.py.
 
     Differences on the device narrow the table to some tens of rows with a margin far wider than their rounding.
@@ -244,7 +274,9 @@ def peer_cupy(bench: Bench) -> Iterator[str]:
 
     def run(step: int) -> None:
         for start in range(0, 1 << 13, step):
-            cupy.argpartition(norms - data[start : start + step] @ data.T, K + 1, axis=1)[:, : K + 1]
+            cupy.argpartition(norms - data[start : start + step] @ data.T, K + 1, axis=1)[
+                :, : K + 1
+            ]
         cupy.cuda.Device().synchronize()
 
     rate = max((1 << 13) * n / wall(run, step) for step in (512, 2048, 8192))
@@ -259,10 +291,14 @@ def peer_sklearn(bench: Bench) -> Iterator[str]:
     rows = clustered(n, d)
 
     def run(_step: int) -> None:
-        neighbors.NearestNeighbors(n_neighbors=K + 1, algorithm="brute", n_jobs=-1).fit(rows).kneighbors(rows)
+        neighbors.NearestNeighbors(n_neighbors=K + 1, algorithm="brute", n_jobs=-1).fit(
+            rows
+        ).kneighbors(rows)
 
     rate = n * float(n) / wall(run, 0)
-    yield peer_line(bench, f"scikit-learn brute force, {os.cpu_count()} processors, d = {d}", d, rate)
+    yield peer_line(
+        bench, f"scikit-learn brute force, {os.cpu_count()} processors, d = {d}", d, rate
+    )
 
 
 def peer_header() -> Iterator[str]:
@@ -291,14 +327,27 @@ def digests(bench: Bench) -> Iterator[str]:
     NCCL takes no two ranks on one device, and an MPI without CUDA no device memory: then the line says so, and the host's exchange is used.
     """
     yield "\n| `full` over the ring, n = 40,000, d = 32 | digest of the scores | pairs compared | s | exchange |\n|---|---|---|---|---|"
-    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    mpirun = shutil.which(
+        "mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
     if mpirun is None or importlib.util.find_spec("mpi4py") is None:
         yield "| mpirun -n 2 | left out: Open MPI with mpi4py is not installed | | | |"
         return
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     found = set()
     for ranks, exchange in ((1, "host"), (2, "host"), (2, "cuda-aware"), (2, "nccl")):
-        command = [mpirun, "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", "bench.ring"]
+        command = [
+            mpirun,
+            "--allow-run-as-root",
+            "--oversubscribe",
+            "-n",
+            str(ranks),
+            sys.executable,
+            "-m",
+            "mpi4py",
+            "-m",
+            "bench.ring",
+        ]
         ended = subprocess.run(
             [*command, "--backend", "cupy", "--exchange", exchange],
             capture_output=True,
@@ -309,10 +358,14 @@ def digests(bench: Bench) -> Iterator[str]:
             cwd=Path(__file__).parents[1],
         )
         if ended.returncode:
-            raise RuntimeError(f"mpirun -n {ranks} with exchange {exchange} ended with {ended.returncode}: {ended.stderr[-2000:]}")
+            raise RuntimeError(
+                f"mpirun -n {ranks} with exchange {exchange} ended with {ended.returncode}: {ended.stderr[-2000:]}"
+            )
         result = json.loads(ended.stdout.strip().splitlines()[-1])
         found.add(result["digest"])
-        used = result["exchange"]["used"] + (f" ({result['exchange']['refused']})" if result["exchange"]["refused"] else "")
+        used = result["exchange"]["used"] + (
+            f" ({result['exchange']['refused']})" if result["exchange"]["refused"] else ""
+        )
         yield f"| mpirun -n {ranks}, {exchange} | {result['digest']} | {result['evaluations']:,} | {result['seconds']:.2f} | {used} |"
     yield f"| equal | {'yes' if len(found) == 1 else 'NO'} | | | |"
     if len(found) > 1:
@@ -323,7 +376,16 @@ def share(rate: float, ceiling: float) -> str:
     return f"{100 * rate / ceiling:.0f} %"
 
 
-PARTS: tuple[Part, ...] = (ceilings, profile, search_filter, full, peer_torch, peer_cupy, peer_sklearn, digests)
+PARTS: tuple[Part, ...] = (
+    ceilings,
+    profile,
+    search_filter,
+    full,
+    peer_torch,
+    peer_cupy,
+    peer_sklearn,
+    digests,
+)
 
 
 def gpu() -> Any:
@@ -339,12 +401,16 @@ def gpu() -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller tables: shows that it runs, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller tables: shows that it runs, not how fast"
+    )
     arguments = parser.parse_args()
     cupy = gpu()
     bench = Bench(cupy=cupy, quick=arguments.quick)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    print(f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy {cupy.__version__}, NumPy {np.__version__}")
+    print(
+        f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy {cupy.__version__}, NumPy {np.__version__}"
+    )
     failed = []
     for part in PARTS:
         if bench.left < 20:

@@ -67,14 +67,21 @@ def main() -> None:
     stack = sys.argv[1] if len(sys.argv) > 1 else "prod"
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     cold_preview = deploy(ROOT, stack, no_aws, secrets=SECRETS, preview=True)
-    previews = [deploy(ROOT, stack, no_aws, secrets=SECRETS, preview=True).total_seconds for _ in range(runs)]
+    previews = [
+        deploy(ROOT, stack, no_aws, secrets=SECRETS, preview=True).total_seconds
+        for _ in range(runs)
+    ]
     cold, calls, _ = deployed(stack)
     warm = [deployed(stack) for _ in range(runs)]
     floor = statistics.median(seconds for _, _, seconds in warm)
     custom = sum(r.custom for r in cold.resources)
     load = os.getloadavg()[0]
-    print(f"{os.cpu_count()} cores, load {load:.1f}, {platform.machine()}, Python {platform.python_version()}, median of {runs}")
-    print(f"stack {stack}: {len(cold.resources)} resources, {custom} of them in AWS, {calls} AWS calls\n")
+    print(
+        f"{os.cpu_count()} cores, load {load:.1f}, {platform.machine()}, Python {platform.python_version()}, median of {runs}"
+    )
+    print(
+        f"stack {stack}: {len(cold.resources)} resources, {custom} of them in AWS, {calls} AWS calls\n"
+    )
     rows = [
         ("preview, first in the process", cold_preview.total_seconds),
         ("preview", statistics.median(previews)),

@@ -36,7 +36,9 @@ from localcloud.policy_evaluation import decide
 from localcloud.stackfile import read_stack
 from workloads.contract import Run, Upload
 
-GOOD: Final = b"id,height,weight\n" + b"".join(b"r%d,%d.5,%d\n" % (i, 150 + i % 50, 50 + i % 37) for i in range(200))
+GOOD: Final = b"id,height,weight\n" + b"".join(
+    b"r%d,%d.5,%d\n" % (i, 150 + i % 50, 50 + i % 37) for i in range(200)
+)
 BAD: Final = b"name,town\nann,rome\nbob,oslo\n"
 MOST_SECONDS: Final = 60.0
 """For one run, which without a permission may never end."""
@@ -74,7 +76,11 @@ class Removal:
 
 def actions(iam: Any, wanted: list[str]) -> Iterator[Removal]:
     """Every action of every inline policy of the roles."""
-    for role in [each["RoleName"] for page in iam.get_paginator("list_roles").paginate() for each in page["Roles"]]:
+    for role in [
+        each["RoleName"]
+        for page in iam.get_paginator("list_roles").paginate()
+        for each in page["Roles"]
+    ]:
         if wanted and not any(part in role for part in wanted):
             continue
         for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -82,21 +88,49 @@ def actions(iam: Any, wanted: list[str]) -> Iterator[Removal]:
             for index, statement in enumerate(document["Statement"]):
                 for action in statement["Action"]:
                     kept = [each for each in statement["Action"] if each != action]
-                    others = [each for number, each in enumerate(document["Statement"]) if number != index]
-                    without = {**document, "Statement": [*others, {**statement, "Action": kept}] if kept else others}
-                    yield Removal(role=role, policy=policy, sid=statement["Sid"], action=action, without=without)
+                    others = [
+                        each for number, each in enumerate(document["Statement"]) if number != index
+                    ]
+                    without = {
+                        **document,
+                        "Statement": [*others, {**statement, "Action": kept}] if kept else others,
+                    }
+                    yield Removal(
+                        role=role,
+                        policy=policy,
+                        sid=statement["Sid"],
+                        action=action,
+                        without=without,
+                    )
 
 
 def expected(iam: Any, removal: Removal, needed: list[Asked]) -> str:
     """What becomes of the calls that were made and allowed, by the same evaluation that judges them when they are made."""
-    of_role = [asked for asked in needed if asked.role_arn.endswith(f"/{removal.role}") and asked.action == removal.action]
-    inline = [name for name in iam.list_role_policies(RoleName=removal.role)["PolicyNames"] if name != removal.policy]
-    documents = [removal.without, *(iam.get_role_policy(RoleName=removal.role, PolicyName=name)["PolicyDocument"] for name in inline)]
+    of_role = [
+        asked
+        for asked in needed
+        if asked.role_arn.endswith(f"/{removal.role}") and asked.action == removal.action
+    ]
+    inline = [
+        name
+        for name in iam.list_role_policies(RoleName=removal.role)["PolicyNames"]
+        if name != removal.policy
+    ]
+    documents = [
+        removal.without,
+        *(
+            iam.get_role_policy(RoleName=removal.role, PolicyName=name)["PolicyDocument"]
+            for name in inline
+        ),
+    ]
     for attached in iam.list_attached_role_policies(RoleName=removal.role)["AttachedPolicies"]:
         version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
         found = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
         documents.append(found["PolicyVersion"]["Document"])
-    if any(decide(documents, asked.action, asked.resource, asked.context) != "allowed" for asked in of_role):
+    if any(
+        decide(documents, asked.action, asked.resource, asked.context) != "allowed"
+        for asked in of_role
+    ):
         return "denied"
     if of_role:
         return "allowed twice"
@@ -107,11 +141,15 @@ def expected(iam: Any, removal: Removal, needed: list[Asked]) -> str:
 def removed(iam: Any, removal: Removal) -> Iterator[None]:
     """The role without the action for the time of the block."""
     before = iam.get_role_policy(RoleName=removal.role, PolicyName=removal.policy)["PolicyDocument"]
-    iam.put_role_policy(RoleName=removal.role, PolicyName=removal.policy, PolicyDocument=json.dumps(removal.without))
+    iam.put_role_policy(
+        RoleName=removal.role, PolicyName=removal.policy, PolicyDocument=json.dumps(removal.without)
+    )
     try:
         yield
     finally:
-        iam.put_role_policy(RoleName=removal.role, PolicyName=removal.policy, PolicyDocument=json.dumps(before))
+        iam.put_role_policy(
+            RoleName=removal.role, PolicyName=removal.policy, PolicyDocument=json.dumps(before)
+        )
 
 
 def once(ready: Rehearsal, number: int) -> None:
@@ -119,11 +157,21 @@ def once(ready: Rehearsal, number: int) -> None:
     bucket = ready.outputs["ingest_bucket"]
     for body in (GOOD, BAD):
         key = f"data/20260101/drill-{number}-{len(body)}.csv"
-        reply = ready.client("s3").put_object(Bucket=bucket, Key=key, Body=body + b"# %d\n" % number if body is GOOD else body)
-        run = Run(Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id)
+        reply = ready.client("s3").put_object(
+            Bucket=bucket, Key=key, Body=body + b"# %d\n" % number if body is GOOD else body
+        )
+        run = Run(
+            Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id
+        )
         end = time.monotonic() + MOST_SECONDS
         try:
-            for status in follow(ready.client("dynamodb"), ready.client("batch"), ready.outputs["table"], run, start_seconds=10.0):
+            for status in follow(
+                ready.client("dynamodb"),
+                ready.client("batch"),
+                ready.outputs["table"],
+                run,
+                start_seconds=10.0,
+            ):
                 if status.state in {"SUCCEEDED", "FAILED"} or time.monotonic() > end:
                     break
         except RunNotStartedError:
@@ -134,17 +182,33 @@ def once(ready: Rehearsal, number: int) -> None:
 
 def main() -> int:
     """Prints the table; see above."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orchestrator", choices=["batch", "step-functions"], default="batch")
-    parser.add_argument("--roles", default="", help="parts of role names, separated by commas; all without it")
-    parser.add_argument("--confirm", type=int, default=6, help="so many of them are really taken away, one by one, drawn by lot")
+    parser.add_argument(
+        "--roles", default="", help="parts of role names, separated by commas; all without it"
+    )
+    parser.add_argument(
+        "--confirm",
+        type=int,
+        default=6,
+        help="so many of them are really taken away, one by one, drawn by lot",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the lot")
     options = parser.parse_args()
     console, table = Console(), Table("role", "statement", "action", "what happens")
-    pipeline = json.loads(read_stack(ROOT, "local", {}, {}).config.get("batch-reference:pipeline", "{}"))
-    config = {"batch-reference:pipeline": json.dumps({**pipeline, "orchestrator": options.orchestrator})}
+    pipeline = json.loads(
+        read_stack(ROOT, "local", {}, {}).config.get("batch-reference:pipeline", "{}")
+    )
+    config = {
+        "batch-reference:pipeline": json.dumps({**pipeline, "orchestrator": options.orchestrator})
+    }
     counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder, rehearsal("local", Path(folder) / "files", config=config, say=lambda _: None) as ready:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        rehearsal("local", Path(folder) / "files", config=config, say=lambda _: None) as ready,
+    ):
         iam, cloud = ready.client("iam"), ready.cloud
         once(ready, 0)
         if cloud.denials:
@@ -165,7 +229,11 @@ def main() -> int:
                 once(ready, number)
             denied = any(denial.action == removal.action for denial in cloud.denials[before:])
             counts["confirmed" if denied == (said == "denied") else "not confirmed"] += 1
-            console.print(Text(f"taken away: {removal.role} {removal.action}: {'denied' if denied else 'not denied'}, expected: {said}"))
+            console.print(
+                Text(
+                    f"taken away: {removal.role} {removal.action}: {'denied' if denied else 'not denied'}, expected: {said}"
+                )
+            )
     console.print(Text(", ".join(f"{count} {what}" for what, count in sorted(counts.items()))))
     return 1 if any(counts[each] for each in ("unseen", "allowed twice", "not confirmed")) else 0
 

@@ -29,7 +29,9 @@ TOP = 50
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in (("rows", 20_000), ("columns", 8), ("unit-rows", 9_000), ("mixed", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--metrics", default="euclidean,mahalanobis,cosine")
@@ -37,7 +39,9 @@ def main() -> int:
     values = table(options.rows, options.columns)
     metrics = options.metrics.split(",")
     left_out = sorted(name for name, flag in NEEDS.items() if flag not in processor_flags())
-    print(f"NumPy {np.__version__}, {os.cpu_count()} processors; {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows")
+    print(
+        f"NumPy {np.__version__}, {os.cpu_count()} processors; {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows"
+    )
     print(f"kernels that this processor lacks: {', '.join(left_out) or 'none'}")
     found: dict[tuple[str, str], set[str]] = {}
     with serve() as store, tempfile.TemporaryDirectory() as folder:
@@ -56,19 +60,38 @@ def main() -> int:
             ]
             here = replace(store, environ={**store.environ, **environ})
             for job, success in zip(jobs, analyse(here, jobs, folder=Path(folder)), strict=True):
-                told(found, f"{name}, {ranks} ranks, {threads} threads", job.mode, job.metric, success.digest)
+                told(
+                    found,
+                    f"{name}, {ranks} ranks, {threads} threads",
+                    job.mode,
+                    job.metric,
+                    success.digest,
+                )
         run = store.put_table("p-shards", values, options.unit_rows)
         for number in range(options.mixed):
-            told(found, f"two shards on two kernels, run {number + 1}", "full", metrics[0], mixed(store, run, metrics[0], number))
+            told(
+                found,
+                f"two shards on two kernels, run {number + 1}",
+                "full",
+                metrics[0],
+                mixed(store, run, metrics[0], number),
+            )
     differing = [case for case, digests in found.items() if len(digests) > 1]
-    print(f"{len(found)} analyses, {'one digest each' if not differing else f'more than one digest: {differing}'}")
+    print(
+        f"{len(found)} analyses, {'one digest each' if not differing else f'more than one digest: {differing}'}"
+    )
     return 1 if differing else 0
 
 
 def variants() -> list[tuple[str, dict[str, str], int, int]]:
     """Name, environment, ranks and threads."""
-    kernels = [(name, environ, 1, 1 + index % 2) for index, (name, environ) in enumerate(environments().items())]
-    return kernels + [("as found", {}, ranks, threads) for ranks, threads in ((1, 2), (2, 1), (3, 1), (4, 1))]
+    kernels = [
+        (name, environ, 1, 1 + index % 2)
+        for index, (name, environ) in enumerate(environments().items())
+    ]
+    return kernels + [
+        ("as found", {}, ranks, threads) for ranks, threads in ((1, 2), (2, 1), (3, 1), (4, 1))
+    ]
 
 
 def mixed(store: Store, run: Run, metric: str, number: int) -> str:
@@ -96,7 +119,9 @@ def mixed(store: Store, run: Run, metric: str, number: int) -> str:
     return store.success(run).digest
 
 
-def told(found: dict[tuple[str, str], set[str]], variant: str, mode: str, metric: str, digest: str) -> None:
+def told(
+    found: dict[tuple[str, str], set[str]], variant: str, mode: str, metric: str, digest: str
+) -> None:
     found.setdefault((mode, metric), set()).add(digest)
     print(f"{digest[:32]}  {mode:4} {metric:11} {variant}", flush=True)
 

@@ -37,7 +37,9 @@ def stage(source: Path, target: Path) -> Callable[[], int]:
 
     def work() -> int:
         folder = target.with_suffix(".cleaned")
-        cleaned = clean(lambda: source.open("rb", buffering=0), lambda: Files(folder).written(), Settings())
+        cleaned = clean(
+            lambda: source.open("rb", buffering=0), lambda: Files(folder).written(), Settings()
+        )
         shutil.move(folder / "table" / "table.parquet", target)
         shutil.rmtree(folder)
         return cleaned.rows_read
@@ -70,7 +72,11 @@ def with_duckdb(source: Path, target: Path) -> Callable[[], int]:
     import duckdb
 
     def work() -> int:
-        return int(duckdb.execute(f"COPY (SELECT * FROM read_csv('{source}')) TO '{target}' (FORMAT parquet)").fetchall()[0][0])  # noqa: S608
+        return int(
+            duckdb.execute(
+                f"COPY (SELECT * FROM read_csv('{source}')) TO '{target}' (FORMAT parquet)"  # noqa: S608
+            ).fetchall()[0][0]
+        )
 
     return work
 
@@ -104,7 +110,12 @@ def one(name: str, source: Path, target: Path) -> None:
     work = CONTENDERS[name](source, target)
     started, cpu = time.perf_counter(), time.process_time()
     rows = work()
-    figures = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu, "rows": rows, "peak_mib": peak_rss_mib()}
+    figures = {
+        "seconds": time.perf_counter() - started,
+        "cpu": time.process_time() - cpu,
+        "rows": rows,
+        "peak_mib": peak_rss_mib(),
+    }
     print(json.dumps(figures))
 
 
@@ -112,7 +123,12 @@ def generate(target: Path, size: int, *, dirty_percent: float) -> int:
     """Writes a table of about `size` bytes and returns its rows; beyond 100 MB they repeat, or making the file would take minutes."""
     from workloads.samples.generate import Table
 
-    table = Table(rows=max(1, min(size, 100_000_000) // ROW_BYTES), columns=COLUMNS, seed=1, dirty_percent=dirty_percent)
+    table = Table(
+        rows=max(1, min(size, 100_000_000) // ROW_BYTES),
+        columns=COLUMNS,
+        seed=1,
+        dirty_percent=dirty_percent,
+    )
     header, *chunks = table.chunks()
     times = max(1, round(size / (ROW_BYTES * table.rows)))
     with target.open("wb") as out:
@@ -128,25 +144,46 @@ def compare(source: Path, rows: int, names: list[str], folder: Path) -> dict[str
     for _ in range(ROUNDS):
         for name in names:
             target = folder / "out.parquet"
-            command = [sys.executable, "-m", "bench.preprocess", "--one", name, str(source), str(target)]
-            found = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+            command = [
+                sys.executable,
+                "-m",
+                "bench.preprocess",
+                "--one",
+                name,
+                str(source),
+                str(target),
+            ]
+            found = json.loads(
+                subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+            )
             assert found["rows"] == rows, (name, found, rows)
             runs[name].append(found)
             target.unlink()
-    return {name: {key: statistics.median(run[key] for run in done) for key in done[0]} for name, done in runs.items()}
+    return {
+        name: {key: statistics.median(run[key] for run in done) for key in done[0]}
+        for name, done in runs.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="10 and 100 MB instead of 100 MB and 1 GB")
-    parser.add_argument("--one", nargs=3, metavar=("NAME", "SOURCE", "TARGET"), help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="10 and 100 MB instead of 100 MB and 1 GB"
+    )
+    parser.add_argument(
+        "--one", nargs=3, metavar=("NAME", "SOURCE", "TARGET"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.one:
         one(options.one[0], Path(options.one[1]), Path(options.one[2]))
         return
 
     sizes = (10_000_000, 100_000_000) if options.small else (100_000_000, 1_000_000_000)
-    print(f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}\n"
+    )
     print("| file | program | seconds | CPU seconds | MB/s | rows/s | peak memory, MiB |")
     print("|---|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
@@ -156,7 +193,9 @@ def main() -> None:
                 source = folder / "table.csv"
                 rows = generate(source, size, dirty_percent=dirty_percent)
                 contenders = ["this stage"] if dirty_percent else list(CONTENDERS)
-                label = f"{source.stat().st_size / 1e6:,.0f} MB" + (f", {dirty_percent:g} % of rows dirty" if dirty_percent else "")
+                label = f"{source.stat().st_size / 1e6:,.0f} MB" + (
+                    f", {dirty_percent:g} % of rows dirty" if dirty_percent else ""
+                )
                 for contender, figures in compare(source, rows, contenders, folder).items():
                     seconds = figures["seconds"]
                     cells = (

@@ -32,7 +32,9 @@ def duckdb_reader(text: str) -> Table:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         source = Path(folder) / "polluted.csv"
         source.write_text(text, newline="")
-        found = connection.read_csv(str(source), all_varchar=True, ignore_errors=True, null_padding=True)
+        found = connection.read_csv(
+            str(source), all_varchar=True, ignore_errors=True, null_padding=True
+        )
         return [found.columns, *([cell or "" for cell in row] for row in found.fetchall())]
 
 
@@ -51,7 +53,9 @@ def points(reader: Callable[[str], Table], polluted: Polluted) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--every", type=int, default=11)
     every = parser.parse_args().every
     readers = {"this reader": this_reader, "DuckDB": duckdb_reader}
@@ -61,8 +65,14 @@ def main() -> None:
     print("|---|---:|" + "---:|" * len(readers))
     for name, make in {"shop": pollutions.shop, "sensors": pollutions.sensors}.items():
         table, how = make()
-        files = [*pollutions.whole_file(table, how), *list(pollutions.one_per_cell(table, how))[::every]]
-        means = [sum(points(reader, polluted) for polluted in files) / len(files) for reader in readers.values()]
+        files = [
+            *pollutions.whole_file(table, how),
+            *list(pollutions.one_per_cell(table, how))[::every],
+        ]
+        means = [
+            sum(points(reader, polluted) for polluted in files) / len(files)
+            for reader in readers.values()
+        ]
         print(f"| {name} | {len(files)} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
 
 

@@ -19,8 +19,16 @@ from workloads import contract
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("kills", 100), ("rows", 30_000), ("columns", 24), ("unit-rows", 1_000), ("kills-per-run", 8)):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (
+        ("kills", 100),
+        ("rows", 30_000),
+        ("columns", 24),
+        ("unit-rows", 1_000),
+        ("kills-per-run", 8),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     options = parser.parse_args()
@@ -30,9 +38,17 @@ def main() -> None:
 
 def run_all(store: Store, options: argparse.Namespace) -> None:
     rng = random.Random(options.seed)  # noqa: S311 - no secret
-    values = np.random.default_rng(options.seed).standard_t(4, size=(options.columns, options.rows)).astype(np.float64)
-    print(f"seed {options.seed}: {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows")
-    print(f"{'mode':>5} {'kills':>5} {'total':>5} {'seconds':>8} {'resumed':>8} {'stored s':>8}  digest")
+    values = (
+        np.random.default_rng(options.seed)
+        .standard_t(4, size=(options.columns, options.rows))
+        .astype(np.float64)
+    )
+    print(
+        f"seed {options.seed}: {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows"
+    )
+    print(
+        f"{'mode':>5} {'kills':>5} {'total':>5} {'seconds':>8} {'resumed':>8} {'stored s':>8}  digest"
+    )
     expected: dict[str, str] = {}
     killed, runs = 0, 0
     stored: list[float] = []
@@ -44,15 +60,26 @@ def run_all(store: Store, options: argparse.Namespace) -> None:
             {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "50"},
         )
         start = time.perf_counter()
-        kills = kill_and_resume(attempts, rng, min(options.kills_per_run, options.kills - killed) if mode in expected else 0)
+        kills = kill_and_resume(
+            attempts,
+            rng,
+            min(options.kills_per_run, options.kills - killed) if mode in expected else 0,
+        )
         success = store.success(attempts.run)
-        assert expected.setdefault(mode, success.digest) == success.digest, f"{mode}: another digest after {kills} kills"
+        assert expected.setdefault(mode, success.digest) == success.digest, (
+            f"{mode}: another digest after {kills} kills"
+        )
         killed, runs = killed + kills, runs + (mode in expected)
         stored.append(success.checkpoint["seconds"] / max(success.checkpoint["count"], 1))
         seconds = time.perf_counter() - start
         resumed = int(success.checkpoint["objects_resumed"])
-        print(f"{mode:>5} {kills:>5} {killed:>5} {seconds:>8.1f} {resumed:>8} {stored[-1]:>8.3f}  {success.digest[:16]}", flush=True)
-    print(f"{killed} kills over {runs} runs: one digest per mode; a checkpoint took {statistics.median(stored):.3f} s (median)")
+        print(
+            f"{mode:>5} {kills:>5} {killed:>5} {seconds:>8.1f} {resumed:>8} {stored[-1]:>8.3f}  {success.digest[:16]}",
+            flush=True,
+        )
+    print(
+        f"{killed} kills over {runs} runs: one digest per mode; a checkpoint took {statistics.median(stored):.3f} s (median)"
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,11 @@ class NoCheckpoints:
         self.comm.Barrier()
 
     def work(
-        self, tasks: Iterable[Callable[[], None]], _collect: Callable[[], Saved], *, between: Callable[[], None] | None = None
+        self,
+        tasks: Iterable[Callable[[], None]],
+        _collect: Callable[[], Saved],
+        *,
+        between: Callable[[], None] | None = None,
     ) -> None:
         for task in tasks:
             task()
@@ -107,20 +111,28 @@ def main() -> None:
     search.run()
     seconds = time.perf_counter() - start
     progress = cooperation.progress
-    gathered = comm.gather((search.finished, progress.evaluations, progress.bytes.get("exchange", 0), progress.seconds))
+    gathered = comm.gather(
+        (search.finished, progress.evaluations, progress.bytes.get("exchange", 0), progress.seconds)
+    )
     if gathered is None:
         return
     finished = {unit: scores for some, *_ in gathered for unit, scores in some.items()}
     total = hashlib.sha256()
     for unit in sorted(finished):
-        total.update(finished[unit].ids.tobytes() + finished[unit].scores.tobytes() + finished[unit].kth_ids.tobytes())
+        total.update(
+            finished[unit].ids.tobytes()
+            + finished[unit].scores.tobytes()
+            + finished[unit].kth_ids.tobytes()
+        )
     result = {
         "digest": total.hexdigest(),
         "ranks": comm.size,
         "evaluations": sum(evaluations for _, evaluations, *_ in gathered),
         "evaluations_by_rank": [evaluations for _, evaluations, *_ in gathered],
         "seconds": round(seconds, 3),
-        "seconds_waiting_for_messages": round(max(one.get("exchange", 0.0) for *_, one in gathered), 3),
+        "seconds_waiting_for_messages": round(
+            max(one.get("exchange", 0.0) for *_, one in gathered), 3
+        ),
         "exchanged_bytes": sum(count for _, _, count, _ in gathered),
         "exchange": chosen.record(),
     }

@@ -74,14 +74,19 @@ class Questions:
     @cached_property
     def zones(self) -> list[str]:
         """The zones that the network takes, as components/network.py chooses them."""
-        filters = [{"Name": "opt-in-status", "Values": ["opt-in-not-required"]}, {"Name": "state", "Values": ["available"]}]
+        filters = [
+            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
         found = self.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
         return sorted(zone["ZoneName"] for zone in found)[: self.config.network.az_count]
 
     @property
     def hpc(self) -> dict[str, HpcEnvironment]:
         """Environments of kind hpc."""
-        return {name: e for name, e in self.config.environments.items() if isinstance(e, HpcEnvironment)}
+        return {
+            name: e for name, e in self.config.environments.items() if isinstance(e, HpcEnvironment)
+        }
 
 
 def unsure(check: str, what: str, error: Exception) -> Finding:
@@ -96,17 +101,31 @@ def region(asked: Questions) -> Iterator[Finding]:
     found = asked.client("ec2").describe_regions(AllRegions=True)["Regions"]
     status = {each["RegionName"]: each.get("OptInStatus", "") for each in found}
     if asked.region not in status:
-        yield Finding(level="error", check="region", what=f"AWS knows no region {asked.region}", fix="correct aws:region")
+        yield Finding(
+            level="error",
+            check="region",
+            what=f"AWS knows no region {asked.region}",
+            fix="correct aws:region",
+        )
     elif status[asked.region] == "not-opted-in":
         what = f"the account has not opted into {asked.region}"
-        yield Finding(level="error", check="region", what=what, fix=f"aws account enable-region --region-name {asked.region}")
+        yield Finding(
+            level="error",
+            check="region",
+            what=what,
+            fix=f"aws account enable-region --region-name {asked.region}",
+        )
     else:
         yield Finding(level="ok", check="region", what=f"{asked.region} is open to the account")
 
 
 def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
     """The quotas on vCPUs hold what one job needs (else an error), and all that the environments may start (else a warning)."""
-    ceiling, least, users = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, list[str]](list)
+    ceiling, least, users = (
+        defaultdict[str, int](int),
+        defaultdict[str, int](int),
+        defaultdict[str, list[str]](list),
+    )
     for name, environment in asked.config.environments.items():
         families = _families(environment)
         for family in families:
@@ -118,11 +137,18 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
     for family, names in users.items():
         where = f"environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
         if family not in _VCPU_QUOTAS:
-            yield Finding(level="warning", check="quota", what=f"no quota is known for the family {family} of {where}", fix="look it up")
+            yield Finding(
+                level="warning",
+                check="quota",
+                what=f"no quota is known for the family {family} of {where}",
+                fix="look it up",
+            )
             continue
         service, code = _VCPU_QUOTAS[family]
         try:
-            answer = asked.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
+            answer = asked.client("service-quotas").get_service_quota(
+                ServiceCode=service, QuotaCode=code
+            )
         except ClientError as error:
             yield unsure("quota", f"{family} ({code})", error)
             continue
@@ -131,7 +157,12 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
         fix = f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} --desired-value "
         if quota < least[family]:
             what = f"{text}, and one job needs {least[family]}: it would stay in RUNNABLE"
-            yield Finding(level="error", check="quota", what=what, fix=f"{fix}{max(least[family], ceiling[family])}")
+            yield Finding(
+                level="error",
+                check="quota",
+                what=what,
+                fix=f"{fix}{max(least[family], ceiling[family])}",
+            )
         elif quota < ceiling[family]:
             yield Finding(level="warning", check="quota", what=text, fix=f"{fix}{ceiling[family]}")
         else:
@@ -152,8 +183,20 @@ def _family(name: str, purchase: str) -> str:
     if letters == "p":
         if purchase == "on-demand":
             return "P"
-        return "P5" if generation == "5" else "P2, P3, P4" if generation in {"2", "3", "4"} else f"p{generation}"
-    words = {"g": "G and VT", "gr": "G and VT", "vt": "G and VT", "hpc": "HPC", **dict.fromkeys(_STANDARD, "standard")}
+        return (
+            "P5"
+            if generation == "5"
+            else "P2, P3, P4"
+            if generation in {"2", "3", "4"}
+            else f"p{generation}"
+        )
+    words = {
+        "g": "G and VT",
+        "gr": "G and VT",
+        "vt": "G and VT",
+        "hpc": "HPC",
+        **dict.fromkeys(_STANDARD, "standard"),
+    }
     return words.get(letters, letters)
 
 
@@ -161,18 +204,29 @@ def _least_vcpus(config: StackConfig, name: str, environment: Environment) -> in
     """VCPUs below which a job of the pipeline cannot start in the environment: all nodes of the analysis, or the smallest type."""
     smallest = min((facts.vcpus for facts in known_types_of(environment).values()), default=1)
     analysis = config.jobs.analysis
-    return analysis.nodes * smallest if name in environments_of(config, analysis.queue) and analysis.nodes > 1 else smallest
+    return (
+        analysis.nodes * smallest
+        if name in environments_of(config, analysis.queue) and analysis.nodes > 1
+        else smallest
+    )
 
 
 def batch_limits(asked: Questions) -> Iterator[Finding]:
     """The account has room for the stack's environments and queues."""
     batch = asked.client("batch")
     counted = (
-        ("environment", "describe_compute_environments", "computeEnvironments", len(asked.config.environments)),
+        (
+            "environment",
+            "describe_compute_environments",
+            "computeEnvironments",
+            len(asked.config.environments),
+        ),
         ("queue", "describe_job_queues", "jobQueues", len(asked.config.queues)),
     )
     for what, operation, member, needed in counted:
-        found = [each for page in batch.get_paginator(operation).paginate() for each in page[member]]
+        found = [
+            each for page in batch.get_paginator(operation).paginate() for each in page[member]
+        ]
         others = sum(not asked.tags.items() <= each.get("tags", {}).items() for each in found)
         text = f"{others} {what}s of others and {needed} of this stack, of {_BATCH_LIMIT} in the account"
         full = others + needed > _BATCH_LIMIT
@@ -182,7 +236,13 @@ def batch_limits(asked: Questions) -> Iterator[Finding]:
 
 def instance_offerings(asked: Questions) -> Iterator[Finding]:
     """The instance types are sold in the zones where they are to start."""
-    wanted = sorted({name for environment in asked.config.environments.values() for name in instance_types_of(environment)})
+    wanted = sorted(
+        {
+            name
+            for environment in asked.config.environments.values()
+            for name in instance_types_of(environment)
+        }
+    )
     if len(asked.zones) < asked.config.network.az_count:
         what = f"network.az_count is {asked.config.network.az_count}, and the region offers {len(asked.zones)} zones"
         yield Finding(level="error", check="zones", what=what, fix="lower az_count")
@@ -198,7 +258,11 @@ def instance_offerings(asked: Questions) -> Iterator[Finding]:
     }
     for name, environment in asked.config.environments.items():
         types = instance_types_of(environment)
-        zones = [asked.zones[environment.zone_index]] if isinstance(environment, HpcEnvironment) else asked.zones
+        zones = (
+            [asked.zones[environment.zone_index]]
+            if isinstance(environment, HpcEnvironment)
+            else asked.zones
+        )
         missing = [each for each in types if not any((each, zone) in offered for zone in zones)]
         where = ", ".join(zones)
         if missing and len(missing) == len(types):
@@ -214,7 +278,11 @@ def instance_offerings(asked: Questions) -> Iterator[Finding]:
             what = f"environment {name}: {', '.join(missing)} not sold in {where}"
             yield Finding(level="warning", check="offerings", what=what, fix="remove them")
         elif types:
-            yield Finding(level="ok", check="offerings", what=f"environment {name}: all types are sold in {where}")
+            yield Finding(
+                level="ok",
+                check="offerings",
+                what=f"environment {name}: all types are sold in {where}",
+            )
 
 
 def efa(asked: Questions) -> Iterator[Finding]:
@@ -222,20 +290,32 @@ def efa(asked: Questions) -> Iterator[Finding]:
     for name, environment in asked.hpc.items():
         if not environment.efa:
             continue
-        (found,) = asked.client("ec2").describe_instance_types(InstanceTypes=[environment.instance_type])["InstanceTypes"]
+        (found,) = asked.client("ec2").describe_instance_types(
+            InstanceTypes=[environment.instance_type]
+        )["InstanceTypes"]
         network = found["NetworkInfo"]
-        has = network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0) if network.get("EfaSupported") else 0
+        has = (
+            network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)
+            if network.get("EfaSupported")
+            else 0
+        )
         facts = instance_type(environment.instance_type)
         if not has:
             what = f"environment {name}: {environment.instance_type} has no EFA"
-            yield Finding(level="error", check="efa", what=what, fix="turn efa off, or take another type")
-        elif facts is not None and facts.efa_interfaces != has:
-            what = (
-                f"environment {name}: {environment.instance_type} has {has} EFA interfaces, and the facts file says {facts.efa_interfaces}"
+            yield Finding(
+                level="error", check="efa", what=what, fix="turn efa off, or take another type"
             )
-            yield Finding(level="error", check="efa", what=what, fix="python scripts/refresh_ec2_facts.py")
+        elif facts is not None and facts.efa_interfaces != has:
+            what = f"environment {name}: {environment.instance_type} has {has} EFA interfaces, and the facts file says {facts.efa_interfaces}"
+            yield Finding(
+                level="error", check="efa", what=what, fix="python scripts/refresh_ec2_facts.py"
+            )
         else:
-            yield Finding(level="ok", check="efa", what=f"environment {name}: {environment.instance_type} has {has} EFA interfaces")
+            yield Finding(
+                level="ok",
+                check="efa",
+                what=f"environment {name}: {environment.instance_type} has {has} EFA interfaces",
+            )
 
 
 def images(asked: Questions) -> Iterator[Finding]:
@@ -246,14 +326,23 @@ def images(asked: Questions) -> Iterator[Finding]:
         fix = f"make push STACK={asked.config.name}"
         if digest is None:
             what = f"images.{kind}_digest is not set: jobs that need the image fail"
-            yield Finding(level="warning", check="images", what=what, fix=f"deploy once, then {fix}")
+            yield Finding(
+                level="warning", check="images", what=what, fix=f"deploy once, then {fix}"
+            )
             continue
         try:
-            asked.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+            asked.client("ecr").describe_images(
+                repositoryName=repository, imageIds=[{"imageDigest": digest}]
+            )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            if error.response.get("Error", {}).get("Code") not in {
+                "ImageNotFoundException",
+                "RepositoryNotFoundException",
+            }:
                 raise
-            yield Finding(level="error", check="images", what=f"{repository} has no image {digest}", fix=fix)
+            yield Finding(
+                level="error", check="images", what=f"{repository} has no image {digest}", fix=fix
+            )
         else:
             yield Finding(level="ok", check="images", what=f"{repository} has {digest[:19]}…")
 
@@ -262,11 +351,24 @@ def secrets(asked: Questions) -> Iterator[Finding]:
     """The webhook is set, and the stack's secrets exist; those of an earlier one of its name may be on their way out."""
     if not asked.config.secrets:
         what = "no slack-webhook-url: nobody hears of findings and failures on Slack"
-        yield Finding(level="warning", check="secrets", what=what, fix="pulumi config set --secret slack-webhook-url")
+        yield Finding(
+            level="warning",
+            check="secrets",
+            what=what,
+            fix="pulumi config set --secret slack-webhook-url",
+        )
     pages = asked.client("secretsmanager").get_paginator("list_secrets")
     filters = [{"Key": "tag-key", "Values": [STACK_TAG]}]
-    found = [s for page in pages.paginate(Filters=filters, IncludePlannedDeletion=True) for s in page["SecretList"]]
-    own = [s for s in found if asked.tags.items() <= {tag["Key"]: tag["Value"] for tag in s.get("Tags", [])}.items()]
+    found = [
+        s
+        for page in pages.paginate(Filters=filters, IncludePlannedDeletion=True)
+        for s in page["SecretList"]
+    ]
+    own = [
+        s
+        for s in found
+        if asked.tags.items() <= {tag["Key"]: tag["Value"] for tag in s.get("Tags", [])}.items()
+    ]
     # names are automatic and a deleted secret keeps its own for 30 days, so that one of an earlier deployment stands in nobody's way
     alive = [secret for secret in own if not secret.get("DeletedDate")]
     if alive:
@@ -278,7 +380,10 @@ def secrets(asked: Questions) -> Iterator[Finding]:
 
 def service_roles(asked: Questions) -> Iterator[Finding]:
     """The service-linked roles exist, which AWS makes by itself only for somebody who may make them."""
-    spot = any(isinstance(environment, SpotEnvironment) for environment in asked.config.environments.values())
+    spot = any(
+        isinstance(environment, SpotEnvironment)
+        for environment in asked.config.environments.values()
+    )
     for service in ("batch", "ecs", *(("spot", "spotfleet") if spot else ())):
         name = _SERVICE_ROLES[service]
         try:
@@ -287,7 +392,9 @@ def service_roles(asked: Questions) -> Iterator[Finding]:
             if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
                 raise
             fix = f"aws iam create-service-linked-role --aws-service-name {service}.amazonaws.com"
-            yield Finding(level="warning", check="roles", what=f"{name} does not exist yet", fix=fix)
+            yield Finding(
+                level="warning", check="roles", what=f"{name} does not exist yet", fix=fix
+            )
         else:
             yield Finding(level="ok", check="roles", what=f"{name} exists")
 
@@ -298,19 +405,27 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in asked.tags.items()]
     subnets = asked.client("ec2").describe_subnets(Filters=filters)["Subnets"]
     for name, environment in asked.hpc.items():
-        if analysis.nodes == 1 or name not in environments_of(asked.config, analysis.queue) or not subnets:
+        if (
+            analysis.nodes == 1
+            or name not in environments_of(asked.config, analysis.queue)
+            or not subnets
+        ):
             continue
         facts = instance_type(environment.instance_type)
         zone = asked.zones[environment.zone_index]
         there = [subnet for subnet in subnets if subnet["AvailabilityZone"] == zone]
         if facts is None or not there:
             continue
-        private = max(there, key=lambda subnet: int(subnet["AvailableIpAddressCount"]))  # the public one is a fraction of it
+        private = max(
+            there, key=lambda subnet: int(subnet["AvailableIpAddressCount"])
+        )  # the public one is a fraction of it
         free = int(private["AvailableIpAddressCount"])
         need = analysis.nodes * ((facts.network_cards if environment.efa else 1) + 1)
         what = f"{private['SubnetId']} in {zone} has {free} free addresses, and {analysis.nodes} nodes of {name} take {need}"
         fix = "" if free >= need else "find out what holds the addresses, or take fewer nodes"
-        yield Finding(level="ok" if free >= need else "error", check="addresses", what=what, fix=fix)
+        yield Finding(
+            level="ok" if free >= need else "error", check="addresses", what=what, fix=fix
+        )
 
 
 def function_logs(asked: Questions) -> Iterator[Finding]:
@@ -334,13 +449,25 @@ def _function_log(asked: Questions, name: str, group: str, since: datetime) -> F
         Statistics=["Sum"],
     )["Datapoints"]
     calls = sum(int(point["Sum"]) for point in points)
-    newest = asked.client("logs").describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)["logStreams"]
-    written = max((int(stream.get("lastIngestionTime") or stream.get("lastEventTimestamp") or 0) for stream in newest), default=0)
+    newest = asked.client("logs").describe_log_streams(
+        logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
+    )["logStreams"]
+    written = max(
+        (
+            int(stream.get("lastIngestionTime") or stream.get("lastEventTimestamp") or 0)
+            for stream in newest
+        ),
+        default=0,
+    )
     if calls and written < since.timestamp() * 1000:
         what = f"function {name} was called {calls} times within a day and has written nothing into {group}"
         fix = f"its role has to allow logs:CreateLogStream and logs:PutLogEvents on {group}; pulumi up restores that"
         return Finding(level="error", check="logs", what=what, fix=fix)
-    said = f"was called {calls} times within a day, and its log stands in {group}" if calls else "was not called within a day"
+    said = (
+        f"was called {calls} times within a day, and its log stands in {group}"
+        if calls
+        else "was not called within a day"
+    )
     return Finding(level="ok", check="logs", what=f"function {name} {said}")
 
 

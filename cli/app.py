@@ -16,7 +16,8 @@ from cli.errors import CliError, ExitCode
 
 app = typer.Typer(
     help="Batch Reference: the whole system on one machine, and the operator's commands.",
-    epilog="\b\n" + "\n".join(["Exit codes:", *(f"  {code.value}  {code.meaning}" for code in ExitCode)]),
+    epilog="\b\n"
+    + "\n".join(["Exit codes:", *(f"  {code.value}  {code.meaning}" for code in ExitCode)]),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,18 +27,33 @@ _out = Console()
 _err = Console(stderr=True)
 
 Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
-Port = Annotated[int, typer.Option(help="Port of the endpoint on the loopback interface; 0 takes a free one.", min=0, max=65_535)]
+Port = Annotated[
+    int,
+    typer.Option(
+        help="Port of the endpoint on the loopback interface; 0 takes a free one.",
+        min=0,
+        max=65_535,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
 EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
 Again = Annotated[bool, typer.Option("--again", help="Begin a run again that has ended.")]
-Deployed = Annotated[str, typer.Option("--stack", help="A stack deployed by the Pulumi CLI; the rehearsal of `up` without it.")]
+Deployed = Annotated[
+    str,
+    typer.Option(
+        "--stack", help="A stack deployed by the Pulumi CLI; the rehearsal of `up` without it."
+    ),
+]
 _DEFAULT_PORT = 5055
 
 
 @app.command()
 def demo(
-    csv: Annotated[Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")] = None, stack: Stack = "local"
+    csv: Annotated[
+        Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")
+    ] = None,
+    stack: Stack = "local",
 ) -> None:
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
@@ -58,7 +74,11 @@ def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = Fal
         with _err.status(Text(f"deploying stack {stack}")):
             endpoint = service.start(stack, port)
     elif not as_json:
-        _out.print(f"already up (stack {endpoint.stack}, process {endpoint.pid})", markup=False, emoji=False)
+        _out.print(
+            f"already up (stack {endpoint.stack}, process {endpoint.pid})",
+            markup=False,
+            emoji=False,
+        )
     if as_json:
         print(json.dumps(hints.facts(endpoint), indent=1))
     else:
@@ -88,7 +108,10 @@ def serve(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
 @app.command()
 def check(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Stacks (prod), paths, or git:<revision>:<path>; all stacks without it.")
+        list[str] | None,
+        typer.Argument(
+            help="Stacks (prod), paths, or git:<revision>:<path>; all stacks without it."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,10 +124,23 @@ def check(
 @app.command()
 def clean(
     file: Annotated[Path, typer.Argument(help="A CSV file, gzip-compressed or not.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the table (Parquet and CSV) and the rejected rows.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the table (Parquet and CSV) and the rejected rows."),
+    ] = None,
     as_json: AsJson = False,
-    stack: Annotated[str, typer.Option(help="Stack file whose jobs.preprocess says how to clean; its defaults without it.")] = "",
-    dataset: Annotated[str, typer.Option(help="Data set whose columns the stack file declares; by the file's name without it.")] = "",
+    stack: Annotated[
+        str,
+        typer.Option(
+            help="Stack file whose jobs.preprocess says how to clean; its defaults without it."
+        ),
+    ] = "",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Data set whose columns the stack file declares; by the file's name without it."
+        ),
+    ] = "",
 ) -> None:
     """Say what preprocessing makes of a file, without a cloud."""
     from cli import clean as command
@@ -116,10 +152,16 @@ def clean(
 @app.command()
 def estimate(
     file: StackFile,
-    minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",
+    minutes: Annotated[
+        str,
+        typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5."),
+    ] = "",
     runs: Annotated[int, typer.Option(help="Runs a month.", min=0)] = 30,
     stored_gb: Annotated[float, typer.Option(help="Gigabytes in the buckets.", min=0)] = 100,
-    results_bucket: Annotated[str, typer.Option(help="Take minutes from the past runs in this bucket (needs credentials).")] = "",
+    results_bucket: Annotated[
+        str,
+        typer.Option(help="Take minutes from the past runs in this bucket (needs credentials)."),
+    ] = "",
     endpoint_url: EndpointUrl = "",
     as_json: AsJson = False,
 ) -> None:
@@ -143,7 +185,10 @@ def estimate(
 
 @app.command()
 def schema(
-    write: Annotated[bool, typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md."),
+    ] = False,
 ) -> None:
     """Print the JSON Schema of stack files."""
     from cli import schema as command
@@ -155,21 +200,33 @@ def schema(
 def diff(
     before: StackFile,
     after: StackFile,
-    minutes: Annotated[str, typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5.")] = "",
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    minutes: Annotated[
+        str,
+        typer.Option(help="Planned minutes by stage: preprocess=10,analysis=180,postprocess=5."),
+    ] = "",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown for a pull request.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a change does to the stack and to its price."""
     from cli import diff as command
 
-    raise typer.Exit(command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json))
+    raise typer.Exit(
+        command.show(_out, before, after, minutes=minutes, markdown=markdown, as_json=as_json)
+    )
 
 
 @app.command()
 def run(
     key: Annotated[str, typer.Argument(help="Of an uploaded CSV: data/20260131/sales.csv.")],
     again: Again = False,
-    first: Annotated[str, typer.Option("--from", help="With --again: the stage to begin at; what comes before has to be there.")] = "",
+    first: Annotated[
+        str,
+        typer.Option(
+            "--from", help="With --again: the stage to begin at; what comes before has to be there."
+        ),
+    ] = "",
     stack: Deployed = "",
 ) -> None:
     """Begin the run of an uploaded CSV by hand."""
@@ -193,7 +250,10 @@ def backfill(
 
 @app.command()
 def replay(
-    function: Annotated[str, typer.Argument(help="submit, notify, daily or alarm: whose dead letters.")] = "submit", stack: Deployed = ""
+    function: Annotated[
+        str, typer.Argument(help="submit, notify, daily or alarm: whose dead letters.")
+    ] = "submit",
+    stack: Deployed = "",
 ) -> None:
     """Give a function the events again that it could not handle."""
     from cli import operate
@@ -214,5 +274,12 @@ def main() -> None:
     try:
         app()
     except CliError as error:
-        _err.print(f"error: {error}", style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
+        _err.print(
+            f"error: {error}",
+            style="red",
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
+        )
         sys.exit(error.code)

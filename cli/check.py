@@ -30,11 +30,22 @@ def check(console: Console, sources: Sequence[str], *, as_json: bool) -> ExitCod
     files = [read(source) for source in (sources or all_stacks())]
     found = {file.label: problems(file) for file in files}
     if as_json:
-        print(json.dumps({"files": [_as_json(file, found[file.label]) for file in files]}, indent=1, default=str, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"files": [_as_json(file, found[file.label]) for file in files]},
+                indent=1,
+                default=str,
+                ensure_ascii=False,
+            )
+        )
     else:
         for file in files:
             _show(console, file, found[file.label])
-    return ExitCode.USAGE if any(p.level == "error" for each in found.values() for p in each) else ExitCode.OK
+    return (
+        ExitCode.USAGE
+        if any(p.level == "error" for each in found.values() for p in each)
+        else ExitCode.OK
+    )
 
 
 def problems(file: StackFile) -> tuple[Problem, ...]:
@@ -51,13 +62,19 @@ def valid(console: Console, file: StackFile) -> StackConfig:
         return file.load()[0]
     except ConfigError as error:
         _show(console, file, error.problems)
-        raise CliError(f"{file.label} is not valid, so there is nothing more to say about it", ExitCode.USAGE) from None
+        raise CliError(
+            f"{file.label} is not valid, so there is nothing more to say about it", ExitCode.USAGE
+        ) from None
 
 
 def count(problems: Sequence[Problem]) -> str:
     """`2 errors, 1 warning`, or `valid`."""
     levels = Counter(problem.level for problem in problems)
-    parts = [f"{levels[level]} {level}{'s' if levels[level] > 1 else ''}" for level in ("error", "warning") if levels[level]]
+    parts = [
+        f"{levels[level]} {level}{'s' if levels[level] > 1 else ''}"
+        for level in ("error", "warning")
+        if levels[level]
+    ]
     return ", ".join(parts) or "valid"
 
 
@@ -74,12 +91,23 @@ def _as_json(file: StackFile, problems: Sequence[Problem]) -> dict[str, Any]:
 
 def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> None:
     style = _STYLES[problems[0].level] if problems else "green"
-    console.print(Text.assemble((f"{file.label}: ", "bold"), (count(problems), style)), soft_wrap=True)
+    console.print(
+        Text.assemble((f"{file.label}: ", "bold"), (count(problems), style)), soft_wrap=True
+    )
     for problem in problems:
         line = file.line(problem.path)
-        found = "nothing" if problem.found is None else json.dumps(problem.found, default=str, ensure_ascii=False)
+        found = (
+            "nothing"
+            if problem.found is None
+            else json.dumps(problem.found, default=str, ensure_ascii=False)
+        )
         found = found if len(found) <= _FOUND_CHARACTERS else f"{found[: _FOUND_CHARACTERS - 1]}…"
-        head = Text.assemble("  ", (f"{problem.level} {problem.code}", _STYLES[problem.level]), "  ", (problem.path, "bold"))
+        head = Text.assemble(
+            "  ",
+            (f"{problem.level} {problem.code}", _STYLES[problem.level]),
+            "  ",
+            (problem.path, "bold"),
+        )
         head.append(f"  line {line}" if line else "", "dim")
         console.print(head, soft_wrap=True)
         for label, text in (("found", found), ("but", problem.message), ("fix", problem.fix)):
@@ -90,6 +118,8 @@ def hanging(console: Console, label: str, text: str, *, mark: Text | None = None
     """A labelled paragraph; on a terminal its further lines stand below its first, elsewhere it is one line for grep."""
     indent = " " * _INDENT
     width = console.width if console.is_terminal else sys.maxsize
-    lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False) or [indent]
+    lines = textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    ) or [indent]
     head = Text.assemble("  ", mark or " ", " ", (f"{label:<{_INDENT - 5}} ", "dim"))
     console.print(Text.assemble(head, "\n".join(lines)[_INDENT:]), soft_wrap=True)

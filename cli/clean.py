@@ -49,19 +49,36 @@ def run(console: Console, errors: Console, wanted: Wanted) -> ExitCode:
         files = Files(folder, with_csv=wanted.out is not None)
         try:
             with _progress(errors, size) as (stream, progress):
-                found = clean(lambda: stream(wanted.file), files.written, settings, progress=progress)
+                found = clean(
+                    lambda: stream(wanted.file), files.written, settings, progress=progress
+                )
         except RefusedError as error:
             kept = _moved(files.rejected, wanted.out)
-            raise _refused(wanted.file, error, f"; the rejected rows are in {escaped(str(kept))}" if kept else "") from error
+            raise _refused(
+                wanted.file,
+                error,
+                f"; the rejected rows are in {escaped(str(kept))}" if kept else "",
+            ) from error
         except StageError as error:
             raise _refused(wanted.file, error) from error
         except OSError as error:
-            raise CliError(f"{escaped(str(error.filename or wanted.file))}: {error.strerror or error}", ExitCode.USAGE) from error
+            raise CliError(
+                f"{escaped(str(error.filename or wanted.file))}: {error.strerror or error}",
+                ExitCode.USAGE,
+            ) from error
         shown = settings.wishes.show_values
         rows = cleaned_view.first_rows(files.table) if shown else []
-        written = {name: str(_moved(path, wanted.out, folder)) for name, path in _results(files)} if wanted.out else {}
+        written = (
+            {name: str(_moved(path, wanted.out, folder)) for name, path in _results(files)}
+            if wanted.out
+            else {}
+        )
     if wanted.as_json:
-        print(json.dumps(_as_json(wanted.file, found, rows, written, shown=shown), indent=1, default=str))
+        print(
+            json.dumps(
+                _as_json(wanted.file, found, rows, written, shown=shown), indent=1, default=str
+            )
+        )
     else:
         cleaned_view.show(console, wanted.file, found, rows, written)
     return ExitCode.OK
@@ -71,7 +88,10 @@ def _settings(wanted: Wanted) -> Settings:
     """As the config of a stack says; without a stack, as a stack file that says nothing does."""
     if not wanted.stack:
         if wanted.dataset:
-            raise CliError("--dataset names a data set of a stack file; give the stack, too: --stack prod", ExitCode.USAGE)
+            raise CliError(
+                "--dataset names a data set of a stack file; give the stack, too: --stack prod",
+                ExitCode.USAGE,
+            )
         return settings_from_env({})
     from cli import stack_files  # the shape of stack files takes half a second to import
     from components import cleaning
@@ -83,7 +103,9 @@ def _settings(wanted: Wanted) -> Settings:
 
 def _size(file: Path) -> int:
     if file.is_dir():
-        raise CliError(f"{escaped(str(file))} is a directory; give the path of a CSV file", ExitCode.USAGE)
+        raise CliError(
+            f"{escaped(str(file))} is a directory; give the path of a CSV file", ExitCode.USAGE
+        )
     try:
         with file.open("rb"):
             return file.stat().st_size
@@ -108,7 +130,12 @@ def _folder(out: Path | None) -> Iterator[Path]:
 
 
 def _results(files: Files) -> list[tuple[str, Path]]:
-    return [("table", files.table), ("lines", files.lines), ("rejected", files.rejected), ("cleaned_csv", files.cleaned_csv)]
+    return [
+        ("table", files.table),
+        ("lines", files.lines),
+        ("rejected", files.rejected),
+        ("cleaned_csv", files.cleaned_csv),
+    ]
 
 
 def _moved(path: Path, out: Path | None, folder: Path | None = None) -> Path | None:
@@ -125,7 +152,10 @@ def _moved(path: Path, out: Path | None, folder: Path | None = None) -> Path | N
 
 
 def _unusable(path: Path | None, what: str, error: OSError, fix: str) -> CliError:
-    return CliError(f"{escaped(str(path or tempfile.gettempdir()))} {what}: {error.strerror or error}; {fix}", ExitCode.USAGE)
+    return CliError(
+        f"{escaped(str(path or tempfile.gettempdir()))} {what}: {error.strerror or error}; {fix}",
+        ExitCode.USAGE,
+    )
 
 
 class _Counted(io.FileIO):
@@ -143,7 +173,9 @@ class _Counted(io.FileIO):
 
 
 @contextmanager
-def _progress(errors: Console, size: int) -> Iterator[tuple[Callable[[Path], _Counted], Callable[[int, int], None]]]:
+def _progress(
+    errors: Console, size: int
+) -> Iterator[tuple[Callable[[Path], _Counted], Callable[[int, int], None]]]:
     """How to open the file, and whom to tell of rows; a line on the terminal says how far a large file is."""
     if size < _LARGE_BYTES or not errors.is_terminal:
         yield (lambda path: _Counted(path, lambda _count: None)), (lambda _kept, _rejected: None)
@@ -155,7 +187,10 @@ def _progress(errors: Console, size: int) -> Iterator[tuple[Callable[[Path], _Co
         def opened(path: Path) -> _Counted:
             nonlocal read
             if read:
-                errors.print("the file holds what its beginning did not show; it is read again", highlight=False)
+                errors.print(
+                    "the file holds what its beginning did not show; it is read again",
+                    highlight=False,
+                )
             read = 0
             return _Counted(path, count)
 
@@ -167,17 +202,23 @@ def _progress(errors: Console, size: int) -> Iterator[tuple[Callable[[Path], _Co
             nonlocal shown
             if time.monotonic() - shown > _SHOWN_EVERY_SECONDS:
                 shown = time.monotonic()
-                status.update(f"{min(100, 100 * read // size)} % read, {kept:,} rows kept, {rejected:,} rejected")
+                status.update(
+                    f"{min(100, 100 * read // size)} % read, {kept:,} rows kept, {rejected:,} rejected"
+                )
 
         yield opened, rows
 
 
 def _refused(file: Path, error: StageError, more: str = "") -> CliError:
     hint = f". {error.hint[:1].upper()}{error.hint[1:]}" if error.hint else ""
-    return CliError(f"{escaped(str(file))}: {escaped(error.sentence)}{more}{escaped(hint)}", ExitCode.USAGE)
+    return CliError(
+        f"{escaped(str(file))}: {escaped(error.sentence)}{more}{escaped(hint)}", ExitCode.USAGE
+    )
 
 
-def _as_json(file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str], *, shown: bool) -> dict[str, Any]:
+def _as_json(
+    file: Path, found: Cleaned, rows: list[dict[str, Any]], written: dict[str, str], *, shown: bool
+) -> dict[str, Any]:
     structure = found.dialect.facts()
     if not shown:
         structure["preamble"] = [OMITTED] * len(structure["preamble"])

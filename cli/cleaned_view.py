@@ -28,7 +28,13 @@ def first_rows(table: Path) -> list[dict[str, Any]]:
     return list(batch.to_pylist())
 
 
-def show(console: Console, path: Path, found: Cleaned, rows: Sequence[Mapping[str, Any]], written: Mapping[str, str]) -> None:
+def show(
+    console: Console,
+    path: Path,
+    found: Cleaned,
+    rows: Sequence[Mapping[str, Any]],
+    written: Mapping[str, str],
+) -> None:
     """The whole report: how the file was read, its columns, remarks, rejected rows and first rows."""
 
     def line(text: str) -> None:
@@ -55,7 +61,9 @@ def _how_read(found: Cleaned) -> str:
     decimal = "comma" if found.plan.decimal == "," else "point"
     lines = [str(row.line) for row in dialect.structure.header]
     header = f"header in line {' and '.join(lines)}" if lines else "no header"
-    return f"{found.encoding}{packed}, delimiter {dialect.delimiter_name}, decimal {decimal}, {header}"
+    return (
+        f"{found.encoding}{packed}, delimiter {dialect.delimiter_name}, decimal {decimal}, {header}"
+    )
 
 
 def _columns(found: Cleaned) -> Table:
@@ -77,9 +85,13 @@ def _first(found: Cleaned, rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     numbers = {column.name for column in found.columns if column.kind == "number"}
     for name in names:
-        table.add_column(Text(_short(name)), justify="right" if name in numbers else "left", overflow="fold")
+        table.add_column(
+            Text(_short(name)), justify="right" if name in numbers else "left", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*(Text("" if row[name] is None else _short(str(row[name]), _CELL)) for name in names))
+        table.add_row(
+            *(Text("" if row[name] is None else _short(str(row[name]), _CELL)) for name in names)
+        )
     return table
 
 

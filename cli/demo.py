@@ -39,7 +39,9 @@ def demo(console: Console, csv: Path | None, stack: str) -> ExitCode:
         console.print(escaped(uploaded), highlight=False, markup=False, emoji=False)
         console.print(f"  run {run.run_id}", highlight=False, markup=False, emoji=False)
         try:
-            statuses = follow(ready.client("dynamodb"), ready.client("batch"), str(ready.outputs["table"]), run)
+            statuses = follow(
+                ready.client("dynamodb"), ready.client("batch"), str(ready.outputs["table"]), run
+            )
             last = watch(console, statuses)
         except RunNotStartedError as error:
             raise CliError(str(error), ExitCode.RUN_FAILED) from error
@@ -65,7 +67,13 @@ def _show_findings(console: Console, ready: Rehearsal, run: Run) -> None:
     summary = DIRECTORY / "summary.json"
     summary.write_bytes(fetch(run.summary_key))
     show.findings(console, summary.read_bytes())
-    console.print(f"\nreport   {report}\nsummary  {summary}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(
+        f"\nreport   {report}\nsummary  {summary}",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+        emoji=False,
+    )
 
 
 def _wait_for_slack(ready: Rehearsal) -> None:

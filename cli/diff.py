@@ -59,7 +59,9 @@ class Difference:
     """Why amounts are not known."""
 
 
-def show(console: Console, before: str, after: str, *, minutes: str, markdown: bool, as_json: bool) -> ExitCode:
+def show(
+    console: Console, before: str, after: str, *, minutes: str, markdown: bool, as_json: bool
+) -> ExitCode:
     """Prints what differs. Raises CliError where a file cannot be read or has the wrong shape."""
     found = compare(read(before), read(after), parse_minutes(minutes))
     if as_json:
@@ -82,32 +84,65 @@ def compare(before: StackFile, after: StackFile, minutes: Mapping[Stage, float])
     prices = (
         Price(what="a month at rest", before=then.rest_usd, after=now.rest_usd),
         Price(what="a run", before=then.run_usd, after=now.run_usd),
-        Price(what=f"a month of {RUNS_PER_MONTH} runs, and rest", before=then.month_usd, after=now.month_usd),
+        Price(
+            what=f"a month of {RUNS_PER_MONTH} runs, and rest",
+            before=then.month_usd,
+            after=now.month_usd,
+        ),
         Price(what="a run at worst", before=then.worst_run_usd, after=now.worst_run_usd),
-        Price(what="an hour of all environments full", before=then.ceiling_usd_per_hour, after=now.ceiling_usd_per_hour),
+        Price(
+            what="an hour of all environments full",
+            before=then.ceiling_usd_per_hour,
+            after=now.ceiling_usd_per_hour,
+        ),
         Price(what="the budget", before=then.budget_usd, after=now.budget_usd),
     )
     reasons = tuple(dict.fromkeys(filter(None, (why_unknown(then), why_unknown(now)))))
     timeouts = any(stage.source == "timeout" for stage in now.stages)
-    return Difference(before=before, after=after, changes=tuple(found), prices=prices, minutes_are_timeouts=timeouts, unknown=reasons)
+    return Difference(
+        before=before,
+        after=after,
+        changes=tuple(found),
+        prices=prices,
+        minutes_are_timeouts=timeouts,
+        unknown=reasons,
+    )
 
 
 def _outside(before: StackFile, after: StackFile) -> Iterator[Change]:
     """Changes outside of the sections."""
     if before.region != after.region:
         effect = "every resource is made anew in the other region; the data stay behind, and protected buckets forbid it"
-        yield Change(path="aws:region", before=before.region, after=after.region, kind="replaces", effect=effect)
+        yield Change(
+            path="aws:region",
+            before=before.region,
+            after=after.region,
+            kind="replaces",
+            effect=effect,
+        )
     for key in SECRETS:
         had, has = key in before.values, key in after.values
         if had != has:
-            effect = "a secret is made, and whoever needs it may read it" if has else "the secret is deleted"
-            yield Change(path=key, before="a secret" if had else None, after="a secret" if has else None, kind="in place", effect=effect)
+            effect = (
+                "a secret is made, and whoever needs it may read it"
+                if has
+                else "the secret is deleted"
+            )
+            yield Change(
+                path=key,
+                before="a secret" if had else None,
+                after="a secret" if has else None,
+                kind="in place",
+                effect=effect,
+            )
 
 
 def _title(found: Difference) -> str:
     number = len(found.changes)
     return f"{found.after.stack}: " + (
-        "no field changes" if not number else f"{number} field{'s' if number > 1 else ''} change{'s' if number == 1 else ''}"
+        "no field changes"
+        if not number
+        else f"{number} field{'s' if number > 1 else ''} change{'s' if number == 1 else ''}"
     )
 
 
@@ -115,7 +150,13 @@ def _print(console: Console, found: Difference) -> None:
     console.print(Text(_title(found), "bold"), soft_wrap=True)
     for change in found.changes:
         then, now = _values(change)
-        head = Text.assemble("  ", (change.kind, _STYLES[change.kind]), "  ", (change.path, "bold"), f"  {then} → {now}")
+        head = Text.assemble(
+            "  ",
+            (change.kind, _STYLES[change.kind]),
+            "  ",
+            (change.path, "bold"),
+            f"  {then} → {now}",
+        )
         console.print(head, soft_wrap=True)
         hanging(console, "", change.effect)
     console.print()
@@ -124,7 +165,9 @@ def _print(console: Console, found: Difference) -> None:
     for column in ("before", "after", "change"):
         table.add_column(column, justify="right", no_wrap=True)
     for price in found.prices:
-        table.add_row(Text(price.what), dollars(price.before), dollars(price.after), _signed(price.difference))
+        table.add_row(
+            Text(price.what), dollars(price.before), dollars(price.after), _signed(price.difference)
+        )
     console.print(table, "")
     for note in _notes(found):
         hanging(console, "note", note)
@@ -137,7 +180,11 @@ def _markdown(found: Difference) -> Iterator[str]:
         yield "| field | before | after | what the change does |"
         yield "|---|---|---|---|"
         for change in found.changes:
-            kind = f"**{change.kind}**" if change.kind in {"replaces", "removed", "drained queue"} else change.kind
+            kind = (
+                f"**{change.kind}**"
+                if change.kind in {"replaces", "removed", "drained queue"}
+                else change.kind
+            )
             then, now = map(_cell, _values(change))
             yield f"| `{change.path}` | {then} | {now} | {kind}: {change.effect} |"
         yield ""
@@ -153,7 +200,9 @@ def _markdown(found: Difference) -> Iterator[str]:
 def _notes(found: Difference) -> Iterator[str]:
     verdict = problems(found.after)
     if verdict:
-        yield f"the new file has {count(verdict)}: " + "; ".join(f"{problem.code} at {problem.path}" for problem in verdict)
+        yield f"the new file has {count(verdict)}: " + "; ".join(
+            f"{problem.code} at {problem.path}" for problem in verdict
+        )
     if found.minutes_are_timeouts:
         yield "a run is counted with the timeout of one attempt of each stage, unless --minutes says better"
     for reason in found.unknown:
@@ -174,16 +223,35 @@ def _as_dict(found: Difference) -> dict[str, Any]:
 def _values(change: Change) -> tuple[str, str]:
     """Both values as text; of two lists of words what the second lacks and what it has more."""
     then, now = change.before, change.after
-    if isinstance(then, list) and isinstance(now, list) and then and now and all(isinstance(item, str) for item in then + now):
-        gone, new = [item for item in then if item not in now], [item for item in now if item not in then]
-        words = [f"without {', '.join(map(_value, gone))}"] * bool(gone) + [f"with {', '.join(map(_value, new))}"] * bool(new)
-        return f"{len(then)} entr{'y' if len(then) == 1 else 'ies'}", "; ".join(words) or "in another order"
+    if (
+        isinstance(then, list)
+        and isinstance(now, list)
+        and then
+        and now
+        and all(isinstance(item, str) for item in then + now)
+    ):
+        gone, new = (
+            [item for item in then if item not in now],
+            [item for item in now if item not in then],
+        )
+        words = [f"without {', '.join(map(_value, gone))}"] * bool(gone) + [
+            f"with {', '.join(map(_value, new))}"
+        ] * bool(new)
+        return f"{len(then)} entr{'y' if len(then) == 1 else 'ies'}", "; ".join(
+            words
+        ) or "in another order"
     return _value(then), _value(now)
 
 
 def _value(value: Any) -> str:
     value = int(value) if isinstance(value, float) and value.is_integer() else value
-    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = (
+        "nothing"
+        if value is None
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, default=str, ensure_ascii=False)
+    )
     return text if len(text) <= _VALUE_CHARACTERS else f"{text[: _VALUE_CHARACTERS - 1]}…"
 
 

@@ -43,7 +43,9 @@ def show(
     file = read(source)
     config = valid(errors, file)
     past = past_minutes(results_bucket, file.region, endpoint_url) if results_bucket else {}
-    found = of_file(file, config, minutes=parse_minutes(minutes), past=past, runs=runs, stored_gb=stored_gb)
+    found = of_file(
+        file, config, minutes=parse_minutes(minutes), past=past, runs=runs, stored_gb=stored_gb
+    )
     if as_json:
         print(json.dumps(as_dict(found), indent=1))
     else:
@@ -84,7 +86,10 @@ def parse_minutes(text: str) -> dict[Stage, float]:
         except ValueError:
             number = math.nan
         if stage is None or not 0 <= number < math.inf:
-            raise CliError(f"--minutes has {part!r}; write stage=minutes, with the stages {', '.join(STAGES)}", ExitCode.USAGE)
+            raise CliError(
+                f"--minutes has {part!r}; write stage=minutes, with the stages {', '.join(STAGES)}",
+                ExitCode.USAGE,
+            )
         found[stage] = number
     return found
 
@@ -98,20 +103,40 @@ def past_minutes(bucket: str, region: str | None, endpoint_url: str) -> dict[Sta
         client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url or None)
         records = _records(client, bucket)
     except (BotoCoreError, ClientError) as error:
-        raise CliError(f"past runs cannot be read from bucket {bucket}: {error}", ExitCode.USAGE) from error
+        raise CliError(
+            f"past runs cannot be read from bucket {bucket}: {error}", ExitCode.USAGE
+        ) from error
     if not records:
-        raise CliError(f"bucket {bucket} holds no finished run; leave --results-bucket out, or give --minutes", ExitCode.USAGE)
-    return {stage: statistics.median(record.seconds for record in records[stage]) / 60 for stage in STAGES if records.get(stage)}
+        raise CliError(
+            f"bucket {bucket} holds no finished run; leave --results-bucket out, or give --minutes",
+            ExitCode.USAGE,
+        )
+    return {
+        stage: statistics.median(record.seconds for record in records[stage]) / 60
+        for stage in STAGES
+        if records.get(stage)
+    }
 
 
 def _records(client: Any, bucket: str) -> dict[Stage, list[StageRecord]]:
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="runs/", Delimiter="/")
-    runs = sorted((prefix["Prefix"].split("/")[1] for page in pages for prefix in page.get("CommonPrefixes", [])), reverse=True)
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix="runs/", Delimiter="/"
+    )
+    runs = sorted(
+        (
+            prefix["Prefix"].split("/")[1]
+            for page in pages
+            for prefix in page.get("CommonPrefixes", [])
+        ),
+        reverse=True,
+    )
     found: dict[Stage, list[StageRecord]] = {}
     for name in runs[:_PAST_RUNS]:
         for stage in STAGES:
             try:
-                body = client.get_object(Bucket=bucket, Key=Run(name).stage_record_key(stage))["Body"].read()
+                body = client.get_object(Bucket=bucket, Key=Run(name).stage_record_key(stage))[
+                    "Body"
+                ].read()
             except client.exceptions.NoSuchKey:
                 continue  # the stage has not finished
             found.setdefault(stage, []).append(StageRecord.from_json(body))
@@ -127,7 +152,10 @@ def as_dict(found: Estimate) -> dict[str, Any]:
             "machines": {"date": found.price_date, "source": ec2_facts().prices.source},
             "services": {"date": found.service_price_date, "source": service_prices().source},
         },
-        "rest": {"usd_per_month": _cents(found.rest_usd), "lines": [{"what": line.what, "usd": _cents(line.usd)} for line in found.rest]},
+        "rest": {
+            "usd_per_month": _cents(found.rest_usd),
+            "lines": [{"what": line.what, "usd": _cents(line.usd)} for line in found.rest],
+        },
         "run": {
             "usd": _cents(found.run_usd),
             "stages": [
@@ -143,7 +171,11 @@ def as_dict(found: Estimate) -> dict[str, Any]:
                 for stage in found.stages
             ],
         },
-        "month": {"runs": found.runs, "usd": _cents(found.month_usd), "budget_usd": found.budget_usd},
+        "month": {
+            "runs": found.runs,
+            "usd": _cents(found.month_usd),
+            "budget_usd": found.budget_usd,
+        },
         "worst": {
             "run_usd": _cents(found.worst_run_usd),
             "month_usd": _cents(found.worst_month_usd),
@@ -173,7 +205,9 @@ def dollars(amount: float | None) -> str:
 
 
 def _print(console: Console, file: StackFile, found: Estimate) -> None:
-    console.print(Text.assemble((file.label, "bold"), f", {found.region or 'no region named'}, US dollars\n"))
+    console.print(
+        Text.assemble((file.label, "bold"), f", {found.region or 'no region named'}, US dollars\n")
+    )
     rest = _table("At rest, a month", "USD")
     for line in found.rest:
         rest.add_row(Text(line.what), _marked(line.usd, line.confirmed))
@@ -183,7 +217,10 @@ def _print(console: Console, file: StackFile, found: Estimate) -> None:
 
     run = _table("A run", "USD/h", "minutes", "USD", "at worst")
     for stage in found.stages:
-        minutes = f"{stage.minutes:,.1f}".removesuffix(".0") + {"timeout": " max", "past runs": " past"}.get(stage.source, "")
+        minutes = f"{stage.minutes:,.1f}".removesuffix(".0") + {
+            "timeout": " max",
+            "past runs": " past",
+        }.get(stage.source, "")
         run.add_row(
             Text(f"{stage.stage}: {stage.machines}"),
             _marked(stage.usd_per_hour, stage.confirmed),
@@ -197,7 +234,9 @@ def _print(console: Console, file: StackFile, found: Estimate) -> None:
 
     month = _table(f"A month of {found.runs} runs, and rest", "USD", "of the budget")
     for what, usd in (("as above", found.month_usd), ("every run at worst", found.worst_month_usd)):
-        month.add_row(what, dollars(usd), _UNKNOWN if usd is None else f"{usd / found.budget_usd:.0%}")
+        month.add_row(
+            what, dollars(usd), _UNKNOWN if usd is None else f"{usd / found.budget_usd:.0%}"
+        )
     month.add_section()
     month.add_row("budget", dollars(found.budget_usd), "")
     console.print(month, "")
@@ -215,13 +254,28 @@ def _print(console: Console, file: StackFile, found: Estimate) -> None:
 def _notes(found: Estimate) -> Sequence[tuple[str, str]]:
     facts = ec2_facts().prices
     notes = [
-        ("prices", f"{found.price_region}, machines of {found.price_date}, services of {found.service_price_date}; {facts.source}"),
-        ("~", "a price of an older copy, not of the dated list; scripts/refresh_ec2_facts.py asks AWS"),
-        ("worst", "every attempt runs into its timeout, on the dearest type, with the one instance by which AWS Batch may pass max_vcpus"),
+        (
+            "prices",
+            f"{found.price_region}, machines of {found.price_date}, services of {found.service_price_date}; {facts.source}",
+        ),
+        (
+            "~",
+            "a price of an older copy, not of the dated list; scripts/refresh_ec2_facts.py asks AWS",
+        ),
+        (
+            "worst",
+            "every attempt runs into its timeout, on the dearest type, with the one instance by which AWS Batch may pass max_vcpus",
+        ),
         ("without", NOT_COUNTED),
     ]
     if any(stage.source == "timeout" for stage in found.stages):
-        notes.insert(0, ("max", "the timeout of one attempt stands for the minutes; --minutes or --results-bucket say better"))
+        notes.insert(
+            0,
+            (
+                "max",
+                "the timeout of one attempt stands for the minutes; --minutes or --results-bucket say better",
+            ),
+        )
     if unknown := why_unknown(found):
         notes.insert(0, (_UNKNOWN, unknown))
     return notes

@@ -38,7 +38,9 @@ class RunStatus:
 
     state: str
     """Of the state item; empty before the event has arrived."""
-    stages: tuple[StageStatus, ...] = field(default_factory=lambda: tuple(StageStatus(stage=stage) for stage in STAGES))
+    stages: tuple[StageStatus, ...] = field(
+        default_factory=lambda: tuple(StageStatus(stage=stage) for stage in STAGES)
+    )
     failure: str = ""
 
 
@@ -47,7 +49,13 @@ class RunNotStartedError(TimeoutError):
 
 
 def follow(
-    client: Any, batch: Any, table: str, run: Run, *, start_seconds: float = 30.0, poll_seconds: float = _POLL_SECONDS
+    client: Any,
+    batch: Any,
+    table: str,
+    run: Run,
+    *,
+    start_seconds: float = 30.0,
+    poll_seconds: float = _POLL_SECONDS,
 ) -> Iterator[RunStatus]:
     """Yields the status of a run again and again until it has ended.
 
@@ -66,9 +74,13 @@ def follow(
     while True:
         status = look(client, batch, table, run)
         if not status.state and time.monotonic() > deadline:
-            raise RunNotStartedError(f"run {run.run_id} did not begin within {start_seconds:g} s; look at the log of the submit function")
+            raise RunNotStartedError(
+                f"run {run.run_id} did not begin within {start_seconds:g} s; look at the log of the submit function"
+            )
         yield status
-        if status.state in ENDED and all(stage.status in ENDED for stage in status.stages if stage.job_id):
+        if status.state in ENDED and all(
+            stage.status in ENDED for stage in status.stages if stage.job_id
+        ):
             return
         time.sleep(poll_seconds)
 
@@ -79,10 +91,16 @@ def look(client: Any, batch: Any, table: str, run: Run) -> RunStatus:
     found = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     item = {name: TypeDeserializer().deserialize(value) for name, value in found.items()}
     ids: dict[Stage, str] = item.get("jobs", {})
-    jobs = {job["jobId"]: job for job in batch.describe_jobs(jobs=list(ids.values()))["jobs"]} if ids else {}
+    jobs = (
+        {job["jobId"]: job for job in batch.describe_jobs(jobs=list(ids.values()))["jobs"]}
+        if ids
+        else {}
+    )
     stages = tuple(_stage(batch, stage, jobs.get(ids.get(stage, ""))) for stage in STAGES)
     failure: dict[str, Any] = item.get("failure", {})
-    return RunStatus(state=item.get("state", ""), stages=stages, failure=str(failure.get("error", "")))
+    return RunStatus(
+        state=item.get("state", ""), stages=stages, failure=str(failure.get("error", ""))
+    )
 
 
 def _stage(batch: Any, stage: Stage, job: dict[str, Any] | None) -> StageStatus:
@@ -96,7 +114,11 @@ def _stage(batch: Any, stage: Stage, job: dict[str, Any] | None) -> StageStatus:
         status=job["status"],
         reason=job.get("statusReason", ""),
         nodes=_nodes(batch, job),
-        shards={status: count for status, count in (job.get("arrayProperties") or {}).get("statusSummary", {}).items() if count},
+        shards={
+            status: count
+            for status, count in (job.get("arrayProperties") or {}).get("statusSummary", {}).items()
+            if count
+        },
         seconds=max(seconds, 0.0),
     )
 
@@ -105,5 +127,7 @@ def _nodes(batch: Any, job: dict[str, Any]) -> tuple[str, ...]:
     count = job.get("nodeProperties", {}).get("numNodes", 0)
     if not count or job["status"] not in {"STARTING", "RUNNING"}:
         return ()
-    children = batch.describe_jobs(jobs=[f"{job['jobId']}#{index}" for index in range(count)])["jobs"]
+    children = batch.describe_jobs(jobs=[f"{job['jobId']}#{index}" for index in range(count)])[
+        "jobs"
+    ]
     return tuple(child["status"] for child in children)

@@ -18,7 +18,10 @@ from workloads import contract
 def show(console: Console, endpoint: Endpoint) -> None:
     """Prints the commands."""
     console.print(
-        f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n", highlight=False, markup=False, emoji=False
+        f"\nAWS in memory: {endpoint.url}   stack {endpoint.stack}   end it with: make down\n",
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
     # printed, not rendered: the lines must survive the clipboard whatever the width of the terminal
     print(text(endpoint))
@@ -69,9 +72,9 @@ def _own_client(endpoint: Endpoint) -> list[str]:
         "an execution role": roles["execution"],
         "a job role": roles["job"],
     }
-    return ["# your own client: docs/bring-your-own.md; `up --json` prints all of this for programs"] + [
-        f"#   {name}: {value}" for name, value in known.items() if value
-    ]
+    return [
+        "# your own client: docs/bring-your-own.md; `up --json` prints all of this for programs"
+    ] + [f"#   {name}: {value}" for name, value in known.items() if value]
 
 
 def text(endpoint: Endpoint) -> str:
@@ -79,16 +82,31 @@ def text(endpoint: Endpoint) -> str:
     out: dict[str, Any] = dict(endpoint.outputs)
     sample = next(SAMPLE.glob("*.csv")).relative_to(ROOT)
     key = f"data/20260101/{sample.name}"
-    run = f"20260102-{contract.Upload(bucket='-', key=key, etag='-').dataset}-{secrets.token_hex(6)}"
+    run = (
+        f"20260102-{contract.Upload(bucket='-', key=key, etag='-').dataset}-{secrets.token_hex(6)}"
+    )
     by_hand = {contract.ENV_RUN_ID: run, contract.ENV_INPUT_KEY: key}
     environment = [{"name": name, "value": value} for name, value in by_hand.items()]
     container = json.dumps({"environment": environment})
     nodes = json.dumps(
-        {"nodePropertyOverrides": [{"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": {"environment": environment}}]}
+        {
+            "nodePropertyOverrides": [
+                {
+                    "targetNodes": contract.ANALYSIS_TARGET_NODES,
+                    "containerOverrides": {"environment": environment},
+                }
+            ]
+        }
     )
     queues, definitions = out["stage_queues"], out["stage_job_definitions"]
-    multi_node, shards, logs = out["analysis_is_multi_node"], out["analysis_shards"], out["log_groups"]["analysis"]
-    analysis = f"--node-overrides '{nodes}'" if multi_node else f"--container-overrides '{container}'"
+    multi_node, shards, logs = (
+        out["analysis_is_multi_node"],
+        out["analysis_shards"],
+        out["log_groups"]["analysis"],
+    )
+    analysis = (
+        f"--node-overrides '{nodes}'" if multi_node else f"--container-overrides '{container}'"
+    )
     if shards > 1:
         analysis += f" --array-properties size={shards}"
     parts = "--multi-node-job-id" if multi_node else "--array-job-id" if shards > 1 else ""
@@ -102,7 +120,8 @@ def text(endpoint: Endpoint) -> str:
 
     return "\n".join(
         [
-            "export " + " ".join(f"{name}={value}" for name, value in _environment(endpoint).items()),
+            "export "
+            + " ".join(f"{name}={value}" for name, value in _environment(endpoint).items()),
             f'export PATH="{ROOT}/.venv/bin:$PATH"   # an aws CLI, if you have none',
             "",
             "# an upload starts a run",
@@ -120,7 +139,14 @@ def text(endpoint: Endpoint) -> str:
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
             "",
             f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
-            *reading({"RESULTS": out["results_bucket"], "INTERMEDIATE": out["intermediate_bucket"], "DATE": run[:8], "RUN": run}),
+            *reading(
+                {
+                    "RESULTS": out["results_bucket"],
+                    "INTERMEDIATE": out["intermediate_bucket"],
+                    "DATE": run[:8],
+                    "RUN": run,
+                }
+            ),
             "",
             *_own_client(endpoint),
         ]
@@ -130,7 +156,9 @@ def text(endpoint: Endpoint) -> str:
 def reading(names: Mapping[str, str]) -> list[str]:
     """The examples of docs/data.md as commands, with names in place of its words in capitals."""
     commands = []
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL):
+    for block in re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL
+    ):
         filled = re.sub(rf"\b({'|'.join(names)})\b", lambda match: names[match[1]], block)
         commands.append(f"python - <<'END'\n{filled}END")
     return commands

@@ -13,7 +13,13 @@ from rich.text import Text
 from cli.follow import RunStatus, StageStatus
 from workloads.runtime.quoting import escaped
 
-_STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "RUNNING": "cyan", "STARTING": "cyan", "RUNNABLE": "yellow"}
+_STYLES = {
+    "SUCCEEDED": "green",
+    "FAILED": "bold red",
+    "RUNNING": "cyan",
+    "STARTING": "cyan",
+    "RUNNABLE": "yellow",
+}
 
 
 def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
@@ -30,7 +36,12 @@ def watch(console: Console, statuses: Iterable[RunStatus]) -> RunStatus:
                 now = stage.status, stage.shards.get("SUCCEEDED", 0) + stage.shards.get("FAILED", 0)
                 if stage.status and seen.get(stage.stage) != now:
                     seen[stage.stage] = now
-                    console.print(f"  {stage.stage:<12} {stage.status}{_note(stage)}", highlight=False, markup=False, emoji=False)
+                    console.print(
+                        f"  {stage.stage:<12} {stage.status}{_note(stage)}",
+                        highlight=False,
+                        markup=False,
+                        emoji=False,
+                    )
     if last is None:
         raise RuntimeError("a run has at least one status")
     return last
@@ -40,7 +51,11 @@ def _table(status: RunStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     for stage in status.stages:
         running = stage.status in {"STARTING", "RUNNING"} or stage.shards.get("RUNNING", 0) > 0
-        mark = Spinner("dots", style="cyan") if running else Text({"SUCCEEDED": "✔", "FAILED": "✘"}.get(stage.status, "·"))
+        mark = (
+            Spinner("dots", style="cyan")
+            if running
+            else Text({"SUCCEEDED": "✔", "FAILED": "✘"}.get(stage.status, "·"))
+        )
         seconds = f"{stage.seconds:5.1f} s" if stage.seconds else ""
         table.add_row(
             mark,

@@ -21,10 +21,14 @@ from cli.errors import CliError, ExitCode
 from cli.stack_files import read
 
 _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "bold red")}
-_CLIENT_CONFIG: Final = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20)
+_CLIENT_CONFIG: Final = Config(
+    retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20
+)
 
 
-def show(console: Console, errors: Console, source: str, *, endpoint_url: str, as_json: bool) -> ExitCode:
+def show(
+    console: Console, errors: Console, source: str, *, endpoint_url: str, as_json: bool
+) -> ExitCode:
     """Asks the account and prints the answers.
 
     Returns OK where nothing is known to be wrong, NOT_READY where something is. Raises CliError where the file is not valid, names no
@@ -38,7 +42,12 @@ def show(console: Console, errors: Console, source: str, *, endpoint_url: str, a
     account = _account(client)
     found = examine(Questions(config, file.region, client))
     if as_json:
-        document = {"stack": file.stack, "account": account, "region": file.region, "findings": [asdict(finding) for finding in found]}
+        document = {
+            "stack": file.stack,
+            "account": account,
+            "region": file.region,
+            "findings": [asdict(finding) for finding in found],
+        }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
         _print(console, f"{file.label}, account {account}, {file.region}", found)
@@ -51,7 +60,9 @@ def clients(region: str, endpoint_url: str) -> Callable[[str], Any]:
 
     @cache
     def client(service: str) -> Any:
-        return make(service, region_name=region, endpoint_url=endpoint_url or None, config=_CLIENT_CONFIG)
+        return make(
+            service, region_name=region, endpoint_url=endpoint_url or None, config=_CLIENT_CONFIG
+        )
 
     return client
 
@@ -73,14 +84,21 @@ def _account(client: Callable[[str], Any]) -> str:
     try:
         return str(client("sts").get_caller_identity()["Account"])
     except NoCredentialsError as error:
-        raise CliError("there are no AWS credentials; log in, or name another AWS by --endpoint-url", ExitCode.USAGE) from error
+        raise CliError(
+            "there are no AWS credentials; log in, or name another AWS by --endpoint-url",
+            ExitCode.USAGE,
+        ) from error
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"AWS does not answer: {error}", ExitCode.USAGE) from error
 
 
 def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
     levels = Counter(finding.level for finding in found)
-    counts = ", ".join(f"{number} {level}{'s' if number > 1 else ''}" for level in ("error", "warning") if (number := levels[level]))
+    counts = ", ".join(
+        f"{number} {level}{'s' if number > 1 else ''}"
+        for level in ("error", "warning")
+        if (number := levels[level])
+    )
     console.print(Text(title, "bold"), soft_wrap=True)
     for finding in found:
         mark, style = _MARKS[finding.level]

@@ -63,7 +63,9 @@ def rehearsal(
     """
     if not (ROOT / f"Pulumi.{stack}.yaml").is_file():
         known = ", ".join(sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml")))
-        raise CliError(f"there is no Pulumi.{stack}.yaml; stack files stand here for: {known}", ExitCode.USAGE)
+        raise CliError(
+            f"there is no Pulumi.{stack}.yaml; stack files stand here for: {known}", ExitCode.USAGE
+        )
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     say("starting AWS in memory")
@@ -71,13 +73,27 @@ def rehearsal(
     try:
         cloud = LocalCloud(directory, images=images, port=port).start()
     except OSError as error:
-        raise CliError(f"cannot listen on port {port} of the loopback interface: {error}", ExitCode.REHEARSAL_FAILED) from error
+        raise CliError(
+            f"cannot listen on port {port} of the loopback interface: {error}",
+            ExitCode.REHEARSAL_FAILED,
+        ) from error
     try:
         say(f"deploying stack {stack}")
         try:
-            deployment = deploy(ROOT, stack, cloud.client, config=config, secrets={"batch-reference:slack-webhook-url": cloud.slack.url})
+            deployment = deploy(
+                ROOT,
+                stack,
+                cloud.client,
+                config=config,
+                secrets={"batch-reference:slack-webhook-url": cloud.slack.url},
+            )
         except DeploymentError as error:
             raise CliError(str(error), ExitCode.REHEARSAL_FAILED) from error
-        yield Rehearsal(stack=stack, cloud=cloud, outputs=deployment.outputs, resources=len(deployment.resources))
+        yield Rehearsal(
+            stack=stack,
+            cloud=cloud,
+            outputs=deployment.outputs,
+            resources=len(deployment.resources),
+        )
     finally:
         cloud.stop()

@@ -19,7 +19,10 @@ REFERENCE: Final = Path("docs/config.md")
 
 def generated() -> dict[Path, str]:
     """File -> what has to stand in it."""
-    return {SCHEMA: json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n", REFERENCE: reference()}
+    return {
+        SCHEMA: json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n",
+        REFERENCE: reference(),
+    }
 
 
 def show(console: Console, *, write: bool) -> ExitCode:
@@ -33,5 +36,10 @@ def show(console: Console, *, write: bool) -> ExitCode:
         target.parent.mkdir(parents=True, exist_ok=True)
         changed = not target.is_file() or target.read_text(encoding="utf-8") != text
         target.write_text(text, encoding="utf-8")
-        console.print(f"{path}: {'written' if changed else 'is current'}", highlight=False, markup=False, emoji=False)
+        console.print(
+            f"{path}: {'written' if changed else 'is current'}",
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
     return ExitCode.OK

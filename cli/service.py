@@ -64,7 +64,10 @@ class Endpoint:
             account_id=ready.cloud.account_id,
             job_path=JOB_PATH,
             images=tuple(IMAGES),
-            roles={stage: _roles(ready.client("batch"), name) for stage, name in ready.outputs["stage_job_definitions"].items()},
+            roles={
+                stage: _roles(ready.client("batch"), name)
+                for stage, name in ready.outputs["stage_job_definitions"].items()
+            },
             outputs=ready.outputs,
         )
 
@@ -84,9 +87,17 @@ class Endpoint:
 
 def _roles(batch: Any, definition: str) -> dict[str, str]:
     """The roles of a stage's containers."""
-    found = batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")["jobDefinitions"][-1]
-    container = found.get("containerProperties") or found["nodeProperties"]["nodeRangeProperties"][0]["container"]
-    return {"job": container.get("jobRoleArn", ""), "execution": container.get("executionRoleArn", "")}
+    found = batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")[
+        "jobDefinitions"
+    ][-1]
+    container = (
+        found.get("containerProperties")
+        or found["nodeProperties"]["nodeRangeProperties"][0]["container"]
+    )
+    return {
+        "job": container.get("jobRoleArn", ""),
+        "execution": container.get("executionRoleArn", ""),
+    }
 
 
 def running() -> Endpoint | None:
@@ -120,17 +131,32 @@ def start(stack: str, port: int) -> Endpoint:
     STATE.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
     with _LOG.open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         endpoint = running()
         if endpoint is not None and endpoint.pid == process.pid:
             return endpoint
         if process.poll() is not None:
-            raise CliError(_tail(_LOG), ExitCode(process.returncode) if process.returncode in set(ExitCode) else ExitCode.REHEARSAL_FAILED)
+            raise CliError(
+                _tail(_LOG),
+                ExitCode(process.returncode)
+                if process.returncode in set(ExitCode)
+                else ExitCode.REHEARSAL_FAILED,
+            )
         time.sleep(0.1)
     process.terminate()
-    raise CliError(f"the rehearsal was not ready after {_START_SECONDS} s; its log is {_LOG}", ExitCode.REHEARSAL_FAILED)
+    raise CliError(
+        f"the rehearsal was not ready after {_START_SECONDS} s; its log is {_LOG}",
+        ExitCode.REHEARSAL_FAILED,
+    )
 
 
 def stop(endpoint: Endpoint) -> None:
@@ -145,4 +171,7 @@ def stop(endpoint: Endpoint) -> None:
 
 
 def _tail(path: Path) -> str:
-    return path.read_text(errors="replace").strip()[-4000:] or f"the rehearsal ended without a word; its log is {path}"
+    return (
+        path.read_text(errors="replace").strip()[-4000:]
+        or f"the rehearsal ended without a word; its log is {path}"
+    )

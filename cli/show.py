@@ -27,7 +27,10 @@ _NAME, _FRAME = 12, 3
 """Characters that the name of a column needs, and that the frame of a table's cell takes."""
 _REMOTE = 5
 _IDENTIFIERS, _CELL = 4, 40
-_MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`|<[^|>\n]+\|(?P<link>[^>\n]+)>|(?P<plain>&\w+;|.)", re.DOTALL)
+_MARKUP = re.compile(
+    r"\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`|<[^|>\n]+\|(?P<link>[^>\n]+)>|(?P<plain>&\w+;|.)",
+    re.DOTALL,
+)
 _MARKUP_STYLES = {"bold": "bold", "code": "cyan", "link": "underline", "plain": ""}
 _WIDTH = 110
 """Of boxes, so that they stay readable on a wide terminal."""
@@ -43,32 +46,62 @@ def findings(console: Console, summary_json: bytes) -> None:
     )
     console.print(Text.assemble("\n", (f"{figures.count(table['rows'])} rows", "bold"), head))
     for reason, rows in table["rejected"].items():
-        console.print(f"  rejected {figures.count(rows)}: {escaped(reason)}", highlight=False, markup=False, emoji=False)
+        console.print(
+            f"  rejected {figures.count(rows)}: {escaped(reason)}",
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
     for remark in (each for each in summary["remarks"] if each["code"] != NOTHING_TO_COMPARE):
         mark = "  " if remark["sure"] else "! "
         said = f"{remark['column']} {remark['sentence']}".strip()
-        console.print(mark + escaped(said), highlight=False, markup=False, emoji=False, soft_wrap=True)
+        console.print(
+            mark + escaped(said), highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
     if any("mean" in column for column in summary["columns"]):
         console.print(_column_table(summary["columns"], console.width))
     if summary["nothing_to_compare"]:
-        console.print(f"nothing to compare: {escaped(summary['nothing_to_compare'])}", highlight=False, markup=False, emoji=False)
+        console.print(
+            f"nothing to compare: {escaped(summary['nothing_to_compare'])}",
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
     for entry in summary["notable"][:8]:
-        console.print(f"  • {escaped(entry['column'])} {escaped(entry['finding'])}", highlight=False, markup=False, emoji=False)
+        console.print(
+            f"  • {escaped(entry['column'])} {escaped(entry['finding'])}",
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
     _remote_rows(console, summary.get("anomalies"))
     run = summary["run"]
-    per_stage = ", ".join(f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"])
-    console.print(Text.assemble("\ncost of this run on AWS  ", (figures.dollars(run["usd"]), "bold"), f"  ({per_stage})"))
+    per_stage = ", ".join(
+        f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"]
+    )
+    console.print(
+        Text.assemble(
+            "\ncost of this run on AWS  ", (figures.dollars(run["usd"]), "bold"), f"  ({per_stage})"
+        )
+    )
     console.print(Text(run["cost_note"], "dim"))
 
 
 def _column_table(columns: Sequence[dict[str, Any]], width: int) -> Table:
     """Statistics of the first number columns. A number is never cut: where they do not fit side by side, some are left to the report."""
     numbers = [column for column in columns if "mean" in column]
-    cells = {name: [_column_cell(column, name) for column in numbers[:_COLUMNS]] for name in _STATISTICS}
+    cells = {
+        name: [_column_cell(column, name) for column in numbers[:_COLUMNS]] for name in _STATISTICS
+    }
     widths = {name: max(len(text) for text in (name, *texts)) for name, texts in cells.items()}
     left_out = []
     for name in _LESS_TELLING:
-        if sum(widths[kept] + _FRAME for kept in _STATISTICS if kept not in left_out) + _NAME + _FRAME > width:
+        if (
+            sum(widths[kept] + _FRAME for kept in _STATISTICS if kept not in left_out)
+            + _NAME
+            + _FRAME
+            > width
+        ):
             left_out.append(name)
     more = len(numbers) - _COLUMNS
     notes = [f"{' and '.join(left_out)} in the report"] if left_out else []
@@ -96,15 +129,26 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
     """The rows farthest from all others, with the columns that put them there; nothing where the analysis did not look for them."""
     if not anomalies or not anomalies["top"]:
         return
-    table = Table(title=f"most remote of {figures.count(anomalies['complete_rows'])} rows, exact", title_justify="left")
+    table = Table(
+        title=f"most remote of {figures.count(anomalies['complete_rows'])} rows, exact",
+        title_justify="left",
+    )
     table.add_column("line", justify="right", no_wrap=True)
     table.add_column("distance", justify="right", no_wrap=True)
     table.add_column("which", overflow="fold")
     table.add_column("because of", overflow="fold")
     for row in anomalies["top"][:_REMOTE]:
-        which = ", ".join(f"{name} {figures.cell(value)[:_CELL]}" for name, value in list(row["identifiers"].items())[:_IDENTIFIERS])
+        which = ", ".join(
+            f"{name} {figures.cell(value)[:_CELL]}"
+            for name, value in list(row["identifiers"].items())[:_IDENTIFIERS]
+        )
         because = ", ".join(f"{part['column']} {figures.pair(part)}" for part in row["columns"])
-        table.add_row(figures.count(row["line"]), figures.number(row["score"]), Text(escaped(which)), Text(escaped(because)))
+        table.add_row(
+            figures.count(row["line"]),
+            figures.number(row["score"]),
+            Text(escaped(which)),
+            Text(escaped(because)),
+        )
     console.print(table)
 
 
@@ -123,7 +167,9 @@ def failure(console: Console, status: RunStatus) -> None:
 def slack(console: Console, messages: Iterable[dict[str, Any]]) -> None:
     """The messages that the webhook got, as text."""
     for message in messages:
-        lines = [line for block in message.get("blocks", []) for line in _block_lines(block)] or [message["text"]]
+        lines = [line for block in message.get("blocks", []) for line in _block_lines(block)] or [
+            message["text"]
+        ]
         width = min(_WIDTH, console.width)
         console.print(
             Panel(
@@ -159,4 +205,7 @@ def denials(console: Console, refused: Sequence[Any]) -> None:
         for denial in refused:
             console.print(f"  {escaped(str(denial))}", highlight=False, markup=False, emoji=False)
     else:
-        console.print("every call of jobs and functions was allowed by the deployed policies; none was refused", style="dim")
+        console.print(
+            "every call of jobs and functions was allowed by the deployed policies; none was refused",
+            style="dim",
+        )

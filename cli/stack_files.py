@@ -35,18 +35,25 @@ class StackFile:
 
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
-        plain = [key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])]
-        return load_stack_config(self.stack, self.values.get, self.values, plain=plain, region=self.region or "")
+        plain = [
+            key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])
+        ]
+        return load_stack_config(
+            self.stack, self.values.get, self.values, plain=plain, region=self.region or ""
+        )
 
     def unchecked(self) -> StackConfig:
         """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""
         sections: dict[str, Any] = {}
         for name, adapter in SECTIONS.items():
             try:
-                sections[name] = adapter.validate_json(json.dumps(self.values.get(name) or {}, default=str), strict=True)
+                sections[name] = adapter.validate_json(
+                    json.dumps(self.values.get(name) or {}, default=str), strict=True
+                )
             except ValidationError as error:
                 raise CliError(
-                    f"section {name} of {self.label} has the wrong shape; `check {self.label}` says how", ExitCode.USAGE
+                    f"section {name} of {self.label} has the wrong shape; `check {self.label}` says how",
+                    ExitCode.USAGE,
                 ) from error
         return StackConfig.model_construct(name=self.stack, **sections)
 
@@ -75,15 +82,20 @@ def read(source: str) -> StackFile:
     if source.startswith("git:"):
         revision, _, path = source.removeprefix("git:").partition(":")
         if not revision or not path or revision.startswith("-"):
-            raise CliError(f"{source} names no file of a commit; write git:<revision>:<path>", ExitCode.USAGE)
+            raise CliError(
+                f"{source} names no file of a commit; write git:<revision>:<path>", ExitCode.USAGE
+            )
         return _parse(source, Path(path).name, _from_git(revision, path))
-    file = Path(source) if Path(source).suffix in {".yaml", ".yml"} else ROOT / f"Pulumi.{source}.yaml"
+    file = (
+        Path(source) if Path(source).suffix in {".yaml", ".yml"} else ROOT / f"Pulumi.{source}.yaml"
+    )
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         known = ", ".join(all_stacks())
         raise CliError(
-            f"there is no {file.name if file.parent == ROOT else file}; stack files stand here for: {known}", ExitCode.USAGE
+            f"there is no {file.name if file.parent == ROOT else file}; stack files stand here for: {known}",
+            ExitCode.USAGE,
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"{file} cannot be read: {error}", ExitCode.USAGE) from error
@@ -91,9 +103,14 @@ def read(source: str) -> StackFile:
 
 
 def _from_git(revision: str, path: str) -> str:
-    shown = subprocess.run(["git", "show", f"{revision}:{path}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["git", "show", f"{revision}:{path}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if shown.returncode:
-        raise CliError(f"git has no {path} at {revision}: {shown.stderr.strip().removeprefix('fatal: ')}", ExitCode.USAGE)
+        raise CliError(
+            f"git has no {path} at {revision}: {shown.stderr.strip().removeprefix('fatal: ')}",
+            ExitCode.USAGE,
+        )
     return shown.stdout
 
 
@@ -103,7 +120,9 @@ def _parse(label: str, name: str, text: str) -> StackFile:
         node = loader.get_single_node()
         content = loader.construct_document(node) if node is not None else {}
     except yaml.YAMLError as error:
-        raise CliError(f"{label} is not YAML: {' '.join(str(error).split())}", ExitCode.USAGE) from error
+        raise CliError(
+            f"{label} is not YAML: {' '.join(str(error).split())}", ExitCode.USAGE
+        ) from error
     finally:
         loader.dispose()
     config = content.get("config", {}) if isinstance(content, dict) else None

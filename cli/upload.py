@@ -31,7 +31,10 @@ def upload(client: Any, bucket: str, path: Path, date: str = "") -> Upload:
     name = path.name if path.name.lower().endswith(names.ENDINGS) else f"{path.stem}.csv"
     key = f"{names.UPLOAD_PREFIX}{date}/{name}"
     if fault := names.fault_of(key):
-        raise CliError(f"{escaped(str(path))} cannot be uploaded as {escaped(key)}: {fault}; rename the file", ExitCode.USAGE)
+        raise CliError(
+            f"{escaped(str(path))} cannot be uploaded as {escaped(key)}: {fault}; rename the file",
+            ExitCode.USAGE,
+        )
     client.upload_file(str(path), bucket, key)
     head = client.head_object(Bucket=bucket, Key=key)
     return Upload(bucket=bucket, key=key, etag=head["ETag"], version_id=head.get("VersionId"))

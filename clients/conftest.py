@@ -29,7 +29,9 @@ class Client:
     bucket: str
     image: str
 
-    def run(self, *command: str, files: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
+    def run(
+        self, *command: str, files: Mapping[str, str], variables: Mapping[str, str] | None = None
+    ) -> str:
         """Runs one of the client's programs among these files; its output. Fails with all of it where the program fails."""
         for name, text in files.items():
             path = self.directory / name
@@ -48,7 +50,15 @@ class Client:
             "AWS_SECRET_ACCESS_KEY": cloud.deployer.secret,
             **(variables or {}),
         }
-        done = subprocess.run(command, cwd=self.directory, env=given, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=given,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -63,10 +73,14 @@ def client(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
 
         def of(name: str) -> Client:
             environment = ENVIRONMENTS / name
-            assert (environment / "bin" / "python").exists(), f"there is no {environment}; run `make clients`"
+            assert (environment / "bin" / "python").exists(), (
+                f"there is no {environment}; run `make clients`"
+            )
             bucket = stage.name("clients")
             cloud.client("s3").create_bucket(Bucket=bucket)
-            allowed: list[dict[str, Any]] = [{"Action": ["s3:*", "batch:*", "logs:*", "dynamodb:*"], "Resource": "*"}]
+            allowed: list[dict[str, Any]] = [
+                {"Action": ["s3:*", "batch:*", "logs:*", "dynamodb:*"], "Resource": "*"}
+            ]
             return Client(
                 stage=stage,
                 environment=environment,

@@ -38,15 +38,32 @@ def test_operators(client: Callable[[str], Client]) -> None:
     airflow = client("airflow")
     stage = airflow.stage
     role = stage.role("states.amazonaws.com")
-    made = stage.client("stepfunctions").create_state_machine(name="m", definition=json.dumps(PASS), roleArn=role)
+    made = stage.client("stepfunctions").create_state_machine(
+        name="m", definition=json.dumps(PASS), roleArn=role
+    )
     definition = stage.batch.register_job_definition(
         jobDefinitionName="of-airflow",
         type="container",
-        containerProperties={"image": airflow.image, "command": ["false"], "vcpus": 1, "memory": 256},
+        containerProperties={
+            "image": airflow.image,
+            "command": ["false"],
+            "vcpus": 1,
+            "memory": 256,
+        },
     )["jobDefinitionArn"]
-    variables = {"AIRFLOW_HOME": str(airflow.directory), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__UNIT_TEST_MODE": "False"}
+    variables = {
+        "AIRFLOW_HOME": str(airflow.directory),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    }
     said = airflow.run(
-        "python", "program.py", airflow.queue, definition, made["stateMachineArn"], files={"program.py": PROGRAM}, variables=variables
+        "python",
+        "program.py",
+        airflow.queue,
+        definition,
+        made["stateMachineArn"],
+        files={"program.py": PROGRAM},
+        variables=variables,
     )
     jobs = [line.split()[1] for line in said.splitlines() if line.startswith("job ")]
     executions = {line.split()[1] for line in said.splitlines() if line.startswith("execution ")}

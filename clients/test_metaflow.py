@@ -51,7 +51,11 @@ def test_steps_run_as_jobs(client: Callable[[str], Client]) -> None:
         "METAFLOW_DEFAULT_METADATA": "local",
     }
     files = {"flow.py": FLOW.replace("IMAGE", metaflow.image)}
-    said = metaflow.run("python", "flow.py", "run", "--max-workers", "3", files=files, variables=variables)
+    said = metaflow.run(
+        "python", "flow.py", "run", "--max-workers", "3", files=files, variables=variables
+    )
     assert "total 14" in said, said
-    listed = metaflow.stage.batch.list_jobs(jobQueue=metaflow.queue, jobStatus="SUCCEEDED")["jobSummaryList"]
+    listed = metaflow.stage.batch.list_jobs(jobQueue=metaflow.queue, jobStatus="SUCCEEDED")[
+        "jobSummaryList"
+    ]
     assert len(listed) == 3, said

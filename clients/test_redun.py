@@ -41,8 +41,20 @@ min_array_size = 0
 
 def test_tasks_run_as_jobs(client: Callable[[str], Client]) -> None:
     redun = client("redun")
-    settings = SETTINGS.format(image=redun.image, queue=redun.queue, bucket=redun.bucket, role=redun.role)
-    said = redun.run("redun", "run", "workflow.py", "main", "--n", "3", files={"workflow.py": WORKFLOW, ".redun/redun.ini": settings})
+    settings = SETTINGS.format(
+        image=redun.image, queue=redun.queue, bucket=redun.bucket, role=redun.role
+    )
+    said = redun.run(
+        "redun",
+        "run",
+        "workflow.py",
+        "main",
+        "--n",
+        "3",
+        files={"workflow.py": WORKFLOW, ".redun/redun.ini": settings},
+    )
     assert said.splitlines()[0] == "5", said
-    listed = redun.stage.batch.list_jobs(jobQueue=redun.queue, jobStatus="SUCCEEDED")["jobSummaryList"]
+    listed = redun.stage.batch.list_jobs(jobQueue=redun.queue, jobStatus="SUCCEEDED")[
+        "jobSummaryList"
+    ]
     assert len(listed) == 3, said

@@ -73,7 +73,9 @@ class Flood:
 
 FLOODS: Final = {
     "failing": Flood(
-        section="jobs-fail", what="Jobs fail", todo="Slack has a message with the cause for every failed run: begin with the first."
+        section="jobs-fail",
+        what="Jobs fail",
+        todo="Slack has a message with the cause for every failed run: begin with the first.",
     ),
     "executions": Flood(
         section="executions",
@@ -97,7 +99,9 @@ def rules_of(args: AlarmsArgs) -> Iterator[Rule]:
         yield from _of_queue(section, queue, queue_name, {**stack, metrics.QUEUE: queue})
     for environment, settings in args.config.environments.items():
         dimensions = {**stack, metrics.ENVIRONMENT: environment}
-        yield from _of_environment(section, environment, dimensions, has_vcpus=not settings.kind.startswith("fargate"))
+        yield from _of_environment(
+            section, environment, dimensions, has_vcpus=not settings.kind.startswith("fargate")
+        )
     for machine, arn in args.state_machine_arns.items():
         yield from _of_machine(machine, arn)
     yield from _of_stages(section, stack)
@@ -160,7 +164,10 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:
 
 
 def _of_queue(
-    section: MonitoringSection, queue: str, queue_name: pulumi.Output[str], dimensions: Mapping[str, pulumi.Input[str]]
+    section: MonitoringSection,
+    queue: str,
+    queue_name: pulumi.Output[str],
+    dimensions: Mapping[str, pulumi.Input[str]],
 ) -> Iterator[Rule]:
     look_seconds = section.measure_minutes * 60
     yield Rule(
@@ -205,7 +212,11 @@ def _of_queue(
 
 
 def _of_environment(
-    section: MonitoringSection, environment: str, dimensions: Mapping[str, pulumi.Input[str]], *, has_vcpus: bool
+    section: MonitoringSection,
+    environment: str,
+    dimensions: Mapping[str, pulumi.Input[str]],
+    *,
+    has_vcpus: bool,
 ) -> Iterator[Rule]:
     look_seconds = section.measure_minutes * 60
     yield Rule(
@@ -243,7 +254,10 @@ def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[Rule]:
         "ExecutionsFailed": ("failed", "fail"),
         "ExecutionsTimedOut": ("timed-out", "were ended an hour after their deadline"),
         "ExecutionsAborted": ("aborted", "were stopped by hand"),
-        "ExecutionThrottled": ("throttled", "are held up: the account's state transitions are used up"),
+        "ExecutionThrottled": (
+            "throttled",
+            "are held up: the account's state transitions are used up",
+        ),
     }
     for metric, (label, what) in ends.items():
         # a run whose job failed is one cause, whoever counts it
@@ -265,7 +279,9 @@ def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[Rule]:
         )
 
 
-def _of_day(daily: DailySection, section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]) -> Iterator[Rule]:
+def _of_day(
+    daily: DailySection, section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]
+) -> Iterator[Rule]:
     """Each look publishes both; without one the alarms stay as they are, and those on the daily function speak."""
     yield Rule(
         label="no-file",
@@ -293,7 +309,9 @@ def _of_day(daily: DailySection, section: MonitoringSection, stack: Mapping[str,
     )
 
 
-def _of_looks_at_the_day(section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]) -> Rule:
+def _of_looks_at_the_day(
+    section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]
+) -> Rule:
     """The metrics of the day leave by the log of the daily function: where it cannot write one, both alarms above stay as they are."""
     return Rule(
         label="day-not-looked",
@@ -310,7 +328,9 @@ def _of_looks_at_the_day(section: MonitoringSection, stack: Mapping[str, pulumi.
     )
 
 
-def _of_stages(section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]) -> Iterator[Rule]:
+def _of_stages(
+    section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]
+) -> Iterator[Rule]:
     yield Rule(
         label="analysis-fails-again",
         section="analysis-fails-again",

@@ -23,7 +23,9 @@ class Alarms(Component):
     arns: dict[str, pulumi.Output[str]]
     """By a short name."""
 
-    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
         rules = list(rules_of(args))
@@ -40,7 +42,11 @@ class Alarms(Component):
         return f"{what}\n{todo}\nRunbook: {base}#{section}"
 
     def _alarm(self, name: str, rule: Rule) -> aws.cloudwatch.MetricAlarm:
-        threshold, operator = (rule.above, "GreaterThanThreshold") if rule.above is not None else (rule.below, "LessThanThreshold")
+        threshold, operator = (
+            (rule.above, "GreaterThanThreshold")
+            if rule.above is not None
+            else (rule.below, "LessThanThreshold")
+        )
         actions = [self._args.topic_arn] if rule.flood is None else None
         return aws.cloudwatch.MetricAlarm(
             name,
@@ -60,8 +66,12 @@ class Alarms(Component):
             opts=self.child(),
         )
 
-    def _composite(self, name: str, flood: Flood, names: list[pulumi.Output[str]]) -> pulumi.Output[str]:
-        terms = pulumi.Output.all(*names).apply(lambda found: " OR ".join(f'ALARM("{each}")' for each in found))
+    def _composite(
+        self, name: str, flood: Flood, names: list[pulumi.Output[str]]
+    ) -> pulumi.Output[str]:
+        terms = pulumi.Output.all(*names).apply(
+            lambda found: " OR ".join(f'ALARM("{each}")' for each in found)
+        )
         alarm = aws.cloudwatch.CompositeAlarm(
             name,
             alarm_name=f"{self._args.context.project}-{self._args.context.stack}-{name}",

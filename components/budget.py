@@ -46,7 +46,9 @@ class Budget(Component):
     functions: Mapping[str, LambdaFunction]
     """The guard's function where there is a guard, by a short name: its dead letters are to be watched."""
 
-    def __init__(self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         section, context = args.config.budget, args.context
         self.budget_name = self._budget(name, section, context)
@@ -79,8 +81,12 @@ class Budget(Component):
             self.functions = {"guard": guard.function}
         self.register_outputs({"budget_name": self.budget_name})
 
-    def _budget(self, name: str, section: BudgetSection, context: StackContext) -> pulumi.Output[str]:
-        notifications = [("ACTUAL", percent) for percent in section.notify_percents] + [("FORECASTED", 100)]
+    def _budget(
+        self, name: str, section: BudgetSection, context: StackContext
+    ) -> pulumi.Output[str]:
+        notifications = [("ACTUAL", percent) for percent in section.notify_percents] + [
+            ("FORECASTED", 100)
+        ]
         budget = aws.budgets.Budget(
             f"{name}-monthly",
             budget_type="COST",
@@ -91,7 +97,9 @@ class Budget(Component):
             # (hashicorp/terraform-provider-aws issue 46866)
             filter_expression=aws.budgets.BudgetFilterExpressionArgs(
                 ands=[
-                    aws.budgets.BudgetFilterExpressionAndArgs(tags=aws.budgets.BudgetFilterExpressionAndTagsArgs(key=key, values=[value]))
+                    aws.budgets.BudgetFilterExpressionAndArgs(
+                        tags=aws.budgets.BudgetFilterExpressionAndTagsArgs(key=key, values=[value])
+                    )
                     for key, value in ((PROJECT_TAG, context.project), (STACK_TAG, context.stack))
                 ]
             ),

@@ -40,12 +40,18 @@ class Placement:
         """The placement of a job of a valid config."""
         environments = list(environments_of(config, job.queue).values())
         multi_node = isinstance(job, AnalysisJob) and job.nodes > 1
-        hpc = next((e for e in environments if isinstance(e, HpcEnvironment)), None) if multi_node else None
+        hpc = (
+            next((e for e in environments if isinstance(e, HpcEnvironment)), None)
+            if multi_node
+            else None
+        )
         return cls(
             fargate=any(isinstance(e, FargateEnvironment) for e in environments),
             scratch=all(not isinstance(e, FargateEnvironment) and e.scratch for e in environments),
             instance_type=hpc.instance_type if hpc is not None else None,
-            efa_devices=efa_device_count(hpc.instance_type, instance_type(hpc.instance_type)) if hpc is not None and hpc.efa else 0,
+            efa_devices=efa_device_count(hpc.instance_type, instance_type(hpc.instance_type))
+            if hpc is not None and hpc.efa
+            else 0,
         )
 
 
@@ -77,7 +83,9 @@ def container_properties(args: ContainerArgs) -> dict[str, Any]:
         "jobRoleArn": args.job_role_arn,
         "executionRoleArn": args.execution_role_arn,
         "resourceRequirements": _requirements(args.job),
-        "environment": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "environment": [
+            {"name": name, "value": value} for name, value in sorted(variables.items())
+        ],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(args.secrets.items())],
         "logConfiguration": {
             "logDriver": "awslogs",
@@ -113,14 +121,19 @@ def _on_instances(job: Job, placement: Placement) -> dict[str, Any]:
         properties["instanceType"] = placement.instance_type
     if placement.scratch:
         properties["volumes"] = [{"name": _SCRATCH_VOLUME, "host": {"sourcePath": SCRATCH_PATH}}]
-        properties["mountPoints"] = [{"sourceVolume": _SCRATCH_VOLUME, "containerPath": SCRATCH_PATH, "readOnly": False}]
+        properties["mountPoints"] = [
+            {"sourceVolume": _SCRATCH_VOLUME, "containerPath": SCRATCH_PATH, "readOnly": False}
+        ]
     if isinstance(job, AnalysisJob):
         properties["linuxParameters"] = {
             "initProcessEnabled": True,  # reaps the processes that a dying launcher leaves behind
             "sharedMemorySize": job.shared_memory_mib,
             "devices": [_efa_device(index) for index in range(placement.efa_devices)],
         }
-        properties["ulimits"] = [{"name": name, "softLimit": limit, "hardLimit": limit} for name, limit in _ULIMITS.items()]
+        properties["ulimits"] = [
+            {"name": name, "softLimit": limit, "hardLimit": limit}
+            for name, limit in _ULIMITS.items()
+        ]
     return properties
 
 

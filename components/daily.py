@@ -10,7 +10,13 @@ import pulumi_aws as aws
 
 from components.context import Component, StackContext
 from components.day_machine import DayDefinitionArgs, day_definition
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    rate,
+)
 from components.machine import Machine, MachineArgs
 from components.policies import document, leading_keys, statement, trust
 from components.storage import Storage
@@ -24,7 +30,9 @@ _TIMEOUT_SECONDS: Final = 300
 _LOOK_MAX_AGE_HOURS: Final = 1
 """A look that comes late is as good as the next one."""
 _CALL_MAX_AGE_SECONDS: Final = 3600
-_CALL_RETRIES: Final = 185  # the most that EventBridge Scheduler takes: the age of the call ends the attempts
+_CALL_RETRIES: Final = (
+    185  # the most that EventBridge Scheduler takes: the age of the call ends the attempts
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,9 @@ class Daily(Component):
     machine: Machine | None
     """Of the day, where the orchestrator is one."""
 
-    def __init__(self, name: str, args: DailyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: DailyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
         by_machine = args.config.pipeline.orchestrator == "step-functions"
@@ -78,11 +88,28 @@ class Daily(Component):
         self.machine = self._machine(name) if by_machine else None
         first = self.machine.arn if self.machine is not None else self.function.arn
         role, policy = self._role(name)
-        self._schedule(f"{name}-file-by", args.section.file_by, first, role, policy, "The files of the day have to be there")
         self._schedule(
-            f"{name}-finished-by", args.section.finished_by, self.function.arn, role, policy, "The runs of the day have to be done"
+            f"{name}-file-by",
+            args.section.file_by,
+            first,
+            role,
+            policy,
+            "The files of the day have to be there",
         )
-        self.register_outputs({"function": self.function.name, "state_machine_arn": self.machine.arn if self.machine is not None else ""})
+        self._schedule(
+            f"{name}-finished-by",
+            args.section.finished_by,
+            self.function.arn,
+            role,
+            policy,
+            "The runs of the day have to be done",
+        )
+        self.register_outputs(
+            {
+                "function": self.function.name,
+                "state_machine_arn": self.machine.arn if self.machine is not None else "",
+            }
+        )
 
     def _machine(self, name: str) -> Machine:
         args = self._args
@@ -102,7 +129,11 @@ class Daily(Component):
                     )
                 ),
                 statements=[
-                    statement("CallFunctions", actions=["lambda:InvokeFunction"], resources=[self.function.arn, args.submit.arn]),
+                    statement(
+                        "CallFunctions",
+                        actions=["lambda:InvokeFunction"],
+                        resources=[self.function.arn, args.submit.arn],
+                    ),
                     statement(
                         "RunStates",
                         actions=["dynamodb:GetItem"],
@@ -119,22 +150,46 @@ class Daily(Component):
     def _role(self, name: str) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         """EventBridge Scheduler may make these calls, and keep what it cannot deliver."""
         context = self._args.context
-        calls = [statement("CallFunction", actions=["lambda:InvokeFunction"], resources=[self.function.arn])]
+        calls = [
+            statement(
+                "CallFunction", actions=["lambda:InvokeFunction"], resources=[self.function.arn]
+            )
+        ]
         if self.machine is not None:
-            calls.append(statement("StartDay", actions=["states:StartExecution"], resources=[self.machine.arn]))
+            calls.append(
+                statement(
+                    "StartDay", actions=["states:StartExecution"], resources=[self.machine.arn]
+                )
+            )
         role = aws.iam.Role(
-            f"{name}-schedules", assume_role_policy=trust("scheduler.amazonaws.com", context), tags=context.tags, opts=self.child()
+            f"{name}-schedules",
+            assume_role_policy=trust("scheduler.amazonaws.com", context),
+            tags=context.tags,
+            opts=self.child(),
         )
         policy = aws.iam.RolePolicy(
             f"{name}-schedules",
             role=role.id,
-            policy=document(*calls, statement("KeepDeadLetters", actions=["sqs:SendMessage"], resources=[self.function.dead_letters.arn])),
+            policy=document(
+                *calls,
+                statement(
+                    "KeepDeadLetters",
+                    actions=["sqs:SendMessage"],
+                    resources=[self.function.dead_letters.arn],
+                ),
+            ),
             opts=self.child(),
         )
         return role, policy
 
     def _schedule(
-        self, name: str, at: str, target_arn: pulumi.Input[str], role: aws.iam.Role, policy: aws.iam.RolePolicy, description: str
+        self,
+        name: str,
+        at: str,
+        target_arn: pulumi.Input[str],
+        role: aws.iam.Role,
+        policy: aws.iam.RolePolicy,
+        description: str,
     ) -> None:
         hour, minute = int(at[:2]), int(at[3:])
         aws.scheduler.Schedule(
@@ -147,11 +202,16 @@ class Daily(Component):
                 arn=target_arn,
                 role_arn=role.arn,
                 # the time it stands for, also where the call comes late
-                input=pulumi.Output.json_dumps({"at": "<aws.scheduler.scheduled-time>", "begin": True}, sort_keys=True),
-                retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
-                    maximum_event_age_in_seconds=_CALL_MAX_AGE_SECONDS, maximum_retry_attempts=_CALL_RETRIES
+                input=pulumi.Output.json_dumps(
+                    {"at": "<aws.scheduler.scheduled-time>", "begin": True}, sort_keys=True
                 ),
-                dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=self.function.dead_letters.arn),
+                retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
+                    maximum_event_age_in_seconds=_CALL_MAX_AGE_SECONDS,
+                    maximum_retry_attempts=_CALL_RETRIES,
+                ),
+                dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(
+                    arn=self.function.dead_letters.arn
+                ),
             ),
             state="ENABLED",
             # a call that comes before would be refused
@@ -160,7 +220,9 @@ class Daily(Component):
 
 
 def _settings(args: DailyArgs, *, begins: bool) -> pulumi.Output[str]:
-    return pulumi.Output.json_dumps({**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True)
+    return pulumi.Output.json_dumps(
+        {**args.section.model_dump(mode="json"), "begins": begins}, sort_keys=True
+    )
 
 
 def _environment(args: DailyArgs) -> dict[str, pulumi.Input[str]]:
@@ -175,9 +237,24 @@ def _statements(args: DailyArgs) -> list[dict[str, Any]]:
     of_days, of_runs = leading_keys(metrics.DAY_KEY), leading_keys(contract.DATA_SET_KEY_PREFIX)
     uploads = {"StringLike": {"s3:prefix": f"{names.UPLOAD_PREFIX}*"}}
     return [
-        statement("ListUploads", actions=["s3:ListBucket"], resources=[args.storage.ingest.arn], conditions=uploads),
-        statement("RunStates", actions=["dynamodb:BatchGetItem"], resources=[args.storage.table.arn], conditions=of_runs),
-        statement("Days", actions=["dynamodb:PutItem", "dynamodb:Query"], resources=[args.storage.table.arn], conditions=of_days),
+        statement(
+            "ListUploads",
+            actions=["s3:ListBucket"],
+            resources=[args.storage.ingest.arn],
+            conditions=uploads,
+        ),
+        statement(
+            "RunStates",
+            actions=["dynamodb:BatchGetItem"],
+            resources=[args.storage.table.arn],
+            conditions=of_runs,
+        ),
+        statement(
+            "Days",
+            actions=["dynamodb:PutItem", "dynamodb:Query"],
+            resources=[args.storage.table.arn],
+            conditions=of_days,
+        ),
         statement("BeginRuns", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]),
         # knows no resources (service authorization reference, AWS Batch)
         statement("LookAtJobs", actions=["batch:DescribeJobs"], resources=["*"]),

@@ -23,8 +23,16 @@ _ALARMS_PER_WIDGET: Final = 100  # CloudWatch API reference, dashboard body stru
 
 _QUERIES: Final[dict[str, tuple[str, str, str]]] = {
     "one-run": ("stages", "stage, node, rank, level, message", 'run_id = "put the run id here"'),
-    "errors-of-stages": ("stages", "run_id, stage, node, rank, message, traceback, @logStream", "level = 'ERROR' or level = 'CRITICAL'"),
-    "errors-of-functions": ("functions", "@message, @log", "@message like /Traceback|errorMessage|Task timed out/"),
+    "errors-of-stages": (
+        "stages",
+        "run_id, stage, node, rank, message, traceback, @logStream",
+        "level = 'ERROR' or level = 'CRITICAL'",
+    ),
+    "errors-of-functions": (
+        "functions",
+        "@message, @log",
+        "@message like /Traceback|errorMessage|Task timed out/",
+    ),
     "failed-runs": ("functions", "run_id, stage, error, hint, job_id", "event = 'run failed'"),
     "blocked-queues": ("functions", "queue, job_id, reason", "event = 'queue blocked'"),
     "days": ("functions", "day, files, missing, unfinished, begun", "event = 'day looked at'"),
@@ -55,13 +63,17 @@ class Dashboard(Component):
 
     dashboard_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         context = args.context
         made = aws.cloudwatch.Dashboard(
             f"{name}-picture",
             dashboard_name=f"{context.project}-{context.stack}",
-            dashboard_body=pulumi.Output.json_dumps({"widgets": _placed(list(_widgets(args)))}, sort_keys=True),
+            dashboard_body=pulumi.Output.json_dumps(
+                {"widgets": _placed(list(_widgets(args)))}, sort_keys=True
+            ),
             opts=self.child(),
         )
         self.dashboard_name = made.dashboard_name
@@ -86,21 +98,40 @@ def _placed(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     others = [widget for widget in widgets if widget["type"] != "alarm"]
     width = _WIDTH // 3
     return [
-        *({**widget, "x": 0, "y": _HEIGHT * row, "width": _WIDTH, "height": _HEIGHT} for row, widget in enumerate(whole)),
         *(
-            {**widget, "x": index % 3 * width, "y": _HEIGHT * (len(whole) + index // 3), "width": width, "height": _HEIGHT}
+            {**widget, "x": 0, "y": _HEIGHT * row, "width": _WIDTH, "height": _HEIGHT}
+            for row, widget in enumerate(whole)
+        ),
+        *(
+            {
+                **widget,
+                "x": index % 3 * width,
+                "y": _HEIGHT * (len(whole) + index // 3),
+                "width": width,
+                "height": _HEIGHT,
+            }
             for index, widget in enumerate(others)
         ),
     ]
 
 
 def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
-    context, stages, queues, environments = args.context, list(STAGES), list(args.config.queues), list(args.config.environments)
+    context, stages, queues, environments = (
+        args.context,
+        list(STAGES),
+        list(args.config.queues),
+        list(args.config.environments),
+    )
     alarms = list(args.alarm_arns.values())
     for start in range(0, len(alarms), _ALARMS_PER_WIDGET):
-        yield {"type": "alarm", "properties": {"title": "Alarms", "alarms": alarms[start : start + _ALARMS_PER_WIDGET]}}
+        yield {
+            "type": "alarm",
+            "properties": {"title": "Alarms", "alarms": alarms[start : start + _ALARMS_PER_WIDGET]},
+        }
 
-    def graph(title: str, rows: list[list[Any]], *, stat: str = "Maximum", **more: Any) -> dict[str, Any]:
+    def graph(
+        title: str, rows: list[list[Any]], *, stat: str = "Maximum", **more: Any
+    ) -> dict[str, Any]:
         properties = {
             "title": title,
             "region": context.region,
@@ -113,33 +144,72 @@ def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
 
     def own(metric: str, dimension: str = "", value: str = "", label: str = "") -> list[Any]:
         by = [dimension, value] if dimension else []
-        return [metrics.NAMESPACE, metric, metrics.STACK, context.stack, *by, {"label": label or value or metric}]
+        return [
+            metrics.NAMESPACE,
+            metric,
+            metrics.STACK,
+            context.stack,
+            *by,
+            {"label": label or value or metric},
+        ]
 
     ends = [
-        own(metric, metrics.STAGE, stage, f"{stage} {metric.lower()}") for stage in stages for metric in (metrics.SUCCEEDED, metrics.FAILED)
+        own(metric, metrics.STAGE, stage, f"{stage} {metric.lower()}")
+        for stage in stages
+        for metric in (metrics.SUCCEEDED, metrics.FAILED)
     ]
     yield graph("Stages that ended", ends, stat="Sum", period=3600)
-    yield graph("Run time of stages, seconds", [own(metrics.SECONDS, metrics.STAGE, stage) for stage in stages], period=3600)
-    costs = [own(metrics.USD_PER_HOUR, label="stack"), *(own(metrics.USD_PER_HOUR, metrics.ENVIRONMENT, each) for each in environments)]
+    yield graph(
+        "Run time of stages, seconds",
+        [own(metrics.SECONDS, metrics.STAGE, stage) for stage in stages],
+        period=3600,
+    )
+    costs = [
+        own(metrics.USD_PER_HOUR, label="stack"),
+        *(own(metrics.USD_PER_HOUR, metrics.ENVIRONMENT, each) for each in environments),
+    ]
     yield graph("Running cost, USD an hour", costs)
     if args.config.pipeline.daily is not None:
-        yield graph("Files of the day", [own(metric) for metric in (metrics.FILES, metrics.MISSING_FILES, metrics.UNFINISHED_RUNS)])
+        yield graph(
+            "Files of the day",
+            [
+                own(metric)
+                for metric in (metrics.FILES, metrics.MISSING_FILES, metrics.UNFINISHED_RUNS)
+            ],
+        )
     if args.state_machine_arns:
         executions = [
-            ["AWS/States", f"Executions{end}", "StateMachineArn", arn, {"label": f"{machine} {end.lower()}"}]
+            [
+                "AWS/States",
+                f"Executions{end}",
+                "StateMachineArn",
+                arn,
+                {"label": f"{machine} {end.lower()}"},
+            ]
             for machine, arn in args.state_machine_arns.items()
             for end in ("Succeeded", "Failed", "TimedOut", "Aborted")
         ]
         yield graph("Executions of the state machines", executions, stat="Sum", period=3600)
     for queue in queues:
-        rows = [own(metrics.jobs_metric(status), metrics.QUEUE, queue, status) for status in metrics.QUEUE_STATES]
+        rows = [
+            own(metrics.jobs_metric(status), metrics.QUEUE, queue, status)
+            for status in metrics.QUEUE_STATES
+        ]
         yield graph(f"Jobs of queue {queue}", rows, view="timeSeries", stacked=True)
-    yield graph("Front of the line has waited, seconds", [own(metrics.FRONT_WAITED, metrics.QUEUE, queue) for queue in queues])
+    yield graph(
+        "Front of the line has waited, seconds",
+        [own(metrics.FRONT_WAITED, metrics.QUEUE, queue) for queue in queues],
+    )
     for environment in environments:
-        rows = [own(metric, metrics.ENVIRONMENT, environment, metric) for metric in (metrics.DESIRED_VCPUS, metrics.MAX_VCPUS)]
+        rows = [
+            own(metric, metrics.ENVIRONMENT, environment, metric)
+            for metric in (metrics.DESIRED_VCPUS, metrics.MAX_VCPUS)
+        ]
         yield graph(f"vCPUs of environment {environment}", rows)
     yield graph(
-        "Environment is valid", [own(metrics.VALID, metrics.ENVIRONMENT, environment) for environment in environments], stat="Minimum"
+        "Environment is valid",
+        [own(metrics.VALID, metrics.ENVIRONMENT, environment) for environment in environments],
+        stat="Minimum",
     )
     counters = ("JobsSubmitted", "JobsMovedToSucceeded", "JobsMovedToFailed", "JobsRetried")
     transitions = [
@@ -148,10 +218,19 @@ def _widgets(args: DashboardArgs) -> Iterator[dict[str, Any]]:
         for counter in counters
     ]
     yield graph("Jobs by AWS Batch's own counters", transitions, stat="Sum", period=3600)
-    errors = [["AWS/Lambda", "Errors", "FunctionName", function.name, {"label": label}] for label, function in args.functions.items()]
+    errors = [
+        ["AWS/Lambda", "Errors", "FunctionName", function.name, {"label": label}]
+        for label, function in args.functions.items()
+    ]
     yield graph("Errors of functions", errors, stat="Sum")
     letters = [
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", function.dead_letters.name, {"label": label}]
+        [
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            "QueueName",
+            function.dead_letters.name,
+            {"label": label},
+        ]
         for label, function in args.functions.items()
     ]
     yield graph("Dead letters", letters)

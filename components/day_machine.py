@@ -44,7 +44,10 @@ def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:
             "Look": {
                 "Type": "Task",
                 "Resource": _resource(args, "lambda:invoke"),
-                "Parameters": {"FunctionName": args.look_function_arn, "Payload": {"at.$": "$.at", "begin": False}},
+                "Parameters": {
+                    "FunctionName": args.look_function_arn,
+                    "Payload": {"at.$": "$.at", "begin": False},
+                },
                 "OutputPath": "$.Payload",
                 "Retry": [_retry(attempts=6)],
                 "Next": "Files",
@@ -82,7 +85,9 @@ def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
         },
         "Begun": {
             "Type": "Choice",
-            "Choices": [{"Variable": "$.begun.answer.state_key", "IsPresent": True, "Next": "Read"}],
+            "Choices": [
+                {"Variable": "$.begun.answer.state_key", "IsPresent": True, "Next": "Read"}
+            ],
             "Default": "Refused",
         },
         "Read": {
@@ -90,7 +95,10 @@ def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
             "Resource": _resource(args, "dynamodb:getItem"),
             "Parameters": {
                 "TableName": args.table_name,
-                "Key": {"pk": {"S.$": "$.begun.answer.state_key.pk"}, "sk": {"S.$": "$.begun.answer.state_key.sk"}},
+                "Key": {
+                    "pk": {"S.$": "$.begun.answer.state_key.pk"},
+                    "sk": {"S.$": "$.begun.answer.state_key.sk"},
+                },
                 "ConsistentRead": True,
                 "ProjectionExpression": "#state",
                 "ExpressionAttributeNames": {"#state": "state"},
@@ -106,12 +114,19 @@ def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
             "Choices": [
                 {"Variable": "$.seen.state", "StringEquals": "SUCCEEDED", "Next": "Succeeded"},
                 {"Variable": "$.seen.state", "StringEquals": "FAILED", "Next": "Failed"},
-                {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "Late"},
+                {
+                    "Variable": "$$.State.EnteredTime",
+                    "TimestampGreaterThanPath": "$.deadline",
+                    "Next": "Late",
+                },
             ],
             "Default": "Wait",
         },
         "Wait": {"Type": "Wait", "Seconds": args.poll_seconds, "Next": "Read"},
-        **{word: {"Type": "Pass", "Result": word.lower(), "End": True} for word in ("Succeeded", "Failed", "Late", "Refused", "Broken")},
+        **{
+            word: {"Type": "Pass", "Result": word.lower(), "End": True}
+            for word in ("Succeeded", "Failed", "Late", "Refused", "Broken")
+        },
     }
 
 

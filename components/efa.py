@@ -39,12 +39,18 @@ def efa_interfaces(type_name: str, facts: InstanceType | None) -> tuple[Interfac
     # P6-B300: one card more than adapters, and card 0 has none (aws/aws-parallelcluster#7143)
     first_is_plain = facts.efa_interfaces < facts.network_cards
     return tuple(
-        Interface(card=card, device=_device(type_name, card), type=_type(type_name, card, first_is_plain=first_is_plain))
+        Interface(
+            card=card,
+            device=_device(type_name, card),
+            type=_type(type_name, card, first_is_plain=first_is_plain),
+        )
         for card in range(facts.network_cards)
     )
 
 
-def _type(type_name: str, card: int, *, first_is_plain: bool) -> Literal["efa", "efa-only", "interface"]:
+def _type(
+    type_name: str, card: int, *, first_is_plain: bool
+) -> Literal["efa", "efa-only", "interface"]:
     if card == 0:
         return "interface" if first_is_plain else "efa"
     return "efa-only" if type_name.startswith(EFA_ONLY_FAMILIES) else "efa"

@@ -20,7 +20,15 @@ _WITHOUT_POLICY: Final = ("ecs-agent", "ecs-telemetry")
 def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
     """Policy of the gateway endpoint of `s3` or `dynamodb`."""
     own = {"aws:PrincipalAccount": context.account_id, "aws:ResourceAccount": context.account_id}
-    statements = [statement("OwnAccount", principal="*", actions=["*"], resources=["*"], conditions={"StringEquals": own})]
+    statements = [
+        statement(
+            "OwnAccount",
+            principal="*",
+            actions=["*"],
+            resources=["*"],
+            conditions={"StringEquals": own},
+        )
+    ]
     if service == "s3":
         # read by AWS's own links, or by nobody in particular: layers of images (ECR user guide, vpc-endpoints), packages of the AMI (Amazon
         # Linux 2023 user guide, repositories in S3)
@@ -29,7 +37,12 @@ def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
             "AmazonLinux": f"al2023-repos-{context.region}-de612dc2",
         }
         statements += [
-            statement(sid, principal="*", actions=["s3:GetObject"], resources=[f"arn:{context.partition}:s3:::{bucket}/*"])
+            statement(
+                sid,
+                principal="*",
+                actions=["s3:GetObject"],
+                resources=[f"arn:{context.partition}:s3:::{bucket}/*"],
+            )
             for sid, bucket in buckets.items()
         ]
     return document(*statements)
@@ -43,4 +56,8 @@ def interface_policy(service: str, context: StackContext) -> pulumi.Output[str] 
         "StringEquals": {"aws:PrincipalAccount": context.account_id},
         "StringEqualsIfExists": {"aws:ResourceAccount": context.account_id},
     }
-    return document(statement("OwnAccount", principal="*", actions=["*"], resources=["*"], conditions=conditions))
+    return document(
+        statement(
+            "OwnAccount", principal="*", actions=["*"], resources=["*"], conditions=conditions
+        )
+    )

@@ -27,7 +27,9 @@ from config.environments import DEFAULT_UPDATE_MINUTES
 
 _RELATED: Final = "found existing JobQueue relationship"
 _PLACEMENT_IN_USE: Final = "InvalidPlacementGroup.InUse"
-_NO_CLUSTER: Final = re.compile(r"empty result|couldn't find resource|ClusterNotFoundException|\): INACTIVE")
+_NO_CLUSTER: Final = re.compile(
+    r"empty result|couldn't find resource|ClusterNotFoundException|\): INACTIVE"
+)
 """How the provider says that there is no ECS cluster of the name (terraform-provider-aws, internal/service/ecs/cluster.go)."""
 RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
 """Seconds before each further try of a deletion: ten minutes in all. The engine allows a hundred tries."""
@@ -37,7 +39,9 @@ _LOOK_SECONDS: Final = 2.0
 _LONGEST_LOOK_SECONDS: Final = 30.0
 
 
-def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) -> pulumi.ResourceHookBinding:
+def departure_hooks(
+    name: str, environments: Mapping[str, InstanceEnvironment]
+) -> pulumi.ResourceHookBinding:
     """The hooks of all compute environments of a stack.
 
     Args:
@@ -53,7 +57,8 @@ def departure_hooks(name: str, environments: Mapping[str, InstanceEnvironment]) 
             await _drained(args.id, str(cluster).rpartition("/")[2], minutes)
 
     return pulumi.ResourceHookBinding(
-        before_delete=[pulumi.ResourceHook(f"{name}-drained", drain)], on_error=[pulumi.ErrorHook(f"{name}-released", released)]
+        before_delete=[pulumi.ResourceHook(f"{name}-drained", drain)],
+        on_error=[pulumi.ErrorHook(f"{name}-released", released)],
     )
 
 
@@ -99,7 +104,11 @@ def _patience(args: pulumi.ResourceHookArgs, section: InstanceEnvironment | None
     if section is not None:
         return 0 if section.terminate_jobs_on_update else section.update_timeout_minutes
     made: Mapping[str, Any] = (args.old_inputs or {}).get("updatePolicy") or {}
-    return 0 if made.get("terminateJobsOnUpdate") else int(made.get("jobExecutionTimeoutMinutes") or DEFAULT_UPDATE_MINUTES)
+    return (
+        0
+        if made.get("terminateJobsOnUpdate")
+        else int(made.get("jobExecutionTimeoutMinutes") or DEFAULT_UPDATE_MINUTES)
+    )
 
 
 async def _drained(environment: str, cluster: str, minutes: int) -> None:
@@ -119,8 +128,12 @@ async def _drained(environment: str, cluster: str, minutes: int) -> None:
             )
         if tasks and not told:
             told = True
-            pulumi.log.info(f"{counted} in compute environment {environment}: it is deleted when they have ended")
-        pause = min(_LONGEST_LOOK_SECONDS, max(_LOOK_SECONDS, waited / 10)) if tasks else _LOOK_SECONDS
+            pulumi.log.info(
+                f"{counted} in compute environment {environment}: it is deleted when they have ended"
+            )
+        pause = (
+            min(_LONGEST_LOOK_SECONDS, max(_LOOK_SECONDS, waited / 10)) if tasks else _LOOK_SECONDS
+        )
         await asyncio.sleep(pause)
         waited += pause
 

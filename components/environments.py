@@ -41,12 +41,24 @@ class Environments(Component):
     arns: dict[str, pulumi.Output[str]]
     names: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: EnvironmentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: EnvironmentsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
-        on_instances = {f"{name}-{key}": each for key, each in args.environments.items() if not isinstance(each, FargateEnvironment)}
-        self._hooks, self._placement_hooks = departure_hooks(name, on_instances), placement_hooks(name)
-        made = {key: self._environment(f"{name}-{key}", environment) for key, environment in args.environments.items()}
+        on_instances = {
+            f"{name}-{key}": each
+            for key, each in args.environments.items()
+            if not isinstance(each, FargateEnvironment)
+        }
+        self._hooks, self._placement_hooks = (
+            departure_hooks(name, on_instances),
+            placement_hooks(name),
+        )
+        made = {
+            key: self._environment(f"{name}-{key}", environment)
+            for key, environment in args.environments.items()
+        }
         self.arns = {key: environment.arn for key, environment in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
         self.register_outputs({"arns": self.arns, "names": self.names})
@@ -55,7 +67,11 @@ class Environments(Component):
         args = self._args
         if isinstance(environment, FargateEnvironment):
             # AWS changes subnets, groups and vCPUs of such an environment, and the provider would try the type in place too
-            resources, update, replacing = self._fargate(environment), None, ["computeResources.type"]
+            resources, update, replacing = (
+                self._fargate(environment),
+                None,
+                ["computeResources.type"],
+            )
         else:
             replacing = None
             resources = self._instances(name, environment)
@@ -70,7 +86,11 @@ class Environments(Component):
             compute_resources=resources,
             update_policy=update,
             tags=args.context.tags,
-            opts=self.child(depends_on=[*args.network.ready, *args.roles.ready], replace_on_changes=replacing, hooks=self._hooks),
+            opts=self.child(
+                depends_on=[*args.network.ready, *args.roles.ready],
+                replace_on_changes=replacing,
+                hooks=self._hooks,
+            ),
         )
 
     def _fargate(self, environment: FargateEnvironment) -> ComputeResources:
@@ -87,18 +107,28 @@ class Environments(Component):
         hpc = environment if isinstance(environment, HpcEnvironment) else None
         template = LaunchTemplate(
             name,
-            LaunchTemplateArgs(context=args.context, environment=environment, efa_security_group_id=network.hpc_security_group_id),
+            LaunchTemplateArgs(
+                context=args.context,
+                environment=environment,
+                efa_security_group_id=network.hpc_security_group_id,
+            ),
             opts=self.child(),
         )
-        security_group_id = network.hpc_security_group_id if hpc is not None else network.instance_security_group_id
+        security_group_id = (
+            network.hpc_security_group_id if hpc is not None else network.instance_security_group_id
+        )
         return ComputeResources(
             type="SPOT" if isinstance(environment, SpotEnvironment) else "EC2",
             allocation_strategy=environment.allocation_strategy,
-            bid_percentage=environment.bid_percent if isinstance(environment, SpotEnvironment) else None,
+            bid_percentage=environment.bid_percent
+            if isinstance(environment, SpotEnvironment)
+            else None,
             # idle instances of an HPC environment would be paid for day and night
             min_vcpus=0 if isinstance(environment, HpcEnvironment) else environment.min_vcpus,
             max_vcpus=environment.max_vcpus,
-            instance_types=[environment.instance_type] if isinstance(environment, HpcEnvironment) else list(environment.instance_types),
+            instance_types=[environment.instance_type]
+            if isinstance(environment, HpcEnvironment)
+            else list(environment.instance_types),
             instance_role=args.roles.instance_profile_arn,
             # without the block the provider falls back on an image type that AWS no longer accepts
             ec2_configurations=[
@@ -110,15 +140,22 @@ class Environments(Component):
                 launch_template_id=template.template_id, version=template.version
             ),
             # nodes of one job must share a subnet: EFA is not routed, and a cluster placement group lies in one zone
-            subnets=[network.private_subnet_ids[hpc.zone_index]] if hpc is not None else network.private_subnet_ids,
+            subnets=[network.private_subnet_ids[hpc.zone_index]]
+            if hpc is not None
+            else network.private_subnet_ids,
             security_group_ids=None if template.declares_interfaces else [security_group_id],
-            placement_group=self._placement_group(name) if hpc is not None and hpc.placement_group else None,
+            placement_group=self._placement_group(name)
+            if hpc is not None and hpc.placement_group
+            else None,
             # tags of the environment stay on the environment; these reach the instances, where the money is spent
             tags=args.context.named_tags(name),
         )
 
     def _placement_group(self, name: str) -> pulumi.Output[str]:
         group = aws.ec2.PlacementGroup(
-            f"{name}-placement", strategy="cluster", tags=self._args.context.tags, opts=self.child(hooks=self._placement_hooks)
+            f"{name}-placement",
+            strategy="cluster",
+            tags=self._args.context.tags,
+            opts=self.child(hooks=self._placement_hooks),
         )
         return group.name

@@ -19,9 +19,18 @@ _ARCHITECTURE: Final = "arm64"  # cheaper for the same work, and the functions a
 _MEMORY_MIB: Final = 512  # CPU comes with memory: at less, importing the SDK takes seconds
 _DEAD_LETTER_DAYS: Final = 14
 _LAMBDA_RETRIES: Final = 2
-_SHARED: Final = ("__init__.py", "contract.py", "metrics.py", "names.py", "runtime/__init__.py", "runtime/quoting.py")
+_SHARED: Final = (
+    "__init__.py",
+    "contract.py",
+    "metrics.py",
+    "names.py",
+    "runtime/__init__.py",
+    "runtime/quoting.py",
+)
 """Modules of workloads/ that the functions need besides their own."""
-_EVENTBRIDGE_RETRIES: Final = 185  # the most that EventBridge takes: the age of the event ends the attempts
+_EVENTBRIDGE_RETRIES: Final = (
+    185  # the most that EventBridge takes: the age of the event ends the attempts
+)
 _ARNS_PER_RULE: Final = 10
 """However long the names are, so many ARNs of AWS Batch and what stands beside them fit into a pattern, which takes 2,048 characters
 (EventBridge user guide, quotas)."""
@@ -67,7 +76,9 @@ class LambdaFunction(Component):
     dead_letters: aws.sqs.Queue
     event_max_age_hours: int
 
-    def __init__(self, name: str, args: LambdaFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: LambdaFunctionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         context = args.context
         self.event_max_age_hours = args.event_max_age_hours
@@ -93,7 +104,12 @@ class LambdaFunction(Component):
                 policy=document(tls_only("sqs:*", [self.dead_letters.arn])),
                 opts=self.child(),
             )
-        role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("lambda.amazonaws.com"), tags=context.tags, opts=self.child())
+        role = aws.iam.Role(
+            f"{name}-role",
+            assume_role_policy=trust("lambda.amazonaws.com"),
+            tags=context.tags,
+            opts=self.child(),
+        )
         policy = aws.iam.RolePolicy(
             f"{name}-role",
             role=role.id,
@@ -103,7 +119,11 @@ class LambdaFunction(Component):
                     actions=["logs:CreateLogStream", "logs:PutLogEvents"],
                     resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
                 ),
-                statement("KeepDeadLetters", actions=["sqs:SendMessage"], resources=[self.dead_letters.arn]),
+                statement(
+                    "KeepDeadLetters",
+                    actions=["sqs:SendMessage"],
+                    resources=[self.dead_letters.arn],
+                ),
                 *args.statements,
             ),
             opts=self.child(),
@@ -122,11 +142,18 @@ class LambdaFunction(Component):
                 variables={
                     contract.ENV_STACK: args.context.stack,
                     **args.environment,
-                    **{variable: _in_environment(variable, text) for variable, text in args.settings.items()},
+                    **{
+                        variable: _in_environment(variable, text)
+                        for variable, text in args.settings.items()
+                    },
                 }
             ),
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
-            dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=self.dead_letters.arn),
+            logging_config=aws.lambda_.FunctionLoggingConfigArgs(
+                log_format="Text", log_group=logs.name
+            ),
+            dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(
+                target_arn=self.dead_letters.arn
+            ),
             tags=context.tags,
             # Lambda checks on creation that the role may write to the dead-letter queue
             opts=self.child(depends_on=[policy]),
@@ -167,11 +194,16 @@ class EventTriggerArgs:
 class EventTrigger(Component):
     """The EventBridge rules that call a function. What cannot be delivered goes to the function's dead-letter queue."""
 
-    def __init__(self, name: str, args: EventTriggerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: EventTriggerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
         rules = {name: self._rule(name, args.pattern, args.schedule)}
-        rules |= {f"{name}-{label}": self._rule(f"{name}-{label}", pattern, None) for label, pattern in args.further.items()}
+        rules |= {
+            f"{name}-{label}": self._rule(f"{name}-{label}", pattern, None)
+            for label, pattern in args.further.items()
+        }
         queue = args.function.dead_letters
         dead_letters = aws.sqs.QueuePolicy(
             f"{name}-dead-letters",
@@ -182,7 +214,9 @@ class EventTrigger(Component):
                     principal={"Service": "events.amazonaws.com"},
                     actions=["sqs:SendMessage"],
                     resources=[queue.arn],
-                    conditions={"ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}},
+                    conditions={
+                        "ArnEquals": {"aws:SourceArn": [rule.arn for rule in rules.values()]}
+                    },
                 ),
                 tls_only("sqs:*", [queue.arn]),
             ),
@@ -192,19 +226,25 @@ class EventTrigger(Component):
             self._target(rule_name, rule, dead_letters)
         self.register_outputs({"rule_names": [rule.name for rule in rules.values()]})
 
-    def _rule(self, name: str, pattern: Pattern | None, schedule: str | None) -> aws.cloudwatch.EventRule:
+    def _rule(
+        self, name: str, pattern: Pattern | None, schedule: str | None
+    ) -> aws.cloudwatch.EventRule:
         args = self._args
         return aws.cloudwatch.EventRule(
             f"{name}-rule",
             description=args.description,
-            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True) if pattern is not None else None,
+            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True)
+            if pattern is not None
+            else None,
             schedule_expression=schedule,
             state="ENABLED" if args.enabled else "DISABLED",
             tags=args.context.tags,
             opts=self.child(),
         )
 
-    def _target(self, name: str, rule: aws.cloudwatch.EventRule, dead_letters: aws.sqs.QueuePolicy) -> None:
+    def _target(
+        self, name: str, rule: aws.cloudwatch.EventRule, dead_letters: aws.sqs.QueuePolicy
+    ) -> None:
         function = self._args.function
         permission = aws.lambda_.Permission(
             f"{name}-rule",
@@ -219,9 +259,12 @@ class EventTrigger(Component):
             rule=rule.name,
             arn=function.arn,
             retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
-                maximum_event_age_in_seconds=function.event_max_age_hours * 3600, maximum_retry_attempts=_EVENTBRIDGE_RETRIES
+                maximum_event_age_in_seconds=function.event_max_age_hours * 3600,
+                maximum_retry_attempts=_EVENTBRIDGE_RETRIES,
             ),
-            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=function.dead_letters.arn),
+            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(
+                arn=function.dead_letters.arn
+            ),
             # an event that comes before both would be lost
             opts=self.child(depends_on=[permission, dead_letters]),
         )
@@ -233,11 +276,16 @@ def rate(minutes: int) -> str:
 
 
 def in_rules(
-    label: str, arns: Sequence[pulumi.Input[str]], pattern: Callable[[Sequence[pulumi.Input[str]]], Pattern]
+    label: str,
+    arns: Sequence[pulumi.Input[str]],
+    pattern: Callable[[Sequence[pulumi.Input[str]]], Pattern],
 ) -> dict[str, Pattern]:
     """Patterns by short names that together let pass what one would for all the ARNs; each event fits one of them."""
     parts = [arns[start : start + _ARNS_PER_RULE] for start in range(0, len(arns), _ARNS_PER_RULE)]
-    return {label if number == 0 else f"{label}-{number}": pattern(part) for number, part in enumerate(parts)}
+    return {
+        label if number == 0 else f"{label}-{number}": pattern(part)
+        for number, part in enumerate(parts)
+    }
 
 
 def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input[str]]) -> Pattern:
@@ -247,7 +295,13 @@ def job_state_changes(statuses: Sequence[str], queue_arns: Sequence[pulumi.Input
 
 
 def _in_environment(variable: str, text: pulumi.Output[str]) -> pulumi.Output[str]:
-    return text.apply(lambda found: contract.SETTING_FILE_MARK + contract.setting_file(variable) if _is_long(found) else found)
+    return text.apply(
+        lambda found: (
+            contract.SETTING_FILE_MARK + contract.setting_file(variable)
+            if _is_long(found)
+            else found
+        )
+    )
 
 
 def _is_long(text: str) -> bool:
@@ -259,7 +313,12 @@ def _code() -> pulumi.AssetArchive:
     workloads = Path(contract.__file__).parent
     shared = [workloads / name for name in _SHARED]
     files = [*shared, *sorted((workloads / "functions").glob("*.py"))]
-    return pulumi.AssetArchive({file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file)) for file in files})
+    return pulumi.AssetArchive(
+        {
+            file.relative_to(workloads.parent).as_posix(): pulumi.FileAsset(str(file))
+            for file in files
+        }
+    )
 
 
 def _with_settings(texts: Mapping[str, pulumi.Output[str]]) -> pulumi.Input[pulumi.Archive]:
@@ -269,7 +328,10 @@ def _with_settings(texts: Mapping[str, pulumi.Output[str]]) -> pulumi.Input[pulu
 
     def archive(found: Mapping[str, str]) -> pulumi.Archive:
         long = {variable: text for variable, text in found.items() if _is_long(text)}
-        beside = {f"workloads/functions/{contract.setting_file(variable)}": pulumi.StringAsset(text) for variable, text in long.items()}
+        beside = {
+            f"workloads/functions/{contract.setting_file(variable)}": pulumi.StringAsset(text)
+            for variable, text in long.items()
+        }
         return pulumi.AssetArchive({**_code().assets, **beside})
 
     return pulumi.Output.all(**texts).apply(archive)

@@ -10,7 +10,13 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    rate,
+)
 from components.policies import document, leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
@@ -51,13 +57,17 @@ class SubmissionStop(Component):
     submit function's dead-letter queue, from where they can be sent again.
     """
 
-    def __init__(self, name: str, args: SubmissionStopArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: SubmissionStopArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         context = args.context
         forbidden = aws.iam.Policy(
             f"{name}-policy",
             description="Attached by AWS Budgets while the budget is used up",
-            policy=document(statement("BudgetIsUsedUp", effect="Deny", actions=_STOPPED, resources=["*"])),
+            policy=document(
+                statement("BudgetIsUsedUp", effect="Deny", actions=_STOPPED, resources=["*"])
+            ),
             tags=context.tags,
             opts=self.child(),
         )
@@ -77,7 +87,10 @@ class SubmissionStop(Component):
                 )
             ),
             execution_role_arn=execution.arn,
-            subscribers=[aws.budgets.BudgetActionSubscriberArgs(address=address, subscription_type="EMAIL") for address in args.emails],
+            subscribers=[
+                aws.budgets.BudgetActionSubscriberArgs(address=address, subscription_type="EMAIL")
+                for address in args.emails
+            ],
             tags=context.tags,
             opts=self.child(),
         )
@@ -92,10 +105,15 @@ class SubmissionStop(Component):
             principal={"Service": "budgets.amazonaws.com"},
             actions=["sts:AssumeRole"],
             resources=[],
-            conditions={"StringEquals": {"aws:SourceAccount": context.account_id}, "ArnLike": {"aws:SourceArn": budgets}},
+            conditions={
+                "StringEquals": {"aws:SourceAccount": context.account_id},
+                "ArnLike": {"aws:SourceArn": budgets},
+            },
         )
         del allow["Resource"]  # a trust policy has none
-        role = aws.iam.Role(f"{name}-role", assume_role_policy=document(allow), tags=context.tags, opts=self.child())
+        role = aws.iam.Role(
+            f"{name}-role", assume_role_policy=document(allow), tags=context.tags, opts=self.child()
+        )
         roles = f"arn:{context.partition}:iam::{context.account_id}:role/"
         targets = [pulumi.Output.concat(roles, each) for each in args.role_names]
         aws.iam.RolePolicy(
@@ -131,7 +149,9 @@ class Guard(Component):
 
     function: LambdaFunction
 
-    def __init__(self, name: str, args: GuardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: GuardArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         minutes = args.section.check_minutes
         self.function = LambdaFunction(
@@ -182,7 +202,9 @@ def _rates(args: GuardArgs) -> list[dict[str, float]]:
         )
     environments = environments_of(args.config, args.config.jobs.analysis.queue).values()
     # rule GUARD-PRICE holds that every environment has its rates
-    return [rates for environment in environments if (rates := dearest_rates(environment)) is not None]
+    return [
+        rates for environment in environments if (rates := dearest_rates(environment)) is not None
+    ]
 
 
 def _queue_arn(args: GuardArgs) -> pulumi.Output[str]:
@@ -199,7 +221,9 @@ def _statements(args: GuardArgs) -> list[dict[str, Any]]:
         statement(
             "TerminateJobs",
             actions=["batch:TerminateJob"],
-            resources=[f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"],
+            resources=[
+                f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
+            ],
         ),
         statement(
             "Records",

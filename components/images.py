@@ -39,7 +39,9 @@ class Images(Component):
     gpu_repository_url: pulumi.Output[str]
     repository_arns: list[pulumi.Output[str]]
 
-    def __init__(self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ImagesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         cpu, gpu = (self._repository(name, args, kind) for kind in ("cpu", "gpu"))
         self.cpu_repository_url, self.gpu_repository_url = cpu.repository_url, gpu.repository_url
@@ -55,12 +57,16 @@ class Images(Component):
             }
         )
 
-    def _repository(self, name: str, args: ImagesArgs, kind: Literal["cpu", "gpu"]) -> aws.ecr.Repository:
+    def _repository(
+        self, name: str, args: ImagesArgs, kind: Literal["cpu", "gpu"]
+    ) -> aws.ecr.Repository:
         repository = aws.ecr.Repository(
             f"{name}-{kind}",
             name=f"{args.context.project}-{args.context.stack}/{kind}",
             image_tag_mutability="IMMUTABLE",
-            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(
+                scan_on_push=True
+            ),
             force_delete=True,  # an image can be built again from its commit; the data have protection of their own
             tags=args.context.tags,
             opts=self.child(),
@@ -75,7 +81,9 @@ class Images(Component):
 
 
 def _reference(repository: aws.ecr.Repository, digest: str | None) -> pulumi.Output[str]:
-    return pulumi.Output.concat(repository.repository_url, f"@{digest}" if digest else f":{UNPUBLISHED_TAG}")
+    return pulumi.Output.concat(
+        repository.repository_url, f"@{digest}" if digest else f":{UNPUBLISHED_TAG}"
+    )
 
 
 def _lifecycle_rules(keep_images: int) -> list[dict[str, object]]:
@@ -84,13 +92,22 @@ def _lifecycle_rules(keep_images: int) -> list[dict[str, object]]:
         {
             "rulePriority": 1,
             "description": f"Untagged images expire after {_UNTAGGED_DAYS} days",
-            "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": _UNTAGGED_DAYS},
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": _UNTAGGED_DAYS,
+            },
             "action": {"type": "expire"},
         },
         {
             "rulePriority": 2,
             "description": f"The newest {keep_images} images stay",
-            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": keep_images},
+            "selection": {
+                "tagStatus": "any",
+                "countType": "imageCountMoreThan",
+                "countNumber": keep_images,
+            },
             "action": {"type": "expire"},
         },
     ]

@@ -23,22 +23,37 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
     ingest, intermediate, results = storage.ingest, storage.intermediate, storage.results
     return {
         "preprocess": [
-            statement("ReadUploads", actions=["s3:GetObject", "s3:GetObjectVersion"], resources=_objects(ingest, "data/*")),
+            statement(
+                "ReadUploads",
+                actions=["s3:GetObject", "s3:GetObjectVersion"],
+                resources=_objects(ingest, "data/*"),
+            ),
             _tell_missing(ingest),
-            statement("WriteCleanedTable", actions=_WRITE_STREAM, resources=_objects(intermediate, "data/*")),
+            statement(
+                "WriteCleanedTable",
+                actions=_WRITE_STREAM,
+                resources=_objects(intermediate, "data/*"),
+            ),
             _write_records(results, "preprocess"),
         ],
         "analysis": [
             statement(
                 "ReadCleanedTable",
                 actions=["s3:GetObject"],
-                resources=_objects(intermediate, "data/*/manifest.json", "data/*/lines.parquet", "data/*/table/table.parquet"),
+                resources=_objects(
+                    intermediate,
+                    "data/*/manifest.json",
+                    "data/*/lines.parquet",
+                    "data/*/table/table.parquet",
+                ),
             ),
             _tell_missing(intermediate, results),
             statement(
                 "WritePartialResults",
                 actions=["s3:PutObject"],
-                resources=_objects(results, "runs/*/partials/*", "runs/*/scores/*", "runs/*/_SUCCESS.json"),
+                resources=_objects(
+                    results, "runs/*/partials/*", "runs/*/scores/*", "runs/*/_SUCCESS.json"
+                ),
             ),
             # reading belongs to writing on a condition (S3 user guide, "Conditional writes"), and to going on from a checkpoint
             statement(
@@ -47,20 +62,34 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
                 resources=_objects(results, "runs/*/checkpoints/*"),
             ),
             # the main node reads back what the ranks wrote, for its stage record
-            statement("ReadSuccess", actions=["s3:GetObject"], resources=_objects(results, "runs/*/_SUCCESS.json")),
+            statement(
+                "ReadSuccess",
+                actions=["s3:GetObject"],
+                resources=_objects(results, "runs/*/_SUCCESS.json"),
+            ),
             _write_records(results, "analysis"),
         ],
         "postprocess": [
             statement(
                 "ReadCleanedTable",
                 actions=["s3:GetObject"],
-                resources=_objects(intermediate, "data/*/manifest.json", "data/*/lines.parquet", "data/*/table/table.parquet"),
+                resources=_objects(
+                    intermediate,
+                    "data/*/manifest.json",
+                    "data/*/lines.parquet",
+                    "data/*/table/table.parquet",
+                ),
             ),
             statement(
                 "ReadRuns",  # of this run, and the profile of the one that it is compared with
                 actions=["s3:GetObject"],
                 resources=_objects(
-                    results, "runs/*/_SUCCESS.json", "runs/*/partials/*", "runs/*/scores/*", "runs/*/stages/*.json", "runs/*/profile.npz"
+                    results,
+                    "runs/*/_SUCCESS.json",
+                    "runs/*/partials/*",
+                    "runs/*/scores/*",
+                    "runs/*/stages/*.json",
+                    "runs/*/profile.npz",
                 ),
             ),
             _tell_missing(intermediate, results),
@@ -79,14 +108,21 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
             _write_records(results, "postprocess"),
             statement(
                 "WriteMetrics",
-                actions=["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                actions=[
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
                 resources=[storage.table.arn],
                 conditions=leading_keys(contract.DATA_SET_KEY_PREFIX),
             ),
             statement(
                 "HandOnMessages",  # that Slack does not take
                 actions=["events:PutEvents"],
-                resources=[f"arn:{context.partition}:events:{context.region}:{context.account_id}:event-bus/default"],
+                resources=[
+                    f"arn:{context.partition}:events:{context.region}:{context.account_id}:event-bus/default"
+                ],
                 conditions={
                     "StringEquals": {
                         "events:source": contract.event_source(context.stack),
@@ -105,7 +141,9 @@ def _objects(bucket: aws.s3.Bucket, *keys: str) -> list[pulumi.Input[str]]:
 def _write_records(results: aws.s3.Bucket, stage: Stage) -> dict[str, Any]:
     """What a stage says of itself at its end; see run_stage."""
     return statement(
-        "WriteRecords", actions=["s3:PutObject"], resources=_objects(results, f"runs/*/stages/{stage}.json", f"runs/*/errors/{stage}.json")
+        "WriteRecords",
+        actions=["s3:PutObject"],
+        resources=_objects(results, f"runs/*/stages/{stage}.json", f"runs/*/errors/{stage}.json"),
     )
 
 

@@ -67,7 +67,9 @@ class Jobs(Component):
     """Of the job that follows a failed analysis, where the config has one."""
     log_group_names: dict[Stage, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: JobsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: JobsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
         self.definitions, self.log_group_names = {}, {}
@@ -80,19 +82,29 @@ class Jobs(Component):
                 opts=self.child(),
             )
             self.log_group_names[stage] = group.name
-            self.definitions[stage] = self._definition(f"{name}-{stage}", stage, jobs(args.config)[stage], group.name)
+            self.definitions[stage] = self._definition(
+                f"{name}-{stage}", stage, jobs(args.config)[stage], group.name
+            )
         fallback = args.config.jobs.fallback
         self.fallback = (
-            self._definition(f"{name}-fallback", "analysis", fallback, self.log_group_names["analysis"]) if fallback is not None else None
+            self._definition(
+                f"{name}-fallback", "analysis", fallback, self.log_group_names["analysis"]
+            )
+            if fallback is not None
+            else None
         )
         self.register_outputs(
             {
-                "definition_names": {stage: definition.name for stage, definition in self.definitions.items()},
+                "definition_names": {
+                    stage: definition.name for stage, definition in self.definitions.items()
+                },
                 "log_group_names": self.log_group_names,
             }
         )
 
-    def _definition(self, name: str, stage: Stage, job: Job, log_group: pulumi.Output[str]) -> Definition:
+    def _definition(
+        self, name: str, stage: Stage, job: Job, log_group: pulumi.Output[str]
+    ) -> Definition:
         args = self._args
         placement = Placement.of(args.config, job)
         nodes = job.nodes if isinstance(job, AnalysisJob) else 1
@@ -102,7 +114,10 @@ class Jobs(Component):
                 placement=placement,
                 image=args.images.gpu_image if stage == "analysis" else args.images.cpu_image,
                 command=("python", "-m", f"workloads.{stage}"),
-                environment={**self._environment(stage, job), contract.ENV_STACK: args.context.stack},
+                environment={
+                    **self._environment(stage, job),
+                    contract.ENV_STACK: args.context.stack,
+                },
                 secrets=self._secrets(stage, nodes),
                 job_role_arn=args.roles.job_role_arns[stage],
                 execution_role_arn=args.roles.execution_role_arn,
@@ -115,16 +130,26 @@ class Jobs(Component):
         if nodes == 1:
             text = _json(stage, "ContainerProperties", container)
         else:
-            text = _json(stage, "NodeProperties", {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": [node_range]})
+            text = _json(
+                stage,
+                "NodeProperties",
+                {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": [node_range]},
+            )
         definition = aws.batch.JobDefinition(
             name,
             type="container" if nodes == 1 else "multinode",
             container_properties=text if nodes == 1 else None,
             node_properties=text if nodes > 1 else None,
             # multi-node jobs run on EC2 alone, and AWS keeps no capabilities for them: naming one would show as a change for ever
-            platform_capabilities=None if nodes > 1 else ["FARGATE" if placement.fargate else "EC2"],
-            retry_strategy=retry_strategy(attempts=job.attempts, fargate=placement.fargate, multi_node=nodes > 1),
-            timeout=aws.batch.JobDefinitionTimeoutArgs(attempt_duration_seconds=job.timeout_minutes * 60),
+            platform_capabilities=None
+            if nodes > 1
+            else ["FARGATE" if placement.fargate else "EC2"],
+            retry_strategy=retry_strategy(
+                attempts=job.attempts, fargate=placement.fargate, multi_node=nodes > 1
+            ),
+            timeout=aws.batch.JobDefinitionTimeoutArgs(
+                attempt_duration_seconds=job.timeout_minutes * 60
+            ),
             scheduling_priority=job.scheduling_priority,
             propagate_tags=True,
             # A chain waits with the revisions that it was submitted with, for hours where capacity is short. An update must not take them
@@ -134,7 +159,12 @@ class Jobs(Component):
             opts=self.child(),
         )
         shards = job.shards if isinstance(job, AnalysisJob) else 1
-        return Definition(name=definition.name, arn_prefix=definition.arn_prefix, multi_node=nodes > 1, shards=shards)
+        return Definition(
+            name=definition.name,
+            arn_prefix=definition.arn_prefix,
+            multi_node=nodes > 1,
+            shards=shards,
+        )
 
     def _environment(self, stage: Stage, job: Job) -> dict[str, pulumi.Input[str]]:
         """Variables that are the same for every run; a submission adds those of its run."""
@@ -145,7 +175,10 @@ class Jobs(Component):
             **cleaning.shown(self._args.config.pipeline),
         }
         if isinstance(job, PreprocessJob):
-            variables |= {contract.ENV_INGEST_BUCKET: storage.ingest.bucket, **cleaning.variables(job)}
+            variables |= {
+                contract.ENV_INGEST_BUCKET: storage.ingest.bucket,
+                **cleaning.variables(job),
+            }
         elif isinstance(job, AnalysisJob):
             variables |= {
                 contract.ENV_ARRAY_BACKEND: job.array_backend,
@@ -158,7 +191,9 @@ class Jobs(Component):
                 contract.ENV_ANOMALY_TOP: str(job.anomaly_top),
                 contract.ENV_ANOMALY_SCALING: job.anomaly_scaling,
                 contract.ENV_ANOMALY_METRIC: job.anomaly_metric,
-                contract.ENV_BLOCK_MEMORY_MIB: str(job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)),
+                contract.ENV_BLOCK_MEMORY_MIB: str(
+                    job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)
+                ),
                 contract.ENV_STAGE_PRICES: self._prices(),
             }
             if job.shards > 1:
@@ -174,7 +209,9 @@ class Jobs(Component):
         return variables
 
     def _prices(self) -> str:
-        return json.dumps(stage_prices(self._args.config, self._args.context.region), sort_keys=True)
+        return json.dumps(
+            stage_prices(self._args.config, self._args.context.region), sort_keys=True
+        )
 
     def _secrets(self, stage: Stage, nodes: int) -> dict[str, pulumi.Input[str]]:
         secrets = self._args.secrets
@@ -187,7 +224,9 @@ class Jobs(Component):
 
 def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Output[str]:
     host = _CONSOLES[context.partition]
-    return pulumi.Output.concat(f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix=")
+    return pulumi.Output.concat(
+        f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix="
+    )
 
 
 def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Output[str]:
@@ -197,7 +236,9 @@ def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Outp
     """
     problems = property_problems(shape, properties)
     if problems:
-        raise pulumi.RunError(f"the job definition of {stage} is not one of AWS Batch: {'; '.join(problems)}")
+        raise pulumi.RunError(
+            f"the job definition of {stage} is not one of AWS Batch: {'; '.join(problems)}"
+        )
 
     def within_limit(text: str) -> str:
         size = len(text.encode())
@@ -208,4 +249,6 @@ def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Outp
             )
         return text
 
-    return pulumi.Output.json_dumps(properties, sort_keys=True, separators=(",", ":")).apply(within_limit)
+    return pulumi.Output.json_dumps(properties, sort_keys=True, separators=(",", ":")).apply(
+        within_limit
+    )

@@ -42,7 +42,9 @@ class LaunchTemplate(Component):
     declares_interfaces: bool
     """Then the environment must not name security groups: AWS accepts one of the two (aws/aws-cdk#21577)."""
 
-    def __init__(self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         environment, tags = args.environment, args.context.named_tags(name)
         hpc = environment if isinstance(environment, HpcEnvironment) else None
@@ -55,7 +57,10 @@ class LaunchTemplate(Component):
                 aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
                     device_name=_ROOT_DEVICE,
                     ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_size=environment.root_volume_gib, volume_type="gp3", encrypted="true", delete_on_termination="true"
+                        volume_size=environment.root_volume_gib,
+                        volume_type="gp3",
+                        encrypted="true",
+                        delete_on_termination="true",
                     ),
                 )
             ],
@@ -64,12 +69,15 @@ class LaunchTemplate(Component):
                 http_tokens="required",
                 http_put_response_hop_limit=1,  # a process on the host needs no more, and containers on the bridge are a hop further
             ),
-            network_interfaces=_interfaces(hpc, args.efa_security_group_id) if hpc is not None and efa else None,
+            network_interfaces=_interfaces(hpc, args.efa_security_group_id)
+            if hpc is not None and efa
+            else None,
             capacity_reservation_specification=_reservation(hpc),
             instance_market_options=_market(hpc),
             # the instances themselves have the tags of the environment's compute resources, which do not reach these two
             tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in ("volume", "network-interface")
+                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
+                for kind in ("volume", "network-interface")
             ],
             user_data=user_data(scratch=environment.scratch, efa=efa),
             tags=args.context.tags,
@@ -80,7 +88,9 @@ class LaunchTemplate(Component):
         self.register_outputs({"template_id": self.template_id, "version": self.version})
 
 
-def _interfaces(environment: HpcEnvironment, security_group_id: pulumi.Input[str]) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs]:
+def _interfaces(
+    environment: HpcEnvironment, security_group_id: pulumi.Input[str]
+) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs]:
     return [
         aws.ec2.LaunchTemplateNetworkInterfaceArgs(
             network_card_index=interface.card,
@@ -89,11 +99,15 @@ def _interfaces(environment: HpcEnvironment, security_group_id: pulumi.Input[str
             security_groups=[security_group_id],
             delete_on_termination="true",
         )
-        for interface in efa_interfaces(environment.instance_type, instance_type(environment.instance_type))
+        for interface in efa_interfaces(
+            environment.instance_type, instance_type(environment.instance_type)
+        )
     ]
 
 
-def _reservation(environment: HpcEnvironment | None) -> aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs | None:
+def _reservation(
+    environment: HpcEnvironment | None,
+) -> aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs | None:
     if environment is None or environment.capacity_reservation_id is None:
         return None
     return aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs(
@@ -103,7 +117,9 @@ def _reservation(environment: HpcEnvironment | None) -> aws.ec2.LaunchTemplateCa
     )
 
 
-def _market(environment: HpcEnvironment | None) -> aws.ec2.LaunchTemplateInstanceMarketOptionsArgs | None:
+def _market(
+    environment: HpcEnvironment | None,
+) -> aws.ec2.LaunchTemplateInstanceMarketOptionsArgs | None:
     """AWS Batch ignores Spot options here, but not Capacity Blocks: AWS's own sample for P5 on AWS Batch asks for one so."""
     if environment is None or not environment.capacity_block:
         return None

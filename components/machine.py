@@ -52,7 +52,9 @@ class Machine(Component):
     arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
 
-    def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         context = args.context
         logs = aws.cloudwatch.LogGroup(
@@ -62,7 +64,12 @@ class Machine(Component):
             tags=context.tags,
             opts=self.child(),
         )
-        role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("states.amazonaws.com", context), tags=context.tags, opts=self.child())
+        role = aws.iam.Role(
+            f"{name}-role",
+            assume_role_policy=trust("states.amazonaws.com", context),
+            tags=context.tags,
+            opts=self.child(),
+        )
         write_logs = [
             statement("DeliverLogs", actions=_LOG_DELIVERY, resources=["*"]),
             statement(
@@ -71,7 +78,12 @@ class Machine(Component):
                 resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
             ),
         ]
-        policy = aws.iam.RolePolicy(f"{name}-role", role=role.id, policy=document(*args.statements, *write_logs), opts=self.child())
+        policy = aws.iam.RolePolicy(
+            f"{name}-role",
+            role=role.id,
+            policy=document(*args.statements, *write_logs),
+            opts=self.child(),
+        )
         machine = aws.sfn.StateMachine(
             f"{name}-machine",
             type="STANDARD",
@@ -91,14 +103,22 @@ class Machine(Component):
         self.arn, self.role_name = machine.arn, role.name
         if args.distributes:
             # a policy of its own, for it names the machine
-            executions = machine.arn.apply(lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*")
+            executions = machine.arn.apply(
+                lambda arn: f"{arn.replace(':stateMachine:', ':execution:')}:*"
+            )
             aws.iam.RolePolicy(
                 f"{name}-distribute",
                 role=role.id,
                 policy=document(
                     # Step Functions developer guide, "IAM policies for using Distributed Map states"
-                    statement("StartParts", actions=["states:StartExecution"], resources=[machine.arn]),
-                    statement("FollowParts", actions=["states:DescribeExecution", "states:StopExecution"], resources=[executions]),
+                    statement(
+                        "StartParts", actions=["states:StartExecution"], resources=[machine.arn]
+                    ),
+                    statement(
+                        "FollowParts",
+                        actions=["states:DescribeExecution", "states:StopExecution"],
+                        resources=[executions],
+                    ),
                 ),
                 opts=self.child(),
             )

@@ -9,7 +9,15 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, in_rules, job_state_changes, rate
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    in_rules,
+    job_state_changes,
+    rate,
+)
 from components.policies import statement
 from components.queues import Queues
 from config.facts import ec2_facts
@@ -38,7 +46,9 @@ class Measuring(Component):
 
     function: LambdaFunction
 
-    def __init__(self, name: str, args: MeasuringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: MeasuringArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         minutes = args.config.monitoring.measure_minutes
         self.function = LambdaFunction(
@@ -62,7 +72,11 @@ class Measuring(Component):
                 context=args.context,
                 description="What the measure function counts and when it looks",
                 schedule=rate(minutes),
-                further=in_rules("ends", list(args.queues.arns.values()), lambda arns: job_state_changes(["SUCCEEDED", "FAILED"], arns)),
+                further=in_rules(
+                    "ends",
+                    list(args.queues.arns.values()),
+                    lambda arns: job_state_changes(["SUCCEEDED", "FAILED"], arns),
+                ),
                 enabled=True,
                 function=self.function,
             ),
@@ -75,7 +89,10 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
     """Raises pulumi.RunError where an alarm on the running cost is asked for and a price is not known."""
     prices, section = ec2_facts().prices, args.config.monitoring
     known = args.context.region == prices.region
-    rates = {name: dearest_rates(each) if known else None for name, each in args.config.environments.items()}
+    rates = {
+        name: dearest_rates(each) if known else None
+        for name, each in args.config.environments.items()
+    }
     unpriced = sorted(name for name, each in rates.items() if each is None)
     if unpriced and section.running_usd_per_hour is not None:
         raise pulumi.RunError(
@@ -86,7 +103,10 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps(
         {
             "queues": args.queues.arns,
-            "environments": {name: {"arn": arn, "rates": rates[name]} for name, arn in args.environments.arns.items()},
+            "environments": {
+                name: {"arn": arn, "rates": rates[name]}
+                for name, arn in args.environments.arns.items()
+            },
         },
         sort_keys=True,
     )
@@ -94,11 +114,21 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
 
 def _statements(args: MeasuringArgs) -> list[dict[str, Any]]:
     on_fargate = any(each.kind.startswith("fargate") for each in args.config.environments.values())
-    in_shards = any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values())
+    in_shards = any(
+        isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()
+    )
     # what a job on Fargate reserves, and why a shard failed, stand in descriptions alone
     described = ["batch:DescribeJobs"] if on_fargate or in_shards else []
     return [
         # know no resources (service authorization reference, AWS Batch)
-        statement("Look", actions=["batch:ListJobs", *described, "batch:DescribeComputeEnvironments"], resources=["*"]),
-        statement("LookAtFronts", actions=["batch:GetJobQueueSnapshot"], resources=list(args.queues.arns.values())),
+        statement(
+            "Look",
+            actions=["batch:ListJobs", *described, "batch:DescribeComputeEnvironments"],
+            resources=["*"],
+        ),
+        statement(
+            "LookAtFronts",
+            actions=["batch:GetJobQueueSnapshot"],
+            resources=list(args.queues.arns.values()),
+        ),
     ]

@@ -15,7 +15,15 @@ from components.alarms import Alarms
 from components.context import Component, StackContext
 from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, Pattern, in_rules, job_state_changes
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    Pattern,
+    in_rules,
+    job_state_changes,
+)
 from components.jobs import Jobs
 from components.measuring import Measuring, MeasuringArgs
 from components.policies import document, leading_keys, statement, tls_only
@@ -64,7 +72,9 @@ class Monitoring(Component):
     """The functions that tell people, by a short name; their dead letters are tried again by themselves."""
     topic_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._context = args.context
         self.notify = self._notify(name, args)
@@ -82,15 +92,29 @@ class Monitoring(Component):
         self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
         redrive = Redrive(
             f"{name}-redrive",
-            RedriveArgs(context=args.context, functions=self.tellers, log_retention_days=args.config.monitoring.log_retention_days),
+            RedriveArgs(
+                context=args.context,
+                functions=self.tellers,
+                log_retention_days=args.config.monitoring.log_retention_days,
+            ),
             opts=self.child(),
         )
         measuring = Measuring(
             f"{name}-measure",
-            MeasuringArgs(context=args.context, config=args.config, queues=args.queues, environments=args.environments),
+            MeasuringArgs(
+                context=args.context,
+                config=args.config,
+                queues=args.queues,
+                environments=args.environments,
+            ),
             opts=self.child(),
         )
-        functions = {**args.watched, **self.tellers, "measure": measuring.function, "redrive": redrive.function}
+        functions = {
+            **args.watched,
+            **self.tellers,
+            "measure": measuring.function,
+            "redrive": redrive.function,
+        }
         alarms = Alarms(
             f"{name}-alarms",
             AlarmsArgs(
@@ -136,7 +160,10 @@ class Monitoring(Component):
         )
         queues = list(args.queues.arns.values())
         failures = in_rules("failed", queues, lambda arns: job_state_changes(["FAILED"], arns))
-        first, others = failures["failed"], {label: pattern for label, pattern in failures.items() if label != "failed"}
+        first, others = (
+            failures["failed"],
+            {label: pattern for label, pattern in failures.items() if label != "failed"},
+        )
         EventTrigger(
             f"{name}-failures",
             EventTriggerArgs(
@@ -171,13 +198,19 @@ class Monitoring(Component):
             policy=document(
                 statement("Administration", principal=account, actions=["kms:*"], resources=["*"]),
                 statement(
-                    "Alarms", principal=_ALARMS, actions=["kms:Decrypt", "kms:GenerateDataKey*"], resources=["*"], conditions=own_account
+                    "Alarms",
+                    principal=_ALARMS,
+                    actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                    resources=["*"],
+                    conditions=own_account,
                 ),
             ),
             tags=context.tags,
             opts=self.child(),
         )
-        topic = aws.sns.Topic(f"{name}-topic", kms_master_key_id=key.arn, tags=context.tags, opts=self.child())
+        topic = aws.sns.Topic(
+            f"{name}-topic", kms_master_key_id=key.arn, tags=context.tags, opts=self.child()
+        )
         aws.sns.TopicPolicy(
             f"{name}-topic",
             arn=topic.arn,
@@ -204,10 +237,17 @@ class Monitoring(Component):
             **args.secrets.webhook_environment(),
         }
         statements = [
-            _items("WhatWasTold", args.storage, ["dynamodb:GetItem", "dynamodb:UpdateItem"], metrics.ALARM_KEY_PREFIX),
+            _items(
+                "WhatWasTold",
+                args.storage,
+                ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+                metrics.ALARM_KEY_PREFIX,
+            ),
             _items("WhatTheDayLacks", args.storage, ["dynamodb:Query"], metrics.DAY_KEY),
             # knows no resources (service authorization reference, Amazon CloudWatch)
-            statement("WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
+            statement(
+                "WhichEnvironmentCosts", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]
+            ),
             *args.secrets.read_webhook(),
         ]
         function = LambdaFunction(
@@ -234,18 +274,28 @@ class Monitoring(Component):
             opts=self.child(),
         )
         aws.sns.TopicSubscription(
-            f"{name}-alarm-topic", topic=topic.arn, protocol="lambda", endpoint=function.arn, opts=self.child(depends_on=[permission])
+            f"{name}-alarm-topic",
+            topic=topic.arn,
+            protocol="lambda",
+            endpoint=function.arn,
+            opts=self.child(depends_on=[permission]),
         )
         return function
 
 
 def _items(sid: str, storage: Storage, actions: list[str], *key_prefixes: str) -> dict[str, Any]:
     """Actions on the items of the table whose partition key begins so."""
-    return statement(sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes))
+    return statement(
+        sid, actions=actions, resources=[storage.table.arn], conditions=leading_keys(*key_prefixes)
+    )
 
 
 def _blocked(queue_arns: Sequence[pulumi.Input[str]]) -> Pattern:
-    return {"source": ["aws.batch"], "detail-type": ["Batch Job Queue Blocked"], "resources": list(queue_arns)}
+    return {
+        "source": ["aws.batch"],
+        "detail-type": ["Batch Job Queue Blocked"],
+        "resources": list(queue_arns),
+    }
 
 
 def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[str, Any]]:
@@ -256,7 +306,10 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
         "executions": {
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
-            "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": [state_machine_arn]},
+            "detail": {
+                "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                "stateMachineArn": [state_machine_arn],
+            },
         }
     }
 
@@ -265,7 +318,9 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     return {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
-        contract.ENV_STAGE_PRICES: json.dumps(job_prices(args.config, args.context.region), sort_keys=True),
+        contract.ENV_STAGE_PRICES: json.dumps(
+            job_prices(args.config, args.context.region), sort_keys=True
+        ),
         **args.secrets.webhook_environment(),
     }
 
@@ -273,10 +328,14 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
     statements = [
         statement(
-            "ReadErrorRecords", actions=["s3:GetObject"], resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")]
+            "ReadErrorRecords",
+            actions=["s3:GetObject"],
+            resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")],
         ),
         # S3 tells missing from denied only to those who may list the bucket, see components/job_policies.py
-        statement("TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results.arn]),
+        statement(
+            "TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results.arn]
+        ),
         _items(
             "RunStates",
             args.storage,

@@ -49,7 +49,9 @@ class Network(Component):
     ready: list[pulumi.Resource]
     """Without these an instance starts and never registers, or cannot fetch its image: environments depend on them."""
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._name, self._context, section = name, args.context, args.section
         self.zones = _zones(args.context, section.az_count)
@@ -67,14 +69,34 @@ class Network(Component):
         self.default_security_group_id = vpc.default_security_group_id
         self.ready = []
 
-        public = [] if self._closed else [self._subnet("public", i, cidr) for i, cidr in enumerate(plan.public[: section.az_count])]
-        private = [self._subnet("private", i, cidr) for i, cidr in enumerate(plan.private[: section.az_count])]
-        self.public_subnet_ids, self.private_subnet_ids = [s.id for s in public], [s.id for s in private]
+        public = (
+            []
+            if self._closed
+            else [
+                self._subnet("public", i, cidr)
+                for i, cidr in enumerate(plan.public[: section.az_count])
+            ]
+        )
+        private = [
+            self._subnet("private", i, cidr)
+            for i, cidr in enumerate(plan.private[: section.az_count])
+        ]
+        self.public_subnet_ids, self.private_subnet_ids = (
+            [s.id for s in public],
+            [s.id for s in private],
+        )
         way_out = self._public_routes(public) if public else []
-        nat = [self._nat(i, subnet, way_out) for i, subnet in enumerate(public[: section.nat_gateways])]
-        tables = [self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None) for i, subnet in enumerate(private)]
+        nat = [
+            self._nat(i, subnet, way_out) for i, subnet in enumerate(public[: section.nat_gateways])
+        ]
+        tables = [
+            self._private_routes(i, subnet, nat[min(i, len(nat) - 1)] if nat else None)
+            for i, subnet in enumerate(private)
+        ]
 
-        self.instance_security_group_id = self._security_group("instance", "Batch instances and Fargate tasks").id
+        self.instance_security_group_id = self._security_group(
+            "instance", "Batch instances and Fargate tasks"
+        ).id
         self.hpc_security_group_id = self._hpc_security_group().id
         for service in ("s3", "dynamodb"):
             self._gateway_endpoint(service, tables)
@@ -106,37 +128,70 @@ class Network(Component):
 
     def _route_table(self, label: str) -> aws.ec2.RouteTable:
         name = f"{self._name}-{label}"
-        return aws.ec2.RouteTable(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
+        return aws.ec2.RouteTable(
+            name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child()
+        )
 
     def _public_routes(self, subnets: list[aws.ec2.Subnet]) -> list[pulumi.Resource]:
         """All that makes the subnets public. A NAT gateway without any part of it leads nowhere."""
         name = f"{self._name}-internet"
-        gateway = aws.ec2.InternetGateway(name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child())
+        gateway = aws.ec2.InternetGateway(
+            name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child()
+        )
         table = self._route_table("public")
         route = aws.ec2.Route(
-            f"{self._name}-public", route_table_id=table.id, destination_cidr_block=_ANYWHERE, gateway_id=gateway.id, opts=self.child()
+            f"{self._name}-public",
+            route_table_id=table.id,
+            destination_cidr_block=_ANYWHERE,
+            gateway_id=gateway.id,
+            opts=self.child(),
         )
         associations = [
-            aws.ec2.RouteTableAssociation(f"{self._name}-public-{index}", route_table_id=table.id, subnet_id=subnet.id, opts=self.child())
+            aws.ec2.RouteTableAssociation(
+                f"{self._name}-public-{index}",
+                route_table_id=table.id,
+                subnet_id=subnet.id,
+                opts=self.child(),
+            )
             for index, subnet in enumerate(subnets)
         ]
         return [gateway, route, *associations]
 
-    def _nat(self, index: int, subnet: aws.ec2.Subnet, way_out: list[pulumi.Resource]) -> aws.ec2.NatGateway:
+    def _nat(
+        self, index: int, subnet: aws.ec2.Subnet, way_out: list[pulumi.Resource]
+    ) -> aws.ec2.NatGateway:
         name = f"{self._name}-nat-{index}"
         tags = self._context.named_tags(name)
         # Both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway). And
         # while environments drain before a deletion, instances tell the ends of their tasks by this way, so all of it goes after them.
         address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=way_out))
-        return aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet.id, tags=tags, opts=self.child(depends_on=way_out))
+        return aws.ec2.NatGateway(
+            name,
+            allocation_id=address.id,
+            subnet_id=subnet.id,
+            tags=tags,
+            opts=self.child(depends_on=way_out),
+        )
 
-    def _private_routes(self, index: int, subnet: aws.ec2.Subnet, nat: aws.ec2.NatGateway | None) -> aws.ec2.RouteTable:
+    def _private_routes(
+        self, index: int, subnet: aws.ec2.Subnet, nat: aws.ec2.NatGateway | None
+    ) -> aws.ec2.RouteTable:
         name = f"{self._name}-private-{index}"
         table = self._route_table(f"private-{index}")
-        self.ready.append(aws.ec2.RouteTableAssociation(name, route_table_id=table.id, subnet_id=subnet.id, opts=self.child()))
+        self.ready.append(
+            aws.ec2.RouteTableAssociation(
+                name, route_table_id=table.id, subnet_id=subnet.id, opts=self.child()
+            )
+        )
         if nat is not None:
             self.ready.append(
-                aws.ec2.Route(name, route_table_id=table.id, destination_cidr_block=_ANYWHERE, nat_gateway_id=nat.id, opts=self.child())
+                aws.ec2.Route(
+                    name,
+                    route_table_id=table.id,
+                    destination_cidr_block=_ANYWHERE,
+                    nat_gateway_id=nat.id,
+                    opts=self.child(),
+                )
             )
         return table
 
@@ -144,7 +199,11 @@ class Network(Component):
         """A group with a way out; the provider takes away the rule that AWS itself makes for that."""
         name = f"{self._name}-{label}"
         group = aws.ec2.SecurityGroup(
-            name, description=description, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child()
+            name,
+            description=description,
+            vpc_id=self.vpc_id,
+            tags=self._context.named_tags(name),
+            opts=self.child(),
         )
         self.ready.append(
             aws.vpc.SecurityGroupEgressRule(
@@ -166,7 +225,10 @@ class Network(Component):
         not enough (EC2 user guide, efa-start).
         """
         group = self._security_group("hpc", "Interfaces of HPC instances: EFA among its members")
-        for rule, direction in ((aws.vpc.SecurityGroupIngressRule, "from"), (aws.vpc.SecurityGroupEgressRule, "to")):
+        for rule, direction in (
+            (aws.vpc.SecurityGroupIngressRule, "from"),
+            (aws.vpc.SecurityGroupEgressRule, "to"),
+        ):
             self.ready.append(
                 rule(
                     f"{self._name}-hpc-{direction}-members",
@@ -196,7 +258,9 @@ class Network(Component):
         )
 
     def _interface_endpoints(self, services: tuple[str, ...]) -> None:
-        group = self._security_group("endpoints", "Interface endpoints: HTTPS from jobs and instances")
+        group = self._security_group(
+            "endpoints", "Interface endpoints: HTTPS from jobs and instances"
+        )
         callers = {
             "instance": self.instance_security_group_id,
             "hpc": self.hpc_security_group_id,
@@ -241,7 +305,13 @@ def _zones(context: StackContext, count: int) -> list[str]:
     where the region has too few.
     """
     names = sorted(
-        aws.get_availability_zones(filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]).names
+        aws.get_availability_zones(
+            filters=[
+                aws.GetAvailabilityZonesFilterArgs(
+                    name="opt-in-status", values=["opt-in-not-required"]
+                )
+            ]
+        ).names
     )
     if len(names) < count:
         raise pulumi.RunError(

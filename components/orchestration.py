@@ -36,7 +36,9 @@ class Orchestration(Component):
 
     machine: Machine
 
-    def __init__(self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: OrchestrationArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         section = args.config.pipeline
         self.machine = Machine(
@@ -61,7 +63,11 @@ class Orchestration(Component):
 
 
 def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
-    following = {"preprocess": "AnalysisSubmit", "analysis": "PostprocessSubmit", "postprocess": DONE}
+    following = {
+        "preprocess": "AnalysisSubmit",
+        "analysis": "PostprocessSubmit",
+        "postprocess": DONE,
+    }
     fallback = args.jobs.fallback
     found: list[MachineJob] = []
     for stage in STAGES:
@@ -93,7 +99,14 @@ def _machine_jobs(args: OrchestrationArgs) -> list[MachineJob]:
 
 
 def _machine_job(
-    args: OrchestrationArgs, *, label: str, stage: Stage, key: str, definition: Definition, on_failure: str, following: str
+    args: OrchestrationArgs,
+    *,
+    label: str,
+    stage: Stage,
+    key: str,
+    definition: Definition,
+    on_failure: str,
+    following: str,
 ) -> MachineJob:
     job = jobs_of(args.config)[key]
     return MachineJob(
@@ -127,11 +140,16 @@ def _statements(args: OrchestrationArgs) -> list[dict[str, Any]]:
     ]
 
 
-def submit_statements(context: StackContext, config: StackConfig, queues: Queues, jobs: Jobs) -> list[dict[str, Any]]:
+def submit_statements(
+    context: StackContext, config: StackConfig, queues: Queues, jobs: Jobs
+) -> list[dict[str, Any]]:
     """What somebody needs who submits the jobs of a run."""
     names = list(dict.fromkeys(job.queue for job in jobs_of(config).values()))
     all_jobs = f"arn:{context.partition}:batch:{context.region}:{context.account_id}:job/*"
-    definitions = [*jobs.definitions.values(), *([jobs.fallback] if jobs.fallback is not None else [])]
+    definitions = [
+        *jobs.definitions.values(),
+        *([jobs.fallback] if jobs.fallback is not None else []),
+    ]
     return [
         statement(
             "SubmitJobs",
@@ -139,7 +157,11 @@ def submit_statements(context: StackContext, config: StackConfig, queues: Queues
             resources=[
                 *(queues.arns[queue] for queue in names),
                 # by name alone AWS Batch asks for both forms (service authorization reference, AWS Batch)
-                *(arn for each in definitions for arn in (each.arn_prefix, pulumi.Output.concat(each.arn_prefix, ":*"))),
+                *(
+                    arn
+                    for each in definitions
+                    for arn in (each.arn_prefix, pulumi.Output.concat(each.arn_prefix, ":*"))
+                ),
                 # the job that is made counts as a resource of the call, and it has no name before
                 all_jobs,
             ],

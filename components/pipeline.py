@@ -51,15 +51,25 @@ class Pipeline(Component):
     stage_queues: dict[Stage, pulumi.Output[str]]
     """Name of the queue that a stage is sent to."""
 
-    def __init__(self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         section = args.config.pipeline
-        self.stage_queues = {stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES}
+        self.stage_queues = {
+            stage: args.queues.names[jobs_of(args.config)[stage].queue] for stage in STAGES
+        }
         self.machines = {}
         if section.orchestrator == "step-functions":
             self.machines["run"] = Orchestration(
                 f"{name}-run",
-                OrchestrationArgs(context=args.context, config=args.config, storage=args.storage, queues=args.queues, jobs=args.jobs),
+                OrchestrationArgs(
+                    context=args.context,
+                    config=args.config,
+                    storage=args.storage,
+                    queues=args.queues,
+                    jobs=args.jobs,
+                ),
                 opts=self.child(),
             ).machine
         run_arn = self.machines["run"].arn if "run" in self.machines else None
@@ -85,7 +95,10 @@ class Pipeline(Component):
                 pattern={
                     "source": ["aws.s3"],
                     "detail-type": ["Object Created"],
-                    "detail": {"bucket": {"name": [args.storage.ingest.bucket]}, "object": {"key": _UPLOADS}},
+                    "detail": {
+                        "bucket": {"name": [args.storage.ingest.bucket]},
+                        "object": {"key": _UPLOADS},
+                    },
                 },
                 enabled=section.enabled,
                 function=self.submit,
@@ -98,7 +111,9 @@ class Pipeline(Component):
             self.functions["daily"] = self.daily.function
             if self.daily.machine is not None:
                 self.machines["day"] = self.daily.machine
-        self.register_outputs({"submit_function": self.submit.name, "stage_queues": self.stage_queues})
+        self.register_outputs(
+            {"submit_function": self.submit.name, "stage_queues": self.stage_queues}
+        )
 
     @property
     def state_machine_arns(self) -> dict[str, pulumi.Output[str]]:
@@ -116,32 +131,56 @@ class Pipeline(Component):
             return None
         return Daily(
             f"{name}-day",
-            DailyArgs(context=args.context, config=args.config, section=section, storage=args.storage, submit=self.submit),
+            DailyArgs(
+                context=args.context,
+                config=args.config,
+                section=section,
+                storage=args.storage,
+                submit=self.submit,
+            ),
             opts=self.child(),
         )
 
 
-def _environment(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> dict[str, pulumi.Input[str]]:
-    variables: dict[str, pulumi.Input[str]] = {contract.ENV_TABLE: args.storage.table.name, **args.secrets.webhook_environment()}
+def _environment(
+    args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
+) -> dict[str, pulumi.Input[str]]:
+    variables: dict[str, pulumi.Input[str]] = {
+        contract.ENV_TABLE: args.storage.table.name,
+        **args.secrets.webhook_environment(),
+    }
     if state_machine_arn is not None:
         variables[contract.ENV_STATE_MACHINE_ARN] = state_machine_arn
         variables[contract.ENV_DEADLINE_HOURS] = str(args.config.pipeline.deadline_hours)
     else:
         stages, definitions = jobs_of(args.config), args.jobs.definitions
-        shares = {stage: stages[stage].share_identifier for stage in STAGES if stages[stage].share_identifier is not None}
+        shares = {
+            stage: stages[stage].share_identifier
+            for stage in STAGES
+            if stages[stage].share_identifier is not None
+        }
         variables |= {
-            contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps({stage: args.queues.arns[stages[stage].queue] for stage in STAGES}),
+            contract.ENV_JOB_QUEUES: pulumi.Output.json_dumps(
+                {stage: args.queues.arns[stages[stage].queue] for stage in STAGES}
+            ),
             contract.ENV_JOB_DEFINITIONS: pulumi.Output.json_dumps(
-                {stage: {"name": of.arn_prefix, "multi_node": of.multi_node, "shards": of.shards} for stage, of in definitions.items()}
+                {
+                    stage: {"name": of.arn_prefix, "multi_node": of.multi_node, "shards": of.shards}
+                    for stage, of in definitions.items()
+                }
             ),
             contract.ENV_SHARE_IDENTIFIERS: pulumi.Output.json_dumps(shares),
         }
     return variables
 
 
-def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None) -> list[dict[str, Any]]:
+def _statements(
+    args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
+) -> list[dict[str, Any]]:
     if state_machine_arn is not None:
-        statements = [statement("StartRuns", actions=["states:StartExecution"], resources=[state_machine_arn])]
+        statements = [
+            statement("StartRuns", actions=["states:StartExecution"], resources=[state_machine_arn])
+        ]
     else:
         statements = [
             *submit_statements(args.context, args.config, args.queues, args.jobs),
@@ -152,7 +191,9 @@ def _statements(args: PipelineArgs, state_machine_arn: pulumi.Output[str] | None
     of_runs = leading_keys(contract.DATA_SET_KEY_PREFIX)
     return [
         *statements,
-        statement("RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs),
+        statement(
+            "RunStates", actions=states, resources=[args.storage.table.arn], conditions=of_runs
+        ),
         statement(
             "WhatWasTold",
             actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],

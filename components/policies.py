@@ -25,7 +25,12 @@ def statement(
     principal: Literal["*"] | Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """One statement. `sid` has letters and digits only; `principal`, for policies of resources, is anybody or a map of kinds."""
-    result: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
+    result: dict[str, Any] = {
+        "Sid": sid,
+        "Effect": effect,
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
     if principal is not None:
         result["Principal"] = principal
     if conditions is not None:
@@ -35,7 +40,9 @@ def statement(
 
 def leading_keys(*prefixes: str) -> Conditions:
     """Only items of a table whose partition key begins so (DynamoDB developer guide, "Fine-grained access control")."""
-    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]}}
+    return {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]}
+    }
 
 
 def tls_only(actions: str, resources: Sequence[pulumi.Input[str]]) -> dict[str, Any]:
@@ -61,7 +68,11 @@ def trust(service: str, context: StackContext | None = None) -> pulumi.Output[st
     With a context only on behalf of the stack's own account (the confused deputy: IAM user guide, confused-deputy), for the services that
     send `aws:SourceAccount`; EC2 does not when it hands an instance its role.
     """
-    allow: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    allow: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
     if context is not None:
         allow["Condition"] = {"StringEquals": {"aws:SourceAccount": context.account_id}}
     return document(allow)

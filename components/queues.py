@@ -28,7 +28,9 @@ class Queues(Component):
     arns: dict[str, pulumi.Output[str]]
     names: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: QueuesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: QueuesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self._args = args
         made = {key: self._queue(f"{name}-{key}", queue) for key, queue in args.queues.items()}
@@ -43,13 +45,20 @@ class Queues(Component):
             priority=queue.priority,
             state="ENABLED" if queue.enabled else "DISABLED",
             compute_environment_orders=[
-                aws.batch.JobQueueComputeEnvironmentOrderArgs(order=order, compute_environment=args.environment_arns[environment])
+                aws.batch.JobQueueComputeEnvironmentOrderArgs(
+                    order=order, compute_environment=args.environment_arns[environment]
+                )
                 for order, environment in enumerate(queue.environments, start=1)
             ],
-            scheduling_policy_arn=self._policy(name, queue.fair_share) if queue.fair_share is not None else None,
+            scheduling_policy_arn=self._policy(name, queue.fair_share)
+            if queue.fair_share is not None
+            else None,
             job_state_time_limit_actions=[
                 aws.batch.JobQueueJobStateTimeLimitActionArgs(
-                    reason=limit.reason, state="RUNNABLE", max_time_seconds=limit.max_minutes * 60, action="CANCEL"
+                    reason=limit.reason,
+                    state="RUNNABLE",
+                    max_time_seconds=limit.max_minutes * 60,
+                    action="CANCEL",
                 )
                 for limit in queue.runnable_limits
             ],
@@ -65,7 +74,9 @@ class Queues(Component):
                 share_decay_seconds=fair_share.decay_seconds,
                 compute_reservation=fair_share.compute_reservation_percent,
                 share_distributions=[
-                    aws.batch.SchedulingPolicyFairSharePolicyShareDistributionArgs(share_identifier=identifier, weight_factor=weight)
+                    aws.batch.SchedulingPolicyFairSharePolicyShareDistributionArgs(
+                        share_identifier=identifier, weight_factor=weight
+                    )
                     for identifier, weight in sorted(fair_share.weights.items())
                 ],
             ),

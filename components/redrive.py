@@ -9,7 +9,13 @@ from typing import Final
 import pulumi
 
 from components.context import Component, StackContext
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, rate
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    rate,
+)
 from components.policies import statement
 from workloads import contract
 
@@ -35,20 +41,31 @@ class Redrive(Component):
 
     function: LambdaFunction
 
-    def __init__(self, name: str, args: RedriveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: RedriveArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
-        letters = {label: {"url": each.dead_letters.url, "function": each.name} for label, each in args.functions.items()}
+        letters = {
+            label: {"url": each.dead_letters.url, "function": each.name}
+            for label, each in args.functions.items()
+        }
         self.function = LambdaFunction(
             f"{name}-pass",
             LambdaFunctionArgs(
                 context=args.context,
                 description="Gives the functions that tell people their dead letters again",
                 handler="workloads.functions.redrive.handler",
-                environment={contract.ENV_REDRIVEN: pulumi.Output.json_dumps(letters, sort_keys=True)},
+                environment={
+                    contract.ENV_REDRIVEN: pulumi.Output.json_dumps(letters, sort_keys=True)
+                },
                 statements=[
                     statement(
                         "DeadLetters",
-                        actions=["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
+                        actions=[
+                            "sqs:ReceiveMessage",
+                            "sqs:DeleteMessage",
+                            "sqs:ChangeMessageVisibility",
+                        ],
                         resources=[each.dead_letters.arn for each in args.functions.values()],
                     ),
                     statement(

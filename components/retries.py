@@ -28,7 +28,9 @@ _ALL_ELSE: Final = Rule(on_reason="*", action="EXIT")
 """Last, because a failure that no rule matches is retried (AWS Batch API, RetryStrategy)."""
 
 
-def retry_strategy(*, attempts: int, fargate: bool, multi_node: bool) -> aws.batch.JobDefinitionRetryStrategyArgs:
+def retry_strategy(
+    *, attempts: int, fargate: bool, multi_node: bool
+) -> aws.batch.JobDefinitionRetryStrategyArgs:
     """Loss of the host and trouble before the start are tried again; what the code itself reports is not, since it would fail again.
 
     On instances, where an attempt may be dear, the reasons for another one are listed. On Fargate there are more of them than rules:
@@ -46,4 +48,6 @@ def retry_strategy(*, attempts: int, fargate: bool, multi_node: bool) -> aws.bat
         rules = [_HOST_LOST, _LAUNCHER_ASKS, _NOT_STARTABLE, _NOT_STARTED_OR_CONNECTED]
     else:
         rules = [_HOST_LOST, _DOCKER_TIMED_OUT, _NOT_STARTABLE, _NOT_STARTED]
-    return aws.batch.JobDefinitionRetryStrategyArgs(attempts=attempts, evaluate_on_exits=[*rules, _ALL_ELSE])
+    return aws.batch.JobDefinitionRetryStrategyArgs(
+        attempts=attempts, evaluate_on_exits=[*rules, _ALL_ELSE]
+    )

@@ -50,13 +50,17 @@ class Roles(Component):
     """Environments depend on these: an instance that boots before them cannot register, and on destroy AWS Batch needs them to take its
     instances down, else the environment stays in DELETING."""
 
-    def __init__(self, name: str, args: RolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: RolesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self.ready = []
         self.instance_profile_arn = self._instance_profile(name, args)
         self.execution_role_arn = self._role(f"{name}-execution", args, _execution_statements(args))
         allowed = job_statements(args.context, args.storage)
-        self.job_role_arns = {stage: self._role(f"{name}-{stage}", args, allowed[stage]) for stage in STAGES}
+        self.job_role_arns = {
+            stage: self._role(f"{name}-{stage}", args, allowed[stage]) for stage in STAGES
+        }
         self.register_outputs(
             {
                 "instance_profile_arn": self.instance_profile_arn,
@@ -66,7 +70,12 @@ class Roles(Component):
         )
 
     def _instance_profile(self, name: str, args: RolesArgs) -> pulumi.Output[str]:
-        role = aws.iam.Role(f"{name}-instance", assume_role_policy=trust("ec2.amazonaws.com"), tags=args.context.tags, opts=self.child())
+        role = aws.iam.Role(
+            f"{name}-instance",
+            assume_role_policy=trust("ec2.amazonaws.com"),
+            tags=args.context.tags,
+            opts=self.child(),
+        )
         for label, policy in _INSTANCE_POLICIES.items():
             self.ready.append(
                 aws.iam.RolePolicyAttachment(
@@ -76,30 +85,49 @@ class Roles(Component):
                     opts=self.child(),
                 )
             )
-        profile = aws.iam.InstanceProfile(f"{name}-instance", role=role.name, tags=args.context.tags, opts=self.child())
+        profile = aws.iam.InstanceProfile(
+            f"{name}-instance", role=role.name, tags=args.context.tags, opts=self.child()
+        )
         return profile.arn
 
-    def _role(self, name: str, args: RolesArgs, statements: list[dict[str, Any]]) -> pulumi.Output[str]:
+    def _role(
+        self, name: str, args: RolesArgs, statements: list[dict[str, Any]]
+    ) -> pulumi.Output[str]:
         """A role of containers, with one inline policy."""
         role = aws.iam.Role(
-            name, assume_role_policy=trust("ecs-tasks.amazonaws.com", args.context), tags=args.context.tags, opts=self.child()
+            name,
+            assume_role_policy=trust("ecs-tasks.amazonaws.com", args.context),
+            tags=args.context.tags,
+            opts=self.child(),
         )
-        self.ready.append(aws.iam.RolePolicy(name, role=role.id, policy=document(*statements), opts=self.child()))
+        self.ready.append(
+            aws.iam.RolePolicy(name, role=role.id, policy=document(*statements), opts=self.child())
+        )
         return role.arn
 
 
 def _execution_statements(args: RolesArgs) -> list[dict[str, Any]]:
     context, secrets = args.context, args.secrets
-    secret_arns = [arn for arn in (secrets.launch_token_arn, secrets.slack_webhook_arn) if arn is not None]
+    secret_arns = [
+        arn for arn in (secrets.launch_token_arn, secrets.slack_webhook_arn) if arn is not None
+    ]
     log_streams = f"arn:{context.partition}:logs:{context.region}:{context.account_id}:log-group:{context.log_group_prefix}*:log-stream:*"
     return [
         # this one action knows no resources (service authorization reference, Amazon ECR)
         statement("EcrLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         statement(
             "PullImages",
-            actions=["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+            actions=[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:BatchGetImage",
+            ],
             resources=args.images.repository_arns,
         ),
-        statement("WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_streams]),
+        statement(
+            "WriteLogs",
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[log_streams],
+        ),
         statement("ReadSecrets", actions=["secretsmanager:GetSecretValue"], resources=secret_arns),
     ]

@@ -28,34 +28,66 @@ class Secrets(Component):
     launch_token_arn: pulumi.Output[str]
     slack_webhook_arn: pulumi.Output[str] | None
 
-    def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
-        token = aws.secretsmanager.get_random_password_output(password_length=48, exclude_punctuation=True).random_password
+        token = aws.secretsmanager.get_random_password_output(
+            password_length=48, exclude_punctuation=True
+        ).random_password
         # AWS makes up another token at every preview; only the first one counts, else each deployment would cut the nodes of a running
         # job off from those that start after it
         self.launch_token_arn = self._secret(
-            f"{name}-launch-token", args, "Shared by the nodes of an analysis job", token, ignore_changes=["secretString"]
+            f"{name}-launch-token",
+            args,
+            "Shared by the nodes of an analysis job",
+            token,
+            ignore_changes=["secretString"],
         )
         self.slack_webhook_arn = None
         if args.slack_webhook_url is not None:
-            self.slack_webhook_arn = self._secret(f"{name}-slack-webhook", args, "Slack incoming webhook", args.slack_webhook_url)
-        self.register_outputs({"launch_token_arn": self.launch_token_arn, "slack_webhook_arn": self.slack_webhook_arn})
+            self.slack_webhook_arn = self._secret(
+                f"{name}-slack-webhook", args, "Slack incoming webhook", args.slack_webhook_url
+            )
+        self.register_outputs(
+            {"launch_token_arn": self.launch_token_arn, "slack_webhook_arn": self.slack_webhook_arn}
+        )
 
     def webhook_environment(self) -> dict[str, pulumi.Input[str]]:
         """By which a function knows the webhook's secret; empty where nobody reads Slack."""
-        return {} if self.slack_webhook_arn is None else {contract.ENV_SLACK_WEBHOOK_SECRET_ARN: self.slack_webhook_arn}
+        return (
+            {}
+            if self.slack_webhook_arn is None
+            else {contract.ENV_SLACK_WEBHOOK_SECRET_ARN: self.slack_webhook_arn}
+        )
 
     def read_webhook(self) -> list[dict[str, Any]]:
         """The statement that such a function needs; empty likewise."""
         if self.slack_webhook_arn is None:
             return []
-        return [statement("ReadWebhook", actions=["secretsmanager:GetSecretValue"], resources=[self.slack_webhook_arn])]
+        return [
+            statement(
+                "ReadWebhook",
+                actions=["secretsmanager:GetSecretValue"],
+                resources=[self.slack_webhook_arn],
+            )
+        ]
 
     def _secret(
-        self, name: str, args: SecretsArgs, description: str, value: pulumi.Input[str], ignore_changes: list[str] | None = None
+        self,
+        name: str,
+        args: SecretsArgs,
+        description: str,
+        value: pulumi.Input[str],
+        ignore_changes: list[str] | None = None,
     ) -> pulumi.Output[str]:
-        secret = aws.secretsmanager.Secret(name, description=description, tags=args.context.tags, opts=self.child())
+        secret = aws.secretsmanager.Secret(
+            name, description=description, tags=args.context.tags, opts=self.child()
+        )
         version = aws.secretsmanager.SecretVersion(
-            name, secret_id=secret.id, secret_string=pulumi.Output.secret(value), opts=self.child(ignore_changes=ignore_changes)
+            name,
+            secret_id=secret.id,
+            secret_string=pulumi.Output.secret(value),
+            opts=self.child(ignore_changes=ignore_changes),
         )
         return version.secret_arn  # the secret's ARN, and known only when there is a value to read

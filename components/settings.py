@@ -17,7 +17,11 @@ def read_config() -> StackConfig:
     plain = [key for key in secrets if not pulumi.runtime.is_config_secret(values.full_key(key))]
     try:
         config, warnings = load_stack_config(
-            pulumi.get_stack(), values.get_object, secrets, plain=plain, region=pulumi.Config("aws").get("region") or ""
+            pulumi.get_stack(),
+            values.get_object,
+            secrets,
+            plain=plain,
+            region=pulumi.Config("aws").get("region") or "",
         )
     except ConfigError as error:
         raise pulumi.RunError(str(error)) from None

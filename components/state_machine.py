@@ -79,14 +79,23 @@ class DefinitionArgs:
 
 def definition(args: DefinitionArgs) -> dict[str, Any]:
     """The state machine as an object that may hold outputs. Its input is what workloads/functions/executions.py sends."""
-    begins = {job.stage: f"{job.label}Submit" for job in reversed(args.jobs)}  # the first job of a stage, not its fallback
-    choices = [{"Variable": "$.from", "StringEquals": stage, "Next": state} for stage, state in begins.items()]
+    begins = {
+        job.stage: f"{job.label}Submit" for job in reversed(args.jobs)
+    }  # the first job of a stage, not its fallback
+    choices = [
+        {"Variable": "$.from", "StringEquals": stage, "Next": state}
+        for stage, state in begins.items()
+    ]
     states: dict[str, State] = {_BEGIN: {"Type": "Choice", "Choices": choices}}
     for job in args.jobs:
         states |= _states_of(job, args)
     states |= {
         DONE: {"Type": "Succeed"},
-        JOB_FAILED: {"Type": "Fail", "Error": contract.JOB_FAILED_ERROR, "Cause": "A job of the run failed; AWS Batch tells why"},
+        JOB_FAILED: {
+            "Type": "Fail",
+            "Error": contract.JOB_FAILED_ERROR,
+            "Cause": "A job of the run failed; AWS Batch tells why",
+        },
         _BROKEN: {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
     }
     return {
@@ -111,7 +120,11 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Retry": [_retry(_THROTTLED, attempts=8)],
             "Catch": [
                 {"ErrorEquals": list(_REFUSED), "ResultPath": "$.error", "Next": _BROKEN},
-                {"ErrorEquals": list(_UNNAMED), "ResultPath": "$.error", "Next": f"{label}Answered"},
+                {
+                    "ErrorEquals": list(_UNNAMED),
+                    "ResultPath": "$.error",
+                    "Next": f"{label}Answered",
+                },
                 {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": f"{label}Settle"},
             ],
             "Next": f"{label}Record",
@@ -119,15 +132,25 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         f"{label}Answered": {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.error.Cause", "StringMatches": "*Status Code: 429*", "Next": f"{label}Settle"},
-                {"Variable": "$.error.Cause", "StringMatches": "*Too Many Requests*", "Next": f"{label}Settle"},
+                {
+                    "Variable": "$.error.Cause",
+                    "StringMatches": "*Status Code: 429*",
+                    "Next": f"{label}Settle",
+                },
+                {
+                    "Variable": "$.error.Cause",
+                    "StringMatches": "*Too Many Requests*",
+                    "Next": f"{label}Settle",
+                },
                 {"Variable": "$.error.Cause", "StringMatches": "*Status Code: 4*", "Next": _BROKEN},
             ],
             "Default": f"{label}Settle",
         },
         f"{label}Settle": {
             "Type": "Pass",
-            "Parameters": {"seconds.$": f"States.MathRandom({SETTLE_SECONDS[0]}, {SETTLE_SECONDS[1]})"},
+            "Parameters": {
+                "seconds.$": f"States.MathRandom({SETTLE_SECONDS[0]}, {SETTLE_SECONDS[1]})"
+            },
             "ResultPath": "$.pause",
             "Next": f"{label}Pause",
         },
@@ -137,10 +160,15 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Resource": _resource(args, "aws-sdk:batch:listJobs"),
             "Parameters": {
                 "JobQueue": job.queue_arn,
-                "Filters": [{"Name": "JOB_NAME", "Values.$": f"States.Array($.jobs.{job.name_key})"}],
+                "Filters": [
+                    {"Name": "JOB_NAME", "Values.$": f"States.Array($.jobs.{job.name_key})"}
+                ],
             },
             # with a filter the newest comes first (AWS Batch API reference, ListJobs)
-            "ResultSelector": {"ids.$": "$.JobSummaryList[*].JobId", "created.$": "$.JobSummaryList[*].CreatedAt"},
+            "ResultSelector": {
+                "ids.$": "$.JobSummaryList[*].JobId",
+                "created.$": "$.JobSummaryList[*].CreatedAt",
+            },
             "ResultPath": "$.found",
             "Retry": [_retry(("States.ALL",), attempts=8)],
             "Catch": broken,
@@ -152,11 +180,18 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
                 {
                     "And": [
                         {"Variable": "$.found.created[0]", "IsPresent": True},
-                        {"Variable": "$.found.created[0]", "NumericGreaterThanEqualsPath": "$.since_ms"},
+                        {
+                            "Variable": "$.found.created[0]",
+                            "NumericGreaterThanEqualsPath": "$.since_ms",
+                        },
                     ],
                     "Next": f"{label}Adopt",
                 },
-                {"Variable": f"$.lost.{job.name_key}", "NumericGreaterThanEquals": _MOST_SUBMISSIONS, "Next": _BROKEN},
+                {
+                    "Variable": f"$.lost.{job.name_key}",
+                    "NumericGreaterThanEquals": _MOST_SUBMISSIONS,
+                    "Next": _BROKEN,
+                },
             ],
             "Default": f"{label}Again",
         },
@@ -213,7 +248,11 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Choices": [
                 {"Variable": "$.seen.status", "StringEquals": "SUCCEEDED", "Next": job.next},
                 *_after_failure(job),
-                {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": f"{label}Late"},
+                {
+                    "Variable": "$$.State.EnteredTime",
+                    "TimestampGreaterThanPath": "$.deadline",
+                    "Next": f"{label}Late",
+                },
             ],
             "Default": f"{label}Wait",
         },
@@ -230,10 +269,15 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         f"{label}Stop": {
             "Type": "Task",
             "Resource": _resource(args, "aws-sdk:batch:terminateJob"),
-            "Parameters": {"JobId.$": "$.job.JobId", "Reason.$": f"States.Format('{contract.OWN_STOP}state machine: {{}}', $.error.Error)"},
+            "Parameters": {
+                "JobId.$": "$.job.JobId",
+                "Reason.$": f"States.Format('{contract.OWN_STOP}state machine: {{}}', $.error.Error)",
+            },
             "ResultPath": None,
             "Retry": [_retry(("States.ALL",), attempts=8)],
-            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}],
+            "Catch": [
+                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}
+            ],
             "Next": _BROKEN,
         },
     }
@@ -257,7 +301,10 @@ def _after_failure(job: MachineJob) -> list[dict[str, Any]]:
         }
         for flag in ("terminated", "cancelled")
     ]
-    of_batch = {"And": [failed, {"Variable": "$.seen.reasons[0]", "IsPresent": True}, by_limit], "Next": job.on_failure}
+    of_batch = {
+        "And": [failed, {"Variable": "$.seen.reasons[0]", "IsPresent": True}, by_limit],
+        "Next": job.on_failure,
+    }
     return [of_batch, *ended, {**failed, "Next": job.on_failure}]
 
 
@@ -298,7 +345,9 @@ def _submit_parameters(job: MachineJob) -> dict[str, Any]:
     if job.multi_node:
         # the node range must repeat the job definition's to the letter
         parameters["NodeOverrides"] = {
-            "NodePropertyOverrides": [{"TargetNodes": contract.ANALYSIS_TARGET_NODES, "ContainerOverrides": overrides}]
+            "NodePropertyOverrides": [
+                {"TargetNodes": contract.ANALYSIS_TARGET_NODES, "ContainerOverrides": overrides}
+            ]
         }
     else:
         parameters["ContainerOverrides"] = overrides
@@ -317,7 +366,10 @@ def _record_parameters(job: MachineJob, args: DefinitionArgs) -> dict[str, Any]:
         "UpdateExpression": "SET #jobs.#stage = :id",
         "ConditionExpression": "#attempt = :attempt",
         "ExpressionAttributeNames": {"#jobs": "jobs", "#stage": job.stage, "#attempt": "attempt"},
-        "ExpressionAttributeValues": {":id": {"S.$": "$.job.JobId"}, ":attempt": {"N.$": "$.attempt"}},
+        "ExpressionAttributeValues": {
+            ":id": {"S.$": "$.job.JobId"},
+            ":attempt": {"N.$": "$.attempt"},
+        },
     }
 
 

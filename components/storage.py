@@ -41,19 +41,31 @@ class Storage(Component):
     table: aws.dynamodb.Table
     """Metrics and run states: `pk`, `sk`."""
 
-    def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         section = args.section
         self.ingest = self._bucket(f"{name}-ingest", args, [_delete_markers_go()])
-        self.intermediate = self._bucket(f"{name}-intermediate", args, [_expires(section.intermediate_days)])
-        self.results = self._bucket(f"{name}-results", args, [_moves_to_archive(section.results_archive_days), _delete_markers_go()])
-        aws.s3.BucketNotification(f"{name}-ingest", bucket=self.ingest.bucket, eventbridge=True, opts=self.child())
+        self.intermediate = self._bucket(
+            f"{name}-intermediate", args, [_expires(section.intermediate_days)]
+        )
+        self.results = self._bucket(
+            f"{name}-results",
+            args,
+            [_moves_to_archive(section.results_archive_days), _delete_markers_go()],
+        )
+        aws.s3.BucketNotification(
+            f"{name}-ingest", bucket=self.ingest.bucket, eventbridge=True, opts=self.child()
+        )
         self.table = aws.dynamodb.Table(
             f"{name}-metrics",
             billing_mode="PAY_PER_REQUEST",
             hash_key="pk",
             range_key="sk",
-            attributes=[aws.dynamodb.TableAttributeArgs(name=key, type="S") for key in ("pk", "sk")],
+            attributes=[
+                aws.dynamodb.TableAttributeArgs(name=key, type="S") for key in ("pk", "sk")
+            ],
             point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
             deletion_protection_enabled=section.protect,
             tags=args.context.tags,
@@ -71,7 +83,10 @@ class Storage(Component):
     def _bucket(self, name: str, args: StorageArgs, rules: list[LifecycleRule]) -> aws.s3.Bucket:
         section = args.section
         bucket = aws.s3.Bucket(
-            name, force_destroy=section.delete_with_content, tags=args.context.tags, opts=self.child(protect=section.protect)
+            name,
+            force_destroy=section.delete_with_content,
+            tags=args.context.tags,
+            opts=self.child(protect=section.protect),
         )
         access = aws.s3.BucketPublicAccessBlock(
             name,
@@ -103,7 +118,9 @@ class Storage(Component):
         versioning = aws.s3.BucketVersioning(
             name,
             bucket=bucket.bucket,
-            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(
+                status="Enabled"
+            ),
             opts=self.child(),
         )
         aws.s3.BucketLifecycleConfiguration(
@@ -144,7 +161,9 @@ def _delete_markers_go() -> LifecycleRule:
         id="delete-markers",
         status="Enabled",
         filter=_every_object(),
-        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(
+            expired_object_delete_marker=True
+        ),
     )
 
 
@@ -153,7 +172,11 @@ def _moves_to_archive(days: int) -> LifecycleRule:
         id="archive",
         status="Enabled",
         filter=_every_object(),
-        transitions=[aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=days, storage_class="STANDARD_IA")],
+        transitions=[
+            aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(
+                days=days, storage_class="STANDARD_IA"
+            )
+        ],
     )
 
 

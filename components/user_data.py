@@ -65,6 +65,11 @@ def user_data(*, scratch: bool, efa: bool) -> str:
     scripts = [_METADATA, *([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]
     for script in scripts:
-        lines += [f"--{_BOUNDARY}", 'Content-Type: text/x-shellscript; charset="us-ascii"', "", script]
+        lines += [
+            f"--{_BOUNDARY}",
+            'Content-Type: text/x-shellscript; charset="us-ascii"',
+            "",
+            script,
+        ]
     lines += [f"--{_BOUNDARY}--", ""]
     return base64.b64encode("\n".join(lines).encode("ascii")).decode("ascii")

@@ -24,7 +24,9 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
 
 @cache
 def _shapes() -> dict[str, dict[str, Any]]:
-    model: dict[str, dict[str, dict[str, Any]]] = json.loads(files("config").joinpath("batch_model.json").read_bytes())
+    model: dict[str, dict[str, dict[str, Any]]] = json.loads(
+        files("config").joinpath("batch_model.json").read_bytes()
+    )
     return model["shapes"]
 
 
@@ -55,7 +57,9 @@ def _check(name: str, value: Any, path: str) -> Iterator[str]:
         yield f"{path} is {json.dumps(value)}, expected one of {', '.join(shape['enum'])}"
 
 
-def _check_structure(shape: Mapping[str, Any], value: Mapping[str, Any], path: str) -> Iterator[str]:
+def _check_structure(
+    shape: Mapping[str, Any], value: Mapping[str, Any], path: str
+) -> Iterator[str]:
     members: dict[str, str] = shape["members"]
     for key in shape.get("required", ()):
         if value.get(key) is None:
@@ -71,4 +75,6 @@ def _check_structure(shape: Mapping[str, Any], value: Mapping[str, Any], path: s
 
 def _is_of(kind: str, value: Any) -> bool:
     # true is an int to Python and none to AWS
-    return isinstance(value, _SCALARS.get(kind, ())) and isinstance(value, bool) == (kind == "boolean")
+    return isinstance(value, _SCALARS.get(kind, ())) and isinstance(value, bool) == (
+        kind == "boolean"
+    )

@@ -8,12 +8,19 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from config.environments import DEFAULT_UPDATE_MINUTES, Environment, FargateEnvironment, HpcEnvironment
+from config.environments import (
+    DEFAULT_UPDATE_MINUTES,
+    Environment,
+    FargateEnvironment,
+    HpcEnvironment,
+)
 from config.stack import SECTIONS, StackConfig
 
 Kind = Literal["in place", "new revision", "replaces", "drained queue", "created", "removed"]
 
-_SCALING: Final = frozenset({"max_vcpus", "min_vcpus", "enabled", "update_timeout_minutes", "terminate_jobs_on_update"})
+_SCALING: Final = frozenset(
+    {"max_vcpus", "min_vcpus", "enabled", "update_timeout_minutes", "terminate_jobs_on_update"}
+)
 """Fields of environments of instances that take effect without an infrastructure update (AWS Batch user guide,
 updating-compute-environments)."""
 _EFFECTS: Final[dict[str, str]] = {
@@ -23,8 +30,14 @@ _EFFECTS: Final[dict[str, str]] = {
     "drained queue": "made anew, and running jobs would be stopped: wait until the queue is empty",
 }
 _SECTION_EFFECTS: Final[dict[tuple[str, str], str]] = {
-    ("network", "replaces"): "the network, and with it every environment, is made anew: wait until the queues are empty",
-    ("queues", "replaces"): "a new queue takes its place, and AWS terminates the jobs that are left in the old one: wait until it is empty",
+    (
+        "network",
+        "replaces",
+    ): "the network, and with it every environment, is made anew: wait until the queues are empty",
+    (
+        "queues",
+        "replaces",
+    ): "a new queue takes its place, and AWS terminates the jobs that are left in the old one: wait until it is empty",
 }
 
 
@@ -43,7 +56,11 @@ class Change:
 
 def changes(before: StackConfig, after: StackConfig) -> list[Change]:
     """Every field whose value differs, defaults included, in the order of the sections. Writing a default out is no change."""
-    found = [change for name in SECTIONS for change in _compare(name, getattr(before, name), getattr(after, name), "in place")]
+    found = [
+        change
+        for name in SECTIONS
+        for change in _compare(name, getattr(before, name), getattr(after, name), "in place")
+    ]
     return [_told(change, before, after) for change in found]
 
 
@@ -59,9 +76,17 @@ def _compare(path: str, before: Any, after: Any, kind: Kind) -> Iterator[Change]
                 getattr(after, name),
                 extra["change"] if isinstance(extra, dict) else kind,  # type: ignore[arg-type]
             )
-    elif isinstance(before, BaseModel) and isinstance(after, BaseModel):  # another member of a union on `kind`
+    elif isinstance(before, BaseModel) and isinstance(
+        after, BaseModel
+    ):  # another member of a union on `kind`
         kinds = getattr(before, "kind", None), getattr(after, "kind", None)
-        yield Change(path=f"{path}.kind", before=kinds[0], after=kinds[1], kind=_of_kinds(before, after), effect="")
+        yield Change(
+            path=f"{path}.kind",
+            before=kinds[0],
+            after=kinds[1],
+            kind=_of_kinds(before, after),
+            effect="",
+        )
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys((*before, *after)):
             if name in before and name in after:
@@ -72,11 +97,21 @@ def _compare(path: str, before: Any, after: Any, kind: Kind) -> Iterator[Change]
                     path=f"{path}.{name}",
                     before=_plain(before.get(name)),
                     after=_plain(after.get(name)),
-                    kind="created" if not gone else "removed" if path == "environments" else "drained queue",
+                    kind="created"
+                    if not gone
+                    else "removed"
+                    if path == "environments"
+                    else "drained queue",
                     effect="",
                 )
             else:
-                yield Change(path=f"{path}.{name}", before=before.get(name), after=after.get(name), kind=kind, effect="")
+                yield Change(
+                    path=f"{path}.{name}",
+                    before=before.get(name),
+                    after=after.get(name),
+                    kind=kind,
+                    effect="",
+                )
     else:
         yield Change(path=path, before=_plain(before), after=_plain(after), kind=kind, effect="")
 
@@ -87,14 +122,18 @@ def _of_kinds(before: BaseModel, after: BaseModel) -> Kind:
     The provider updates between On-Demand and Spot in place. It replaces where the launch template comes or goes, as to and from Fargate,
     or the placement group (terraform-provider-aws, internal/service/batch/compute_environment.go).
     """
-    to_or_from_fargate = isinstance(before, FargateEnvironment) or isinstance(after, FargateEnvironment)
+    to_or_from_fargate = isinstance(before, FargateEnvironment) or isinstance(
+        after, FargateEnvironment
+    )
     groups = [isinstance(each, HpcEnvironment) and each.placement_group for each in (before, after)]
     return "replaces" if to_or_from_fargate or groups[0] != groups[1] else "in place"
 
 
 def _told(change: Change, before: StackConfig, after: StackConfig) -> Change:
     effect = _effect(change, before, after)
-    return Change(path=change.path, before=change.before, after=change.after, kind=change.kind, effect=effect)
+    return Change(
+        path=change.path, before=change.before, after=change.after, kind=change.kind, effect=effect
+    )
 
 
 def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
@@ -105,12 +144,14 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
     if section == "queues" and not field:
         return "the queue is deleted, and the jobs in it are stopped: wait until it is empty"
     if section == "environments" and change.kind in {"removed", "replaces"}:
-        first = "no queue uses it any more" if change.kind == "removed" else "a new environment is made and the queues move to it"
+        first = (
+            "no queue uses it any more"
+            if change.kind == "removed"
+            else "a new environment is made and the queues move to it"
+        )
         return f"{first}; {_departure(before.environments[name], after.environments.get(name))}"
     if section == "environments" and field == "image_id" and change.after is None:
-        return (
-            "nothing: the provider leaves the AMI where none is named any more. Another name of the environment makes it anew, without it"
-        )
+        return "nothing: the provider leaves the AMI where none is named any more. Another name of the environment makes it anew, without it"
     if section == "environments" and change.kind == "in place" and field not in _SCALING:
         return _infrastructure_update(before, name)
     if section == "jobs" and change.kind == "in place":
@@ -129,7 +170,11 @@ def _departure(old: Environment, new: Environment | None) -> str:
     section = old if new is None or isinstance(new, FargateEnvironment) else new
     if not isinstance(section, FargateEnvironment) and section.terminate_jobs_on_update:
         return "the old one is deleted at once, and the jobs that run there are stopped"
-    minutes = DEFAULT_UPDATE_MINUTES if isinstance(section, FargateEnvironment) else section.update_timeout_minutes
+    minutes = (
+        DEFAULT_UPDATE_MINUTES
+        if isinstance(section, FargateEnvironment)
+        else section.update_timeout_minutes
+    )
     return (
         f"the old one is deleted when the jobs that run there have ended. The update waits {minutes} minutes for them; if some still run "
         "then, it fails, nothing is stopped, and the next update deletes it"

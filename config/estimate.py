@@ -12,7 +12,15 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.facts import ec2_facts
-from config.prices import HOURS_PER_MONTH, Service, ceiling_usd_per_hour, idle_usd_per_hour, service_prices, stage_machines, unpriced_types
+from config.prices import (
+    HOURS_PER_MONTH,
+    Service,
+    ceiling_usd_per_hour,
+    idle_usd_per_hour,
+    service_prices,
+    stage_machines,
+    unpriced_types,
+)
 from config.rules.base import jobs
 from config.stack import StackConfig
 
@@ -98,7 +106,9 @@ class Estimate:
     @property
     def worst_month_usd(self) -> float | None:
         """A month of runs that all go as badly as they can."""
-        return total((self.rest_usd, None if self.worst_run_usd is None else self.runs * self.worst_run_usd))
+        return total(
+            (self.rest_usd, None if self.worst_run_usd is None else self.runs * self.worst_run_usd)
+        )
 
     @property
     def ceiling_usd_per_hour(self) -> float | None:
@@ -109,7 +119,11 @@ class Estimate:
 def total(amounts: Iterable[float | None]) -> float | None:
     """The sum, None where an amount is not known: a sum without it would look like the whole."""
     known = list(amounts)
-    return None if any(amount is None for amount in known) else math.fsum(amount for amount in known if amount is not None)
+    return (
+        None
+        if any(amount is None for amount in known)
+        else math.fsum(amount for amount in known if amount is not None)
+    )
 
 
 def estimate(
@@ -169,7 +183,10 @@ def estimate(
         price_region=facts.region,
         price_date=facts.date,
         service_price_date=services.date,
-        rest=(*_standing(config, webhook=webhook, stored_gb=stored_gb, known=services_here), *_idle(config, known=here)),
+        rest=(
+            *_standing(config, webhook=webhook, stored_gb=stored_gb, known=services_here),
+            *_idle(config, known=here),
+        ),
         stages=tuple(stages),
         runs=runs,
         ceiling=tuple(ceiling),
@@ -184,12 +201,19 @@ def _hours(usd_per_hour: float | None, minutes: float) -> float | None:
 
 def _gauged(config: StackConfig) -> int:
     """Environments of which AWS Batch tells the vCPUs."""
-    return sum(not isinstance(environment, FargateEnvironment) for environment in config.environments.values())
+    return sum(
+        not isinstance(environment, FargateEnvironment)
+        for environment in config.environments.values()
+    )
 
 
 def _machines(config: StackConfig) -> int:
     """State machines: that of a run, and that of the day."""
-    return (1 + (config.pipeline.daily is not None)) if config.pipeline.orchestrator == "step-functions" else 0
+    return (
+        (1 + (config.pipeline.daily is not None))
+        if config.pipeline.orchestrator == "step-functions"
+        else 0
+    )
 
 
 def _alarms(config: StackConfig) -> int:
@@ -197,17 +221,34 @@ def _alarms(config: StackConfig) -> int:
     section = config.monitoring
     daily = config.pipeline.daily is not None
     functions = _FUNCTIONS + (config.budget.guard is not None) + daily
-    whole = 3 + (section.no_success_hours is not None) + (section.running_usd_per_hour is not None) + 3 * daily + 4 * _machines(config)
-    return 2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
+    whole = (
+        3
+        + (section.no_success_hours is not None)
+        + (section.running_usd_per_hour is not None)
+        + 3 * daily
+        + 4 * _machines(config)
+    )
+    return (
+        2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
+    )
 
 
 def _custom_metrics(config: StackConfig) -> int:
     """Six for each queue, three or five for each environment, three for each stage, two for the stack, and three of the day."""
     daily = 3 * (config.pipeline.daily is not None)
-    return 6 * len(config.queues) + 3 * len(config.environments) + 2 * _gauged(config) + 3 * 3 + 2 + daily
+    return (
+        6 * len(config.queues)
+        + 3 * len(config.environments)
+        + 2 * _gauged(config)
+        + 3 * 3
+        + 2
+        + daily
+    )
 
 
-def _standing(config: StackConfig, *, webhook: bool, stored_gb: float, known: bool) -> Iterable[Line]:
+def _standing(
+    config: StackConfig, *, webhook: bool, stored_gb: float, known: bool
+) -> Iterable[Line]:
     network = config.network
     endpoints = len(network.endpoint_services) * network.az_count
     quantities: list[tuple[Service, float, str]] = [
@@ -239,4 +280,8 @@ def _idle(config: StackConfig, *, known: bool) -> Iterable[Line]:
         usd = idle_usd_per_hour(environment)
         if usd != 0:
             what = f"min_vcpus of environment {name}, {HOURS_PER_MONTH} h"
-            yield Line(what=what, usd=usd * HOURS_PER_MONTH if usd is not None and known else None, confirmed=True)
+            yield Line(
+                what=what,
+                usd=usd * HOURS_PER_MONTH if usd is not None and known else None,
+                confirmed=True,
+            )

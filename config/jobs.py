@@ -5,22 +5,52 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from config.base import ColumnName, DatasetName, FrozenMap, ResourceName, Section, ShareIdentifier, setting
+from config.base import (
+    ColumnName,
+    DatasetName,
+    FrozenMap,
+    ResourceName,
+    Section,
+    ShareIdentifier,
+    setting,
+)
 
 
 class _Job(Section):
     queue: ResourceName = setting(about="Name from the section queues.", change="in place")
-    vcpus: float = setting(about="vCPUs of the container; fractions only on Fargate.", change="new revision", ge=0.25, le=448)
+    vcpus: float = setting(
+        about="vCPUs of the container; fractions only on Fargate.",
+        change="new revision",
+        ge=0.25,
+        le=448,
+    )
     memory_mib: int = setting(
-        about="Memory of the container, a hard limit; instances offer less than their nominal size.", change="new revision", ge=256
+        about="Memory of the container, a hard limit; instances offer less than their nominal size.",
+        change="new revision",
+        ge=256,
     )
-    timeout_minutes: int = setting(about="Limit of one attempt; AWS Batch has no default.", change="new revision", ge=1, le=20_160)
+    timeout_minutes: int = setting(
+        about="Limit of one attempt; AWS Batch has no default.",
+        change="new revision",
+        ge=1,
+        le=20_160,
+    )
     attempts: int = setting(
-        3, about="Attempts in all; only the loss of the host and trouble with the image are retried.", change="new revision", ge=1, le=10
+        3,
+        about="Attempts in all; only the loss of the host and trouble with the image are retried.",
+        change="new revision",
+        ge=1,
+        le=10,
     )
-    share_identifier: ShareIdentifier | None = setting(None, about="Share on a queue with a fair-share policy.", change="in place")
+    share_identifier: ShareIdentifier | None = setting(
+        None, about="Share on a queue with a fair-share policy.", change="in place"
+    )
     scheduling_priority: int | None = setting(
-        None, about="Order within the share identifier, the higher first.", change="new revision", ge=0, le=9999
+        None,
+        about="Order within the share identifier, the higher first.",
+        change="new revision",
+        ge=0,
+        le=9999,
     )
 
 
@@ -36,16 +66,22 @@ class ColumnSetting(Section):
         change="new revision",
     )
     required: bool = setting(
-        False, about="Whether a row without a value here is incomplete, and a file without the column refused.", change="new revision"
+        False,
+        about="Whether a row without a value here is incomplete, and a file without the column refused.",
+        change="new revision",
     )
 
 
 class PreprocessJob(_Job):
     """Cleans the CSV and writes the analysis units."""
 
-    unit_rows: int = setting(65_536, about="Rows of one analysis unit.", change="new revision", ge=256, le=1_048_576)
+    unit_rows: int = setting(
+        65_536, about="Rows of one analysis unit.", change="new revision", ge=256, le=1_048_576
+    )
     incomplete_rows: Literal["reject", "keep"] = setting(
-        "reject", about="What becomes of a row that lacks a value in a compared or required column.", change="new revision"
+        "reject",
+        about="What becomes of a row that lacks a value in a compared or required column.",
+        change="new revision",
     )
     max_rejected_percent: float = setting(
         20,
@@ -56,15 +92,21 @@ class PreprocessJob(_Job):
         le=100,
     )
     columns: FrozenMap[DatasetName, FrozenMap[ColumnName, ColumnSetting]] = setting(
-        {}, about="What is known of columns, by data set and by the name in the file's header.", change="new revision"
+        {},
+        about="What is known of columns, by data set and by the name in the file's header.",
+        change="new revision",
     )
-    write_cleaned_csv: bool = setting(False, about="Whether the cleaned table is also written as CSV.", change="new revision")
+    write_cleaned_csv: bool = setting(
+        False, about="Whether the cleaned table is also written as CSV.", change="new revision"
+    )
 
     @property
     def columns_text(self) -> str:
         """`columns` as JSON, as the job's code gets it; empty where nothing is known."""
         declared = {
-            dataset: {name: column.model_dump(exclude_defaults=True) for name, column in columns.items()}
+            dataset: {
+                name: column.model_dump(exclude_defaults=True) for name, column in columns.items()
+            }
             for dataset, columns in self.columns.items()
         }
         return json.dumps(declared, sort_keys=True) if declared else ""
@@ -86,9 +128,23 @@ class AnalysisJob(_Job):
         ge=1,
         le=10_000,
     )
-    gpus: int = setting(0, about="GPUs of each node; a container without this request sees none.", change="new revision", ge=0, le=16)
-    ranks_per_node: int = setting(1, about="MPI ranks on each node: one per GPU, or per core group.", change="new revision", ge=1, le=192)
-    array_backend: Literal["numpy", "cupy"] = setting("cupy", about="On what the analysis computes.", change="new revision")
+    gpus: int = setting(
+        0,
+        about="GPUs of each node; a container without this request sees none.",
+        change="new revision",
+        ge=0,
+        le=16,
+    )
+    ranks_per_node: int = setting(
+        1,
+        about="MPI ranks on each node: one per GPU, or per core group.",
+        change="new revision",
+        ge=1,
+        le=192,
+    )
+    array_backend: Literal["numpy", "cupy"] = setting(
+        "cupy", about="On what the analysis computes.", change="new revision"
+    )
     exchange: Literal["host", "cuda-aware", "nccl"] = setting(
         "host",
         about="How ranks hand rows to one another: through the host's memory, or from GPU to GPU by a CUDA-aware MPI or NCCL, "
@@ -96,7 +152,10 @@ class AnalysisJob(_Job):
         change="new revision",
     )
     shared_memory_mib: int = setting(
-        1024, about="Size of /dev/shm, which MPI ranks of one node talk through.", change="new revision", ge=64
+        1024,
+        about="Size of /dev/shm, which MPI ranks of one node talk through.",
+        change="new revision",
+        ge=64,
     )
     exact_quantiles: bool = setting(
         False,
@@ -109,11 +168,19 @@ class AnalysisJob(_Job):
         change="new revision",
     )
     anomaly_neighbours: int = setting(
-        10, about="A row's score is the distance to its neighbour of this number.", change="new revision", ge=1, le=256
+        10,
+        about="A row's score is the distance to its neighbour of this number.",
+        change="new revision",
+        ge=1,
+        le=256,
     )
-    anomaly_top: int = setting(100, about="Most remote rows that are reported.", change="new revision", ge=1, le=10_000)
+    anomaly_top: int = setting(
+        100, about="Most remote rows that are reported.", change="new revision", ge=1, le=10_000
+    )
     anomaly_scaling: Literal["robust", "standard"] = setting(
-        "robust", about="Units of the columns: median and interquartile range, or mean and standard deviation.", change="new revision"
+        "robust",
+        about="Units of the columns: median and interquartile range, or mean and standard deviation.",
+        change="new revision",
     )
     anomaly_metric: Literal["euclidean", "mahalanobis", "cosine"] = setting(
         "euclidean",
@@ -121,7 +188,10 @@ class AnalysisJob(_Job):
         change="new revision",
     )
     max_dollars: float | None = setting(
-        None, about="Mode full is refused where it is predicted to cost more; none: no limit.", change="new revision", ge=0
+        None,
+        about="Mode full is refused where it is predicted to cost more; none: no limit.",
+        change="new revision",
+        ge=0,
     )
     block_memory_mib: int | None = setting(
         None,
@@ -130,7 +200,11 @@ class AnalysisJob(_Job):
         ge=16,
     )
     join_deadline_minutes: int = setting(
-        15, about="How long the main node waits for the others before it gives up.", change="new revision", ge=1, le=120
+        15,
+        about="How long the main node waits for the others before it gives up.",
+        change="new revision",
+        ge=1,
+        le=120,
     )
 
 
@@ -145,5 +219,7 @@ class JobsSection(Section):
     analysis: AnalysisJob = setting(about="Analysis.", change="new revision")
     postprocess: PostprocessJob = setting(about="Findings.", change="new revision")
     fallback: AnalysisJob | None = setting(
-        None, about="Another analysis job, on one node, that the state machine runs where the first one failed.", change="new revision"
+        None,
+        about="Another analysis job, on one node, that the state machine runs where the first one failed.",
+        change="new revision",
     )

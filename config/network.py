@@ -43,9 +43,17 @@ PRIVATE_BATCH_SERVICES: Final[tuple[EndpointService, ...]] = (
 class NetworkSection(Section):
     """The VPC: zones, address space, and how private subnets reach AWS."""
 
-    cidr_block: CidrBlock = setting("10.0.0.0/16", about="Address space of the VPC, split evenly among the subnets.", change="replaces")
+    cidr_block: CidrBlock = setting(
+        "10.0.0.0/16",
+        about="Address space of the VPC, split evenly among the subnets.",
+        change="replaces",
+    )
     az_count: int = setting(
-        2, about="Availability Zones, each with a private subnet and, where there is NAT, a public one.", change="in place", ge=1, le=6
+        2,
+        about="Availability Zones, each with a private subnet and, where there is NAT, a public one.",
+        change="in place",
+        ge=1,
+        le=6,
     )
     room_for_zones: int = setting(
         6,

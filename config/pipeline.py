@@ -10,9 +10,15 @@ from config.base import DatasetName, Section, TimeOfDay, TimeZone, setting
 class DailySection(Section):
     """What has to be there when on every day: files under `data/<YYYYMMDD>/`, and the ends of their runs."""
 
-    file_by: TimeOfDay = setting(about="When the files of a day have to be there.", change="in place")
-    finished_by: TimeOfDay = setting(about="When their runs have to have succeeded, on the same day.", change="in place")
-    time_zone: TimeZone = setting("UTC", about="Where clocks show these times; summer time is followed.", change="in place")
+    file_by: TimeOfDay = setting(
+        about="When the files of a day have to be there.", change="in place"
+    )
+    finished_by: TimeOfDay = setting(
+        about="When their runs have to have succeeded, on the same day.", change="in place"
+    )
+    time_zone: TimeZone = setting(
+        "UTC", about="Where clocks show these times; summer time is followed.", change="in place"
+    )
     max_parallel: int = setting(
         10,
         about="Runs that are begun at a time for uploads whose event was lost: the state machine of the day waits for one to end before it "
@@ -34,17 +40,35 @@ class PipelineSection(Section):
     """Upload event -> submit function -> chain of dependent Batch jobs, or state machine."""
 
     orchestrator: Literal["batch", "step-functions"] = setting(
-        "batch", about="Who orders the stages: dependencies between the jobs, or a state machine.", change="in place"
+        "batch",
+        about="Who orders the stages: dependencies between the jobs, or a state machine.",
+        change="in place",
     )
     deadline_hours: int = setting(
-        24, about="How long a run of the state machine may take before it is stopped.", change="in place", ge=1, le=36
+        24,
+        about="How long a run of the state machine may take before it is stopped.",
+        change="in place",
+        ge=1,
+        le=36,
     )
-    poll_seconds: int = setting(60, about="Pause between two looks of the state machine at a job.", change="in place", ge=1, le=300)
+    poll_seconds: int = setting(
+        60,
+        about="Pause between two looks of the state machine at a job.",
+        change="in place",
+        ge=1,
+        le=300,
+    )
 
     enabled: bool = setting(True, about="Whether uploads start runs.", change="in place")
-    function_timeout_seconds: int = setting(60, about="Limit of one call of a function.", change="in place", ge=10, le=900)
+    function_timeout_seconds: int = setting(
+        60, about="Limit of one call of a function.", change="in place", ge=10, le=900
+    )
     event_max_age_hours: int = setting(
-        6, about="How long an event that could not be handled is tried again.", change="in place", ge=1, le=6
+        6,
+        about="How long an event that could not be handled is tried again.",
+        change="in place",
+        ge=1,
+        le=6,
     )
     show_values: bool = setting(
         True,
@@ -53,5 +77,7 @@ class PipelineSection(Section):
         change="new revision",
     )
     daily: DailySection | None = setting(
-        None, about="What has to be there when on every day; without it nobody waits for a file.", change="in place"
+        None,
+        about="What has to be there when on every day; without it nobody waits for a file.",
+        change="in place",
     )

@@ -59,7 +59,9 @@ class ServicePrices(BaseModel):
 @cache
 def service_prices() -> ServicePrices:
     """The data file, read once."""
-    return ServicePrices.model_validate_json(files("config").joinpath("service_prices.json").read_bytes())
+    return ServicePrices.model_validate_json(
+        files("config").joinpath("service_prices.json").read_bytes()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,18 +84,30 @@ def stage_machines(config: StackConfig, stage: str) -> Machines:
     Where the config names no environment that exists, the machines and their prices are unknown.
     """
     job = jobs(config)[stage]
-    found = [_machines(job, environment) for environment in environments_of(config, job.queue).values()]
+    found = [
+        _machines(job, environment) for environment in environments_of(config, job.queue).values()
+    ]
     if isinstance(job, AnalysisJob) and job.shards > 1:
         found = [_array(machines, job.shards) for machines in found]
-    unknown = Machines(what="machines of no environment", usd_per_hour=None, worst_usd_per_hour=None, confirmed=False)
-    return next((machines for machines in found if machines.usd_per_hour is not None), found[0] if found else unknown)
+    unknown = Machines(
+        what="machines of no environment",
+        usd_per_hour=None,
+        worst_usd_per_hour=None,
+        confirmed=False,
+    )
+    return next(
+        (machines for machines in found if machines.usd_per_hour is not None),
+        found[0] if found else unknown,
+    )
 
 
 def ceiling_usd_per_hour(environment: Environment) -> float | None:
     """An hour of an environment that is filled to max_vcpus with the dearest of its types per vCPU, and one instance more."""
     if isinstance(environment, FargateEnvironment):
         fargate = ec2_facts().fargate
-        return environment.max_vcpus * (fargate.usd_per_vcpu_hour + _FARGATE_MAX_GIB_PER_VCPU * fargate.usd_per_gib_hour)
+        return environment.max_vcpus * (
+            fargate.usd_per_vcpu_hour + _FARGATE_MAX_GIB_PER_VCPU * fargate.usd_per_gib_hour
+        )
     known = _priced(environment)
     if known is None:
         return None
@@ -102,9 +116,15 @@ def ceiling_usd_per_hour(environment: Environment) -> float | None:
 
 def unpriced_types(config: StackConfig) -> list[str]:
     """Instance types of the environments whose price is not known, sorted."""
-    names = {name for environment in config.environments.values() for name in instance_types_of(environment)}
+    names = {
+        name
+        for environment in config.environments.values()
+        for name in instance_types_of(environment)
+    }
     known = {name: instance_type(name) for name in names}
-    return sorted(name for name, facts in known.items() if facts is None or facts.usd_per_hour is None)
+    return sorted(
+        name for name, facts in known.items() if facts is None or facts.usd_per_hour is None
+    )
 
 
 def dearest_rates(environment: Environment) -> dict[str, float] | None:
@@ -129,11 +149,19 @@ def dearest_rates(environment: Environment) -> dict[str, float] | None:
 
 def idle_usd_per_hour(environment: Environment) -> float | None:
     """An hour of the vCPUs that an environment keeps without any job, as the whole instances of its cheapest type that hold them."""
-    least = 0 if isinstance(environment, (FargateEnvironment, HpcEnvironment)) else environment.min_vcpus
+    least = (
+        0
+        if isinstance(environment, (FargateEnvironment, HpcEnvironment))
+        else environment.min_vcpus
+    )
     if not least:
         return 0.0
     known = _priced(environment)
-    return None if known is None else min(math.ceil(least / facts.vcpus) * price for facts, price in known)
+    return (
+        None
+        if known is None
+        else min(math.ceil(least / facts.vcpus) * price for facts, price in known)
+    )
 
 
 def _array(machines: Machines, shards: int) -> Machines:
@@ -152,7 +180,12 @@ def _machines(job: Job, environment: Environment) -> Machines:
         fargate, gib = ec2_facts().fargate, job.memory_mib / 1024
         price = job.vcpus * fargate.usd_per_vcpu_hour + gib * fargate.usd_per_gib_hour
         what = f"{job.vcpus:g} vCPUs, {gib:g} GiB of Fargate"
-        return Machines(what=what, usd_per_hour=price, worst_usd_per_hour=price, confirmed=fargate.price_confirmed)
+        return Machines(
+            what=what,
+            usd_per_hour=price,
+            worst_usd_per_hour=price,
+            confirmed=fargate.price_confirmed,
+        )
     known = _priced(environment)
     dearest = None if known is None else max(price for _, price in known)
     confirmed = known is not None and all(facts.price_confirmed for facts, _ in known)
@@ -163,7 +196,11 @@ def _machines(job: Job, environment: Environment) -> Machines:
             worst_usd_per_hour=None if dearest is None else (job.nodes + 1) * dearest,
             confirmed=confirmed,
         )
-    shares = [(share * price, name) for name in instance_types_of(environment) for share, price in _shares(job, name)]
+    shares = [
+        (share * price, name)
+        for name in instance_types_of(environment)
+        for share, price in _shares(job, name)
+    ]
     cheapest = min(shares, default=None)
     return Machines(
         what=f"{job.vcpus:g} vCPUs" + (f" of {cheapest[1]}" if cheapest else ""),
@@ -176,7 +213,11 @@ def _machines(job: Job, environment: Environment) -> Machines:
 def _priced(environment: Environment) -> list[tuple[InstanceType, float]] | None:
     """Facts and price of every type of an environment; None where one is not known."""
     known = [instance_type(name) for name in instance_types_of(environment)]
-    priced = [(facts, facts.usd_per_hour) for facts in known if facts is not None and facts.usd_per_hour is not None]
+    priced = [
+        (facts, facts.usd_per_hour)
+        for facts in known
+        if facts is not None and facts.usd_per_hour is not None
+    ]
     return priced if len(priced) == len(known) else None
 
 

@@ -24,7 +24,11 @@ class Problem:
 
     def __str__(self) -> str:
         """Path, value found, what is allowed, how to fix it."""
-        found = "nothing" if self.found is None else json.dumps(self.found, default=str, ensure_ascii=False)
+        found = (
+            "nothing"
+            if self.found is None
+            else json.dumps(self.found, default=str, ensure_ascii=False)
+        )
         found = found if len(found) <= 120 else found[:117] + "..."
         return f"{self.level} {self.code} at {self.path}: found {found}; {self.message}. Fix: {self.fix}."
 
@@ -36,5 +40,8 @@ class ConfigError(ValueError):
         self.stack = stack
         self.problems = tuple(problems)
         errors = [p for p in self.problems if p.level == "error"]
-        lines = [f"Pulumi.{stack}.yaml has {len(errors)} {'error' if len(errors) == 1 else 'errors'}:", *(f"  {p}" for p in self.problems)]
+        lines = [
+            f"Pulumi.{stack}.yaml has {len(errors)} {'error' if len(errors) == 1 else 'errors'}:",
+            *(f"  {p}" for p in self.problems),
+        ]
         super().__init__("\n".join(lines))

@@ -48,7 +48,12 @@ rules keep silent about it, and its price is unknown.
 Without credentials add an entry by hand, with the fields of `InstanceType` in `config/facts.py` and `"price_confirmed": false`. The file
 is a part of your checkout: commit it, and everybody checks against the same facts.
 """
-_TYPES: Final = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+_TYPES: Final = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "string": "text",
+}
 
 
 def reference() -> str:
@@ -70,7 +75,9 @@ def _section(name: str) -> str:
     return "\n".join(lines)
 
 
-def _models(path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _models(
+    path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The models below a schema with their paths, outermost first; a plain map of texts counts as one."""
     schema = _resolved(schema, definitions)
     if "properties" in schema:
@@ -81,10 +88,18 @@ def _models(path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]
     for inner in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
         kinds = _resolved(inner, definitions).get("properties", {}).get("kind", {})
         names = kinds.get("enum") or [kinds["const"]] if kinds else []
-        yield from _models(f"{path} of kind {' or '.join(names)}" if names else path, inner, definitions)
+        yield from _models(
+            f"{path} of kind {' or '.join(names)}" if names else path, inner, definitions
+        )
     for inner in schema.get("patternProperties", {}).values():
         if _resolved(inner, definitions).get("type") == "string":
-            yield path, {"description": "A map of texts.", "properties": {"<key>": {**inner, "change": "in place"}}}
+            yield (
+                path,
+                {
+                    "description": "A map of texts.",
+                    "properties": {"<key>": {**inner, "change": "in place"}},
+                },
+            )
         else:
             yield from _models(_below(path, ".<name>"), inner, definitions)
     if isinstance(schema.get("items"), Mapping):
@@ -100,8 +115,16 @@ def _table(model: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str
     lines = ["| field | type | default | what it does | a change |", "|---|---|---|---|---|"]
     for name, field in model["properties"].items():
         about = str(field.get("description", "")).partition(" Change:")[0]
-        default = "**required**" if name in required else "" if "default" not in field else _code(field["default"])
-        lines.append(f"| `{name}` | {_type(field, definitions)} | {default} | {_cell(about)} | {field.get('change', '')} |")
+        default = (
+            "**required**"
+            if name in required
+            else ""
+            if "default" not in field
+            else _code(field["default"])
+        )
+        lines.append(
+            f"| `{name}` | {_type(field, definitions)} | {default} | {_cell(about)} | {field.get('change', '')} |"
+        )
     return [*lines, ""]
 
 
@@ -111,16 +134,21 @@ def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return _choice(field.get("enum") or [field["const"]])
     if "anyOf" in field:
         kinds = [inner for inner in field["anyOf"] if inner.get("type") != "null"]
-        return " or ".join(_type(inner, definitions) for inner in kinds) + (" or nothing" if len(kinds) < len(field["anyOf"]) else "")
+        return " or ".join(_type(inner, definitions) for inner in kinds) + (
+            " or nothing" if len(kinds) < len(field["anyOf"]) else ""
+        )
     if field.get("type") == "array":
-        return f"list: {_type(field['items'], definitions)}" + _bounds(field, "minItems", "maxItems", " entries")
+        return f"list: {_type(field['items'], definitions)}" + _bounds(
+            field, "minItems", "maxItems", " entries"
+        )
     if "properties" in field or "oneOf" in field:
         return "see below"
     if field.get("type") == "object":
         return (
             "map, see below"
             if "$ref" in str(field)
-            else "map of " + " or ".join(_type(v, definitions) for v in field["patternProperties"].values())
+            else "map of "
+            + " or ".join(_type(v, definitions) for v in field["patternProperties"].values())
         )
     expected = str(field.get("patternErrorMessage", "")).removeprefix("expected ")
     if expected:
@@ -150,7 +178,9 @@ def _rules() -> str:
     ]
     for rule in sorted(RULES, key=lambda rule: rule.code):
         about = _first_sentence(inspect.getdoc(type(rule)) or "")
-        lines.append(f"| `{rule.code}` | {rule.level} | {_cell(about)} | {_cell(rule.reason)} | {_cell(rule.source)} |")
+        lines.append(
+            f"| `{rule.code}` | {rule.level} | {_cell(about)} | {_cell(rule.reason)} | {_cell(rule.source)} |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -162,7 +192,10 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapp
     """The schema with what it refers to, its own words first."""
     if "$ref" not in schema:
         return schema
-    return {**definitions[schema["$ref"].rpartition("/")[2]], **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {
+        **definitions[schema["$ref"].rpartition("/")[2]],
+        **{key: value for key, value in schema.items() if key != "$ref"},
+    }
 
 
 def _choice(values: Sequence[Any]) -> str:

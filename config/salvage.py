@@ -17,7 +17,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from config.shape import Finding, findings
 
 
-def without_broken_fields(value: Any, error: ValidationError, adapter: TypeAdapter[Any], annotation: Any) -> Any | None:
+def without_broken_fields(
+    value: Any, error: ValidationError, adapter: TypeAdapter[Any], annotation: Any
+) -> Any | None:
     """The section without what pydantic found wrong in it; None where too little is left to make one."""
     broken = findings(error, annotation)
     if not all(finding.is_field for finding in broken):
@@ -48,7 +50,11 @@ def _model(section: Any, finding: Finding) -> BaseModel:
     """The model that a field belongs to. A field that is taken from it raises BrokenFieldError when it is read."""
     for part in finding.path[:-1]:
         section = (
-            section[int(part)] if isinstance(section, tuple) else section[part] if isinstance(section, dict) else getattr(section, part)
+            section[int(part)]
+            if isinstance(section, tuple)
+            else section[part]
+            if isinstance(section, dict)
+            else getattr(section, part)
         )
     model: BaseModel = section
     return model

@@ -39,7 +39,13 @@ def stack_file_schema() -> dict[str, Any]:
             "properties": {
                 "config": {
                     "type": "object",
-                    "properties": {"aws:region": {"type": "string", "description": "Region of everything in the stack."}, **properties},
+                    "properties": {
+                        "aws:region": {
+                            "type": "string",
+                            "description": "Region of everything in the stack.",
+                        },
+                        **properties,
+                    },
                     "patternProperties": {f"^{NAMESPACE}:(?!(?:{known})$)": False},
                     "required": [f"{NAMESPACE}:{name}" for name in _REQUIRED],
                 },

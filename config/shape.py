@@ -25,7 +25,10 @@ _EXPECTED_TYPE: Final = {
     "tuple_type": ("a list", "write [a, b], or one line with a hyphen for each item"),
     "dict_type": ("a map of names", "write one line `name: value` for each, indented below it"),
     "model_type": ("a map of fields", "write one line `field: value` for each, indented below it"),
-    "model_attributes_type": ("a map of fields", "write one line `field: value` for each, indented below it"),
+    "model_attributes_type": (
+        "a map of fields",
+        "write one line `field: value` for each, indented below it",
+    ),
 }
 _BOUNDS: Final = {
     "greater_than_equal": ("ge", "{} or more", "raise it to {} or more"),
@@ -35,7 +38,9 @@ _BOUNDS: Final = {
 }
 
 
-_ENVIRONMENT_NAME: Final = "AWS makes up the name: a fixed one collides with itself when the environment is replaced"
+_ENVIRONMENT_NAME: Final = (
+    "AWS makes up the name: a fixed one collides with itself when the environment is replaced"
+)
 _DIGESTS: Final = "images are named by digest: behind a tag such as latest the image changes and the job definition does not"
 _LEFT_OUT: Final = {
     "name": _ENVIRONMENT_NAME,
@@ -93,14 +98,24 @@ def findings(error: ValidationError, annotation: Any) -> list[Finding]:
         place = _locate(annotation, loc)
         tagged = details["type"] in {"union_tag_invalid", "union_tag_not_found"}
         is_field = not tagged and loc[-1:] != ("[key]",) and place.is_field
-        meant = _meant(place.path[-1], place.model) if details["type"] == "extra_forbidden" else None
+        meant = (
+            _meant(place.path[-1], place.model) if details["type"] == "extra_forbidden" else None
+        )
         found[place.path] = Finding(path=place.path, is_field=is_field, meant=meant)
-    return [finding for path, finding in found.items() if not any(path[:length] in found for length in range(len(path)))]
+    return [
+        finding
+        for path, finding in found.items()
+        if not any(path[:length] in found for length in range(len(path)))
+    ]
 
 
 def section_problems(section: str, error: ValidationError, annotation: Any) -> list[Problem]:
     """The problems that pydantic found in one section of the given type."""
-    return [_problem(section, details, annotation) for details in error.errors(include_url=False) if not _follows(details)]
+    return [
+        _problem(section, details, annotation)
+        for details in error.errors(include_url=False)
+        if not _follows(details)
+    ]
 
 
 def _follows(details: ErrorDetails) -> bool:
@@ -120,14 +135,24 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
     elif kind in {"union_tag_invalid", "union_tag_not_found"}:
         kinds = _tags(place.annotation)
         path, code, found = (*path, _TAG), "KIND", _tag_of(found)
-        message, fix = f"expected one of {', '.join(kinds)}", _closest(found, kinds) if found is not None else f"add {_TAG}"
+        message, fix = (
+            f"expected one of {', '.join(kinds)}",
+            _closest(found, kinds) if found is not None else f"add {_TAG}",
+        )
     elif kind in _EXPECTED_TYPE:
         # a map of environments and one environment, which is a union of models, are both a dict to pydantic
-        code, (expected, fix) = "TYPE", _EXPECTED_TYPE["model_type" if _members(place.annotation) else kind]
+        code, (expected, fix) = (
+            "TYPE",
+            _EXPECTED_TYPE["model_type" if _members(place.annotation) else kind],
+        )
         message = f"expected {expected}"
     elif kind == "literal_error":
         values = get_args(place.annotation)
-        code, message, fix = "VALUE", f"expected one of {', '.join(map(str, values))}", _closest(found, values)
+        code, message, fix = (
+            "VALUE",
+            f"expected one of {', '.join(map(str, values))}",
+            _closest(found, values),
+        )
     elif kind in _BOUNDS:
         bound, expected, fix = _BOUNDS[kind]
         limit = f"{context[bound]:g}" if isinstance(context[bound], float) else str(context[bound])
@@ -138,7 +163,14 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
         code, message, fix = "VALUE", str(context["error"]), "write it in that form"
     else:  # nothing that the sections can give rise to today; a test holds that
         code, message, fix = "OTHER", details["msg"], "correct the value"
-    return Problem(code=f"SHAPE-{code}", level="error", path=".".join((section, *path)), found=found, message=message, fix=fix)
+    return Problem(
+        code=f"SHAPE-{code}",
+        level="error",
+        path=".".join((section, *path)),
+        found=found,
+        message=message,
+        fix=fix,
+    )
 
 
 # ---- what to say -----------------------------------------------------------------------------------------------------------------------
@@ -152,11 +184,16 @@ def _unknown_field(name: str, place: _Place) -> tuple[str, str]:
     if name in _LEFT_OUT:
         return _LEFT_OUT[name], "remove it"
     known = sorted(place.model.model_fields) if place.model else []
-    elsewhere = sorted(tag for model in place.siblings if name in model.model_fields for tag in _tags(model))
+    elsewhere = sorted(
+        tag for model in place.siblings if name in model.model_fields for tag in _tags(model)
+    )
     message = f"there is no such field here; known are {', '.join(known)}"
     meant = _meant(name, place.model)
     if elsewhere:
-        return f"only the kind {' or '.join(elsewhere)} has this field", f"write {meant}, or remove it" if meant else "remove it"
+        return (
+            f"only the kind {' or '.join(elsewhere)} has this field",
+            f"write {meant}, or remove it" if meant else "remove it",
+        )
     return message, f"write {meant}" if meant else "remove it"
 
 
@@ -176,7 +213,10 @@ def _closest(found: Any, values: Sequence[Any]) -> str:
 def _length(kind: str, context: Mapping[str, Any]) -> tuple[str, str]:
     actual = context["actual_length"]
     if kind == "too_short":
-        return f"expected {_entries(context['min_length'])} or more, found {actual}", "add what is missing"
+        return (
+            f"expected {_entries(context['min_length'])} or more, found {actual}",
+            "add what is missing",
+        )
     return f"expected {_entries(context['max_length'])} at most, found {actual}", "remove some"
 
 
@@ -216,7 +256,14 @@ def _locate(annotation: Any, loc: Sequence[int | str]) -> _Place:
             annotation = field.annotation if field else None
         elif get_origin(annotation) in (dict, tuple):
             annotation = get_args(annotation)[1 if get_origin(annotation) is dict else 0]
-    return _Place(path=tuple(path), annotation=_bare(annotation), model=model, field=field, siblings=siblings, is_field=is_field)
+    return _Place(
+        path=tuple(path),
+        annotation=_bare(annotation),
+        model=model,
+        field=field,
+        siblings=siblings,
+        is_field=is_field,
+    )
 
 
 def _bare(annotation: Any) -> Any:

@@ -55,13 +55,20 @@ _TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
 _CIRCUMSTANCES: Final = ("name", "region", "secrets")
 """What a config knows of its stack besides the sections."""
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
-    name: TypeAdapter(_TYPES[name]) for name in StackConfig.model_fields if name not in _CIRCUMSTANCES
+    name: TypeAdapter(_TYPES[name])
+    for name in StackConfig.model_fields
+    if name not in _CIRCUMSTANCES
 }
 """Section -> its type. Sections whose fields all have defaults may be left out of a stack file."""
 
 
 def load_stack_config(
-    stack: str, get_object: Callable[[str], Any], keys: Iterable[str] = (), *, plain: Collection[str] = (), region: str = ""
+    stack: str,
+    get_object: Callable[[str], Any],
+    keys: Iterable[str] = (),
+    *,
+    plain: Collection[str] = (),
+    region: str = "",
 ) -> tuple[StackConfig, list[Problem]]:
     """Validates every section, then every rule across what is well-formed.
 
@@ -76,7 +83,9 @@ def load_stack_config(
 
     Raises ConfigError with all problems at once.
     """
-    from config.rules import check  # the rules read StackConfig, so they are imported when it exists
+    from config.rules import (
+        check,
+    )  # the rules read StackConfig, so they are imported when it exists
 
     keys = tuple(keys)
     sections: dict[str, Any] = {}
@@ -92,8 +101,12 @@ def load_stack_config(
             rest = without_broken_fields(value, error, adapter, _TYPES[name])
             if rest is not None:
                 sections[name] = rest
-    secrets: dict[str, Literal["encrypted", "plain"]] = {key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys}
-    config = StackConfig.model_construct(name=stack, region=region, secrets=FrozenDict(secrets), **sections)
+    secrets: dict[str, Literal["encrypted", "plain"]] = {
+        key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys
+    }
+    config = StackConfig.model_construct(
+        name=stack, region=region, secrets=FrozenDict(secrets), **sections
+    )
     problems += check(config, {*sections, *_CIRCUMSTANCES})
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(stack, problems)

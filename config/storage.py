@@ -8,14 +8,28 @@ from config.base import Section, setting
 class StorageSection(Section):
     """Life cycle and protection of buckets and table."""
 
-    protect: bool = setting(True, about="Whether Pulumi refuses to delete the buckets and the table.", change="in place")
-    delete_with_content: bool = setting(
-        False, about="Whether deleting the stack empties the buckets first; for stacks whose data nobody needs.", change="in place"
+    protect: bool = setting(
+        True, about="Whether Pulumi refuses to delete the buckets and the table.", change="in place"
     )
-    intermediate_days: int = setting(30, about="Days until cleaned tables are deleted.", change="in place", ge=1, le=3650)
+    delete_with_content: bool = setting(
+        False,
+        about="Whether deleting the stack empties the buckets first; for stacks whose data nobody needs.",
+        change="in place",
+    )
+    intermediate_days: int = setting(
+        30, about="Days until cleaned tables are deleted.", change="in place", ge=1, le=3650
+    )
     results_archive_days: int = setting(
-        90, about="Days until results move to the Infrequent Access storage class.", change="in place", ge=30, le=3650
+        90,
+        about="Days until results move to the Infrequent Access storage class.",
+        change="in place",
+        ge=30,
+        le=3650,
     )
     noncurrent_days: int = setting(
-        30, about="Days for which overwritten or deleted object versions are kept.", change="in place", ge=1, le=3650
+        30,
+        about="Days for which overwritten or deleted object versions are kept.",
+        change="in place",
+        ge=1,
+        le=3650,
     )

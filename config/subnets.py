@@ -37,9 +37,19 @@ def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
     vpc = ipaddress.IPv4Network(cidr_block)
     public_prefix = min(vpc.prefixlen + _PUBLIC_BITS, _SMALLEST_PREFIX)
     taken = zones << (32 - public_prefix)
-    private_prefix = next(p for p in range(vpc.prefixlen, _SMALLEST_PREFIX + 1) if (zones << (32 - p)) + taken <= vpc.num_addresses)
+    private_prefix = next(
+        p
+        for p in range(vpc.prefixlen, _SMALLEST_PREFIX + 1)
+        if (zones << (32 - p)) + taken <= vpc.num_addresses
+    )
     first, end = int(vpc.network_address), int(vpc.broadcast_address) + 1
     return SubnetPlan(
-        private=tuple(str(ipaddress.IPv4Network((first + (i << (32 - private_prefix)), private_prefix))) for i in range(zones)),
-        public=tuple(str(ipaddress.IPv4Network((end - ((i + 1) << (32 - public_prefix)), public_prefix))) for i in range(zones)),
+        private=tuple(
+            str(ipaddress.IPv4Network((first + (i << (32 - private_prefix)), private_prefix)))
+            for i in range(zones)
+        ),
+        public=tuple(
+            str(ipaddress.IPv4Network((end - ((i + 1) << (32 - public_prefix)), public_prefix)))
+            for i in range(zones)
+        ),
     )

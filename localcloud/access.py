@@ -14,11 +14,25 @@ from typing import Any, Final
 
 from localcloud.authorization import Requirement, requirements
 from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.policy_evaluation import Context, Decision, decide, resource_policy_allows, resource_policy_decision
+from localcloud.policy_evaluation import (
+    Context,
+    Decision,
+    decide,
+    resource_policy_allows,
+    resource_policy_decision,
+)
 from localcloud.wire import Call, WireError
 
-_CODES: Final = {"s3": ("AccessDenied", 403), "sqs": ("AccessDeniedException", 403), "sns": ("AuthorizationError", 403)}
-_QUERY_CODES: Final = {"ec2": ("UnauthorizedOperation", 403), "sts": ("AccessDenied", 403), "iam": ("AccessDenied", 403)}
+_CODES: Final = {
+    "s3": ("AccessDenied", 403),
+    "sqs": ("AccessDeniedException", 403),
+    "sns": ("AuthorizationError", 403),
+}
+_QUERY_CODES: Final = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "sts": ("AccessDenied", 403),
+    "iam": ("AccessDenied", 403),
+}
 _MOST_DECISIONS: Final = 10_000
 _READS: Final = ("Get", "List", "Describe", "Head")
 
@@ -77,23 +91,40 @@ class Access:
         if call.service == "sts" and call.operation == "AssumeRole":
             role = call.params.get("RoleArn", "")
             trust = self._state.trust_policy(role) or {}
-            if not resource_policy_allows(trust, {"AWS": principal.role_arn}, "sts:AssumeRole", role, self._context(principal)):
+            if not resource_policy_allows(
+                trust, {"AWS": principal.role_arn}, "sts:AssumeRole", role, self._context(principal)
+            ):
                 requirement = Requirement(action="sts:AssumeRole", resource=role)
-                raise self._denied("sts", principal, requirement, "because no resource-based policy allows the sts:AssumeRole action")
+                raise self._denied(
+                    "sts",
+                    principal,
+                    requirement,
+                    "because no resource-based policy allows the sts:AssumeRole action",
+                )
 
     def asked(self) -> list[Asked]:
         """What was needed since IAM changed last, each once; the newest some thousands."""
         return list(self._decisions.values())
 
-    def may(self, role_arn: str, action: str, resource: str, context: Context | None = None) -> bool:
+    def may(
+        self, role_arn: str, action: str, resource: str, context: Context | None = None
+    ) -> bool:
         """Whether a role has one permission; nothing is recorded."""
         principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, "check"))
-        return self._decision(principal, Requirement(action=action, resource=resource, context=dict(context or {}))) == "allowed"
+        return (
+            self._decision(
+                principal,
+                Requirement(action=action, resource=resource, context=dict(context or {})),
+            )
+            == "allowed"
+        )
 
     def require(self, role_arn: str, session: str, action: str, resource: str) -> None:
         """Raises WireError and records the denial where a role lacks a permission that a service needs on its behalf."""
         principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, session))
-        self._require(action.partition(":")[0], principal, Requirement(action=action, resource=resource))
+        self._require(
+            action.partition(":")[0], principal, Requirement(action=action, resource=resource)
+        )
 
     def _require(self, service: str, principal: Principal, requirement: Requirement) -> None:
         decision = self._decision(principal, requirement)
@@ -109,13 +140,19 @@ class Access:
         context = {**self._context(principal), **requirement.context}
         decisions = self._decisions  # a change of IAM puts a new one in its place
         documents, boundary = self._policies(principal.role_arn)
-        if requirement.action.startswith("s3:") and requirement.resource.startswith("arn:aws:s3:::"):
-            bucket = self._state.bucket(requirement.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
+        if requirement.action.startswith("s3:") and requirement.resource.startswith(
+            "arn:aws:s3:::"
+        ):
+            bucket = self._state.bucket(
+                requirement.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+            )
             policy = getattr(bucket, "policy", None)
             principals = {"AWS": principal.role_arn}
             if (
                 policy
-                and resource_policy_decision(_parsed(policy), principals, requirement.action, requirement.resource, context)
+                and resource_policy_decision(
+                    _parsed(policy), principals, requirement.action, requirement.resource, context
+                )
                 == "explicit deny"
             ):
                 return "explicit deny"
@@ -130,19 +167,32 @@ class Access:
         if len(decisions) >= _MOST_DECISIONS:
             decisions.clear()
         decisions[question] = Asked(
-            role_arn=principal.role_arn, action=requirement.action, resource=requirement.resource, context=context, decision=decision
+            role_arn=principal.role_arn,
+            action=requirement.action,
+            resource=requirement.resource,
+            context=context,
+            decision=decision,
         )
         return decision
 
-    def _denied(self, service: str, principal: Principal, requirement: Requirement, why: str) -> WireError:
+    def _denied(
+        self, service: str, principal: Principal, requirement: Requirement, why: str
+    ) -> WireError:
         subject = "" if requirement.resource == "*" else f" on resource: {requirement.resource}"
         sentence = f"User: {principal.arn} is not authorized to perform: {requirement.action}{subject} {why}"
         with self._lock:
             self.denials.append(
-                Denial(principal=principal.arn, action=requirement.action, resource=requirement.resource, sentence=sentence)
+                Denial(
+                    principal=principal.arn,
+                    action=requirement.action,
+                    resource=requirement.resource,
+                    sentence=sentence,
+                )
             )
         code, status = (
-            _CODES.get(service) or _QUERY_CODES.get(service) or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
+            _CODES.get(service)
+            or _QUERY_CODES.get(service)
+            or ("AccessDeniedException", 400 if service in _JSON_SERVICES else 403)
         )
         return WireError(code, sentence, status=status)
 
@@ -150,7 +200,10 @@ class Access:
         documents = self._documents
         cached = documents.get(role_arn)
         if cached is None:
-            cached = self._state.role_documents(role_arn), self._state.permissions_boundary(role_arn)
+            cached = (
+                self._state.role_documents(role_arn),
+                self._state.permissions_boundary(role_arn),
+            )
             documents[role_arn] = cached
         return cached
 
@@ -171,7 +224,9 @@ class Access:
 
     # ---- services that act for a role --------------------------------------------------------------------------------------------------
 
-    def assume_role(self, role_arn: str, *, service: str, session: str, context: Mapping[str, str] | None = None) -> dict[str, str]:
+    def assume_role(
+        self, role_arn: str, *, service: str, session: str, context: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Credentials, as environment variables, of a role that an AWS service assumes.
 
         Args:
@@ -190,24 +245,52 @@ class Access:
         trust = self._state.trust_policy(role_arn)
         if trust is None:
             raise AssumeRoleError(f"role {role_arn} does not exist")
-        if not resource_policy_allows(trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)):
+        if not resource_policy_allows(
+            trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)
+        ):
             raise AssumeRoleError(
                 f"{service} is unable to assume the role {role_arn}: no statement of its trust policy allows this service sts:AssumeRole"
             )
 
-    def service_may(self, policy: Mapping[str, Any], *, service: str, action: str, resource: str, source_arn: str) -> bool:
+    def service_may(
+        self,
+        policy: Mapping[str, Any],
+        *,
+        service: str,
+        action: str,
+        resource: str,
+        source_arn: str,
+    ) -> bool:
         """Whether a resource policy lets an AWS service act for a source (a rule, bucket or topic). A refusal is recorded."""
-        if resource_policy_allows(policy, {"Service": service}, action, resource, _service_context({"aws:sourcearn": source_arn})):
+        if resource_policy_allows(
+            policy,
+            {"Service": service},
+            action,
+            resource,
+            _service_context({"aws:sourcearn": source_arn}),
+        ):
             return True
-        sentence = (
-            f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn}: no resource-based policy allows it"
-        )
+        sentence = f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn}: no resource-based policy allows it"
         with self._lock:
-            self.denials.append(Denial(principal=service, action=action, resource=resource, sentence=sentence))
+            self.denials.append(
+                Denial(principal=service, action=action, resource=resource, sentence=sentence)
+            )
         return False
 
 
-_JSON_SERVICES: Final = frozenset({"dynamodb", "logs", "events", "stepfunctions", "secretsmanager", "kms", "ecr", "ssm", "cloudwatch"})
+_JSON_SERVICES: Final = frozenset(
+    {
+        "dynamodb",
+        "logs",
+        "events",
+        "stepfunctions",
+        "secretsmanager",
+        "kms",
+        "ecr",
+        "ssm",
+        "cloudwatch",
+    }
+)
 
 
 def changes_iam(call: Call) -> bool:

@@ -32,7 +32,9 @@ _STATISTICS: Final[dict[str, Callable[[Sequence[float]], float]]] = {
     "Average": lambda values: sum(values) / len(values),
     "SampleCount": len,
 }
-_TOKEN: Final = re.compile(r'\s*(?:(?P<word>ALARM|OK|INSUFFICIENT_DATA|TRUE|FALSE|AND|OR|NOT)\b|(?P<name>"[^"]*")|(?P<sign>[()]))')
+_TOKEN: Final = re.compile(
+    r'\s*(?:(?P<word>ALARM|OK|INSUFFICIENT_DATA|TRUE|FALSE|AND|OR|NOT)\b|(?P<name>"[^"]*")|(?P<sign>[()]))'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,13 @@ class Alarms:
         now: The cloud's clock, seconds since 1970.
     """
 
-    def __init__(self, state: AwsState, access: Access, client: Callable[[str], Any], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        state: AwsState,
+        access: Access,
+        client: Callable[[str], Any],
+        now: Callable[[], float],
+    ) -> None:
         self._state = state
         self._access = access
         self._client = client
@@ -69,16 +77,25 @@ class Alarms:
         except ValueError as error:
             raise WireError("ValidationError", f"AlarmRule: {error}") from None
         if params.get("ActionsSuppressor"):
-            raise WireError("ValidationError", "the local CloudWatch does not suppress the actions of alarms")
+            raise WireError(
+                "ValidationError", "the local CloudWatch does not suppress the actions of alarms"
+            )
         if missing := sorted(used - names):
-            raise WireError("ValidationError", f"AlarmRule contains alarms that do not exist: {', '.join(missing)}")
+            raise WireError(
+                "ValidationError",
+                f"AlarmRule contains alarms that do not exist: {', '.join(missing)}",
+            )
         self._state.put_composite_alarm(params)
         return {}
 
     def evaluate(self) -> list[Change]:
         """Decides on all alarms, composite ones last, and publishes the changes; returns them."""
         alarms = self._state.alarms()
-        found = [self._decide(alarm, *self._metric_state(alarm)) for alarm in alarms if alarm.rule is None]
+        found = [
+            self._decide(alarm, *self._metric_state(alarm))
+            for alarm in alarms
+            if alarm.rule is None
+        ]
         states = {alarm.name: alarm.state_value for alarm in alarms}
         for alarm in (each for each in alarms if each.rule is not None):
             rule = _CompositeRule(alarm.rule, lambda name: states.get(name, "INSUFFICIENT_DATA"))
@@ -88,8 +105,14 @@ class Alarms:
         return [change for change in found if change is not None]
 
     def _metric_state(self, alarm: Any) -> tuple[str, str]:
-        if alarm.metric_data_queries or alarm.statistic not in _STATISTICS or alarm.comparison_operator not in _COMPARISONS:
-            raise NotImplementedError(f"alarm {alarm.name}: the local CloudWatch evaluates one metric by a plain statistic only")
+        if (
+            alarm.metric_data_queries
+            or alarm.statistic not in _STATISTICS
+            or alarm.comparison_operator not in _COMPARISONS
+        ):
+            raise NotImplementedError(
+                f"alarm {alarm.name}: the local CloudWatch evaluates one metric by a plain statistic only"
+            )
         dimensions = {each.name: each.value for each in alarm.dimensions}
         values = self._state.metric_values(alarm.namespace, alarm.metric_name, dimensions)
         now = datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
@@ -97,12 +120,16 @@ class Alarms:
         points: list[float] = []
         for index in range(periods):
             end = now - timedelta(seconds=alarm.period * index)
-            inside = [value for at, value in values if end - timedelta(seconds=alarm.period) < at <= end]
+            inside = [
+                value for at, value in values if end - timedelta(seconds=alarm.period) < at <= end
+            ]
             if inside:
                 points.append(float(_STATISTICS[alarm.statistic](inside)))
         wanted = int(alarm.datapoints_to_alarm or periods)
         threshold = float(alarm.threshold)
-        breaching = sum(_COMPARISONS[alarm.comparison_operator](point, threshold) for point in points)
+        breaching = sum(
+            _COMPARISONS[alarm.comparison_operator](point, threshold) for point in points
+        )
         absent = periods - len(points)
         treat = alarm.treat_missing_data or "missing"
         shown = ", ".join(f"{point:g}" for point in points)
@@ -115,25 +142,55 @@ class Alarms:
             return str(alarm.state_value), f"Unchanged: {text}"
         return "OK", f"Threshold not crossed: {text}"
 
-    def _decide(self, alarm: Any, after: str, reason: str, triggering: Sequence[str] = ()) -> Change | None:
+    def _decide(
+        self, alarm: Any, after: str, reason: str, triggering: Sequence[str] = ()
+    ) -> Change | None:
         # moto begins with OK, CloudWatch with INSUFFICIENT_DATA
-        before = "INSUFFICIENT_DATA" if alarm.state_reason.startswith("Unchecked") else str(alarm.state_value)
+        before = (
+            "INSUFFICIENT_DATA"
+            if alarm.state_reason.startswith("Unchecked")
+            else str(alarm.state_value)
+        )
         alarm.update_state(reason, "{}", after)
         if before == after:
             return None
-        actions = {"ALARM": alarm.alarm_actions, "OK": alarm.ok_actions, "INSUFFICIENT_DATA": alarm.insufficient_data_actions}[after]
+        actions = {
+            "ALARM": alarm.alarm_actions,
+            "OK": alarm.ok_actions,
+            "INSUFFICIENT_DATA": alarm.insufficient_data_actions,
+        }[after]
         if alarm.actions_enabled:
             for topic in actions or []:
                 self._tell(alarm, topic, before, after, reason, triggering)
         return Change(alarm=alarm.name, before=before, after=after, reason=reason)
 
-    def _tell(self, alarm: Any, topic: str, before: str, after: str, reason: str, triggering: Sequence[str]) -> None:
+    def _tell(
+        self,
+        alarm: Any,
+        topic: str,
+        before: str,
+        after: str,
+        reason: str,
+        triggering: Sequence[str],
+    ) -> None:
         policy = self._state.topic_policy(topic)
-        if not self._access.service_may(policy, service=_CLOUDWATCH, action="sns:Publish", resource=topic, source_arn=alarm.alarm_arn):
+        if not self._access.service_may(
+            policy,
+            service=_CLOUDWATCH,
+            action="sns:Publish",
+            resource=topic,
+            source_arn=alarm.alarm_arn,
+        ):
             return
-        moment = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+        moment = (
+            datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+        )
         children = [
-            {"Arn": self._state.arn("cloudwatch", f"alarm:{name}"), "State": {"Value": "ALARM", "Timestamp": moment}} for name in triggering
+            {
+                "Arn": self._state.arn("cloudwatch", f"alarm:{name}"),
+                "State": {"Value": "ALARM", "Timestamp": moment},
+            }
+            for name in triggering
         ]
         message = {
             "AlarmName": alarm.name,
@@ -145,9 +202,15 @@ class Alarms:
             "Region": self._state.region,
             "AlarmArn": alarm.alarm_arn,
             "OldStateValue": before,
-            **({"AlarmRule": alarm.rule, "TriggeringChildren": children} if alarm.rule else {"Trigger": _trigger(alarm)}),
+            **(
+                {"AlarmRule": alarm.rule, "TriggeringChildren": children}
+                if alarm.rule
+                else {"Trigger": _trigger(alarm)}
+            ),
         }
-        self._client("sns").publish(TopicArn=topic, Subject=f'{after}: "{alarm.name}"'[:100], Message=json.dumps(message))
+        self._client("sns").publish(
+            TopicArn=topic, Subject=f'{after}: "{alarm.name}"'[:100], Message=json.dumps(message)
+        )
 
 
 def _trigger(alarm: Any) -> dict[str, Any]:

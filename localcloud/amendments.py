@@ -67,10 +67,16 @@ class Amendments:
         """Moto drops the error and the cause with which an execution is stopped."""
         for execution in self._state.running_executions():
             if execution.exec_arn == call.params.get("executionArn"):
-                execution.error, execution.cause = call.params.get("error"), call.params.get("cause")
+                execution.error, execution.cause = (
+                    call.params.get("error"),
+                    call.params.get("cause"),
+                )
 
     def _log_stream_exists(self, call: Call) -> None:
-        group, stream = str(call.params.get("logGroupName") or ""), str(call.params.get("logStreamName") or "")
+        group, stream = (
+            str(call.params.get("logGroupName") or ""),
+            str(call.params.get("logStreamName") or ""),
+        )
         if self._state.has_log_group(group) and not self._state.has_log_stream(group, stream):
             raise WireError("ResourceNotFoundException", "The specified log stream does not exist.")
 
@@ -92,13 +98,20 @@ def _is_plain_metric(call: Call) -> None:
     for query in call.params.get("MetricDataQueries") or []:
         if query.get("Expression"):
             raise WireError(
-                "ValidationError", f"MetricDataQueries {query.get('Id')}: expressions (metric math, SEARCH, SQL) are not run here"
+                "ValidationError",
+                f"MetricDataQueries {query.get('Id')}: expressions (metric math, SEARCH, SQL) are not run here",
             )
         statistic = (query.get("MetricStat") or {}).get("Stat", "Average")
         if statistic not in _BASIC:
-            raise WireError("ValidationError", f"the statistic {statistic} is not computed here; {', '.join(sorted(_BASIC))} are")
+            raise WireError(
+                "ValidationError",
+                f"the statistic {statistic} is not computed here; {', '.join(sorted(_BASIC))} are",
+            )
 
 
 def _has_plain_statistics(call: Call) -> None:
     if call.params.get("ExtendedStatistics"):
-        raise WireError("InvalidParameterValue", f"percentiles are not computed here; {', '.join(sorted(_BASIC))} are")
+        raise WireError(
+            "InvalidParameterValue",
+            f"percentiles are not computed here; {', '.join(sorted(_BASIC))} are",
+        )

@@ -31,7 +31,9 @@ def requirements(call: Call, state: AwsState) -> list[Requirement]:
     rule = _RULES.get(call.service)
     if rule is not None:
         return list(rule(call, state))
-    prefix = {"cloudwatch": "cloudwatch", "stepfunctions": "states"}.get(call.service, call.signing_name)
+    prefix = {"cloudwatch": "cloudwatch", "stepfunctions": "states"}.get(
+        call.service, call.signing_name
+    )
     return [Requirement(action=f"{prefix}:{call.operation}")]
 
 
@@ -80,13 +82,20 @@ def _s3(call: Call, _: AwsState) -> Iterator[Requirement]:
             action = action.replace("Object", "ObjectVersion", 1)
         yield Requirement(action=f"s3:{action}", resource=f"{bucket}/{params['Key']}")
         if source := params.get("CopySource"):
-            yield Requirement(action="s3:GetObject", resource=f"arn:aws:s3:::{str(source).lstrip('/').partition('?')[0]}")
+            yield Requirement(
+                action="s3:GetObject",
+                resource=f"arn:aws:s3:::{str(source).lstrip('/').partition('?')[0]}",
+            )
         return
     context: dict[str, str | list[str]] = {}
     for key in ("Prefix", "Delimiter"):
         if call.operation.startswith("List"):
             context[f"s3:{key.lower()}"] = str(params.get(key) or "")
-    yield Requirement(action=f"s3:{_S3_BUCKET.get(call.operation, call.operation)}", resource=bucket, context=context)
+    yield Requirement(
+        action=f"s3:{_S3_BUCKET.get(call.operation, call.operation)}",
+        resource=bucket,
+        context=context,
+    )
 
 
 # ---- DynamoDB --------------------------------------------------------------------------------------------------------------------------
@@ -106,7 +115,9 @@ def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
         for name, asked in params.get("RequestItems", {}).items():
             hash_key = state.partition_key(name)
             keys = context(_values(hash_key, _batched(asked)))
-            yield Requirement(action=f"dynamodb:{call.operation}", resource=table(name), context=keys)
+            yield Requirement(
+                action=f"dynamodb:{call.operation}", resource=table(name), context=keys
+            )
     elif call.operation in ("TransactWriteItems", "TransactGetItems"):
         actions = {
             "Put": "PutItem",
@@ -118,15 +129,26 @@ def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
         for item in params.get("TransactItems", []):
             for kind, request in item.items():
                 name = request["TableName"]
-                keys = context(_values(state.partition_key(name), [request.get("Key") or request.get("Item") or {}]))
-                yield Requirement(action=f"dynamodb:{actions[kind]}", resource=table(name), context=keys)
+                keys = context(
+                    _values(
+                        state.partition_key(name), [request.get("Key") or request.get("Item") or {}]
+                    )
+                )
+                yield Requirement(
+                    action=f"dynamodb:{actions[kind]}", resource=table(name), context=keys
+                )
     elif "TableName" in params:
         resource = table(params["TableName"])
         if params.get("IndexName"):
             resource = f"{resource}/index/{params['IndexName']}"
         hash_key = state.partition_key(params["TableName"])
-        asked_keys = [*_values(hash_key, [params.get("Key") or params.get("Item") or {}]), *_queried(hash_key, params)]
-        yield Requirement(action=f"dynamodb:{call.operation}", resource=resource, context=context(asked_keys))
+        asked_keys = [
+            *_values(hash_key, [params.get("Key") or params.get("Item") or {}]),
+            *_queried(hash_key, params),
+        ]
+        yield Requirement(
+            action=f"dynamodb:{call.operation}", resource=resource, context=context(asked_keys)
+        )
     else:
         yield Requirement(action=f"dynamodb:{call.operation}")
 
@@ -144,13 +166,22 @@ def _batched(asked: Any) -> Iterator[dict[str, Any]]:
         yield from asked.get("Keys", [])
         return
     for request in asked:
-        yield (request.get("PutRequest") or {}).get("Item") or (request.get("DeleteRequest") or {}).get("Key") or {}
+        yield (
+            (request.get("PutRequest") or {}).get("Item")
+            or (request.get("DeleteRequest") or {}).get("Key")
+            or {}
+        )
 
 
 def _queried(hash_key: str, params: dict[str, Any]) -> Iterator[str]:
     """The partition key that a Query asks for, which it always compares by `=`."""
-    names, values = params.get("ExpressionAttributeNames") or {}, params.get("ExpressionAttributeValues") or {}
-    for name, value in re.findall(r"([#\w.-]+)\s*=\s*(:\w+)", params.get("KeyConditionExpression") or ""):
+    names, values = (
+        params.get("ExpressionAttributeNames") or {},
+        params.get("ExpressionAttributeValues") or {},
+    )
+    for name, value in re.findall(
+        r"([#\w.-]+)\s*=\s*(:\w+)", params.get("KeyConditionExpression") or ""
+    ):
         if names.get(name, name) == hash_key and value in values:
             yield str(next(iter(values[value].values())))
     condition = (params.get("KeyConditions") or {}).get(hash_key)
@@ -170,9 +201,17 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         if params.get("shareIdentifier"):
             context["batch:shareidentifier"] = params["shareIdentifier"]
         yield Requirement(
-            action=action, resource=queue if queue.startswith("arn:") else state.arn("batch", f"job-queue/{queue}"), context=context
+            action=action,
+            resource=queue
+            if queue.startswith("arn:")
+            else state.arn("batch", f"job-queue/{queue}"),
+            context=context,
         )
-        arn = definition if definition.startswith("arn:") else state.arn("batch", f"job-definition/{definition}")
+        arn = (
+            definition
+            if definition.startswith("arn:")
+            else state.arn("batch", f"job-definition/{definition}")
+        )
         yield Requirement(action=action, resource=arn, context=context)
         if not arn.rsplit(":", 1)[-1].isdigit():
             # submitting without a revision needs both the bare name and the revisions
@@ -180,15 +219,25 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         if params.get("tags"):
             yield Requirement(action="batch:TagResource", resource=state.arn("batch", "job/*"))
     elif call.operation in ("TerminateJob", "CancelJob"):
-        yield Requirement(action=action, resource=state.arn("batch", f"job/{params.get('jobId', '')}"))
+        yield Requirement(
+            action=action, resource=state.arn("batch", f"job/{params.get('jobId', '')}")
+        )
     elif call.operation in ("TagResource", "UntagResource", "ListTagsForResource"):
         yield Requirement(action=action, resource=params.get("resourceArn", "*"))
     elif call.operation in ("UpdateJobQueue", "DeleteJobQueue", "GetJobQueueSnapshot"):
         name = params.get("jobQueue", "")
-        yield Requirement(action=action, resource=name if name.startswith("arn:") else state.arn("batch", f"job-queue/{name}"))
+        yield Requirement(
+            action=action,
+            resource=name if name.startswith("arn:") else state.arn("batch", f"job-queue/{name}"),
+        )
     elif call.operation in ("UpdateComputeEnvironment", "DeleteComputeEnvironment"):
         name = params.get("computeEnvironment", "")
-        yield Requirement(action=action, resource=name if name.startswith("arn:") else state.arn("batch", f"compute-environment/{name}"))
+        yield Requirement(
+            action=action,
+            resource=name
+            if name.startswith("arn:")
+            else state.arn("batch", f"compute-environment/{name}"),
+        )
     else:
         yield Requirement(action=action)
 
@@ -198,61 +247,98 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
 
 def _logs(call: Call, state: AwsState) -> Iterator[Requirement]:
     params = call.params
-    group = params.get("logGroupName") or str(params.get("logGroupIdentifier", "")).rpartition("log-group:")[2].removesuffix(":*")
+    group = params.get("logGroupName") or str(params.get("logGroupIdentifier", "")).rpartition(
+        "log-group:"
+    )[2].removesuffix(":*")
     if call.operation in ("CreateLogStream", "PutLogEvents", "GetLogEvents", "DeleteLogStream"):
         yield Requirement(
-            action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:log-stream:{params.get('logStreamName', '')}")
+            action=f"logs:{call.operation}",
+            resource=state.arn(
+                "logs", f"log-group:{group}:log-stream:{params.get('logStreamName', '')}"
+            ),
         )
     elif group:
-        yield Requirement(action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:*"))
+        yield Requirement(
+            action=f"logs:{call.operation}", resource=state.arn("logs", f"log-group:{group}:*")
+        )
     else:
         yield Requirement(action=f"logs:{call.operation}")
 
 
 def _sqs(call: Call, state: AwsState) -> Iterator[Requirement]:
     name = str(call.params.get("QueueUrl") or call.params.get("QueueName") or "").rsplit("/", 1)[-1]
-    action = call.operation.replace("MessageBatch", "Message").replace("VisibilityBatch", "Visibility")
+    action = call.operation.replace("MessageBatch", "Message").replace(
+        "VisibilityBatch", "Visibility"
+    )
     yield Requirement(action=f"sqs:{action}", resource=state.arn("sqs", name) if name else "*")
 
 
 def _sns(call: Call, _: AwsState) -> Iterator[Requirement]:
     params = call.params
     resource = params.get("TopicArn") or params.get("TargetArn") or params.get("ResourceArn") or "*"
-    yield Requirement(action=f"sns:{'Publish' if call.operation == 'PublishBatch' else call.operation}", resource=resource)
+    yield Requirement(
+        action=f"sns:{'Publish' if call.operation == 'PublishBatch' else call.operation}",
+        resource=resource,
+    )
 
 
 def _lambda(call: Call, state: AwsState) -> Iterator[Requirement]:
     name = call.params.get("FunctionName")
-    action = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}.get(call.operation, call.operation)
-    yield Requirement(action=f"lambda:{action}", resource=state.arn("lambda", f"function:{function_name(name)}") if name else "*")
+    action = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}.get(
+        call.operation, call.operation
+    )
+    yield Requirement(
+        action=f"lambda:{action}",
+        resource=state.arn("lambda", f"function:{function_name(name)}") if name else "*",
+    )
 
 
 def _secretsmanager(call: Call, state: AwsState) -> Iterator[Requirement]:
     secret = call.params.get("SecretId")
-    yield Requirement(action=f"secretsmanager:{call.operation}", resource=state.secret_arn(secret) if secret else "*")
+    yield Requirement(
+        action=f"secretsmanager:{call.operation}",
+        resource=state.secret_arn(secret) if secret else "*",
+    )
 
 
 def _kms(call: Call, state: AwsState) -> Iterator[Requirement]:
     key = str(call.params.get("KeyId") or "")
-    resource = "*" if not key else key if key.startswith("arn:") else state.arn("kms", key if "/" in key else f"key/{key}")
+    resource = (
+        "*"
+        if not key
+        else key
+        if key.startswith("arn:")
+        else state.arn("kms", key if "/" in key else f"key/{key}")
+    )
     yield Requirement(action=f"kms:{call.operation}", resource=resource)
 
 
 def _ecr(call: Call, state: AwsState) -> Iterator[Requirement]:
     name = call.params.get("repositoryName")
-    yield Requirement(action=f"ecr:{call.operation}", resource=state.arn("ecr", f"repository/{name}") if name else "*")
+    yield Requirement(
+        action=f"ecr:{call.operation}",
+        resource=state.arn("ecr", f"repository/{name}") if name else "*",
+    )
 
 
 def _events(call: Call, state: AwsState) -> Iterator[Requirement]:
     if call.operation != "PutEvents":
         name = call.params.get("Rule") or call.params.get("Name")
-        yield Requirement(action=f"events:{call.operation}", resource=state.arn("events", f"rule/{name}") if name else "*")
+        yield Requirement(
+            action=f"events:{call.operation}",
+            resource=state.arn("events", f"rule/{name}") if name else "*",
+        )
         return
     for entry in call.params.get("Entries", []):
         bus = entry.get("EventBusName") or "default"
-        context: dict[str, str | list[str]] = {"events:source": entry.get("Source", ""), "events:detail-type": entry.get("DetailType", "")}
+        context: dict[str, str | list[str]] = {
+            "events:source": entry.get("Source", ""),
+            "events:detail-type": entry.get("DetailType", ""),
+        }
         yield Requirement(
-            action="events:PutEvents", resource=bus if bus.startswith("arn:") else state.arn("events", f"event-bus/{bus}"), context=context
+            action="events:PutEvents",
+            resource=bus if bus.startswith("arn:") else state.arn("events", f"event-bus/{bus}"),
+            context=context,
         )
 
 
@@ -272,7 +358,9 @@ def _cloudwatch(call: Call, state: AwsState) -> Iterator[Requirement]:
     context: dict[str, str | list[str]] = {}
     if call.operation == "PutMetricData" and call.params.get("Namespace"):
         context["cloudwatch:namespace"] = call.params["Namespace"]
-    alarms = call.params.get("AlarmNames") or ([call.params["AlarmName"]] if call.params.get("AlarmName") else [])
+    alarms = call.params.get("AlarmNames") or (
+        [call.params["AlarmName"]] if call.params.get("AlarmName") else []
+    )
     for name in alarms or [None]:
         resource = "*" if name is None else state.arn("cloudwatch", f"alarm:{name}")
         yield Requirement(action=f"cloudwatch:{call.operation}", resource=resource, context=context)
@@ -280,9 +368,17 @@ def _cloudwatch(call: Call, state: AwsState) -> Iterator[Requirement]:
 
 def _ssm(call: Call, state: AwsState) -> Iterator[Requirement]:
     params = call.params
-    names = params.get("Names") or [name for name in (params.get("Name"), params.get("Path")) if name]
+    names = params.get("Names") or [
+        name for name in (params.get("Name"), params.get("Path")) if name
+    ]
     for name in names or [None]:
-        resource = "*" if name is None else name if name.startswith("arn:") else state.arn("ssm", f"parameter/{name.lstrip('/')}")
+        resource = (
+            "*"
+            if name is None
+            else name
+            if name.startswith("arn:")
+            else state.arn("ssm", f"parameter/{name.lstrip('/')}")
+        )
         yield Requirement(action=f"ssm:{call.operation}", resource=resource)
 
 

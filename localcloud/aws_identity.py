@@ -30,7 +30,12 @@ class Identities(Backends):
         """Moto's role object, or None."""
         name = name_or_arn.rsplit("/", 1)[-1]
         return next(
-            (role for role in list(self._global("iam").roles.values()) if name_or_arn in (role.arn, role.name) or role.name == name), None
+            (
+                role
+                for role in list(self._global("iam").roles.values())
+                if name_or_arn in (role.arn, role.name) or role.name == name
+            ),
+            None,
         )
 
     def role_documents(self, role_arn: str) -> list[dict[str, Any]]:
@@ -86,7 +91,12 @@ class Identities(Backends):
         They hold as long as the cloud: on AWS a service renews those that it has handed out.
         """
         session = self._global("sts").assume_role(
-            region_name=self.region, role_session_name=session_name, role_arn=role_arn, policy="", duration=_SERVICE_SECONDS, external_id=""
+            region_name=self.region,
+            role_session_name=session_name,
+            role_arn=role_arn,
+            policy="",
+            duration=_SERVICE_SECONDS,
+            external_id="",
         )
         return {
             "AWS_ACCESS_KEY_ID": session.access_key_id,

@@ -23,7 +23,16 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
 
-__all__ = ["ACCOUNT_ID", "PARTITION", "AwsState", "InstanceShape", "function_name", "prepare_moto", "reset_moto", "usable_memory_mib"]
+__all__ = [
+    "ACCOUNT_ID",
+    "PARTITION",
+    "AwsState",
+    "InstanceShape",
+    "function_name",
+    "prepare_moto",
+    "reset_moto",
+    "usable_memory_mib",
+]
 
 
 def prepare_moto(port: int) -> None:
@@ -127,18 +136,34 @@ class AwsState(Identities):
                     name=name,
                     vcpus=facts["VCpuInfo"]["DefaultVCpus"],
                     memory_mib=usable_memory_mib(facts["MemoryInfo"]["SizeInMiB"]),
-                    gpus=sum(gpu.get("Count", 0) for gpu in facts.get("GpuInfo", {}).get("Gpus", [])),
+                    gpus=sum(
+                        gpu.get("Count", 0) for gpu in facts.get("GpuInfo", {}).get("Gpus", [])
+                    ),
                     architecture="arm64" if "arm64" in architectures else "x86_64",
                 )
         return self._shapes
 
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""
-        return next((zone[subnet_id] for zone in list(self._regional("ec2").subnets.values()) if subnet_id in zone), None)
+        return next(
+            (
+                zone[subnet_id]
+                for zone in list(self._regional("ec2").subnets.values())
+                if subnet_id in zone
+            ),
+            None,
+        )
 
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""
-        return next((groups[group_id] for groups in list(self._regional("ec2").groups.values()) if group_id in groups), None)
+        return next(
+            (
+                groups[group_id]
+                for groups in list(self._regional("ec2").groups.values())
+                if group_id in groups
+            ),
+            None,
+        )
 
     def default_security_group(self, vpc_id: str) -> Any | None:
         """The VPC's default group."""
@@ -149,24 +174,41 @@ class AwsState(Identities):
         """Data of the version that a compute environment's launchTemplate names, or None where it does not exist."""
         templates = list(self._regional("ec2").launch_templates.values())
         wanted = reference.get("launchTemplateId"), reference.get("launchTemplateName")
-        template = next((each for each in templates if each.id == wanted[0] or each.name == wanted[1]), None)
+        template = next(
+            (each for each in templates if each.id == wanted[0] or each.name == wanted[1]), None
+        )
         if template is None:
             return None
         version = str(reference.get("version") or "$Default").lower()
-        newest = {"$default": template.default_version_number, "$latest": template.latest_version_number}
+        newest = {
+            "$default": template.default_version_number,
+            "$latest": template.latest_version_number,
+        }
         number = str(newest.get(version, version))
         found = next((each for each in template.versions if str(each.number) == number), None)
         return None if found is None else dict(found.data)
 
     def route_table(self, subnet: Any) -> Any | None:
         """The route table that a subnet uses: its own, or its VPC's main one."""
-        tables = [table for table in list(self._regional("ec2").route_tables.values()) if table.vpc_id == subnet.vpc_id]
-        own = [table for table in tables if any(each.get("SubnetId") == subnet.id for each in table.associations)]
+        tables = [
+            table
+            for table in list(self._regional("ec2").route_tables.values())
+            if table.vpc_id == subnet.vpc_id
+        ]
+        own = [
+            table
+            for table in tables
+            if any(each.get("SubnetId") == subnet.id for each in table.associations)
+        ]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
 
     def vpc_endpoints(self, vpc_id: str) -> list[Any]:
         """Moto's endpoint objects of a VPC."""
-        return [each for each in list(self._regional("ec2").vpc_end_points.values()) if each.vpc_id == vpc_id]
+        return [
+            each
+            for each in list(self._regional("ec2").vpc_end_points.values())
+            if each.vpc_id == vpc_id
+        ]
 
     # ---- logs ------------------------------------------------------------------------------------------------------------------------
 
@@ -202,7 +244,11 @@ class AwsState(Identities):
         found = self._regional("logs").groups.get(group)
         if found is None:
             raise LookupError(group)
-        return [(stream.log_stream_name, event) for stream in list(found.streams.values()) for event in list(stream.events)]
+        return [
+            (stream.log_stream_name, event)
+            for stream in list(found.streams.values())
+            for event in list(stream.events)
+        ]
 
     # ---- metrics and alarms ----------------------------------------------------------------------------------------------------------
 
@@ -210,11 +256,17 @@ class AwsState(Identities):
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
         self._regional("cloudwatch").put_metric_data(namespace, data)
 
-    def metric_values(self, namespace: str, name: str, dimensions: dict[str, str]) -> list[tuple[datetime, float]]:
+    def metric_values(
+        self, namespace: str, name: str, dimensions: dict[str, str]
+    ) -> list[tuple[datetime, float]]:
         """All values of one metric, each with its moment (UTC, without a zone)."""
         data = list(self._regional("cloudwatch").metric_data)
         found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
-        return [(each.timestamp, each.value) for each in found if {d.name: d.value for d in each.dimensions} == dimensions]
+        return [
+            (each.timestamp, each.value)
+            for each in found
+            if {d.name: d.value for d in each.dimensions} == dimensions
+        ]
 
     def alarms(self) -> list[Any]:
         """Moto's alarm objects, composite ones with a `rule`."""
@@ -222,7 +274,15 @@ class AwsState(Identities):
 
     def put_composite_alarm(self, params: dict[str, Any]) -> None:
         """Keeps a composite alarm: moto describes such alarms and has no operation that makes one."""
-        nothing = ("namespace", "metric_name", "comparison_operator", "evaluation_periods", "period", "threshold", "statistic")
+        nothing = (
+            "namespace",
+            "metric_name",
+            "comparison_operator",
+            "evaluation_periods",
+            "period",
+            "threshold",
+            "statistic",
+        )
         self._regional("cloudwatch").put_metric_alarm(
             **dict.fromkeys(nothing),
             name=params["AlarmName"],
@@ -238,7 +298,10 @@ class AwsState(Identities):
 
     def queue_depths(self) -> dict[str, int]:
         """Messages that wait in each SQS queue, by its name."""
-        return {queue.name: int(queue.approximate_number_of_messages) for queue in list(self._regional("sqs").queues.values())}
+        return {
+            queue.name: int(queue.approximate_number_of_messages)
+            for queue in list(self._regional("sqs").queues.values())
+        }
 
     # ---- other services --------------------------------------------------------------------------------------------------------------
 
@@ -247,12 +310,18 @@ class AwsState(Identities):
         for secret in list(self._regional("secretsmanager").secrets.values()):
             if secret_id in (secret.arn, secret.name) or secret.arn.rsplit("-", 1)[0] == secret_id:
                 return str(secret.arn)
-        return secret_id if secret_id.startswith("arn:") else self.arn("secretsmanager", f"secret:{secret_id}")
+        return (
+            secret_id
+            if secret_id.startswith("arn:")
+            else self.arn("secretsmanager", f"secret:{secret_id}")
+        )
 
     def secret_value(self, secret_id: str, *, stage: str = "", version: str = "") -> str:
         """The text of a secret. Raises LookupError where there is none, with the sentence of Secrets Manager."""
         try:
-            found = self._regional("secretsmanager").get_secret_value(secret_id, version or None, stage or None)
+            found = self._regional("secretsmanager").get_secret_value(
+                secret_id, version or None, stage or None
+            )
         except JsonRESTError as error:
             raise LookupError(f"{error.error_type}: {error.message}") from error
         return str(found["SecretString"])
@@ -260,7 +329,14 @@ class AwsState(Identities):
     def function(self, name_or_arn: str) -> Any | None:
         """Moto's function object, or None."""
         name = function_name(name_or_arn)
-        return next((each for each in self._regional("lambda").list_functions() if each.function_name == name), None)
+        return next(
+            (
+                each
+                for each in self._regional("lambda").list_functions()
+                if each.function_name == name
+            ),
+            None,
+        )
 
     def function_policy(self, name_or_arn: str) -> dict[str, Any]:
         """Resource policy of a function: who may invoke it."""
@@ -273,7 +349,11 @@ class AwsState(Identities):
 
     def object(self, bucket: str, key: str, version_id: str | None = None) -> Any | None:
         """Moto's object of that version, the newest without one, or None."""
-        return self._global("s3").get_object(bucket, key, version_id=version_id) if self.bucket(bucket) else None
+        return (
+            self._global("s3").get_object(bucket, key, version_id=version_id)
+            if self.bucket(bucket)
+            else None
+        )
 
     def event_rules(self, bus: str) -> list[Any]:
         """Moto's rule objects of an event bus."""
@@ -283,7 +363,9 @@ class AwsState(Identities):
     def schedules(self) -> list[Any]:
         """Moto's objects of the schedules of EventBridge Scheduler."""
         return [
-            schedule for group in list(self._regional("scheduler").schedule_groups.values()) for schedule in list(group.schedules.values())
+            schedule
+            for group in list(self._regional("scheduler").schedule_groups.values())
+            for schedule in list(group.schedules.values())
         ]
 
     def topic_policy(self, topic_arn: str) -> dict[str, Any]:
@@ -293,7 +375,14 @@ class AwsState(Identities):
 
     def queue_policy(self, queue_arn: str) -> dict[str, Any]:
         """Access policy of an SQS queue."""
-        queue = next((each for each in list(self._regional("sqs").queues.values()) if each.queue_arn == queue_arn), None)
+        queue = next(
+            (
+                each
+                for each in list(self._regional("sqs").queues.values())
+                if each.queue_arn == queue_arn
+            ),
+            None,
+        )
         policy = None if queue is None else getattr(queue, "policy", None)
         return document(policy) if policy else {"Statement": []}
 
@@ -306,7 +395,12 @@ class AwsState(Identities):
         """Moto's objects of the executions of state machines that have not ended."""
         # moto keeps what it runs apart from what it only stores
         machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
-        return [execution for machine in list(machines) for execution in list(machine.executions) if execution.status == "RUNNING"]
+        return [
+            execution
+            for machine in list(machines)
+            for execution in list(machine.executions)
+            if execution.status == "RUNNING"
+        ]
 
 
 def function_name(name_or_arn: str) -> str:

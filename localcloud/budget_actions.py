@@ -57,10 +57,14 @@ class BudgetActions:
         for action in self._actions.get(name, []):
             threshold = action["ActionThreshold"]
             least = float(threshold["ActionThresholdValue"])
-            passed = usd > (limit * least / 100 if threshold["ActionThresholdType"] == "PERCENTAGE" else least)
+            passed = usd > (
+                limit * least / 100 if threshold["ActionThresholdType"] == "PERCENTAGE" else least
+            )
             if passed and action["NotificationType"] == "ACTUAL" and action["Status"] == "STANDBY":
                 automatic = action["ApprovalModel"] == "AUTOMATIC"
-                action["Status"] = self._run(action, "attach_role_policy", "EXECUTION") if automatic else "PENDING"
+                action["Status"] = (
+                    self._run(action, "attach_role_policy", "EXECUTION") if automatic else "PENDING"
+                )
 
     def _execute(self, params: Params) -> Params:
         """ExecuteBudgetAction: by hand, what `spend` does by itself, and its reversal."""
@@ -73,20 +77,30 @@ class BudgetActions:
             "RESET_BUDGET_ACTION": ("REVERSE_SUCCESS",),
         }[kind]
         if action["Status"] not in before:
-            raise WireError("ResourceLockedException", f"an action in status {action['Status']} takes no {kind}")
+            raise WireError(
+                "ResourceLockedException", f"an action in status {action['Status']} takes no {kind}"
+            )
         if kind == "RESET_BUDGET_ACTION":
             action["Status"] = "STANDBY"
         elif kind == "REVERSE_BUDGET_ACTION":
             action["Status"] = self._run(action, "detach_role_policy", "REVERSE")
         else:
             action["Status"] = self._run(action, "attach_role_policy", "EXECUTION")
-        return {"AccountId": params["AccountId"], "BudgetName": name, "ActionId": action["ActionId"], "ExecutionType": kind}
+        return {
+            "AccountId": params["AccountId"],
+            "BudgetName": name,
+            "ActionId": action["ActionId"],
+            "ExecutionType": kind,
+        }
 
     def _run(self, action: Params, method: str, word: str) -> str:
         """Attaches the action's policy to its roles, or takes it off; the status that follows."""
         definition = action["Definition"].get("IamActionDefinition")
         if definition is None or definition.get("Groups") or definition.get("Users"):
-            raise WireError("InvalidParameterException", "the local AWS Budgets runs actions that attach a policy to roles, no others")
+            raise WireError(
+                "InvalidParameterException",
+                "the local AWS Budgets runs actions that attach a policy to roles, no others",
+            )
         try:
             budget = f"arn:aws:budgets::{ACCOUNT_ID}:budget/{action['BudgetName']}"
             iam = self._role_client("iam", action["ExecutionRoleArn"], _BUDGETS, budget)
@@ -99,31 +113,55 @@ class BudgetActions:
     def _create(self, params: Params) -> Params:
         name = self._budget(params)
         self._check(params["ActionType"], params)
-        told = {member: value for member, value in params.items() if member not in ("AccountId", "ResourceTags")}
+        told = {
+            member: value
+            for member, value in params.items()
+            if member not in ("AccountId", "ResourceTags")
+        }
         action = {"ActionId": str(uuid.uuid4()), "Status": "STANDBY", **told}
         self._actions.setdefault(name, []).append(action)
-        return {"AccountId": params["AccountId"], "BudgetName": name, "ActionId": action["ActionId"]}
+        return {
+            "AccountId": params["AccountId"],
+            "BudgetName": name,
+            "ActionId": action["ActionId"],
+        }
 
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
 
     def _change(self, params: Params) -> Params:
         action = self._action(params)
-        new = {member: value for member, value in params.items() if member not in ("AccountId", "BudgetName", "ActionId")}
+        new = {
+            member: value
+            for member, value in params.items()
+            if member not in ("AccountId", "BudgetName", "ActionId")
+        }
         self._check(action["ActionType"], {**action, **new})
         old = dict(action)
         action.update(new)
-        return {"AccountId": params["AccountId"], "BudgetName": params["BudgetName"], "OldAction": old, "NewAction": dict(action)}
+        return {
+            "AccountId": params["AccountId"],
+            "BudgetName": params["BudgetName"],
+            "OldAction": old,
+            "NewAction": dict(action),
+        }
 
     def _delete(self, params: Params) -> Params:
         action = self._action(params)
         self._actions[params["BudgetName"]].remove(action)
-        return {"AccountId": params["AccountId"], "BudgetName": params["BudgetName"], "Action": action}
+        return {
+            "AccountId": params["AccountId"],
+            "BudgetName": params["BudgetName"],
+            "Action": action,
+        }
 
     def _check(self, kind: str, params: Params) -> None:
         """Raises WireError where AWS Budgets would not take the action."""
         if set(params["Definition"]) != {_DEFINITIONS[kind]}:
-            raise WireError("InvalidParameterException", f"an action of type {kind} is defined by {_DEFINITIONS[kind]} alone")
+            raise WireError(
+                "InvalidParameterException",
+                f"an action of type {kind} is defined by {_DEFINITIONS[kind]} alone",
+            )
         for role in params["Definition"].get("IamActionDefinition", {}).get("Roles", []):
             if self._state.role(role) is None:
                 raise WireError("InvalidParameterException", f"role {role} does not exist")
@@ -132,21 +170,40 @@ class BudgetActions:
 
     def _action(self, params: Params) -> Params:
         name = self._budget(params)
-        found = next((each for each in self._actions.get(name, []) if each["ActionId"] == params["ActionId"]), None)
+        found = next(
+            (
+                each
+                for each in self._actions.get(name, [])
+                if each["ActionId"] == params["ActionId"]
+            ),
+            None,
+        )
         if found is None:
-            raise WireError("NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404)
+            raise WireError(
+                "NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404
+            )
         return found
 
     def _update(self, params: Params) -> Params:
         new = params["NewBudget"]
         kept = self._state.budget(self._budget(new)) or {}
-        for name in ("BudgetLimit", "CostFilters", "CostTypes", "FilterExpression", "Metrics", "BudgetType", "TimeUnit"):
+        for name in (
+            "BudgetLimit",
+            "CostFilters",
+            "CostTypes",
+            "FilterExpression",
+            "Metrics",
+            "BudgetType",
+            "TimeUnit",
+        ):
             kept.pop(name, None)
         kept.update(new)
         return {}
 
     def _tag(self, params: Params) -> Params:
-        self._tags.setdefault(params["ResourceARN"], {}).update({tag["Key"]: tag["Value"] for tag in params["ResourceTags"]})
+        self._tags.setdefault(params["ResourceARN"], {}).update(
+            {tag["Key"]: tag["Value"] for tag in params["ResourceTags"]}
+        )
         return {}
 
     def _untag(self, params: Params) -> Params:

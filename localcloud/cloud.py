@@ -57,7 +57,11 @@ from localcloud.slack import SlackSink
 from localcloud.step_functions import interpreter
 from localcloud.storage_events import StorageEvents
 
-_CLIENT_CONFIG: Final = Config(retries={"max_attempts": 2, "mode": "standard"}, max_pool_connections=128, s3={"addressing_style": "path"})
+_CLIENT_CONFIG: Final = Config(
+    retries={"max_attempts": 2, "mode": "standard"},
+    max_pool_connections=128,
+    s3={"addressing_style": "path"},
+)
 _one_at_a_time = threading.Lock()  # moto's state belongs to the process
 
 
@@ -82,7 +86,14 @@ class LocalCloud:
 
     account_id: Final = ACCOUNT_ID
 
-    def __init__(self, directory: Path, *, images: Mapping[str, Path | Program], port: int = 0, region: str = "us-east-1") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        images: Mapping[str, Path | Program],
+        port: int = 0,
+        region: str = "us-east-1",
+    ) -> None:
         self.directory = directory
         self.region = region
         self.slack = SlackSink()
@@ -99,7 +110,12 @@ class LocalCloud:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def start(self) -> Self:
@@ -108,7 +124,9 @@ class LocalCloud:
         Raises OSError where the port is taken, RuntimeError where a cloud runs in this process already.
         """
         if not _one_at_a_time.acquire(blocking=False):
-            raise RuntimeError("another LocalCloud runs in this process; stop it first, or use another process")
+            raise RuntimeError(
+                "another LocalCloud runs in this process; stop it first, or use another process"
+            )
         with contextlib.ExitStack() as stack:
             stack.callback(_one_at_a_time.release)
             self._build(stack)
@@ -135,13 +153,19 @@ class LocalCloud:
         metrics = Metrics(state, self.now)
         functions = Functions(
             directory=self.directory / "functions",
-            images={pattern: image for pattern, image in self._images.items() if isinstance(image, Path)},
+            images={
+                pattern: image for pattern, image in self._images.items() if isinstance(image, Path)
+            },
             state=state,
             access=access,
             role_client=self._role_client,
             metrics=metrics,
         )
-        targets = Targets(client=self.client, role_client=self._role_client, invoke_function=functions.invoke_async)
+        targets = Targets(
+            client=self.client,
+            role_client=self._role_client,
+            invoke_function=functions.invoke_async,
+        )
         bus = EventBus(state, access, targets)
         self._schedules = Schedules(state, targets, bus.submit, self.now)
         server = HttpServer(self._answer, self._wanted_port)
@@ -149,14 +173,22 @@ class LocalCloud:
         prepare_moto(self.port)
         self.slack.url = f"{self.endpoint_url}{self.slack.path}"
         functions.endpoint_url = self.endpoint_url
-        host = Host(directory=self.directory, images=self._images, endpoint_url=self.endpoint_url, client=self.client)
+        host = Host(
+            directory=self.directory,
+            images=self._images,
+            endpoint_url=self.endpoint_url,
+            client=self.client,
+        )
         store = Store(state)
         self.batch = DataPlane(
             store=store,
             factory=ContainerFactory(host, state, access),
             publish=functools.partial(_publish, bus, metrics),
             joinable=Reachability(state, access).problem,
-            metadata_urls=lambda task_id: (f"{self.endpoint_url}{METADATA_PATH}{task_id}", f"{self.endpoint_url}{INSTANCE_PATH}{task_id}"),
+            metadata_urls=lambda task_id: (
+                f"{self.endpoint_url}{METADATA_PATH}{task_id}",
+                f"{self.endpoint_url}{INSTANCE_PATH}{task_id}",
+            ),
         )
         self._access, self._bus, self._functions, self._metrics = access, bus, functions, metrics
         self._alarms = Alarms(state, access, self.client, self.now)
@@ -202,7 +234,9 @@ class LocalCloud:
         self.batch.start()
         stack.callback(self.batch.stop)
 
-    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _answer(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         # the port has to be known before the front can be built
         return self._front(environ, start_response)
 
@@ -217,7 +251,9 @@ class LocalCloud:
         """A boto3 client with the deployer's credentials; one per service, safe to share between threads."""
         return self._cached_client(service, "", self.deployer.credentials)
 
-    def role_client(self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com") -> Any:
+    def role_client(
+        self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com"
+    ) -> Any:
         """A boto3 client with a role's credentials, as a job (or another service principal) would have them. Raises AssumeRoleError."""
         return self._role_client(service, role_arn, principal)
 
@@ -273,15 +309,21 @@ class LocalCloud:
 
     # ---- clients -----------------------------------------------------------------------------------------------------------------------
 
-    def _role_client(self, service: str, role_arn: str, principal: str, source_arn: str = "") -> Any:
+    def _role_client(
+        self, service: str, role_arn: str, principal: str, source_arn: str = ""
+    ) -> Any:
         context = {"aws:sourcearn": source_arn} if source_arn else None
         self._access.trusts(role_arn, principal, context)
         with self._client_lock:
             cached = self._clients.get((service, role_arn))
         if cached is not None:
             return cached
-        variables = self._access.assume_role(role_arn, service=principal, session=principal.partition(".")[0], context=context)
-        return self._cached_client(service, role_arn, {key.lower(): value for key, value in variables.items()})
+        variables = self._access.assume_role(
+            role_arn, service=principal, session=principal.partition(".")[0], context=context
+        )
+        return self._cached_client(
+            service, role_arn, {key.lower(): value for key, value in variables.items()}
+        )
 
     def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
         # one session for all, and one client at a time: making a session is slow and making clients is not thread safe
@@ -305,7 +347,9 @@ def _session(region: str) -> Any:
     return boto3.Session(region_name=region)
 
 
-def _publish(bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+def _publish(
+    bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]
+) -> None:
     """Sends an event of AWS Batch in the background; a change of state counts in its metrics at once."""
     if detail_type == "Batch Job State Change":
         metrics.job_moved(detail)
@@ -330,8 +374,14 @@ def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
         result = functions.invoke(function.function_name, payload.encode())
         return result.payload.decode(), result.error is not None, result.log_tail
 
-    def from_topic(_: Any, function_name: str, message: str, subject: str | None = None, **_qualifier: Any) -> None:
-        record = {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Type": "Notification", "Subject": subject, "Message": message}}
+    def from_topic(
+        _: Any, function_name: str, message: str, subject: str | None = None, **_qualifier: Any
+    ) -> None:
+        record = {
+            "EventSource": "aws:sns",
+            "EventVersion": "1.0",
+            "Sns": {"Type": "Notification", "Subject": subject, "Message": message},
+        }
         functions.invoke_async(function_name, json.dumps({"Records": [record]}).encode())
 
     def no_opinion(*_: Any) -> PermissionResult:

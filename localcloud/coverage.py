@@ -41,7 +41,12 @@ def survey(cloud: LocalCloud, service: str) -> Coverage:
         service,
         endpoint_url=cloud.endpoint_url,
         region_name=cloud.region,
-        config=Config(parameter_validation=False, inject_host_prefix=False, retries={"total_max_attempts": 1}, read_timeout=60),
+        config=Config(
+            parameter_validation=False,
+            inject_host_prefix=False,
+            retries={"total_max_attempts": 1},
+            read_timeout=60,
+        ),
         **cloud.deployer.credentials,
     )
     own = set(cloud.own_operations.get(service, []))
@@ -59,7 +64,9 @@ def _has(client: Any, name: str) -> bool:
     except ClientError as error:
         return "the AWS in memory has no" not in str(error.response["Error"].get("Message"))
     except ReadTimeoutError as error:
-        raise TimeoutError(f"{client.meta.service_model.service_name} {name} gives no answer") from error
+        raise TimeoutError(
+            f"{client.meta.service_model.service_name} {name} gives no answer"
+        ) from error
     return True
 
 
@@ -67,13 +74,22 @@ def _least(shape: Any, depth: int = 0) -> Any:
     """The smallest value with all required members."""
     kind = shape.type_name
     if kind == "structure":
-        return {} if depth > 6 else {name: _least(shape.members[name], depth + 1) for name in shape.required_members}
+        return (
+            {}
+            if depth > 6
+            else {name: _least(shape.members[name], depth + 1) for name in shape.required_members}
+        )
     if kind == "list":
         return [_least(shape.member, depth + 1)]
     if kind == "map":
         return {}
     if kind == "timestamp":
         return 1_700_000_000
-    return {"integer": 1, "long": 1, "boolean": False, "double": 1.0, "float": 1.0, "blob": b"x"}.get(
-        kind, (getattr(shape, "enum", None) or ["xxx"])[0]
-    )
+    return {
+        "integer": 1,
+        "long": 1,
+        "boolean": False,
+        "double": 1.0,
+        "float": 1.0,
+        "blob": b"x",
+    }.get(kind, (getattr(shape, "enum", None) or ["xxx"])[0])

@@ -26,8 +26,12 @@ from localcloud.provider import Provider
 from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
 from localcloud.stackfile import Stack, StackFileError, read_stack
 
-_PARALLEL: Final = 8  # the in-memory AWS shares this interpreter, so more threads would only wait for one another
-_ONE_AT_A_TIME: Final = threading.Lock()  # a program runs as __main__ with its folder in sys.path, which both belong to the process
+_PARALLEL: Final = (
+    8  # the in-memory AWS shares this interpreter, so more threads would only wait for one another
+)
+_ONE_AT_A_TIME: Final = (
+    threading.Lock()
+)  # a program runs as __main__ with its folder in sys.path, which both belong to the process
 
 
 class DeploymentError(Exception):
@@ -37,10 +41,14 @@ class DeploymentError(Exception):
     reasons, one a line. `state` is what exists now, None where the program did not even start.
     """
 
-    def __init__(self, failures: Sequence[Failure], skipped: Sequence[str] = (), state: State | None = None) -> None:
+    def __init__(
+        self, failures: Sequence[Failure], skipped: Sequence[str] = (), state: State | None = None
+    ) -> None:
         lines = [str(failure) for failure in failures]
         if skipped:
-            lines.append(f"left as they were, because of these: {', '.join(sorted(map(_short, skipped)))}")
+            lines.append(
+                f"left as they were, because of these: {', '.join(sorted(map(_short, skipped)))}"
+            )
         super().__init__("\n".join(lines))
         self.failures, self.skipped, self.state = tuple(failures), tuple(skipped), state
 
@@ -101,7 +109,16 @@ def deploy(
     Raises:
         DeploymentError: The program, its config or a resource failed. Resources that were created before stay.
     """
-    return _deploy(program, stack, client, config=config, secrets=secrets, preview=preview, previous=previous, destroyed=False)
+    return _deploy(
+        program,
+        stack,
+        client,
+        config=config,
+        secrets=secrets,
+        preview=preview,
+        previous=previous,
+        destroyed=False,
+    )
 
 
 def destroy(
@@ -117,7 +134,16 @@ def destroy(
 
     Raises DeploymentError where something could not be deleted; its `state` is what is left.
     """
-    return _deploy(program, stack, client, config=config, secrets=secrets, preview=False, previous=previous, destroyed=True)
+    return _deploy(
+        program,
+        stack,
+        client,
+        config=config,
+        secrets=secrets,
+        preview=False,
+        previous=previous,
+        destroyed=True,
+    )
 
 
 def _deploy(
@@ -138,7 +164,13 @@ def _deploy(
         raise DeploymentError([Failure(message=str(error))]) from error
     provider = Provider(client=client, config=found.config, preview=preview)
     engine = Engine(
-        project=found.project, stack=stack, program=program, provider=provider, preview=preview, previous=previous, destroy=destroyed
+        project=found.project,
+        stack=stack,
+        program=program,
+        provider=provider,
+        preview=preview,
+        previous=previous,
+        destroy=destroyed,
     )
     started = time.perf_counter()
     with _ONE_AT_A_TIME, _quiet_asyncio():
@@ -151,7 +183,9 @@ def _deploy(
         raise DeploymentError(engine.failures, engine.skipped, engine.state)
     return Deployment(
         outputs={name: _json(value) for name, value in sorted(engine.exports.items())},
-        secret_outputs=frozenset(name for name, value in engine.exports.items() if is_secret(value)),
+        secret_outputs=frozenset(
+            name for name, value in engine.exports.items() if is_secret(value)
+        ),
         resources=() if destroyed else tuple(engine.resources.values()),
         steps=engine.steps,
         state=engine.state,
@@ -192,7 +226,9 @@ def _run(program: Path, stack: Stack, engine: Engine, *, preview: bool) -> float
         evaluated = time.perf_counter()
 
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda _loop, _context: None)  # failures of single resources are collected by the engine
+    loop.set_exception_handler(
+        lambda _loop, _context: None
+    )  # failures of single resources are collected by the engine
     with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="deploy") as executor:
         loop.set_default_executor(executor)
         try:
@@ -216,11 +252,23 @@ def _forget() -> None:
 
 
 def _program_failure(error: BaseException, program: Path) -> Failure:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(program)]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).is_relative_to(program)
+    ]
     frames = [f for f in frames if "site-packages" not in f.filename]
-    location = f"{Path(frames[-1].filename).relative_to(program).as_posix()}:{frames[-1].lineno}" if frames else ""
+    location = (
+        f"{Path(frames[-1].filename).relative_to(program).as_posix()}:{frames[-1].lineno}"
+        if frames
+        else ""
+    )
     if isinstance(error, SystemExit):
-        text = error.code if isinstance(error.code, str) else f"the program ended itself with exit code {error.code}"
+        text = (
+            error.code
+            if isinstance(error.code, str)
+            else f"the program ended itself with exit code {error.code}"
+        )
     elif type(error).__module__ == "builtins" and type(error) is not ValueError:
         text = f"{type(error).__name__}: {error}"  # the text of a KeyError or an AttributeError says little without it
     else:
@@ -259,11 +307,15 @@ def _importable(program: Path) -> Iterator[None]:
     if any(Path(entry or ".").resolve() == program for entry in sys.path):
         yield
         return
-    own = {path.stem for path in program.glob("*.py")} | {path.parent.name for path in program.glob("*/__init__.py")}
+    own = {path.stem for path in program.glob("*.py")} | {
+        path.parent.name for path in program.glob("*/__init__.py")
+    }
     own -= {"__main__", "__init__"}
 
     def loaded() -> dict[str, ModuleType]:
-        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}
+        return {
+            name: module for name, module in sys.modules.items() if name.partition(".")[0] in own
+        }
 
     hidden = loaded()
     for name in hidden:

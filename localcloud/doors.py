@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-_LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}|\[::1\]|(?:[a-z0-9_-]+\.)*localhost", re.IGNORECASE)
+_LOOPBACK: Final = re.compile(
+    r"127(?:\.\d{1,3}){3}|\[::1\]|(?:[a-z0-9_-]+\.)*localhost", re.IGNORECASE
+)
 """Addresses of this machine, and `localhost` with everything below it, which nobody else can own (RFC 6761, section 6.3)."""
 
 

@@ -23,7 +23,17 @@ from localcloud.engine_hooks import Hooks
 from localcloud.engine_state import Failure, Options, Resource, State, Step
 from localcloud.provider import Provider, ProviderError
 from localcloud.provider.schema import SchemaError
-from localcloud.provider.values import Secret, decode, encode, first_path, is_secret, is_unknown, plain, poisoned, walk
+from localcloud.provider.values import (
+    Secret,
+    decode,
+    encode,
+    first_path,
+    is_secret,
+    is_unknown,
+    plain,
+    poisoned,
+    walk,
+)
 
 __all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step"]
 
@@ -73,7 +83,12 @@ class Engine:
         self._hooks = Hooks()
         self._destroy = destroy
         self._changes = Changes(
-            provider=provider, hooks=self._hooks, previous=previous or State(), preview=preview, destroy=destroy, skipped=self.skipped
+            provider=provider,
+            hooks=self._hooks,
+            previous=previous or State(),
+            preview=preview,
+            destroy=destroy,
+            skipped=self.skipped,
         )
         self._lock = threading.Lock()
 
@@ -98,15 +113,21 @@ class Engine:
         urn = self._urn(request.type, request.name, request.parent)
         trail = self._trail(request.stackTrace)
         location = trail[0] if trail else ""
-        failure = Failure(message="", urn=urn, type=request.type, name=request.name, location=location)
+        failure = Failure(
+            message="", urn=urn, type=request.type, name=request.name, location=location
+        )
         with self._lock:
             first = self._registered.get(urn)
             self._registered.setdefault(urn, location or "an unknown place")
         if first is not None:
-            return self._fail(failure, f"a resource of this type and name was already made at {first}; one of them needs another name")
+            return self._fail(
+                failure,
+                f"a resource of this type and name was already made at {first}; one of them needs another name",
+            )
         if request.transforms:
             return self._fail(
-                failure, "resource transforms are not served by the local engine; use transformations or set the property directly"
+                failure,
+                "resource transforms are not served by the local engine; use transformations or set the property directly",
             )
         if request.importId:
             return self._fail(failure, "import is not served by the local engine")
@@ -116,7 +137,11 @@ class Engine:
             self._unavailable.add(urn)
             self.skipped.append(urn)
             return resource_pb2.RegisterResourceResponse(urn=urn, unknown=True)
-        inputs = {name: value for name, value in decode(request.object).items() if not name.startswith("__") and value is not None}
+        inputs = {
+            name: value
+            for name, value in decode(request.object).items()
+            if not name.startswith("__") and value is not None
+        }
         try:
             wanted = self._wanted(urn, request, inputs, aliases)
             made = self._changes.apply(wanted)
@@ -127,8 +152,13 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a defect of the provider is told with the resource, like any other failure
             return self._fail(failure, f"the local provider broke: {type(error).__name__}: {error}")
         self._record(wanted, request, made, trail)
-        sent = {name: Secret(value) if name in request.additionalSecretOutputs else value for name, value in made.outputs.items()}
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=made.id, object=encode(sent) if request.custom else request.object)
+        sent = {
+            name: Secret(value) if name in request.additionalSecretOutputs else value
+            for name, value in made.outputs.items()
+        }
+        return resource_pb2.RegisterResourceResponse(
+            urn=urn, id=made.id, object=encode(sent) if request.custom else request.object
+        )
 
     def RegisterResourceOutputs(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
         """Outputs of a component; those of the stack are the exports, which a deletion has none of."""
@@ -137,14 +167,22 @@ class Engine:
             return empty_pb2.Empty()
         if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
             self.exports = outputs
-            complete = not self.failures and not self._preview  # otherwise unknown exports are nothing new
+            complete = (
+                not self.failures and not self._preview
+            )  # otherwise unknown exports are nothing new
             for name, value in outputs.items():
                 marker = poisoned(value)
                 if marker:
-                    self._note(Failure(message=f"export {name!r} uses {marker}, an output that the local provider does not model"))
+                    self._note(
+                        Failure(
+                            message=f"export {name!r} uses {marker}, an output that the local provider does not model"
+                        )
+                    )
                 elif complete and (path := first_path(value, is_unknown)) is not None:
                     self._note(
-                        Failure(message=f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the local provider does not model")
+                        Failure(
+                            message=f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the local provider does not model"
+                        )
                     )
         else:
             with self._lock:
@@ -155,7 +193,9 @@ class Engine:
 
     def Invoke(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
         """A data source, such as the availability zones of the region."""
-        arguments = {name: value for name, value in plain(decode(request.args)).items() if value is not None}
+        arguments = {
+            name: value for name, value in plain(decode(request.args)).items() if value is not None
+        }
         try:
             result = self._provider.invoke(request.tok, arguments)
         except (ProviderError, SchemaError) as error:
@@ -168,9 +208,21 @@ class Engine:
 
     def ReadResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
         """Refused: what exists outside of the program is its config's matter."""
-        urn, trail = self._urn(request.type, request.name, request.parent), self._trail(request.stackTrace)
+        urn, trail = (
+            self._urn(request.type, request.name, request.parent),
+            self._trail(request.stackTrace),
+        )
         message = "`get` is not served by the local engine; pass the id as configuration instead"
-        self._fail(Failure(message="", urn=urn, type=request.type, name=request.name, location=trail[0] if trail else ""), message)
+        self._fail(
+            Failure(
+                message="",
+                urn=urn,
+                type=request.type,
+                name=request.name,
+                location=trail[0] if trail else "",
+            ),
+            message,
+        )
         return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
 
     def Call(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
@@ -179,11 +231,15 @@ class Engine:
 
     def RegisterPackage(self, request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
         """Refused: only pulumi_aws is modelled."""
-        raise EngineRefusalError(f"the parameterized package {request.name} is not served by the local engine")
+        raise EngineRefusalError(
+            f"the parameterized package {request.name} is not served by the local engine"
+        )
 
     def RegisterStackTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
         """Refused."""
-        raise EngineRefusalError("stack transforms are not served by the local engine; use pulumi.runtime.register_stack_transformation")
+        raise EngineRefusalError(
+            "stack transforms are not served by the local engine; use pulumi.runtime.register_stack_transformation"
+        )
 
     def RegisterStackInvokeTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
         """Refused."""
@@ -224,18 +280,40 @@ class Engine:
         known = frozenset(text for resource in made for text in _made_by(resource))
         for resource in made:
             for message in self._provider.missing(resource.inputs, known):
-                self._note(Failure(message=message, urn=resource.urn, type=resource.type, name=resource.name, location=resource.location))
+                self._note(
+                    Failure(
+                        message=message,
+                        urn=resource.urn,
+                        type=resource.type,
+                        name=resource.name,
+                        location=resource.location,
+                    )
+                )
 
     # ---- how ---------------------------------------------------------------------------------------------------------------------------
 
-    def _wanted(self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]) -> Wanted:
-        marker = next(((name, found) for name, value in inputs.items() if (found := poisoned(value))), None)
+    def _wanted(
+        self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]
+    ) -> Wanted:
+        marker = next(
+            ((name, found) for name, value in inputs.items() if (found := poisoned(value))), None
+        )
         if marker and request.custom:
-            raise ProviderError(f"{marker[0]} uses {marker[1]}, an output that the local provider does not model")
+            raise ProviderError(
+                f"{marker[0]} uses {marker[1]}, an output that the local provider does not model"
+            )
         aws = request.custom and not request.type.startswith(PROVIDER_PREFIX)
-        if aws and not self._preview and not self._destroy and (path := first_path(inputs, is_unknown)) is not None:
+        if (
+            aws
+            and not self._preview
+            and not self._destroy
+            and (path := first_path(inputs, is_unknown)) is not None
+        ):
             sources = request.propertyDependencies[path.partition(".")[0].partition("[")[0]].urns
-            names = ", ".join(repr(source.rpartition("::")[2]) for source in sorted(sources)) or "a resource"
+            names = (
+                ", ".join(repr(source.rpartition("::")[2]) for source in sorted(sources))
+                or "a resource"
+            )
             raise ProviderError(
                 f"{path} is not known although all it depends on exists: "
                 f"it comes from an output of {names} that the local provider does not model"
@@ -255,12 +333,20 @@ class Engine:
                 replace_on_changes=tuple(request.replaceOnChanges),
                 aliases=aliases,
                 deleted_with=request.deletedWith,
-                hooks={kind: tuple(getattr(request.hooks, kind)) for kind in Hooks.KINDS if getattr(request.hooks, kind)},
+                hooks={
+                    kind: tuple(getattr(request.hooks, kind))
+                    for kind in Hooks.KINDS
+                    if getattr(request.hooks, kind)
+                },
             ),
         )
 
     def _record(self, wanted: Wanted, request: Any, made: Made, trail: tuple[str, ...]) -> None:
-        known = {name: value for name, value in made.outputs.items() if poisoned(value) is None and not is_unknown(value)}
+        known = {
+            name: value
+            for name, value in made.outputs.items()
+            if poisoned(value) is None and not is_unknown(value)
+        }
         resource = Resource(
             urn=wanted.urn,
             type=wanted.type,
@@ -270,11 +356,16 @@ class Engine:
             id=made.id,
             inputs=plain(made.inputs),
             outputs=plain(known),
-            secret_inputs=frozenset(name for name, value in made.inputs.items() if is_secret(value)),
+            secret_inputs=frozenset(
+                name for name, value in made.inputs.items() if is_secret(value)
+            ),
             digests=made.digests,
             provider=wanted.provider,
             dependencies=tuple(sorted(request.dependencies)),
-            property_dependencies={name: tuple(sorted(deps.urns)) for name, deps in sorted(request.propertyDependencies.items())},
+            property_dependencies={
+                name: tuple(sorted(deps.urns))
+                for name, deps in sorted(request.propertyDependencies.items())
+            },
             options=wanted.options,
             location=trail[0] if trail else "",
             trail=trail,
@@ -287,16 +378,23 @@ class Engine:
             return str(alias.urn)
         spec = alias.spec
         parent = "" if spec.noParent else spec.parentUrn or request.parent
-        return self._urn(spec.type or request.type, spec.name or request.name, parent, spec.stack, spec.project)
+        return self._urn(
+            spec.type or request.type, spec.name or request.name, parent, spec.stack, spec.project
+        )
 
     def _needs(self, request: Any) -> set[str]:
-        return {*request.dependencies, *(urn for deps in request.propertyDependencies.values() for urn in deps.urns)}
+        return {
+            *request.dependencies,
+            *(urn for deps in request.propertyDependencies.values() for urn in deps.urns),
+        }
 
     def _fail(self, failure: Failure, *messages: str) -> Any:
         for message in messages:
             self._note(replace(failure, message=message))
         self._unavailable.add(failure.urn)
-        return resource_pb2.RegisterResourceResponse(urn=failure.urn, result=resource_pb2.Result.FAIL)
+        return resource_pb2.RegisterResourceResponse(
+            urn=failure.urn, result=resource_pb2.Result.FAIL
+        )
 
     def _note(self, failure: Failure) -> None:
         with self._lock:
@@ -322,4 +420,6 @@ def _made_by(resource: Resource) -> Iterator[str]:
     told = {leaf for _, leaf in walk(resource.inputs) if isinstance(leaf, str)}
     if resource.id not in told:
         yield resource.id
-    yield from (leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told)
+    yield from (
+        leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
+    )

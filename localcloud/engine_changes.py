@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from localcloud.engine_hooks import Hooks
-from localcloud.engine_state import Failure, Operation, Options, Resource, State, Step, by_urn, deletion_order
+from localcloud.engine_state import (
+    Failure,
+    Operation,
+    Options,
+    Resource,
+    State,
+    Step,
+    by_urn,
+    deletion_order,
+)
 from localcloud.provider import Provider, ProviderError
 from localcloud.provider.lifecycle import at
 from localcloud.provider.values import Secret, encode, is_unknown, plain, walk
@@ -54,9 +63,23 @@ class Changes:
         steps: What was done, or would be in a preview.
     """
 
-    def __init__(self, *, provider: Provider, hooks: Hooks, previous: State, preview: bool, destroy: bool, skipped: list[str]) -> None:
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        hooks: Hooks,
+        previous: State,
+        preview: bool,
+        destroy: bool,
+        skipped: list[str],
+    ) -> None:
         self.steps: list[Step] = []
-        self._provider, self._hooks, self._preview, self._destroy = provider, hooks, preview, destroy
+        self._provider, self._hooks, self._preview, self._destroy = (
+            provider,
+            hooks,
+            preview,
+            destroy,
+        )
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
         self._doomed = list(previous.doomed)
@@ -84,7 +107,10 @@ class Changes:
         changed = self._changed(wanted, old, digests)
         if not changed:
             return self._same(wanted, old, digests)
-        forced = [*self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed), *_demanded(wanted, old, changed)]
+        forced = [
+            *self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed),
+            *_demanded(wanted, old, changed),
+        ]
         if forced:
             return self._replace(wanted, old, changed)
         return self._update(wanted, old, changed, digests)
@@ -94,7 +120,9 @@ class Changes:
         return any(urn in self._before for urn in (wanted_urn, *aliases))
 
     def _old(self, wanted: Wanted) -> Resource | None:
-        found = next((urn for urn in (wanted.urn, *wanted.options.aliases) if urn in self._before), None)
+        found = next(
+            (urn for urn in (wanted.urn, *wanted.options.aliases) if urn in self._before), None
+        )
         if found is None:
             return None
         with self._lock:
@@ -106,16 +134,27 @@ class Changes:
             self._note("create" if old is None else "same", wanted)
         if not wanted.custom:
             return Made(id="", inputs=wanted.inputs, outputs={}, digests={})
-        made = self._provider.configure(wanted.urn, wanted.type.removeprefix(PROVIDER_PREFIX), plain(wanted.inputs))
+        made = self._provider.configure(
+            wanted.urn, wanted.type.removeprefix(PROVIDER_PREFIX), plain(wanted.inputs)
+        )
         return Made(id=made, inputs=wanted.inputs, outputs=dict(wanted.inputs), digests={})
 
-    def _changed(self, wanted: Wanted, old: Resource, digests: Mapping[str, str]) -> tuple[str, ...]:
-        then, now = (self._provider.canonical(wanted.type, values) for values in (old.inputs, plain(wanted.inputs)))
+    def _changed(
+        self, wanted: Wanted, old: Resource, digests: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        then, now = (
+            self._provider.canonical(wanted.type, values)
+            for values in (old.inputs, plain(wanted.inputs))
+        )
         names = sorted({*then, *now})
         changed = [name for name in names if _different(name, then, now, old.digests, digests)]
         if _reference(old.provider) != _reference(wanted.provider):
-            raise ProviderError("its provider is another one than in the earlier deployment, which the local engine does not follow")
-        if "tags" not in changed and self._provider.tags_differ(wanted.type, wanted.provider, plain(wanted.inputs), old.outputs):
+            raise ProviderError(
+                "its provider is another one than in the earlier deployment, which the local engine does not follow"
+            )
+        if "tags" not in changed and self._provider.tags_differ(
+            wanted.type, wanted.provider, plain(wanted.inputs), old.outputs
+        ):
             changed.append("tags")
         return tuple(changed)
 
@@ -125,7 +164,9 @@ class Changes:
         outputs = self._provider.known_outputs(wanted.type, wanted.name, wanted.inputs, old.outputs)
         return Made(id=old.id, inputs=wanted.inputs, outputs=outputs, digests=digests)
 
-    def _create(self, wanted: Wanted, operation: Operation = "create", changed: tuple[str, ...] = ()) -> Made:
+    def _create(
+        self, wanted: Wanted, operation: Operation = "create", changed: tuple[str, ...] = ()
+    ) -> Made:
         def create() -> tuple[str, dict[str, Any]]:
             return self._provider.create(wanted.type, wanted.name, wanted.inputs, wanted.provider)
 
@@ -138,17 +179,36 @@ class Changes:
             preview=self._preview,
         )
         self._note(operation, wanted, changed)
-        return Made(id=made, inputs=wanted.inputs, outputs=outputs, digests=self._provider.digests(wanted.inputs))
+        return Made(
+            id=made,
+            inputs=wanted.inputs,
+            outputs=outputs,
+            digests=self._provider.digests(wanted.inputs),
+        )
 
-    def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...], digests: Mapping[str, str]) -> Made:
+    def _update(
+        self, wanted: Wanted, old: Resource, changed: tuple[str, ...], digests: Mapping[str, str]
+    ) -> Made:
         def update() -> tuple[str, dict[str, Any]]:
-            return self._provider.update(wanted.type, wanted.name, wanted.inputs, wanted.provider, before=old, changed=changed)
+            return self._provider.update(
+                wanted.type,
+                wanted.name,
+                wanted.inputs,
+                wanted.provider,
+                before=old,
+                changed=changed,
+            )
 
         made, outputs = self._hooks.around(
             "update",
             update,
             bound=wanted.options.hooks,
-            fields={**_identity(wanted), "id": old.id, "new_inputs": encode(wanted.inputs), **_formerly(old)},
+            fields={
+                **_identity(wanted),
+                "id": old.id,
+                "new_inputs": encode(wanted.inputs),
+                **_formerly(old),
+            },
             told=lambda done: {"new_outputs": encode(done[1])},
             preview=self._preview,
         )
@@ -157,8 +217,12 @@ class Changes:
 
     def _replace(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         if old.options.protect:
-            raise ProviderError(f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first")
-        if wanted.options.delete_before_replace or self._provider.deletes_first(wanted.type, plain(wanted.inputs)):
+            raise ProviderError(
+                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+            )
+        if wanted.options.delete_before_replace or self._provider.deletes_first(
+            wanted.type, plain(wanted.inputs)
+        ):
             self._delete(old, "delete replaced")
             with self._lock:
                 del self._before[old.urn]
@@ -173,7 +237,9 @@ class Changes:
     def finish(self) -> list[Failure]:
         """Deletes what the program no longer has and the old halves of replacements; returns what could not be deleted, and why."""
         halves = {id(old) for old in self._doomed}
-        removed = [old for urn, old in self._before.items() if self._destroy or urn not in self._matched]
+        removed = [
+            old for urn, old in self._before.items() if self._destroy or urn not in self._matched
+        ]
         protected = [old for old in removed if old.options.protect]
         if protected:
             message = "it is protected and the program no longer has it; unprotect it first, then remove it"
@@ -188,15 +254,25 @@ class Changes:
                 except StopIteration:
                     break
                 failed = []
-                told = executor.map(lambda old: self._try_delete(old, "delete replaced" if id(old) in halves else "delete"), group)
+                told = executor.map(
+                    lambda old: self._try_delete(
+                        old, "delete replaced" if id(old) in halves else "delete"
+                    ),
+                    group,
+                )
                 for old, reason in zip(group, told, strict=True):
                     if reason is not None:
                         failures.append(_failure(old, reason))
                         failed.append(old)
         # what those need had to stay
         told_of = {failure.urn for failure in failures}
-        left = [*self._doomed, *(old for old in removed if old.urn in self._before and not self._preview)]
-        self._skipped.extend(old.urn for old in left if failures and old.urn not in told_of and old.custom)
+        left = [
+            *self._doomed,
+            *(old for old in removed if old.urn in self._before and not self._preview),
+        ]
+        self._skipped.extend(
+            old.urn for old in left if failures and old.urn not in told_of and old.custom
+        )
         return failures
 
     def state(self, resources: Mapping[str, Resource]) -> State:
@@ -206,8 +282,14 @@ class Changes:
         if self._destroy:
             return State(resources=tuple(self._before.values()), doomed=tuple(self._doomed))
         replaced = {old.urn for old in self._doomed}
-        left = {urn: old for urn, old in self._before.items() if urn not in resources and urn not in replaced}
-        renamed = {urn for urn in self._matched if urn not in resources} & {a for r in resources.values() for a in r.options.aliases}
+        left = {
+            urn: old
+            for urn, old in self._before.items()
+            if urn not in resources and urn not in replaced
+        }
+        renamed = {urn for urn in self._matched if urn not in resources} & {
+            a for r in resources.values() for a in r.options.aliases
+        }
         kept = {urn: old for urn, old in left.items() if urn not in renamed}
         return State(resources=(*kept.values(), *resources.values()), doomed=tuple(self._doomed))
 
@@ -229,8 +311,15 @@ class Changes:
         if old.options.retain_on_delete:
             self.steps.append(Step(operation="retain", urn=old.urn, type=old.type, name=old.name))
             return
-        with_another = bool(old.options.deleted_with) and (self._destroy or old.options.deleted_with not in self._matched)
-        if old.custom and not old.type.startswith(PROVIDER_PREFIX) and not self._preview and not with_another:
+        with_another = bool(old.options.deleted_with) and (
+            self._destroy or old.options.deleted_with not in self._matched
+        )
+        if (
+            old.custom
+            and not old.type.startswith(PROVIDER_PREFIX)
+            and not self._preview
+            and not with_another
+        ):
             self._hooks.around(
                 "delete",
                 lambda: self._provider.delete(old.type, old),
@@ -243,7 +332,15 @@ class Changes:
 
     def _note(self, operation: Operation, wanted: Wanted, changed: tuple[str, ...] = ()) -> None:
         with self._lock:
-            self.steps.append(Step(operation=operation, changed=changed, urn=wanted.urn, type=wanted.type, name=wanted.name))
+            self.steps.append(
+                Step(
+                    operation=operation,
+                    changed=changed,
+                    urn=wanted.urn,
+                    type=wanted.type,
+                    name=wanted.name,
+                )
+            )
 
 
 def _identity(resource: Wanted | Resource) -> dict[str, str]:
@@ -251,12 +348,21 @@ def _identity(resource: Wanted | Resource) -> dict[str, str]:
 
 
 def _formerly(old: Resource) -> dict[str, Any]:
-    inputs = {name: Secret(value) if name in old.secret_inputs else value for name, value in old.inputs.items()}
+    inputs = {
+        name: Secret(value) if name in old.secret_inputs else value
+        for name, value in old.inputs.items()
+    }
     return {"old_inputs": encode(inputs), "old_outputs": encode(old.outputs)}
 
 
 def _failure(old: Resource, message: str) -> Failure:
-    return Failure(message=f"not deleted: {message}", urn=old.urn, type=old.type, name=old.name, location=old.location)
+    return Failure(
+        message=f"not deleted: {message}",
+        urn=old.urn,
+        type=old.type,
+        name=old.name,
+        location=old.location,
+    )
 
 
 def _reference(provider: str) -> str:
@@ -264,7 +370,11 @@ def _reference(provider: str) -> str:
 
 
 def _different(
-    name: str, then: Mapping[str, Any], now: Mapping[str, Any], old_digests: Mapping[str, str], digests: Mapping[str, str]
+    name: str,
+    then: Mapping[str, Any],
+    now: Mapping[str, Any],
+    old_digests: Mapping[str, str],
+    digests: Mapping[str, str],
 ) -> bool:
     if name in old_digests or name in digests:
         return old_digests.get(name) != digests.get(name)
@@ -280,7 +390,9 @@ def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[s
         head, _, inner = path.partition(".")
         of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
         if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):
-            raise ProviderError(f"replace_on_changes has {path!r}; the local engine follows names, names inside of objects, and `*`")
+            raise ProviderError(
+                f"replace_on_changes has {path!r}; the local engine follows names, names inside of objects, and `*`"
+            )
         if path == "*":
             found += changed
         elif head in changed and at(then, path) != at(now, path):
@@ -293,8 +405,12 @@ def _kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:
     inputs = dict(wanted.inputs)
     for name in wanted.options.ignore_changes:
         if "." in name or "[" in name or name == "*":
-            raise ProviderError(f"ignore_changes has {name!r}; the local engine follows names of whole properties")
+            raise ProviderError(
+                f"ignore_changes has {name!r}; the local engine follows names of whole properties"
+            )
         inputs.pop(name, None)
         if name in old.inputs:
-            inputs[name] = Secret(old.inputs[name]) if name in old.secret_inputs else old.inputs[name]
+            inputs[name] = (
+                Secret(old.inputs[name]) if name in old.secret_inputs else old.inputs[name]
+            )
     return inputs

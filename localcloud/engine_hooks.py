@@ -70,23 +70,37 @@ class Hooks:
             hook = self._registered(name)
             if preview and not hook.on_dry_run:
                 continue
-            answer = resource_pb2.ResourceHookResponse.FromString(_call(hook.callback, resource_pb2.ResourceHookRequest(**fields)))
+            answer = resource_pb2.ResourceHookResponse.FromString(
+                _call(hook.callback, resource_pb2.ResourceHookRequest(**fields))
+            )
             if answer.error and not hook.ignore_errors:
                 raise ProviderError(f"hook {name!r} failed: {answer.error}")
 
-    def _persist(self, operation: str, action: Callable[[], Done], names: Sequence[str], fields: Mapping[str, Any]) -> Done:
+    def _persist(
+        self,
+        operation: str,
+        action: Callable[[], Done],
+        names: Sequence[str],
+        fields: Mapping[str, Any],
+    ) -> Done:
         errors: list[str] = []
         while True:
             try:
                 return action()
             except ProviderError as error:
                 errors.insert(0, str(error))
-                if len(errors) >= _MOST_FAILURES or not any(self._wants_retry(name, operation, errors, fields) for name in names):
+                if len(errors) >= _MOST_FAILURES or not any(
+                    self._wants_retry(name, operation, errors, fields) for name in names
+                ):
                     raise
 
-    def _wants_retry(self, name: str, operation: str, errors: list[str], fields: Mapping[str, Any]) -> bool:
+    def _wants_retry(
+        self, name: str, operation: str, errors: list[str], fields: Mapping[str, Any]
+    ) -> bool:
         request = resource_pb2.ErrorHookRequest(failed_operation=operation, errors=errors, **fields)
-        answer = resource_pb2.ErrorHookResponse.FromString(_call(self._registered(name).callback, request))
+        answer = resource_pb2.ErrorHookResponse.FromString(
+            _call(self._registered(name).callback, request)
+        )
         if answer.error:
             raise ProviderError(f"error hook {name!r} failed: {answer.error}")
         return bool(answer.retry)
@@ -94,13 +108,17 @@ class Hooks:
     def _registered(self, name: str) -> Any:
         hook = self._hooks.get(name)
         if hook is None:
-            raise ProviderError(f"the hook {name!r} belongs to this resource since an earlier deployment; the program has to register it")
+            raise ProviderError(
+                f"the hook {name!r} belongs to this resource since an earlier deployment; the program has to register it"
+            )
         return hook
 
 
 def _call(callback: Any, request: Any) -> bytes:
     # as long as it takes: a hook may wait for hours, and the real engine does too
     with grpc.insecure_channel(callback.target) as channel:
-        invoke = callback_pb2.CallbackInvokeRequest(token=callback.token, request=request.SerializeToString())
+        invoke = callback_pb2.CallbackInvokeRequest(
+            token=callback.token, request=request.SerializeToString()
+        )
         response: bytes = callback_pb2_grpc.CallbacksStub(channel).Invoke(invoke).response
     return response

@@ -56,7 +56,9 @@ class Resource:
     def needs(self) -> frozenset[str]:
         """URNs of what has to exist as long as this resource does."""
         named = {urn for urns in self.property_dependencies.values() for urn in urns}
-        return frozenset({*self.dependencies, *named, self.parent, self.provider.rpartition("::")[0]} - {""})
+        return frozenset(
+            {*self.dependencies, *named, self.parent, self.provider.rpartition("::")[0]} - {""}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,9 @@ def by_urn(resources: Iterable[Resource]) -> dict[str, Resource]:
     return {resource.urn: resource for resource in resources}
 
 
-def deletion_order(going: Sequence[Resource]) -> Generator[list[Resource], list[Resource] | None, None]:
+def deletion_order(
+    going: Sequence[Resource],
+) -> Generator[list[Resource], list[Resource] | None, None]:
     """Groups of resources in the order of their deletion: nothing goes before what needs it.
 
     The generator is sent, for each group, the resources that could not be deleted; what those need stays, and is left out.
@@ -114,11 +118,17 @@ def deletion_order(going: Sequence[Resource]) -> Generator[list[Resource], list[
         for urn in resource.needs:
             users.setdefault(urn, []).append(position[id(resource)])
     # an old half has the URN of its successor, and may need another old half of which the same is true
-    sorter = graphlib.TopologicalSorter({position[id(each)]: users.get(each.urn, []) for each in going})
+    sorter = graphlib.TopologicalSorter(
+        {position[id(each)]: users.get(each.urn, []) for each in going}
+    )
     try:
         sorter.prepare()
-    except graphlib.CycleError:  # two generations that need each other the other way round: the later made goes first
-        sorter = graphlib.TopologicalSorter({index: [index + 1] if index + 1 < len(going) else [] for index in range(len(going))})
+    except (
+        graphlib.CycleError
+    ):  # two generations that need each other the other way round: the later made goes first
+        sorter = graphlib.TopologicalSorter(
+            {index: [index + 1] if index + 1 < len(going) else [] for index in range(len(going))}
+        )
         sorter.prepare()
     kept: set[str] = set()
     while sorter.is_active():

@@ -109,27 +109,49 @@ class EventBus:
         """The PutEvents operation. Raises WireError."""
         entries = params.get("Entries") or []
         if not 1 <= len(entries) <= 10:
-            raise WireError("ValidationException", f"PutEvents takes 1 to 10 entries, found {len(entries)}")
+            raise WireError(
+                "ValidationException", f"PutEvents takes 1 to 10 entries, found {len(entries)}"
+            )
         results = [self._put_entry(entry) for entry in entries]
-        return {"FailedEntryCount": sum(1 for each in results if "ErrorCode" in each), "Entries": results}
+        return {
+            "FailedEntryCount": sum(1 for each in results if "ErrorCode" in each),
+            "Entries": results,
+        }
 
     def _put_entry(self, entry: dict[str, Any]) -> dict[str, Any]:
         for member in ("Source", "DetailType", "Detail"):
             if not entry.get(member):
-                message = f"Parameter {member} is not valid. Reason: {member} is a required argument."
+                message = (
+                    f"Parameter {member} is not valid. Reason: {member} is a required argument."
+                )
                 return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
         if str(entry["Source"]).startswith("aws."):
-            return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+            return {
+                "ErrorCode": "NotAuthorizedForSourceException",
+                "ErrorMessage": "Not authorized for the source.",
+            }
         try:
             detail = json.loads(entry["Detail"])
         except ValueError:
             return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
         bus = str(entry.get("EventBusName") or "default").rsplit("/", 1)[-1]
-        event = self.publish(entry["Source"], entry["DetailType"], list(entry.get("Resources") or []), detail, bus=bus)
+        event = self.publish(
+            entry["Source"],
+            entry["DetailType"],
+            list(entry.get("Resources") or []),
+            detail,
+            bus=bus,
+        )
         return {"EventId": event["id"]}
 
     def publish(
-        self, source: str, detail_type: str, resources: list[str], detail: dict[str, Any], *, bus: str = "default"
+        self,
+        source: str,
+        detail_type: str,
+        resources: list[str],
+        detail: dict[str, Any],
+        *,
+        bus: str = "default",
     ) -> dict[str, Any]:
         """Puts an event on a bus and returns it; delivery goes on in the background."""
         event = {
@@ -145,7 +167,12 @@ class EventBus:
         }
         for rule in self._state.event_rules(bus):
             pattern = rule.event_pattern.get_pattern()
-            if rule.state == "ENABLED" and pattern and _may_match(pattern, event) and rule.event_pattern.matches_event(event):
+            if (
+                rule.state == "ENABLED"
+                and pattern
+                and _may_match(pattern, event)
+                and rule.event_pattern.matches_event(event)
+            ):
                 for target in list(rule.targets):
                     self._schedule(functools.partial(self._deliver, rule.arn, target, event))
         return event
@@ -168,7 +195,9 @@ class EventBus:
             yield deliveries
         finally:
             self._held = None
-            deliveries[:] = [delivery for delivery in deliveries for _ in range(random.randint(1, most_copies))]
+            deliveries[:] = [
+                delivery for delivery in deliveries for _ in range(random.randint(1, most_copies))
+            ]
             random.shuffle(deliveries)
             for delivery in deliveries:
                 self.submit(delivery)
@@ -202,7 +231,11 @@ class EventBus:
             try:
                 self._send(rule_arn, target, payload)
             except DeliveryError as error:
-                final = error.code == "NO_PERMISSIONS" or error.code in _NOT_RETRIED or attempt == min(_MOST_TRIES, allowed + 1)
+                final = (
+                    error.code == "NO_PERMISSIONS"
+                    or error.code in _NOT_RETRIED
+                    or attempt == min(_MOST_TRIES, allowed + 1)
+                )
                 if final or self._closed.wait(_RETRY_SECONDS * attempt):
                     self._give_up(rule_arn, target, event, error)
                     return
@@ -233,8 +266,13 @@ class EventBus:
             raise DeliveryError("NO_PERMISSIONS", str(error)) from error
 
     def _permit(self, policy: dict[str, Any], action: str, resource: str, rule_arn: str) -> None:
-        if not self._access.service_may(policy, service=_EVENTS, action=action, resource=resource, source_arn=rule_arn):
-            raise DeliveryError("NO_PERMISSIONS", f"{_EVENTS} may not {action} on {resource} for {rule_arn}: no resource policy allows it")
+        if not self._access.service_may(
+            policy, service=_EVENTS, action=action, resource=resource, source_arn=rule_arn
+        ):
+            raise DeliveryError(
+                "NO_PERMISSIONS",
+                f"{_EVENTS} may not {action} on {resource} for {rule_arn}: no resource policy allows it",
+            )
 
     def _to_function(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
         arn = target["Arn"]
@@ -244,21 +282,39 @@ class EventBus:
         self._targets.invoke_function(arn, payload.encode())
 
     def _to_topic(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
-        self._permit(self._state.topic_policy(target["Arn"]), "sns:Publish", target["Arn"], rule_arn)
+        self._permit(
+            self._state.topic_policy(target["Arn"]), "sns:Publish", target["Arn"], rule_arn
+        )
         self._targets.client("sns").publish(TopicArn=target["Arn"], Message=payload)
 
     def _to_queue(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
-        self.send_to_queue(target["Arn"], payload, rule_arn, group=(target.get("SqsParameters") or {}).get("MessageGroupId"))
+        self.send_to_queue(
+            target["Arn"],
+            payload,
+            rule_arn,
+            group=(target.get("SqsParameters") or {}).get("MessageGroupId"),
+        )
 
     def send_to_queue(
-        self, arn: str, payload: str, source_arn: str, *, group: str | None = None, attributes: dict[str, str] | None = None
+        self,
+        arn: str,
+        payload: str,
+        source_arn: str,
+        *,
+        group: str | None = None,
+        attributes: dict[str, str] | None = None,
     ) -> None:
         """Sends to an SQS queue whose policy has to let EventBridge in."""
         self._permit(self._state.queue_policy(arn), "sqs:SendMessage", arn, source_arn)
         sqs = self._targets.client("sqs")
         url = sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
-        more = {"MessageGroupId": group, "MessageDeduplicationId": str(uuid.uuid4())} if group else {}
-        values = {key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()}
+        more = (
+            {"MessageGroupId": group, "MessageDeduplicationId": str(uuid.uuid4())} if group else {}
+        )
+        values = {
+            key: {"DataType": "String", "StringValue": value}
+            for key, value in (attributes or {}).items()
+        }
         sqs.send_message(QueueUrl=url, MessageBody=payload, MessageAttributes=values, **more)
 
     def _to_batch(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
@@ -275,7 +331,9 @@ class EventBus:
             request["retryStrategy"] = {"attempts": parameters["RetryStrategy"]["Attempts"]}
         if isinstance(body, dict) and "detail-type" not in body:
             if "Parameters" in body:
-                request["parameters"] = {key: str(value) for key, value in body["Parameters"].items()}
+                request["parameters"] = {
+                    key: str(value) for key, value in body["Parameters"].items()
+                }
             if "ContainerOverrides" in body:
                 request["containerOverrides"] = _lower_first(body["ContainerOverrides"])
         self._as_role(target, rule_arn, "batch").submit_job(**request)
@@ -287,7 +345,9 @@ class EventBus:
 
     def _as_role(self, target: dict[str, Any], rule_arn: str, service: str) -> Any:
         if not target.get("RoleArn"):
-            raise DeliveryError("NO_PERMISSIONS", f"target {target['Id']} of {rule_arn} needs a RoleArn")
+            raise DeliveryError(
+                "NO_PERMISSIONS", f"target {target['Id']} of {rule_arn} needs a RoleArn"
+            )
         return self._targets.role_client(service, target["RoleArn"], _EVENTS)
 
     def _to_log_group(self, _: str, target: dict[str, Any], payload: str) -> None:
@@ -301,14 +361,31 @@ class EventBus:
     def _to_bus(self, _: str, target: dict[str, Any], payload: str) -> None:
         event = json.loads(payload)
         bus = target["Arn"].rsplit("/", 1)[-1]
-        self.publish(event["source"], event["detail-type"], event["resources"], event["detail"], bus=bus)
+        self.publish(
+            event["source"], event["detail-type"], event["resources"], event["detail"], bus=bus
+        )
 
-    def _give_up(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any], error: DeliveryError) -> None:
-        self.undelivered.append(Undelivered(rule=rule_arn, target=target["Arn"], sentence=str(error), event=event))
-        _log.warning("event %s of rule %s was not delivered to %s: %s", event["detail-type"], rule_arn, target["Arn"], error)
+    def _give_up(
+        self, rule_arn: str, target: dict[str, Any], event: dict[str, Any], error: DeliveryError
+    ) -> None:
+        self.undelivered.append(
+            Undelivered(rule=rule_arn, target=target["Arn"], sentence=str(error), event=event)
+        )
+        _log.warning(
+            "event %s of rule %s was not delivered to %s: %s",
+            event["detail-type"],
+            rule_arn,
+            target["Arn"],
+            error,
+        )
         queue = (target.get("DeadLetterConfig") or {}).get("Arn")
         if queue:
-            attributes = {"RULE_ARN": rule_arn, "TARGET_ARN": target["Arn"], "ERROR_CODE": error.code, "ERROR_MESSAGE": str(error)[:1000]}
+            attributes = {
+                "RULE_ARN": rule_arn,
+                "TARGET_ARN": target["Arn"],
+                "ERROR_CODE": error.code,
+                "ERROR_MESSAGE": str(error)[:1000],
+            }
             self.send_to_queue(queue, json.dumps(event), rule_arn, attributes=attributes)
 
 
@@ -316,7 +393,11 @@ def _may_match(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
     """False where source or kind rule the event out: most events are of no interest to most rules, and a whole comparison takes long."""
     for member in ("source", "detail-type"):
         wanted = pattern.get(member)
-        if isinstance(wanted, list) and all(isinstance(each, str) for each in wanted) and event[member] not in wanted:
+        if (
+            isinstance(wanted, list)
+            and all(isinstance(each, str) for each in wanted)
+            and event[member] not in wanted
+        ):
             return False
     return True
 
@@ -330,7 +411,9 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -
     transformer = target.get("InputTransformer")
     if not transformer:
         return json.dumps(event)
-    values = {name: _at(event, path) for name, path in (transformer.get("InputPathsMap") or {}).items()}
+    values = {
+        name: _at(event, path) for name, path in (transformer.get("InputPathsMap") or {}).items()
+    }
     values |= {
         "aws.events.rule-arn": rule_arn,
         "aws.events.rule-name": rule_arn.rsplit("/", 1)[-1],
@@ -356,7 +439,9 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -
 def _at(event: dict[str, Any], path: str) -> Any:
     """The value at a JSON path such as `$.detail.object.key` or `$.detail.attempts[0].container`."""
     steps = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path.removeprefix("$"))
-    expression = "".join(f'."{name}"' if name else f"[{index}]" for name, index in steps).lstrip(".")
+    expression = "".join(f'."{name}"' if name else f"[{index}]" for name, index in steps).lstrip(
+        "."
+    )
     return event if not expression else jmespath.search(expression, event)
 
 

@@ -45,7 +45,10 @@ class ExecutionEnds:
         """(class, name of the method, function in its place)."""
         moto_start: Any = ExecutionWorker.start
         moto_run: Any = ExecutionWorker._execution_logic  # noqa: SLF001 - no hook
-        moto_end, moto_set_error = BaseExecutionWorkerCommunication.terminated, Environment.set_error
+        moto_end, moto_set_error = (
+            BaseExecutionWorkerCommunication.terminated,
+            Environment.set_error,
+        )
 
         def start(worker: Any) -> None:
             arn = worker._evaluation_details.execution_details.arn  # noqa: SLF001 - no hook

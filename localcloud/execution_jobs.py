@@ -13,7 +13,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.stepfunctions.parser.api import ExecutionStatus
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_batch import StateTaskServiceBatch
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_batch import (
+    StateTaskServiceBatch,
+)
 
 from localcloud.access import AssumeRoleError
 
@@ -37,7 +39,13 @@ class ExecutionJobs:
         """(class, name of the method, function in its place)."""
         build: Any = StateTaskServiceBatch._build_sync_resolver  # noqa: SLF001 - no hook
 
-        def build_sync_resolver(task: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any) -> Any:
+        def build_sync_resolver(
+            task: Any,
+            env: Any,
+            resource_runtime_part: Any,
+            normalised_parameters: Any,
+            state_credentials: Any,
+        ) -> Any:
             execution = env.states.context_object.context_object_data["Execution"]["Id"]
             with self._lock:
                 self._jobs.setdefault(execution, []).append(env.stack[-1]["JobId"])

@@ -41,8 +41,24 @@ METADATA_PATH: Final = "/_localcloud/ecs/v4/"
 INSTANCE_PATH: Final = "/_localcloud/imds/"
 _INVOCATIONS: Final = ("Invoke", "InvokeAsync")
 _FUNCTION_CHANGES: Final = ("CreateFunction", "UpdateFunctionConfiguration")
-_FUNCTION_READS: Final = ("CreateFunction", "UpdateFunctionConfiguration", "GetFunction", "GetFunctionConfiguration")
-_NETWORK_CHANGES: Final = ("Create", "Delete", "Modify", "Authorize", "Revoke", "Associate", "Disassociate", "Replace", "Attach", "Detach")
+_FUNCTION_READS: Final = (
+    "CreateFunction",
+    "UpdateFunctionConfiguration",
+    "GetFunction",
+    "GetFunctionConfiguration",
+)
+_NETWORK_CHANGES: Final = (
+    "Create",
+    "Delete",
+    "Modify",
+    "Authorize",
+    "Revoke",
+    "Associate",
+    "Disassociate",
+    "Replace",
+    "Attach",
+    "Detach",
+)
 
 Fault = Callable[[Call, Principal | None], Reply | None]
 """Called before each call is answered: None lets it pass, a Reply or a WireError replaces the answer, a ConnectionError cuts the line; it
@@ -110,7 +126,9 @@ class Front:
         }
         self.faults: list[Fault] = []
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Answers one request."""
         path = environ.get("PATH_INFO", "")
         if path.startswith("/_localcloud/"):
@@ -121,7 +139,10 @@ class Front:
         except WireError as error:
             return _send(Reply(status=error.status, body=error.message.encode()), start_response)
         except ValueError as error:
-            return _send(Reply(status=400, body=f"the request cannot be read: {error}".encode()), start_response)
+            return _send(
+                Reply(status=400, body=f"the request cannot be read: {error}".encode()),
+                start_response,
+            )
         try:
             return self._answer(call, start_response)
         except WireError as error:
@@ -148,12 +169,20 @@ class Front:
     def _own_path(self, path: str, environ: dict[str, Any]) -> Reply:
         if path == self._slack.path and environ["REQUEST_METHOD"] == "POST":
             return self._slack.receive(environ["wsgi.input"].read())
-        task_id, _, part = path.removeprefix(METADATA_PATH).removeprefix(INSTANCE_PATH).partition("/")
+        task_id, _, part = (
+            path.removeprefix(METADATA_PATH).removeprefix(INSTANCE_PATH).partition("/")
+        )
         task = self._plane.task(task_id)
         if path.startswith(METADATA_PATH) and task is not None:
             container = task[0].metadata(task[1])
-            body = container if part == "" else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
-            return Reply(headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode())
+            body = (
+                container
+                if part == ""
+                else {"TaskARN": task_id, "DesiredStatus": "RUNNING", "Containers": [container]}
+            )
+            return Reply(
+                headers=(("Content-Type", "application/json"),), body=json.dumps(body).encode()
+            )
         if path.startswith(INSTANCE_PATH) and task is not None:
             return self._instance_metadata.answer(*task, part, environ)
         return Reply(status=404, body=b"no such path")
@@ -162,17 +191,26 @@ class Front:
     def own(self) -> dict[str, list[str]]:
         """The operations that are answered without moto, by service."""
         found = {service: sorted(operations) for service, operations in self._own.items()}
-        found["batch"], found["ec2"] = sorted(self._batch.operations), sorted(self._placement_groups.operations)
+        found["batch"], found["ec2"] = (
+            sorted(self._batch.operations),
+            sorted(self._placement_groups.operations),
+        )
         return found | {"lambda": sorted(_INVOCATIONS)}
 
     def _owned(self, call: Call) -> Reply | None:
         if call.service == "batch":
             return call.result(self._batch.answer(call.operation, call.params))
-        if call.service == "ec2" and call.operation.endswith(("PlacementGroup", "PlacementGroups", "Tags")):
+        if call.service == "ec2" and call.operation.endswith(
+            ("PlacementGroup", "PlacementGroups", "Tags")
+        ):
             found = self._placement_groups.answer(call.operation, call.params)
             if found is not None:
                 return call.result(found)
-        if call.service == "sqs" and call.operation == "ReceiveMessage" and self._short_polls.misses(call.params):
+        if (
+            call.service == "sqs"
+            and call.operation == "ReceiveMessage"
+            and self._short_polls.misses(call.params)
+        ):
             return call.result({})
         if call.service == "lambda" and call.operation in _INVOCATIONS:
             return self._functions.answer(call.params, call.read_body())
@@ -181,15 +219,23 @@ class Front:
 
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
-    def _forward(self, call: Call, principal: Principal | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _forward(
+        self, call: Call, principal: Principal | None, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         self._prepare(call)
         answer: dict[str, Any] = {}
 
-        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
+        def capture(
+            status: str, headers: list[tuple[str, str]], _: Any = None
+        ) -> Callable[[bytes], None]:
             answer.update(status=status, headers=headers)
             return lambda _: None
 
-        with Passing() if call.service == "s3" and call.operation in PASS_CONTENTS_ON else nullcontext():
+        with (
+            Passing()
+            if call.service == "s3" and call.operation in PASS_CONTENTS_ON
+            else nullcontext()
+        ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":
                 body = _content(answer["headers"], body)
@@ -199,7 +245,12 @@ class Front:
         shortcoming = shortcomings.of_answer(call, code, answer["headers"], body)
         if shortcoming is not None:
             raise shortcoming
-        if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None and self._hides_absence(call, principal):
+        if (
+            code == HTTPStatus.NOT_FOUND
+            and call.service == "s3"
+            and principal is not None
+            and self._hides_absence(call, principal)
+        ):
             close = getattr(body, "close", None)
             if close:
                 close()
@@ -224,9 +275,13 @@ class Front:
         if call.operation not in ("GetObject", "HeadObject"):
             return False
         key, bucket = str(call.uri_params.get("Key", "")), call.uri_params.get("Bucket")
-        return not self._access.may(principal.role_arn, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
+        return not self._access.may(
+            principal.role_arn, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}
+        )
 
-    def _after(self, call: Call, headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:
+    def _after(
+        self, call: Call, headers: list[tuple[str, str]], body: Iterable[bytes]
+    ) -> Iterable[bytes]:
         if call.service == "s3":
             self._storage_events.after(call, headers)
         elif changes_iam(call):
@@ -251,7 +306,9 @@ def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[
     ticket = ticket_in(whole)
     if ticket is None:
         return [whole]
-    headers[:] = [each for each in headers if each[0].lower() != "content-length"] + [("Content-Length", str(ticket.length))]
+    headers[:] = [each for each in headers if each[0].lower() != "content-length"] + [
+        ("Content-Length", str(ticket.length))
+    ]
     return Streamed(ticket.blob.blocks(ticket.start, ticket.length))
 
 

@@ -41,11 +41,17 @@ class LambdaContext:
 
 def main(handler_name: str, result_fd: int) -> None:
     """Loads the handler and serves requests until standard input ends."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the cloud has blocked is no business of a function
+    signal.pthread_sigmask(
+        signal.SIG_SETMASK, ()
+    )  # what the cloud has blocked is no business of a function
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
-    logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))  # the runtime has a handler on the root logger
-    logging.getLogger().handlers[0].setFormatter(logging.Formatter("[%(levelname)s]\t%(asctime)s\t%(message)s"))
+    logging.getLogger().addHandler(
+        logging.StreamHandler(sys.stdout)
+    )  # the runtime has a handler on the root logger
+    logging.getLogger().handlers[0].setFormatter(
+        logging.Formatter("[%(levelname)s]\t%(asctime)s\t%(message)s")
+    )
     handler: Any = None
     failure: dict[str, Any] | None = None
     try:
@@ -58,7 +64,9 @@ def main(handler_name: str, result_fd: int) -> None:
             request = json.loads(requests.get())
             answer = (failure and {"error": failure}) or _invoke(handler, request)
             sys.stderr.flush()
-            sys.stdout.write("\0\n")  # tells the reader of the log that this invocation has printed all
+            sys.stdout.write(
+                "\0\n"
+            )  # tells the reader of the log that this invocation has printed all
             sys.stdout.flush()
             results.write(json.dumps(answer) + "\n")
             results.flush()
@@ -82,7 +90,9 @@ def _invoke(handler: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 def _failure(error: BaseException) -> dict[str, Any]:
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
-    print(f"[ERROR] {type(error).__name__}: {error}\nTraceback (most recent call last):\n{''.join(frames)}")  # noqa: T201 - the function's log
+    print(  # noqa: T201 - the function's log
+        f"[ERROR] {type(error).__name__}: {error}\nTraceback (most recent call last):\n{''.join(frames)}"
+    )
     return {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": frames}
 
 

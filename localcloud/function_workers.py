@@ -33,7 +33,15 @@ class Worker:
         write_line: Takes a line for the function's log.
     """
 
-    def __init__(self, *, key: str, handler: str, code: Path, environment: Mapping[str, str], write_line: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        key: str,
+        handler: str,
+        code: Path,
+        environment: Mapping[str, str],
+        write_line: Callable[[str], None],
+    ) -> None:
         self.key = key
         self.tail: list[str] = []
         self._write_line = write_line
@@ -119,7 +127,12 @@ class WorkerPool:
             while True:
                 found = self._usable(name, key, outdated)
                 left = patience - time.monotonic()
-                if found is not None or self._busy.get(name, 0) < _PROCESSORS or left <= 0 or self._closed:
+                if (
+                    found is not None
+                    or self._busy.get(name, 0) < _PROCESSORS
+                    or left <= 0
+                    or self._closed
+                ):
                     break
                 self._given_back.wait(left)
             self._busy[name] = self._busy.get(name, 0) + 1

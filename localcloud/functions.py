@@ -114,7 +114,10 @@ class Functions:
             try:
                 json.loads(payload)
             except ValueError as error:
-                raise WireError("InvalidRequestContentException", f"Could not parse request body into json: {error}") from None
+                raise WireError(
+                    "InvalidRequestContentException",
+                    f"Could not parse request body into json: {error}",
+                ) from None
         if kind == "DryRun":
             return Reply(status=204)
         if kind == "Event":
@@ -125,7 +128,9 @@ class Functions:
         if result.error:
             headers.append(("X-Amz-Function-Error", result.error))
         if params.get("LogType") == "Tail":
-            headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail.encode()).decode()))
+            headers.append(
+                ("X-Amz-Log-Result", base64.b64encode(result.log_tail.encode()).decode())
+            )
         return Reply(headers=tuple(headers), body=result.payload)
 
     def _function(self, name: str) -> Any:
@@ -159,12 +164,20 @@ class Functions:
         milliseconds = (time.time() - started) * 1000
         worker.log(f"END RequestId: {request_id}")
         duration = f"Duration: {milliseconds:.2f} ms\tBilled Duration: {int(milliseconds) + 1} ms"
-        memory = f"Memory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB"
+        memory = (
+            f"Memory Size: {function.memory_size} MB\tMax Memory Used: {function.memory_size} MB"
+        )
         worker.log(f"REPORT RequestId: {request_id}\t{duration}\t{memory}")
         tail = "\n".join(worker.tail)[-_LOG_TAIL:]
-        self._metrics.function_invoked(function.function_name, failed=answer is None or bool(failure), milliseconds=milliseconds)
+        self._metrics.function_invoked(
+            function.function_name,
+            failed=answer is None or bool(failure),
+            milliseconds=milliseconds,
+        )
         if answer is None or failure:
-            result = Invocation(payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail)
+            result = Invocation(
+                payload=json.dumps(failure).encode(), error="Unhandled", log_tail=tail
+            )
         else:
             result = Invocation(payload=answer["result"].encode(), error=None, log_tail=tail)
         if answer is not None:
@@ -185,17 +198,27 @@ class Functions:
             result = Invocation(payload=b"null", error="Unhandled", log_tail="")
             for attempt in range(tries):
                 result = self.invoke(name, payload)
-                if result.error is None or attempt == tries - 1 or self._closed.wait(_RETRY_SECONDS[attempt]):
+                if (
+                    result.error is None
+                    or attempt == tries - 1
+                    or self._closed.wait(_RETRY_SECONDS[attempt])
+                ):
                     break
             self._report(function, config, payload, result, tries)
         except (WireError, OSError) as error:
             if not self._closed.is_set():
                 _log.warning("asynchronous invocation of %s failed: %s", name, error)
 
-    def _report(self, function: Any, config: dict[str, Any], payload: bytes, result: Invocation, tries: int) -> None:
+    def _report(
+        self, function: Any, config: dict[str, Any], payload: bytes, result: Invocation, tries: int
+    ) -> None:
         kept = self._kept.get(function.function_name, {})
         if result.error:
-            _log.warning("function %s failed: %s", function.function_name, result.payload.decode("utf-8", "replace"))
+            _log.warning(
+                "function %s failed: %s",
+                function.function_name,
+                result.payload.decode("utf-8", "replace"),
+            )
             if queue := kept.get("DeadLetterConfig", {}).get("TargetArn"):
                 self._send(function, queue, payload.decode())
         outcome = "OnFailure" if result.error else "OnSuccess"
@@ -232,7 +255,12 @@ class Functions:
             else:
                 client.invoke(FunctionName=arn, InvocationType="Event", Payload=message)
         except (ClientError, BotoCoreError, AssumeRoleError) as error:
-            _log.warning("function %s could not reach its destination %s: %s", function.function_name, arn, error)
+            _log.warning(
+                "function %s could not reach its destination %s: %s",
+                function.function_name,
+                arn,
+                error,
+            )
 
     # ---- workers -----------------------------------------------------------------------------------------------------------------------
 
@@ -245,22 +273,31 @@ class Functions:
             function.timeout,
             dict(function.environment_vars or {}),
         )
-        return hashlib.sha256(repr((facts, self._kept.get(function.function_name))).encode()).hexdigest()
+        return hashlib.sha256(
+            repr((facts, self._kept.get(function.function_name))).encode()
+        ).hexdigest()
 
     def _start(self, function: Any, key: str) -> Worker:
         if self._closed.is_set():
             raise WireError("ServiceException", "the local cloud is being stopped", status=500)
-        group = self._kept.get(function.function_name, {}).get("LoggingConfig", {}).get("LogGroup") or function.logs_group_name
+        group = (
+            self._kept.get(function.function_name, {}).get("LoggingConfig", {}).get("LogGroup")
+            or function.logs_group_name
+        )
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
         logged = self._prepare_log(function.role, group, stream)
         code, handler = self._code(function)
         try:
             credentials = self._access.assume_role(
-                function.role, service=_LAMBDA, session=function.function_name, context={"aws:sourcearn": function.function_arn}
+                function.role,
+                service=_LAMBDA,
+                session=function.function_name,
+                context={"aws:sourcearn": function.function_arn},
             )
         except AssumeRoleError as error:
             raise WireError(
-                "InvalidParameterValueException", f"The role defined for the function cannot be assumed by Lambda. {error}"
+                "InvalidParameterValueException",
+                f"The role defined for the function cannot be assumed by Lambda. {error}",
             ) from None
         home = self._directory / "tmp"
         home.mkdir(parents=True, exist_ok=True)
@@ -275,7 +312,10 @@ class Functions:
             "AWS_SHARED_CREDENTIALS_FILE": str(home / ".aws-credentials"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            **{str(name): str(value) for name, value in dict(function.environment_vars or {}).items()},
+            **{
+                str(name): str(value)
+                for name, value in dict(function.environment_vars or {}).items()
+            },
             "AWS_REGION": self._state.region,
             "AWS_DEFAULT_REGION": self._state.region,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time or 'python3'}",
@@ -291,7 +331,9 @@ class Functions:
         }
         put = self._state.put_log_lines
         write_line = (lambda line: put(group, stream, [line])) if logged else (lambda _: None)
-        return Worker(key=key, handler=handler, code=code, environment=environment, write_line=write_line)
+        return Worker(
+            key=key, handler=handler, code=code, environment=environment, write_line=write_line
+        )
 
     def _prepare_log(self, role: str, group: str, stream: str) -> bool:
         """Whether the role lets Lambda write logs; it stays silent where it may not, as on AWS."""
@@ -301,7 +343,8 @@ class Functions:
                 return False
             self._state.create_log_group(group)
         allowed = all(
-            self._access.may(role, action, f"{arn}:log-stream:{stream}") for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+            self._access.may(role, action, f"{arn}:log-stream:{stream}")
+            for action in ("logs:CreateLogStream", "logs:PutLogEvents")
         )
         if allowed:
             self._state.create_log_stream(group, stream)
@@ -314,7 +357,10 @@ class Functions:
                 if fnmatchcase(image, pattern):
                     command = function.image_config.cmd or []
                     return directory, command[0] if command else ""
-            raise WireError("InvalidParameterValueException", f"Source image {image} does not exist. Provide a valid source image.")
+            raise WireError(
+                "InvalidParameterValueException",
+                f"Source image {image} does not exist. Provide a valid source image.",
+            )
         directory = self._directory / hashlib.sha256(function.code_bytes).hexdigest()[:24]
         if not directory.exists():
             unpacked = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}")
@@ -331,6 +377,9 @@ def _lost(exit_code: int | None, request_id: str, timeout: float) -> dict[str, s
     """What Lambda says of an invocation without an answer: over time, or the runtime died."""
     if exit_code is None:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        return {"errorType": "Sandbox.Timedout", "errorMessage": f"{moment}Z {request_id} Task timed out after {timeout:.2f} seconds"}
+        return {
+            "errorType": "Sandbox.Timedout",
+            "errorMessage": f"{moment}Z {request_id} Task timed out after {timeout:.2f} seconds",
+        }
     message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {exit_code}"
     return {"errorType": "Runtime.ExitError", "errorMessage": message}

@@ -59,7 +59,9 @@ class _Bounded:
 
 class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes; without this each answer waits for a delayed ACK
+    disable_nagle_algorithm = (
+        True  # headers and body are two writes; without this each answer waits for a delayed ACK
+    )
     wbufsize = -1
     timeout = 600
 
@@ -67,17 +69,28 @@ class _Handler(MotoRequestHandler):
         problem = self._problem()
         if problem is not None:
             self.close_connection = True  # whatever follows on this line is no longer looked at
-            self._send(403, "Forbidden", [("Content-Type", "text/plain")], [f"403 Forbidden: {problem}\n".encode()])
+            self._send(
+                403,
+                "Forbidden",
+                [("Content-Type", "text/plain")],
+                [f"403 Forbidden: {problem}\n".encode()],
+            )
             return
         environ = self.make_environ()
         environ["localcloud.headers"] = list(self.headers.items())
-        environ["RAW_URI"] = self.path[self.path.index("/", 8) :] if self.path.startswith("http://") else self.path
+        environ["RAW_URI"] = (
+            self.path[self.path.index("/", 8) :] if self.path.startswith("http://") else self.path
+        )
         if not environ.get("wsgi.input_terminated"):
-            environ["wsgi.input"] = _Bounded(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = _Bounded(
+                environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
+            )
         body = environ["wsgi.input"]
         answer: dict[str, Any] = {}
 
-        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _: Any = None
+        ) -> Callable[[bytes], None]:
             answer.update(status=status, headers=headers)
             return lambda _: None
 
@@ -107,15 +120,23 @@ class _Handler(MotoRequestHandler):
         problem = refusal(self.server.server_address[1], hosts, self.headers.get_all("Origin", []))
         lengths = self.headers.get_all("Content-Length", ["0"])
         coding = self.headers.get("Transfer-Encoding", "")
-        if problem is None and (len(lengths) != 1 or not lengths[0].isdecimal() or (coding and "Content-Length" in self.headers)):
+        if problem is None and (
+            len(lengths) != 1
+            or not lengths[0].isdecimal()
+            or (coding and "Content-Length" in self.headers)
+        ):
             return "the request needs one length"
         if problem is None and coding.lower() not in ("", "chunked"):
             return "the request is in a transfer coding that this endpoint does not know"
         if problem is not None and lengths[0].isdecimal() and int(lengths[0]) <= _BLOCK:
-            self.rfile.read(int(lengths[0]))  # a line that is closed with something unread may lose the answer
+            self.rfile.read(
+                int(lengths[0])
+            )  # a line that is closed with something unread may lose the answer
         return problem
 
-    def _send(self, code: int, phrase: str, headers: list[tuple[str, str]], parts: Iterable[bytes]) -> None:
+    def _send(
+        self, code: int, phrase: str, headers: list[tuple[str, str]], parts: Iterable[bytes]
+    ) -> None:
         """Sends an answer: as it comes where its length is known, else gathered first."""
         silent = self.command == "HEAD" or code in (204, 304)
         stated = next((value for key, value in headers if key.lower() == "content-length"), None)
@@ -125,7 +146,9 @@ class _Handler(MotoRequestHandler):
         self.send_response(code, phrase)
         for key, value in headers:
             # no page of a browser is a client of this endpoint, whatever moto grants
-            if key.lower() not in ("connection", "content-length") and not key.lower().startswith("access-control-"):
+            if key.lower() not in ("connection", "content-length") and not key.lower().startswith(
+                "access-control-"
+            ):
                 self.send_header(key, value)
         if code not in (204, 304):
             self.send_header("Content-Length", stated)
@@ -184,8 +207,15 @@ class HttpServer:
             raise OSError(error.errno, message) from error
         self._socket.listen(128)
         self.port: int = self._socket.getsockname()[1]
-        self._server = _Server(HOST, self.port, application, handler=_Handler, fd=self._socket.fileno())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="aws-endpoint", daemon=True)
+        self._server = _Server(
+            HOST, self.port, application, handler=_Handler, fd=self._socket.fileno()
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="aws-endpoint",
+            daemon=True,
+        )
 
     def start(self) -> None:
         """Answers from now on."""

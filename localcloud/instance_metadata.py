@@ -50,7 +50,10 @@ class _Options:
         if own_interface:
             return _AGENT_BLOCKS.search(self.script) is None
         user = str(spec.get("user") or IMAGE_USER).partition(":")[0].replace("root", "0")
-        return not any((rule["user"] != user) if rule["all"] else (rule["user"] == user) for rule in _FIREWALL.finditer(self.script))
+        return not any(
+            (rule["user"] != user) if rule["all"] else (rule["user"] == user)
+            for rule in _FIREWALL.finditer(self.script)
+        )
 
 
 class InstanceMetadata:
@@ -60,20 +63,30 @@ class InstanceMetadata:
         self._state, self._access = state, access
         self._tokens: dict[str, float] = {}
 
-    def answer(self, attempt: RunningAttempt, node: int, path: str, environ: Mapping[str, Any]) -> Reply:
+    def answer(
+        self, attempt: RunningAttempt, node: int, path: str, environ: Mapping[str, Any]
+    ) -> Reply:
         """The answer to a task. Raises ConnectionError where its packets do not arrive."""
         environment, spec = attempt.environment, attempt.job.nodes[node]
         options = self._options(environment.resources)
         if environment.is_fargate or not options.open_to(spec, own_interface=attempt.job.multinode):
-            raise ConnectionRefusedError("the instance metadata service is closed to this container")
+            raise ConnectionRefusedError(
+                "the instance metadata service is closed to this container"
+            )
         path = path.strip("/")
         if path == _TOKEN_PATH:
             return self._token(environ)
         token = environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN")
-        if (token is not None or options.tokens_required) and self._tokens.get(str(token), 0.0) < time.monotonic():
+        if (token is not None or options.tokens_required) and self._tokens.get(
+            str(token), 0.0
+        ) < time.monotonic():
             return Reply(status=401, body=b"")
         text = self._document(attempt, node, path)
-        return Reply(status=404, body=b"") if text is None else Reply(headers=(("Content-Type", "text/plain"),), body=text.encode())
+        return (
+            Reply(status=404, body=b"")
+            if text is None
+            else Reply(headers=(("Content-Type", "text/plain"),), body=text.encode())
+        )
 
     def _options(self, resources: Mapping[str, Any]) -> _Options:
         data = self._state.launch_template_data(resources.get("launchTemplate") or {}) or {}
@@ -82,7 +95,8 @@ class InstanceMetadata:
         script = base64.b64decode(text.as_bytes()).decode("utf-8", "replace") if text else ""
         return _Options(
             enabled=given.get("HttpEndpoint", "enabled") == "enabled",
-            tokens_required=given.get("HttpTokens", "required") == "required",  # as the AMI of Amazon Linux 2023 has it
+            tokens_required=given.get("HttpTokens", "required")
+            == "required",  # as the AMI of Amazon Linux 2023 has it
             script=script,
         )
 
@@ -94,7 +108,9 @@ class InstanceMetadata:
             return Reply(status=400, body=b"")
         token = secrets.token_urlsafe(40)
         self._tokens[token] = time.monotonic() + int(seconds)
-        return Reply(headers=(("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", seconds),), body=token.encode())
+        return Reply(
+            headers=(("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", seconds),), body=token.encode()
+        )
 
     def _document(self, attempt: RunningAttempt, node: int, path: str) -> str | None:
         instance, resources = attempt.instances[node], attempt.environment.resources

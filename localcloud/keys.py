@@ -99,11 +99,20 @@ class Keys:
         if session is not None:
             # a session never changes and is looked for with every call of a job
             principal = Principal(role_arn=session.role_arn, arn=session.arn)
-            key = Key(secret=session.secret, principal=principal, token=session.token, expires=session.expires)
+            key = Key(
+                secret=session.secret,
+                principal=principal,
+                token=session.token,
+                expires=session.expires,
+            )
             self._sessions[access_key] = key
             return key
         user = self._state.user_of_key(access_key)
-        return None if user is None else Key(secret=user[1], principal=Principal(role_arn=user[0], arn=user[0]))
+        return (
+            None
+            if user is None
+            else Key(secret=user[1], principal=Principal(role_arn=user[0], arn=user[0]))
+        )
 
     def _check_time(self, call: Call, found: Claim, key: Key) -> None:
         now = datetime.now(UTC)
@@ -116,12 +125,18 @@ class Keys:
             if found.version == 4 and found.signed_at - now > _SKEW:
                 raise refusal(call, Problem.EXPIRED_URL)
         elif abs(now - found.signed_at) > _SKEW:
-            raise refusal(call, Problem.SKEWED, f"{found.signed_at:%Y%m%dT%H%M%SZ} beside {now:%Y%m%dT%H%M%SZ}")
+            raise refusal(
+                call,
+                Problem.SKEWED,
+                f"{found.signed_at:%Y%m%dT%H%M%SZ} beside {now:%Y%m%dT%H%M%SZ}",
+            )
 
 
 def _payload_hash(call: Call, found: Claim) -> str:
     stated = str(call.environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
-    if len(stated) == _HASH_DIGITS and not (call.service == "s3" and call.operation in CARRY_OBJECTS):
+    if len(stated) == _HASH_DIGITS and not (
+        call.service == "s3" and call.operation in CARRY_OBJECTS
+    ):
         if hashlib.sha256(call.read_body()).hexdigest() != stated.lower():
             raise refusal(call, Problem.WRONG_BODY)
         return stated

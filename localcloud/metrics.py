@@ -28,11 +28,21 @@ class Metrics:
         self._now = now
         state.on_log_line = self.take_log_line
 
-    def put(self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, float], *, at: float | None = None) -> None:
+    def put(
+        self,
+        namespace: str,
+        dimensions: Mapping[str, str],
+        values: Mapping[str, float],
+        *,
+        at: float | None = None,
+    ) -> None:
         """Adds one value to each of some metrics that share their dimensions; `at` in seconds since 1970, now without it."""
         moment = datetime.fromtimestamp(self._now() if at is None else at, UTC).replace(tzinfo=None)
         named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-        data = [{"MetricName": name, "Value": value, "Dimensions": named, "Timestamp": moment} for name, value in values.items()]
+        data = [
+            {"MetricName": name, "Value": value, "Dimensions": named, "Timestamp": moment}
+            for name, value in values.items()
+        ]
         self._state.put_metrics(namespace, data)
 
     def take_log_line(self, line: str) -> None:
@@ -43,10 +53,14 @@ class Metrics:
             entry = json.loads(line)
             metadata = entry["_aws"]
             for directive in metadata["CloudWatchMetrics"]:
-                values = {metric["Name"]: float(entry[metric["Name"]]) for metric in directive["Metrics"]}
+                values = {
+                    metric["Name"]: float(entry[metric["Name"]]) for metric in directive["Metrics"]
+                }
                 for names in directive["Dimensions"]:
                     dimensions = {name: str(entry[name]) for name in names}
-                    self.put(directive["Namespace"], dimensions, values, at=metadata["Timestamp"] / 1000)
+                    self.put(
+                        directive["Namespace"], dimensions, values, at=metadata["Timestamp"] / 1000
+                    )
         except (ValueError, TypeError, KeyError):
             return  # CloudWatch too keeps such a line as a line and makes no metric of it
 
@@ -57,7 +71,11 @@ class Metrics:
 
     def function_invoked(self, name: str, *, failed: bool, milliseconds: float) -> None:
         """Counts an invocation of a function."""
-        self.put("AWS/Lambda", {"FunctionName": name}, {"Invocations": 1, "Errors": float(failed), "Duration": milliseconds})
+        self.put(
+            "AWS/Lambda",
+            {"FunctionName": name},
+            {"Invocations": 1, "Errors": float(failed), "Duration": milliseconds},
+        )
 
     def execution_counted(self, machine_arn: str, metric: str) -> None:
         """Counts one in a metric of a state machine."""

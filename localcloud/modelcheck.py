@@ -31,7 +31,9 @@ def violations(shape: Any, value: Any, path: str = "") -> Iterator[str]:
 def _structure(shape: Any, value: Any, path: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name in sorted(value.keys() & shape.members.keys()):
-            yield from violations(shape.members[name], value[name], f"{path}.{name}" if path else name)
+            yield from violations(
+                shape.members[name], value[name], f"{path}.{name}" if path else name
+            )
 
 
 def _list(shape: Any, value: Any, path: str) -> Iterator[str]:

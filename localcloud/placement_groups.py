@@ -30,14 +30,20 @@ class PlacementGroups:
         """The operation's output; None where it is not about placement groups. Raises WireError."""
         if operation in self.operations:
             return self.operations[operation](params)
-        if operation in ("CreateTags", "DeleteTags") and all(each.startswith("pg-") for each in params.get("Resources", [""])):
+        if operation in ("CreateTags", "DeleteTags") and all(
+            each.startswith("pg-") for each in params.get("Resources", [""])
+        ):
             return self._tag(params, drop=operation == "DeleteTags")
         return None
 
     def _tag(self, params: Params, *, drop: bool) -> Params:
         given = {tag["Key"]: tag for tag in params["Tags"]}
-        for group in (each for each in self.by_name.values() if each["GroupId"] in params["Resources"]):
-            group["Tags"] = [tag for tag in group["Tags"] if tag["Key"] not in given] + ([] if drop else list(given.values()))
+        for group in (
+            each for each in self.by_name.values() if each["GroupId"] in params["Resources"]
+        ):
+            group["Tags"] = [tag for tag in group["Tags"] if tag["Key"] not in given] + (
+                [] if drop else list(given.values())
+            )
         return {}
 
     def _create(self, params: Params) -> Params:
@@ -45,9 +51,14 @@ class PlacementGroups:
         if not re.fullmatch(r"[ -~]{1,255}", name):
             raise WireError("InvalidParameterValue", "GroupName must be 1 to 255 ASCII characters")
         if name in self.by_name:
-            raise WireError("InvalidPlacementGroup.Duplicate", f"The Placement Group '{name}' already exists.")
+            raise WireError(
+                "InvalidPlacementGroup.Duplicate", f"The Placement Group '{name}' already exists."
+            )
         if strategy not in _STRATEGIES:
-            raise WireError("InvalidParameterValue", f"Invalid placement strategy '{strategy}'; allowed are {', '.join(_STRATEGIES)}")
+            raise WireError(
+                "InvalidParameterValue",
+                f"Invalid placement strategy '{strategy}'; allowed are {', '.join(_STRATEGIES)}",
+            )
         tags = [tag for spec in params.get("TagSpecifications", []) for tag in spec.get("Tags", [])]
         group = {
             "GroupName": name,
@@ -67,19 +78,32 @@ class PlacementGroups:
         names, ids = params.get("GroupNames") or [], params.get("GroupIds") or []
         for name in names:
             if name not in self.by_name:
-                raise WireError("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
+                raise WireError(
+                    "InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown."
+                )
         groups = list(self.by_name.values())
         if names or ids:
-            groups = [group for group in groups if group["GroupName"] in names or group["GroupId"] in ids]
+            groups = [
+                group for group in groups if group["GroupName"] in names or group["GroupId"] in ids
+            ]
         for condition in params.get("Filters") or []:
-            member = {"group-name": "GroupName", "strategy": "Strategy", "state": "State", "group-arn": "GroupArn"}.get(condition["Name"])
+            member = {
+                "group-name": "GroupName",
+                "strategy": "Strategy",
+                "state": "State",
+                "group-arn": "GroupArn",
+            }.get(condition["Name"])
             if member is None:
-                raise WireError("InvalidParameterValue", f"The filter '{condition['Name']}' is invalid")
+                raise WireError(
+                    "InvalidParameterValue", f"The filter '{condition['Name']}' is invalid"
+                )
             groups = [group for group in groups if group[member] in condition["Values"]]
         return {"PlacementGroups": groups}
 
     def _delete(self, params: Params) -> Params:
         name = params.get("GroupName", "")
         if self.by_name.pop(name, None) is None:
-            raise WireError("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
+            raise WireError(
+                "InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown."
+            )
         return {}

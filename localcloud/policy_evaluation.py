@@ -17,7 +17,9 @@ Context = Mapping[str, str | list[str]]
 """Condition keys of a request, in lower case, with their values."""
 
 
-def decide(documents: Iterable[Mapping[str, Any]], action: str, resource: str, context: Context) -> Decision:
+def decide(
+    documents: Iterable[Mapping[str, Any]], action: str, resource: str, context: Context
+) -> Decision:
     """What identity policies together say of one action on one resource."""
     decision: Decision = "implicit deny"
     for statement in _statements(documents):
@@ -28,7 +30,13 @@ def decide(documents: Iterable[Mapping[str, Any]], action: str, resource: str, c
     return decision
 
 
-def resource_policy_allows(policy: Mapping[str, Any], principals: Mapping[str, str], action: str, resource: str, context: Context) -> bool:
+def resource_policy_allows(
+    policy: Mapping[str, Any],
+    principals: Mapping[str, str],
+    action: str,
+    resource: str,
+    context: Context,
+) -> bool:
     """Whether a resource policy (trust policy, queue, topic, function, bucket) lets a principal in.
 
     Args:
@@ -42,12 +50,18 @@ def resource_policy_allows(policy: Mapping[str, Any], principals: Mapping[str, s
 
 
 def resource_policy_decision(
-    policy: Mapping[str, Any], principals: Mapping[str, str], action: str, resource: str, context: Context
+    policy: Mapping[str, Any],
+    principals: Mapping[str, str],
+    action: str,
+    resource: str,
+    context: Context,
 ) -> Decision:
     """Like resource_policy_allows, telling an explicit deny from silence."""
     decision: Decision = "implicit deny"
     for statement in _statements([policy]):
-        if not _is_principal(statement, principals) or not _applies(statement, action, resource, context, resource_optional=True):
+        if not _is_principal(statement, principals) or not _applies(
+            statement, action, resource, context, resource_optional=True
+        ):
             continue
         if statement.get("Effect") == "Deny":
             return "explicit deny"
@@ -64,17 +78,35 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Context, *, resource_optional: bool = False) -> bool:
+def _applies(
+    statement: Mapping[str, Any],
+    action: str,
+    resource: str,
+    context: Context,
+    *,
+    resource_optional: bool = False,
+) -> bool:
     if "Action" in statement:
-        if not any(_like(str(pattern).lower(), action.lower()) for pattern in _listed(statement["Action"])):
+        if not any(
+            _like(str(pattern).lower(), action.lower()) for pattern in _listed(statement["Action"])
+        ):
             return False
-    elif any(_like(str(pattern).lower(), action.lower()) for pattern in _listed(statement.get("NotAction", "*"))):
+    elif any(
+        _like(str(pattern).lower(), action.lower())
+        for pattern in _listed(statement.get("NotAction", "*"))
+    ):
         return False
     if "Resource" in statement:
-        if not any(_resource_like(_filled(str(pattern), context), resource) for pattern in _listed(statement["Resource"])):
+        if not any(
+            _resource_like(_filled(str(pattern), context), resource)
+            for pattern in _listed(statement["Resource"])
+        ):
             return False
     elif "NotResource" in statement:
-        if any(_resource_like(_filled(str(pattern), context), resource) for pattern in _listed(statement["NotResource"])):
+        if any(
+            _resource_like(_filled(str(pattern), context), resource)
+            for pattern in _listed(statement["NotResource"])
+        ):
             return False
     elif not resource_optional:
         return False
@@ -105,7 +137,9 @@ def _principal_matches(wanted: str, actual: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL)
+    return re.compile(
+        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
+    )
 
 
 def _like(pattern: str, value: str) -> bool:
@@ -138,14 +172,18 @@ _COMPARISONS: Final = {
 
 def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     return all(
-        _condition_holds(operator, key, [_filled(str(value), context) for value in _wanted(values)], context)
+        _condition_holds(
+            operator, key, [_filled(str(value), context) for value in _wanted(values)], context
+        )
         for operator, block in conditions.items()
         for key, values in block.items()
     )
 
 
 def _wanted(values: Any) -> list[str]:
-    return [str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(values)]
+    return [
+        str(value).lower() if isinstance(value, bool) else str(value) for value in _listed(values)
+    ]
 
 
 def _condition_holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:

@@ -48,9 +48,16 @@ class Refusals:
         """EC2 user guide, placement groups: not before all instances in it are terminated."""
         name = params.get("GroupName", "")
         with self._store.lock:
-            members = any(each.instances for each in self._store.environments.values() if each.resources.get("placementGroup") == name)
+            members = any(
+                each.instances
+                for each in self._store.environments.values()
+                if each.resources.get("placementGroup") == name
+            )
             if members or time.monotonic() < self._store.placements_busy.get(name, 0.0):
-                raise WireError("InvalidPlacementGroup.InUse", f"The placement group {name} is in use and may not be deleted.")
+                raise WireError(
+                    "InvalidPlacementGroup.InUse",
+                    f"The placement group {name} is in use and may not be deleted.",
+                )
 
     def _policy_is_free(self, params: Params) -> None:
         """API reference of IAM, DeletePolicy: detached from everything, and of one version."""
@@ -58,7 +65,9 @@ class Refusals:
         if policy is None:
             return
         if policy.attachment_count:
-            raise WireError("DeleteConflict", "Cannot delete a policy attached to entities.", status=409)
+            raise WireError(
+                "DeleteConflict", "Cannot delete a policy attached to entities.", status=409
+            )
         if len(policy.versions) > 1:
             message = "This policy has more than one version. Before you delete a policy, you must delete the policy's versions."
             raise WireError("DeleteConflict", message, status=409)
@@ -66,7 +75,9 @@ class Refusals:
 
 def _variables_are_short(params: Params) -> None:
     """Lambda developer guide, quotas: 4 KB for all environment variables of a function together, measured as JSON."""
-    text = json.dumps((params.get("Environment") or {}).get("Variables") or {}, separators=(",", ":"))
+    text = json.dumps(
+        (params.get("Environment") or {}).get("Variables") or {}, separators=(",", ":")
+    )
     if len(text.encode()) > _MOST_VARIABLES_BYTES:
         raise WireError(
             "InvalidParameterValueException",
@@ -79,24 +90,43 @@ def _pattern_is_short(params: Params) -> None:
     """EventBridge user guide, quotas: 2,048 characters; more on request."""
     size = len(params.get("EventPattern") or "")
     if size > _LONGEST_PATTERN:
-        raise WireError("ValidationException", f"The event pattern has {size} characters, which is more than {_LONGEST_PATTERN}.")
+        raise WireError(
+            "ValidationException",
+            f"The event pattern has {size} characters, which is more than {_LONGEST_PATTERN}.",
+        )
 
 
 def _dashboard_is_small(params: Params) -> None:
     """CloudWatch API reference, dashboard body structure, and user guide, service quotas."""
     widgets = json.loads(params["DashboardBody"]).get("widgets") or []
-    alarms = [len(each["properties"].get("alarms") or []) for each in widgets if each.get("type") == "alarm"]
-    metrics = [len(each["properties"].get("metrics") or []) for each in widgets if each.get("type") == "metric"]
+    alarms = [
+        len(each["properties"].get("alarms") or [])
+        for each in widgets
+        if each.get("type") == "alarm"
+    ]
+    metrics = [
+        len(each["properties"].get("metrics") or [])
+        for each in widgets
+        if each.get("type") == "metric"
+    ]
     found = {
         f"{len(widgets)} widgets, which is more than {_MOST_WIDGETS}": len(widgets) > _MOST_WIDGETS,
-        f"a widget with {max(alarms, default=0)} alarms, which is more than {_MOST_ALARMS}": max(alarms, default=0) > _MOST_ALARMS,
-        f"a widget with {max(metrics, default=0)} metrics, which is more than {_MOST_METRICS[0]}": max(metrics, default=0)
+        f"a widget with {max(alarms, default=0)} alarms, which is more than {_MOST_ALARMS}": max(
+            alarms, default=0
+        )
+        > _MOST_ALARMS,
+        f"a widget with {max(metrics, default=0)} metrics, which is more than {_MOST_METRICS[0]}": max(
+            metrics, default=0
+        )
         > _MOST_METRICS[0],
-        f"{sum(metrics)} metrics in all, which is more than {_MOST_METRICS[1]}": sum(metrics) > _MOST_METRICS[1],
+        f"{sum(metrics)} metrics in all, which is more than {_MOST_METRICS[1]}": sum(metrics)
+        > _MOST_METRICS[1],
     }
     problems = [text for text, wrong in found.items() if wrong]
     if problems:
-        raise WireError("InvalidParameterInput", f"The field DashboardBody has {', and '.join(problems)}.")
+        raise WireError(
+            "InvalidParameterInput", f"The field DashboardBody has {', and '.join(problems)}."
+        )
 
 
 def _alarm_rule_is_short(params: Params) -> None:
@@ -104,4 +134,7 @@ def _alarm_rule_is_short(params: Params) -> None:
     rule = params["AlarmRule"]
     children = len(set(re.findall(r'ALARM\("([^"]+)"\)', rule)))
     if len(rule) > _LONGEST_ALARM_RULE or children > _MOST_CHILDREN:
-        raise WireError("ValidationError", f"AlarmRule has {len(rule)} characters and {children} alarms; allowed are 10240 and 100.")
+        raise WireError(
+            "ValidationError",
+            f"AlarmRule has {len(rule)} characters and {children} alarms; allowed are 10240 and 100.",
+        )

@@ -27,9 +27,27 @@ _SCHEDULER: Final = "scheduler.amazonaws.com"
 _MOST_TRIES: Final = 3
 _RETRY_SECONDS: Final = 0.2
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86400}
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTHS: Final = (
+    "JAN",
+    "FEB",
+    "MAR",
+    "APR",
+    "MAY",
+    "JUN",
+    "JUL",
+    "AUG",
+    "SEP",
+    "OCT",
+    "NOV",
+    "DEC",
+)
 _WEEKDAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_NOT_RETRIED: Final = ("AccessDeniedException", "ResourceNotFoundException", "StateMachineDoesNotExist", "ValidationException")
+_NOT_RETRIED: Final = (
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "StateMachineDoesNotExist",
+    "ValidationException",
+)
 
 
 class Schedules:
@@ -42,7 +60,13 @@ class Schedules:
         now: The cloud's clock, seconds since 1970.
     """
 
-    def __init__(self, state: AwsState, targets: Targets, submit: Callable[[Callable[[], None]], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        state: AwsState,
+        targets: Targets,
+        submit: Callable[[Callable[[], None]], None],
+        now: Callable[[], float],
+    ) -> None:
         self._state = state
         self._targets = targets
         self._submit = submit
@@ -73,13 +97,21 @@ class Schedules:
                 self._fired_until[schedule.arn] = now
             if schedule.state != "ENABLED":
                 continue
-            times = due(schedule.schedule_expression, schedule.schedule_expression_timezone, made=made, since=since, until=now)
+            times = due(
+                schedule.schedule_expression,
+                schedule.schedule_expression_timezone,
+                made=made,
+                since=since,
+                until=now,
+            )
             for moment in times:
                 self._submit(lambda schedule=schedule, moment=moment: self._call(schedule, moment))  # type: ignore[misc]
 
     def _call(self, schedule: Any, moment: datetime) -> None:
         target, execution = schedule.target, uuid.uuid4().hex[:16]
-        tries = min(_MOST_TRIES, int(target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 185)) + 1)
+        tries = min(
+            _MOST_TRIES, int(target.get("RetryPolicy", {}).get("MaximumRetryAttempts", 185)) + 1
+        )
         for attempt in range(1, tries + 1):
             values = {
                 "schedule-arn": schedule.arn,
@@ -91,8 +123,14 @@ class Schedules:
             try:
                 self._send(target, payload)
             except (ClientError, BotoCoreError, AssumeRoleError, NotImplementedError) as error:
-                code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-                lasting = code in _NOT_RETRIED or isinstance(error, (AssumeRoleError, NotImplementedError))
+                code = (
+                    error.response["Error"]["Code"]
+                    if isinstance(error, ClientError)
+                    else type(error).__name__
+                )
+                lasting = code in _NOT_RETRIED or isinstance(
+                    error, (AssumeRoleError, NotImplementedError)
+                )
                 if lasting or attempt == tries or self._closed.wait(_RETRY_SECONDS * attempt):
                     self._give_up(schedule, payload, code, str(error))
                     return
@@ -102,9 +140,13 @@ class Schedules:
     def _send(self, target: dict[str, Any], payload: str) -> None:
         arn, service = str(target["Arn"]), str(target["Arn"]).split(":")[2]
         if service == "lambda":
-            self._client("lambda", target).invoke(FunctionName=arn, InvocationType="Event", Payload=payload.encode())
+            self._client("lambda", target).invoke(
+                FunctionName=arn, InvocationType="Event", Payload=payload.encode()
+            )
         elif service == "states":
-            self._client("stepfunctions", target).start_execution(stateMachineArn=arn, name=str(uuid.uuid4()), input=payload)
+            self._client("stepfunctions", target).start_execution(
+                stateMachineArn=arn, name=str(uuid.uuid4()), input=payload
+            )
         elif service == "sqs":
             self._to_queue(target, arn, payload, {})
         else:
@@ -113,14 +155,22 @@ class Schedules:
     def _client(self, service: str, target: dict[str, Any]) -> Any:
         return self._targets.role_client(service, target["RoleArn"], _SCHEDULER)
 
-    def _to_queue(self, target: dict[str, Any], arn: str, payload: str, attributes: dict[str, str]) -> None:
+    def _to_queue(
+        self, target: dict[str, Any], arn: str, payload: str, attributes: dict[str, str]
+    ) -> None:
         sqs = self._client("sqs", target)
-        url = self._targets.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
-        values = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
+        url = self._targets.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])[
+            "QueueUrl"
+        ]
+        values = {
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
+        }
         sqs.send_message(QueueUrl=url, MessageBody=payload, MessageAttributes=values)
 
     def _give_up(self, schedule: Any, payload: str, code: str, message: str) -> None:
-        _log.warning("schedule %s did not reach %s: %s", schedule.name, schedule.target["Arn"], message)
+        _log.warning(
+            "schedule %s did not reach %s: %s", schedule.name, schedule.target["Arn"], message
+        )
         queue = (schedule.target.get("DeadLetterConfig") or {}).get("Arn")
         if queue:
             attributes = {
@@ -136,7 +186,9 @@ class Schedules:
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
-    return re.sub(r"<aws\.scheduler\.([a-z-]+)>", lambda match: values.get(match[1], match[0]), text)
+    return re.sub(
+        r"<aws\.scheduler\.([a-z-]+)>", lambda match: values.get(match[1], match[0]), text
+    )
 
 
 def due(expression: str, zone: str, *, made: float, since: float, until: float) -> list[datetime]:
@@ -159,11 +211,17 @@ def due(expression: str, zone: str, *, made: float, since: float, until: float) 
         number, unit = text.split()
         step = int(number) * _UNITS[unit.removesuffix("s")]
         first = int((since - made) // step) + 1
-        return [datetime.fromtimestamp(made + n * step, UTC) for n in range(first, int((until - made) // step) + 1)]
+        return [
+            datetime.fromtimestamp(made + n * step, UTC)
+            for n in range(first, int((until - made) // step) + 1)
+        ]
     if kind == "at":
         moments = [datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)]
     else:
-        days = _days(datetime.fromtimestamp(since, ZoneInfo(zone)).date(), datetime.fromtimestamp(until, ZoneInfo(zone)).date())
+        days = _days(
+            datetime.fromtimestamp(since, ZoneInfo(zone)).date(),
+            datetime.fromtimestamp(until, ZoneInfo(zone)).date(),
+        )
         cron = _Cron.parse(text)
         moments = [moment for day in days for moment in cron.moments(day, ZoneInfo(zone))]
     return [moment for moment in moments if since < moment.timestamp() <= until]
@@ -190,7 +248,9 @@ class _Cron:
     def parse(cls, text: str) -> _Cron:
         fields = text.split()
         if len(fields) != 6:
-            raise NotImplementedError(f"cron({text}) has {len(fields)} fields, EventBridge Scheduler takes six")
+            raise NotImplementedError(
+                f"cron({text}) has {len(fields)} fields, EventBridge Scheduler takes six"
+            )
         return cls(
             minutes=sorted(_values(fields[0], 0, 59)),
             hours=sorted(_values(fields[1], 0, 23)),
@@ -202,7 +262,12 @@ class _Cron:
 
     def moments(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
         """Its times of a day, in UTC. One that summer time skips does not come, one that comes twice comes once."""
-        if not (day.day in self.days and day.month in self.months and day.isoweekday() % 7 + 1 in self.weekdays and day.year in self.years):
+        if not (
+            day.day in self.days
+            and day.month in self.months
+            and day.isoweekday() % 7 + 1 in self.weekdays
+            and day.year in self.years
+        ):
             return
         for hour in self.hours:
             for minute in self.minutes:
@@ -232,4 +297,6 @@ def _number(text: str, low: int, names: tuple[str, ...]) -> int:
     try:
         return int(text)
     except ValueError:
-        raise NotImplementedError(f"{text} in a cron expression is not known to the local EventBridge Scheduler") from None
+        raise NotImplementedError(
+            f"{text} in a cron expression is not known to the local EventBridge Scheduler"
+        ) from None

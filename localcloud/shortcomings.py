@@ -14,13 +14,25 @@ from localcloud.wire import Call, WireError
 _log = logging.getLogger(__name__)
 _CODE: Final = "NotImplemented"
 _NO_ROUTE: Final = (b"<title>404 Not Found</title>", b"Not yet implemented")
-_MISSING: Final = {"query": "MissingParameter", "ec2": "MissingParameter", "rest-xml": "InvalidRequest"}
+_MISSING: Final = {
+    "query": "MissingParameter",
+    "ec2": "MissingParameter",
+    "rest-xml": "InvalidRequest",
+}
 
 
 def missing(call: Call) -> WireError:
     """The error of an operation that the AWS in memory does not have."""
-    what = f"operation {call.operation}" if call.operation else f"{call.environ['REQUEST_METHOD']} {call.environ.get('PATH_INFO', '')}"
-    return WireError(_CODE, f"the AWS in memory has no {what} of {call.service}; docs/services.md lists what it has", status=501)
+    what = (
+        f"operation {call.operation}"
+        if call.operation
+        else f"{call.environ['REQUEST_METHOD']} {call.environ.get('PATH_INFO', '')}"
+    )
+    return WireError(
+        _CODE,
+        f"the AWS in memory has no {what} of {call.service}; docs/services.md lists what it has",
+        status=501,
+    )
 
 
 def of_exception(call: Call, error: Exception) -> WireError:
@@ -32,16 +44,26 @@ def of_exception(call: Call, error: Exception) -> WireError:
         return missing(call)
     problem = _problem(call)
     if problem:
-        code = "ClientException" if call.service == "batch" else _MISSING.get(call.protocol, "ValidationException")
+        code = (
+            "ClientException"
+            if call.service == "batch"
+            else _MISSING.get(call.protocol, "ValidationException")
+        )
         return WireError(code, problem, status=400)
-    _log.error("%s %s failed inside the AWS in memory", call.service, call.operation, exc_info=error)
+    _log.error(
+        "%s %s failed inside the AWS in memory", call.service, call.operation, exc_info=error
+    )
     sentence = f"the AWS in memory fails at {call.operation} of {call.service} where AWS would not ({type(error).__name__}: {error})"
     return WireError(_CODE, sentence, status=501)
 
 
-def of_answer(call: Call, code: int, headers: list[tuple[str, str]], body: Iterable[bytes]) -> WireError | None:
+def of_answer(
+    call: Call, code: int, headers: list[tuple[str, str]], body: Iterable[bytes]
+) -> WireError | None:
     """The error in place of an answer of moto's that is none: no such path, or a failure of its own; None where the answer stands."""
-    if code == HTTPStatus.NOT_FOUND and any(key.lower() == "content-type" and "html" in value for key, value in headers):
+    if code == HTTPStatus.NOT_FOUND and any(
+        key.lower() == "content-type" and "html" in value for key, value in headers
+    ):
         text = b"".join(body)
         return missing(call) if any(each in text for each in _NO_ROUTE) else None
     if code == HTTPStatus.NOT_IMPLEMENTED:

@@ -35,9 +35,21 @@ _NO_TOKEN: Final = "Request is missing Authentication Token"  # noqa: S105 - a s
 
 _S3: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.MISSING: ("AccessDenied", 403, "Access Denied"),
-    Problem.MALFORMED: ("AuthorizationHeaderMalformed", 400, "The authorization header is malformed"),
-    Problem.UNKNOWN_KEY: ("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records."),
-    Problem.WRONG_TOKEN: ("InvalidToken", 400, "The provided token is malformed or otherwise invalid."),
+    Problem.MALFORMED: (
+        "AuthorizationHeaderMalformed",
+        400,
+        "The authorization header is malformed",
+    ),
+    Problem.UNKNOWN_KEY: (
+        "InvalidAccessKeyId",
+        403,
+        "The AWS Access Key Id you provided does not exist in our records.",
+    ),
+    Problem.WRONG_TOKEN: (
+        "InvalidToken",
+        400,
+        "The provided token is malformed or otherwise invalid.",
+    ),
     Problem.EXPIRED_TOKEN: ("ExpiredToken", 400, "The provided token has expired."),
     Problem.WRONG_SIGNATURE: (
         "SignatureDoesNotMatch",
@@ -49,14 +61,34 @@ _S3: Final[dict[Problem, tuple[str, int, str]]] = {
         400,
         "The provided 'x-amz-content-sha256' header does not match what was computed.",
     ),
-    Problem.SKEWED: ("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large."),
+    Problem.SKEWED: (
+        "RequestTimeTooSkewed",
+        403,
+        "The difference between the request time and the current time is too large.",
+    ),
     Problem.EXPIRED_URL: ("AccessDenied", 403, "Request has expired"),
 }
 _EC2: Final[dict[Problem, tuple[str, int, str]]] = {
-    Problem.MISSING: ("MissingParameter", 400, "The request must contain the parameter AWSAccessKeyId"),
-    Problem.MALFORMED: ("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
-    Problem.UNKNOWN_KEY: ("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
-    Problem.WRONG_TOKEN: ("AuthFailure", 401, "AWS was not able to validate the provided access credentials"),
+    Problem.MISSING: (
+        "MissingParameter",
+        400,
+        "The request must contain the parameter AWSAccessKeyId",
+    ),
+    Problem.MALFORMED: (
+        "AuthFailure",
+        401,
+        "AWS was not able to validate the provided access credentials",
+    ),
+    Problem.UNKNOWN_KEY: (
+        "AuthFailure",
+        401,
+        "AWS was not able to validate the provided access credentials",
+    ),
+    Problem.WRONG_TOKEN: (
+        "AuthFailure",
+        401,
+        "AWS was not able to validate the provided access credentials",
+    ),
     Problem.EXPIRED_TOKEN: ("RequestExpired", 400, "Request has expired."),
     Problem.WRONG_SIGNATURE: ("SignatureDoesNotMatch", 403, _MISMATCH),
     Problem.WRONG_BODY: ("SignatureDoesNotMatch", 403, _MISMATCH),
@@ -65,7 +97,11 @@ _EC2: Final[dict[Problem, tuple[str, int, str]]] = {
 }
 _QUERY: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.MISSING: ("MissingAuthenticationToken", 403, _NO_TOKEN),
-    Problem.MALFORMED: ("IncompleteSignature", 400, "The request signature does not conform to AWS standards."),
+    Problem.MALFORMED: (
+        "IncompleteSignature",
+        400,
+        "The request signature does not conform to AWS standards.",
+    ),
     Problem.UNKNOWN_KEY: ("InvalidClientTokenId", 403, _INVALID_TOKEN),
     Problem.WRONG_TOKEN: ("InvalidClientTokenId", 403, _INVALID_TOKEN),
     Problem.EXPIRED_TOKEN: ("ExpiredToken", 403, _EXPIRED),
@@ -76,7 +112,11 @@ _QUERY: Final[dict[Problem, tuple[str, int, str]]] = {
 }
 _JSON: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.MISSING: ("MissingAuthenticationTokenException", 400, "Missing Authentication Token"),
-    Problem.MALFORMED: ("IncompleteSignatureException", 400, "The request signature does not conform to AWS standards."),
+    Problem.MALFORMED: (
+        "IncompleteSignatureException",
+        400,
+        "The request signature does not conform to AWS standards.",
+    ),
     Problem.UNKNOWN_KEY: ("UnrecognizedClientException", 400, _INVALID_TOKEN),
     Problem.WRONG_TOKEN: ("UnrecognizedClientException", 400, _INVALID_TOKEN),
     Problem.EXPIRED_TOKEN: ("ExpiredTokenException", 400, _EXPIRED),

@@ -104,9 +104,19 @@ def claim(request: Request) -> Claim | None:
         key, _, signature = authorization.removeprefix("AWS ").partition(":")
         moment = _http_date(request.headers.get("x-amz-date") or request.headers.get("date", ""))
         token = request.headers.get("x-amz-security-token")
-        return Claim(access_key=key, signature=signature, signed_at=moment, version=2, presigned=False, token=token, service="s3")
+        return Claim(
+            access_key=key,
+            signature=signature,
+            signed_at=moment,
+            version=2,
+            presigned=False,
+            token=token,
+            service="s3",
+        )
     if authorization:
-        raise MalformedSignatureError("Authorization header is invalid -- one and only one ' ' (space) required")
+        raise MalformedSignatureError(
+            "Authorization header is invalid -- one and only one ' ' (space) required"
+        )
     if "X-Amz-Signature" in query:
         return _claim_of_query(query)
     if "Signature" in query and "AWSAccessKeyId" in query:
@@ -128,7 +138,9 @@ def claim(request: Request) -> Claim | None:
 def _claim_of_header(request: Request, authorization: str) -> Claim:
     match = _HEADER.fullmatch(authorization)
     if match is None:
-        raise MalformedSignatureError(f"the Authorization header must be {_ALGORITHM} with Credential, SignedHeaders and Signature")
+        raise MalformedSignatureError(
+            f"the Authorization header must be {_ALGORITHM} with Credential, SignedHeaders and Signature"
+        )
     stated = request.headers.get("x-amz-date")
     moment = _date(stated) if stated else _http_date(request.headers.get("date", ""))
     return _version_four(
@@ -146,7 +158,9 @@ def _claim_of_query(query: Mapping[str, str]) -> Claim:
         raise MalformedSignatureError(f"X-Amz-Algorithm only supports {_ALGORITHM}")
     expires = query.get("X-Amz-Expires", "900")
     if not expires.isdigit() or not 1 <= int(expires) <= 604_800:
-        raise MalformedSignatureError("X-Amz-Expires must be between 1 second and a week (604800 seconds)")
+        raise MalformedSignatureError(
+            "X-Amz-Expires must be between 1 second and a week (604800 seconds)"
+        )
     return _version_four(
         query.get("X-Amz-Credential", ""),
         signature=query["X-Amz-Signature"],
@@ -157,13 +171,25 @@ def _claim_of_query(query: Mapping[str, str]) -> Claim:
     )
 
 
-def _version_four(credential: str, *, signature: str, signed: str, moment: datetime, token: str | None, expires: int | None) -> Claim:
+def _version_four(
+    credential: str,
+    *,
+    signature: str,
+    signed: str,
+    moment: datetime,
+    token: str | None,
+    expires: int | None,
+) -> Claim:
     parts = credential.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != "aws4_request":
-        raise MalformedSignatureError("the Credential must be <access key>/<date>/<region>/<service>/aws4_request")
+        raise MalformedSignatureError(
+            "the Credential must be <access key>/<date>/<region>/<service>/aws4_request"
+        )
     key, date, region, service, _ = parts
     if f"{moment:%Y%m%d}" != date:
-        raise MalformedSignatureError(f"the date in the Credential, {date}, is not that of the request, {moment:%Y%m%d}")
+        raise MalformedSignatureError(
+            f"the date in the Credential, {date}, is not that of the request, {moment:%Y%m%d}"
+        )
     return Claim(
         access_key=key,
         signature=signature,
@@ -198,7 +224,10 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
     """
     if found.version == 2:
         texts = _texts_of_version_two(request, found)
-        proofs = [base64.b64encode(hmac.digest(secret.encode(), text.encode("latin-1"), "sha1")).decode() for text in texts]
+        proofs = [
+            base64.b64encode(hmac.digest(secret.encode(), text.encode("latin-1"), "sha1")).decode()
+            for text in texts
+        ]
         return any(hmac.compare_digest(proof, found.signature) for proof in proofs)
     if "host" not in found.signed_headers:
         return False
@@ -209,7 +238,10 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
                 request.method,
                 path,
                 _canonical_query(request, found),
-                *(f"{name}:{' '.join(request.headers.get(name, '').split())}" for name in found.signed_headers),
+                *(
+                    f"{name}:{' '.join(request.headers.get(name, '').split())}"
+                    for name in found.signed_headers
+                ),
                 "",
                 ";".join(found.signed_headers),
                 payload_hash,
@@ -246,8 +278,15 @@ def _again(path: str) -> str:
 
 def _canonical_query(request: Request, found: Claim) -> str:
     pairs = [each.partition("=") for each in request.target.partition("?")[2].split("&") if each]
-    encoded = sorted((_encoded(name.replace("+", "%20")), _encoded(value.replace("+", "%20"))) for name, _, value in pairs)
-    return "&".join(f"{name}={value}" for name, value in encoded if not (found.presigned and name == "X-Amz-Signature"))
+    encoded = sorted(
+        (_encoded(name.replace("+", "%20")), _encoded(value.replace("+", "%20")))
+        for name, _, value in pairs
+    )
+    return "&".join(
+        f"{name}={value}"
+        for name, value in encoded
+        if not (found.presigned and name == "X-Amz-Signature")
+    )
 
 
 def _encoded(text: str, *, safe: str = "") -> str:
@@ -263,28 +302,47 @@ def bucket_of_host(host: str) -> str:
 
 def _texts_of_version_two(request: Request, found: Claim) -> list[str]:
     headers = request.headers
-    amz = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-amz-"))
-    date = str(found.expires_seconds) if found.presigned else "" if "x-amz-date" in headers else headers.get("date", "")
+    amz = "".join(
+        f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-amz-")
+    )
+    date = (
+        str(found.expires_seconds)
+        if found.presigned
+        else ""
+        if "x-amz-date" in headers
+        else headers.get("date", "")
+    )
     covered = sorted((name, value) for name, value in request.query if name in _SUBRESOURCES)
     bucket = bucket_of_host(headers.get("host", ""))
     path = f"/{bucket}{request.path}" if bucket else request.path
-    query = "?" + "&".join(f"{name}={value}" if value else name for name, value in covered) if covered else ""
+    query = (
+        "?" + "&".join(f"{name}={value}" if value else name for name, value in covered)
+        if covered
+        else ""
+    )
     if found.presigned and found.token:
         amz += f"x-amz-security-token:{found.token}\n"
     first = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
     # of a bucket itself some sign the path as they send it, others with a slash at its end
-    return ["\n".join([*first, f"{amz}{each}{query}"]) for each in ({path, f"{path}/"} if path.count("/") == 1 else {path})]
+    return [
+        "\n".join([*first, f"{amz}{each}{query}"])
+        for each in ({path, f"{path}/"} if path.count("/") == 1 else {path})
+    ]
 
 
 def _date(text: str) -> datetime:
     try:
         return datetime.strptime(text, _DATE).replace(tzinfo=UTC)
     except ValueError:
-        raise MalformedSignatureError(f"X-Amz-Date must be in the ISO8601 Long Format yyyyMMdd'T'HHmmss'Z', found {text!r}") from None
+        raise MalformedSignatureError(
+            f"X-Amz-Date must be in the ISO8601 Long Format yyyyMMdd'T'HHmmss'Z', found {text!r}"
+        ) from None
 
 
 def _http_date(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except ValueError:
-        raise MalformedSignatureError("AWS authentication requires a valid Date or x-amz-date header") from None
+        raise MalformedSignatureError(
+            "AWS authentication requires a valid Date or x-amz-date header"
+        ) from None

@@ -44,12 +44,18 @@ class SlackSink:
             if self._failures:
                 status = self._failures.pop(0)
                 headers = (("Retry-After", "1"),) if status == 429 else ()
-                return Reply(status=status, headers=headers, body=b"rate_limited" if status == 429 else b"server_error")
+                return Reply(
+                    status=status,
+                    headers=headers,
+                    body=b"rate_limited" if status == 429 else b"server_error",
+                )
             try:
                 message = json.loads(body)
             except ValueError:
                 return Reply(status=400, body=b"invalid_payload")
-            if not isinstance(message, dict) or not (message.get("text") or message.get("blocks") or message.get("attachments")):
+            if not isinstance(message, dict) or not (
+                message.get("text") or message.get("blocks") or message.get("attachments")
+            ):
                 return Reply(status=400, body=b"no_text")
             self.messages.append(message)
         return Reply(headers=(("Content-Type", "text/html"),), body=b"ok")

@@ -31,17 +31,27 @@ class Loader(yaml.SafeLoader):
 
 
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789")
+)
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
 )
 
 
-def read_stack(program: Path, stack: str, config: Mapping[str, str], secrets: Mapping[str, str]) -> Stack:
+def read_stack(
+    program: Path, stack: str, config: Mapping[str, str], secrets: Mapping[str, str]
+) -> Stack:
     """The settings of a stack.
 
     Args:
@@ -75,7 +85,9 @@ def read_stack(program: Path, stack: str, config: Mapping[str, str], secrets: Ma
                 f"give {full} in plain text as a secret override"
             )
         found[full] = _text(value)
-    return Stack(project=name, name=stack, config={**found, **overrides}, secret_keys=frozenset(secrets))
+    return Stack(
+        project=name, name=stack, config={**found, **overrides}, secret_keys=frozenset(secrets)
+    )
 
 
 def _mapping(path: Path, hint: str) -> dict[str, Any]:
@@ -93,7 +105,10 @@ def _mapping(path: Path, hint: str) -> dict[str, Any]:
 
 
 def _stacks(program: Path) -> str:
-    return ", ".join(sorted(path.name.split(".")[1] for path in program.glob("Pulumi.*.yaml"))) or "none"
+    return (
+        ", ".join(sorted(path.name.split(".")[1] for path in program.glob("Pulumi.*.yaml")))
+        or "none"
+    )
 
 
 def _defaults(project: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -119,7 +134,9 @@ def _encrypted(value: Any, path: str) -> str | None:
         children = ((f"{path}[{position}]", item) for position, item in enumerate(value))
     else:
         return None
-    return next((found for where, item in children if (found := _encrypted(item, where)) is not None), None)
+    return next(
+        (found for where, item in children if (found := _encrypted(item, where)) is not None), None
+    )
 
 
 def _text(value: Any) -> str:

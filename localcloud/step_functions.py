@@ -20,9 +20,15 @@ from typing import Any, Final
 from botocore import xform_name
 from botocore.session import get_session
 from moto.stepfunctions.parser.api import ExecutionStatus
-from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import IsTimestamp
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service as service_task
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk_task
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (
+    IsTimestamp,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service as service_task,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk as sdk_task,
+)
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -40,17 +46,31 @@ _STATES: Final = "states.amazonaws.com"
 _TASKS: Final = "moto.stepfunctions.parser.asl.component.state.exec.state_task."
 _CALLERS: Final = (
     "lambda_eval_utils",
-    *(f"service.state_task_service_{name}" for name in ("aws_sdk", "batch", "dynamodb", "events", "sfn", "sns", "sqs")),
+    *(
+        f"service.state_task_service_{name}"
+        for name in ("aws_sdk", "batch", "dynamodb", "events", "sfn", "sns", "sqs")
+    ),
 )
 """Modules that make clients."""
 Count = Callable[[str, str], None]
 """(state machine ARN, metric): counts one in `AWS/States` (Step Functions developer guide, "Execution metrics")."""
-_ENDS: Final = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
+_ENDS: Final = {
+    "SUCCEEDED": "Succeeded",
+    "FAILED": "Failed",
+    "TIMED_OUT": "TimedOut",
+    "ABORTED": "Aborted",
+}
 _THROTTLED_SECONDS: Final = 0.05
 
 
 @contextlib.contextmanager
-def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, count: Count, throttled: threading.Event) -> Iterator[None]:
+def interpreter(
+    state: AwsState,
+    role_client: RoleClient,
+    publish: Publish,
+    count: Count,
+    throttled: threading.Event,
+) -> Iterator[None]:
     """Completes moto's interpreter for the time; at the end every execution that still runs is stopped.
 
     While `throttled` is set no execution enters another state, as where an account has used up its state transitions.
@@ -66,7 +86,12 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
     def ended(execution: Any) -> None:
         jobs.end(execution)
         count(execution.state_machine.arn, f"Executions{_ENDS[execution.exec_status]}")
-        publish("aws.states", "Step Functions Execution Status Change", [execution.exec_arn], status_change(execution))
+        publish(
+            "aws.states",
+            "Step Functions Execution Status Change",
+            [execution.exec_arn],
+            status_change(execution),
+        )
 
     ends, programs = ExecutionEnds(ended), _Programs()
 
@@ -88,7 +113,10 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
-        *((importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for) for name in _CALLERS),
+        *(
+            (importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for)
+            for name in _CALLERS
+        ),
     ]
     originals = [(owner, name, vars(owner)[name]) for owner, name, _ in replaced]
     for owner, name, value in replaced:
@@ -105,7 +133,10 @@ def interpreter(state: AwsState, role_client: RoleClient, publish: Publish, coun
 def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) -> None:
     """Holds an execution up before it enters a state; ends too where it is stopped meanwhile."""
     if throttled.is_set():
-        count(env.states.context_object.context_object_data["StateMachine"]["Id"], "ExecutionThrottled")
+        count(
+            env.states.context_object.context_object_data["StateMachine"]["Id"],
+            "ExecutionThrottled",
+        )
         while throttled.is_set() and env.is_running():
             time.sleep(_THROTTLED_SECONDS)
 
@@ -169,13 +200,23 @@ def _operation(task: Any, service: str | None, action: str | None) -> Any:
     return _operations(name).get(method)
 
 
-def _to_sdk(self: Any, parameters: Any, boto_service_name: str | None = None, service_action_name: str | None = None) -> None:
+def _to_sdk(
+    self: Any,
+    parameters: Any,
+    boto_service_name: str | None = None,
+    service_action_name: str | None = None,
+) -> None:
     operation = _operation(self, boto_service_name, service_action_name)
     if operation is not None and operation.input_shape is not None:
         self._to_boto_request(parameters, operation.input_shape)
 
 
-def _from_sdk(self: Any, response: Any, boto_service_name: str | None = None, service_action_name: str | None = None) -> None:
+def _from_sdk(
+    self: Any,
+    response: Any,
+    boto_service_name: str | None = None,
+    service_action_name: str | None = None,
+) -> None:
     operation = _operation(self, boto_service_name, service_action_name)
     if operation is not None and operation.output_shape is not None:
         self._from_boto_response(response, operation.output_shape)

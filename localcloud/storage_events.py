@@ -30,7 +30,12 @@ class StorageEvents:
     """Turns successful S3 calls into notifications."""
 
     def __init__(
-        self, state: AwsState, access: Access, bus: EventBus, client: Callable[[str], Any], invoke_function: Callable[[str, bytes], None]
+        self,
+        state: AwsState,
+        access: Access,
+        bus: EventBus,
+        client: Callable[[str], Any],
+        invoke_function: Callable[[str, bytes], None],
     ) -> None:
         self._state = state
         self._access = access
@@ -46,16 +51,35 @@ class StorageEvents:
             params = {**call.uri_params}
             bucket, key = str(params.get("Bucket", "")), str(params.get("Key", ""))
             version = header_value(headers, "x-amz-version-id")
-            self._created(bucket, key, None if version in (None, "null") else version, *_CREATED[call.operation])
+            self._created(
+                bucket,
+                key,
+                None if version in (None, "null") else version,
+                *_CREATED[call.operation],
+            )
         elif call.operation == "DeleteObject":
             marker = header_value(headers, "x-amz-delete-marker") == "true"
-            self._deleted(str(call.uri_params.get("Bucket", "")), str(call.uri_params.get("Key", "")), marker=marker)
+            self._deleted(
+                str(call.uri_params.get("Bucket", "")),
+                str(call.uri_params.get("Key", "")),
+                marker=marker,
+            )
 
-    def _created(self, bucket_name: str, key: str, version: str | None, name: str, reason: str) -> None:
-        bucket, item = self._state.bucket(bucket_name), self._state.object(bucket_name, key, version)
+    def _created(
+        self, bucket_name: str, key: str, version: str | None, name: str, reason: str
+    ) -> None:
+        bucket, item = (
+            self._state.bucket(bucket_name),
+            self._state.object(bucket_name, key, version),
+        )
         if bucket is None or item is None or bucket.notification_configuration is None:
             return
-        facts: dict[str, Any] = {"key": key, "size": item.size, "etag": item.etag.strip('"'), "sequencer": f"{next(self._sequence):018X}"}
+        facts: dict[str, Any] = {
+            "key": key,
+            "size": item.size,
+            "etag": item.etag.strip('"'),
+            "sequencer": f"{next(self._sequence):018X}",
+        }
         if version:
             facts["version-id"] = version
         self._to_event_bridge(bucket, "Object Created", facts, {"reason": reason})
@@ -67,10 +91,16 @@ class StorageEvents:
             return
         facts = {"key": key, "sequencer": f"{next(self._sequence):018X}"}
         kind = "Delete Marker Created" if marker else "Permanently Deleted"
-        self._to_event_bridge(bucket, "Object Deleted", facts, {"reason": "DeleteObject", "deletion-type": kind})
-        self._to_targets(bucket, "ObjectRemoved:DeleteMarkerCreated" if marker else "ObjectRemoved:Delete", facts)
+        self._to_event_bridge(
+            bucket, "Object Deleted", facts, {"reason": "DeleteObject", "deletion-type": kind}
+        )
+        self._to_targets(
+            bucket, "ObjectRemoved:DeleteMarkerCreated" if marker else "ObjectRemoved:Delete", facts
+        )
 
-    def _to_event_bridge(self, bucket: Any, detail_type: str, facts: dict[str, Any], more: dict[str, str]) -> None:
+    def _to_event_bridge(
+        self, bucket: Any, detail_type: str, facts: dict[str, Any], more: dict[str, str]
+    ) -> None:
         if bucket.notification_configuration.event_bridge is None:
             return
         detail = {
@@ -90,9 +120,15 @@ class StorageEvents:
             for notification in getattr(configuration, kind):
                 if notification.matches(f"s3:{name}", facts["key"]):
                     body = json.dumps(self._record(bucket, name, facts, notification.id))
-                    self._bus.submit(lambda kind=kind, arn=notification.arn, body=body: self._send(bucket.arn, kind, arn, body))  # type: ignore[misc]
+                    self._bus.submit(
+                        lambda kind=kind, arn=notification.arn, body=body: self._send(  # type: ignore[misc]
+                            bucket.arn, kind, arn, body
+                        )
+                    )
 
-    def _record(self, bucket: Any, name: str, facts: dict[str, Any], configuration_id: str) -> dict[str, Any]:
+    def _record(
+        self, bucket: Any, name: str, facts: dict[str, Any], configuration_id: str
+    ) -> dict[str, Any]:
         item = {"key": url_encoded_key(facts["key"]), "sequencer": facts["sequencer"]}
         for ours, theirs in (("size", "size"), ("etag", "eTag"), ("version-id", "versionId")):
             if ours in facts:
@@ -109,7 +145,11 @@ class StorageEvents:
             "s3": {
                 "s3SchemaVersion": "1.0",
                 "configurationId": configuration_id,
-                "bucket": {"name": bucket.name, "ownerIdentity": {"principalId": ACCOUNT_ID}, "arn": bucket.arn},
+                "bucket": {
+                    "name": bucket.name,
+                    "ownerIdentity": {"principalId": ACCOUNT_ID},
+                    "arn": bucket.arn,
+                },
                 "object": item,
             },
         }
@@ -122,12 +162,19 @@ class StorageEvents:
             policy, action = self._state.queue_policy(arn), "sqs:SendMessage"
         else:
             policy, action = self._state.topic_policy(arn), "sns:Publish"
-        if not self._access.service_may(policy, service=_S3, action=action, resource=arn, source_arn=bucket_arn):
+        if not self._access.service_may(
+            policy, service=_S3, action=action, resource=arn, source_arn=bucket_arn
+        ):
             return
         if kind == "cloud_function":
             self._invoke_function(arn, body.encode())
         elif kind == "queue":
             sqs = self._client("sqs")
-            sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"], MessageBody=body)
+            sqs.send_message(
+                QueueUrl=sqs.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"],
+                MessageBody=body,
+            )
         else:
-            self._client("sns").publish(TopicArn=arn, Message=body, Subject="Amazon S3 Notification")
+            self._client("sns").publish(
+                TopicArn=arn, Message=body, Subject="Amazon S3 Notification"
+            )

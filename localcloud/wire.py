@@ -71,7 +71,9 @@ class Call:
             self.claim = signatures.claim(self.signed_request)
         except signatures.MalformedSignatureError as error:
             self.malformed = str(error)
-        self.signing_name = self.claim.service.lower() if self.claim else _service_of_unsigned(environ)
+        self.signing_name = (
+            self.claim.service.lower() if self.claim else _service_of_unsigned(environ)
+        )
         self.service = _SERVICE_OF_SIGNING_NAME.get(self.signing_name, self.signing_name)
         if self.service == "s3":
             _to_path_style(environ)
@@ -86,14 +88,19 @@ class Call:
         if target:
             self.read_body()
             return str(target).rsplit(".", 1)[-1]
-        if self.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded") and self.service != "s3":
+        if (
+            self.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+            and self.service != "s3"
+        ):
             form = parse_qs(self.read_body().decode("utf-8", "replace"))
             if "Action" in form:
                 return str(form["Action"][0])
         action = parse_qs(self.environ.get("QUERY_STRING", "")).get("Action")
         if action and self.service != "s3":
             return str(action[0])
-        if "/operation/" in self.environ.get("PATH_INFO", ""):  # the CBOR protocol names it in the path
+        if "/operation/" in self.environ.get(
+            "PATH_INFO", ""
+        ):  # the CBOR protocol names it in the path
             return str(self.environ["PATH_INFO"]).rsplit("/", 1)[-1]
         try:
             operation, self.uri_params = get_service_router(self.service).match(self.request)
@@ -108,9 +115,15 @@ class Call:
             chunked = bool(self.environ.get("wsgi.input_terminated"))
             if length > _LARGEST_STRUCTURED_BODY:
                 raise WireError(
-                    "RequestEntityTooLarge", f"the body of {self.service} calls is at most {_LARGEST_STRUCTURED_BODY} bytes", status=413
+                    "RequestEntityTooLarge",
+                    f"the body of {self.service} calls is at most {_LARGEST_STRUCTURED_BODY} bytes",
+                    status=413,
                 )
-            self.body = self.environ["wsgi.input"].read() if chunked else self.environ["wsgi.input"].read(length)
+            self.body = (
+                self.environ["wsgi.input"].read()
+                if chunked
+                else self.environ["wsgi.input"].read(length)
+            )
         self.environ["wsgi.input"] = BytesIO(self.body)
         return self.body
 
@@ -120,7 +133,9 @@ class Call:
         environ = dict(self.environ)
         body = self.body or b""
         environ["wsgi.input"] = BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))  # werkzeug takes a shorter body for a broken connection
+        environ["CONTENT_LENGTH"] = str(
+            len(body)
+        )  # werkzeug takes a shorter body for a broken connection
         return Request(environ)
 
     @cached_property
@@ -129,8 +144,15 @@ class Call:
         model = self.model
         if model is None:
             return {}
-        payload = getattr(model.input_shape, "serialization", {}).get("payload") if model.input_shape else None
-        streams = payload is not None and model.input_shape.members[payload].type_name in ("blob", "string")
+        payload = (
+            getattr(model.input_shape, "serialization", {}).get("payload")
+            if model.input_shape
+            else None
+        )
+        streams = payload is not None and model.input_shape.members[payload].type_name in (
+            "blob",
+            "string",
+        )
         if not streams:
             self.read_body()
         request = self.request
@@ -163,10 +185,20 @@ class Call:
         if model is None:
             raise LookupError(f"{self.service} has no operation {self.operation}")
         protocol = determine_request_protocol(model.service_model, self.environ.get("CONTENT_TYPE"))
-        written = get_serializer_class(self.service, protocol)(operation_model=model).serialize(value)
+        written = get_serializer_class(self.service, protocol)(operation_model=model).serialize(
+            value
+        )
         body = written["body"]
-        headers = [(str(k), str(v)) for k, v in dict(written["headers"]).items() if k.lower() != "content-length"]
-        return Reply(status=written["status_code"], headers=tuple(headers), body=body.encode() if isinstance(body, str) else bytes(body))
+        headers = [
+            (str(k), str(v))
+            for k, v in dict(written["headers"]).items()
+            if k.lower() != "content-length"
+        ]
+        return Reply(
+            status=written["status_code"],
+            headers=tuple(headers),
+            body=body.encode() if isinstance(body, str) else bytes(body),
+        )
 
     def error(self, error: WireError) -> Reply:
         """The error in the service's own protocol, so that every SDK raises it under its code."""
@@ -181,26 +213,46 @@ class Call:
             if self.query_compatible:
                 headers.append(("x-amzn-query-error", f"{error.code};Sender"))
             if protocol == "smithy-rpc-v2-cbor":
-                headers += [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
+                headers += [
+                    ("Content-Type", "application/cbor"),
+                    ("smithy-protocol", "rpc-v2-cbor"),
+                ]
                 return Reply(status=error.status, headers=tuple(headers), body=_cbor(members))
             headers.append(("Content-Type", "application/json"))
-            return Reply(status=error.status, headers=tuple(headers), body=json.dumps(members).encode())
+            return Reply(
+                status=error.status, headers=tuple(headers), body=json.dumps(members).encode()
+            )
         code, message = escape(error.code), escape(error.message)
         if protocol == "ec2":
-            errors = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            errors = (
+                f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            )
             text = f"<Response>{errors}<RequestID>{request_id}</RequestID></Response>"
         elif protocol == "query":
-            error_text = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            error_text = (
+                f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            )
             text = f"<ErrorResponse>{error_text}<RequestId>{request_id}</RequestId></ErrorResponse>"
         else:
             text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-        headers = [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id), ("x-amz-request-id", request_id)]
-        return Reply(status=error.status, headers=tuple(headers), body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode())
+        headers = [
+            ("Content-Type", "text/xml"),
+            ("x-amzn-RequestId", request_id),
+            ("x-amz-request-id", request_id),
+        ]
+        return Reply(
+            status=error.status,
+            headers=tuple(headers),
+            body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(),
+        )
 
     @property
     def protocol(self) -> str:
         """The wire protocol of the request: that of its form, else that of its service."""
-        if "/operation/" in self.environ.get("PATH_INFO", "") and self.environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
+        if (
+            "/operation/" in self.environ.get("PATH_INFO", "")
+            and self.environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor"
+        ):
             return "smithy-rpc-v2-cbor"
         if self.environ.get("HTTP_X_AMZ_TARGET"):
             return "json"
@@ -221,7 +273,9 @@ class Call:
 
 def _service_of_unsigned(environ: Mapping[str, Any]) -> str:
     """Whose words an unsigned call is refused in: a form is one of those that STS takes without a signature, all else may be S3's."""
-    form = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    form = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").startswith(
+        "application/x-www-form-urlencoded"
+    )
     return "sts" if form else "s3"
 
 
@@ -238,7 +292,9 @@ def _to_path_style(environ: dict[str, Any]) -> None:
 def _cbor(members: Mapping[str, str]) -> bytes:
     """A map of texts (RFC 8949): major type 5 with up to 23 entries, texts of major type 3 with a length of four bytes."""
     texts = [text.encode() for pair in members.items() for text in pair]
-    return bytes([0xA0 + len(members)]) + b"".join(b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts)
+    return bytes([0xA0 + len(members)]) + b"".join(
+        b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts
+    )
 
 
 def header_value(headers: Iterable[tuple[str, str]], name: str) -> str | None:

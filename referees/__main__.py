@@ -18,7 +18,12 @@ from tests.components import mocks
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="make referees", description=__doc__)
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="keep templates, policies and findings in this folder")
+    parser.add_argument(
+        "--write",
+        metavar="FOLDER",
+        type=Path,
+        help="keep templates, policies and findings in this folder",
+    )
     chosen = parser.parse_args()
     with TemporaryDirectory() as temporary:
         folder: Path = chosen.write or Path(temporary)
@@ -47,12 +52,19 @@ def _judge(folder: Path) -> int:
     except judges.RefereeError as error:
         print(f"referees: {error}", file=sys.stderr)
         return 2
-    (folder / "findings.txt").write_text("".join(f"{each}\n" for each in sorted(set(found))), encoding="utf-8")
+    (folder / "findings.txt").write_text(
+        "".join(f"{each}\n" for each in sorted(set(found))), encoding="utf-8"
+    )
     wrong = judged(found, answers())
     for line in wrong:
         print(f"  FAIL  {line}")
-    told = ", ".join(f"{referee} {count}" for referee, count in sorted(Counter(each.referee for each in found).items()))
-    print(f"referees: {counted} resources and {len(policies)} policies of {', '.join(stacks.STACKS)}; found: {told or 'nothing'};")
+    told = ", ".join(
+        f"{referee} {count}"
+        for referee, count in sorted(Counter(each.referee for each in found).items())
+    )
+    print(
+        f"referees: {counted} resources and {len(policies)} policies of {', '.join(stacks.STACKS)}; found: {told or 'nothing'};"
+    )
     print(f"          without an answer, or answered for nothing: {len(wrong)}")
     return 1 if wrong else 0
 

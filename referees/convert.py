@@ -45,22 +45,36 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
             folded.append(resource)
             continue
         if resource.type not in shapes.TYPES:
-            raise UnknownTypeError(f"{resource.name} is a {resource.type}; say in referees/shapes.py what it is in CloudFormation")
+            raise UnknownTypeError(
+                f"{resource.name} is a {resource.type}; say in referees/shapes.py what it is in CloudFormation"
+            )
         kind, logical = shapes.TYPES[resource.type], logical_id(resource)
         entry = {"Type": kind, "Properties": _properties(kind, plain(resource.inputs))}
         found[logical] = by_id[resource.id] = entry
         names.update(_references(kind, logical, resource))
         if kind == "AWS::EC2::InternetGateway":
-            attachment = {"InternetGatewayId": resource.id, "VpcId": plain(resource.inputs)["vpcId"]}
-            found[f"{logical}Attachment"] = {"Type": "AWS::EC2::VPCGatewayAttachment", "Properties": attachment}
+            attachment = {
+                "InternetGatewayId": resource.id,
+                "VpcId": plain(resource.inputs)["vpcId"],
+            }
+            found[f"{logical}Attachment"] = {
+                "Type": "AWS::EC2::VPCGatewayAttachment",
+                "Properties": attachment,
+            }
     for resource in folded:
         key, fold = shapes.FOLDED[resource.type]
         values = plain(resource.inputs)
         properties = by_id[values[key]]["Properties"]
         for name, value in fold(values).items():
-            properties[name] = [*properties.get(name, ()), *value] if isinstance(value, list) else value
+            properties[name] = (
+                [*properties.get(name, ()), *value] if isinstance(value, list) else value
+            )
     for logical, entry in found.items():
-        others = {value: reference for value, reference in names.items() if logical not in json.dumps(reference).split('"')}
+        others = {
+            value: reference
+            for value, reference in names.items()
+            if logical not in json.dumps(reference).split('"')
+        }
         entry["Properties"] = _linked(entry["Properties"], others)
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": found}
 
@@ -75,14 +89,21 @@ def _references(kind: str, logical: str, resource: Resource) -> dict[str, Any]:
     outputs = plain(resource.outputs)
     found: dict[str, Any] = {resource.id: {"Ref": logical}}
     if kind == "AWS::EC2::VPC":
-        return {**found, outputs["defaultSecurityGroupId"]: {"Fn::GetAtt": [logical, "DefaultSecurityGroup"]}}
+        return {
+            **found,
+            outputs["defaultSecurityGroupId"]: {"Fn::GetAtt": [logical, "DefaultSecurityGroup"]},
+        }
     if kind == "AWS::EC2::EIP":
         return {resource.id: {"Fn::GetAtt": [logical, "AllocationId"]}}
     if kind == "AWS::EC2::SecurityGroup":
         return {resource.id: {"Fn::GetAtt": [logical, "GroupId"]}}
     if isinstance(outputs.get("url"), str):
         found[outputs["url"]] = {"Ref": logical}
-    if isinstance(outputs.get("arn"), str) and "arn" not in resource.inputs and not kind.startswith("AWS::EC2::"):
+    if (
+        isinstance(outputs.get("arn"), str)
+        and "arn" not in resource.inputs
+        and not kind.startswith("AWS::EC2::")
+    ):
         attribute = {"Ref": logical} if kind in _REF_IS_ARN else {"Fn::GetAtt": [logical, "Arn"]}
         found[outputs["arn"]] = attribute
     return found
@@ -90,7 +111,10 @@ def _references(kind: str, logical: str, resource: Resource) -> dict[str, Any]:
 
 def _properties(kind: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     tags = inputs.get("tags")
-    properties = _renamed({key: value for key, value in inputs.items() if key not in ("tags", "tagsAll")}, shapes.RENAMED.get(kind, {}))
+    properties = _renamed(
+        {key: value for key, value in inputs.items() if key not in ("tags", "tagsAll")},
+        shapes.RENAMED.get(kind, {}),
+    )
     if tags and kind not in shapes.WITHOUT_TAGS:
         properties["Tags"] = dict(tags) if kind in shapes.TAGS_ARE_A_MAP else shapes.tags_of(tags)
     if kind in shapes.SPECIAL:
@@ -107,7 +131,9 @@ def _renamed(values: Mapping[str, Any], renamed: Mapping[str, str | None]) -> di
             continue
         if name in shapes.DOCUMENTS and isinstance(value, str):
             read = json.loads(value)
-            found[name] = _value(read, inner) if name in ("ContainerProperties", "NodeProperties") else read
+            found[name] = (
+                _value(read, inner) if name in ("ContainerProperties", "NodeProperties") else read
+            )
         elif name in shapes.FREE_KEYS or name in ("EventPattern", "FilterPolicy"):
             found[name] = value
         elif name in shapes.LISTS:
@@ -129,7 +155,10 @@ def _linked(value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         # policies keep their ARNs: a linter of policies wants text, and two policies may name one another
         return {
-            key: item if key in shapes.DOCUMENTS and key != "ContainerProperties" else _linked(item, names) for key, item in value.items()
+            key: item
+            if key in shapes.DOCUMENTS and key != "ContainerProperties"
+            else _linked(item, names)
+            for key, item in value.items()
         }
     if isinstance(value, list):
         return [_linked(item, names) for item in value]

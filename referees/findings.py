@@ -51,7 +51,10 @@ def answers(path: Path = PATH) -> tuple[Answer, ...]:
         Answer(
             finding=entry["finding"],
             answer=entry["answer"],
-            checks=tuple((each["referee"], each["check"], each["where"], each.get("text", "*")) for each in entry["checks"]),
+            checks=tuple(
+                (each["referee"], each["check"], each["where"], each.get("text", "*"))
+                for each in entry["checks"]
+            ),
         )
         for entry in entries
     )
@@ -73,7 +76,9 @@ def judged(found: Iterable[Finding], known: Iterable[Answer]) -> list[str]:
     for answer in known:
         for position, check in enumerate(answer.checks):
             if position not in asked[id(answer)]:
-                wrong.append(f"nothing is found any more of {' '.join(check)}: take it out of referees/answers.json")
+                wrong.append(
+                    f"nothing is found any more of {' '.join(check)}: take it out of referees/answers.json"
+                )
     return wrong
 
 
@@ -82,6 +87,9 @@ def table(known: Iterable[Answer]) -> str:
     lines = ["| finding | answer | checks |", "|---|---|---|"]
     for answer in known:
         checks = sorted({(referee, check) for referee, check, _, _ in answer.checks})
-        told = ", ".join(f"{referee} `{check}`" for referee, check in checks) or "trivy, cdk-nag, cfripper or prowler"
+        told = (
+            ", ".join(f"{referee} `{check}`" for referee, check in checks)
+            or "trivy, cdk-nag, cfripper or prowler"
+        )
         lines.append(f"| {answer.finding} | {answer.answer} | {told} |")
     return "\n".join(lines) + "\n"

@@ -30,9 +30,15 @@ def _policy_sentry(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for action in analyze_by_access_level(policy, "Permissions management"):
         yield "permissions-management", action
     for statement in policy["Statement"]:
-        if statement["Effect"] == "Allow" and "*" in _several(statement["Resource"]) and "Condition" not in statement:
+        if (
+            statement["Effect"] == "Allow"
+            and "*" in _several(statement["Resource"])
+            and "Condition" not in statement
+        ):
             actions = determine_actions_to_expand(_several(statement["Action"]))
-            everywhere = {each.lower() for each in remove_actions_that_are_not_wildcard_arn_only(actions)}
+            everywhere = {
+                each.lower() for each in remove_actions_that_are_not_wildcard_arn_only(actions)
+            }
             for action in sorted(set(actions)):
                 if action.lower() not in everywhere:
                     yield "takes-a-resource", action

@@ -27,7 +27,9 @@ def cfn_lint(templates: Mapping[str, Path], region: str) -> Iterator[Finding]:
     for each in json.loads(_run("cfn-lint", [*rules, "--template", *files])):
         path = each["Location"]["Path"] or ["", ""]
         where = f"{stacks[each['Filename']]}/{path[1] if len(path) > 1 else ''}"
-        yield Finding(referee="cfn-lint", check=each["Rule"]["Id"], where=where, text=each["Message"])
+        yield Finding(
+            referee="cfn-lint", check=each["Rule"]["Id"], where=where, text=each["Message"]
+        )
 
 
 def checkov(templates: Mapping[str, Path]) -> Iterator[Finding]:
@@ -42,10 +44,14 @@ def checkov(templates: Mapping[str, Path]) -> Iterator[Finding]:
             raise RefereeError(f"checkov could not read {report['results'].get('parsing_errors')}")
         judged = report["summary"]["passed"] + report["summary"]["failed"]
         if judged < len(files):
-            raise RefereeError(f"checkov made {judged} checks over {len(templates)} templates: it has judged nothing")
+            raise RefereeError(
+                f"checkov made {judged} checks over {len(templates)} templates: it has judged nothing"
+            )
         for each in report["results"]["failed_checks"]:
             where = f"{stacks[Path(each['file_path']).name]}/{each['resource'].partition('.')[2]}"
-            yield Finding(referee="checkov", check=each["check_id"], where=where, text=each["check_name"])
+            yield Finding(
+                referee="checkov", check=each["check_id"], where=where, text=each["check_name"]
+            )
 
 
 def iam(documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -67,5 +73,7 @@ def _run(program: str, arguments: Sequence[str], stdin: str = "") -> str:
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
     if not done.stdout.lstrip().startswith(("[", "{")):
-        raise RefereeError(f"{program} ended with {done.returncode}: {done.stderr[-2000:] or done.stdout[-2000:]}")
+        raise RefereeError(
+            f"{program} ended with {done.returncode}: {done.stderr[-2000:] or done.stdout[-2000:]}"
+        )
     return done.stdout

@@ -83,7 +83,10 @@ RENAMED: dict[str, dict[str, str | None]] = {
         "deregisterOnNewRevision": None,
         "name": "JobDefinitionName",
     },
-    "AWS::Batch::JobQueue": {"computeEnvironmentOrders": "ComputeEnvironmentOrder", "name": "JobQueueName"},
+    "AWS::Batch::JobQueue": {
+        "computeEnvironmentOrders": "ComputeEnvironmentOrder",
+        "name": "JobQueueName",
+    },
     "AWS::Batch::SchedulingPolicy": {
         "fairSharePolicy": "FairsharePolicy",
     },
@@ -154,11 +157,17 @@ LISTS = {"Topics", "Queues"}
 
 def _table(properties: Values, _made: Plain) -> None:
     attributes = properties.pop("Attributes")
-    properties["AttributeDefinitions"] = [{"AttributeName": each["Name"], "AttributeType": each["Type"]} for each in attributes]
+    properties["AttributeDefinitions"] = [
+        {"AttributeName": each["Name"], "AttributeType": each["Type"]} for each in attributes
+    ]
     keys = ((properties.pop("HashKey"), "HASH"), (properties.pop("RangeKey", None), "RANGE"))
-    properties["KeySchema"] = [{"AttributeName": name, "KeyType": kind} for name, kind in keys if name]
+    properties["KeySchema"] = [
+        {"AttributeName": name, "KeyType": kind} for name, kind in keys if name
+    ]
     recovery = properties.pop("PointInTimeRecovery", {"Enabled": False})
-    properties["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": recovery["Enabled"]}
+    properties["PointInTimeRecoverySpecification"] = {
+        "PointInTimeRecoveryEnabled": recovery["Enabled"]
+    }
     if expiry := properties.pop("Ttl", None):
         properties["TimeToLiveSpecification"] = expiry
 
@@ -186,7 +195,9 @@ def _alarm(properties: Values, made: Plain) -> None:
     if "Dimensions" in properties:
         properties["Dimensions"] = _dimensions(made["dimensions"])
     if queries := properties.pop("MetricQueries", None):
-        properties["Metrics"] = [_query(each, plain) for each, plain in zip(queries, made["metricQueries"], strict=True)]
+        properties["Metrics"] = [
+            _query(each, plain) for each, plain in zip(queries, made["metricQueries"], strict=True)
+        ]
 
 
 def _query(query: Values, made: Plain) -> Values:
@@ -195,7 +206,10 @@ def _query(query: Values, made: Plain) -> Values:
         return query
     told = {"MetricName": metric["MetricName"], "Namespace": metric["Namespace"]}
     told["Dimensions"] = _dimensions(made["metric"].get("dimensions", {}))
-    return {**query, "MetricStat": {"Metric": told, "Period": metric["Period"], "Stat": metric["Stat"]}}
+    return {
+        **query,
+        "MetricStat": {"Metric": told, "Period": metric["Period"], "Stat": metric["Stat"]},
+    }
 
 
 def _dimensions(values: Plain) -> list[Values]:
@@ -216,7 +230,9 @@ def _instance_profile(properties: Values, _made: Plain) -> None:
 
 def _state_machine(properties: Values, _made: Plain) -> None:
     logging = properties["LoggingConfiguration"]
-    logging["Destinations"] = [{"CloudWatchLogsLogGroup": {"LogGroupArn": logging.pop("LogDestination")}}]
+    logging["Destinations"] = [
+        {"CloudWatchLogsLogGroup": {"LogGroupArn": logging.pop("LogDestination")}}
+    ]
 
 
 def _scheduling_policy(properties: Values, _made: Plain) -> None:
@@ -258,7 +274,9 @@ def _lifecycle_rules(rules: list[Values]) -> list[Values]:
 
 def _encryption(made: Plain) -> Values:
     rules = [each["applyServerSideEncryptionByDefault"] for each in made["rules"]]
-    told = [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": each["sseAlgorithm"]}} for each in rules]
+    told = [
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": each["sseAlgorithm"]}} for each in rules
+    ]
     return {"BucketEncryption": {"ServerSideEncryptionConfiguration": told}}
 
 
@@ -278,12 +296,18 @@ def _target(made: Plain) -> Values:
     if "deadLetterConfig" in made:
         told["DeadLetterConfig"] = {"Arn": made["deadLetterConfig"]["arn"]}
     if "retryPolicy" in made:
-        told["RetryPolicy"] = {key[:1].upper() + key[1:]: value for key, value in made["retryPolicy"].items()}
+        told["RetryPolicy"] = {
+            key[:1].upper() + key[1:]: value for key, value in made["retryPolicy"].items()
+        }
     return {"Targets": [told]}
 
 
 def _inline(made: Plain) -> Values:
-    return {"Policies": [{"PolicyName": made.get("name", "inline"), "PolicyDocument": json.loads(made["policy"])}]}
+    return {
+        "Policies": [
+            {"PolicyName": made.get("name", "inline"), "PolicyDocument": json.loads(made["policy"])}
+        ]
+    }
 
 
 FOLDED: dict[str, tuple[str, Callable[[Plain], Values]]] = {
@@ -303,11 +327,17 @@ FOLDED: dict[str, tuple[str, Callable[[Plain], Values]]] = {
     ),
     "aws:s3/bucketNotification:BucketNotification": (
         "bucket",
-        lambda made: {"NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": made["eventbridge"]}}},
+        lambda made: {
+            "NotificationConfiguration": {
+                "EventBridgeConfiguration": {"EventBridgeEnabled": made["eventbridge"]}
+            }
+        },
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": (
         "bucket",
-        lambda made: {"OwnershipControls": {"Rules": [{"ObjectOwnership": made["rule"]["objectOwnership"]}]}},
+        lambda made: {
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": made["rule"]["objectOwnership"]}]}
+        },
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("bucket", _public_access),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
@@ -316,7 +346,9 @@ FOLDED: dict[str, tuple[str, Callable[[Plain], Values]]] = {
     ),
     "aws:s3/bucketVersioning:BucketVersioning": (
         "bucket",
-        lambda made: {"VersioningConfiguration": {"Status": made["versioningConfiguration"]["status"]}},
+        lambda made: {
+            "VersioningConfiguration": {"Status": made["versioningConfiguration"]["status"]}
+        },
     ),
 }
 """A resource of its own in Pulumi, properties of another in CloudFormation: which input names that other, and what it gets."""

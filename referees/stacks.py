@@ -52,7 +52,9 @@ def documents(stack: str, made: tuple[Resource, ...]) -> Iterator[Document]:
     """The policies of roles among the resources, those to attach included."""
     for resource in made:
         if resource.type in ("aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"):
-            yield Document(where=f"{stack}/{resource.name}", policy=json.loads(resource.inputs["policy"]))
+            yield Document(
+                where=f"{stack}/{resource.name}", policy=json.loads(resource.inputs["policy"])
+            )
 
 
 def examples_of_roles() -> Iterator[Document]:

@@ -53,7 +53,14 @@ def uses(source: str, modules: Mapping[str, str], others: Iterable[str]) -> set[
     found = {path for path in others if PurePosixPath(path).name in source}
     for name in _names(ast.parse(source)):
         parts = name.split(".")
-        known = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in modules), None)
+        known = next(
+            (
+                ".".join(parts[:n])
+                for n in range(len(parts), 0, -1)
+                if ".".join(parts[:n]) in modules
+            ),
+            None,
+        )
         # the package alone, where one of its modules was meant that is not there, says nothing
         if known is not None and (known == name or not modules[known].endswith("__init__.py")):
             found.add(modules[known])
@@ -67,7 +74,12 @@ def _names(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
             yield node.module
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and len(node.value) < 100:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and "." in node.value
+            and len(node.value) < 100
+        ):
             yield node.value
 
 
@@ -86,10 +98,16 @@ def distances(changed: Iterable[str], used_by: Mapping[str, Iterable[str]]) -> d
 
 def choose(near: Mapping[str, int], seconds: Mapping[str, float], budget: float) -> Choice:
     """The nearest test files, the quickest of equally near ones first, that fit into a budget."""
-    tests = [path for path in near if path.startswith("tests/") and PurePosixPath(path).name.startswith("test_")]
+    tests = [
+        path
+        for path in near
+        if path.startswith("tests/") and PurePosixPath(path).name.startswith("test_")
+    ]
     chosen: list[str] = []
     left: list[str] = []
-    for path in sorted(tests, key=lambda path: (near[path], seconds.get(path, UNKNOWN_SECONDS), path)):
+    for path in sorted(
+        tests, key=lambda path: (near[path], seconds.get(path, UNKNOWN_SECONDS), path)
+    ):
         cost = seconds.get(path, UNKNOWN_SECONDS)
         fits = cost <= budget
         (chosen if fits else left).append(path)
@@ -105,13 +123,20 @@ def _git(*arguments: str) -> list[str]:
 def changed_files(base: str) -> list[str]:
     """Changed since the branch left `base`, whether committed or not, and there still."""
     (fork,) = _git("merge-base", "HEAD", base)
-    names = {*_git("diff", "--name-only", fork), *_git("ls-files", "--others", "--exclude-standard")}
+    names = {
+        *_git("diff", "--name-only", fork),
+        *_git("ls-files", "--others", "--exclude-standard"),
+    }
     return sorted(name for name in names if (ROOT / name).is_file())
 
 
 def graph(changed: Iterable[str]) -> dict[str, set[str]]:
     """File -> the Python files that use it; a test uses the conftest.py of its folder and of those above."""
-    files = [path for path in _git("ls-files", "--cached", "--others", "--exclude-standard", "*.py") if (ROOT / path).is_file()]
+    files = [
+        path
+        for path in _git("ls-files", "--cached", "--others", "--exclude-standard", "*.py")
+        if (ROOT / path).is_file()
+    ]
     modules = {module_of(path): path for path in files}
     others = [path for path in changed if not path.endswith(".py") or path == "__main__.py"]
     used_by: dict[str, set[str]] = defaultdict(set)
@@ -131,14 +156,33 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only say which tests would run")
     options = parser.parse_args()
     changed = changed_files(options.base)
-    choice = choose({**dict.fromkeys(EVERY_TIME, 0), **distances(changed, graph(changed))}, recorded(), BUDGET_SECONDS)
-    print(f"quick: {len(changed)} files changed since {options.base}, {len(choice.chosen)} test files for it")
+    choice = choose(
+        {**dict.fromkeys(EVERY_TIME, 0), **distances(changed, graph(changed))},
+        recorded(),
+        BUDGET_SECONDS,
+    )
+    print(
+        f"quick: {len(changed)} files changed since {options.base}, {len(choice.chosen)} test files for it"
+    )
     print("".join(f"  {path}\n" for path in choice.chosen), end="")
     if choice.left:
-        print(f"quick: {len(choice.left)} more are farther away or take longer, and are left to make test")
+        print(
+            f"quick: {len(choice.left)} more are farther away or take longer, and are left to make test"
+        )
     if options.list:
         return 0
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "logical",
+        "--maxprocesses",
+        "8",
+        "--dist",
+        "loadgroup",
+    ]
     command += ["-m", "not slow and not drill", *choice.chosen]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

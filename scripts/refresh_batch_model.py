@@ -26,7 +26,10 @@ def batch_model() -> dict[str, Any]:
         name = waiting.pop()
         if name not in found:
             found[name] = _short(shapes[name])
-            waiting += [*found[name].get("members", {}).values(), *(found[name][k] for k in ("member", "value") if k in found[name])]
+            waiting += [
+                *found[name].get("members", {}).values(),
+                *(found[name][k] for k in ("member", "value") if k in found[name]),
+            ]
     source = f"service model of AWS Batch in botocore {botocore.__version__}"
     return {"source": source, "shapes": dict(sorted(found.items()))}
 
@@ -34,7 +37,11 @@ def batch_model() -> dict[str, Any]:
 def _short(shape: dict[str, Any]) -> dict[str, Any]:
     short: dict[str, Any] = {"type": shape["type"]}
     if shape["type"] == "structure":
-        short["members"] = {name: member["shape"] for name, member in shape["members"].items() if member["shape"] != _LEFT_OUT}
+        short["members"] = {
+            name: member["shape"]
+            for name, member in shape["members"].items()
+            if member["shape"] != _LEFT_OUT
+        }
     short |= {key: shape[key] for key in ("required", "enum") if shape.get(key)}
     short |= {key: shape[key]["shape"] for key in ("member", "value") if key in shape}
     return short
@@ -42,7 +49,9 @@ def _short(shape: dict[str, Any]) -> dict[str, Any]:
 
 def text(model: dict[str, Any]) -> str:
     """The data file: one shape a line."""
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(shape)}" for name, shape in model["shapes"].items())
+    lines = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(shape)}" for name, shape in model["shapes"].items()
+    )
     return f'{{\n "source": {json.dumps(model["source"])},\n "shapes": {{\n{lines}\n }}\n}}\n'
 
 

@@ -70,7 +70,11 @@ def facts_of(description: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "vcpus": description["VCpuInfo"]["DefaultVCpus"],
         "memory_mib": description["MemoryInfo"]["SizeInMiB"],
-        "architecture": next(each for each in description["ProcessorInfo"]["SupportedArchitectures"] if each != "i386"),
+        "architecture": next(
+            each
+            for each in description["ProcessorInfo"]["SupportedArchitectures"]
+            if each != "i386"
+        ),
     }
     gpus = description.get("GpuInfo", {}).get("Gpus", [])
     if gpus and sum(gpu["Count"] for gpu in gpus):
@@ -83,11 +87,17 @@ def facts_of(description: Mapping[str, Any]) -> dict[str, Any]:
         facts["efa_interfaces"] = network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)
     disks = description.get("InstanceStorageInfo", {}).get("Disks", [])
     if disks:
-        facts |= {"scratch_disks": sum(disk["Count"] for disk in disks), "scratch_disk_gb": disks[0]["SizeInGB"]}
+        facts |= {
+            "scratch_disks": sum(disk["Count"] for disk in disks),
+            "scratch_disk_gb": disks[0]["SizeInGB"],
+        }
     if "spot" not in description["SupportedUsageClasses"]:
         facts["spot"] = False
     cards = network["NetworkCards"]
-    return facts | {"network_cards": network["MaximumNetworkCards"], "interfaces_per_card": cards[0]["MaximumNetworkInterfaces"]}
+    return facts | {
+        "network_cards": network["MaximumNetworkCards"],
+        "interfaces_per_card": cards[0]["MaximumNetworkInterfaces"],
+    }
 
 
 # ---- prices ----------------------------------------------------------------------------------------------------------------------------
@@ -105,7 +115,9 @@ def instance_price(pricing: Any, region: str, name: str) -> float | None:
         "capacitystatus": "Used",
         "marketoption": "OnDemand",
     }
-    filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
+    filters = [
+        {"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()
+    ]
     return _one_price(_products(pricing, "AmazonEC2", filters), f"an hour of {name}", unit="Hrs")
 
 
@@ -115,13 +127,23 @@ def usage_price(pricing: Any, region: str, service: str, usage: str) -> float | 
         {"Type": "TERM_MATCH", "Field": "regionCode", "Value": region},
         {"Type": "CONTAINS", "Field": "usagetype", "Value": usage},
     ]
-    own = re.compile(rf"(?:[A-Z0-9]+-)?{re.escape(usage)}")  # every region but the first has a prefix, as in EUC1-NatGateway-Hours
-    products = (each for each in _products(pricing, service, filters) if own.fullmatch(each["product"]["attributes"]["usagetype"]))
+    own = re.compile(
+        rf"(?:[A-Z0-9]+-)?{re.escape(usage)}"
+    )  # every region but the first has a prefix, as in EUC1-NatGateway-Hours
+    products = (
+        each
+        for each in _products(pricing, service, filters)
+        if own.fullmatch(each["product"]["attributes"]["usagetype"])
+    )
     return _one_price(products, f"{usage} of {service}")
 
 
-def _products(pricing: Any, service: str, filters: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    for page in pricing.get_paginator("get_products").paginate(ServiceCode=service, Filters=filters, FormatVersion="aws_v1"):
+def _products(
+    pricing: Any, service: str, filters: list[dict[str, str]]
+) -> Iterator[dict[str, Any]]:
+    for page in pricing.get_paginator("get_products").paginate(
+        ServiceCode=service, Filters=filters, FormatVersion="aws_v1"
+    ):
         for text in page["PriceList"]:
             product: dict[str, Any] = json.loads(text)
             yield product
@@ -134,7 +156,9 @@ def _one_price(products: Iterator[dict[str, Any]], what: str, unit: str = "") ->
         for product in products
         for term in product.get("terms", {}).get("OnDemand", {}).values()
         for dimension in term["priceDimensions"].values()
-        if dimension.get("beginRange", "0") == "0" and "USD" in dimension["pricePerUnit"] and unit in ("", dimension["unit"])
+        if dimension.get("beginRange", "0") == "0"
+        and "USD" in dimension["pricePerUnit"]
+        and unit in ("", dimension["unit"])
     }
     found.discard(0.0)  # free tiers and entries that only carry a name
     if len(found) > 1:
@@ -147,7 +171,9 @@ def _one_price(products: Iterator[dict[str, Any]], what: str, unit: str = "") ->
 # ---- both files ------------------------------------------------------------------------------------------------------------------------
 
 
-def refreshed_facts(old: Mapping[str, Any], ec2: Any, pricing: Any, *, region: str, add: Sequence[str], today: str) -> dict[str, Any]:
+def refreshed_facts(
+    old: Mapping[str, Any], ec2: Any, pricing: Any, *, region: str, add: Sequence[str], today: str
+) -> dict[str, Any]:
     """config/ec2_facts.json anew. Raises RefreshError where a type that is to be added does not exist, or Fargate has no price."""
     names = list(dict.fromkeys((*old["types"], *add)))
     found = described(ec2, names)
@@ -156,27 +182,48 @@ def refreshed_facts(old: Mapping[str, Any], ec2: Any, pricing: Any, *, region: s
         raise RefreshError(f"{region} sells no {', '.join(unknown)}; nothing was written")
     types: dict[str, Any] = {}
     for name in names:
-        kept = {key: value for key, value in old["types"].get(name, {}).items() if key not in {"usd_per_hour", "price_confirmed"}}
+        kept = {
+            key: value
+            for key, value in old["types"].get(name, {}).items()
+            if key not in {"usd_per_hour", "price_confirmed"}
+        }
         price = instance_price(pricing, region, name) if name in found else None
-        types[name] = {**kept, **found.get(name, {}), **({} if price is None else {"usd_per_hour": price})}
+        types[name] = {
+            **kept,
+            **found.get(name, {}),
+            **({} if price is None else {"usd_per_hour": price}),
+        }
     return {
         "source": "EC2 DescribeInstanceTypes",
-        "prices": {"region": region, "date": today, "unit": "US dollars per hour, Linux, On-Demand", "source": _SOURCE},
-        "fargate": {**{field: _needed(pricing, region, *usage) for field, usage in _FARGATE.items()}, "price_confirmed": True},
+        "prices": {
+            "region": region,
+            "date": today,
+            "unit": "US dollars per hour, Linux, On-Demand",
+            "source": _SOURCE,
+        },
+        "fargate": {
+            **{field: _needed(pricing, region, *usage) for field, usage in _FARGATE.items()},
+            "price_confirmed": True,
+        },
         "types": types,
     }
 
 
 def refreshed_services(pricing: Any, *, region: str, today: str) -> dict[str, Any]:
     """config/service_prices.json anew. Raises RefreshError where a price is missing."""
-    prices = {name: {"usd": _needed(pricing, region, *usage), "confirmed": True} for name, usage in _USAGE.items()}
+    prices = {
+        name: {"usd": _needed(pricing, region, *usage), "confirmed": True}
+        for name, usage in _USAGE.items()
+    }
     return {"region": region, "date": today, "source": _SOURCE, "prices": prices}
 
 
 def _needed(pricing: Any, region: str, service: str, usage: str) -> float:
     price = usage_price(pricing, region, service, usage)
     if price is None:
-        raise RefreshError(f"AWS names no price of {usage} of {service} in {region}; nothing was written")
+        raise RefreshError(
+            f"AWS names no price of {usage} of {service} in {region}; nothing was written"
+        )
     return price
 
 
@@ -184,7 +231,9 @@ def as_text(document: Mapping[str, Any]) -> str:
     """JSON with one line for each type or price, so that a change shows as the lines that it touches."""
     table = "types" if "types" in document else "prices"
     head = json.dumps({key: value for key, value in document.items() if key != table}, indent=2)
-    rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in document[table].items())
+    rows = ",\n".join(
+        f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in document[table].items()
+    )
     return f"{head[:-2]},\n  {json.dumps(table)}: {{\n{rows}\n  }}\n}}\n"
 
 
@@ -192,13 +241,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Refreshes both files; returns 0, or 1 with one sentence on standard error."""
     old = json.loads(FACTS.read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--region", default=old["prices"]["region"], help="whose prices; %(default)s without it")
-    parser.add_argument("--add", action="append", default=[], metavar="TYPE", help="an instance type that the file lacks; may be repeated")
+    parser.add_argument(
+        "--region", default=old["prices"]["region"], help="whose prices; %(default)s without it"
+    )
+    parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="an instance type that the file lacks; may be repeated",
+    )
     asked = parser.parse_args(arguments)
     session = boto3.Session()
     today = datetime.now(UTC).date().isoformat()
     try:
-        ec2, pricing = session.client("ec2", region_name=asked.region), session.client("pricing", region_name=_PRICING_REGION)
+        ec2, pricing = (
+            session.client("ec2", region_name=asked.region),
+            session.client("pricing", region_name=_PRICING_REGION),
+        )
         facts = refreshed_facts(old, ec2, pricing, region=asked.region, add=asked.add, today=today)
         services = refreshed_services(pricing, region=asked.region, today=today)
     except (RefreshError, BotoCoreError, ClientError) as error:
@@ -209,7 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         partial.write_text(as_text(document), encoding="utf-8")
         partial.replace(path)
     unpriced = [name for name, entry in facts["types"].items() if "usd_per_hour" not in entry]
-    print(f"{len(facts['types'])} types and {len(services['prices'])} services, prices of {asked.region}, {today}")
+    print(
+        f"{len(facts['types'])} types and {len(services['prices'])} services, prices of {asked.region}, {today}"
+    )
     if unpriced:
         print(f"without a price, because {asked.region} does not sell them: {', '.join(unpriced)}")
     return 0

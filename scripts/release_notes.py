@@ -30,12 +30,18 @@ def notes(tag: str, version: str, changelog: str) -> str:
     or still has changes under Unreleased.
     """
     if tag != f"v{version}":
-        raise ReleaseError(f"the tag is {tag}, pyproject.toml says {version}: tag it v{version}, or change the version first")
+        raise ReleaseError(
+            f"the tag is {tag}, pyproject.toml says {version}: tag it v{version}, or change the version first"
+        )
     found = sections(changelog)
     if not found.get(version):
-        raise ReleaseError(f"CHANGELOG.md has no section `## {version}` with text in it: give what is under Unreleased that heading")
+        raise ReleaseError(
+            f"CHANGELOG.md has no section `## {version}` with text in it: give what is under Unreleased that heading"
+        )
     if found.get("Unreleased"):
-        raise ReleaseError(f"CHANGELOG.md has changes under Unreleased: are they part of {version}? Move them there, or take them out")
+        raise ReleaseError(
+            f"CHANGELOG.md has changes under Unreleased: are they part of {version}? Move them there, or take them out"
+        )
     return found[version]
 
 
@@ -46,7 +52,11 @@ def main() -> int:
         return 2
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     try:
-        print(notes(sys.argv[1], project["version"], (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+        print(
+            notes(
+                sys.argv[1], project["version"], (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+            )
+        )
     except ReleaseError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1

@@ -31,21 +31,31 @@ same and compares.
 
 def text(found: Mapping[str, Coverage]) -> str:
     """The page."""
-    lines = [f"| {name} | {len(each.own)} | {len(each.moto)} | {len(each.refused)} |" for name, each in found.items()]
+    lines = [
+        f"| {name} | {len(each.own)} | {len(each.moto)} | {len(each.refused)} |"
+        for name, each in found.items()
+    ]
     sections = [_section(name, each) for name, each in found.items()]
     return _HEAD + "\n".join(lines) + "\n" + "".join(sections)
 
 
 def _section(name: str, coverage: Coverage) -> str:
     parts = [("own", coverage.own), ("moto", coverage.moto), ("refused", coverage.refused)]
-    return f"\n## {name}\n\n" + "\n".join(f"- **{kind}**: {', '.join(names) or 'none'}" for kind, names in parts) + "\n"
+    return (
+        f"\n## {name}\n\n"
+        + "\n".join(f"- **{kind}**: {', '.join(names) or 'none'}" for kind, names in parts)
+        + "\n"
+    )
 
 
 def surveyed() -> dict[str, Coverage]:
     """Every service, each asked of an AWS of its own."""
     found = {}
     for name in SERVICES:
-        with tempfile.TemporaryDirectory() as directory, LocalCloud(Path(directory), images={}) as cloud:
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            LocalCloud(Path(directory), images={}) as cloud,
+        ):
             found[name] = survey(cloud, name)
     return found
 

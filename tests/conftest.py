@@ -18,7 +18,9 @@ from tests.support.flakes import OPTION, SecondChance
 gc.set_threshold(200_000, 50, 1000)
 
 # How long an example or its generation takes depends on the machine and on what else it does.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("suite")
 
 _UNITS = pytest.StashKey[Path]()
@@ -27,8 +29,14 @@ _UNITS = pytest.StashKey[Path]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options of the suite."""
     group = parser.getgroup("suite")
-    group.addoption(OPTION, action="store_true", help="name the tests that pass, for they have failed before")
-    group.addoption("--record-seconds", action="store_true", help="note what each file took, in tests/seconds.json")
+    group.addoption(
+        OPTION, action="store_true", help="name the tests that pass, for they have failed before"
+    )
+    group.addoption(
+        "--record-seconds",
+        action="store_true",
+        help="note what each file took, in tests/seconds.json",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,7 +79,11 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Units in place of `--dist loadgroup`; None leaves the other ways to pytest-xdist."""
-    return units.scheduler(config, log, _units_path(config)) if config.getoption("dist") == "loadgroup" else None
+    return (
+        units.scheduler(config, log, _units_path(config))
+        if config.getoption("dist") == "loadgroup"
+        else None
+    )
 
 
 def _units_path(config: pytest.Config) -> Path:

@@ -24,7 +24,15 @@ INVOKES = {
     "aws:iam/getPolicyDocument:getPolicyDocument": None,
 }
 """What a function of the provider asks AWS; None: nothing."""
-BOTO = {"kms": "kms", "s3": "s3", "ec2": "ec2", "ecr": "ecr", "sts": "sts", "states": "stepfunctions", "secretsmanager": "secretsmanager"}
+BOTO = {
+    "kms": "kms",
+    "s3": "s3",
+    "ec2": "ec2",
+    "ecr": "ecr",
+    "sts": "sts",
+    "states": "stepfunctions",
+    "secretsmanager": "secretsmanager",
+}
 NOT_OPERATIONS = {"s3:ListBucket", "ecr:UploadLayerPart"}
 
 
@@ -44,7 +52,9 @@ def test_example_policies_are_documents_whose_actions_exist(path: Path) -> None:
     assert document["Version"] == "2012-10-17"
     for statement in document["Statement"]:
         assert statement["Effect"] == "Allow"
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        actions = (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
         for action in actions:
             service, _, operation = action.partition(":")
             known = get_session().get_service_model(BOTO[service]).operation_names
@@ -59,18 +69,26 @@ def test_the_preview_role_allows_what_the_program_asks_while_it_is_evaluated(sta
     allowed = _actions("preview-role.json")
     assert asked <= allowed
     # the provider has a state machine's definition checked while it compares; state and secrets are read in any case
-    assert allowed - asked == {"states:ValidateStateMachineDefinition", "kms:Decrypt", "s3:GetObject", "s3:ListBucket"}
+    assert allowed - asked == {
+        "states:ValidateStateMachineDefinition",
+        "kms:Decrypt",
+        "s3:GetObject",
+        "s3:ListBucket",
+    }
 
 
 def test_the_images_role_opens_the_state_and_pushes() -> None:
-    assert {"kms:Decrypt", "s3:GetObject", "ecr:PutImage", "ecr:GetAuthorizationToken"} <= _actions("images-role.json")
+    assert {"kms:Decrypt", "s3:GetObject", "ecr:PutImage", "ecr:GetAuthorizationToken"} <= _actions(
+        "images-role.json"
+    )
 
 
 def test_previews_of_different_pull_requests_run_side_by_side_and_updates_one_by_one() -> None:
     concurrency = _workflow("stack.yml")["jobs"]["pulumi"]["concurrency"]
     assert "github.event.pull_request.number" in concurrency["group"]
     assert re.search(
-        r"inputs\.command == 'preview' && format\('-\{0\}', github\.event\.pull_request\.number\) \|\| ''", concurrency["group"]
+        r"inputs\.command == 'preview' && format\('-\{0\}', github\.event\.pull_request\.number\) \|\| ''",
+        concurrency["group"],
     )
     assert concurrency["cancel-in-progress"] == "${{ inputs.command == 'preview' }}"
 
@@ -84,4 +102,6 @@ def test_unreviewed_code_gets_no_secrets() -> None:
     for caller in ("preview.yml", "up.yml"):
         for job in _workflow(caller)["jobs"].values():
             if "uses" in job:  # a called workflow has no more than its caller grants
-                assert {"actions", "contents", "id-token", "pull-requests"} <= job["permissions"].keys()
+                assert {"actions", "contents", "id-token", "pull-requests"} <= job[
+                    "permissions"
+                ].keys()

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+    "contracts"
+]
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -79,7 +81,9 @@ def test_the_program_only_wires_components() -> None:
 
 
 def test_the_contract_needs_the_standard_library_alone() -> None:
-    contract, names = (_imported(ROOT / "workloads" / f"{name}.py") for name in ("contract", "names"))
+    contract, names = (
+        _imported(ROOT / "workloads" / f"{name}.py") for name in ("contract", "names")
+    )
     assert "hashlib" in contract & names
     assert names <= sys.stdlib_module_names
     assert contract <= {*sys.stdlib_module_names, "workloads"}

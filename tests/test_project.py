@@ -36,7 +36,11 @@ DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 def tracked() -> list[str]:
     """Files of the repository: those in git, and new ones that git does not ignore."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
@@ -44,28 +48,67 @@ def tracked() -> list[str]:
 @cache
 def pins(lock: str) -> tuple[Requirement, ...]:
     text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line.split(" --hash")[0] for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    lines = [
+        line.split(" --hash")[0]
+        for line in text.splitlines()
+        if line and not line.lstrip().startswith("#")
+    ]
     return tuple(Requirement(line) for line in lines)
 
 
 def pinned_versions(lock: str, python: str) -> dict[str, Version]:
     """Version by name, as it is installed on 64-bit Linux."""
-    environment = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux", "platform_machine": "x86_64"}
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    }
     chosen = [pin for pin in pins(lock) if pin.marker is None or pin.marker.evaluate(environment)]
-    return {canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("==")) for pin in chosen}
+    return {
+        canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("=="))
+        for pin in chosen
+    }
 
 
 def test_the_folders_of_the_design_are_there() -> None:
-    folders = ["bench", "cli", "components", "config", "docker", "docs", "localcloud", "requirements", "scripts", "tests", "workloads"]
-    files = ["__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml", "Pulumi.local.yaml"]
-    files += ["Makefile", "README.md", "LICENSE", ".ci/run", ".editorconfig", ".pre-commit-config.yaml"]
+    folders = [
+        "bench",
+        "cli",
+        "components",
+        "config",
+        "docker",
+        "docs",
+        "localcloud",
+        "requirements",
+        "scripts",
+        "tests",
+        "workloads",
+    ]
+    files = [
+        "__main__.py",
+        "Pulumi.yaml",
+        "Pulumi.dev.yaml",
+        "Pulumi.prod.yaml",
+        "Pulumi.local.yaml",
+    ]
+    files += [
+        "Makefile",
+        "README.md",
+        "LICENSE",
+        ".ci/run",
+        ".editorconfig",
+        ".pre-commit-config.yaml",
+    ]
     assert [name for name in folders if not (ROOT / name).is_dir()] == []
     assert [name for name in files if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_locks_are_current_and_hashed(lock: str) -> None:
-    extras: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras: dict[str, list[str]] = tomllib.loads(
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]["optional-dependencies"]
     wanted = [Requirement(line) for extra in LOCKS[lock] for line in extras[extra]]
     assert wanted
     for python in PYTHONS:
@@ -78,46 +121,75 @@ def test_locks_are_current_and_hashed(lock: str) -> None:
             )
         if lock != "requirements/bootstrap.lock":
             tested = pinned_versions("requirements/dev.lock", python)
-            assert {name: (version, tested[name]) for name, version in versions.items() if tested.get(name, version) != version} == {}
+            assert {
+                name: (version, tested[name])
+                for name, version in versions.items()
+                if tested.get(name, version) != version
+            } == {}
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert text.count("--hash=sha256:") >= len(pins(lock))
-    assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE), f"{lock} carries options; run `make lock`"
+    assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE), (
+        f"{lock} carries options; run `make lock`"
+    )
 
 
 def _outside(*packages: str) -> set[str]:
     """What these packages import, directly or through the repository, from outside the repository and the standard library."""
     own = ("components", "config", "workloads")
-    graph = grimp.build_graph(*own, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None)
-    upstream = set[str]().union(*(graph.find_upstream_modules(package, as_package=True) for package in packages))
-    return {name for name in upstream if name.partition(".")[0] not in {*own, *sys.stdlib_module_names}}
+    graph = grimp.build_graph(
+        *own, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+    upstream = set[str]().union(
+        *(graph.find_upstream_modules(package, as_package=True) for package in packages)
+    )
+    return {
+        name for name in upstream if name.partition(".")[0] not in {*own, *sys.stdlib_module_names}
+    }
 
 
 @pytest.mark.parametrize(
     ("packages", "lock", "expected"),
     [
         (["config", "components"], "requirements.txt", {"pulumi", "pulumi_aws", "pydantic"}),
-        (["workloads.preprocess", "workloads.postprocess"], "requirements/cpu.lock", {"boto3", "numpy", "pyarrow"}),
+        (
+            ["workloads.preprocess", "workloads.postprocess"],
+            "requirements/cpu.lock",
+            {"boto3", "numpy", "pyarrow"},
+        ),
         (["workloads.analysis"], "requirements/gpu.lock", {"boto3", "numpy", "mpi4py", "cupy"}),
     ],
 )
-def test_what_the_code_imports_is_in_the_lock_it_runs_with(packages: list[str], lock: str, expected: set[str]) -> None:
+def test_what_the_code_imports_is_in_the_lock_it_runs_with(
+    packages: list[str], lock: str, expected: set[str]
+) -> None:
     imported = _outside(*packages)
     assert expected <= imported, "the scan found fewer imports than there must be"
-    distributions = {**packages_distributions(), "cupy": ["cupy-cuda13x"], "cupyx": ["cupy-cuda13x"]}  # no GPU packages where tests run
+    distributions = {
+        **packages_distributions(),
+        "cupy": ["cupy-cuda13x"],
+        "cupyx": ["cupy-cuda13x"],
+    }  # no GPU packages where tests run
     locked = {canonicalize_name(pin.name) for pin in pins(lock)}
-    providers = {name: {canonicalize_name(found) for found in distributions.get(name, [name])} for name in imported}
+    providers = {
+        name: {canonicalize_name(found) for found in distributions.get(name, [name])}
+        for name in imported
+    }
     assert {name: found for name, found in providers.items() if not found & locked} == {}
 
 
 def test_functions_import_what_the_lambda_runtime_brings() -> None:
     # boto3, and what it cannot do without
-    assert {"boto3"} <= _outside("workloads.functions") <= {"boto3", "botocore", "dateutil", "urllib3"}
+    assert (
+        {"boto3"} <= _outside("workloads.functions") <= {"boto3", "botocore", "dateutil", "urllib3"}
+    )
 
 
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
-    listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     assert {line.split()[0] for line in listed} == phony >= {"setup", "demo", "up", "down", "test"}
     assert phony == set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
 
@@ -125,13 +197,30 @@ def test_make_help_lists_every_target() -> None:
 def test_no_file_names_a_package_registry() -> None:
     """Whoever installs decides where packages come from; an address in a file would decide for them."""
     hosts = [
-        ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("yarnpkg", "com"))
+        ".".join(parts)
+        for parts in (
+            ("pypi", "org"),
+            ("pythonhosted", "org"),
+            ("npmjs", "org"),
+            ("npmjs", "com"),
+            ("yarnpkg", "com"),
+        )
     ]
-    hosts += [".".join(parts) for parts in (("deb", "debian", "org"), ("archive", "ubuntu", "com"), ("registry-1", "docker", "io"))]
+    hosts += [
+        ".".join(parts)
+        for parts in (
+            ("deb", "debian", "org"),
+            ("archive", "ubuntu", "com"),
+            ("registry-1", "docker", "io"),
+        )
+    ]
     files = tracked()
     assert len(files) > 50
     found = {
-        (name, host) for name in files for host in hosts if host in (ROOT / name).read_bytes().decode("utf-8", errors="replace").lower()
+        (name, host)
+        for name in files
+        for host in hosts
+        if host in (ROOT / name).read_bytes().decode("utf-8", errors="replace").lower()
     }
     assert found == set()
 
@@ -139,12 +228,26 @@ def test_no_file_names_a_package_registry() -> None:
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_images_copy_what_exists_and_what_the_context_allows(dockerfile: Path) -> None:
     text = dockerfile.read_text(encoding="utf-8")
-    copied = [source for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE) for source in line.split()[:-1]]
+    copied = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
     assert "workloads" in copied
-    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")]
-    assert [source for source in copied if not (ROOT / source).exists() or source not in allowed] == []
+    allowed = [
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    ]
+    assert [
+        source for source in copied if not (ROOT / source).exists() or source not in allowed
+    ] == []
     stages = re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE)
-    bases = [base for base in re.findall(r"^FROM (\S+)", text, re.MULTILINE) if re.split(r"[$]", base)[0] not in {*stages, "scratch"}]
+    bases = [
+        base
+        for base in re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+        if re.split(r"[$]", base)[0] not in {*stages, "scratch"}
+    ]
     assert len(bases) == 1
     assert re.fullmatch(r"\S+:\S+@sha256:[0-9a-f]{64}", bases[0])
     assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001:10001"]
@@ -152,7 +255,15 @@ def test_images_copy_what_exists_and_what_the_context_allows(dockerfile: Path) -
 
 def test_both_images_have_one_base() -> None:
     assert len(DOCKERFILES) == 2
-    assert len({re.findall(r"^FROM (\S+@\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)[0] for path in DOCKERFILES}) == 1
+    assert (
+        len(
+            {
+                re.findall(r"^FROM (\S+@\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)[0]
+                for path in DOCKERFILES
+            }
+        )
+        == 1
+    )
 
 
 def _workflow(path: Path) -> dict[str, Any]:
@@ -175,13 +286,22 @@ def test_workflows_name_what_exists_and_pin_what_they_run(path: Path) -> None:
             assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
     pulumi = pinned_versions("requirements.txt", "3.13")["pulumi"]
     assert {Version(found) for found in re.findall(r"pulumi-version: (\S+)", text)} <= {pulumi}
-    stacks = {stack for found in re.findall(r"stack: \[(.+)\]", text) for stack in found.split(", ")} | set(
-        re.findall(r"stack: (\w+),", text)
-    )
+    stacks = {
+        stack for found in re.findall(r"stack: \[(.+)\]", text) for stack in found.split(", ")
+    } | set(re.findall(r"stack: (\w+),", text))
     assert [stack for stack in stacks if not (ROOT / f"Pulumi.{stack}.yaml").is_file()] == []
     files = tracked()
-    patterns = [pattern for event in workflow["on"].values() if isinstance(event, dict) for pattern in event.get("paths", [])]
-    assert [pattern for pattern in patterns if not any(fnmatch(name, pattern.replace("**", "*")) for name in files)] == []
+    patterns = [
+        pattern
+        for event in workflow["on"].values()
+        if isinstance(event, dict)
+        for pattern in event.get("paths", [])
+    ]
+    assert [
+        pattern
+        for pattern in patterns
+        if not any(fnmatch(name, pattern.replace("**", "*")) for name in files)
+    ] == []
 
 
 def test_there_is_a_workflow_for_each_step_from_pull_request_to_prod() -> None:

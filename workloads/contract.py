@@ -137,13 +137,17 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """
     value = environ.get(name, "").strip()
     if not value:
-        raise ContractError(f"environment variable {name} is not set; the job definition or the submit request has to give it")
+        raise ContractError(
+            f"environment variable {name} is not set; the job definition or the submit request has to give it"
+        )
     return value
 
 
 # ---- uploads and run ids ---------------------------------------------------------------------------------------------------------------
 
-_RUN_ID = re.compile(rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})")
+_RUN_ID = re.compile(
+    rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})"
+)
 _EXECUTION_NAME_MAX = 80
 FINDINGS_PREFIX: Final = "findings/"
 """In the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
@@ -231,7 +235,11 @@ class Run:
     def job_environment(self, upload: Upload) -> dict[str, str]:
         """Variables by which a job knows its run; whoever submits it gives them."""
         variables = {ENV_RUN_ID: self.run_id, ENV_INPUT_KEY: upload.key}
-        return {**variables, ENV_INPUT_VERSION_ID: upload.version_id} if upload.version_id else variables
+        return (
+            {**variables, ENV_INPUT_VERSION_ID: upload.version_id}
+            if upload.version_id
+            else variables
+        )
 
     def execution_name(self, attempt: int = 1) -> str:
         """Name of the state machine execution: the run id, its data set cut to what the 80 characters of Step Functions leave."""

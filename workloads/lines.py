@@ -36,7 +36,11 @@ class Lines:
             if any(column.type != pa.int64() or column.null_count for column in columns):
                 raise ValueError("its columns are not whole numbers")
             rows, lines = (column.to_numpy() for column in columns)
-            if rows.size and (rows[0] != 0 or lines[0] < 1 or any(bool((each[1:] <= each[:-1]).any()) for each in (rows, lines))):
+            if rows.size and (
+                rows[0] != 0
+                or lines[0] < 1
+                or any(bool((each[1:] <= each[:-1]).any()) for each in (rows, lines))
+            ):
                 raise ValueError("its rows or lines do not ascend from the first")
         return cls(rows=rows, lines=lines)
 
@@ -48,5 +52,7 @@ class Lines:
         """(n,) the lines of some rows. Raises StageError as `of` does."""
         places = np.searchsorted(self.rows, rows, side="right") - 1
         if places.size and int(places.min()) < 0:
-            raise StageError(f"lines.parquet does not say where row {int(rows.min())} came from", hint=_AGAIN)
+            raise StageError(
+                f"lines.parquet does not say where row {int(rows.min())} came from", hint=_AGAIN
+            )
         return self.lines[places] + rows - self.rows[places]

@@ -41,7 +41,9 @@ def is_date(text: str) -> bool:
 def title(key_or_name: str) -> str:
     """The name that people gave a file, without folder and ending, in the composed form of Unicode (NFC)."""
     name = key_or_name.rsplit("/", 1)[-1]
-    ending = max((ending for ending in ENDINGS if name.lower().endswith(ending)), key=len, default="")
+    ending = max(
+        (ending for ending in ENDINGS if name.lower().endswith(ending)), key=len, default=""
+    )
     return unicodedata.normalize("NFC", name[: len(name) - len(ending)])
 
 
@@ -56,9 +58,15 @@ def dataset_of(name: str) -> str:
     identity = _SEPARATORS.sub("-", lower).strip("-")
     if _PLAIN.fullmatch(identity) and len(identity) <= _DATASET_MAX:
         return identity
-    digest = hashlib.sha256((identity or lower).encode(errors="surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
+    digest = hashlib.sha256((identity or lower).encode(errors="surrogatepass")).hexdigest()[
+        :_DIGEST_DIGITS
+    ]
     ascii_only = unicodedata.normalize("NFKD", identity).encode("ascii", "ignore").decode()
-    words = re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")[: _DATASET_MAX - _DIGEST_DIGITS - 2].strip("-")
+    words = (
+        re.sub(r"[^a-z0-9]+", "-", ascii_only)
+        .strip("-")[: _DATASET_MAX - _DIGEST_DIGITS - 2]
+        .strip("-")
+    )
     return f"{words or _NAMELESS}--{digest}"
 
 

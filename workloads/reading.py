@@ -83,7 +83,11 @@ def _fields(cls: Any) -> Mapping[str, tuple[Any, bool]]:
     annotations = typing.get_type_hints(cls)
     missing = dataclasses.MISSING
     return {
-        each.name: (annotations[each.name], each.default is missing and each.default_factory is missing) for each in dataclasses.fields(cls)
+        each.name: (
+            annotations[each.name],
+            each.default is missing and each.default_factory is missing,
+        )
+        for each in dataclasses.fields(cls)
     }
 
 
@@ -97,13 +101,22 @@ def _value(annotation: Any, found: Any, path: str) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(arguments, found, path)
     if origin is Literal:
-        return found if found in arguments and isinstance(found, str) else _wrong(found, path, " or ".join(map(repr, arguments)))
+        return (
+            found
+            if found in arguments and isinstance(found, str)
+            else _wrong(found, path, " or ".join(map(repr, arguments)))
+        )
     if origin in (tuple, list):
         items = found if isinstance(found, list) else _wrong(found, path, "a list")
-        return origin(_value(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(items))
+        return origin(
+            _value(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(items)
+        )
     if origin in (dict, Mapping):
         members = found if isinstance(found, dict) else _wrong(found, path, "an object")
-        return {name: _value(arguments[1], member, f"{path}.{name}"[:_SHOWN].lstrip(".")) for name, member in members.items()}
+        return {
+            name: _value(arguments[1], member, f"{path}.{name}"[:_SHOWN].lstrip("."))
+            for name, member in members.items()
+        }
     return _scalar(annotation, found, path)
 
 
@@ -134,11 +147,18 @@ def _dataclass(cls: type[Any], found: Any, path: str) -> Any:
     before = f"{path}." if path else ""
     for name in members:
         if name not in fields:
-            raise _WrongError(f"it has {(before + name)[:_SHOWN]!a}, which this version does not know")
+            raise _WrongError(
+                f"it has {(before + name)[:_SHOWN]!a}, which this version does not know"
+            )
     for name, (_, needed) in fields.items():
         if needed and name not in members:
             raise _WrongError(f"it lacks {before}{name}")
-    return cls(**{name: _value(fields[name][0], member, f"{before}{name}") for name, member in members.items()})
+    return cls(
+        **{
+            name: _value(fields[name][0], member, f"{before}{name}")
+            for name, member in members.items()
+        }
+    )
 
 
 def _wrong(found: Any, path: str, expected: str) -> Any:

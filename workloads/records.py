@@ -133,14 +133,22 @@ class Manifest:
         for index, unit in enumerate(self.units):
             if (unit.index, unit.row_offset) != (index, row) or not 0 < unit.rows <= self.unit_rows:
                 return f"unit {index} does not follow the one before it, or has not 1 to {self.unit_rows} rows"
-            if unit.byte_offset < byte or unit.byte_length < 0 or unit.byte_offset + unit.byte_length > self.footer_offset:
+            if (
+                unit.byte_offset < byte
+                or unit.byte_length < 0
+                or unit.byte_offset + unit.byte_length > self.footer_offset
+            ):
                 return f"the bytes of unit {index} lie outside of the table's"
             row, byte = row + unit.rows, unit.byte_offset + unit.byte_length
         if row != self.rows:
             return f"the units have {row} rows, the table {self.rows}"
         if not 0 <= self.footer_offset <= self.table_bytes:
             return f"the footer begins at byte {self.footer_offset} of {self.table_bytes}"
-        counts = (self.rows_read, *self.rejected.values(), *(column.missing for column in self.columns))
+        counts = (
+            self.rows_read,
+            *self.rejected.values(),
+            *(column.missing for column in self.columns),
+        )
         if min(counts, default=0) < 0 or self.rows_read < self.rows:
             return f"a count is below 0, or more rows are kept than the {self.rows_read} that were read"
         names = [column.name for column in self.columns]

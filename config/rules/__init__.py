@@ -121,7 +121,10 @@ def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     it comes to a field that could not. Rules that need a name to resolve keep silent where it does not.
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
-    return sorted((problem for rule in able for problem in _heard(rule, config)), key=lambda problem: problem.level != "error")
+    return sorted(
+        (problem for rule in able for problem in _heard(rule, config)),
+        key=lambda problem: problem.level != "error",
+    )
 
 
 def _heard(rule: Rule, config: StackConfig) -> Iterator[Problem]:

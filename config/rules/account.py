@@ -33,7 +33,9 @@ class StackNameFitsRepositories(Rule):
         """A name with capitals, or with separators side by side or at the end."""
         if _REPOSITORY_PART.fullmatch(config.name) is None:
             message = "image repositories are named after it, in lower-case letters and digits with single - . or _ between them"
-            yield self.problem("stack", config.name, message, f"name the stack {_plain(config.name)}")
+            yield self.problem(
+                "stack", config.name, message, f"name the stack {_plain(config.name)}"
+            )
 
 
 def _plain(name: str) -> str:
@@ -51,7 +53,12 @@ class RegionIsNotInChina(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A region of the partition aws-cn."""
         if config.region.startswith("cn-"):
-            yield self.problem("aws:region", config.region, "this program is made for regions outside of China", "take another region")
+            yield self.problem(
+                "aws:region",
+                config.region,
+                "this program is made for regions outside of China",
+                "take another region",
+            )
 
 
 class SecretsAreEncrypted(Rule):
@@ -67,7 +74,9 @@ class SecretsAreEncrypted(Rule):
         for key, how in config.secrets.items():
             if how == "plain":
                 fix = f"revoke it, and set a new one with `pulumi config set --secret {key}`"
-                yield self.problem(key, "plain text", "a secret stands encrypted in the stack file", fix)
+                yield self.problem(
+                    key, "plain text", "a secret stands encrypted in the stack file", fix
+                )
 
 
 class QuotasHold(Rule):
@@ -80,10 +89,18 @@ class QuotasHold(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Too many environments or queues."""
-        for section, count in {"environments": len(config.environments), "queues": len(config.queues)}.items():
+        for section, count in {
+            "environments": len(config.environments),
+            "queues": len(config.queues),
+        }.items():
             if count > _MOST_PER_REGION:
                 message = f"AWS Batch allows {_MOST_PER_REGION} in a region, all stacks together"
-                yield self.problem(section, count, message, "share them, or split the stack over regions or accounts")
+                yield self.problem(
+                    section,
+                    count,
+                    message,
+                    "share them, or split the stack over regions or accounts",
+                )
 
 
 class ColumnsFitTheDefinition(Rule):
@@ -123,7 +140,9 @@ class TagsAreNotTheProgramsOwn(Rule):
     """No tag is one that the program sets itself."""
 
     code = "TAG-OWN"
-    reason = "The program's value wins: budget, clean-up and reports tell the stack's resources by it."
+    reason = (
+        "The program's value wins: budget, clean-up and reports tell the stack's resources by it."
+    )
     source = "this program's context and job definitions"
     reads = frozenset({"tags"})
 
@@ -132,7 +151,12 @@ class TagsAreNotTheProgramsOwn(Rule):
         own = {key.lower(): key for key in OWN_TAGS}
         for key, value in config.tags.items():
             if key.lower() in own:
-                yield self.problem(f"tags.{key}", value, f"the program sets the tag {own[key.lower()]} itself", "use another key")
+                yield self.problem(
+                    f"tags.{key}",
+                    value,
+                    f"the program sets the tag {own[key.lower()]} itself",
+                    "use another key",
+                )
 
 
 class TagsDifferInMoreThanCase(Rule):
@@ -147,4 +171,9 @@ class TagsDifferInMoreThanCase(Rule):
         """Each such pair."""
         for a, b in combinations(config.tags, 2):
             if a.lower() == b.lower():
-                yield self.problem(f"tags.{b}", config.tags[b], f"it differs from {a} in case alone", "keep one of them")
+                yield self.problem(
+                    f"tags.{b}",
+                    config.tags[b],
+                    f"it differs from {a} in case alone",
+                    "keep one of them",
+                )

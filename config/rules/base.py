@@ -32,7 +32,9 @@ class Rule(ABC):
 
     def problem(self, path: str, found: Any, message: str, fix: str) -> Problem:
         """A problem of this rule."""
-        return Problem(code=self.code, level=self.level, path=path, found=found, message=message, fix=fix)
+        return Problem(
+            code=self.code, level=self.level, path=path, found=found, message=message, fix=fix
+        )
 
 
 def jobs(config: StackConfig) -> dict[str, Job]:
@@ -59,24 +61,38 @@ def environments_of(config: StackConfig, queue: str) -> dict[str, Environment]:
     """The environments of a queue that exist, in order; empty for an unknown queue."""
     if queue not in config.queues:
         return {}
-    return {name: config.environments[name] for name in config.queues[queue].environments if name in config.environments}
+    return {
+        name: config.environments[name]
+        for name in config.queues[queue].environments
+        if name in config.environments
+    }
 
 
 def placing_environments_of(config: StackConfig, queue: str) -> dict[str, Environment]:
     """Those among them that take new jobs."""
-    return {name: environment for name, environment in environments_of(config, queue).items() if environment.enabled}
+    return {
+        name: environment
+        for name, environment in environments_of(config, queue).items()
+        if environment.enabled
+    }
 
 
 def instance_types_of(environment: Environment) -> tuple[str, ...]:
     """Instance types that an environment may start; none on Fargate."""
     if isinstance(environment, FargateEnvironment):
         return ()
-    return (environment.instance_type,) if isinstance(environment, HpcEnvironment) else environment.instance_types
+    return (
+        (environment.instance_type,)
+        if isinstance(environment, HpcEnvironment)
+        else environment.instance_types
+    )
 
 
 def minimum_of(environment: Environment) -> int:
     """What an environment keeps without any job, in vCPUs."""
-    return 0 if isinstance(environment, FargateEnvironment | HpcEnvironment) else environment.min_vcpus
+    return (
+        0 if isinstance(environment, FargateEnvironment | HpcEnvironment) else environment.min_vcpus
+    )
 
 
 def known_types_of(environment: Environment) -> dict[str, InstanceType]:
@@ -87,10 +103,16 @@ def known_types_of(environment: Environment) -> dict[str, InstanceType]:
 
 def fits(job: Job, facts: InstanceType) -> bool:
     """Whether an instance of the type, empty, holds one node of the job."""
-    return job.vcpus <= facts.vcpus and job.memory_mib <= facts.usable_memory_mib and gpus_of(job) <= facts.gpus
+    return (
+        job.vcpus <= facts.vcpus
+        and job.memory_mib <= facts.usable_memory_mib
+        and gpus_of(job) <= facts.gpus
+    )
 
 
 def some(names: list[str], shown: int = 3) -> str:
     """The first few of some names, and how many there are besides."""
     unique = list(dict.fromkeys(names))
-    return ", ".join(unique[:shown]) + (f" and {len(unique) - shown} more" if len(unique) > shown else "")
+    return ", ".join(unique[:shown]) + (
+        f" and {len(unique) - shown} more" if len(unique) > shown else ""
+    )

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from config.environments import FargateEnvironment, HpcEnvironment
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, fits, jobs, known_types_of, nodes_of, placing_environments_of, some
+from config.rules.base import (
+    Rule,
+    environments_of,
+    fits,
+    jobs,
+    known_types_of,
+    nodes_of,
+    placing_environments_of,
+    some,
+)
 from config.rules.obstacles import JobStarts, obstacles
 from config.stack import StackConfig
 
@@ -66,7 +75,12 @@ class EveryEnvironmentServes(Rule):
             for name, each in found.items():
                 if each is not None:
                     message = f"environment {name} never runs jobs.{stage}: {each.message}"
-                    yield self.problem(f"queues.{job.queue}.environments", name, message, f"{each.fix}, or take {name} from the queue")
+                    yield self.problem(
+                        f"queues.{job.queue}.environments",
+                        name,
+                        message,
+                        f"{each.fix}, or take {name} from the queue",
+                    )
 
 
 class EveryTypeServes(Rule):
@@ -85,10 +99,18 @@ class EveryTypeServes(Rule):
                 known = known_types_of(config.environments[name])
                 small = [t for t, facts in known.items() if not fits(job, facts)]
                 if small:
-                    offers = [f"{t} ({known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs)" for t in small]
+                    offers = [
+                        f"{t} ({known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs)"
+                        for t in small
+                    ]
                     wants = f"jobs.{stage} wants {job.vcpus:g} vCPUs and {job.memory_mib} MiB"
                     message = f"{wants}, which some types cannot hold: {some(offers)}"
-                    yield self.problem(f"environments.{name}.instance_types", small, message, "ask for less, or take these types away")
+                    yield self.problem(
+                        f"environments.{name}.instance_types",
+                        small,
+                        message,
+                        "ask for less, or take these types away",
+                    )
 
 
 class OneInstanceFitsMaxVcpus(Rule):
@@ -96,9 +118,7 @@ class OneInstanceFitsMaxVcpus(Rule):
 
     code = "MAX-VCPUS-INSTANCE"
     level = "warning"
-    reason = (
-        "AWS Batch goes beyond max_vcpus by one instance at most, and is not bound to: the job may wait, or cost more than was planned."
-    )
+    reason = "AWS Batch goes beyond max_vcpus by one instance at most, and is not bound to: the job may wait, or cost more than was planned."
     source = "AWS Batch API, ComputeResource maxvCpus and allocationStrategy"
     reads = _READS
 
@@ -106,14 +126,20 @@ class OneInstanceFitsMaxVcpus(Rule):
         """Each ceiling between the job and the instance."""
         for stage, job in jobs(config).items():
             for name, environment in placing_environments_of(config, job.queue).items():
-                holding = {t: facts.vcpus for t, facts in known_types_of(environment).items() if fits(job, facts)}
+                holding = {
+                    t: facts.vcpus
+                    for t, facts in known_types_of(environment).items()
+                    if fits(job, facts)
+                }
                 if nodes_of(job) > 1 or not holding:
                     continue
                 smallest = min(holding, key=lambda t: holding[t])
                 if job.vcpus <= environment.max_vcpus < holding[smallest]:
                     message = f"{smallest}, the smallest type for jobs.{stage}, has {holding[smallest]} vCPUs"
                     fix = f"raise max_vcpus to {holding[smallest]}, or add a smaller type"
-                    yield self.problem(f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix)
+                    yield self.problem(
+                        f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix
+                    )
 
 
 class MinVcpusBelowMax(Rule):
@@ -127,11 +153,17 @@ class MinVcpusBelowMax(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment whose minimum passes its maximum."""
         for name, environment in config.environments.items():
-            if isinstance(environment, FargateEnvironment | HpcEnvironment) or environment.min_vcpus <= environment.max_vcpus:
+            if (
+                isinstance(environment, FargateEnvironment | HpcEnvironment)
+                or environment.min_vcpus <= environment.max_vcpus
+            ):
                 continue
             message = f"max_vcpus is {environment.max_vcpus}"
             yield self.problem(
-                f"environments.{name}.min_vcpus", environment.min_vcpus, message, f"lower it to {environment.max_vcpus}, or 0"
+                f"environments.{name}.min_vcpus",
+                environment.min_vcpus,
+                message,
+                f"lower it to {environment.max_vcpus}, or 0",
             )
 
 
@@ -146,6 +178,11 @@ class JobSize(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job with a fraction away from Fargate."""
         for stage, job in jobs(config).items():
-            on_fargate = any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values())
+            on_fargate = any(
+                isinstance(e, FargateEnvironment)
+                for e in environments_of(config, job.queue).values()
+            )
             if not on_fargate and job.vcpus != int(job.vcpus):
-                yield self.problem(f"jobs.{stage}.vcpus", job.vcpus, "on EC2 vCPUs are whole numbers", "round up")
+                yield self.problem(
+                    f"jobs.{stage}.vcpus", job.vcpus, "on EC2 vCPUs are whole numbers", "round up"
+                )

@@ -17,10 +17,10 @@ class FairShareJobNamesItsShare(Rule):
     """A job names a share exactly where its queue has a fair-share policy."""
 
     code = "FAIR-SHARE-IDENTIFIER"
-    reason = (
-        "SubmitJob demands a share identifier and a scheduling priority on a fair-share queue, and refuses the identifier on any other."
+    reason = "SubmitJob demands a share identifier and a scheduling priority on a fair-share queue, and refuses the identifier on any other."
+    source = (
+        "AWS Batch API, SubmitJob shareIdentifier; nextflow-io/nextflow PR 3505 for the priority"
     )
-    source = "AWS Batch API, SubmitJob shareIdentifier; nextflow-io/nextflow PR 3505 for the priority"
     reads = frozenset({"jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -33,21 +33,39 @@ class FairShareJobNamesItsShare(Rule):
             identifier = job.share_identifier
             if queue.fair_share is None:
                 if identifier is not None:
-                    yield self.problem(path, identifier, f"queue {job.queue} has no fair_share", "remove share_identifier")
+                    yield self.problem(
+                        path,
+                        identifier,
+                        f"queue {job.queue} has no fair_share",
+                        "remove share_identifier",
+                    )
                 continue
             weights = queue.fair_share.weights
             known = ", ".join(sorted(weights))
             if identifier is None:
-                yield self.problem(path, None, f"queue {job.queue} has a fair-share policy", f"name one of {known}")
+                yield self.problem(
+                    path, None, f"queue {job.queue} has a fair-share policy", f"name one of {known}"
+                )
             elif identifier.endswith("*"):
                 yield self.problem(
-                    path, identifier, "a job has one share, and only weights are for prefixes", "write letters and digits only"
+                    path,
+                    identifier,
+                    "a job has one share, and only weights are for prefixes",
+                    "write letters and digits only",
                 )
             elif not any(covers(weight, identifier) for weight in weights):
-                yield self.problem(path, identifier, f"queue {job.queue} has weights for {known} only", "use or add a weight")
+                yield self.problem(
+                    path,
+                    identifier,
+                    f"queue {job.queue} has weights for {known} only",
+                    "use or add a weight",
+                )
             if job.scheduling_priority is None:
                 yield self.problem(
-                    f"jobs.{stage}.scheduling_priority", None, f"jobs on the fair-share queue {job.queue} need one", "add a number from 0"
+                    f"jobs.{stage}.scheduling_priority",
+                    None,
+                    f"jobs on the fair-share queue {job.queue} need one",
+                    "add a number from 0",
                 )
 
 
@@ -67,10 +85,17 @@ class WeightsDoNotOverlap(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each pair that overlaps."""
         for name, queue in config.queues.items():
-            for a, b in combinations(sorted(queue.fair_share.weights) if queue.fair_share else (), 2):
+            for a, b in combinations(
+                sorted(queue.fair_share.weights) if queue.fair_share else (), 2
+            ):
                 if covers(a, b.removesuffix("*")) or covers(b, a.removesuffix("*")):
                     path = f"queues.{name}.fair_share.weights"
-                    yield self.problem(path, [a, b], "one of them covers the other", "keep one, or tell them apart by another prefix")
+                    yield self.problem(
+                        path,
+                        [a, b],
+                        "one of them covers the other",
+                        "keep one, or tell them apart by another prefix",
+                    )
 
 
 class SharesAreFew(Rule):
@@ -107,7 +132,12 @@ class MultiNodeJobsAreFirstComeFirstServed(Rule):
         queue = config.queues.get(job.queue)
         if job.nodes > 1 and queue is not None and queue.fair_share is not None:
             message = f"queue {job.queue} has a fair-share policy, and nothing says how AWS Batch counts {job.nodes} nodes there"
-            yield self.problem("jobs.analysis.queue", job.queue, message, "give multi-node jobs a queue without fair_share")
+            yield self.problem(
+                "jobs.analysis.queue",
+                job.queue,
+                message,
+                "give multi-node jobs a queue without fair_share",
+            )
 
 
 class PriorityHasAnEffect(Rule):
@@ -123,6 +153,15 @@ class PriorityHasAnEffect(Rule):
         """Each priority on a queue without shares."""
         for stage, job in jobs(config).items():
             queue = config.queues.get(job.queue)
-            if queue is not None and queue.fair_share is None and job.scheduling_priority is not None:
+            if (
+                queue is not None
+                and queue.fair_share is None
+                and job.scheduling_priority is not None
+            ):
                 path = f"jobs.{stage}.scheduling_priority"
-                yield self.problem(path, job.scheduling_priority, f"it has no effect: queue {job.queue} has no fair_share", "remove it")
+                yield self.problem(
+                    path,
+                    job.scheduling_priority,
+                    f"it has no effect: queue {job.queue} has no fair_share",
+                    "remove it",
+                )

@@ -34,15 +34,25 @@ class FargateJobSize(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job off the table."""
         for stage, job in jobs(config).items():
-            if not any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()):
+            if not any(
+                isinstance(e, FargateEnvironment)
+                for e in environments_of(config, job.queue).values()
+            ):
                 continue
             sizes = FARGATE_MEMORY_MIB.get(job.vcpus)
             if sizes is None:
                 allowed = ", ".join(str(v) for v in FARGATE_MEMORY_MIB)
-                yield self.problem(f"jobs.{stage}.vcpus", job.vcpus, f"Fargate offers {allowed}", "use one of these")
+                yield self.problem(
+                    f"jobs.{stage}.vcpus",
+                    job.vcpus,
+                    f"Fargate offers {allowed}",
+                    "use one of these",
+                )
             elif job.memory_mib not in sizes:
                 message = f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps of {sizes[1] - sizes[0]}"
-                yield self.problem(f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table")
+                yield self.problem(
+                    f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table"
+                )
 
 
 class GpusAreNotOnFargate(Rule):
@@ -56,7 +66,9 @@ class GpusAreNotOnFargate(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """The analysis with GPUs on a queue with Fargate, whether that takes jobs now or not."""
         job = config.jobs.analysis
-        if job.gpus and any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()):
+        if job.gpus and any(
+            isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()
+        ):
             message = f"queue {job.queue} is of Fargate, which has no GPUs"
             yield self.problem("jobs.analysis.gpus", job.gpus, message, "use EC2 instances")
 
@@ -73,6 +85,13 @@ class FargateRanksTalk(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """An analysis of several ranks on Fargate."""
         job = config.jobs.analysis
-        if job.ranks_per_node > 1 and any(isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()):
+        if job.ranks_per_node > 1 and any(
+            isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()
+        ):
             message = f"shared_memory_mib {job.shared_memory_mib} has no effect on Fargate, where /dev/shm has 64 MiB"
-            yield self.problem("jobs.analysis.ranks_per_node", job.ranks_per_node, message, "use one rank, or EC2 instances")
+            yield self.problem(
+                "jobs.analysis.ranks_per_node",
+                job.ranks_per_node,
+                message,
+                "use one rank, or EC2 instances",
+            )

@@ -7,11 +7,22 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, gpus_of, instance_types_of, jobs, known_types_of, minimum_of
+from config.rules.base import (
+    Rule,
+    environments_of,
+    gpus_of,
+    instance_types_of,
+    jobs,
+    known_types_of,
+    minimum_of,
+)
 from config.stack import StackConfig
 
 _READS = frozenset({"environments", "jobs", "queues"})
-_NO_AMI: Final[dict[str, tuple[str, ...]]] = {"ECS_AL2023": ("a1",), "ECS_AL2023_NVIDIA": ("p2", "p3", "p3dn", "g3", "g3s")}
+_NO_AMI: Final[dict[str, tuple[str, ...]]] = {
+    "ECS_AL2023": ("a1",),
+    "ECS_AL2023_NVIDIA": ("p2", "p3", "p3dn", "g3", "g3s"),
+}
 """Image type -> families that it does not serve."""
 
 
@@ -27,13 +38,29 @@ class GpuJobBootsGpuImage(Rule):
         """CuPy without GPUs, GPUs without driver."""
         job = config.jobs.analysis
         if job.array_backend == "cupy" and not job.gpus:
-            yield self.problem("jobs.analysis.gpus", 0, "array_backend is cupy, which computes on GPUs", "ask for gpus, or use numpy")
+            yield self.problem(
+                "jobs.analysis.gpus",
+                0,
+                "array_backend is cupy, which computes on GPUs",
+                "ask for gpus, or use numpy",
+            )
         for name, environment in environments_of(config, job.queue).items():
-            if not job.gpus or isinstance(environment, FargateEnvironment) or environment.image_id is not None:
+            if (
+                not job.gpus
+                or isinstance(environment, FargateEnvironment)
+                or environment.image_id is not None
+            ):
                 continue
             if environment.image_type != "ECS_AL2023_NVIDIA":
-                message = f"jobs.analysis asks for {job.gpus} GPUs and this AMI has no NVIDIA driver"
-                yield self.problem(f"environments.{name}.image_type", environment.image_type, message, "use ECS_AL2023_NVIDIA")
+                message = (
+                    f"jobs.analysis asks for {job.gpus} GPUs and this AMI has no NVIDIA driver"
+                )
+                yield self.problem(
+                    f"environments.{name}.image_type",
+                    environment.image_type,
+                    message,
+                    "use ECS_AL2023_NVIDIA",
+                )
 
 
 class ImageServesFamily(Rule):
@@ -49,11 +76,17 @@ class ImageServesFamily(Rule):
         for name, environment in config.environments.items():
             if isinstance(environment, FargateEnvironment) or environment.image_id is not None:
                 continue
-            unserved = [t for t in instance_types_of(environment) if t.partition(".")[0] in _NO_AMI[environment.image_type]]
+            unserved = [
+                t
+                for t in instance_types_of(environment)
+                if t.partition(".")[0] in _NO_AMI[environment.image_type]
+            ]
             if unserved:
                 message = f"it does not serve {', '.join(unserved)}"
                 fix = "take a newer family, or name an image_id of your own"
-                yield self.problem(f"environments.{name}.image_type", environment.image_type, message, fix)
+                yield self.problem(
+                    f"environments.{name}.image_type", environment.image_type, message, fix
+                )
 
 
 class GpusAreComputedOn(Rule):
@@ -70,7 +103,10 @@ class GpusAreComputedOn(Rule):
         job = config.jobs.analysis
         if job.gpus and job.array_backend == "numpy":
             yield self.problem(
-                "jobs.analysis.gpus", job.gpus, "array_backend is numpy, which leaves GPUs idle", "use cupy, or ask for none"
+                "jobs.analysis.gpus",
+                job.gpus,
+                "array_backend is numpy, which leaves GPUs idle",
+                "use cupy, or ask for none",
             )
 
 
@@ -90,7 +126,9 @@ class GpuInstancesServeGpuJobs(Rule):
                 known = known_types_of(environment)
                 if known and not gpus_of(job) and all(facts.gpus for facts in known.values()):
                     message = f"jobs.{stage} asks for no GPU, and environment {name} has GPU instances only"
-                    fix = "send it to another queue" + (", or ask for gpus" if stage == "analysis" else "")
+                    fix = "send it to another queue" + (
+                        ", or ask for gpus" if stage == "analysis" else ""
+                    )
                     yield self.problem(f"jobs.{stage}.queue", job.queue, message, fix)
 
 
@@ -109,16 +147,27 @@ class OneRankPerGpu(Rule):
         if job.exchange == "nccl" and job.ranks_per_node > job.gpus:
             return  # EXCHANGE has a word on it
         if job.array_backend == "cupy" and job.gpus and job.ranks_per_node != job.gpus:
-            what = "some ranks share a GPU" if job.ranks_per_node > job.gpus else f"{job.gpus - job.ranks_per_node} GPUs have no rank"
+            what = (
+                "some ranks share a GPU"
+                if job.ranks_per_node > job.gpus
+                else f"{job.gpus - job.ranks_per_node} GPUs have no rank"
+            )
             message = f"gpus is {job.gpus}, so {what}"
-            yield self.problem("jobs.analysis.ranks_per_node", job.ranks_per_node, message, f"set ranks_per_node to {job.gpus}")
+            yield self.problem(
+                "jobs.analysis.ranks_per_node",
+                job.ranks_per_node,
+                message,
+                f"set ranks_per_node to {job.gpus}",
+            )
 
 
 class ExchangeHasDevices(Rule):
     """Rows go from GPU to GPU only where they lie on GPUs, and by NCCL only where each rank has its own."""
 
     code = "EXCHANGE"
-    reason = "On the host there is no device memory to exchange, and NCCL refuses two ranks on one GPU."
+    reason = (
+        "On the host there is no device memory to exchange, and NCCL refuses two ranks on one GPU."
+    )
     source = "NVIDIA NCCL user guide, creating a communicator; this program's analysis"
     reads = frozenset({"jobs"})
 
@@ -129,10 +178,17 @@ class ExchangeHasDevices(Rule):
             return
         if job.array_backend != "cupy":
             message = f"array_backend is {job.array_backend}, which computes on the host"
-            yield self.problem("jobs.analysis.exchange", job.exchange, message, "use host, or the backend cupy")
+            yield self.problem(
+                "jobs.analysis.exchange", job.exchange, message, "use host, or the backend cupy"
+            )
         elif job.exchange == "nccl" and job.ranks_per_node > job.gpus:
             message = f"{job.ranks_per_node} ranks share {job.gpus} GPUs of a node, and NCCL wants a GPU for each rank"
-            yield self.problem("jobs.analysis.exchange", job.exchange, message, f"use host, or set ranks_per_node to {job.gpus}")
+            yield self.problem(
+                "jobs.analysis.exchange",
+                job.exchange,
+                message,
+                f"use host, or set ranks_per_node to {job.gpus}",
+            )
 
 
 class RanksHaveCpus(Rule):
@@ -169,4 +225,6 @@ class KeptGpusArePaidFor(Rule):
             with_gpus = [t for t, facts in known_types_of(environment).items() if facts.gpus]
             if minimum and with_gpus:
                 message = f"{', '.join(with_gpus[:3])} have GPUs and would run without a job"
-                yield self.problem(f"environments.{name}.min_vcpus", minimum, message, "set it to 0")
+                yield self.problem(
+                    f"environments.{name}.min_vcpus", minimum, message, "set it to 0"
+                )

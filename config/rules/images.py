@@ -27,7 +27,9 @@ class BothImagesArePublished(Rule):
         missing = [field for field, digest in digests.items() if digest is None]
         if len(missing) == 1:
             message = "only one of the two images has a digest"
-            yield self.problem(f"images.{missing[0]}", None, message, "publish both with `make push`")
+            yield self.problem(
+                f"images.{missing[0]}", None, message, "publish both with `make push`"
+            )
 
 
 class ImagesRunOnTheInstances(Rule):
@@ -41,8 +43,19 @@ class ImagesRunOnTheInstances(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each queue of a stage with arm64 types alone; one that mixes both breaks another rule."""
         for queue in dict.fromkeys(job.queue for job in jobs(config).values()):
-            types = {t: f for e in environments_of(config, queue).values() for t, f in known_types_of(e).items()}
+            types = {
+                t: f
+                for e in environments_of(config, queue).values()
+                for t, f in known_types_of(e).items()
+            }
             if types and all(facts.architecture == "arm64" for facts in types.values()):
-                stages = ", ".join(stage for stage, job in jobs(config).items() if job.queue == queue)
+                stages = ", ".join(
+                    stage for stage, job in jobs(config).items() if job.queue == queue
+                )
                 message = f"the images of {stages} are built for x86_64, and these are arm64: {some(list(types))}"
-                yield self.problem(f"queues.{queue}.environments", list(config.queues[queue].environments), message, "take x86_64 types")
+                yield self.problem(
+                    f"queues.{queue}.environments",
+                    list(config.queues[queue].environments),
+                    message,
+                    "take x86_64 types",
+                )

@@ -29,9 +29,16 @@ class TypesAreKnown(Rule):
         for name, environment in config.environments.items():
             unknown = [t for t in instance_types_of(environment) if instance_type(t) is None]
             if unknown:
-                field = "instance_type" if isinstance(environment, HpcEnvironment) else "instance_types"
+                field = (
+                    "instance_type" if isinstance(environment, HpcEnvironment) else "instance_types"
+                )
                 message = "no facts are known about these types, so nothing about them is checked"
-                yield self.problem(f"environments.{name}.{field}", unknown, message, "check the spelling, or add them to ec2_facts.json")
+                yield self.problem(
+                    f"environments.{name}.{field}",
+                    unknown,
+                    message,
+                    "check the spelling, or add them to ec2_facts.json",
+                )
 
 
 class SpotTypesAreSold(Rule):
@@ -49,7 +56,12 @@ class SpotTypesAreSold(Rule):
             unsold = [t for t, facts in known.items() if not facts.spot]
             if unsold:
                 message = "EC2 does not sell these types as Spot instances"
-                yield self.problem(f"environments.{name}.instance_types", unsold, message, "take them away, or use the kind on-demand")
+                yield self.problem(
+                    f"environments.{name}.instance_types",
+                    unsold,
+                    message,
+                    "take them away, or use the kind on-demand",
+                )
 
 
 class SpotHasManyTypes(Rule):
@@ -67,8 +79,16 @@ class SpotHasManyTypes(Rule):
             count = len(set(instance_types_of(environment)))
             if isinstance(environment, SpotEnvironment) and count < _SPOT_TYPES:
                 message = f"{count} {'type' if count == 1 else 'types'} to choose from, and EC2 advises {_SPOT_TYPES} or more"
-                path, found = f"environments.{name}.instance_types", list(environment.instance_types)
-                yield self.problem(path, found, message, "add types that hold the jobs, of other sizes and generations")
+                path, found = (
+                    f"environments.{name}.instance_types",
+                    list(environment.instance_types),
+                )
+                yield self.problem(
+                    path,
+                    found,
+                    message,
+                    "add types that hold the jobs, of other sizes and generations",
+                )
 
 
 class SpotBidIsNotLow(Rule):
@@ -76,9 +96,7 @@ class SpotBidIsNotLow(Rule):
 
     code = "SPOT-BID"
     level = "warning"
-    reason = (
-        "Where the Spot price is higher nothing starts, and the job waits without saying so; a Spot instance costs its price, not the bid."
-    )
+    reason = "Where the Spot price is higher nothing starts, and the job waits without saying so; a Spot instance costs its price, not the bid."
     source = "AWS Batch API, ComputeResource bidPercentage: for most use cases leave it empty"
     reads = frozenset({"environments"})
 
@@ -103,10 +121,16 @@ class SpotJobsAreRetried(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each job of one attempt that may run on Spot."""
         for stage, job in jobs(config).items():
-            spot = [n for n, e in environments_of(config, job.queue).items() if e.kind in ("spot", "fargate-spot")]
+            spot = [
+                n
+                for n, e in environments_of(config, job.queue).items()
+                if e.kind in ("spot", "fargate-spot")
+            ]
             if spot and job.attempts == 1:
                 message = f"it may run on Spot in environment {spot[0]} and has no second attempt"
-                yield self.problem(f"jobs.{stage}.attempts", job.attempts, message, "allow 2 or more")
+                yield self.problem(
+                    f"jobs.{stage}.attempts", job.attempts, message, "allow 2 or more"
+                )
 
 
 class ScratchHasDisks(Rule):
@@ -114,26 +138,39 @@ class ScratchHasDisks(Rule):
 
     code = "SCRATCH"
     level = "warning"
-    reason = (
-        "Without instance-store disks /scratch lies on the root volume, and a job gets it only where every environment of its queue has it."
-    )
+    reason = "Without instance-store disks /scratch lies on the root volume, and a job gets it only where every environment of its queue has it."
     source = "this program's user data and job definitions"
     reads = frozenset({"environments", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Types without disks, and queues where only some environments have scratch."""
-        scratch = {n: not isinstance(e, FargateEnvironment) and e.scratch for n, e in config.environments.items()}
+        scratch = {
+            n: not isinstance(e, FargateEnvironment) and e.scratch
+            for n, e in config.environments.items()
+        }
         for name, environment in config.environments.items():
-            bare = [t for t, facts in known_types_of(environment).items() if not facts.scratch_disks]
+            bare = [
+                t for t, facts in known_types_of(environment).items() if not facts.scratch_disks
+            ]
             if scratch[name] and bare:
                 message = f"these types have no instance-store disk: {some(bare)}"
-                yield self.problem(f"environments.{name}.scratch", scratch[name], message, "turn scratch off, or take types with disks")
+                yield self.problem(
+                    f"environments.{name}.scratch",
+                    scratch[name],
+                    message,
+                    "turn scratch off, or take types with disks",
+                )
         for name in config.queues:
             having = {n: scratch[n] for n in environments_of(config, name)}
             if len(set(having.values())) > 1:
                 without = next(n for n, has in having.items() if not has)
                 message = f"environment {without} has no scratch, so jobs of this queue see /scratch nowhere"
-                yield self.problem(f"queues.{name}.environments", list(having), message, "set scratch alike on all of them")
+                yield self.problem(
+                    f"queues.{name}.environments",
+                    list(having),
+                    message,
+                    "set scratch alike on all of them",
+                )
 
 
 class CapacityBlockIsReserved(Rule):
@@ -147,10 +184,16 @@ class CapacityBlockIsReserved(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each block without an id."""
         for name, environment in config.environments.items():
-            if isinstance(environment, HpcEnvironment) and environment.capacity_block and environment.capacity_reservation_id is None:
+            if (
+                isinstance(environment, HpcEnvironment)
+                and environment.capacity_block
+                and environment.capacity_reservation_id is None
+            ):
                 message = "a Capacity Block is bought first, and its id is not given"
                 fix = "add capacity_reservation_id, or turn capacity_block off"
-                yield self.problem(f"environments.{name}.capacity_block", environment.capacity_block, message, fix)
+                yield self.problem(
+                    f"environments.{name}.capacity_block", environment.capacity_block, message, fix
+                )
 
 
 class ReservationHasItsOwnPlace(Rule):
@@ -165,6 +208,15 @@ class ReservationHasItsOwnPlace(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each reservation beside a placement group of the stack's own."""
         for name, environment in config.environments.items():
-            if isinstance(environment, HpcEnvironment) and environment.capacity_reservation_id and environment.placement_group:
+            if (
+                isinstance(environment, HpcEnvironment)
+                and environment.capacity_reservation_id
+                and environment.placement_group
+            ):
                 message = f"the reserved capacity {environment.capacity_reservation_id} does not lie in the stack's new placement group"
-                yield self.problem(f"environments.{name}.placement_group", environment.placement_group, message, "turn placement_group off")
+                yield self.problem(
+                    f"environments.{name}.placement_group",
+                    environment.placement_group,
+                    message,
+                    "turn placement_group off",
+                )

@@ -19,7 +19,9 @@ class BudgetCoversOneRun(Rule):
     level = "warning"
     reason = "A budget that one run can pass warns of every run, so that nobody heeds it."
     source = "this program's price files; python -m cli estimate shows the arithmetic"
-    reads = frozenset({"budget", "environments", "jobs", "monitoring", "network", "pipeline", "queues"})
+    reads = frozenset(
+        {"budget", "environments", "jobs", "monitoring", "network", "pipeline", "queues"}
+    )
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Too small a budget; silent where a price is not known."""
@@ -52,8 +54,14 @@ class GuardKnowsItsPrices(Rule):
         if config.budget.guard is None:
             return
         for name, environment in environments_of(config, config.jobs.analysis.queue).items():
-            types = {type_name: instance_type(type_name) for type_name in instance_types_of(environment)}
-            unknown = [type_name for type_name, facts in types.items() if facts is None or facts.usd_per_hour is None]
+            types = {
+                type_name: instance_type(type_name) for type_name in instance_types_of(environment)
+            }
+            unknown = [
+                type_name
+                for type_name, facts in types.items()
+                if facts is None or facts.usd_per_hour is None
+            ]
             if unknown:
                 yield self.problem(
                     "budget.guard",

@@ -37,7 +37,10 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
                 )
         if len(environments) > 1:
             yield self.problem(
-                f"queues.{queue}.environments", list(environments), "the queue of a multi-node job has one environment", "keep one"
+                f"queues.{queue}.environments",
+                list(environments),
+                "the queue of a multi-node job has one environment",
+                "keep one",
             )
 
 
@@ -45,9 +48,7 @@ class NodesFitMaxVcpus(Rule):
     """All nodes of the analysis fit the environment at once."""
 
     code = "MNP-CAPACITY"
-    reason = (
-        "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
-    )
+    reason = "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
     source = "AWS Batch user guide, mnp-ce"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -84,7 +85,12 @@ class EfaIsSupported(Rule):
             facts = instance_type(environment.instance_type)
             if facts is not None and not facts.efa_interfaces:
                 message = f"{environment.instance_type} has no EFA"
-                yield self.problem(f"environments.{name}.efa", environment.efa, message, "turn efa off, or take a type with EFA")
+                yield self.problem(
+                    f"environments.{name}.efa",
+                    environment.efa,
+                    message,
+                    "turn efa off, or take a type with EFA",
+                )
             if not environment.placement_group and environment.capacity_reservation_id is None:
                 yield self.problem(
                     f"environments.{name}.placement_group",
@@ -112,7 +118,12 @@ class _FastNetwork(Rule):
                 found = self.doubt(environment)
                 if found is not None:
                     field, value, message, fix = found
-                    yield self.problem(f"environments.{name}.{field}", value, f"jobs.analysis has {job.nodes} nodes, and {message}", fix)
+                    yield self.problem(
+                        f"environments.{name}.{field}",
+                        value,
+                        f"jobs.analysis has {job.nodes} nodes, and {message}",
+                        fix,
+                    )
 
 
 class MultiNodeUsesEfa(_FastNetwork):
@@ -127,7 +138,12 @@ class MultiNodeUsesEfa(_FastNetwork):
         facts = instance_type(environment.instance_type)
         if environment.efa or facts is None or not facts.efa_interfaces:
             return None
-        return "efa", environment.efa, f"{environment.instance_type} has EFA, which costs nothing", "turn efa on"
+        return (
+            "efa",
+            environment.efa,
+            f"{environment.instance_type} has EFA, which costs nothing",
+            "turn efa on",
+        )
 
 
 class MultiNodeIsPlacedTogether(_FastNetwork):
@@ -139,9 +155,18 @@ class MultiNodeIsPlacedTogether(_FastNetwork):
 
     def doubt(self, environment: HpcEnvironment) -> tuple[str, Any, str, str] | None:
         """No placement group, where EFA would not demand one and nothing is reserved."""
-        if environment.placement_group or environment.efa or environment.capacity_reservation_id is not None:
+        if (
+            environment.placement_group
+            or environment.efa
+            or environment.capacity_reservation_id is not None
+        ):
             return None
-        return "placement_group", environment.placement_group, "they may start in any part of the zone", "turn placement_group on"
+        return (
+            "placement_group",
+            environment.placement_group,
+            "they may start in any part of the zone",
+            "turn placement_group on",
+        )
 
 
 class NodeUsesWholeInstance(Rule):
@@ -149,9 +174,7 @@ class NodeUsesWholeInstance(Rule):
 
     code = "MNP-WHOLE-NODE"
     level = "warning"
-    reason = (
-        "AWS Batch puts one node on an instance: what it does not ask for is paid for, and GPUs that it does not ask for are out of sight."
-    )
+    reason = "AWS Batch puts one node on an instance: what it does not ask for is paid for, and GPUs that it does not ask for are out of sight."
     source = "AWS Batch user guide, multi-node-parallel-jobs"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -159,16 +182,30 @@ class NodeUsesWholeInstance(Rule):
         """Fewer vCPUs or GPUs than the type has."""
         job = config.jobs.analysis
         for environment in environments_of(config, job.queue).values():
-            facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
+            facts = (
+                instance_type(environment.instance_type)
+                if isinstance(environment, HpcEnvironment)
+                else None
+            )
             if facts is None or not isinstance(environment, HpcEnvironment) or job.nodes == 1:
                 continue
             kind = environment.instance_type
             if job.vcpus < facts.vcpus:
                 message = f"each node has a {kind} of {facts.vcpus} vCPUs to itself"
-                yield self.problem("jobs.analysis.vcpus", job.vcpus, message, f"ask for {facts.vcpus}, or take a smaller type")
+                yield self.problem(
+                    "jobs.analysis.vcpus",
+                    job.vcpus,
+                    message,
+                    f"ask for {facts.vcpus}, or take a smaller type",
+                )
             if 0 < job.gpus < facts.gpus:
                 message = f"each node has a {kind} of {facts.gpus} GPUs to itself"
-                yield self.problem("jobs.analysis.gpus", job.gpus, message, f"ask for {facts.gpus}, or take a type with {job.gpus}")
+                yield self.problem(
+                    "jobs.analysis.gpus",
+                    job.gpus,
+                    message,
+                    f"ask for {facts.gpus}, or take a type with {job.gpus}",
+                )
 
 
 class SharedMemoryFits(Rule):
@@ -176,7 +213,9 @@ class SharedMemoryFits(Rule):
 
     code = "SHARED-MEMORY"
     reason = "What lies in /dev/shm counts against the container's memory: before it is full, the container is killed."
-    source = "AWS Batch API, LinuxParameters sharedMemorySize; Linux control groups, memory of tmpfs"
+    source = (
+        "AWS Batch API, LinuxParameters sharedMemorySize; Linux control groups, memory of tmpfs"
+    )
     reads = frozenset({"jobs"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -184,4 +223,9 @@ class SharedMemoryFits(Rule):
         job = config.jobs.analysis
         if job.shared_memory_mib >= job.memory_mib:
             message = f"memory_mib is {job.memory_mib}, and shared memory is a part of it"
-            yield self.problem("jobs.analysis.shared_memory_mib", job.shared_memory_mib, message, "lower it, or raise memory_mib")
+            yield self.problem(
+                "jobs.analysis.shared_memory_mib",
+                job.shared_memory_mib,
+                message,
+                "lower it, or raise memory_mib",
+            )

@@ -28,7 +28,10 @@ class ZoneIndexExists(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each index beyond the zones."""
         for name, environment in config.environments.items():
-            if isinstance(environment, HpcEnvironment) and environment.zone_index >= config.network.az_count:
+            if (
+                isinstance(environment, HpcEnvironment)
+                and environment.zone_index >= config.network.az_count
+            ):
                 yield self.problem(
                     f"environments.{name}.zone_index",
                     environment.zone_index,
@@ -65,7 +68,11 @@ class SeveralZones(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A network of one zone, unless all environments are of kind hpc, which lies in one anyway."""
-        spread = [name for name, environment in config.environments.items() if not isinstance(environment, HpcEnvironment)]
+        spread = [
+            name
+            for name, environment in config.environments.items()
+            if not isinstance(environment, HpcEnvironment)
+        ]
         if config.network.az_count == 1 and spread:
             message = f"environment {spread[0]} could use several zones, and there is one"
             yield self.problem("network.az_count", 1, message, "use 2 or more")
@@ -87,10 +94,16 @@ class NodesFitSubnet(Rule):
         nodes, network = config.jobs.analysis.nodes, config.network
         free = plan_subnets(network.cidr_block, network.room_for_zones).private_addresses
         for name, environment in environments_of(config, config.jobs.analysis.queue).items():
-            facts = instance_type(environment.instance_type) if isinstance(environment, HpcEnvironment) else None
+            facts = (
+                instance_type(environment.instance_type)
+                if isinstance(environment, HpcEnvironment)
+                else None
+            )
             if facts is None or not isinstance(environment, HpcEnvironment) or nodes == 1:
                 continue
-            one_address = not environment.efa or environment.instance_type.startswith(EFA_ONLY_FAMILIES)
+            one_address = not environment.efa or environment.instance_type.startswith(
+                EFA_ONLY_FAMILIES
+            )
             each = (1 if one_address else facts.network_cards) + 1
             if nodes * each > free:
                 yield self.problem(
@@ -113,10 +126,15 @@ class InstancesFitSubnets(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment, by itself, whose smallest instances would use the addresses up."""
         network = config.network
-        free = plan_subnets(network.cidr_block, network.room_for_zones).private_addresses * network.az_count
+        free = (
+            plan_subnets(network.cidr_block, network.room_for_zones).private_addresses
+            * network.az_count
+        )
         for name, environment in config.environments.items():
             known = known_types_of(environment)
-            if isinstance(environment, HpcEnvironment) or not (known or isinstance(environment, FargateEnvironment)):
+            if isinstance(environment, HpcEnvironment) or not (
+                known or isinstance(environment, FargateEnvironment)
+            ):
                 continue
             smallest = min((facts.vcpus for facts in known.values()), default=1)
             instances = environment.max_vcpus // smallest
@@ -124,7 +142,9 @@ class InstancesFitSubnets(Rule):
                 what = f"{instances} {'tasks' if isinstance(environment, FargateEnvironment) else 'instances'} of {smallest} vCPUs"
                 message = f"{what} need an address each, and the private subnets of {network.cidr_block} have {free}"
                 fix = "lower max_vcpus, or take a larger cidr_block"
-                yield self.problem(f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix)
+                yield self.problem(
+                    f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix
+                )
 
 
 class VpcIsNotTheDockerBridge(Rule):
@@ -140,8 +160,15 @@ class VpcIsNotTheDockerBridge(Rule):
         """A block that overlaps."""
         block = ipaddress.IPv4Network(config.network.cidr_block)
         if block.overlaps(_DOCKER_BRIDGE):
-            message = f"it overlaps {_DOCKER_BRIDGE}, which Docker takes for its bridge on every instance"
-            yield self.problem("network.cidr_block", config.network.cidr_block, message, "take another private range")
+            message = (
+                f"it overlaps {_DOCKER_BRIDGE}, which Docker takes for its bridge on every instance"
+            )
+            yield self.problem(
+                "network.cidr_block",
+                config.network.cidr_block,
+                message,
+                "take another private range",
+            )
 
 
 class SlackIsReachable(Rule):
@@ -156,7 +183,12 @@ class SlackIsReachable(Rule):
         """A webhook in a network without NAT."""
         if config.network.nat == "none" and _SLACK in config.secrets:
             message = f"the stack has the secret {_SLACK}, and without NAT jobs reach AWS alone"
-            yield self.problem("network.nat", "none", message, f"use single or per-zone, or remove the secret {_SLACK}")
+            yield self.problem(
+                "network.nat",
+                "none",
+                message,
+                f"use single or per-zone, or remove the secret {_SLACK}",
+            )
 
 
 class EndpointsPayOff(Rule):
@@ -170,7 +202,9 @@ class EndpointsPayOff(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Endpoints that cost more than the NAT gateways that they stand beside."""
-        from config.prices import service_prices  # prices are of machines, whose look-ups the rules share
+        from config.prices import (
+            service_prices,
+        )  # prices are of machines, whose look-ups the rules share
 
         network, prices = config.network, service_prices().prices
         services = len(set(network.interface_endpoints))
@@ -182,4 +216,6 @@ class EndpointsPayOff(Rule):
                 f"them ({gateways:.3f})"
             )
             fix = "keep the one or the other: nat none, or fewer endpoints"
-            yield self.problem("network.interface_endpoints", list(network.interface_endpoints), message, fix)
+            yield self.problem(
+                "network.interface_endpoints", list(network.interface_endpoints), message, fix
+            )

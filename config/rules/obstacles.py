@@ -41,7 +41,9 @@ class Obstacle:
     fix: str
 
 
-def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environment) -> Obstacle | None:
+def obstacle(
+    queue: Queue, stage: str, job: Job, name: str, environment: Environment
+) -> Obstacle | None:
     """The first thing that keeps a job from ever starting in an environment, None where it starts.
 
     What else Fargate and multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than
@@ -49,12 +51,22 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
     """
     if not isinstance(environment, FargateEnvironment) and not _holding(job, environment):
         return _no_type(stage, job, name, environment)
-    path, limit, vcpus = f"environments.{name}.max_vcpus", environment.max_vcpus, _needed_vcpus(job, environment)
+    path, limit, vcpus = (
+        f"environments.{name}.max_vcpus",
+        environment.max_vcpus,
+        _needed_vcpus(job, environment),
+    )
     if vcpus > limit:
         if nodes_of(job) > 1:
             return None  # said by a rule of its own, with the nodes
         message = f"jobs.{stage} needs {vcpus:g} vCPUs"
-        return Obstacle(kind="max_vcpus", path=path, found=limit, message=message, fix=f"raise max_vcpus to {vcpus:g}")
+        return Obstacle(
+            kind="max_vcpus",
+            path=path,
+            found=limit,
+            message=message,
+            fix=f"raise max_vcpus to {vcpus:g}",
+        )
     reserved = queue.fair_share.compute_reservation_percent if queue.fair_share is not None else 0
     if vcpus * 100 > limit * (100 - reserved):
         message = (
@@ -62,7 +74,13 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
             f"to a share that is active alone, and jobs.{stage} needs {vcpus:g}"
         )
         queue_path = f"queues.{job.queue}.fair_share.compute_reservation_percent"
-        return Obstacle(kind="reservation", path=queue_path, found=reserved, message=message, fix="lower it, or raise max_vcpus")
+        return Obstacle(
+            kind="reservation",
+            path=queue_path,
+            found=reserved,
+            message=message,
+            fix="lower it, or raise max_vcpus",
+        )
     kept = _kept_beside(job, environment)
     if kept and (kept + vcpus) * 100 > limit * (100 - reserved):
         message = (
@@ -70,7 +88,13 @@ def obstacle(queue: Queue, stage: str, job: Job, name: str, environment: Environ
             f"fit beside them under max_vcpus {limit}"
         )
         fix = "lower min_vcpus, raise max_vcpus, or take away the small types"
-        return Obstacle(kind="min_vcpus", path=f"environments.{name}.min_vcpus", found=minimum_of(environment), message=message, fix=fix)
+        return Obstacle(
+            kind="min_vcpus",
+            path=f"environments.{name}.min_vcpus",
+            found=minimum_of(environment),
+            message=message,
+            fix=fix,
+        )
     return None
 
 
@@ -79,7 +103,14 @@ def obstacles(config: StackConfig) -> Iterator[tuple[str, Job, dict[str, Obstacl
     for stage, job in jobs(config).items():
         if job.queue in config.queues:
             placing = placing_environments_of(config, job.queue)
-            yield stage, job, {n: obstacle(config.queues[job.queue], stage, job, n, e) for n, e in placing.items()}
+            yield (
+                stage,
+                job,
+                {
+                    n: obstacle(config.queues[job.queue], stage, job, n, e)
+                    for n, e in placing.items()
+                },
+            )
 
 
 class JobStarts(Rule):
@@ -96,7 +127,9 @@ class JobStarts(Rule):
                 if each is not None and each.kind == self.kind and all(found.values()):
                     places.setdefault(each.path, []).append(each)
             for path, here in places.items():
-                yield self.problem(path, here[0].found, "; ".join(each.message for each in here), here[0].fix)
+                yield self.problem(
+                    path, here[0].found, "; ".join(each.message for each in here), here[0].fix
+                )
 
 
 def _needed_vcpus(job: Job, environment: Environment) -> float:
@@ -107,15 +140,28 @@ def _needed_vcpus(job: Job, environment: Environment) -> float:
 
 def _holding(job: Job, environment: Environment) -> bool:
     known = known_types_of(environment)
-    return len(known) < len(set(instance_types_of(environment))) or any(fits(job, facts) for facts in known.values())
+    return len(known) < len(set(instance_types_of(environment))) or any(
+        fits(job, facts) for facts in known.values()
+    )
 
 
 def _no_type(stage: str, job: Job, name: str, environment: Environment) -> Obstacle:
     known = known_types_of(environment)
-    largest = sorted(known, key=lambda t: (known[t].gpus, known[t].usable_memory_mib, known[t].vcpus), reverse=True)[:3]
-    offers = "; ".join(f"{t} {known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs" for t in largest)
+    largest = sorted(
+        known,
+        key=lambda t: (known[t].gpus, known[t].usable_memory_mib, known[t].vcpus),
+        reverse=True,
+    )[:3]
+    offers = "; ".join(
+        f"{t} {known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs"
+        for t in largest
+    )
     more = f" and {len(known) - len(largest)} smaller" if len(known) > len(largest) else ""
-    found = {"vcpus": job.vcpus, "memory_mib": job.memory_mib, **({"gpus": gpus_of(job)} if gpus_of(job) else {})}
+    found = {
+        "vcpus": job.vcpus,
+        "memory_mib": job.memory_mib,
+        **({"gpus": gpus_of(job)} if gpus_of(job) else {}),
+    }
     return Obstacle(
         kind="type", path=f"jobs.{stage}", found=found, message=f"no instance type of environment {name} holds it: {offers}{more}",
         fix="ask for less, or add a larger type to the environment",

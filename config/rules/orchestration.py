@@ -19,7 +19,9 @@ _OTHER_EVENTS: Final = 1_000
 
 def minutes_of_day(daily: DailySection) -> int:
     """Minutes from `file_by` to `finished_by`; below zero where they are the wrong way round."""
-    begin, end = ((int(text[:2]) * 60 + int(text[3:])) for text in (daily.file_by, daily.finished_by))
+    begin, end = (
+        (int(text[:2]) * 60 + int(text[3:])) for text in (daily.file_by, daily.finished_by)
+    )
     return end - begin
 
 
@@ -51,7 +53,12 @@ class FallbackIsOneNode(Rule):
         """A fallback of several nodes."""
         fallback = config.jobs.fallback
         if fallback is not None and fallback.nodes > 1:
-            yield self.problem("jobs.fallback.nodes", fallback.nodes, "the fallback is a job of one node", "set it to 1")
+            yield self.problem(
+                "jobs.fallback.nodes",
+                fallback.nodes,
+                "the fallback is a job of one node",
+                "set it to 1",
+            )
 
 
 class HistoryHoldsTheRun(Rule):
@@ -69,19 +76,29 @@ class HistoryHoldsTheRun(Rule):
             return
         hours, why = section.deadline_hours, "a run may take"
         if section.daily is not None and minutes_of_day(section.daily) > hours * 60:
-            hours, why = -(-minutes_of_day(section.daily) // 60), "the state machine of the day may wait"
+            hours, why = (
+                -(-minutes_of_day(section.daily) // 60),
+                "the state machine of the day may wait",
+            )
         looks = (_MOST_EVENTS - _OTHER_EVENTS) // _EVENTS_PER_LOOK
         need = -(-hours * 3600 // looks)
         if section.poll_seconds < need:
             message = f"{why} {hours} h, and a history holds {looks} looks"
-            yield self.problem("pipeline.poll_seconds", section.poll_seconds, message, f"raise it to {need}, or lower that time")
+            yield self.problem(
+                "pipeline.poll_seconds",
+                section.poll_seconds,
+                message,
+                f"raise it to {need}, or lower that time",
+            )
 
 
 class DayEndsAfterItsFiles(Rule):
     """The runs of a day are looked for after its files are."""
 
     code = "DAILY-ORDER"
-    reason = "A run cannot have ended before its file has to be there, and both times are of one day."
+    reason = (
+        "A run cannot have ended before its file has to be there, and both times are of one day."
+    )
     source = "this program's daily function"
     reads = frozenset({"pipeline"})
 
@@ -90,7 +107,12 @@ class DayEndsAfterItsFiles(Rule):
         daily = config.pipeline.daily
         if daily is not None and minutes_of_day(daily) <= 0:
             message = f"file_by is {daily.file_by}, and a day ends at 23:59"
-            yield self.problem("pipeline.daily.finished_by", daily.finished_by, message, "make it later, or file_by earlier")
+            yield self.problem(
+                "pipeline.daily.finished_by",
+                daily.finished_by,
+                message,
+                "make it later, or file_by earlier",
+            )
 
 
 class DayIsWatchedWhereUploadsStart(Rule):
@@ -98,7 +120,9 @@ class DayIsWatchedWhereUploadsStart(Rule):
 
     code = "DAILY-ENABLED"
     level = "warning"
-    reason = "The look at the day begins runs that uploads did not, which is what somebody switched off."
+    reason = (
+        "The look at the day begins runs that uploads did not, which is what somebody switched off."
+    )
     source = "this program's daily function"
     reads = frozenset({"pipeline"})
 
@@ -106,5 +130,8 @@ class DayIsWatchedWhereUploadsStart(Rule):
         """`pipeline.daily` beside `pipeline.enabled: false`."""
         if config.pipeline.daily is not None and not config.pipeline.enabled:
             yield self.problem(
-                "pipeline.enabled", config.pipeline.enabled, "pipeline.daily begins runs all the same", "remove pipeline.daily meanwhile"
+                "pipeline.enabled",
+                config.pipeline.enabled,
+                "pipeline.daily begins runs all the same",
+                "remove pipeline.daily meanwhile",
             )

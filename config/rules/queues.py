@@ -26,10 +26,18 @@ class QueueDoesNotMixFargateAndEc2(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each mixed queue."""
         for name in config.queues:
-            kinds = {env: isinstance(e, FargateEnvironment) for env, e in environments_of(config, name).items()}
+            kinds = {
+                env: isinstance(e, FargateEnvironment)
+                for env, e in environments_of(config, name).items()
+            }
             if len(set(kinds.values())) > 1:
                 found = {env: "Fargate" if fargate else "EC2" for env, fargate in kinds.items()}
-                yield self.problem(f"queues.{name}.environments", found, "one queue is all Fargate or all EC2", "split the queue in two")
+                yield self.problem(
+                    f"queues.{name}.environments",
+                    found,
+                    "one queue is all Fargate or all EC2",
+                    "split the queue in two",
+                )
 
 
 class QueueHasOneArchitecture(Rule):
@@ -43,17 +51,32 @@ class QueueHasOneArchitecture(Rule):
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each queue whose known types differ, and each environment in no queue of which the same is true."""
         queued = {name for queue in config.queues.values() for name in queue.environments}
-        alone = {name: {name: environment} for name, environment in config.environments.items() if name not in queued}
-        places = {f"queues.{name}.environments": environments_of(config, name) for name in config.queues}
-        for path, environments in {**places, **{f"environments.{name}.instance_types": each for name, each in alone.items()}}.items():
+        alone = {
+            name: {name: environment}
+            for name, environment in config.environments.items()
+            if name not in queued
+        }
+        places = {
+            f"queues.{name}.environments": environments_of(config, name) for name in config.queues
+        }
+        for path, environments in {
+            **places,
+            **{f"environments.{name}.instance_types": each for name, each in alone.items()},
+        }.items():
             found: dict[str, list[str]] = {}
             for environment in environments.values():
                 for type_name, facts in known_types_of(environment).items():
                     found.setdefault(facts.architecture, []).append(type_name)
             if len(found) > 1:
-                shown = "; ".join(f"{architecture}: {some(types)}" for architecture, types in found.items())
-                message = f"one queue or environment holds one CPU architecture, and this one has {shown}"
-                yield self.problem(path, sorted(found), message, "keep the types of one architecture")
+                shown = "; ".join(
+                    f"{architecture}: {some(types)}" for architecture, types in found.items()
+                )
+                message = (
+                    f"one queue or environment holds one CPU architecture, and this one has {shown}"
+                )
+                yield self.problem(
+                    path, sorted(found), message, "keep the types of one architecture"
+                )
 
 
 class SpotComesFirst(Rule):
@@ -73,7 +96,12 @@ class SpotComesFirst(Rule):
             if spot and list(found)[: len(spot)] != spot:
                 order = [*spot, *(n for n in found if n not in spot)]
                 message = "Spot is used only when what stands before it is full"
-                yield self.problem(f"queues.{name}.environments", list(found), message, f"write [{', '.join(order)}]")
+                yield self.problem(
+                    f"queues.{name}.environments",
+                    list(found),
+                    message,
+                    f"write [{', '.join(order)}]",
+                )
 
 
 class SharedEnvironmentsHavePriorities(Rule):
@@ -91,7 +119,12 @@ class SharedEnvironmentsHavePriorities(Rule):
             shared = [name for name in first.environments if name in second.environments]
             if shared and first.priority == second.priority:
                 message = f"queue {a} has the same priority and shares environment {shared[0]}"
-                yield self.problem(f"queues.{b}.priority", second.priority, message, "give one of them a higher priority")
+                yield self.problem(
+                    f"queues.{b}.priority",
+                    second.priority,
+                    message,
+                    "give one of them a higher priority",
+                )
 
 
 class RunnableReasonsDiffer(Rule):
@@ -109,7 +142,9 @@ class RunnableReasonsDiffer(Rule):
             for index, reason in enumerate(reasons):
                 if reason in reasons[:index]:
                     path = f"queues.{name}.runnable_limits.{index}.reason"
-                    yield self.problem(path, reason, "the queue has a limit for this reason already", "remove one")
+                    yield self.problem(
+                        path, reason, "the queue has a limit for this reason already", "remove one"
+                    )
 
 
 class RunnableLimitsLetInstancesStart(Rule):
@@ -128,7 +163,12 @@ class RunnableLimitsLetInstancesStart(Rule):
                 if limit.max_minutes < _INSTANCE_START_MINUTES:
                     message = f"an instance may take {_INSTANCE_START_MINUTES} minutes to start, and AWS Batch learns of it late"
                     path = f"queues.{name}.runnable_limits.{index}.max_minutes"
-                    yield self.problem(path, limit.max_minutes, message, f"raise it to {_INSTANCE_START_MINUTES} or more")
+                    yield self.problem(
+                        path,
+                        limit.max_minutes,
+                        message,
+                        f"raise it to {_INSTANCE_START_MINUTES} or more",
+                    )
 
 
 class MultiNodeQueueGivesUp(Rule):
@@ -145,5 +185,9 @@ class MultiNodeQueueGivesUp(Rule):
         job = config.jobs.analysis
         queue = config.queues.get(job.queue)
         if job.nodes > 1 and queue is not None and not queue.runnable_limits:
-            message = "jobs.analysis waits for several machines at once, and without a limit for ever"
-            yield self.problem(f"queues.{job.queue}.runnable_limits", [], message, "add a limit for each reason")
+            message = (
+                "jobs.analysis waits for several machines at once, and without a limit for ever"
+            )
+            yield self.problem(
+                f"queues.{job.queue}.runnable_limits", [], message, "add a limit for each reason"
+            )

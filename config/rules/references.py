@@ -24,9 +24,16 @@ class QueueNamesKnownEnvironments(Rule):
                 path = f"queues.{name}.environments.{index}"
                 if environment not in config.environments:
                     declared = ", ".join(sorted(config.environments)) or "none"
-                    yield self.problem(path, environment, f"no environment has this name; declared are: {declared}", "name a declared one")
+                    yield self.problem(
+                        path,
+                        environment,
+                        f"no environment has this name; declared are: {declared}",
+                        "name a declared one",
+                    )
                 elif environment in queue.environments[:index]:
-                    yield self.problem(path, environment, "the queue names this environment twice", "remove one")
+                    yield self.problem(
+                        path, environment, "the queue names this environment twice", "remove one"
+                    )
 
 
 class JobNamesKnownQueue(Rule):
@@ -43,7 +50,10 @@ class JobNamesKnownQueue(Rule):
             if job.queue not in config.queues:
                 declared = ", ".join(sorted(config.queues)) or "none"
                 yield self.problem(
-                    f"jobs.{stage}.queue", job.queue, f"no queue has this name; declared are: {declared}", "name a declared queue"
+                    f"jobs.{stage}.queue",
+                    job.queue,
+                    f"no queue has this name; declared are: {declared}",
+                    "name a declared queue",
                 )
 
 
@@ -59,18 +69,26 @@ class QueueTakesJobs(Rule):
         """Each disabled queue of a stage, and each whose environments are all disabled; a pipeline that is off makes both sound."""
         if not config.pipeline.enabled:
             return
-        for name in dict.fromkeys(job.queue for job in jobs(config).values() if job.queue in config.queues):
+        for name in dict.fromkeys(
+            job.queue for job in jobs(config).values() if job.queue in config.queues
+        ):
             stages = ", ".join(stage for stage, job in jobs(config).items() if job.queue == name)
             if not config.queues[name].enabled:
                 message = f"uploads start runs, and {stages} would be refused by this queue"
                 yield self.problem(
-                    f"queues.{name}.enabled", config.queues[name].enabled, message, "enable it, or turn pipeline.enabled off too"
+                    f"queues.{name}.enabled",
+                    config.queues[name].enabled,
+                    message,
+                    "enable it, or turn pipeline.enabled off too",
                 )
             elif environments_of(config, name) and not placing_environments_of(config, name):
                 first, environment = next(iter(environments_of(config, name).items()))
                 message = f"uploads start runs, and every environment of queue {name}, where {stages} run, is disabled"
                 yield self.problem(
-                    f"environments.{first}.enabled", environment.enabled, message, "enable one, or turn pipeline.enabled off too"
+                    f"environments.{first}.enabled",
+                    environment.enabled,
+                    message,
+                    "enable one, or turn pipeline.enabled off too",
                 )
 
 
@@ -85,8 +103,12 @@ class EnvironmentsAreUsed(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """Each environment that no queue names; one that is disabled is on its way in or out."""
-        named = {environment for queue in config.queues.values() for environment in queue.environments}
+        named = {
+            environment for queue in config.queues.values() for environment in queue.environments
+        }
         for name, environment in config.environments.items():
             if name not in named and environment.enabled:
                 fix = "add it to a queue, disable it, or remove it"
-                yield self.problem(f"environments.{name}", environment.kind, "no queue names this environment", fix)
+                yield self.problem(
+                    f"environments.{name}", environment.kind, "no queue names this environment", fix
+                )

@@ -15,7 +15,9 @@ class ShardsAreOfOneNode(Rule):
 
     code = "SHARDS-NODES"
     reason = "AWS Batch takes no array of multi-node jobs: SubmitJob refuses array properties with them, and every run fails there."
-    source = "AWS Batch API, SubmitJob arrayProperties; AWS Batch user guide, multi-node-parallel-jobs"
+    source = (
+        "AWS Batch API, SubmitJob arrayProperties; AWS Batch user guide, multi-node-parallel-jobs"
+    )
     reads = frozenset({"jobs"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -23,7 +25,9 @@ class ShardsAreOfOneNode(Rule):
         job = config.jobs.analysis  # the fallback's nodes have a rule of their own
         if job.shards > 1 and job.nodes > 1:
             message = f"nodes is {job.nodes}, and a shard is a job of one node"
-            fix = "set nodes to 1 and send the analysis to a queue for such jobs, or set shards to 1"
+            fix = (
+                "set nodes to 1 and send the analysis to a queue for such jobs, or set shards to 1"
+            )
             yield self.problem("jobs.analysis.shards", job.shards, message, fix)
 
 
@@ -40,4 +44,9 @@ class ShardsShareTheSearch(Rule):
         for stage, job in jobs(config).items():
             if isinstance(job, AnalysisJob) and job.shards > 1 and job.anomaly_mode == "off":
                 message = "anomaly_mode is off, and nothing else is shared out"
-                yield self.problem(f"jobs.{stage}.shards", job.shards, message, "set anomaly_mode to top or full, or shards to 1")
+                yield self.problem(
+                    f"jobs.{stage}.shards",
+                    job.shards,
+                    message,
+                    "set anomaly_mode to top or full, or shards to 1",
+                )

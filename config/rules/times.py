@@ -24,9 +24,13 @@ class NodesJoinBeforeTimeout(Rule):
         """A deadline that is not below the timeout."""
         job = config.jobs.analysis
         if job.nodes > 1 and job.join_deadline_minutes >= job.timeout_minutes:
-            message = f"timeout_minutes is {job.timeout_minutes}, for the wait and the analysis together"
+            message = (
+                f"timeout_minutes is {job.timeout_minutes}, for the wait and the analysis together"
+            )
             path = "jobs.analysis.join_deadline_minutes"
-            yield self.problem(path, job.join_deadline_minutes, message, "lower it, or raise timeout_minutes")
+            yield self.problem(
+                path, job.join_deadline_minutes, message, "lower it, or raise timeout_minutes"
+            )
 
 
 class TablesOutliveTheRun(Rule):
@@ -40,12 +44,23 @@ class TablesOutliveTheRun(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A life shorter than all attempts of the analysis and postprocess stages, each up to its timeout."""
-        longest = sum(job.timeout_minutes * job.attempts for stage, job in jobs(config).items() if stage != "preprocess")
+        longest = sum(
+            job.timeout_minutes * job.attempts
+            for stage, job in jobs(config).items()
+            if stage != "preprocess"
+        )
         days = config.storage.intermediate_days
         if days * _MINUTES_PER_DAY < longest:
             need = -(-longest // _MINUTES_PER_DAY)
-            message = f"the analysis and postprocess stages may take {need} days with all their attempts"
-            yield self.problem("storage.intermediate_days", days, message, f"raise it to {need}, or lower timeouts or attempts")
+            message = (
+                f"the analysis and postprocess stages may take {need} days with all their attempts"
+            )
+            yield self.problem(
+                "storage.intermediate_days",
+                days,
+                message,
+                f"raise it to {need}, or lower timeouts or attempts",
+            )
 
 
 class LogsOutliveTheJob(Rule):
@@ -59,8 +74,15 @@ class LogsOutliveTheJob(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A retention shorter than all attempts of one stage, each up to its timeout."""
-        stage, job = max(jobs(config).items(), key=lambda item: item[1].timeout_minutes * item[1].attempts)
+        stage, job = max(
+            jobs(config).items(), key=lambda item: item[1].timeout_minutes * item[1].attempts
+        )
         longest, days = job.timeout_minutes * job.attempts, config.monitoring.log_retention_days
         if days * _MINUTES_PER_DAY < longest:
             message = f"jobs.{stage} may take {-(-longest // _MINUTES_PER_DAY)} days with all its attempts"
-            yield self.problem("monitoring.log_retention_days", days, message, "keep logs for longer, or lower timeouts or attempts")
+            yield self.problem(
+                "monitoring.log_retention_days",
+                days,
+                message,
+                "keep logs for longer, or lower timeouts or attempts",
+            )

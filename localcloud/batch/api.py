@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.batch import definitions, descriptions, environments, listing, queues, submission, tags
+from localcloud.batch import (
+    definitions,
+    descriptions,
+    environments,
+    listing,
+    queues,
+    submission,
+    tags,
+)
 from localcloud.batch.listing import named, page
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.records import Job, Store, client_error
@@ -44,7 +52,9 @@ class BatchApi:
             "UpdateSchedulingPolicy": self._update_policy,
             "DeleteSchedulingPolicy": self._delete_policy,
             "DescribeSchedulingPolicies": self._describe_policies,
-            "ListSchedulingPolicies": lambda params: page(list(store.policies), params, "schedulingPolicies", lambda arn: {"arn": arn}),
+            "ListSchedulingPolicies": lambda params: page(
+                list(store.policies), params, "schedulingPolicies", lambda arn: {"arn": arn}
+            ),
             "RegisterJobDefinition": self._register,
             "DeregisterJobDefinition": self._deregister,
             "DescribeJobDefinitions": self._describe_definitions,
@@ -55,7 +65,9 @@ class BatchApi:
             "TerminateJob": self._terminate,
             "TagResource": self._tag,
             "UntagResource": self._untag,
-            "ListTagsForResource": lambda params: {"tags": dict(store.tagged(params["resourceArn"]))},
+            "ListTagsForResource": lambda params: {
+                "tags": dict(store.tagged(params["resourceArn"]))
+            },
         }
 
     def answer(self, operation: str, params: Params) -> Params:
@@ -76,23 +88,39 @@ class BatchApi:
     def clusters(self, params: Params) -> Params:
         """ECS's DescribeClusters, for the clusters that Batch keeps behind its environments."""
         with self._store.lock:
-            known = [environments.describe_cluster(self._store, each) for each in self._store.environments.values()]
+            known = [
+                environments.describe_cluster(self._store, each)
+                for each in self._store.environments.values()
+            ]
         wanted = params.get("clusters") or []
-        found = [each for each in known if each["clusterArn"] in wanted or each["clusterName"] in wanted]
+        found = [
+            each for each in known if each["clusterArn"] in wanted or each["clusterName"] in wanted
+        ]
         names = {name for each in found for name in (each["clusterArn"], each["clusterName"])}
-        return {"clusters": found, "failures": [{"arn": each, "reason": "MISSING"} for each in wanted if each not in names]}
+        return {
+            "clusters": found,
+            "failures": [
+                {"arn": each, "reason": "MISSING"} for each in wanted if each not in names
+            ],
+        }
 
     # ---- environments, queues, policies ------------------------------------------------------------------------------------------------
 
     def _create_environment(self, params: Params) -> Params:
         environment = environments.create(self._store, params, self._groups)
         self._plane.wake()
-        return {"computeEnvironmentName": environment.name, "computeEnvironmentArn": environment.arn}
+        return {
+            "computeEnvironmentName": environment.name,
+            "computeEnvironmentArn": environment.arn,
+        }
 
     def _update_environment(self, params: Params) -> Params:
         environment = environments.update(self._store, params, self._groups)
         self._plane.wake()
-        return {"computeEnvironmentName": environment.name, "computeEnvironmentArn": environment.arn}
+        return {
+            "computeEnvironmentName": environment.name,
+            "computeEnvironmentArn": environment.arn,
+        }
 
     def _delete_environment(self, params: Params) -> Params:
         for job in environments.delete(self._store, params.get("computeEnvironment", "")):
@@ -102,8 +130,17 @@ class BatchApi:
 
     def _describe_environments(self, params: Params) -> Params:
         wanted = named(params, "computeEnvironments")
-        found = [self._store.environment(each) for each in wanted] if wanted else list(self._store.environments.values())
-        return page([each for each in found if each is not None], params, "computeEnvironments", environments.describe)
+        found = (
+            [self._store.environment(each) for each in wanted]
+            if wanted
+            else list(self._store.environments.values())
+        )
+        return page(
+            [each for each in found if each is not None],
+            params,
+            "computeEnvironments",
+            environments.describe,
+        )
 
     def _create_queue(self, params: Params) -> Params:
         queue = queues.create(self._store, params)
@@ -122,14 +159,25 @@ class BatchApi:
 
     def _describe_queues(self, params: Params) -> Params:
         wanted = named(params, "jobQueues")
-        found = [self._store.queue(each) for each in wanted] if wanted else list(self._store.queues.values())
-        return page([each for each in found if each is not None], params, "jobQueues", queues.describe)
+        found = (
+            [self._store.queue(each) for each in wanted]
+            if wanted
+            else list(self._store.queues.values())
+        )
+        return page(
+            [each for each in found if each is not None], params, "jobQueues", queues.describe
+        )
 
     def _snapshot(self, params: Params) -> Params:
         queue = queues.existing(self._store, params.get("jobQueue", ""))
         jobs = self._plane.runnable(queue)[:100]
-        front = [{"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)} for job in jobs]
-        return {"frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}}
+        front = [
+            {"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)}
+            for job in jobs
+        ]
+        return {
+            "frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}
+        }
 
     def _create_policy(self, params: Params) -> Params:
         policy = queues.create_policy(self._store, params)
@@ -146,13 +194,21 @@ class BatchApi:
 
     def _describe_policies(self, params: Params) -> Params:
         found = [self._store.policy(arn) for arn in named(params, "arns")]
-        return {"schedulingPolicies": [queues.describe_policy(each) for each in found if each is not None]}
+        return {
+            "schedulingPolicies": [
+                queues.describe_policy(each) for each in found if each is not None
+            ]
+        }
 
     # ---- definitions -------------------------------------------------------------------------------------------------------------------
 
     def _register(self, params: Params) -> Params:
         definition = definitions.register(self._store, params)
-        return {"jobDefinitionName": definition.name, "jobDefinitionArn": definition.arn, "revision": definition.revision}
+        return {
+            "jobDefinitionName": definition.name,
+            "jobDefinitionArn": definition.arn,
+            "revision": definition.revision,
+        }
 
     def _deregister(self, params: Params) -> Params:
         reference = params.get("jobDefinition", "")
@@ -164,7 +220,9 @@ class BatchApi:
 
     def _describe_definitions(self, params: Params) -> Params:
         named(params, "jobDefinitions")
-        return page(definitions.select(self._store, params), params, "jobDefinitions", definitions.describe)
+        return page(
+            definitions.select(self._store, params), params, "jobDefinitions", definitions.describe
+        )
 
     # ---- jobs --------------------------------------------------------------------------------------------------------------------------
 

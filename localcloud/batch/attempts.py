@@ -42,7 +42,10 @@ class Addresses:
         found: list[str] = []
         while len(found) < count:
             block = next(self._blocks) % _BLOCKS
-            found += [f"127.{16 + block // 256}.{block % 256}.{10 + node}" for node in range(min(_NODES_PER_BLOCK, count - len(found)))]
+            found += [
+                f"127.{16 + block // 256}.{block % 256}.{10 + node}"
+                for node in range(min(_NODES_PER_BLOCK, count - len(found)))
+            ]
         return found
 
 
@@ -65,7 +68,14 @@ class Owner:
 class RunningAttempt:
     """The tasks of one attempt. Thread safe; `start` once."""
 
-    def __init__(self, job: Job, record: Attempt, environment: ComputeEnvironment, instances: list[Instance], owner: Owner) -> None:
+    def __init__(
+        self,
+        job: Job,
+        record: Attempt,
+        environment: ComputeEnvironment,
+        instances: list[Instance],
+        owner: Owner,
+    ) -> None:
         self.job = job
         self.record = record
         self.environment = environment
@@ -159,14 +169,18 @@ class RunningAttempt:
             job_definition=self.job.definition.name,
             job_name=self.job.name,
             variables=self._variables(node),
-            instance_role=None if self.environment.is_fargate else self._owner.instance_role(self.environment),
+            instance_role=None
+            if self.environment.is_fargate
+            else self._owner.instance_role(self.environment),
         )
         try:
             return self._owner.factory.make(request)
         except StartError:
             raise
         except Exception as error:
-            raise StartError(f"CannotStartContainerError: {type(error).__name__}: {error}") from error
+            raise StartError(
+                f"CannotStartContainerError: {type(error).__name__}: {error}"
+            ) from error
 
     def _variables(self, node: int) -> dict[str, str]:
         job = self.job
@@ -178,7 +192,9 @@ class RunningAttempt:
             "AWS_BATCH_CE_NAME": self.environment.name,
             "ECS_CONTAINER_METADATA_URI_V4": ecs,
         }
-        if not self.environment.is_fargate:  # it stands for http://169.254.169.254, which SDKs know by themselves
+        if (
+            not self.environment.is_fargate
+        ):  # it stands for http://169.254.169.254, which SDKs know by themselves
             variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = instance
         if job.parent is not None:
             variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
@@ -188,7 +204,9 @@ class RunningAttempt:
             variables["AWS_BATCH_JOB_MAIN_NODE_INDEX"] = str(job.main_node)
             variables["AWS_BATCH_JOB_NUM_NODES"] = str(len(job.nodes))
             if node != job.main_node:
-                variables["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"] = self.addresses[job.main_node]
+                variables["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"] = self.addresses[
+                    job.main_node
+                ]
         return variables
 
     def _node_started(self, node: int) -> None:
@@ -209,7 +227,11 @@ class RunningAttempt:
             children = [task for child, task in self._tasks.items() if child != self.job.main_node]
         if node == self.job.main_node and self._lost_reason is not None:
             outcome = Outcome(exit_code=None)
-        if self.environment.is_fargate and outcome.exit_code is None and outcome.reason.startswith(_IN_STATUS_REASON):
+        if (
+            self.environment.is_fargate
+            and outcome.exit_code is None
+            and outcome.reason.startswith(_IN_STATUS_REASON)
+        ):
             self._refused_reason, outcome = outcome.reason, Outcome(exit_code=None)
         self._owner.node_ended(self, node, outcome)
         if node != self.job.main_node:
@@ -224,11 +246,17 @@ class RunningAttempt:
         if self._lost_reason is not None:
             return AttemptEnd(exit_code=None, reason="", status_reason=self._lost_reason)
         if self._stop_reason is not None:
-            return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason=self._stop_reason)
+            return AttemptEnd(
+                exit_code=outcome.exit_code, reason=outcome.reason, status_reason=self._stop_reason
+            )
         if self._refused_reason:
             return AttemptEnd(exit_code=None, reason="", status_reason=self._refused_reason)
         if outcome.exit_code is None or outcome.reason:
-            return AttemptEnd(exit_code=outcome.exit_code, reason=outcome.reason, status_reason="Task failed to start")
+            return AttemptEnd(
+                exit_code=outcome.exit_code,
+                reason=outcome.reason,
+                status_reason="Task failed to start",
+            )
         return AttemptEnd(exit_code=outcome.exit_code, reason="", status_reason=_EXITED)
 
     def describe_node(self, node: int) -> dict[str, Any]:
@@ -238,9 +266,14 @@ class RunningAttempt:
         _, stream = log_destination(spec, job.definition.name, self.task_ids[node])
         arn = job.queue.arn.replace(":batch:", ":ecs:").rsplit(":", 1)[0]
         cluster = f"AWSBatch-{self.environment.name}-{self.environment.uuid}"
-        detail: dict[str, Any] = {"taskArn": f"{arn}:task/{cluster}/{self.task_ids[node]}", "logStreamName": stream}
+        detail: dict[str, Any] = {
+            "taskArn": f"{arn}:task/{cluster}/{self.task_ids[node]}",
+            "logStreamName": stream,
+        }
         if not self.environment.is_fargate:
-            detail["containerInstanceArn"] = f"{arn}:container-instance/{cluster}/{self.instances[node].id.removeprefix('i-')}"
+            detail["containerInstanceArn"] = (
+                f"{arn}:container-instance/{cluster}/{self.instances[node].id.removeprefix('i-')}"
+            )
         if job.multinode:
             detail["networkInterfaces"] = [{"privateIpv4Address": self.addresses[node]}]
         return detail

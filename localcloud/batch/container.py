@@ -16,15 +16,15 @@ from localcloud.aws_state import AwsState
 from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.wire import WireError
 
-_ECR_IMAGE: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+_ECR_IMAGE: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
+)
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
-_LOGGING_FAILED: Final = (
-    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
-)
+_LOGGING_FAILED: Final = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +91,20 @@ class ContainerFactory:
             "AWS_SHARED_CREDENTIALS_FILE": str(directory / ".aws-credentials"),
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE" if fargate else "AWS_ECS_EC2",
         }
-        if fargate:  # on instances the definition has to name the region (aws/containers-roadmap#1611)
+        if (
+            fargate
+        ):  # on instances the definition has to name the region (aws/containers-roadmap#1611)
             environment |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._state.region)
-            environment["AWS_EC2_METADATA_DISABLED"] = "true"  # there is none, and nothing of this machine's may answer
-        environment.update({entry["name"]: entry.get("value", "") for entry in spec.get("environment", []) if entry.get("value")})
+            environment["AWS_EC2_METADATA_DISABLED"] = (
+                "true"  # there is none, and nothing of this machine's may answer
+            )
+        environment.update(
+            {
+                entry["name"]: entry.get("value", "")
+                for entry in spec.get("environment", [])
+                if entry.get("value")
+            }
+        )
         environment.update(secrets)
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
@@ -105,12 +115,20 @@ class ContainerFactory:
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
         program = None if isinstance(image, Path) else image
-        return Container(command=command, environment=environment, directory=directory, write_lines=write_lines, program=program)
+        return Container(
+            command=command,
+            environment=environment,
+            directory=directory,
+            write_lines=write_lines,
+            program=program,
+        )
 
     def _image(self, name: str, agent_role: str | None) -> Path | Program:
         match = _ECR_IMAGE.match(name)
         if match is not None:
-            repository = f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+            repository = (
+                f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+            )
             for action, resource in (
                 ("ecr:GetAuthorizationToken", "*"),
                 ("ecr:BatchCheckLayerAvailability", repository),
@@ -122,7 +140,9 @@ class ContainerFactory:
             if fnmatchcase(name, pattern):
                 return image
         known = ", ".join(self._host.images) or "none"
-        raise StartError(f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})")
+        raise StartError(
+            f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})"
+        )
 
     def _require(self, prefix: str, role: str | None, action: str, resource: str) -> None:
         if role is None:
@@ -141,12 +161,19 @@ class ContainerFactory:
         arn = self._state.arn("logs", f"log-group:{group}:log-stream:{stream}")
         if not self._state.has_log_group(group):
             if options.get("awslogs-create-group") == "true":
-                self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogGroup", self._state.arn("logs", f"log-group:{group}"))
+                self._require(
+                    _LOGGING_FAILED,
+                    agent_role,
+                    "logs:CreateLogGroup",
+                    self._state.arn("logs", f"log-group:{group}"),
+                )
                 self._state.create_log_group(group)
             elif group == _DEFAULT_GROUP:
                 self._state.create_log_group(group)  # Batch's own role makes it
             else:
-                raise StartError(f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not exist: {group}")
+                raise StartError(
+                    f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not exist: {group}"
+                )
         self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogStream", arn)
         self._require(_LOGGING_FAILED, agent_role, "logs:PutLogEvents", arn)
         self._state.create_log_stream(group, stream)
@@ -157,7 +184,9 @@ class ContainerFactory:
         if not role:
             return {}
         try:
-            return self._access.assume_role(role, service="ecs-tasks.amazonaws.com", session=task_id, context=self._source())
+            return self._access.assume_role(
+                role, service="ecs-tasks.amazonaws.com", session=task_id, context=self._source()
+            )
         except AssumeRoleError as error:
             raise StartError(f"ResourceInitializationError: {error}") from None
 
@@ -169,7 +198,9 @@ class ContainerFactory:
         for entry in spec.get("secrets", []):
             role = spec["executionRoleArn"]
             secret = f"unable to retrieve secret {entry['name']} from asm: "
-            problem = f"ResourceInitializationError: unable to pull secrets or registry auth: {secret}"
+            problem = (
+                f"ResourceInitializationError: unable to pull secrets or registry auth: {secret}"
+            )
             try:
                 self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
                 values[entry["name"]] = self._secret(role, entry["valueFrom"])
@@ -182,15 +213,24 @@ class ContainerFactory:
     def _secret(self, role: str, reference: str) -> str:
         if ":ssm:" in reference or not reference.startswith("arn:"):
             name = reference.partition(":parameter/")[2] or reference
-            self._access.require(role, "ecs-agent", "ssm:GetParameters", self._state.arn("ssm", f"parameter/{name.lstrip('/')}"))
+            self._access.require(
+                role,
+                "ecs-agent",
+                "ssm:GetParameters",
+                self._state.arn("ssm", f"parameter/{name.lstrip('/')}"),
+            )
             client = self._host.client("ssm")
-            found = client.get_parameters(Names=[name, f"/{name}"], WithDecryption=True)["Parameters"]
+            found = client.get_parameters(Names=[name, f"/{name}"], WithDecryption=True)[
+                "Parameters"
+            ]
             if not found:
                 raise LookupError(f"invalid ssm parameters: {name}")
             return str(found[0]["Value"])
         # arn:aws:secretsmanager:region:account:secret:name[:json-key[:version-stage[:version-id]]]
         parts = reference.split(":")
         arn, (json_key, stage, version) = ":".join(parts[:7]), ([*parts[7:], "", "", ""])[:3]
-        self._access.require(role, "ecs-agent", "secretsmanager:GetSecretValue", self._state.secret_arn(arn))
+        self._access.require(
+            role, "ecs-agent", "secretsmanager:GetSecretValue", self._state.secret_arn(arn)
+        )
         text = self._state.secret_value(arn, stage=stage, version=version)
         return str(json.loads(text)[json_key]) if json_key else text

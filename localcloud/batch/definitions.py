@@ -19,7 +19,16 @@ _LARGEST_BYTES: Final = 24 * 1024
 """Of a job definition (User Guide, service_limits), counted by its properties alone: AWS does not say what it counts."""
 _ON_EXIT_PATTERN: Final = re.compile(r"[A-Za-z0-9.:\s]*\*?")
 _EXIT_CODE_PATTERN: Final = re.compile(r"[0-9]*\*?")
-_LOG_DRIVERS: Final = ("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens")
+_LOG_DRIVERS: Final = (
+    "json-file",
+    "syslog",
+    "journald",
+    "gelf",
+    "fluentd",
+    "awslogs",
+    "splunk",
+    "awsfirelens",
+)
 _FARGATE_LOG_DRIVERS: Final = ("awslogs", "splunk", "awsfirelens")
 _EC2_ONLY_LINUX: Final = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
 
@@ -39,21 +48,35 @@ def register(store: Store, params: dict[str, Any]) -> JobDefinition:
     """RegisterJobDefinition: checks, and adds the next revision. Raises ClientException."""
     name = params.get("jobDefinitionName", "")
     if not _NAME.fullmatch(name):
-        raise client_error("jobDefinitionName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters")
+        raise client_error(
+            "jobDefinitionName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+        )
     spec = deepcopy(params)
     kind = spec.get("type")
     if kind not in ("container", "multinode"):
         raise client_error(f"Job definition type must be container or multinode, found {kind!r}")
     platforms = spec.setdefault("platformCapabilities", ["EC2"])
     if len(platforms) != 1 or platforms[0] not in ("EC2", "FARGATE"):
-        raise client_error(f"platformCapabilities must be one of EC2 and FARGATE, found {platforms}")
-    present = [key for key in ("containerProperties", "nodeProperties", "ecsProperties", "eksProperties") if spec.get(key)]
-    allowed = ("nodeProperties",) if kind == "multinode" else ("containerProperties", "ecsProperties")
+        raise client_error(
+            f"platformCapabilities must be one of EC2 and FARGATE, found {platforms}"
+        )
+    present = [
+        key
+        for key in ("containerProperties", "nodeProperties", "ecsProperties", "eksProperties")
+        if spec.get(key)
+    ]
+    allowed = (
+        ("nodeProperties",) if kind == "multinode" else ("containerProperties", "ecsProperties")
+    )
     if len(present) != 1 or present[0] not in allowed:
-        raise client_error(f"A job definition of type {kind} needs exactly {' or '.join(allowed)}, found {', '.join(present) or 'none'}")
+        raise client_error(
+            f"A job definition of type {kind} needs exactly {' or '.join(allowed)}, found {', '.join(present) or 'none'}"
+        )
     size = len(json.dumps(spec[present[0]], separators=(",", ":")).encode())
     if size > _LARGEST_BYTES:
-        raise client_error(f"Job definition size of {size} bytes exceeds the limit of {_LARGEST_BYTES} bytes")
+        raise client_error(
+            f"Job definition size of {size} bytes exceeds the limit of {_LARGEST_BYTES} bytes"
+        )
     if kind == "multinode":
         if platforms == ["FARGATE"]:
             raise client_error("Multi-node parallel jobs are not supported on FARGATE")
@@ -89,10 +112,23 @@ def describe(definition: JobDefinition) -> dict[str, Any]:
 
 def select(store: Store, params: dict[str, Any]) -> list[JobDefinition]:
     """The definitions that a DescribeJobDefinitions request asks for."""
-    wanted, name, status = params.get("jobDefinitions"), params.get("jobDefinitionName"), params.get("status")
+    wanted, name, status = (
+        params.get("jobDefinitions"),
+        params.get("jobDefinitionName"),
+        params.get("status"),
+    )
     if wanted:
-        return [each for each in (store.definition(reference) for reference in wanted) if each is not None]
-    revisions = [each for name_, group in store.definitions.items() if name in (None, name_) for each in group]
+        return [
+            each
+            for each in (store.definition(reference) for reference in wanted)
+            if each is not None
+        ]
+    revisions = [
+        each
+        for name_, group in store.definitions.items()
+        if name in (None, name_)
+        for each in group
+    ]
     return [each for each in revisions if status in (None, each.status)]
 
 
@@ -109,7 +145,11 @@ def containers_of_ecs(properties: dict[str, Any]) -> dict[str, Any]:
     """Container properties that mean the same as the only container of ecsProperties."""
     task = properties["taskProperties"][0]
     container = dict(task["containers"][0])
-    for ours, theirs in (("jobRoleArn", "taskRoleArn"), ("executionRoleArn", "executionRoleArn"), ("volumes", "volumes")):
+    for ours, theirs in (
+        ("jobRoleArn", "taskRoleArn"),
+        ("executionRoleArn", "executionRoleArn"),
+        ("volumes", "volumes"),
+    ):
         if task.get(theirs):
             container[ours] = task[theirs]
     return container
@@ -118,10 +158,14 @@ def containers_of_ecs(properties: dict[str, Any]) -> dict[str, Any]:
 def _check_ecs(store: Store, properties: dict[str, Any], *, fargate: bool) -> None:
     tasks = properties.get("taskProperties") or []
     if len(tasks) != 1:
-        raise client_error(f"ecsProperties needs exactly one taskProperties element, found {len(tasks)}")
+        raise client_error(
+            f"ecsProperties needs exactly one taskProperties element, found {len(tasks)}"
+        )
     containers = tasks[0].get("containers") or []
     if len(containers) != 1:
-        raise client_error(f"this local Batch runs ecsProperties with one container, found {len(containers)}")
+        raise client_error(
+            f"this local Batch runs ecsProperties with one container, found {len(containers)}"
+        )
     check_container(store, containers_of_ecs(properties), fargate=fargate)
 
 
@@ -133,7 +177,9 @@ def check_container(store: Store, container: dict[str, Any], *, fargate: bool) -
     _check_roles_and_variables(store, container)
     driver = container.get("logConfiguration", {}).get("logDriver", "awslogs")
     if driver not in (_FARGATE_LOG_DRIVERS if fargate else _LOG_DRIVERS):
-        raise client_error(f"logDriver {driver!r} is not supported on {'FARGATE' if fargate else 'EC2'}")
+        raise client_error(
+            f"logDriver {driver!r} is not supported on {'FARGATE' if fargate else 'EC2'}"
+        )
     mounts = {mount.get("sourceVolume") for mount in container.get("mountPoints", [])}
     missing = mounts - {volume.get("name") for volume in container.get("volumes", [])}
     if missing:
@@ -148,10 +194,14 @@ def _sizes(container: dict[str, Any]) -> tuple[str, str, str | None]:
     """VCPU, MEMORY and GPU requirement."""
     for requirement in container.get("resourceRequirements", []):
         if requirement.get("type") not in ("VCPU", "MEMORY", "GPU"):
-            raise client_error(f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU, MEMORY, GPU")
+            raise client_error(
+                f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU, MEMORY, GPU"
+            )
     vcpu, memory, gpu = (resource_value(container, kind) for kind in ("VCPU", "MEMORY", "GPU"))
     if vcpu is None or memory is None:
-        raise client_error("Container properties must specify VCPU and MEMORY resource requirements")
+        raise client_error(
+            "Container properties must specify VCPU and MEMORY resource requirements"
+        )
     if not memory.isdigit() or int(memory) < 4:
         raise client_error(f"MEMORY must be at least 4 MiB, found {memory}")
     return vcpu, memory, gpu
@@ -164,7 +214,9 @@ def _check_roles_and_variables(store: Store, container: dict[str, Any]) -> None:
             raise client_error(f"{role} {arn} is not the ARN of an existing role")
     for entry in container.get("environment", []):
         if str(entry.get("name", "")).startswith("AWS_BATCH"):
-            raise client_error(f"Environment variables cannot start with AWS_BATCH, found {entry['name']}")
+            raise client_error(
+                f"Environment variables cannot start with AWS_BATCH, found {entry['name']}"
+            )
     secrets = [entry.get("name") for entry in container.get("secrets", [])]
     clash = set(secrets) & {entry.get("name") for entry in container.get("environment", [])}
     if clash:
@@ -221,16 +273,22 @@ def _check_nodes(store: Store, properties: dict[str, Any]) -> None:
     check_ranges([str(group.get("targetNodes", "")) for group in groups], count)
     types = set()
     for group in groups:
-        container = group.get("container") or (containers_of_ecs(group["ecsProperties"]) if group.get("ecsProperties") else None)
+        container = group.get("container") or (
+            containers_of_ecs(group["ecsProperties"]) if group.get("ecsProperties") else None
+        )
         if container is None:
             raise client_error(f"Node range {group.get('targetNodes')} has no container")
         check_container(store, container, fargate=False)
         listed = group.get("instanceTypes") or []
         if len(listed) > 1:
-            raise client_error(f"instanceTypes of a node range is limited to one element, found {len(listed)}")
+            raise client_error(
+                f"instanceTypes of a node range is limited to one element, found {len(listed)}"
+            )
         types |= {*listed, container.get("instanceType")} - {None}
     if len(types) > 1:
-        raise client_error(f"All node ranges must use the same instance type, found {', '.join(sorted(map(str, types)))}")
+        raise client_error(
+            f"All node ranges must use the same instance type, found {', '.join(sorted(map(str, types)))}"
+        )
 
 
 def check_retry(strategy: dict[str, Any] | None) -> None:
@@ -247,11 +305,19 @@ def check_retry(strategy: dict[str, Any] | None) -> None:
         raise client_error(f"evaluateOnExit takes at most 5 conditions, found {len(rules)}")
     for rule in rules:
         if str(rule.get("action", "")).upper() not in ("RETRY", "EXIT"):
-            raise client_error(f"evaluateOnExit action must be RETRY or EXIT, found {rule.get('action')!r}")
-        for member, pattern in (("onReason", _ON_EXIT_PATTERN), ("onStatusReason", _ON_EXIT_PATTERN), ("onExitCode", _EXIT_CODE_PATTERN)):
+            raise client_error(
+                f"evaluateOnExit action must be RETRY or EXIT, found {rule.get('action')!r}"
+            )
+        for member, pattern in (
+            ("onReason", _ON_EXIT_PATTERN),
+            ("onStatusReason", _ON_EXIT_PATTERN),
+            ("onExitCode", _EXIT_CODE_PATTERN),
+        ):
             value = rule.get(member)
             if value is not None and (len(value) > 512 or not pattern.fullmatch(value)):
-                raise client_error(f"evaluateOnExit {member} {value!r} must match {pattern.pattern}")
+                raise client_error(
+                    f"evaluateOnExit {member} {value!r} must match {pattern.pattern}"
+                )
 
 
 def check_timeout(timeout: dict[str, Any] | None) -> None:

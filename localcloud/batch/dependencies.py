@@ -54,4 +54,8 @@ class Waiting:
                     yield job.parent.children[job.array_index - 1]
             else:
                 other = self._store.jobs[dependency["jobId"]]
-                yield other.children[job.array_index] if kind == "N_TO_N" and job.array_index is not None else other
+                yield (
+                    other.children[job.array_index]
+                    if kind == "N_TO_N" and job.array_index is not None
+                    else other
+                )

@@ -24,7 +24,11 @@ def describe(job: Job) -> dict[str, Any]:
     detail["attempts"] = [_attempt(job, attempt) for attempt in job.attempts]
     if job.multinode:
         properties = job.definition.spec["nodeProperties"]
-        detail["nodeProperties"] = {**properties, "numNodes": len(job.nodes), "mainNode": job.main_node}
+        detail["nodeProperties"] = {
+            **properties,
+            "numNodes": len(job.nodes),
+            "mainNode": job.main_node,
+        }
     else:
         detail.update(_running_on(job, 0, job.latest.nodes[0] if job.latest else {}))
     if job.array_size is not None:
@@ -71,7 +75,10 @@ def summary(job: Job) -> dict[str, Any]:
     if job.multinode:
         result["nodeProperties"] = {"numNodes": len(job.nodes)}
     elif latest and "exitCode" in latest.nodes[0]:
-        result["container"] = {"exitCode": latest.nodes[0]["exitCode"], "reason": latest.nodes[0].get("reason")}
+        result["container"] = {
+            "exitCode": latest.nodes[0]["exitCode"],
+            "reason": latest.nodes[0].get("reason"),
+        }
     if job.array_size is not None:
         result["arrayProperties"] = {"size": job.array_size, "statusSummary": _children(job)}
     elif job.parent is not None:
@@ -91,8 +98,14 @@ def node_summary(job: Job, node: int) -> dict[str, Any]:
         "status": state.get("status", job.status),
         "startedAt": millis(state.get("started")),
         "stoppedAt": millis(state.get("stopped")),
-        "container": {"exitCode": state["exitCode"], "reason": state.get("reason")} if "exitCode" in state else None,
-        "nodeProperties": {"isMainNode": node == job.main_node, "numNodes": len(job.nodes), "nodeIndex": node},
+        "container": {"exitCode": state["exitCode"], "reason": state.get("reason")}
+        if "exitCode" in state
+        else None,
+        "nodeProperties": {
+            "isMainNode": node == job.main_node,
+            "numNodes": len(job.nodes),
+            "nodeIndex": node,
+        },
     }
     return _without_none(result)
 
@@ -136,7 +149,15 @@ def _common(job: Job) -> dict[str, Any]:
 
 def _container(job: Job, node: int) -> dict[str, Any]:
     container = dict(job.nodes[node])  # what is in it stays as it was submitted
-    for member in ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets"):
+    for member in (
+        "command",
+        "volumes",
+        "environment",
+        "mountPoints",
+        "ulimits",
+        "resourceRequirements",
+        "secrets",
+    ):
         container.setdefault(member, [])
     container.setdefault("networkInterfaces", [])
     return container
@@ -146,7 +167,10 @@ def _ecs_task(job: Job, node: int) -> dict[str, Any] | None:
     """The element of `taskProperties` that a job of ecsProperties was defined with; None for one of containerProperties."""
     spec = job.definition.spec
     if job.multinode:
-        groups = {str(group["targetNodes"]): group for group in spec["nodeProperties"]["nodeRangeProperties"]}
+        groups = {
+            str(group["targetNodes"]): group
+            for group in spec["nodeProperties"]["nodeRangeProperties"]
+        }
         spec = groups[node_ranges.range_of(node, list(groups), len(job.nodes))]
     properties = spec.get("ecsProperties")
     return dict(properties["taskProperties"][0]) if properties else None
@@ -159,16 +183,29 @@ def _running_on(job: Job, node: int, state: dict[str, Any]) -> dict[str, Any]:
         return {"container": {**_container(job, node), **_public(state)}}
     container = {name: value for name, value in job.nodes[node].items() if name not in _OF_TASK}
     container.setdefault("name", _ONLY_CONTAINER)
-    for member in ("command", "environment", "mountPoints", "resourceRequirements", "secrets", "dependsOn"):
+    for member in (
+        "command",
+        "environment",
+        "mountPoints",
+        "resourceRequirements",
+        "secrets",
+        "dependsOn",
+    ):
         container.setdefault(member, [])
     own, of_container = _by_task(state)
-    return {"ecsProperties": {"taskProperties": [{**task, **own, "containers": [{**container, **of_container}]}]}}
+    return {
+        "ecsProperties": {
+            "taskProperties": [{**task, **own, "containers": [{**container, **of_container}]}]
+        }
+    }
 
 
 def _by_task(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What of a container's state is of its task, and what of itself."""
     shown = _public(state)
-    own: dict[str, Any] = {name: shown.pop(name) for name in ("taskArn", "containerInstanceArn") if name in shown}
+    own: dict[str, Any] = {
+        name: shown.pop(name) for name in ("taskArn", "containerInstanceArn") if name in shown
+    }
     return own, {"networkInterfaces": [], **shown}
 
 
@@ -179,7 +216,16 @@ def _attempt(job: Job, attempt: Attempt, node: int | None = None) -> dict[str, A
     shown: dict[str, Any] = {"container": _public(state)}
     if task is not None:
         own, container = _by_task(state)
-        shown = {"taskProperties": [{**own, "containers": [{"name": job.nodes[number].get("name", _ONLY_CONTAINER), **container}]}]}
+        shown = {
+            "taskProperties": [
+                {
+                    **own,
+                    "containers": [
+                        {"name": job.nodes[number].get("name", _ONLY_CONTAINER), **container}
+                    ],
+                }
+            ]
+        }
     return _without_none(
         {
             **shown,

@@ -47,7 +47,13 @@ def weight(policy: Mapping[str, Any], share: str, active: Iterable[str]) -> floa
     return 1.0
 
 
-def ordered(policy: Mapping[str, Any], jobs: list[Job], usages: Iterable[Usage], active: Collection[str], now: float) -> list[Job]:
+def ordered(
+    policy: Mapping[str, Any],
+    jobs: list[Job],
+    usages: Iterable[Usage],
+    active: Collection[str],
+    now: float,
+) -> list[Job]:
     """Runnable jobs in the order in which the policy wants them placed; only the first is decided on, the usage then changes.
 
     Args:
@@ -67,7 +73,13 @@ def ordered(policy: Mapping[str, Any], jobs: list[Job], usages: Iterable[Usage],
         oldest[share] = min(oldest.get(share, job.runnable_since), job.runnable_since)
     return sorted(
         jobs,
-        key=lambda job: (weighted.get(job.share or "", 0.0), oldest[job.share or ""], job.share or "", -job.priority, job.runnable_since),
+        key=lambda job: (
+            weighted.get(job.share or "", 0.0),
+            oldest[job.share or ""],
+            job.share or "",
+            -job.priority,
+            job.runnable_since,
+        ),
     )
 
 
@@ -75,7 +87,9 @@ def _counted(usage: Usage, now: float, span: float) -> float:
     """VCPU seconds."""
     if usage.stopped is None:
         return usage.vcpus * (now - usage.started + span)
-    return usage.vcpus * (usage.stopped - usage.started) * max(0.0, 1.0 - (now - usage.stopped) / span)
+    return (
+        usage.vcpus * (usage.stopped - usage.started) * max(0.0, 1.0 - (now - usage.stopped) / span)
+    )
 
 
 def available_fraction(policy: Mapping[str, Any], active_shares: int) -> float:
@@ -109,7 +123,11 @@ class Ledger:
         """An attempt starts."""
         if job.share:
             usages = self._usages.setdefault(job.queue.name, {})
-            for key in [key for key, usage in usages.items() if usage.stopped is not None and now - usage.stopped >= _LONGEST_WINDOW]:
+            for key in [
+                key
+                for key, usage in usages.items()
+                if usage.stopped is not None and now - usage.stopped >= _LONGEST_WINDOW
+            ]:
                 del usages[key]
             usages[_attempt(job)] = Usage(share=job.share, vcpus=vcpus, started=now, stopped=None)
 
@@ -121,9 +139,15 @@ class Ledger:
 
     def active(self, policy: Mapping[str, Any], queue: str, now: float) -> set[str]:
         """Share identifiers with jobs that have not ended, or whose last attempt ended within the window."""
-        with_jobs = {share for share, count in self._jobs.get(queue, Counter()).items() if count > 0}
+        with_jobs = {
+            share for share, count in self._jobs.get(queue, Counter()).items() if count > 0
+        }
         span = window(policy)
-        recent = {usage.share for usage in self._usages.get(queue, {}).values() if usage.stopped is None or now - usage.stopped < span}
+        recent = {
+            usage.share
+            for usage in self._usages.get(queue, {}).values()
+            if usage.stopped is None or now - usage.stopped < span
+        }
         return with_jobs | recent
 
     def fraction(self, policy: Mapping[str, Any], queue: str, now: float) -> float:

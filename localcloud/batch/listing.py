@@ -15,7 +15,13 @@ LARGEST_PAGE: Final = 100
 MOST_NAMED: Final = 100
 """Jobs, or other resources, that one Describe call may name."""
 _STATUSES: Final = get_args(Status)
-_FILTERS: Final = ("JOB_NAME", "JOB_DEFINITION", "SHARE_IDENTIFIER", "BEFORE_CREATED_AT", "AFTER_CREATED_AT")
+_FILTERS: Final = (
+    "JOB_NAME",
+    "JOB_DEFINITION",
+    "SHARE_IDENTIFIER",
+    "BEFORE_CREATED_AT",
+    "AFTER_CREATED_AT",
+)
 
 
 def named(params: Params, member: str) -> list[str]:
@@ -26,7 +32,9 @@ def named(params: Params, member: str) -> list[str]:
     return found
 
 
-def page(items: Sequence[Item], params: Params, member: str, show: Callable[[Item], Params]) -> Params:
+def page(
+    items: Sequence[Item], params: Params, member: str, show: Callable[[Item], Params]
+) -> Params:
     """One page of a listing; only what is on it is described. The token is the index of the next item. Raises ClientException."""
     token, size = str(params.get("nextToken") or "0"), params.get("maxResults")
     if not token.isdecimal() or int(token) > len(items):
@@ -47,7 +55,9 @@ def list_jobs(store: Store, params: Params) -> Params:
     """
     chosen = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if params.get(key)]
     if len(chosen) != 1:
-        raise client_error("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be specified")
+        raise client_error(
+            "Exactly one of jobQueue, arrayJobId and multiNodeJobId must be specified"
+        )
     status = params.get("jobStatus")
     if status is not None and status not in _STATUSES:
         raise client_error(f"jobStatus {status!r} is not one of {', '.join(_STATUSES)}")
@@ -55,10 +65,16 @@ def list_jobs(store: Store, params: Params) -> Params:
         return _nodes(store, params, status or "RUNNING")
     if params.get("arrayJobId"):
         parent = store.jobs.get(params["arrayJobId"])
-        children = [] if parent is None else [job for job in parent.children if job.status == (status or "RUNNING")]
+        children = (
+            []
+            if parent is None
+            else [job for job in parent.children if job.status == (status or "RUNNING")]
+        )
         return page(children, params, "jobSummaryList", descriptions.summary)
     queue = queues.existing(store, params["jobQueue"])
-    jobs: Iterable[Job] = (job for job in store.jobs.values() if job.queue is queue and job.parent is None)
+    jobs: Iterable[Job] = (
+        job for job in store.jobs.values() if job.queue is queue and job.parent is None
+    )
     newest = sorted(_chosen(jobs, params, status), key=lambda job: job.created_at, reverse=True)
     return page(newest, params, "jobSummaryList", descriptions.summary)
 
@@ -67,7 +83,9 @@ def _nodes(store: Store, params: Params, status: str) -> Params:
     job = store.jobs.get(params["multiNodeJobId"])
     if job is None or not job.multinode:
         return page([], params, "jobSummaryList", lambda each: each)
-    nodes = [node for node in range(len(job.nodes)) if descriptions.node_status(job, node) == status]
+    nodes = [
+        node for node in range(len(job.nodes)) if descriptions.node_status(job, node) == status
+    ]
     return page(nodes, params, "jobSummaryList", lambda node: descriptions.node_summary(job, node))
 
 
@@ -98,7 +116,9 @@ def _condition(condition: Params) -> Callable[[Job], bool]:
     if name == "SHARE_IDENTIFIER":
         return lambda job: any(_prefix(value, job.share or "") for value in values)
     if len(values) != 1 or not str(values[0]).isdecimal():
-        raise client_error(f"ListJobs filter {name} takes one number of milliseconds since 1970, found {', '.join(map(str, values))}")
+        raise client_error(
+            f"ListJobs filter {name} takes one number of milliseconds since 1970, found {', '.join(map(str, values))}"
+        )
     bound = int(values[0])
     if name == "BEFORE_CREATED_AT":
         return lambda job: int(job.created_at * 1000) < bound
@@ -107,7 +127,9 @@ def _condition(condition: Params) -> Callable[[Job], bool]:
 
 def _of_definition(value: str, job: Job) -> bool:
     definition = job.definition
-    return value in (definition.arn, definition.name) or _prefix(value, f"{definition.name}:{definition.revision}")
+    return value in (definition.arn, definition.name) or _prefix(
+        value, f"{definition.name}:{definition.revision}"
+    )
 
 
 def _prefix(pattern: str, value: str) -> bool:

@@ -42,9 +42,14 @@ def check_ranges(targets: list[str], count: int) -> None:
                 raise client_error(f"Node ranges {one} and {other} overlap")
     missing = set(range(count)).difference(*ranges.values())
     if missing:
-        raise client_error(f"Node ranges must cover all nodes 0 to {count - 1}; missing {', '.join(map(str, sorted(missing)))}")
+        raise client_error(
+            f"Node ranges must cover all nodes 0 to {count - 1}; missing {', '.join(map(str, sorted(missing)))}"
+        )
 
 
 def range_of(node: int, targets: list[str], count: int) -> str:
     """The range that governs a node: the smallest that holds it, since nested ranges override."""
-    return min((target for target in targets if node in parse(target, count)), key=lambda target: len(parse(target, count)))
+    return min(
+        (target for target in targets if node in parse(target, count)),
+        key=lambda target: len(parse(target, count)),
+    )

@@ -90,7 +90,12 @@ class Capacity:
     withheld: set[str] = field(default_factory=set)
 
     def place(
-        self, environment: ComputeEnvironment, needs: list[Need], *, multinode: bool, fraction: float = 1.0
+        self,
+        environment: ComputeEnvironment,
+        needs: list[Need],
+        *,
+        multinode: bool,
+        fraction: float = 1.0,
     ) -> list[Instance] | Refusal:
         """Instances for all nodes of a job at once, reserved, or why there are none. The caller holds the lock.
 
@@ -109,7 +114,9 @@ class Capacity:
             return self._place_nodes(environment, needs, limit)
         return self._place_one(environment, needs[0], limit)
 
-    def _place_on_fargate(self, environment: ComputeEnvironment, need: Need, limit: float) -> list[Instance] | Refusal:
+    def _place_on_fargate(
+        self, environment: ComputeEnvironment, need: Need, limit: float
+    ) -> list[Instance] | Refusal:
         if environment.vcpus + need.vcpus > limit:
             return Refusal()
         instance = _started("fargate", need.vcpus, need.memory_mib, 0)
@@ -117,7 +124,9 @@ class Capacity:
         reserve(instance, need)
         return [instance]
 
-    def _place_one(self, environment: ComputeEnvironment, need: Need, limit: float) -> list[Instance] | Refusal:
+    def _place_one(
+        self, environment: ComputeEnvironment, need: Need, limit: float
+    ) -> list[Instance] | Refusal:
         fitting = self._fitting(environment, need)
         if not fitting:
             return Refusal(reason=REQUIREMENT)
@@ -137,13 +146,27 @@ class Capacity:
                 reserve(instance, need)
                 return [instance]
         without = next((shape for shape in fitting if self._withheld(shape)), None)
-        return Refusal() if without is None else Refusal(reason=NO_CAPACITY, instance_type=without.name)
+        return (
+            Refusal()
+            if without is None
+            else Refusal(reason=NO_CAPACITY, instance_type=without.name)
+        )
 
-    def _place_nodes(self, environment: ComputeEnvironment, needs: list[Need], limit: float) -> list[Instance] | Refusal:
-        fitting = [shape for shape in self._fitting(environment, needs[0]) if all(_shape_fits(shape, need) for need in needs)]
+    def _place_nodes(
+        self, environment: ComputeEnvironment, needs: list[Need], limit: float
+    ) -> list[Instance] | Refusal:
+        fitting = [
+            shape
+            for shape in self._fitting(environment, needs[0])
+            if all(_shape_fits(shape, need) for need in needs)
+        ]
         if environment.is_spot or not fitting:
             return Refusal(reason=REQUIREMENT)  # multi-node jobs are not supported on Spot
-        affordable = [shape for shape in fitting if shape.vcpus * len(needs) <= environment.resources["maxvCpus"]]
+        affordable = [
+            shape
+            for shape in fitting
+            if shape.vcpus * len(needs) <= environment.resources["maxvCpus"]
+        ]
         if not affordable:
             return Refusal(reason=MAX_RESOURCE)
         for shape in affordable:
@@ -158,17 +181,27 @@ class Capacity:
                 placed.append(instance)
             return placed
         without = next((shape for shape in affordable if self._withheld(shape)), None)
-        return Refusal() if without is None else Refusal(reason=NO_CAPACITY, instance_type=without.name)
+        return (
+            Refusal()
+            if without is None
+            else Refusal(reason=NO_CAPACITY, instance_type=without.name)
+        )
 
     def _withheld(self, shape: InstanceShape) -> bool:
         return "*" in self.withheld or shape.name in self.withheld
 
     def _fitting(self, environment: ComputeEnvironment, need: Need) -> list[InstanceShape]:
         """Types that hold the node: in the given order for the ordered strategies, else the smallest first."""
-        shapes = [shape for shape in self.types(environment.resources.get("instanceTypes", [])) if _shape_fits(shape, need)]
+        shapes = [
+            shape
+            for shape in self.types(environment.resources.get("instanceTypes", []))
+            if _shape_fits(shape, need)
+        ]
         if environment.resources.get("allocationStrategy") in _ORDERED:
             return shapes
-        return sorted(shapes, key=lambda shape: (shape.vcpus, shape.gpus, shape.memory_mib, shape.name))
+        return sorted(
+            shapes, key=lambda shape: (shape.vcpus, shape.gpus, shape.memory_mib, shape.name)
+        )
 
     def types(self, names: Iterable[str]) -> list[InstanceShape]:
         """The instance types that instanceTypes names: types, families, and the default groups."""
@@ -178,7 +211,11 @@ class Capacity:
                 found[name] = self.shapes[name]
                 continue
             families = _GROUPS.get(name, (name,))
-            metal = (shape for shape in self.shapes.values() if shape.family in families and ".metal" not in shape.name)
+            metal = (
+                shape
+                for shape in self.shapes.values()
+                if shape.family in families and ".metal" not in shape.name
+            )
             found.update({shape.name: shape for shape in metal})
         return list(found.values())
 
@@ -191,9 +228,14 @@ class Capacity:
                 environment.instance_left = time.monotonic()
         if environment.type != "MANAGED" or environment.is_fargate or environment.status != "VALID":
             return
-        shapes = sorted(self.types(environment.resources.get("instanceTypes", [])), key=lambda shape: (shape.vcpus, shape.memory_mib))
+        shapes = sorted(
+            self.types(environment.resources.get("instanceTypes", [])),
+            key=lambda shape: (shape.vcpus, shape.memory_mib),
+        )
         while shapes and environment.vcpus < minimum and not self._withheld(shapes[0]):
-            instance = _started(shapes[0].name, shapes[0].vcpus, shapes[0].memory_mib, shapes[0].gpus)
+            instance = _started(
+                shapes[0].name, shapes[0].vcpus, shapes[0].memory_mib, shapes[0].gpus
+            )
             environment.instances[instance.id] = instance
 
 
@@ -215,7 +257,14 @@ def release(instance: Instance, need: Need, *, multinode: bool) -> None:
 
 def _started(kind: str, vcpus: float, memory_mib: int, gpus: int) -> Instance:
     instance_id = f"i-0{secrets.token_hex(8)}"
-    return Instance(id=instance_id, type=kind, vcpus=vcpus, free_vcpus=vcpus, free_memory_mib=memory_mib, free_gpus=gpus)
+    return Instance(
+        id=instance_id,
+        type=kind,
+        vcpus=vcpus,
+        free_vcpus=vcpus,
+        free_memory_mib=memory_mib,
+        free_gpus=gpus,
+    )
 
 
 def _fits(instance: Instance, need: Need) -> bool:

@@ -15,8 +15,24 @@ from localcloud.batch import descriptions, fair_share
 from localcloud.batch.attempts import Addresses, Owner, RunningAttempt
 from localcloud.batch.container import ContainerFactory
 from localcloud.batch.dependencies import Waiting
-from localcloud.batch.placement import INVALID_ENVIRONMENTS, NO_CAPACITY, Capacity, Need, Refusal, most_telling, release
-from localcloud.batch.records import Attempt, ComputeEnvironment, Instance, Job, JobQueue, Status, Store
+from localcloud.batch.placement import (
+    INVALID_ENVIRONMENTS,
+    NO_CAPACITY,
+    Capacity,
+    Need,
+    Refusal,
+    most_telling,
+    release,
+)
+from localcloud.batch.records import (
+    Attempt,
+    ComputeEnvironment,
+    Instance,
+    Job,
+    JobQueue,
+    Status,
+    Store,
+)
 from localcloud.batch.retries import AttemptEnd, retries
 from localcloud.batch.tasks import Outcome
 
@@ -66,7 +82,9 @@ class DataPlane:
             addresses=Addresses(),
             grace_seconds=grace_seconds,
             metadata_urls=metadata_urls,
-            instance_role=lambda environment: store.state.instance_profile_role(environment.resources["instanceRole"]),
+            instance_role=lambda environment: store.state.instance_profile_role(
+                environment.resources["instanceRole"]
+            ),
             running=self._on_running,
             node_running=self._on_node_running,
             node_ended=self._on_node_ended,
@@ -151,9 +169,18 @@ class DataPlane:
             index = attempt.job.main_node if node is None else node
             instance = attempt.instances[index]
             attempt.environment.instances.pop(instance.id, None)
-            lost = [(each, i) for each in self._running.values() for i, other in enumerate(each.instances) if other is instance]
+            lost = [
+                (each, i)
+                for each in self._running.values()
+                for i, other in enumerate(each.instances)
+                if other is instance
+            ]
             fargate = attempt.environment.is_fargate
-        reason = "Your Spot Task was interrupted." if fargate else f"Host EC2 (instance {instance.id}) terminated."
+        reason = (
+            "Your Spot Task was interrupted."
+            if fargate
+            else f"Host EC2 (instance {instance.id}) terminated."
+        )
         for each, i in lost:
             each.lose_host(i, reason)
         return instance.id
@@ -186,13 +213,21 @@ class DataPlane:
 
     def terminate_queue(self, queue: JobQueue) -> None:
         """Ends every job of a queue that is deleted."""
-        for job in [job for job in self.store.jobs.values() if job.queue is queue and not job.ended and job.parent is None]:
+        for job in [
+            job
+            for job in self.store.jobs.values()
+            if job.queue is queue and not job.ended and job.parent is None
+        ]:
             self.terminate(job, "Job queue was deleted")
 
     def _end_unstarted(self, job: Job, reason: str, *, flag: str) -> None:
         for each in [*job.children, job]:
             waits = flag == "cancelled" and self._waiting.has(each)
-            if each.status in ("SUBMITTED", "PENDING", "RUNNABLE") and each.array_size is None and not waits:
+            if (
+                each.status in ("SUBMITTED", "PENDING", "RUNNABLE")
+                and each.array_size is None
+                and not waits
+            ):
                 setattr(each, flag, True)
                 self._finish(each, "FAILED", reason)
         if job.array_size is not None:
@@ -206,7 +241,13 @@ class DataPlane:
         if policy is None or not jobs:
             return list(jobs)
         now, ledger = self.now(), self._ledger
-        return fair_share.ordered(policy.fairshare, jobs, ledger.of(queue.name), ledger.active(policy.fairshare, queue.name, now), now)
+        return fair_share.ordered(
+            policy.fairshare,
+            jobs,
+            ledger.of(queue.name),
+            ledger.active(policy.fairshare, queue.name, now),
+            now,
+        )
 
     def task(self, task_id: str) -> tuple[RunningAttempt, int] | None:
         """The attempt that a running task belongs to, and its node there."""
@@ -231,9 +272,17 @@ class DataPlane:
         job.stopped_at = self.now()
         self._move(job, status, reason)
         parent = job.parent
-        if parent is not None and not parent.ended and all(child.ended for child in parent.children):
+        if (
+            parent is not None
+            and not parent.ended
+            and all(child.ended for child in parent.children)
+        ):
             failed = any(child.status == "FAILED" for child in parent.children)
-            self._finish(parent, "FAILED" if failed else "SUCCEEDED", "Array Child Job failed" if failed else "")
+            self._finish(
+                parent,
+                "FAILED" if failed else "SUCCEEDED",
+                "Array Child Job failed" if failed else "",
+            )
         self.wake()
 
     def _resolve_dependencies(self) -> None:
@@ -244,7 +293,9 @@ class DataPlane:
                 continue
             states = [other.status for other in self._waiting.prerequisites(job)]
             if "FAILED" in states:
-                self._finish(job, "FAILED", job.stop_reason if job.cancelled else "Dependent Job failed")
+                self._finish(
+                    job, "FAILED", job.stop_reason if job.cancelled else "Dependent Job failed"
+                )
             elif all(state == "SUCCEEDED" for state in states):
                 if job.cancelled:
                     self._finish(job, "FAILED", job.stop_reason)
@@ -277,16 +328,26 @@ class DataPlane:
         """Starts the job, or says why it has to wait. A job that cannot go on holds up those behind it."""
         needs = [Need.of(node) for node in job.nodes]
         policy = self.store.policy(queue.policy) if queue.policy else None
-        fraction = 1.0 if policy is None else self._ledger.fraction(policy.fairshare, queue.name, self.now())
+        fraction = (
+            1.0
+            if policy is None
+            else self._ledger.fraction(policy.fairshare, queue.name, self.now())
+        )
         refusals = []
         for arn in queue.environments:
             environment = self.store.environment(arn)
-            if environment is None or environment.state != "ENABLED" or environment.type != "MANAGED":
+            if (
+                environment is None
+                or environment.state != "ENABLED"
+                or environment.type != "MANAGED"
+            ):
                 continue
             if not self._is_healthy(environment):
                 refusals.append(Refusal(reason=INVALID_ENVIRONMENTS))
                 continue
-            placed = self.capacity.place(environment, needs, multinode=job.multinode, fraction=fraction)
+            placed = self.capacity.place(
+                environment, needs, multinode=job.multinode, fraction=fraction
+            )
             if isinstance(placed, list):
                 self._start(queue, job, environment, placed, needs)
                 return None
@@ -307,18 +368,31 @@ class DataPlane:
             return
         if (queue.blocked_job, queue.blocked_reason) == (job.id, refusal.reason):
             return
-        queue.blocked_job, queue.blocked_reason, queue.blocked_since = job.id, refusal.reason, self.now()
+        queue.blocked_job, queue.blocked_reason, queue.blocked_since = (
+            job.id,
+            refusal.reason,
+            self.now(),
+        )
         job.status_reason = refusal.text
         detail = descriptions.describe(job)
         self._publish("Batch Job Queue Blocked", [job.arn, queue.arn], detail)
 
-    def _start(self, queue: JobQueue, job: Job, environment: ComputeEnvironment, instances: list[Instance], needs: list[Need]) -> None:
+    def _start(
+        self,
+        queue: JobQueue,
+        job: Job,
+        environment: ComputeEnvironment,
+        instances: list[Instance],
+        needs: list[Need],
+    ) -> None:
         self._runnable[queue.name].remove(job)
         if queue.blocked_job == job.id:
             queue.blocked_job = queue.blocked_reason = None
         record = Attempt(number=len(job.attempts) + 1, nodes=[], environment=environment.arn)
         attempt = RunningAttempt(job, record, environment, instances, self._owner)
-        record.nodes = [{**attempt.describe_node(node), "status": "STARTING"} for node in range(len(job.nodes))]
+        record.nodes = [
+            {**attempt.describe_node(node), "status": "STARTING"} for node in range(len(job.nodes))
+        ]
         job.current = record
         self._running[job.id] = attempt
         self._ledger.open(job, sum(need.vcpus for need in needs), self.now())
@@ -332,7 +406,11 @@ class DataPlane:
         now, nearest = self.now(), float("inf")
         for attempt in list(self._running.values()):
             job = attempt.job
-            if job.timeout_seconds is None or attempt.record.started_at is None or job.id in self._timed_out:
+            if (
+                job.timeout_seconds is None
+                or attempt.record.started_at is None
+                or job.id in self._timed_out
+            ):
                 continue
             deadline = attempt.record.started_at + job.timeout_seconds
             if deadline <= now:
@@ -340,14 +418,20 @@ class DataPlane:
                 attempt.stop("Job attempt duration exceeded timeout")
             nearest = min(nearest, deadline)
         for queue in self.store.queues.values():
-            limit = next((each for each in queue.time_limits if each["reason"] == queue.blocked_reason), None)
+            limit = next(
+                (each for each in queue.time_limits if each["reason"] == queue.blocked_reason), None
+            )
             if limit is None or queue.blocked_job is None:
                 continue
             deadline = queue.blocked_since + limit["maxTimeSeconds"]
             if deadline <= now:
                 job = self.store.jobs[queue.blocked_job]
                 job.cancelled = True
-                self._finish(job, "FAILED", f"Canceled by JobStateTimeLimit action due to reason: {queue.blocked_reason}")
+                self._finish(
+                    job,
+                    "FAILED",
+                    f"Canceled by JobStateTimeLimit action due to reason: {queue.blocked_reason}",
+                )
             nearest = min(nearest, deadline)
         return None if nearest == float("inf") else max(0.0, nearest - now)
 
@@ -367,7 +451,9 @@ class DataPlane:
     def _on_node_ended(self, attempt: RunningAttempt, node: int, outcome: Outcome) -> None:
         with self.store.lock:
             state = attempt.record.nodes[node]
-            state.update(status="SUCCEEDED" if outcome.exit_code == 0 else "FAILED", stopped=self.now())
+            state.update(
+                status="SUCCEEDED" if outcome.exit_code == 0 else "FAILED", stopped=self.now()
+            )
             if outcome.exit_code is not None:
                 state["exitCode"] = outcome.exit_code
             if outcome.reason:
@@ -391,9 +477,15 @@ class DataPlane:
                 return
             if end.exit_code == 0 and not timed_out and not job.terminated:
                 self._finish(job, "SUCCEEDED", end.status_reason)
-            elif not timed_out and not job.terminated and retries(job.retry, attempts=len(job.attempts), end=end):
+            elif (
+                not timed_out
+                and not job.terminated
+                and retries(job.retry, attempts=len(job.attempts), end=end)
+            ):
                 job.status_reason = end.status_reason
                 self._make_runnable(job)
                 self.wake()
             else:
-                self._finish(job, "FAILED", job.stop_reason if job.terminated else end.status_reason)
+                self._finish(
+                    job, "FAILED", job.stop_reason if job.terminated else end.status_reason
+                )

@@ -23,7 +23,9 @@ def create(store: Store, params: dict[str, Any]) -> JobQueue:
     """CreateJobQueue. Raises ClientException."""
     name = params.get("jobQueueName", "")
     if not _NAME.fullmatch(name):
-        raise client_error("jobQueueName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters")
+        raise client_error(
+            "jobQueueName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+        )
     if name in store.queues:
         raise client_error("Object already exists")
     policy = params.get("schedulingPolicyArn") or None
@@ -51,7 +53,9 @@ def update(store: Store, params: dict[str, Any]) -> JobQueue:
     policy = params.get("schedulingPolicyArn")
     if policy is not None and policy != queue.policy:
         if queue.policy is None:
-            raise client_error("A job queue that was created without a scheduling policy cannot get one")
+            raise client_error(
+                "A job queue that was created without a scheduling policy cannot get one"
+            )
         if not policy:
             raise client_error("A scheduling policy can be replaced but not removed")
         if store.policy(policy) is None:
@@ -126,7 +130,9 @@ def _connect(store: Store, queue: JobQueue, order: list[dict[str, Any]]) -> None
     for entry in sorted(order, key=lambda each: each.get("order", 0)):
         environment = store.environment(entry.get("computeEnvironment", ""))
         if environment is None:
-            raise client_error(f"computeEnvironment {entry.get('computeEnvironment')} does not exist")
+            raise client_error(
+                f"computeEnvironment {entry.get('computeEnvironment')} does not exist"
+            )
         if environment.status != "VALID":
             raise client_error(f"{environment.arn} is not VALID: {environment.status_reason}")
         environments.append(environment)
@@ -136,23 +142,35 @@ def _connect(store: Store, queue: JobQueue, order: list[dict[str, Any]]) -> None
         raise client_error("EC2 and Fargate compute environments can't be mixed in a job queue")
     shapes = store.state.instance_shapes()
     architectures = {
-        shapes[name].architecture for each in environments for name in each.resources.get("instanceTypes", []) if name in shapes
+        shapes[name].architecture
+        for each in environments
+        for name in each.resources.get("instanceTypes", [])
+        if name in shapes
     }
     if len(architectures) > 1:
-        raise client_error("All compute environments of a job queue must share one architecture; found " + ", ".join(sorted(architectures)))
+        raise client_error(
+            "All compute environments of a job queue must share one architecture; found "
+            + ", ".join(sorted(architectures))
+        )
     queue.environments = [each.arn for each in environments]
     queue.order = [
         {"order": entry["order"], "computeEnvironment": arn}
-        for entry, arn in zip(sorted(order, key=lambda each: each["order"]), queue.environments, strict=True)
+        for entry, arn in zip(
+            sorted(order, key=lambda each: each["order"]), queue.environments, strict=True
+        )
     ]
 
 
 def _time_limits(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for action in actions:
         if action.get("reason") not in TIME_LIMIT_REASONS:
-            raise client_error(f"jobStateTimeLimitActions reason {action.get('reason')!r} is not one of {', '.join(TIME_LIMIT_REASONS)}")
+            raise client_error(
+                f"jobStateTimeLimitActions reason {action.get('reason')!r} is not one of {', '.join(TIME_LIMIT_REASONS)}"
+            )
         if action.get("state") != "RUNNABLE" or action.get("action") != "CANCEL":
-            raise client_error("jobStateTimeLimitActions supports state RUNNABLE and action CANCEL only")
+            raise client_error(
+                "jobStateTimeLimitActions supports state RUNNABLE and action CANCEL only"
+            )
         if not 600 <= action.get("maxTimeSeconds", 0) <= 86400:
             raise client_error(
                 f"jobStateTimeLimitActions maxTimeSeconds must be between 600 and 86400, found {action.get('maxTimeSeconds')}"
@@ -167,11 +185,15 @@ def create_policy(store: Store, params: dict[str, Any]) -> SchedulingPolicy:
     """CreateSchedulingPolicy. Raises ClientException."""
     name = params.get("name", "")
     if not _NAME.fullmatch(name):
-        raise client_error("name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters")
+        raise client_error(
+            "name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+        )
     arn = store.state.arn("batch", f"scheduling-policy/{name}")
     if arn in store.policies:
         raise client_error("Object already exists")
-    policy = SchedulingPolicy(name=name, arn=arn, fairshare=_fairshare(params), tags=dict(params.get("tags") or {}))
+    policy = SchedulingPolicy(
+        name=name, arn=arn, fairshare=_fairshare(params), tags=dict(params.get("tags") or {})
+    )
     store.policies[arn] = policy
     return policy
 
@@ -193,7 +215,12 @@ def delete_policy(store: Store, arn: str) -> None:
 
 def describe_policy(policy: SchedulingPolicy) -> dict[str, Any]:
     """As DescribeSchedulingPolicies shows it."""
-    return {"name": policy.name, "arn": policy.arn, "fairsharePolicy": policy.fairshare, "tags": policy.tags}
+    return {
+        "name": policy.name,
+        "arn": policy.arn,
+        "fairsharePolicy": policy.fairshare,
+        "tags": policy.tags,
+    }
 
 
 def _fairshare(params: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +233,9 @@ def _fairshare(params: dict[str, Any]) -> dict[str, Any]:
     for share in fairshare.get("shareDistribution", []):
         name = share.get("shareIdentifier", "")
         if not _SHARE.fullmatch(name):
-            raise client_error(f"shareIdentifier {name!r} must be alphanumeric, with an optional trailing *")
+            raise client_error(
+                f"shareIdentifier {name!r} must be alphanumeric, with an optional trailing *"
+            )
         if not 0.0001 <= share.get("weightFactor", 1.0) <= 999.9999:
             raise client_error(f"weightFactor of {name} must be between 0.0001 and 999.9999")
         for other in names:
@@ -217,4 +246,8 @@ def _fairshare(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _covers(pattern: str, name: str) -> bool:
-    return name.removesuffix("*").startswith(pattern[:-1]) if pattern.endswith("*") else pattern == name
+    return (
+        name.removesuffix("*").startswith(pattern[:-1])
+        if pattern.endswith("*")
+        else pattern == name
+    )

@@ -49,7 +49,11 @@ class Reachability:
         role = self._state.instance_profile_role(environment.resources["instanceRole"])
         if role is None:
             return f"instance profile {environment.resources['instanceRole']} has no role"
-        missing = [action for action in _AGENT_ACTIONS if not self._access.may(role, action, self._state.arn("ecs", "cluster/AWSBatch"))]
+        missing = [
+            action
+            for action in _AGENT_ACTIONS
+            if not self._access.may(role, action, self._state.arn("ecs", "cluster/AWSBatch"))
+        ]
         if len(missing) == len(_AGENT_ACTIONS):
             # an action without resource types may be granted on "*" only
             missing = [action for action in missing if not self._access.may(role, action, "*")]
@@ -61,7 +65,9 @@ class Reachability:
         if groups and not any(group is not None and group.egress_rules for group in groups):
             return f"security groups {', '.join(self._group_ids(resources))} let nothing out"
         for subnet_id in resources["subnets"]:
-            problem = self._subnet_problem(subnet_id, _FARGATE_ENDPOINTS if environment.is_fargate else _INTERFACE_ENDPOINTS)
+            problem = self._subnet_problem(
+                subnet_id, _FARGATE_ENDPOINTS if environment.is_fargate else _INTERFACE_ENDPOINTS
+            )
             if problem is not None:
                 return problem
         return None
@@ -72,7 +78,10 @@ class Reachability:
         data = self._state.launch_template_data(resources.get("launchTemplate") or {}) or {}
         listed = data.get("SecurityGroupIds") or data.get("SecurityGroupId") or []
         for interface in _listed(data.get("NetworkInterfaces") or data.get("NetworkInterface")):
-            listed = [*listed, *_listed(interface.get("Groups") or interface.get("SecurityGroupId"))]
+            listed = [
+                *listed,
+                *_listed(interface.get("Groups") or interface.get("SecurityGroupId")),
+            ]
         return [str(group) for group in _listed(listed)]
 
     def _subnet_problem(self, subnet_id: str, needed: tuple[str, ...]) -> str | None:
@@ -81,21 +90,39 @@ class Reachability:
             return f"subnet {subnet_id} does not exist any more"
         table = self._state.route_table(subnet)
         routes = [] if table is None else list(table.routes)
-        if any(route.destination_cidr_block == "0.0.0.0/0" and (route.nat_gateway or route.gateway) for route in routes):
+        if any(
+            route.destination_cidr_block == "0.0.0.0/0" and (route.nat_gateway or route.gateway)
+            for route in routes
+        ):
             return None
         endpoints = self._state.vpc_endpoints(subnet.vpc_id)
-        present = {endpoint.service_name.removeprefix(f"com.amazonaws.{self._state.region}.") for endpoint in endpoints}
+        present = {
+            endpoint.service_name.removeprefix(f"com.amazonaws.{self._state.region}.")
+            for endpoint in endpoints
+        }
         missing = [name for name in (*needed, "s3") if name not in present]
         if missing:
             return f"subnet {subnet_id} has no route to the internet and its VPC has no endpoint for {', '.join(missing)}"
         hidden = [
-            each.service_name for each in endpoints if each.vpc_endpoint_type == "Interface" and not _truthy(each.private_dns_enabled)
+            each.service_name
+            for each in endpoints
+            if each.vpc_endpoint_type == "Interface" and not _truthy(each.private_dns_enabled)
         ]
         if hidden:
             return f"private DNS is off for the endpoints {', '.join(sorted(hidden))}"
-        gateway = [each for each in endpoints if each.service_name.endswith(".s3") and each.vpc_endpoint_type != "Interface"]
-        if gateway and table is not None and not any(table.id in (each.route_table_ids or []) for each in gateway):
-            return f"the S3 endpoint is not attached to route table {table.id} of subnet {subnet_id}"
+        gateway = [
+            each
+            for each in endpoints
+            if each.service_name.endswith(".s3") and each.vpc_endpoint_type != "Interface"
+        ]
+        if (
+            gateway
+            and table is not None
+            and not any(table.id in (each.route_table_ids or []) for each in gateway)
+        ):
+            return (
+                f"the S3 endpoint is not attached to route table {table.id} of subnet {subnet_id}"
+            )
         layer = f"arn:aws:s3:::prod-{self._state.region}-starport-layer-bucket/layer"
         if gateway and not any(_lets_anybody_read(each, layer) for each in gateway):
             return f"the policy of the S3 endpoint keeps the layers of images back ({layer.rpartition('/')[0]})"

@@ -235,7 +235,11 @@ class Store:
 
     def running_in(self, environment: ComputeEnvironment) -> list[Job]:
         """The jobs that are STARTING or RUNNING in an environment."""
-        return [job for job in self.jobs.values() if job.current is not None and job.current.environment == environment.arn]
+        return [
+            job
+            for job in self.jobs.values()
+            if job.current is not None and job.current.environment == environment.arn
+        ]
 
     def queue(self, name_or_arn: str) -> JobQueue | None:
         """By name or ARN."""
@@ -256,8 +260,14 @@ class Store:
     def tagged(self, arn: str) -> dict[str, str]:
         """The tags of any Batch resource. Raises ClientException where there is none of that ARN."""
         resource: Any = next((each for each in self.environments.values() if each.arn == arn), None)
-        resource = resource or next((each for each in self.queues.values() if each.arn == arn), None)
-        resource = resource or self.policies.get(arn) or next((job for job in self.jobs.values() if job.arn == arn), None)
+        resource = resource or next(
+            (each for each in self.queues.values() if each.arn == arn), None
+        )
+        resource = (
+            resource
+            or self.policies.get(arn)
+            or next((job for job in self.jobs.values() if job.arn == arn), None)
+        )
         if isinstance(resource, Job) and resource.parent is not None:
             raise client_error(f"{arn} is a child of an array job, which has no tags of its own")
         if resource is not None:

@@ -11,7 +11,12 @@ from copy import deepcopy
 from typing import Any, Final
 
 from localcloud.batch import node_ranges
-from localcloud.batch.definitions import check_container, check_retry, check_timeout, containers_of_ecs
+from localcloud.batch.definitions import (
+    check_container,
+    check_retry,
+    check_timeout,
+    containers_of_ecs,
+)
 from localcloud.batch.records import Job, JobDefinition, JobQueue, Store, client_error, long_id
 
 _JOB_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -31,7 +36,9 @@ def build(store: Store, params: dict[str, Any], now: float) -> Job:
         raise client_error(f"{queue.arn} is disabled and does not accept jobs")
     definition = store.definition(params["jobDefinition"])
     if definition is None or definition.status != "ACTIVE":
-        raise client_error(f"Job definition {params['jobDefinition']} does not exist or is not ACTIVE")
+        raise client_error(
+            f"Job definition {params['jobDefinition']} does not exist or is not ACTIVE"
+        )
     environments = [store.environment(arn) for arn in queue.environments]
     if definition.on_fargate != any(each is not None and each.is_fargate for each in environments):
         wanted, found = ("FARGATE", "EC2") if definition.on_fargate else ("EC2", "FARGATE")
@@ -46,14 +53,19 @@ def build(store: Store, params: dict[str, Any], now: float) -> Job:
     propagate = params.get("propagateTags", definition.spec.get("propagateTags", False))
     tags = dict(params.get("tags") or {})
     if propagate and len({**definition.spec.get("tags", {}), **tags}) > 50:
-        raise client_error("The tags of job and job definition together exceed 50, which ECS tasks can have")
+        raise client_error(
+            "The tags of job and job definition together exceed 50, which ECS tasks can have"
+        )
     job = Job(
         id=long_id(),
         name=params["jobName"],
         queue=queue,
         definition=definition,
         nodes=[_with_parameters(node, parameters) for node in nodes],
-        request={"propagateTags": propagate, **({"nodeOverrides": params["nodeOverrides"]} if params.get("nodeOverrides") else {})},
+        request={
+            "propagateTags": propagate,
+            **({"nodeOverrides": params["nodeOverrides"]} if params.get("nodeOverrides") else {}),
+        },
         retry=retry,
         timeout_seconds=timeout.get("attemptDurationSeconds"),
         created_at=now,
@@ -73,7 +85,9 @@ def build(store: Store, params: dict[str, Any], now: float) -> Job:
 def _check_request(params: dict[str, Any]) -> None:
     name = params.get("jobName", "")
     if not _JOB_NAME.fullmatch(name):
-        raise client_error("Job name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters")
+        raise client_error(
+            "Job name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+        )
     if len(json.dumps(params)) > _LARGEST_PAYLOAD:
         raise client_error(f"SubmitJob payload must be at most {_LARGEST_PAYLOAD} bytes")
     if len(json.dumps(params.get("containerOverrides") or {})) > _LARGEST_OVERRIDES:
@@ -85,21 +99,31 @@ def _check_request(params: dict[str, Any]) -> None:
         raise client_error(f"Array size must be between 2 and 10000, found {size}")
 
 
-def _fair_share(queue: JobQueue, definition: JobDefinition, params: dict[str, Any]) -> tuple[str | None, int]:
+def _fair_share(
+    queue: JobQueue, definition: JobDefinition, params: dict[str, Any]
+) -> tuple[str | None, int]:
     share, override = params.get("shareIdentifier"), params.get("schedulingPriorityOverride")
     if queue.policy is None:
         if share:
-            raise client_error("Share identifier cannot be specified for a job queue without a scheduling policy")
+            raise client_error(
+                "Share identifier cannot be specified for a job queue without a scheduling policy"
+            )
         return None, 0
     if not share:
         raise client_error("Share identifier is required for a job queue with a scheduling policy")
     if not _SHARE.fullmatch(share):
-        raise client_error(f"Share identifier {share!r} must be alphanumeric and at most 255 characters")
+        raise client_error(
+            f"Share identifier {share!r} must be alphanumeric and at most 255 characters"
+        )
     priority = override if override is not None else definition.spec.get("schedulingPriority")
     if priority is None:
-        raise client_error("Either schedulingPriority in job definition or schedulingPriorityOverride should be specified")
+        raise client_error(
+            "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified"
+        )
     if not 0 <= priority <= 9999:
-        raise client_error(f"schedulingPriorityOverride must be between 0 and 9999, found {priority}")
+        raise client_error(
+            f"schedulingPriorityOverride must be between 0 and 9999, found {priority}"
+        )
     return share, priority
 
 
@@ -122,7 +146,9 @@ def _dependencies(store: Store, params: dict[str, Any]) -> list[dict[str, Any]]:
         if other is None or (other.queue.name not in store.queues):
             raise client_error(f"Job {job_id} in dependsOn does not exist")
         if kind == "N_TO_N" and other.array_size != size:
-            raise client_error(f"N_TO_N dependency needs an array job of the same size {size}, {job_id} has {other.array_size}")
+            raise client_error(
+                f"N_TO_N dependency needs an array job of the same size {size}, {job_id} has {other.array_size}"
+            )
     return dependencies
 
 
@@ -156,10 +182,14 @@ def _make_array(job: Job, size: int) -> None:
 def _nodes(store: Store, definition: JobDefinition, params: dict[str, Any]) -> list[dict[str, Any]]:
     if definition.kind == "multinode":
         if params.get("containerOverrides"):
-            raise client_error("Container overrides cannot be set for multi-node parallel jobs; use nodeOverrides")
+            raise client_error(
+                "Container overrides cannot be set for multi-node parallel jobs; use nodeOverrides"
+            )
         if params.get("arrayProperties"):
             raise client_error("Multi-node parallel jobs cannot be array jobs")
-        return _multinode(store, definition.spec["nodeProperties"], params.get("nodeOverrides") or {})
+        return _multinode(
+            store, definition.spec["nodeProperties"], params.get("nodeOverrides") or {}
+        )
     if params.get("eksPropertiesOverride"):
         raise client_error("eksPropertiesOverride is only for job definitions with eksProperties")
     if params.get("ecsPropertiesOverride") and not definition.spec.get("ecsProperties"):
@@ -178,20 +208,28 @@ def _nodes(store: Store, definition: JobDefinition, params: dict[str, Any]) -> l
     return [_overridden(store, container, overrides, fargate=definition.on_fargate)]
 
 
-def _multinode(store: Store, properties: dict[str, Any], overrides: dict[str, Any]) -> list[dict[str, Any]]:
+def _multinode(
+    store: Store, properties: dict[str, Any], overrides: dict[str, Any]
+) -> list[dict[str, Any]]:
     groups = {str(group["targetNodes"]): group for group in properties["nodeRangeProperties"]}
     count = overrides.get("numNodes") or properties["numNodes"]
     if overrides.get("numNodes"):
         if not any(node_ranges.is_open(target) for target in groups):
-            raise client_error("numNodes can only be overridden where a node range of the job definition is open-ended, such as 0:")
+            raise client_error(
+                "numNodes can only be overridden where a node range of the job definition is open-ended, such as 0:"
+            )
         if properties["mainNode"] >= count:
-            raise client_error(f"mainNode {properties['mainNode']} must be less than the overridden numNodes {count}")
+            raise client_error(
+                f"mainNode {properties['mainNode']} must be less than the overridden numNodes {count}"
+            )
         node_ranges.check_ranges(list(groups), count)
     by_range = {}
     for override in overrides.get("nodePropertyOverrides") or []:
         target = str(override.get("targetNodes"))
         if target not in groups:
-            raise client_error(f"NodeOverride targets should match job definition. Non matching targets - {target}")
+            raise client_error(
+                f"NodeOverride targets should match job definition. Non matching targets - {target}"
+            )
         by_range[target] = override.get("containerOverrides") or {}
     nodes = []
     for index in range(count):
@@ -205,7 +243,9 @@ def _multinode(store: Store, properties: dict[str, Any], overrides: dict[str, An
     return nodes
 
 
-def _overridden(store: Store, container: dict[str, Any], overrides: dict[str, Any], *, fargate: bool) -> dict[str, Any]:
+def _overridden(
+    store: Store, container: dict[str, Any], overrides: dict[str, Any], *, fargate: bool
+) -> dict[str, Any]:
     result = deepcopy(container)
     for member in _MEMBERS_OF_OVERRIDES:
         if overrides.get(member):
@@ -218,7 +258,9 @@ def _overridden(store: Store, container: dict[str, Any], overrides: dict[str, An
         if overrides.get(member) is not None and not fargate:
             _override_old_field(result, member, overrides[member])
     requirements = {entry["type"]: entry for entry in result.get("resourceRequirements", [])}
-    requirements.update({entry["type"]: entry for entry in overrides.get("resourceRequirements") or []})
+    requirements.update(
+        {entry["type"]: entry for entry in overrides.get("resourceRequirements") or []}
+    )
     if requirements:
         result["resourceRequirements"] = list(requirements.values())
     if overrides:

@@ -51,7 +51,10 @@ def main(arguments: list[str]) -> int:
 def _forget_signals() -> None:
     """Nothing blocked, nothing ignored; subprocess puts those back by itself that Python ignores."""
     for number in signal.valid_signals():
-        if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", None)):
+        if signal.getsignal(number) == signal.SIG_IGN and number not in (
+            signal.SIGPIPE,
+            getattr(signal, "SIGXFSZ", None),
+        ):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

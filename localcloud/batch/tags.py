@@ -21,7 +21,9 @@ def check(tags: Mapping[str, str] | None) -> None:
         if key.lower().startswith("aws:"):
             raise client_error(f"Tag keys cannot begin with aws:, found {key}")
         if not 1 <= len(key) <= _LONGEST_KEY or len(value or "") > _LONGEST_VALUE:
-            raise client_error(f"A tag has a key of 1 to {_LONGEST_KEY} and a value of at most {_LONGEST_VALUE} characters, found {key!r}")
+            raise client_error(
+                f"A tag has a key of 1 to {_LONGEST_KEY} and a value of at most {_LONGEST_VALUE} characters, found {key!r}"
+            )
 
 
 def resources(store: Store) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -42,9 +44,15 @@ def with_batch(store: Store, params: Mapping[str, Any], body: bytes) -> bytes:
     answer = json.loads(body)
     if not answer.get("PaginationToken"):
         with store.lock:
-            found = [(arn, tags) for arn, tags in resources(store) if tags and _wanted(arn, tags, params)]
+            found = [
+                (arn, tags) for arn, tags in resources(store) if tags and _wanted(arn, tags, params)
+            ]
         answer.setdefault("ResourceTagMappingList", []).extend(
-            {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} for arn, tags in found
+            {
+                "ResourceARN": arn,
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+            }
+            for arn, tags in found
         )
     return json.dumps(answer).encode()
 
@@ -55,4 +63,7 @@ def _wanted(arn: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> boo
     if (kinds and not {"batch", f"batch:{kind}"} & set(kinds)) or (arns and arn not in arns):
         return False
     filters = params.get("TagFilters") or []
-    return all(each["Key"] in tags and (not each.get("Values") or tags[each["Key"]] in each["Values"]) for each in filters)
+    return all(
+        each["Key"] in tags and (not each.get("Values") or tags[each["Key"]] in each["Values"])
+        for each in filters
+    )

@@ -107,7 +107,11 @@ class Task(threading.Thread):
             self._ended_callback(self, Outcome(exit_code=None, reason=str(error)))
             return
         try:
-            outcome = self._execute(container) if container.program is None else self._call(container.program, container.environment)
+            outcome = (
+                self._execute(container)
+                if container.program is None
+                else self._call(container.program, container.environment)
+            )
         finally:
             shutil.rmtree(container.directory, ignore_errors=True)
         self._ended_callback(self, outcome)
@@ -131,7 +135,8 @@ class Task(threading.Thread):
     def _execute(self, container: Container) -> Outcome:
         if not container.command:
             return Outcome(
-                exit_code=None, reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own"
+                exit_code=None,
+                reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own",
             )
         status_read, status_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
@@ -141,7 +146,15 @@ class Task(threading.Thread):
                     os.close(each)
                 return Outcome(exit_code=137 if self._order == b"K" else 143)
             self._lifeline = lifeline_write
-        arguments = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(self._grace_seconds), str(status_write), *container.command]
+        arguments = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(_SUPERVISOR),
+            str(self._grace_seconds),
+            str(status_write),
+            *container.command,
+        ]
         process = subprocess.Popen(
             arguments,
             stdin=lifeline_read,
@@ -166,7 +179,8 @@ class Task(threading.Thread):
                     self._started_callback(self)
                 elif word == "error":
                     outcome = Outcome(
-                        exit_code=127, reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}"
+                        exit_code=127,
+                        reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}",
                     )
                 else:
                     outcome = Outcome(exit_code=int(rest))

@@ -116,7 +116,9 @@ class _Parser:
     def _expect(self, *words: str) -> str:
         found = self._accept(*words)
         if not found:
-            raise self._malformed(f"expected {' or '.join(words)}, found {self._peek()[1] or 'the end'!r}")
+            raise self._malformed(
+                f"expected {' or '.join(words)}, found {self._peek()[1] or 'the end'!r}"
+            )
         return found
 
     def _name(self) -> str:
@@ -124,7 +126,9 @@ class _Parser:
         if kind != "name":
             raise self._malformed(f"expected a field, found {value or 'the end'!r}")
         if self._is("("):
-            raise self._malformed(f"the function {value}() is not run here; fields, comparisons, like and stats are,")
+            raise self._malformed(
+                f"the function {value}() is not run here; fields, comparisons, like and stats are,"
+            )
         return value
 
     # ---- commands ----------------------------------------------------------------------------------------------------------------------
@@ -133,7 +137,9 @@ class _Parser:
         kind, word = self._take()
         command = word.lower()
         if kind != "name" or command not in _COMMANDS:
-            raise self._malformed(f"the command {word or '(nothing)'} is not run here; {', '.join(_COMMANDS)} are; it stands")
+            raise self._malformed(
+                f"the command {word or '(nothing)'} is not run here; {', '.join(_COMMANDS)} are; it stands"
+            )
         step: Step = getattr(self, f"_{command}")()
         if self._peek()[0] != "end":
             raise self._malformed(f"unexpected {self._peek()[1]!r}")
@@ -159,7 +165,9 @@ class _Parser:
     def _limit(self) -> Step:
         kind, value = self._take()
         if kind != "number" or not value.isdigit() or not 1 <= int(value) <= MOST_ROWS:
-            raise self._malformed(f"a limit is a whole number from 1 to {MOST_ROWS}, found {value!r}")
+            raise self._malformed(
+                f"a limit is a whole number from 1 to {MOST_ROWS}, found {value!r}"
+            )
         return Step(command="limit", limit=int(value))
 
     def _sort(self) -> Step:
@@ -189,13 +197,19 @@ class _Parser:
         _, word = self._take()
         function = word.lower()
         if function not in _AGGREGATES:
-            raise self._malformed(f"stats takes {', '.join(_AGGREGATES)} here, found {word or 'nothing'!r}")
+            raise self._malformed(
+                f"stats takes {', '.join(_AGGREGATES)} here, found {word or 'nothing'!r}"
+            )
         self._expect("(")
         of = "*" if self._accept("*") or self._is(")") else self._name()
         if of == "*" and function != "count":
             raise self._malformed(f"{function}() needs a field")
         self._expect(")")
-        return Aggregate(function=function, of=of, label=self._name() if self._accept("as") else f"{function}({of})")
+        return Aggregate(
+            function=function,
+            of=of,
+            label=self._name() if self._accept("as") else f"{function}({of})",
+        )
 
     def _bin(self) -> tuple[int, str]:
         self._expect("(")
@@ -273,7 +287,9 @@ class _Parser:
             return re.sub(r"\\(.)", r"\1", value[1:-1])
         if kind == "number":
             return float(value)
-        raise self._malformed(f"expected a text in quotes or a number, found {value or 'the end'!r}")
+        raise self._malformed(
+            f"expected a text in quotes or a number, found {value or 'the end'!r}"
+        )
 
     def _pattern(self) -> re.Pattern[str]:
         kind, value = self._take()
@@ -283,7 +299,9 @@ class _Parser:
             if kind == "text":
                 return re.compile(re.escape(re.sub(r"\\(.)", r"\1", value[1:-1])))
         except re.error as error:
-            raise self._malformed(f"the pattern {value} is no regular expression ({error})") from None
+            raise self._malformed(
+                f"the pattern {value} is no regular expression ({error})"
+            ) from None
         raise self._malformed(f"like takes a text or a /pattern/, found {value or 'the end'!r}")
 
 
@@ -312,7 +330,9 @@ def _compared(value: Any, operator: str, other: str | float) -> bool:
     if value is None:
         return operator == "!="
     left, right = number(value), number(other)
-    pair: tuple[Any, Any] = (left, right) if left is not None and right is not None else (str(value), _text(other))
+    pair: tuple[Any, Any] = (
+        (left, right) if left is not None and right is not None else (str(value), _text(other))
+    )
     results: dict[str, bool] = {
         "=": pair[0] == pair[1],
         "!=": pair[0] != pair[1],

@@ -42,7 +42,9 @@ def _flatten(prefix: str, value: Any, into: Row) -> None:
     elif isinstance(value, list):
         items = enumerate(value)
     else:
-        into[prefix] = int(value) if isinstance(value, bool) else value  # Insights shows and compares booleans as 1 and 0
+        into[prefix] = (
+            int(value) if isinstance(value, bool) else value
+        )  # Insights shows and compares booleans as 1 and 0
         return
     for name, inner in items:
         _flatten(f"{prefix}.{name}" if prefix else str(name), inner, into)
@@ -65,7 +67,12 @@ def run(steps: list[Step], rows: list[Row], limit: int = MOST_ROWS) -> list[list
         elif step.command == "limit":
             limit = min(limit, step.limit)
         elif step.command == "dedup":
-            rows = list({tuple(str(each.get(name)) for name, _ in step.names): each for each in reversed(rows)}.values())[::-1]
+            rows = list(
+                {
+                    tuple(str(each.get(name)) for name, _ in step.names): each
+                    for each in reversed(rows)
+                }.values()
+            )[::-1]
         else:
             rows, shown = _grouped(step, rows)
     names = [label for _, label in shown] or ["@timestamp", "@message"]
@@ -74,12 +81,18 @@ def run(steps: list[Step], rows: list[Row], limit: int = MOST_ROWS) -> list[list
 
 def _result(fields: Row, names: list[str]) -> list[dict[str, str]]:
     wanted = dict.fromkeys([*names, *(["@ptr"] if "@ptr" in fields else [])])
-    return [{"field": name, "value": _written(name, fields[name])} for name in wanted if fields.get(name) is not None]
+    return [
+        {"field": name, "value": _written(name, fields[name])}
+        for name in wanted
+        if fields.get(name) is not None
+    ]
 
 
 def _written(name: str, value: Any) -> str:
     if name in _OWN_TIMES or name.startswith("bin("):
-        return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}.{int(value) % 1000:03d}"
+        return (
+            f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S}.{int(value) % 1000:03d}"
+        )
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if value == value else ""
     return str(value)
@@ -103,7 +116,9 @@ def _grouped(step: Step, rows: list[Row]) -> tuple[list[Row], list[tuple[str, st
         key = tuple(each.get(name) for name, _ in step.names)
         if step.bin_ms:
             key += (each["@timestamp"] // step.bin_ms * step.bin_ms,)
-        groups.setdefault(tuple(str(part) if isinstance(part, list | dict) else part for part in key), []).append(each)
+        groups.setdefault(
+            tuple(str(part) if isinstance(part, list | dict) else part for part in key), []
+        ).append(each)
     labels = [label for _, label in step.names] + ([step.bin_label] if step.bin_ms else [])
     if not rows and not labels:
         groups[()] = []
@@ -126,4 +141,9 @@ def _figure(aggregate: Aggregate, rows: list[Row]) -> Any:
     numbers = [found for value in values if (found := number(value)) is not None]
     if not numbers:
         return None
-    return {"sum": sum(numbers), "avg": sum(numbers) / len(numbers), "min": min(numbers), "max": max(numbers)}[aggregate.function]
+    return {
+        "sum": sum(numbers),
+        "avg": sum(numbers) / len(numbers),
+        "min": min(numbers),
+        "max": max(numbers),
+    }[aggregate.function]

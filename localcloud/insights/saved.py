@@ -51,8 +51,16 @@ class Queries:
 
     def _put(self, params: Params) -> Params:
         identity = str(params.get("queryDefinitionId") or uuid.uuid4())
-        kept: Params = {name: params[name] for name in ("name", "queryString", "logGroupNames") if name in params}
-        self._kept[identity] = {**kept, "queryDefinitionId": identity, "lastModified": int(time.time() * 1000)}
+        kept: Params = {
+            name: params[name]
+            for name in ("name", "queryString", "logGroupNames")
+            if name in params
+        }
+        self._kept[identity] = {
+            **kept,
+            "queryDefinitionId": identity,
+            "lastModified": int(time.time() * 1000),
+        }
         return {"queryDefinitionId": identity}
 
     def _delete(self, params: Params) -> Params:
@@ -60,19 +68,29 @@ class Queries:
 
     def _describe(self, params: Params) -> Params:
         prefix = str(params.get("queryDefinitionNamePrefix") or "")
-        return {"queryDefinitions": [each for each in self._kept.values() if str(each["name"]).startswith(prefix)]}
+        return {
+            "queryDefinitions": [
+                each for each in self._kept.values() if str(each["name"]).startswith(prefix)
+            ]
+        }
 
     # ---- runs --------------------------------------------------------------------------------------------------------------------------
 
     def _start(self, params: Params) -> Params:
         if params.get("queryLanguage", "CWLI") != "CWLI":
-            raise WireError("InvalidParameterException", f"queryLanguage {params['queryLanguage']} is not run here; CWLI is")
+            raise WireError(
+                "InvalidParameterException",
+                f"queryLanguage {params['queryLanguage']} is not run here; CWLI is",
+            )
         groups = _groups(params)
         limit = int(params.get("limit") or MOST_ROWS)
         start, end = params.get("startTime"), params.get("endTime")
         if start is None or end is None or start > end or not 1 <= limit <= MOST_ROWS:
             found = f"found {start}, {end} and {limit}"
-            raise WireError("InvalidParameterException", f"startTime is not after endTime, and limit is from 1 to {MOST_ROWS}; {found}")
+            raise WireError(
+                "InvalidParameterException",
+                f"startTime is not after endTime, and limit is from 1 to {MOST_ROWS}; {found}",
+            )
         try:
             steps = parse(str(params.get("queryString", "")))
         except MalformedQueryError as error:
@@ -82,8 +100,15 @@ class Queries:
             try:
                 events = self._state.log_events(group)
             except LookupError:
-                raise WireError("ResourceNotFoundException", f"Log group '{group}' does not exist for account ID '{ACCOUNT_ID}'") from None
-            within = [each for each in events if _milliseconds(start) <= each[1].timestamp <= _milliseconds(end) + 999]
+                raise WireError(
+                    "ResourceNotFoundException",
+                    f"Log group '{group}' does not exist for account ID '{ACCOUNT_ID}'",
+                ) from None
+            within = [
+                each
+                for each in events
+                if _milliseconds(start) <= each[1].timestamp <= _milliseconds(end) + 999
+            ]
             rows += [row(ACCOUNT_ID, group, *each) for each in within]
             size += sum(len(event.message) for _, event in within)
         results = run(steps, rows, limit)
@@ -94,7 +119,9 @@ class Queries:
             created=time.time(),
             results=results,
             scanned=len(rows),
-            matched=len(run([each for each in steps if each.command == "filter"], rows)) if rows else 0,
+            matched=len(run([each for each in steps if each.command == "filter"], rows))
+            if rows
+            else 0,
             size=size,
         )
         return {"queryId": identity}
@@ -107,12 +134,24 @@ class Queries:
 
     def _stop(self, params: Params) -> Params:
         self._run(params)
-        raise WireError("InvalidParameterException", f"Query {params['queryId']} has already ended, with status Complete")
+        raise WireError(
+            "InvalidParameterException",
+            f"Query {params['queryId']} has already ended, with status Complete",
+        )
 
     def _results(self, params: Params) -> Params:
         found = self._run(params)
-        statistics = {"recordsMatched": float(found.matched), "recordsScanned": float(found.scanned), "bytesScanned": float(found.size)}
-        return {"queryLanguage": "CWLI", "results": found.results, "statistics": statistics, "status": "Complete"}
+        statistics = {
+            "recordsMatched": float(found.matched),
+            "recordsScanned": float(found.scanned),
+            "bytesScanned": float(found.size),
+        }
+        return {
+            "queryLanguage": "CWLI",
+            "results": found.results,
+            "statistics": statistics,
+            "status": "Complete",
+        }
 
     def _list(self, params: Params) -> Params:
         group, status = params.get("logGroupName"), params.get("status", "Complete")
@@ -132,13 +171,26 @@ class Queries:
 
 
 def _groups(params: Params) -> list[str]:
-    ways = [params.get(name) for name in ("logGroupName", "logGroupNames", "logGroupIdentifiers") if params.get(name)]
+    ways = [
+        params.get(name)
+        for name in ("logGroupName", "logGroupNames", "logGroupIdentifiers")
+        if params.get(name)
+    ]
     if len(ways) != 1:
-        raise WireError("InvalidParameterException", "give one of logGroupName, logGroupNames and logGroupIdentifiers")
+        raise WireError(
+            "InvalidParameterException",
+            "give one of logGroupName, logGroupNames and logGroupIdentifiers",
+        )
     names = [ways[0]] if isinstance(ways[0], str) else list(ways[0] or [])
     if len(names) > _MOST_GROUPS:
-        raise WireError("InvalidParameterException", f"a query is of at most {_MOST_GROUPS} log groups, found {len(names)}")
-    return [name.partition(":log-group:")[2].removesuffix(":*") if name.startswith("arn:") else name for name in names]
+        raise WireError(
+            "InvalidParameterException",
+            f"a query is of at most {_MOST_GROUPS} log groups, found {len(names)}",
+        )
+    return [
+        name.partition(":log-group:")[2].removesuffix(":*") if name.startswith("arn:") else name
+        for name in names
+    ]
 
 
 def _milliseconds(moment: float) -> int:

@@ -34,7 +34,20 @@ from localcloud.provider.values import UNKNOWN, Secret, is_asset, is_unknown, pl
 
 __all__ = ["HANDLERS", "Provider", "ProviderError"]
 
-_CREATORS: Final = (batch, budgets, compute, events, functions, identity, messaging, monitoring, network, security, storage, tables)
+_CREATORS: Final = (
+    batch,
+    budgets,
+    compute,
+    events,
+    functions,
+    identity,
+    messaging,
+    monitoring,
+    network,
+    security,
+    storage,
+    tables,
+)
 _MODULES: Final = (*_CREATORS, lifecycles)
 _JSON_INPUTS: Final = frozenset(
     {
@@ -81,7 +94,9 @@ class Provider:
         preview: Only check; make no AWS call.
     """
 
-    def __init__(self, *, client: Callable[[str], Any], config: Mapping[str, str], preview: bool) -> None:
+    def __init__(
+        self, *, client: Callable[[str], Any], config: Mapping[str, str], preview: bool
+    ) -> None:
         self._client, self._config, self._preview = client, config, preview
         default = json.loads(config.get("aws:defaultTags", "{}"))
         self._default_tags: dict[str, dict[str, str]] = {"": default.get("tags", {})}
@@ -91,10 +106,16 @@ class Provider:
         """The AWS of this deployment; its account is asked for once, and assumed in a preview."""
         allowed = json.loads(self._config.get("aws:allowedAccountIds", "[]"))
         if self._preview:
-            return Aws(client=self._client, account=str(allowed[0]) if allowed else _PREVIEW_ACCOUNT, region=self._region)
+            return Aws(
+                client=self._client,
+                account=str(allowed[0]) if allowed else _PREVIEW_ACCOUNT,
+                region=self._region,
+            )
         account = self._client("sts").get_caller_identity()["Account"]
         if allowed and account not in map(str, allowed):
-            raise ProviderError(f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}")
+            raise ProviderError(
+                f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}"
+            )
         return Aws(client=self._client, account=account, region=self._region)
 
     @property
@@ -107,18 +128,30 @@ class Provider:
     def configure(self, urn: str, package: str, inputs: Mapping[str, Any]) -> str:
         """Takes note of an explicit provider resource and returns its id. Raises ProviderError for settings that are not served."""
         if package != "aws":
-            raise ProviderError(f"the provider {package!r} is not served by the local engine, only aws is")
-        unknown = sorted(set(inputs) - {"region", "defaultTags", "allowedAccountIds", "version"} - _ENDPOINT_SETTINGS)
+            raise ProviderError(
+                f"the provider {package!r} is not served by the local engine, only aws is"
+            )
+        unknown = sorted(
+            set(inputs)
+            - {"region", "defaultTags", "allowedAccountIds", "version"}
+            - _ENDPOINT_SETTINGS
+        )
         if unknown:
-            raise ProviderError(f"the provider settings {', '.join(unknown)} are not served by the local engine")
+            raise ProviderError(
+                f"the provider settings {', '.join(unknown)} are not served by the local engine"
+            )
         if inputs.get("region", self._region) != self._region:
-            raise ProviderError(f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region")
+            raise ProviderError(
+                f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region"
+            )
         tags = inputs.get("defaultTags") or {}
         tags = json.loads(tags) if isinstance(tags, str) else tags
         self._default_tags[urn] = {**tags.get("tags", {})}
         return "local"
 
-    def create(self, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
+    def create(
+        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str
+    ) -> tuple[str, dict[str, Any]]:
         """Checks a resource and creates it; in a preview it is only checked.
 
         Args:
@@ -135,7 +168,11 @@ class Provider:
         schema = resource_schema(token)
         handler = HANDLERS.get(token)
         if schema is None or handler is None:
-            reason = "is not a type of pulumi_aws" if schema is None else "is not modelled by the local provider"
+            reason = (
+                "is not a type of pulumi_aws"
+                if schema is None
+                else "is not modelled by the local provider"
+            )
             raise ProviderError(f"the type {token} {reason}")
         schema.check(inputs)
         values = {name: plain(value) for name, value in inputs.items()}
@@ -148,17 +185,28 @@ class Provider:
         _seal(token, outputs)
         if self._preview:
             return "", outputs
-        call = Call(aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags)
+        call = Call(
+            aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags
+        )
         call.ignore("tags", "region", "namePrefix")
         handler(call)
         if unused := call.unused():
-            raise ProviderError(f"{', '.join(unused)} of {token} is not modelled by the local provider")
+            raise ProviderError(
+                f"{', '.join(unused)} of {token} is not modelled by the local provider"
+            )
         _tell(outputs, {"region": self.aws.region, **call.outputs})
         _mark_unmodelled(token, logical, outputs)
         return call.id, outputs
 
     def update(
-        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str, *, before: Before, changed: Collection[str]
+        self,
+        token: str,
+        logical: str,
+        inputs: Mapping[str, Any],
+        provider: str,
+        *,
+        before: Before,
+        changed: Collection[str],
     ) -> tuple[str, dict[str, Any]]:
         """Checks a resource that exists and brings it to new inputs; in a preview it is only checked.
 
@@ -179,9 +227,20 @@ class Provider:
         values = {name: plain(value) for name, value in inputs.items()}
         self._check_values(values)
         naming = NAMES.get(token)
-        kept = {name: before.outputs[name] for name in (*cycle.keeps, *([naming.property] if naming else [])) if name in before.outputs}
+        kept = {
+            name: before.outputs[name]
+            for name in (*cycle.keeps, *([naming.property] if naming else []))
+            if name in before.outputs
+        }
         tags = self._tags(provider, values) if "tags" in schema.inputs else {}
-        outputs = {**{name: value for name, value in before.outputs.items() if name not in schema.inputs or name in kept}, **inputs}
+        outputs = {
+            **{
+                name: value
+                for name, value in before.outputs.items()
+                if name not in schema.inputs or name in kept
+            },
+            **inputs,
+        }
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
         _seal(token, outputs)
@@ -195,7 +254,11 @@ class Provider:
             values={**kept, **values},
             tags=tags,
             id=before.id,
-            outputs={name: value for name, value in before.outputs.items() if name not in schema.inputs and name != "tagsAll"},
+            outputs={
+                name: value
+                for name, value in before.outputs.items()
+                if name not in schema.inputs and name != "tagsAll"
+            },
             old={**kept, **before.inputs},
             changed=frozenset(real),
         )
@@ -205,7 +268,9 @@ class Provider:
         if real - {"tags"} and cycle.update is not None:
             cycle.update(call)
         if left := call.neglected():
-            raise ProviderError(f"a change of {', '.join(left)} of {token} is not modelled by the local provider")
+            raise ProviderError(
+                f"a change of {', '.join(left)} of {token} is not modelled by the local provider"
+            )
         _tell(outputs, call.outputs)
         _mark_unmodelled(token, logical, outputs)
         return call.id, outputs
@@ -216,7 +281,9 @@ class Provider:
         if removal is not None:
             removal(Removal(aws=self.aws, id=before.id, values={**before.inputs, **before.outputs}))
 
-    def replacing(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]) -> list[str]:
+    def replacing(
+        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]
+    ) -> list[str]:
         """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
         return lifecycle(token).replacing(old, new, changed)
 
@@ -226,9 +293,13 @@ class Provider:
         (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
         """
         naming, found = NAMES.get(token), LIFECYCLES.get(token)
-        return (naming is not None and new.get(naming.property) is not None) or (found is not None and found.deletes_first)
+        return (naming is not None and new.get(naming.property) is not None) or (
+            found is not None and found.deletes_first
+        )
 
-    def settled(self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    def settled(
+        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         """The new inputs, with what AWS keeps of the former ones although it is no longer given."""
         found = LIFECYCLES.get(token)
         return new if found is None or found.stays is None else found.stays(old, new)
@@ -241,16 +312,22 @@ class Provider:
     def digests(self, inputs: Mapping[str, Any]) -> dict[str, str]:
         """What the assets among the inputs hold, as digests."""
         assets = {name: plain(value) for name, value in inputs.items() if is_asset(plain(value))}
-        return {name: hashlib.sha256(asset_bytes(asset)).hexdigest() for name, asset in assets.items()}
+        return {
+            name: hashlib.sha256(asset_bytes(asset)).hexdigest() for name, asset in assets.items()
+        }
 
-    def known_outputs(self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def known_outputs(
+        self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The outputs of a resource that stays as it is, with secrets and markers as its creation gave them."""
         found = {**outputs, **{name: value for name, value in inputs.items() if name in outputs}}
         _seal(token, found)
         _mark_unmodelled(token, logical, found)
         return found
 
-    def tags_differ(self, token: str, provider: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> bool:
+    def tags_differ(
+        self, token: str, provider: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> bool:
         """Whether all tags, the provider's default ones included, are others than before."""
         schema = resource_schema(token)
         if schema is None or "tagsAll" not in schema.outputs:
@@ -263,11 +340,17 @@ class Provider:
                 json_object(values[name], name)
         region = values.get("region", self._region)
         if region != self._region:
-            raise ProviderError(f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region")
+            raise ProviderError(
+                f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region"
+            )
 
     def _tags(self, provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
         given = values.get("tags") or {}
-        return {**self._default_tags[provider.rpartition("::")[0]], **given} if isinstance(given, Mapping) else given
+        return (
+            {**self._default_tags[provider.rpartition("::")[0]], **given}
+            if isinstance(given, Mapping)
+            else given
+        )
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
@@ -289,7 +372,11 @@ def _seal(token: str, outputs: dict[str, Any]) -> None:
 
 
 def _tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
-    outputs |= {name: value for name, value in told.items() if value is not None and not isinstance(outputs.get(name), Secret)}
+    outputs |= {
+        name: value
+        for name, value in told.items()
+        if value is not None and not isinstance(outputs.get(name), Secret)
+    }
 
 
 def _mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:

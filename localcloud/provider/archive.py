@@ -47,9 +47,14 @@ def _entries(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, bytes]
     elif node.get(SIGNATURE_KEY) == ASSET:
         yield prefix, _read(node)
     elif node.get("path") is not None:
-        yield from ((f"{prefix}/{name}".lstrip("/"), content) for name, content in _files(Path(node["path"])))
+        yield from (
+            (f"{prefix}/{name}".lstrip("/"), content)
+            for name, content in _files(Path(node["path"]))
+        )
     else:
-        raise ProviderError("remote assets are not read by the local provider; use a file or a text")
+        raise ProviderError(
+            "remote assets are not read by the local provider; use a file or a text"
+        )
 
 
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:

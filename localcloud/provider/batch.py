@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles, json_object, names, rows
+from localcloud.provider.calls import (
+    Call,
+    Naming,
+    ProviderError,
+    Row,
+    handles,
+    json_object,
+    names,
+    rows,
+)
 
 _NAME: Final = Naming(longest=128)
 names(
@@ -32,7 +41,10 @@ rows(
             "CreateSchedulingPolicy",
             "arn",
             {"arn": "arn"},
-            {"fairSharePolicy": "fairsharePolicy", "fairSharePolicy.shareDistributions": "shareDistribution"},
+            {
+                "fairSharePolicy": "fairsharePolicy",
+                "fairSharePolicy.shareDistributions": "shareDistribution",
+            },
         ),
         "ecr/lifecyclePolicy:LifecyclePolicy": Row(
             "ecr",
@@ -59,12 +71,18 @@ def compute_environment(call: Call) -> None:
     """Compute environment; an update policy is set by an update, as CreateComputeEnvironment does not take one."""
     name, policy = call.take("name"), call.take("updatePolicy")
     rename = {"computeResources.ec2Configurations": "ec2Configuration"}
-    created = call.create("batch", "CreateComputeEnvironment", rename=rename, computeEnvironmentName=name)
+    created = call.create(
+        "batch", "CreateComputeEnvironment", rename=rename, computeEnvironmentName=name
+    )
     call.id = name
     if policy:
         document = call.aws.part("batch", "UpdatePolicy", policy)
-        call.send("batch", "UpdateComputeEnvironment", computeEnvironment=name, updatePolicy=document)
-    found = call.send("batch", "DescribeComputeEnvironments", computeEnvironments=[name])["computeEnvironments"][0]
+        call.send(
+            "batch", "UpdateComputeEnvironment", computeEnvironment=name, updatePolicy=document
+        )
+    found = call.send("batch", "DescribeComputeEnvironments", computeEnvironments=[name])[
+        "computeEnvironments"
+    ][0]
     call.outputs |= {
         "arn": created["computeEnvironmentArn"],
         "ecsClusterArn": found.get("ecsClusterArn", ""),
@@ -79,12 +97,19 @@ def job_definition(call: Call) -> None:
     """Job definition. Properties are JSON texts in Pulumi; each member is checked against the API's model before it is sent."""
     call.ignore("deregisterOnNewRevision")
     name, retry, timeout = call.take("name"), call.take("retryStrategy"), call.take("timeout")
-    texts = {member: call.take(member) for member in ("containerProperties", "nodeProperties", "ecsProperties")}
-    properties = {member: _without_nulls(json_object(text, member)) for member, text in texts.items() if text}
+    texts = {
+        member: call.take(member)
+        for member in ("containerProperties", "nodeProperties", "ecsProperties")
+    }
+    properties = {
+        member: _without_nulls(json_object(text, member)) for member, text in texts.items() if text
+    }
     if call.values.get("eksProperties"):
         raise ProviderError("eksProperties are not modelled by the local provider")
     if retry:
-        properties["retryStrategy"] = call.aws.part("batch", "RetryStrategy", retry, {"evaluateOnExits": "evaluateOnExit"})
+        properties["retryStrategy"] = call.aws.part(
+            "batch", "RetryStrategy", retry, {"evaluateOnExits": "evaluateOnExit"}
+        )
     if timeout:
         properties["timeout"] = call.aws.part("batch", "JobTimeout", timeout)
     created = call.create("batch", "RegisterJobDefinition", jobDefinitionName=name, **properties)
@@ -110,4 +135,8 @@ def repository(call: Call) -> None:
     rename = {"name": "repositoryName", "encryptionConfigurations": "encryptionConfiguration"}
     created = call.create("ecr", "CreateRepository", rename=rename)["repository"]
     call.id = created["repositoryName"]
-    call.outputs |= {"arn": created["repositoryArn"], "registryId": created["registryId"], "repositoryUrl": created["repositoryUri"]}
+    call.outputs |= {
+        "arn": created["repositoryArn"],
+        "registryId": created["registryId"],
+        "repositoryUrl": created["repositoryUri"],
+    }

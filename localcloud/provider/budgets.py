@@ -17,21 +17,38 @@ def budget(call: Call) -> None:
     account = call.take("accountId") or call.aws.account
     name, amount, unit = call.take("name"), call.take("limitAmount"), call.take("limitUnit", "USD")
     filters, notifications = call.take("costFilters") or [], call.take("notifications") or []
-    period = {member: call.take(source) for source, member in (("timePeriodStart", "Start"), ("timePeriodEnd", "End"))}
+    period = {
+        member: call.take(source)
+        for source, member in (("timePeriodStart", "Start"), ("timePeriodEnd", "End"))
+    }
     document = call.aws.part("budgets", "Budget", call.rest())
     document["BudgetName"] = name
     if amount is not None:
         document["BudgetLimit"] = {"Amount": str(amount), "Unit": unit}
     if filters:
         document["CostFilters"] = {entry["name"]: list(entry["values"]) for entry in filters}
-    times = {member: datetime.strptime(text, _TIME).replace(tzinfo=UTC) for member, text in period.items() if text}
+    times = {
+        member: datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        for member, text in period.items()
+        if text
+    }
     if times:
         document["TimePeriod"] = times
     tags = call.aws.tags("budgets", "CreateBudget", call.tags, "")
     told = [notification(call, entry) for entry in notifications]
-    call.send("budgets", "CreateBudget", AccountId=account, Budget=document, NotificationsWithSubscribers=told or None, **tags)
+    call.send(
+        "budgets",
+        "CreateBudget",
+        AccountId=account,
+        Budget=document,
+        NotificationsWithSubscribers=told or None,
+        **tags,
+    )
     call.id = f"{account}:{name}"
-    call.outputs |= {"arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{name}", "accountId": account}
+    call.outputs |= {
+        "arn": f"arn:{call.aws.partition}:budgets::{account}:budget/{name}",
+        "accountId": account,
+    }
 
 
 @handles("budgets/budgetAction:BudgetAction")
@@ -48,6 +65,13 @@ def budget_action(call: Call) -> None:
 def notification(call: Call, entry: Mapping[str, Any]) -> dict[str, Any]:
     """A notification and its subscribers as the API takes them."""
     kinds = {"subscriberEmailAddresses": "EMAIL", "subscriberSnsTopicArns": "SNS"}
-    subscribers = [{"SubscriptionType": kind, "Address": address} for name, kind in kinds.items() for address in entry.get(name) or []]
+    subscribers = [
+        {"SubscriptionType": kind, "Address": address}
+        for name, kind in kinds.items()
+        for address in entry.get(name) or []
+    ]
     values = {name: value for name, value in entry.items() if name not in kinds}
-    return {"Notification": call.aws.part("budgets", "Notification", values), "Subscribers": subscribers}
+    return {
+        "Notification": call.aws.part("budgets", "Notification", values),
+        "Subscribers": subscribers,
+    }

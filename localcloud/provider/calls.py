@@ -41,7 +41,11 @@ class Naming:
     def name(self, logical: str, inputs: Mapping[str, Any]) -> str:
         """The physical name. Raises ProviderError where it would pass the longest that AWS allows."""
         prefix = inputs.get(self.prefix_property)
-        name = f"{prefix}{secrets.token_hex(13)}" if prefix else f"{logical}-{secrets.token_hex(4)[:7]}"
+        name = (
+            f"{prefix}{secrets.token_hex(13)}"
+            if prefix
+            else f"{logical}-{secrets.token_hex(4)[:7]}"
+        )
         name = f"{self.stem}{name}"
         name = f"{name}.fifo" if self.suffix_input and inputs.get(self.suffix_input) else name
         if len(name) > self.longest:
@@ -72,13 +76,25 @@ class Aws:
         except ClientError as error:
             details = error.response.get("Error", {})
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (500, 501):
-                raise ProviderError(f"the AWS behind this deployment has no {service}:{operation}, or broke in it") from error
-            raise ProviderError(f"{service}:{operation} answered {details.get('Code')}: {details.get('Message')}") from error
+                raise ProviderError(
+                    f"the AWS behind this deployment has no {service}:{operation}, or broke in it"
+                ) from error
+            raise ProviderError(
+                f"{service}:{operation} answered {details.get('Code')}: {details.get('Message')}"
+            ) from error
         except (BotoCoreError, ResponseParserError) as error:
-            raise ProviderError(f"{service}:{operation}: {' '.join(str(error).split())[:_LONGEST_ERROR]}") from error
+            raise ProviderError(
+                f"{service}:{operation}: {' '.join(str(error).split())[:_LONGEST_ERROR]}"
+            ) from error
         return response
 
-    def request(self, service: str, operation: str, values: Mapping[str, Any], rename: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def request(
+        self,
+        service: str,
+        operation: str,
+        values: Mapping[str, Any],
+        rename: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """The request of an operation from Pulumi inputs. Raises ProviderError where an input has no counterpart."""
         shape = self.client(service).meta.service_model.operation_model(operation).input_shape
         try:
@@ -86,14 +102,25 @@ class Aws:
         except MappingError as error:
             raise ProviderError(str(error)) from error
 
-    def part(self, service: str, structure: str, value: Any, rename: Mapping[str, str] | None = None, path: str = "") -> Any:
+    def part(
+        self,
+        service: str,
+        structure: str,
+        value: Any,
+        rename: Mapping[str, str] | None = None,
+        path: str = "",
+    ) -> Any:
         """A value in the form of one named structure of a service model; for parts of a request built by hand."""
         try:
-            return convert(value, self.client(service).meta.service_model.shape_for(structure), rename, path)
+            return convert(
+                value, self.client(service).meta.service_model.shape_for(structure), rename, path
+            )
         except MappingError as error:
             raise ProviderError(str(error)) from error
 
-    def tags(self, service: str, operation: str, tags: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
+    def tags(
+        self, service: str, operation: str, tags: Mapping[str, Any], resource_type: str
+    ) -> dict[str, Any]:
         """The part of a request that tags what it creates; nothing where there are no tags."""
         if not tags:
             return {}
@@ -101,14 +128,23 @@ class Aws:
         if resource_type:
             return {
                 "TagSpecifications": [
-                    {"ResourceType": resource_type, "Tags": [{"Key": k, "Value": str(v)} for k, v in sorted(tags.items())]}
+                    {
+                        "ResourceType": resource_type,
+                        "Tags": [{"Key": k, "Value": str(v)} for k, v in sorted(tags.items())],
+                    }
                 ]
             }
-        member = member_of(shape, "tags") or next((name for name in shape.members if name.lower().endswith("tags")), None)
+        member = member_of(shape, "tags") or next(
+            (name for name in shape.members if name.lower().endswith("tags")), None
+        )
         if member is None:
             raise ProviderError(f"tags cannot be given to {service}:{operation}")
         target = shape.members[member]
-        return {member: pair_list(tags, target) if target.type_name == "list" else {k: str(v) for k, v in tags.items()}}
+        return {
+            member: pair_list(tags, target)
+            if target.type_name == "list"
+            else {k: str(v) for k, v in tags.items()}
+        }
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account and region."""
@@ -145,14 +181,28 @@ class Call:
 
     def unused(self) -> list[str]:
         """Inputs that the handler has not looked at: this provider does not model them."""
-        return sorted(name for name, value in self.values.items() if name not in self._taken and value not in (None, [], {}, False))
+        return sorted(
+            name
+            for name, value in self.values.items()
+            if name not in self._taken and value not in (None, [], {}, False)
+        )
 
     def send(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         """Sends one request; members that are None stay away."""
-        return self.aws.call(service, operation, {name: value for name, value in request.items() if value is not None})
+        return self.aws.call(
+            service,
+            operation,
+            {name: value for name, value in request.items() if value is not None},
+        )
 
     def create(
-        self, service: str, operation: str, *, rename: Mapping[str, str] | None = None, tagged: str | None = "", **request: Any
+        self,
+        service: str,
+        operation: str,
+        *,
+        rename: Mapping[str, str] | None = None,
+        tagged: str | None = "",
+        **request: Any,
     ) -> dict[str, Any]:
         """Sends all inputs that are left, with the tags, as one request.
 
@@ -191,8 +241,15 @@ class Row:
     def __call__(self, call: Call) -> None:
         """Creates the resource."""
         call.ignore(*self.ignore)
-        response = call.create(self.service, self.operation, rename=self.rename, tagged=self.tagged, **self.fixed)
-        known = {"account": call.aws.account, "region": call.aws.region, "partition": call.aws.partition, **call.values}
+        response = call.create(
+            self.service, self.operation, rename=self.rename, tagged=self.tagged, **self.fixed
+        )
+        known = {
+            "account": call.aws.account,
+            "region": call.aws.region,
+            "partition": call.aws.partition,
+            **call.values,
+        }
         call.id = str(_read(self.id, response, known))
         known["id"] = call.id
         for name, source in self.outputs.items():

@@ -24,7 +24,11 @@ def launch_template(call: Call) -> None:
     call.ignore("updateDefaultVersion", "defaultVersion")
     name, description = call.take("name"), call.take("description")
     data = template_data(call)
-    request = {"LaunchTemplateName": name, "VersionDescription": description, "LaunchTemplateData": data}
+    request = {
+        "LaunchTemplateName": name,
+        "VersionDescription": description,
+        "LaunchTemplateData": data,
+    }
     tags = call.aws.tags("ec2", "CreateLaunchTemplate", call.tags, "launch-template")
     created = call.send("ec2", "CreateLaunchTemplate", **request, **tags)["LaunchTemplate"]
     call.id = created["LaunchTemplateId"]
@@ -37,12 +41,16 @@ def launch_template(call: Call) -> None:
 
 def template_data(call: Call) -> dict[str, Any]:
     """The content of a version, of all inputs that are left."""
-    data: dict[str, Any] = call.aws.part("ec2", "RequestLaunchTemplateData", _without_empty(call.rest()), _RENAME)
+    data: dict[str, Any] = call.aws.part(
+        "ec2", "RequestLaunchTemplateData", _without_empty(call.rest()), _RENAME
+    )
     return data
 
 
 def _without_empty(value: Any) -> Any:
     # Terraform's schema has three-valued booleans as text ("true", "false", ""), and an empty text means: not given
     if isinstance(value, Mapping):
-        return {name: _without_empty(item) for name, item in value.items() if item not in (None, "")}
+        return {
+            name: _without_empty(item) for name, item in value.items() if item not in (None, "")
+        }
     return [_without_empty(item) for item in value] if isinstance(value, list) else value

@@ -23,14 +23,25 @@ _TARGET_RENAME: Final = {
     "sqsTarget": "SqsParameters",
     "inputTransformer.inputPaths": "InputPathsMap",
 }
-rows({"scheduler/scheduleGroup:ScheduleGroup": Row("scheduler", "CreateScheduleGroup", "{name}", {"arn": "ScheduleGroupArn"}, fixed={})})
+rows(
+    {
+        "scheduler/scheduleGroup:ScheduleGroup": Row(
+            "scheduler", "CreateScheduleGroup", "{name}", {"arn": "ScheduleGroupArn"}, fixed={}
+        )
+    }
+)
 
 
 @handles("cloudwatch/eventRule:EventRule")
 def rule(call: Call) -> None:
     """Rule by pattern or by schedule."""
     call.ignore("forceDestroy")
-    enabled, state, name, bus = call.take("isEnabled"), call.take("state"), call.take("name"), call.take("eventBusName") or "default"
+    enabled, state, name, bus = (
+        call.take("isEnabled"),
+        call.take("state"),
+        call.take("name"),
+        call.take("eventBusName") or "default",
+    )
     state = state or ("DISABLED" if enabled is False else "ENABLED")
     created = call.create("events", "PutRule", Name=name, State=state, EventBusName=bus)
     call.id = name if bus == "default" else f"{bus}/{name}"
@@ -43,11 +54,16 @@ def target(call: Call) -> None:
     call.ignore("forceDestroy")
     name, bus = call.take("rule"), call.take("eventBusName") or "default"
     identity = call.take("targetId") or Naming(longest=64).name(call.logical, {})
-    document: dict[str, Any] = {**call.aws.part("events", "Target", call.rest(), _TARGET_RENAME), "Id": identity}
+    document: dict[str, Any] = {
+        **call.aws.part("events", "Target", call.rest(), _TARGET_RENAME),
+        "Id": identity,
+    }
     answer = call.send("events", "PutTargets", Rule=name, EventBusName=bus, Targets=[document])
     if answer.get("FailedEntryCount"):
         failed = answer["FailedEntries"][0]
-        raise ProviderError(f"events:PutTargets answered {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+        raise ProviderError(
+            f"events:PutTargets answered {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
+        )
     call.id = f"{bus}-{name}-{identity}"
     call.outputs |= {"targetId": identity, "eventBusName": bus}
 
@@ -57,6 +73,12 @@ def schedule(call: Call) -> None:
     """Schedule of EventBridge Scheduler."""
     name, group = call.take("name"), call.take("groupName") or "default"
     rename = {"target.sqsParameters": "SqsParameters", "target.ecsParameters": "EcsParameters"}
-    created = call.create("scheduler", "CreateSchedule", tagged=None, rename=rename, Name=name, GroupName=group)
+    created = call.create(
+        "scheduler", "CreateSchedule", tagged=None, rename=rename, Name=name, GroupName=group
+    )
     call.id = f"{group}/{name}"
-    call.outputs |= {"arn": created["ScheduleArn"], "groupName": group, "state": call.values.get("state", "ENABLED")}
+    call.outputs |= {
+        "arn": created["ScheduleArn"],
+        "groupName": group,
+        "state": call.values.get("state", "ENABLED"),
+    }

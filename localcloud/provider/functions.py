@@ -9,7 +9,12 @@ from typing import Any
 from localcloud.provider.archive import archive_zip
 from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles, names, rows
 
-names({"lambda/function:Function": Naming(longest=64), "sfn/stateMachine:StateMachine": Naming(longest=80)})
+names(
+    {
+        "lambda/function:Function": Naming(longest=64),
+        "sfn/stateMachine:StateMachine": Naming(longest=80),
+    }
+)
 rows(
     {
         "lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Row(
@@ -23,20 +28,35 @@ rows(
 def function(call: Call) -> None:
     """Function from a zip that is made here, or an image."""
     call.ignore(
-        "skipDestroy", "sourceCodeHash", "replaceSecurityGroupsOnDestroy", "replacementSecurityGroupIds", "useResourceTimeoutForPropagation"
+        "skipDestroy",
+        "sourceCodeHash",
+        "replaceSecurityGroupsOnDestroy",
+        "replacementSecurityGroupIds",
+        "useResourceTimeoutForPropagation",
     )
     archive, image = call.take("code"), call.take("imageUri")
     bucket, key, version = (call.take(name) for name in ("s3Bucket", "s3Key", "s3ObjectVersion"))
     concurrency, name = call.take("reservedConcurrentExecutions"), call.take("name")
     package = archive_zip(archive) if archive is not None else None
-    given = {"ZipFile": package, "ImageUri": image, "S3Bucket": bucket, "S3Key": key, "S3ObjectVersion": version}
+    given = {
+        "ZipFile": package,
+        "ImageUri": image,
+        "S3Bucket": bucket,
+        "S3Key": key,
+        "S3ObjectVersion": version,
+    }
     code: dict[str, Any] = {member: value for member, value in given.items() if value is not None}
     if not code:
         raise ProviderError("the function has no code; give code, imageUri or s3Bucket with s3Key")
     rename = {"kmsKeyArn": "KMSKeyArn", "sourceKmsKeyArn": "SourceKMSKeyArn"}
     created = call.create("lambda", "CreateFunction", rename=rename, FunctionName=name, Code=code)
     if concurrency is not None and int(concurrency) >= 0:
-        call.send("lambda", "PutFunctionConcurrency", FunctionName=name, ReservedConcurrentExecutions=int(concurrency))
+        call.send(
+            "lambda",
+            "PutFunctionConcurrency",
+            FunctionName=name,
+            ReservedConcurrentExecutions=int(concurrency),
+        )
     arn = created["FunctionArn"]
     invoke = f"arn:{call.aws.partition}:apigateway:{call.aws.region}:lambda:path/2015-03-31/functions/{arn}/invocations"
     call.id = name
@@ -48,7 +68,9 @@ def function(call: Call) -> None:
         "lastModified": created["LastModified"],
         "codeSha256": created["CodeSha256"],
         "sourceCodeSize": created["CodeSize"],
-        "sourceCodeHash": base64.b64encode(hashlib.sha256(package).digest()).decode() if package else created["CodeSha256"],
+        "sourceCodeHash": base64.b64encode(hashlib.sha256(package).digest()).decode()
+        if package
+        else created["CodeSha256"],
     }
 
 
@@ -56,7 +78,9 @@ def function(call: Call) -> None:
 def permission(call: Call) -> None:
     """A statement of a function's resource policy."""
     prefix = call.take("statementIdPrefix")
-    statement = call.take("statementId") or Naming(prefix_property="prefix", longest=100).name(call.logical, {"prefix": prefix})
+    statement = call.take("statementId") or Naming(prefix_property="prefix", longest=100).name(
+        call.logical, {"prefix": prefix}
+    )
     rename = {"function": "FunctionName"}
     call.create("lambda", "AddPermission", tagged=None, rename=rename, StatementId=statement)
     call.id = statement
@@ -83,7 +107,12 @@ def layer_version(call: Call) -> None:
     call.ignore("skipDestroy", "sourceCodeHash")
     archive = call.take("code")
     bucket, key, version = (call.take(name) for name in ("s3Bucket", "s3Key", "s3ObjectVersion"))
-    given = {"ZipFile": archive_zip(archive) if archive is not None else None, "S3Bucket": bucket, "S3Key": key, "S3ObjectVersion": version}
+    given = {
+        "ZipFile": archive_zip(archive) if archive is not None else None,
+        "S3Bucket": bucket,
+        "S3Key": key,
+        "S3ObjectVersion": version,
+    }
     content = {member: value for member, value in given.items() if value is not None}
     created = call.create("lambda", "PublishLayerVersion", tagged=None, Content=content)
     call.id = created["LayerVersionArn"]
@@ -100,7 +129,9 @@ def layer_version(call: Call) -> None:
 @handles("sfn/stateMachine:StateMachine")
 def state_machine(call: Call) -> None:
     """State machine; the API takes its log group as an ARN with `:*` at the end."""
-    created = call.create("stepfunctions", "CreateStateMachine", loggingConfiguration=logging_document(call))
+    created = call.create(
+        "stepfunctions", "CreateStateMachine", loggingConfiguration=logging_document(call)
+    )
     call.id = created["stateMachineArn"]
     call.outputs |= {
         "arn": created["stateMachineArn"],
@@ -116,8 +147,12 @@ def logging_document(call: Call) -> dict[str, Any] | None:
     logs = dict(call.take("loggingConfiguration") or {})
     destination = logs.pop("logDestination", None)
     if destination and not destination.endswith(":*"):
-        raise ProviderError(f"loggingConfiguration.logDestination is {destination}; it has to end with `:*`")
+        raise ProviderError(
+            f"loggingConfiguration.logDestination is {destination}; it has to end with `:*`"
+        )
     if destination:
         logs["destinations"] = [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}]
-    document: dict[str, Any] | None = call.aws.part("stepfunctions", "LoggingConfiguration", logs) if logs else None
+    document: dict[str, Any] | None = (
+        call.aws.part("stepfunctions", "LoggingConfiguration", logs) if logs else None
+    )
     return document

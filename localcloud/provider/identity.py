@@ -20,12 +20,22 @@ names(
 def role(call: Call) -> None:
     """Role with its inline policies and attachments."""
     call.ignore("forceDetachPolicies")
-    name, managed, inline = call.take("name"), call.take("managedPolicyArns") or [], call.take("inlinePolicies") or []
+    name, managed, inline = (
+        call.take("name"),
+        call.take("managedPolicyArns") or [],
+        call.take("inlinePolicies") or [],
+    )
     rename = {"assumeRolePolicy": "AssumeRolePolicyDocument"}
     created = call.create("iam", "CreateRole", rename=rename, RoleName=name)["Role"]
     for policy in inline:
         if policy.get("name") and policy.get("policy"):
-            call.send("iam", "PutRolePolicy", RoleName=name, PolicyName=policy["name"], PolicyDocument=policy["policy"])
+            call.send(
+                "iam",
+                "PutRolePolicy",
+                RoleName=name,
+                PolicyName=policy["name"],
+                PolicyDocument=policy["policy"],
+            )
     for arn in managed:
         call.send("iam", "AttachRolePolicy", RoleName=name, PolicyArn=arn)
     call.id = name
@@ -52,7 +62,12 @@ def policy(call: Call) -> None:
     name, document = call.take("name"), call.take("policy")
     created = call.create("iam", "CreatePolicy", PolicyName=name, PolicyDocument=document)["Policy"]
     call.id = created["Arn"]
-    call.outputs |= {"arn": created["Arn"], "policyId": created["PolicyId"], "attachmentCount": 0, "path": created["Path"]}
+    call.outputs |= {
+        "arn": created["Arn"],
+        "policyId": created["PolicyId"],
+        "attachmentCount": 0,
+        "path": created["Path"],
+    }
 
 
 @handles("iam/rolePolicyAttachment:RolePolicyAttachment")
@@ -67,20 +82,33 @@ def attachment(call: Call) -> None:
 def instance_profile(call: Call) -> None:
     """Instance profile with its role."""
     name, owner = call.take("name"), call.take("role")
-    created = call.create("iam", "CreateInstanceProfile", InstanceProfileName=name)["InstanceProfile"]
+    created = call.create("iam", "CreateInstanceProfile", InstanceProfileName=name)[
+        "InstanceProfile"
+    ]
     if owner:
         call.send("iam", "AddRoleToInstanceProfile", InstanceProfileName=name, RoleName=owner)
     call.id = name
-    call.outputs |= {"arn": created["Arn"], "uniqueId": created["InstanceProfileId"], "createDate": created["CreateDate"].isoformat()}
+    call.outputs |= {
+        "arn": created["Arn"],
+        "uniqueId": created["InstanceProfileId"],
+        "createDate": created["CreateDate"].isoformat(),
+    }
 
 
 @handles("iam/serviceLinkedRole:ServiceLinkedRole")
 def service_linked_role(call: Call) -> None:
     """Service-linked role; AWS names it."""
     call.ignore("tags")
-    created = call.create("iam", "CreateServiceLinkedRole", tagged=None, rename={"awsServiceName": "AWSServiceName"})["Role"]
+    created = call.create(
+        "iam", "CreateServiceLinkedRole", tagged=None, rename={"awsServiceName": "AWSServiceName"}
+    )["Role"]
     if call.tags:
-        call.send("iam", "TagRole", RoleName=created["RoleName"], Tags=[{"Key": k, "Value": v} for k, v in sorted(call.tags.items())])
+        call.send(
+            "iam",
+            "TagRole",
+            RoleName=created["RoleName"],
+            Tags=[{"Key": k, "Value": v} for k, v in sorted(call.tags.items())],
+        )
     call.id = created["Arn"]
     call.outputs |= {
         "arn": created["Arn"],
@@ -95,7 +123,11 @@ def service_linked_role(call: Call) -> None:
 def key(call: Call) -> None:
     """KMS key; rotation and the disabled state are set afterwards."""
     call.ignore("deletionWindowInDays")
-    rotate, period, enabled = call.take("enableKeyRotation"), call.take("rotationPeriodInDays"), call.take("isEnabled", default=True)
+    rotate, period, enabled = (
+        call.take("enableKeyRotation"),
+        call.take("rotationPeriodInDays"),
+        call.take("isEnabled", default=True),
+    )
     rename = {"customerMasterKeySpec": "KeySpec"}
     created = call.create("kms", "CreateKey", rename=rename)["KeyMetadata"]
     call.id = created["KeyId"]
@@ -122,10 +154,14 @@ def secret(call: Call) -> None:
     call.ignore("recoveryWindowInDays", "forceOverwriteReplicaSecret")
     policy_text, replicas = call.take("policy"), call.take("replicas")
     rename = {"replicas": "AddReplicaRegions"}
-    created = call.create("secretsmanager", "CreateSecret", rename=rename, AddReplicaRegions=replicas or None)
+    created = call.create(
+        "secretsmanager", "CreateSecret", rename=rename, AddReplicaRegions=replicas or None
+    )
     call.id = created["ARN"]
     if policy_text:
-        call.send("secretsmanager", "PutResourcePolicy", SecretId=call.id, ResourcePolicy=policy_text)
+        call.send(
+            "secretsmanager", "PutResourcePolicy", SecretId=call.id, ResourcePolicy=policy_text
+        )
     call.outputs |= {"arn": created["ARN"], "name": created["Name"]}
 
 

@@ -14,13 +14,24 @@ Invoke = Callable[[Aws, Mapping[str, Any]], dict[str, Any]]
 
 
 def _zones(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    filters = [{"Name": entry["name"], "Values": list(entry["values"])} for entry in arguments.get("filters") or []]
+    filters = [
+        {"Name": entry["name"], "Values": list(entry["values"])}
+        for entry in arguments.get("filters") or []
+    ]
     if arguments.get("state"):
         filters.append({"Name": "state", "Values": [arguments["state"]]})
     request = {"Filters": filters, "AllAvailabilityZones": arguments.get("allAvailabilityZones")}
-    answer = aws.call("ec2", "DescribeAvailabilityZones", {name: value for name, value in request.items() if value})
+    answer = aws.call(
+        "ec2",
+        "DescribeAvailabilityZones",
+        {name: value for name, value in request.items() if value},
+    )
     left_out = {*(arguments.get("excludeNames") or []), *(arguments.get("excludeZoneIds") or [])}
-    zones = sorted((z["ZoneName"], z["ZoneId"]) for z in answer["AvailabilityZones"] if not left_out & {z["ZoneName"], z["ZoneId"]})
+    zones = sorted(
+        (z["ZoneName"], z["ZoneId"])
+        for z in answer["AvailabilityZones"]
+        if not left_out & {z["ZoneName"], z["ZoneId"]}
+    )
     return _zone_result(aws, zones)
 
 
@@ -37,30 +48,59 @@ def _zone_result(aws: Aws, zones: list[tuple[str, str]]) -> dict[str, Any]:
 def _assumed_zones(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     left_out = arguments.get("excludeNames") or []
     return _zone_result(
-        aws, [(f"{aws.region}{letter}", f"az{n}") for n, letter in enumerate("abc", 1) if f"{aws.region}{letter}" not in left_out]
+        aws,
+        [
+            (f"{aws.region}{letter}", f"az{n}")
+            for n, letter in enumerate("abc", 1)
+            if f"{aws.region}{letter}" not in left_out
+        ],
     )
 
 
 def _region(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     region = arguments.get("region") or arguments.get("name") or aws.region
-    return {"id": region, "region": region, "name": region, "description": region, "endpoint": f"ec2.{region}.amazonaws.com"}
+    return {
+        "id": region,
+        "region": region,
+        "name": region,
+        "description": region,
+        "endpoint": f"ec2.{region}.amazonaws.com",
+    }
 
 
 def _partition(aws: Aws, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+    return {
+        "id": aws.partition,
+        "partition": aws.partition,
+        "dnsSuffix": "amazonaws.com",
+        "reverseDnsPrefix": "com.amazonaws",
+    }
 
 
 def _caller(aws: Aws, _arguments: Mapping[str, Any]) -> dict[str, Any]:
     answer = aws.call("sts", "GetCallerIdentity", {})
-    return {"id": answer["Account"], "accountId": answer["Account"], "arn": answer["Arn"], "userId": answer["UserId"]}
+    return {
+        "id": answer["Account"],
+        "accountId": answer["Account"],
+        "arn": answer["Arn"],
+        "userId": answer["UserId"],
+    }
 
 
 def _assumed_caller(aws: Aws, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": aws.account, "accountId": aws.account, "arn": f"arn:{aws.partition}:iam::{aws.account}:user/preview", "userId": "preview"}
+    return {
+        "id": aws.account,
+        "accountId": aws.account,
+        "arn": f"arn:{aws.partition}:iam::{aws.account}:user/preview",
+        "userId": "preview",
+    }
 
 
 def _policy_document(_aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    sources = [*(arguments.get("sourcePolicyDocuments") or []), *([arguments["sourceJson"]] if arguments.get("sourceJson") else [])]
+    sources = [
+        *(arguments.get("sourcePolicyDocuments") or []),
+        *([arguments["sourceJson"]] if arguments.get("sourceJson") else []),
+    ]
     statements = [
         *(s for text in sources for s in _as_list(json.loads(text)["Statement"])),
         *map(_statement, arguments.get("statements") or []),
@@ -70,25 +110,44 @@ def _policy_document(_aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
         *([arguments["overrideJson"]] if arguments.get("overrideJson") else []),
     ]:
         for statement in _as_list(json.loads(text)["Statement"]):
-            statements = [s for s in statements if not s.get("Sid") or s.get("Sid") != statement.get("Sid")] + [statement]
-    document: dict[str, Any] = {"Version": arguments.get("version") or "2012-10-17", "Statement": statements}
+            statements = [
+                s for s in statements if not s.get("Sid") or s.get("Sid") != statement.get("Sid")
+            ] + [statement]
+    document: dict[str, Any] = {
+        "Version": arguments.get("version") or "2012-10-17",
+        "Statement": statements,
+    }
     if arguments.get("policyId"):
         document["Id"] = arguments["policyId"]
     text = json.dumps(document, indent=2)
     minified = json.dumps(document, separators=(",", ":"))
-    return {**arguments, "id": str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)), "json": text, "minifiedJson": minified}
+    return {
+        **arguments,
+        "id": str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)),
+        "json": text,
+        "minifiedJson": minified,
+    }
 
 
 def _statement(given: Mapping[str, Any]) -> dict[str, Any]:
-    members = {"actions": "Action", "notActions": "NotAction", "resources": "Resource", "notResources": "NotResource"}
+    members = {
+        "actions": "Action",
+        "notActions": "NotAction",
+        "resources": "Resource",
+        "notResources": "NotResource",
+    }
     found: dict[str, Any] = {"Sid": given["sid"]} if given.get("sid") else {}
     found["Effect"] = given.get("effect") or "Allow"
-    found |= {member: _one_or_many(given[name]) for name, member in members.items() if given.get(name)}
+    found |= {
+        member: _one_or_many(given[name]) for name, member in members.items() if given.get(name)
+    }
     for name, member in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
         if given.get(name):
             found[member] = _principals(given[name])
     for condition in given.get("conditions") or []:
-        found.setdefault("Condition", {}).setdefault(condition["test"], {})[condition["variable"]] = _one_or_many(condition["values"])
+        found.setdefault("Condition", {}).setdefault(condition["test"], {})[
+            condition["variable"]
+        ] = _one_or_many(condition["values"])
     return found
 
 
@@ -110,18 +169,38 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _random_password(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    request = aws.request("secretsmanager", "GetRandomPassword", {n: v for n, v in arguments.items() if n != "region"})
-    return {**arguments, "id": aws.region, "randomPassword": aws.call("secretsmanager", "GetRandomPassword", request)["RandomPassword"]}
+    request = aws.request(
+        "secretsmanager", "GetRandomPassword", {n: v for n, v in arguments.items() if n != "region"}
+    )
+    return {
+        **arguments,
+        "id": aws.region,
+        "randomPassword": aws.call("secretsmanager", "GetRandomPassword", request)[
+            "RandomPassword"
+        ],
+    }
 
 
 def _prefix_list(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    filters = [{"Name": entry["name"], "Values": list(entry["values"])} for entry in arguments.get("filters") or []]
+    filters = [
+        {"Name": entry["name"], "Values": list(entry["values"])}
+        for entry in arguments.get("filters") or []
+    ]
     if arguments.get("name"):
         filters.append({"Name": "prefix-list-name", "Values": [arguments["name"]]})
-    request = {"Filters": filters, "PrefixListIds": [arguments["id"]] if arguments.get("id") else []}
-    found = aws.call("ec2", "DescribeManagedPrefixLists", {name: value for name, value in request.items() if value})["PrefixLists"]
+    request = {
+        "Filters": filters,
+        "PrefixListIds": [arguments["id"]] if arguments.get("id") else [],
+    }
+    found = aws.call(
+        "ec2",
+        "DescribeManagedPrefixLists",
+        {name: value for name, value in request.items() if value},
+    )["PrefixLists"]
     if len(found) != 1:
-        raise ProviderError(f"{len(found)} managed prefix lists fit {dict(arguments)}, expected one")
+        raise ProviderError(
+            f"{len(found)} managed prefix lists fit {dict(arguments)}, expected one"
+        )
     entry = found[0]
     return {
         "id": entry["PrefixListId"],
@@ -137,21 +216,50 @@ def _prefix_list(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ssm_parameter(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    found = aws.call("ssm", "GetParameter", {"Name": arguments["name"], "WithDecryption": arguments.get("withDecryption", True)})[
-        "Parameter"
-    ]
-    plain = {"name": found["Name"], "type": found["Type"], "version": found["Version"], "arn": found["ARN"], "id": found["Name"]}
-    return {**plain, "value": Secret(found["Value"]), "insecureValue": found["Value"] if found["Type"] != "SecureString" else ""}
+    found = aws.call(
+        "ssm",
+        "GetParameter",
+        {"Name": arguments["name"], "WithDecryption": arguments.get("withDecryption", True)},
+    )["Parameter"]
+    plain = {
+        "name": found["Name"],
+        "type": found["Type"],
+        "version": found["Version"],
+        "arn": found["ARN"],
+        "id": found["Name"],
+    }
+    return {
+        **plain,
+        "value": Secret(found["Value"]),
+        "insecureValue": found["Value"] if found["Type"] != "SecureString" else "",
+    }
 
 
 def _cluster(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    found = aws.call("ecs", "DescribeClusters", {"clusters": [arguments["clusterName"]]})["clusters"]
-    if not found:  # in the words of terraform-provider-aws, internal/service/ecs/cluster_data_source.go
+    found = aws.call("ecs", "DescribeClusters", {"clusters": [arguments["clusterName"]]})[
+        "clusters"
+    ]
+    if (
+        not found
+    ):  # in the words of terraform-provider-aws, internal/service/ecs/cluster_data_source.go
         raise ProviderError(f"reading ECS Cluster ({arguments['clusterName']}): empty result")
-    names = ("clusterName", "status", "pendingTasksCount", "registeredContainerInstancesCount", "runningTasksCount")
+    names = (
+        "clusterName",
+        "status",
+        "pendingTasksCount",
+        "registeredContainerInstancesCount",
+        "runningTasksCount",
+    )
     arn = found[0]["clusterArn"]
     lists: dict[str, Any] = {"serviceConnectDefaults": [], "settings": []}
-    return {"id": arn, "arn": arn, "region": aws.region, "tags": {}, **lists, **{name: found[0][name] for name in names}}
+    return {
+        "id": arn,
+        "arn": arn,
+        "region": aws.region,
+        "tags": {},
+        **lists,
+        **{name: found[0][name] for name in names},
+    }
 
 
 INVOKES: Final[Mapping[str, Invoke]] = {

@@ -62,7 +62,11 @@ class Removal:
 
     def send(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         """Sends one request; members that are None stay away."""
-        return self.aws.call(service, operation, {name: value for name, value in request.items() if value is not None})
+        return self.aws.call(
+            service,
+            operation,
+            {name: value for name, value in request.items() if value is not None},
+        )
 
     def send_if_there(self, service: str, operation: str, **request: Any) -> bool:
         """Sends one request; False where what it names does not exist any more, which is as good."""
@@ -101,9 +105,15 @@ class Lifecycle:
     stays: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
     deletes_first: bool = False
 
-    def replacing(self, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]) -> list[str]:
+    def replacing(
+        self, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]
+    ) -> list[str]:
         """The changes that need another resource."""
-        found = [path for path in self.replaces if path.partition(".")[0] in changed and at(old, path) != at(new, path)]
+        found = [
+            path
+            for path in self.replaces
+            if path.partition(".")[0] in changed and at(old, path) != at(new, path)
+        ]
         return found + (self.when(old, new) if self.when is not None else [])
 
 
@@ -122,7 +132,9 @@ def lifecycle(token: str) -> Lifecycle:
     """What becomes of a type. Raises ProviderError where the provider models its creation only."""
     found = LIFECYCLES.get(token)
     if found is None:
-        raise ProviderError(f"changes and deletion of {token} are not modelled by the local provider")
+        raise ProviderError(
+            f"changes and deletion of {token} are not modelled by the local provider"
+        )
     return found
 
 
@@ -130,7 +142,12 @@ def remove(service: str, operation: str, **request: Any) -> Deleter:
     """Deletion by one call; texts in the request are templates of id, account, region, inputs and outputs. What is gone already is fine."""
 
     def delete(removal: Removal) -> None:
-        known = {**removal.values, "id": removal.id, "account": removal.aws.account, "region": removal.aws.region}
+        known = {
+            **removal.values,
+            "id": removal.id,
+            "account": removal.aws.account,
+            "region": removal.aws.region,
+        }
         removal.send_if_there(service, operation, **_filled(request, known))
 
     return delete
@@ -151,13 +168,20 @@ def put_again(update: Update) -> None:
     identity = update.id
     HANDLERS[update.token](update)
     if unused := update.unused():
-        raise ProviderError(f"{', '.join(unused)} of {update.token} is not modelled by the local provider")
+        raise ProviderError(
+            f"{', '.join(unused)} of {update.token} is not modelled by the local provider"
+        )
     update.id = update.id or identity
     update.sent_whole()
 
 
 def changes(
-    service: str, operation: str, *, rename: Mapping[str, str] | None = None, ignore: Collection[str] = (), **owner: str
+    service: str,
+    operation: str,
+    *,
+    rename: Mapping[str, str] | None = None,
+    ignore: Collection[str] = (),
+    **owner: str,
 ) -> Updater:
     """An update by one call that takes whatever has changed. `owner` says by templates what is updated."""
 
@@ -182,13 +206,17 @@ def at(values: Mapping[str, Any], path: str) -> Any:
 def without_order(values: Mapping[str, Any], paths: Collection[str]) -> dict[str, Any]:
     """The values with the lists at the paths sorted; a path may lead through the entries of a list."""
     result = dict(values)
-    for path in sorted(paths, key=lambda path: -path.count(".")):  # what lies inside decides the order of what is around it
+    for path in sorted(
+        paths, key=lambda path: -path.count(".")
+    ):  # what lies inside decides the order of what is around it
         head, _, rest = path.partition(".")
         value = result.get(head)
         if rest and isinstance(value, Mapping):
             result[head] = without_order(value, [rest])
         elif rest and isinstance(value, list):
-            result[head] = [without_order(each, [rest]) if isinstance(each, Mapping) else each for each in value]
+            result[head] = [
+                without_order(each, [rest]) if isinstance(each, Mapping) else each for each in value
+            ]
         elif not rest and isinstance(value, list):
             result[head] = sorted(value, key=repr)
     return result

@@ -15,7 +15,9 @@ _TOLD_BY_ALARMS: Final = ("alarmActions", "okActions", "insufficientDataActions"
 
 
 def _bucket_setting(delete: str) -> Lifecycle:
-    return Lifecycle(delete=remove("s3", delete, Bucket="{bucket}"), update=put_again, replaces=_OF_BUCKET)
+    return Lifecycle(
+        delete=remove("s3", delete, Bucket="{bucket}"), update=put_again, replaces=_OF_BUCKET
+    )
 
 
 lifecycles(
@@ -24,10 +26,20 @@ lifecycles(
         "batch/computeEnvironment:ComputeEnvironment": Lifecycle(
             delete=removals.compute_environment,
             update=updates.compute_environment,
-            replaces=("name", "namePrefix", "type", "computeResources.placementGroup", "computeResources.spotIamFleetRole"),
+            replaces=(
+                "name",
+                "namePrefix",
+                "type",
+                "computeResources.placementGroup",
+                "computeResources.spotIamFleetRole",
+            ),
             when=updates.environment_replacements,
             stays=updates.environment_keeps,
-            sets=("computeResources.instanceTypes", "computeResources.subnets", "computeResources.securityGroupIds"),
+            sets=(
+                "computeResources.instanceTypes",
+                "computeResources.subnets",
+                "computeResources.securityGroupIds",
+            ),
             decided=("status", "statusReason"),
         ),
         "batch/jobQueue:JobQueue": Lifecycle(
@@ -46,7 +58,10 @@ lifecycles(
             update=changes(
                 "batch",
                 "UpdateSchedulingPolicy",
-                rename={"fairSharePolicy": "fairsharePolicy", "fairSharePolicy.shareDistributions": "shareDistribution"},
+                rename={
+                    "fairSharePolicy": "fairsharePolicy",
+                    "fairSharePolicy.shareDistributions": "shareDistribution",
+                },
                 arn="{id}",
             ),
             replaces=("name",),
@@ -74,18 +89,32 @@ lifecycles(
         ),
         # ---- network and instances
         "ec2/vpc:Vpc": Lifecycle(
-            delete=remove("ec2", "DeleteVpc", VpcId="{id}"), update=updates.vpc, replaces=("cidrBlock", "instanceTenancy")
+            delete=remove("ec2", "DeleteVpc", VpcId="{id}"),
+            update=updates.vpc,
+            replaces=("cidrBlock", "instanceTenancy"),
         ),
         "ec2/subnet:Subnet": Lifecycle(
             delete=remove("ec2", "DeleteSubnet", SubnetId="{id}"),
             update=updates.subnet,
             replaces=("vpcId", "cidrBlock", "availabilityZone"),
         ),
-        "ec2/internetGateway:InternetGateway": Lifecycle(delete=removals.internet_gateway, update=updates.internet_gateway),
-        "ec2/eip:Eip": Lifecycle(delete=remove("ec2", "ReleaseAddress", AllocationId="{id}"), replaces=("domain",)),
-        "ec2/natGateway:NatGateway": Lifecycle(delete=removals.nat_gateway, replaces=("allocationId", "subnetId", "connectivityType")),
-        "ec2/routeTable:RouteTable": Lifecycle(delete=remove("ec2", "DeleteRouteTable", RouteTableId="{id}"), replaces=("vpcId",)),
-        "ec2/route:Route": Lifecycle(delete=removals.route, update=updates.route, replaces=("routeTableId", "destinationCidrBlock")),
+        "ec2/internetGateway:InternetGateway": Lifecycle(
+            delete=removals.internet_gateway, update=updates.internet_gateway
+        ),
+        "ec2/eip:Eip": Lifecycle(
+            delete=remove("ec2", "ReleaseAddress", AllocationId="{id}"), replaces=("domain",)
+        ),
+        "ec2/natGateway:NatGateway": Lifecycle(
+            delete=removals.nat_gateway, replaces=("allocationId", "subnetId", "connectivityType")
+        ),
+        "ec2/routeTable:RouteTable": Lifecycle(
+            delete=remove("ec2", "DeleteRouteTable", RouteTableId="{id}"), replaces=("vpcId",)
+        ),
+        "ec2/route:Route": Lifecycle(
+            delete=removals.route,
+            update=updates.route,
+            replaces=("routeTableId", "destinationCidrBlock"),
+        ),
         "ec2/routeTableAssociation:RouteTableAssociation": Lifecycle(
             delete=remove("ec2", "DisassociateRouteTable", AssociationId="{id}"),
             update=updates.route_table_association,
@@ -98,7 +127,8 @@ lifecycles(
             sets=("routeTableIds", "subnetIds", "securityGroupIds"),
         ),
         "ec2/placementGroup:PlacementGroup": Lifecycle(
-            delete=remove("ec2", "DeletePlacementGroup", GroupName="{id}"), replaces=("name", "strategy", "partitionCount", "spreadLevel")
+            delete=remove("ec2", "DeletePlacementGroup", GroupName="{id}"),
+            replaces=("name", "strategy", "partitionCount", "spreadLevel"),
         ),
         "ec2/launchTemplate:LaunchTemplate": Lifecycle(
             delete=remove("ec2", "DeleteLaunchTemplate", LaunchTemplateId="{id}"),
@@ -108,25 +138,42 @@ lifecycles(
             decided=("latestVersion", "defaultVersion"),
         ),
         "ec2/securityGroup:SecurityGroup": Lifecycle(
-            delete=remove("ec2", "DeleteSecurityGroup", GroupId="{id}"), replaces=("name", "namePrefix", "description", "vpcId")
+            delete=remove("ec2", "DeleteSecurityGroup", GroupId="{id}"),
+            replaces=("name", "namePrefix", "description", "vpcId"),
         ),
         "vpc/securityGroupIngressRule:SecurityGroupIngressRule": Lifecycle(
-            delete=remove("ec2", "RevokeSecurityGroupIngress", GroupId="{securityGroupId}", SecurityGroupRuleIds=["{id}"]),
+            delete=remove(
+                "ec2",
+                "RevokeSecurityGroupIngress",
+                GroupId="{securityGroupId}",
+                SecurityGroupRuleIds=["{id}"],
+            ),
             replaces=("securityGroupId",),
         ),
         "vpc/securityGroupEgressRule:SecurityGroupEgressRule": Lifecycle(
-            delete=remove("ec2", "RevokeSecurityGroupEgress", GroupId="{securityGroupId}", SecurityGroupRuleIds=["{id}"]),
+            delete=remove(
+                "ec2",
+                "RevokeSecurityGroupEgress",
+                GroupId="{securityGroupId}",
+                SecurityGroupRuleIds=["{id}"],
+            ),
             replaces=("securityGroupId",),
         ),
         # ---- identity and secrets
         "iam/role:Role": Lifecycle(
-            delete=remove("iam", "DeleteRole", RoleName="{id}"), update=updates.role, replaces=("name", "namePrefix", "path")
+            delete=remove("iam", "DeleteRole", RoleName="{id}"),
+            update=updates.role,
+            replaces=("name", "namePrefix", "path"),
         ),
         "iam/rolePolicy:RolePolicy": Lifecycle(
-            delete=remove("iam", "DeleteRolePolicy", RoleName="{role}", PolicyName="{name}"), update=put_again, replaces=("role", "name")
+            delete=remove("iam", "DeleteRolePolicy", RoleName="{role}", PolicyName="{name}"),
+            update=put_again,
+            replaces=("role", "name"),
         ),
         "iam/policy:Policy": Lifecycle(
-            delete=removals.policy, update=updates.policy, replaces=("name", "namePrefix", "path", "description")
+            delete=removals.policy,
+            update=updates.policy,
+            replaces=("name", "namePrefix", "path", "description"),
         ),
         "iam/rolePolicyAttachment:RolePolicyAttachment": Lifecycle(
             delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"),
@@ -134,7 +181,9 @@ lifecycles(
             deletes_first=True,
         ),
         "iam/instanceProfile:InstanceProfile": Lifecycle(
-            delete=removals.instance_profile, update=updates.instance_profile, replaces=("name", "namePrefix", "path")
+            delete=removals.instance_profile,
+            update=updates.instance_profile,
+            replaces=("name", "namePrefix", "path"),
         ),
         "kms/key:Key": Lifecycle(
             delete=remove("kms", "ScheduleKeyDeletion", KeyId="{id}", PendingWindowInDays=30),
@@ -142,30 +191,59 @@ lifecycles(
             replaces=("customerMasterKeySpec", "keyUsage", "multiRegion"),
         ),
         "secretsmanager/secret:Secret": Lifecycle(
-            delete=removals.secret, update=updates.secret, replaces=("name", "namePrefix"), steers=("recoveryWindowInDays",)
+            delete=removals.secret,
+            update=updates.secret,
+            replaces=("name", "namePrefix"),
+            steers=("recoveryWindowInDays",),
         ),
-        "secretsmanager/secretVersion:SecretVersion": Lifecycle(delete=None, replaces=("secretId", "secretString")),
+        "secretsmanager/secretVersion:SecretVersion": Lifecycle(
+            delete=None, replaces=("secretId", "secretString")
+        ),
         # ---- functions, events, messages
         "lambda/function:Function": Lifecycle(
             delete=remove("lambda", "DeleteFunction", FunctionName="{id}"),
             update=updates.function,
             replaces=("name", "packageType"),
-            decided=("codeSha256", "lastModified", "sourceCodeSize", "sourceCodeHash", "qualifiedArn", "version"),
+            decided=(
+                "codeSha256",
+                "lastModified",
+                "sourceCodeSize",
+                "sourceCodeHash",
+                "qualifiedArn",
+                "version",
+            ),
         ),
         "lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Lifecycle(
-            delete=remove("lambda", "DeleteFunctionEventInvokeConfig", FunctionName="{functionName}"),
+            delete=remove(
+                "lambda", "DeleteFunctionEventInvokeConfig", FunctionName="{functionName}"
+            ),
             update=put_again,
             replaces=("functionName", "qualifier"),
         ),
         "lambda/permission:Permission": Lifecycle(
-            delete=remove("lambda", "RemovePermission", FunctionName="{function}", StatementId="{statementId}"),
-            replaces=("action", "function", "principal", "sourceArn", "sourceAccount", "statementId", "qualifier"),
+            delete=remove(
+                "lambda", "RemovePermission", FunctionName="{function}", StatementId="{statementId}"
+            ),
+            replaces=(
+                "action",
+                "function",
+                "principal",
+                "sourceArn",
+                "sourceAccount",
+                "statementId",
+                "qualifier",
+            ),
         ),
         "cloudwatch/eventRule:EventRule": Lifecycle(
-            delete=remove("events", "DeleteRule", Name="{name}"), update=put_again, replaces=("name", "namePrefix", "eventBusName")
+            delete=remove("events", "DeleteRule", Name="{name}"),
+            update=put_again,
+            replaces=("name", "namePrefix", "eventBusName"),
         ),
         "cloudwatch/eventTarget:EventTarget": Lifecycle(
-            delete=removals.event_target, update=put_again, replaces=("rule", "targetId", "eventBusName"), keeps=("targetId",)
+            delete=removals.event_target,
+            update=put_again,
+            replaces=("rule", "targetId", "eventBusName"),
+            keeps=("targetId",),
         ),
         "sfn/stateMachine:StateMachine": Lifecycle(
             delete=remove("stepfunctions", "DeleteStateMachine", stateMachineArn="{id}"),
@@ -173,32 +251,58 @@ lifecycles(
             replaces=("name", "namePrefix", "type"),
         ),
         "sqs/queue:Queue": Lifecycle(
-            delete=remove("sqs", "DeleteQueue", QueueUrl="{id}"), update=updates.queue, replaces=("name", "namePrefix", "fifoQueue")
+            delete=remove("sqs", "DeleteQueue", QueueUrl="{id}"),
+            update=updates.queue,
+            replaces=("name", "namePrefix", "fifoQueue"),
         ),
         "sqs/queuePolicy:QueuePolicy": Lifecycle(
-            delete=remove("sqs", "SetQueueAttributes", QueueUrl="{queueUrl}", Attributes={"Policy": ""}),
+            delete=remove(
+                "sqs", "SetQueueAttributes", QueueUrl="{queueUrl}", Attributes={"Policy": ""}
+            ),
             update=put_again,
             replaces=("queueUrl",),
         ),
         "sns/topic:Topic": Lifecycle(
-            delete=remove("sns", "DeleteTopic", TopicArn="{id}"), update=updates.topic, replaces=("name", "namePrefix", "fifoTopic")
+            delete=remove("sns", "DeleteTopic", TopicArn="{id}"),
+            update=updates.topic,
+            replaces=("name", "namePrefix", "fifoTopic"),
         ),
-        "sns/topicPolicy:TopicPolicy": Lifecycle(delete=removals.topic_policy, update=put_again, replaces=("arn",)),
+        "sns/topicPolicy:TopicPolicy": Lifecycle(
+            delete=removals.topic_policy, update=put_again, replaces=("arn",)
+        ),
         "sns/topicSubscription:TopicSubscription": Lifecycle(
-            delete=remove("sns", "Unsubscribe", SubscriptionArn="{id}"), replaces=("endpoint", "protocol", "topic")
+            delete=remove("sns", "Unsubscribe", SubscriptionArn="{id}"),
+            replaces=("endpoint", "protocol", "topic"),
         ),
         # ---- storage
         "s3/bucket:Bucket": Lifecycle(
-            delete=removals.bucket, replaces=("bucket", "bucketPrefix", "objectLockEnabled"), steers=("forceDestroy",)
+            delete=removals.bucket,
+            replaces=("bucket", "bucketPrefix", "objectLockEnabled"),
+            steers=("forceDestroy",),
         ),
-        "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_setting("DeleteBucketLifecycle"),
-        "s3/bucketOwnershipControls:BucketOwnershipControls": _bucket_setting("DeleteBucketOwnershipControls"),
+        "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_setting(
+            "DeleteBucketLifecycle"
+        ),
+        "s3/bucketOwnershipControls:BucketOwnershipControls": _bucket_setting(
+            "DeleteBucketOwnershipControls"
+        ),
         "s3/bucketPolicy:BucketPolicy": _bucket_setting("DeleteBucketPolicy"),
-        "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_setting("DeletePublicAccessBlock"),
-        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_setting("DeleteBucketEncryption"),
-        "s3/bucketVersioning:BucketVersioning": Lifecycle(delete=removals.versioning, update=put_again, replaces=_OF_BUCKET),
+        "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_setting(
+            "DeletePublicAccessBlock"
+        ),
+        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_setting(
+            "DeleteBucketEncryption"
+        ),
+        "s3/bucketVersioning:BucketVersioning": Lifecycle(
+            delete=removals.versioning, update=put_again, replaces=_OF_BUCKET
+        ),
         "s3/bucketNotification:BucketNotification": Lifecycle(
-            delete=remove("s3", "PutBucketNotificationConfiguration", Bucket="{bucket}", NotificationConfiguration={}),
+            delete=remove(
+                "s3",
+                "PutBucketNotificationConfiguration",
+                Bucket="{bucket}",
+                NotificationConfiguration={},
+            ),
             update=put_again,
             replaces=_OF_BUCKET,
         ),
@@ -210,7 +314,9 @@ lifecycles(
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(
-            delete=remove("logs", "DeleteLogGroup", logGroupName="{id}"), update=updates.log_group, replaces=("name", "namePrefix")
+            delete=remove("logs", "DeleteLogGroup", logGroupName="{id}"),
+            update=updates.log_group,
+            replaces=("name", "namePrefix"),
         ),
         "cloudwatch/metricAlarm:MetricAlarm": Lifecycle(
             delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]),
@@ -225,10 +331,13 @@ lifecycles(
             sets=_TOLD_BY_ALARMS,
         ),
         "cloudwatch/dashboard:Dashboard": Lifecycle(
-            delete=remove("cloudwatch", "DeleteDashboards", DashboardNames=["{id}"]), update=put_again, replaces=("dashboardName",)
+            delete=remove("cloudwatch", "DeleteDashboards", DashboardNames=["{id}"]),
+            update=put_again,
+            replaces=("dashboardName",),
         ),
         "cloudwatch/queryDefinition:QueryDefinition": Lifecycle(
-            delete=remove("logs", "DeleteQueryDefinition", queryDefinitionId="{id}"), update=updates.saved_query
+            delete=remove("logs", "DeleteQueryDefinition", queryDefinitionId="{id}"),
+            update=updates.saved_query,
         ),
         "budgets/budget:Budget": Lifecycle(
             delete=remove("budgets", "DeleteBudget", AccountId="{account}", BudgetName="{name}"),
@@ -242,7 +351,13 @@ lifecycles(
             replaces=("accountId", "name", "namePrefix"),
         ),
         "budgets/budgetAction:BudgetAction": Lifecycle(
-            delete=remove("budgets", "DeleteBudgetAction", AccountId="{account}", BudgetName="{budgetName}", ActionId="{actionId}"),
+            delete=remove(
+                "budgets",
+                "DeleteBudgetAction",
+                AccountId="{account}",
+                BudgetName="{budgetName}",
+                ActionId="{actionId}",
+            ),
             update=updates.budget_action,
             replaces=("accountId", "budgetName", "actionType"),
             sets=("subscribers", "definition.iamActionDefinition.roles"),
@@ -253,7 +368,8 @@ lifecycles(
             replaces=("name", "namePrefix", "groupName"),
         ),
         "scheduler/scheduleGroup:ScheduleGroup": Lifecycle(
-            delete=remove("scheduler", "DeleteScheduleGroup", Name="{name}"), replaces=("name", "namePrefix")
+            delete=remove("scheduler", "DeleteScheduleGroup", Name="{name}"),
+            replaces=("name", "namePrefix"),
         ),
     }
 )

@@ -16,7 +16,9 @@ class MappingError(ValueError):
     """An input that has no counterpart in the AWS request; the message says where."""
 
 
-def to_request(values: Mapping[str, Any], shape: Any, rename: Mapping[str, str] | None = None, path: str = "") -> dict[str, Any]:
+def to_request(
+    values: Mapping[str, Any], shape: Any, rename: Mapping[str, str] | None = None, path: str = ""
+) -> dict[str, Any]:
     """The request structure of Pulumi inputs.
 
     Args:
@@ -36,7 +38,9 @@ def to_request(values: Mapping[str, Any], shape: Any, rename: Mapping[str, str] 
         if member is None or member not in shape.members:
             close = difflib.get_close_matches(name.lower(), [m.lower() for m in shape.members], n=1)
             hint = f"; close is {close[0]}" if close else ""
-            raise MappingError(f"{where} has no counterpart in the AWS request structure {shape.name}{hint}")
+            raise MappingError(
+                f"{where} has no counterpart in the AWS request structure {shape.name}{hint}"
+            )
         request[member] = convert(value, shape.members[member], rename, where)
     return request
 
@@ -77,7 +81,10 @@ def convert(value: Any, shape: Any, rename: Mapping[str, str] | None = None, pat
     if kind == "map":
         if not isinstance(value, Mapping):
             raise MappingError(f"{path} is {value!r:.80}, expected a map")
-        return {name: convert(item, shape.value, rename, f"{path}.{name}") for name, item in value.items()}
+        return {
+            name: convert(item, shape.value, rename, f"{path}.{name}")
+            for name, item in value.items()
+        }
     return _scalar(value, kind, path)
 
 
@@ -92,7 +99,13 @@ def _scalar(value: Any, kind: str, path: str) -> Any:
     if kind == "boolean":
         return value if isinstance(value, bool) else str(value).lower() == "true"
     if kind == "string" and isinstance(value, (bool, int, float)):
-        return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+        return (
+            str(value).lower()
+            if isinstance(value, bool)
+            else f"{value:g}"
+            if isinstance(value, float)
+            else str(value)
+        )
     if kind == "blob" and isinstance(value, str):
         return value.encode()
     return value

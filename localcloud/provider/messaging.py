@@ -54,7 +54,11 @@ _SUBSCRIPTION_ATTRIBUTES: Final = {
 def _attributes(call: Call, table: dict[str, str]) -> dict[str, str] | None:
     given = {member: call.take(name) for name, member in table.items()}
     # AWS wants FifoQueue and its like to be true or absent
-    return {member: attribute_text(value) for member, value in given.items() if value not in (None, "", False)} or None
+    return {
+        member: attribute_text(value)
+        for member, value in given.items()
+        if value not in (None, "", False)
+    } or None
 
 
 def attribute_text(value: Any) -> str:
@@ -66,9 +70,13 @@ def attribute_text(value: Any) -> str:
 def queue(call: Call) -> None:
     """Queue."""
     name = call.take("name")
-    url = call.send("sqs", "CreateQueue", QueueName=name, Attributes=_attributes(call, QUEUE_ATTRIBUTES), tags=dict(call.tags) or None)[
-        "QueueUrl"
-    ]
+    url = call.send(
+        "sqs",
+        "CreateQueue",
+        QueueName=name,
+        Attributes=_attributes(call, QUEUE_ATTRIBUTES),
+        tags=dict(call.tags) or None,
+    )["QueueUrl"]
     call.id = url
     call.outputs |= {
         "arn": call.aws.arn("sqs", name),
@@ -81,7 +89,9 @@ def queue(call: Call) -> None:
 def queue_policy(call: Call) -> None:
     """Policy of a queue."""
     call.id = call.take("queueUrl")
-    call.send("sqs", "SetQueueAttributes", QueueUrl=call.id, Attributes={"Policy": call.take("policy")})
+    call.send(
+        "sqs", "SetQueueAttributes", QueueUrl=call.id, Attributes={"Policy": call.take("policy")}
+    )
 
 
 @handles("sns/topic:Topic")
@@ -89,7 +99,9 @@ def topic(call: Call) -> None:
     """Topic."""
     name = call.take("name")
     tags = call.aws.tags("sns", "CreateTopic", call.tags, "")
-    call.id = call.send("sns", "CreateTopic", Name=name, Attributes=_attributes(call, TOPIC_ATTRIBUTES), **tags)["TopicArn"]
+    call.id = call.send(
+        "sns", "CreateTopic", Name=name, Attributes=_attributes(call, TOPIC_ATTRIBUTES), **tags
+    )["TopicArn"]
     call.outputs |= {"arn": call.id, "owner": call.aws.account}
 
 
@@ -97,7 +109,13 @@ def topic(call: Call) -> None:
 def topic_policy(call: Call) -> None:
     """Policy of a topic."""
     call.id = call.take("arn")
-    call.send("sns", "SetTopicAttributes", TopicArn=call.id, AttributeName="Policy", AttributeValue=call.take("policy"))
+    call.send(
+        "sns",
+        "SetTopicAttributes",
+        TopicArn=call.id,
+        AttributeName="Policy",
+        AttributeValue=call.take("policy"),
+    )
     call.outputs["owner"] = call.aws.account
 
 
@@ -105,9 +123,19 @@ def topic_policy(call: Call) -> None:
 def subscription(call: Call) -> None:
     """Subscription to a topic; waiting for a confirmation is the subscriber's part and not modelled."""
     call.ignore("confirmationTimeoutInMinutes", "endpointAutoConfirms")
-    protocol, request = call.take("protocol"), {"TopicArn": call.take("topic"), "Endpoint": call.take("endpoint")}
+    protocol, request = (
+        call.take("protocol"),
+        {"TopicArn": call.take("topic"), "Endpoint": call.take("endpoint")},
+    )
     attributes = _attributes(call, _SUBSCRIPTION_ATTRIBUTES)
-    created = call.send("sns", "Subscribe", Protocol=protocol, Attributes=attributes, ReturnSubscriptionArn=True, **request)
+    created = call.send(
+        "sns",
+        "Subscribe",
+        Protocol=protocol,
+        Attributes=attributes,
+        ReturnSubscriptionArn=True,
+        **request,
+    )
     call.id = created["SubscriptionArn"]
     call.outputs |= {
         "arn": call.id,

@@ -40,7 +40,11 @@ rows(
             {"okActions": "OKActions"},
         ),
         "cloudwatch/queryDefinition:QueryDefinition": Row(
-            "logs", "PutQueryDefinition", "queryDefinitionId", {"queryDefinitionId": "queryDefinitionId"}, tagged=None
+            "logs",
+            "PutQueryDefinition",
+            "queryDefinitionId",
+            {"queryDefinitionId": "queryDefinitionId"},
+            tagged=None,
         ),
         "cloudwatch/logMetricFilter:LogMetricFilter": Row(
             "logs",
@@ -58,9 +62,15 @@ rows(
             tagged=None,
         ),
         "cloudwatch/logResourcePolicy:LogResourcePolicy": Row(
-            "logs", "PutResourcePolicy", "resourcePolicy.policyName", {"revisionId": "resourcePolicy.revisionId"}, tagged=None
+            "logs",
+            "PutResourcePolicy",
+            "resourcePolicy.policyName",
+            {"revisionId": "resourcePolicy.revisionId"},
+            tagged=None,
         ),
-        "resourcegroups/group:Group": Row("resource-groups", "CreateGroup", "Group.Name", {"arn": "Group.GroupArn"}),
+        "resourcegroups/group:Group": Row(
+            "resource-groups", "CreateGroup", "Group.Name", {"arn": "Group.GroupArn"}
+        ),
     }
 )
 
@@ -74,7 +84,10 @@ def log_group(call: Call) -> None:
     if days:
         call.send("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=int(days))
     call.id = name
-    call.outputs |= {"arn": call.aws.arn("logs", f"log-group:{name}"), "retentionInDays": int(days or 0)}
+    call.outputs |= {
+        "arn": call.aws.arn("logs", f"log-group:{name}"),
+        "retentionInDays": int(days or 0),
+    }
 
 
 @handles("cloudwatch/metricAlarm:MetricAlarm")
@@ -92,8 +105,18 @@ def _query(call: Call, query: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = call.aws.part("cloudwatch", "MetricDataQuery", values)
     if metric:
         described = {"namespace": metric.get("namespace"), "metricName": metric["metricName"]}
-        dimensions = [{"Name": name, "Value": str(value)} for name, value in sorted((metric.get("dimensions") or {}).items())]
-        stat = call.aws.part("cloudwatch", "MetricStat", {name: metric.get(name) for name in ("period", "stat", "unit")})
-        stat["Metric"] = {**call.aws.part("cloudwatch", "Metric", described), "Dimensions": dimensions}
+        dimensions = [
+            {"Name": name, "Value": str(value)}
+            for name, value in sorted((metric.get("dimensions") or {}).items())
+        ]
+        stat = call.aws.part(
+            "cloudwatch",
+            "MetricStat",
+            {name: metric.get(name) for name in ("period", "stat", "unit")},
+        )
+        stat["Metric"] = {
+            **call.aws.part("cloudwatch", "Metric", described),
+            "Dimensions": dimensions,
+        }
         found["MetricStat"] = stat
     return found

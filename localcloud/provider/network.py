@@ -7,21 +7,47 @@ from typing import Any
 
 from localcloud.provider.calls import Call, Naming, Row, handles, rows
 
-rows({"ec2/routeTableAssociation:RouteTableAssociation": Row("ec2", "AssociateRouteTable", "AssociationId", tagged=None)})
+rows(
+    {
+        "ec2/routeTableAssociation:RouteTableAssociation": Row(
+            "ec2", "AssociateRouteTable", "AssociationId", tagged=None
+        )
+    }
+)
 
 
 @handles("ec2/vpc:Vpc")
 def vpc(call: Call) -> None:
     """VPC; DNS attributes are set by calls of their own, as the real provider does."""
-    support, hostnames = call.take("enableDnsSupport", default=True), call.take("enableDnsHostnames", default=False)
-    created = call.create("ec2", "CreateVpc", tagged="vpc", rename={"assignGeneratedIpv6CidrBlock": "AmazonProvidedIpv6CidrBlock"})["Vpc"]
+    support, hostnames = (
+        call.take("enableDnsSupport", default=True),
+        call.take("enableDnsHostnames", default=False),
+    )
+    created = call.create(
+        "ec2",
+        "CreateVpc",
+        tagged="vpc",
+        rename={"assignGeneratedIpv6CidrBlock": "AmazonProvidedIpv6CidrBlock"},
+    )["Vpc"]
     call.id = created["VpcId"]
     call.send("ec2", "ModifyVpcAttribute", VpcId=call.id, EnableDnsSupport={"Value": bool(support)})
-    call.send("ec2", "ModifyVpcAttribute", VpcId=call.id, EnableDnsHostnames={"Value": bool(hostnames)})
+    call.send(
+        "ec2", "ModifyVpcAttribute", VpcId=call.id, EnableDnsHostnames={"Value": bool(hostnames)}
+    )
     mine = [{"Name": "vpc-id", "Values": [call.id]}]
-    group = call.send("ec2", "DescribeSecurityGroups", Filters=[*mine, {"Name": "group-name", "Values": ["default"]}])["SecurityGroups"][0]
-    table = call.send("ec2", "DescribeRouteTables", Filters=[*mine, {"Name": "association.main", "Values": ["true"]}])["RouteTables"][0]
-    acl = call.send("ec2", "DescribeNetworkAcls", Filters=[*mine, {"Name": "default", "Values": ["true"]}])["NetworkAcls"][0]
+    group = call.send(
+        "ec2",
+        "DescribeSecurityGroups",
+        Filters=[*mine, {"Name": "group-name", "Values": ["default"]}],
+    )["SecurityGroups"][0]
+    table = call.send(
+        "ec2",
+        "DescribeRouteTables",
+        Filters=[*mine, {"Name": "association.main", "Values": ["true"]}],
+    )["RouteTables"][0]
+    acl = call.send(
+        "ec2", "DescribeNetworkAcls", Filters=[*mine, {"Name": "default", "Values": ["true"]}]
+    )["NetworkAcls"][0]
     call.outputs |= {
         "arn": call.aws.arn("ec2", f"vpc/{call.id}"),
         "ownerId": call.aws.account,
@@ -69,16 +95,25 @@ def subnet(call: Call) -> None:
 def internet_gateway(call: Call) -> None:
     """Internet gateway, attached where a VPC is given."""
     vpc_id = call.take("vpcId")
-    call.id = call.create("ec2", "CreateInternetGateway", tagged="internet-gateway")["InternetGateway"]["InternetGatewayId"]
+    call.id = call.create("ec2", "CreateInternetGateway", tagged="internet-gateway")[
+        "InternetGateway"
+    ]["InternetGatewayId"]
     if vpc_id:
         call.send("ec2", "AttachInternetGateway", InternetGatewayId=call.id, VpcId=vpc_id)
-    call.outputs |= {"arn": call.aws.arn("ec2", f"internet-gateway/{call.id}"), "ownerId": call.aws.account}
+    call.outputs |= {
+        "arn": call.aws.arn("ec2", f"internet-gateway/{call.id}"),
+        "ownerId": call.aws.account,
+    }
 
 
 @handles("ec2/eip:Eip")
 def elastic_ip(call: Call) -> None:
     """Elastic IP address; `instance` and `networkInterface` associate it in a second call."""
-    instance, interface, private = call.take("instance"), call.take("networkInterface"), call.take("associateWithPrivateIp")
+    instance, interface, private = (
+        call.take("instance"),
+        call.take("networkInterface"),
+        call.take("associateWithPrivateIp"),
+    )
     call.take("domain")
     created = call.create("ec2", "AllocateAddress", tagged="elastic-ip", Domain="vpc")
     call.id = created["AllocationId"]
@@ -90,8 +125,14 @@ def elastic_ip(call: Call) -> None:
         "domain": "vpc",
     }
     if instance or interface:
-        request = {"InstanceId": instance, "NetworkInterfaceId": interface, "PrivateIpAddress": private}
-        call.outputs["associationId"] = call.send("ec2", "AssociateAddress", AllocationId=call.id, **request)["AssociationId"]
+        request = {
+            "InstanceId": instance,
+            "NetworkInterfaceId": interface,
+            "PrivateIpAddress": private,
+        }
+        call.outputs["associationId"] = call.send(
+            "ec2", "AssociateAddress", AllocationId=call.id, **request
+        )["AssociationId"]
 
 
 @handles("ec2/natGateway:NatGateway")
@@ -119,17 +160,30 @@ _ROUTE = {
 def route_table(call: Call) -> None:
     """Route table with its inline routes."""
     routes = call.take("routes") or []
-    call.id = call.create("ec2", "CreateRouteTable", tagged="route-table")["RouteTable"]["RouteTableId"]
+    call.id = call.create("ec2", "CreateRouteTable", tagged="route-table")["RouteTable"][
+        "RouteTableId"
+    ]
     for route in routes:
         values = {name: value for name, value in route.items() if value not in (None, "")}
-        call.send("ec2", "CreateRoute", RouteTableId=call.id, **call.aws.request("ec2", "CreateRoute", values, _ROUTE))
-    call.outputs |= {"arn": call.aws.arn("ec2", f"route-table/{call.id}"), "ownerId": call.aws.account}
+        call.send(
+            "ec2",
+            "CreateRoute",
+            RouteTableId=call.id,
+            **call.aws.request("ec2", "CreateRoute", values, _ROUTE),
+        )
+    call.outputs |= {
+        "arn": call.aws.arn("ec2", f"route-table/{call.id}"),
+        "ownerId": call.aws.account,
+    }
 
 
 @handles("ec2/route:Route")
 def route(call: Call) -> None:
     """One route of a table that stands alone."""
-    target = {name: call.take(name) for name in ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")}
+    target = {
+        name: call.take(name)
+        for name in ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
+    }
     table = call.take("routeTableId")
     request: dict[str, Any] = {name[0].upper() + name[1:]: value for name, value in target.items()}
     call.create("ec2", "CreateRoute", tagged=None, rename=_ROUTE, RouteTableId=table, **request)
@@ -142,7 +196,9 @@ def vpc_endpoint(call: Call) -> None:
     """Gateway or interface endpoint; the prefix list of a gateway endpoint is looked up afterwards."""
     call.ignore("autoAccept")
     kind, service = call.values.get("vpcEndpointType") or "Gateway", call.values.get("serviceName")
-    created = call.create("ec2", "CreateVpcEndpoint", tagged="vpc-endpoint", rename={"policy": "PolicyDocument"})["VpcEndpoint"]
+    created = call.create(
+        "ec2", "CreateVpcEndpoint", tagged="vpc-endpoint", rename={"policy": "PolicyDocument"}
+    )["VpcEndpoint"]
     call.id = created["VpcEndpointId"]
     call.outputs |= {
         "arn": call.aws.arn("ec2", f"vpc-endpoint/{call.id}"),
@@ -151,10 +207,17 @@ def vpc_endpoint(call: Call) -> None:
         "vpcEndpointType": kind,
         "requesterManaged": False,
         "networkInterfaceIds": created.get("NetworkInterfaceIds", []),
-        "dnsEntries": [{"dnsName": e.get("DnsName"), "hostedZoneId": e.get("HostedZoneId")} for e in created.get("DnsEntries", [])],
+        "dnsEntries": [
+            {"dnsName": e.get("DnsName"), "hostedZoneId": e.get("HostedZoneId")}
+            for e in created.get("DnsEntries", [])
+        ],
     }
     if kind == "Gateway":
-        found = call.send("ec2", "DescribeManagedPrefixLists", Filters=[{"Name": "prefix-list-name", "Values": [service]}])["PrefixLists"]
+        found = call.send(
+            "ec2",
+            "DescribeManagedPrefixLists",
+            Filters=[{"Name": "prefix-list-name", "Values": [service]}],
+        )["PrefixLists"]
         if found:
             call.outputs |= {"prefixListId": found[0]["PrefixListId"]}
 
@@ -174,14 +237,24 @@ def placement_group(call: Call) -> None:
     call.create("ec2", "CreatePlacementGroup", tagged="placement-group", GroupName=name)
     group = call.send("ec2", "DescribePlacementGroups", GroupNames=[name])["PlacementGroups"][0]
     call.id = name
-    call.outputs |= {"arn": call.aws.arn("ec2", f"placement-group/{name}"), "placementGroupId": group["GroupId"]}
+    call.outputs |= {
+        "arn": call.aws.arn("ec2", f"placement-group/{name}"),
+        "placementGroupId": group["GroupId"],
+    }
 
 
 @handles("ec2/flowLog:FlowLog")
 def flow_log(call: Call) -> None:
     """Flow log of a VPC, a subnet or a network interface."""
-    kinds = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface", "transitGatewayId": "TransitGateway"}
-    resource = next(((kind, value) for name, kind in kinds.items() if (value := call.take(name))), ("VPC", None))
+    kinds = {
+        "vpcId": "VPC",
+        "subnetId": "Subnet",
+        "eniId": "NetworkInterface",
+        "transitGatewayId": "TransitGateway",
+    }
+    resource = next(
+        ((kind, value) for name, kind in kinds.items() if (value := call.take(name))), ("VPC", None)
+    )
     created = call.create(
         "ec2",
         "CreateFlowLogs",

@@ -27,7 +27,9 @@ _EC2_IDS: Final = {
     "vpce": ("DescribeVpcEndpoints", "VpcEndpointIds"),
 }
 _EC2_ID: Final = re.compile(rf"({'|'.join(_EC2_IDS)})-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})")
-_ARN: Final = re.compile(r"arn:(?P<partition>[\w-]+):(?P<service>[\w-]+):(?P<region>[\w-]*):(?P<account>\d*):(?P<resource>.+)")
+_ARN: Final = re.compile(
+    r"arn:(?P<partition>[\w-]+):(?P<service>[\w-]+):(?P<region>[\w-]*):(?P<account>\d*):(?P<resource>.+)"
+)
 # inputs that name something by its plain name, by the end of their path, and the kind of ARN that the name stands for
 _NAMES: Final = {
     "options.awslogs-group": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
@@ -52,11 +54,30 @@ class _Lookup:
 
 
 _LOOKUPS: Final = (
-    _Lookup("ec2", r"placement-group/(?P<name>.+)", "ec2", "DescribePlacementGroups", {"GroupNames": ["{name}"]}),
+    _Lookup(
+        "ec2",
+        r"placement-group/(?P<name>.+)",
+        "ec2",
+        "DescribePlacementGroups",
+        {"GroupNames": ["{name}"]},
+    ),
     _Lookup("iam", r"role/(?:.*/)?(?P<name>[^/]+)", "iam", "GetRole", {"RoleName": "{name}"}),
-    _Lookup("iam", r"instance-profile/(?:.*/)?(?P<name>[^/]+)", "iam", "GetInstanceProfile", {"InstanceProfileName": "{name}"}),
+    _Lookup(
+        "iam",
+        r"instance-profile/(?:.*/)?(?P<name>[^/]+)",
+        "iam",
+        "GetInstanceProfile",
+        {"InstanceProfileName": "{name}"},
+    ),
     _Lookup("iam", r"policy/.+", "iam", "GetPolicy", {"PolicyArn": "{arn}"}),
-    _Lookup("batch", r"job-queue/.+", "batch", "DescribeJobQueues", {"jobQueues": ["{arn}"]}, "jobQueues"),
+    _Lookup(
+        "batch",
+        r"job-queue/.+",
+        "batch",
+        "DescribeJobQueues",
+        {"jobQueues": ["{arn}"]},
+        "jobQueues",
+    ),
     _Lookup(
         "batch",
         r"compute-environment/.+",
@@ -65,7 +86,14 @@ _LOOKUPS: Final = (
         {"computeEnvironments": ["{arn}"]},
         "computeEnvironments",
     ),
-    _Lookup("batch", r"scheduling-policy/.+", "batch", "DescribeSchedulingPolicies", {"arns": ["{arn}"]}, "schedulingPolicies"),
+    _Lookup(
+        "batch",
+        r"scheduling-policy/.+",
+        "batch",
+        "DescribeSchedulingPolicies",
+        {"arns": ["{arn}"]},
+        "schedulingPolicies",
+    ),
     _Lookup(
         "batch",
         r"job-definition/(?P<name>[^:]+)(:\d+)?",
@@ -76,16 +104,59 @@ _LOOKUPS: Final = (
     ),
     _Lookup("sqs", r"(?P<name>[^:]+)", "sqs", "GetQueueUrl", {"QueueName": "{name}"}),
     _Lookup("sns", r"[^:]+", "sns", "GetTopicAttributes", {"TopicArn": "{arn}"}),
-    _Lookup("lambda", r"function:(?P<name>[^:]+)(:.+)?", "lambda", "GetFunctionConfiguration", {"FunctionName": "{name}"}),
-    _Lookup("logs", r"log-group:(?P<name>[^:*]+)(:\*)?", "logs", "DescribeLogStreams", {"logGroupName": "{name}"}),
+    _Lookup(
+        "lambda",
+        r"function:(?P<name>[^:]+)(:.+)?",
+        "lambda",
+        "GetFunctionConfiguration",
+        {"FunctionName": "{name}"},
+    ),
+    _Lookup(
+        "logs",
+        r"log-group:(?P<name>[^:*]+)(:\*)?",
+        "logs",
+        "DescribeLogStreams",
+        {"logGroupName": "{name}"},
+    ),
     _Lookup("kms", r"(?:key|alias)/.+", "kms", "DescribeKey", {"KeyId": "{arn}"}),
-    _Lookup("secretsmanager", r"secret:(?P<name>[^:]+)(:.*)?", "secretsmanager", "DescribeSecret", {"SecretId": "{head}:secret:{name}"}),
-    _Lookup("states", r"stateMachine:[^:]+", "stepfunctions", "DescribeStateMachine", {"stateMachineArn": "{arn}"}),
-    _Lookup("dynamodb", r"table/(?P<name>[^/]+)(/.*)?", "dynamodb", "DescribeTable", {"TableName": "{name}"}),
+    _Lookup(
+        "secretsmanager",
+        r"secret:(?P<name>[^:]+)(:.*)?",
+        "secretsmanager",
+        "DescribeSecret",
+        {"SecretId": "{head}:secret:{name}"},
+    ),
+    _Lookup(
+        "states",
+        r"stateMachine:[^:]+",
+        "stepfunctions",
+        "DescribeStateMachine",
+        {"stateMachineArn": "{arn}"},
+    ),
+    _Lookup(
+        "dynamodb",
+        r"table/(?P<name>[^/]+)(/.*)?",
+        "dynamodb",
+        "DescribeTable",
+        {"TableName": "{name}"},
+    ),
     _Lookup("s3", r"(?P<name>[^/]+)(/.*)?", "s3", "HeadBucket", {"Bucket": "{name}"}),
-    _Lookup("ecr", r"repository/(?P<name>.+)", "ecr", "DescribeRepositories", {"repositoryNames": ["{name}"]}),
+    _Lookup(
+        "ecr",
+        r"repository/(?P<name>.+)",
+        "ecr",
+        "DescribeRepositories",
+        {"repositoryNames": ["{name}"]},
+    ),
     _Lookup("events", r"rule/(?P<name>[^/]+)", "events", "DescribeRule", {"Name": "{name}"}),
-    _Lookup("ssm", r"parameter/(?P<name>.+)", "ssm", "GetParameters", {"Names": ["{name}", "/{name}"]}, "Parameters"),
+    _Lookup(
+        "ssm",
+        r"parameter/(?P<name>.+)",
+        "ssm",
+        "GetParameters",
+        {"Names": ["{name}", "/{name}"]},
+        "Parameters",
+    ),
 )
 
 
@@ -105,12 +176,19 @@ def _references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         if not isinstance(leaf, str) or not leaf:
             continue
         if path in _JSON_TEXTS:
-            yield from ((f"{path}.{inner}", text, form) for inner, text, form in _references(json.loads(leaf)))
+            yield from (
+                (f"{path}.{inner}", text, form)
+                for inner, text, form in _references(json.loads(leaf))
+            )
         elif _EC2_ID.fullmatch(leaf) or ((arn := _ARN.fullmatch(leaf)) and not _is_pattern(arn)):
             yield path, leaf, "{text}"
         else:
             bare = re.sub(r"\[\d+\]", "", path)
-            yield from ((path, leaf, form) for end, form in _NAMES.items() if bare == end or bare.endswith(f".{end}"))
+            yield from (
+                (path, leaf, form)
+                for end, form in _NAMES.items()
+                if bare == end or bare.endswith(f".{end}")
+            )
 
 
 def _is_pattern(arn: re.Match[str]) -> bool:
@@ -123,22 +201,40 @@ def _exists(aws: Aws, text: str) -> bool:
         operation, member = _EC2_IDS[text.partition("-")[0]]
         return _answers(aws, "ec2", operation, {member: [text]}, "")
     arn = _ARN.fullmatch(text)
-    if arn is None or arn["account"] not in ("", aws.account) or arn["region"] not in ("", aws.region):
+    if (
+        arn is None
+        or arn["account"] not in ("", aws.account)
+        or arn["region"] not in ("", aws.region)
+    ):
         return True  # of another account or region, which is not here to be asked
     for lookup in _LOOKUPS:
-        if lookup.service == arn["service"] and (match := re.fullmatch(lookup.resource, arn["resource"])):
-            facts = {"arn": text, "head": text.rsplit(f":{arn['resource']}", 1)[0], **match.groupdict()}
-            return _answers(aws, lookup.client, lookup.operation, _filled(lookup.request, facts), lookup.found)
+        if lookup.service == arn["service"] and (
+            match := re.fullmatch(lookup.resource, arn["resource"])
+        ):
+            facts = {
+                "arn": text,
+                "head": text.rsplit(f":{arn['resource']}", 1)[0],
+                **match.groupdict(),
+            }
+            return _answers(
+                aws, lookup.client, lookup.operation, _filled(lookup.request, facts), lookup.found
+            )
     return True  # a kind that is not modelled
 
 
 def _filled(template: Any, facts: Mapping[str, str]) -> Any:
     if isinstance(template, Mapping):
         return {name: _filled(value, facts) for name, value in template.items()}
-    return [_filled(item, facts) for item in template] if isinstance(template, list) else str(template).format_map(facts)
+    return (
+        [_filled(item, facts) for item in template]
+        if isinstance(template, list)
+        else str(template).format_map(facts)
+    )
 
 
-def _answers(aws: Aws, service: str, operation: str, request: Mapping[str, Any], found: str) -> bool:
+def _answers(
+    aws: Aws, service: str, operation: str, request: Mapping[str, Any], found: str
+) -> bool:
     try:
         answer = aws.call(service, operation, request)
     except ProviderError:

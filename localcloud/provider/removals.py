@@ -27,16 +27,28 @@ def compute_environment(removal: Removal) -> None:
     """Disabled, then deleted, as the provider does (terraform-provider-aws, internal/service/batch/compute_environment.go)."""
 
     def found() -> list[dict[str, Any]]:
-        answer = removal.send("batch", "DescribeComputeEnvironments", computeEnvironments=[removal.id])
+        answer = removal.send(
+            "batch", "DescribeComputeEnvironments", computeEnvironments=[removal.id]
+        )
         return [each for each in answer["computeEnvironments"] if each["status"] != "DELETED"]
 
-    if not removal.send_if_there("batch", "UpdateComputeEnvironment", computeEnvironment=removal.id, state="DISABLED"):
+    if not removal.send_if_there(
+        "batch", "UpdateComputeEnvironment", computeEnvironment=removal.id, state="DISABLED"
+    ):
         return
-    until(lambda: all(each["status"] != "UPDATING" for each in found()), f"the DISABLED state of compute environment {removal.id}")
+    until(
+        lambda: all(each["status"] != "UPDATING" for each in found()),
+        f"the DISABLED state of compute environment {removal.id}",
+    )
     removal.send("batch", "DeleteComputeEnvironment", computeEnvironment=removal.id)
-    until(lambda: all(each["status"] != "DELETING" for each in found()), f"the deletion of compute environment {removal.id}")
+    until(
+        lambda: all(each["status"] != "DELETING" for each in found()),
+        f"the deletion of compute environment {removal.id}",
+    )
     for each in found():
-        raise ProviderError(f"compute environment {removal.id} is {each['status']}: {each.get('statusReason', '')}")
+        raise ProviderError(
+            f"compute environment {removal.id} is {each['status']}: {each.get('statusReason', '')}"
+        )
 
 
 def job_queue(removal: Removal) -> None:
@@ -44,14 +56,21 @@ def job_queue(removal: Removal) -> None:
     if removal.send_if_there("batch", "UpdateJobQueue", jobQueue=removal.id, state="DISABLED"):
         removal.send("batch", "DeleteJobQueue", jobQueue=removal.id)
         until(
-            lambda: not removal.send("batch", "DescribeJobQueues", jobQueues=[removal.id])["jobQueues"],
+            lambda: (
+                not removal.send("batch", "DescribeJobQueues", jobQueues=[removal.id])["jobQueues"]
+            ),
             f"the deletion of job queue {removal.id}",
         )
 
 
 def job_definition(removal: Removal) -> None:
     """Every active revision is deregistered."""
-    found = removal.send("batch", "DescribeJobDefinitions", jobDefinitionName=str(removal.values["name"]), status="ACTIVE")
+    found = removal.send(
+        "batch",
+        "DescribeJobDefinitions",
+        jobDefinitionName=str(removal.values["name"]),
+        status="ACTIVE",
+    )
     for each in found["jobDefinitions"]:
         removal.send("batch", "DeregisterJobDefinition", jobDefinition=each["jobDefinitionArn"])
 
@@ -65,14 +84,21 @@ def bucket(removal: Removal) -> None:
             if not there:
                 break
             objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
-            removal.send("s3", "DeleteObjects", Bucket=removal.id, Delete={"Objects": objects, "Quiet": True})
+            removal.send(
+                "s3", "DeleteObjects", Bucket=removal.id, Delete={"Objects": objects, "Quiet": True}
+            )
     removal.send_if_there("s3", "DeleteBucket", Bucket=removal.id)
 
 
 def versioning(removal: Removal) -> None:
     """Versioning cannot be taken off a bucket; it is suspended."""
     if removal.values["versioningConfiguration"]["status"] != "Disabled":
-        removal.send_if_there("s3", "PutBucketVersioning", Bucket=removal.id, VersioningConfiguration={"Status": "Suspended"})
+        removal.send_if_there(
+            "s3",
+            "PutBucketVersioning",
+            Bucket=removal.id,
+            VersioningConfiguration={"Status": "Suspended"},
+        )
 
 
 def schedule(removal: Removal) -> None:
@@ -86,24 +112,42 @@ def topic_policy(removal: Removal) -> None:
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
-        "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:GetTopicAttributes", "SNS:SetTopicAttributes"],
+        "Action": [
+            "SNS:Publish",
+            "SNS:Subscribe",
+            "SNS:GetTopicAttributes",
+            "SNS:SetTopicAttributes",
+        ],
         "Resource": removal.id,
         "Condition": {"StringEquals": {"AWS:SourceOwner": removal.aws.account}},
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    removal.send_if_there("sns", "SetTopicAttributes", TopicArn=removal.id, AttributeName="Policy", AttributeValue=policy)
+    removal.send_if_there(
+        "sns",
+        "SetTopicAttributes",
+        TopicArn=removal.id,
+        AttributeName="Policy",
+        AttributeValue=policy,
+    )
 
 
 def event_target(removal: Removal) -> None:
     """One target of a rule."""
     name, bus = str(removal.values["rule"]), removal.values.get("eventBusName")
-    removal.send_if_there("events", "RemoveTargets", Rule=name, EventBusName=bus, Ids=[removal.values["targetId"]])
+    removal.send_if_there(
+        "events", "RemoveTargets", Rule=name, EventBusName=bus, Ids=[removal.values["targetId"]]
+    )
 
 
 def internet_gateway(removal: Removal) -> None:
     """Detached, then deleted."""
     if removal.values.get("vpcId"):
-        removal.send_if_there("ec2", "DetachInternetGateway", InternetGatewayId=removal.id, VpcId=removal.values["vpcId"])
+        removal.send_if_there(
+            "ec2",
+            "DetachInternetGateway",
+            InternetGatewayId=removal.id,
+            VpcId=removal.values["vpcId"],
+        )
     removal.send_if_there("ec2", "DeleteInternetGateway", InternetGatewayId=removal.id)
 
 
@@ -111,7 +155,9 @@ def nat_gateway(removal: Removal) -> None:
     """Its address is free only when the gateway is gone."""
 
     def gone() -> bool:
-        found = removal.send("ec2", "DescribeNatGateways", NatGatewayIds=[removal.id])["NatGateways"]
+        found = removal.send("ec2", "DescribeNatGateways", NatGatewayIds=[removal.id])[
+            "NatGateways"
+        ]
         return all(each["State"] == "deleted" for each in found)
 
     if removal.send_if_there("ec2", "DeleteNatGateway", NatGatewayId=removal.id):
@@ -122,7 +168,9 @@ def instance_profile(removal: Removal) -> None:
     """Emptied, then deleted."""
     if removal.values.get("role"):
         owner = removal.values["role"]
-        removal.send_if_there("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=removal.id, RoleName=owner)
+        removal.send_if_there(
+            "iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=removal.id, RoleName=owner
+        )
     removal.send_if_there("iam", "DeleteInstanceProfile", InstanceProfileName=removal.id)
 
 
@@ -132,14 +180,18 @@ def policy(removal: Removal) -> None:
         return
     for version in removal.send("iam", "ListPolicyVersions", PolicyArn=removal.id)["Versions"]:
         if not version["IsDefaultVersion"]:
-            removal.send("iam", "DeletePolicyVersion", PolicyArn=removal.id, VersionId=version["VersionId"])
+            removal.send(
+                "iam", "DeletePolicyVersion", PolicyArn=removal.id, VersionId=version["VersionId"]
+            )
     removal.send("iam", "DeletePolicy", PolicyArn=removal.id)
 
 
 def secret(removal: Removal) -> None:
     """At once where the recovery window is 0, else after its days."""
     days = removal.values.get("recoveryWindowInDays")
-    window: dict[str, Any] = {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days or 30}
+    window: dict[str, Any] = (
+        {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days or 30}
+    )
     removal.send_if_there("secretsmanager", "DeleteSecret", SecretId=removal.id, **window)
 
 

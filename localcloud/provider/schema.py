@@ -89,14 +89,20 @@ def _module(wire_name: str) -> Any:
 
 def _args_name(module: Any, class_name: str) -> str:
     # XInitArgs where a nested input type of the service already is called XArgs
-    return f"{class_name}InitArgs" if hasattr(module, f"{class_name}InitArgs") else f"{class_name}Args"
+    return (
+        f"{class_name}InitArgs" if hasattr(module, f"{class_name}InitArgs") else f"{class_name}Args"
+    )
 
 
 @cache
 def _required(args: type) -> frozenset[str]:
     names = _types.input_type_py_to_pulumi_names(args)
     parameters = inspect.signature(args.__init__).parameters  # type: ignore[misc]
-    return frozenset(names[name] for name, p in parameters.items() if name in names and p.default is inspect.Parameter.empty)
+    return frozenset(
+        names[name]
+        for name, p in parameters.items()
+        if name in names and p.default is inspect.Parameter.empty
+    )
 
 
 def _is_optional(hint: Any) -> bool:
@@ -107,13 +113,17 @@ def _unwrap(hint: Any) -> tuple[Any, ...]:
     """The alternatives of a hint without Optional, Output, Input and Awaitable."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        return tuple(found for arg in get_args(hint) if arg is not type(None) for found in _unwrap(arg))
+        return tuple(
+            found for arg in get_args(hint) if arg is not type(None) for found in _unwrap(arg)
+        )
     if origin is Output or getattr(origin, "__name__", "") == "Awaitable":
         return tuple(found for arg in get_args(hint) for found in _unwrap(arg))
     return (hint,)
 
 
-def _check_object(value: Mapping[str, Any], fields: Mapping[str, Any], required: frozenset[str], path: str) -> Iterator[str]:
+def _check_object(
+    value: Mapping[str, Any], fields: Mapping[str, Any], required: frozenset[str], path: str
+) -> Iterator[str]:
     for name, item in value.items():
         if name.startswith("__"):  # the SDK's own bookkeeping (`__defaults`)
             continue
@@ -131,10 +141,19 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     alternatives = [a for a in _unwrap(hint) if not isinstance(a, type) or not issubclass(a, dict)]
     classes = [a for a in alternatives if isinstance(a, type) and _types.is_input_type(a)]
     if classes and isinstance(value, Mapping):
-        yield from _check_object(value, _types.input_type_types(classes[0]), _required(classes[0]), f"{path}.")
+        yield from _check_object(
+            value, _types.input_type_types(classes[0]), _required(classes[0]), f"{path}."
+        )
         return
     if not alternatives or any(_fits(value, a) for a in alternatives):
-        origin = next((a for a in alternatives if isinstance(value, list) and _name(a) in ("Sequence", "list")), None)
+        origin = next(
+            (
+                a
+                for a in alternatives
+                if isinstance(value, list) and _name(a) in ("Sequence", "list")
+            ),
+            None,
+        )
         if origin is not None:
             for position, item in enumerate(value):
                 yield from _check_value(item, get_args(origin)[0], f"{path}[{position}]")
@@ -150,7 +169,14 @@ def _name(hint: Any) -> str:
 def _describe(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return "a string"
-    names = {"str": "a string", "int": "an integer", "float": "a number", "bool": "true or false", "Sequence": "a list", "Mapping": "a map"}
+    names = {
+        "str": "a string",
+        "int": "an integer",
+        "float": "a number",
+        "bool": "true or false",
+        "Sequence": "a list",
+        "Mapping": "a map",
+    }
     return names.get(_name(hint), "an object")
 
 
@@ -165,7 +191,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind == "bool":
         return isinstance(value, bool) or value in ("true", "false")
     if kind == "int":
-        return not isinstance(value, bool) and (_is_whole(value) or (isinstance(value, str) and value.lstrip("-").isdigit()))
+        return not isinstance(value, bool) and (
+            _is_whole(value) or (isinstance(value, str) and value.lstrip("-").isdigit())
+        )
     if kind == "float":
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind == "str":
@@ -181,4 +209,8 @@ def _is_whole(value: Any) -> bool:
 def _suggest(name: str, known: Mapping[str, Any]) -> str:
     folded = {k.replace("_", "").lower(): k for k in known}
     close = difflib.get_close_matches(name.replace("_", "").lower(), folded, n=1, cutoff=0.6)
-    return f"; did you mean {folded[close[0]]}?" if close else f"; known are {', '.join(sorted(known))}"
+    return (
+        f"; did you mean {folded[close[0]]}?"
+        if close
+        else f"; known are {', '.join(sorted(known))}"
+    )

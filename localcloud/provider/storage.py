@@ -9,8 +9,16 @@ from typing import Any, Final
 from localcloud.provider.archive import asset_bytes
 from localcloud.provider.calls import Call, Handler, Naming, ProviderError, handles, names, rows
 
-names({"s3/bucket:Bucket": Naming(property="bucket", prefix_property="bucketPrefix", longest=63, lower=True)})
-_CLASSIC_REGION: Final = "us-east-1"  # CreateBucket refuses this one region as a location constraint
+names(
+    {
+        "s3/bucket:Bucket": Naming(
+            property="bucket", prefix_property="bucketPrefix", longest=63, lower=True
+        )
+    }
+)
+_CLASSIC_REGION: Final = (
+    "us-east-1"  # CreateBucket refuses this one region as a location constraint
+)
 
 
 @handles("s3/bucket:Bucket")
@@ -18,10 +26,23 @@ def bucket(call: Call) -> None:
     """Bucket. Its settings belong into the resources of their own; here only the name, tags and object lock are modelled."""
     call.ignore("forceDestroy", "bucketPrefix")
     name, lock = call.take("bucket"), call.take("objectLockEnabled")
-    location = None if call.aws.region == _CLASSIC_REGION else {"LocationConstraint": call.aws.region}
-    call.send("s3", "CreateBucket", Bucket=name, CreateBucketConfiguration=location, ObjectLockEnabledForBucket=lock or None)
+    location = (
+        None if call.aws.region == _CLASSIC_REGION else {"LocationConstraint": call.aws.region}
+    )
+    call.send(
+        "s3",
+        "CreateBucket",
+        Bucket=name,
+        CreateBucketConfiguration=location,
+        ObjectLockEnabledForBucket=lock or None,
+    )
     if call.tags:
-        call.send("s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in sorted(call.tags.items())]})
+        call.send(
+            "s3",
+            "PutBucketTagging",
+            Bucket=name,
+            Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in sorted(call.tags.items())]},
+        )
     call.id = name
     call.outputs |= {
         "arn": f"arn:{call.aws.partition}:s3:::{name}",
@@ -33,7 +54,14 @@ def bucket(call: Call) -> None:
     }
 
 
-def _setting(operation: str, member: str, shape: str, rename: Mapping[str, str], *, ignore: tuple[str, ...] = ()) -> Handler:
+def _setting(
+    operation: str,
+    member: str,
+    shape: str,
+    rename: Mapping[str, str],
+    *,
+    ignore: tuple[str, ...] = (),
+) -> Handler:
     """A resource that puts one configuration document on a bucket."""
 
     def create(call: Call) -> None:
@@ -55,13 +83,20 @@ rows(
             {"rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID"},
         ),
         "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _setting(
-            "PutPublicAccessBlock", "PublicAccessBlockConfiguration", "PublicAccessBlockConfiguration", {}, ignore=("skipDestroy",)
+            "PutPublicAccessBlock",
+            "PublicAccessBlockConfiguration",
+            "PublicAccessBlockConfiguration",
+            {},
+            ignore=("skipDestroy",),
         ),
         "s3/bucketCorsConfiguration:BucketCorsConfiguration": _setting(
             "PutBucketCors", "CORSConfiguration", "CORSConfiguration", {"corsRules.id": "ID"}
         ),
         "s3/bucketOwnershipControls:BucketOwnershipControls": _setting(
-            "PutBucketOwnershipControls", "OwnershipControls", "OwnershipControls", {"rule": "Rules"}
+            "PutBucketOwnershipControls",
+            "OwnershipControls",
+            "OwnershipControls",
+            {"rule": "Rules"},
         ),
     }
 )
@@ -74,7 +109,13 @@ def versioning(call: Call) -> None:
     call.ignore("expectedBucketOwner", "mfa")
     if configuration["status"] != "Disabled":
         document = call.aws.part("s3", "VersioningConfiguration", configuration)
-        call.send("s3", "PutBucketVersioning", Bucket=name, MFA=call.values.get("mfa"), VersioningConfiguration=document)
+        call.send(
+            "s3",
+            "PutBucketVersioning",
+            Bucket=name,
+            MFA=call.values.get("mfa"),
+            VersioningConfiguration=document,
+        )
     call.id = name
 
 
@@ -83,13 +124,24 @@ def lifecycle(call: Call) -> None:
     """Lifecycle rules. A rule without a filter applies to all objects, which AWS writes as an empty prefix."""
     call.ignore("timeouts", "expectedBucketOwner")
     name, minimum = call.take("bucket"), call.take("transitionDefaultMinimumObjectSize")
-    rules = [{"filter": {"prefix": ""}, **rule} if not rule.get("prefix") else rule for rule in call.take("rules") or []]
+    rules = [
+        {"filter": {"prefix": ""}, **rule} if not rule.get("prefix") else rule
+        for rule in call.take("rules") or []
+    ]
     for rule in rules:
         if not any(rule.get(action) for action in _LIFECYCLE_ACTIONS):
-            raise ProviderError(f"lifecycle rule {rule.get('id')!r} does nothing; give it one of {', '.join(_LIFECYCLE_ACTIONS)}")
-    document = call.aws.part("s3", "BucketLifecycleConfiguration", {"rules": rules}, {"rules.id": "ID"})
+            raise ProviderError(
+                f"lifecycle rule {rule.get('id')!r} does nothing; give it one of {', '.join(_LIFECYCLE_ACTIONS)}"
+            )
+    document = call.aws.part(
+        "s3", "BucketLifecycleConfiguration", {"rules": rules}, {"rules.id": "ID"}
+    )
     call.send(
-        "s3", "PutBucketLifecycleConfiguration", Bucket=name, LifecycleConfiguration=document, TransitionDefaultMinimumObjectSize=minimum
+        "s3",
+        "PutBucketLifecycleConfiguration",
+        Bucket=name,
+        LifecycleConfiguration=document,
+        TransitionDefaultMinimumObjectSize=minimum,
     )
     call.id = name
 
@@ -116,7 +168,11 @@ def notification(call: Call) -> None:
     call.id = call.take("bucket")
     document: dict[str, Any] = {"EventBridgeConfiguration": {}} if call.take("eventbridge") else {}
     kinds = {
-        "lambdaFunctions": ("LambdaFunctionConfigurations", "lambdaFunctionArn", "LambdaFunctionArn"),
+        "lambdaFunctions": (
+            "LambdaFunctionConfigurations",
+            "lambdaFunctionArn",
+            "LambdaFunctionArn",
+        ),
         "queues": ("QueueConfigurations", "queueArn", "QueueArn"),
         "topics": ("TopicConfigurations", "topicArn", "TopicArn"),
     }
@@ -124,12 +180,19 @@ def notification(call: Call) -> None:
         given = call.take(source) or []
         if given:
             document[member] = [_notified(entry, target, target_member) for entry in given]
-    call.send("s3", "PutBucketNotificationConfiguration", Bucket=call.id, NotificationConfiguration=document)
+    call.send(
+        "s3",
+        "PutBucketNotificationConfiguration",
+        Bucket=call.id,
+        NotificationConfiguration=document,
+    )
 
 
 def _notified(entry: Mapping[str, Any], target: str, target_member: str) -> dict[str, Any]:
     rules = [
-        {"Name": name, "Value": entry[key]} for name, key in (("prefix", "filterPrefix"), ("suffix", "filterSuffix")) if entry.get(key)
+        {"Name": name, "Value": entry[key]}
+        for name, key in (("prefix", "filterPrefix"), ("suffix", "filterSuffix"))
+        if entry.get(key)
     ]
     found: dict[str, Any] = {target_member: entry[target], "Events": list(entry["events"])}
     if entry.get("id"):
@@ -143,7 +206,9 @@ def logging(call: Call) -> None:
     call.id = call.take("bucket")
     call.ignore("expectedBucketOwner")
     document = call.aws.part("s3", "LoggingEnabled", call.rest())
-    call.send("s3", "PutBucketLogging", Bucket=call.id, BucketLoggingStatus={"LoggingEnabled": document})
+    call.send(
+        "s3", "PutBucketLogging", Bucket=call.id, BucketLoggingStatus={"LoggingEnabled": document}
+    )
 
 
 @handles("s3/bucketObjectv2:BucketObjectv2")
@@ -152,10 +217,25 @@ def bucket_object(call: Call) -> None:
     call.ignore("forceDestroy", "sourceHash", "etag")
     name, key = call.take("bucket"), call.take("key") or call.logical
     content, encoded, source = call.take("content"), call.take("contentBase64"), call.take("source")
-    body = asset_bytes(source) if source is not None else base64.b64decode(encoded) if encoded is not None else (content or "").encode()
+    body = (
+        asset_bytes(source)
+        if source is not None
+        else base64.b64decode(encoded)
+        if encoded is not None
+        else (content or "").encode()
+    )
     tagging = "&".join(f"{k}={v}" for k, v in sorted(call.tags.items())) or None
     rename = {"kmsKeyId": "SSEKMSKeyId", "websiteRedirect": "WebsiteRedirectLocation"}
-    created = call.create("s3", "PutObject", tagged=None, rename=rename, Bucket=name, Key=key, Body=body, Tagging=tagging)
+    created = call.create(
+        "s3",
+        "PutObject",
+        tagged=None,
+        rename=rename,
+        Bucket=name,
+        Key=key,
+        Body=body,
+        Tagging=tagging,
+    )
     call.id = key
     call.outputs |= {
         "arn": f"arn:{call.aws.partition}:s3:::{name}/{key}",

@@ -24,26 +24,69 @@ class _Tagging(NamedTuple):
 
 _BY_PACKAGE: Final[Mapping[str, _Tagging]] = {
     "batch": _Tagging("batch", "TagResource", "UntagResource", "resourceArn"),
-    "budgets": _Tagging("budgets", "TagResource", "UntagResource", "ResourceARN", "ARN", "ResourceTags", "ResourceTagKeys", "Key"),
-    "cloudwatch": _Tagging("cloudwatch", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"),
-    "dynamodb": _Tagging("dynamodb", "TagResource", "UntagResource", "ResourceArn", "ARN", "Tags", "TagKeys", "Key"),
-    "ecr": _Tagging("ecr", "TagResource", "UntagResource", "resourceArn", "ARN", "tags", "tagKeys", "Key"),
+    "budgets": _Tagging(
+        "budgets",
+        "TagResource",
+        "UntagResource",
+        "ResourceARN",
+        "ARN",
+        "ResourceTags",
+        "ResourceTagKeys",
+        "Key",
+    ),
+    "cloudwatch": _Tagging(
+        "cloudwatch", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"
+    ),
+    "dynamodb": _Tagging(
+        "dynamodb", "TagResource", "UntagResource", "ResourceArn", "ARN", "Tags", "TagKeys", "Key"
+    ),
+    "ecr": _Tagging(
+        "ecr", "TagResource", "UntagResource", "resourceArn", "ARN", "tags", "tagKeys", "Key"
+    ),
     "iam": _Tagging("iam", "TagRole", "UntagRole", "RoleName", "id", "Tags", "TagKeys", "Key"),
-    "kms": _Tagging("kms", "TagResource", "UntagResource", "KeyId", "id", "Tags", "TagKeys", "TagKey"),
-    "lambda": _Tagging("lambda", "TagResource", "UntagResource", "Resource", "ARN", "Tags", "TagKeys"),
-    "secretsmanager": _Tagging("secretsmanager", "TagResource", "UntagResource", "SecretId", "id", "Tags", "TagKeys", "Key"),
-    "sfn": _Tagging("stepfunctions", "TagResource", "UntagResource", "resourceArn", "ARN", "tags", "tagKeys", "key"),
-    "sns": _Tagging("sns", "TagResource", "UntagResource", "ResourceArn", "id", "Tags", "TagKeys", "Key"),
+    "kms": _Tagging(
+        "kms", "TagResource", "UntagResource", "KeyId", "id", "Tags", "TagKeys", "TagKey"
+    ),
+    "lambda": _Tagging(
+        "lambda", "TagResource", "UntagResource", "Resource", "ARN", "Tags", "TagKeys"
+    ),
+    "secretsmanager": _Tagging(
+        "secretsmanager", "TagResource", "UntagResource", "SecretId", "id", "Tags", "TagKeys", "Key"
+    ),
+    "sfn": _Tagging(
+        "stepfunctions",
+        "TagResource",
+        "UntagResource",
+        "resourceArn",
+        "ARN",
+        "tags",
+        "tagKeys",
+        "key",
+    ),
+    "sns": _Tagging(
+        "sns", "TagResource", "UntagResource", "ResourceArn", "id", "Tags", "TagKeys", "Key"
+    ),
     "sqs": _Tagging("sqs", "TagQueue", "UntagQueue", "QueueUrl", "id", "Tags", "TagKeys"),
 }
 _BY_TYPE: Final[Mapping[str, _Tagging]] = {
     "aws:cloudwatch/eventRule:EventRule": _Tagging(
         "events", "TagResource", "UntagResource", "ResourceARN", "ARN", "Tags", "TagKeys", "Key"
     ),
-    "aws:cloudwatch/logGroup:LogGroup": _Tagging("logs", "TagResource", "UntagResource", "resourceArn"),
-    "aws:iam/policy:Policy": _Tagging("iam", "TagPolicy", "UntagPolicy", "PolicyArn", "id", "Tags", "TagKeys", "Key"),
+    "aws:cloudwatch/logGroup:LogGroup": _Tagging(
+        "logs", "TagResource", "UntagResource", "resourceArn"
+    ),
+    "aws:iam/policy:Policy": _Tagging(
+        "iam", "TagPolicy", "UntagPolicy", "PolicyArn", "id", "Tags", "TagKeys", "Key"
+    ),
     "aws:iam/instanceProfile:InstanceProfile": _Tagging(
-        "iam", "TagInstanceProfile", "UntagInstanceProfile", "InstanceProfileName", "id", "Tags", "TagKeys", "Key"
+        "iam",
+        "TagInstanceProfile",
+        "UntagInstanceProfile",
+        "InstanceProfileName",
+        "id",
+        "Tags",
+        "TagKeys",
+        "Key",
     ),
 }
 
@@ -52,7 +95,9 @@ def retag(update: Update, before: Mapping[str, str]) -> None:
     """Brings the tags of a resource from `before` to those of the update. Raises ProviderError for a type whose tags are not modelled."""
     update.ignore("tags")
     gone = sorted(before.keys() - update.tags.keys())
-    new = {name: str(value) for name, value in sorted(update.tags.items()) if before.get(name) != value}
+    new = {
+        name: str(value) for name, value in sorted(update.tags.items()) if before.get(name) != value
+    }
     package = update.token.partition(":")[2].partition("/")[0]
     if package == "s3":
         pairs = [{"Key": name, "Value": str(value)} for name, value in sorted(update.tags.items())]
@@ -61,13 +106,22 @@ def retag(update: Update, before: Mapping[str, str]) -> None:
     if package in ("ec2", "vpc"):
         owner = str(update.outputs.get("placementGroupId") or update.id)
         if gone:
-            update.send("ec2", "DeleteTags", Resources=[owner], Tags=[{"Key": name} for name in gone])
+            update.send(
+                "ec2", "DeleteTags", Resources=[owner], Tags=[{"Key": name} for name in gone]
+            )
         if new:
-            update.send("ec2", "CreateTags", Resources=[owner], Tags=[{"Key": name, "Value": value} for name, value in new.items()])
+            update.send(
+                "ec2",
+                "CreateTags",
+                Resources=[owner],
+                Tags=[{"Key": name, "Value": value} for name, value in new.items()],
+            )
         return
     row = _BY_TYPE.get(update.token) or _BY_PACKAGE.get(package)
     if row is None:
-        raise ProviderError(f"changes of the tags of {update.token} are not modelled by the local provider")
+        raise ProviderError(
+            f"changes of the tags of {update.token} are not modelled by the local provider"
+        )
     owner = str(update.outputs["arn"]) if row.by == "ARN" else update.id
     if gone:
         update.send(row.service, row.untag, **{row.owner: owner, row.keys: gone})

@@ -17,7 +17,9 @@ from localcloud.provider.removals import until
 
 _MOST_POLICY_VERSIONS: Final = 5
 """Of one managed policy, which IAM keeps."""
-_CODE: Final = frozenset({"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"})
+_CODE: Final = frozenset(
+    {"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"}
+)
 
 
 # ---- Batch -------------------------------------------------------------------------------------------------------------------------------
@@ -43,15 +45,29 @@ def environment_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 def environment_keeps(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """AWS's side of `ec2Configurations` and of its image: both are Optional and Computed, so taking them away changes nothing."""
     resources, before = new.get("computeResources"), at(old, "computeResources.ec2Configurations")
-    if not isinstance(resources, Mapping) or not before or str(resources.get("type", "")).startswith("FARGATE"):
+    if (
+        not isinstance(resources, Mapping)
+        or not before
+        or str(resources.get("type", "")).startswith("FARGATE")
+    ):
         return dict(new)
     after = resources.get("ec2Configurations") or before
-    images = [{"imageIdOverride": each["imageIdOverride"]} if each.get("imageIdOverride") else {} for each in before]
+    images = [
+        {"imageIdOverride": each["imageIdOverride"]} if each.get("imageIdOverride") else {}
+        for each in before
+    ]
     kept = [{**image, **now} for image, now in zip(images, after, strict=False)]
-    return {**new, "computeResources": {**resources, "ec2Configurations": [*kept, *after[len(kept) :]]}}
+    return {
+        **new,
+        "computeResources": {**resources, "ec2Configurations": [*kept, *after[len(kept) :]]},
+    }
 
 
-_UPDATABLE: Final = ("BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED")
+_UPDATABLE: Final = (
+    "BEST_FIT_PROGRESSIVE",
+    "SPOT_CAPACITY_OPTIMIZED",
+    "SPOT_PRICE_CAPACITY_OPTIMIZED",
+)
 _IN_PLACE_ONLY_IF_UPDATABLE: Final = (
     "allocationStrategy",
     "bidPercentage",
@@ -65,7 +81,12 @@ _IN_PLACE_ONLY_IF_UPDATABLE: Final = (
     "subnets",
     "tags",
 )
-_EMPTY: Final[Mapping[str, Any]] = {"bidPercentage": 0, "securityGroupIds": [], "tags": {}, "minVcpus": 0}
+_EMPTY: Final[Mapping[str, Any]] = {
+    "bidPercentage": 0,
+    "securityGroupIds": [],
+    "tags": {},
+    "minVcpus": 0,
+}
 """What the provider sends for an input that is no longer given."""
 
 
@@ -91,7 +112,9 @@ def compute_environment(update: Update) -> None:
     )
 
     def found() -> dict[str, Any]:
-        answer: dict[str, Any] = update.send("batch", "DescribeComputeEnvironments", computeEnvironments=[update.id])
+        answer: dict[str, Any] = update.send(
+            "batch", "DescribeComputeEnvironments", computeEnvironments=[update.id]
+        )
         first: dict[str, Any] = answer["computeEnvironments"][0]
         return first
 
@@ -128,34 +151,52 @@ def launch_template(update: Update) -> None:
     data = template_data(update)
     update.sent_whole()
     created = update.send(
-        "ec2", "CreateLaunchTemplateVersion", LaunchTemplateId=update.id, VersionDescription=description, LaunchTemplateData=data
+        "ec2",
+        "CreateLaunchTemplateVersion",
+        LaunchTemplateId=update.id,
+        VersionDescription=description,
+        LaunchTemplateData=data,
     )
     version = created["LaunchTemplateVersion"]["VersionNumber"]
     update.outputs["latestVersion"] = version
     if update.values.get("updateDefaultVersion"):
-        update.send("ec2", "ModifyLaunchTemplate", LaunchTemplateId=update.id, DefaultVersion=str(version))
+        update.send(
+            "ec2", "ModifyLaunchTemplate", LaunchTemplateId=update.id, DefaultVersion=str(version)
+        )
         update.outputs["defaultVersion"] = version
 
 
 def vpc(update: Update) -> None:
     """DNS attributes."""
-    for name, member in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
+    for name, member in (
+        ("enableDnsSupport", "EnableDnsSupport"),
+        ("enableDnsHostnames", "EnableDnsHostnames"),
+    ):
         value = update.new(name)
         if value is not None:
-            update.send("ec2", "ModifyVpcAttribute", VpcId=update.id, **{member: {"Value": bool(value)}})
+            update.send(
+                "ec2", "ModifyVpcAttribute", VpcId=update.id, **{member: {"Value": bool(value)}}
+            )
 
 
 def subnet(update: Update) -> None:
     """Whether instances get a public address."""
     value = update.new_or_nothing("mapPublicIpOnLaunch")
-    update.send("ec2", "ModifySubnetAttribute", SubnetId=update.id, MapPublicIpOnLaunch={"Value": bool(value)})
+    update.send(
+        "ec2",
+        "ModifySubnetAttribute",
+        SubnetId=update.id,
+        MapPublicIpOnLaunch={"Value": bool(value)},
+    )
 
 
 def internet_gateway(update: Update) -> None:
     """Moved to another VPC."""
     vpc_id = update.new_or_nothing("vpcId")
     if update.old.get("vpcId"):
-        update.send("ec2", "DetachInternetGateway", InternetGatewayId=update.id, VpcId=update.old["vpcId"])
+        update.send(
+            "ec2", "DetachInternetGateway", InternetGatewayId=update.id, VpcId=update.old["vpcId"]
+        )
     if vpc_id:
         update.send("ec2", "AttachInternetGateway", InternetGatewayId=update.id, VpcId=vpc_id)
 
@@ -163,25 +204,42 @@ def internet_gateway(update: Update) -> None:
 def route(update: Update) -> None:
     """Another target of the same destination."""
     values = {name: update.new_or_nothing(name) for name in sorted(update.changed)}
-    target = update.aws.request("ec2", "ReplaceRoute", {name: value for name, value in values.items() if value is not None})
+    target = update.aws.request(
+        "ec2", "ReplaceRoute", {name: value for name, value in values.items() if value is not None}
+    )
     destination = update.take("destinationCidrBlock")
-    update.send("ec2", "ReplaceRoute", RouteTableId=update.take("routeTableId"), DestinationCidrBlock=destination, **target)
+    update.send(
+        "ec2",
+        "ReplaceRoute",
+        RouteTableId=update.take("routeTableId"),
+        DestinationCidrBlock=destination,
+        **target,
+    )
 
 
 def route_table_association(update: Update) -> None:
     """Another table; AWS gives the association a new id."""
     table = update.new("routeTableId")
-    answer = update.send("ec2", "ReplaceRouteTableAssociation", AssociationId=update.id, RouteTableId=table)
+    answer = update.send(
+        "ec2", "ReplaceRouteTableAssociation", AssociationId=update.id, RouteTableId=table
+    )
     update.id = answer["NewAssociationId"]
 
 
 def vpc_endpoint(update: Update) -> None:
     """Tables, subnets and groups that come and go, and the policy."""
     request: dict[str, Any] = {}
-    for name, member in (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"), ("securityGroupIds", "SecurityGroupIds")):
+    for name, member in (
+        ("routeTableIds", "RouteTableIds"),
+        ("subnetIds", "SubnetIds"),
+        ("securityGroupIds", "SecurityGroupIds"),
+    ):
         if update.has(name):
             then, now = set(update.old.get(name) or []), set(update.new_or_nothing(name) or [])
-            request[f"Add{member}"], request[f"Remove{member}"] = sorted(now - then) or None, sorted(then - now) or None
+            request[f"Add{member}"], request[f"Remove{member}"] = (
+                sorted(now - then) or None,
+                sorted(then - now) or None,
+            )
     request["PolicyDocument"] = update.new("policy")
     request["PrivateDnsEnabled"] = update.new("privateDnsEnabled")
     update.send("ec2", "ModifyVpcEndpoint", VpcEndpointId=update.id, **request)
@@ -197,7 +255,13 @@ def role(update: Update) -> None:
         update.send("iam", "UpdateAssumeRolePolicy", RoleName=update.id, PolicyDocument=trust)
     description, seconds = update.new("description"), update.new("maxSessionDuration")
     if description is not None or seconds is not None:
-        update.send("iam", "UpdateRole", RoleName=update.id, Description=description, MaxSessionDuration=seconds)
+        update.send(
+            "iam",
+            "UpdateRole",
+            RoleName=update.id,
+            Description=description,
+            MaxSessionDuration=seconds,
+        )
 
 
 def policy(update: Update) -> None:
@@ -208,23 +272,45 @@ def policy(update: Update) -> None:
         return
     versions = update.send("iam", "ListPolicyVersions", PolicyArn=update.id)["Versions"]
     if len(versions) >= _MOST_POLICY_VERSIONS:
-        oldest = min((each for each in versions if not each["IsDefaultVersion"]), key=lambda each: each["CreateDate"])
-        update.send("iam", "DeletePolicyVersion", PolicyArn=update.id, VersionId=oldest["VersionId"])
-    update.send("iam", "CreatePolicyVersion", PolicyArn=update.id, PolicyDocument=document, SetAsDefault=True)
+        oldest = min(
+            (each for each in versions if not each["IsDefaultVersion"]),
+            key=lambda each: each["CreateDate"],
+        )
+        update.send(
+            "iam", "DeletePolicyVersion", PolicyArn=update.id, VersionId=oldest["VersionId"]
+        )
+    update.send(
+        "iam",
+        "CreatePolicyVersion",
+        PolicyArn=update.id,
+        PolicyDocument=document,
+        SetAsDefault=True,
+    )
 
 
 def instance_profile(update: Update) -> None:
     """Another role."""
     owner = update.new_or_nothing("role")
     if update.old.get("role"):
-        update.send("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=update.id, RoleName=update.old["role"])
+        update.send(
+            "iam",
+            "RemoveRoleFromInstanceProfile",
+            InstanceProfileName=update.id,
+            RoleName=update.old["role"],
+        )
     if owner:
-        update.send("iam", "AddRoleToInstanceProfile", InstanceProfileName=update.id, RoleName=owner)
+        update.send(
+            "iam", "AddRoleToInstanceProfile", InstanceProfileName=update.id, RoleName=owner
+        )
 
 
 def key(update: Update) -> None:
     """Policy, description, rotation."""
-    policy, description, rotate = update.new("policy"), update.new("description"), update.new_or_nothing("enableKeyRotation")
+    policy, description, rotate = (
+        update.new("policy"),
+        update.new("description"),
+        update.new_or_nothing("enableKeyRotation"),
+    )
     if policy is not None:
         update.send("kms", "PutKeyPolicy", KeyId=update.id, PolicyName="default", Policy=policy)
     if description is not None:
@@ -243,20 +329,42 @@ def function(update: Update) -> None:
         code, image = update.take("code"), update.take("imageUri")
         given = {"ZipFile": archive_zip(code) if code is not None else None, "ImageUri": image}
         architectures = update.take("architectures")
-        told = update.send("lambda", "UpdateFunctionCode", FunctionName=update.id, Architectures=architectures, **given)
-        update.outputs |= {"codeSha256": told["CodeSha256"], "sourceCodeSize": told["CodeSize"], "lastModified": told["LastModified"]}
+        told = update.send(
+            "lambda",
+            "UpdateFunctionCode",
+            FunctionName=update.id,
+            Architectures=architectures,
+            **given,
+        )
+        update.outputs |= {
+            "codeSha256": told["CodeSha256"],
+            "sourceCodeSize": told["CodeSize"],
+            "lastModified": told["LastModified"],
+        }
     concurrency = update.new("reservedConcurrentExecutions")
     if concurrency is not None and int(concurrency) >= 0:
-        update.send("lambda", "PutFunctionConcurrency", FunctionName=update.id, ReservedConcurrentExecutions=int(concurrency))
-    values = {name: update.new_or_nothing(name) for name in sorted(update.changed - _CODE - {"tags", "reservedConcurrentExecutions"})}
+        update.send(
+            "lambda",
+            "PutFunctionConcurrency",
+            FunctionName=update.id,
+            ReservedConcurrentExecutions=int(concurrency),
+        )
+    values = {
+        name: update.new_or_nothing(name)
+        for name in sorted(update.changed - _CODE - {"tags", "reservedConcurrentExecutions"})
+    }
     if values:
         # what is no longer given goes back to nothing, which these two have a form for
         blanks = {"environment": {"variables": {}}, "description": ""}
-        filled = {name: blanks.get(name) if value is None else value for name, value in values.items()}
+        filled = {
+            name: blanks.get(name) if value is None else value for name, value in values.items()
+        }
         missing = sorted(name for name, value in filled.items() if value is None)
         if missing:
             raise ProviderError(f"{', '.join(missing)} cannot be taken back by an update")
-        body = update.aws.request("lambda", "UpdateFunctionConfiguration", filled, {"kmsKeyArn": "KMSKeyArn"})
+        body = update.aws.request(
+            "lambda", "UpdateFunctionConfiguration", filled, {"kmsKeyArn": "KMSKeyArn"}
+        )
         update.send("lambda", "UpdateFunctionConfiguration", FunctionName=update.id, **body)
 
 
@@ -265,7 +373,9 @@ def state_machine(update: Update) -> None:
     request: dict[str, Any] = {name: update.new(name) for name in ("definition", "roleArn")}
     tracing = update.new("tracingConfiguration")
     if tracing is not None:
-        request["tracingConfiguration"] = update.aws.part("stepfunctions", "TracingConfiguration", tracing)
+        request["tracingConfiguration"] = update.aws.part(
+            "stepfunctions", "TracingConfiguration", tracing
+        )
     if update.has("loggingConfiguration"):
         request["loggingConfiguration"] = logging_document(update)
     update.send("stepfunctions", "UpdateStateMachine", stateMachineArn=update.id, **request)
@@ -273,7 +383,11 @@ def state_machine(update: Update) -> None:
 
 def queue(update: Update) -> None:
     """Attributes of an SQS queue."""
-    changed = {member: attribute_text(update.new_or_nothing(name)) for name, member in QUEUE_ATTRIBUTES.items() if update.has(name)}
+    changed = {
+        member: attribute_text(update.new_or_nothing(name))
+        for name, member in QUEUE_ATTRIBUTES.items()
+        if update.has(name)
+    }
     update.send("sqs", "SetQueueAttributes", QueueUrl=update.id, Attributes=changed)
 
 
@@ -282,7 +396,13 @@ def topic(update: Update) -> None:
     for name, member in TOPIC_ATTRIBUTES.items():
         if update.has(name):
             value = attribute_text(update.new_or_nothing(name))
-            update.send("sns", "SetTopicAttributes", TopicArn=update.id, AttributeName=member, AttributeValue=value)
+            update.send(
+                "sns",
+                "SetTopicAttributes",
+                TopicArn=update.id,
+                AttributeName=member,
+                AttributeValue=value,
+            )
 
 
 def schedule(update: Update) -> None:
@@ -303,20 +423,37 @@ def table(update: Update) -> None:
     recovery = update.new("pointInTimeRecovery")
     if recovery is not None:
         specification = {"PointInTimeRecoveryEnabled": bool(recovery["enabled"])}
-        update.send("dynamodb", "UpdateContinuousBackups", TableName=update.id, PointInTimeRecoverySpecification=specification)
+        update.send(
+            "dynamodb",
+            "UpdateContinuousBackups",
+            TableName=update.id,
+            PointInTimeRecoverySpecification=specification,
+        )
     if update.has("deletionProtectionEnabled"):
         protected = bool(update.new_or_nothing("deletionProtectionEnabled"))
-        update.send("dynamodb", "UpdateTable", TableName=update.id, DeletionProtectionEnabled=protected)
+        update.send(
+            "dynamodb", "UpdateTable", TableName=update.id, DeletionProtectionEnabled=protected
+        )
 
 
 def repository(update: Update) -> None:
     """Scanning and mutability of an image repository."""
-    scanning, mutability = update.new("imageScanningConfiguration"), update.new("imageTagMutability")
+    scanning, mutability = (
+        update.new("imageScanningConfiguration"),
+        update.new("imageTagMutability"),
+    )
     if scanning is not None:
         document = update.aws.part("ecr", "ImageScanningConfiguration", scanning)
-        update.send("ecr", "PutImageScanningConfiguration", repositoryName=update.id, imageScanningConfiguration=document)
+        update.send(
+            "ecr",
+            "PutImageScanningConfiguration",
+            repositoryName=update.id,
+            imageScanningConfiguration=document,
+        )
     if mutability is not None:
-        update.send("ecr", "PutImageTagMutability", repositoryName=update.id, imageTagMutability=mutability)
+        update.send(
+            "ecr", "PutImageTagMutability", repositoryName=update.id, imageTagMutability=mutability
+        )
 
 
 def log_group(update: Update) -> None:
@@ -350,8 +487,22 @@ def budget(update: Update) -> None:
         document["CostFilters"] = {entry["name"]: list(entry["values"]) for entry in filters}
     update.send("budgets", "UpdateBudget", AccountId=account, NewBudget=document)
     before = update.old.get("notifications") or []
-    _each(update, "DeleteNotification", account, name, [entry for entry in before if entry not in notifications], subscribers=False)
-    _each(update, "CreateNotification", account, name, [entry for entry in notifications if entry not in before], subscribers=True)
+    _each(
+        update,
+        "DeleteNotification",
+        account,
+        name,
+        [entry for entry in before if entry not in notifications],
+        subscribers=False,
+    )
+    _each(
+        update,
+        "CreateNotification",
+        account,
+        name,
+        [entry for entry in notifications if entry not in before],
+        subscribers=True,
+    )
 
 
 def budget_action(update: Update) -> None:
@@ -360,16 +511,38 @@ def budget_action(update: Update) -> None:
     update.ignore("accountId", "budgetName", "actionType")
     body = update.aws.request("budgets", "UpdateBudgetAction", update.rest())
     update.sent_whole()
-    update.send("budgets", "UpdateBudgetAction", AccountId=account, BudgetName=name, ActionId=action, **body)
+    update.send(
+        "budgets", "UpdateBudgetAction", AccountId=account, BudgetName=name, ActionId=action, **body
+    )
 
 
-def _each(update: Update, operation: str, account: str, name: str, entries: list[Any], *, subscribers: bool) -> None:
+def _each(
+    update: Update,
+    operation: str,
+    account: str,
+    name: str,
+    entries: list[Any],
+    *,
+    subscribers: bool,
+) -> None:
     for entry in entries:
         told = notification(update, entry)
         more = {"Subscribers": told["Subscribers"]} if subscribers else {}
-        update.send("budgets", operation, AccountId=account, BudgetName=name, Notification=told["Notification"], **more)
+        update.send(
+            "budgets",
+            operation,
+            AccountId=account,
+            BudgetName=name,
+            Notification=told["Notification"],
+            **more,
+        )
 
 
 def secret(update: Update) -> None:
     """The description of a secret."""
-    update.send("secretsmanager", "UpdateSecret", SecretId=update.id, Description=update.new_or_nothing("description") or "")
+    update.send(
+        "secretsmanager",
+        "UpdateSecret",
+        SecretId=update.id,
+        Description=update.new_or_nothing("description") or "",
+    )

@@ -49,7 +49,9 @@ def decode_value(value: struct_pb2.Value) -> Any:
     """One wire value; see decode."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
-        return _decode_object({name: decode_value(item) for name, item in value.struct_value.fields.items()})
+        return _decode_object(
+            {name: decode_value(item) for name, item in value.struct_value.fields.items()}
+        )
     if kind == "list_value":
         return [decode_value(item) for item in value.list_value.values]
     if kind == "string_value":
@@ -73,7 +75,9 @@ def _decode_object(fields: dict[str, Any]) -> Any:
 
 def encode(values: Mapping[str, Any]) -> struct_pb2.Struct:
     """The wire struct of Python values; the inverse of decode."""
-    return struct_pb2.Struct(fields={name: _encode(value) for name, value in values.items() if value is not None})
+    return struct_pb2.Struct(
+        fields={name: _encode(value) for name, value in values.items() if value is not None}
+    )
 
 
 def _encode(value: Any) -> struct_pb2.Value:
@@ -84,12 +88,18 @@ def _encode(value: Any) -> struct_pb2.Value:
     if isinstance(value, Mapping):
         return struct_pb2.Value(struct_value=encode(value))
     if isinstance(value, (list, tuple)):
-        return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encode(item) for item in value]))
+        return struct_pb2.Value(
+            list_value=struct_pb2.ListValue(values=[_encode(item) for item in value])
+        )
     if isinstance(value, bool):
         return struct_pb2.Value(bool_value=value)
     if isinstance(value, (int, float)):
         return struct_pb2.Value(number_value=value)
-    return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE) if value is None else struct_pb2.Value(string_value=str(value))
+    return (
+        struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+        if value is None
+        else struct_pb2.Value(string_value=str(value))
+    )
 
 
 def plain(value: Any) -> Any:

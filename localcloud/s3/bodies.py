@@ -45,10 +45,15 @@ def receive(call: Call, directory: Path) -> None:
 
 def _take(call: Call, headers: dict[str, str], payload: str, writer: BlobWriter) -> None:
     if payload.startswith("STREAMING-") and payload not in _STREAMING:
-        raise WireError("InvalidRequest", f"x-amz-content-sha256 is {payload}, which this endpoint cannot verify")
+        raise WireError(
+            "InvalidRequest",
+            f"x-amz-content-sha256 is {payload}, which this endpoint cannot verify",
+        )
     chunked = payload in _STREAMING or "aws-chunked" in headers.get("content-encoding", "")
     stream = call.environ["wsgi.input"]
-    source: Iterator[bytes] = _Chunks(call, stream, payload, headers).blocks() if chunked else _plain(stream)
+    source: Iterator[bytes] = (
+        _Chunks(call, stream, payload, headers).blocks() if chunked else _plain(stream)
+    )
     algorithms = _algorithms(headers)
     running = {name: checksums.new(name) for name in algorithms}
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
@@ -60,17 +65,27 @@ def _take(call: Call, headers: dict[str, str], payload: str, writer: BlobWriter)
             sha256.update(block)
         for each in running.values():
             each.update(block)
-    stated = headers.get("x-amz-decoded-content-length") if chunked else headers.get("content-length")
+    stated = (
+        headers.get("x-amz-decoded-content-length") if chunked else headers.get("content-length")
+    )
     if stated is not None and writer.size != int(stated):
-        raise WireError("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+        raise WireError(
+            "IncompleteBody",
+            "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        )
     if hashed and sha256.hexdigest() != payload.lower():
-        raise WireError("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
+        raise WireError(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        )
     _check_md5(headers, md5.digest())
     found = {name: checksums.encoded(each) for name, each in running.items()}
     for name, value in found.items():
         promised = headers.get(f"x-amz-checksum-{name.lower()}")
         if promised is not None and promised != value:
-            raise WireError("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+            raise WireError(
+                "BadDigest", f"The {name} you specified did not match the calculated checksum."
+            )
     _rewrite(call, writer.finish(md5.hexdigest()), found)
 
 
@@ -83,11 +98,21 @@ def _algorithms(headers: Mapping[str, str]) -> list[str]:
     """The checksums that a request states, in its headers or after its body, or asks to be computed."""
     trailers = [each.strip().lower() for each in headers.get("x-amz-trailer", "").split(",")]
     wanted = headers.get("x-amz-sdk-checksum-algorithm", "").upper()
-    found = [each for each in checksums.ALGORITHMS if f"x-amz-checksum-{each.lower()}" in (*headers, *trailers) or each == wanted]
+    found = [
+        each
+        for each in checksums.ALGORITHMS
+        if f"x-amz-checksum-{each.lower()}" in (*headers, *trailers) or each == wanted
+    ]
     if wanted and wanted not in found:
-        raise WireError("InvalidRequest", f"The value specified in the x-amz-sdk-checksum-algorithm header is invalid: {wanted}")
+        raise WireError(
+            "InvalidRequest",
+            f"The value specified in the x-amz-sdk-checksum-algorithm header is invalid: {wanted}",
+        )
     if len(found) > 1:
-        raise WireError("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+        raise WireError(
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        )
     return found
 
 
@@ -102,7 +127,9 @@ def _check_md5(headers: Mapping[str, str], digest: bytes) -> None:
     if len(expected) != len(digest):
         raise WireError("InvalidDigest", "The Content-MD5 you specified was invalid.")
     if expected != digest:
-        raise WireError("BadDigest", "The Content-MD5 you specified did not match what we received.")
+        raise WireError(
+            "BadDigest", "The Content-MD5 you specified did not match what we received."
+        )
 
 
 def _rewrite(call: Call, content: bytes, found: Mapping[str, str]) -> None:
@@ -111,11 +138,18 @@ def _rewrite(call: Call, content: bytes, found: Mapping[str, str]) -> None:
     call.body = content.text if isinstance(content, Ticket) else content
     environ["wsgi.input"] = BytesIO(call.body)
     environ["CONTENT_LENGTH"] = str(len(call.body))
-    for name in ("HTTP_TRANSFER_ENCODING", "wsgi.input_terminated", "HTTP_X_AMZ_DECODED_CONTENT_LENGTH", "HTTP_X_AMZ_TRAILER"):
+    for name in (
+        "HTTP_TRANSFER_ENCODING",
+        "wsgi.input_terminated",
+        "HTTP_X_AMZ_DECODED_CONTENT_LENGTH",
+        "HTTP_X_AMZ_TRAILER",
+    ):
         environ.pop(name, None)
     environ["HTTP_X_AMZ_CONTENT_SHA256"] = UNSIGNED_PAYLOAD
     if environ.get("CONTENT_TYPE", "").startswith(_FORMS):
-        environ["CONTENT_TYPE"] = "binary/octet-stream"  # an object, not a form, whatever the client's library puts there
+        environ["CONTENT_TYPE"] = (
+            "binary/octet-stream"  # an object, not a form, whatever the client's library puts there
+        )
     for name, value in found.items():
         environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = name
         environ[f"HTTP_X_AMZ_CHECKSUM_{name}"] = value
@@ -133,7 +167,10 @@ class _Chunks:
         if self._signed:
             claim = call.claim
             if claim is None or claim.version != 4 or claim.presigned:
-                raise WireError("InvalidRequest", "a payload in signed chunks needs an Authorization header of Signature Version 4")
+                raise WireError(
+                    "InvalidRequest",
+                    "a payload in signed chunks needs an Authorization header of Signature Version 4",
+                )
             self._key = signing_key(call.secret, claim)
             self._prefix = f"{claim.signed_at:%Y%m%dT%H%M%SZ}\n{claim.scope}"
             self._previous = claim.signature
@@ -152,7 +189,12 @@ class _Chunks:
                 yield block
             if size:
                 self._line()
-            self._check(signature, f"AWS4-HMAC-SHA256-PAYLOAD\n{self._chain()}\n{_EMPTY}\n{digest.hexdigest()}" if self._signed else "")
+            self._check(
+                signature,
+                f"AWS4-HMAC-SHA256-PAYLOAD\n{self._chain()}\n{_EMPTY}\n{digest.hexdigest()}"
+                if self._signed
+                else "",
+            )
             if not size:
                 self._trailers()
                 return
@@ -190,9 +232,16 @@ class _Chunks:
             else:
                 self._headers[name.lower()] = value.strip()
                 canonical += f"{name.lower()}:{value.strip()}\n"
-        missing = [each.strip() for each in self._headers.get("x-amz-trailer", "").split(",") if each.strip()]
+        missing = [
+            each.strip()
+            for each in self._headers.get("x-amz-trailer", "").split(",")
+            if each.strip()
+        ]
         if any(each.lower() not in self._headers for each in missing):
-            raise WireError("MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform.")
+            raise WireError(
+                "MalformedTrailerError",
+                "The request contained trailing data that was not well-formed or did not conform.",
+            )
         if self._trailing and self._signed:
             digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
             self._check(signature, f"AWS4-HMAC-SHA256-TRAILER\n{self._chain()}\n{digest}")

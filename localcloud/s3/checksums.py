@@ -47,7 +47,11 @@ def _table(polynomial: int) -> Register:
     """What a register becomes for each value of its lowest byte (reflected form)."""
     table = np.arange(256, dtype=np.uint64)
     for _ in range(8):
-        table = np.where(table & np.uint64(1), (table >> np.uint64(1)) ^ np.uint64(polynomial), table >> np.uint64(1))
+        table = np.where(
+            table & np.uint64(1),
+            (table >> np.uint64(1)) ^ np.uint64(polynomial),
+            table >> np.uint64(1),
+        )
     return table
 
 
@@ -56,7 +60,9 @@ def _zeros(polynomial: int, doublings: int) -> Register:
     """Eight tables, one for each byte of a register: together they move it on by `2 ** doublings` zero bytes."""
     if doublings == 0:
         registers = _each_byte()
-        moved: Register = _table(polynomial)[registers & np.uint64(255)] ^ (registers >> np.uint64(8))
+        moved: Register = _table(polynomial)[registers & np.uint64(255)] ^ (
+            registers >> np.uint64(8)
+        )
         return moved
     half = _zeros(polynomial, doublings - 1)
     return _moved(half, _moved(half, _each_byte()))
@@ -64,7 +70,9 @@ def _zeros(polynomial: int, doublings: int) -> Register:
 
 def _each_byte() -> Register:
     """Registers in which one byte alone is set, by its place and its value."""
-    return np.arange(256, dtype=np.uint64)[None, :] << (np.arange(8, dtype=np.uint64)[:, None] * np.uint64(8))
+    return np.arange(256, dtype=np.uint64)[None, :] << (
+        np.arange(8, dtype=np.uint64)[:, None] * np.uint64(8)
+    )
 
 
 def _moved(tables: Register, registers: Register) -> Register:
@@ -108,7 +116,9 @@ class _WideCrc:
             registers = table[(registers ^ column) & np.uint64(255)] ^ (registers >> np.uint64(8))
         doublings = lanes.shape[1].bit_length() - 1
         while len(registers) > 1:
-            registers = _moved(_zeros(self._polynomial, doublings), registers[::2]) ^ registers[1::2]
+            registers = (
+                _moved(_zeros(self._polynomial, doublings), registers[::2]) ^ registers[1::2]
+            )
             doublings += 1
         self._register = int(registers[0])
 

@@ -44,7 +44,9 @@ def contents_on_disk(directory: Path) -> Iterator[None]:
         if key._etag is None and ticket.length == ticket.blob.size:  # noqa: SLF001
             key._etag = ticket.blob.md5  # noqa: SLF001 - of the whole; moto computes that of a part
 
-    def complete(upload: Any, body: Iterator[tuple[int, str]]) -> tuple[bytes, str, tuple[str, str, int] | None]:
+    def complete(
+        upload: Any, body: Iterator[tuple[int, str]]
+    ) -> tuple[bytes, str, tuple[str, str, int] | None]:
         return _joined(upload, body, directory)
 
     key_type: Any = models.FakeKey
@@ -59,14 +61,18 @@ def contents_on_disk(directory: Path) -> Iterator[None]:
         upload_type.complete = joined
 
 
-def _joined(upload: Any, body: Iterator[tuple[int, str]], directory: Path) -> tuple[bytes, str, tuple[str, str, int] | None]:
+def _joined(
+    upload: Any, body: Iterator[tuple[int, str]], directory: Path
+) -> tuple[bytes, str, tuple[str, str, int] | None]:
     """Content, ETag and checksum of a multipart upload, read once from the first part to the last.
 
     Raises moto's errors for a part that is not there or too small.
     """
     parts = _checked(upload, body)
     algorithm = upload.metadata.get("x-amz-checksum-algorithm") or "CRC64NVME"
-    kind = upload.metadata.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE")
+    kind = upload.metadata.get("x-amz-checksum-type") or (
+        "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
+    )
     whole, writer = checksums.new(algorithm), BlobWriter(directory)
     etag, content = hashlib.md5(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
     for part in parts:

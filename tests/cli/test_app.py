@@ -15,7 +15,13 @@ COMMANDS = {"demo", "up", "down", "check", "estimate", "diff", "preflight", "sch
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "cli", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_help_lists_commands_and_exit_codes_on_80_columns() -> None:
@@ -40,7 +46,9 @@ def test_help_lists_commands_and_exit_codes_on_80_columns() -> None:
         (("schema",), ExitCode.OK, ""),
     ],
 )
-def test_every_end_has_its_code_and_no_traceback(arguments: tuple[str, ...], code: ExitCode, says: str) -> None:
+def test_every_end_has_its_code_and_no_traceback(
+    arguments: tuple[str, ...], code: ExitCode, says: str
+) -> None:
     done = run(*arguments)
     assert done.returncode == code
     assert says in done.stderr

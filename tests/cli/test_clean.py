@@ -21,12 +21,23 @@ from cli import clean as cli_clean
 from cli.errors import CliError, ExitCode
 
 ROOT = Path(__file__).parents[2]
-GOOD = b"name,age,price\n" + b"".join(b"n%d,%d,%d.25\n" % (i, 20 + i % 9, i) for i in range(40)) + b"n40,?,oops\n"
+GOOD = (
+    b"name,age,price\n"
+    + b"".join(b"n%d,%d,%d.25\n" % (i, 20 + i % 9, i) for i in range(40))
+    + b"n40,?,oops\n"
+)
 
 
 def clean(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli", "clean", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "COLUMNS": "160"})
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "160"},
+    )
 
 
 @pytest.fixture
@@ -42,22 +53,38 @@ def test_json_and_files(file, tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["rows_read"], found["rows"], found["rejected"]) == (41, 40, {"not a number": 1})
-    assert (found["encoding"], found["delimiter"], found["decimal"], found["header"]) == ("utf-8", ",", ".", True)
-    assert [(c["name"], c["source"], c["type"], c["missing"], c["use"]) for c in found["columns"]] == [
+    assert (found["encoding"], found["delimiter"], found["decimal"], found["header"]) == (
+        "utf-8",
+        ",",
+        ".",
+        True,
+    )
+    assert [
+        (c["name"], c["source"], c["type"], c["missing"], c["use"]) for c in found["columns"]
+    ] == [
         ("name", "name", "text", 0, "keep"),
         ("age", "age", "number", 0, "compare"),
         ("price", "price", "number", 0, "compare"),
     ]
     assert all(column["reason"].endswith(".") for column in found["columns"])
-    assert {(remark["code"], remark["column"]) for remark in found["remarks"]} == {("cells-without-value", "price")}
+    assert {(remark["code"], remark["column"]) for remark in found["remarks"]} == {
+        ("cells-without-value", "price")
+    }
     assert found["first_rows"][0] == {"name": "n0", "age": 20, "price": 0.25}
-    assert {name: Path(path).relative_to(out).as_posix() for name, path in found["files"].items()} == {
+    assert {
+        name: Path(path).relative_to(out).as_posix() for name, path in found["files"].items()
+    } == {
         "table": "table/table.parquet",
         "lines": "lines.parquet",
         "rejected": "rejected.csv",
         "cleaned_csv": "cleaned.csv",
     }
-    assert sorted(path.name for path in out.iterdir()) == ["cleaned.csv", "lines.parquet", "rejected.csv", "table"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cleaned.csv",
+        "lines.parquet",
+        "rejected.csv",
+        "table",
+    ]
     assert parquet.read_table(out / "table")["price"].to_pylist()[-1] == 39.25
     assert [row["line"] for row in csv.DictReader((out / "rejected.csv").open())] == ["42"]
     assert (out / "cleaned.csv").read_text().count("\n") == 41
@@ -69,7 +96,14 @@ def test_the_report_cuts_no_number_and_shows_no_control(tmp_path):
     path.write_text("count,na\u202eme,ratio\n" + "\n".join(rows) + "\n")
     done = clean(path)
     assert done.returncode == 0, done.stderr
-    for shown in ("30 rows kept of 30, 0 rejected", "10000000001", "0.14285714285714285", r"a\x1b[31m0", r"na\u202eme", "header in line 1"):
+    for shown in (
+        "30 rows kept of 30, 0 rejected",
+        "10000000001",
+        "0.14285714285714285",
+        r"a\x1b[31m0",
+        r"na\u202eme",
+        "header in line 1",
+    ):
         assert shown in done.stdout
     assert not {"\x1b[31m", "\u202e"} & set(done.stdout)
     assert "\x1b[31m" not in done.stdout
@@ -78,7 +112,10 @@ def test_the_report_cuts_no_number_and_shows_no_control(tmp_path):
 def test_what_is_not_sure_is_marked(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("name,v\n" + "".join(f'n{i},"{i % 9 + 1},234"\n' for i in range(30)))
-    assert "! v is read with decimal point, comma between thousands, but may have a decimal comma" in clean(path).stdout
+    assert (
+        "! v is read with decimal point, comma between thousands, but may have a decimal comma"
+        in clean(path).stdout
+    )
 
 
 def test_settings_of_a_stack(file, tmp_path):
@@ -87,7 +124,11 @@ def test_settings_of_a_stack(file, tmp_path):
     declared = "write_cleaned_csv: true\n      columns: {prices: {age: {type: text}, price: {use: describe}}}"
     stack.write_text(text.replace("write_cleaned_csv: true", declared))
     found = json.loads(clean(file, "--json", "--stack", stack).stdout)
-    assert [(c["type"], c["use"]) for c in found["columns"]] == [("text", "keep"), ("text", "keep"), ("number", "describe")]
+    assert [(c["type"], c["use"]) for c in found["columns"]] == [
+        ("text", "keep"),
+        ("text", "keep"),
+        ("number", "describe"),
+    ]
     assert found["rows"] == 41
     other = json.loads(clean(file, "--json", "--stack", stack, "--dataset", "other").stdout)
     assert other["rows"] == 40
@@ -117,7 +158,11 @@ def test_refused_with_one_sentence_and_exit_code_2(file, tmp_path):
     assert "PIPELINE_" not in clean(ragged).stderr
 
 
-SECRET = "name,age,price\n" + "".join(f'zoe{i},{20 + i % 9},"{i % 9 + 1},571"\n' for i in range(40)) + "zoe40,30,hidden\n"
+SECRET = (
+    "name,age,price\n"
+    + "".join(f'zoe{i},{20 + i % 9},"{i % 9 + 1},571"\n' for i in range(40))
+    + "zoe40,30,hidden\n"
+)
 
 
 def test_a_stack_that_shows_no_values(tmp_path):
@@ -127,7 +172,10 @@ def test_a_stack_that_shows_no_values(tmp_path):
     for shown in ("true", "false"):
         stack.write_text(f"{text}  batch-reference:pipeline: {{show_values: {shown}}}\n")
         out = tmp_path / shown
-        plain, as_json = clean(path, "--stack", stack, "--out", out), clean(path, "--stack", stack, "--json")
+        plain, as_json = (
+            clean(path, "--stack", stack, "--out", out),
+            clean(path, "--stack", stack, "--json"),
+        )
         assert (plain.returncode, as_json.returncode) == (0, 0), plain.stderr + as_json.stderr
         for done in (plain, as_json):
             values = [value for value in ("hidden", "zoe0", "Zoe") if value in done.stdout]
@@ -154,19 +202,34 @@ def test_permission_denied(file, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patched:
         patched.setattr(Path, "open", denied)
-        assert refusal(file) == f"{file} cannot be read: Permission denied; give the path of a CSV file"
+        assert (
+            refusal(file)
+            == f"{file} cannot be read: Permission denied; give the path of a CSV file"
+        )
     with monkeypatch.context() as patched:
         patched.setattr(Path, "mkdir", denied)
-        assert refusal(file, out) == f"{out} cannot be written to: Permission denied; give another --out"
+        assert (
+            refusal(file, out)
+            == f"{out} cannot be written to: Permission denied; give another --out"
+        )
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", denied)
-        assert refusal(file, out) == f"{out} cannot be written to: Permission denied; give another --out"
+        assert (
+            refusal(file, out)
+            == f"{out} cannot be written to: Permission denied; give another --out"
+        )
         where = tempfile.gettempdir()
-        assert refusal(file) == f"{where} cannot be written to: Permission denied; give a folder with --out"
+        assert (
+            refusal(file)
+            == f"{where} cannot be written to: Permission denied; give a folder with --out"
+        )
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", denied)
         where = out / "table" / "table.parquet"
-        assert refusal(file, out) == f"{where} cannot be written: Permission denied; give another --out"
+        assert (
+            refusal(file, out)
+            == f"{where} cannot be written: Permission denied; give another --out"
+        )
     assert [path.name for path in out.iterdir()] == ["table"], "no temporary folder is left"
 
 
@@ -175,7 +238,9 @@ def test_out_is_no_folder(file, tmp_path):
     taken.write_text("mine")
     assert refusal(file, taken) == f"{taken} cannot be written to: File exists; give another --out"
     below = taken / "deep"
-    assert refusal(file, below) == f"{below} cannot be written to: Not a directory; give another --out"
+    assert (
+        refusal(file, below) == f"{below} cannot be written to: Not a directory; give another --out"
+    )
     out = tmp_path / "out"
     out.mkdir()
     (out / "table").write_text("mine")
@@ -184,7 +249,9 @@ def test_out_is_no_folder(file, tmp_path):
     assert (taken.read_text(), (out / "table").read_text()) == ("mine", "mine")
     (out / "table").unlink()
     (out / "rejected.csv").mkdir()
-    assert refusal(file, out).startswith(f"{out / 'rejected.csv'} cannot be written: Is a directory")
+    assert refusal(file, out).startswith(
+        f"{out / 'rejected.csv'} cannot be written: Is a directory"
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -194,6 +261,11 @@ def test_progress_is_for_terminals(tmp_path, terminal, monkeypatch):
     file.write_bytes(GOOD)
     shown = io.StringIO()
     errors = Console(file=shown, force_terminal=terminal, force_interactive=terminal, width=100)
-    assert cli_clean.run(Console(file=io.StringIO()), errors, cli_clean.Wanted(file=file)) == ExitCode.OK
+    assert (
+        cli_clean.run(Console(file=io.StringIO()), errors, cli_clean.Wanted(file=file))
+        == ExitCode.OK
+    )
     assert ("100 % read, 40 rows kept, 1 rejected" in shown.getvalue()) == terminal
-    assert terminal or shown.getvalue() == "", "on a pipe, where lines would stand among others' output"
+    assert terminal or shown.getvalue() == "", (
+        "on a pipe, where lines would stand among others' output"
+    )

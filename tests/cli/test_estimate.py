@@ -54,7 +54,9 @@ def test_four_p5_for_three_hours_a_night_to_the_cent() -> None:
     # two attempts of six hours on four machines and the one by which AWS Batch may pass max_vcpus
     assert f"{analysis.worst_usd:.2f}" == f"{2 * 6 * 5 * PRICES['p5.48xlarge']:.2f}"
     # 768 / 192 machines, and one more
-    assert {line.what: f"{line.usd:.2f}" for line in found.ceiling}["environment gpu, 768 vCPUs"] == f"{5 * PRICES['p5.48xlarge']:.2f}"
+    assert {line.what: f"{line.usd:.2f}" for line in found.ceiling}[
+        "environment gpu, 768 vCPUs"
+    ] == f"{5 * PRICES['p5.48xlarge']:.2f}"
 
 
 def test_shards_cost_their_number_at_the_price_of_one() -> None:
@@ -68,8 +70,12 @@ def test_shards_cost_their_number_at_the_price_of_one() -> None:
 def of_shards(shards: int) -> Any:
     """The analysis of the example on Spot GPUs, half an hour a shard; one shard takes a whole g5.2xlarge."""
     found = load(sections("gpu-spot"))[0]
-    jobs = found.jobs.model_copy(update={"analysis": found.jobs.analysis.model_copy(update={"shards": shards})})
-    stages = estimate(found.model_copy(update={"jobs": jobs}), region=US, minutes={"analysis": 30}).stages
+    jobs = found.jobs.model_copy(
+        update={"analysis": found.jobs.analysis.model_copy(update={"shards": shards})}
+    )
+    stages = estimate(
+        found.model_copy(update={"jobs": jobs}), region=US, minutes={"analysis": 30}
+    ).stages
     return next(stage for stage in stages if stage.stage == "analysis")
 
 
@@ -81,19 +87,28 @@ def test_the_standing_part_to_the_cent() -> None:
     assert rest["21 x interface endpoint in a zone, 730 h"] == pytest.approx(7 * 3 * 0.01 * 730)
     assert not any("NAT" in what for what in rest)
     # five vCPUs: two c6i.xlarge are cheaper than two m6i.xlarge and than one m6i.2xlarge
-    assert rest["min_vcpus of environment on-demand-cpu, 730 h"] == pytest.approx(float(2 * PRICES["c6i.xlarge"] * 730))
+    assert rest["min_vcpus of environment on-demand-cpu, 730 h"] == pytest.approx(
+        float(2 * PRICES["c6i.xlarge"] * 730)
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_what_stands_is_what_is_deployed(stack: str) -> None:
     made = deployed(stack)  # with a webhook
     words = [line.what.split() for line in estimate(config_of(stack), region=US).rest]
-    counted = {" ".join(rest[1:]).split(",")[0]: int(number) for number, *rest in words if rest[0] == "x"}
+    counted = {
+        " ".join(rest[1:]).split(",")[0]: int(number) for number, *rest in words if rest[0] == "x"
+    }
 
     def number(token: str) -> int:
         return sum(r.type == token for r in made.resources)
 
-    interface = [r for r in made.resources if r.type == "aws:ec2/vpcEndpoint:VpcEndpoint" and r.inputs["vpcEndpointType"] == "Interface"]
+    interface = [
+        r
+        for r in made.resources
+        if r.type == "aws:ec2/vpcEndpoint:VpcEndpoint"
+        and r.inputs["vpcEndpointType"] == "Interface"
+    ]
     expected = {
         "NAT gateway": number("aws:ec2/natGateway:NatGateway"),
         "public IPv4 address of NAT": number("aws:ec2/eip:Eip"),
@@ -110,8 +125,17 @@ def test_what_stands_is_what_is_deployed(stack: str) -> None:
 def test_an_unknown_price_is_said_and_spoils_every_sum() -> None:
     config, _ = load(changed({"environments.gpu.instance_type": "p5e.48xlarge"}))
     found = estimate(config, region=US)
-    assert {stage.stage: stage.usd is None for stage in found.stages} == {"preprocess": False, "analysis": True, "postprocess": False}
-    assert (found.run_usd, found.month_usd, found.worst_month_usd, found.ceiling_usd_per_hour) == (None, None, None, None)
+    assert {stage.stage: stage.usd is None for stage in found.stages} == {
+        "preprocess": False,
+        "analysis": True,
+        "postprocess": False,
+    }
+    assert (found.run_usd, found.month_usd, found.worst_month_usd, found.ceiling_usd_per_hour) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert found.rest_usd is not None
     assert found.unpriced == ("p5e.48xlarge",)
     elsewhere = estimate(load(changed({}))[0], region="eu-central-1")
@@ -127,9 +151,13 @@ def test_minutes_are_those_given_then_those_of_past_runs_then_the_timeout() -> N
     ]
 
 
-@pytest.mark.parametrize("text", ["analysis", "analysis=x", "analyse=3", "analysis=-1", "analysis=inf", "analysis=nan"])
+@pytest.mark.parametrize(
+    "text", ["analysis", "analysis=x", "analyse=3", "analysis=-1", "analysis=inf", "analysis=nan"]
+)
 def test_wrong_minutes_are_refused(text: str) -> None:
-    with pytest.raises(CliError, match="write stage=minutes, with the stages preprocess, analysis, postprocess"):
+    with pytest.raises(
+        CliError, match="write stage=minutes, with the stages preprocess, analysis, postprocess"
+    ):
         parse_minutes(text)
     assert parse_minutes(" preprocess=10, analysis=1.5") == {"preprocess": 10, "analysis": 1.5}
 
@@ -146,8 +174,18 @@ def test_past_runs_give_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
         for stage, all_seconds in seconds.items():
             for day, took in enumerate(all_seconds, 1):
                 run = Run(f"2026010{day}-sales-0123456789ab")
-                record = StageRecord(stage=stage, run_id=run.run_id, started_at="", seconds=took, attempt=1, job_id="j", details={})
-                client.put_object(Bucket="results", Key=run.stage_record_key(stage), Body=record.to_json())
+                record = StageRecord(
+                    stage=stage,
+                    run_id=run.run_id,
+                    started_at="",
+                    seconds=took,
+                    attempt=1,
+                    job_id="j",
+                    details={},
+                )
+                client.put_object(
+                    Bucket="results", Key=run.stage_record_key(stage), Body=record.to_json()
+                )
         assert past_minutes("results", US, "") == {"preprocess": 2, "analysis": 90}
         with pytest.raises(CliError, match="past runs cannot be read from bucket nowhere"):
             past_minutes("nowhere", US, "")
@@ -156,7 +194,17 @@ def test_past_runs_give_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(width: int, stack: str, minutes: str) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
-    command.show(console, console, stack, minutes=minutes, runs=30, stored_gb=100, results_bucket="", endpoint_url="", as_json=False)
+    command.show(
+        console,
+        console,
+        stack,
+        minutes=minutes,
+        runs=30,
+        stored_gb=100,
+        results_bucket="",
+        endpoint_url="",
+        as_json=False,
+    )
     return out.getvalue()
 
 
@@ -164,13 +212,30 @@ def shown(width: int, stack: str, minutes: str) -> str:
 def test_the_screen_fits_and_names_its_sources(width: int) -> None:
     text = shown(width, "prod", "analysis=180")
     assert max(map(len, text.splitlines())) <= width
-    for part in ("4 x p5.48xlarge", f"{NIGHT:.2f}", "25,000.00", ec2_facts().prices.date, "timeout of one attempt", "copied in public"):
+    for part in (
+        "4 x p5.48xlarge",
+        f"{NIGHT:.2f}",
+        "25,000.00",
+        ec2_facts().prices.date,
+        "timeout of one attempt",
+        "copied in public",
+    ):
         assert part in text, part
 
 
 def test_json_says_what_the_screen_says(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=io.StringIO())
-    command.show(console, console, "prod", minutes="analysis=180", runs=30, stored_gb=100, results_bucket="", endpoint_url="", as_json=True)
+    command.show(
+        console,
+        console,
+        "prod",
+        minutes="analysis=180",
+        runs=30,
+        stored_gb=100,
+        results_bucket="",
+        endpoint_url="",
+        as_json=True,
+    )
     found = json.loads(capsys.readouterr().out)
     assert found["prices"]["machines"]["date"] == ec2_facts().prices.date
     assert found["run"]["stages"][1]["usd"] == float(NIGHT)

@@ -47,7 +47,14 @@ def test_what_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_findings() -> None:
     console, written = _console()
     summary = {
-        "table": {"rows": 1, "rows_read": 1, "rejected_rows": 1, "number_columns": 0, "columns": 1, "rejected": {HOSTILE: 1}},
+        "table": {
+            "rows": 1,
+            "rows_read": 1,
+            "rejected_rows": 1,
+            "number_columns": 0,
+            "columns": 1,
+            "rejected": {HOSTILE: 1},
+        },
         "digest": HOSTILE[:16],
         "columns": [],
         "remarks": [{"code": "x", "column": HOSTILE, "sentence": HOSTILE, "sure": True}],

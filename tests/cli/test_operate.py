@@ -34,8 +34,18 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     image.mkdir()
     (image / "submit.py").write_text(FUNCTION)
     with LocalCloud(directory / "cloud", images={"*submit*": image}) as cloud:
-        trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-        role = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        trust = {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ]
+        }
+        role = cloud.client("iam").create_role(
+            RoleName="r", AssumeRolePolicyDocument=json.dumps(trust)
+        )["Role"]["Arn"]
         cloud.client("lambda").create_function(
             FunctionName="submit",
             Role=role,
@@ -44,7 +54,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             ImageConfig={"Command": ["submit.handler"]},
         )
         cloud.client("s3").create_bucket(Bucket="ingest")
-        for key in ("data/20260101/a.csv", "data/20260102/b.csv", "data/20260102/notes.txt", "data/20260105/c.csv"):
+        for key in (
+            "data/20260101/a.csv",
+            "data/20260102/b.csv",
+            "data/20260102/notes.txt",
+            "data/20260105/c.csv",
+        ):
             cloud.client("s3").put_object(Bucket="ingest", Key=key, Body=b"x")
         url = cloud.client("sqs").create_queue(QueueName="dead")["QueueUrl"]
         outputs = {
@@ -53,7 +68,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             "submit_function": "submit",
             "dead_letter_queues": {"submit": {"url": url, "function": "submit"}},
         }
-        yield Target(outputs=outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials)
+        yield Target(
+            outputs=outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials
+        )
 
 
 @pytest.fixture
@@ -74,7 +91,9 @@ def test_a_run_is_begun_by_hand(target: Target, console: Console) -> None:
         operate.run(console, target, "data/20260101/none.csv", again=False)
 
 
-def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(target: Target, console: Console) -> None:
+def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(
+    target: Target, console: Console
+) -> None:
     assert operate.backfill(console, target, "2026-01-01", "2026-01-04", again=False) == ExitCode.OK
     lines = _text(console).splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [
@@ -94,7 +113,9 @@ def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(target: Target,
         ("yesterday", "2026-01-01", "--from is 'yesterday'"),
     ],
 )
-def test_days_that_make_no_range_are_refused(target: Target, console: Console, first: str, last: str, says: str) -> None:
+def test_days_that_make_no_range_are_refused(
+    target: Target, console: Console, first: str, last: str, says: str
+) -> None:
     with pytest.raises(CliError, match=says) as raised:
         operate.backfill(console, target, first, last, again=False)
     assert raised.value.code == ExitCode.USAGE
@@ -118,7 +139,9 @@ def test_dead_letters_that_are_handled_go_and_others_stay(target: Target, consol
     assert operate.replay(console, target, "submit") == ExitCode.OK
 
 
-def test_what_is_not_there_is_said(target: Target, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said(
+    target: Target, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with pytest.raises(CliError, match="the stack has submit"):
         operate.replay(console, target, "guard")
     monkeypatch.setattr(service, "running", lambda: None)

@@ -34,23 +34,37 @@ class _Denied:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def refuse(*_: Any, **__: Any) -> Any:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "explicit deny"}}, operation)
+            raise ClientError(
+                {"Error": {"Code": "AccessDenied", "Message": "explicit deny"}}, operation
+            )
 
         return refuse
 
 
 def quotas(values: dict[str, float]) -> Any:
     """A service-quotas client that knows these, checked against the API's model by botocore."""
-    client = boto3.client("service-quotas", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    client = boto3.client(
+        "service-quotas", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
 
     class Known:
         def get_service_quota(self, *, ServiceCode: str, QuotaCode: str) -> Any:  # noqa: N803
             with Stubber(client) as stub:
                 if QuotaCode in values:
-                    quota = {"ServiceCode": ServiceCode, "QuotaCode": QuotaCode, "Value": values[QuotaCode]}
-                    stub.add_response("get_service_quota", {"Quota": quota}, {"ServiceCode": ServiceCode, "QuotaCode": QuotaCode})
+                    quota = {
+                        "ServiceCode": ServiceCode,
+                        "QuotaCode": QuotaCode,
+                        "Value": values[QuotaCode],
+                    }
+                    stub.add_response(
+                        "get_service_quota",
+                        {"Quota": quota},
+                        {"ServiceCode": ServiceCode, "QuotaCode": QuotaCode},
+                    )
                 else:
-                    stub.add_client_error("get_service_quota", "NoSuchResourceException", "no such quota", 400)
+                    stub.add_client_error(
+                        "get_service_quota", "NoSuchResourceException", "no such quota", 400
+                    )
                 return client.get_service_quota(ServiceCode=ServiceCode, QuotaCode=QuotaCode)
 
     return Known()
@@ -59,16 +73,26 @@ def quotas(values: dict[str, float]) -> Any:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as running:
-        deploy(ROOT, "local", running.client, secrets={"batch-reference:slack-webhook-url": running.slack.url})
+        deploy(
+            ROOT,
+            "local",
+            running.client,
+            secrets={"batch-reference:slack-webhook-url": running.slack.url},
+        )
         iam = running.client("iam")
-        for name in ("AWSServiceRoleForBatch", "AWSServiceRoleForECS"):  # moto gives a service-linked role another name
+        for name in (
+            "AWSServiceRoleForBatch",
+            "AWSServiceRoleForECS",
+        ):  # moto gives a service-linked role another name
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
         yield running
 
 
 def asked(cloud: LocalCloud, config: StackConfig, **others: Any) -> Questions:
     clients = {"service-quotas": quotas(QUOTAS), **others}
-    return Questions(config, "us-east-1", lambda service: clients.get(service) or cloud.client(service))
+    return Questions(
+        config, "us-east-1", lambda service: clients.get(service) or cloud.client(service)
+    )
 
 
 def prod(edits: Changes) -> StackConfig:
@@ -80,14 +104,26 @@ def local() -> StackConfig:
 
 
 def levels(found: list[Finding]) -> dict[str, set[str]]:
-    return {level: {finding.check for finding in found if finding.level == level} for level in ("ok", "warning", "error")}
+    return {
+        level: {finding.check for finding in found if finding.level == level}
+        for level in ("ok", "warning", "error")
+    }
 
 
 def test_a_deployed_stack_is_ready_but_for_what_it_lacks(cloud: LocalCloud) -> None:
     found = preflight.examine(asked(cloud, local()))
     by_level = levels(found)
     assert by_level["error"] == set()
-    assert by_level["ok"] == {"region", "quota", "batch", "offerings", "efa", "secrets", "roles", "addresses"}
+    assert by_level["ok"] == {
+        "region",
+        "quota",
+        "batch",
+        "offerings",
+        "efa",
+        "secrets",
+        "roles",
+        "addresses",
+    }
     assert by_level["warning"] == {"images", "roles"}
     texts = [finding.what for finding in found]
     assert "0 environments of others and 3 of this stack, of 50 in the account" in texts
@@ -96,22 +132,39 @@ def test_a_deployed_stack_is_ready_but_for_what_it_lacks(cloud: LocalCloud) -> N
 
 
 @pytest.mark.parametrize(
-    ("quota", "level"), [(768.0, "ok"), (767.0, "error"), (1536.0, "ok")], ids=["as many", "one too few", "more than enough"]
+    ("quota", "level"),
+    [(768.0, "ok"), (767.0, "error"), (1536.0, "ok")],
+    ids=["as many", "one too few", "more than enough"],
 )
 def test_the_quota_must_hold_all_nodes(cloud: LocalCloud, quota: float, level: str) -> None:
-    questions = asked(cloud, prod({}), **{"service-quotas": quotas({**QUOTAS, "L-417A185B": quota})})
-    (found,) = [finding for finding in account_checks.vcpu_quotas(questions) if "on-demand P " in finding.what]
+    questions = asked(
+        cloud, prod({}), **{"service-quotas": quotas({**QUOTAS, "L-417A185B": quota})}
+    )
+    (found,) = [
+        finding
+        for finding in account_checks.vcpu_quotas(questions)
+        if "on-demand P " in finding.what
+    ]
     assert found.level == level
     if level == "error":
-        assert "767 vCPUs of on-demand P (L-417A185B); environment gpu may start 768, and one job needs 768" in found.what
+        assert (
+            "767 vCPUs of on-demand P (L-417A185B); environment gpu may start 768, and one job needs 768"
+            in found.what
+        )
         assert found.fix.endswith("--service-code ec2 --quota-code L-417A185B --desired-value 768")
 
 
 def test_a_quota_below_the_ceilings_is_a_warning_and_an_unknown_one_too(cloud: LocalCloud) -> None:
-    questions = asked(cloud, prod({}), **{"service-quotas": quotas({"L-1216C47A": 31.0, "L-417A185B": 768.0})})
-    found = {finding.what.partition(";")[0]: finding for finding in account_checks.vcpu_quotas(questions)}
+    questions = asked(
+        cloud, prod({}), **{"service-quotas": quotas({"L-1216C47A": 31.0, "L-417A185B": 768.0})}
+    )
+    found = {
+        finding.what.partition(";")[0]: finding for finding in account_checks.vcpu_quotas(questions)
+    }
     assert found["31 vCPUs of on-demand standard (L-1216C47A)"].level == "warning"
-    unknown = found["spot standard (L-34B43A08) is not known: NoSuchResourceException: no such quota"]
+    unknown = found[
+        "spot standard (L-34B43A08) is not known: NoSuchResourceException: no such quota"
+    ]
     assert unknown.level == "warning"
     assert len(found) == 3
 
@@ -146,38 +199,63 @@ def test_types_that_a_zone_does_not_sell(cloud: LocalCloud) -> None:
         "network.az_count": 6,
     }
     config = StackConfig.model_construct(**{**dict(prod({})), **dict(_unchecked(edits))})
-    found = {finding.what: finding for finding in account_checks.instance_offerings(asked(cloud, config))}
+    found = {
+        finding.what: finding for finding in account_checks.instance_offerings(asked(cloud, config))
+    }
     assert found["environment gpu: hpc7a.96xlarge not sold in us-east-1a"].level == "error"
-    partly = next(finding for what, finding in found.items() if what.startswith("environment on-demand-cpu: hpc7a.96xlarge not sold"))
+    partly = next(
+        finding
+        for what, finding in found.items()
+        if what.startswith("environment on-demand-cpu: hpc7a.96xlarge not sold")
+    )
     assert partly.level == "warning"
-    assert next(finding for what, finding in found.items() if what.startswith("environment spot-cpu: all types")).level == "ok"
+    assert (
+        next(
+            finding
+            for what, finding in found.items()
+            if what.startswith("environment spot-cpu: all types")
+        ).level
+        == "ok"
+    )
 
 
 def _unchecked(edits: Changes) -> dict[str, Any]:
     from config import SECTIONS
 
     found = changed(edits)
-    return {name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()}
+    return {
+        name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()
+    }
 
 
 def test_efa_is_what_aws_says(cloud: LocalCloud) -> None:
-    config = StackConfig.model_construct(**_unchecked({"environments.gpu.instance_type": "g5.xlarge"}))
+    config = StackConfig.model_construct(
+        **_unchecked({"environments.gpu.instance_type": "g5.xlarge"})
+    )
     (found,) = account_checks.efa(asked(cloud, config))
     assert (found.level, found.what) == ("error", "environment gpu: g5.xlarge has no EFA")
 
 
 def test_images_are_looked_up_by_digest(cloud: LocalCloud) -> None:
     ecr = cloud.client("ecr")
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []})
-    pushed = ecr.put_image(repositoryName="batch-reference-local/cpu", imageManifest=manifest, imageTag="1")["image"]["imageId"][
-        "imageDigest"
-    ]
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "layers": [],
+        }
+    )
+    pushed = ecr.put_image(
+        repositoryName="batch-reference-local/cpu", imageManifest=manifest, imageTag="1"
+    )["image"]["imageId"]["imageDigest"]
     images = {"cpu_digest": pushed, "gpu_digest": f"sha256:{'0' * 64}"}
     config = load({**sections("local"), **AMPLE, "images": images}, "local")[0]
     cpu, gpu = account_checks.images(asked(cloud, config))
     assert (cpu.level, gpu.level, gpu.fix) == ("ok", "error", "make push STACK=local")
     elsewhere = list(account_checks.images(asked(cloud, prod({"images": images}))))
-    assert [finding.level for finding in elsewhere] == ["error", "error"], "the repositories of prod do not exist"
+    assert [finding.level for finding in elsewhere] == ["error", "error"], (
+        "the repositories of prod do not exist"
+    )
 
 
 def test_a_full_account_is_an_error(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +267,9 @@ def test_a_full_account_is_an_error(cloud: LocalCloud, monkeypatch: pytest.Monke
     assert environments.what == "3 environments of others and 3 of this stack, of 5 in the account"
 
 
-def test_a_secret_on_its_way_out_of_a_stack_that_was_destroyed_is_no_error(cloud: LocalCloud) -> None:
+def test_a_secret_on_its_way_out_of_a_stack_that_was_destroyed_is_no_error(
+    cloud: LocalCloud,
+) -> None:
     client = cloud.client("secretsmanager")
     tags = [{"Key": "project", "Value": "batch-reference"}, {"Key": "stack", "Value": "prod"}]
     client.create_secret(Name="going", SecretString="x", Tags=tags)
@@ -211,11 +291,17 @@ def test_a_function_that_is_called_and_writes_no_log_is_an_error(cloud: LocalClo
 
     class Client:
         def get_paginator(self, _: str) -> Any:
-            functions = [{"FunctionName": "own", "LoggingConfig": {"LogGroup": group}}, {"FunctionName": "other"}]
+            functions = [
+                {"FunctionName": "own", "LoggingConfig": {"LogGroup": group}},
+                {"FunctionName": "other"},
+            ]
             return SimpleNamespace(paginate=lambda: [{"Functions": functions}])
 
         def get_metric_statistics(self, **asked_for: Any) -> Any:
-            assert (asked_for["Namespace"], asked_for["MetricName"]) == ("AWS/Lambda", "Invocations")
+            assert (asked_for["Namespace"], asked_for["MetricName"]) == (
+                "AWS/Lambda",
+                "Invocations",
+            )
             return {"Datapoints": [{"Sum": float(calls[0])}]}
 
         def describe_log_streams(self, **asked_for: Any) -> Any:
@@ -223,7 +309,9 @@ def test_a_function_that_is_called_and_writes_no_log_is_an_error(cloud: LocalClo
             return {"logStreams": [{"lastIngestionTime": written[0]}] if written[0] else []}
 
     def level() -> str:
-        (found,) = account_checks.function_logs(Questions(prod({}), "us-east-1", lambda _: Client()))
+        (found,) = account_checks.function_logs(
+            Questions(prod({}), "us-east-1", lambda _: Client())
+        )
         return found.level
 
     assert level() == "ok", "nobody called it"
@@ -239,10 +327,15 @@ def test_no_rights_are_warnings_and_never_errors() -> None:
     found = preflight.examine(Questions(prod({}), "us-east-1", lambda _service: _Denied()))
     assert len(found) >= len(account_checks.CHECKS)
     assert {finding.level for finding in found} == {"warning"}
-    assert sum("AccessDenied: explicit deny" in finding.what for finding in found) >= len(account_checks.CHECKS) - 1
+    assert (
+        sum("AccessDenied: explicit deny" in finding.what for finding in found)
+        >= len(account_checks.CHECKS) - 1
+    )
 
 
-def show(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, region: str = "", **how: Any) -> tuple[ExitCode, str]:
+def show(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, region: str = "", **how: Any
+) -> tuple[ExitCode, str]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.deployer.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.deployer.secret)
     out = io.StringIO()
@@ -259,7 +352,11 @@ def test_the_screen_fits_and_the_exit_code_tells(
     assert code == ExitCode.OK
     assert max(map(len, text.splitlines())) <= 80
     assert text.splitlines()[-1].endswith("warnings")
-    monkeypatch.setattr(preflight, "CHECKS", (lambda _asked: iter([Finding(level="error", check="x", what="y", fix="z")]),))
+    monkeypatch.setattr(
+        preflight,
+        "CHECKS",
+        (lambda _asked: iter([Finding(level="error", check="x", what="y", fix="z")]),),
+    )
     code, text = show(cloud, monkeypatch)
     assert (code, text.splitlines()[-1]) == (ExitCode.NOT_READY, "1 error")
     show(cloud, monkeypatch, as_json=True)
@@ -267,7 +364,9 @@ def test_the_screen_fits_and_the_exit_code_tells(
     assert findings == [{"level": "error", "check": "x", "what": "y", "fix": "z"}]
 
 
-def test_without_credentials_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_credentials_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

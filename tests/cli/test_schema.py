@@ -26,7 +26,12 @@ BEYOND = {"network.cidr_block"}
 
 
 def refused(sections: dict[str, Any]) -> list[str]:
-    file = {"config": {"aws:region": "us-east-1", **{f"batch-reference:{name}": value for name, value in sections.items()}}}
+    file = {
+        "config": {
+            "aws:region": "us-east-1",
+            **{f"batch-reference:{name}": value for name, value in sections.items()},
+        }
+    }
     return [error.json_path for error in VALIDATOR.iter_errors(file)]
 
 
@@ -45,7 +50,9 @@ def test_the_stack_files_pass_and_name_it(stack: str) -> None:
     assert (ROOT / first.partition("=")[2]).is_file()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").glob("Pulumi.*.yaml")), ids=lambda path: path.name
+)
 def test_the_examples_pass(path: Path) -> None:
     assert list(VALIDATOR.iter_errors(yaml.load(path.read_text(), Loader=Loader))) == []  # noqa: S506 - as above
 
@@ -55,7 +62,9 @@ JSON_CASES = [case for case in CASES if "Infinity" not in json.dumps(case[0], de
 
 
 @pytest.mark.parametrize(
-    ("changes", "path"), [case[:2] for case in JSON_CASES], ids=[f"{case[1]}-{index}" for index, case in enumerate(JSON_CASES)]
+    ("changes", "path"),
+    [case[:2] for case in JSON_CASES],
+    ids=[f"{case[1]}-{index}" for index, case in enumerate(JSON_CASES)],
 )
 def test_what_the_models_refuse_the_schema_refuses(changes: dict[str, Any], path: str) -> None:
     assert bool(refused(changed(changes))) == (path not in BEYOND)
@@ -71,7 +80,9 @@ def test_what_the_models_refuse_the_schema_refuses(changes: dict[str, Any], path
 )
 def test_misspelt_sections_and_plain_secrets_are_refused(extra: dict[str, Any]) -> None:
     good = {f"batch-reference:{name}": value for name, value in changed({}).items()}
-    assert VALIDATOR.is_valid({"config": {**good, "batch-reference:slack-webhook-url": {"secure": "AAAB"}, "gcp:zone": 1}})
+    assert VALIDATOR.is_valid(
+        {"config": {**good, "batch-reference:slack-webhook-url": {"secure": "AAAB"}, "gcp:zone": 1}}
+    )
     assert not VALIDATOR.is_valid({"config": {**good, **extra}})
 
 
@@ -87,7 +98,9 @@ def test_sections_without_defaults_are_required() -> None:
 
 @pytest.mark.parametrize("path", generated(), ids=str)
 def test_generated_files_are_current(path: Path) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == generated()[path], "run `python -m cli schema --write`"
+    assert (ROOT / path).read_text(encoding="utf-8") == generated()[path], (
+        "run `python -m cli schema --write`"
+    )
 
 
 def test_the_reference_has_every_field_and_rule() -> None:
@@ -95,7 +108,12 @@ def test_the_reference_has_every_field_and_rule() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) > 150
     fields = [row for row in rows if row.count("|") == 6]
-    assert all(cell.strip() for row in fields if not row.startswith("| `<key>`") for cell in row.split("|")[2:6:3])
+    assert all(
+        cell.strip()
+        for row in fields
+        if not row.startswith("| `<key>`")
+        for cell in row.split("|")[2:6:3]
+    )
     for name in SECTIONS:
         assert f"\n## {name}\n" in text
     for rule in RULES:

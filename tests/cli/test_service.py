@@ -54,8 +54,13 @@ class Up:
 
     def client(self, service: str) -> Any:
         make: Any = boto3.client
-        keys = {"aws_access_key_id": self.endpoint["access_key"], "aws_secret_access_key": self.endpoint["secret"]}
-        return make(service, endpoint_url=self.endpoint["url"], region_name=self.outputs["region"], **keys)
+        keys = {
+            "aws_access_key_id": self.endpoint["access_key"],
+            "aws_secret_access_key": self.endpoint["secret"],
+        }
+        return make(
+            service, endpoint_url=self.endpoint["url"], region_name=self.outputs["region"], **keys
+        )
 
     def begin(self, code: str) -> tuple[str, list[str]]:
         """A job of the first stage that runs this program in place of its own; its id, and its first two lines."""
@@ -63,13 +68,25 @@ class Up:
             jobName="probe",
             jobQueue=self.outputs["stage_queues"]["preprocess"],
             jobDefinition=self.outputs["stage_job_definitions"]["preprocess"],
-            containerOverrides={"command": ["python", "-c", code, self.outputs["intermediate_bucket"]]},
+            containerOverrides={
+                "command": ["python", "-c", code, self.outputs["intermediate_bucket"]]
+            },
         )["jobId"]
 
         def lines() -> list[str]:
-            found = self.client("batch").describe_jobs(jobs=[job])["jobs"][0]["container"].get("logStreamName")
+            found = (
+                self.client("batch")
+                .describe_jobs(jobs=[job])["jobs"][0]["container"]
+                .get("logStreamName")
+            )
             group = self.outputs["log_groups"]["preprocess"]
-            events = self.client("logs").get_log_events(logGroupName=group, logStreamName=found)["events"] if found else []
+            events = (
+                self.client("logs").get_log_events(logGroupName=group, logStreamName=found)[
+                    "events"
+                ]
+                if found
+                else []
+            )
             return [each["message"] for each in events]
 
         return job, until(lambda: len(lines()) >= 2 and lines())
@@ -124,7 +141,9 @@ def test_a_job_has_no_signal_blocked_and_saves_its_checkpoint(up: Up) -> None:
     assert int(ignored, 16) & ~expected == 0
     up.client("batch").terminate_job(jobId=job, reason="enough")
     until(lambda: up.status(job) == "FAILED")
-    saved = up.client("s3").get_object(Bucket=up.outputs["intermediate_bucket"], Key="data/checkpoint")
+    saved = up.client("s3").get_object(
+        Bucket=up.outputs["intermediate_bucket"], Key="data/checkpoint"
+    )
     assert saved["Body"].read() == b"saved"
 
 
@@ -134,13 +153,19 @@ def test_the_endpoint_survives_the_kill_of_a_job(up: Up, victim: str) -> None:
     own, parent = map(int, lines[1].split()[1:])
     os.kill(own if victim == "job" else parent, signal.SIGKILL)
     until(lambda: up.status(job) == "FAILED")
-    until(lambda: not psutil.pid_exists(own) or psutil.Process(own).status() == psutil.STATUS_ZOMBIE)
+    until(
+        lambda: not psutil.pid_exists(own) or psutil.Process(own).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_the_endpoint_survives_the_kill_of_functions_and_clients(up: Up) -> None:
     lambdas, name = up.client("lambda"), up.outputs["submit_function"]
     lambdas.invoke(FunctionName=name, Payload=b"{}")
-    workers = [each for each in psutil.Process(up.process.pid).children() if "function_worker.py" in " ".join(each.cmdline())]
+    workers = [
+        each
+        for each in psutil.Process(up.process.pid).children()
+        if "function_worker.py" in " ".join(each.cmdline())
+    ]
     assert workers
     for each in workers:
         each.kill()
@@ -148,8 +173,13 @@ def test_the_endpoint_survives_the_kill_of_functions_and_clients(up: Up) -> None
     port = int(up.endpoint["url"].rsplit(":", 1)[1])
     for _ in range(20):
         line = socket.create_connection(("127.0.0.1", port))
-        line.sendall(b"PUT /a/b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 100000\r\n\r\nbroken" % port)
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closed with a reset, as when its process is killed
+        line.sendall(
+            b"PUT /a/b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 100000\r\n\r\nbroken"
+            % port
+        )
+        line.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+        )  # closed with a reset, as when its process is killed
         line.close()
     assert up.client("s3").list_buckets()["Buckets"]
 

@@ -36,11 +36,23 @@ def summary(**changes: Any) -> bytes:
         "score": 9.5,
         "neighbour_line": 3,
         "identifiers": {"city": WILD, "id": "00501"},
-        "columns": [{"column": "amount", "value": 1_000_000.6, "neighbour_value": 1_000_000.4, "share": 1.0}],
+        "columns": [
+            {"column": "amount", "value": 1_000_000.6, "neighbour_value": 1_000_000.4, "share": 1.0}
+        ],
     }
     found = {
-        "table": {"rows": 3, "rows_read": 4, "rejected_rows": 1, "rejected": {WILD: 1}, "columns": 2, "number_columns": 2},
-        "columns": [column("amount"), column("id", type="int64", minimum=1e18, maximum=9_000_000_000_000_000.0, sd=1e15)],
+        "table": {
+            "rows": 3,
+            "rows_read": 4,
+            "rejected_rows": 1,
+            "rejected": {WILD: 1},
+            "columns": 2,
+            "number_columns": 2,
+        },
+        "columns": [
+            column("amount"),
+            column("id", type="int64", minimum=1e18, maximum=9_000_000_000_000_000.0, sd=1e15),
+        ],
         "remarks": [{"code": "x", "column": WILD, "sentence": WILD, "sure": False}],
         "nothing_to_compare": "",
         "notable": [{"column": WILD, "finding": "is odd"}],
@@ -62,7 +74,12 @@ def shown(data: bytes, width: int) -> str:
 def test_numbers_are_whole_at_any_width(width):
     text = shown(summary(), width)
     assert "…" not in text
-    assert {"1,000,000.2", "1,000,000.6", "1,000,000,000,000,000,000", "9,000,000,000,000,000"} <= set(text.split())
+    assert {
+        "1,000,000.2",
+        "1,000,000.6",
+        "1,000,000,000,000,000,000",
+        "9,000,000,000,000,000",
+    } <= set(text.split())
     assert ("sd and" in text or "sd in the report" in text) is (" sd " not in text)
 
 
@@ -76,7 +93,15 @@ def test_what_a_file_holds_does_not_steer_the_terminal():
     text = shown(summary(), 200)
     console = Console(file=io.StringIO(), width=100)
     show.failure(console, RunStatus(state="FAILED", failure=WILD))
-    show.slack(console, [{"text": WILD, "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": f"*x*\n{WILD}"}}]}])
+    show.slack(
+        console,
+        [
+            {
+                "text": WILD,
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": f"*x*\n{WILD}"}}],
+            }
+        ],
+    )
     assert isinstance(console.file, io.StringIO)
     for printed in (text, console.file.getvalue()):
         assert printed.replace("\n", "").isprintable()
@@ -85,6 +110,11 @@ def test_what_a_file_holds_does_not_steer_the_terminal():
 
 def test_a_table_with_nothing_to_compare_says_so():
     text = shown(
-        summary(nothing_to_compare="the table has no column of numbers", anomalies=None, columns=[{"name": "a", "kind": "text"}]), 80
+        summary(
+            nothing_to_compare="the table has no column of numbers",
+            anomalies=None,
+            columns=[{"name": "a", "kind": "text"}],
+        ),
+        80,
     )
     assert "nothing to compare: the table has no column of numbers" in text

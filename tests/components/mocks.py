@@ -75,23 +75,56 @@ _ID_IS_ARN = {
 # Outputs besides id, name and ARN that components use.
 _OTHERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "aws:ec2/vpc:Vpc": lambda made: {"defaultSecurityGroupId": f"sg-default-of-{made['id']}"},
-    "aws:ecr/repository:Repository": lambda made: {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{made['name']}"},
+    "aws:ecr/repository:Repository": lambda made: {
+        "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{made['name']}"
+    },
     "aws:secretsmanager/secretVersion:SecretVersion": lambda made: {"secretArn": made["secretId"]},
-    "aws:batch/jobDefinition:JobDefinition": lambda made: {"arnPrefix": made["arn"].rpartition(":")[0], "revision": 1},
-    "aws:ec2/launchTemplate:LaunchTemplate": lambda _made: {"latestVersion": 1, "defaultVersion": 1},
-    "aws:sqs/queue:Queue": lambda made: {"url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{made['name']}"},
+    "aws:batch/jobDefinition:JobDefinition": lambda made: {
+        "arnPrefix": made["arn"].rpartition(":")[0],
+        "revision": 1,
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _made: {
+        "latestVersion": 1,
+        "defaultVersion": 1,
+    },
+    "aws:sqs/queue:Queue": lambda made: {
+        "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{made['name']}"
+    },
 }
 _INVOKES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "aws:index/getRegion:getRegion": lambda _: {"id": REGION, "region": REGION, "name": REGION, "description": "", "endpoint": ""},
-    "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {"id": ACCOUNT, "accountId": ACCOUNT, "arn": "", "userId": ""},
-    "aws:index/getPartition:getPartition": lambda _: {"id": "aws", "partition": "aws", "dnsSuffix": "", "reverseDnsPrefix": ""},
+    "aws:index/getRegion:getRegion": lambda _: {
+        "id": REGION,
+        "region": REGION,
+        "name": REGION,
+        "description": "",
+        "endpoint": "",
+    },
+    "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {
+        "id": ACCOUNT,
+        "accountId": ACCOUNT,
+        "arn": "",
+        "userId": "",
+    },
+    "aws:index/getPartition:getPartition": lambda _: {
+        "id": "aws",
+        "partition": "aws",
+        "dnsSuffix": "",
+        "reverseDnsPrefix": "",
+    },
     "aws:index/getAvailabilityZones:getAvailabilityZones": lambda arguments: {
         "id": REGION,
-        "names": [zone for zone in ZONES if arguments.get("state") in (None, "impaired" if zone in IMPAIRED else "available")],
+        "names": [
+            zone
+            for zone in ZONES
+            if arguments.get("state") in (None, "impaired" if zone in IMPAIRED else "available")
+        ],
         "zoneIds": [f"use1-az{n}" for n, _ in enumerate(ZONES, 1)],
         "groupNames": [REGION],
     },
-    "aws:secretsmanager/getRandomPassword:getRandomPassword": lambda _: {"id": "random", "randomPassword": "correct-horse-battery-staple"},
+    "aws:secretsmanager/getRandomPassword:getRandomPassword": lambda _: {
+        "id": "random",
+        "randomPassword": "correct-horse-battery-staple",
+    },
 }
 
 
@@ -103,7 +136,9 @@ class MockProvider(Provider):
         self.invoked: set[str] = set()
         """Data sources that the program asked."""
 
-    def create(self, token: str, logical: str, inputs: Mapping[str, Any], provider: str) -> tuple[str, dict[str, Any]]:
+    def create(
+        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str
+    ) -> tuple[str, dict[str, Any]]:
         if self._preview:
             return super().create(token, logical, inputs, provider)
         schema = resource_schema(token)
@@ -119,11 +154,24 @@ class MockProvider(Provider):
         arn = _ARNS.get(token, "arn:aws:{service}:{region}:{account}:{kind}/{name}").format(
             service=service, region=REGION, account=ACCOUNT, kind=kind.lower(), name=name
         )
-        created_id = name if token in _ID_IS_NAME else arn if token in _ID_IS_ARN else f"{kind.lower()}-{digest[:8]}"
+        created_id = (
+            name
+            if token in _ID_IS_NAME
+            else arn
+            if token in _ID_IS_ARN
+            else f"{kind.lower()}-{digest[:8]}"
+        )
         made = {**values, "id": created_id, "arn": arn, "name": name, name_property: name}
         if token in _OTHERS:
             made |= _OTHERS[token](made)
-        outputs = {**inputs, **{key: value for key, value in made.items() if key in schema.outputs and key not in inputs}}
+        outputs = {
+            **inputs,
+            **{
+                key: value
+                for key, value in made.items()
+                if key in schema.outputs and key not in inputs
+            },
+        }
         for key, hint in schema.always_present():
             if key not in outputs and key not in ("id", "urn"):
                 outputs[key] = poison(logical, key) if hint is str else UNKNOWN
@@ -131,7 +179,9 @@ class MockProvider(Provider):
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         if token not in _INVOKES:
-            raise ProviderError(f"the data source {token} has no answer in tests/components/mocks.py")
+            raise ProviderError(
+                f"the data source {token} has no answer in tests/components/mocks.py"
+            )
         self.invoked.add(token)
         return _INVOKES[token](arguments)
 
@@ -158,12 +208,16 @@ class Recording:
         """All resources of a type by name; `count` is how many there have to be, at least one without it."""
         found = sorted((r for r in self.resources if r.type == token), key=lambda r: r.name)
         expected = f"{count} times" if count is not None else "at least once"
-        assert len(found) == count if count is not None else found, f"{token}: expected {expected}, made: {[r.name for r in found]}"
+        assert len(found) == count if count is not None else found, (
+            f"{token}: expected {expected}, made: {[r.name for r in found]}"
+        )
         return found
 
     def none(self, token: str) -> None:
         """Asserts that a type of pulumi_aws was not made."""
-        assert resource_schema(token) is not None, f"{token} is not a type, so of course none was made"
+        assert resource_schema(token) is not None, (
+            f"{token} is not a type, so of course none was made"
+        )
         assert [r.name for r in self.resources if r.type == token] == []
 
     def one(self, token: str, name: str | None = None) -> Resource:
@@ -250,7 +304,9 @@ def _evaluate(program: Callable[[], Any]) -> Any:
         returned.append(program())
 
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda _loop, _context: None)  # the engine collects the failures of single resources
+    loop.set_exception_handler(
+        lambda _loop, _context: None
+    )  # the engine collects the failures of single resources
     with ThreadPoolExecutor(max_workers=4) as executor:
         loop.set_default_executor(executor)
         try:

@@ -26,19 +26,29 @@ def deployed(stack: str) -> mocks.Recording:
 
 
 def deploy(
-    stack: str, *, changes: Mapping[str, Any] | None = None, secrets: Mapping[str, str] = SLACK, preview: bool = False
+    stack: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] = SLACK,
+    preview: bool = False,
 ) -> mocks.Recording:
     """The stack with some sections changed: mappings are merged, everything else is replaced, None takes a key away."""
     main = str(ROOT / "__main__.py")
     return mocks.deploy(
-        lambda: runpy.run_path(main, run_name="__main__"), stack=stack, config=_values(stack, changes), secrets=secrets, preview=preview
+        lambda: runpy.run_path(main, run_name="__main__"),
+        stack=stack,
+        config=_values(stack, changes),
+        secrets=secrets,
+        preview=preview,
     )
 
 
 def config_of(stack: str, changes: Mapping[str, Any] | None = None) -> StackConfig:
     """The validated config of the same."""
     values = _values(stack, changes)
-    return load_stack_config(stack, lambda name: json.loads(values.get(f"{mocks.PROJECT}:{name}", "null")))[0]
+    return load_stack_config(
+        stack, lambda name: json.loads(values.get(f"{mocks.PROJECT}:{name}", "null"))
+    )[0]
 
 
 def _values(stack: str, changes: Mapping[str, Any] | None) -> dict[str, str]:

@@ -8,7 +8,9 @@ from tests.components import mocks
 
 
 def test_the_stack_knows_itself_and_config_tags_do_not_hide_that() -> None:
-    context = mocks.deploy(lambda: StackContext.current({"cost-center": "x", "stack": "another"}), stack="prod").returned
+    context = mocks.deploy(
+        lambda: StackContext.current({"cost-center": "x", "stack": "another"}), stack="prod"
+    ).returned
     assert (context.project, context.stack, context.region) == (mocks.PROJECT, "prod", mocks.REGION)
     assert (context.account_id, context.partition) == (mocks.ACCOUNT, "aws")
     assert context.tags == {"cost-center": "x", "project": mocks.PROJECT, "stack": "prod"}
@@ -29,7 +31,11 @@ def test_children_get_the_parent_and_none_of_the_components_own_options() -> Non
         Outer("outer", pulumi.ResourceOptions(depends_on=[other], protect=True))
 
     made = mocks.deploy(program)
-    outer, leaf, other = made.component("Outer"), made.one("test:index:Leaf"), made.one("aws:s3/bucket:Bucket")
+    outer, leaf, other = (
+        made.component("Outer"),
+        made.one("test:index:Leaf"),
+        made.one("aws:s3/bucket:Bucket"),
+    )
     assert outer.dependencies == (other.urn,)
     assert leaf.parent == outer.urn
     assert leaf.dependencies == ()

@@ -33,18 +33,32 @@ def test_every_environment_can_be_updated_in_place(stack: str) -> None:
         if resources["type"].startswith("FARGATE"):
             continue
         instances += 1
-        assert resources["allocationStrategy"] in {"BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}
+        assert resources["allocationStrategy"] in {
+            "BEST_FIT_PROGRESSIVE",
+            "SPOT_CAPACITY_OPTIMIZED",
+            "SPOT_PRICE_CAPACITY_OPTIMIZED",
+        }
         assert resources["launchTemplate"]["version"] == "1"
         assert resources["ec2Configurations"][0]["imageType"].startswith("ECS_AL2023")
-        assert environment.inputs["updatePolicy"] == {"jobExecutionTimeoutMinutes": 30, "terminateJobsOnUpdate": False}
+        assert environment.inputs["updatePolicy"] == {
+            "jobExecutionTimeoutMinutes": 30,
+            "terminateJobsOnUpdate": False,
+        }
         assert resources["tags"].items() >= {"project": "batch-reference", "stack": stack}.items()
-    assert instances == len(made.all(LT)) == sum(not isinstance(e, FargateEnvironment) for e in config.environments.values())
+    assert (
+        instances
+        == len(made.all(LT))
+        == sum(not isinstance(e, FargateEnvironment) for e in config.environments.values())
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_environments_wait_for_permissions_and_for_a_way_out(stack: str) -> None:
     made = deployed(stack)
-    needed = [*made.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment"), *_private_routes(made)]
+    needed = [
+        *made.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment"),
+        *_private_routes(made),
+    ]
     assert len(needed) >= 3
     for environment in made.all(CE):
         assert [n.name for n in needed if not made.depends_on(environment, n)] == []
@@ -57,8 +71,16 @@ def _private_routes(made: Recording) -> list[Resource]:
 def test_fargate_has_nothing_of_instances() -> None:
     made = deployed("dev")
     fargate = made.one(CE, "environments-fargate")
-    assert fargate.inputs["computeResources"].keys() == {"type", "maxVcpus", "subnets", "securityGroupIds"}
-    assert (fargate.inputs["computeResources"]["type"], fargate.inputs["computeResources"]["maxVcpus"]) == ("FARGATE_SPOT", 16)
+    assert fargate.inputs["computeResources"].keys() == {
+        "type",
+        "maxVcpus",
+        "subnets",
+        "securityGroupIds",
+    }
+    assert (
+        fargate.inputs["computeResources"]["type"],
+        fargate.inputs["computeResources"]["maxVcpus"],
+    ) == ("FARGATE_SPOT", 16)
     assert "updatePolicy" not in fargate.inputs
     assert [t.name for t in made.all(LT)] == ["environments-gpu-template"]
 
@@ -73,7 +95,9 @@ def test_spot_and_on_demand_spread_over_all_zones() -> None:
     for resources in (spot, on_demand):
         assert sorted(resources["subnets"]) == sorted(private)
         assert len(private) == 3
-        assert resources["securityGroupIds"] == [made.one("aws:ec2/securityGroup:SecurityGroup", "network-instance").id]
+        assert resources["securityGroupIds"] == [
+            made.one("aws:ec2/securityGroup:SecurityGroup", "network-instance").id
+        ]
         assert (resources["minVcpus"], "placementGroup" in resources) == (0, False)
     assert len(spot["instanceTypes"]) == len(config.environments["spot-cpu"].instance_types) == 10  # type: ignore[union-attr]
 
@@ -94,10 +118,18 @@ def test_settings_of_an_environment_reach_it() -> None:
     made = deploy("local", changes=changes)
     spot = made.one(CE, "environments-spot-cpu")
     assert spot.inputs["state"] == "DISABLED"
-    assert spot.inputs["updatePolicy"] == {"jobExecutionTimeoutMinutes": 90, "terminateJobsOnUpdate": True}
-    assert (spot.inputs["computeResources"]["bidPercentage"], spot.inputs["computeResources"]["minVcpus"]) == (60, 4)
+    assert spot.inputs["updatePolicy"] == {
+        "jobExecutionTimeoutMinutes": 90,
+        "terminateJobsOnUpdate": True,
+    }
+    assert (
+        spot.inputs["computeResources"]["bidPercentage"],
+        spot.inputs["computeResources"]["minVcpus"],
+    ) == (60, 4)
     configuration = _resources(made, "on-demand-cpu")["ec2Configurations"]
-    assert configuration == [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-0123456789abcdef0"}]
+    assert configuration == [
+        {"imageType": "ECS_AL2023", "imageIdOverride": "ami-0123456789abcdef0"}
+    ]
 
 
 def test_hpc_with_efa_lies_in_one_zone_and_leaves_security_groups_to_its_template() -> None:
@@ -115,9 +147,16 @@ def test_hpc_with_efa_lies_in_one_zone_and_leaves_security_groups_to_its_templat
 
 
 def test_hpc_without_efa_names_its_security_group_itself() -> None:
-    made = deploy("prod", changes={"environments": {"gpu": {"efa": False, "placement_group": False, "zone_index": 2}}})
+    made = deploy(
+        "prod",
+        changes={
+            "environments": {"gpu": {"efa": False, "placement_group": False, "zone_index": 2}}
+        },
+    )
     gpu = _resources(made, "gpu")
-    assert gpu["securityGroupIds"] == [made.one("aws:ec2/securityGroup:SecurityGroup", "network-hpc").id]
+    assert gpu["securityGroupIds"] == [
+        made.one("aws:ec2/securityGroup:SecurityGroup", "network-hpc").id
+    ]
     assert gpu["subnets"] == [made.one("aws:ec2/subnet:Subnet", "network-private-2").id]
     assert "placementGroup" not in gpu
     made.none("aws:ec2/placementGroup:PlacementGroup")

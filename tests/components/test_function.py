@@ -12,7 +12,15 @@ import pulumi
 import pytest
 
 from components.context import StackContext
-from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs, _code, in_rules, job_state_changes
+from components.function import (
+    EventTrigger,
+    EventTriggerArgs,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    _code,
+    in_rules,
+    job_state_changes,
+)
 from components.policies import statement
 from tests.components import mocks
 from tests.components.program import STACKS, deployed
@@ -30,7 +38,9 @@ def made(context: StackContext) -> mocks.Recording:
                 description="Says it again",
                 handler="workloads.functions.submit.handler",
                 environment={"PIPELINE_TABLE": "metrics"},
-                statements=[statement("Speak", actions=["polly:SynthesizeSpeech"], resources=["*"])],
+                statements=[
+                    statement("Speak", actions=["polly:SynthesizeSpeech"], resources=["*"])
+                ],
                 timeout_seconds=60,
                 event_max_age_hours=2,
                 log_retention_days=7,
@@ -51,13 +61,32 @@ def made(context: StackContext) -> mocks.Recording:
 
 
 def test_function_logs_to_its_own_group_and_leaves_no_event_behind(made: mocks.Recording) -> None:
-    function, queue, logs = made.one(FUNCTION), made.one("aws:sqs/queue:Queue"), made.one("aws:cloudwatch/logGroup:LogGroup")
-    assert (logs.inputs["name"], logs.inputs["retentionInDays"]) == ("/batch-reference/test/echo", 7)
-    assert function.inputs["loggingConfig"] == {"logFormat": "Text", "logGroup": "/batch-reference/test/echo"}
+    function, queue, logs = (
+        made.one(FUNCTION),
+        made.one("aws:sqs/queue:Queue"),
+        made.one("aws:cloudwatch/logGroup:LogGroup"),
+    )
+    assert (logs.inputs["name"], logs.inputs["retentionInDays"]) == (
+        "/batch-reference/test/echo",
+        7,
+    )
+    assert function.inputs["loggingConfig"] == {
+        "logFormat": "Text",
+        "logGroup": "/batch-reference/test/echo",
+    }
     assert function.inputs["deadLetterConfig"] == {"targetArn": queue.outputs["arn"]}
-    assert (function.inputs["timeout"], function.inputs["runtime"], function.inputs["architectures"]) == (60, "python3.13", ["arm64"])
-    assert function.inputs["environment"] == {"variables": {"PIPELINE_STACK": "test", "PIPELINE_TABLE": "metrics"}}
-    assert (queue.inputs["sqsManagedSseEnabled"], queue.inputs["messageRetentionSeconds"]) == (True, 14 * 86_400)
+    assert (
+        function.inputs["timeout"],
+        function.inputs["runtime"],
+        function.inputs["architectures"],
+    ) == (60, "python3.13", ["arm64"])
+    assert function.inputs["environment"] == {
+        "variables": {"PIPELINE_STACK": "test", "PIPELINE_TABLE": "metrics"}
+    }
+    assert (queue.inputs["sqsManagedSseEnabled"], queue.inputs["messageRetentionSeconds"]) == (
+        True,
+        14 * 86_400,
+    )
     delivery = made.one("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig").inputs
     assert (delivery["maximumEventAgeInSeconds"], delivery["maximumRetryAttempts"]) == (7200, 2)
     # Lambda refuses a dead-letter queue that the role may not write to yet
@@ -67,26 +96,50 @@ def test_function_logs_to_its_own_group_and_leaves_no_event_behind(made: mocks.R
 def test_role_may_log_keep_dead_letters_and_what_the_caller_said(made: mocks.Recording) -> None:
     statements = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy"))}
     assert statements.keys() == {"WriteLogs", "KeepDeadLetters", "Speak"}
-    assert statements["WriteLogs"]["Resource"] == ["arn:aws:logs:us-east-1:123456789012:log-group:/batch-reference/test/echo:log-stream:*"]
-    assert statements["KeepDeadLetters"]["Resource"] == [made.one("aws:sqs/queue:Queue").outputs["arn"]]
+    assert statements["WriteLogs"]["Resource"] == [
+        "arn:aws:logs:us-east-1:123456789012:log-group:/batch-reference/test/echo:log-stream:*"
+    ]
+    assert statements["KeepDeadLetters"]["Resource"] == [
+        made.one("aws:sqs/queue:Queue").outputs["arn"]
+    ]
     trust = made.policy(made.one("aws:iam/role:Role"), "assumeRolePolicy")
     assert [s["Principal"] for s in trust] == [{"Service": "lambda.amazonaws.com"}]
 
 
 def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Recording) -> None:
-    function, queue, rule = made.one(FUNCTION), made.one("aws:sqs/queue:Queue"), made.one("aws:cloudwatch/eventRule:EventRule")
+    function, queue, rule = (
+        made.one(FUNCTION),
+        made.one("aws:sqs/queue:Queue"),
+        made.one("aws:cloudwatch/eventRule:EventRule"),
+    )
     assert rule.inputs["state"] == "DISABLED"
-    assert json.loads(rule.inputs["eventPattern"]) == {"source": ["valley"], "detail": {"who": [function.outputs["name"]]}}
+    assert json.loads(rule.inputs["eventPattern"]) == {
+        "source": ["valley"],
+        "detail": {"who": [function.outputs["name"]]},
+    }
     permission = made.one("aws:lambda/permission:Permission")
-    assert (permission.inputs["principal"], permission.inputs["sourceArn"]) == ("events.amazonaws.com", rule.outputs["arn"])
+    assert (permission.inputs["principal"], permission.inputs["sourceArn"]) == (
+        "events.amazonaws.com",
+        rule.outputs["arn"],
+    )
     target = made.one("aws:cloudwatch/eventTarget:EventTarget")
-    assert (target.inputs["arn"], target.inputs["rule"]) == (function.outputs["arn"], rule.outputs["name"])
+    assert (target.inputs["arn"], target.inputs["rule"]) == (
+        function.outputs["arn"],
+        rule.outputs["name"],
+    )
     assert target.inputs["deadLetterConfig"] == {"arn": queue.outputs["arn"]}
-    assert target.inputs["retryPolicy"] == {"maximumEventAgeInSeconds": 7200, "maximumRetryAttempts": 185}
+    assert target.inputs["retryPolicy"] == {
+        "maximumEventAgeInSeconds": 7200,
+        "maximumRetryAttempts": 185,
+    }
     policy = made.one("aws:sqs/queuePolicy:QueuePolicy")
     allowed = made.policy(policy)
     assert [(s["Effect"], s["Condition"], s["Principal"]) for s in allowed] == [
-        ("Allow", {"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}}, {"Service": "events.amazonaws.com"}),
+        (
+            "Allow",
+            {"ArnEquals": {"aws:SourceArn": [rule.outputs["arn"]]}},
+            {"Service": "events.amazonaws.com"},
+        ),
         ("Deny", {"Bool": {"aws:SecureTransport": "false"}}, "*"),
     ]
     # an event that came before them would be lost
@@ -96,7 +149,9 @@ def test_trigger_may_call_this_function_and_this_rule_alone_may(made: mocks.Reco
 
 def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Path) -> None:
     archive = _code()
-    files = {name: asset for name, asset in archive.assets.items() if isinstance(asset, pulumi.FileAsset)}
+    files = {
+        name: asset for name, asset in archive.assets.items() if isinstance(asset, pulumi.FileAsset)
+    }
     assert {
         "workloads/__init__.py",
         "workloads/contract.py",
@@ -121,19 +176,32 @@ assert callable(submit.handler) and callable(notify.handler)
 foreign = {{"pulumi", "numpy", "pyarrow", "jinja2"}} & set(sys.modules)
 assert not foreign, foreign
 """
-    done = subprocess.run([sys.executable, "-I", "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", probe],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_dead_letter_goes_over_plain_http(stack: str) -> None:
     made = deployed(stack)
-    policies = {policy.inputs["queueUrl"]: made.policy(policy) for policy in made.all("aws:sqs/queuePolicy:QueuePolicy")}
+    policies = {
+        policy.inputs["queueUrl"]: made.policy(policy)
+        for policy in made.all("aws:sqs/queuePolicy:QueuePolicy")
+    }
     queues = made.all("aws:sqs/queue:Queue")
     assert policies.keys() == {queue.outputs["url"] for queue in queues}
     for statements in policies.values():
         (deny,) = [each for each in statements if each["Effect"] == "Deny"]
-        assert (deny["Action"], deny["Principal"], deny["Condition"]) == (["sqs:*"], "*", {"Bool": {"aws:SecureTransport": "false"}})
+        assert (deny["Action"], deny["Principal"], deny["Condition"]) == (
+            ["sqs:*"],
+            "*",
+            {"Bool": {"aws:SecureTransport": "false"}},
+        )
 
 
 @pytest.mark.parametrize("length", [100, 2048, 2049, 20_000])
@@ -167,8 +235,14 @@ def test_a_long_setting_travels_with_the_code(context: StackContext, length: int
 
 
 def test_patterns_fit_with_the_longest_names() -> None:
-    arns = [f"arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-queue/{number:0128}" for number in range(50)]
-    for kind in (lambda part: job_state_changes(["SUCCEEDED", "FAILED"], part), lambda part: {"resources": list(part)}):
+    arns = [
+        f"arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-queue/{number:0128}"
+        for number in range(50)
+    ]
+    for kind in (
+        lambda part: job_state_changes(["SUCCEEDED", "FAILED"], part),
+        lambda part: {"resources": list(part)},
+    ):
         rules = in_rules("ends", arns, kind)
         assert list(rules) == ["ends", "ends-1", "ends-2", "ends-3", "ends-4"]
         assert max(len(json.dumps(rule, sort_keys=True)) for rule in rules.values()) <= 2048

@@ -37,9 +37,14 @@ def test_no_finding(stack: str) -> None:
         if '"Principal"' in text:  # parliament knows policies of identities alone
             continue
         judged += 1
-        findings = [parliament.enhance_finding(each) for each in parliament.analyze_policy_string(text).findings]
+        findings = [
+            parliament.enhance_finding(each)
+            for each in parliament.analyze_policy_string(text).findings
+        ]
         told = [f"{each.issue}: {each.detail}" for each in findings if each.severity != "MUTE"]
-        assert [each for each in told if not any(known in each for known in _ANSWERED)] == [], resource
+        assert [each for each in told if not any(known in each for known in _ANSWERED)] == [], (
+            resource
+        )
     assert judged >= 8
 
 

@@ -63,7 +63,11 @@ COUNTS = {
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": (3, 3, 3),
     "aws:s3/bucketPolicy:BucketPolicy": (3, 3, 3),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": (3, 3, 3),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (3, 3, 3),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        3,
+        3,
+        3,
+    ),
     "aws:s3/bucketVersioning:BucketVersioning": (3, 3, 3),
     "aws:scheduler/schedule:Schedule": (0, 0, 2),
     "aws:secretsmanager/secret:Secret": (2, 2, 2),
@@ -104,10 +108,14 @@ def test_every_resource_is_a_component_or_belongs_to_one(stack: str) -> None:
             assert children[resource.urn] > 0, f"{resource.name} holds nothing"
             assert resource.parent in root | components.keys()
         else:
-            assert resource.parent in components, f"{resource.type} {resource.name} hangs on the stack itself"
+            assert resource.parent in components, (
+                f"{resource.type} {resource.name} hangs on the stack itself"
+            )
         if resource.parent in components:
             parent = components[resource.parent].name
-            assert resource.name == parent or resource.name.startswith(f"{parent}-"), f"{resource.name} is a child of {parent}"
+            assert resource.name == parent or resource.name.startswith(f"{parent}-"), (
+                f"{resource.name} is a child of {parent}"
+            )
 
 
 MACHINES = {"Orchestration", "Machine", "Daily"}
@@ -116,16 +124,24 @@ OPTIONAL = {"Guard", "SubmissionStop", *MACHINES}
 
 
 def test_every_component_class_is_deployed_and_has_its_token(stack: str) -> None:
-    defined = {node.name for path in (ROOT / "components").glob("*.py") for node in _component_classes(path)}
+    defined = {
+        node.name
+        for path in (ROOT / "components").glob("*.py")
+        for node in _component_classes(path)
+    }
     assert len(defined) >= 12
     expected = defined - OPTIONAL | (MACHINES if stack == "prod" else set())
-    assert {c.type for c in _components(deployed(stack))} == {f"{TYPE_PACKAGE}:{name}" for name in expected}
+    assert {c.type for c in _components(deployed(stack))} == {
+        f"{TYPE_PACKAGE}:{name}" for name in expected
+    }
     assert defined > OPTIONAL
 
 
 def _component_classes(path: Path) -> Iterator[ast.ClassDef]:
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "Component" for base in node.bases):
+        if isinstance(node, ast.ClassDef) and any(
+            isinstance(base, ast.Name) and base.id == "Component" for base in node.bases
+        ):
             yield node
 
 
@@ -143,7 +159,9 @@ def test_every_resource_that_can_have_tags_has_those_of_the_stack(stack: str) ->
             continue
         tagged += 1
         tags = resource.inputs.get("tags", {})
-        assert tags.items() >= {"project": PROJECT, "stack": stack}.items(), f"{resource.type} {resource.name}"
+        assert tags.items() >= {"project": PROJECT, "stack": stack}.items(), (
+            f"{resource.type} {resource.name}"
+        )
         assert "cost-center" in tags, f"{resource.type} {resource.name}"
     assert tagged > 50
 
@@ -155,10 +173,18 @@ def test_secrets_stand_nowhere_but_in_secrets_manager(stack: str) -> None:
     for resource in made.resources:
         for key, value in resource.inputs.items():
             if any(secret in json.dumps(value, default=str) for secret in secrets):
-                assert (resource.type, key) == ("aws:secretsmanager/secretVersion:SecretVersion", "secretString"), resource.name
-                assert key in resource.secret_inputs, f"{resource.name}.{key} is not marked as secret"
+                assert (resource.type, key) == (
+                    "aws:secretsmanager/secretVersion:SecretVersion",
+                    "secretString",
+                ), resource.name
+                assert key in resource.secret_inputs, (
+                    f"{resource.name}.{key} is not marked as secret"
+                )
                 holders[resource.name] += 1
-        assert not any(secret in json.dumps(resource.outputs, default=str) for secret in secrets) or resource.name in holders
+        assert (
+            not any(secret in json.dumps(resource.outputs, default=str) for secret in secrets)
+            or resource.name in holders
+        )
     assert holders == {"secrets-launch-token": 1, "secrets-slack-webhook": 1}
     assert not any(secret in json.dumps(made.exports, default=str) for secret in secrets)
 
@@ -186,11 +212,18 @@ def test_no_policy_allows_everything(stack: str) -> None:
             statements += 1
             actions = statement["Action"]
             assert statement["Effect"] == "Allow"
-            assert not any(action == "*" or action.endswith(":*") for action in actions), f"{resource.name} {statement['Sid']}"
+            assert not any(action == "*" or action.endswith(":*") for action in actions), (
+                f"{resource.name} {statement['Sid']}"
+            )
             if "*" in statement["Resource"]:
                 everywhere |= set(actions)
     assert statements > 10
-    looks = {"batch:ListJobs", "batch:DescribeJobs", "batch:DescribeComputeEnvironments", "cloudwatch:GetMetricStatistics"}
+    looks = {
+        "batch:ListJobs",
+        "batch:DescribeJobs",
+        "batch:DescribeComputeEnvironments",
+        "cloudwatch:GetMetricStatistics",
+    }
     machine = LOG_DELIVERY if stack == "prod" else set()
     assert everywhere == {"ecr:GetAuthorizationToken"} | looks | machine
 
@@ -203,20 +236,28 @@ def test_no_policy_allows_everything(stack: str) -> None:
         ("aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy", "arn"),
     ],
 )
-def test_nobody_comes_to_buckets_queues_and_topics_over_plain_http(stack: str, kind: str, policy: str, names: str) -> None:
+def test_nobody_comes_to_buckets_queues_and_topics_over_plain_http(
+    stack: str, kind: str, policy: str, names: str
+) -> None:
     made = deployed(stack)
     closed = set()
     for each in made.all(policy):
         denied = [s for s in made.policy(each) if s["Effect"] == "Deny"]
-        assert [(s["Principal"], s["Condition"]) for s in denied] == [("*", {"Bool": {"aws:SecureTransport": "false"}})]
+        assert [(s["Principal"], s["Condition"]) for s in denied] == [
+            ("*", {"Bool": {"aws:SecureTransport": "false"}})
+        ]
         closed.add(each.inputs[names])
-    assert closed == {each.outputs["url" if names == "queueUrl" else names] for each in made.all(kind)}
+    assert closed == {
+        each.outputs["url" if names == "queueUrl" else names] for each in made.all(kind)
+    }
 
 
 def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None:
     made = deployed(stack)
     of_this_account = {"ecs-tasks.amazonaws.com", "states.amazonaws.com", "scheduler.amazonaws.com"}
-    for role in made.all("aws:iam/role:Role", count=COUNTS["aws:iam/role:Role"][STACKS.index(stack)]):
+    for role in made.all(
+        "aws:iam/role:Role", count=COUNTS["aws:iam/role:Role"][STACKS.index(stack)]
+    ):
         for statement in made.policy(role, "assumeRolePolicy"):
             service = statement["Principal"]["Service"]
             assert service in {"ec2.amazonaws.com", "lambda.amazonaws.com", *of_this_account}
@@ -226,7 +267,11 @@ def test_roles_are_assumed_by_services_of_this_account_alone(stack: str) -> None
 
 def test_counts_are_what_somebody_decided(stack: str) -> None:
     made = Counter(r.type for r in _aws(deployed(stack)))
-    expected = {type_: counts[STACKS.index(stack)] for type_, counts in COUNTS.items() if counts[STACKS.index(stack)]}
+    expected = {
+        type_: counts[STACKS.index(stack)]
+        for type_, counts in COUNTS.items()
+        if counts[STACKS.index(stack)]
+    }
     assert dict(sorted(made.items())) == dict(sorted(expected.items()))
 
 
@@ -236,7 +281,9 @@ def test_json_inputs_name_no_missing_value(stack: str) -> None:
     for resource in _aws(deployed(stack)):
         for leaf in _texts(resource.inputs):
             texts += 1
-            assert not re.search(r"\bNone\b|Output object at", leaf), f"{resource.name}: {leaf[:200]}"
+            assert not re.search(r"\bNone\b|Output object at", leaf), (
+                f"{resource.name}: {leaf[:200]}"
+            )
     assert texts > 500
 
 

@@ -64,7 +64,9 @@ def test_the_api_knows_every_key(stack: str) -> None:
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
         assert len({"containerProperties", "nodeProperties"} & inputs.keys()) == 1
-        assert "vcpus" not in _container(definition), "deprecated, and not overridden by resource requirements"
+        assert "vcpus" not in _container(definition), (
+            "deprecated, and not overridden by resource requirements"
+        )
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -76,22 +78,36 @@ def test_every_stage_has_its_command_role_log_group_and_limits(stack: str) -> No
         definition = made.one(DEFINITION, f"jobs-{stage}")
         container = _container(definition)
         assert container["command"] == ["python", "-m", f"workloads.{stage}"]
-        assert container["jobRoleArn"] == made.one("aws:iam/role:Role", f"roles-{stage}").outputs["arn"]
+        assert (
+            container["jobRoleArn"]
+            == made.one("aws:iam/role:Role", f"roles-{stage}").outputs["arn"]
+        )
         assert container["executionRoleArn"] == execution
         repository = "gpu" if stage == "analysis" else "cpu"
-        assert container["image"] == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/batch-reference-{stack}/{repository}:unpublished"
+        assert (
+            container["image"]
+            == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/batch-reference-{stack}/{repository}:unpublished"
+        )
         group = made.one(LOG_GROUP, f"jobs-{stage}")
         assert group.inputs["retentionInDays"] == config.monitoring.log_retention_days
-        options = {"awslogs-group": f"/batch-reference/{stack}/{stage}", "awslogs-region": "us-east-1", "awslogs-stream-prefix": stage}
+        options = {
+            "awslogs-group": f"/batch-reference/{stack}/{stage}",
+            "awslogs-region": "us-east-1",
+            "awslogs-stream-prefix": stage,
+        }
         assert container["logConfiguration"] == {"logDriver": "awslogs", "options": options}
         assert group.outputs["name"] == options["awslogs-group"]
         assert definition.inputs["timeout"] == {"attemptDurationSeconds": job.timeout_minutes * 60}
-        assert definition.inputs["tags"].items() >= {"stack": stack, "pipeline-stage": stage}.items()
+        assert (
+            definition.inputs["tags"].items() >= {"stack": stack, "pipeline-stage": stage}.items()
+        )
         assert definition.inputs["propagateTags"] is True
         # jobs that wait keep the revision that they were submitted with
         assert definition.inputs["deregisterOnNewRevision"] is False
         assert definition.inputs.get("schedulingPriority") == job.scheduling_priority
-        wanted = {"VCPU": f"{job.vcpus:g}", "MEMORY": str(job.memory_mib)} | ({"GPU": str(job.gpus)} if getattr(job, "gpus", 0) else {})
+        wanted = {"VCPU": f"{job.vcpus:g}", "MEMORY": str(job.memory_mib)} | (
+            {"GPU": str(job.gpus)} if getattr(job, "gpus", 0) else {}
+        )
         assert {r["type"]: r["value"] for r in container["resourceRequirements"]} == wanted
 
 
@@ -99,12 +115,21 @@ def test_multi_node_analysis_on_p5() -> None:
     made = deployed("prod")
     definition = made.one(DEFINITION, "jobs-analysis")
     properties, container = json.loads(definition.inputs["nodeProperties"]), _container(definition)
-    assert (definition.inputs["type"], properties["numNodes"], properties["mainNode"]) == ("multinode", 4, 0)
-    assert properties["nodeRangeProperties"][0]["targetNodes"] == "0:", "an open range, so that a submission may name another number"
+    assert (definition.inputs["type"], properties["numNodes"], properties["mainNode"]) == (
+        "multinode",
+        4,
+        0,
+    )
+    assert properties["nodeRangeProperties"][0]["targetNodes"] == "0:", (
+        "an open range, so that a submission may name another number"
+    )
     assert container["instanceType"] == "p5.48xlarge"
     devices = container["linuxParameters"]["devices"]
     assert [d["hostPath"] for d in devices] == [f"/dev/infiniband/uverbs{n}" for n in range(32)]
-    assert all(d["containerPath"] == d["hostPath"] and d["permissions"] == ["READ", "WRITE", "MKNOD"] for d in devices)
+    assert all(
+        d["containerPath"] == d["hostPath"] and d["permissions"] == ["READ", "WRITE", "MKNOD"]
+        for d in devices
+    )
     assert container["linuxParameters"]["sharedMemorySize"] == 49_152
     assert {u["name"]: (u["softLimit"], u["hardLimit"]) for u in container["ulimits"]} == {
         "memlock": (-1, -1),
@@ -112,11 +137,16 @@ def test_multi_node_analysis_on_p5() -> None:
         "nofile": (1_024_000, 1_024_000),
     }
     assert container["volumes"] == [{"name": "scratch", "host": {"sourcePath": "/scratch"}}]
-    assert container["mountPoints"] == [{"sourceVolume": "scratch", "containerPath": "/scratch", "readOnly": False}]
+    assert container["mountPoints"] == [
+        {"sourceVolume": "scratch", "containerPath": "/scratch", "readOnly": False}
+    ]
     assert "platformCapabilities" not in definition.inputs
 
 
-@pytest.mark.parametrize(("instance_type", "devices"), [("p4d.24xlarge", 4), ("g5.48xlarge", 1), ("p6-b300.48xlarge", 16)])
+@pytest.mark.parametrize(
+    ("instance_type", "devices"),
+    [("p4d.24xlarge", 4), ("g5.48xlarge", 1), ("p6-b300.48xlarge", 16)],
+)
 def test_one_device_per_adapter(instance_type: str, devices: int) -> None:
     changes = {
         "environments": {"gpu": {"instance_type": instance_type}},
@@ -137,7 +167,10 @@ def test_analysis_of_one_node_is_a_plain_container_job_which_may_run_on_spot() -
     analysis = {"queue": "main", "nodes": 1, "vcpus": 4, "memory_mib": 8192, "ranks_per_node": 4}
     made = deploy("local", changes={"jobs": {"analysis": analysis}})
     definition = made.one(DEFINITION, "jobs-analysis")
-    assert (definition.inputs["type"], definition.inputs["platformCapabilities"]) == ("container", ["EC2"])
+    assert (definition.inputs["type"], definition.inputs["platformCapabilities"]) == (
+        "container",
+        ["EC2"],
+    )
     container = _container(definition)
     assert "instanceType" not in container
     assert container["linuxParameters"]["sharedMemorySize"] == 1024
@@ -152,8 +185,21 @@ def test_fargate_jobs_have_nothing_of_instances() -> None:
         container = _container(definition)
         assert definition.inputs["platformCapabilities"] == ["FARGATE"]
         assert container["networkConfiguration"] == {"assignPublicIp": "DISABLED"}
-        assert container["runtimePlatform"] == {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}
-        assert not {"linuxParameters", "ulimits", "volumes", "mountPoints", "privileged", "instanceType"} & container.keys()
+        assert container["runtimePlatform"] == {
+            "operatingSystemFamily": "LINUX",
+            "cpuArchitecture": "X86_64",
+        }
+        assert (
+            not {
+                "linuxParameters",
+                "ulimits",
+                "volumes",
+                "mountPoints",
+                "privileged",
+                "instanceType",
+            }
+            & container.keys()
+        )
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -161,12 +207,17 @@ def test_every_container_is_told_its_region(stack: str) -> None:
     """ECS sets it on Fargate alone, and boto3 without a region finds no DynamoDB and another region's S3."""
     for definition in deployed(stack).all(DEFINITION, count=3):
         variables = _environment(_container(definition))
-        assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "us-east-1", definition.name
+        assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "us-east-1", (
+            definition.name
+        )
 
 
 def test_variables_of_the_stages() -> None:
     made = deployed("prod")
-    buckets = {b.name.removeprefix("storage-"): b.outputs["bucket"] for b in made.all("aws:s3/bucket:Bucket", count=3)}
+    buckets = {
+        b.name.removeprefix("storage-"): b.outputs["bucket"]
+        for b in made.all("aws:s3/bucket:Bucket", count=3)
+    }
     table = made.one("aws:dynamodb/table:Table").outputs["name"]
     everywhere = {
         "AWS_REGION": "us-east-1",
@@ -205,12 +256,27 @@ def test_variables_of_the_stages() -> None:
         "block_memory_mib": 4096,
         "exact_quantiles": True,
     }
-    full = _environment(_container(deploy("prod", changes={"jobs": {"analysis": limited}}).one(DEFINITION, "jobs-analysis")))
+    full = _environment(
+        _container(
+            deploy("prod", changes={"jobs": {"analysis": limited}}).one(DEFINITION, "jobs-analysis")
+        )
+    )
     hidden = deploy("prod", changes={"pipeline": {"show_values": False}})
     for stage in STAGES:
-        assert _environment(_container(hidden.one(DEFINITION, f"jobs-{stage}")))["PIPELINE_SHOW_VALUES"] == "false"
+        assert (
+            _environment(_container(hidden.one(DEFINITION, f"jobs-{stage}")))[
+                "PIPELINE_SHOW_VALUES"
+            ]
+            == "false"
+        )
     names = ("ANOMALY_MODE", "ANOMALY_METRIC", "MAX_DOLLARS", "BLOCK_MEMORY_MIB", "EXACT_QUANTILES")
-    assert [full[f"PIPELINE_{name}"] for name in names] == ["full", "cosine", "12.5", "4096", "true"]
+    assert [full[f"PIPELINE_{name}"] for name in names] == [
+        "full",
+        "cosine",
+        "12.5",
+        "4096",
+        "true",
+    ]
     postprocess = _environment(_container(made.one(DEFINITION, "jobs-postprocess")))
     prices = json.loads(postprocess.pop("PIPELINE_STAGE_PRICES"))
     assert prices["analysis"] == pytest.approx(4 * 55.04)
@@ -224,18 +290,29 @@ def test_secrets_come_by_reference() -> None:
     made = deployed("prod")
 
     def secrets(made: Recording, stage: str) -> dict[str, str]:
-        return {s["name"]: s["valueFrom"] for s in _container(made.one(DEFINITION, f"jobs-{stage}"))["secrets"]}
+        return {
+            s["name"]: s["valueFrom"]
+            for s in _container(made.one(DEFINITION, f"jobs-{stage}"))["secrets"]
+        }
 
     secret = "aws:secretsmanager/secret:Secret"
     assert secrets(made, "preprocess") == {}
-    assert secrets(made, "analysis") == {"PIPELINE_LAUNCH_TOKEN": made.one(secret, "secrets-launch-token").outputs["arn"]}
-    assert secrets(made, "postprocess") == {"PIPELINE_SLACK_WEBHOOK_URL": made.one(secret, "secrets-slack-webhook").outputs["arn"]}
+    assert secrets(made, "analysis") == {
+        "PIPELINE_LAUNCH_TOKEN": made.one(secret, "secrets-launch-token").outputs["arn"]
+    }
+    assert secrets(made, "postprocess") == {
+        "PIPELINE_SLACK_WEBHOOK_URL": made.one(secret, "secrets-slack-webhook").outputs["arn"]
+    }
     assert secrets(deploy("dev", secrets={}), "postprocess") == {}
 
 
-def test_a_definition_beyond_the_limit_of_the_api_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_definition_beyond_the_limit_of_the_api_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("components.jobs._LARGEST_DEFINITION_BYTES", 4000)
-    with pytest.raises(Exception, match=r"job definition of analysis has \d+ bytes, and AWS Batch takes 4000") as failure:
+    with pytest.raises(
+        Exception, match=r"job definition of analysis has \d+ bytes, and AWS Batch takes 4000"
+    ) as failure:
         deploy("prod")
     assert not isinstance(failure.value, DeploymentError), "the program itself says so"
 
@@ -244,8 +321,14 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
     """The rule COLUMNS-SIZE keeps 4 KiB for all else, which is never so much."""
     columns = {"sales": {f"{'c' * 20}{i:04}": {"required": True} for i in range(393)}}
     changes = {"jobs": {"preprocess": {"columns": columns}}}
-    assert 20_000 < len(json.dumps(config_of("prod", changes).jobs.preprocess.columns_text)) <= 20_480
-    text = deploy("prod", changes=changes).one(DEFINITION, "jobs-preprocess").inputs["containerProperties"]
+    assert (
+        20_000 < len(json.dumps(config_of("prod", changes).jobs.preprocess.columns_text)) <= 20_480
+    )
+    text = (
+        deploy("prod", changes=changes)
+        .one(DEFINITION, "jobs-preprocess")
+        .inputs["containerProperties"]
+    )
     assert 20_000 < len(text) < 22_600
 
 
@@ -257,27 +340,64 @@ _CODE_PATTERN = re.compile(r"[0-9]*\*?")
 
 _NO_INTERFACE = "Timeout waiting for network interface provisioning to complete."
 _NO_SECRET = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed"
-FARGATE_ONLY = {"Fargate Spot", "image not pulled, on Fargate", "no secrets, on Fargate", "no network interface"}
+FARGATE_ONLY = {
+    "Fargate Spot",
+    "image not pulled, on Fargate",
+    "no secrets, on Fargate",
+    "no network interface",
+}
 ENDS = {
     "Fargate Spot": ("Your Spot Task was interrupted.", "", None, "RETRY"),
-    "image not pulled, on Fargate": ("CannotPullContainerError: pull image manifest has been retried 5 time(s)", "", None, "RETRY"),
+    "image not pulled, on Fargate": (
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s)",
+        "",
+        None,
+        "RETRY",
+    ),
     "no secrets, on Fargate": (_NO_SECRET, "", None, "RETRY"),
     "no network interface": (_NO_INTERFACE, "", None, "RETRY"),
     "not started": ("Task failed to start", "", None, "RETRY"),
     "no secrets": ("Task failed to start", _NO_SECRET, None, "RETRY"),
-    "no memory on Fargate": ("OutOfMemoryError: Container killed due to memory usage", "", 137, "EXIT"),
+    "no memory on Fargate": (
+        "OutOfMemoryError: Container killed due to memory usage",
+        "",
+        137,
+        "EXIT",
+    ),
     "Spot interruption": ("Host EC2 (instance i-0123456789abcdef0) terminated.", "", None, "RETRY"),
-    "image not pulled": ("Task failed to start", "CannotPullContainerError: context canceled", None, "RETRY"),
-    "Docker too slow": ("Task failed to start", "DockerTimeoutError: Could not transition to created", None, "RETRY"),
+    "image not pulled": (
+        "Task failed to start",
+        "CannotPullContainerError: context canceled",
+        None,
+        "RETRY",
+    ),
+    "Docker too slow": (
+        "Task failed to start",
+        "DockerTimeoutError: Could not transition to created",
+        None,
+        "RETRY",
+    ),
     "a bug": ("Essential container in task exited", "", 70, "EXIT"),
     "bad data": ("Essential container in task exited", "", 1, "EXIT"),
-    "out of memory": ("Essential container in task exited", "OutOfMemoryError: Container killed due to memory usage", 137, "EXIT"),
+    "out of memory": (
+        "Essential container in task exited",
+        "OutOfMemoryError: Container killed due to memory usage",
+        137,
+        "EXIT",
+    ),
     "stopped": ("Essential container in task exited", "", 143, "EXIT"),
-    "no image of that name": ("Task failed to start", "CannotStartContainerError: no such executable", 127, "EXIT"),
+    "no image of that name": (
+        "Task failed to start",
+        "CannotStartContainerError: no such executable",
+        127,
+        "EXIT",
+    ),
 }
 
 
-def _action(rules: list[dict[str, str]], status_reason: str, reason: str, exit_code: int | None) -> str:
+def _action(
+    rules: list[dict[str, str]], status_reason: str, reason: str, exit_code: int | None
+) -> str:
     """The first rule whose every pattern matches; without one the job is retried (AWS Batch API, RetryStrategy)."""
 
     def matches(pattern: str | None, text: str | None) -> bool:
@@ -289,7 +409,11 @@ def _action(rules: list[dict[str, str]], status_reason: str, reason: str, exit_c
         code = None if exit_code is None else str(exit_code)
         if "onExitCode" in rule and code is None:
             continue
-        found = [(rule.get("onStatusReason"), status_reason), (rule.get("onReason"), reason), (rule.get("onExitCode"), code)]
+        found = [
+            (rule.get("onStatusReason"), status_reason),
+            (rule.get("onReason"), reason),
+            (rule.get("onExitCode"), code),
+        ]
         if all(matches(*pair) for pair in found):
             return rule["action"]
     return "RETRY"
@@ -301,28 +425,55 @@ def test_only_trouble_that_another_attempt_can_cure_is_retried(stack: str, end: 
     status_reason, reason, exit_code, action = ENDS[end]
     judged = 0
     for definition in deployed(stack).all(DEFINITION, count=3):
-        fargate, multi_node = definition.inputs.get("platformCapabilities") == ["FARGATE"], definition.inputs["type"] == "multinode"
+        fargate, multi_node = (
+            definition.inputs.get("platformCapabilities") == ["FARGATE"],
+            definition.inputs["type"] == "multinode",
+        )
         if fargate and end in {"Spot interruption", "Docker too slow"}:
             continue
-        if not fargate and end in FARGATE_ONLY and not (multi_node and end == "no network interface"):
+        if (
+            not fargate
+            and end in FARGATE_ONLY
+            and not (multi_node and end == "no network interface")
+        ):
             continue
         if definition.inputs["type"] == "multinode" and end == "Docker too slow":
             continue
         judged += 1
-        assert _action(definition.inputs["retryStrategy"]["evaluateOnExits"], status_reason, reason, exit_code) == action, definition.name
-    assert judged or (stack, end) == ("dev", "Docker too slow") or (stack != "dev" and end in FARGATE_ONLY)
+        assert (
+            _action(
+                definition.inputs["retryStrategy"]["evaluateOnExits"],
+                status_reason,
+                reason,
+                exit_code,
+            )
+            == action
+        ), definition.name
+    assert (
+        judged
+        or (stack, end) == ("dev", "Docker too slow")
+        or (stack != "dev" and end in FARGATE_ONLY)
+    )
 
 
 @pytest.mark.parametrize("stage", ["analysis", "preprocess"])
 @pytest.mark.parametrize("code", LaunchExit)
 def test_a_missing_or_lost_node_starts_the_analysis_again(code: LaunchExit, stage: str) -> None:
     worth_it = stage == "analysis" and code in {LaunchExit.JOIN_DEADLINE, LaunchExit.CHILD_LOST}
-    rules = deployed("prod").one(DEFINITION, f"jobs-{stage}").inputs["retryStrategy"]["evaluateOnExits"]
-    assert _action(rules, "Essential container in task exited", "", int(code)) == ("RETRY" if worth_it else "EXIT")
+    rules = (
+        deployed("prod").one(DEFINITION, f"jobs-{stage}").inputs["retryStrategy"]["evaluateOnExits"]
+    )
+    assert _action(rules, "Essential container in task exited", "", int(code)) == (
+        "RETRY" if worth_it else "EXIT"
+    )
 
 
 def test_fargate_spot_interruption_is_retried() -> None:
-    rules = deployed("dev").one(DEFINITION, "jobs-preprocess").inputs["retryStrategy"]["evaluateOnExits"]
+    rules = (
+        deployed("dev")
+        .one(DEFINITION, "jobs-preprocess")
+        .inputs["retryStrategy"]["evaluateOnExits"]
+    )
     assert _action(rules, "Your Spot Task was interrupted.", "", None) == "RETRY"
 
 
@@ -330,10 +481,21 @@ def test_fargate_spot_interruption_is_retried() -> None:
 def test_rules_are_five_fit_the_api_and_end_with_exit(fargate: bool, multi_node: bool) -> None:
     strategy = retry_strategy(attempts=3, fargate=fargate, multi_node=multi_node)
     rules: Any = strategy.evaluate_on_exits
-    assert len(rules) == 5, "another number replaces the definition and takes its old revisions away"
-    assert (rules[-1].action, rules[-1].on_reason, rules[-1].on_status_reason, rules[-1].on_exit_code) == ("EXIT", "*", None, None)
+    assert len(rules) == 5, (
+        "another number replaces the definition and takes its old revisions away"
+    )
+    assert (
+        rules[-1].action,
+        rules[-1].on_reason,
+        rules[-1].on_status_reason,
+        rules[-1].on_exit_code,
+    ) == ("EXIT", "*", None, None)
     for rule in rules:
-        assert all(_TEXT_PATTERN.fullmatch(text) for text in (rule.on_reason, rule.on_status_reason) if text is not None)
+        assert all(
+            _TEXT_PATTERN.fullmatch(text)
+            for text in (rule.on_reason, rule.on_status_reason)
+            if text is not None
+        )
         assert rule.on_exit_code is None or _CODE_PATTERN.fullmatch(rule.on_exit_code)
 
 
@@ -343,9 +505,16 @@ def test_config_of_prod_is_what_these_tests_think_it_is() -> None:
     assert (gpu.instance_type, gpu.efa, gpu.scratch) == ("p5.48xlarge", True, True)
 
 
-def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "container_properties", lambda args: {**container_properties(args), "linuxParameter": {}})
+def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_registered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        jobs,
+        "container_properties",
+        lambda args: {**container_properties(args), "linuxParameter": {}},
+    )
     with pytest.raises(
-        pulumi.RunError, match=r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows linuxParameters"
+        pulumi.RunError,
+        match=r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows linuxParameters",
     ):
         deploy("dev", preview=True)

@@ -25,15 +25,29 @@ def test_instances_are_locked_down_and_carry_the_tags_of_the_stack(stack: str) -
     made, config = deployed(stack), config_of(stack)
     for template in made.all(LT):
         name = template.name.removeprefix("environments-").removesuffix("-template")
-        assert template.inputs["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1}
+        assert template.inputs["metadataOptions"] == {
+            "httpEndpoint": "enabled",
+            "httpTokens": "required",
+            "httpPutResponseHopLimit": 1,
+        }
         size = config.environments[name].root_volume_gib  # type: ignore[union-attr]
-        root = {"volumeSize": size, "volumeType": "gp3", "encrypted": "true", "deleteOnTermination": "true"}
+        root = {
+            "volumeSize": size,
+            "volumeType": "gp3",
+            "encrypted": "true",
+            "deleteOnTermination": "true",
+        }
         assert template.inputs["blockDeviceMappings"] == [{"deviceName": "/dev/xvda", "ebs": root}]
-        specifications = {s["resourceType"]: s["tags"] for s in template.inputs["tagSpecifications"]}
+        specifications = {
+            s["resourceType"]: s["tags"] for s in template.inputs["tagSpecifications"]
+        }
         assert specifications.keys() == {"volume", "network-interface"}
         assert all(tags["stack"] == stack for tags in specifications.values())
         # AWS Batch ignores these, or takes its own
-        assert not {"instanceType", "iamInstanceProfile", "imageId", "keyName", "vpcSecurityGroupIds"} & template.inputs.keys()
+        assert (
+            not {"instanceType", "iamInstanceProfile", "imageId", "keyName", "vpcSecurityGroupIds"}
+            & template.inputs.keys()
+        )
 
 
 LAYOUTS = {
@@ -51,7 +65,9 @@ LAYOUTS = {
 
 @pytest.mark.parametrize(("type_name", "layout"), LAYOUTS.items())
 def test_layout_of_efa_interfaces(type_name: str, layout: list[tuple[int, int, str]]) -> None:
-    assert [(i.card, i.device, i.type) for i in efa_interfaces(type_name, instance_type(type_name))] == layout
+    assert [
+        (i.card, i.device, i.type) for i in efa_interfaces(type_name, instance_type(type_name))
+    ] == layout
 
 
 def test_layout_uses_every_adapter_and_leaves_room_for_the_interface_of_the_container() -> None:
@@ -77,14 +93,24 @@ def test_interfaces_of_the_template_have_the_security_group_and_go_with_the_inst
             "securityGroups": [group],
             "deleteOnTermination": "true",
         }
-    assert [t.name for t in made.all(LT, count=3) if "networkInterfaces" in t.inputs] == ["environments-gpu-template"]
+    assert [t.name for t in made.all(LT, count=3) if "networkInterfaces" in t.inputs] == [
+        "environments-gpu-template"
+    ]
 
 
 def test_reserved_capacity() -> None:
-    block = {"capacity_reservation_id": "cr-0123456789abcdef0", "capacity_block": True, "placement_group": False}
-    template = deploy("prod", changes={"environments": {"gpu": block}}).one(LT, "environments-gpu-template")
+    block = {
+        "capacity_reservation_id": "cr-0123456789abcdef0",
+        "capacity_block": True,
+        "placement_group": False,
+    }
+    template = deploy("prod", changes={"environments": {"gpu": block}}).one(
+        LT, "environments-gpu-template"
+    )
     target = {"capacityReservationId": "cr-0123456789abcdef0"}
-    assert template.inputs["capacityReservationSpecification"] == {"capacityReservationTarget": target}
+    assert template.inputs["capacityReservationSpecification"] == {
+        "capacityReservationTarget": target
+    }
     assert template.inputs["instanceMarketOptions"] == {"marketType": "capacity-block"}
     plain = deployed("prod").one(LT, "environments-gpu-template")
     assert not {"capacityReservationSpecification", "instanceMarketOptions"} & plain.inputs.keys()
@@ -95,16 +121,26 @@ def _scripts(encoded: str) -> list[str]:
     assert archive.get_content_type() == "multipart/mixed"
     parts = archive.get_payload()
     assert isinstance(parts, list)
-    assert all(isinstance(part, Message) and part.get_content_type() == "text/x-shellscript" for part in parts)
+    assert all(
+        isinstance(part, Message) and part.get_content_type() == "text/x-shellscript"
+        for part in parts
+    )
     return [str(part.get_payload()) for part in parts if isinstance(part, Message)]
 
 
-@pytest.mark.parametrize(("scratch", "efa", "count"), [(False, False, 1), (True, False, 2), (False, True, 2), (True, True, 3)])
-def test_user_data_is_a_multipart_archive_of_shell_scripts(scratch: bool, efa: bool, count: int) -> None:
+@pytest.mark.parametrize(
+    ("scratch", "efa", "count"),
+    [(False, False, 1), (True, False, 2), (False, True, 2), (True, True, 3)],
+)
+def test_user_data_is_a_multipart_archive_of_shell_scripts(
+    scratch: bool, efa: bool, count: int
+) -> None:
     encoded = user_data(scratch=scratch, efa=efa)
     scripts = _scripts(encoded)
     assert len(scripts) == count
-    assert len(base64.b64decode(encoded)) < 8 * 1024, "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
+    assert len(base64.b64decode(encoded)) < 8 * 1024, (
+        "EC2 takes 16 KiB, and AWS Batch adds a part of its own"
+    )
     for script in scripts:
         assert script.startswith("#!/bin/bash\n")
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
@@ -115,22 +151,38 @@ def test_every_instance_keeps_jobs_from_its_role(stack: str) -> None:
     for template in deployed(stack).all(LT):
         first = _scripts(template.inputs["userData"])[0]
         assert "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config" in first
-        assert "iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT" in first
+        assert (
+            "iptables -I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT" in first
+        )
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_metadata_script_sets_both_locks_and_says_where_one_fails(works: bool, tmp_path: Path) -> None:
+def test_metadata_script_sets_both_locks_and_says_where_one_fails(
+    works: bool, tmp_path: Path
+) -> None:
     (tmp_path / "bin").mkdir()
     stub = tmp_path / "bin" / "iptables"
-    stub.write_text(f'#!{shutil.which("bash")}\necho "$*" > {tmp_path}/rule\nexit {0 if works else 1}\n')
+    stub.write_text(
+        f'#!{shutil.which("bash")}\necho "$*" > {tmp_path}/rule\nexit {0 if works else 1}\n'
+    )
     stub.chmod(0o755)
     script = (
-        _scripts(user_data(scratch=False, efa=False))[0].replace("/etc/ecs", f"{tmp_path}/ecs").replace("/dev/kmsg", f"{tmp_path}/kmsg")
+        _scripts(user_data(scratch=False, efa=False))[0]
+        .replace("/etc/ecs", f"{tmp_path}/ecs")
+        .replace("/dev/kmsg", f"{tmp_path}/kmsg")
     )
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, check=True, env={**os.environ, "PATH": path})
+    subprocess.run(
+        [shutil.which("bash") or "bash"],
+        input=script,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
     assert (tmp_path / "ecs" / "ecs.config").read_text() == "ECS_AWSVPC_BLOCK_IMDS=true\n"
-    assert (tmp_path / "rule").read_text() == "-I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT\n"
+    assert (
+        tmp_path / "rule"
+    ).read_text() == "-I OUTPUT -d 169.254.169.254/32 -m owner ! --uid-owner 0 -j REJECT\n"
     assert (tmp_path / "kmsg").exists() != works
 
 
@@ -139,7 +191,12 @@ SCRATCH_CASES = {
     "one disk": (
         "/dev/nvme1n1",
         True,
-        ["mkdir -p /scratch", "mkfs.xfs -f -K /dev/nvme1n1", "mount -o noatime /dev/nvme1n1 /scratch", "chmod 1777 /scratch"],
+        [
+            "mkdir -p /scratch",
+            "mkfs.xfs -f -K /dev/nvme1n1",
+            "mount -o noatime /dev/nvme1n1 /scratch",
+            "chmod 1777 /scratch",
+        ],
     ),
     "two disks, linked twice each": (
         "/dev/nvme2n1\n/dev/nvme1n1\n/dev/nvme1n1\n/dev/nvme2n1",
@@ -173,10 +230,17 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
     stub("readlink", f"printf '%s\\n' '{disks}'")
     stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
     stub(
-        "dnf", f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm"
+        "dnf",
+        f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm",
     )
     for name in ("grep", "sort", "cat", "basename"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
     script = _scripts(user_data(scratch=True, efa=False))[1]
-    subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, check=True, env={**os.environ, "PATH": str(tmp_path / "bin")})
+    subprocess.run(
+        [shutil.which("bash") or "bash"],
+        input=script,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": str(tmp_path / "bin")},
+    )
     assert log.read_text().splitlines() == expected

@@ -32,7 +32,10 @@ def test_a_fresh_sdk_each_time_and_everything_awaited() -> None:
 
 
 def misspelt_nested_property() -> None:
-    aws.ec2.SecurityGroup("g", egress=[{"protocol": "-1", "fromPort": 0, "toPort": 0, "cidr_blcks": ["0.0.0.0/0"]}])  # type: ignore[list-item]
+    aws.ec2.SecurityGroup(
+        "g",
+        egress=[{"protocol": "-1", "fromPort": 0, "toPort": 0, "cidr_blcks": ["0.0.0.0/0"]}],  # type: ignore[list-item]
+    )
 
 
 def unmodelled_output_in_an_input() -> None:
@@ -53,7 +56,9 @@ def name_made_twice() -> None:
 
 
 def deprecated_output() -> None:
-    pulumi.export("arn", aws.secretsmanager.SecretVersion("v", secret_id="s", secret_string="x").arn)
+    pulumi.export(
+        "arn", aws.secretsmanager.SecretVersion("v", secret_id="s", secret_string="x").arn
+    )
 
 
 def data_source_without_answer() -> None:
@@ -92,5 +97,8 @@ def test_look_ups_fail_on_nothing() -> None:
 
 
 def test_a_preview_knows_no_ids_and_still_evaluates() -> None:
-    recording = mocks.deploy(lambda: aws.ec2.Subnet("s", vpc_id=aws.ec2.Vpc("v", cidr_block="10.0.0.0/16").id), preview=True)
+    recording = mocks.deploy(
+        lambda: aws.ec2.Subnet("s", vpc_id=aws.ec2.Vpc("v", cidr_block="10.0.0.0/16").id),
+        preview=True,
+    )
     assert recording.one("aws:ec2/subnet:Subnet").inputs["vpcId"] is UNKNOWN

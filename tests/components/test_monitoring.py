@@ -27,32 +27,54 @@ SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 @pytest.mark.parametrize("stack", STACKS)
 def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
     made = deployed(stack)
-    pattern = json.loads(made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-rule").inputs["eventPattern"])
-    queues = [queue.outputs["arn"] for queue in made.all("aws:batch/jobQueue:JobQueue", count=len(config_of(stack).queues))]
+    pattern = json.loads(
+        made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-rule").inputs[
+            "eventPattern"
+        ]
+    )
+    queues = [
+        queue.outputs["arn"]
+        for queue in made.all("aws:batch/jobQueue:JobQueue", count=len(config_of(stack).queues))
+    ]
     assert pattern["source"] == ["aws.batch"]
     assert pattern["detail-type"] == ["Batch Job State Change"]
-    assert (pattern["detail"]["status"], sorted(pattern["detail"]["jobQueue"])) == (["FAILED"], sorted(queues))
+    assert (pattern["detail"]["status"], sorted(pattern["detail"]["jobQueue"])) == (
+        ["FAILED"],
+        sorted(queues),
+    )
     function = made.one(FUNCTION, "monitoring-notify-function")
     assert function.inputs["handler"] == "workloads.functions.notify.handler"
-    assert function.inputs["timeout"] * 1000 < TELL_LEASE_MS, "two invocations never tell Slack at once"
+    assert function.inputs["timeout"] * 1000 < TELL_LEASE_MS, (
+        "two invocations never tell Slack at once"
+    )
     variables = dict(function.inputs["environment"]["variables"])
-    assert json.loads(variables.pop("PIPELINE_STAGE_PRICES")) == job_prices(config_of(stack), "us-east-1")
+    assert json.loads(variables.pop("PIPELINE_STAGE_PRICES")) == job_prices(
+        config_of(stack), "us-east-1"
+    )
     assert variables == {
         "PIPELINE_STACK": stack,
         "PIPELINE_TABLE": made.one("aws:dynamodb/table:Table").outputs["name"],
-        "PIPELINE_RESULTS_BUCKET": made.one("aws:s3/bucket:Bucket", "storage-results").outputs["bucket"],
-        "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": made.one("aws:secretsmanager/secret:Secret", "secrets-slack-webhook").outputs["arn"],
+        "PIPELINE_RESULTS_BUCKET": made.one("aws:s3/bucket:Bucket", "storage-results").outputs[
+            "bucket"
+        ],
+        "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": made.one(
+            "aws:secretsmanager/secret:Secret", "secrets-slack-webhook"
+        ).outputs["arn"],
     }
 
 
 def test_notify_may_read_error_records_and_end_runs() -> None:
     made = deployed("prod")
     statements = {
-        s["Sid"]: (s["Action"], s["Resource"]) for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-notify-role"))
+        s["Sid"]: (s["Action"], s["Resource"])
+        for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-notify-role"))
     }
     results = made.one("aws:s3/bucket:Bucket", "storage-results").outputs["arn"]
     assert statements["ReadErrorRecords"] == (["s3:GetObject"], [f"{results}/runs/*/errors/*"])
-    assert statements["RunStates"] == (["dynamodb:GetItem", "dynamodb:UpdateItem"], [made.one("aws:dynamodb/table:Table").outputs["arn"]])
+    assert statements["RunStates"] == (
+        ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+        [made.one("aws:dynamodb/table:Table").outputs["arn"]],
+    )
     assert statements["WhatJobsTook"] == (["batch:DescribeJobs"], ["*"])
     assert statements["TellMissingFromDenied"] == (["s3:ListBucket"], [results])
     own = {"ReadErrorRecords", "TellMissingFromDenied", "RunStates", "WhatJobsTook"}
@@ -61,7 +83,9 @@ def test_notify_may_read_error_records_and_end_runs() -> None:
 
 def test_mail_is_sent_of_alarms_that_go_off_alone() -> None:
     """The filter in the eyes of moto, for an alarm that was just made, that goes off, and that is over."""
-    subscriptions = deploy("dev", changes={"monitoring": {"emails": ["a@example.com"]}}).all("aws:sns/topicSubscription:TopicSubscription")
+    subscriptions = deploy("dev", changes={"monitoring": {"emails": ["a@example.com"]}}).all(
+        "aws:sns/topicSubscription:TopicSubscription"
+    )
     (mail,) = [each.inputs for each in subscriptions if each.inputs["protocol"] == "email"]
     matcher = FilterPolicyMatcher(json.loads(mail["filterPolicy"]), mail["filterPolicyScope"])
 
@@ -95,8 +119,14 @@ def test_every_function_has_alarms_on_its_errors_and_dead_letters(stack: str) ->
     for alarm in made.all(ALARM):
         if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"}:
             watched[alarm.inputs["metricName"]] |= set(alarm.inputs["dimensions"].values())
-            assert (alarm.inputs["comparisonOperator"], alarm.inputs["threshold"]) == ("GreaterThanThreshold", 0)
-            assert (alarm.inputs["treatMissingData"], alarm.inputs["alarmActions"]) == ("notBreaching", [topic])
+            assert (alarm.inputs["comparisonOperator"], alarm.inputs["threshold"]) == (
+                "GreaterThanThreshold",
+                0,
+            )
+            assert (alarm.inputs["treatMissingData"], alarm.inputs["alarmActions"]) == (
+                "notBreaching",
+                [topic],
+            )
     assert watched == {"ApproximateNumberOfMessagesVisible": queues, "Errors": functions}
 
 
@@ -105,11 +135,21 @@ def test_every_alarm_acts_itself_or_by_one_composite_alarm_and_says_what_to_do(s
     made = deployed(stack)
     topic = made.one("aws:sns/topic:Topic").outputs["arn"]
     runbook = (ROOT / "docs" / "runbook.md").read_text()
-    composites = made.all(COMPOSITE, count=2 + (config_of(stack).pipeline.orchestrator == "step-functions"))
+    composites = made.all(
+        COMPOSITE, count=2 + (config_of(stack).pipeline.orchestrator == "step-functions")
+    )
     used: set[str] = set()
     for alarm in made.all(ALARM):
-        rules = [each.outputs["alarmRule"] for each in composites if f'ALARM("{alarm.outputs["name"]}")' in each.outputs["alarmRule"]]
-        assert alarm.inputs.get("alarmActions", []) == alarm.inputs.get("okActions", []) == ([] if rules else [topic])
+        rules = [
+            each.outputs["alarmRule"]
+            for each in composites
+            if f'ALARM("{alarm.outputs["name"]}")' in each.outputs["alarmRule"]
+        ]
+        assert (
+            alarm.inputs.get("alarmActions", [])
+            == alarm.inputs.get("okActions", [])
+            == ([] if rules else [topic])
+        )
         assert len(rules) <= 1
         # CloudWatch looks back one day at most, seven where periods have an hour or more
         whole = alarm.inputs["period"] * alarm.inputs["evaluationPeriods"]
@@ -140,7 +180,10 @@ def test_thresholds_reach_the_alarms() -> None:
     }
     made = deploy("dev", changes={"monitoring": wanted})
     keys = ("period", "evaluationPeriods", "threshold")
-    found = {alarm.name.removeprefix("monitoring-alarms-"): tuple(alarm.inputs[key] for key in keys) for alarm in made.all(ALARM)}
+    found = {
+        alarm.name.removeprefix("monitoring-alarms-"): tuple(alarm.inputs[key] for key in keys)
+        for alarm in made.all(ALARM)
+    }
     expected = {
         "stuck-gpu": (600, 1, 2700),
         "deep-gpu": (600, 6, 7),
@@ -152,63 +195,116 @@ def test_thresholds_reach_the_alarms() -> None:
         "not-measured": (600, 3, 1),
     }
     assert {label: found[label] for label in expected} == expected
-    assert all("\nRunbook: https://wiki.example.com/runbook#" in alarm.inputs["alarmDescription"] for alarm in made.all(ALARM))
+    assert all(
+        "\nRunbook: https://wiki.example.com/runbook#" in alarm.inputs["alarmDescription"]
+        for alarm in made.all(ALARM)
+    )
     clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-measure-calls-rule")
     assert clock.inputs["scheduleExpression"] == "rate(10 minutes)"
 
 
 def test_a_cost_alarm_without_prices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = ec2_facts().model_copy(update={"prices": ec2_facts().prices.model_copy(update={"region": "eu-west-1"})})
+    elsewhere = ec2_facts().model_copy(
+        update={"prices": ec2_facts().prices.model_copy(update={"region": "eu-west-1"})}
+    )
     monkeypatch.setattr(measuring_module, "ec2_facts", lambda: elsewhere)
-    with pytest.raises(pulumi.RunError, match=r"running_usd_per_hour needs the price .* Fix: python scripts/refresh_ec2_facts"):
+    with pytest.raises(
+        pulumi.RunError,
+        match=r"running_usd_per_hour needs the price .* Fix: python scripts/refresh_ec2_facts",
+    ):
         deploy("dev", changes={"monitoring": {"running_usd_per_hour": 10}})
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(stack: str) -> None:
     made = deployed(stack)
-    told = json.loads(made.one(FUNCTION, "monitoring-measure-look-function").inputs["environment"]["variables"]["PIPELINE_MEASURED"])
+    told = json.loads(
+        made.one(FUNCTION, "monitoring-measure-look-function").inputs["environment"]["variables"][
+            "PIPELINE_MEASURED"
+        ]
+    )
     queues = {queue.outputs["arn"] for queue in made.all("aws:batch/jobQueue:JobQueue")}
-    environments = {each.outputs["arn"] for each in made.all("aws:batch/computeEnvironment:ComputeEnvironment")}
+    environments = {
+        each.outputs["arn"] for each in made.all("aws:batch/computeEnvironment:ComputeEnvironment")
+    }
     assert set(told["queues"].values()) == queues
     assert {each["arn"] for each in told["environments"].values()} == environments
     assert all(each["rates"]["vcpu"] > 0 for each in told["environments"].values())
     role = made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "monitoring-measure-look-role"))
-    actions = {action for each in role if each["Sid"] not in {"WriteLogs", "KeepDeadLetters"} for action in each["Action"]}
-    on_fargate = any(each.kind.startswith("fargate") for each in config_of(stack).environments.values())
-    described = {"batch:DescribeJobs"} if on_fargate else set()  # by what else could it be told what a job there reserves
-    assert actions == {"batch:ListJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"} | described
+    actions = {
+        action
+        for each in role
+        if each["Sid"] not in {"WriteLogs", "KeepDeadLetters"}
+        for action in each["Action"]
+    }
+    on_fargate = any(
+        each.kind.startswith("fargate") for each in config_of(stack).environments.values()
+    )
+    described = (
+        {"batch:DescribeJobs"} if on_fargate else set()
+    )  # by what else could it be told what a job there reserves
+    assert (
+        actions
+        == {"batch:ListJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"}
+        | described
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_others(stack: str) -> None:
+def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_others(
+    stack: str,
+) -> None:
     made = deployed(stack)
     tellers = ("notify", "alarm")
-    queues = {name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters") for name in tellers}
+    queues = {
+        name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters") for name in tellers
+    }
     functions = {name: made.one(FUNCTION, f"monitoring-{name}-function") for name in tellers}
     redrive = made.one(FUNCTION, "monitoring-redrive-pass-function")
     told = json.loads(redrive.inputs["environment"]["variables"][contract.ENV_REDRIVEN])
-    assert told == {name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]} for name in tellers}
-    role = {each["Sid"]: (each["Action"], each["Resource"]) for each in made.policy(made.one(ROLE_POLICY, "monitoring-redrive-pass-role"))}
+    assert told == {
+        name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]}
+        for name in tellers
+    }
+    role = {
+        each["Sid"]: (each["Action"], each["Resource"])
+        for each in made.policy(made.one(ROLE_POLICY, "monitoring-redrive-pass-role"))
+    }
     of_messages = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
-    assert role.pop("DeadLetters") == (of_messages, [queues[name].outputs["arn"] for name in tellers])
-    assert role.pop("CallFunctions") == (["lambda:InvokeFunction"], [functions[name].outputs["arn"] for name in tellers])
+    assert role.pop("DeadLetters") == (
+        of_messages,
+        [queues[name].outputs["arn"] for name in tellers],
+    )
+    assert role.pop("CallFunctions") == (
+        ["lambda:InvokeFunction"],
+        [functions[name].outputs["arn"] for name in tellers],
+    )
     assert role.keys() == {"WriteLogs", "KeepDeadLetters"}
     assert all(each.inputs["timeout"] < SECONDS_FOR_ONE for each in functions.values())
     assert redrive.inputs["timeout"] == HIDDEN_SECONDS, "no message is received twice in one pass"
     clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-redrive-clock-rule")
     minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", clock.inputs["scheduleExpression"])[1])  # type: ignore[index]
-    shortest = min(alarm.inputs["period"] for alarm in made.all(ALARM) if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"})
-    assert redrive.inputs["timeout"] < minutes * 60 < shortest, "an alarm lasts as long as its cause"
+    shortest = min(
+        alarm.inputs["period"]
+        for alarm in made.all(ALARM)
+        if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"}
+    )
+    assert redrive.inputs["timeout"] < minutes * 60 < shortest, (
+        "an alarm lasts as long as its cause"
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_dashboard_shows_metrics_that_somebody_publishes(stack: str) -> None:
     made = deployed(stack)
-    widgets = json.loads(made.one("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardBody"])["widgets"]
+    widgets = json.loads(made.one("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardBody"])[
+        "widgets"
+    ]
     alarms = {alarm.outputs["arn"] for alarm in [*made.all(ALARM), *made.all(COMPOSITE)]}
     assert set(widgets[0]["properties"]["alarms"]) == alarms
-    own = {value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)}
+    own = {
+        value for name, value in vars(metrics).items() if name.isupper() and isinstance(value, str)
+    }
     own |= {metrics.jobs_metric(status) for status in metrics.QUEUE_STATES}
     shown = [row for widget in widgets[1:] for row in widget["properties"]["metrics"]]
     assert len(shown) > 30
@@ -234,7 +330,11 @@ def test_alarms_can_publish_to_the_encrypted_topic() -> None:
         ("Deny", "*", ["sns:Publish"], plain_http),
     ]
     encrypt = next(s for s in made.policy(key) if s["Sid"] == "Alarms")
-    assert (encrypt["Principal"], encrypt["Action"], encrypt["Condition"]) == (alarms, ["kms:Decrypt", "kms:GenerateDataKey*"], own)
+    assert (encrypt["Principal"], encrypt["Action"], encrypt["Condition"]) == (
+        alarms,
+        ["kms:Decrypt", "kms:GenerateDataKey*"],
+        own,
+    )
 
 
 def test_one_subscription_for_each_address() -> None:
@@ -243,4 +343,7 @@ def test_one_subscription_for_each_address() -> None:
     function = made.one(FUNCTION, "monitoring-alarm-function").outputs["arn"]
     found = [(s.inputs["protocol"], s.inputs["endpoint"]) for s in made.all(SUBSCRIPTION, count=3)]
     assert sorted(found) == [*(("email", address) for address in addresses), ("lambda", function)]
-    assert made.one(SUBSCRIPTION, "monitoring-alarm-topic").inputs["topic"] == made.one("aws:sns/topic:Topic").outputs["arn"]
+    assert (
+        made.one(SUBSCRIPTION, "monitoring-alarm-topic").inputs["topic"]
+        == made.one("aws:sns/topic:Topic").outputs["arn"]
+    )

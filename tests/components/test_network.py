@@ -10,38 +10,65 @@ from config.network import PRIVATE_BATCH_SERVICES, NetworkSection
 from localcloud.policy_evaluation import resource_policy_allows
 from tests.components import mocks
 
-SUBNET, ROUTE, TABLE = "aws:ec2/subnet:Subnet", "aws:ec2/route:Route", "aws:ec2/routeTable:RouteTable"
+SUBNET, ROUTE, TABLE = (
+    "aws:ec2/subnet:Subnet",
+    "aws:ec2/route:Route",
+    "aws:ec2/routeTable:RouteTable",
+)
 ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-NAT, EIP, GATEWAY = "aws:ec2/natGateway:NatGateway", "aws:ec2/eip:Eip", "aws:ec2/internetGateway:InternetGateway"
+NAT, EIP, GATEWAY = (
+    "aws:ec2/natGateway:NatGateway",
+    "aws:ec2/eip:Eip",
+    "aws:ec2/internetGateway:InternetGateway",
+)
 ENDPOINT, GROUP = "aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/securityGroup:SecurityGroup"
-INGRESS, EGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+INGRESS, EGRESS = (
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+)
 
 
 def deploy(context, **section) -> mocks.Recording:
-    return mocks.deploy(lambda: Network("network", NetworkArgs(context=context, section=NetworkSection(**section))))
+    return mocks.deploy(
+        lambda: Network("network", NetworkArgs(context=context, section=NetworkSection(**section)))
+    )
 
 
 def service(endpoint) -> str:
     return str(endpoint.inputs["serviceName"]).removeprefix(f"com.amazonaws.{mocks.REGION}.")
 
 
-@pytest.mark.parametrize(("nat", "gateways", "ways_out"), [("none", 0, []), ("single", 1, [0, 0, 0]), ("per-zone", 3, [0, 1, 2])])
+@pytest.mark.parametrize(
+    ("nat", "gateways", "ways_out"),
+    [("none", 0, []), ("single", 1, [0, 0, 0]), ("per-zone", 3, [0, 1, 2])],
+)
 def test_each_private_subnet_leaves_by_its_nat(context, nat, gateways, ways_out) -> None:
     made = deploy(context, az_count=3, nat=nat)
     subnets = {s.id: s for s in made.all(SUBNET, count=6 if gateways else 3)}
     assert all(s.inputs["mapPublicIpOnLaunch"] is False for s in subnets.values())
-    assert [subnets[i].inputs["availabilityZone"] for i in made.component("Network").outputs["private_subnet_ids"]] == list(mocks.ZONES)
-    table_of = {a.inputs["subnetId"]: a.inputs["routeTableId"] for a in made.all(ASSOCIATION, count=len(subnets))}
+    assert [
+        subnets[i].inputs["availabilityZone"]
+        for i in made.component("Network").outputs["private_subnet_ids"]
+    ] == list(mocks.ZONES)
+    table_of = {
+        a.inputs["subnetId"]: a.inputs["routeTableId"]
+        for a in made.all(ASSOCIATION, count=len(subnets))
+    }
     assert set(table_of) == set(subnets)
     if gateways:
         internet = made.one(GATEWAY)
         routes = {r.inputs["routeTableId"]: r for r in made.all(ROUTE, count=1 + len(ways_out))}
         nats = made.all(NAT, count=gateways)
         for one in [*nats, *made.all(EIP, count=gateways)]:
-            assert made.depends_on(one, internet), f"{one.name} has to wait for the internet gateway"
+            assert made.depends_on(one, internet), (
+                f"{one.name} has to wait for the internet gateway"
+            )
             # and none of it may go before the gateway: environments drain by this way
             for part in [*routes.values(), *made.all(ASSOCIATION)]:
-                assert made.depends_on(one, part) == ("private" not in part.name), (one.name, part.name)
+                assert made.depends_on(one, part) == ("private" not in part.name), (
+                    one.name,
+                    part.name,
+                )
         by_zone = {subnets[n.inputs["subnetId"]].inputs["availabilityZone"]: n.id for n in nats}
         private = [s for s in subnets.values() if "private" in s.name]
         for subnet, zone in zip(private, ways_out, strict=True):
@@ -62,7 +89,10 @@ def test_more_zones_leave_the_subnets_where_they_are(context, room) -> None:
 
     def subnets(count: int) -> dict[str, tuple[str, str]]:
         made = deploy(context, az_count=count, **section)
-        return {s.name: (s.inputs["availabilityZone"], s.inputs["cidrBlock"]) for s in made.all(SUBNET, count=2 * count)}
+        return {
+            s.name: (s.inputs["availabilityZone"], s.inputs["cidrBlock"])
+            for s in made.all(SUBNET, count=2 * count)
+        }
 
     one, two, three = (subnets(count) for count in (1, 2, 3))
     assert one.items() <= two.items() <= three.items()
@@ -94,16 +124,39 @@ LAYERS, PACKAGES = "prod-us-east-1-starport-layer-bucket", "al2023-repos-us-east
         ("s3", None, THEIRS, "s3:PutObject", f"arn:aws:s3:::{LAYERS}/layer", False),
         ("s3", None, THEIRS, "s3:GetObject", f"arn:aws:s3:::{PACKAGES}/core/x.rpm", True),
         ("dynamodb", OURS, OURS, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:1:table/t", True),
-        ("dynamodb", THEIRS, THEIRS, "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:2:table/t", False),
+        (
+            "dynamodb",
+            THEIRS,
+            THEIRS,
+            "dynamodb:PutItem",
+            "arn:aws:dynamodb:us-east-1:2:table/t",
+            False,
+        ),
         ("logs", OURS, OURS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:1:log-group:g", True),
-        ("logs", THEIRS, THEIRS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:2:log-group:g", False),
+        (
+            "logs",
+            THEIRS,
+            THEIRS,
+            "logs:PutLogEvents",
+            "arn:aws:logs:us-east-1:2:log-group:g",
+            False,
+        ),
         ("logs", OURS, THEIRS, "logs:PutLogEvents", "arn:aws:logs:us-east-1:2:log-group:g", False),
         ("ecr.api", OURS, None, "ecr:GetAuthorizationToken", "*", True),
         ("ecr.api", THEIRS, None, "ecr:GetAuthorizationToken", "*", False),
-        ("secretsmanager", THEIRS, THEIRS, "secretsmanager:PutSecretValue", "arn:aws:secretsmanager:us-east-1:2:secret:s", False),
+        (
+            "secretsmanager",
+            THEIRS,
+            THEIRS,
+            "secretsmanager:PutSecretValue",
+            "arn:aws:secretsmanager:us-east-1:2:secret:s",
+            False,
+        ),
     ],
 )
-def test_without_nat_endpoints_lead_to_the_own_account_alone(context, name, principal, owner, action, resource, passes) -> None:
+def test_without_nat_endpoints_lead_to_the_own_account_alone(
+    context, name, principal, owner, action, resource, passes
+) -> None:
     endpoint = next(e for e in deploy(context, nat="none").all(ENDPOINT) if service(e) == name)
     keys = {"aws:principalaccount": principal, "aws:resourceaccount": owner}
     known = {key: value for key, value in keys.items() if value is not None}
@@ -114,7 +167,10 @@ def test_without_nat_endpoints_lead_to_the_own_account_alone(context, name, prin
 def test_policies_stand_where_the_endpoints_are_the_only_way(context) -> None:
     closed = {service(e): "policy" in e.inputs for e in deploy(context, nat="none").all(ENDPOINT)}
     assert {name for name, has in closed.items() if not has} == {"ecs-agent", "ecs-telemetry"}
-    assert not any("policy" in e.inputs for e in deploy(context, nat="single", interface_endpoints=("logs",)).all(ENDPOINT))
+    assert not any(
+        "policy" in e.inputs
+        for e in deploy(context, nat="single", interface_endpoints=("logs",)).all(ENDPOINT)
+    )
 
 
 def test_gateway_endpoints_are_in_every_private_route_table(context) -> None:
@@ -123,7 +179,10 @@ def test_gateway_endpoints_are_in_every_private_route_table(context) -> None:
     private = {t.id for t in made.all(TABLE) if "private" in t.name}
     assert len(private) == 2
     assert {service(e) for e in endpoints} == {"s3", "dynamodb"}
-    assert all(e.inputs["vpcEndpointType"] == "Gateway" and set(e.inputs["routeTableIds"]) == private for e in endpoints)
+    assert all(
+        e.inputs["vpcEndpointType"] == "Gateway" and set(e.inputs["routeTableIds"]) == private
+        for e in endpoints
+    )
 
 
 def test_without_nat_every_service_that_batch_needs_has_an_endpoint(context) -> None:
@@ -132,14 +191,24 @@ def test_without_nat_every_service_that_batch_needs_has_an_endpoint(context) -> 
     assert sorted(map(service, interface)) == sorted({*PRIVATE_BATCH_SERVICES, "sns"})
     registered = made.component("Network").outputs
     (group,) = {tuple(e.inputs["securityGroupIds"]) for e in interface}
-    callers = {r.inputs["referencedSecurityGroupId"] for r in made.all(INGRESS) if (r.inputs["securityGroupId"],) == group}
-    assert callers == {registered[f"{name}_security_group_id"] for name in ("instance", "hpc", "default")}
+    callers = {
+        r.inputs["referencedSecurityGroupId"]
+        for r in made.all(INGRESS)
+        if (r.inputs["securityGroupId"],) == group
+    }
+    assert callers == {
+        registered[f"{name}_security_group_id"] for name in ("instance", "hpc", "default")
+    }
     for endpoint in interface:
         assert endpoint.inputs["privateDnsEnabled"] is True
         assert endpoint.inputs["subnetIds"] == registered["private_subnet_ids"]
     for rule in made.all(INGRESS):
         if (rule.inputs["securityGroupId"],) == group:
-            assert (rule.inputs["ipProtocol"], rule.inputs["fromPort"], rule.inputs["toPort"]) == ("tcp", 443, 443)
+            assert (rule.inputs["ipProtocol"], rule.inputs["fromPort"], rule.inputs["toPort"]) == (
+                "tcp",
+                443,
+                443,
+            )
     vpc = made.one("aws:ec2/vpc:Vpc").inputs
     assert vpc["enableDnsSupport"] is True
     assert vpc["enableDnsHostnames"] is True
@@ -153,24 +222,43 @@ def test_with_nat_only_the_endpoints_asked_for(context) -> None:
 def test_every_group_has_a_declared_way_out_and_efa_names_its_own_group(context) -> None:
     made = deploy(context, nat="none")
     groups = {g.id for g in made.all(GROUP, count=3)}
-    assert {r.inputs["securityGroupId"] for r in made.all(EGRESS) if r.inputs.get("cidrIpv4") == "0.0.0.0/0"} == groups
+    assert {
+        r.inputs["securityGroupId"]
+        for r in made.all(EGRESS)
+        if r.inputs.get("cidrIpv4") == "0.0.0.0/0"
+    } == groups
     hpc = made.component("Network").outputs["hpc_security_group_id"]
     for direction in (INGRESS, EGRESS):
-        rules = [r.inputs for r in made.all(direction) if r.inputs.get("referencedSecurityGroupId") == hpc == r.inputs["securityGroupId"]]
+        rules = [
+            r.inputs
+            for r in made.all(direction)
+            if r.inputs.get("referencedSecurityGroupId") == hpc == r.inputs["securityGroupId"]
+        ]
         assert [r["ipProtocol"] for r in rules] == ["-1"]
     # nobody gets in from an address: no rule of the stack admits a range
     assert all("cidrIpv4" not in r.inputs and "cidrIpv6" not in r.inputs for r in made.all(INGRESS))
-    made.none("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")  # adopting it would strip the rules that multi-node containers need
+    made.none(
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+    )  # adopting it would strip the rules that multi-node containers need
 
 
 def test_environments_can_wait_for_all_that_an_instance_needs(context) -> None:
     def program() -> None:
-        network = Network("network", NetworkArgs(context=context, section=NetworkSection(nat="none", az_count=2)))
-        pulumi.ComponentResource("test:index:Waits", "waits", None, pulumi.ResourceOptions(depends_on=network.ready))
+        network = Network(
+            "network", NetworkArgs(context=context, section=NetworkSection(nat="none", az_count=2))
+        )
+        pulumi.ComponentResource(
+            "test:index:Waits", "waits", None, pulumi.ResourceOptions(depends_on=network.ready)
+        )
 
     made = mocks.deploy(program)
     waits = made.one("test:index:Waits")
-    needed = [*made.all(ENDPOINT), *made.all(INGRESS), *made.all(EGRESS), *(a for a in made.all(ASSOCIATION) if "private" in a.name)]
+    needed = [
+        *made.all(ENDPOINT),
+        *made.all(INGRESS),
+        *made.all(EGRESS),
+        *(a for a in made.all(ASSOCIATION) if "private" in a.name),
+    ]
     assert len(needed) == 2 + len(PRIVATE_BATCH_SERVICES) + 4 + 4 + 2
     for resource in needed:
         assert made.depends_on(waits, resource), resource.name
@@ -178,6 +266,7 @@ def test_environments_can_wait_for_all_that_an_instance_needs(context) -> None:
 
 def test_a_region_with_too_few_zones_is_one_sentence(context) -> None:
     with pytest.raises(
-        pulumi.RunError, match=r"az_count is 4, and region us-east-1 offers this account 3 zones .* Fix: lower az_count to 3"
+        pulumi.RunError,
+        match=r"az_count is 4, and region us-east-1 offers this account 3 zones .* Fix: lower az_count to 3",
     ):
         deploy(context, az_count=4)

@@ -18,23 +18,33 @@ def test_prices_of_prod() -> None:
     assert prices["analysis"] == pytest.approx(4 * (types["p5.48xlarge"].usd_per_hour or 0))
     # 2 of 8 vCPUs, but 4096 of 15368 usable MiB; a hair less than its share of the c6i.xlarge
     share = 4096 / types["c6i.2xlarge"].usable_memory_mib
-    assert prices["preprocess"] == pytest.approx(share * (types["c6i.2xlarge"].usd_per_hour or 0), abs=1e-6)
+    assert prices["preprocess"] == pytest.approx(
+        share * (types["c6i.2xlarge"].usd_per_hour or 0), abs=1e-6
+    )
 
 
 def test_price_on_fargate_follows_vcpus_and_memory() -> None:
     fargate = ec2_facts().fargate
     prices = stage_prices(config_of("dev"), US)
-    assert prices["preprocess"] == pytest.approx(2 * fargate.usd_per_vcpu_hour + 4 * fargate.usd_per_gib_hour)
-    assert prices["analysis"] == pytest.approx(2 * (ec2_facts().types["g5.8xlarge"].usd_per_hour or 0))
+    assert prices["preprocess"] == pytest.approx(
+        2 * fargate.usd_per_vcpu_hour + 4 * fargate.usd_per_gib_hour
+    )
+    assert prices["analysis"] == pytest.approx(
+        2 * (ec2_facts().types["g5.8xlarge"].usd_per_hour or 0)
+    )
 
 
 def test_single_node_pays_for_its_share_of_an_instance_that_fits() -> None:
     changes = {"jobs": {"analysis": {"nodes": 1, "vcpus": 16, "memory_mib": 16384}}}
     prices = stage_prices(config_of("dev", changes), US)
-    assert prices["analysis"] == pytest.approx(ec2_facts().types["g5.8xlarge"].usd_per_hour or 0), "its one GPU is all of the instance's"
+    assert prices["analysis"] == pytest.approx(ec2_facts().types["g5.8xlarge"].usd_per_hour or 0), (
+        "its one GPU is all of the instance's"
+    )
 
 
 def test_unknown_prices_are_left_out() -> None:
     changes = {"environments": {"gpu": {"instance_type": "p5e.48xlarge"}}}
     assert stage_prices(config_of("prod", changes), US).keys() == {"preprocess", "postprocess"}
-    assert stage_prices(config_of("prod"), "eu-central-1") == {}, "the list has the prices of one region"
+    assert stage_prices(config_of("prod"), "eu-central-1") == {}, (
+        "the list has the prices of one region"
+    )

@@ -46,22 +46,42 @@ def test_outputs_are_the_names_that_an_operator_needs(stack: str) -> None:
     assert out.keys() == EXPORTS
     names = {r.outputs.get("name") or r.outputs.get("bucket") for r in made.resources if r.custom}
     singles = [
-        out[key] for key in ("ingest_bucket", "intermediate_bucket", "results_bucket", "table", "submit_function", "notify_function")
+        out[key]
+        for key in (
+            "ingest_bucket",
+            "intermediate_bucket",
+            "results_bucket",
+            "table",
+            "submit_function",
+            "notify_function",
+        )
     ]
-    maps = [name for key in ("environments", "queues", "stage_queues", "stage_job_definitions", "log_groups") for name in out[key].values()]
+    maps = [
+        name
+        for key in ("environments", "queues", "stage_queues", "stage_job_definitions", "log_groups")
+        for name in out[key].values()
+    ]
     assert len(maps) == len(config.environments) + len(config.queues) + 3 * len(STAGES)
     assert {*singles, *maps} <= names
     assert out["queues"].keys() == out["queue_arns"].keys() == config.queues.keys()
-    assert out["stage_queues"] == {stage: out["queues"][getattr(config.jobs, stage).queue] for stage in STAGES}
+    assert out["stage_queues"] == {
+        stage: out["queues"][getattr(config.jobs, stage).queue] for stage in STAGES
+    }
     assert (out["region"], out["analysis_is_multi_node"]) == ("us-east-1", True)
-    machines = {r.outputs["arn"] for r in made.resources if r.type == "aws:sfn/stateMachine:StateMachine"}
+    machines = {
+        r.outputs["arn"] for r in made.resources if r.type == "aws:sfn/stateMachine:StateMachine"
+    }
     assert {out["state_machine_arn"], out["day_machine_arn"]} == (machines or {""})
     daily = config.pipeline.daily is not None
-    assert out["dead_letter_queues"].keys() == {"submit", "notify", "alarm"} | ({"daily"} if daily else set())
+    assert out["dead_letter_queues"].keys() == {"submit", "notify", "alarm"} | (
+        {"daily"} if daily else set()
+    )
     letters = {r.outputs["url"]: r.name for r in made.all("aws:sqs/queue:Queue")}
     functions = {r.outputs["name"]: r.name for r in made.all("aws:lambda/function:Function")}
     for each in out["dead_letter_queues"].values():
-        assert letters[each["url"]].removesuffix("-dead-letters") == functions[each["function"]].removesuffix("-function")
+        assert letters[each["url"]].removesuffix("-dead-letters") == functions[
+            each["function"]
+        ].removesuffix("-function")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -72,7 +92,12 @@ def test_preview_with_unknown_values_makes_the_same_resources(stack: str) -> Non
 
 def test_data_are_protected_in_prod() -> None:
     protected = {r.name for r in deployed("prod").resources if r.options.protect}
-    assert protected == {"storage-ingest", "storage-intermediate", "storage-results", "storage-metrics"}
+    assert protected == {
+        "storage-ingest",
+        "storage-intermediate",
+        "storage-results",
+        "storage-metrics",
+    }
     assert not any(r.options.protect for r in deployed("dev").resources)
 
 
@@ -91,13 +116,22 @@ def test_every_problem_of_a_config_is_told_at_once() -> None:
 
 
 def test_warnings_of_a_config_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    doubt = Problem(code="DOUBT", level="warning", path="jobs.analysis", found=1, message="this is odd", fix="look again")
+    doubt = Problem(
+        code="DOUBT",
+        level="warning",
+        path="jobs.analysis",
+        found=1,
+        message="this is odd",
+        fix="look again",
+    )
 
     def with_doubt(stack: str, *_args: Any, **_kwargs: Any) -> tuple[StackConfig, list[Problem]]:
         return config_of(stack), [doubt]
 
     monkeypatch.setattr(settings, "load_stack_config", with_doubt)
-    assert deploy("dev").doubts == ("warning DOUBT at jobs.analysis: found 1; this is odd. Fix: look again.",)
+    assert deploy("dev").doubts == (
+        "warning DOUBT at jobs.analysis: found 1; this is odd. Fix: look again.",
+    )
 
 
 def test_main_only_wires() -> None:

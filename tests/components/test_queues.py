@@ -18,7 +18,9 @@ def test_queues_try_their_environments_in_the_order_of_the_config(stack: str) ->
     for name, section in config.queues.items():
         queue = made.one(QUEUE, f"queues-{name}")
         arns = [made.one(CE, f"environments-{e}").outputs["arn"] for e in section.environments]
-        assert queue.inputs["computeEnvironmentOrders"] == [{"order": n, "computeEnvironment": arn} for n, arn in enumerate(arns, start=1)]
+        assert queue.inputs["computeEnvironmentOrders"] == [
+            {"order": n, "computeEnvironment": arn} for n, arn in enumerate(arns, start=1)
+        ]
         assert (queue.inputs["priority"], queue.inputs["state"]) == (section.priority, "ENABLED")
         assert "name" not in queue.inputs, "a queue that is replaced would meet its own name"
 
@@ -41,7 +43,10 @@ def test_fair_share_is_a_policy_of_its_own() -> None:
     assert policy.inputs["fairSharePolicy"] == {
         "shareDecaySeconds": 3600,
         "computeReservation": 0,
-        "shareDistributions": [{"shareIdentifier": "adhoc", "weightFactor": 2}, {"shareIdentifier": "pipeline", "weightFactor": 1}],
+        "shareDistributions": [
+            {"shareIdentifier": "adhoc", "weightFactor": 2},
+            {"shareIdentifier": "pipeline", "weightFactor": 1},
+        ],
     }
     assert made.one(QUEUE, "queues-main").inputs["schedulingPolicyArn"] == policy.outputs["arn"]
     assert "schedulingPolicyArn" not in made.one(QUEUE, "queues-gpu").inputs
@@ -49,5 +54,10 @@ def test_fair_share_is_a_policy_of_its_own() -> None:
 
 
 def test_a_closed_queue_is_disabled() -> None:
-    made = deploy("dev", changes={"queues": {"main": {"enabled": False}}, "pipeline": {"enabled": False}})
-    assert {q.name: q.inputs["state"] for q in made.all(QUEUE)} == {"queues-gpu": "ENABLED", "queues-main": "DISABLED"}
+    made = deploy(
+        "dev", changes={"queues": {"main": {"enabled": False}}, "pipeline": {"enabled": False}}
+    )
+    assert {q.name: q.inputs["state"] for q in made.all(QUEUE)} == {
+        "queues-gpu": "ENABLED",
+        "queues-main": "DISABLED",
+    }

@@ -59,7 +59,10 @@ OBJECTS = {
     },
 }
 for _stage in STAGES:
-    OBJECTS[_stage] |= {(WRITE, "results", RUN.stage_record_key(_stage)), (WRITE, "results", RUN.error_key(_stage))}
+    OBJECTS[_stage] |= {
+        (WRITE, "results", RUN.stage_record_key(_stage)),
+        (WRITE, "results", RUN.error_key(_stage)),
+    }
 EVERY_OBJECT = {(bucket, key) for objects in OBJECTS.values() for _, bucket, key in objects}
 
 
@@ -68,8 +71,13 @@ def made(context) -> mocks.Recording:
     def program() -> Roles:
         storage = Storage("storage", StorageArgs(context=context, section=StorageSection()))
         images = Images("images", ImagesArgs(context=context, section=ImagesSection()))
-        secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url="https://hooks.slack.example/x"))
-        return Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+        secrets = Secrets(
+            "secrets",
+            SecretsArgs(context=context, slack_webhook_url="https://hooks.slack.example/x"),
+        )
+        return Roles(
+            "roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images)
+        )
 
     return mocks.deploy(program)
 
@@ -80,7 +88,11 @@ def statements(made: mocks.Recording, name: str) -> list[dict[str, Any]]:
 
 def allowed(made: mocks.Recording, name: str, action: str, resource: str) -> bool:
     found = statements(made, name)
-    return any(any(fnmatchcase(action, a) for a in s["Action"]) and any(fnmatchcase(resource, r) for r in s["Resource"]) for s in found)
+    return any(
+        any(fnmatchcase(action, a) for a in s["Action"])
+        and any(fnmatchcase(resource, r) for r in s["Resource"])
+        for s in found
+    )
 
 
 def object_arn(made: mocks.Recording, bucket: str, key: str) -> str:
@@ -90,32 +102,60 @@ def object_arn(made: mocks.Recording, bucket: str, key: str) -> str:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reaches_the_objects_of_its_own_and_no_others(made, stage) -> None:
     assert len(EVERY_OBJECT) >= 15
-    reach = {(action, *o) for action in (READ, WRITE) for o in EVERY_OBJECT if allowed(made, stage, action, object_arn(made, *o))}
+    reach = {
+        (action, *o)
+        for action in (READ, WRITE)
+        for o in EVERY_OBJECT
+        if allowed(made, stage, action, object_arn(made, *o))
+    }
     assert reach == OBJECTS[stage]
 
 
 def test_checkpoints_are_removed_by_the_analysis_alone(made) -> None:
     key = RUN.checkpoints_prefix + "checkpoint.json"
-    assert [stage for stage in STAGES if allowed(made, stage, "s3:DeleteObject", object_arn(made, "results", key))] == ["analysis"]
-    assert not allowed(made, "analysis", "s3:DeleteObject", object_arn(made, "results", RUN.success_key))
+    assert [
+        stage
+        for stage in STAGES
+        if allowed(made, stage, "s3:DeleteObject", object_arn(made, "results", key))
+    ] == ["analysis"]
+    assert not allowed(
+        made, "analysis", "s3:DeleteObject", object_arn(made, "results", RUN.success_key)
+    )
 
 
 def test_a_version_of_an_upload_can_be_read_and_a_big_table_given_up(made) -> None:
-    assert allowed(made, "preprocess", "s3:GetObjectVersion", object_arn(made, "ingest", UPLOAD.key))
-    assert allowed(made, "preprocess", "s3:AbortMultipartUpload", object_arn(made, "intermediate", RUN.table_key))
+    assert allowed(
+        made, "preprocess", "s3:GetObjectVersion", object_arn(made, "ingest", UPLOAD.key)
+    )
+    assert allowed(
+        made,
+        "preprocess",
+        "s3:AbortMultipartUpload",
+        object_arn(made, "intermediate", RUN.table_key),
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_table_belongs_to_postprocess_alone(made, stage) -> None:
     table = made.one("aws:dynamodb/table:Table").outputs["arn"]
-    for action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem", "dynamodb:Query"):
+    for action in (
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:Query",
+    ):
         assert allowed(made, stage, action, table) == (stage == "postprocess")
         assert not allowed(made, stage, action, table + "-of-another-stack")
 
 
 def test_nothing_is_wide_open_but_what_has_no_resources(made) -> None:
     policies = made.all(POLICY, count=1 + len(STAGES))
-    wide = [(p.name, s["Sid"]) for p in policies for s in made.policy(p) if "*" in s["Resource"] or any("*" in a for a in s["Action"])]
+    wide = [
+        (p.name, s["Sid"])
+        for p in policies
+        for s in made.policy(p)
+        if "*" in s["Resource"] or any("*" in a for a in s["Action"])
+    ]
     assert wide == [("roles-execution", "EcrLogin")]
     sids = [s["Sid"] for p in policies for s in made.policy(p)]
     assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
@@ -134,13 +174,19 @@ def test_containers_take_their_roles_for_this_account_only(made) -> None:
             assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
             assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": mocks.ACCOUNT}}
     outputs = made.component("Roles").outputs
-    assert outputs["job_role_arns"] == {stage: roles[f"roles-{stage}"].outputs["arn"] for stage in STAGES}
+    assert outputs["job_role_arns"] == {
+        stage: roles[f"roles-{stage}"].outputs["arn"] for stage in STAGES
+    }
     assert outputs["execution_role_arn"] == roles["roles-execution"].outputs["arn"]
 
 
 def test_instances_can_join_their_cluster(made) -> None:
     role = made.one(ROLE, "roles-instance").outputs["name"]
-    attached = {a.inputs["policyArn"] for a in made.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment") if a.inputs["role"] == role}
+    attached = {
+        a.inputs["policyArn"]
+        for a in made.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        if a.inputs["role"] == role
+    }
     assert attached == {
         "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",
         "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",

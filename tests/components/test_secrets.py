@@ -5,12 +5,17 @@ import pytest
 from components.secrets import Secrets, SecretsArgs
 from tests.components import mocks
 
-SECRET, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
+SECRET, VERSION = (
+    "aws:secretsmanager/secret:Secret",
+    "aws:secretsmanager/secretVersion:SecretVersion",
+)
 WEBHOOK = "https://hooks.slack.example/services/T/B/x"
 
 
 def deploy(context, webhook: str | None) -> mocks.Recording:
-    return mocks.deploy(lambda: Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=webhook)))
+    return mocks.deploy(
+        lambda: Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=webhook))
+    )
 
 
 @pytest.mark.parametrize(("webhook", "count"), [(None, 1), (WEBHOOK, 2)])

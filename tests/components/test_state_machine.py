@@ -51,7 +51,9 @@ def _next(state: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("fallback", [False, True])
-def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_end(fallback: bool, with_fallback: Recording) -> None:
+def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_end(
+    fallback: bool, with_fallback: Recording
+) -> None:
     machine = _definition(with_fallback if fallback else deployed("prod"))
     states = machine["States"]
     reached, todo = set[str](), [machine["StartAt"]]
@@ -67,7 +69,11 @@ def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_en
         assert task["Retry"]
         assert "States.ALL" in task["Catch"][-1]["ErrorEquals"]
     ends = {name for name, state in states.items() if not list(_next(state))}
-    assert {name: states[name]["Type"] for name in ends} == {"Done": "Succeed", "JobFailed": "Fail", "Broken": "Fail"}
+    assert {name: states[name]["Type"] for name in ends} == {
+        "Done": "Succeed",
+        "JobFailed": "Fail",
+        "Broken": "Fail",
+    }
     for name in states:  # from everywhere some end can be reached
         seen, todo = set[str](), [name]
         while todo:
@@ -81,7 +87,11 @@ def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_en
 @pytest.mark.parametrize("fallback", [False, True])
 def test_validators_that_are_not_ours_accept_it(fallback: bool, with_fallback: Recording) -> None:
     machine = _definition(with_fallback if fallback else deployed("prod"))
-    schema = json.loads((Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json").read_text())
+    schema = json.loads(
+        (
+            Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json"
+        ).read_text()
+    )
     validator = jsonschema.Draft7Validator(schema)
     assert list(validator.iter_errors(machine)) == []
     broken = json.loads(json.dumps(machine))
@@ -93,7 +103,11 @@ def test_validators_that_are_not_ours_accept_it(fallback: bool, with_fallback: R
 def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
     made = deployed("prod")
     machine = json.loads(made.one(MACHINE, DAY).inputs["definition"])
-    schema = json.loads((Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json").read_text())
+    schema = json.loads(
+        (
+            Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json"
+        ).read_text()
+    )
     assert list(jsonschema.Draft7Validator(schema).iter_errors(machine)) == []
     AmazonStateLanguageParser.parse(json.dumps(machine))
     files = machine["States"]["Files"]
@@ -106,35 +120,74 @@ def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
             reached.add(name)
             todo += _next(states[name])
     assert reached == states.keys()
-    assert all(state["Catch"][-1]["Next"] == "Broken" for state in states.values() if state["Type"] == "Task"), "one file stops no other"
+    assert all(
+        state["Catch"][-1]["Next"] == "Broken"
+        for state in states.values()
+        if state["Type"] == "Task"
+    ), "one file stops no other"
     daily, submit = (
-        made.one("aws:lambda/function:Function", f"pipeline-{each}-function").outputs["arn"] for each in ("day-look", "submit")
+        made.one("aws:lambda/function:Function", f"pipeline-{each}-function").outputs["arn"]
+        for each in ("day-look", "submit")
     )
-    arn, table = made.one(MACHINE, DAY).outputs["arn"], made.one("aws:dynamodb/table:Table").outputs["arn"]
-    policies = [made.one("aws:iam/rolePolicy:RolePolicy", f"pipeline-day-runs-{each}") for each in ("role", "distribute")]
-    may = {s["Sid"]: (s["Action"], s["Resource"]) for policy in policies for s in made.policy(policy) if s["Sid"] not in LOGS}
+    arn, table = (
+        made.one(MACHINE, DAY).outputs["arn"],
+        made.one("aws:dynamodb/table:Table").outputs["arn"],
+    )
+    policies = [
+        made.one("aws:iam/rolePolicy:RolePolicy", f"pipeline-day-runs-{each}")
+        for each in ("role", "distribute")
+    ]
+    may = {
+        s["Sid"]: (s["Action"], s["Resource"])
+        for policy in policies
+        for s in made.policy(policy)
+        if s["Sid"] not in LOGS
+    }
     assert may == {
         "CallFunctions": (["lambda:InvokeFunction"], [daily, submit]),
         "RunStates": (["dynamodb:GetItem"], [table]),
         "StartParts": (["states:StartExecution"], [arn]),
-        "FollowParts": (["states:DescribeExecution", "states:StopExecution"], [f"{arn.replace(':stateMachine:', ':execution:')}:*"]),
+        "FollowParts": (
+            ["states:DescribeExecution", "states:StopExecution"],
+            [f"{arn.replace(':stateMachine:', ':execution:')}:*"],
+        ),
     }
 
 
 @pytest.mark.parametrize("orchestrator", ["step-functions", "batch"])
-def test_the_schedules_of_the_day_follow_its_time_zone_and_may_call_their_targets_alone(orchestrator: str) -> None:
-    made = deployed("prod") if orchestrator == "step-functions" else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}})
+def test_the_schedules_of_the_day_follow_its_time_zone_and_may_call_their_targets_alone(
+    orchestrator: str,
+) -> None:
+    made = (
+        deployed("prod")
+        if orchestrator == "step-functions"
+        else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}})
+    )
     function = made.one("aws:lambda/function:Function", "pipeline-day-look-function").outputs["arn"]
     letters = made.one("aws:sqs/queue:Queue", "pipeline-day-look-dead-letters").outputs["arn"]
     first = made.one(MACHINE, DAY).outputs["arn"] if orchestrator == "step-functions" else function
     schedules = made.all("aws:scheduler/schedule:Schedule", count=2)
-    found = {s.inputs["scheduleExpression"]: (s.inputs["target"]["arn"], s.inputs["scheduleExpressionTimezone"]) for s in schedules}
-    assert found == {"cron(0 6 * * ? *)": (first, "Europe/Berlin"), "cron(0 18 * * ? *)": (function, "Europe/Berlin")}
+    found = {
+        s.inputs["scheduleExpression"]: (
+            s.inputs["target"]["arn"],
+            s.inputs["scheduleExpressionTimezone"],
+        )
+        for s in schedules
+    }
+    assert found == {
+        "cron(0 6 * * ? *)": (first, "Europe/Berlin"),
+        "cron(0 18 * * ? *)": (function, "Europe/Berlin"),
+    }
     for schedule in schedules:
         assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
         assert schedule.inputs["target"]["deadLetterConfig"] == {"arn": letters}
-        assert made.depends_on(schedule, made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules"))
-    may = {s["Sid"]: s["Resource"] for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules"))}
+        assert made.depends_on(
+            schedule, made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules")
+        )
+    may = {
+        s["Sid"]: s["Resource"]
+        for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-day-schedules"))
+    }
     assert may.pop("StartDay", [first]) == [first]
     assert may == {"CallFunction": [function], "KeepDeadLetters": [letters]}
 
@@ -149,21 +202,35 @@ def test_a_job_is_submitted_as_its_stage_wants_it(with_fallback: Recording) -> N
     ):
         asked = states[f"{label}Submit"]["Parameters"]
         assert asked["JobQueue"] == with_fallback.one(QUEUE, f"queues-{queue}").outputs["arn"]
-        assert asked["JobDefinition"] == with_fallback.one(DEFINITION, f"jobs-{stage}").outputs["arnPrefix"]
+        assert (
+            asked["JobDefinition"]
+            == with_fallback.one(DEFINITION, f"jobs-{stage}").outputs["arnPrefix"]
+        )
         assert asked.get("ShareIdentifier") == share
         assert asked["JobName.$"] == f"$.jobs.{stage}"
-        assert ("NodeOverrides" in asked) == (label == "Analysis") != ("ContainerOverrides" in asked)
+        assert (
+            ("NodeOverrides" in asked) == (label == "Analysis") != ("ContainerOverrides" in asked)
+        )
         assert ("pipeline-fallback" in asked["Tags"]) == (label == "Analysis")
-    assert states["AnalysisSubmit"]["Parameters"]["NodeOverrides"]["NodePropertyOverrides"][0]["TargetNodes"] == "0:"
+    assert (
+        states["AnalysisSubmit"]["Parameters"]["NodeOverrides"]["NodePropertyOverrides"][0][
+            "TargetNodes"
+        ]
+        == "0:"
+    )
     assert states["AnalysisEnded"]["Choices"][1]["Next"] == "FallbackSubmit"
     assert states["FallbackEnded"]["Choices"][1]["Next"] == "JobFailed"
-    assert states["FallbackRecord"]["Parameters"]["ExpressionAttributeNames"]["#stage"] == "analysis"
+    assert (
+        states["FallbackRecord"]["Parameters"]["ExpressionAttributeNames"]["#stage"] == "analysis"
+    )
 
 
 def test_only_calls_that_did_nothing_for_certain_are_repeated_blindly() -> None:
     states = _definition(deployed("prod"))["States"]
     for label in ("Preprocess", "Analysis", "Postprocess"):
-        repeated = [error for retry in states[f"{label}Submit"]["Retry"] for error in retry["ErrorEquals"]]
+        repeated = [
+            error for retry in states[f"{label}Submit"]["Retry"] for error in retry["ErrorEquals"]
+        ]
         assert repeated == ["Batch.TooManyRequestsException", "Batch.ThrottlingException"]
         assert states[f"{label}Submit"]["Catch"][-1]["Next"] == f"{label}Settle"
 
@@ -174,18 +241,44 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     assert inputs["type"] == "STANDARD"
     assert inputs["tracingConfiguration"] == {"enabled": False}
     assert inputs["loggingConfiguration"]["logDestination"].endswith(":*")
-    of_machine = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-run-role"))}
-    assert of_machine.keys() == {"SubmitJobs", "TagJobs", "LookAtJobs", "StopJobs", "RunStates", *LOGS}
+    of_machine = {
+        s["Sid"]: s
+        for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-run-role"))
+    }
+    assert of_machine.keys() == {
+        "SubmitJobs",
+        "TagJobs",
+        "LookAtJobs",
+        "StopJobs",
+        "RunStates",
+        *LOGS,
+    }
     group = made.one("aws:cloudwatch/logGroup:LogGroup", "pipeline-run-logs").outputs
     # below this prefix a group takes nothing of the 5,120 characters that the account's log resource policy may have
     assert group["name"] == "/aws/vendedlogs/states/batch-reference/prod/pipeline-run"
     assert of_machine["WriteLogs"]["Resource"] == [f"{group['arn']}:log-stream:*"]
-    assert of_machine["RunStates"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}}
+    assert of_machine["RunStates"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}
+    }
     assert of_machine["RunStates"]["Action"] == ["dynamodb:UpdateItem"]
-    of_function = {s["Sid"]: s for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))}
-    assert of_function.keys() == {"StartRuns", "RunStates", "WhatWasTold", "ReadWebhook", "WriteLogs", "KeepDeadLetters"}
+    of_function = {
+        s["Sid"]: s
+        for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", "pipeline-submit-role"))
+    }
+    assert of_function.keys() == {
+        "StartRuns",
+        "RunStates",
+        "WhatWasTold",
+        "ReadWebhook",
+        "WriteLogs",
+        "KeepDeadLetters",
+    }
     assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE, RUN).outputs["arn"]]
-    pattern = json.loads(made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule").inputs["eventPattern"])
+    pattern = json.loads(
+        made.one(
+            "aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule"
+        ).inputs["eventPattern"]
+    )
     assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE, RUN).outputs["arn"]]
 
 

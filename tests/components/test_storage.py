@@ -14,7 +14,9 @@ BUCKETS = {"storage-ingest", "storage-intermediate", "storage-results"}
 
 
 def deploy(context, **section) -> mocks.Recording:
-    return mocks.deploy(lambda: Storage("storage", StorageArgs(context=context, section=StorageSection(**section))))
+    return mocks.deploy(
+        lambda: Storage("storage", StorageArgs(context=context, section=StorageSection(**section)))
+    )
 
 
 def per_bucket(made: mocks.Recording, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -30,12 +32,17 @@ def test_every_bucket_is_closed_encrypted_and_versioned(context) -> None:
     made = deploy(context)
     for access in per_bucket(made, "BucketPublicAccessBlock").values():
         flags = {key: value for key, value in access.items() if key != "bucket"}
-        assert flags == dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True)
+        assert flags == dict.fromkeys(
+            ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"),
+            True,
+        )
     for ownership in per_bucket(made, "BucketOwnershipControls").values():
         assert ownership["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
     for encryption in per_bucket(made, "BucketServerSideEncryptionConfiguration").values():
         # not KMS: the ETag has to stay the digest of the content, which run ids come from
-        assert encryption["rules"] == [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
+        assert encryption["rules"] == [
+            {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
+        ]
     for versioning in per_bucket(made, "BucketVersioning").values():
         assert versioning["versioningConfiguration"] == {"status": "Enabled"}
 
@@ -45,20 +52,35 @@ def test_every_bucket_refuses_plain_http(context) -> None:
     for policy in made.all("aws:s3/bucketPolicy:BucketPolicy", count=3):
         (deny,) = made.policy(policy)
         arn = f"arn:aws:s3:::{policy.inputs['bucket']}"
-        assert (deny["Effect"], deny["Principal"], deny["Action"], deny["Resource"]) == ("Deny", "*", ["s3:*"], [arn, f"{arn}/*"])
+        assert (deny["Effect"], deny["Principal"], deny["Action"], deny["Resource"]) == (
+            "Deny",
+            "*",
+            ["s3:*"],
+            [arn, f"{arn}/*"],
+        )
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_life_cycle_follows_the_config(context) -> None:
     made = deploy(context, intermediate_days=7, results_archive_days=45, noncurrent_days=11)
-    rules = {name: {r["id"]: r for r in found["rules"]} for name, found in per_bucket(made, "BucketLifecycleConfiguration").items()}
+    rules = {
+        name: {r["id"]: r for r in found["rules"]}
+        for name, found in per_bucket(made, "BucketLifecycleConfiguration").items()
+    }
     for found in rules.values():
         assert found["leftovers"]["noncurrentVersionExpiration"] == {"noncurrentDays": 11}
         assert found["leftovers"]["abortIncompleteMultipartUpload"]["daysAfterInitiation"] > 0
         assert all(r["status"] == "Enabled" for r in found.values())
     assert rules["storage-intermediate"]["expire"]["expiration"] == {"days": 7}
-    assert rules["storage-results"]["archive"]["transitions"] == [{"days": 45, "storageClass": "STANDARD_IA"}]
-    expiring = {name for name, found in rules.items() for r in found.values() if "days" in r.get("expiration", {})}
+    assert rules["storage-results"]["archive"]["transitions"] == [
+        {"days": 45, "storageClass": "STANDARD_IA"}
+    ]
+    expiring = {
+        name
+        for name, found in rules.items()
+        for r in found.values()
+        if "days" in r.get("expiration", {})
+    }
     assert expiring == {"storage-intermediate"}, "uploads and findings do not expire"
 
 

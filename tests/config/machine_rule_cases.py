@@ -24,7 +24,11 @@ SECRET = {"slack-webhook-url": {"secure": "v1:x"}}
 C5N = {"kind": "hpc", "instance_type": "c5n.9xlarge", "max_vcpus": 144, "efa": True}
 
 
-SMALLER_NODES: Changes = {"jobs.analysis.vcpus": 16, "jobs.analysis.memory_mib": 32_768, "jobs.analysis.shared_memory_mib": 8192}
+SMALLER_NODES: Changes = {
+    "jobs.analysis.vcpus": 16,
+    "jobs.analysis.memory_mib": 32_768,
+    "jobs.analysis.shared_memory_mib": 8192,
+}
 
 
 def on_nodes(environment: dict[str, object]) -> Changes:
@@ -57,9 +61,17 @@ CASES: dict[str, list[Case]] = {
             {"environments.gpu.image_type": "ECS_AL2023"},
             "environments.gpu.image_type",
             ("8 GPUs", "ECS_AL2023_NVIDIA"),
-            {"environments.gpu.image_type": "ECS_AL2023", "environments.gpu.image_id": "ami-0123456789abcdef0"},
+            {
+                "environments.gpu.image_type": "ECS_AL2023",
+                "environments.gpu.image_id": "ami-0123456789abcdef0",
+            },
         ),
-        Case({**on_nodes({}), "jobs.analysis.array_backend": "cupy"}, "jobs.analysis.gpus", ("cupy",), on_nodes({})),
+        Case(
+            {**on_nodes({}), "jobs.analysis.array_backend": "cupy"},
+            "jobs.analysis.gpus",
+            ("cupy",),
+            on_nodes({}),
+        ),
     ],
     "IMAGE-FAMILY": [
         Case(
@@ -69,7 +81,14 @@ CASES: dict[str, list[Case]] = {
             {"environments.own": {**HPC, "instance_type": "p4d.24xlarge", **DISABLED}},
         )
     ],
-    "GPU-BACKEND": [Case({"jobs.analysis.array_backend": "numpy"}, "jobs.analysis.gpus", ("leaves GPUs idle",), {})],
+    "GPU-BACKEND": [
+        Case(
+            {"jobs.analysis.array_backend": "numpy"},
+            "jobs.analysis.gpus",
+            ("leaves GPUs idle",),
+            {},
+        )
+    ],
     "GPU-UNREQUESTED": [
         Case(
             ON_CPUS,
@@ -86,7 +105,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "RANKS-GPUS": [
         Case(
-            {"jobs.analysis.ranks_per_node": 16}, "jobs.analysis.ranks_per_node", ("some ranks share a GPU", "set ranks_per_node to 8"), {}
+            {"jobs.analysis.ranks_per_node": 16},
+            "jobs.analysis.ranks_per_node",
+            ("some ranks share a GPU", "set ranks_per_node to 8"),
+            {},
         ),
         Case(
             {"jobs.analysis.ranks_per_node": 7},
@@ -134,7 +156,12 @@ CASES: dict[str, list[Case]] = {
             {"environments.on-demand-cpu.instance_types": ["c6i.xlarge"]},
         ),
         # nothing is said about whether a job fits a type that nobody knows
-        Case({"environments.gpu.instance_type": "p99.48xlarge"}, "environments.gpu.instance_type", ("p99.48xlarge",), {}),
+        Case(
+            {"environments.gpu.instance_type": "p99.48xlarge"},
+            "environments.gpu.instance_type",
+            ("p99.48xlarge",),
+            {},
+        ),
     ],
     "SPOT-TYPE": [
         Case(
@@ -161,7 +188,12 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     "SPOT-ATTEMPTS": [
-        Case({"jobs.preprocess.attempts": 1}, "jobs.preprocess.attempts", ("spot-cpu",), {"jobs.preprocess.attempts": 2}),
+        Case(
+            {"jobs.preprocess.attempts": 1},
+            "jobs.preprocess.attempts",
+            ("spot-cpu",),
+            {"jobs.preprocess.attempts": 2},
+        ),
         Case(
             postprocess_on({**FARGATE, "kind": "fargate-spot"}) | {"jobs.postprocess.attempts": 1},
             "jobs.postprocess.attempts",
@@ -177,11 +209,18 @@ CASES: dict[str, list[Case]] = {
             {},
         ),
         Case(
-            {"environments.other": {**GPU_SPOT, "scratch": True}, "queues.other": {"environments": ["other", "own"], "priority": 5}}
+            {
+                "environments.other": {**GPU_SPOT, "scratch": True},
+                "queues.other": {"environments": ["other", "own"], "priority": 5},
+            }
             | ONE_GPU,
             "queues.other.environments",
             ("environment own has no scratch",),
-            {"environments.other": GPU_SPOT, "queues.other": {"environments": ["other", "own"], "priority": 5}} | ONE_GPU,
+            {
+                "environments.other": GPU_SPOT,
+                "queues.other": {"environments": ["other", "own"], "priority": 5},
+            }
+            | ONE_GPU,
         ),
     ],
     "CAPACITY-BLOCK": [
@@ -189,7 +228,11 @@ CASES: dict[str, list[Case]] = {
             {"environments.gpu.capacity_block": True},
             "environments.gpu.capacity_block",
             ("add capacity_reservation_id",),
-            {"environments.gpu.capacity_block": True, "environments.gpu.placement_group": False, **RESERVED},
+            {
+                "environments.gpu.capacity_block": True,
+                "environments.gpu.placement_group": False,
+                **RESERVED,
+            },
         )
     ],
     "RESERVATION-PLACEMENT": [
@@ -231,24 +274,56 @@ CASES: dict[str, list[Case]] = {
             {"environments.gpu.placement_group": False, **RESERVED},
         ),
         Case(
-            {"environments.own": {**HPC, **DISABLED, "instance_type": "c6i.xlarge", "scratch": False}},
+            {
+                "environments.own": {
+                    **HPC,
+                    **DISABLED,
+                    "instance_type": "c6i.xlarge",
+                    "scratch": False,
+                }
+            },
             "environments.own.efa",
             ("c6i.xlarge has no EFA",),
-            {"environments.own": {**HPC, **DISABLED, "instance_type": "c5n.9xlarge", "scratch": False}},
+            {
+                "environments.own": {
+                    **HPC,
+                    **DISABLED,
+                    "instance_type": "c5n.9xlarge",
+                    "scratch": False,
+                }
+            },
         ),
     ],
-    "MNP-EFA": [Case({"environments.gpu.efa": False}, "environments.gpu.efa", ("4 nodes", "p5.48xlarge has EFA"), {})],
+    "MNP-EFA": [
+        Case(
+            {"environments.gpu.efa": False},
+            "environments.gpu.efa",
+            ("4 nodes", "p5.48xlarge has EFA"),
+            {},
+        )
+    ],
     "MNP-PLACEMENT": [
         Case(
-            on_nodes({"instance_type": "c5n.4xlarge", "efa": False, "placement_group": False}) | SMALLER_NODES,
+            on_nodes({"instance_type": "c5n.4xlarge", "efa": False, "placement_group": False})
+            | SMALLER_NODES,
             "environments.own.placement_group",
             ("any part of the zone",),
             on_nodes({"instance_type": "c5n.4xlarge", "efa": False}) | SMALLER_NODES,
         )
     ],
     "MNP-WHOLE-NODE": [
-        Case({"jobs.analysis.vcpus": 191}, "jobs.analysis.vcpus", ("192 vCPUs to itself",), {"jobs.analysis.vcpus": 192}),
-        Case({"jobs.analysis.gpus": 7, "jobs.analysis.ranks_per_node": 7}, "jobs.analysis.gpus", ("8 GPUs to itself",), {}),
+        Case(
+            {"jobs.analysis.vcpus": 191},
+            "jobs.analysis.vcpus",
+            ("192 vCPUs to itself",),
+            {"jobs.analysis.vcpus": 192},
+        ),
+        Case(
+            {"jobs.analysis.gpus": 7, "jobs.analysis.ranks_per_node": 7},
+            "jobs.analysis.gpus",
+            ("8 GPUs to itself",),
+            {},
+        ),
     ],
     "SHARED-MEMORY": [
         Case(
@@ -260,16 +335,36 @@ CASES: dict[str, list[Case]] = {
     ],
     # ---- network -------------------------------------------------------------------------------------------------------------------------
     "HPC-ZONE": [
-        Case({"environments.gpu.zone_index": 3}, "environments.gpu.zone_index", ("3", "0 to 2"), {"environments.gpu.zone_index": 2})
+        Case(
+            {"environments.gpu.zone_index": 3},
+            "environments.gpu.zone_index",
+            ("3", "0 to 2"),
+            {"environments.gpu.zone_index": 2},
+        )
     ],
-    "NETWORK-ZONES": [Case({"network.az_count": 1}, "network.az_count", ("environment on-demand-cpu could",), {"network.az_count": 2})],
+    "NETWORK-ZONES": [
+        Case(
+            {"network.az_count": 1},
+            "network.az_count",
+            ("environment on-demand-cpu could",),
+            {"network.az_count": 2},
+        )
+    ],
     "MNP-ADDRESSES": [
         # p4d.24xlarge: four interfaces and one for the container; a third of a /24 is a /26
         Case(
-            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 12)},
+            {
+                "network.cidr_block": "10.20.0.0/24",
+                "network.room_for_zones": 3,
+                **_many("p4d.24xlarge", 12),
+            },
             "network.cidr_block",
             ("59 addresses", "5 each, 60"),
-            {"network.cidr_block": "10.20.0.0/24", "network.room_for_zones": 3, **_many("p4d.24xlarge", 11)},
+            {
+                "network.cidr_block": "10.20.0.0/24",
+                "network.room_for_zones": 3,
+                **_many("p4d.24xlarge", 11),
+            },
         ),
         # of the 32 cards of a p5.48xlarge one has an address; cut for six zones a private subnet of a /24 is a /28
         Case(
@@ -282,27 +377,59 @@ CASES: dict[str, list[Case]] = {
     "SUBNET-ADDRESSES": [
         # three private subnets of /24, 251 addresses each, for instances of four vCPUs
         Case(
-            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3016},
+            {
+                "network.cidr_block": "10.20.0.0/22",
+                "network.room_for_zones": 3,
+                "environments.spot-cpu.max_vcpus": 3016,
+            },
             "environments.spot-cpu.max_vcpus",
             ("754 instances of 4 vCPUs", "753"),
-            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, "environments.spot-cpu.max_vcpus": 3015},
+            {
+                "network.cidr_block": "10.20.0.0/22",
+                "network.room_for_zones": 3,
+                "environments.spot-cpu.max_vcpus": 3015,
+            },
         ),
         Case(
-            {"network.cidr_block": "10.20.0.0/22", "network.room_for_zones": 3, **postprocess_on({**FARGATE, "max_vcpus": 754})},
+            {
+                "network.cidr_block": "10.20.0.0/22",
+                "network.room_for_zones": 3,
+                **postprocess_on({**FARGATE, "max_vcpus": 754}),
+            },
             "environments.own.max_vcpus",
             ("754 tasks of 1 vCPUs",),
             postprocess_on({**FARGATE, "max_vcpus": 754}),
         ),
     ],
     "NETWORK-ROOM": [
-        Case({"network.room_for_zones": 2}, "network.room_for_zones", ("2", "network.az_count is 3"), {"network.room_for_zones": 3}),
-        Case({"network.az_count": 6, "network.room_for_zones": 5}, "network.room_for_zones", ("az_count is 6",), {"network.az_count": 6}),
+        Case(
+            {"network.room_for_zones": 2},
+            "network.room_for_zones",
+            ("2", "network.az_count is 3"),
+            {"network.room_for_zones": 3},
+        ),
+        Case(
+            {"network.az_count": 6, "network.room_for_zones": 5},
+            "network.room_for_zones",
+            ("az_count is 6",),
+            {"network.az_count": 6},
+        ),
     ],
     "NETWORK-DOCKER": [
-        Case({"network.cidr_block": "172.17.0.0/20"}, "network.cidr_block", ("172.17.0.0/16",), {"network.cidr_block": "172.18.0.0/16"})
+        Case(
+            {"network.cidr_block": "172.17.0.0/20"},
+            "network.cidr_block",
+            ("172.17.0.0/16",),
+            {"network.cidr_block": "172.18.0.0/16"},
+        )
     ],
     "NAT-SLACK": [
-        Case({**SECRET, "network.nat": "none"}, "network.nat", ("slack-webhook-url", "single or per-zone"), {"network.nat": "none"}),
+        Case(
+            {**SECRET, "network.nat": "none"},
+            "network.nat",
+            ("slack-webhook-url", "single or per-zone"),
+            {"network.nat": "none"},
+        ),
         Case({**SECRET, "network.nat": "none"}, "network.nat", (), SECRET),
     ],
     "NAT-ENDPOINTS": [

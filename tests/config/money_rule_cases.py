@@ -6,7 +6,14 @@ from tests.config.rule_cases import Case
 
 # prod: four p5.48xlarge for at most six hours, and a hundred dollars at rest
 CASES: dict[str, list[Case]] = {
-    "BUDGET-BELOW-PRICE": [Case({"budget.monthly_usd": 1300}, "budget.monthly_usd", ("1300", "at rest"), {"budget.monthly_usd": 1500})],
+    "BUDGET-BELOW-PRICE": [
+        Case(
+            {"budget.monthly_usd": 1300},
+            "budget.monthly_usd",
+            ("1300", "at rest"),
+            {"budget.monthly_usd": 1500},
+        )
+    ],
     "GUARD-PRICE": [
         Case(
             {"budget.guard": {"limit_usd": 5000}, "environments.gpu.instance_type": "p5e.48xlarge"},

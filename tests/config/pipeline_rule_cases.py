@@ -16,7 +16,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "SHARDS-NODES": [
         Case(
-            {"jobs.analysis.shards": 8}, "jobs.analysis.shards", ("nodes is 4", "a job of one node"), {**ONE_GPU, "jobs.analysis.shards": 8}
+            {"jobs.analysis.shards": 8},
+            "jobs.analysis.shards",
+            ("nodes is 4", "a job of one node"),
+            {**ONE_GPU, "jobs.analysis.shards": 8},
         )
     ],
     "SHARDS-MODE": [
@@ -48,12 +51,25 @@ CASES: dict[str, list[Case]] = {
             ("raise it to 49",),
             {"pipeline.deadline_hours": 36},
         ),
-        Case({"pipeline.poll_seconds": 10}, "pipeline.poll_seconds", ("24 h",), {"pipeline": {"poll_seconds": 10}}),
         Case(
-            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "22:00"}},
+            {"pipeline.poll_seconds": 10},
+            "pipeline.poll_seconds",
+            ("24 h",),
+            {"pipeline": {"poll_seconds": 10}},
+        ),
+        Case(
+            {
+                "pipeline.deadline_hours": 1,
+                "pipeline.poll_seconds": 10,
+                "pipeline.daily": {"file_by": "01:00", "finished_by": "22:00"},
+            },
             "pipeline.poll_seconds",
             ("the day may wait 21 h", "raise it to 29"),
-            {"pipeline.deadline_hours": 1, "pipeline.poll_seconds": 10, "pipeline.daily": {"file_by": "01:00", "finished_by": "05:00"}},
+            {
+                "pipeline.deadline_hours": 1,
+                "pipeline.poll_seconds": 10,
+                "pipeline.daily": {"file_by": "01:00", "finished_by": "05:00"},
+            },
         ),
     ],
     "DAILY-ORDER": [

@@ -18,11 +18,25 @@ class Case:
 
 
 SPOT_TYPES = sections()["environments"]["spot-cpu"]["instance_types"]
-GPU_TYPES = [f"{family}.{size}xlarge" for family in ("g4dn", "g5", "g6", "g6e") for size in (4, 8, 16)]
+GPU_TYPES = [
+    f"{family}.{size}xlarge" for family in ("g4dn", "g5", "g6", "g6e") for size in (4, 8, 16)
+]
 FARGATE = {"kind": "fargate", "max_vcpus": 16}
 ON_DEMAND = {"kind": "on-demand", "instance_types": ["c6i.xlarge"], "max_vcpus": 16}
-HPC = {"kind": "hpc", "instance_type": "p5.48xlarge", "image_type": "ECS_AL2023_NVIDIA", "max_vcpus": 768, "efa": True, "scratch": True}
-GPU_SPOT = {"kind": "spot", "instance_types": GPU_TYPES, "image_type": "ECS_AL2023_NVIDIA", "max_vcpus": 64}
+HPC = {
+    "kind": "hpc",
+    "instance_type": "p5.48xlarge",
+    "image_type": "ECS_AL2023_NVIDIA",
+    "max_vcpus": 768,
+    "efa": True,
+    "scratch": True,
+}
+GPU_SPOT = {
+    "kind": "spot",
+    "instance_types": GPU_TYPES,
+    "image_type": "ECS_AL2023_NVIDIA",
+    "max_vcpus": 64,
+}
 LIMITS = [{"reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "max_minutes": 30}]
 DISABLED = {"enabled": False}
 RESERVED = {"environments.gpu.capacity_reservation_id": "cr-0123456789abcdef0"}
@@ -59,12 +73,22 @@ def analysis_on(environment: dict[str, object], *, nodes: int, **queue: object) 
 
 
 ON_FARGATE = postprocess_on(FARGATE)
-ON_CPUS: Changes = {"jobs.analysis.array_backend": "numpy", "jobs.analysis.gpus": 0, "jobs.analysis.ranks_per_node": 4}
+ON_CPUS: Changes = {
+    "jobs.analysis.array_backend": "numpy",
+    "jobs.analysis.gpus": 0,
+    "jobs.analysis.ranks_per_node": 4,
+}
 ONE_GPU: Changes = {
     **analysis_on(GPU_SPOT, nodes=1),
     **{
         f"jobs.analysis.{k}": v
-        for k, v in {"vcpus": 16, "memory_mib": 49_152, "gpus": 1, "ranks_per_node": 1, "shared_memory_mib": 8192}.items()
+        for k, v in {
+            "vcpus": 16,
+            "memory_mib": 49_152,
+            "gpus": 1,
+            "ranks_per_node": 1,
+            "shared_memory_mib": 8192,
+        }.items()
     },
 }
 ANALYSIS_ON_FARGATE: Changes = {
@@ -105,8 +129,18 @@ CASES: dict[str, list[Case]] = {
         Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a_b.c")),
     ],
     "REGION-CHINA": [
-        Case({"aws:region": "cn-north-1"}, "aws:region", ("cn-north-1", "outside of China"), {"aws:region": "us-gov-west-1"}),
-        Case({"aws:region": "cn-northwest-1"}, "aws:region", ("another region",), {"aws:region": "eu-central-1"}),
+        Case(
+            {"aws:region": "cn-north-1"},
+            "aws:region",
+            ("cn-north-1", "outside of China"),
+            {"aws:region": "us-gov-west-1"},
+        ),
+        Case(
+            {"aws:region": "cn-northwest-1"},
+            "aws:region",
+            ("another region",),
+            {"aws:region": "eu-central-1"},
+        ),
     ],
     "SECRET-PLAIN": [
         Case(
@@ -134,7 +168,14 @@ CASES: dict[str, list[Case]] = {
         Case({"tags.Stack": "x"}, "tags.Stack", ("the tag stack itself",), {"tags.stacks": "x"}),
         Case({"tags.pipeline-stage": "x"}, "tags.pipeline-stage", ("itself",), {}),
     ],
-    "TAG-CASE": [Case({"tags.Cost-Center": "x"}, "tags.Cost-Center", ("cost-center",), {"tags.Cost-Centers": "x"})],
+    "TAG-CASE": [
+        Case(
+            {"tags.Cost-Center": "x"},
+            "tags.Cost-Center",
+            ("cost-center",),
+            {"tags.Cost-Centers": "x"},
+        )
+    ],
     # ---- references ----------------------------------------------------------------------------------------------------------------------
     "REF-ENVIRONMENT": [
         Case(
@@ -150,7 +191,9 @@ CASES: dict[str, list[Case]] = {
             {"queues.main.environments": ["spot-cpu", "on-demand-cpu"]},
         ),
     ],
-    "REF-QUEUE": [Case({"jobs.preprocess.queue": "mian"}, "jobs.preprocess.queue", ("gpu, main",), {})],
+    "REF-QUEUE": [
+        Case({"jobs.preprocess.queue": "mian"}, "jobs.preprocess.queue", ("gpu, main",), {})
+    ],
     "QUEUE-DISABLED": [
         Case(
             {"queues.gpu.enabled": False},
@@ -166,12 +209,20 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "ENVIRONMENT-UNUSED": [
-        Case({"environments.own": ON_DEMAND}, "environments.own", ("no queue names",), {"environments.own": {**ON_DEMAND, **DISABLED}}),
+        Case(
+            {"environments.own": ON_DEMAND},
+            "environments.own",
+            ("no queue names",),
+            {"environments.own": {**ON_DEMAND, **DISABLED}},
+        ),
     ],
     # ---- queues --------------------------------------------------------------------------------------------------------------------------
     "QUEUE-MIX": [
         Case(
-            {"environments.fargate": FARGATE, "queues.main.environments": ["spot-cpu", "on-demand-cpu", "fargate"]},
+            {
+                "environments.fargate": FARGATE,
+                "queues.main.environments": ["spot-cpu", "on-demand-cpu", "fargate"],
+            },
             "queues.main.environments",
             ("split the queue",),
             {"environments.fargate": FARGATE, "queues.cheap": {"environments": ["fargate"]}},
@@ -182,10 +233,19 @@ CASES: dict[str, list[Case]] = {
             {"environments.on-demand-cpu.instance_types": ["c6i.xlarge", "c7g.xlarge"]},
             "queues.main.environments",
             ("arm64: c7g.xlarge", "x86_64: c6i.xlarge, c6i.2xlarge, c7i.xlarge and 7 more"),
-            {"environments.arm": {**ON_DEMAND, "instance_types": ["c7g.xlarge"]}, "queues.arm": {"environments": ["arm"]}},
+            {
+                "environments.arm": {**ON_DEMAND, "instance_types": ["c7g.xlarge"]},
+                "queues.arm": {"environments": ["arm"]},
+            },
         ),
         Case(
-            {"environments.own": {**ON_DEMAND, **DISABLED, "instance_types": ["c6i.xlarge", "c7g.xlarge"]}},
+            {
+                "environments.own": {
+                    **ON_DEMAND,
+                    **DISABLED,
+                    "instance_types": ["c6i.xlarge", "c7g.xlarge"],
+                }
+            },
             "environments.own.instance_types",
             ("arm64",),
             {"environments.own": {**ON_DEMAND, **DISABLED, "instance_types": ["c7g.xlarge"]}},
@@ -224,19 +284,39 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     "RUNNABLE-NONE": [
-        Case({"queues.gpu.runnable_limits": []}, "queues.gpu.runnable_limits", ("for ever",), {"queues.main.runnable_limits": []}),
+        Case(
+            {"queues.gpu.runnable_limits": []},
+            "queues.gpu.runnable_limits",
+            ("for ever",),
+            {"queues.main.runnable_limits": []},
+        ),
     ],
     # ---- fair share ----------------------------------------------------------------------------------------------------------------------
     "FAIR-SHARE-IDENTIFIER": [
-        Case({"jobs.preprocess.share_identifier": REMOVED}, "jobs.preprocess.share_identifier", ("adhoc, pipeline",), {}),
-        Case({"jobs.analysis.share_identifier": "pipeline"}, "jobs.analysis.share_identifier", ("queue gpu has no fair_share",), {}),
+        Case(
+            {"jobs.preprocess.share_identifier": REMOVED},
+            "jobs.preprocess.share_identifier",
+            ("adhoc, pipeline",),
+            {},
+        ),
+        Case(
+            {"jobs.analysis.share_identifier": "pipeline"},
+            "jobs.analysis.share_identifier",
+            ("queue gpu has no fair_share",),
+            {},
+        ),
         Case(
             {"jobs.preprocess.share_identifier": "nightly"},
             "jobs.preprocess.share_identifier",
             ("adhoc, pipeline",),
             {"queues.main.fair_share.weights": {"pipe*": 1}},
         ),
-        Case({"jobs.preprocess.share_identifier": "pipeline*"}, "jobs.preprocess.share_identifier", ("one share",), {}),
+        Case(
+            {"jobs.preprocess.share_identifier": "pipeline*"},
+            "jobs.preprocess.share_identifier",
+            ("one share",),
+            {},
+        ),
         Case(
             {"jobs.preprocess.scheduling_priority": REMOVED},
             "jobs.preprocess.scheduling_priority",
@@ -268,7 +348,11 @@ CASES: dict[str, list[Case]] = {
     ],
     "FAIR-SHARE-MNP": [
         Case(
-            {"queues.gpu.fair_share": {"weights": {"a": 1}}, "jobs.analysis.share_identifier": "a", "jobs.analysis.scheduling_priority": 1},
+            {
+                "queues.gpu.fair_share": {"weights": {"a": 1}},
+                "jobs.analysis.share_identifier": "a",
+                "jobs.analysis.scheduling_priority": 1,
+            },
             "jobs.analysis.queue",
             ("4 nodes",),
             {},
@@ -277,14 +361,25 @@ CASES: dict[str, list[Case]] = {
     "FAIR-SHARE-RESERVATION": [
         # 3 % of 64 is less than two vCPUs, 4 % more
         Case(
-            {"queues.main.fair_share.compute_reservation_percent": 97, "environments.on-demand-cpu.max_vcpus": 64},
+            {
+                "queues.main.fair_share.compute_reservation_percent": 97,
+                "environments.on-demand-cpu.max_vcpus": 64,
+            },
             "queues.main.fair_share.compute_reservation_percent",
             ("leaves 1.92 of the 64", "jobs.preprocess needs 2"),
-            {"queues.main.fair_share.compute_reservation_percent": 96, "environments.on-demand-cpu.max_vcpus": 64},
+            {
+                "queues.main.fair_share.compute_reservation_percent": 96,
+                "environments.on-demand-cpu.max_vcpus": 64,
+            },
         )
     ],
     "SCHEDULING-PRIORITY": [
-        Case({"jobs.analysis.scheduling_priority": 1}, "jobs.analysis.scheduling_priority", ("no effect",), {}),
+        Case(
+            {"jobs.analysis.scheduling_priority": 1},
+            "jobs.analysis.scheduling_priority",
+            ("no effect",),
+            {},
+        ),
     ],
     # ---- capacity ------------------------------------------------------------------------------------------------------------------------
     "JOB-FITS": [
@@ -292,11 +387,27 @@ CASES: dict[str, list[Case]] = {
         Case(
             {"jobs.preprocess.memory_mib": 61_572},
             "jobs.preprocess",
-            ("environment spot-cpu", "r6i.2xlarge 8 vCPUs, 61571 MiB", "environment on-demand-cpu", "30769", "and 7 smaller"),
+            (
+                "environment spot-cpu",
+                "r6i.2xlarge 8 vCPUs, 61571 MiB",
+                "environment on-demand-cpu",
+                "30769",
+                "and 7 smaller",
+            ),
             {"jobs.preprocess.memory_mib": 7668},
         ),
-        Case({"jobs.analysis.gpus": 9, "jobs.analysis.ranks_per_node": 9}, "jobs.analysis", ("8 GPUs",), {}),
-        Case({"jobs.analysis.memory_mib": 1_971_291}, "jobs.analysis", ("1971290 MiB",), {"jobs.analysis.memory_mib": 1_971_290}),
+        Case(
+            {"jobs.analysis.gpus": 9, "jobs.analysis.ranks_per_node": 9},
+            "jobs.analysis",
+            ("8 GPUs",),
+            {},
+        ),
+        Case(
+            {"jobs.analysis.memory_mib": 1_971_291},
+            "jobs.analysis",
+            ("1971290 MiB",),
+            {"jobs.analysis.memory_mib": 1_971_290},
+        ),
     ],
     "JOB-MAX-VCPUS": [
         Case(
@@ -306,15 +417,20 @@ CASES: dict[str, list[Case]] = {
             postprocess_on({**ON_DEMAND, "max_vcpus": 4}) | {"jobs.postprocess.vcpus": 2},
         ),
         Case(
-            postprocess_on({**FARGATE, "max_vcpus": 1}) | {"jobs.postprocess.vcpus": 2, "jobs.postprocess.memory_mib": 4096},
+            postprocess_on({**FARGATE, "max_vcpus": 1})
+            | {"jobs.postprocess.vcpus": 2, "jobs.postprocess.memory_mib": 4096},
             "environments.own.max_vcpus",
             ("raise max_vcpus to 2",),
-            postprocess_on({**FARGATE, "max_vcpus": 2}) | {"jobs.postprocess.vcpus": 2, "jobs.postprocess.memory_mib": 4096},
+            postprocess_on({**FARGATE, "max_vcpus": 2})
+            | {"jobs.postprocess.vcpus": 2, "jobs.postprocess.memory_mib": 4096},
         ),
     ],
     "JOB-MIN-VCPUS": [
         Case(
-            postprocess_on({**ON_DEMAND, "instance_types": ["c6i.large", "c6i.xlarge"], "min_vcpus": 15}) | {"jobs.postprocess.vcpus": 4},
+            postprocess_on(
+                {**ON_DEMAND, "instance_types": ["c6i.large", "c6i.xlarge"], "min_vcpus": 15}
+            )
+            | {"jobs.postprocess.vcpus": 4},
             "environments.own.min_vcpus",
             ("16 vCPUs of types too small", "the 4 that it needs", "max_vcpus 16"),
             postprocess_on({**ON_DEMAND, "min_vcpus": 15}) | {"jobs.postprocess.vcpus": 4},
@@ -322,7 +438,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "JOB-ENVIRONMENT": [
         Case(
-            {"jobs.preprocess.vcpus": 3, "environments.on-demand-cpu.instance_types": ["c6i.large"]},
+            {
+                "jobs.preprocess.vcpus": 3,
+                "environments.on-demand-cpu.instance_types": ["c6i.large"],
+            },
             "queues.main.environments",
             ("environment on-demand-cpu never runs jobs.preprocess", "c6i.large 2 vCPUs"),
             {"jobs.preprocess.vcpus": 3},
@@ -333,7 +452,10 @@ CASES: dict[str, list[Case]] = {
         Case(
             {"environments.on-demand-cpu.instance_types": ["m6i.xlarge", "c6i.large"]},
             "environments.on-demand-cpu.instance_types",
-            ("jobs.preprocess wants 2 vCPUs and 4096 MiB", "c6i.large (2 vCPUs, 3818 MiB usable, 0 GPUs)"),
+            (
+                "jobs.preprocess wants 2 vCPUs and 4096 MiB",
+                "c6i.large (2 vCPUs, 3818 MiB usable, 0 GPUs)",
+            ),
             {"environments.on-demand-cpu.instance_types": ["m6i.xlarge", "c6i.xlarge"]},
         )
     ],
@@ -353,7 +475,14 @@ CASES: dict[str, list[Case]] = {
             {"environments.on-demand-cpu.min_vcpus": 32},
         )
     ],
-    "JOB-VCPUS": [Case({"jobs.preprocess.vcpus": 1.5}, "jobs.preprocess.vcpus", ("1.5",), {"jobs.preprocess.vcpus": 1})],
+    "JOB-VCPUS": [
+        Case(
+            {"jobs.preprocess.vcpus": 1.5},
+            "jobs.preprocess.vcpus",
+            ("1.5",),
+            {"jobs.preprocess.vcpus": 1},
+        )
+    ],
     "JOB-SIZE": [
         Case(
             {**ON_FARGATE, "jobs.postprocess.memory_mib": 3000},
@@ -362,7 +491,10 @@ CASES: dict[str, list[Case]] = {
             {**ON_FARGATE, "jobs.postprocess.memory_mib": 3072},
         ),
         Case(
-            {**ON_FARGATE, "jobs.postprocess.vcpus": 3}, "jobs.postprocess.vcpus", ("0.25",), {**ON_FARGATE, "jobs.postprocess.vcpus": 0.5}
+            {**ON_FARGATE, "jobs.postprocess.vcpus": 3},
+            "jobs.postprocess.vcpus",
+            ("0.25",),
+            {**ON_FARGATE, "jobs.postprocess.vcpus": 0.5},
         ),
     ],
     "FARGATE-GPU": [
@@ -374,6 +506,11 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     "FARGATE-RANKS": [
-        Case({**ANALYSIS_ON_FARGATE, "jobs.analysis.ranks_per_node": 2}, "jobs.analysis.ranks_per_node", ("64 MiB",), ANALYSIS_ON_FARGATE)
+        Case(
+            {**ANALYSIS_ON_FARGATE, "jobs.analysis.ranks_per_node": 2},
+            "jobs.analysis.ranks_per_node",
+            ("64 MiB",),
+            ANALYSIS_ON_FARGATE,
+        )
     ],
 }

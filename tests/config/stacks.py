@@ -20,7 +20,11 @@ _PROJECT = "batch-reference:"
 
 def program_with(folder: Path, stack: str) -> Path:
     """The program with one stack file, which may be an example, as if it had been copied to where Pulumi looks."""
-    (name,) = [path for path in (ROOT / f"Pulumi.{stack}.yaml", ROOT / "examples" / f"Pulumi.{stack}.yaml") if path.is_file()]
+    (name,) = [
+        path
+        for path in (ROOT / f"Pulumi.{stack}.yaml", ROOT / "examples" / f"Pulumi.{stack}.yaml")
+        if path.is_file()
+    ]
     for path in (ROOT / "__main__.py", ROOT / "Pulumi.yaml", name):
         (folder / path.name).symlink_to(path)
     return folder
@@ -41,7 +45,11 @@ def sections(stack: str = "prod") -> dict[str, Any]:
     """Section -> plain value, as Pulumi would hand it to the program."""
     with TemporaryDirectory() as folder:
         found = read_stack(program_with(Path(folder), stack), stack, {}, {}).config
-    return {key.removeprefix(_PROJECT): json.loads(value) for key, value in found.items() if key.startswith(_PROJECT)}
+    return {
+        key.removeprefix(_PROJECT): json.loads(value)
+        for key, value in found.items()
+        if key.startswith(_PROJECT)
+    }
 
 
 _PROD = sections()

@@ -21,7 +21,9 @@ def test_sizes_are_those_of_aws(name) -> None:
     facts, dump = FACTS[name], INSTANCE_TYPES[name]
     assert facts.vcpus == dump["VCpuInfo"]["DefaultVCpus"]
     assert facts.memory_mib == dump["MemoryInfo"]["SizeInMiB"]
-    assert [facts.architecture] == [a for a in dump["ProcessorInfo"]["SupportedArchitectures"] if a != "i386"]
+    assert [facts.architecture] == [
+        a for a in dump["ProcessorInfo"]["SupportedArchitectures"] if a != "i386"
+    ]
     assert facts.gpus == _gpus(dump)
     network = dump["NetworkInfo"]
     assert facts.efa_interfaces == network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)

@@ -24,7 +24,9 @@ def test_every_rule_is_registered_once_and_has_cases() -> None:
     assert {type(rule) for rule in RULES} == _leaves(base.Rule)
     codes = [rule.code for rule in RULES]
     assert len(codes) == len(set(codes)) > 60
-    assert set(codes) == {code for code, cases in CASES.items() if cases}, "a rule without cases, or cases without a rule"
+    assert set(codes) == {code for code, cases in CASES.items() if cases}, (
+        "a rule without cases, or cases without a rule"
+    )
     assert len(CASES) == sum(len(file.CASES) for file in _FILES)
     for rule in RULES:
         assert rule.reason.endswith(".")
@@ -32,7 +34,9 @@ def test_every_rule_is_registered_once_and_has_cases() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "case"), [(code, case) for code, cases in CASES.items() for case in cases], ids=lambda v: str(getattr(v, "path", v))
+    ("code", "case"),
+    [(code, case) for code, cases in CASES.items() for case in cases],
+    ids=lambda v: str(getattr(v, "path", v)),
 )
 def test_the_smallest_change_breaks_this_rule_and_no_other(code, case) -> None:
     found = problems_of(changed(case.breaks), case.stacks[0])
@@ -68,12 +72,22 @@ def test_rules_declare_the_sections_that_they_read() -> None:
 def _unchecked(found: dict[str, Any]) -> StackConfig:
     secrets: Any = {key: "plain" for key in SECRETS if key in found}
     return StackConfig.model_construct(
-        name="test", secrets=secrets, **{name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()}
+        name="test",
+        secrets=secrets,
+        **{
+            name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()
+        },
     )
 
 
 def test_a_rule_is_still_heard_where_other_sections_are_broken() -> None:
-    found = changed({"environments.gpu.max_vcpus": 64, "budget.monthly_usd": -1, "monitoring.log_retention_days": 31})
+    found = changed(
+        {
+            "environments.gpu.max_vcpus": 64,
+            "budget.monthly_usd": -1,
+            "monitoring.log_retention_days": 31,
+        }
+    )
     assert [p.code for p in problems_of(found)] == ["SHAPE-VALUE", "SHAPE-VALUE", "MNP-CAPACITY"]
 
 

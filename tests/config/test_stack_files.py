@@ -22,13 +22,26 @@ def test_the_stack_files_are_valid_without_a_warning(stack) -> None:
 
 
 def test_everything_wrong_is_shown_in_one_text() -> None:
-    found = changed({"jobs.analysis.nodes": "four", "environments.gpu.zone_index": 5, "network.nat": "one", "budget.emails": []})
+    found = changed(
+        {
+            "jobs.analysis.nodes": "four",
+            "environments.gpu.zone_index": 5,
+            "network.nat": "one",
+            "budget.emails": [],
+        }
+    )
     found["quues"] = {}
     with pytest.raises(ConfigError) as caught:
         load(found)
     lines = str(caught.value).splitlines()
     assert lines[0] == "Pulumi.test.yaml has 5 errors:"
-    paths = ["quues", "network.nat", "jobs.analysis.nodes", "budget.emails", "environments.gpu.zone_index"]
+    paths = [
+        "quues",
+        "network.nat",
+        "jobs.analysis.nodes",
+        "budget.emails",
+        "environments.gpu.zone_index",
+    ]
     assert [p.path for p in caught.value.problems] == paths
     for line, path in zip(lines[1:], paths, strict=True):
         assert f" at {path}: found " in line
@@ -39,7 +52,9 @@ def test_everything_wrong_is_shown_in_one_text() -> None:
 def test_a_misspelt_key_of_the_stack_file_is_found_and_secrets_are_known() -> None:
     found = changed({})
     load({**found, "slack-webhook-url": {"secure": "v1:x"}})
-    with pytest.raises(ConfigError, match=r"at netwrok: .* known are network, .* Fix: write network\."):
+    with pytest.raises(
+        ConfigError, match=r"at netwrok: .* known are network, .* Fix: write network\."
+    ):
         load({**found, "netwrok": {}})
 
 

@@ -18,13 +18,21 @@ def test_subnets_are_disjoint_inside_the_vpc_and_of_legal_size(prefix, zones, in
     assert not any(a.overlaps(b) for a in subnets for b in subnets if a is not b)
     private = subnets[:zones]
     # the largest that fit: with twice the size they would not leave room for the public ones
-    assert private[0].prefixlen == 16 or 2 * sum(s.num_addresses for s in private) > vpc.num_addresses - sum(
-        s.num_addresses for s in subnets[zones:]
-    )
+    assert private[0].prefixlen == 16 or 2 * sum(
+        s.num_addresses for s in private
+    ) > vpc.num_addresses - sum(s.num_addresses for s in subnets[zones:])
     assert plan.private_addresses == private[0].num_addresses - 5
 
 
 def test_a_zone_of_prod_holds_hundreds_of_machines_with_32_interfaces() -> None:
-    assert plan_subnets("10.20.0.0/16", 3).private == ("10.20.0.0/18", "10.20.64.0/18", "10.20.128.0/18")
-    assert plan_subnets("10.20.0.0/16", 3).public == ("10.20.255.0/24", "10.20.254.0/24", "10.20.253.0/24")
+    assert plan_subnets("10.20.0.0/16", 3).private == (
+        "10.20.0.0/18",
+        "10.20.64.0/18",
+        "10.20.128.0/18",
+    )
+    assert plan_subnets("10.20.0.0/16", 3).public == (
+        "10.20.255.0/24",
+        "10.20.254.0/24",
+        "10.20.253.0/24",
+    )
     assert plan_subnets("10.20.0.0/16", 3).private_addresses // 33 > 400

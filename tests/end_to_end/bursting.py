@@ -65,7 +65,12 @@ class TrivialStack:
             runs = [_upload(s3, bucket, number) for number in range(count)]
             seconds["uploaded"] = time.monotonic() - began
         patience = 60 + count
-        until(lambda: self._main_nodes().total() >= len(STAGES) * count, what="the end of all jobs", seconds=patience, pause=0.5)
+        until(
+            lambda: self._main_nodes().total() >= len(STAGES) * count,
+            what="the end of all jobs",
+            seconds=patience,
+            pause=0.5,
+        )
         seconds["ran"] = time.monotonic() - began
         until(
             lambda: self._measured("Invocations") >= len(deliveries) and self._all_ended(),
@@ -87,7 +92,13 @@ class TrivialStack:
         )
 
     def _main_nodes(self) -> Counter[str]:
-        return Counter({job.partition("#")[0]: times for job, times in list(self._ran.items()) if not job.endswith("#1")})
+        return Counter(
+            {
+                job.partition("#")[0]: times
+                for job, times in list(self._ran.items())
+                if not job.endswith("#1")
+            }
+        )
 
     def _measured(self, metric: str) -> int:
         now = datetime.now(UTC)
@@ -108,7 +119,9 @@ class TrivialStack:
     def _all_ended(self) -> bool:
         batch = self.ready.client("batch")
         return not any(
-            batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"] for queue in self._queues() for status in QUEUE_STATES
+            batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]
+            for queue in self._queues()
+            for status in QUEUE_STATES
         )
 
     def _workers(self) -> int:
@@ -121,26 +134,41 @@ class TrivialStack:
         jobs: dict[str, list[str]] = {}
         pages = self.ready.client("batch").get_paginator("list_jobs")
         for queue in self._queues():
-            for page in pages.paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["*"]}]):
+            for page in pages.paginate(
+                jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["*"]}]
+            ):
                 for job in page["jobSummaryList"]:
                     jobs.setdefault(job["jobName"], []).append(job["jobId"])
         return jobs
 
     def _states(self) -> dict[str, dict[str, Any]]:
         read = TypeDeserializer().deserialize
-        pages = self.ready.client("dynamodb").get_paginator("scan").paginate(TableName=self.ready.outputs["table"])
-        items = [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+        pages = (
+            self.ready.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.ready.outputs["table"])
+        )
+        items = [
+            {name: read(value) for name, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
         return {item["run_id"]: item for item in items if item["sk"].endswith("#STATE")}
 
     def _dead_letters(self) -> int:
         sqs = self.ready.client("sqs")
         depth = "ApproximateNumberOfMessages"
         urls = sqs.list_queues()["QueueUrls"]
-        return sum(int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[depth])["Attributes"][depth]) for url in urls)
+        return sum(
+            int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[depth])["Attributes"][depth])
+            for url in urls
+        )
 
 
 @contextmanager
-def trivial_stack(directory: Path, *, config: Mapping[str, str] | None = None) -> Iterator[TrivialStack]:
+def trivial_stack(
+    directory: Path, *, config: Mapping[str, str] | None = None
+) -> Iterator[TrivialStack]:
     """The local stack, its images replaced by a program that notes the job and succeeds."""
     ran: Counter[str] = Counter()
     lock = threading.Lock()
@@ -150,11 +178,15 @@ def trivial_stack(directory: Path, *, config: Mapping[str, str] | None = None) -
             ran[environment["AWS_BATCH_JOB_ID"]] += 1
         return 0
 
-    with rehearsal("local", directory, config=config, images=dict.fromkeys(IMAGES, succeed), say=lambda _: None) as ready:
+    with rehearsal(
+        "local", directory, config=config, images=dict.fromkeys(IMAGES, succeed), say=lambda _: None
+    ) as ready:
         yield TrivialStack(ready, ran)
 
 
 def _upload(s3: Any, bucket: str, number: int) -> Run:
     key = f"data/20260101/burst-{number}.csv"
     reply = s3.put_object(Bucket=bucket, Key=key, Body=b"a\n%d\n" % number)
-    return Run(Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id)
+    return Run(
+        Upload(bucket=bucket, key=key, etag=reply["ETag"], version_id=reply["VersionId"]).run_id
+    )

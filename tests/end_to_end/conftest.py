@@ -39,11 +39,22 @@ class Stack:
 
     def finish(self, run: Run) -> RunStatus:
         """Waits for the end of a run."""
-        return list(follow(self.ready.client("dynamodb"), self.ready.client("batch"), self.ready.outputs["table"], run))[-1]
+        return list(
+            follow(
+                self.ready.client("dynamodb"),
+                self.ready.client("batch"),
+                self.ready.outputs["table"],
+                run,
+            )
+        )[-1]
 
     def result(self, key: str) -> bytes:
         """An object of the results bucket."""
-        body: bytes = self.ready.client("s3").get_object(Bucket=self.ready.outputs["results_bucket"], Key=key)["Body"].read()
+        body: bytes = (
+            self.ready.client("s3")
+            .get_object(Bucket=self.ready.outputs["results_bucket"], Key=key)["Body"]
+            .read()
+        )
         return body
 
     def summary(self, run: Run) -> dict[str, Any]:
@@ -74,11 +85,19 @@ class Stack:
         batch = self.ready.client("batch")
         filters = [{"name": "JOB_NAME", "values": ["*"]}]
         queues = set(self.ready.outputs["stage_queues"].values())
-        return [job["jobName"] for queue in queues for job in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]]
+        return [
+            job["jobName"]
+            for queue in queues
+            for job in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]
+        ]
 
     def told(self, run: Run) -> list[str]:
         """The Slack messages that name a run."""
-        return [text for text in (json.dumps(message) for message in self.ready.cloud.slack.messages) if run.run_id in text]
+        return [
+            text
+            for text in (json.dumps(message) for message in self.ready.cloud.slack.messages)
+            if run.run_id in text
+        ]
 
 
 class SharedStack:
@@ -92,7 +111,9 @@ class SharedStack:
     def get(self) -> Stack:
         """The stack."""
         if self._stack is None:
-            self._stack = Stack(self._running.enter_context(rehearsal("local", self._directory, say=lambda _: None)))
+            self._stack = Stack(
+                self._running.enter_context(rehearsal("local", self._directory, say=lambda _: None))
+            )
         return self._stack
 
     def end(self) -> None:
@@ -102,7 +123,9 @@ class SharedStack:
 
 
 @pytest.fixture(scope="session")
-def shared_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SharedStack:
+def shared_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SharedStack:
     """The stack of all files of SHARES_THE_STACK."""
     shared = request.config.stash[_SHARED] = SharedStack(tmp_path_factory.mktemp("stack"))
     return shared

@@ -73,35 +73,55 @@ class Planted(Stack):
 
     def hang(self, run: Run, stage: Stage) -> None:
         """Waits until the stage hangs, which it was told to do."""
-        until(lambda: (run.run_id, stage) in self.hanging, what=f"{stage} of {run.run_id} does not hang")
+        until(
+            lambda: (run.run_id, stage) in self.hanging,
+            what=f"{stage} of {run.run_id} does not hang",
+        )
 
     def lose_host(self, run: Run, stage: Stage) -> None:
         """Takes the machine from under the running job of a stage, once."""
         attempts = len(self.job(run, stage, "RUNNING")["attempts"])
         job = self.job(run, stage, "RUNNING")["jobId"]
         self.ready.cloud.batch.lose_host(job)
-        until(lambda: len(self.job(run, stage, *arrays.STATUSES)["attempts"]) > attempts, what="the lost attempt")
+        until(
+            lambda: len(self.job(run, stage, *arrays.STATUSES)["attempts"]) > attempts,
+            what="the lost attempt",
+        )
 
     def ringing(self) -> set[str]:
         """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""
         self.ready.cloud.tick()
-        found = self.ready.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        found = self.ready.client("cloudwatch").describe_alarms(
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
         alarms = (*found["MetricAlarms"], *found["CompositeAlarms"])
         names = [alarm["AlarmName"] for alarm in alarms if alarm["StateValue"] == "ALARM"]
-        return {re.sub(r"-[0-9a-f]{7}$", "", name.partition("monitoring-alarms-")[2]) for name in names}
+        return {
+            re.sub(r"-[0-9a-f]{7}$", "", name.partition("monitoring-alarms-")[2]) for name in names
+        }
 
     def messages(self, *fragments: str) -> list[str]:
         """The Slack messages that hold all of these."""
-        texts = [json.dumps(message, ensure_ascii=False) for message in list(self.ready.cloud.slack.messages)]
+        texts = [
+            json.dumps(message, ensure_ascii=False)
+            for message in list(self.ready.cloud.slack.messages)
+        ]
         return [text for text in texts if all(fragment in text for fragment in fragments)]
 
     @contextmanager
-    def refusing(self, service: str, role: str, error: str, *, times: int = 1_000_000) -> Iterator[None]:
+    def refusing(
+        self, service: str, role: str, error: str, *, times: int = 1_000_000
+    ) -> Iterator[None]:
         """So many calls of a service by a role whose name holds `role` are refused with an error."""
         left = [times]
 
         def refuse(call: Call, principal: Principal | None) -> Reply | None:
-            if call.service == service and principal is not None and role in principal.role_arn and left[0] > 0:
+            if (
+                call.service == service
+                and principal is not None
+                and role in principal.role_arn
+                and left[0] > 0
+            ):
                 left[0] -= 1
                 raise WireError(error, "planted")
             return None
@@ -122,7 +142,10 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
     """
     config = read_stack(ROOT, "local", {}, {}).config
     changes = {"monitoring": SOON, **sections}
-    found = {name: json.loads(config.get(f"batch-reference:{name}", "{}")) | changes.get(name, {}) for name in {"jobs", *changes}}
+    found = {
+        name: json.loads(config.get(f"batch-reference:{name}", "{}")) | changes.get(name, {})
+        for name in {"jobs", *changes}
+    }
     for stage in STAGES:
         found["jobs"][stage]["attempts"] = 2
     changed = {f"batch-reference:{name}": json.dumps(section) for name, section in found.items()}
@@ -134,20 +157,34 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
         run = Run.from_env(environment)
         job = environment["AWS_BATCH_JOB_ID"].partition("#")[0]
         described = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]
-        stage: Job = "fallback" if described["jobName"].endswith("-fallback") else described["tags"][STAGE_TAG]
+        stage: Job = (
+            "fallback"
+            if described["jobName"].endswith("-fallback")
+            else described["tags"][STAGE_TAG]
+        )
         what = behaviour.get((run.run_id, stage), "succeed")
         if what == "hang":
-            if environment.get("AWS_BATCH_JOB_NODE_INDEX", "0") == "0":  # of several nodes the main one's container decides
+            if (
+                environment.get("AWS_BATCH_JOB_NODE_INDEX", "0") == "0"
+            ):  # of several nodes the main one's container decides
                 hanging.add((run.run_id, stage))
             stopped.wait()
             return 143
         if what == "fail":
             return EXIT_CODE
         if stage == "postprocess":
-            RunStates(_table(stacks[0])).succeed(run, now_ms=int(stacks[0].cloud.now() * 1000), finished_at="")
+            RunStates(_table(stacks[0])).succeed(
+                run, now_ms=int(stacks[0].cloud.now() * 1000), finished_at=""
+            )
         return 0
 
-    with rehearsal("local", directory, config=changed, images=dict.fromkeys(IMAGES, run_stage), say=lambda _: None) as ready:
+    with rehearsal(
+        "local",
+        directory,
+        config=changed,
+        images=dict.fromkeys(IMAGES, run_stage),
+        say=lambda _: None,
+    ) as ready:
         stacks.append(ready)
         yield Planted(ready, behaviour, hanging)
 
@@ -155,6 +192,9 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
 def _table(ready: Rehearsal) -> Any:
     cloud = ready.cloud
     resource: Any = boto3.resource(  # type: ignore[call-overload]
-        "dynamodb", endpoint_url=cloud.endpoint_url, region_name=cloud.region, **cloud.deployer.credentials
+        "dynamodb",
+        endpoint_url=cloud.endpoint_url,
+        region_name=cloud.region,
+        **cloud.deployer.credentials,
     )
     return resource.Table(ready.outputs["table"])

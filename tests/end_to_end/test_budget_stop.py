@@ -23,10 +23,14 @@ BUDGET = {"stop_submissions_percent": 90}
 
 
 @pytest.fixture(scope="module", params=["batch", "step-functions"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Planted]:
     pipeline = PIPELINE if request.param == "step-functions" else {"orchestrator": "batch"}
     fallback = {"jobs": {"fallback": FALLBACK}} if request.param == "step-functions" else {}
-    with planted_stack(tmp_path_factory.mktemp("budget"), budget=BUDGET, pipeline=pipeline, **fallback) as planted:
+    with planted_stack(
+        tmp_path_factory.mktemp("budget"), budget=BUDGET, pipeline=pipeline, **fallback
+    ) as planted:
         yield planted
 
 
@@ -38,7 +42,9 @@ def _budget(stack: Planted) -> tuple[str, dict[str, Any]]:
     client = stack.ready.client("budgets")
     account = stack.ready.client("sts").get_caller_identity()["Account"]
     name = client.describe_budgets(AccountId=account)["Budgets"][0]["BudgetName"]
-    (action,) = client.describe_budget_actions_for_budget(AccountId=account, BudgetName=name)["Actions"]
+    (action,) = client.describe_budget_actions_for_budget(AccountId=account, BudgetName=name)[
+        "Actions"
+    ]
     return name, action
 
 
@@ -52,7 +58,11 @@ def _reverse(stack: Planted) -> None:
 
 
 def _ended(stack: Planted, run: Run, state: str) -> None:
-    until(lambda: stack.state(run) == state, what=lambda: f"{state}, {stack.state_item(run)}", seconds=SECONDS)
+    until(
+        lambda: stack.state(run) == state,
+        what=lambda: f"{state}, {stack.state_item(run)}",
+        seconds=SECONDS,
+    )
 
 
 def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: Planted) -> None:
@@ -67,8 +77,16 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
     assert _budget(stack)[1]["Status"] == "EXECUTION_SUCCESS"
 
     refused = stack.upload()
-    until(lambda: stack.messages(refused.run_id, "has not begun"), what="nobody is told", seconds=SECONDS)
-    until(lambda: "submit-dead-letters" in stack.ringing(), what=lambda: str(stack.ringing()), seconds=SECONDS)
+    until(
+        lambda: stack.messages(refused.run_id, "has not begun"),
+        what="nobody is told",
+        seconds=SECONDS,
+    )
+    until(
+        lambda: "submit-dead-letters" in stack.ringing(),
+        what=lambda: str(stack.ringing()),
+        seconds=SECONDS,
+    )
     assert stack.state(refused) == "CLAIMED"
     assert stack.jobs_of(refused) == []
     assert len(stack.messages(refused.run_id)) == 1
@@ -80,7 +98,11 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
     stack.lose_host(under_way, "preprocess")
     _ended(stack, under_way, "FAILED" if _machine(stack) else "SUCCEEDED")
     if _machine(stack):
-        until(lambda: stack.messages(under_way.run_id), what="the end of the run is told", seconds=SECONDS)
+        until(
+            lambda: stack.messages(under_way.run_id),
+            what="the end of the run is told",
+            seconds=SECONDS,
+        )
         assert "by a policy that forbids it" in stack.messages(under_way.run_id)[0]
         assert stack.jobs_of(under_way) == [under_way.job_name("preprocess")]
 
@@ -102,7 +124,9 @@ def test_an_analysis_that_somebody_ends_is_not_begun_elsewhere(stack: Planted) -
     stack.hang(run, "analysis")
     job = stack.job(run, "analysis", "RUNNING")["jobId"]
 
-    stack.ready.client("batch").terminate_job(jobId=job, reason="Stopped by the running-cost guard: too dear")
+    stack.ready.client("batch").terminate_job(
+        jobId=job, reason="Stopped by the running-cost guard: too dear"
+    )
 
     _ended(stack, run, "FAILED")
     until(lambda: stack.messages(run.run_id), what="nobody is told", seconds=SECONDS)
@@ -120,11 +144,18 @@ def test_a_failed_analysis_and_one_that_cannot_start_go_to_the_fallback(stack: P
     batch.update_compute_environment(computeEnvironment=nodes, computeResources={"maxvCpus": 36})
     try:
         cannot = stack.upload()
-        until(lambda: "MAX_RESOURCE" in stack.job(cannot, "analysis", "RUNNABLE").get("statusReason", ""), seconds=SECONDS)
+        until(
+            lambda: (
+                "MAX_RESOURCE" in stack.job(cannot, "analysis", "RUNNABLE").get("statusReason", "")
+            ),
+            seconds=SECONDS,
+        )
         stack.ready.cloud.batch.advance(20 * 60 + 1)
         _ended(stack, cannot, "SUCCEEDED")
     finally:
-        batch.update_compute_environment(computeEnvironment=nodes, computeResources={"maxvCpus": 72})
+        batch.update_compute_environment(
+            computeEnvironment=nodes, computeResources={"maxvCpus": 72}
+        )
     for run in (failed, cannot):
         names = {run.job_name(stage) for stage in STAGES} | {f"{run.job_name('analysis')}-fallback"}
         assert set(stack.jobs_of(run)) == names

@@ -19,14 +19,20 @@ from workloads.contract import STAGES
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
-STATE_MACHINE = {"batch-reference:pipeline": json.dumps({"orchestrator": "step-functions", "poll_seconds": 2, "deadline_hours": 1})}
+STATE_MACHINE = {
+    "batch-reference:pipeline": json.dumps(
+        {"orchestrator": "step-functions", "poll_seconds": 2, "deadline_hours": 1}
+    )
+}
 
 
 def _burst(stack: TrivialStack, count: int) -> Burst:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - shown with a failure
     found = stack.burst(count, Random(seed))  # noqa: S311 - no secret
-    print(f"{count} uploads, {found.deliveries} deliveries, {found.workers} workers, seconds: {found.seconds}")  # noqa: T201
+    print(  # noqa: T201
+        f"{count} uploads, {found.deliveries} deliveries, {found.workers} workers, seconds: {found.seconds}"
+    )
     return found
 
 
@@ -35,14 +41,20 @@ def _each_run_once(stack: TrivialStack, found: Burst, count: int) -> None:
     assert count < found.deliveries
     assert found.workers > 1
     jobs = {(run.run_id, stage): found.job(run, stage) for run in found.runs for stage in STAGES}
-    assert {stage: ids for stage, ids in jobs.items() if len(ids) != 1} == {}, "exactly one job for each stage"
+    assert {stage: ids for stage, ids in jobs.items() if len(ids) != 1} == {}, (
+        "exactly one job for each stage"
+    )
     assert len(found.jobs) == len(STAGES) * count, "no jobs besides"
     assert set(found.ran.values()) == {1}
     assert found.ran.keys() == {job for ids in found.jobs.values() for job in ids}
     assert found.states.keys() == {run.run_id for run in found.runs}
     for run in found.runs:
-        assert found.states[run.run_id]["state"] == "SUBMITTED"  # it is postprocess itself that writes SUCCEEDED
-        assert found.states[run.run_id]["jobs"] == {stage: found.job(run, stage)[0] for stage in STAGES}
+        assert (
+            found.states[run.run_id]["state"] == "SUBMITTED"
+        )  # it is postprocess itself that writes SUCCEEDED
+        assert found.states[run.run_id]["jobs"] == {
+            stage: found.job(run, stage)[0] for stage in STAGES
+        }
     assert (found.failed_deliveries, found.dead_letters) == (0, 0)
     assert stack.ready.cloud.undelivered == []
     assert stack.ready.cloud.denials == []
@@ -59,12 +71,21 @@ def test_uploads_at_once_are_as_many_executions_of_the_state_machine(tmp_path: P
     with trivial_stack(tmp_path, config=STATE_MACHINE) as stack:
         found = _burst(stack, 60)
         _each_run_once(stack, found, 60)
-        until(lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"}, what=lambda: Counter(_executions(stack)))
-        assert sorted(name for name, _ in _executions(stack)) == sorted(run.execution_name() for run in found.runs)
+        until(
+            lambda: {status for _, status in _executions(stack)} == {"SUCCEEDED"},
+            what=lambda: Counter(_executions(stack)),
+        )
+        assert sorted(name for name, _ in _executions(stack)) == sorted(
+            run.execution_name() for run in found.runs
+        )
 
 
 def _executions(stack: TrivialStack) -> list[tuple[str, str]]:
     """(name, status) of each."""
     pages = stack.ready.client("stepfunctions").get_paginator("list_executions")
     machine = stack.ready.outputs["state_machine_arn"]
-    return [(found["name"], found["status"]) for page in pages.paginate(stateMachineArn=machine) for found in page["executions"]]
+    return [
+        (found["name"], found["status"])
+        for page in pages.paginate(stateMachineArn=machine)
+        for found in page["executions"]
+    ]

@@ -25,16 +25,25 @@ def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: P
         "case $s in SUCCEEDED|FAILED) break;; esac; sleep 1; done"
     )
     position = next(index for index, line in enumerate(lines) if "describe-jobs" in line)
-    script = "\n".join([f"cd {ROOT}", *lines[:position], wait, *lines[position:]]).replace(" report.html", f" {tmp_path}/report.html")
+    script = "\n".join([f"cd {ROOT}", *lines[:position], wait, *lines[position:]]).replace(
+        " report.html", f" {tmp_path}/report.html"
+    )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=500, check=False
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("SUCCEEDED") >= 3
-    assert '"nodeIndex": 1' in done.stdout or "#1" in done.stdout, "the nodes of the multi-node job are listed"
+    assert '"nodeIndex": 1' in done.stdout or "#1" in done.stdout, (
+        "the nodes of the multi-node job are listed"
+    )
     assert done.stdout.count("wind_speed") >= 2, "pandas and polars read the findings"
     assert re.search(r"│ 20260102 │ +100 │", done.stdout), "DuckDB counts them"
     assert re.search(r"│ 23006 ┆ .* ┆ 26116 │", done.stdout), "every row has its line of the file"

@@ -25,21 +25,40 @@ def test_a_file_goes_through_an_example(stack: str, tmp_path: Path) -> None:
     program.mkdir()
     jobs = sections(stack)["jobs"]
     assert (jobs["analysis"]["array_backend"] == "cupy") == bool(jobs["analysis"].get("gpus"))
-    jobs["analysis"]["array_backend"] = "numpy"  # the only thing that the machine of the tests lacks is a GPU
+    jobs["analysis"]["array_backend"] = (
+        "numpy"  # the only thing that the machine of the tests lacks is a GPU
+    )
     with LocalCloud(directory, images=IMAGES) as cloud:
-        secrets = {} if stack == "private" else {"batch-reference:slack-webhook-url": cloud.slack.url}
+        secrets = (
+            {} if stack == "private" else {"batch-reference:slack-webhook-url": cloud.slack.url}
+        )
         config = {"batch-reference:jobs": json.dumps(jobs)}
-        deployed = deploy(program_with(program, stack), stack, cloud.client, config=config, secrets=secrets)
+        deployed = deploy(
+            program_with(program, stack), stack, cloud.client, config=config, secrets=secrets
+        )
         assert len([r for r in deployed.resources if r.custom and r.id]) > 80
         outputs = deployed.outputs
         assert outputs["analysis_is_multi_node"] == (stack == "private")
 
-        reply = cloud.client("s3").put_object(Bucket=outputs["ingest_bucket"], Key="data/20260101/a.csv", Body=TABLE)
-        upload = Upload(bucket=outputs["ingest_bucket"], key="data/20260101/a.csv", etag=reply["ETag"], version_id=reply["VersionId"])
+        reply = cloud.client("s3").put_object(
+            Bucket=outputs["ingest_bucket"], Key="data/20260101/a.csv", Body=TABLE
+        )
+        upload = Upload(
+            bucket=outputs["ingest_bucket"],
+            key="data/20260101/a.csv",
+            etag=reply["ETag"],
+            version_id=reply["VersionId"],
+        )
         run = Run(upload.run_id)
-        status = list(follow(cloud.client("dynamodb"), cloud.client("batch"), outputs["table"], run))[-1]
+        status = list(
+            follow(cloud.client("dynamodb"), cloud.client("batch"), outputs["table"], run)
+        )[-1]
         assert status.state == "SUCCEEDED", status
-        found = cloud.client("s3").get_object(Bucket=outputs["results_bucket"], Key=run.summary_key)["Body"].read()
+        found = (
+            cloud.client("s3")
+            .get_object(Bucket=outputs["results_bucket"], Key=run.summary_key)["Body"]
+            .read()
+        )
         assert [column["name"] for column in json.loads(found)["columns"]] == ["id", "height"]
         assert len(cloud.slack.messages) == (0 if stack == "private" else 1)
         assert cloud.denials == []

@@ -35,10 +35,23 @@ class Row:
 
 
 def _table() -> dict[str, Row]:
-    text = (ROOT / "docs" / "runs.md").read_text().partition("## What can go wrong")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")][1:]
+    text = (
+        (ROOT / "docs" / "runs.md")
+        .read_text()
+        .partition("## What can go wrong")[2]
+        .partition("\n## ")[0]
+    )
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ][1:]
     return {
-        cells[0]: Row("" if cells[1] == "none" else cells[1].strip("`"), tuple(re.findall('"([^"]+)"', cells[2])), _names(cells[3]))
+        cells[0]: Row(
+            "" if cells[1] == "none" else cells[1].strip("`"),
+            tuple(re.findall('"([^"]+)"', cells[2])),
+            _names(cells[3]),
+        )
         for cells in rows
     }
 
@@ -80,16 +93,30 @@ def test_what_goes_wrong_is_told(stack: Planted, row: str) -> None:
 
 
 def _compare(stack: Planted, expected: Row, run: Run) -> None:
-    until(lambda: stack.state(run) == expected.state, what=lambda: f"{expected.state}, {stack.items(run)}", seconds=SECONDS)
+    until(
+        lambda: stack.state(run) == expected.state,
+        what=lambda: f"{expected.state}, {stack.items(run)}",
+        seconds=SECONDS,
+    )
     if expected.alarms:
-        until(lambda: set(expected.alarms) <= stack.ringing(), what=lambda: f"{expected.alarms}, {stack.ringing()}", seconds=SECONDS)
+        until(
+            lambda: set(expected.alarms) <= stack.ringing(),
+            what=lambda: f"{expected.alarms}, {stack.ringing()}",
+            seconds=SECONDS,
+        )
     if expected.says:
         # a blocked queue is told of by its name, everything else with the run
         fragments = expected.says if expected.state == "SUBMITTED" else (run.run_id, *expected.says)
-        until(lambda: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS)
+        until(
+            lambda: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS
+        )
     if expected.state == "FAILED" and expected.says:
         # of the blocked queue, which names the run and the same cause, people hear before and beside it
-        until(lambda: _of_the_end(stack, run), what=f"no message of the end of {run.run_id}", seconds=SECONDS)
+        until(
+            lambda: _of_the_end(stack, run),
+            what=f"no message of the end of {run.run_id}",
+            seconds=SECONDS,
+        )
         assert len(_of_the_end(stack, run)) == 1
     if not expected.says:
         assert stack.messages(run.run_id) == []
@@ -146,11 +173,28 @@ def the_machine_is_taken_away_again(stack: Planted) -> Iterator[Run]:
 @scenario("the image is missing")
 def the_image_is_missing(stack: Planted) -> Iterator[Run]:
     batch = stack.ready.client("batch")
-    name = stack.ready.outputs["stage_job_definitions"]["preprocess"].rsplit("/", 1)[-1].partition(":")[0]
-    current = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"][0]
-    kept = ("jobDefinitionName", "type", "containerProperties", "retryStrategy", "timeout", "platformCapabilities", "propagateTags")
+    name = (
+        stack.ready.outputs["stage_job_definitions"]["preprocess"]
+        .rsplit("/", 1)[-1]
+        .partition(":")[0]
+    )
+    current = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")[
+        "jobDefinitions"
+    ][0]
+    kept = (
+        "jobDefinitionName",
+        "type",
+        "containerProperties",
+        "retryStrategy",
+        "timeout",
+        "platformCapabilities",
+        "propagateTags",
+    )
     changed = {member: current[member] for member in kept if member in current}
-    changed["containerProperties"] = {**changed["containerProperties"], "image": "registry.example.com/gone:1"}
+    changed["containerProperties"] = {
+        **changed["containerProperties"],
+        "image": "registry.example.com/gone:1",
+    }
     revision = batch.register_job_definition(**changed)["jobDefinitionArn"]
     yield stack.upload()
     batch.deregister_job_definition(jobDefinition=revision)
@@ -175,12 +219,16 @@ def a_job_is_too_large(stack: Planted) -> Iterator[Run]:
     run = stack.upload()
     try:
         until(
-            lambda: "MAX_RESOURCE" in stack.job(run, "analysis", "RUNNABLE").get("statusReason", ""),
+            lambda: (
+                "MAX_RESOURCE" in stack.job(run, "analysis", "RUNNABLE").get("statusReason", "")
+            ),
             seconds=SECONDS,
         )
         stack.ready.cloud.batch.advance(20 * 60 + 1)
         yield run
-        assert stack.messages("is blocked", run.run_id), "the queue is told of before the limit comes"
+        assert stack.messages("is blocked", run.run_id), (
+            "the queue is told of before the limit comes"
+        )
     finally:  # the rows after it need the environment
         batch.update_compute_environment(computeEnvironment=name, computeResources={"maxvCpus": 72})
 
@@ -219,19 +267,39 @@ def notify_cannot_write(stack: Planted) -> Iterator[Run]:
 
 @scenario("Slack is down")
 def slack_is_down(stack: Planted) -> Iterator[Run]:
-    about = {f"{function}-{what}" for function in ("notify", "alarm") for what in ("errors", "dead-letters")}
-    until(lambda: not about & _redrive(stack), what=lambda: f"over: {about}, {stack.ringing()}", seconds=SECONDS)
+    about = {
+        f"{function}-{what}"
+        for function in ("notify", "alarm")
+        for what in ("errors", "dead-letters")
+    }
+    until(
+        lambda: not about & _redrive(stack),
+        what=lambda: f"over: {about}, {stack.ringing()}",
+        seconds=SECONDS,
+    )
     stack.ready.cloud.slack.fail_next(1_000_000, status=403)  # whose refusals cost no waiting
     run = stack.upload(preprocess="fail")
     yield run
-    until(lambda: about <= stack.ringing(), what=lambda: f"{about}, {stack.ringing()}", seconds=SECONDS)
+    until(
+        lambda: about <= stack.ringing(),
+        what=lambda: f"{about}, {stack.ringing()}",
+        seconds=SECONDS,
+    )
     _redrive(stack)
     assert stack.messages(run.run_id) == []
     stack.ready.cloud.slack.recover()
     _redrive(stack)
     until(lambda: stack.messages(run.run_id), what="nothing was told by itself", seconds=SECONDS)
-    until(lambda: not about & _redrive(stack), what=lambda: f"over: {about}, {stack.ringing()}", seconds=SECONDS)
-    until(lambda: not any(_depth(stack, function, hidden=True) for function in ("notify", "alarm")), what="dead letters", seconds=SECONDS)
+    until(
+        lambda: not about & _redrive(stack),
+        what=lambda: f"over: {about}, {stack.ringing()}",
+        seconds=SECONDS,
+    )
+    until(
+        lambda: not any(_depth(stack, function, hidden=True) for function in ("notify", "alarm")),
+        what="dead letters",
+        seconds=SECONDS,
+    )
     assert len(stack.messages(run.run_id)) == 1
     until(
         lambda: all(_last(stack, label).startswith("Over: ") for label in about),
@@ -244,10 +312,20 @@ def slack_is_down(stack: Planted) -> Iterator[Run]:
 def a_failure_comes_late(stack: Planted) -> Iterator[Run]:
     run = stack.upload()
     until(lambda: stack.state(run) == "SUCCEEDED", seconds=SECONDS)
-    detail = {**stack.job(run, "analysis", "SUCCEEDED"), "status": "FAILED", "statusReason": "Host EC2 (instance i-0) terminated."}
-    event = {"detail-type": "Batch Job State Change", "source": "aws.batch", "region": "us-east-1", "detail": detail}
+    detail = {
+        **stack.job(run, "analysis", "SUCCEEDED"),
+        "status": "FAILED",
+        "statusReason": "Host EC2 (instance i-0) terminated.",
+    }
+    event = {
+        "detail-type": "Batch Job State Change",
+        "source": "aws.batch",
+        "region": "us-east-1",
+        "detail": detail,
+    }
     reply = stack.ready.client("lambda").invoke(
-        FunctionName=stack.ready.outputs["notify_function"], Payload=json.dumps(event, default=str).encode()
+        FunctionName=stack.ready.outputs["notify_function"],
+        Payload=json.dumps(event, default=str).encode(),
     )
     assert json.loads(reply["Payload"].read())["outcome"] == "ended already"
     yield run
@@ -260,9 +338,14 @@ def _dead_letter(stack: Planted, function: str) -> None:
 
 def _depth(stack: Planted, function: str, *, hidden: bool = False) -> int:
     """Dead letters of a function that are to be seen in its queue, or with those that somebody has at the moment."""
-    url, names = stack.ready.outputs["dead_letter_queues"][function]["url"], ["ApproximateNumberOfMessages"]
+    url, names = (
+        stack.ready.outputs["dead_letter_queues"][function]["url"],
+        ["ApproximateNumberOfMessages"],
+    )
     names += ["ApproximateNumberOfMessagesNotVisible"] if hidden else []
-    found = stack.ready.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    found = stack.ready.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)[
+        "Attributes"
+    ]
     return sum(int(found[name]) for name in names)
 
 
@@ -280,6 +363,10 @@ def _redrive(stack: Planted) -> set[str]:
 
 def _replay(stack: Planted, function: str) -> None:
     cloud = stack.ready.cloud
-    target: Any = operate.Target(outputs=stack.ready.outputs, endpoint_url=cloud.endpoint_url, credentials=cloud.deployer.credentials)
+    target: Any = operate.Target(
+        outputs=stack.ready.outputs,
+        endpoint_url=cloud.endpoint_url,
+        credentials=cloud.deployer.credentials,
+    )
     said = io.StringIO()
     assert operate.replay(Console(file=said), target, function) == 0, said.getvalue()

@@ -56,8 +56,14 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     config = read_stack(ROOT, "local", {}, {}).config
-    queues, jobs = (json.loads(config[f"batch-reference:{section}"]) for section in ("queues", "jobs"))
-    queues["main"]["fair_share"] = {"weights": WEIGHTS, "decay_seconds": 3600, "compute_reservation_percent": 10}
+    queues, jobs = (
+        json.loads(config[f"batch-reference:{section}"]) for section in ("queues", "jobs")
+    )
+    queues["main"]["fair_share"] = {
+        "weights": WEIGHTS,
+        "decay_seconds": 3600,
+        "compute_reservation_percent": 10,
+    }
     for stage in ("preprocess", "postprocess"):
         jobs[stage] |= {"share_identifier": "analytics", "scheduling_priority": 1}
     started: list[str] = []
@@ -70,8 +76,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         return 0
 
     directory: Path = tmp_path_factory.mktemp("cloud")
-    changed = {"batch-reference:queues": json.dumps(queues), "batch-reference:jobs": json.dumps(jobs)}
-    with rehearsal("local", directory, config=changed, images=dict.fromkeys(IMAGES, work), say=lambda _: None) as ready:
+    changed = {
+        "batch-reference:queues": json.dumps(queues),
+        "batch-reference:jobs": json.dumps(jobs),
+    }
+    with rehearsal(
+        "local", directory, config=changed, images=dict.fromkeys(IMAGES, work), say=lambda _: None
+    ) as ready:
         yield Shared(ready, started)
 
 
@@ -85,11 +96,16 @@ def test_the_lower_weight_gets_twice_as_much(shared: Shared) -> None:
 
     # while both have jobs that wait: the first of them has used up its own after so many starts
     both = order[: max(index for index, job in enumerate(order) if job in set(analytics))]
-    got = {name: sum(job in set(jobs) for job in both) for name, jobs in (("analytics", analytics), ("research", research))}
+    got = {
+        name: sum(job in set(jobs) for job in both)
+        for name, jobs in (("analytics", analytics), ("research", research))
+    }
     assert got["analytics"] / got["research"] == pytest.approx(2, rel=0.1), got
     third = len(both) // 3
     for part in (both[:third], both[third : 2 * third], both[2 * third :]):
-        assert sum(job in set(analytics) for job in part) / len(part) == pytest.approx(2 / 3, abs=0.1), "all the time, not in the end only"
+        assert sum(job in set(analytics) for job in part) / len(part) == pytest.approx(
+            2 / 3, abs=0.1
+        ), "all the time, not in the end only"
 
 
 def test_priorities_order_the_jobs_within_a_share(shared: Shared) -> None:

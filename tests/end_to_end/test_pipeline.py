@@ -24,13 +24,19 @@ pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK]
 def _table(rows: int = 3000, seed: int = 7) -> bytes:
     generator = np.random.default_rng(seed)
     frame = pd.DataFrame(
-        {"id": [f"r{i}" for i in range(rows)], "height": generator.normal(170, 9, rows), "weight": generator.gamma(9, 8, rows)}
+        {
+            "id": [f"r{i}" for i in range(rows)],
+            "height": generator.normal(170, 9, rows),
+            "weight": generator.gamma(9, 8, rows),
+        }
     )
     text: str = frame.to_csv(index=False)
     return text.encode()
 
 
-def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pandas(stack: Stack) -> None:
+def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pandas(
+    stack: Stack,
+) -> None:
     sample = next(SAMPLE.glob("*.csv"))
     run = Run(stack.put(f"data/20260101/{sample.name}", sample.read_bytes()).run_id)
 
@@ -40,7 +46,11 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     assert [stage.status for stage in status.stages] == ["SUCCEEDED"] * 3
     summary = stack.summary(run)
     intermediate = stack.ready.outputs["intermediate_bucket"]
-    cleaned = stack.ready.client("s3").get_object(Bucket=intermediate, Key=run.cleaned_csv_key)["Body"].read()
+    cleaned = (
+        stack.ready.client("s3")
+        .get_object(Bucket=intermediate, Key=run.cleaned_csv_key)["Body"]
+        .read()
+    )
     frame = pd.read_csv(io.BytesIO(cleaned))
     columns = {column["name"]: column for column in summary["columns"]}
     numbers = [name for name in columns if columns[name]["kind"] == "number"]
@@ -58,9 +68,18 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     lines = sample.read_text().splitlines()
     for entry, row in zip(remote["top"], found, strict=True):
         cells = dict(zip(lines[0].split(","), lines[entry["line"] - 1].split(","), strict=True))
-        assert {name: float(cells[name]) for name in numbers} == {name: entry["values"][name] for name in numbers}
-        assert (cells["origin"], row["origin"], row["line"]) == (entry["identifiers"]["origin"], cells["origin"], entry["line"])
-    assert (remote["top"][0]["row"], remote["top"][0]["columns"][0]["column"]) == (fastest, "wind_speed")
+        assert {name: float(cells[name]) for name in numbers} == {
+            name: entry["values"][name] for name in numbers
+        }
+        assert (cells["origin"], row["origin"], row["line"]) == (
+            entry["identifiers"]["origin"],
+            cells["origin"],
+            entry["line"],
+        )
+    assert (remote["top"][0]["row"], remote["top"][0]["columns"][0]["column"]) == (
+        fastest,
+        "wind_speed",
+    )
     assert summary["provenance"]["analysis"]["ranks"] == 4
     items = stack.items(run)
     metrics = {sk for sk in items if sk.startswith(f"{run.sort_key_prefix}METRIC#")}
@@ -74,7 +93,9 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     assert stack.ready.cloud.denials == []
 
 
-def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(stack: Stack, new_key: Callable[[], str]) -> None:
+def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(
+    stack: Stack, new_key: Callable[[], str]
+) -> None:
     key = new_key()
     first = Run(stack.put(key, _table()).run_id)
     assert stack.finish(first).state == "SUCCEEDED"
@@ -90,7 +111,9 @@ def test_the_same_bytes_again_do_nothing_and_changed_bytes_are_a_new_run(stack: 
     assert len(stack.told(first)) == 1
 
 
-def test_several_uploads_at_once_all_end_in_findings(stack: Stack, new_key: Callable[[], str]) -> None:
+def test_several_uploads_at_once_all_end_in_findings(
+    stack: Stack, new_key: Callable[[], str]
+) -> None:
     runs = [Run(stack.put(new_key(), _table(rows=600, seed=seed)).run_id) for seed in range(3)]
 
     assert [stack.finish(run).state for run in runs] == ["SUCCEEDED"] * 3
@@ -101,7 +124,10 @@ def test_names_in_any_script_are_data_sets_of_their_own(stack: Stack) -> None:
     names = ["売上.csv", "在庫.Csv", "ünï ✓+100%.tsv", "!!!.csv", "SALES.CSV.GZ"]
     contents = [_table(rows=300, seed=seed) for seed in range(len(names))]
     contents[2], contents[4] = contents[2].replace(b",", b"\t"), gzip.compress(contents[4])
-    runs = [Run(stack.put(f"data/20260102/{name}", content).run_id) for name, content in zip(names, contents, strict=True)]
+    runs = [
+        Run(stack.put(f"data/20260102/{name}", content).run_id)
+        for name, content in zip(names, contents, strict=True)
+    ]
 
     assert [stack.finish(run).state for run in runs] == ["SUCCEEDED"] * len(names)
 
@@ -117,13 +143,20 @@ def test_names_in_any_script_are_data_sets_of_their_own(stack: Stack) -> None:
 
 def test_what_is_no_upload_is_told_once_and_nothing_runs(stack: Stack) -> None:
     jobs = sorted(stack.jobs())
-    bucket, keys = stack.ready.outputs["ingest_bucket"], ["data/20260103/売上 2026.xlsx", "data/sales.csv", "data/2026-01-03/a.csv"]
+    bucket, keys = (
+        stack.ready.outputs["ingest_bucket"],
+        ["data/20260103/売上 2026.xlsx", "data/sales.csv", "data/2026-01-03/a.csv"],
+    )
     for key in (*keys, *keys, "data/20260103/", "elsewhere/20260103/a.csv"):
         stack.ready.client("s3").put_object(Bucket=bucket, Key=key, Body=b"a,b\n1,2\n")
 
     def told() -> list[str]:
         texts = [message["text"] for message in stack.ready.cloud.slack.messages]
-        return sorted(text.split(f"{bucket}/")[1].split(" is not an upload")[0] for text in texts if "Upload refused" in text)
+        return sorted(
+            text.split(f"{bucket}/")[1].split(" is not an upload")[0]
+            for text in texts
+            if "Upload refused" in text
+        )
 
     deadline = time.monotonic() + 30
     while len(told()) < len(keys) and time.monotonic() < deadline:
@@ -139,7 +172,8 @@ GOOD = {
     "byte order mark": b"\xef\xbb\xbf" + _table(),
     "semicolons": _table().replace(b",", b";"),
     "ragged": _table() + b"r-extra,1,2,3,4\nr-short,1\n",
-    "no numbers": b"name,town\n" + b"".join(b"n%d,%s\n" % (row, (b"rome", b"oslo")[row % 2]) for row in range(3000)),
+    "no numbers": b"name,town\n"
+    + b"".join(b"n%d,%s\n" % (row, (b"rome", b"oslo")[row % 2]) for row in range(3000)),
     "latin-1": _table().replace(b"r1,", "é1,".encode("latin-1"), 1),
 }
 BAD = {
@@ -150,7 +184,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_dirty_file_ends_in_a_clean_table(stack: Stack, new_key: Callable[[], str], name: str) -> None:
+def test_a_dirty_file_ends_in_a_clean_table(
+    stack: Stack, new_key: Callable[[], str], name: str
+) -> None:
     run = Run(stack.put(new_key(), GOOD[name]).run_id)
 
     assert stack.finish(run).state == "SUCCEEDED"
@@ -171,7 +207,9 @@ def test_a_table_without_numbers_is_described(stack: Stack, new_key: Callable[[]
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_hopeless_file_ends_in_one_sentence_that_slack_and_the_table_show(stack: Stack, new_key: Callable[[], str], name: str) -> None:
+def test_a_hopeless_file_ends_in_one_sentence_that_slack_and_the_table_show(
+    stack: Stack, new_key: Callable[[], str], name: str
+) -> None:
     content, word = BAD[name]
     run = Run(stack.put(new_key(), content).run_id)
 

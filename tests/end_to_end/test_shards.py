@@ -24,21 +24,41 @@ from workloads.contract import Run
 pytestmark = pytest.mark.timeout(600)
 
 SHARDS = 3
-ANALYSIS = {"queue": "main", "nodes": 1, "shards": SHARDS, "vcpus": 4, "memory_mib": 4096, "ranks_per_node": 2, "attempts": 3}
+ANALYSIS = {
+    "queue": "main",
+    "nodes": 1,
+    "shards": SHARDS,
+    "vcpus": 4,
+    "memory_mib": 4096,
+    "ranks_per_node": 2,
+    "attempts": 3,
+}
 
 
 def _config(orchestrator: str) -> dict[str, str]:
     jobs = json.loads(read_stack(ROOT, "local", {}, {}).config["batch-reference:jobs"])
     jobs["preprocess"] |= {"unit_rows": 256}
     jobs["analysis"] |= ANALYSIS
-    pipeline = {"orchestrator": orchestrator} | ({"poll_seconds": 2, "deadline_hours": 1} if orchestrator != "batch" else {})
-    return {"batch-reference:jobs": json.dumps(jobs), "batch-reference:pipeline": json.dumps(pipeline)}
+    pipeline = {"orchestrator": orchestrator} | (
+        {"poll_seconds": 2, "deadline_hours": 1} if orchestrator != "batch" else {}
+    )
+    return {
+        "batch-reference:jobs": json.dumps(jobs),
+        "batch-reference:pipeline": json.dumps(pipeline),
+    }
 
 
 @pytest.fixture(scope="module")
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """The local stack under an orchestrator, its analysis in three shards on Spot."""
-    with rehearsal("local", tmp_path_factory.mktemp("shards"), config=_config(request.param), say=lambda _: None) as ready:
+    with rehearsal(
+        "local",
+        tmp_path_factory.mktemp("shards"),
+        config=_config(request.param),
+        say=lambda _: None,
+    ) as ready:
         yield Stack(ready)
 
 
@@ -63,12 +83,18 @@ def _running_child(stack: Stack, run: Run, index: int) -> str:
 def _digest_of_one_rank(stack: Stack, run: Run) -> str:
     """The same table, analysed by one job of one rank; what the shards have written is written over."""
     batch, outputs = stack.ready.client("batch"), stack.ready.outputs
-    variables = {contract.ENV_RUN_ID: run.run_id, contract.ENV_SHARDS: "1", contract.ENV_RANKS_PER_NODE: "1"}
+    variables = {
+        contract.ENV_RUN_ID: run.run_id,
+        contract.ENV_SHARDS: "1",
+        contract.ENV_RANKS_PER_NODE: "1",
+    }
     job = batch.submit_job(
         jobName="one-rank",
         jobQueue=outputs["stage_queues"]["analysis"],
         jobDefinition=outputs["stage_job_definitions"]["analysis"],
-        containerOverrides={"environment": [{"name": name, "value": value} for name, value in variables.items()]},
+        containerOverrides={
+            "environment": [{"name": name, "value": value} for name, value in variables.items()]
+        },
     )["jobId"]
 
     def end() -> str | None:
@@ -88,11 +114,20 @@ def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> 
 
 
 def _statuses(stack: Stack, run: Run) -> list[RunStatus]:
-    return list(follow(stack.ready.client("dynamodb"), stack.ready.client("batch"), stack.ready.outputs["table"], run))
+    return list(
+        follow(
+            stack.ready.client("dynamodb"),
+            stack.ready.client("batch"),
+            stack.ready.outputs["table"],
+            run,
+        )
+    )
 
 
 @pytest.mark.parametrize("stack", ["batch", "step-functions"], indirect=True)
-def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(stack: Stack, new_key: Callable[[], str]) -> None:
+def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(
+    stack: Stack, new_key: Callable[[], str]
+) -> None:
     run = Run(stack.put(new_key(), _table(1)).run_id)
     child = _running_child(stack, run, 1)
     stack.ready.cloud.batch.lose_host(child)
@@ -123,7 +158,9 @@ def test_a_lost_machine_is_made_good_and_the_findings_are_those_of_one_rank(stac
 
 
 @pytest.mark.parametrize("stack", ["batch"], indirect=True)
-def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_kept(stack: Stack, new_key: Callable[[], str]) -> None:
+def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_kept(
+    stack: Stack, new_key: Callable[[], str]
+) -> None:
     upload = stack.put(new_key(), _table(2))
     run = Run(upload.run_id)
     child = _running_child(stack, run, 2)
@@ -135,7 +172,10 @@ def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_k
     assert status.failure.startswith(f"shard 2 of {SHARDS}: "), status.failure
     parent = child.partition(":")[0]
     found = stack.ready.client("batch").describe_jobs(jobs=[parent])["jobs"][0]
-    assert (found["status"], found["arrayProperties"]["statusSummary"]["SUCCEEDED"]) == ("FAILED", SHARDS - 1)
+    assert (found["status"], found["arrayProperties"]["statusSummary"]["SUCCEEDED"]) == (
+        "FAILED",
+        SHARDS - 1,
+    )
     time.sleep(0.5)  # neither the parent nor the job that waited for it tells it again
     (message,) = stack.told(run)
     assert f"shard 2 of {SHARDS}" in message
@@ -143,9 +183,13 @@ def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_k
     before = _parts(stack, run)
     assert len(before) == SHARDS - 1
 
-    detail = {"bucket": {"name": upload.bucket}, "object": {"key": upload.key, "etag": upload.etag, "version-id": upload.version_id}}
+    detail = {
+        "bucket": {"name": upload.bucket},
+        "object": {"key": upload.key, "etag": upload.etag, "version-id": upload.version_id},
+    }
     stack.ready.client("lambda").invoke(
-        FunctionName=stack.ready.outputs["submit_function"], Payload=json.dumps({"detail": {**detail, "again": True}}).encode()
+        FunctionName=stack.ready.outputs["submit_function"],
+        Payload=json.dumps({"detail": {**detail, "again": True}}).encode(),
     )
     status = stack.finish(run)
     assert status.state == "SUCCEEDED", status
@@ -155,5 +199,7 @@ def test_a_failed_shard_ends_the_run_with_one_message_and_the_others_parts_are_k
 
 
 def _parts(stack: Stack, run: Run) -> list[str]:
-    reply = stack.ready.client("s3").list_objects_v2(Bucket=stack.ready.outputs["results_bucket"], Prefix=run.shards_prefix)
+    reply = stack.ready.client("s3").list_objects_v2(
+        Bucket=stack.ready.outputs["results_bucket"], Prefix=run.shards_prefix
+    )
     return [found["Key"] for found in reply.get("Contents", []) if "/part-" in found["Key"]]

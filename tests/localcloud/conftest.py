@@ -54,20 +54,36 @@ class Stage:
         iam = self.client("iam")
         arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust(service))["Role"]["Arn"]
         if statements:
-            document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in statements]}
-            iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(document))
+            document = {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", **each} for each in statements],
+            }
+            iam.put_role_policy(
+                RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(document)
+            )
         for policy in managed:
             iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
         return str(arn)
 
-    def instance_profile(self, *, managed: tuple[str, ...] = ("service-role/AmazonEC2ContainerServiceforEC2Role",)) -> str:
-        role, name, iam = self.role("ec2.amazonaws.com", managed=managed), self.name("profile"), self.client("iam")
+    def instance_profile(
+        self, *, managed: tuple[str, ...] = ("service-role/AmazonEC2ContainerServiceforEC2Role",)
+    ) -> str:
+        role, name, iam = (
+            self.role("ec2.amazonaws.com", managed=managed),
+            self.name("profile"),
+            self.client("iam"),
+        )
         arn = iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"]
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role.rsplit("/", 1)[-1])
         return str(arn)
 
     def environment(self, kind: str = "EC2", *, max_vcpus: int = 16, **more: Any) -> str:
-        resources: dict[str, Any] = {"type": kind, "maxvCpus": max_vcpus, "subnets": [self.subnet], "securityGroupIds": [self.group]}
+        resources: dict[str, Any] = {
+            "type": kind,
+            "maxvCpus": max_vcpus,
+            "subnets": [self.subnet],
+            "securityGroupIds": [self.group],
+        }
         if not kind.startswith("FARGATE"):
             strategy = "BEST_FIT_PROGRESSIVE" if kind == "EC2" else "SPOT_PRICE_CAPACITY_OPTIMIZED"
             resources |= {"instanceTypes": ["c5.xlarge"], "allocationStrategy": strategy}
@@ -75,25 +91,45 @@ class Stage:
                 resources["instanceRole"] = self.instance_profile()
         resources |= more
         answer = self.batch.create_compute_environment(
-            computeEnvironmentName=self.name("ce"), type="MANAGED", state="ENABLED", computeResources=resources
+            computeEnvironmentName=self.name("ce"),
+            type="MANAGED",
+            state="ENABLED",
+            computeResources=resources,
         )
         return str(answer["computeEnvironmentArn"])
 
     def queue(self, *environments: str, priority: int = 1, **more: Any) -> str:
         order = [{"order": n, "computeEnvironment": arn} for n, arn in enumerate(environments)]
         answer = self.batch.create_job_queue(
-            jobQueueName=self.name("queue"), state="ENABLED", priority=priority, computeEnvironmentOrder=order, **more
+            jobQueueName=self.name("queue"),
+            state="ENABLED",
+            priority=priority,
+            computeEnvironmentOrder=order,
+            **more,
         )
         return str(answer["jobQueueArn"])
 
-    def container(self, command: list[str], *, vcpus: str = "1", memory: str = "512", **more: Any) -> dict[str, Any]:
+    def container(
+        self, command: list[str], *, vcpus: str = "1", memory: str = "512", **more: Any
+    ) -> dict[str, Any]:
         sizes = [{"type": "VCPU", "value": vcpus}, {"type": "MEMORY", "value": memory}]
         if "gpus" in more:
             sizes.append({"type": "GPU", "value": more.pop("gpus")})
-        log = {"logDriver": "awslogs", "options": {"awslogs-group": BATCH_LOGS, "awslogs-stream-prefix": "test"}}
-        return {"image": "repo/test:1", "command": command, "resourceRequirements": sizes, "logConfiguration": log, **more}
+        log = {
+            "logDriver": "awslogs",
+            "options": {"awslogs-group": BATCH_LOGS, "awslogs-stream-prefix": "test"},
+        }
+        return {
+            "image": "repo/test:1",
+            "command": command,
+            "resourceRequirements": sizes,
+            "logConfiguration": log,
+            **more,
+        }
 
-    def definition(self, command: list[str], *, definition: dict[str, Any] | None = None, **container: Any) -> str:
+    def definition(
+        self, command: list[str], *, definition: dict[str, Any] | None = None, **container: Any
+    ) -> str:
         answer = self.batch.register_job_definition(
             jobDefinitionName=self.name("def"),
             type="container",
@@ -106,7 +142,11 @@ class Stage:
         return self.definition(["python", "-c", code], **more)
 
     def submit(self, queue: str, definition: str, **more: Any) -> str:
-        job = str(self.batch.submit_job(jobName=self.name("job"), jobQueue=queue, jobDefinition=definition, **more)["jobId"])
+        job = str(
+            self.batch.submit_job(
+                jobName=self.name("job"), jobQueue=queue, jobDefinition=definition, **more
+            )["jobId"]
+        )
         self.jobs.append(job)
         return job
 
@@ -115,14 +155,29 @@ class Stage:
 
     def wait(self, job_id: str, *statuses: str, seconds: float = PATIENCE) -> dict[str, Any]:
         wanted = statuses or ("SUCCEEDED", "FAILED")
-        return dict(until(lambda: (job := self.job(job_id))["status"] in wanted and job, what=lambda: self.job(job_id), seconds=seconds))
+        return dict(
+            until(
+                lambda: (job := self.job(job_id))["status"] in wanted and job,
+                what=lambda: self.job(job_id),
+                seconds=seconds,
+            )
+        )
 
     def log(self, stream: str, group: str = BATCH_LOGS) -> list[str]:
-        return [each["message"] for each in self.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]]
+        return [
+            each["message"]
+            for each in self.client("logs").get_log_events(
+                logGroupName=group, logStreamName=stream
+            )["events"]
+        ]
 
 
 def until(
-    condition: Callable[[], Any], *, what: Callable[[], Any] | str = "condition", seconds: float = PATIENCE, pause: float = 0.01
+    condition: Callable[[], Any],
+    *,
+    what: Callable[[], Any] | str = "condition",
+    seconds: float = PATIENCE,
+    pause: float = 0.01,
 ) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -39,7 +39,9 @@ def aws_client() -> Callable[[str], Any]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
-    session: Any = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+    session: Any = boto3.Session(
+        region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+    )
     lock = threading.Lock()
     clients: dict[str, Any] = {}
 
@@ -47,7 +49,9 @@ def aws_client() -> Callable[[str], Any]:
         with lock:
             if service not in clients:
                 config = Config(retries={"max_attempts": 0}, max_pool_connections=20)
-                clients[service] = session.client(service, endpoint_url=f"http://127.0.0.1:{port}", config=config)
+                clients[service] = session.client(
+                    service, endpoint_url=f"http://127.0.0.1:{port}", config=config
+                )
             return clients[service]
 
     return client
@@ -58,7 +62,9 @@ def no_aws(service: str) -> Any:
     raise AssertionError(f"a preview asked for a client of {service}")
 
 
-def write_program(folder: Path, body: str, *, config: str = "", files: Mapping[str, str] | None = None) -> Path:
+def write_program(
+    folder: Path, body: str, *, config: str = "", files: Mapping[str, str] | None = None
+) -> Path:
     """A program with the usual imports, line FIRST_LINE is the first of the body; `config` is YAML below `config:`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
@@ -73,7 +79,12 @@ def write_program(folder: Path, body: str, *, config: str = "", files: Mapping[s
 def run(folder: Path, body: str, **kwargs: Any) -> Deployment:
     """Deploys a program body."""
     written = {name: kwargs.pop(name) for name in ("config", "files") if name in kwargs}
-    return deploy(write_program(folder, body, **written), "dev", kwargs.pop("client", None) or aws_client(), **kwargs)
+    return deploy(
+        write_program(folder, body, **written),
+        "dev",
+        kwargs.pop("client", None) or aws_client(),
+        **kwargs,
+    )
 
 
 def failure(folder: Path, body: str, **kwargs: Any) -> DeploymentError:
@@ -82,4 +93,6 @@ def failure(folder: Path, body: str, **kwargs: Any) -> DeploymentError:
         deployment = run(folder, body, **kwargs)
     except DeploymentError as error:
         return error
-    raise AssertionError(f"the program deployed {len(deployment.resources)} resources, it was expected to fail")
+    raise AssertionError(
+        f"the program deployed {len(deployment.resources)} resources, it was expected to fail"
+    )

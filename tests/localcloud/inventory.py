@@ -53,10 +53,18 @@ def inventory(client: Callable[[str], Any], account: str) -> set[str]:
     ):
         entries = getattr(client("ec2"), method)()[member]
         found |= {f"ec2 {member} {entry[key]}" for entry in entries if entry["State"] != "deleted"}
-    keys = [client("kms").describe_key(KeyId=entry["KeyId"])["KeyMetadata"] for entry in client("kms").list_keys()["Keys"]]
+    keys = [
+        client("kms").describe_key(KeyId=entry["KeyId"])["KeyMetadata"]
+        for entry in client("kms").list_keys()["Keys"]
+    ]
     found |= {
-        f"kms Keys {entry['KeyId']}" for entry in keys if entry["KeyManager"] == "CUSTOMER" and entry["KeyState"] != "PendingDeletion"
+        f"kms Keys {entry['KeyId']}"
+        for entry in keys
+        if entry["KeyManager"] == "CUSTOMER" and entry["KeyState"] != "PendingDeletion"
     }
     budgets = client("budgets").describe_budgets(AccountId=account).get("Budgets", [])
     found |= {f"budgets Budgets {entry['BudgetName']}" for entry in budgets}
-    return found | {f"secretsmanager SecretList {entry['Name']}" for entry in client("secretsmanager").list_secrets()["SecretList"]}
+    return found | {
+        f"secretsmanager SecretList {entry['Name']}"
+        for entry in client("secretsmanager").list_secrets()["SecretList"]
+    }

@@ -26,13 +26,23 @@ def differences(shape: Any, value: Any, path: str = "") -> list[str]:
     if shape.type_name == "list":
         if not isinstance(value, list):
             return [f"{path}: {value!r} is no list"]
-        return [each for index, item in enumerate(value) for each in differences(shape.member, item, f"{path}[{index}]")]
+        return [
+            each
+            for index, item in enumerate(value)
+            for each in differences(shape.member, item, f"{path}[{index}]")
+        ]
     if shape.type_name == "map":
         if not isinstance(value, dict):
             return [f"{path}: {value!r} is no map"]
-        return [each for key, item in value.items() for each in differences(shape.value, item, f"{path}.{key}")]
+        return [
+            each
+            for key, item in value.items()
+            for each in differences(shape.value, item, f"{path}.{key}")
+        ]
     expected = _TYPES[shape.type_name]
-    if not isinstance(value, expected) or (isinstance(value, bool) and shape.type_name != "boolean"):
+    if not isinstance(value, expected) or (
+        isinstance(value, bool) and shape.type_name != "boolean"
+    ):
         return [f"{path}: {value!r} is no {shape.type_name}"]
     if getattr(shape, "enum", None) and value not in shape.enum:
         return [f"{path}: {value!r} is not one of {shape.enum}"]
@@ -43,7 +53,11 @@ def _of_structure(shape: Any, value: Any, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: {value!r} is no structure"]
     found = [f"{path}.{name}: unknown" for name in value if name not in shape.members]
-    found += [f"{path}.{name}: missing" for name in shape.required_members if name not in value and name not in _NOT_YET]
+    found += [
+        f"{path}.{name}: missing"
+        for name in shape.required_members
+        if name not in value and name not in _NOT_YET
+    ]
     for name, member in shape.members.items():
         if name in value:
             found += differences(member, value[name], f"{path}.{name}")

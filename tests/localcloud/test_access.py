@@ -27,19 +27,91 @@ TABLE = [
     ([GET], "s3:getobject", "arn:aws:s3:::b/data/x/y", {}, "allowed"),
     ([GET], "s3:GetObject", "arn:aws:s3:::b/other", {}, "implicit deny"),
     ([GET], "s3:PutObject", "arn:aws:s3:::b/data/x", {}, "implicit deny"),
-    ([GET, statement("Deny", Action="s3:*", Resource="*")], "s3:GetObject", "arn:aws:s3:::b/data/x", {}, "explicit deny"),
-    ([statement(Action=["s3:Get*", "s3:List?ucket"], Resource="*")], "s3:ListBucket", "arn:aws:s3:::b", {}, "allowed"),
-    ([statement(NotAction="iam:*", Resource="*")], "s3:GetObject", "arn:aws:s3:::b/x", {}, "allowed"),
+    (
+        [GET, statement("Deny", Action="s3:*", Resource="*")],
+        "s3:GetObject",
+        "arn:aws:s3:::b/data/x",
+        {},
+        "explicit deny",
+    ),
+    (
+        [statement(Action=["s3:Get*", "s3:List?ucket"], Resource="*")],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {},
+        "allowed",
+    ),
+    (
+        [statement(NotAction="iam:*", Resource="*")],
+        "s3:GetObject",
+        "arn:aws:s3:::b/x",
+        {},
+        "allowed",
+    ),
     ([statement(NotAction="iam:*", Resource="*")], "iam:GetRole", "*", {}, "implicit deny"),
-    ([statement(Action="*", NotResource="arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::b/x", {}, "implicit deny"),
-    ([statement(Action="*", NotResource="arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::c/x", {}, "allowed"),
-    ([statement(Action="batch:DescribeJobs", Resource="arn:aws:batch:*:*:job/*")], "batch:DescribeJobs", "*", {}, "implicit deny"),
-    ([statement(Action="batch:DescribeJobs", Resource="*")], "batch:DescribeJobs", "*", {}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": ["1", "2"]}})], "a:b", "r", {"k": "2"}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"StringEquals": {"K": "1"}})], "a:b", "r", {}, "implicit deny"),
-    ([statement(Action="a:b", Resource="*", Condition={"StringNotEquals": {"k": "1"}})], "a:b", "r", {}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"StringEqualsIfExists": {"k": "1"}})], "a:b", "r", {}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"StringLike": {"k": "data/*"}})], "a:b", "r", {"k": "data/1"}, "allowed"),
+    (
+        [statement(Action="*", NotResource="arn:aws:s3:::b/*")],
+        "s3:GetObject",
+        "arn:aws:s3:::b/x",
+        {},
+        "implicit deny",
+    ),
+    (
+        [statement(Action="*", NotResource="arn:aws:s3:::b/*")],
+        "s3:GetObject",
+        "arn:aws:s3:::c/x",
+        {},
+        "allowed",
+    ),
+    (
+        [statement(Action="batch:DescribeJobs", Resource="arn:aws:batch:*:*:job/*")],
+        "batch:DescribeJobs",
+        "*",
+        {},
+        "implicit deny",
+    ),
+    (
+        [statement(Action="batch:DescribeJobs", Resource="*")],
+        "batch:DescribeJobs",
+        "*",
+        {},
+        "allowed",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": ["1", "2"]}})],
+        "a:b",
+        "r",
+        {"k": "2"},
+        "allowed",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringEquals": {"K": "1"}})],
+        "a:b",
+        "r",
+        {},
+        "implicit deny",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringNotEquals": {"k": "1"}})],
+        "a:b",
+        "r",
+        {},
+        "allowed",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringEqualsIfExists": {"k": "1"}})],
+        "a:b",
+        "r",
+        {},
+        "allowed",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"StringLike": {"k": "data/*"}})],
+        "a:b",
+        "r",
+        {"k": "data/1"},
+        "allowed",
+    ),
     (
         [statement(Action="a:b", Resource="*", Condition={"ArnLike": {"k": "arn:aws:s3:::*"}})],
         "a:b",
@@ -47,27 +119,75 @@ TABLE = [
         {"k": "arn:aws:s3:::x"},
         "allowed",
     ),
-    ([statement(Action="a:b", Resource="*", Condition={"Bool": {"k": False}})], "a:b", "r", {"k": "false"}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"NumericLessThan": {"k": 10}})], "a:b", "r", {"k": "9"}, "allowed"),
-    ([statement(Action="a:b", Resource="*", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})], "a:b", "r", {}, "implicit deny"),
-    ([statement(Action="a:b", Resource="*", Condition={"Null": {"k": "true"}})], "a:b", "r", {}, "allowed"),
     (
-        [statement(Action="a:b", Resource="*", Condition={"ForAllValues:StringLike": {"k": "DS#*"}})],
+        [statement(Action="a:b", Resource="*", Condition={"Bool": {"k": False}})],
+        "a:b",
+        "r",
+        {"k": "false"},
+        "allowed",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"NumericLessThan": {"k": 10}})],
+        "a:b",
+        "r",
+        {"k": "9"},
+        "allowed",
+    ),
+    (
+        [
+            statement(
+                Action="a:b", Resource="*", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+            )
+        ],
+        "a:b",
+        "r",
+        {},
+        "implicit deny",
+    ),
+    (
+        [statement(Action="a:b", Resource="*", Condition={"Null": {"k": "true"}})],
+        "a:b",
+        "r",
+        {},
+        "allowed",
+    ),
+    (
+        [
+            statement(
+                Action="a:b", Resource="*", Condition={"ForAllValues:StringLike": {"k": "DS#*"}}
+            )
+        ],
         "a:b",
         "r",
         {"k": ["DS#1", "X"]},
         "implicit deny",
     ),
     (
-        [statement(Action="a:b", Resource="*", Condition={"ForAnyValue:StringLike": {"k": "DS#*"}})],
+        [
+            statement(
+                Action="a:b", Resource="*", Condition={"ForAnyValue:StringLike": {"k": "DS#*"}}
+            )
+        ],
         "a:b",
         "r",
         {"k": ["DS#1", "X"]},
         "allowed",
     ),
-    ([statement(Action="a:b", Resource="arn:x:${aws:PrincipalAccount}")], "a:b", "arn:x:1", {"aws:principalaccount": "1"}, "allowed"),
     (
-        [statement(Action="a:b", Resource="*", Condition={"StringEquals": {"k": "1"}, "Bool": {"l": "true"}})],
+        [statement(Action="a:b", Resource="arn:x:${aws:PrincipalAccount}")],
+        "a:b",
+        "arn:x:1",
+        {"aws:principalaccount": "1"},
+        "allowed",
+    ),
+    (
+        [
+            statement(
+                Action="a:b",
+                Resource="*",
+                Condition={"StringEquals": {"k": "1"}, "Bool": {"l": "true"}},
+            )
+        ],
         "a:b",
         "r",
         {"k": "1", "l": "false"},
@@ -77,22 +197,46 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("statements", "action", "resource", "context", "expected"), TABLE)
-def test_decisions(statements: list[dict[str, Any]], action: str, resource: str, context: dict[str, Any], expected: str) -> None:
+def test_decisions(
+    statements: list[dict[str, Any]],
+    action: str,
+    resource: str,
+    context: dict[str, Any],
+    expected: str,
+) -> None:
     assert decide([{"Statement": statements}], action, resource, context) == expected
 
 
 def test_resource_policies_name_principals() -> None:
-    grant = statement(Principal={"Service": "events.amazonaws.com"}, Action="lambda:InvokeFunction", Resource="arn:f")
+    grant = statement(
+        Principal={"Service": "events.amazonaws.com"},
+        Action="lambda:InvokeFunction",
+        Resource="arn:f",
+    )
     grant["Condition"] = {"ArnLike": {"AWS:SourceArn": "arn:rule/*"}}
     policy = {"Statement": grant}
     rule = {"aws:sourcearn": "arn:rule/x"}
-    assert resource_policy_allows(policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
-    assert not resource_policy_allows(policy, {"Service": "s3.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule)
-    assert not resource_policy_allows(
-        policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", {"aws:sourcearn": "arn:other"}
+    assert resource_policy_allows(
+        policy, {"Service": "events.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule
     )
-    account = {"Statement": statement(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole")}
-    assert resource_policy_allows(account, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/r"}, "sts:AssumeRole", "arn:r", {})
+    assert not resource_policy_allows(
+        policy, {"Service": "s3.amazonaws.com"}, "lambda:InvokeFunction", "arn:f", rule
+    )
+    assert not resource_policy_allows(
+        policy,
+        {"Service": "events.amazonaws.com"},
+        "lambda:InvokeFunction",
+        "arn:f",
+        {"aws:sourcearn": "arn:other"},
+    )
+    account = {
+        "Statement": statement(
+            Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole"
+        )
+    }
+    assert resource_policy_allows(
+        account, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/r"}, "sts:AssumeRole", "arn:r", {}
+    )
 
 
 def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
@@ -109,12 +253,36 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
     queue = stage.client("sqs").create_queue(QueueName=stage.name("queue"))["QueueUrl"]
     nobody = stage.role(JOBS)
     calls: list[tuple[str, str, dict[str, Any], str, str]] = [
-        ("s3", "get_object", {"Bucket": "kept", "Key": "data/x"}, "AccessDenied", "s3:GetObject on resource: arn:aws:s3:::kept/data/x"),
-        ("dynamodb", "put_item", {"TableName": table, "Item": {"pk": {"S": "a"}}}, "AccessDeniedException", f"table/{table}"),
+        (
+            "s3",
+            "get_object",
+            {"Bucket": "kept", "Key": "data/x"},
+            "AccessDenied",
+            "s3:GetObject on resource: arn:aws:s3:::kept/data/x",
+        ),
+        (
+            "dynamodb",
+            "put_item",
+            {"TableName": table, "Item": {"pk": {"S": "a"}}},
+            "AccessDeniedException",
+            f"table/{table}",
+        ),
         ("batch", "list_jobs", {"jobQueue": "x"}, "AccessDeniedException", "batch:ListJobs"),
         ("sns", "publish", {"TopicArn": topic, "Message": "x"}, "AuthorizationError", topic),
-        ("sqs", "send_message", {"QueueUrl": queue, "MessageBody": "x"}, "AccessDeniedException", "sqs:SendMessage"),
-        ("secretsmanager", "get_secret_value", {"SecretId": "x"}, "AccessDeniedException", "secret:x"),
+        (
+            "sqs",
+            "send_message",
+            {"QueueUrl": queue, "MessageBody": "x"},
+            "AccessDeniedException",
+            "sqs:SendMessage",
+        ),
+        (
+            "secretsmanager",
+            "get_secret_value",
+            {"SecretId": "x"},
+            "AccessDeniedException",
+            "secret:x",
+        ),
         ("ec2", "describe_instances", {}, "UnauthorizedOperation", "ec2:DescribeInstances"),
         (
             "events",
@@ -123,7 +291,13 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
             "AccessDeniedException",
             "event-bus/default",
         ),
-        ("lambda", "invoke", {"FunctionName": "f"}, "AccessDeniedException", "lambda:InvokeFunction"),
+        (
+            "lambda",
+            "invoke",
+            {"FunctionName": "f"},
+            "AccessDeniedException",
+            "lambda:InvokeFunction",
+        ),
         (
             "stepfunctions",
             "start_execution",
@@ -141,7 +315,11 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
         (
             "logs",
             "put_log_events",
-            {"logGroupName": "g", "logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "m"}]},
+            {
+                "logGroupName": "g",
+                "logStreamName": "s",
+                "logEvents": [{"timestamp": 1, "message": "m"}],
+            },
             "AccessDeniedException",
             "log-group:g:log-stream:s",
         ),
@@ -158,7 +336,9 @@ def test_each_service_refuses_in_its_own_words(stage: Stage) -> None:
         stage.cloud.role_client("s3", nobody).head_object(Bucket="kept", Key="data/x")
     assert head.value.response["Error"]["Code"] == "403"
     identity = stage.cloud.role_client("sts", nobody).get_caller_identity()
-    assert identity["Arn"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/{nobody.rsplit('/', 1)[-1]}/")
+    assert identity["Arn"].startswith(
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/{nobody.rsplit('/', 1)[-1]}/"
+    )
 
 
 def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
@@ -167,16 +347,24 @@ def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
     role = stage.role(
         JOBS,
         {"Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::narrow/in/*"},
-        {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::narrow", "Condition": {"StringLike": {"s3:prefix": "in/*"}}},
+        {
+            "Action": "s3:ListBucket",
+            "Resource": "arn:aws:s3:::narrow",
+            "Condition": {"StringLike": {"s3:prefix": "in/*"}},
+        },
     )
     mine = stage.cloud.role_client("s3", role)
     mine.put_object(Bucket="narrow", Key="in/a b", Body=b"x" * 10)
     assert mine.get_object(Bucket="narrow", Key="in/a b")["Body"].read() == b"x" * 10
-    assert [each["Key"] for each in mine.list_objects_v2(Bucket="narrow", Prefix="in/")["Contents"]] == ["in/a b"]
+    assert [
+        each["Key"] for each in mine.list_objects_v2(Bucket="narrow", Prefix="in/")["Contents"]
+    ] == ["in/a b"]
     calls: list[Callable[[], object]] = [
         lambda: mine.list_objects_v2(Bucket="narrow"),
         lambda: mine.put_object(Bucket="narrow", Key="out", Body=b""),
-        lambda: mine.copy_object(Bucket="narrow", Key="in/b", CopySource={"Bucket": "narrow", "Key": "out"}),
+        lambda: mine.copy_object(
+            Bucket="narrow", Key="in/b", CopySource={"Bucket": "narrow", "Key": "out"}
+        ),
         lambda: mine.delete_object(Bucket="narrow", Key="in/a b"),
     ]
     for call in calls:
@@ -184,12 +372,21 @@ def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
             call()
     with pytest.raises(ClientError, match="NoSuchKey"):
         mine.get_object(Bucket="narrow", Key="in/absent")
-    blind = stage.cloud.role_client("s3", stage.role(JOBS, {"Action": "s3:GetObject", "Resource": "*"}))
-    with pytest.raises(ClientError, match="AccessDenied"):  # who may not list does not learn that a key is absent
+    blind = stage.cloud.role_client(
+        "s3", stage.role(JOBS, {"Action": "s3:GetObject", "Resource": "*"})
+    )
+    with pytest.raises(
+        ClientError, match="AccessDenied"
+    ):  # who may not list does not learn that a key is absent
         blind.get_object(Bucket="narrow", Key="in/absent")
     name = role.rsplit("/", 1)[-1]
-    deny = {"Version": "2012-10-17", "Statement": [statement("Deny", Action="s3:GetObject", Resource="*")]}
-    stage.client("iam").put_role_policy(RoleName=name, PolicyName="deny", PolicyDocument=json.dumps(deny))
+    deny = {
+        "Version": "2012-10-17",
+        "Statement": [statement("Deny", Action="s3:GetObject", Resource="*")],
+    }
+    stage.client("iam").put_role_policy(
+        RoleName=name, PolicyName="deny", PolicyDocument=json.dumps(deny)
+    )
     with pytest.raises(ClientError, match="explicit deny in an identity-based policy"):
         mine.get_object(Bucket="narrow", Key="in/a b")
 
@@ -198,9 +395,16 @@ def test_items_are_allowed_by_their_partition_key_whatever_the_operation(stage: 
     name = stage.name("table")
     keys = [{"AttributeName": "sk", "KeyType": "RANGE"}, {"AttributeName": "pk", "KeyType": "HASH"}]
     attributes = [{"AttributeName": each, "AttributeType": "S"} for each in ("sk", "pk")]
-    stage.client("dynamodb").create_table(TableName=name, KeySchema=keys, AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST")
+    stage.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=keys,
+        AttributeDefinitions=attributes,
+        BillingMode="PAY_PER_REQUEST",
+    )
     own = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}}
-    role = stage.role("ecs-tasks.amazonaws.com", statement(Action="dynamodb:*", Resource="*", Condition=own))
+    role = stage.role(
+        "ecs-tasks.amazonaws.com", statement(Action="dynamodb:*", Resource="*", Condition=own)
+    )
     client = stage.cloud.role_client("dynamodb", role)
 
     def call(pk: str) -> list[Callable[[], Any]]:
@@ -209,7 +413,9 @@ def test_items_are_allowed_by_their_partition_key_whatever_the_operation(stage: 
         return [
             lambda: client.put_item(TableName=name, Item=key),
             lambda: client.get_item(TableName=name, Key=key),
-            lambda: client.query(TableName=name, KeyConditionExpression="pk = :p", ExpressionAttributeValues=value),
+            lambda: client.query(
+                TableName=name, KeyConditionExpression="pk = :p", ExpressionAttributeValues=value
+            ),
             lambda: client.query(
                 TableName=name,
                 KeyConditionExpression="#k = :p AND begins_with(sk, :s)",
@@ -219,7 +425,9 @@ def test_items_are_allowed_by_their_partition_key_whatever_the_operation(stage: 
             lambda: client.batch_write_item(RequestItems={name: [{"PutRequest": {"Item": key}}]}),
             lambda: client.batch_write_item(RequestItems={name: [{"DeleteRequest": {"Key": key}}]}),
             lambda: client.batch_get_item(RequestItems={name: {"Keys": [key]}}),
-            lambda: client.transact_write_items(TransactItems=[{"Put": {"TableName": name, "Item": key}}]),
+            lambda: client.transact_write_items(
+                TransactItems=[{"Put": {"TableName": name, "Item": key}}]
+            ),
         ]
 
     for allowed in call("DS#sales"):
@@ -232,8 +440,13 @@ def test_items_are_allowed_by_their_partition_key_whatever_the_operation(stage: 
 def test_submitting_needs_queue_and_definition(stage: Stage) -> None:
     queue, definition = stage.queue(stage.environment()), stage.definition(["true"])
     prefix = definition.rsplit(":", 1)[0]
-    exact = stage.role("lambda.amazonaws.com", {"Action": "batch:SubmitJob", "Resource": [queue, definition]})
-    both = stage.role("lambda.amazonaws.com", {"Action": "batch:SubmitJob", "Resource": [queue, prefix, f"{prefix}:*"]})
+    exact = stage.role(
+        "lambda.amazonaws.com", {"Action": "batch:SubmitJob", "Resource": [queue, definition]}
+    )
+    both = stage.role(
+        "lambda.amazonaws.com",
+        {"Action": "batch:SubmitJob", "Resource": [queue, prefix, f"{prefix}:*"]},
+    )
     request = {"jobName": "a", "jobQueue": queue}
     client = stage.cloud.role_client("batch", exact, "lambda.amazonaws.com")
     client.submit_job(**request, jobDefinition=definition)
@@ -250,7 +463,9 @@ def test_trust_policies(stage: Stage) -> None:
     grant = statement(Principal={"Service": JOBS}, Action="sts:AssumeRole")
     policy = {"Version": "2012-10-17", "Statement": [grant]}
     grant["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]["Arn"]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"][
+        "Arn"
+    ]
     stage.cloud.role_client("sts", role)
     with pytest.raises(AssumeRoleError, match=r"lambda.amazonaws.com is unable to assume"):
         stage.cloud.role_client("sts", role, "lambda.amazonaws.com")

@@ -42,8 +42,17 @@ SOON = {
 BERLIN = ZoneInfo("Europe/Berlin")
 # The walk through all alarms puts the clock forward by about two hours, and must not come by the hour of the file on its way.
 FILE_HOUR = 6 if datetime.now(BERLIN).hour >= 12 else 18
-DAILY = {"file_by": f"{FILE_HOUR:02}:00", "finished_by": f"{FILE_HOUR + 1:02}:00", "time_zone": "Europe/Berlin"}
-PIPELINE = {"orchestrator": "step-functions", "deadline_hours": 1, "poll_seconds": 2, "daily": DAILY}
+DAILY = {
+    "file_by": f"{FILE_HOUR:02}:00",
+    "finished_by": f"{FILE_HOUR + 1:02}:00",
+    "time_zone": "Europe/Berlin",
+}
+PIPELINE = {
+    "orchestrator": "step-functions",
+    "deadline_hours": 1,
+    "poll_seconds": 2,
+    "daily": DAILY,
+}
 UNREADABLE = {"detail-type": "Batch Job State Change", "detail": 1, "Records": 1, "at": 1}
 """An event that no function can handle."""
 
@@ -60,13 +69,17 @@ class Watched:
     calm: set[str] = field(default_factory=set)
 
     def described(self) -> list[dict[str, Any]]:
-        found = self.cloud.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        found = self.cloud.client("cloudwatch").describe_alarms(
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
         return [*found["MetricAlarms"], *found["CompositeAlarms"]]
 
     def beat(self) -> dict[str, str]:
         """One tick; the states of all alarms by label."""
         self.cloud.tick()
-        states = {self.labels[alarm["AlarmName"]]: str(alarm["StateValue"]) for alarm in self.described()}
+        states = {
+            self.labels[alarm["AlarmName"]]: str(alarm["StateValue"]) for alarm in self.described()
+        }
         self.rang |= {label for label, state in states.items() if state == "ALARM"}
         self.calm |= {label for label, state in states.items() if state == "OK"}
         time.sleep(0.1)  # for the functions that the schedules start
@@ -79,13 +92,19 @@ class Watched:
             states.update(self.beat())
             return all(states[label] == state for label in labels)
 
-        until(reached, what=lambda: f"{state} of {[label for label in labels if states[label] != state]}")
+        until(
+            reached,
+            what=lambda: f"{state} of {[label for label in labels if states[label] != state]}",
+        )
 
     def told(self, part: str) -> str:
         """The Slack messages with this part in them, once there is one."""
 
         def found() -> str:
-            texts = [json.dumps(message, ensure_ascii=False) for message in list(self.cloud.slack.messages)]
+            texts = [
+                json.dumps(message, ensure_ascii=False)
+                for message in list(self.cloud.slack.messages)
+            ]
             return "\n".join(text for text in texts if part in text)
 
         return str(until(found, what=f"no message with {part}"))
@@ -97,10 +116,25 @@ class Watched:
         overrides: dict[str, Any] = {"command": command, **more}
         how: dict[str, Any] = {"containerOverrides": overrides}
         if stage == "analysis":
-            how = {"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": overrides}]}}
-        definition, queue = self.outputs["stage_job_definitions"][stage], self.outputs["stage_queues"][stage]
+            how = {
+                "nodeOverrides": {
+                    "nodePropertyOverrides": [
+                        {"targetNodes": "0:", "containerOverrides": overrides}
+                    ]
+                }
+            }
+        definition, queue = (
+            self.outputs["stage_job_definitions"][stage],
+            self.outputs["stage_queues"][stage],
+        )
         batch = self.cloud.client("batch")
-        job = batch.submit_job(jobName=f"{RUN}-{stage}", jobQueue=queue, jobDefinition=definition, tags={"pipeline-stage": stage}, **how)
+        job = batch.submit_job(
+            jobName=f"{RUN}-{stage}",
+            jobQueue=queue,
+            jobDefinition=definition,
+            tags={"pipeline-stage": stage},
+            **how,
+        )
         return str(job["jobId"])
 
     def end_all(self) -> None:
@@ -116,18 +150,28 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     section = json.loads(read_stack(ROOT, "local", {}, {}).config[f"{PROJECT}:monitoring"]) | SOON
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={"*/batch-reference*": ROOT}) as cloud:
         secrets = {f"{PROJECT}:slack-webhook-url": cloud.slack.url}
-        config = {f"{PROJECT}:monitoring": json.dumps(section), f"{PROJECT}:pipeline": json.dumps(PIPELINE)}
+        config = {
+            f"{PROJECT}:monitoring": json.dumps(section),
+            f"{PROJECT}:pipeline": json.dumps(PIPELINE),
+        }
         made = deploy(ROOT, "local", cloud.client, config=config, secrets=secrets)
         resources = {f"{r.type} {r.name}": dict(r.outputs) for r in made.resources if r.custom}
         alarms = {name: out for name, out in resources.items() if "Alarm " in name}
-        labels = {out.get("alarmName") or out["name"]: name.partition(PREFIX)[2] for name, out in alarms.items()}
+        labels = {
+            out.get("alarmName") or out["name"]: name.partition(PREFIX)[2]
+            for name, out in alarms.items()
+        }
         assert all(labels.values())
         yield Watched(cloud, dict(made.outputs), resources, labels)
 
 
 def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     cloud, queues = watched.cloud, list(watched.outputs["queues"])
-    functions = {name.removesuffix("-dead-letters") for name in watched.labels.values() if name.endswith("-dead-letters")}
+    functions = {
+        name.removesuffix("-dead-letters")
+        for name in watched.labels.values()
+        if name.endswith("-dead-letters")
+    }
     environments = list(watched.outputs["environments"])
     assert len(functions) >= 6
     assert {alarm["AlarmName"] for alarm in watched.described()} == watched.labels.keys()
@@ -135,14 +179,26 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     # a new stack: nothing has ever succeeded; then something does, and the alarm is over
     watched.wait("ALARM", "no-success")
     watched.submit("postprocess", ["true"])
-    watched.wait("OK", "no-success", "not-measured", "stuck-main", "at-max-nodes", "invalid-nodes", "running-cost", "full", "failing")
+    watched.wait(
+        "OK",
+        "no-success",
+        "not-measured",
+        "stuck-main",
+        "at-max-nodes",
+        "invalid-nodes",
+        "running-cost",
+        "full",
+        "failing",
+    )
     watched.told("Over: No run has finished")
 
     # functions that fail: on an event, and, where they look at none, on what AWS refuses
     cloud.faults.append(_queues_are_not_read)
     for output in watched.resources.values():
         if str(output.get("handler", "")).startswith("workloads.functions."):
-            cloud.client("lambda").invoke(FunctionName=output["name"], InvocationType="Event", Payload=json.dumps(UNREADABLE))
+            cloud.client("lambda").invoke(
+                FunctionName=output["name"], InvocationType="Event", Payload=json.dumps(UNREADABLE)
+            )
     for label in functions:
         watched.wait("ALARM", f"{label}-errors", f"{label}-dead-letters")
     cloud.faults.remove(_queues_are_not_read)
@@ -150,22 +206,40 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     # jobs that fail
     for stage in ("analysis", "analysis", "postprocess"):
         watched.submit(stage, ["false"])
-    watched.wait("ALARM", *(f"failed-{queue}" for queue in queues), "failing", "analysis-fails-again", "postprocess-failed")
+    watched.wait(
+        "ALARM",
+        *(f"failed-{queue}" for queue in queues),
+        "failing",
+        "analysis-fails-again",
+        "postprocess-failed",
+    )
 
     # jobs that wait: EC2 has no machines
     cloud.batch.withhold_capacity("*")
     for stage in ("preprocess", "preprocess", "analysis", "analysis"):
         watched.submit(stage, ["sleep", "300"])
     cloud.batch.advance(61)
-    watched.wait("ALARM", *(f"{what}-{queue}" for what in ("stuck", "deep") for queue in queues), "full")
+    watched.wait(
+        "ALARM", *(f"{what}-{queue}" for what in ("stuck", "deep") for queue in queues), "full"
+    )
     for queue in watched.outputs["queues"].values():
-        assert "AWS had no machine of the instance type" in watched.told(f"Queue {queue} is blocked")
+        assert "AWS had no machine of the instance type" in watched.told(
+            f"Queue {queue} is blocked"
+        )
     assert cloud.denials == []
 
     # machines that cannot join
     iam = cloud.client("iam")
-    roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if "ec2.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])]
-    attached = [(role, each["PolicyArn"]) for role in roles for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    roles = [
+        role["RoleName"]
+        for role in iam.list_roles()["Roles"]
+        if "ec2.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
+    ]
+    attached = [
+        (role, each["PolicyArn"])
+        for role in roles
+        for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    ]
     for role, policy in attached:
         iam.detach_role_policy(RoleName=role, PolicyArn=policy)
     watched.wait("ALARM", *(f"invalid-{environment}" for environment in environments))
@@ -182,12 +256,16 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
         watched.submit("preprocess", ["sleep", "300"], resourceRequirements=sizes)
     watched.submit("analysis", ["sleep", "300"])
     cloud.batch.advance(61)
-    watched.wait("ALARM", *(f"at-max-{environment}" for environment in environments), "full", "running-cost")
+    watched.wait(
+        "ALARM", *(f"at-max-{environment}" for environment in environments), "full", "running-cost"
+    )
     assert "The stack costs " in watched.told("The largest environment is nodes with ")
     watched.end_all()
 
     # nobody looks any more, and nothing succeeds
-    clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls-rule"]["name"]
+    clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls-rule"][
+        "name"
+    ]
     cloud.client("events").disable_rule(Name=clock)
     cloud.batch.advance(2 * 3600)
     watched.wait("ALARM", "not-measured", "no-success")
@@ -202,7 +280,12 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
 
 
 def _queues_are_not_read(call: Call, principal: Principal | None) -> Reply | None:
-    if call.service == "sqs" and principal is not None and "redrive" in principal.role_arn and call.operation == "ReceiveMessage":
+    if (
+        call.service == "sqs"
+        and principal is not None
+        and "redrive" in principal.role_arn
+        and call.operation == "ReceiveMessage"
+    ):
         raise WireError("InternalFailure", "planted")
     return None
 
@@ -213,13 +296,20 @@ def _executions_that_end_badly(watched: Watched) -> None:
     arns = {"run": watched.outputs["state_machine_arn"], "day": watched.outputs["day_machine_arn"]}
 
     def begin(arn: str, given: dict[str, str]) -> str:
-        started = machines.start_execution(stateMachineArn=arn, name=str(uuid4()), input=json.dumps(given))
+        started = machines.start_execution(
+            stateMachineArn=arn, name=str(uuid4()), input=json.dumps(given)
+        )
         return str(started["executionArn"])
 
     # moto tries even States.Runtime again, which AWS does not: without the retries nothing is waited for
-    definition = json.loads(machines.describe_state_machine(stateMachineArn=arns["day"])["definition"])
+    definition = json.loads(
+        machines.describe_state_machine(stateMachineArn=arns["day"])["definition"]
+    )
     first = definition["States"][definition["StartAt"]]
-    hasty = {**definition, "States": {**definition["States"], definition["StartAt"]: {**first, "Retry": []}}}
+    hasty = {
+        **definition,
+        "States": {**definition["States"], definition["StartAt"]: {**first, "Retry": []}},
+    }
     machines.update_state_machine(stateMachineArn=arns["day"], definition=json.dumps(hasty))
     begin(arns["day"], {})
     machines.update_state_machine(stateMachineArn=arns["day"], definition=json.dumps(definition))
@@ -227,12 +317,16 @@ def _executions_that_end_badly(watched: Watched) -> None:
     cloud.transitions_throttled.set()
     given = {"run_id": RUN, "at": "2026-01-31T05:00:00Z"}
     for period in range(3):
-        cloud.batch.advance(300 if period else 0)  # and not after the last: what was stopped counts in the period that is looked at
+        cloud.batch.advance(
+            300 if period else 0
+        )  # and not after the last: what was stopped counts in the period that is looked at
         for execution in [begin(arn, given) for arn in arns.values()]:
             machines.stop_execution(executionArn=execution)
     for arn in arns.values():
         definition = json.loads(machines.describe_state_machine(stateMachineArn=arn)["definition"])
-        machines.update_state_machine(stateMachineArn=arn, definition=json.dumps({**definition, "TimeoutSeconds": 1}))
+        machines.update_state_machine(
+            stateMachineArn=arn, definition=json.dumps({**definition, "TimeoutSeconds": 1})
+        )
         begin(arn, given)
         machines.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
     bad = [f"{how}-{machine}" for how in ("timed-out", "aborted", "throttled") for machine in arns]
@@ -256,7 +350,9 @@ def _two_days(watched: Watched) -> None:
     watched.told(f"`{run}`")
     assert f"{forward(cloud, FILE_HOUR + 1, BERLIN):%Y%m%d}" == day
     watched.wait("ALARM", "day-unfinished")
-    assert f"{run}: failed in preprocess: " in watched.told(f"`{watched.physical('day-unfinished')}`")
+    assert f"{run}: failed in preprocess: " in watched.told(
+        f"`{watched.physical('day-unfinished')}`"
+    )
     forward(cloud, FILE_HOUR, BERLIN)
     watched.wait("ALARM", "no-file")
     watched.wait("OK", "day-unfinished")
@@ -274,18 +370,26 @@ def _every_metric_is_published(watched: Watched) -> None:
             Period=86400,
             Statistics=[alarm["Statistic"]],
         )
-        assert found["Datapoints"], f"nobody publishes {alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions']}"
+        assert found["Datapoints"], (
+            f"nobody publishes {alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions']}"
+        )
 
 
 def _every_alarm_is_told(watched: Watched) -> None:
-    composites = {alarm["AlarmName"]: alarm["AlarmRule"] for alarm in watched.described() if "AlarmRule" in alarm}
+    composites = {
+        alarm["AlarmName"]: alarm["AlarmRule"]
+        for alarm in watched.described()
+        if "AlarmRule" in alarm
+    }
     assert len(composites) == 3
     for name, label in watched.labels.items():
         teller = next((each for each, rule in composites.items() if f'"{name}"' in rule), name)
         text = watched.told(f"`{teller}`")
         assert "docs/runbook.md#" in text, label
         section = text.partition("docs/runbook.md#")[2].partition('"')[0].partition("\\")[0]
-        assert f'<a id="{section}"></a>' in (ROOT / "docs" / "runbook.md").read_text(), f"the runbook lacks {section}"
+        assert f'<a id="{section}"></a>' in (ROOT / "docs" / "runbook.md").read_text(), (
+            f"the runbook lacks {section}"
+        )
 
 
 def test_an_alarm_that_changes_state_is_told_once_whatever_is_delivered(watched: Watched) -> None:
@@ -301,7 +405,11 @@ def test_an_alarm_that_changes_state_is_told_once_whatever_is_delivered(watched:
             "AlarmArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:made-up",
         }
         payload = json.dumps({"Records": [{"Sns": {"Message": json.dumps(message)}}]})
-        answer = json.loads(watched.cloud.client("lambda").invoke(FunctionName=function, Payload=payload)["Payload"].read())
+        answer = json.loads(
+            watched.cloud.client("lambda")
+            .invoke(FunctionName=function, Payload=payload)["Payload"]
+            .read()
+        )
         return str(answer.get("outcomes", answer.get("errorType")))
 
     assert deliver("OK", 0) == "['told already']", "a new alarm is no news"
@@ -311,7 +419,11 @@ def test_an_alarm_that_changes_state_is_told_once_whatever_is_delivered(watched:
     assert deliver("OK", 2) == "SlackError"
     assert deliver("OK", 2) == "['told']"
     assert deliver("ALARM", 1) == "['told already']"
-    texts = [json.dumps(message) for message in watched.cloud.slack.messages if "`made-up`" in json.dumps(message)]
+    texts = [
+        json.dumps(message)
+        for message in watched.cloud.slack.messages
+        if "`made-up`" in json.dumps(message)
+    ]
     assert len(texts) == 2
     assert "Something &lt;happened&gt;" in texts[0]
     assert "Over: Something" in texts[1]

@@ -30,7 +30,9 @@ def test_children_are_counted_and_paid_for_in_place_of_their_parent(stage: Stage
     jobs = guard.unfinished_jobs(stage.batch, queue)
     assert sorted(job["jobId"] for job in jobs) == sorted([parent, waiting])
     paid = guard.running_jobs(stage.batch, jobs)
-    assert sorted(job["jobId"] for job in paid) == sorted([waiting, *(f"{parent}:{index}" for index in range(4))])
+    assert sorted(job["jobId"] for job in paid) == sorted(
+        [waiting, *(f"{parent}:{index}" for index in range(4))]
+    )
     in_an_hour = int((time.time() + 3600) * 1000)
     usd = {job["jobId"].removeprefix(parent): guard.job_usd(job, RATES, in_an_hour) for job in paid}
     assert 0.16 < usd[":1"] < 0.17, "one hour of four vCPUs"
@@ -44,13 +46,19 @@ def test_children_are_counted_and_paid_for_in_place_of_their_parent(stage: Stage
         stage.batch.terminate_job(jobId=job["jobId"], reason="too dear")
     until(lambda: stage.job(parent)["status"] == "FAILED")
     assert stage.job(parent)["arrayProperties"]["statusSummary"]["FAILED"] == 4
-    assert arrays.telling_child(stage.batch, parent)["jobId"] == f"{parent}:0", "the first that failed tells why"  # type: ignore[index]
+    assert arrays.telling_child(stage.batch, parent)["jobId"] == f"{parent}:0", (  # type: ignore[index]
+        "the first that failed tells why"
+    )
 
 
-def test_an_array_that_failed_with_the_job_before_it_has_no_child_of_its_own_to_tell(stage: Stage) -> None:
+def test_an_array_that_failed_with_the_job_before_it_has_no_child_of_its_own_to_tell(
+    stage: Stage,
+) -> None:
     queue = stage.queue(stage.environment(max_vcpus=8))
     first = stage.submit(queue, stage.python("raise SystemExit(1)"))
-    parent = stage.submit(queue, stage.python("print()"), arrayProperties={"size": 2}, dependsOn=[{"jobId": first}])
+    parent = stage.submit(
+        queue, stage.python("print()"), arrayProperties={"size": 2}, dependsOn=[{"jobId": first}]
+    )
     assert stage.wait(parent)["statusReason"] == "Array Child Job failed"
     told = arrays.telling_child(stage.batch, parent)
     assert told is not None

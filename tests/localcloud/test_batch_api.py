@@ -26,7 +26,13 @@ class Checked:
         make: Any = boto3.client
         config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
         keys = stage.cloud.deployer.credentials
-        self.client = make("batch", endpoint_url=stage.cloud.endpoint_url, region_name="us-east-1", config=config, **keys)
+        self.client = make(
+            "batch",
+            endpoint_url=stage.cloud.endpoint_url,
+            region_name="us-east-1",
+            config=config,
+            **keys,
+        )
         self.client.meta.events.register("before-parse.batch", self._check)
         self.seen: set[str] = set()
         self.wrong: list[str] = []
@@ -35,7 +41,9 @@ class Checked:
         status, body = response_dict["status_code"], response_dict["body"]
         if status == 200:
             self.seen.add(operation_model.name)
-            self.wrong += differences(operation_model.output_shape, json.loads(body), operation_model.name)
+            self.wrong += differences(
+                operation_model.output_shape, json.loads(body), operation_model.name
+            )
         elif status >= 500:
             self.wrong.append(f"{operation_model.name}: {status} {body.decode()}")
 
@@ -57,13 +65,26 @@ def queue(stage: Stage) -> str:
 
 
 def ecs(stage: Stage, command: list[str]) -> str:
-    log = {"logDriver": "awslogs", "options": {"awslogs-group": BATCH_LOGS, "awslogs-stream-prefix": "test"}}
+    log = {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": BATCH_LOGS, "awslogs-stream-prefix": "test"},
+    }
     sizes = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
-    container = {"name": "main", "image": "repo/test:1", "command": command, "resourceRequirements": sizes, "logConfiguration": log}
+    container = {
+        "name": "main",
+        "image": "repo/test:1",
+        "command": command,
+        "resourceRequirements": sizes,
+        "logConfiguration": log,
+    }
     answer = stage.batch.register_job_definition(
         jobDefinitionName=stage.name("ecs"),
         type="container",
-        ecsProperties={"taskProperties": [{"containers": [container], "taskRoleArn": stage.role("ecs-tasks.amazonaws.com")}]},
+        ecsProperties={
+            "taskProperties": [
+                {"containers": [container], "taskRoleArn": stage.role("ecs-tasks.amazonaws.com")}
+            ]
+        },
     )
     return str(answer["jobDefinitionArn"])
 
@@ -95,14 +116,26 @@ def jobs(stage: Stage, queue: str) -> dict[str, str]:
     return made
 
 
-def test_every_answer_has_the_models_shape(stage: Stage, checked: Checked, queue: str, jobs: dict[str, str]) -> None:
-    described = checked.call("describe_jobs", jobs=[*jobs.values(), f"{jobs['array']}:1", f"{jobs['nodes']}#0", f"{jobs['nodes']}#1"])[
-        "jobs"
-    ]
+def test_every_answer_has_the_models_shape(
+    stage: Stage, checked: Checked, queue: str, jobs: dict[str, str]
+) -> None:
+    described = checked.call(
+        "describe_jobs",
+        jobs=[*jobs.values(), f"{jobs['array']}:1", f"{jobs['nodes']}#0", f"{jobs['nodes']}#1"],
+    )["jobs"]
     assert len(described) == len(jobs) + 3
-    for operation in ("describe_compute_environments", "describe_job_queues", "describe_job_definitions", "list_scheduling_policies"):
+    for operation in (
+        "describe_compute_environments",
+        "describe_job_queues",
+        "describe_job_definitions",
+        "list_scheduling_policies",
+    ):
         checked.call(operation)
-    policy = checked.call("create_scheduling_policy", name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 60})["arn"]
+    policy = checked.call(
+        "create_scheduling_policy",
+        name=stage.name("policy"),
+        fairsharePolicy={"shareDecaySeconds": 60},
+    )["arn"]
     checked.call("describe_scheduling_policies", arns=[policy])
     checked.call("update_scheduling_policy", arn=policy, fairsharePolicy={"shareDecaySeconds": 70})
     checked.call("tag_resource", resourceArn=policy, tags={"k": "v"})
@@ -110,7 +143,15 @@ def test_every_answer_has_the_models_shape(stage: Stage, checked: Checked, queue
     checked.call("untag_resource", resourceArn=policy, tagKeys=["k"])
     checked.call("delete_scheduling_policy", arn=policy)
     checked.call("get_job_queue_snapshot", jobQueue=queue)
-    for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"):
+    for status in (
+        "SUBMITTED",
+        "PENDING",
+        "RUNNABLE",
+        "STARTING",
+        "RUNNING",
+        "SUCCEEDED",
+        "FAILED",
+    ):
         checked.call("list_jobs", jobQueue=queue, jobStatus=status)
         checked.call("list_jobs", arrayJobId=jobs["array"], jobStatus=status)
         checked.call("list_jobs", multiNodeJobId=jobs["nodes"], jobStatus=status)
@@ -119,7 +160,9 @@ def test_every_answer_has_the_models_shape(stage: Stage, checked: Checked, queue
     checked.call("describe_jobs", jobs=[running])
     checked.call("terminate_job", jobId=running, reason="enough")
     checked.call("cancel_job", jobId=running, reason="enough")
-    checked.call("submit_job", jobName="x", jobQueue=queue, jobDefinition=stage.definition(["true"]))
+    checked.call(
+        "submit_job", jobName="x", jobQueue=queue, jobDefinition=stage.definition(["true"])
+    )
 
 
 def test_a_job_of_ecs_properties_is_described_as_one(stage: Stage, jobs: dict[str, str]) -> None:
@@ -127,36 +170,93 @@ def test_a_job_of_ecs_properties_is_described_as_one(stage: Stage, jobs: dict[st
     assert "container" not in found
     (task,) = found["ecsProperties"]["taskProperties"]
     (container,) = task["containers"]
-    assert (container["name"], container["exitCode"], task["taskArn"][:12]) == ("main", 0, "arn:aws:ecs:")
+    assert (container["name"], container["exitCode"], task["taskArn"][:12]) == (
+        "main",
+        0,
+        "arn:aws:ecs:",
+    )
     assert task["taskRoleArn"].startswith("arn:aws:iam:")
     assert "jobRoleArn" not in container
     (attempt,) = found["attempts"]
-    assert attempt["taskProperties"][0]["containers"][0]["logStreamName"] == container["logStreamName"]
+    assert (
+        attempt["taskProperties"][0]["containers"][0]["logStreamName"] == container["logStreamName"]
+    )
     assert stage.log(container["logStreamName"]) == []
 
 
 VALUES = st.one_of(
-    st.sampled_from(["", "x", "0", "-1", "RUNNING", "FOO", "abc", "arn:aws:batch:us-east-1:123456789012:job-queue/x"]),
+    st.sampled_from(
+        [
+            "",
+            "x",
+            "0",
+            "-1",
+            "RUNNING",
+            "FOO",
+            "abc",
+            "arn:aws:batch:us-east-1:123456789012:job-queue/x",
+        ]
+    ),
     st.integers(-2, 200),
     st.lists(st.sampled_from(["x", "y#0", "z:1", "q#x"]), max_size=3),
-    st.dictionaries(st.sampled_from(["name", "values", "k", "size", "command"]), st.sampled_from(["JOB_NAME", "v", ["v"], 3]), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["name", "values", "k", "size", "command"]),
+        st.sampled_from(["JOB_NAME", "v", ["v"], 3]),
+        max_size=2,
+    ),
 )
 OPERATIONS = {
-    "ListJobs": ["jobQueue", "arrayJobId", "multiNodeJobId", "jobStatus", "maxResults", "nextToken", "filters"],
+    "ListJobs": [
+        "jobQueue",
+        "arrayJobId",
+        "multiNodeJobId",
+        "jobStatus",
+        "maxResults",
+        "nextToken",
+        "filters",
+    ],
     "DescribeJobs": ["jobs"],
     "DescribeJobQueues": ["jobQueues", "maxResults", "nextToken"],
-    "DescribeJobDefinitions": ["jobDefinitions", "jobDefinitionName", "status", "maxResults", "nextToken"],
+    "DescribeJobDefinitions": [
+        "jobDefinitions",
+        "jobDefinitionName",
+        "status",
+        "maxResults",
+        "nextToken",
+    ],
     "DescribeComputeEnvironments": ["computeEnvironments", "maxResults", "nextToken"],
-    "SubmitJob": ["jobName", "jobQueue", "jobDefinition", "arrayProperties", "dependsOn", "parameters", "containerOverrides", "tags"],
+    "SubmitJob": [
+        "jobName",
+        "jobQueue",
+        "jobDefinition",
+        "arrayProperties",
+        "dependsOn",
+        "parameters",
+        "containerOverrides",
+        "tags",
+    ],
     "CancelJob": ["jobId", "reason"],
     "TerminateJob": ["jobId", "reason"],
     "TagResource": ["tags"],
     "DescribeSchedulingPolicies": ["arns"],
     "CreateSchedulingPolicy": ["name", "tags"],
     "GetJobQueueSnapshot": ["jobQueue"],
-    "RegisterJobDefinition": ["jobDefinitionName", "type", "containerProperties", "retryStrategy", "tags", "platformCapabilities"],
+    "RegisterJobDefinition": [
+        "jobDefinitionName",
+        "type",
+        "containerProperties",
+        "retryStrategy",
+        "tags",
+        "platformCapabilities",
+    ],
     "CreateJobQueue": ["jobQueueName", "priority", "computeEnvironmentOrder", "state", "tags"],
-    "CreateComputeEnvironment": ["computeEnvironmentName", "type", "state", "computeResources", "tags"],
+    "CreateComputeEnvironment": [
+        "computeEnvironmentName",
+        "type",
+        "state",
+        "computeResources",
+        "tags",
+    ],
     "UpdateJobQueue": ["jobQueue", "priority", "state"],
     "ListConsumableResources": ["maxResults"],
 }
@@ -169,9 +269,13 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return name, {member: draw(VALUES) for member in members}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
 @given(calls())
-def test_whatever_is_asked_is_answered_in_the_models_shape_or_refused(checked: Checked, call: tuple[str, dict[str, Any]]) -> None:
+def test_whatever_is_asked_is_answered_in_the_models_shape_or_refused(
+    checked: Checked, call: tuple[str, dict[str, Any]]
+) -> None:
     from botocore import xform_name
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -179,8 +283,12 @@ def test_whatever_is_asked_is_answered_in_the_models_shape_or_refused(checked: C
     name, params = call
     model = checked.client.meta.service_model.operation_model(name)
     credentials = checked.client._request_signer._credentials
-    url = checked.client.meta.endpoint_url + model.http["requestUri"].replace("{resourceArn}", "arn%3Anowhere")
-    request = AWSRequest("POST", url, data=json.dumps(params), headers={"Content-Type": "application/json"})
+    url = checked.client.meta.endpoint_url + model.http["requestUri"].replace(
+        "{resourceArn}", "arn%3Anowhere"
+    )
+    request = AWSRequest(
+        "POST", url, data=json.dumps(params), headers={"Content-Type": "application/json"}
+    )
     SigV4Auth(credentials, "batch", "us-east-1").add_auth(request)
     answer = checked.client._endpoint.http_session.send(request.prepare())
     body = json.loads(answer.content or b"{}")
@@ -188,7 +296,11 @@ def test_whatever_is_asked_is_answered_in_the_models_shape_or_refused(checked: C
         assert differences(model.output_shape, body, name) == []
     else:
         assert answer.status_code in (400, 404, 501), body
-        assert answer.status_code != 501 or name == "ListConsumableResources", (xform_name(name), params, body)
+        assert answer.status_code != 501 or name == "ListConsumableResources", (
+            xform_name(name),
+            params,
+            body,
+        )
         assert "Traceback" not in body["message"]
         assert body["__type"]
 
@@ -201,22 +313,33 @@ def refused(call: Callable[..., Any], **params: Any) -> str:
     return str(error.value.response["Error"]["Message"])
 
 
-def test_pages_and_filters(stage: Stage, checked: Checked, queue: str, jobs: dict[str, str]) -> None:
+def test_pages_and_filters(
+    stage: Stage, checked: Checked, queue: str, jobs: dict[str, str]
+) -> None:
     ask = checked.client.list_jobs
     assert "nextToken" in refused(ask, jobQueue=queue, nextToken="x")
     assert "nextToken" in refused(ask, jobQueue=queue, nextToken="99999")
     assert "maxResults" in refused(ask, jobQueue=queue, maxResults=0)
     assert "maxResults" in refused(ask, jobQueue=queue, maxResults=101)
     assert "jobStatus" in refused(ask, jobQueue=queue, jobStatus="FOO")
-    assert "milliseconds" in refused(ask, jobQueue=queue, filters=[{"name": "AFTER_CREATED_AT", "values": ["abc"]}])
-    assert "one of JOB_NAME" in refused(ask, jobQueue=queue, filters=[{"name": "COLOUR", "values": ["x"]}])
+    assert "milliseconds" in refused(
+        ask, jobQueue=queue, filters=[{"name": "AFTER_CREATED_AT", "values": ["abc"]}]
+    )
+    assert "one of JOB_NAME" in refused(
+        ask, jobQueue=queue, filters=[{"name": "COLOUR", "values": ["x"]}]
+    )
     two = [{"name": "JOB_NAME", "values": ["a*"]}, {"name": "JOB_NAME", "values": ["b*"]}]
     assert "Only one filter" in refused(ask, jobQueue=queue, filters=two)
-    assert ask(multiNodeJobId=jobs["nodes"])["jobSummaryList"] == [], "without a status those that run, of which there are none"
+    assert ask(multiNodeJobId=jobs["nodes"])["jobSummaryList"] == [], (
+        "without a status those that run, of which there are none"
+    )
     assert len(ask(multiNodeJobId=jobs["nodes"], jobStatus="SUCCEEDED")["jobSummaryList"]) >= 1
     everything = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
     pages = [
-        page["jobSummaryList"] for page in stage.batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=everything, maxResults=2)
+        page["jobSummaryList"]
+        for page in stage.batch.get_paginator("list_jobs").paginate(
+            jobQueue=queue, filters=everything, maxResults=2
+        )
     ]
     assert {len(page) for page in pages[:-1]} == {2}
     created = [job["createdAt"] for page in pages for job in page]
@@ -225,14 +348,27 @@ def test_pages_and_filters(stage: Stage, checked: Checked, queue: str, jobs: dic
 
 
 def test_a_share_and_a_status_count_together(stage: Stage) -> None:
-    policy = stage.batch.create_scheduling_policy(name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 60})["arn"]
+    policy = stage.batch.create_scheduling_policy(
+        name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 60}
+    )["arn"]
     queue = stage.queue(stage.environment(), schedulingPolicyArn=policy)
     for share, command in (("a", "true"), ("a", "false"), ("b", "true")):
-        job = stage.submit(queue, stage.definition([command], definition={"schedulingPriority": 1}), shareIdentifier=share)
+        job = stage.submit(
+            queue,
+            stage.definition([command], definition={"schedulingPriority": 1}),
+            shareIdentifier=share,
+        )
         stage.wait(job)
     mine = [{"name": "SHARE_IDENTIFIER", "values": ["a"]}]
     assert len(stage.batch.list_jobs(jobQueue=queue, filters=mine)["jobSummaryList"]) == 2
-    assert len(stage.batch.list_jobs(jobQueue=queue, filters=mine, jobStatus="FAILED")["jobSummaryList"]) == 1
+    assert (
+        len(
+            stage.batch.list_jobs(jobQueue=queue, filters=mine, jobStatus="FAILED")[
+                "jobSummaryList"
+            ]
+        )
+        == 1
+    )
 
 
 def test_limits(stage: Stage, checked: Checked, queue: str) -> None:
@@ -240,21 +376,37 @@ def test_limits(stage: Stage, checked: Checked, queue: str) -> None:
     assert "at most 100" in refused(client.describe_jobs, jobs=["x"] * 101)
     common = {"jobName": "x", "jobQueue": queue, "jobDefinition": stage.definition(["true"])}
     assert "aws:" in refused(client.submit_job, **common, tags={"aws:mine": "x"})
-    assert "at most 50" in refused(client.submit_job, **common, tags={f"k{n}": "v" for n in range(51)})
-    assert "eksPropertiesOverride" in refused(client.submit_job, **common, eksPropertiesOverride={"podProperties": {"containers": []}})
-    assert "ecsPropertiesOverride" in refused(client.submit_job, **common, ecsPropertiesOverride={"taskProperties": [{"containers": []}]})
+    assert "at most 50" in refused(
+        client.submit_job, **common, tags={f"k{n}": "v" for n in range(51)}
+    )
+    assert "eksPropertiesOverride" in refused(
+        client.submit_job, **common, eksPropertiesOverride={"podProperties": {"containers": []}}
+    )
+    assert "ecsPropertiesOverride" in refused(
+        client.submit_job, **common, ecsPropertiesOverride={"taskProperties": [{"containers": []}]}
+    )
 
 
 def test_old_fields_override_old_fields(stage: Stage, queue: str) -> None:
     old = {"image": "repo/test:1", "command": ["true"], "vcpus": 1, "memory": 512}
-    definition = stage.batch.register_job_definition(jobDefinitionName=stage.name("old"), type="container", containerProperties=old)
-    job = stage.job(stage.submit(queue, definition["jobDefinitionArn"], containerOverrides={"vcpus": 2, "memory": 700}))
+    definition = stage.batch.register_job_definition(
+        jobDefinitionName=stage.name("old"), type="container", containerProperties=old
+    )
+    job = stage.job(
+        stage.submit(
+            queue, definition["jobDefinitionArn"], containerOverrides={"vcpus": 2, "memory": 700}
+        )
+    )
     assert (job["container"]["vcpus"], job["container"]["memory"]) == (2, 700)
-    new = stage.job(stage.submit(queue, stage.definition(["true"]), containerOverrides={"vcpus": 2}))
+    new = stage.job(
+        stage.submit(queue, stage.definition(["true"]), containerOverrides={"vcpus": 2})
+    )
     assert {"type": "VCPU", "value": "1"} in new["container"]["resourceRequirements"]
 
 
-def test_a_pending_job_that_is_cancelled_waits_for_what_it_depends_on(stage: Stage, queue: str) -> None:
+def test_a_pending_job_that_is_cancelled_waits_for_what_it_depends_on(
+    stage: Stage, queue: str
+) -> None:
     first = stage.submit(queue, stage.definition(["sleep", "60"]))
     second = stage.submit(queue, stage.definition(["true"]), dependsOn=[{"jobId": first}])
     stage.wait(second, "PENDING")
@@ -270,9 +422,16 @@ def test_a_pending_job_that_is_cancelled_waits_for_what_it_depends_on(stage: Sta
 
 def test_the_tagging_api_knows_batch(stage: Stage, jobs: dict[str, str]) -> None:
     tagging = stage.client("resourcegroupstaggingapi")
-    found = tagging.get_resources(TagFilters=[{"Key": "a", "Values": ["b"]}], ResourceTypeFilters=["batch:job"])["ResourceTagMappingList"]
+    found = tagging.get_resources(
+        TagFilters=[{"Key": "a", "Values": ["b"]}], ResourceTypeFilters=["batch:job"]
+    )["ResourceTagMappingList"]
     assert [each["ResourceARN"].rsplit("/", 1)[1] for each in found] == [jobs["plain"]]
-    assert tagging.get_resources(ResourceTypeFilters=["batch:job-queue"], TagFilters=[{"Key": "a"}])["ResourceTagMappingList"] == []
+    assert (
+        tagging.get_resources(ResourceTypeFilters=["batch:job-queue"], TagFilters=[{"Key": "a"}])[
+            "ResourceTagMappingList"
+        ]
+        == []
+    )
 
 
 @pytest.fixture
@@ -293,7 +452,10 @@ def test_ten_thousand_jobs_are_listed_quickly(stage: Stage, stopped: str) -> Non
     mine = {"jobQueue": stopped, "filters": [{"name": "JOB_NAME", "values": ["job-*"]}]}
     pages = list(stage.batch.get_paginator("list_jobs").paginate(**mine))
     assert sum(len(page["jobSummaryList"]) for page in pages) == 10_000
-    asked: tuple[dict[str, Any], ...] = ({**mine, "nextToken": "9900"}, {"jobQueue": stopped, "jobStatus": "RUNNABLE"})
+    asked: tuple[dict[str, Any], ...] = (
+        {**mine, "nextToken": "9900"},
+        {"jobQueue": stopped, "jobStatus": "RUNNABLE"},
+    )
     for each in asked:
         began = time.thread_time()
         assert len(listing.list_jobs(plane.store, each)["jobSummaryList"]) == 100

@@ -27,7 +27,10 @@ def launch_template(stage: Stage, **data: Any) -> dict[str, str]:
 
 
 def interfaces(stage: Stage) -> dict[str, str]:
-    return launch_template(stage, NetworkInterfaces=[{"DeviceIndex": 0, "InterfaceType": "efa", "Groups": [stage.group]}])
+    return launch_template(
+        stage,
+        NetworkInterfaces=[{"DeviceIndex": 0, "InterfaceType": "efa", "Groups": [stage.group]}],
+    )
 
 
 def fifo(stage: Stage) -> str:
@@ -35,24 +38,36 @@ def fifo(stage: Stage) -> str:
 
 
 def fair(stage: Stage, **policy: Any) -> str:
-    arn = stage.batch.create_scheduling_policy(name=stage.name("policy"), fairsharePolicy=policy)["arn"]
+    arn = stage.batch.create_scheduling_policy(name=stage.name("policy"), fairsharePolicy=policy)[
+        "arn"
+    ]
     return stage.queue(stage.environment(), schedulingPolicyArn=arn)
 
 
 def become(stage: Stage, before: str, after: str) -> object:
     """An environment of one kind is asked to be of another."""
     return stage.batch.update_compute_environment(
-        computeEnvironment=stage.environment(before), computeResources={"maxvCpus": 16, "type": after}
+        computeEnvironment=stage.environment(before),
+        computeResources={"maxvCpus": 16, "type": after},
     )
 
 
 def registered(stage: Stage, **spec: Any) -> object:
-    return stage.batch.register_job_definition(**{"jobDefinitionName": stage.name("def"), "type": "container", **spec})
+    return stage.batch.register_job_definition(
+        **{"jobDefinitionName": stage.name("def"), "type": "container", **spec}
+    )
 
 
 def nodes(stage: Stage, *targets: str, count: int = 2, main: int = 0, **more: Any) -> object:
-    groups = [{"targetNodes": target, "container": stage.container(["true"], **more)} for target in targets]
-    return registered(stage, type="multinode", nodeProperties={"numNodes": count, "mainNode": main, "nodeRangeProperties": groups})
+    groups = [
+        {"targetNodes": target, "container": stage.container(["true"], **more)}
+        for target in targets
+    ]
+    return registered(
+        stage,
+        type="multinode",
+        nodeProperties={"numNodes": count, "mainNode": main, "nodeRangeProperties": groups},
+    )
 
 
 def retry(stage: Stage, **strategy: Any) -> object:
@@ -65,8 +80,14 @@ def limits(reason: str, seconds: int) -> list[dict[str, Any]]:
 
 ENVIRONMENTS: list[tuple[str, Request]] = [
     ("allocationStrategy 'BEST'", lambda s: s.environment(allocationStrategy="BEST")),
-    ("only available for Spot", lambda s: s.environment(allocationStrategy="SPOT_CAPACITY_OPTIMIZED")),
-    ("spotIamFleetRole is required", lambda s: s.environment("SPOT", allocationStrategy="BEST_FIT")),
+    (
+        "only available for Spot",
+        lambda s: s.environment(allocationStrategy="SPOT_CAPACITY_OPTIMIZED"),
+    ),
+    (
+        "spotIamFleetRole is required",
+        lambda s: s.environment("SPOT", allocationStrategy="BEST_FIT"),
+    ),
     ("spotIamFleetRole and bidPercentage", lambda s: s.environment(bidPercentage=50)),
     ("minvCpus (32)", lambda s: s.environment(minvCpus=32)),
     ("Instance type c5.huge", lambda s: s.environment(instanceTypes=["c5.huge"])),
@@ -75,47 +96,102 @@ ENVIRONMENTS: list[tuple[str, Request]] = [
     ("security group 'sg-0'", lambda s: s.environment(securityGroupIds=["sg-0"])),
     ("placement group nowhere", lambda s: s.environment(placementGroup="nowhere")),
     ("Instance profile nobody", lambda s: s.environment(instanceRole="nobody")),
-    ("ECS_AL2 is no longer supported", lambda s: s.environment(ec2Configuration=[{"imageType": "ECS_AL2"}])),
+    (
+        "ECS_AL2 is no longer supported",
+        lambda s: s.environment(ec2Configuration=[{"imageType": "ECS_AL2"}]),
+    ),
     ("imageType 'AL2023'", lambda s: s.environment(ec2Configuration=[{"imageType": "AL2023"}])),
-    ("does not exist in this version", lambda s: s.environment(launchTemplate={"launchTemplateName": "none"})),
+    (
+        "does not exist in this version",
+        lambda s: s.environment(launchTemplate={"launchTemplateName": "none"}),
+    ),
     ("exclusively allowed", lambda s: s.environment(launchTemplate=interfaces(s))),
-    ("security groups is required", lambda s: s.environment(securityGroupIds=[], launchTemplate=launch_template(s, EbsOptimized=True))),
+    (
+        "security groups is required",
+        lambda s: s.environment(
+            securityGroupIds=[], launchTemplate=launch_template(s, EbsOptimized=True)
+        ),
+    ),
     ("minvCpus not applicable for FARGATE", lambda s: s.environment("FARGATE", minvCpus=0)),
     ("securityGroupIds takes 1 to 5", lambda s: s.environment("FARGATE", securityGroupIds=[])),
-    ("valid pattern", lambda s: s.batch.create_compute_environment(computeEnvironmentName="a b", type="MANAGED")),
-    ("computeResources must be provided", lambda s: s.batch.create_compute_environment(computeEnvironmentName="empty", type="MANAGED")),
-    ("type cannot be updated in a FARGATE compute environment", lambda s: become(s, "FARGATE", "FARGATE_SPOT")),
-    ("type cannot be updated in a FARGATE_SPOT compute environment", lambda s: become(s, "FARGATE_SPOT", "EC2")),
+    (
+        "valid pattern",
+        lambda s: s.batch.create_compute_environment(computeEnvironmentName="a b", type="MANAGED"),
+    ),
+    (
+        "computeResources must be provided",
+        lambda s: s.batch.create_compute_environment(
+            computeEnvironmentName="empty", type="MANAGED"
+        ),
+    ),
+    (
+        "type cannot be updated in a FARGATE compute environment",
+        lambda s: become(s, "FARGATE", "FARGATE_SPOT"),
+    ),
+    (
+        "type cannot be updated in a FARGATE_SPOT compute environment",
+        lambda s: become(s, "FARGATE_SPOT", "EC2"),
+    ),
     ("type cannot be updated from EC2 to FARGATE", lambda s: become(s, "EC2", "FARGATE")),
     (
         "Role arn:aws:iam::123456789012:role/none",
         lambda s: s.batch.create_compute_environment(
-            computeEnvironmentName="r", type="UNMANAGED", serviceRole="arn:aws:iam::123456789012:role/none"
+            computeEnvironmentName="r",
+            type="UNMANAGED",
+            serviceRole="arn:aws:iam::123456789012:role/none",
         ),
     ),
 ]
 
 QUEUES: list[tuple[str, Request]] = [
-    ("1 to 3 compute environments, found 4", lambda s: s.queue(*(s.environment() for _ in range(4)))),
+    (
+        "1 to 3 compute environments, found 4",
+        lambda s: s.queue(*(s.environment() for _ in range(4))),
+    ),
     ("computeEnvironment nowhere", lambda s: s.queue("nowhere")),
     ("can't be mixed", lambda s: s.queue(s.environment(), s.environment("FARGATE"))),
-    ("one architecture", lambda s: s.queue(s.environment(), s.environment(instanceTypes=["c6g.large"]))),
+    (
+        "one architecture",
+        lambda s: s.queue(s.environment(), s.environment(instanceTypes=["c6g.large"])),
+    ),
     ("priority must be", lambda s: s.queue(s.environment(), priority=1001)),
     ("Scheduling policy arn:x", lambda s: s.queue(s.environment(), schedulingPolicyArn="arn:x")),
-    ("maxTimeSeconds", lambda s: s.queue(s.environment(), jobStateTimeLimitActions=limits("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", 599))),
-    ("reason 'CAPACITY'", lambda s: s.queue(s.environment(), jobStateTimeLimitActions=limits("CAPACITY", 600))),
+    (
+        "maxTimeSeconds",
+        lambda s: s.queue(
+            s.environment(),
+            jobStateTimeLimitActions=limits("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", 599),
+        ),
+    ),
+    (
+        "reason 'CAPACITY'",
+        lambda s: s.queue(s.environment(), jobStateTimeLimitActions=limits("CAPACITY", 600)),
+    ),
     (
         "Order of compute environments must be unique",
         lambda s: s.batch.create_job_queue(
             jobQueueName="twice",
             priority=1,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": s.environment()} for _ in range(2)],
+            computeEnvironmentOrder=[
+                {"order": 1, "computeEnvironment": s.environment()} for _ in range(2)
+            ],
         ),
     ),
-    ("overlap", lambda s: fair(s, shareDistribution=[{"shareIdentifier": "User*"}, {"shareIdentifier": "UserA"}])),
-    ("weightFactor", lambda s: fair(s, shareDistribution=[{"shareIdentifier": "a", "weightFactor": 0}])),
+    (
+        "overlap",
+        lambda s: fair(
+            s, shareDistribution=[{"shareIdentifier": "User*"}, {"shareIdentifier": "UserA"}]
+        ),
+    ),
+    (
+        "weightFactor",
+        lambda s: fair(s, shareDistribution=[{"shareIdentifier": "a", "weightFactor": 0}]),
+    ),
     ("computeReservation", lambda s: fair(s, computeReservation=100)),
-    ("cannot get one", lambda s: s.batch.update_job_queue(jobQueue=fifo(s), schedulingPolicyArn="arn:x")),
+    (
+        "cannot get one",
+        lambda s: s.batch.update_job_queue(jobQueue=fifo(s), schedulingPolicyArn="arn:x"),
+    ),
 ]
 
 DEFINITIONS: list[tuple[str, Request]] = [
@@ -127,34 +203,67 @@ DEFINITIONS: list[tuple[str, Request]] = [
         "exceeds the limit of 24576 bytes",
         lambda s: s.definition(["true"], environment=[{"name": "LONG", "value": "x" * 24_576}]),
     ),
-    ("cannot start with AWS_BATCH", lambda s: s.definition(["true"], environment=[{"name": "AWS_BATCH_X", "value": "1"}])),
-    ("jobRoleArn", lambda s: s.definition(["true"], jobRoleArn="arn:aws:iam::123456789012:role/none")),
+    (
+        "cannot start with AWS_BATCH",
+        lambda s: s.definition(["true"], environment=[{"name": "AWS_BATCH_X", "value": "1"}]),
+    ),
+    (
+        "jobRoleArn",
+        lambda s: s.definition(["true"], jobRoleArn="arn:aws:iam::123456789012:role/none"),
+    ),
     ("jobRoleArn some-name", lambda s: s.definition(["true"], jobRoleArn="some-name")),
     (
         "executionRoleArn is required for containers with secrets",
         lambda s: s.definition(["true"], secrets=[{"name": "A", "valueFrom": "b"}]),
     ),
-    ("only applicable to jobs on Fargate", lambda s: s.definition(["true"], ephemeralStorage={"sizeInGiB": 100})),
+    (
+        "only applicable to jobs on Fargate",
+        lambda s: s.definition(["true"], ephemeralStorage={"sizeInGiB": 100}),
+    ),
     ("Unknown volume", lambda s: s.definition(["true"], mountPoints=[{"sourceVolume": "x"}])),
     ("attempts must be between 1 and 10", lambda s: retry(s, attempts=11)),
     ("attempts is required", lambda s: retry(s, evaluateOnExit=[{"action": "EXIT"}])),
-    ("at most 5", lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "*", "action": "EXIT"}] * 6)),
-    ("action must be RETRY or EXIT", lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "*", "action": "STOP"}])),
-    ("must match", lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "a-b*", "action": "EXIT"}])),
-    ("at least 60 seconds", lambda s: s.definition(["true"], definition={"timeout": {"attemptDurationSeconds": 30}})),
-    ("Fargate VCPU", lambda s: s.definition(["true"], vcpus="3", definition={"platformCapabilities": ["FARGATE"]})),
+    (
+        "at most 5",
+        lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "*", "action": "EXIT"}] * 6),
+    ),
+    (
+        "action must be RETRY or EXIT",
+        lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "*", "action": "STOP"}]),
+    ),
+    (
+        "must match",
+        lambda s: retry(s, attempts=2, evaluateOnExit=[{"onReason": "a-b*", "action": "EXIT"}]),
+    ),
+    (
+        "at least 60 seconds",
+        lambda s: s.definition(["true"], definition={"timeout": {"attemptDurationSeconds": 30}}),
+    ),
+    (
+        "Fargate VCPU",
+        lambda s: s.definition(
+            ["true"], vcpus="3", definition={"platformCapabilities": ["FARGATE"]}
+        ),
+    ),
     (
         "Fargate resource requirements",
-        lambda s: s.definition(["true"], memory="4096", vcpus="0.25", definition={"platformCapabilities": ["FARGATE"]}),
+        lambda s: s.definition(
+            ["true"], memory="4096", vcpus="0.25", definition={"platformCapabilities": ["FARGATE"]}
+        ),
     ),
     (
         "executionRoleArn is required for jobs on Fargate",
-        lambda s: s.definition(["true"], memory="2048", definition={"platformCapabilities": ["FARGATE"]}),
+        lambda s: s.definition(
+            ["true"], memory="2048", definition={"platformCapabilities": ["FARGATE"]}
+        ),
     ),
     (
         "not supported on FARGATE",
         lambda s: registered(
-            s, type="multinode", nodeProperties={"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []}, platformCapabilities=["FARGATE"]
+            s,
+            type="multinode",
+            nodeProperties={"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []},
+            platformCapabilities=["FARGATE"],
         ),
     ),
     ("must cover all nodes", lambda s: nodes(s, "0:1", count=3)),
@@ -168,42 +277,93 @@ DEFINITIONS: list[tuple[str, Request]] = [
 SUBMISSIONS: list[tuple[str, Request]] = [
     ("Job queue nowhere", lambda s: s.submit("nowhere", s.definition(["true"]))),
     ("Job definition nothing", lambda s: s.submit(fifo(s), "nothing")),
-    ("cannot be specified", lambda s: s.submit(fifo(s), s.definition(["true"]), shareIdentifier="a")),
+    (
+        "cannot be specified",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), shareIdentifier="a"),
+    ),
     ("Share identifier is required", lambda s: s.submit(fair(s), s.definition(["true"]))),
-    ("Either schedulingPriority in job definition", lambda s: s.submit(fair(s), s.definition(["true"]), shareIdentifier="a")),
-    ("in dependsOn does not exist", lambda s: s.submit(fifo(s), s.definition(["true"]), dependsOn=[{"jobId": "none"}])),
-    ("only for array jobs", lambda s: s.submit(fifo(s), s.definition(["true"]), dependsOn=[{"type": "SEQUENTIAL"}])),
-    ("Array size", lambda s: s.submit(fifo(s), s.definition(["true"]), arrayProperties={"size": 1})),
-    ("at least 60 seconds", lambda s: s.submit(fifo(s), s.definition(["true"]), timeout={"attemptDurationSeconds": 59})),
-    ("nodeOverrides are only for", lambda s: s.submit(fifo(s), s.definition(["true"]), nodeOverrides={"numNodes": 2})),
-    ("at most 8192", lambda s: s.submit(fifo(s), s.definition(["true"]), containerOverrides={"command": ["x" * 9000]})),
-    ("platformCapabilities EC2 but", lambda s: s.submit(s.queue(s.environment("FARGATE")), s.definition(["true"]))),
-    ("Job name should match", lambda s: s.batch.submit_job(jobName="a.b", jobQueue=fifo(s), jobDefinition="x")),
+    (
+        "Either schedulingPriority in job definition",
+        lambda s: s.submit(fair(s), s.definition(["true"]), shareIdentifier="a"),
+    ),
+    (
+        "in dependsOn does not exist",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), dependsOn=[{"jobId": "none"}]),
+    ),
+    (
+        "only for array jobs",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), dependsOn=[{"type": "SEQUENTIAL"}]),
+    ),
+    (
+        "Array size",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), arrayProperties={"size": 1}),
+    ),
+    (
+        "at least 60 seconds",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), timeout={"attemptDurationSeconds": 59}),
+    ),
+    (
+        "nodeOverrides are only for",
+        lambda s: s.submit(fifo(s), s.definition(["true"]), nodeOverrides={"numNodes": 2}),
+    ),
+    (
+        "at most 8192",
+        lambda s: s.submit(
+            fifo(s), s.definition(["true"]), containerOverrides={"command": ["x" * 9000]}
+        ),
+    ),
+    (
+        "platformCapabilities EC2 but",
+        lambda s: s.submit(s.queue(s.environment("FARGATE")), s.definition(["true"])),
+    ),
+    (
+        "Job name should match",
+        lambda s: s.batch.submit_job(jobName="a.b", jobQueue=fifo(s), jobDefinition="x"),
+    ),
 ]
 
 DELETIONS: list[tuple[str, Request]] = [
     (
         "found existing JobQueue relationship",
-        lambda s: (e := s.environment(), s.queue(e), s.batch.delete_compute_environment(computeEnvironment=e)),
+        lambda s: (
+            e := s.environment(),
+            s.queue(e),
+            s.batch.delete_compute_environment(computeEnvironment=e),
+        ),
     ),
-    ("must be disabled first", lambda s: s.batch.delete_compute_environment(computeEnvironment=s.environment())),
+    (
+        "must be disabled first",
+        lambda s: s.batch.delete_compute_environment(computeEnvironment=s.environment()),
+    ),
     ("job queue must be disabled", lambda s: s.batch.delete_job_queue(jobQueue=fifo(s))),
 ]
 
 
-@pytest.mark.parametrize(("message", "request_"), ENVIRONMENTS + QUEUES + DEFINITIONS + SUBMISSIONS + DELETIONS)
+@pytest.mark.parametrize(
+    ("message", "request_"), ENVIRONMENTS + QUEUES + DEFINITIONS + SUBMISSIONS + DELETIONS
+)
 def test_refused(stage: Stage, message: str, request_: Request) -> None:
     assert message in refused(stage, request_)
 
 
 def test_legal_requests_that_are_easily_refused_by_mistake(stage: Stage) -> None:
     stage.client("ec2").create_placement_group(GroupName="hpc", Strategy="cluster")
-    nics_only: dict[str, Any] = {"launchTemplate": interfaces(stage), "securityGroupIds": [], "placementGroup": "hpc"}
+    nics_only: dict[str, Any] = {
+        "launchTemplate": interfaces(stage),
+        "securityGroupIds": [],
+        "placementGroup": "hpc",
+    }
     stage.environment(instanceTypes=["p5.48xlarge"], max_vcpus=768, **nics_only)
-    stage.environment(instanceTypes=["optimal", "m5"], ec2Configuration=[{"imageType": "ECS_AL2023"}])
+    stage.environment(
+        instanceTypes=["optimal", "m5"], ec2Configuration=[{"imageType": "ECS_AL2023"}]
+    )
     stage.environment("SPOT", spotIamFleetRole=stage.role("spotfleet.amazonaws.com"))
     assert nodes(stage, "0:", "3:", count=8)
-    assert stage.submit(fair(stage), stage.definition(["true"], definition={"schedulingPriority": 1}), shareIdentifier="night")
+    assert stage.submit(
+        fair(stage),
+        stage.definition(["true"], definition={"schedulingPriority": 1}),
+        shareIdentifier="night",
+    )
 
 
 def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
@@ -211,11 +371,19 @@ def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
     queue = stage.queue(environment)
     stuck = stage.submit(queue, stage.definition(["true"], vcpus="12", memory="512"))
     name = stage.name("family")
-    arns = [registered(stage, jobDefinitionName=name, containerProperties=stage.container(["true"]))["jobDefinitionArn"] for _ in range(2)]  # type: ignore[index]
+    arns = [
+        registered(stage, jobDefinitionName=name, containerProperties=stage.container(["true"]))[  # type: ignore[index]
+            "jobDefinitionArn"
+        ]
+        for _ in range(2)
+    ]
     assert [arn.rsplit(":", 1)[1] for arn in arns] == ["1", "2"]
     stage.batch.deregister_job_definition(jobDefinition=arns[0])
     found = stage.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
-    assert [(each["revision"], each["status"]) for each in found] == [(1, "INACTIVE"), (2, "ACTIVE")]
+    assert [(each["revision"], each["status"]) for each in found] == [
+        (1, "INACTIVE"),
+        (2, "ACTIVE"),
+    ]
     assert "not ACTIVE" in refused(stage, lambda s: s.submit(queue, f"{name}:1"))
     assert stage.job(stage.submit(queue, name))["jobDefinition"] == arns[1]
     stage.batch.tag_resource(resourceArn=queue, tags={"a": "b"})
@@ -224,11 +392,13 @@ def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
     assert "is disabled" in refused(stage, lambda s: s.submit(queue, name))
     stage.batch.delete_job_queue(jobQueue=queue)
     assert stage.wait(stuck)["status"] == "FAILED"
-    stage.batch.update_compute_environment(computeEnvironment=environment, state="DISABLED", computeResources={"maxvCpus": 8})
+    stage.batch.update_compute_environment(
+        computeEnvironment=environment, state="DISABLED", computeResources={"maxvCpus": 8}
+    )
     assert (
-        stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"][0]["computeResources"][
-            "maxvCpus"
-        ]
+        stage.batch.describe_compute_environments(computeEnvironments=[environment])[
+            "computeEnvironments"
+        ][0]["computeResources"]["maxvCpus"]
         == 8
     )
     # AWS sees the relation a while longer
@@ -237,13 +407,28 @@ def test_life_of_queue_environment_and_definition(stage: Stage) -> None:
     )
     stage.cloud.batch.store.environments[environment.rpartition("/")[2]].related_until = 0.0
     stage.batch.delete_compute_environment(computeEnvironment=environment)
-    assert stage.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"] == []
+    assert (
+        stage.batch.describe_compute_environments(computeEnvironments=[environment])[
+            "computeEnvironments"
+        ]
+        == []
+    )
 
 
 def test_node_properties_are_described_in_full(stage: Stage) -> None:
     name = stage.name("mnp")
     linux = {"devices": [{"hostPath": "/dev/infiniband/uverbs0"}], "sharedMemorySize": 49152}
-    group = {"targetNodes": "0:", "container": stage.container(["true"], gpus="8", linuxParameters=linux, instanceType="p5.48xlarge")}
+    group = {
+        "targetNodes": "0:",
+        "container": stage.container(
+            ["true"], gpus="8", linuxParameters=linux, instanceType="p5.48xlarge"
+        ),
+    }
     properties = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [group]}
     registered(stage, jobDefinitionName=name, type="multinode", nodeProperties=properties)
-    assert stage.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"][0]["nodeProperties"] == properties
+    assert (
+        stage.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"][0][
+            "nodeProperties"
+        ]
+        == properties
+    )

@@ -26,18 +26,30 @@ def test_chain_logs_and_exit_codes(stage: Stage, queue: str) -> None:
     first = stage.submit(queue, stage.python("print('one'); import in_image; print(in_image.WORD)"))
     second = stage.submit(queue, stage.python("print('two')"), dependsOn=[{"jobId": first}])
     third = stage.submit(queue, stage.python("raise SystemExit(7)"), dependsOn=[{"jobId": second}])
-    after_failure = stage.submit(queue, stage.python("print('never')"), dependsOn=[{"jobId": third}])
+    after_failure = stage.submit(
+        queue, stage.python("print('never')"), dependsOn=[{"jobId": third}]
+    )
     last = stage.wait(after_failure)
     jobs = [stage.job(job) for job in (first, second, third)]
-    assert [(job["status"], job["container"]["exitCode"]) for job in jobs] == [("SUCCEEDED", 0), ("SUCCEEDED", 0), ("FAILED", 7)]
+    assert [(job["status"], job["container"]["exitCode"]) for job in jobs] == [
+        ("SUCCEEDED", 0),
+        ("SUCCEEDED", 0),
+        ("FAILED", 7),
+    ]
     assert jobs[0]["stoppedAt"] <= jobs[1]["startedAt"]
     assert jobs[1]["stoppedAt"] <= jobs[2]["startedAt"]
     assert stage.log(jobs[0]["container"]["logStreamName"]) == ["one", "from the image"]
-    assert (last["status"], last["statusReason"], last["attempts"]) == ("FAILED", "Dependent Job failed", [])
+    assert (last["status"], last["statusReason"], last["attempts"]) == (
+        "FAILED",
+        "Dependent Job failed",
+        [],
+    )
     assert jobs[2]["statusReason"] == "Essential container in task exited"
 
 
-def test_environment_precedence_and_isolation(stage: Stage, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_precedence_and_isolation(
+    stage: Stage, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_OF_THE_USER", "leak")
     role = stage.role("ecs-tasks.amazonaws.com")
     environment = [{"name": "A", "value": "definition"}, {"name": "B", "value": "definition"}]
@@ -46,7 +58,13 @@ def test_environment_precedence_and_isolation(stage: Stage, queue: str, monkeypa
         environment=environment,
         jobRoleArn=role,
     )
-    job = stage.wait(stage.submit(queue, definition, containerOverrides={"environment": [{"name": "B", "value": "override"}]}))
+    job = stage.wait(
+        stage.submit(
+            queue,
+            definition,
+            containerOverrides={"environment": [{"name": "B", "value": "override"}]},
+        )
+    )
     seen = json.loads(stage.log(job["container"]["logStreamName"])[0])
     assert (seen["A"], seen["B"]) == ("definition", "override")
     assert "SECRET_OF_THE_USER" not in seen
@@ -65,11 +83,15 @@ def test_parameters_replace_references(stage: Stage, queue: str) -> None:
         definition={"parameters": {"key": "default", "kept": "default"}},
     )
     job = stage.wait(stage.submit(queue, definition, parameters={"key": "data/a b.csv"}))
-    assert stage.log(job["container"]["logStreamName"]) == ["['data/a b.csv', 'default', 'Ref::absent']"]
+    assert stage.log(job["container"]["logStreamName"]) == [
+        "['data/a b.csv', 'default', 'Ref::absent']"
+    ]
 
 
 def test_secrets_come_under_the_execution_role(stage: Stage, queue: str) -> None:
-    secret = stage.client("secretsmanager").create_secret(Name=stage.name("secret"), SecretString=json.dumps({"token": "s3cr3t"}))["ARN"]
+    secret = stage.client("secretsmanager").create_secret(
+        Name=stage.name("secret"), SecretString=json.dumps({"token": "s3cr3t"})
+    )["ARN"]
     allowed = stage.role(
         "ecs-tasks.amazonaws.com",
         {"Action": "secretsmanager:GetSecretValue", "Resource": secret},
@@ -83,7 +105,9 @@ def test_secrets_come_under_the_execution_role(stage: Stage, queue: str) -> None
     assert stage.log(stage.wait(good)["container"]["logStreamName"]) == ["s3cr3t"]
     job = stage.wait(bad)
     assert job["status"] == "FAILED"
-    assert job["container"]["reason"].startswith("ResourceInitializationError: unable to pull secrets")
+    assert job["container"]["reason"].startswith(
+        "ResourceInitializationError: unable to pull secrets"
+    )
     assert "secretsmanager:GetSecretValue" in job["container"]["reason"]
     assert "exitCode" not in job["container"]
     assert stage.cloud.denials[-1].resource == secret
@@ -97,8 +121,12 @@ def test_what_cannot_start_says_why(stage: Stage, queue: str) -> None:
         "CannotStartContainerError: Error response from daemon: failed to initialize logging driver": stage.definition(
             ["true"], logConfiguration=no_log_group
         ),
-        "CannotStartContainerError: Error response from daemon: failed to create task": stage.definition(["no-such-program"]),
-        "ResourceInitializationError: ecs-tasks.amazonaws.com is unable to assume": stage.definition(["true"], jobRoleArn=untrusted),
+        "CannotStartContainerError: Error response from daemon: failed to create task": stage.definition(
+            ["no-such-program"]
+        ),
+        "ResourceInitializationError: ecs-tasks.amazonaws.com is unable to assume": stage.definition(
+            ["true"], jobRoleArn=untrusted
+        ),
     }
     jobs = {reason: stage.submit(queue, definition) for reason, definition in cases.items()}
     for reason, job_id in jobs.items():
@@ -109,14 +137,24 @@ def test_what_cannot_start_says_why(stage: Stage, queue: str) -> None:
 
 def test_retries_and_conditions(stage: Stage, queue: str) -> None:
     flaky = "import os, sys; sys.exit(0 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '2' else 3)"
-    rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    rules = [
+        {"onStatusReason": "Host EC2*", "action": "RETRY"},
+        {"onReason": "*", "action": "EXIT"},
+    ]
     plain = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3})
-    guarded = stage.submit(queue, stage.python(flaky), retryStrategy={"attempts": 3, "evaluateOnExit": rules})
+    guarded = stage.submit(
+        queue, stage.python(flaky), retryStrategy={"attempts": 3, "evaluateOnExit": rules}
+    )
     by_code = stage.submit(
-        queue, stage.python(flaky), retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]}
+        queue,
+        stage.python(flaky),
+        retryStrategy={"attempts": 2, "evaluateOnExit": [{"onExitCode": "3", "action": "retry"}]},
     )
     job = stage.wait(plain)
-    assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == ("SUCCEEDED", [3, 0])
+    assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == (
+        "SUCCEEDED",
+        [3, 0],
+    )
     assert len({each["container"]["logStreamName"] for each in job["attempts"]}) == 2
     assert len(stage.wait(guarded)["attempts"]) == 1
     assert stage.wait(by_code)["status"] == "SUCCEEDED"
@@ -124,9 +162,14 @@ def test_retries_and_conditions(stage: Stage, queue: str) -> None:
 
 def test_lost_host_is_retried(stage: Stage) -> None:
     queue = stage.queue(stage.environment("SPOT", max_vcpus=8))
-    rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    rules = [
+        {"onStatusReason": "Host EC2*", "action": "RETRY"},
+        {"onReason": "*", "action": "EXIT"},
+    ]
     code = "import os, time; time.sleep(60 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '1' else 0)"
-    job_id = stage.submit(queue, stage.python(code), retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    job_id = stage.submit(
+        queue, stage.python(code), retryStrategy={"attempts": 2, "evaluateOnExit": rules}
+    )
     stage.wait(job_id, "RUNNING")
     instance = stage.cloud.batch.lose_host(job_id)
     job = stage.wait(job_id)
@@ -137,12 +180,21 @@ def test_lost_host_is_retried(stage: Stage) -> None:
 
 def test_timeout_is_not_retried(stage: Stage, queue: str) -> None:
     code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print('ready', flush=True); time.sleep(60)"
-    job_id = stage.submit(queue, stage.python(code), timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
+    job_id = stage.submit(
+        queue,
+        stage.python(code),
+        timeout={"attemptDurationSeconds": 60},
+        retryStrategy={"attempts": 3},
+    )
     stream = stage.wait(job_id, "RUNNING")["container"]["logStreamName"]
     until(lambda: stage.log(stream))
     stage.cloud.batch.advance(61)
     job = stage.wait(job_id)
-    assert (job["status"], job["statusReason"], len(job["attempts"])) == ("FAILED", "Job attempt duration exceeded timeout", 1)
+    assert (job["status"], job["statusReason"], len(job["attempts"])) == (
+        "FAILED",
+        "Job attempt duration exceeded timeout",
+        1,
+    )
     assert job["attempts"][0]["container"]["exitCode"] == 9
 
 
@@ -156,7 +208,11 @@ def test_terminate_and_cancel(stage: Stage) -> None:
     assert stage.wait(waiting, "RUNNABLE")
     stage.batch.cancel_job(jobId=running, reason="too late for this")
     stage.batch.cancel_job(jobId=waiting, reason="not needed")
-    assert (stage.job(waiting)["status"], stage.job(waiting)["statusReason"], stage.job(waiting)["isCancelled"]) == (
+    assert (
+        stage.job(waiting)["status"],
+        stage.job(waiting)["statusReason"],
+        stage.job(waiting)["isCancelled"],
+    ) == (
         "FAILED",
         "not needed",
         True,
@@ -172,28 +228,55 @@ def test_terminate_and_cancel(stage: Stage) -> None:
 def test_array_jobs(stage: Stage, queue: str) -> None:
     code = "import os, sys; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'], os.environ['AWS_BATCH_JOB_ARRAY_SIZE'])"
     definition = stage.python(code)
-    first = stage.submit(queue, definition, arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}])
-    second = stage.submit(queue, definition, arrayProperties={"size": 3}, dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    first = stage.submit(
+        queue, definition, arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}]
+    )
+    second = stage.submit(
+        queue,
+        definition,
+        arrayProperties={"size": 3},
+        dependsOn=[{"jobId": first, "type": "N_TO_N"}],
+    )
     parent = stage.wait(second)
     assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
     ones, twos = ([stage.job(f"{job}:{n}") for n in range(3)] for job in (first, second))
-    assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [["0 3"], ["1 3"], ["2 3"]]
-    assert all(earlier["stoppedAt"] <= later["startedAt"] for earlier, later in itertools.pairwise(ones))
+    assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [
+        ["0 3"],
+        ["1 3"],
+        ["2 3"],
+    ]
+    assert all(
+        earlier["stoppedAt"] <= later["startedAt"] for earlier, later in itertools.pairwise(ones)
+    )
     assert all(one["stoppedAt"] <= two["startedAt"] for one, two in zip(ones, twos, strict=True))
     listed = stage.batch.list_jobs(arrayJobId=first, jobStatus="SUCCEEDED")["jobSummaryList"]
     assert [each["arrayProperties"]["index"] for each in listed] == [0, 1, 2]
-    assert stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"] == [], "without a status only what runs is listed"
+    assert stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"] == [], (
+        "without a status only what runs is listed"
+    )
     failing = stage.submit(
-        queue, stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"), arrayProperties={"size": 2}
+        queue,
+        stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"),
+        arrayProperties={"size": 2},
     )
     assert stage.wait(failing)["status"] == "FAILED"
     assert stage.job(f"{failing}:0")["status"] == "SUCCEEDED"
 
 
-def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by_itself(stage: Stage) -> None:
-    spot = stage.queue(stage.environment("SPOT", max_vcpus=4))  # room for one child of 4 vCPUs at a time
+def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by_itself(
+    stage: Stage,
+) -> None:
+    spot = stage.queue(
+        stage.environment("SPOT", max_vcpus=4)
+    )  # room for one child of 4 vCPUs at a time
     code = "import os, time; print(os.environ['AWS_BATCH_JOB_ATTEMPT']); time.sleep(1.0)"
-    retry = {"attempts": 2, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]}
+    retry = {
+        "attempts": 2,
+        "evaluateOnExit": [
+            {"onStatusReason": "Host EC2*", "action": "RETRY"},
+            {"onReason": "*", "action": "EXIT"},
+        ],
+    }
     parent = stage.submit(
         spot,
         stage.python(code, vcpus="4"),
@@ -211,10 +294,20 @@ def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by
         return summary if summary["SUCCEEDED"] == 1 else None
 
     summary = until(seen)
-    assert (sum(summary.values()), summary["FAILED"], summary["STARTING"] + summary["RUNNING"] <= 1) == (3, 0, True), summary
+    assert (
+        sum(summary.values()),
+        summary["FAILED"],
+        summary["STARTING"] + summary["RUNNING"] <= 1,
+    ) == (3, 0, True), summary
     assert (stage.job(parent)["status"], stage.job(after)["status"]) == ("PENDING", "PENDING")
-    assert [job["jobId"] for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="PENDING")["jobSummaryList"]] == [after, parent]
-    assert all(":" not in job["jobId"] for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="RUNNING")["jobSummaryList"])
+    assert [
+        job["jobId"]
+        for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="PENDING")["jobSummaryList"]
+    ] == [after, parent]
+    assert all(
+        ":" not in job["jobId"]
+        for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="RUNNING")["jobSummaryList"]
+    )
     assert stage.wait(after)["status"] == "SUCCEEDED"
     children = [stage.job(f"{parent}:{index}") for index in range(3)]
     assert sorted(len(child["attempts"]) for child in children) == [1, 1, 2]
@@ -226,18 +319,29 @@ def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by
         stage.batch.list_tags_for_resource(resourceArn=children[1]["jobArn"])
 
 
-def test_terminating_a_parent_ends_all_children_and_a_failed_child_fails_the_parent_last(stage: Stage, queue: str) -> None:
+def test_terminating_a_parent_ends_all_children_and_a_failed_child_fails_the_parent_last(
+    stage: Stage, queue: str
+) -> None:
     code = "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1'; time.sleep(0.1 if one else 2); sys.exit(one)"
     parent = stage.submit(queue, stage.python(code), arrayProperties={"size": 2})
-    after = stage.submit(queue, stage.python("print('never')"), dependsOn=[{"jobId": parent}], arrayProperties={"size": 2})
+    after = stage.submit(
+        queue,
+        stage.python("print('never')"),
+        dependsOn=[{"jobId": parent}],
+        arrayProperties={"size": 2},
+    )
     assert stage.wait(f"{parent}:1")["status"] == "FAILED"
     assert stage.job(parent)["status"] == "PENDING", "the parent ended before its other child"
     assert stage.wait(parent)["statusReason"] == "Array Child Job failed"
     assert stage.job(parent)["stoppedAt"] >= stage.job(f"{parent}:0")["stoppedAt"]
     assert stage.wait(after)["status"] == "FAILED"
-    assert [stage.job(f"{after}:{index}")["statusReason"] for index in range(2)] == ["Dependent Job failed"] * 2
+    assert [stage.job(f"{after}:{index}")["statusReason"] for index in range(2)] == [
+        "Dependent Job failed"
+    ] * 2
 
-    endless = stage.submit(queue, stage.python("import time; time.sleep(300)"), arrayProperties={"size": 3})
+    endless = stage.submit(
+        queue, stage.python("import time; time.sleep(300)"), arrayProperties={"size": 3}
+    )
     stage.wait(f"{endless}:2", "RUNNING")
     stage.batch.terminate_job(jobId=endless, reason="enough")
     assert stage.wait(endless)["arrayProperties"]["statusSummary"]["FAILED"] == 3
@@ -262,7 +366,9 @@ def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
     stage.wait(job_id)
     assert stage.log(stream) == ["line 0", "line 1", "line 2"]
     assert stream.startswith("test/default/")
-    assert stage.client("logs").describe_log_streams(logGroupName=BATCH_LOGS, logStreamNamePrefix=stream)["logStreams"]
+    assert stage.client("logs").describe_log_streams(
+        logGroupName=BATCH_LOGS, logStreamNamePrefix=stream
+    )["logStreams"]
 
 
 def test_no_process_is_left_over(stage: Stage, queue: str) -> None:
@@ -288,7 +394,9 @@ def test_list_jobs_filters(stage: Stage) -> None:
     by_status = stage.batch.list_jobs(jobQueue=queue, jobStatus="SUCCEEDED")["jobSummaryList"]
     assert {each["jobId"] for each in by_status} == set(ids)
     assert stage.batch.list_jobs(jobQueue=queue)["jobSummaryList"] == []  # RUNNING is the default
-    found = stage.batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [names[0]]}])["jobSummaryList"]
+    found = stage.batch.list_jobs(
+        jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [names[0]]}]
+    )["jobSummaryList"]
     assert [each["jobId"] for each in found] == ids[:1]
     with pytest.raises(ClientError, match="Exactly one of"):
         stage.batch.list_jobs()
@@ -319,7 +427,10 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
     assert len(found) == 1
     host.kill()
     host.wait()
-    until(lambda: not found[0].is_running() or found[0].status() == psutil.STATUS_ZOMBIE, what="the job to be killed")
+    until(
+        lambda: not found[0].is_running() or found[0].status() == psutil.STATUS_ZOMBIE,
+        what="the job to be killed",
+    )
     host.stdout.close()
 
 
@@ -327,29 +438,50 @@ def test_fargate(stage: Stage) -> None:
     logs = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
     role = stage.role("ecs-tasks.amazonaws.com", logs)
     platform = {"platformCapabilities": ["FARGATE"]}
-    sizes: dict[str, Any] = {"vcpus": "0.25", "memory": "512", "executionRoleArn": role, "definition": platform}
+    sizes: dict[str, Any] = {
+        "vcpus": "0.25",
+        "memory": "512",
+        "executionRoleArn": role,
+        "definition": platform,
+    }
     queue = stage.queue(stage.environment("FARGATE_SPOT", max_vcpus=1))
-    job = stage.wait(stage.submit(queue, stage.python("import os; print(os.environ['AWS_EXECUTION_ENV'])", **sizes)))
+    job = stage.wait(
+        stage.submit(
+            queue, stage.python("import os; print(os.environ['AWS_EXECUTION_ENV'])", **sizes)
+        )
+    )
     assert stage.log(job["container"]["logStreamName"]) == ["AWS_ECS_FARGATE"]
     assert "containerInstanceArn" not in job["container"]
-    sleepers = [stage.submit(queue, stage.python("import time; time.sleep(60)", **sizes)) for _ in range(5)]
+    sleepers = [
+        stage.submit(queue, stage.python("import time; time.sleep(60)", **sizes)) for _ in range(5)
+    ]
     for each in sleepers[:4]:
         stage.wait(each, "RUNNING")
-    assert stage.job(sleepers[4])["status"] == "RUNNABLE"  # four quarters of a vCPU fill the environment
+    assert (
+        stage.job(sleepers[4])["status"] == "RUNNABLE"
+    )  # four quarters of a vCPU fill the environment
     stage.cloud.batch.lose_host(sleepers[0])
     assert stage.wait(sleepers[0])["statusReason"] == "Your Spot Task was interrupted."
     stage.wait(sleepers[4], "RUNNING")
     for each in sleepers[1:]:
         stage.batch.terminate_job(jobId=each, reason="done")
     mute = stage.role("ecs-tasks.amazonaws.com")
-    job = stage.wait(stage.submit(queue, stage.python("print(1)", **{**sizes, "executionRoleArn": mute})))
+    job = stage.wait(
+        stage.submit(queue, stage.python("print(1)", **{**sizes, "executionRoleArn": mute}))
+    )
     assert "AccessDeniedException" in job["container"]["reason"]
 
 
 def test_ecs_properties_with_one_container(stage: Stage, queue: str) -> None:
-    container = {**stage.container(["python", "-c", "print('as a task')"]), "essential": True, "name": "main"}
+    container = {
+        **stage.container(["python", "-c", "print('as a task')"]),
+        "essential": True,
+        "name": "main",
+    }
     answer = stage.batch.register_job_definition(
-        jobDefinitionName=stage.name("ecs"), type="container", ecsProperties={"taskProperties": [{"containers": [container]}]}
+        jobDefinitionName=stage.name("ecs"),
+        type="container",
+        ecsProperties={"taskProperties": [{"containers": [container]}]},
     )
     job = stage.wait(stage.submit(queue, answer["jobDefinitionArn"]))
     (container,) = job["ecsProperties"]["taskProperties"][0]["containers"]
@@ -362,7 +494,10 @@ def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stag
     whole: dict[str, Any] = {"vcpus": "4"}
     first = stage.submit(low, stage.python("import time; time.sleep(60)", **whole))
     stage.wait(first, "RUNNING")
-    behind, urgent = stage.submit(low, stage.definition(["true"], **whole)), stage.submit(high, stage.definition(["true"], **whole))
+    behind, urgent = (
+        stage.submit(low, stage.definition(["true"], **whole)),
+        stage.submit(high, stage.definition(["true"], **whole)),
+    )
     stage.wait(behind, "RUNNABLE")
     stage.wait(urgent, "RUNNABLE")
     stage.batch.terminate_job(jobId=first, reason="make room")
@@ -371,7 +506,9 @@ def test_queue_of_higher_priority_goes_first_on_a_shared_environment(stage: Stag
 
 
 def test_fair_share_queue_serves_the_shares_in_turn(stage: Stage) -> None:
-    policy = stage.batch.create_scheduling_policy(name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 3600})["arn"]
+    policy = stage.batch.create_scheduling_policy(
+        name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 3600}
+    )["arn"]
     queue = stage.queue(stage.environment(max_vcpus=4), schedulingPolicyArn=policy)
     definition = stage.definition(["sleep", "0.2"], vcpus="4", definition={"schedulingPriority": 1})
     shares = ["a", "a", "a", "b", "b"]

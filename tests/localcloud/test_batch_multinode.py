@@ -57,12 +57,16 @@ def test_nodes_meet_and_the_main_node_ends_the_job(stage: Stage, queue: str) -> 
         assert (job["status"], job["attempts"][0]["container"]["exitCode"]) == ("SUCCEEDED", 0)
         assert "container" not in job
         assert job["nodeProperties"]["numNodes"] == 3
-        assert stage.batch.list_jobs(multiNodeJobId=job_id)["jobSummaryList"] == [], "without a status: the running ones"
+        assert stage.batch.list_jobs(multiNodeJobId=job_id)["jobSummaryList"] == [], (
+            "without a status: the running ones"
+        )
         summaries = sorted(
             (
                 node
                 for status in ("SUCCEEDED", "FAILED")
-                for node in stage.batch.list_jobs(multiNodeJobId=job_id, jobStatus=status)["jobSummaryList"]
+                for node in stage.batch.list_jobs(multiNodeJobId=job_id, jobStatus=status)[
+                    "jobSummaryList"
+                ]
             ),
             key=lambda node: str(node["jobId"]),
         )
@@ -95,11 +99,18 @@ def test_only_the_main_node_counts(stage: Stage, queue: str) -> None:
         "import os, sys, time\nif os.environ['AWS_BATCH_JOB_NODE_INDEX'] != '0': time.sleep(60)\n"
         "sys.exit(0 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '2' else 4)"
     )
-    retried = stage.wait(stage.submit(queue, multinode(stage, main_dies, retryStrategy={"attempts": 2})))
-    assert (retried["status"], [each["container"]["exitCode"] for each in retried["attempts"]]) == ("SUCCEEDED", [4, 0])
+    retried = stage.wait(
+        stage.submit(queue, multinode(stage, main_dies, retryStrategy={"attempts": 2}))
+    )
+    assert (retried["status"], [each["container"]["exitCode"] for each in retried["attempts"]]) == (
+        "SUCCEEDED",
+        [4, 0],
+    )
 
 
-def test_losing_a_childs_host_leaves_the_job_alone_and_the_mains_ends_it(stage: Stage, queue: str) -> None:
+def test_losing_a_childs_host_leaves_the_job_alone_and_the_mains_ends_it(
+    stage: Stage, queue: str
+) -> None:
     job_id = stage.submit(queue, multinode(stage, "import time; time.sleep(60)"))
     until(lambda: all(stage.job(f"{job_id}#{node}")["status"] == "RUNNING" for node in range(3)))
     stage.cloud.batch.lose_host(job_id, node=2)
@@ -111,15 +122,24 @@ def test_losing_a_childs_host_leaves_the_job_alone_and_the_mains_ends_it(stage: 
 
 def test_node_overrides(stage: Stage, queue: str) -> None:
     definition = multinode(stage, "import os; print(os.environ.get('X'))")
-    override = {"targetNodes": "0:", "containerOverrides": {"environment": [{"name": "X", "value": "1"}]}}
-    job = stage.wait(stage.submit(queue, definition, nodeOverrides={"numNodes": 2, "nodePropertyOverrides": [override]}))
+    override = {
+        "targetNodes": "0:",
+        "containerOverrides": {"environment": [{"name": "X", "value": "1"}]},
+    }
+    job = stage.wait(
+        stage.submit(
+            queue, definition, nodeOverrides={"numNodes": 2, "nodePropertyOverrides": [override]}
+        )
+    )
     assert job["nodeProperties"]["numNodes"] == 2
     assert stage.log(job["attempts"][0]["container"]["logStreamName"]) == ["1"]
     refused: dict[str, dict[str, Any]] = {
         "NodeOverride targets should match job definition. Non matching targets - 0:1": {
             "nodeOverrides": {"nodePropertyOverrides": [{**override, "targetNodes": "0:1"}]}
         },
-        "Container overrides cannot be set for multi-node": {"containerOverrides": {"command": ["true"]}},
+        "Container overrides cannot be set for multi-node": {
+            "containerOverrides": {"command": ["true"]}
+        },
         "cannot be array jobs": {"arrayProperties": {"size": 2}},
     }
     for message, request in refused.items():
@@ -142,4 +162,9 @@ def test_waits_for_all_nodes_and_never_runs_on_spot(stage: Stage) -> None:
     assert stage.wait(behind)["status"] == "SUCCEEDED"
     stage.batch.terminate_job(jobId=second, reason="done")
     on_spot = stage.submit(stage.queue(stage.environment("SPOT", max_vcpus=48)), sleeping)
-    until(lambda: "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in stage.job(on_spot).get("statusReason", ""))
+    until(
+        lambda: (
+            "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+            in stage.job(on_spot).get("statusReason", "")
+        )
+    )

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from localcloud.aws_state import AwsState, InstanceShape
 from localcloud.batch.fair_share import Ledger, Usage, available_fraction, ordered, weight
 from localcloud.batch.node_ranges import check_ranges, range_of
-from localcloud.batch.placement import MAX_RESOURCE, NO_CAPACITY, REQUIREMENT, Capacity, Need, Refusal, release
+from localcloud.batch.placement import (
+    MAX_RESOURCE,
+    NO_CAPACITY,
+    REQUIREMENT,
+    Capacity,
+    Need,
+    Refusal,
+    release,
+)
 from localcloud.batch.records import ComputeEnvironment, Instance, Job, JobDefinition, JobQueue
 from localcloud.batch.retries import AttemptEnd, retries
 from localcloud.wire import WireError
@@ -25,12 +33,16 @@ SHAPES = {
         InstanceShape(name="c5.large", vcpus=2, memory_mib=3900, gpus=0, architecture="x86_64"),
         InstanceShape(name="c5.xlarge", vcpus=4, memory_mib=7900, gpus=0, architecture="x86_64"),
         InstanceShape(name="r5.xlarge", vcpus=4, memory_mib=31000, gpus=0, architecture="x86_64"),
-        InstanceShape(name="p5.48xlarge", vcpus=192, memory_mib=2_000_000, gpus=8, architecture="x86_64"),
+        InstanceShape(
+            name="p5.48xlarge", vcpus=192, memory_mib=2_000_000, gpus=8, architecture="x86_64"
+        ),
     )
 }
 
 
-def environment(kind: str = "EC2", *, maximum: int, types: list[str] | None = None, **more: object) -> ComputeEnvironment:
+def environment(
+    kind: str = "EC2", *, maximum: int, types: list[str] | None = None, **more: object
+) -> ComputeEnvironment:
     resources = {
         "type": kind,
         "maxvCpus": maximum,
@@ -38,7 +50,15 @@ def environment(kind: str = "EC2", *, maximum: int, types: list[str] | None = No
         "allocationStrategy": "BEST_FIT_PROGRESSIVE",
         **more,
     }
-    return ComputeEnvironment(name="ce", arn="arn:ce", type="MANAGED", state="ENABLED", resources=resources, service_role="", tags={})
+    return ComputeEnvironment(
+        name="ce",
+        arn="arn:ce",
+        type="MANAGED",
+        state="ENABLED",
+        resources=resources,
+        service_role="",
+        tags={},
+    )
 
 
 def need(vcpus: float = 1, memory: int = 512, gpus: int = 0, kind: str | None = None) -> Need:
@@ -50,10 +70,20 @@ PLACES = [
     (environment(maximum=16), [need()], False, ["c5.large"]),
     (environment(maximum=16), [need(memory=3901)], False, ["c5.xlarge"]),
     (environment(maximum=16), [need(vcpus=3, memory=20000)], False, ["r5.xlarge"]),
-    (environment(maximum=16), [need(gpus=1)], False, ["p5.48xlarge"]),  # beyond maxvCpus by one instance
+    (
+        environment(maximum=16),
+        [need(gpus=1)],
+        False,
+        ["p5.48xlarge"],
+    ),  # beyond maxvCpus by one instance
     (environment(maximum=16, allocationStrategy="BEST_FIT"), [need(gpus=1)], False, MAX_RESOURCE),
     (environment(maximum=16, types=["c5.large"]), [need(vcpus=3)], False, REQUIREMENT),
-    (environment(maximum=16, types=["c5.large"]), [need(memory=4096)], False, REQUIREMENT),  # nominal size: the agent takes its part
+    (
+        environment(maximum=16, types=["c5.large"]),
+        [need(memory=4096)],
+        False,
+        REQUIREMENT,
+    ),  # nominal size: the agent takes its part
     (environment(maximum=2), [need(vcpus=3)], False, MAX_RESOURCE),
     (environment(maximum=64), [need(32, gpus=8)] * 4, True, MAX_RESOURCE),
     (environment(maximum=767), [need(32, gpus=8)] * 4, True, MAX_RESOURCE),
@@ -62,7 +92,11 @@ PLACES = [
     (environment(maximum=16), [need(kind="c5.xlarge")] * 3, True, ["c5.xlarge"] * 3),
     (environment("FARGATE", maximum=4), [need(0.25)], False, ["fargate"]),
     (
-        environment(maximum=16, allocationStrategy="BEST_FIT_PROGRESSIVE_ORDERED", types=["r5.xlarge", "c5.large"]),
+        environment(
+            maximum=16,
+            allocationStrategy="BEST_FIT_PROGRESSIVE_ORDERED",
+            types=["r5.xlarge", "c5.large"],
+        ),
         [need()],
         False,
         ["r5.xlarge"],
@@ -71,7 +105,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("where", "needs", "multinode", "expected"), PLACES)
-def test_placement(where: ComputeEnvironment, needs: list[Need], multinode: bool, expected: object) -> None:
+def test_placement(
+    where: ComputeEnvironment, needs: list[Need], multinode: bool, expected: object
+) -> None:
     placed = Capacity(shapes=SHAPES).place(where, needs, multinode=multinode)
     found = placed.reason if isinstance(placed, Refusal) else [instance.type for instance in placed]
     assert found == expected
@@ -79,10 +115,17 @@ def test_placement(where: ComputeEnvironment, needs: list[Need], multinode: bool
 
 def test_withheld_capacity_takes_the_next_type_or_says_so() -> None:
     where = environment(maximum=16, types=["c5.large", "c5.xlarge"])
-    assert [i.type for i in placed(Capacity(shapes=SHAPES, withheld={"c5.large"}), where, [need()])] == ["c5.xlarge"]
-    refusal = Capacity(shapes=SHAPES, withheld={"*"}).place(environment(maximum=16), [need()], multinode=False)
+    assert [
+        i.type for i in placed(Capacity(shapes=SHAPES, withheld={"c5.large"}), where, [need()])
+    ] == ["c5.xlarge"]
+    refusal = Capacity(shapes=SHAPES, withheld={"*"}).place(
+        environment(maximum=16), [need()], multinode=False
+    )
     assert isinstance(refusal, Refusal)
-    assert refusal.text == f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [c5.large]"
+    assert (
+        refusal.text
+        == f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [c5.large]"
+    )
 
 
 def placed(capacity: Capacity, where: ComputeEnvironment, needs: list[Need]) -> list[Instance]:
@@ -93,13 +136,19 @@ def placed(capacity: Capacity, where: ComputeEnvironment, needs: list[Need]) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    jobs=st.lists(st.tuples(st.integers(1, 4), st.integers(4, 30000), st.booleans()), min_size=1, max_size=25),
+    jobs=st.lists(
+        st.tuples(st.integers(1, 4), st.integers(4, 30000), st.booleans()), min_size=1, max_size=25
+    ),
     maximum=st.integers(4, 24),
     minimum=st.integers(0, 4),
 )
-def test_capacity_is_never_oversold_and_comes_back(jobs: list[tuple[int, int, bool]], maximum: int, minimum: int) -> None:
+def test_capacity_is_never_oversold_and_comes_back(
+    jobs: list[tuple[int, int, bool]], maximum: int, minimum: int
+) -> None:
     capacity = Capacity(shapes=SHAPES)
-    where = environment(maximum=maximum, types=["c5.large", "c5.xlarge", "r5.xlarge"], minvCpus=minimum)
+    where = environment(
+        maximum=maximum, types=["c5.large", "c5.xlarge", "r5.xlarge"], minvCpus=minimum
+    )
     capacity.keep_minimum(where)
     assert where.vcpus >= minimum
     live: list[tuple[Instance, Need]] = []
@@ -118,7 +167,11 @@ def test_capacity_is_never_oversold_and_comes_back(jobs: list[tuple[int, int, bo
             assert sum(n.vcpus for n in mine) + instance.free_vcpus == shape.vcpus
             assert sum(n.memory_mib for n in mine) + instance.free_memory_mib == shape.memory_mib
             assert min(instance.free_vcpus, instance.free_memory_mib, instance.free_gpus) >= 0
-        assert where.vcpus < maximum + max(SHAPES[i.type].vcpus for i in where.instances.values()) if where.instances else True
+        assert (
+            where.vcpus < maximum + max(SHAPES[i.type].vcpus for i in where.instances.values())
+            if where.instances
+            else True
+        )
     for instance, done in live:
         release(instance, done, multinode=False)
     capacity.keep_minimum(where)
@@ -130,11 +183,38 @@ RETRIES = [
     ({}, 1, 1, "", "x", False),
     ({"attempts": 2}, 1, 1, "", "x", True),
     ({"attempts": 2}, 2, 1, "", "x", False),
-    ({"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}, 1, 1, "", "x", False),
-    ({"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}, 1, 2, "", "x", True),  # nothing matches: retried
-    ({"attempts": 3, "evaluateOnExit": [{"onReason": "*", "action": "exit"}]}, 1, 2, "", "x", False),  # * matches an empty reason
     (
-        {"attempts": 3, "evaluateOnExit": [{"onExitCode": "13*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        {"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]},
+        1,
+        1,
+        "",
+        "x",
+        False,
+    ),
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]},
+        1,
+        2,
+        "",
+        "x",
+        True,
+    ),  # nothing matches: retried
+    (
+        {"attempts": 3, "evaluateOnExit": [{"onReason": "*", "action": "exit"}]},
+        1,
+        2,
+        "",
+        "x",
+        False,
+    ),  # * matches an empty reason
+    (
+        {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onExitCode": "13*", "action": "RETRY"},
+                {"onReason": "*", "action": "EXIT"},
+            ],
+        },
         1,
         137,
         "",
@@ -142,7 +222,13 @@ RETRIES = [
         True,
     ),
     (
-        {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onStatusReason": "Host EC2*", "action": "RETRY"},
+                {"onReason": "*", "action": "EXIT"},
+            ],
+        },
         1,
         None,
         "",
@@ -150,7 +236,12 @@ RETRIES = [
         True,
     ),
     (
-        {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "onExitCode": "1", "action": "EXIT"}]},
+        {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onStatusReason": "Host EC2*", "onExitCode": "1", "action": "EXIT"}
+            ],
+        },
         1,
         None,
         "",
@@ -158,7 +249,13 @@ RETRIES = [
         True,
     ),
     (
-        {"attempts": 3, "evaluateOnExit": [{"onReason": "Cannot*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]},
+        {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onReason": "Cannot*", "action": "RETRY"},
+                {"onReason": "*", "action": "EXIT"},
+            ],
+        },
         1,
         1,
         "CannotPull",
@@ -168,21 +265,32 @@ RETRIES = [
 ]
 
 
-@pytest.mark.parametrize(("strategy", "attempts", "code", "reason", "status_reason", "expected"), RETRIES)
+@pytest.mark.parametrize(
+    ("strategy", "attempts", "code", "reason", "status_reason", "expected"), RETRIES
+)
 def test_retry_conditions(
-    strategy: dict[str, Any], attempts: int, code: int | None, reason: str, status_reason: str, expected: bool
+    strategy: dict[str, Any],
+    attempts: int,
+    code: int | None,
+    reason: str,
+    status_reason: str,
+    expected: bool,
 ) -> None:
     end = AttemptEnd(exit_code=code, reason=reason, status_reason=status_reason)
     assert retries(strategy, attempts=attempts, end=end) is expected
 
 
-@pytest.mark.parametrize("targets", [["0:"], ["0:3"], ["0", "1:"], ["0:1", "2:3"], ["0:", "2:3"], [":"]])
+@pytest.mark.parametrize(
+    "targets", [["0:"], ["0:3"], ["0", "1:"], ["0:1", "2:3"], ["0:", "2:3"], [":"]]
+)
 def test_node_ranges_that_cover(targets: list[str]) -> None:
     check_ranges(targets, 4)
     assert {range_of(node, targets, 4) for node in range(4)} == set(targets)
 
 
-@pytest.mark.parametrize("targets", [["0:2"], ["1:"], ["0:4"], ["0:2", "1:3"], ["0:1", "3"], ["a:b"], ["0:", "0:"]])
+@pytest.mark.parametrize(
+    "targets", [["0:2"], ["1:"], ["0:4"], ["0:2", "1:3"], ["0:1", "3"], ["a:b"], ["0:", "0:"]]
+)
 def test_node_ranges_that_do_not(targets: list[str]) -> None:
     with pytest.raises(WireError):
         check_ranges(targets, 4)
@@ -192,7 +300,17 @@ def test_node_ranges_that_do_not(targets: list[str]) -> None:
 
 
 def shared(share: str, since: float, priority: int = 0) -> Job:
-    queue = JobQueue(name="q", arn="arn:q", state="ENABLED", priority=1, environments=[], order=[], policy="p", time_limits=[], tags={})
+    queue = JobQueue(
+        name="q",
+        arn="arn:q",
+        state="ENABLED",
+        priority=1,
+        environments=[],
+        order=[],
+        policy="p",
+        time_limits=[],
+        tags={},
+    )
     definition = JobDefinition(name="d", revision=1, arn="arn:d:1", spec={"type": "container"})
     return Job(
         id=f"{share}{since}", name="j", queue=queue, definition=definition, nodes=[], request={}, retry={}, timeout_seconds=None,
@@ -208,7 +326,9 @@ def simulate(policy: dict[str, Any], jobs: list[Job], *, slots: int, seconds: fl
         chosen = ordered(policy, jobs, usages, {job.share or "" for job in jobs}, clock)[0]
         jobs.remove(chosen)
         order += chosen.share or ""
-        usages.append(Usage(share=chosen.share or "", vcpus=1, started=clock, stopped=clock + seconds / slots))
+        usages.append(
+            Usage(share=chosen.share or "", vcpus=1, started=clock, stopped=clock + seconds / slots)
+        )
         clock += seconds / slots
     return order
 
@@ -216,15 +336,25 @@ def simulate(policy: dict[str, Any], jobs: list[Job], *, slots: int, seconds: fl
 def test_fair_share_alternates_and_follows_weights() -> None:
     jobs = [shared("a", n) for n in range(4)] + [shared("b", 10 + n) for n in range(2)]
     assert simulate({"shareDecaySeconds": 3600}, list(jobs), slots=1)[:4] in ("abab", "abba")
-    heavy = {"shareDecaySeconds": 86400, "shareDistribution": [{"shareIdentifier": "b", "weightFactor": 0.25}]}
+    heavy = {
+        "shareDecaySeconds": 86400,
+        "shareDistribution": [{"shareIdentifier": "b", "weightFactor": 0.25}],
+    }
     many = [shared("a", n) for n in range(40)] + [shared("b", n) for n in range(40)]
     first = simulate(heavy, many, slots=1)[:40]
     assert 30 <= first.count("b") <= 34  # a quarter of the weight gets four times the share
-    assert [job.priority for job in ordered({}, [shared("a", 0, 1), shared("a", 1, 9)], [], {"a"}, 0.0)] == [9, 1]
+    assert [
+        job.priority for job in ordered({}, [shared("a", 0, 1), shared("a", 1, 9)], [], {"a"}, 0.0)
+    ] == [9, 1]
 
 
 def test_prefix_weights_are_divided_and_reservations_held() -> None:
-    policy = {"shareDistribution": [{"shareIdentifier": "User*", "weightFactor": 1.0}, {"shareIdentifier": "x", "weightFactor": 3.0}]}
+    policy = {
+        "shareDistribution": [
+            {"shareIdentifier": "User*", "weightFactor": 1.0},
+            {"shareIdentifier": "x", "weightFactor": 3.0},
+        ]
+    }
     assert weight(policy, "UserA", ["UserA", "UserB", "x"]) == 2.0
     assert weight(policy, "x", ["x"]) == 3.0
     assert weight(policy, "other", []) == 1.0
@@ -242,7 +372,9 @@ def test_a_share_is_active_while_it_has_jobs_and_until_the_window_has_passed() -
     ledger.open(second, 4.0, 0.0)
     ledger.close(second, 100.0)
     ledger.leave(second)
-    assert [(usage.share, usage.vcpus) for usage in ledger.of("q") if usage.stopped is None] == [("a", 2.0)]
+    assert [(usage.share, usage.vcpus) for usage in ledger.of("q") if usage.stopped is None] == [
+        ("a", 2.0)
+    ]
     assert ledger.fraction(policy, "q", 999.0) == 0.75
     assert ledger.fraction(policy, "q", 1000.0) == 0.5
 
@@ -253,14 +385,19 @@ def test_a_share_is_active_while_it_has_jobs_and_until_the_window_has_passed() -
 def test_spill_over_only_when_the_first_environment_is_full(stage: Stage) -> None:
     on_demand, spot = stage.environment(max_vcpus=4), stage.environment("SPOT", max_vcpus=8)
     queue = stage.queue(on_demand, spot)
-    sleeper = stage.python("import os, time; print(os.environ['AWS_BATCH_CE_NAME'], flush=True); time.sleep(60)", vcpus="4")
+    sleeper = stage.python(
+        "import os, time; print(os.environ['AWS_BATCH_CE_NAME'], flush=True); time.sleep(60)",
+        vcpus="4",
+    )
     jobs = [stage.submit(queue, sleeper) for _ in range(2)]
     streams = [stage.wait(job, "RUNNING")["container"]["logStreamName"] for job in jobs]
     for stream in streams:
         until(functools.partial(stage.log, stream))
     names = [stage.log(stream)[0] for stream in streams]
     assert names == [arn.rsplit("/", 1)[-1] for arn in (on_demand, spot)]
-    described = stage.batch.describe_compute_environments(computeEnvironments=[on_demand])["computeEnvironments"][0]
+    described = stage.batch.describe_compute_environments(computeEnvironments=[on_demand])[
+        "computeEnvironments"
+    ][0]
     assert (described["computeResources"]["desiredvCpus"], described["status"]) == (4, "VALID")
     for job in jobs:
         stage.batch.terminate_job(jobId=job, reason="done")
@@ -268,15 +405,26 @@ def test_spill_over_only_when_the_first_environment_is_full(stage: Stage) -> Non
 
 
 def test_blocked_head_says_why_and_is_cancelled_in_time(stage: Stage) -> None:
-    limits = [{"reason": MAX_RESOURCE, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}]
+    limits = [
+        {"reason": MAX_RESOURCE, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+    ]
     queue = stage.queue(stage.environment(max_vcpus=4), jobStateTimeLimitActions=limits)
-    head, behind = stage.submit(queue, stage.definition(["true"], vcpus="8")), stage.submit(queue, stage.definition(["true"]))
+    head, behind = (
+        stage.submit(queue, stage.definition(["true"], vcpus="8")),
+        stage.submit(queue, stage.definition(["true"])),
+    )
     until(lambda: MAX_RESOURCE in stage.job(head).get("statusReason", ""))
     snapshot = stage.batch.get_job_queue_snapshot(jobQueue=queue)
-    assert [each["jobArn"].rsplit("/", 1)[-1] for each in snapshot["frontOfQueue"]["jobs"]] == [head, behind]
+    assert [each["jobArn"].rsplit("/", 1)[-1] for each in snapshot["frontOfQueue"]["jobs"]] == [
+        head,
+        behind,
+    ]
     assert stage.job(behind)["status"] == "RUNNABLE"
     stage.cloud.batch.advance(601)
-    assert stage.wait(head)["statusReason"] == f"Canceled by JobStateTimeLimit action due to reason: {MAX_RESOURCE}"
+    assert (
+        stage.wait(head)["statusReason"]
+        == f"Canceled by JobStateTimeLimit action due to reason: {MAX_RESOURCE}"
+    )
     assert stage.wait(behind)["status"] == "SUCCEEDED"
 
 
@@ -284,13 +432,17 @@ def test_shortage_of_instances(stage: Stage) -> None:
     queue = stage.queue(stage.environment(max_vcpus=8))
     stage.cloud.batch.withhold_capacity("*")
     job = stage.submit(queue, stage.definition(["true"]))
-    until(lambda: f"{NO_CAPACITY} - Service cannot fulfill" in stage.job(job).get("statusReason", ""))
+    until(
+        lambda: f"{NO_CAPACITY} - Service cannot fulfill" in stage.job(job).get("statusReason", "")
+    )
     stage.cloud.batch.withhold_capacity()
     assert stage.wait(job)["status"] == "SUCCEEDED"
 
 
 def invalid(stage: Stage, arn: str) -> Any:
-    described = stage.batch.describe_compute_environments(computeEnvironments=[arn])["computeEnvironments"][0]
+    described = stage.batch.describe_compute_environments(computeEnvironments=[arn])[
+        "computeEnvironments"
+    ][0]
     return described["status"] == "INVALID" and described
 
 
@@ -299,39 +451,72 @@ def test_instances_that_cannot_join(stage: Stage) -> None:
     lonely = ec2.create_subnet(VpcId=stage.vpc, CidrBlock="10.9.2.0/24")["Subnet"]["SubnetId"]
     table = ec2.create_route_table(VpcId=stage.vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=lonely)
-    mute = ec2.create_security_group(GroupName=stage.name("mute"), Description="no egress", VpcId=stage.vpc)["GroupId"]
+    mute = ec2.create_security_group(
+        GroupName=stage.name("mute"), Description="no egress", VpcId=stage.vpc
+    )["GroupId"]
     everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
     ec2.revoke_security_group_egress(GroupId=mute, IpPermissions=everything)
-    profile = stage.instance_profile(managed=("AmazonEC2ContainerRegistryReadOnly", "CloudWatchAgentServerPolicy"))
+    profile = stage.instance_profile(
+        managed=("AmazonEC2ContainerRegistryReadOnly", "CloudWatchAgentServerPolicy")
+    )
     broken = {
         "ecs:RegisterContainerInstance": stage.environment(instanceRole=profile),
         "no route to the internet": stage.environment(subnets=[lonely]),
         "let nothing out": stage.environment(securityGroupIds=[mute]),
     }
-    jobs = {found: stage.submit(stage.queue(arn), stage.definition(["true"])) for found, arn in broken.items()}
+    jobs = {
+        found: stage.submit(stage.queue(arn), stage.definition(["true"]))
+        for found, arn in broken.items()
+    }
     for found, arn in broken.items():
         described = until(functools.partial(invalid, stage, arn), what=found)
-        assert "none of the instances joined the underlying ECS Cluster" in described["statusReason"]
+        assert (
+            "none of the instances joined the underlying ECS Cluster" in described["statusReason"]
+        )
         assert found in described["statusReason"]
         assert stage.job(jobs[found])["status"] == "RUNNABLE"
         assert stage.job(jobs[found])["statusReason"].startswith("ACTION_REQUIRED")
     # what was missing arrives, and the jobs go on by themselves
     ec2.authorize_security_group_egress(GroupId=mute, IpPermissions=everything)
     assert stage.wait(jobs["let nothing out"])["status"] == "SUCCEEDED"
-    services = [*(f"com.amazonaws.us-east-1.{name}" for name in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"))]
+    services = [
+        *(
+            f"com.amazonaws.us-east-1.{name}"
+            for name in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
+        )
+    ]
     for service in services:
         ec2.create_vpc_endpoint(
-            VpcId=stage.vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[lonely], PrivateDnsEnabled=True
+            VpcId=stage.vpc,
+            ServiceName=service,
+            VpcEndpointType="Interface",
+            SubnetIds=[lonely],
+            PrivateDnsEnabled=True,
         )
     assert stage.job(jobs["no route to the internet"])["status"] == "RUNNABLE"
     own = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::own/*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [own]})
-    made = ec2.create_vpc_endpoint(VpcId=stage.vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table], PolicyDocument=policy)
+    made = ec2.create_vpc_endpoint(
+        VpcId=stage.vpc,
+        ServiceName="com.amazonaws.us-east-1.s3",
+        RouteTableIds=[table],
+        PolicyDocument=policy,
+    )
     arn = broken["no route to the internet"]
-    until(lambda: "keeps the layers of images back" in (invalid(stage, arn) or {}).get("statusReason", ""))
-    layers = {**own, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"}
+    until(
+        lambda: (
+            "keeps the layers of images back" in (invalid(stage, arn) or {}).get("statusReason", "")
+        )
+    )
+    layers = {
+        **own,
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*",
+    }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [own, layers]})
-    ec2.modify_vpc_endpoint(VpcEndpointId=made["VpcEndpoint"]["VpcEndpointId"], PolicyDocument=policy)
+    ec2.modify_vpc_endpoint(
+        VpcEndpointId=made["VpcEndpoint"]["VpcEndpointId"], PolicyDocument=policy
+    )
     assert stage.wait(jobs["no route to the internet"])["status"] == "SUCCEEDED"
 
 

@@ -23,7 +23,9 @@ def fargate(stage: Stage) -> str:
     return stage.queue(stage.environment("FARGATE"))
 
 
-def on_fargate(stage: Stage, command: list[str], *, definition: dict[str, Any] | None = None, **container: Any) -> str:
+def on_fargate(
+    stage: Stage, command: list[str], *, definition: dict[str, Any] | None = None, **container: Any
+) -> str:
     return stage.definition(
         command,
         vcpus="1",
@@ -34,7 +36,9 @@ def on_fargate(stage: Stage, command: list[str], *, definition: dict[str, Any] |
     )
 
 
-def test_the_region_comes_from_the_definition_except_on_fargate(stage: Stage, instances: str, fargate: str) -> None:
+def test_the_region_comes_from_the_definition_except_on_fargate(
+    stage: Stage, instances: str, fargate: str
+) -> None:
     code = "import json, os; print(json.dumps([os.environ.get(n) for n in ('AWS_REGION', 'AWS_DEFAULT_REGION')]))"
     given = [{"name": "AWS_REGION", "value": "eu-west-1"}]
     jobs = {
@@ -42,15 +46,30 @@ def test_the_region_comes_from_the_definition_except_on_fargate(stage: Stage, in
         "instances, given": stage.submit(instances, stage.python(code, environment=given)),
         "Fargate": stage.submit(fargate, on_fargate(stage, ["python", "-c", code])),
     }
-    told = {name: json.loads(stage.log(stage.wait(job)["container"]["logStreamName"])[0]) for name, job in jobs.items()}
-    assert told == {"instances": [None, None], "instances, given": ["eu-west-1", None], "Fargate": ["us-east-1", "us-east-1"]}
+    told = {
+        name: json.loads(stage.log(stage.wait(job)["container"]["logStreamName"])[0])
+        for name, job in jobs.items()
+    }
+    assert told == {
+        "instances": [None, None],
+        "instances, given": ["eu-west-1", None],
+        "Fargate": ["us-east-1", "us-east-1"],
+    }
 
 
 def _rules(*, fargate: bool) -> dict[str, Any]:
     """The retry strategy of the program's own definitions, as RegisterJobDefinition takes it."""
     strategy: Any = retry_strategy(attempts=2, fargate=fargate, multi_node=False)
-    names = {"on_reason": "onReason", "on_status_reason": "onStatusReason", "on_exit_code": "onExitCode", "action": "action"}
-    rules = [{api: getattr(rule, name) for name, api in names.items() if getattr(rule, name)} for rule in strategy.evaluate_on_exits]
+    names = {
+        "on_reason": "onReason",
+        "on_status_reason": "onStatusReason",
+        "on_exit_code": "onExitCode",
+        "action": "action",
+    }
+    rules = [
+        {api: getattr(rule, name) for name, api in names.items() if getattr(rule, name)}
+        for rule in strategy.evaluate_on_exits
+    ]
     return {"retryStrategy": {"attempts": 2, "evaluateOnExit": rules}}
 
 
@@ -64,17 +83,25 @@ CASES = {
 
 @pytest.mark.parametrize("kind", ["instances", "fargate"])
 @pytest.mark.parametrize("case", CASES)
-def test_trouble_before_the_start_is_tried_again(stage: Stage, instances: str, fargate: str, kind: str, case: str) -> None:
+def test_trouble_before_the_start_is_tried_again(
+    stage: Stage, instances: str, fargate: str, kind: str, case: str
+) -> None:
     container, command, attempts = CASES[case]
     if "jobRoleArn" in container:
         container = {"jobRoleArn": stage.role("lambda.amazonaws.com")}
     strategy = _rules(fargate=kind == "fargate")
     if kind == "fargate":
-        job = stage.wait(stage.submit(fargate, on_fargate(stage, command, definition=strategy, **container)))
+        job = stage.wait(
+            stage.submit(fargate, on_fargate(stage, command, definition=strategy, **container))
+        )
         if attempts == 2:  # there the status reason is the only place
-            assert job["statusReason"].startswith(("CannotPullContainerError", "ResourceInitializationError"))
+            assert job["statusReason"].startswith(
+                ("CannotPullContainerError", "ResourceInitializationError")
+            )
             assert "reason" not in job["container"]
     else:
-        job = stage.wait(stage.submit(instances, stage.definition(command, definition=strategy, **container)))
+        job = stage.wait(
+            stage.submit(instances, stage.definition(command, definition=strategy, **container))
+        )
         assert (job["statusReason"] == "Task failed to start") == (case != "a bug")
     assert (job["status"], len(job["attempts"])) == ("FAILED", attempts)

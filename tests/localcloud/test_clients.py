@@ -17,7 +17,9 @@ PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
 
 def machine(stage: Stage, definition: dict[str, Any], *statements: dict[str, Any]) -> str:
     role = stage.role("states.amazonaws.com", *statements)
-    made = stage.client("stepfunctions").create_state_machine(name=stage.name("m"), definition=json.dumps(definition), roleArn=role)
+    made = stage.client("stepfunctions").create_state_machine(
+        name=stage.name("m"), definition=json.dumps(definition), roleArn=role
+    )
     return str(made["stateMachineArn"])
 
 
@@ -27,26 +29,45 @@ def test_executions_without_a_name_get_one_each(stage: Stage) -> None:
     names = {each.rsplit(":", 1)[1] for each in begun}
     assert len(names) == 3
     assert all(len(name) == 36 for name in names)
-    until(lambda: all(states.describe_execution(executionArn=each)["status"] == "SUCCEEDED" for each in begun))
-    assert states.start_execution(stateMachineArn=arn, name="mine")["executionArn"].endswith(":mine")
+    until(
+        lambda: all(
+            states.describe_execution(executionArn=each)["status"] == "SUCCEEDED" for each in begun
+        )
+    )
+    assert states.start_execution(stateMachineArn=arn, name="mine")["executionArn"].endswith(
+        ":mine"
+    )
 
 
 @pytest.mark.parametrize("end", ["stopped", "timed out"])
 def test_the_job_that_an_execution_waits_for_ends_with_it(stage: Stage, end: str) -> None:
     queue, definition = stage.queue(stage.environment()), stage.definition(["sleep", "60"])
     task = {"JobName": "waits", "JobQueue": queue, "JobDefinition": definition}
-    state = {"Type": "Task", "Resource": "arn:aws:states:::batch:submitJob.sync", "Parameters": task, "End": True}
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Parameters": task,
+        "End": True,
+    }
     actions = ["batch:SubmitJob", "batch:DescribeJobs", "batch:TerminateJob"]
     events = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
     seconds = {"TimeoutSeconds": 3} if end == "timed out" else {}
-    arn = machine(stage, {"StartAt": "Job", "States": {"Job": state}, **seconds}, {"Action": actions + events, "Resource": "*"})
+    arn = machine(
+        stage,
+        {"StartAt": "Job", "States": {"Job": state}, **seconds},
+        {"Action": actions + events, "Resource": "*"},
+    )
     states = stage.client("stepfunctions")
     execution = states.start_execution(stateMachineArn=arn)["executionArn"]
     job = until(lambda: stage.batch.list_jobs(jobQueue=queue)["jobSummaryList"])[0]["jobId"]
     if end == "stopped":
         states.stop_execution(executionArn=execution, error="Mine", cause="changed my mind")
         found = states.describe_execution(executionArn=execution)
-        assert (found["status"], found["error"], found["cause"]) == ("ABORTED", "Mine", "changed my mind")
+        assert (found["status"], found["error"], found["cause"]) == (
+            "ABORTED",
+            "Mine",
+            "changed my mind",
+        )
     ended = stage.wait(job, seconds=30)
     assert (ended["status"], ended["isTerminated"]) == ("FAILED", True)
     assert execution in ended["statusReason"]
@@ -72,14 +93,21 @@ UNKNOWN: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "operation", "params"), UNKNOWN, ids=[f"{each[0]}-{each[1]}" for each in UNKNOWN])
-def test_what_is_not_there_is_said_at_once(stage: Stage, service: str, operation: str, params: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("service", "operation", "params"), UNKNOWN, ids=[f"{each[0]}-{each[1]}" for each in UNKNOWN]
+)
+def test_what_is_not_there_is_said_at_once(
+    stage: Stage, service: str, operation: str, params: dict[str, Any]
+) -> None:
     with pytest.raises(ClientError) as refused:
         getattr(stage.client(service), operation)(**params)
     response = refused.value.response
     assert response["Error"]["Code"] == "NotImplemented"
     assert "Traceback" not in response["Error"]["Message"]
-    assert (response["ResponseMetadata"]["HTTPStatusCode"], response["ResponseMetadata"]["RetryAttempts"]) == (501, 0)
+    assert (
+        response["ResponseMetadata"]["HTTPStatusCode"],
+        response["ResponseMetadata"]["RetryAttempts"],
+    ) == (501, 0)
 
 
 def test_metrics_that_are_not_computed_are_refused(stage: Stage) -> None:
@@ -97,7 +125,9 @@ def test_metrics_that_are_not_computed_are_refused(stage: Stage) -> None:
         cloudwatch.get_metric_statistics(**metric, Period=60, ExtendedStatistics=["p90"], **times)
 
 
-def test_a_fault_inside_is_no_traceback_and_is_not_repeated(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_inside_is_no_traceback_and_is_not_repeated(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from moto.dynamodb.models import DynamoDBBackend
 
     def broken(*_: Any, **__: Any) -> None:
@@ -107,13 +137,17 @@ def test_a_fault_inside_is_no_traceback_and_is_not_repeated(stage: Stage, monkey
     with pytest.raises(ClientError) as refused:
         stage.client("dynamodb").list_tables()
     assert refused.value.response["ResponseMetadata"]["RetryAttempts"] == 0
-    assert "fails at ListTables of dynamodb where AWS would not (KeyError: 'secret detail')" in str(refused.value)
+    assert "fails at ListTables of dynamodb where AWS would not (KeyError: 'secret detail')" in str(
+        refused.value
+    )
 
 
 def test_forms_of_pages_are_refused(stage: Stage) -> None:
     post = stage.client("s3").generate_presigned_post("bucket", "key")
     assert post["url"].startswith(stage.cloud.endpoint_url)
-    request = urllib.request.Request(post["url"], data=b"--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"})  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310
+        post["url"], data=b"--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=5)  # noqa: S310
     assert refused.value.code == 403

@@ -23,9 +23,13 @@ def children() -> set[int]:
 def test_one_after_the_other_and_nothing_is_left(tmp_path: Path) -> None:
     before = children()
     for round_ in range(2):
-        with LocalCloud(tmp_path / str(round_), images={"*": tmp_path}, region="eu-west-1") as cloud:
+        with LocalCloud(
+            tmp_path / str(round_), images={"*": tmp_path}, region="eu-west-1"
+        ) as cloud:
             assert cloud.client("s3").list_buckets()["Buckets"] == []
-            cloud.client("s3").create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+            cloud.client("s3").create_bucket(
+                Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
             assert cloud.client("s3") is cloud.client("s3")
             batch, url = cloud.client("batch"), cloud.endpoint_url
             policy = batch.create_scheduling_policy(name="p")["arn"]
@@ -50,12 +54,16 @@ with LocalCloud(Path(sys.argv[1]), images={}) as cloud:
 
 
 def test_it_answers_within_three_seconds_of_a_processor(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", "import localcloud.cloud"], cwd=ROOT, check=True)  # compiled once
+    subprocess.run(
+        [sys.executable, "-c", "import localcloud.cloud"], cwd=ROOT, check=True
+    )  # compiled once
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", START, str(tmp_path)], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 4.5, f"start, one answer and the end take {seconds:.1f} s of a processor"  # 3 on a quiet machine
+    assert seconds < 4.5, (
+        f"start, one answer and the end take {seconds:.1f} s of a processor"
+    )  # 3 on a quiet machine
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -36,12 +36,25 @@ def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> Non
         if any(r.options.protect for r in deployed.resources):
             with pytest.raises(DeploymentError, match="it is protected"):
                 destroy(ROOT, stack, cloud.client, secrets=secrets, previous=again.state)
-        cloud.client("s3").put_object(Bucket=again.outputs["results_bucket"], Key="left/behind", Body=b"x")
-        open_for_deletion = deploy(ROOT, stack, cloud.client, secrets=secrets, config=unprotected, previous=again.state)
+        cloud.client("s3").put_object(
+            Bucket=again.outputs["results_bucket"], Key="left/behind", Body=b"x"
+        )
+        open_for_deletion = deploy(
+            ROOT, stack, cloud.client, secrets=secrets, config=unprotected, previous=again.state
+        )
         made = inventory(cloud.client, cloud.account_id) - before
-        gone = destroy(ROOT, stack, cloud.client, secrets=secrets, config=unprotected, previous=open_for_deletion.state)
+        gone = destroy(
+            ROOT,
+            stack,
+            cloud.client,
+            secrets=secrets,
+            config=unprotected,
+            previous=open_for_deletion.state,
+        )
         left = inventory(cloud.client, cloud.account_id) - before
-    assert {step.operation for step in again.steps} == {"same"}, [step for step in again.steps if step.operation != "same"]
+    assert {step.operation for step in again.steps} == {"same"}, [
+        step for step in again.steps if step.operation != "same"
+    ]
     assert again.outputs == deployed.outputs
     assert {step.operation for step in open_for_deletion.steps} <= {"same", "update"}
     assert len(made) > 90
@@ -59,12 +72,22 @@ def test_the_stacks_of_this_repository_deploy(stack: str, tmp_path: Path) -> Non
 
 def test_the_prod_stack_deploys_with_every_guard_on(tmp_path: Path) -> None:
     stack = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
-    budget = {**stack["batch-reference:budget"], "stop_submissions_percent": 90, "guard": {"limit_usd": 8000}}
+    budget = {
+        **stack["batch-reference:budget"],
+        "stop_submissions_percent": 90,
+        "guard": {"limit_usd": 8000},
+    }
     with LocalCloud(tmp_path, images={}) as cloud:
-        deployed = deploy(ROOT, "prod", cloud.client, config={"batch-reference:budget": json.dumps(budget)})
-        (action,) = (r for r in deployed.resources if r.type == "aws:budgets/budgetAction:BudgetAction")
+        deployed = deploy(
+            ROOT, "prod", cloud.client, config={"batch-reference:budget": json.dumps(budget)}
+        )
+        (action,) = (
+            r for r in deployed.resources if r.type == "aws:budgets/budgetAction:BudgetAction"
+        )
         name = action.inputs["budgetName"]
-        (told,) = cloud.client("budgets").describe_budget_actions_for_budget(AccountId=cloud.account_id, BudgetName=name)["Actions"]
+        (told,) = cloud.client("budgets").describe_budget_actions_for_budget(
+            AccountId=cloud.account_id, BudgetName=name
+        )["Actions"]
     roles = {r.outputs["name"] for r in deployed.resources if r.type == "aws:iam/role:Role"}
     assert set(told["Definition"]["IamActionDefinition"]["Roles"]) <= roles
     assert (told["ActionThreshold"]["ActionThresholdValue"], told["Status"]) == (90, "STANDBY")

@@ -23,7 +23,12 @@ REGISTER = json.dumps(
     {
         "jobDefinitionName": "attack",
         "type": "container",
-        "containerProperties": {"image": "repo/x:1", "command": ["touch", "/owned"], "vcpus": 1, "memory": 128},
+        "containerProperties": {
+            "image": "repo/x:1",
+            "command": ["touch", "/owned"],
+            "vcpus": 1,
+            "memory": 128,
+        },
     }
 )
 _FORGED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/batch/aws4_request, SignedHeaders=host, Signature=00"
@@ -32,15 +37,24 @@ _FORGED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/batch/aws4_reques
 def send(stage: Stage, head: str, body: str = "") -> tuple[int, str]:
     """Status and whole answer of a request written by hand."""
     with socket.create_connection(("127.0.0.1", stage.cloud.port), timeout=5) as line:
-        line.sendall(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        line.sendall(
+            f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
         answer = b""
         while data := line.recv(1 << 16):
             answer += data
     return int(answer.split(b" ")[1]), answer.decode()
 
 
-def attack(*headers: str, target: str = "/v1/registerjobdefinition", host: str = "127.0.0.1:{port}") -> str:
-    lines = [f"POST {target} HTTP/1.1", *([f"Host: {host}"] if host else []), "Content-Type: text/plain", *headers]
+def attack(
+    *headers: str, target: str = "/v1/registerjobdefinition", host: str = "127.0.0.1:{port}"
+) -> str:
+    lines = [
+        f"POST {target} HTTP/1.1",
+        *([f"Host: {host}"] if host else []),
+        "Content-Type: text/plain",
+        *headers,
+    ]
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -71,8 +85,18 @@ def test_what_comes_from_elsewhere_is_refused_before_it_is_read(stage: Stage, he
     assert "access-control" not in answer.lower()
 
 
-@pytest.mark.parametrize("headers", [(), (f"Authorization: {_FORGED}",), ("Origin: http://localhost:{port}",)])
-@pytest.mark.parametrize("target", ["/v1/registerjobdefinition", "/moto-api/reset", "/bucket/key", "/?Action=CreateUser&UserName=x"])
+@pytest.mark.parametrize(
+    "headers", [(), (f"Authorization: {_FORGED}",), ("Origin: http://localhost:{port}",)]
+)
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/registerjobdefinition",
+        "/moto-api/reset",
+        "/bucket/key",
+        "/?Action=CreateUser&UserName=x",
+    ],
+)
 def test_what_is_not_signed_is_refused(stage: Stage, target: str, headers: tuple[str, ...]) -> None:
     head = attack(*headers, target=target).replace("{port}", str(stage.cloud.port))
     status, answer = send(stage, head, REGISTER)
@@ -82,7 +106,14 @@ def test_what_is_not_signed_is_refused(stage: Stage, target: str, headers: tuple
 
 
 def test_loopback_names_are_ours() -> None:
-    for host in ("127.0.0.1:5055", "127.1.2.3:5055", "localhost:5055", "LocalHost:5055", "[::1]:5055", "a.s3.localhost:5055"):
+    for host in (
+        "127.0.0.1:5055",
+        "127.1.2.3:5055",
+        "localhost:5055",
+        "LocalHost:5055",
+        "[::1]:5055",
+        "a.s3.localhost:5055",
+    ):
         assert refusal(5055, [host], []) is None, host
         assert refusal(5055, ["localhost:5055"], [f"http://{host}"]) is None, host
     assert refusal(80, ["localhost"], []) is None
@@ -126,9 +157,20 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def browser(tmp_path: Path) -> list[str]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
+    found = next(
+        filter(
+            None,
+            map(
+                shutil.which,
+                ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+            ),
+        ),
+        None,
+    )
     if found is None:
-        pytest.skip("no Chromium on this machine: the page that attacks the endpoint was not opened (apt-get install chromium)")
+        pytest.skip(
+            "no Chromium on this machine: the page that attacks the endpoint was not opened (apt-get install chromium)"
+        )
     flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-quic"
     more = "--disable-component-update --disable-sync --disable-dev-shm-usage"
     return [found, *flags.split(), *more.split(), f"--user-data-dir={tmp_path / 'profile'}"]
@@ -137,13 +179,22 @@ def browser(tmp_path: Path) -> list[str]:
 @pytest.mark.timeout(120)
 def test_a_page_in_a_browser_can_do_nothing(stage: Stage, browser: list[str]) -> None:
     before = len(stage.cloud.slack.messages)
-    page = PAGE.replace("REGISTER", json.dumps(REGISTER)).replace("FORGED", _FORGED).replace("SLACK", stage.cloud.slack.url)
+    page = (
+        PAGE.replace("REGISTER", json.dumps(REGISTER))
+        .replace("FORGED", _FORGED)
+        .replace("SLACK", stage.cloud.slack.url)
+    )
     page = page.replace("HOST", "127.0.0.1").replace("PORT", str(stage.cloud.port))
     reports: list[str] = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Page, page, reports))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Page, page, reports)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     process = subprocess.Popen(
-        [*browser, f"http://localhost:{server.server_port}/"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [*browser, f"http://localhost:{server.server_port}/"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 90
@@ -156,7 +207,11 @@ def test_a_page_in_a_browser_can_do_nothing(stage: Stage, browser: list[str]) ->
         server.server_close()
     assert reports, "the page has not run"
     simple, with_key, preflighted, slack = json.loads(reports[0])
-    assert (simple, slack) == ("fulfilled:opaque", "fulfilled:opaque"), "a page may send these, and sees nothing of the answer"
-    assert (with_key, preflighted) == ("rejected:", "rejected:"), "no CORS header lets a page send more"
+    assert (simple, slack) == ("fulfilled:opaque", "fulfilled:opaque"), (
+        "a page may send these, and sees nothing of the answer"
+    )
+    assert (with_key, preflighted) == ("rejected:", "rejected:"), (
+        "no CORS header lets a page send more"
+    )
     assert stage.batch.describe_job_definitions(jobDefinitionName="attack")["jobDefinitions"] == []
     assert len(stage.cloud.slack.messages) == before

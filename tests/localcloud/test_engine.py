@@ -49,7 +49,11 @@ def test_a_preview_asks_nothing_of_aws_and_knows_what_can_be_known(tmp_path: Pat
         pulumi.export("actions", json.loads(policy)["Statement"][0]["Action"])
     """
     previewed = run(tmp_path, body, client=no_aws, preview=True)
-    assert previewed.outputs == {"queue": {"name": "fixed", "url": None}, "account": "123456789012", "actions": "s3:GetObject"}
+    assert previewed.outputs == {
+        "queue": {"name": "fixed", "url": None},
+        "account": "123456789012",
+        "actions": "s3:GetObject",
+    }
     subnet = previewed.resource("aws:ec2/subnet:Subnet", "subnet")
     assert subnet.inputs["vpcId"] is UNKNOWN
     assert subnet.inputs["availabilityZone"] == "us-east-1a"
@@ -100,12 +104,16 @@ def test_dependencies_parents_and_options_are_recorded(tmp_path: Path) -> None:
     assert topic.options.ignore_changes == ("displayName",)
     assert topic.options.aliases == ("urn:pulumi:dev::demo::aws:sns/topic:Topic::old",)
     assert live.trail == (f"__main__.py:{FIRST_LINE + 6}", f"__main__.py:{FIRST_LINE + 10}")
-    attributes = aws_client()("sqs").get_queue_attributes(QueueUrl=live.outputs["url"], AttributeNames=["All"])["Attributes"]
+    attributes = aws_client()("sqs").get_queue_attributes(
+        QueueUrl=live.outputs["url"], AttributeNames=["All"]
+    )["Attributes"]
     assert json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"] == dead.outputs["arn"]
     assert attributes["DelaySeconds"] == "5"
 
 
-def test_hooks_run_around_a_creation_and_an_error_hook_may_ask_for_another_try(tmp_path: Path) -> None:
+def test_hooks_run_around_a_creation_and_an_error_hook_may_ask_for_another_try(
+    tmp_path: Path,
+) -> None:
     body = """
         from pathlib import Path
 
@@ -137,7 +145,11 @@ def test_hooks_run_around_a_creation_and_an_error_hook_may_ask_for_another_try(t
     error = failure(tmp_path, body)
     assert [f.name for f in error.failures] == ["lost"]
     noted = (tmp_path / "calls.txt").read_text().split()
-    assert [n for n in noted if n.startswith("failed")] == ["failed:create:1", "failed:create:2", "failed:create:3"]
+    assert [n for n in noted if n.startswith("failed")] == [
+        "failed:create:1",
+        "failed:create:2",
+        "failed:create:3",
+    ]
     assert [n for n in noted if not n.startswith("failed")] == ["before:topic", "after:hooked:arn:"]
 
 
@@ -152,7 +164,10 @@ def test_default_tags_and_explicit_providers(tmp_path: Path) -> None:
     sns = aws_client()("sns")
     tags = {
         name: {
-            t["Key"]: t["Value"] for t in sns.list_tags_for_resource(ResourceArn=deployed.resource("aws:sns/topic:Topic", name).id)["Tags"]
+            t["Key"]: t["Value"]
+            for t in sns.list_tags_for_resource(
+                ResourceArn=deployed.resource("aws:sns/topic:Topic", name).id
+            )["Tags"]
         }
         for name in ("plain", "explicit")
     }
@@ -197,7 +212,9 @@ def test_config_reaches_the_program_as_with_the_cli(tmp_path: Path) -> None:
         pulumi.export("names", [pulumi.get_project(), pulumi.get_stack()])
     """
     program = write_program(tmp_path, body, config=config)
-    outputs = deploy(program, "dev", no_aws, preview=True, config={"demo:override": "given"}).outputs
+    outputs = deploy(
+        program, "dev", no_aws, preview=True, config={"demo:override": "given"}
+    ).outputs
     assert outputs == {
         "network": {"cidr": "10.0.0.0/16", "zones": ["a", "b"], "nat": True},
         "numbers": [3, 0.5, True],

@@ -27,16 +27,23 @@ def queues(*, delay: int = 5, tags: dict[str, str] | None = None, more: str = ""
 
 def steps(deployment: Deployment) -> list[str]:
     """`operation name` of everything that was not left as it is."""
-    return [f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same"]
+    return [
+        f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same"
+    ]
 
 
 def exists(url: str) -> bool:
     name = url.rsplit("/", 1)[-1]
-    return any(each.endswith(f"/{name}") for each in aws_client()("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", []))
+    return any(
+        each.endswith(f"/{name}")
+        for each in aws_client()("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", [])
+    )
 
 
 def attributes(url: str) -> dict[str, str]:
-    found: dict[str, str] = aws_client()("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    found: dict[str, str] = aws_client()("sqs").get_queue_attributes(
+        QueueUrl=url, AttributeNames=["All"]
+    )["Attributes"]
     return found
 
 
@@ -69,12 +76,16 @@ def test_a_preview_lists_what_would_happen_and_asks_nothing_of_aws(tmp_path: Pat
     body = queues(delay=9, more=", fifo_queue=True") + '    aws.sns.Topic("new", name=live.name)\n'
     previewed = run(tmp_path, body, previous=first.state, preview=True, client=no_aws)
     assert sorted(steps(previewed)) == ["create new", "delete replaced live", "replace live"]
-    assert [step.changed for step in previewed.steps if step.operation == "replace"] == [("delaySeconds", "fifoQueue")]
+    assert [step.changed for step in previewed.steps if step.operation == "replace"] == [
+        ("delaySeconds", "fifoQueue")
+    ]
     assert previewed.state == first.state
     assert previewed.outputs["urls"] == [first.outputs["urls"][0], None]
 
 
-def test_a_replacement_is_made_first_and_the_old_half_goes_after_the_program(tmp_path: Path) -> None:
+def test_a_replacement_is_made_first_and_the_old_half_goes_after_the_program(
+    tmp_path: Path,
+) -> None:
     first = run(tmp_path, queues())
     options = 'opts=pulumi.ResourceOptions(replace_on_changes=["delaySeconds"])'
     second = run(tmp_path, queues(delay=9, more=f", {options}"), previous=first.state)
@@ -86,10 +97,14 @@ def test_a_replacement_is_made_first_and_the_old_half_goes_after_the_program(tmp
     # a name that the program gives may be taken until the old half is gone, and nobody looks whether it is
     third = run(tmp_path, queues(more=', name="swap-1"'), previous=second.state)
     assert steps(third) == ["delete replaced live", "replace live"]
-    demanded = run(tmp_path, queues(delay=6, more=f', name="swap-1", {options}'), previous=third.state)
+    demanded = run(
+        tmp_path, queues(delay=6, more=f', name="swap-1", {options}'), previous=third.state
+    )
     assert steps(demanded) == ["delete replaced live", "replace live"]
     options = "opts=pulumi.ResourceOptions(delete_before_replace=True)"
-    before = run(tmp_path, queues(delay=6, more=f', name="swap-2", {options}'), previous=demanded.state)
+    before = run(
+        tmp_path, queues(delay=6, more=f', name="swap-2", {options}'), previous=demanded.state
+    )
     assert steps(before) == ["delete replaced live", "replace live"]
 
 
@@ -103,7 +118,10 @@ def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> Non
     assert error.state is not None
     assert {r.id for r in error.state.resources} == {r.id for r in first.state.resources}
 
-    ignoring = queues(delay=9, more=', opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"], retain_on_delete=True)')
+    ignoring = queues(
+        delay=9,
+        more=', opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"], retain_on_delete=True)',
+    )
     kept = run(tmp_path, ignoring, previous=first.state)
     assert steps(kept) == []
     assert attributes(first.outputs["urls"][1])["DelaySeconds"] == "5"
@@ -111,7 +129,9 @@ def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> Non
     assert steps(retained) == ["retain live"]
     assert exists(first.outputs["urls"][1])
     renamed = run(
-        tmp_path, 'aws.sqs.Queue("other", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="dead")]))', previous=retained.state
+        tmp_path,
+        'aws.sqs.Queue("other", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="dead")]))',
+        previous=retained.state,
     )
     assert steps(renamed) == []
     assert [r.name for r in renamed.state.resources if r.custom] == ["other"]
@@ -149,8 +169,15 @@ def test_a_failure_deletes_nothing(tmp_path: Path) -> None:
 def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
     body = 'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\naws.ec2.RouteTable("t", vpc_id=vpc.id{})'
     first = run(tmp_path, body.format(""))
-    error = failure(tmp_path, body.format(', routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": "local"}]'), previous=first.state)
-    assert "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider" in str(error)
+    error = failure(
+        tmp_path,
+        body.format(', routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": "local"}]'),
+        previous=first.state,
+    )
+    assert (
+        "a change of routes of aws:ec2/routeTable:RouteTable is not modelled by the local provider"
+        in str(error)
+    )
     layer = 'aws.ssm.Parameter("p", type="String", value="{}")'
     kept = run(tmp_path / "b", layer.format("1"))
     error = failure(tmp_path / "b", layer.format("2"), previous=kept.state)
@@ -197,7 +224,9 @@ def _bucket(tags: dict[str, Any]) -> str:
 def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_path: Path) -> None:
     first = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "1"})))
     second = run(tmp_path, HOOKED.format(bucket=_bucket({"a": "2"})), previous=first.state)
-    aws_client()("s3").put_object(Bucket=first.resource("aws:s3/bucket:Bucket", "hooked").id, Key="full", Body=b"x")
+    aws_client()("s3").put_object(
+        Bucket=first.resource("aws:s3/bucket:Bucket", "hooked").id, Key="full", Body=b"x"
+    )
     error = failure(tmp_path, HOOKED.format(bucket=""), previous=second.state)
     assert "BucketNotEmpty" in str(error)
     told = (tmp_path / "calls.txt").read_text().splitlines()
@@ -210,14 +239,20 @@ def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_pa
         "delete 3 True",
     ]
     unregistered = failure(tmp_path, "pass", previous=second.state)
-    assert "the hook 'before delete' belongs to this resource since an earlier deployment" in str(unregistered)
+    assert "the hook 'before delete' belongs to this resource since an earlier deployment" in str(
+        unregistered
+    )
 
 
 @pytest.mark.parametrize("given", ["deep.path", "list[0]"])
 def test_paths_into_properties_are_refused_rather_than_misread(tmp_path: Path, given: str) -> None:
     first = run(tmp_path, queues())
     for option in ("ignore_changes", "replace_on_changes"):
-        error = failure(tmp_path, queues(delay=7, more=f", opts=pulumi.ResourceOptions({option}=[{given!r}])"), previous=first.state)
+        error = failure(
+            tmp_path,
+            queues(delay=7, more=f", opts=pulumi.ResourceOptions({option}=[{given!r}])"),
+            previous=first.state,
+        )
         assert f"{option} has {given!r}" in str(error)
 
 

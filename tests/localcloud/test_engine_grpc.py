@@ -67,7 +67,9 @@ def test_a_program_in_another_process_is_served_alike(tmp_path: Path) -> None:
     server.start()
     try:
         command = [sys.executable, "-c", HOST, f"127.0.0.1:{port}", str(program)]
-        done = subprocess.run(command, cwd=program, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=program, capture_output=True, text=True, timeout=60, check=False
+        )
     finally:
         server.stop(None)
     assert done.returncode == 0, done.stderr

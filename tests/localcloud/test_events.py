@@ -28,10 +28,20 @@ def rule(stage: Stage, pattern: dict[str, Any], **target: Any) -> str:
 def queue(stage: Stage, *, open_to: str | None = EVENTS) -> tuple[str, str]:
     sqs = stage.client("sqs")
     url = sqs.create_queue(QueueName=stage.name("events"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     if open_to:
-        grant = {"Effect": "Allow", "Principal": {"Service": open_to}, "Action": "sqs:SendMessage", "Resource": arn}
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [grant]})})
+        grant = {
+            "Effect": "Allow",
+            "Principal": {"Service": open_to},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
+        sqs.set_queue_attributes(
+            QueueUrl=url,
+            Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [grant]})},
+        )
     return url, arn
 
 
@@ -39,15 +49,23 @@ def received(stage: Stage, url: str, count: int = 1) -> list[Any]:
     found: list[dict[str, Any]] = []
 
     def take() -> bool:
-        found.extend(stage.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))
+        found.extend(
+            stage.client("sqs")
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            .get("Messages", [])
+        )
         return len(found) >= count
 
-    until(take, what=lambda: f"{count} messages, got {found}, undelivered {stage.cloud.undelivered}")
+    until(
+        take, what=lambda: f"{count} messages, got {found}, undelivered {stage.cloud.undelivered}"
+    )
     return [json.loads(each["Body"]) for each in found]
 
 
 def put(stage: Stage, detail: object, source: str = "test.app", kind: str = "Thing") -> None:
-    answer = stage.client("events").put_events(Entries=[{"Source": source, "DetailType": kind, "Detail": json.dumps(detail)}])
+    answer = stage.client("events").put_events(
+        Entries=[{"Source": source, "DetailType": kind, "Detail": json.dumps(detail)}]
+    )
     assert answer["FailedEntryCount"] == 0
 
 
@@ -56,7 +74,9 @@ def bucket(stage: Stage, *, versioned: bool = True) -> str:
     s3.create_bucket(Bucket=name)
     if versioned:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    s3.put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
     return name
 
 
@@ -71,11 +91,18 @@ def test_object_created_is_told_once_for_put_copy_and_multipart(stage: Stage) ->
     s3 = stage.client("s3")
     put_answer = s3.put_object(Bucket=name, Key="data/20260101/a b.csv", Body=b"12345")
     s3.put_object(Bucket=name, Key="other/x.csv", Body=b"1")
-    s3.copy_object(Bucket=name, Key="data/copy.csv", CopySource={"Bucket": name, "Key": "other/x.csv"})
+    s3.copy_object(
+        Bucket=name, Key="data/copy.csv", CopySource={"Bucket": name, "Key": "other/x.csv"}
+    )
     upload = s3.create_multipart_upload(Bucket=name, Key="data/big.csv")["UploadId"]
-    part = s3.upload_part(Bucket=name, Key="data/big.csv", UploadId=upload, PartNumber=1, Body=b"z" * 100)["ETag"]
+    part = s3.upload_part(
+        Bucket=name, Key="data/big.csv", UploadId=upload, PartNumber=1, Body=b"z" * 100
+    )["ETag"]
     s3.complete_multipart_upload(
-        Bucket=name, Key="data/big.csv", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
+        Bucket=name,
+        Key="data/big.csv",
+        UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]},
     )
     events = {each["detail"]["reason"]: each for each in received(stage, url, 3)}
     assert set(events) == {"PutObject", "CopyObject", "CompleteMultipartUpload"}
@@ -89,7 +116,10 @@ def test_object_created_is_told_once_for_put_copy_and_multipart(stage: Stage) ->
     }
     assert (event["account"], event["resources"]) == (ACCOUNT, [f"arn:aws:s3:::{name}"])
     assert events["CompleteMultipartUpload"]["detail"]["object"]["size"] == 100
-    order = [events[reason]["detail"]["object"]["sequencer"] for reason in ("PutObject", "CopyObject", "CompleteMultipartUpload")]
+    order = [
+        events[reason]["detail"]["object"]["sequencer"]
+        for reason in ("PutObject", "CopyObject", "CompleteMultipartUpload")
+    ]
     assert order == sorted(order)
     assert "Messages" not in stage.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1)
 
@@ -97,7 +127,9 @@ def test_object_created_is_told_once_for_put_copy_and_multipart(stage: Stage) ->
 def test_upload_runs_a_function_and_its_job(stage: Stage) -> None:
     """The whole way: upload, rule, function under its role, SubmitJob, state-change event, message."""
     name, jobs = bucket(stage), stage.queue(stage.environment())
-    definition = stage.definition(["python", "-c", "import sys; sys.exit(int(sys.argv[1]))", "Ref::code"])
+    definition = stage.definition(
+        ["python", "-c", "import sys; sys.exit(int(sys.argv[1]))", "Ref::code"]
+    )
     code = (
         "import boto3\n"
         "def handle(event, context):\n"
@@ -108,17 +140,34 @@ def test_upload_runs_a_function_and_its_job(stage: Stage) -> None:
     arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}"
     source = rule(stage, {"source": ["aws.s3"], "detail": {"bucket": {"name": [name]}}}, Arn=arn)
     topic = stage.client("sns").create_topic(Name=stage.name("failed"))["TopicArn"]
-    grant = {"Effect": "Allow", "Principal": {"Service": EVENTS}, "Action": "sns:Publish", "Resource": topic}
-    stage.client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [grant]}))
+    grant = {
+        "Effect": "Allow",
+        "Principal": {"Service": EVENTS},
+        "Action": "sns:Publish",
+        "Resource": topic,
+    }
+    stage.client("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [grant]})
+    )
     url, inbox = queue(stage, open_to="sns.amazonaws.com")
     stage.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox)
-    pattern = {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"], "detail": {"status": ["FAILED"], "jobQueue": [jobs]}}
+    pattern = {
+        "source": ["aws.batch"],
+        "detail-type": ["Batch Job State Change"],
+        "detail": {"status": ["FAILED"], "jobQueue": [jobs]},
+    }
     rule(stage, pattern, Arn=topic)
 
     stage.client("s3").put_object(Bucket=name, Key="refused-4", Body=b"")
-    until(lambda: any(each.rule == source for each in stage.cloud.undelivered))  # no permission for EventBridge yet
+    until(
+        lambda: any(each.rule == source for each in stage.cloud.undelivered)
+    )  # no permission for EventBridge yet
     stage.client("lambda").add_permission(
-        FunctionName=function, StatementId="rule", Action="lambda:InvokeFunction", Principal=EVENTS, SourceArn=source
+        FunctionName=function,
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal=EVENTS,
+        SourceArn=source,
     )
     stage.client("s3").put_object(Bucket=name, Key="upload-7", Body=b"")
     message = json.loads(received(stage, url)[0]["Message"])
@@ -130,16 +179,27 @@ def test_upload_runs_a_function_and_its_job(stage: Stage) -> None:
 
 def test_batch_states_in_order(stage: Stage) -> None:
     jobs, (url, arn) = stage.queue(stage.environment()), queue(stage)
-    rule(stage, {"source": ["aws.batch"], "detail": {"jobQueue": [jobs]}}, Arn=arn, InputPath="$.detail.status")
+    rule(
+        stage,
+        {"source": ["aws.batch"], "detail": {"jobQueue": [jobs]}},
+        Arn=arn,
+        InputPath="$.detail.status",
+    )
     job = stage.submit(jobs, stage.definition(["true"]))
     stage.wait(job)
     assert sorted(received(stage, url, 4)) == ["RUNNABLE", "RUNNING", "STARTING", "SUCCEEDED"]
     blocked_url, blocked_arn = queue(stage)
-    rule(stage, {"detail-type": ["Batch Job Queue Blocked"], "detail": {"jobQueue": [jobs]}}, Arn=blocked_arn)
+    rule(
+        stage,
+        {"detail-type": ["Batch Job Queue Blocked"], "detail": {"jobQueue": [jobs]}},
+        Arn=blocked_arn,
+    )
     stuck = stage.submit(jobs, stage.definition(["true"], vcpus="64"))
     event = received(stage, blocked_url)[0]
     assert event["resources"] == [event["detail"]["jobArn"], jobs]
-    assert event["detail"]["statusReason"].startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
+    assert event["detail"]["statusReason"].startswith(
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    )
     stage.batch.terminate_job(jobId=stuck, reason="done")
 
 
@@ -158,17 +218,27 @@ def test_batch_log_group_and_bus_targets(stage: Stage) -> None:
                 "Arn": jobs,
                 "RoleArn": role,
                 "BatchParameters": {"JobDefinition": definition, "JobName": "by-rule"},
-                "InputTransformer": {"InputPathsMap": {"key": "$.detail.key"}, "InputTemplate": template},
+                "InputTransformer": {
+                    "InputPathsMap": {"key": "$.detail.key"},
+                    "InputTemplate": template,
+                },
             },
             {"Id": "log", "Arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/test/events"},
         ],
     )
     stage.client("logs").create_log_group(logGroupName="/test/events")
     put(stage, {"key": "data/x.csv"}, source="test.batch")
-    listed = until(lambda: stage.batch.list_jobs(jobQueue=jobs, jobStatus="SUCCEEDED")["jobSummaryList"])
+    listed = until(
+        lambda: stage.batch.list_jobs(jobQueue=jobs, jobStatus="SUCCEEDED")["jobSummaryList"]
+    )
     job = stage.job(listed[0]["jobId"])
-    assert (job["jobName"], stage.log(job["container"]["logStreamName"])) == ("by-rule", ["data/x.csv"])
-    stream = until(lambda: stage.client("logs").describe_log_streams(logGroupName="/test/events")["logStreams"])[0]["logStreamName"]
+    assert (job["jobName"], stage.log(job["container"]["logStreamName"])) == (
+        "by-rule",
+        ["data/x.csv"],
+    )
+    stream = until(
+        lambda: stage.client("logs").describe_log_streams(logGroupName="/test/events")["logStreams"]
+    )[0]["logStreamName"]
     assert json.loads(stage.log(stream, "/test/events")[0])["detail"] == {"key": "data/x.csv"}
 
 
@@ -187,20 +257,36 @@ def test_direct_notifications(stage: Stage) -> None:
     url, arn = queue(stage, open_to="s3.amazonaws.com")
     s3.create_bucket(Bucket=name)
     selection = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "data/"}]}}
-    configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": selection}]}
+    configuration = {
+        "QueueConfigurations": [
+            {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": selection}
+        ]
+    }
     s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=configuration)
     s3.put_object(Bucket=name, Key="data/a b+c.csv", Body=b"123")
     s3.put_object(Bucket=name, Key="skipped", Body=b"123")
-    bodies = [each for each in received(stage, url, 2) if "Records" in each]  # S3 sends a test event first
+    bodies = [
+        each for each in received(stage, url, 2) if "Records" in each
+    ]  # S3 sends a test event first
     record = bodies[0]["Records"][0]
-    assert (len(bodies), record["eventName"], record["s3"]["object"]["key"]) == (1, "ObjectCreated:Put", "data/a+b%2Bc.csv")
+    assert (len(bodies), record["eventName"], record["s3"]["object"]["key"]) == (
+        1,
+        "ObjectCreated:Put",
+        "data/a+b%2Bc.csv",
+    )
     assert record["s3"]["object"]["size"] == 3
 
 
 def test_topics_invoke_functions(stage: Stage) -> None:
-    function = make(stage, "def handle(event, context): print('got', event['Records'][0]['Sns']['Message'])\n")
+    function = make(
+        stage, "def handle(event, context): print('got', event['Records'][0]['Sns']['Message'])\n"
+    )
     topic = stage.client("sns").create_topic(Name=stage.name("topic"))["TopicArn"]
-    stage.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}")
+    stage.client("sns").subscribe(
+        TopicArn=topic,
+        Protocol="lambda",
+        Endpoint=f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}",
+    )
     stage.client("sns").publish(TopicArn=topic, Message="hello")
     group = f"/aws/lambda/{function}"
 
@@ -212,18 +298,38 @@ def test_topics_invoke_functions(stage: Stage) -> None:
     until(lambda: "got hello" in lines())
 
 
-EVENT = {"source": "s", "time": "t", "detail": {"text": 'say "hi"', "number": 3, "list": [{"a": 1}]}}
+EVENT = {
+    "source": "s",
+    "time": "t",
+    "detail": {"text": 'say "hi"', "number": 3, "list": [{"a": 1}]},
+}
 INPUTS = [
     ({}, EVENT),
     ({"Input": '{"fixed": 1}'}, {"fixed": 1}),
     ({"InputPath": "$.detail.list[0].a"}, 1),
     (
-        {"InputTransformer": {"InputPathsMap": {"n": "$.detail.number"}, "InputTemplate": '{"v": <n>, "s": "is <n>"}'}},
+        {
+            "InputTransformer": {
+                "InputPathsMap": {"n": "$.detail.number"},
+                "InputTemplate": '{"v": <n>, "s": "is <n>"}',
+            }
+        },
         {"v": 3, "s": "is 3"},
     ),
-    ({"InputTransformer": {"InputPathsMap": {"x": "$.detail.list"}, "InputTemplate": '{"v": <x>}'}}, {"v": [{"a": 1}]}),
+    (
+        {
+            "InputTransformer": {
+                "InputPathsMap": {"x": "$.detail.list"},
+                "InputTemplate": '{"v": <x>}',
+            }
+        },
+        {"v": [{"a": 1}]},
+    ),
     ({"InputTransformer": {"InputTemplate": '{"r": <aws.events.rule-arn>}'}}, {"r": "arn:rule/x"}),
-    ({"InputTransformer": {"InputPathsMap": {"x": "$.source"}, "InputTemplate": '"from <x>"'}}, "from s"),
+    (
+        {"InputTransformer": {"InputPathsMap": {"x": "$.source"}, "InputTemplate": '"from <x>"'}},
+        "from s",
+    ),
 ]
 
 
@@ -234,5 +340,9 @@ def test_target_input(target: dict[str, Any], expected: object) -> None:
 
 @given(st.text())
 def test_transformed_values_stay_valid_json(text: str) -> None:
-    target = {"InputTransformer": {"InputPathsMap": {"x": "$.detail.x"}, "InputTemplate": '{"v": <x>}'}}
-    assert json.loads(target_input(target, {"time": "t", "detail": {"x": text}}, "arn:r")) == {"v": text}
+    target = {
+        "InputTransformer": {"InputPathsMap": {"x": "$.detail.x"}, "InputTemplate": '{"v": <x>}'}
+    }
+    assert json.loads(target_input(target, {"time": "t", "detail": {"x": text}}, "arn:r")) == {
+        "v": text
+    }

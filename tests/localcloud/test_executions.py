@@ -15,7 +15,10 @@ from tests.localcloud.conftest import Stage, until
 
 ENDS = {"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"}
 WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 300, "End": True}}}
-TURNS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}
+TURNS = {
+    "StartAt": "A",
+    "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}},
+}
 
 
 class Machine:
@@ -24,17 +27,26 @@ class Machine:
     def __init__(self, stage: Stage, definition: dict[str, Any]) -> None:
         self.stage, self.client = stage, stage.client("stepfunctions")
         role = stage.role("states.amazonaws.com")
-        made = self.client.create_state_machine(name=stage.name("machine"), definition=json.dumps(definition), roleArn=role)
+        made = self.client.create_state_machine(
+            name=stage.name("machine"), definition=json.dumps(definition), roleArn=role
+        )
         self.arn = made["stateMachineArn"]
 
     def start(self) -> str:
-        return str(self.client.start_execution(stateMachineArn=self.arn, name=self.stage.name("execution"))["executionArn"])
+        return str(
+            self.client.start_execution(
+                stateMachineArn=self.arn, name=self.stage.name("execution")
+            )["executionArn"]
+        )
 
     def status(self, execution: str) -> str:
         return str(self.client.describe_execution(executionArn=execution)["status"])
 
     def history(self, execution: str) -> list[str]:
-        return [event["type"] for event in self.client.get_execution_history(executionArn=execution)["events"]]
+        return [
+            event["type"]
+            for event in self.client.get_execution_history(executionArn=execution)["events"]
+        ]
 
     def counted(self, metric: str) -> int:
         now = datetime.now(UTC)
@@ -73,7 +85,10 @@ def test_what_is_stopped_is_aborted_with_the_answer_and_counted_once(
         assert machine.status(execution) == "ABORTED"
         assert stopped["stopDate"] is not None
         assert machine.counted("ExecutionsAborted") == number
-        until(lambda: machine.history(execution)[-1] in ENDS, what=lambda: machine.history(execution))  # noqa: B023
+        until(
+            lambda: machine.history(execution)[-1] in ENDS,  # noqa: B023
+            what=lambda: machine.history(execution),  # noqa: B023
+        )
         assert machine.history(execution)[-1] == "ExecutionAborted"
         assert machine.status(execution) == "ABORTED"
     assert machine.counted("ExecutionsAborted") == 3

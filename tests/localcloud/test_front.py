@@ -29,7 +29,14 @@ def aws(stage: Stage, *arguments: str) -> str:
         "AWS_DEFAULT_REGION": "us-east-1",
         "HOME": str(stage.directory),
     }
-    done = subprocess.run(["aws", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["aws", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -40,13 +47,35 @@ def test_the_aws_cli_copies_large_files_and_submits(stage: Stage, tmp_path: Path
     source.write_bytes(os.urandom(1 << 20) * 9)  # above the CLI's multipart threshold
     aws(stage, "s3", "cp", "--only-show-errors", str(source), "s3://of-cli/big.bin")
     aws(stage, "s3", "cp", "--only-show-errors", "s3://of-cli/big.bin", str(copy))
-    assert hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+    assert (
+        hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+    )
     assert "-" in stage.client("s3").head_object(Bucket="of-cli", Key="big.bin")["ETag"]
     queue, definition = stage.queue(stage.environment()), stage.definition(["echo", "from the CLI"])
-    submitted = json.loads(aws(stage, "batch", "submit-job", "--job-name", "cli", "--job-queue", queue, "--job-definition", definition))
+    submitted = json.loads(
+        aws(
+            stage,
+            "batch",
+            "submit-job",
+            "--job-name",
+            "cli",
+            "--job-queue",
+            queue,
+            "--job-definition",
+            definition,
+        )
+    )
     job = stage.wait(submitted["jobId"])
-    arguments = ("--log-group-name", "/test/batch", "--log-stream-name", job["container"]["logStreamName"])
-    assert json.loads(aws(stage, "logs", "get-log-events", *arguments))["events"][0]["message"] == "from the CLI"
+    arguments = (
+        "--log-group-name",
+        "/test/batch",
+        "--log-stream-name",
+        job["container"]["logStreamName"],
+    )
+    assert (
+        json.loads(aws(stage, "logs", "get-log-events", *arguments))["events"][0]["message"]
+        == "from the CLI"
+    )
 
 
 def test_connections_are_kept_and_unread_bodies_do_not_spoil_them(stage: Stage) -> None:
@@ -93,7 +122,9 @@ def test_placement_groups(stage: Stage) -> None:
     tags = [{"ResourceType": "placement-group", "Tags": [{"Key": "a", "Value": "b"}]}]
     ec2.create_placement_group(GroupName="one", Strategy="cluster", TagSpecifications=tags)
     found = ec2.describe_placement_groups(GroupNames=["one"])["PlacementGroups"]
-    assert [(each["Strategy"], each["State"], each["Tags"]) for each in found] == [("cluster", "available", [{"Key": "a", "Value": "b"}])]
+    assert [(each["Strategy"], each["State"], each["Tags"]) for each in found] == [
+        ("cluster", "available", [{"Key": "a", "Value": "b"}])
+    ]
     with pytest.raises(ClientError, match=r"InvalidPlacementGroup\.Duplicate"):
         ec2.create_placement_group(GroupName="one")
     ec2.delete_placement_group(GroupName="one")

@@ -17,7 +17,10 @@ from botocore.exceptions import ClientError
 from tests.localcloud.conftest import ACCOUNT, Stage, until
 
 LAMBDA = "lambda.amazonaws.com"
-LOGS = {"Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "Resource": f"arn:aws:logs:us-east-1:{ACCOUNT}:*"}
+LOGS = {
+    "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+    "Resource": f"arn:aws:logs:us-east-1:{ACCOUNT}:*",
+}
 
 
 def package(code: str) -> bytes:
@@ -41,7 +44,9 @@ def make(stage: Stage, code: str, *statements: dict[str, Any], **more: Any) -> s
     return name
 
 
-def invoke(stage: Stage, name: str, event: object = None, **more: Any) -> tuple[Any, dict[str, Any]]:
+def invoke(
+    stage: Stage, name: str, event: object = None, **more: Any
+) -> tuple[Any, dict[str, Any]]:
     answer = stage.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event), **more)
     text = answer["Payload"].read()
     return (json.loads(text) if text else None), answer
@@ -77,10 +82,14 @@ def test_result_environment_log_and_warm_worker(stage: Stage) -> None:
     assert tail[0].startswith("START RequestId: ")
     assert "event 1" in tail
     assert tail[-1].startswith("REPORT RequestId: ")
-    logged = until(lambda: (found := messages(stage, f"/aws/lambda/{name}")) and "event 2" in found and found)
+    logged = until(
+        lambda: (found := messages(stage, f"/aws/lambda/{name}")) and "event 2" in found and found
+    )
     assert logged.count("cold") == 1
     assert "FunctionError" not in answer
-    stage.client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": {"SETTING": "2"}})
+    stage.client("lambda").update_function_configuration(
+        FunctionName=name, Environment={"Variables": {"SETTING": "2"}}
+    )
     third, _ = invoke(stage, name, {"n": 1})
     assert (third["env"]["SETTING"], third["count"]) == ("2", 1)
 
@@ -127,11 +136,19 @@ def test_runs_under_its_role(stage: Stage) -> None:
     assert stage.cloud.denials[-1].action == "s3:GetObject"
 
 
-def test_asynchronous_invocations_are_retried_then_go_to_queue_and_destination(stage: Stage) -> None:
+def test_asynchronous_invocations_are_retried_then_go_to_queue_and_destination(
+    stage: Stage,
+) -> None:
     sqs = stage.client("sqs")
-    urls = {kind: sqs.create_queue(QueueName=stage.name(kind))["QueueUrl"] for kind in ("dead", "failure")}
+    urls = {
+        kind: sqs.create_queue(QueueName=stage.name(kind))["QueueUrl"]
+        for kind in ("dead", "failure")
+    }
     arns = {
-        kind: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for kind, url in urls.items()
+        kind: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        for kind, url in urls.items()
     }
     send = {"Action": "sqs:SendMessage", "Resource": list(arns.values())}
     name = make(
@@ -141,11 +158,17 @@ def test_asynchronous_invocations_are_retried_then_go_to_queue_and_destination(s
         DeadLetterConfig={"TargetArn": arns["dead"]},
     )
     client = stage.client("lambda")
-    client.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arns["failure"]}})
-    assert client.get_function_configuration(FunctionName=name)["DeadLetterConfig"] == {"TargetArn": arns["dead"]}
+    client.put_function_event_invoke_config(
+        FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arns["failure"]}}
+    )
+    assert client.get_function_configuration(FunctionName=name)["DeadLetterConfig"] == {
+        "TargetArn": arns["dead"]
+    }
     _, answer = invoke(stage, name, {"a": 1}, InvocationType="Event")
     assert answer["StatusCode"] == 202
-    record = json.loads(until(lambda: sqs.receive_message(QueueUrl=urls["failure"]).get("Messages"))[0]["Body"])
+    record = json.loads(
+        until(lambda: sqs.receive_message(QueueUrl=urls["failure"]).get("Messages"))[0]["Body"]
+    )
     assert record["requestContext"]["approximateInvokeCount"] == 3
     assert record["responsePayload"]["errorMessage"] == "no"
     dead = until(lambda: sqs.receive_message(QueueUrl=urls["dead"]).get("Messages"))
@@ -155,13 +178,18 @@ def test_asynchronous_invocations_are_retried_then_go_to_queue_and_destination(s
 
 def test_log_group_of_choice_and_silence_without_permission(stage: Stage) -> None:
     stage.client("logs").create_log_group(logGroupName="/chosen")
-    name = make(stage, "def handle(event, context): print('here')\n", LoggingConfig={"LogGroup": "/chosen"})
+    name = make(
+        stage, "def handle(event, context): print('here')\n", LoggingConfig={"LogGroup": "/chosen"}
+    )
     invoke(stage, name)
     until(lambda: "here" in messages(stage, "/chosen"))
 
 
 def test_concurrent_invocations_do_not_wait_for_each_other(stage: Stage) -> None:
-    name = make(stage, "import os, time\ndef handle(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n")
+    name = make(
+        stage,
+        "import os, time\ndef handle(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n",
+    )
     with ThreadPoolExecutor(4) as pool:
         pids = list(pool.map(lambda _: invoke(stage, name)[0], range(4)))
     assert len(set(pids)) > 1

@@ -39,9 +39,19 @@ class Guarded:
         overrides: dict[str, Any] = {"command": ["sleep", "300"]}
         how: dict[str, Any] = {"containerOverrides": overrides}
         if stage == "analysis":
-            how = {"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": overrides}]}}
+            how = {
+                "nodeOverrides": {
+                    "nodePropertyOverrides": [
+                        {"targetNodes": "0:", "containerOverrides": overrides}
+                    ]
+                }
+            }
         definition, queue = out["stage_job_definitions"][stage], out["stage_queues"][stage]
-        return str(self.cloud.client("batch").submit_job(jobName=name, jobQueue=queue, jobDefinition=definition, **how)["jobId"])
+        return str(
+            self.cloud.client("batch").submit_job(
+                jobName=name, jobQueue=queue, jobDefinition=definition, **how
+            )["jobId"]
+        )
 
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.cloud.client("batch").describe_jobs(jobs=[job_id])["jobs"][0])
@@ -53,7 +63,9 @@ class Guarded:
         until(lambda: self.job(job_id)["status"] == "FAILED", what=lambda: self.job(job_id))
 
     def state(self, stage: str) -> str:
-        queues = self.cloud.client("batch").describe_job_queues(jobQueues=[self.outputs["stage_queues"][stage]])["jobQueues"]
+        queues = self.cloud.client("batch").describe_job_queues(
+            jobQueues=[self.outputs["stage_queues"][stage]]
+        )["jobQueues"]
         return str(queues[0]["state"])
 
     def stops(self) -> list[dict[str, Any]]:
@@ -61,7 +73,11 @@ class Guarded:
         return [item for item in found if item["pk"]["S"].startswith("GUARD#")]
 
     def told(self) -> list[str]:
-        return [text for text in map(json.dumps, self.cloud.slack.messages) if "cost more than the limit" in text]
+        return [
+            text
+            for text in map(json.dumps, self.cloud.slack.messages)
+            if "cost more than the limit" in text
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +87,16 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     budget["guard"] = {"limit_usd": 0.002}
     with LocalCloud(tmp_path_factory.mktemp("cloud"), images={"*/batch-reference*": ROOT}) as cloud:
         secrets = {f"{PROJECT}:slack-webhook-url": cloud.slack.url}
-        made = deploy(ROOT, "local", cloud.client, config={f"{PROJECT}:budget": json.dumps(budget)}, secrets=secrets)
-        (function,) = [r.outputs["name"] for r in made.resources if r.name == "budget-guard-watch-function"]
+        made = deploy(
+            ROOT,
+            "local",
+            cloud.client,
+            config={f"{PROJECT}:budget": json.dumps(budget)},
+            secrets=secrets,
+        )
+        (function,) = [
+            r.outputs["name"] for r in made.resources if r.name == "budget-guard-watch-function"
+        ]
         yield Guarded(cloud, dict(made.outputs), str(function))
 
 
@@ -80,7 +104,9 @@ def test_the_guard_acts_once_and_on_its_queue_only(guarded: Guarded) -> None:
     assert guarded.look() == {"outcome": "below", "usd": 0.0}
     cheap, analysis = guarded.submit("preprocess", "cheap"), guarded.submit("analysis", "dear")
     guarded.running(analysis)
-    waiting = guarded.submit("analysis", "waiting")  # the environment holds two nodes, and both are taken
+    waiting = guarded.submit(
+        "analysis", "waiting"
+    )  # the environment holds two nodes, and both are taken
     guarded.cloud.slack.fail_next(1, status=403)
     until(lambda: guarded.look().get("outcome") != "below")
 
@@ -88,7 +114,9 @@ def test_the_guard_acts_once_and_on_its_queue_only(guarded: Guarded) -> None:
     assert guarded.state("analysis") == "DISABLED"
     for job_id in (analysis, waiting):
         guarded.failed(job_id)
-        assert guarded.job(job_id)["statusReason"].startswith("Stopped by the running-cost guard: the jobs on queue")
+        assert guarded.job(job_id)["statusReason"].startswith(
+            "Stopped by the running-cost guard: the jobs on queue"
+        )
     (stop,) = guarded.stops()
     assert "told_at" not in stop
     assert {each["S"] for each in stop["jobs"]["L"]} == {analysis, waiting}

@@ -19,10 +19,30 @@ from tests.localcloud.conftest import Stage
 
 GROUP = "/test/insights"
 LINES: list[Any] = [
-    {"level": "INFO", "stage": "preprocess", "message": "begun", "run_id": "r1", "rows": 10, "ok": True},
-    {"level": "ERROR", "stage": "analysis", "message": "it failed | badly", "run_id": "r1", "error": {"kind": "X", "codes": [7, 8]}},
+    {
+        "level": "INFO",
+        "stage": "preprocess",
+        "message": "begun",
+        "run_id": "r1",
+        "rows": 10,
+        "ok": True,
+    },
+    {
+        "level": "ERROR",
+        "stage": "analysis",
+        "message": "it failed | badly",
+        "run_id": "r1",
+        "error": {"kind": "X", "codes": [7, 8]},
+    },
     {"level": "CRITICAL", "stage": "analysis", "message": "it's over", "run_id": "r2", "rows": 30},
-    {"event": "run failed", "run_id": "r2", "stage": "analysis", "error": "E", "hint": "h", "job_id": "j"},
+    {
+        "event": "run failed",
+        "run_id": "r2",
+        "stage": "analysis",
+        "error": "E",
+        "hint": "h",
+        "job_id": "j",
+    },
     {"event": "dead letter handled", "function": "submit", "said": "done"},
     "START RequestId: 1 Version: $LATEST",
     "Task timed out after 3.00 seconds",
@@ -34,7 +54,10 @@ def began(stage: Stage) -> int:
     logs, now = stage.client("logs"), int(time.time() * 1000)
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="a/b")
-    events = [{"timestamp": now + n, "message": each if isinstance(each, str) else json.dumps(each)} for n, each in enumerate(LINES)]
+    events = [
+        {"timestamp": now + n, "message": each if isinstance(each, str) else json.dumps(each)}
+        for n, each in enumerate(LINES)
+    ]
     logs.put_log_events(logGroupName=GROUP, logStreamName="a/b", logEvents=events)
     return now
 
@@ -42,11 +65,16 @@ def began(stage: Stage) -> int:
 def ask(stage: Stage, began: int, query: str, **more: Any) -> list[dict[str, str]]:
     logs = stage.client("logs")
     groups = more or {"logGroupNames": [GROUP]}
-    started = logs.start_query(**groups, startTime=began // 1000 - 60, endTime=began // 1000 + 60, queryString=query)
+    started = logs.start_query(
+        **groups, startTime=began // 1000 - 60, endTime=began // 1000 + 60, queryString=query
+    )
     found = logs.get_query_results(queryId=started["queryId"])
     assert found["status"] == "Complete"
     assert found["statistics"]["recordsScanned"] == len(LINES)
-    return [{each["field"]: each["value"] for each in line if each["field"] != "@ptr"} for line in found["results"]]
+    return [
+        {each["field"]: each["value"] for each in line if each["field"] != "@ptr"}
+        for line in found["results"]
+    ]
 
 
 EXPECTED = {
@@ -66,7 +94,11 @@ COUNTS = {"errors-of-functions": 1, "failed-runs": 1, "dead-letters": 1}
 def test_the_saved_queries_find_what_they_say(stage: Stage, began: int, name: str) -> None:
     _, fields, which = _QUERIES[name]
     which = which.replace("put the run id here", "r1")
-    found = ask(stage, began, f"fields @timestamp, {fields}\n| filter {which}\n| sort @timestamp desc\n| limit 1000")
+    found = ask(
+        stage,
+        began,
+        f"fields @timestamp, {fields}\n| filter {which}\n| sort @timestamp desc\n| limit 1000",
+    )
     messages = [each["message"] for each in found if "message" in each]
     assert messages == EXPECTED[name][::-1]
     assert len(found) == COUNTS.get(name, len(EXPECTED[name]))
@@ -91,7 +123,9 @@ def test_the_saved_queries_find_what_they_say(stage: Stage, began: int, name: st
         ("filter rows != 10 and ispresent(rows) | display rows", [{"rows": "30"}]),
     ],
 )  # fmt: skip
-def test_what_people_type(stage: Stage, began: int, query: str, expected: list[dict[str, str]] | None) -> None:
+def test_what_people_type(
+    stage: Stage, began: int, query: str, expected: list[dict[str, str]] | None
+) -> None:
     if expected is None:
         with pytest.raises(ClientError, match="MalformedQueryException"):
             ask(stage, began, query)
@@ -101,9 +135,18 @@ def test_what_people_type(stage: Stage, began: int, query: str, expected: list[d
 
 def test_groups_by_their_arn_and_newest_first(stage: Stage, began: int) -> None:
     arn = stage.client("logs").describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"][0]["arn"]
-    found = ask(stage, began, "fields @timestamp, @message, @logStream, @log", logGroupIdentifiers=[arn.removesuffix(":*")])
-    assert [each["@message"] for each in found] == [each if isinstance(each, str) else json.dumps(each) for each in LINES[::-1]]
-    assert {(each["@logStream"], each["@log"]) for each in found} == {("a/b", f"123456789012:{GROUP}")}
+    found = ask(
+        stage,
+        began,
+        "fields @timestamp, @message, @logStream, @log",
+        logGroupIdentifiers=[arn.removesuffix(":*")],
+    )
+    assert [each["@message"] for each in found] == [
+        each if isinstance(each, str) else json.dumps(each) for each in LINES[::-1]
+    ]
+    assert {(each["@logStream"], each["@log"]) for each in found} == {
+        ("a/b", f"123456789012:{GROUP}")
+    }
     listed = stage.client("logs").describe_queries(logGroupName=GROUP)["queries"][0]
     assert listed["status"] == "Complete"
 
@@ -128,7 +171,10 @@ def test_groups_by_their_arn_and_newest_first(stage: Stage, began: int) -> None:
 def test_what_is_not_run_is_refused_at_once(stage: Stage, began: int, query: str) -> None:
     with pytest.raises(ClientError) as refused:
         ask(stage, began, query)
-    assert refused.value.response["Error"]["Code"] in ("MalformedQueryException", "InvalidParameterException")
+    assert refused.value.response["Error"]["Code"] in (
+        "MalformedQueryException",
+        "InvalidParameterException",
+    )
     assert refused.value.response["ResponseMetadata"]["RetryAttempts"] == 0
 
 
@@ -143,4 +189,7 @@ WORDS = "fields filter sort stats limit by and or not like in = ( ) [ ] , | ' / 
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12))
 def test_any_text_is_a_query_or_is_refused(words: list[str]) -> None:
     with contextlib.suppress(MalformedQueryError):
-        run(parse(" ".join(words)), [{"@timestamp": 0, "@message": "m", "@m": 1}, {"@timestamp": 60_000, "@message": "n"}])
+        run(
+            parse(" ".join(words)),
+            [{"@timestamp": 0, "@message": "m", "@m": 1}, {"@timestamp": 60_000, "@message": "n"}],
+        )

@@ -42,11 +42,15 @@ CLOSED = {"plain": 0, "token": 0, "role": "", "key": None, "who": None}
 
 def template(stage: Stage, script: str, **options: Any) -> dict[str, str]:
     data = {"MetadataOptions": options, "UserData": script, "SecurityGroupIds": [stage.group]}
-    made = stage.client("ec2").create_launch_template(LaunchTemplateName=stage.name("lt"), LaunchTemplateData=data)
+    made = stage.client("ec2").create_launch_template(
+        LaunchTemplateName=stage.name("lt"), LaunchTemplateData=data
+    )
     return {"launchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "version": "1"}
 
 
-def told(stage: Stage, script: str, *, nodes: int = 1, user: str | None = None, **options: Any) -> dict[str, Any]:
+def told(
+    stage: Stage, script: str, *, nodes: int = 1, user: str | None = None, **options: Any
+) -> dict[str, Any]:
     """What a job finds on instances with this boot script."""
     launch = template(stage, script, **options)
     queue = stage.queue(stage.environment(launchTemplate=launch, securityGroupIds=[]))
@@ -54,8 +58,13 @@ def told(stage: Stage, script: str, *, nodes: int = 1, user: str | None = None, 
     kind: dict[str, Any] = {"type": "container", "containerProperties": container}
     if nodes > 1:
         ranges = [{"targetNodes": "0:", "container": container}]
-        kind = {"type": "multinode", "nodeProperties": {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": ranges}}
-    definition = stage.batch.register_job_definition(jobDefinitionName=stage.name("def"), **kind)["jobDefinitionArn"]
+        kind = {
+            "type": "multinode",
+            "nodeProperties": {"numNodes": nodes, "mainNode": 0, "nodeRangeProperties": ranges},
+        }
+    definition = stage.batch.register_job_definition(jobDefinitionName=stage.name("def"), **kind)[
+        "jobDefinitionArn"
+    ]
     job = stage.wait(stage.submit(queue, definition))
     assert job["status"] == "SUCCEEDED", job
     if nodes > 1:
@@ -90,6 +99,8 @@ def test_each_way_in_needs_its_own_lock(stage: Stage) -> None:
 
 def test_the_firewall_lets_root_pass_and_options_count(stage: Stage) -> None:
     script = user_data(scratch=False, efa=False)
-    assert told(stage, script, user="root")["key"] == "Success"  # as the container agent, which needs it
+    assert (
+        told(stage, script, user="root")["key"] == "Success"
+    )  # as the container agent, which needs it
     assert told(stage, "", HttpEndpoint="disabled") == CLOSED
     assert told(stage, "", HttpTokens="optional")["plain"] == 200

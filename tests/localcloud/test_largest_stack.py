@@ -24,8 +24,15 @@ def largest() -> dict[str, Any]:
     for number in range(MOST - len(found["environments"])):
         found["environments"][f"environment-{number:018}"] = spare
     for number in range(MOST - len(found["queues"])):
-        found["queues"][f"queue-{number:024}"] = {"environments": [f"environment-{number % 40:018}"]}
-    daily = {"file_by": "06:00", "finished_by": "12:00", "time_zone": "Europe/Berlin", "datasets": [f"{n:064}" for n in range(100)]}
+        found["queues"][f"queue-{number:024}"] = {
+            "environments": [f"environment-{number % 40:018}"]
+        }
+    daily = {
+        "file_by": "06:00",
+        "finished_by": "12:00",
+        "time_zone": "Europe/Berlin",
+        "datasets": [f"{n:064}" for n in range(100)],
+    }
     found["pipeline"] = {**found.get("pipeline", {}), "daily": daily}
     found["storage"] = {**found.get("storage", {}), "protect": False, "delete_with_content": True}
     return found
@@ -35,16 +42,25 @@ def largest() -> dict[str, Any]:
 def test_the_largest_config_that_check_passes_deploys(tmp_path: Path) -> None:
     made = {name: value for name, value in largest().items() if name in SECTIONS}
     config, _ = load_stack_config("prod", made.get)
-    assert (len(config.environments), len(config.queues), len(config.pipeline.daily.datasets)) == (MOST, MOST, 100)  # type: ignore[union-attr]
+    assert (len(config.environments), len(config.queues), len(config.pipeline.daily.datasets)) == (  # type: ignore[union-attr]
+        MOST,
+        MOST,
+        100,
+    )
     with LocalCloud(tmp_path, images={}) as cloud:
         texts = {f"batch-reference:{name}": json.dumps(value) for name, value in made.items()}
         deployed = deploy(ROOT, "prod", cloud.client, config=texts)
         # what travels with the code is what the function finds there
-        function = deployed.resource("aws:lambda/function:Function", "monitoring-measure-look-function").outputs["name"]
+        function = deployed.resource(
+            "aws:lambda/function:Function", "monitoring-measure-look-function"
+        ).outputs["name"]
         answer = cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
         assert json.loads(answer["Payload"].read()) == {"outcome": "looked"}
-        (look,) = [r.outputs["name"] for r in deployed.resources if r.name.endswith("-day-look-function")]
+        (look,) = [
+            r.outputs["name"] for r in deployed.resources if r.name.endswith("-day-look-function")
+        ]
         answer = cloud.client("lambda").invoke(
-            FunctionName=look, Payload=json.dumps({"at": "2026-01-02T12:00:00Z", "begin": False}).encode()
+            FunctionName=look,
+            Payload=json.dumps({"at": "2026-01-02T12:00:00Z", "begin": False}).encode(),
         )
         assert "FunctionError" not in answer, answer["Payload"].read()

@@ -40,7 +40,10 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
     return str(error.value.response["Error"]["Code"])
 
 
-@pytest.mark.parametrize(("algorithm", "check"), [("CRC32C", 0xE3069283), ("CRC64NVME", 0xAE8B14860A799888), ("CRC32", 0xCBF43926)])
+@pytest.mark.parametrize(
+    ("algorithm", "check"),
+    [("CRC32C", 0xE3069283), ("CRC64NVME", 0xAE8B14860A799888), ("CRC32", 0xCBF43926)],
+)
 def test_the_check_values_of_the_catalogue(algorithm: str, check: int) -> None:
     found = checksums.new(algorithm)
     found.update(b"123456789")
@@ -59,12 +62,25 @@ def test_lanes_give_what_bytes_give(lengths: list[int], seed: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 5000, BIG])
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
-def test_what_the_sdk_sends_comes_back(stage: Stage, bucket: str, size: int, algorithm: str) -> None:
+def test_what_the_sdk_sends_comes_back(
+    stage: Stage, bucket: str, size: int, algorithm: str
+) -> None:
     s3, body = stage.client("s3"), os.urandom(size)
-    put = s3.put_object(Bucket=bucket, Key=f"a/{size}", Body=body, ChecksumAlgorithm=algorithm, Metadata={"k": "v"}, ContentType="text/x")
+    put = s3.put_object(
+        Bucket=bucket,
+        Key=f"a/{size}",
+        Body=body,
+        ChecksumAlgorithm=algorithm,
+        Metadata={"k": "v"},
+        ContentType="text/x",
+    )
     got = s3.get_object(Bucket=bucket, Key=f"a/{size}", ChecksumMode="ENABLED")
     assert got["Body"].read() == body
-    assert (got["ContentLength"], got["ContentType"], got["Metadata"]) == (size, "text/x", {"k": "v"})
+    assert (got["ContentLength"], got["ContentType"], got["Metadata"]) == (
+        size,
+        "text/x",
+        {"k": "v"},
+    )
     assert put["ETag"] == got["ETag"] == f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
     expected = checksums.new(algorithm)
     expected.update(body)
@@ -93,17 +109,24 @@ def test_ranges_conditions_and_copies_of_a_large_object(stage: Stage, bucket: st
     s3.delete_object(Bucket=bucket, Key="big")
     assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
     assert s3.head_object(Bucket=bucket, Key="copy")["ContentLength"] == BIG
-    assert s3.get_object(Bucket=bucket, Key="copy", ResponseContentType="x/y")["ContentType"] == "x/y"
+    assert (
+        s3.get_object(Bucket=bucket, Key="copy", ResponseContentType="x/y")["ContentType"] == "x/y"
+    )
 
 
 def test_parts_become_one_object(stage: Stage, bucket: str) -> None:
     s3, parts = stage.client("s3"), [os.urandom(5 << 20), os.urandom(6 << 20), b"end"]
     s3.put_object(Bucket=bucket, Key="source", Body=parts[1] + b"tail")
-    upload = s3.create_multipart_upload(Bucket=bucket, Key="whole", ChecksumAlgorithm="CRC32")["UploadId"]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="whole", ChecksumAlgorithm="CRC32")[
+        "UploadId"
+    ]
     common = {"Bucket": bucket, "Key": "whole", "UploadId": upload}
     first = s3.upload_part(**common, PartNumber=1, Body=parts[0], ChecksumAlgorithm="CRC32")["ETag"]
     second = s3.upload_part_copy(
-        **common, PartNumber=2, CopySource={"Bucket": bucket, "Key": "source"}, CopySourceRange=f"bytes=0-{len(parts[1]) - 1}"
+        **common,
+        PartNumber=2,
+        CopySource={"Bucket": bucket, "Key": "source"},
+        CopySourceRange=f"bytes=0-{len(parts[1]) - 1}",
     )["CopyPartResult"]["ETag"]
     third = s3.upload_part(**common, PartNumber=3, Body=parts[2], ChecksumAlgorithm="CRC32")["ETag"]
     listed = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate((first, second, third), 1)]
@@ -160,7 +183,9 @@ def test_chunks_that_are_signed_one_by_one(stage: Stage, bucket: str, forged: in
         "content-encoding": "aws-chunked",
     }
     request = AWSRequest("PUT", f"{stage.cloud.endpoint_url}/{bucket}/{key}", headers=headers)
-    _Streaming(Credentials(deployer.access_key, deployer.secret), "s3", "us-east-1").add_auth(request)
+    _Streaming(Credentials(deployer.access_key, deployer.secret), "s3", "us-east-1").add_auth(
+        request
+    )
     found = {name.lower(): str(value) for name, value in dict(request.headers).items()}
     claim = Claim(
         access_key=deployer.access_key,
@@ -173,7 +198,12 @@ def test_chunks_that_are_signed_one_by_one(stage: Stage, bucket: str, forged: in
         service="s3",
     )
     line = http.client.HTTPConnection("127.0.0.1", stage.cloud.port, timeout=10)
-    line.request("PUT", f"/{bucket}/{key}", body=chunked(claim, deployer.secret, chunks, forged=forged), headers=found)
+    line.request(
+        "PUT",
+        f"/{bucket}/{key}",
+        body=chunked(claim, deployer.secret, chunks, forged=forged),
+        headers=found,
+    )
     answer = line.getresponse()
     text = answer.read()
     line.close()
@@ -183,10 +213,15 @@ def test_chunks_that_are_signed_one_by_one(stage: Stage, bucket: str, forged: in
 
 
 def test_a_body_that_breaks_off_is_not_kept(stage: Stage, bucket: str) -> None:
-    url = stage.client("s3").generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "broken"})
+    url = stage.client("s3").generate_presigned_url(
+        "put_object", Params={"Bucket": bucket, "Key": "broken"}
+    )
     with socket.create_connection(("127.0.0.1", stage.cloud.port), timeout=5) as line:
         target, host = url.partition(str(stage.cloud.port))[2], f"127.0.0.1:{stage.cloud.port}"
-        line.sendall(f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000\r\n\r\n".encode() + b"x" * 1_000_000)
+        line.sendall(
+            f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000\r\n\r\n".encode()
+            + b"x" * 1_000_000
+        )
         line.shutdown(socket.SHUT_WR)
         assert b"IncompleteBody" in line.recv(1 << 16)
     assert "Contents" not in stage.client("s3").list_objects_v2(Bucket=bucket, Prefix="broken")
@@ -198,9 +233,14 @@ def test_a_bucket_in_the_host(stage: Stage, bucket: str, monkeypatch: pytest.Mon
     def resolve(host: Any, *rest: Any, **more: Any) -> Any:
         return real("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)  # not every machine has names below localhost
+    monkeypatch.setattr(
+        socket, "getaddrinfo", resolve
+    )  # not every machine has names below localhost
     make: Any = boto3.client
-    for endpoint in (f"http://localhost:{stage.cloud.port}", f"http://s3.localhost:{stage.cloud.port}"):
+    for endpoint in (
+        f"http://localhost:{stage.cloud.port}",
+        f"http://s3.localhost:{stage.cloud.port}",
+    ):
         s3 = make(
             "s3",
             endpoint_url=endpoint,
@@ -210,7 +250,9 @@ def test_a_bucket_in_the_host(stage: Stage, bucket: str, monkeypatch: pytest.Mon
         )
         s3.put_object(Bucket=bucket, Key="by/host", Body=b"1")
         assert s3.get_object(Bucket=bucket, Key="by/host")["Body"].read() == b"1"
-        assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="by/")["Contents"]] == ["by/host"]
+        assert [
+            each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="by/")["Contents"]
+        ] == ["by/host"]
 
 
 @pytest.mark.timeout(120)

@@ -62,8 +62,19 @@ STATE = _Anything("us-east-1")
 
 
 def resources(made: Environment) -> dict[str, Any]:
-    market = {"on-demand": "EC2", "hpc": "EC2", "spot": "SPOT", "fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}[made.kind]
-    common = {"type": market, "maxvCpus": made.max_vcpus, "subnets": ["subnet"], "securityGroupIds": ["group"]}
+    market = {
+        "on-demand": "EC2",
+        "hpc": "EC2",
+        "spot": "SPOT",
+        "fargate": "FARGATE",
+        "fargate-spot": "FARGATE_SPOT",
+    }[made.kind]
+    common = {
+        "type": market,
+        "maxvCpus": made.max_vcpus,
+        "subnets": ["subnet"],
+        "securityGroupIds": ["group"],
+    }
     if isinstance(made, FargateEnvironment):
         return common
     if isinstance(made, HpcEnvironment) and made.efa:
@@ -75,7 +86,11 @@ def resources(made: Environment) -> dict[str, Any]:
         "instanceRole": "profile",
         "ec2Configuration": [{"imageType": made.image_type}],
         "launchTemplate": {"launchTemplateId": "plain" if "securityGroupIds" in common else "efa"},
-        **({"bidPercentage": made.bid_percent} if isinstance(made, SpotEnvironment) and made.bid_percent else {}),
+        **(
+            {"bidPercentage": made.bid_percent}
+            if isinstance(made, SpotEnvironment) and made.bid_percent
+            else {}
+        ),
     }
 
 
@@ -95,7 +110,11 @@ def definition(config: StackConfig, stage: str, job: StageJob) -> dict[str, Any]
     if job.scheduling_priority is not None:
         made["schedulingPriority"] = job.scheduling_priority
     if nodes_of(job) > 1:
-        nodes = {"numNodes": nodes_of(job), "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": container}]}
+        nodes = {
+            "numNodes": nodes_of(job),
+            "mainNode": 0,
+            "nodeRangeProperties": [{"targetNodes": "0:", "container": container}],
+        }
         return made | {"type": "multinode", "nodeProperties": nodes}
     return made | {
         "type": "container",
@@ -110,17 +129,46 @@ def registered(config: StackConfig) -> Store:
     for name, made in config.environments.items():
         state = "ENABLED" if made.enabled else "DISABLED"
         environments.create(
-            store, {"computeEnvironmentName": name, "type": "MANAGED", "state": state, "computeResources": resources(made)}, {}
+            store,
+            {
+                "computeEnvironmentName": name,
+                "type": "MANAGED",
+                "state": state,
+                "computeResources": resources(made),
+            },
+            {},
         )
     for name, queue in config.queues.items():
         policy = {}
         if queue.fair_share is not None:
-            shares = [{"shareIdentifier": share, "weightFactor": weight} for share, weight in queue.fair_share.weights.items()]
-            fair = {"shareDistribution": shares, "computeReservation": queue.fair_share.compute_reservation_percent}
-            policy = {"schedulingPolicyArn": queues.create_policy(store, {"name": name, "fairsharePolicy": fair}).arn}
-        order = [{"order": index, "computeEnvironment": each} for index, each in enumerate(queue.environments)]
+            shares = [
+                {"shareIdentifier": share, "weightFactor": weight}
+                for share, weight in queue.fair_share.weights.items()
+            ]
+            fair = {
+                "shareDistribution": shares,
+                "computeReservation": queue.fair_share.compute_reservation_percent,
+            }
+            policy = {
+                "schedulingPolicyArn": queues.create_policy(
+                    store, {"name": name, "fairsharePolicy": fair}
+                ).arn
+            }
+        order = [
+            {"order": index, "computeEnvironment": each}
+            for index, each in enumerate(queue.environments)
+        ]
         state = "ENABLED" if queue.enabled else "DISABLED"
-        queues.create(store, {"jobQueueName": name, "state": state, "priority": queue.priority, "computeEnvironmentOrder": order, **policy})
+        queues.create(
+            store,
+            {
+                "jobQueueName": name,
+                "state": state,
+                "priority": queue.priority,
+                "computeEnvironmentOrder": order,
+                **policy,
+            },
+        )
     for stage, job in jobs(config).items():
         definitions.register(store, definition(config, stage, job))
     return store
@@ -168,8 +216,14 @@ def outcome(config: StackConfig) -> str:
             capacity.keep_minimum(each)
         for stage, job in jobs(config).items() if config.pipeline.enabled else ():
             share = {"shareIdentifier": job.share_identifier} if job.share_identifier else {}
-            built = submission.build(store, {"jobName": stage, "jobQueue": job.queue, "jobDefinition": stage, **share}, 0.0)
-            SEEN[f"{'multi-node' if built.multinode else 'on Fargate' if built.definition.on_fargate else 'on EC2'}"] += 1
+            built = submission.build(
+                store,
+                {"jobName": stage, "jobQueue": job.queue, "jobDefinition": stage, **share},
+                0.0,
+            )
+            SEEN[
+                f"{'multi-node' if built.multinode else 'on Fargate' if built.definition.on_fargate else 'on EC2'}"
+            ] += 1
             stuck = run_alone(store, capacity, built)
             if stuck:
                 return f"{stage} stays in RUNNABLE: {stuck}"
@@ -179,7 +233,9 @@ def outcome(config: StackConfig) -> str:
 
 
 def unchecked(found: dict[str, Any]) -> StackConfig:
-    values = {name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()}
+    values = {
+        name: adapter.validate_python(found.get(name, {})) for name, adapter in SECTIONS.items()
+    }
     return StackConfig.model_construct(name="generated", **values)
 
 
@@ -187,7 +243,10 @@ def unchecked(found: dict[str, Any]) -> StackConfig:
 @given(random=st.randoms(use_true_random=True))
 def _accepted_means_placed(random: Random) -> None:
     found = Maker(random).sections()
-    shown = json.dumps({name: found[name] for name in ("environments", "queues", "jobs", "network", "pipeline")}, indent=1)
+    shown = json.dumps(
+        {name: found[name] for name in ("environments", "queues", "jobs", "network", "pipeline")},
+        indent=1,
+    )
     try:
         config = load_stack_config("generated", found.get, found)[0]
     except ConfigError as error:
@@ -223,7 +282,13 @@ def accepted(kind: str) -> tuple[dict[str, Any], StackConfig]:
             continue
         of_analysis = placing_environments_of(config, config.jobs.analysis.queue)
         on_fargate = any(isinstance(e, FargateEnvironment) for e in of_analysis.values())
-        runs = "multi-node" if config.jobs.analysis.nodes > 1 else "on Fargate" if on_fargate else "on EC2"
+        runs = (
+            "multi-node"
+            if config.jobs.analysis.nodes > 1
+            else "on Fargate"
+            if on_fargate
+            else "on EC2"
+        )
         if config.pipeline.enabled and runs == kind:
             return found, config
     raise AssertionError(f"no accepted config whose analysis runs {kind}")
@@ -243,7 +308,10 @@ def test_accepted_configs_deploy_and_their_jobs_start(kind: str, tmp_path: Path)
         batch = cloud.client("batch")
         for stage, job in jobs(config).items():
             share = {"shareIdentifier": job.share_identifier} if job.share_identifier else {}
-            request = {"jobQueue": outputs["stage_queues"][stage], "jobDefinition": outputs["stage_job_definitions"][stage]}
+            request = {
+                "jobQueue": outputs["stage_queues"][stage],
+                "jobDefinition": outputs["stage_job_definitions"][stage],
+            }
             job_id = batch.submit_job(jobName=stage, **request, **share)["jobId"]
             ended = until(partial(_ended, batch, job_id))
             # it was given a machine, and only there it showed that nobody has published an image

@@ -21,10 +21,14 @@ def test_an_empty_answer_is_no_empty_queue(stage: Stage) -> None:
     sqs = stage.client("sqs")
     url = sqs.create_queue(QueueName=stage.name("queue"))["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
-    first, second = (sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages") for _ in range(2))
+    first, second = (
+        sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages") for _ in range(2)
+    )
     assert (first, len(second)) == (None, 1)
     assert sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=1)["Messages"]
-    waiting = sqs.create_queue(QueueName=stage.name("queue"), Attributes={"ReceiveMessageWaitTimeSeconds": "1"})["QueueUrl"]
+    waiting = sqs.create_queue(
+        QueueName=stage.name("queue"), Attributes={"ReceiveMessageWaitTimeSeconds": "1"}
+    )["QueueUrl"]
     sqs.send_message(QueueUrl=waiting, MessageBody="{}")
     assert sqs.receive_message(QueueUrl=waiting)["Messages"]
 
@@ -34,5 +38,7 @@ def test_all_dead_letters_are_given_again(stage: Stage) -> None:
     url = sqs.create_queue(QueueName=stage.name("dead"))["QueueUrl"]
     for number in range(3):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(number))
-    attempts = list(redeliver(sqs, Functions(), DeadLetters(queue_url=url, function="f"), hidden_seconds=30))
+    attempts = list(
+        redeliver(sqs, Functions(), DeadLetters(queue_url=url, function="f"), hidden_seconds=30)
+    )
     assert [attempt.handled for attempt in attempts] == [True] * 3

@@ -53,7 +53,9 @@ def stop(**changes: Any) -> str:
 
 
 def steps(deployment: Deployment) -> list[str]:
-    return sorted(f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same")
+    return sorted(
+        f"{step.operation} {step.name}" for step in deployment.steps if step.operation != "same"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +70,27 @@ def test_the_budget_stop_follows_its_section_and_goes(cloud: LocalCloud, tmp_pat
 
     budgets, iam = cloud.client("budgets"), cloud.client("iam")
     first = deployed(State())
-    changed = deployed(first.state, actions=["batch:SubmitJob", "states:StartExecution"], percent=70, approval="MANUAL", tags={"team": "x"})
+    changed = deployed(
+        first.state,
+        actions=["batch:SubmitJob", "states:StartExecution"],
+        percent=70,
+        approval="MANUAL",
+        tags={"team": "x"},
+    )
     assert steps(changed) == ["update action", "update stop"]
     ids = {resource.name: resource.id for resource in changed.resources}
     name = ids["budget"].partition(":")[2]
-    (action,) = budgets.describe_budget_actions_for_budget(AccountId=cloud.account_id, BudgetName=name)["Actions"]
-    assert (action["ActionThreshold"]["ActionThresholdValue"], action["ApprovalModel"]) == (70, "MANUAL")
+    (action,) = budgets.describe_budget_actions_for_budget(
+        AccountId=cloud.account_id, BudgetName=name
+    )["Actions"]
+    assert (action["ActionThreshold"]["ActionThresholdValue"], action["ApprovalModel"]) == (
+        70,
+        "MANUAL",
+    )
     policy = iam.get_policy(PolicyArn=ids["stop"])["Policy"]
-    document = iam.get_policy_version(PolicyArn=ids["stop"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]["Document"]
+    document = iam.get_policy_version(PolicyArn=ids["stop"], VersionId=policy["DefaultVersionId"])[
+        "PolicyVersion"
+    ]["Document"]
     assert "states:StartExecution" in str(document)
     assert iam.list_policy_tags(PolicyArn=ids["stop"])["Tags"] == [{"Key": "team", "Value": "x"}]
 
@@ -106,16 +121,22 @@ def test_an_attached_policy_is_not_deleted(cloud: LocalCloud, tmp_path: Path) ->
     """IAM refuses it (DeleteConflict): an action that has been executed is to be reversed first."""
     first = run(tmp_path, stop(), client=cloud.client)
     ids = {resource.name: resource.id for resource in first.resources}
-    attached = cloud.client("iam").create_role(RoleName="somebody", AssumeRolePolicyDocument="{}")["Role"]["RoleName"]
+    attached = cloud.client("iam").create_role(RoleName="somebody", AssumeRolePolicyDocument="{}")[
+        "Role"
+    ]["RoleName"]
     cloud.client("iam").attach_role_policy(RoleName=attached, PolicyArn=ids["stop"])
-    error = failure(tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=first.state)
+    error = failure(
+        tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=first.state
+    )
     assert "DeleteConflict" in str(error)
     cloud.client("iam").detach_role_policy(RoleName=attached, PolicyArn=ids["stop"])
     assert error.state is not None
     run(tmp_path, 'pulumi.export("nothing", 1)', client=cloud.client, previous=error.state)
 
 
-def test_a_lifecycle_policy_is_replaced_and_the_old_one_goes_first(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_a_lifecycle_policy_is_replaced_and_the_old_one_goes_first(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
     """`policy` is ForceNew, and a repository has one (terraform-provider-aws, internal/service/ecr/lifecycle_policy.go)."""
     body = """
         repository = aws.ecr.Repository("r")
@@ -125,12 +146,17 @@ def test_a_lifecycle_policy_is_replaced_and_the_old_one_goes_first(cloud: LocalC
     """
     first = run(tmp_path, body.format(count=10), client=cloud.client)
     second = run(tmp_path, body.format(count=20), client=cloud.client, previous=first.state)
-    assert [f"{step.operation} {step.name}" for step in second.steps if step.operation != "same"] == [
+    assert [
+        f"{step.operation} {step.name}" for step in second.steps if step.operation != "same"
+    ] == [
         "delete replaced keep",
         "replace keep",
     ]
     name = next(resource.id for resource in second.resources if resource.name == "r")
-    assert '"countNumber": 20' in cloud.client("ecr").get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    assert (
+        '"countNumber": 20'
+        in cloud.client("ecr").get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    )
 
 
 ENVIRONMENT = """
@@ -151,11 +177,18 @@ def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) ->
 
     def deployed(before: State, image: str | None, vcpus: int = 8) -> Deployment:
         images = {"image_type": "ECS_AL2023", **({"image_id_override": image} if image else {})}
-        return run(tmp_path, ENVIRONMENT.format(vcpus=vcpus, images=images), client=cloud.client, previous=before)
+        return run(
+            tmp_path,
+            ENVIRONMENT.format(vcpus=vcpus, images=images),
+            client=cloud.client,
+            previous=before,
+        )
 
     def image(deployment: Deployment) -> str:
         name = next(resource.id for resource in deployment.resources if resource.name == "e")
-        (found,) = cloud.client("batch").describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
+        (found,) = cloud.client("batch").describe_compute_environments(computeEnvironments=[name])[
+            "computeEnvironments"
+        ]
         return str(found["computeResources"]["ec2Configuration"][0].get("imageIdOverride"))
 
     first = deployed(State(), "ami-11111111")
@@ -173,10 +206,15 @@ def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) ->
     [
         (80, 'aws.sns.Topic("{name}")'),
         (125, 'aws.ec2.LaunchTemplate("{name}")'),
-        (64, 'aws.cloudwatch.EventTarget("{name}", arn="{arn}", rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)'),
+        (
+            64,
+            'aws.cloudwatch.EventTarget("{name}", arn="{arn}", rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)',
+        ),
     ],
 )
-def test_automatic_names_end_where_the_provider_ends_them(cloud: LocalCloud, tmp_path: Path, longest: int, body: str) -> None:
+def test_automatic_names_end_where_the_provider_ends_them(
+    cloud: LocalCloud, tmp_path: Path, longest: int, body: str
+) -> None:
     room = longest - len("-1234567")
     texts = {"arn": "arn:aws:sqs:us-east-1:999999999999:q", "rate": "rate(1 hour)"}
     run(tmp_path, body.format(name="n" * room, **texts), client=cloud.client)

@@ -40,14 +40,24 @@ def requests(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """Requests that the service model allows."""
     kind = shape.type_name
     if kind == "structure":
-        members = {n: m for n, m in shape.members.items() if depth < 5 or n in shape.required_members}
-        wanted = {n: requests(m, depth + 1) for n, m in members.items() if m.type_name not in ("blob", "timestamp")}
+        members = {
+            n: m for n, m in shape.members.items() if depth < 5 or n in shape.required_members
+        }
+        wanted = {
+            n: requests(m, depth + 1)
+            for n, m in members.items()
+            if m.type_name not in ("blob", "timestamp")
+        }
         required = {n: s for n, s in wanted.items() if n in shape.required_members}
-        return st.fixed_dictionaries(required, optional={n: s for n, s in wanted.items() if n not in required})
+        return st.fixed_dictionaries(
+            required, optional={n: s for n, s in wanted.items() if n not in required}
+        )
     if kind == "list":
         return st.lists(requests(shape.member, depth + 1), min_size=1, max_size=2)
     if kind == "map":
-        return st.dictionaries(st.text("abcXYZ", min_size=1, max_size=4), requests(shape.value, depth + 1), max_size=2)
+        return st.dictionaries(
+            st.text("abcXYZ", min_size=1, max_size=4), requests(shape.value, depth + 1), max_size=2
+        )
     if kind in ("integer", "long"):
         least = max(60, shape.metadata.get("min", 0))
         return st.integers(least, least + 40)
@@ -55,7 +65,11 @@ def requests(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
         return st.floats(2, 4)
     if kind == "boolean":
         return st.booleans()
-    return st.sampled_from(shape.enum) if shape.enum else st.just("x" * max(4, shape.metadata.get("min", 0)))
+    return (
+        st.sampled_from(shape.enum)
+        if shape.enum
+        else st.just("x" * max(4, shape.metadata.get("min", 0)))
+    )
 
 
 def as_pulumi(value: Any, shape: Any) -> Any:
@@ -86,18 +100,36 @@ def test_a_request_comes_back_from_its_pulumi_form(service: str, operation: str)
 
 def test_names_differ_by_plural_case_and_list_of_one() -> None:
     shape = shape_of("batch", "CreateComputeEnvironment")
-    given_inputs = {"computeResources": {"maxVcpus": 4.0, "subnet": ["a"], "type": "EC2", "ec2Configurations": {"imageType": "ECS_AL2023"}}}
-    assert to_request(given_inputs, shape) == {
-        "computeResources": {"maxvCpus": 4, "subnets": ["a"], "type": "EC2", "ec2Configuration": [{"imageType": "ECS_AL2023"}]}
+    given_inputs = {
+        "computeResources": {
+            "maxVcpus": 4.0,
+            "subnet": ["a"],
+            "type": "EC2",
+            "ec2Configurations": {"imageType": "ECS_AL2023"},
+        }
     }
-    with pytest.raises(MappingError, match=r"computeResources\.maxCpus has no counterpart .* ComputeResource; close is maxvcpus"):
+    assert to_request(given_inputs, shape) == {
+        "computeResources": {
+            "maxvCpus": 4,
+            "subnets": ["a"],
+            "type": "EC2",
+            "ec2Configuration": [{"imageType": "ECS_AL2023"}],
+        }
+    }
+    with pytest.raises(
+        MappingError,
+        match=r"computeResources\.maxCpus has no counterpart .* ComputeResource; close is maxvcpus",
+    ):
         to_request({"computeResources": {"maxCpus": 4}}, shape)
 
 
 def test_maps_become_the_lists_that_services_want() -> None:
     shape = shape_of("cloudwatch", "PutMetricAlarm")
     mapped = to_request({"dimensions": {"b": "2", "a": "1"}, "tags": {"k": "v"}}, shape)
-    assert mapped == {"Dimensions": [{"Name": "a", "Value": "1"}, {"Name": "b", "Value": "2"}], "Tags": [{"Key": "k", "Value": "v"}]}
+    assert mapped == {
+        "Dimensions": [{"Name": "a", "Value": "1"}, {"Name": "b", "Value": "2"}],
+        "Tags": [{"Key": "k", "Value": "v"}],
+    }
 
 
 def test_every_wrong_enum_value_of_a_job_definition_is_found() -> None:
@@ -113,7 +145,11 @@ def test_every_wrong_enum_value_of_a_job_definition_is_found() -> None:
         "type": "multinode",
         "platformCapabilities": ["EC3"],
         "retryStrategy": {"evaluateOnExit": [{"action": "AGAIN"}]},
-        "nodeProperties": {"numNodes": 1, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": container}]},
+        "nodeProperties": {
+            "numNodes": 1,
+            "mainNode": 0,
+            "nodeRangeProperties": [{"targetNodes": "0:", "container": container}],
+        },
     }
     inside = "nodeProperties.nodeRangeProperties[0].container"
     assert sorted(v.partition(" is ")[0] for v in violations(shape, request)) == sorted(

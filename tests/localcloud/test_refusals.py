@@ -30,7 +30,10 @@ def test_a_placement_group_stays_while_its_instances_shut_down(stage: Stage) -> 
     ec2, name = stage.client("ec2"), stage.name("group")
     ec2.create_placement_group(GroupName=name, Strategy="cluster")
     environment = stage.environment(minvCpus=4, placementGroup=name)
-    until(lambda: stage.cloud.batch.store.environments[environment.rsplit("/", 1)[-1]].instances, what="an instance")
+    until(
+        lambda: stage.cloud.batch.store.environments[environment.rsplit("/", 1)[-1]].instances,
+        what="an instance",
+    )
     with pytest.raises(ClientError, match="is in use and may not be deleted") as refusal:
         ec2.delete_placement_group(GroupName=name)
     assert code(refusal) == "InvalidPlacementGroup.InUse"
@@ -61,7 +64,9 @@ def test_variables_of_a_function_have_four_kilobytes(stage: Stage, size: int, fi
     assert code(refusal) == "InvalidParameterValueException"
     client.create_function(**request)
     with pytest.raises(ClientError, match="exceeded the 4KB limit"):
-        client.update_function_configuration(FunctionName=name, Environment={"Variables": {"A": value}})
+        client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {"A": value}}
+        )
 
 
 def test_patterns_widgets_and_alarm_rules_have_limits(stage: Stage) -> None:

@@ -36,7 +36,9 @@ class Site:
         self.state = State()
         first = self.deploy()
         self.queue = str(first.resource(QUEUE, "queues-nodes").outputs["arn"])
-        self._logs = next(r.id for r in first.resources if r.type == "aws:cloudwatch/logGroup:LogGroup")
+        self._logs = next(
+            r.id for r in first.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"
+        )
 
     @property
     def batch(self) -> Any:
@@ -46,9 +48,19 @@ class Site:
         """Deploys the stack, with changes of the environment `nodes`, over what there is."""
         section = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"][SECTION]
         section["nodes"] |= {"efa": False, "placement_group": self._grouped, **nodes}
-        config, secrets = {SECTION: json.dumps(section)}, {"batch-reference:slack-webhook-url": self.cloud.slack.url}
+        config, secrets = (
+            {SECTION: json.dumps(section)},
+            {"batch-reference:slack-webhook-url": self.cloud.slack.url},
+        )
         try:
-            deployment = deploy(ROOT, "local", self.cloud.client, config=config, secrets=secrets, previous=self.state)
+            deployment = deploy(
+                ROOT,
+                "local",
+                self.cloud.client,
+                config=config,
+                secrets=secrets,
+                previous=self.state,
+            )
         except DeploymentError as error:
             self.state = error.state or self.state
             raise
@@ -65,10 +77,22 @@ class Site:
         path = str(self._directory / gate)
         code = f"import pathlib, time\nwhile not pathlib.Path({path!r}).exists(): time.sleep(0.05)"
         sizes = [{"type": "VCPU", "value": str(MACHINE_VCPUS)}, {"type": "MEMORY", "value": "1024"}]
-        log = {"logDriver": "awslogs", "options": {"awslogs-group": self._logs, "awslogs-stream-prefix": "x"}}
-        container = {"image": "x/y:1", "command": ["python", "-c", code], "resourceRequirements": sizes, "logConfiguration": log}
-        definition = self.batch.register_job_definition(jobDefinitionName=gate, type="container", containerProperties=container)
-        submitted = self.batch.submit_job(jobName=gate, jobQueue=self.queue, jobDefinition=definition["jobDefinitionArn"])
+        log = {
+            "logDriver": "awslogs",
+            "options": {"awslogs-group": self._logs, "awslogs-stream-prefix": "x"},
+        }
+        container = {
+            "image": "x/y:1",
+            "command": ["python", "-c", code],
+            "resourceRequirements": sizes,
+            "logConfiguration": log,
+        }
+        definition = self.batch.register_job_definition(
+            jobDefinitionName=gate, type="container", containerProperties=container
+        )
+        submitted = self.batch.submit_job(
+            jobName=gate, jobQueue=self.queue, jobDefinition=definition["jobDefinitionArn"]
+        )
         return str(submitted["jobId"])
 
     def open_gate(self, gate: str) -> None:
@@ -79,7 +103,11 @@ class Site:
 
     def wait(self, job: str, *statuses: str) -> dict[str, Any]:
         return dict(
-            until(lambda: (now := self.job(job))["status"] in statuses and now, what=lambda: self.job(job), seconds=PATIENCE_SECONDS)
+            until(
+                lambda: (now := self.job(job))["status"] in statuses and now,
+                what=lambda: self.job(job),
+                seconds=PATIENCE_SECONDS,
+            )
         )
 
     def environments(self) -> list[str]:
@@ -94,7 +122,11 @@ class Site:
             found.related_until = 0.0
 
     def exists(self, environment: str) -> bool:
-        return bool(self.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"])
+        return bool(
+            self.batch.describe_compute_environments(computeEnvironments=[environment])[
+                "computeEnvironments"
+            ]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +143,9 @@ def _steps(deployment: Deployment) -> dict[str, set[str]]:
     return found
 
 
-def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (old,) = site.environments()
     running = [site.submit("first"), site.submit("first")]
     for job in running:
@@ -132,7 +166,13 @@ def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(site: Si
         try:
             # the old environment is full and stays so: only the new one can take the job that waits
             until(
-                lambda: future.done() or (calls.count("DescribeClusters") > 1 and site.job(waiting)["status"] == "RUNNING"),
+                lambda: (
+                    future.done()
+                    or (
+                        calls.count("DescribeClusters") > 1
+                        and site.job(waiting)["status"] == "RUNNING"
+                    )
+                ),
                 what=lambda: site.job(waiting),
                 seconds=PATIENCE_SECONDS,
             )
@@ -163,7 +203,9 @@ def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(site: Si
     assert _steps(site.deploy()).keys() == {"same"}
 
 
-def test_without_the_error_hook_the_deletion_fails_and_the_next_deployment_ends_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_error_hook_the_deletion_fails_and_the_next_deployment_ends_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(_: object) -> bool:
         return False
 
@@ -171,9 +213,13 @@ def test_without_the_error_hook_the_deletion_fails_and_the_next_deployment_ends_
     with monkeypatch.context() as patch:
         patch.setattr(environment_hooks, "released", never)
         patch.setattr(site.cloud.batch.store, "relation_seconds", 600.0)
-        with pytest.raises(DeploymentError, match=r"not deleted: .*found existing JobQueue relationship\."):
+        with pytest.raises(
+            DeploymentError, match=r"not deleted: .*found existing JobQueue relationship\."
+        ):
             site.replace()
-    assert [(half.name, half.outputs["arn"]) for half in site.state.doomed] == [("environments-nodes", old)]
+    assert [(half.name, half.outputs["arn"]) for half in site.state.doomed] == [
+        ("environments-nodes", old)
+    ]
     assert site.environments() != [old]  # the queue works already
     site.forget_relation(old)
     assert _steps(site.deploy())["delete replaced"] == {"environments-nodes"}
@@ -181,11 +227,15 @@ def test_without_the_error_hook_the_deletion_fails_and_the_next_deployment_ends_
     assert not site.exists(old)
 
 
-def test_a_queue_of_somebody_else_fails_in_bounded_time_and_is_pointed_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_of_somebody_else_fails_in_bounded_time_and_is_pointed_at(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environment_hooks, "RETRY_PAUSES", (0.01, 0.01))
     (old,) = site.environments()
     order = [{"order": 1, "computeEnvironment": old}]
-    foreign = site.batch.create_job_queue(jobQueueName="somebody-elses", priority=1, computeEnvironmentOrder=order)["jobQueueArn"]
+    foreign = site.batch.create_job_queue(
+        jobQueueName="somebody-elses", priority=1, computeEnvironmentOrder=order
+    )["jobQueueArn"]
     with pytest.raises(DeploymentError, match="found existing JobQueue relationship"):
         site.replace()
     assert site.exists(old)

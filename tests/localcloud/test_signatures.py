@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from botocore.auth import HmacV1Auth, HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
+from botocore.auth import (
+    HmacV1Auth,
+    HmacV1QueryAuth,
+    S3SigV4Auth,
+    S3SigV4QueryAuth,
+    SigV4Auth,
+    SigV4QueryAuth,
+)
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -32,7 +39,10 @@ def seen(signed: AWSRequest) -> signatures.Request:
     """A request as the server gets it from the line."""
     prepared = signed.prepare()
     parts = urlsplit(prepared.url)
-    headers = {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in dict(prepared.headers).items()}
+    headers = {
+        name: value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in dict(prepared.headers).items()
+    }
     headers.setdefault("Host", parts.netloc)
     environ = {
         "REQUEST_METHOD": prepared.method,
@@ -45,22 +55,36 @@ def seen(signed: AWSRequest) -> signatures.Request:
 def is_good(request: signatures.Request, secret: str = SECRET, payload: str = EMPTY) -> bool:
     found = signatures.claim(request)
     assert found is not None
-    return signatures.is_signed_by(request, found, secret, request.headers.get("x-amz-content-sha256", payload))
+    return signatures.is_signed_by(
+        request, found, secret, request.headers.get("x-amz-content-sha256", payload)
+    )
 
 
-KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\x00"), min_size=1, max_size=20)
+KEYS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\r\n\t\x00"), min_size=1, max_size=20
+)
 
 
-@given(path=KEYS, names=st.dictionaries(KEYS, KEYS, max_size=3), kind=st.sampled_from([S3SigV4Auth, SigV4Auth]))
-def test_what_botocore_signs_is_taken_and_nothing_else(path: str, names: dict[str, str], kind: Any) -> None:
+@given(
+    path=KEYS,
+    names=st.dictionaries(KEYS, KEYS, max_size=3),
+    kind=st.sampled_from([S3SigV4Auth, SigV4Auth]),
+)
+def test_what_botocore_signs_is_taken_and_nothing_else(
+    path: str, names: dict[str, str], kind: Any
+) -> None:
     from urllib.parse import quote
 
-    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in names.items())
+    query = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in names.items()
+    )
     url = f"http://127.0.0.1:5055/{quote(path, safe='/~')}" + (f"?{query}" if query else "")
     request = AWSRequest("GET", url, headers={"X-Amz-Meta-A": "  two   words "})
     if kind is S3SigV4Auth:
         request.context["client_config"] = Config(s3={"payload_signing_enabled": True})
-    signer = kind(Credentials("LKIA", SECRET), "s3" if kind is S3SigV4Auth else "batch", "us-east-1")
+    signer = kind(
+        Credentials("LKIA", SECRET), "s3" if kind is S3SigV4Auth else "batch", "us-east-1"
+    )
     signer.add_auth(request)
     taken = seen(request)
     assert is_good(taken)
@@ -72,11 +96,15 @@ def test_what_botocore_signs_is_taken_and_nothing_else(path: str, names: dict[st
         {"headers": {**taken.headers, "host": "127.0.0.1:5056"}},
     )
     for other in others:
-        changed = signatures.Request(**{"method": taken.method, "target": taken.target, "headers": taken.headers, **other})
+        changed = signatures.Request(
+            **{"method": taken.method, "target": taken.target, "headers": taken.headers, **other}
+        )
         assert not is_good(changed), other
 
 
-@given(path=KEYS, kind=st.sampled_from([S3SigV4QueryAuth, SigV4QueryAuth, HmacV1QueryAuth, HmacV1Auth]))
+@given(
+    path=KEYS, kind=st.sampled_from([S3SigV4QueryAuth, SigV4QueryAuth, HmacV1QueryAuth, HmacV1Auth])
+)
 def test_urls_that_are_signed_and_version_two(path: str, kind: Any) -> None:
     from urllib.parse import quote
 
@@ -87,7 +115,12 @@ def test_urls_that_are_signed_and_version_two(path: str, kind: Any) -> None:
     elif kind is HmacV1Auth:
         signer = kind(Credentials("LKIA", SECRET))
     else:
-        signer = kind(Credentials("LKIA", SECRET), "s3" if kind is S3SigV4QueryAuth else "sts", "us-east-1", expires=60)
+        signer = kind(
+            Credentials("LKIA", SECRET),
+            "s3" if kind is S3SigV4QueryAuth else "sts",
+            "us-east-1",
+            expires=60,
+        )
     signer.add_auth(request)
     payload = "UNSIGNED-PAYLOAD" if kind is S3SigV4QueryAuth else EMPTY
     taken = seen(request)
@@ -111,7 +144,13 @@ def client(stage: Stage, service: str, key: str, secret: str, token: str | None 
 
 CALLS: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("s3", "list_buckets", {}, "InvalidAccessKeyId", "SignatureDoesNotMatch"),
-    ("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"1"}, "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    (
+        "s3",
+        "put_object",
+        {"Bucket": "b", "Key": "k", "Body": b"1"},
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+    ),
     ("ec2", "describe_vpcs", {}, "AuthFailure", "SignatureDoesNotMatch"),
     ("sts", "get_caller_identity", {}, "InvalidClientTokenId", "SignatureDoesNotMatch"),
     ("iam", "list_roles", {}, "InvalidClientTokenId", "SignatureDoesNotMatch"),
@@ -120,15 +159,37 @@ CALLS: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("cloudwatch", "list_metrics", {}, "InvalidClientTokenId", "SignatureDoesNotMatch"),
     ("dynamodb", "list_tables", {}, "UnrecognizedClientException", "InvalidSignatureException"),
     ("logs", "describe_log_groups", {}, "UnrecognizedClientException", "InvalidSignatureException"),
-    ("stepfunctions", "list_state_machines", {}, "UnrecognizedClientException", "InvalidSignatureException"),
+    (
+        "stepfunctions",
+        "list_state_machines",
+        {},
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+    ),
     ("events", "list_rules", {}, "UnrecognizedClientException", "InvalidSignatureException"),
-    ("batch", "describe_job_queues", {}, "UnrecognizedClientException", "InvalidSignatureException"),
+    (
+        "batch",
+        "describe_job_queues",
+        {},
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+    ),
     ("lambda", "list_functions", {}, "UnrecognizedClientException", "InvalidSignatureException"),
-    ("budgets", "describe_budgets", {"AccountId": "123456789012"}, "UnrecognizedClientException", "InvalidSignatureException"),
+    (
+        "budgets",
+        "describe_budgets",
+        {"AccountId": "123456789012"},
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("service", "operation", "params", "unknown", "wrong"), CALLS, ids=[f"{each[0]}-{each[1]}" for each in CALLS])
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "unknown", "wrong"),
+    CALLS,
+    ids=[f"{each[0]}-{each[1]}" for each in CALLS],
+)
 def test_unknown_keys_and_wrong_secrets_in_the_words_of_each_service(
     stage: Stage, service: str, operation: str, params: dict[str, Any], unknown: str, wrong: str
 ) -> None:
@@ -172,7 +233,12 @@ def clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Iterator[None]:
 )
 @pytest.mark.parametrize("seconds", [-1000, 1000])
 def test_a_clock_that_is_wrong(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, service: str, operation: str, code: str, seconds: float
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    operation: str,
+    code: str,
+    seconds: float,
 ) -> None:
     deployer = stage.cloud.deployer
     asked = client(stage, service, deployer.access_key, deployer.secret)
@@ -209,24 +275,39 @@ def test_presigned_urls_hold_for_their_time(stage: Stage, version: str) -> None:
     params = {"Bucket": bucket, "Key": "a b/ü+c.txt"}
     put = s3.generate_presigned_url("put_object", Params=params, ExpiresIn=60)
     assert fetch(put, "PUT", b"content")[0] == 200
-    got = s3.generate_presigned_url("get_object", Params={**params, "ResponseContentType": "text/x"}, ExpiresIn=60)
+    got = s3.generate_presigned_url(
+        "get_object", Params={**params, "ResponseContentType": "text/x"}, ExpiresIn=60
+    )
     assert fetch(got) == (200, b"content")
     assert fetch(got, "DELETE")[0] == 403
     assert fetch(got.replace("c.txt", "d.txt"))[0] == 403
     short = s3.generate_presigned_url("get_object", Params=params, ExpiresIn=1)
     time.sleep(2.1)
     status, body = fetch(short)
-    assert (status, b"<Code>AccessDenied</Code>" in body, b"Request has expired" in body) == (403, True, True)
+    assert (status, b"<Code>AccessDenied</Code>" in body, b"Request has expired" in body) == (
+        403,
+        True,
+        True,
+    )
 
 
 def test_sessions_need_their_token_and_end(stage: Stage) -> None:
     role = stage.role("ecs-tasks.amazonaws.com", {"Action": "s3:*", "Resource": "*"})
     document = json.loads(trust("ecs-tasks.amazonaws.com"))
-    document["Statement"].append({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
-    stage.client("iam").update_assume_role_policy(RoleName=role.rsplit("/", 1)[-1], PolicyDocument=json.dumps(document))
+    document["Statement"].append(
+        {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    )
+    stage.client("iam").update_assume_role_policy(
+        RoleName=role.rsplit("/", 1)[-1], PolicyDocument=json.dumps(document)
+    )
     found = stage.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
     keys = found["AccessKeyId"], found["SecretAccessKey"]
-    assert client(stage, "s3", *keys, found["SessionToken"]).list_buckets()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert (
+        client(stage, "s3", *keys, found["SessionToken"]).list_buckets()["ResponseMetadata"][
+            "HTTPStatusCode"
+        ]
+        == 200
+    )
     for token in (None, "other"):
         with pytest.raises(ClientError, match="InvalidToken"):
             client(stage, "s3", *keys, token).list_buckets()
@@ -239,12 +320,18 @@ def test_keys_of_users_have_the_users_policies(stage: Stage) -> None:
     iam.create_user(UserName=user)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     queues = client(stage, "batch", key["AccessKeyId"], key["SecretAccessKey"]).describe_job_queues
-    with pytest.raises(ClientError, match=f"user/{user} is not authorized to perform: batch:DescribeJobQueues"):
+    with pytest.raises(
+        ClientError, match=f"user/{user} is not authorized to perform: batch:DescribeJobQueues"
+    ):
         queues()
     group = stage.name("group")
     iam.create_group(GroupName=group)
     statement = {"Effect": "Allow", "Action": "batch:Describe*", "Resource": "*"}
-    iam.put_group_policy(GroupName=group, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    iam.put_group_policy(
+        GroupName=group,
+        PolicyName="p",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
     iam.add_user_to_group(GroupName=group, UserName=user)
     queues()
     iam.update_access_key(UserName=user, AccessKeyId=key["AccessKeyId"], Status="Inactive")
@@ -255,10 +342,16 @@ def test_keys_of_users_have_the_users_policies(stage: Stage) -> None:
 def test_another_account_cannot_be_named_in_a_header(stage: Stage) -> None:
     stage.client("s3").create_bucket(Bucket="of-the-account")
     deployer = stage.cloud.deployer
-    request = AWSRequest("GET", f"{stage.cloud.endpoint_url}/", headers={"x-moto-account-id": "999999999999"})
-    S3SigV4Auth(Credentials(deployer.access_key, deployer.secret), "s3", "us-east-1").add_auth(request)
+    request = AWSRequest(
+        "GET", f"{stage.cloud.endpoint_url}/", headers={"x-moto-account-id": "999999999999"}
+    )
+    S3SigV4Auth(Credentials(deployer.access_key, deployer.secret), "s3", "us-east-1").add_auth(
+        request
+    )
     prepared = request.prepare()
     connection = http.client.HTTPConnection("127.0.0.1", stage.cloud.port, timeout=5)
-    connection.request("GET", "/", headers={name: str(value) for name, value in dict(prepared.headers).items()})
+    connection.request(
+        "GET", "/", headers={name: str(value) for name, value in dict(prepared.headers).items()}
+    )
     assert b"of-the-account" in connection.getresponse().read()
     connection.close()

@@ -15,7 +15,10 @@ from localcloud.deploy import Deployment, deploy, destroy
 from localcloud.engine_state import State
 
 ROOT = Path(__file__).parents[2]
-CE, DEFINITION = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobDefinition:JobDefinition"
+CE, DEFINITION = (
+    "aws:batch/computeEnvironment:ComputeEnvironment",
+    "aws:batch/jobDefinition:JobDefinition",
+)
 
 
 class Site:
@@ -23,9 +26,14 @@ class Site:
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud, self.state = cloud, State()
-        self.stack: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+        self.stack: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())[
+            "config"
+        ]
         self.change("storage", protect=False, delete_with_content=True)
-        self.change("environments", cpu={"kind": "on-demand", "max_vcpus": 16, "instance_types": ["c6i.xlarge"]})
+        self.change(
+            "environments",
+            cpu={"kind": "on-demand", "max_vcpus": 16, "instance_types": ["c6i.xlarge"]},
+        )
         self.change("queues", cpu={"environments": ["cpu"]})
 
     def change(self, section: str, **fields: Any) -> None:
@@ -36,13 +44,21 @@ class Site:
             values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
 
     def deploy(self) -> Deployment:
-        config = {key: json.dumps(value) for key, value in self.stack.items() if key.startswith("batch-reference:")}
+        config = {
+            key: json.dumps(value)
+            for key, value in self.stack.items()
+            if key.startswith("batch-reference:")
+        }
         deployment = deploy(ROOT, "dev", self.cloud.client, config=config, previous=self.state)
         self.state = deployment.state
         return deployment
 
     def destroy(self) -> Deployment:
-        config = {key: json.dumps(value) for key, value in self.stack.items() if key.startswith("batch-reference:")}
+        config = {
+            key: json.dumps(value)
+            for key, value in self.stack.items()
+            if key.startswith("batch-reference:")
+        }
         return destroy(ROOT, "dev", self.cloud.client, config=config, previous=self.state)
 
 
@@ -61,7 +77,9 @@ def names(deployment: Deployment, operation: str) -> set[str]:
 
 def revisions(site: Site, deployment: Deployment, definition: str) -> list[dict[str, Any]]:
     name = deployment.resource(DEFINITION, definition).outputs["name"]
-    found = site.cloud.client("batch").describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
+    found = site.cloud.client("batch").describe_job_definitions(jobDefinitionName=name)[
+        "jobDefinitions"
+    ]
     return sorted(found, key=lambda each: each["revision"])
 
 
@@ -70,7 +88,10 @@ def test_a_job_that_moves_between_fargate_and_instances_keeps_its_definition(sit
     moved = site.deploy()
     assert "jobs-preprocess" in names(moved, "update")
     assert not {name for name in names(moved, "replace") if name.startswith("jobs-")}
-    told = [(each["status"], each["platformCapabilities"]) for each in revisions(site, moved, "jobs-preprocess")]
+    told = [
+        (each["status"], each["platformCapabilities"])
+        for each in revisions(site, moved, "jobs-preprocess")
+    ]
     assert told == [("ACTIVE", ["FARGATE"]), ("ACTIVE", ["EC2"])]
 
 
@@ -87,13 +108,19 @@ def test_a_job_of_several_nodes_becomes_one_of_one_node_and_back_in_place(site: 
 def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
     """AWS changes neither type of Fargate into the other (Batch API reference, ComputeResourceUpdate)."""
     before = site.deploy().resource(CE, "environments-fargate")
-    kind = "fargate" if before.outputs["computeResources"]["type"] == "FARGATE_SPOT" else "fargate-spot"
+    kind = (
+        "fargate"
+        if before.outputs["computeResources"]["type"] == "FARGATE_SPOT"
+        else "fargate-spot"
+    )
     site.change("environments", fargate={"kind": kind})
     changed = site.deploy()
     assert "environments-fargate" in names(changed, "replace")
     after = changed.resource(CE, "environments-fargate")
     assert after.outputs["arn"] != before.outputs["arn"]
-    (found,) = site.cloud.client("batch").describe_compute_environments(computeEnvironments=[after.outputs["arn"]])["computeEnvironments"]
+    (found,) = site.cloud.client("batch").describe_compute_environments(
+        computeEnvironments=[after.outputs["arn"]]
+    )["computeEnvironments"]
     assert found["computeResources"]["type"] == kind.upper().replace("-", "_")
     # more vCPUs come in place as before
     site.change("environments", fargate={"max_vcpus": 32})
@@ -112,8 +139,18 @@ def test_another_zone_moves_no_subnet(site: Site) -> None:
 
 def test_the_way_out_goes_after_the_environments(site: Site) -> None:
     order = [step.name for step in site.destroy().steps if step.operation == "delete"]
-    last = max(order.index(resource.name) for resource in site.state.resources if resource.type == CE)
-    kinds = ("aws:ec2/natGateway:NatGateway", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/route:Route")
-    way = [r.name for r in site.state.resources if r.type in (*kinds, "aws:ec2/routeTableAssociation:RouteTableAssociation")]
+    last = max(
+        order.index(resource.name) for resource in site.state.resources if resource.type == CE
+    )
+    kinds = (
+        "aws:ec2/natGateway:NatGateway",
+        "aws:ec2/internetGateway:InternetGateway",
+        "aws:ec2/route:Route",
+    )
+    way = [
+        r.name
+        for r in site.state.resources
+        if r.type in (*kinds, "aws:ec2/routeTableAssociation:RouteTableAssociation")
+    ]
     assert len(way) >= 5
     assert [name for name in way if order.index(name) < last] == []

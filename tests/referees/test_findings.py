@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 KNOWN = Answer(finding="f", answer="a", checks=(("checkov", "CKV_1", "*/Logs*", "*"),))
 
 
-def _finding(check: str = "CKV_1", where: str = "prod/LogsOne", text: str = "not encrypted") -> Finding:
+def _finding(
+    check: str = "CKV_1", where: str = "prod/LogsOne", text: str = "not encrypted"
+) -> Finding:
     return Finding(referee="checkov", check=check, where=where, text=text)
 
 
@@ -38,7 +40,10 @@ def test_a_pattern_of_the_text_holds_one_action_alone() -> None:
 
 def test_an_answer_that_nothing_asks_for_goes() -> None:
     (wrong,) = judged([], [KNOWN])
-    assert wrong == "nothing is found any more of checkov CKV_1 */Logs* *: take it out of referees/answers.json"
+    assert (
+        wrong
+        == "nothing is found any more of checkov CKV_1 */Logs* *: take it out of referees/answers.json"
+    )
 
 
 def test_the_docs_have_the_answers_of_the_data_file() -> None:
@@ -51,9 +56,14 @@ def _program(folder: Path, name: str, prints: str, code: int = 0) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_a_referee_that_judges_nothing_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_referee_that_judges_nothing_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(judges, "ENVIRONMENT", tmp_path)
-    report = {"summary": {"passed": 0, "failed": 0, "parsing_errors": 0}, "results": {"failed_checks": []}}
+    report = {
+        "summary": {"passed": 0, "failed": 0, "parsing_errors": 0},
+        "results": {"failed_checks": []},
+    }
     _program(tmp_path, "checkov", json.dumps(report))
     with pytest.raises(judges.RefereeError, match="it has judged nothing"):
         list(judges.checkov({"dev": tmp_path / "dev.template.json"}))

@@ -15,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-OUTPUTS = {f"{image}_repository_url": f"{REGISTRY}/batch-reference-dev/{image}" for image in ("cpu", "gpu")}
+OUTPUTS = {
+    f"{image}_repository_url": f"{REGISTRY}/batch-reference-dev/{image}" for image in ("cpu", "gpu")
+}
 DIGESTS = {"cpu": "sha256:" + "c" * 64, "gpu": "sha256:" + "9" * 64}
 CHECKSUM = "e" * 64
 
@@ -59,7 +61,9 @@ class Checkout:
 
     def git(self, *args: str) -> str:
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *args]
-        return subprocess.run(command, cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=self.path, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     def push(self, **environment: str) -> subprocess.CompletedProcess[str]:
         path = f"{self.answers.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -87,7 +91,14 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     tools, answers, path = tmp_path / "bin", tmp_path / "answers", tmp_path / "clone"
-    for folder in (tools, answers, path / "scripts", path / "docker", path / "workloads", path / "requirements"):
+    for folder in (
+        tools,
+        answers,
+        path / "scripts",
+        path / "docker",
+        path / "workloads",
+        path / "requirements",
+    ):
         folder.mkdir(parents=True)
     for name in ("docker", "aws", "pulumi"):
         (tools / name).write_text(STAND_IN, encoding="utf-8")
@@ -115,28 +126,51 @@ def test_both_digests_reach_the_stack_file(checkout: Checkout) -> None:
     done = checkout.push()
     assert done.returncode == 0, done.stderr
     builds = checkout.of("docker", "buildx", "build")
-    assert [build[build.index("--tag") + 1] for build in builds] == [f"{url}:{commit}" for url in OUTPUTS.values()]
-    assert all({"--push", "--provenance=false", f"GIT_COMMIT={commit}"} <= set(build) for build in builds)
-    logins = [(args, stdin) for name, args, stdin in checkout.calls if name == "docker" and args[0] == "login"]
+    assert [build[build.index("--tag") + 1] for build in builds] == [
+        f"{url}:{commit}" for url in OUTPUTS.values()
+    ]
+    assert all(
+        {"--push", "--provenance=false", f"GIT_COMMIT={commit}"} <= set(build) for build in builds
+    )
+    logins = [
+        (args, stdin)
+        for name, args, stdin in checkout.calls
+        if name == "docker" and args[0] == "login"
+    ]
     assert [(args[-1], stdin) for args, stdin in logins] == [(REGISTRY, "password-of-12-hours")]
     assert "password-of-12-hours" not in done.stdout + done.stderr
     assert checkout.of("pulumi", "config", "set") == [
-        ["config", "set", "--stack", "dev", "--path", f"batch-reference:images.{image}_digest", DIGESTS[image]] for image in ("cpu", "gpu")
+        [
+            "config",
+            "set",
+            "--stack",
+            "dev",
+            "--path",
+            f"batch-reference:images.{image}_digest",
+            DIGESTS[image],
+        ]
+        for image in ("cpu", "gpu")
     ]
 
 
 def test_an_image_that_is_there_is_not_built_again(checkout: Checkout) -> None:
     commit = checkout.git("rev-parse", "HEAD")
-    (checkout.path / "README.md").write_text("goes into no image\n", encoding="utf-8")  # neither dirty nor a new tag
+    (checkout.path / "README.md").write_text(
+        "goes into no image\n", encoding="utf-8"
+    )  # neither dirty nor a new tag
     checkout.answer(pushed={f"batch-reference-dev/cpu:{commit}": "sha256:" + "a" * 64})
     assert checkout.push().returncode == 0
-    assert [build[build.index("--file") + 1] for build in checkout.of("docker", "buildx", "build")] == ["docker/gpu.Dockerfile"]
+    assert [
+        build[build.index("--file") + 1] for build in checkout.of("docker", "buildx", "build")
+    ] == ["docker/gpu.Dockerfile"]
     assert checkout.of("pulumi", "config", "set")[0][-1] == "sha256:" + "a" * 64
 
 
 def test_the_efa_userspace_has_a_tag_of_its_own(checkout: Checkout) -> None:
     commit = checkout.git("rev-parse", "HEAD")
-    assert checkout.push(EFA_INSTALLER_VERSION="1.51.0", EFA_INSTALLER_SHA256=CHECKSUM).returncode == 0
+    assert (
+        checkout.push(EFA_INSTALLER_VERSION="1.51.0", EFA_INSTALLER_SHA256=CHECKSUM).returncode == 0
+    )
     cpu, gpu = checkout.of("docker", "buildx", "build")
     assert not any("EFA" in argument for argument in cpu)
     assert f"EFA_INSTALLER_SHA256={CHECKSUM}" in gpu
@@ -166,12 +200,24 @@ def _no_digest(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     ("spoil", "environment", "message"),
     [
-        (_dirty, {}, "uncommitted changes would go into the images; commit them first:\n M workloads/stage.py"),
-        (_not_deployed, {}, "stack dev has no output cpu_repository_url (it has: table); run `pulumi up --stack dev` first"),
+        (
+            _dirty,
+            {},
+            "uncommitted changes would go into the images; commit them first:\n M workloads/stage.py",
+        ),
+        (
+            _not_deployed,
+            {},
+            "stack dev has no output cpu_repository_url (it has: table); run `pulumi up --stack dev` first",
+        ),
         (_foreign_registry, {}, "which is not the URL of an ECR repository"),
         (_second_build_fails, {}, "no space left on device"),
         (_no_digest, {}, "docker pushed the gpu image but reported '' for its digest"),
-        (lambda _: None, {"EFA_INSTALLER_VERSION": "1.51.0"}, "give the 64 hex digits that AWS publishes for that version"),
+        (
+            lambda _: None,
+            {"EFA_INSTALLER_VERSION": "1.51.0"},
+            "give the 64 hex digits that AWS publishes for that version",
+        ),
     ],
 )
 def test_a_failure_is_one_sentence_and_the_stack_file_stays(

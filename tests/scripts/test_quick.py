@@ -38,8 +38,19 @@ def test_distances_follow_the_imports_and_end_where_they_go_round() -> None:
 
 
 def test_the_nearest_and_quickest_that_fit_are_chosen_and_the_others_are_named() -> None:
-    near = {"tests/test_far.py": 3, "tests/test_near.py": 1, "tests/test_long.py": 0, "tests/other.py": 0, "tests/test_quick.py": 1}
-    seconds = {"tests/test_far.py": 2.0, "tests/test_near.py": 9.0, "tests/test_long.py": 100.0, "tests/test_quick.py": 1.0}
+    near = {
+        "tests/test_far.py": 3,
+        "tests/test_near.py": 1,
+        "tests/test_long.py": 0,
+        "tests/other.py": 0,
+        "tests/test_quick.py": 1,
+    }
+    seconds = {
+        "tests/test_far.py": 2.0,
+        "tests/test_near.py": 9.0,
+        "tests/test_long.py": 100.0,
+        "tests/test_quick.py": 1.0,
+    }
     found = quick.choose(near, seconds, 11.0)
     assert found.chosen == ["tests/test_quick.py", "tests/test_near.py"]
     assert found.left == ["tests/test_long.py", "tests/test_far.py"]

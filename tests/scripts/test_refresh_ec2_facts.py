@@ -24,7 +24,13 @@ OLD: dict[str, Any] = {
     "prices": {"region": "us-east-1", "date": "2020-01-01", "unit": "", "source": "old"},
     "fargate": {"usd_per_vcpu_hour": 1, "usd_per_gib_hour": 1, "price_confirmed": False},
     "types": {
-        "c6i.xlarge": {"vcpus": 99, "memory_mib": 1, "architecture": "x86_64", "usd_per_hour": 9, "price_confirmed": False},
+        "c6i.xlarge": {
+            "vcpus": 99,
+            "memory_mib": 1,
+            "architecture": "x86_64",
+            "usd_per_hour": 9,
+            "price_confirmed": False,
+        },
         "old1.large": {"vcpus": 2, "memory_mib": 4096, "architecture": "x86_64", "usd_per_hour": 9},
     },
 }
@@ -43,10 +49,14 @@ class Aws:
         self.ec2, self.pricing = ec2, pricing
 
     def types(self, *names: str) -> None:
-        self.ec2.add_response("describe_instance_types", {"InstanceTypes": [INSTANCE_TYPES[name] for name in names]})
+        self.ec2.add_response(
+            "describe_instance_types", {"InstanceTypes": [INSTANCE_TYPES[name] for name in names]}
+        )
 
     def prices(self, *products: str) -> None:
-        self.pricing.add_response("get_products", {"FormatVersion": "aws_v1", "PriceList": list(products)})
+        self.pricing.add_response(
+            "get_products", {"FormatVersion": "aws_v1", "PriceList": list(products)}
+        )
 
     def fargate(self) -> None:
         arm = product("0.01", usage="EU-Fargate-ARM-vCPU-Hours:perCPU")
@@ -55,8 +65,15 @@ class Aws:
 
     def services(self) -> None:
         for number, (_, usage) in enumerate(script._USAGE.values(), 1):
-            tiers = [product("0.5", unit="GB-Mo", begin="51200", usage=f"EU-{usage}"), product("0.0", usage=f"EU-{usage}")]
-            self.prices(product(f"{number}.25", unit="GB-Mo", usage=f"EU-{usage}"), *tiers, product("7", usage=f"EU-Early{usage}"))
+            tiers = [
+                product("0.5", unit="GB-Mo", begin="51200", usage=f"EU-{usage}"),
+                product("0.0", usage=f"EU-{usage}"),
+            ]
+            self.prices(
+                product(f"{number}.25", unit="GB-Mo", usage=f"EU-{usage}"),
+                *tiers,
+                product("7", usage=f"EU-Early{usage}"),
+            )
 
 
 @contextmanager
@@ -69,33 +86,56 @@ def aws() -> Iterator[tuple[Aws, Any, Any]]:
 
 
 def refreshed(answers: Aws, ec2: Any, pricing: Any, **how: Any) -> dict[str, Any]:
-    return script.refreshed_facts(OLD, ec2, pricing, **{"region": "eu-west-1", "add": [], "today": TODAY, **how})
+    return script.refreshed_facts(
+        OLD, ec2, pricing, **{"region": "eu-west-1", "add": [], "today": TODAY, **how}
+    )
 
 
 def test_sizes_and_prices_are_those_of_aws() -> None:
     with aws() as (answers, ec2, pricing):
         answers.types("c6i.xlarge", "p5.48xlarge")
-        answers.prices(product("0.19"), product("0.19"), product("0.0"), product("3", unit="Quantity"))
+        answers.prices(
+            product("0.19"), product("0.19"), product("0.0"), product("3", unit="Quantity")
+        )
         answers.prices()
         answers.fargate()
         found = refreshed(answers, ec2, pricing, add=["p5.48xlarge"])
     facts = Ec2Facts.model_validate(found)
-    assert (facts.prices.region, facts.prices.date, facts.prices.source) == ("eu-west-1", TODAY, "AWS Price List API, GetProducts")
-    assert (facts.fargate.usd_per_vcpu_hour, facts.fargate.usd_per_gib_hour, facts.fargate.price_confirmed) == (0.04, 0.0044, True)
+    assert (facts.prices.region, facts.prices.date, facts.prices.source) == (
+        "eu-west-1",
+        TODAY,
+        "AWS Price List API, GetProducts",
+    )
+    assert (
+        facts.fargate.usd_per_vcpu_hour,
+        facts.fargate.usd_per_gib_hour,
+        facts.fargate.price_confirmed,
+    ) == (0.04, 0.0044, True)
     small = facts.types["c6i.xlarge"]
     assert (small.vcpus, small.usd_per_hour, small.price_confirmed) == (4, 0.19, True)
-    assert (facts.types["p5.48xlarge"].gpus, facts.types["p5.48xlarge"].usd_per_hour) == (8, None), "eu-west-1 names no price"
+    assert (facts.types["p5.48xlarge"].gpus, facts.types["p5.48xlarge"].usd_per_hour) == (
+        8,
+        None,
+    ), "eu-west-1 names no price"
     gone = facts.types["old1.large"]
-    assert (gone.vcpus, gone.usd_per_hour) == (2, None), "what the region does not sell keeps its sizes and loses its price"
+    assert (gone.vcpus, gone.usd_per_hour) == (2, None), (
+        "what the region does not sell keeps its sizes and loses its price"
+    )
 
 
 def test_the_file_of_the_repository_is_what_the_script_makes_of_the_dump() -> None:
     own = json.loads(script.FACTS.read_text())["types"]
     compared = 0
     for name in own.keys() & INSTANCE_TYPES.keys():
-        kept = {key: value for key, value in own[name].items() if key not in {"usd_per_hour", "price_confirmed"}}
+        kept = {
+            key: value
+            for key, value in own[name].items()
+            if key not in {"usd_per_hour", "price_confirmed"}
+        }
         made = script.facts_of(INSTANCE_TYPES[name])
-        defaults = {key: field.default for key, field in type(ec2_facts().types[name]).model_fields.items()}
+        defaults = {
+            key: field.default for key, field in type(ec2_facts().types[name]).model_fields.items()
+        }
         assert {**defaults, **kept} == {**defaults, **made}, name
         compared += 1
     assert compared > 150
@@ -114,13 +154,20 @@ def test_what_is_not_clear_is_refused() -> None:
     with aws() as (answers, ec2, pricing):
         answers.types("c6i.xlarge")
         answers.prices(product("0.19"), product("0.20"))
-        with pytest.raises(script.RefreshError, match=r"several prices for an hour of c6i\.xlarge: 0\.19, 0\.2; nothing was written"):
+        with pytest.raises(
+            script.RefreshError,
+            match=r"several prices for an hour of c6i\.xlarge: 0\.19, 0\.2; nothing was written",
+        ):
             refreshed(answers, ec2, pricing)
         answers.types("c6i.xlarge")
-        with pytest.raises(script.RefreshError, match=r"eu-west-1 sells no z9\.huge; nothing was written"):
+        with pytest.raises(
+            script.RefreshError, match=r"eu-west-1 sells no z9\.huge; nothing was written"
+        ):
             refreshed(answers, ec2, pricing, add=["z9.huge"])
         answers.prices(product("1", usage="EU-Other-Hours"))
-        with pytest.raises(script.RefreshError, match="no price of NatGateway-Hours of AmazonEC2 in eu-west-1"):
+        with pytest.raises(
+            script.RefreshError, match="no price of NatGateway-Hours of AmazonEC2 in eu-west-1"
+        ):
             script.refreshed_services(pricing, region="eu-west-1", today=TODAY)
 
 
@@ -130,7 +177,9 @@ def test_writing_keeps_the_form_of_the_files(path: Path) -> None:
     assert script.as_text(json.loads(text)) == text
 
 
-def test_the_command_writes_both_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_both_files_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     facts, services = tmp_path / "facts.json", tmp_path / "services.json"
     facts.write_text(script.as_text(OLD))
     services.write_text("untouched")

@@ -25,10 +25,17 @@ def test_the_notes_are_the_section_of_the_version() -> None:
         ("v1.1.0", "1.0.0", CHANGELOG, "tag it v1.0.0"),
         ("1.1.0", "1.1.0", CHANGELOG, "tag it v1.1.0"),
         ("v1.2.0", "1.2.0", CHANGELOG, "no section `## 1.2.0`"),
-        ("v1.1.0", "1.1.0", CHANGELOG.replace("## 1.1.0", "- Late\n\n## 1.1.0"), "changes under Unreleased"),
+        (
+            "v1.1.0",
+            "1.1.0",
+            CHANGELOG.replace("## 1.1.0", "- Late\n\n## 1.1.0"),
+            "changes under Unreleased",
+        ),
     ],
 )
-def test_what_does_not_fit_together_is_no_release(tag: str, version: str, changelog: str, says: str) -> None:
+def test_what_does_not_fit_together_is_no_release(
+    tag: str, version: str, changelog: str, says: str
+) -> None:
     with pytest.raises(ReleaseError, match=re.escape(says)):
         notes(tag, version, changelog)
 
@@ -42,6 +49,12 @@ def test_the_changelog_of_this_repository_has_what_comes_and_the_version_of_the_
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence() -> None:
-    done = subprocess.run([sys.executable, "scripts/release_notes.py", "v0.0.0"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "scripts/release_notes.py", "v0.0.0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("release: the tag is v0.0.0, pyproject.toml says ")

@@ -38,12 +38,20 @@ class SecondChance:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails the run where flakes have to."""
-        if self.flakes and os.environ.get(FAIL_VARIABLE) == "1" and session.exitstatus == pytest.ExitCode.OK:
+        if (
+            self.flakes
+            and os.environ.get(FAIL_VARIABLE) == "1"
+            and session.exitstatus == pytest.ExitCode.OK
+        ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Says their names, on GitHub as annotations of the run too."""
         for name in self.flakes:
-            terminalreporter.write_line(f"FLAKE {name}: failed beside others, passed alone", yellow=True)
+            terminalreporter.write_line(
+                f"FLAKE {name}: failed beside others, passed alone", yellow=True
+            )
             if os.environ.get("GITHUB_ACTIONS") == "true":
-                terminalreporter.write_line(f"::warning title=flake::{name} failed beside others, passed alone")
+                terminalreporter.write_line(
+                    f"::warning title=flake::{name} failed beside others, passed alone"
+                )

@@ -96,5 +96,11 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Writes all of it."""
         now = {**recorded(), **self._seconds}
-        known = {file: round(seconds, 1) for file, seconds in now.items() if (session.config.rootpath / file).is_file()}
-        RECORDED.write_text(json.dumps(dict(sorted(known.items(), key=lambda item: -item[1])), indent=1) + "\n")
+        known = {
+            file: round(seconds, 1)
+            for file, seconds in now.items()
+            if (session.config.rootpath / file).is_file()
+        }
+        RECORDED.write_text(
+            json.dumps(dict(sorted(known.items(), key=lambda item: -item[1])), indent=1) + "\n"
+        )

@@ -31,7 +31,9 @@ MUTATIONS = 1_000
 @pytest.fixture(scope="module")
 def objects() -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    fa.store(lambda _bucket, key, data, **_: found.__setitem__(key, data), RUN, table(), remote=True)
+    fa.store(
+        lambda _bucket, key, data, **_: found.__setitem__(key, data), RUN, table(), remote=True
+    )
     return found
 
 
@@ -58,7 +60,10 @@ def _refusal(read: Callable[..., Any], *given: Any) -> str:
 def test_damaged_lines_are_one_sentence(objects: dict[str, bytes]) -> None:
     whole, random = objects[RUN.lines_key], Random(1)  # noqa: S311 - no secret
     Lines.from_parquet(whole).of(7)
-    refused = [_refusal(lambda data: Lines.from_parquet(data).of(7), _damaged(whole, random)) for _ in range(MUTATIONS)]
+    refused = [
+        _refusal(lambda data: Lines.from_parquet(data).of(7), _damaged(whole, random))
+        for _ in range(MUTATIONS)
+    ]
     assert sum(map(bool, refused)) > MUTATIONS / 10
 
 
@@ -84,7 +89,10 @@ def test_lines_of_another_form_are_refused(columns: dict[str, Any], said: str) -
 
 
 def test_a_damaged_table_is_one_sentence(objects: dict[str, bytes]) -> None:
-    manifest, lines = Manifest.from_json(objects[RUN.manifest_key]), Lines.from_parquet(objects[RUN.lines_key])
+    manifest, lines = (
+        Manifest.from_json(objects[RUN.manifest_key]),
+        Lines.from_parquet(objects[RUN.lines_key]),
+    )
     whole, random, refused = objects[RUN.table_key], Random(2), 0  # noqa: S311 - no secret
 
     def read(data: bytes, described: Manifest) -> None:
@@ -95,7 +103,9 @@ def test_a_damaged_table_is_one_sentence(objects: dict[str, bytes]) -> None:
         source_rows(described, lines, read_rows(described, part, ids), ids)
 
     def analyse(data: bytes, described: Manifest) -> None:
-        for _ in Table(described, lambda start, length: data[start : start + length]).units(range(len(described.units))):
+        for _ in Table(described, lambda start, length: data[start : start + length]).units(
+            range(len(described.units))
+        ):
             pass
 
     read(whole, manifest)
@@ -105,9 +115,17 @@ def test_a_damaged_table_is_one_sentence(objects: dict[str, bytes]) -> None:
         start = manifest.footer_offset if number % 2 else 0
         data = whole[:start] + _damaged(whole[start:], random)
         if number % 2 == 0:
-            data = data[: manifest.footer_offset].ljust(manifest.footer_offset, b"\0") + whole[manifest.footer_offset :]
+            data = (
+                data[: manifest.footer_offset].ljust(manifest.footer_offset, b"\0")
+                + whole[manifest.footer_offset :]
+            )
         units = tuple(
-            replace(unit, sha256=hashlib.sha256(data[unit.byte_offset : unit.byte_offset + unit.byte_length]).hexdigest())
+            replace(
+                unit,
+                sha256=hashlib.sha256(
+                    data[unit.byte_offset : unit.byte_offset + unit.byte_length]
+                ).hexdigest(),
+            )
             for unit in manifest.units
         )
         for use in (read, analyse):
@@ -116,7 +134,11 @@ def test_a_damaged_table_is_one_sentence(objects: dict[str, bytes]) -> None:
 
 
 def test_damaged_scores_are_one_sentence() -> None:
-    columns = {"row": np.arange(50), "score": np.linspace(0, 1, 50), "neighbour": pa.array([None, *range(49)], pa.int64())}
+    columns = {
+        "row": np.arange(50),
+        "score": np.linspace(0, 1, 50),
+        "neighbour": pa.array([None, *range(49)], pa.int64()),
+    }
     whole, random, refused = _parquet(**columns), Random(3), 0  # noqa: S311 - no secret
     decode_scores(whole)
 

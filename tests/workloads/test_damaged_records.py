@@ -51,7 +51,9 @@ NASTY: tuple[Any, ...] = (
 
 def _written(kind: str) -> bytes:
     objects: dict[str, bytes] = {}
-    fa.store(lambda _bucket, key, data, **_: objects.__setitem__(key, data), RUN, table(), remote=True)
+    fa.store(
+        lambda _bucket, key, data, **_: objects.__setitem__(key, data), RUN, table(), remote=True
+    )
     if kind == "manifest":
         return objects[RUN.manifest_key]
     return objects[RUN.stage_record_key("analysis") if kind == "record" else RUN.success_key]
@@ -59,7 +61,13 @@ def _written(kind: str) -> bytes:
 
 def _index() -> bytes:
     entry = {"key": "p/query-000001-0123456789abcdef.npz", "sha256": "0" * 64, "bytes": 10}
-    return json.dumps({"identity": {"a": 1}, "attempt": {"job_id": "j", "number": 1}, "objects": {"query-000001": entry}}).encode()
+    return json.dumps(
+        {
+            "identity": {"a": 1},
+            "attempt": {"job_id": "j", "number": 1},
+            "objects": {"query-000001": entry},
+        }
+    ).encode()
 
 
 def _claim(data: bytes) -> None:
@@ -81,7 +89,13 @@ READERS: dict[str, tuple[Callable[[], bytes], Callable[[bytes], Any]]] = {
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, member in members for place in _places(member, (*path, key)))]
 
 
@@ -94,7 +108,20 @@ def _mutated(data: bytes, random: Random) -> bytes:
     if way == 1:
         return data[: random.randrange(len(data))]
     if way == 2:
-        return random.choice([b"[" * 100_000, b'{"a":' * 50_000, data + data, b"", b"null", b"NaN", b"\xff\xfe", b'"x"', b"1e999", b"[]"])
+        return random.choice(
+            [
+                b"[" * 100_000,
+                b'{"a":' * 50_000,
+                data + data,
+                b"",
+                b"null",
+                b"NaN",
+                b"\xff\xfe",
+                b'"x"',
+                b"1e999",
+                b"[]",
+            ]
+        )
     document = json.loads(data)
     place = random.choice([each for each in _places(document) if each])
     holder = document
@@ -104,7 +131,9 @@ def _mutated(data: bytes, random: Random) -> bytes:
         del holder[place[-1]]
     elif way == 4 and isinstance(holder, dict):
         holder[f"more-{random.choice(['x', chr(0xD800), chr(27)])}"] = 1
-    elif way == 5 and isinstance(holder[place[-1]], int) and not isinstance(holder[place[-1]], bool):
+    elif (
+        way == 5 and isinstance(holder[place[-1]], int) and not isinstance(holder[place[-1]], bool)
+    ):
         holder[place[-1]] += random.choice([-1, 1, 2**31, 2**62, -(2**62)])
     else:
         holder[place[-1]] = copy.deepcopy(random.choice(NASTY))
@@ -166,14 +195,27 @@ def _unpacked(data: bytes) -> None:
 
 
 def test_damaged_arrays_are_refused_before_memory_is_taken() -> None:
-    whole = pack({"a": np.arange(12.0).reshape(3, 4), "b": np.zeros((0, 2), np.int64), "c": np.array(1.5, np.float32)})
-    assert {name: array.shape for name, array in unpack(whole).items()} == {"a": (3, 4), "b": (0, 2), "c": ()}
+    whole = pack(
+        {
+            "a": np.arange(12.0).reshape(3, 4),
+            "b": np.zeros((0, 2), np.int64),
+            "c": np.array(1.5, np.float32),
+        }
+    )
+    assert {name: array.shape for name, array in unpack(whole).items()} == {
+        "a": (3, 4),
+        "b": (0, 2),
+        "c": (),
+    }
     random, refused = Random(1), 0  # noqa: S311 - no secret
     for _ in range(MUTATIONS):
         damaged = bytearray(whole)
         for _ in range(random.randrange(1, 4)):
             damaged[random.randrange(len(damaged))] = random.randrange(256)
-        said = _refusal(_unpacked, bytes(damaged[: random.choice([len(damaged), random.randrange(len(damaged))])]))
+        said = _refusal(
+            _unpacked,
+            bytes(damaged[: random.choice([len(damaged), random.randrange(len(damaged))])]),
+        )
         refused += bool(said)
         assert not said or _is_one_sentence(said), ascii(said)
     assert refused > MUTATIONS / 4

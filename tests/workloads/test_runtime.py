@@ -70,7 +70,11 @@ def test_success_leaves_a_record_and_json_logs(bucket, monkeypatch, capsys):
     monkeypatch.setenv("AWS_BATCH_JOB_ATTEMPT", "2")
     assert run_stage("preprocess", lambda run: {"rows": 3, "dataset": run.dataset}) == 0
     record = StageRecord.from_json(s3.get_bytes(bucket, RUN.stage_record_key("preprocess")))
-    assert (record.attempt, record.job_id, record.details) == (2, "1f0d", {"rows": 3, "dataset": "sales"})
+    assert (record.attempt, record.job_id, record.details) == (
+        2,
+        "1f0d",
+        {"rows": 3, "dataset": "sales"},
+    )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["message"] for line in lines] == ["stage started", "stage succeeded"]
     assert all(line["run_id"] == RUN.run_id and line["stage"] == "preprocess" for line in lines)
@@ -105,7 +109,9 @@ def test_failure_is_one_sentence_and_an_error_record(bucket, capsys, main, code,
     assert run_stage("analysis", main) == code
     captured = capsys.readouterr()
     assert sentence in captured.err
-    assert len(captured.err.splitlines()) == 1, "standard error is for the one sentence; the traceback belongs to the log"
+    assert len(captured.err.splitlines()) == 1, (
+        "standard error is for the one sentence; the traceback belongs to the log"
+    )
     assert ("traceback" in captured.out) == (code == 70)
     record = json.loads(s3.get_bytes(bucket, RUN.error_key("analysis")))
     assert sentence in record["error"]
@@ -129,7 +135,12 @@ def test_bad_environment_is_exit_code_2(bucket, monkeypatch, capsys, name, value
 
 
 def test_only_the_main_node_writes_records(bucket, monkeypatch):
-    for name, value in {"MAIN_NODE_INDEX": "1", "NODE_INDEX": "0", "NUM_NODES": "2", "MAIN_NODE_PRIVATE_IPV4_ADDRESS": "10.0.0.7"}.items():
+    for name, value in {
+        "MAIN_NODE_INDEX": "1",
+        "NODE_INDEX": "0",
+        "NUM_NODES": "2",
+        "MAIN_NODE_PRIVATE_IPV4_ADDRESS": "10.0.0.7",
+    }.items():
         monkeypatch.setenv(f"AWS_BATCH_JOB_{name}", value)
     batch = BatchEnv.read()
     assert (batch.is_main_node, batch.num_nodes, batch.main_node_address) == (False, 2, "10.0.0.7")
@@ -148,7 +159,9 @@ def test_sigterm_ends_the_stage_with_143_and_leaves_no_object(bucket):
         "        out.write(bytes(20 << 20)); print('ready', flush=True); time.sleep(60)\n"
         "sys.exit(run_stage('preprocess', main))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.strip() == "ready":
@@ -173,7 +186,9 @@ class TestStreams:
             pass
         assert s3.head(bucket, "large").etag.endswith("-3"), "25 MB are three parts of 8 MiB"
         with s3.open_read(bucket, "large") as source:
-            assert hashlib.sha256(source.readall()).digest() == hashlib.sha256(self.content).digest()
+            assert (
+                hashlib.sha256(source.readall()).digest() == hashlib.sha256(self.content).digest()
+            )
         with s3.open_read(bucket, "empty") as source:
             assert source.read() == b""
         assert s3.read_range(bucket, "large", 8_388_600, 20) == self.content[8_388_600:8_388_620]
@@ -221,7 +236,9 @@ class TestStreams:
 
 
 def test_a_denied_call_names_operation_and_object():
-    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "GetObject")
+    denied = ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "GetObject"
+    )
     sentence = s3.aws_error(denied, what="s3://data/secret")
     assert str(sentence) == "AWS denied GetObject of s3://data/secret: not authorized"
     assert sentence.exit_code == 69
@@ -230,10 +247,24 @@ def test_a_denied_call_names_operation_and_object():
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (MemoryError("Unable to allocate 9.31 GiB for an array"), 72, "no more memory (Unable to allocate 9.31 GiB"),
+        (
+            MemoryError("Unable to allocate 9.31 GiB for an array"),
+            72,
+            "no more memory (Unable to allocate 9.31 GiB",
+        ),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), 72, "no more memory"),
-        (OSError(errno.ENOSPC, "No space left on device", "/scratch/part"), 74, "the scratch disk is full: /scratch/part"),
-        (OSError("IOError: [Errno 28] Error writing bytes to file. Detail: No space left on device"), 74, "the scratch disk is full"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/scratch/part"),
+            74,
+            "the scratch disk is full: /scratch/part",
+        ),
+        (
+            OSError(
+                "IOError: [Errno 28] Error writing bytes to file. Detail: No space left on device"
+            ),
+            74,
+            "the scratch disk is full",
+        ),
     ],
 )
 def test_memory_and_disk_that_are_used_up_are_no_bugs(bucket, capsys, error, code, said):

@@ -64,7 +64,9 @@ def details(found: Success) -> dict[str, Any]:
     if found.anomaly is not None:
         anomaly = ("mode", "certified_fraction", "fallback_rows", "evaluations")
         figures["exchange"] = found.exchange
-        figures |= {f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly} | {"checkpoint": found.checkpoint}
+        figures |= {f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly} | {
+            "checkpoint": found.checkpoint
+        }
     if found.shard_seconds:
         figures["shard_seconds"] = list(found.shard_seconds)
     return figures

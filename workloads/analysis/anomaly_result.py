@@ -135,14 +135,19 @@ def result_digest(parameters: Mapping[str, Any], top: TopRows, scores: Sequence[
 
 def parameters_of(record: AnomalyRecord) -> dict[str, Any]:
     """What the result is a function of, besides the table."""
-    return {name: getattr(record, name) for name in ("mode", "neighbours", "wanted", "scaling", "metric")} | {
-        "columns": list(record.columns)
-    }
+    return {
+        name: getattr(record, name)
+        for name in ("mode", "neighbours", "wanted", "scaling", "metric")
+    } | {"columns": list(record.columns)}
 
 
 def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
     """The digest of the run: the profile's alone where nothing else was asked for."""
-    return profile_digest if anomaly is None else hashlib.sha256(f"{profile_digest}\n{anomaly.digest}".encode()).hexdigest()
+    return (
+        profile_digest
+        if anomaly is None
+        else hashlib.sha256(f"{profile_digest}\n{anomaly.digest}".encode()).hexdigest()
+    )
 
 
 # ---- scores as Parquet -----------------------------------------------------------------------------------------------------------------
@@ -184,7 +189,11 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
     try:
         table = pq.read_table(io.BytesIO(data))
         neighbour = table.column("neighbour").combine_chunks().fill_null(NOBODY)
-        return table.column("row").to_numpy(), table.column("score").to_numpy(), neighbour.to_numpy()
+        return (
+            table.column("row").to_numpy(),
+            table.column("score").to_numpy(),
+            neighbour.to_numpy(),
+        )
     except DAMAGED as error:
         raise ValueError(fault(error)) from error
 
@@ -199,7 +208,9 @@ def encode_top(rows: TopRows) -> tuple[Stored, bytes]:
     return Stored(name=f"anomaly/top-{sha256[:16]}.npz", sha256=sha256), data
 
 
-def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyRecord, profile: Profile) -> Anomalies:
+def load_anomalies(
+    get_bytes: Callable[[str], bytes], run: Run, record: AnomalyRecord, profile: Profile
+) -> Anomalies:
     """The result of a run, its digest computed anew.
 
     Args:
@@ -230,7 +241,9 @@ def load_anomalies(get_bytes: Callable[[str], bytes], run: Run, record: AnomalyR
         )
     chosen = scaling(profile, "robust" if record.scaling == "robust" else "standard")
     (metric,) = (name for name in METRICS if name == record.metric)
-    return Anomalies(record=record, rows=tuple(_rows(top, Space.of(profile, chosen, metric), profile.columns)))
+    return Anomalies(
+        record=record, rows=tuple(_rows(top, Space.of(profile, chosen, metric), profile.columns))
+    )
 
 
 def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
@@ -256,5 +269,7 @@ def checked(get_bytes: Callable[[str], bytes], key: str, sha256: str) -> bytes:
     """An object's bytes. Raises ContractError where they are others than those that were stored."""
     data = get_bytes(key)
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ContractError(f"{key} is not the object that the analysis wrote (its sha256 differs); {_AGAIN}")
+        raise ContractError(
+            f"{key} is not the object that the analysis wrote (its sha256 differs); {_AGAIN}"
+        )
     return data

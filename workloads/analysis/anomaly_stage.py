@@ -58,13 +58,23 @@ class AnomalyStage:
         cooperation: Cooperation,
         profile: Profile | None,
     ) -> None:
-        self._comm, self._settings, self._pairs, self._exchange, self._table = comm, settings, pairs, exchange, table
+        self._comm, self._settings, self._pairs, self._exchange, self._table = (
+            comm,
+            settings,
+            pairs,
+            exchange,
+            table,
+        )
         self._cooperation, self._progress = cooperation, cooperation.progress
         self._scaling: Scaling
-        self._scaling, self._space = comm.bcast(_space(profile, settings) if profile is not None else None)
+        self._scaling, self._space = comm.bcast(
+            _space(profile, settings) if profile is not None else None
+        )
         self._budget = settings.anomaly.block_memory_bytes // 2
         self._source = BlockSource(table, self._space, self._budget, self._progress)
-        self._neighbours = self._reachable(comm.bcast(profile.complete_rows if profile is not None else None))
+        self._neighbours = self._reachable(
+            comm.bcast(profile.complete_rows if profile is not None else None)
+        )
 
     @property
     def columns(self) -> int:
@@ -92,14 +102,22 @@ class AnomalyStage:
         )
         search.run()
         wanted = self._settings.anomaly.top
-        finished = {unit: replace(found, scores=self._space.score(found.scores)) for unit, found in search.finished.items()}
-        own = Top.joined([Top.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()], wanted)
+        finished = {
+            unit: replace(found, scores=self._space.score(found.scores))
+            for unit, found in search.finished.items()
+        }
+        own = Top.joined(
+            [Top.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()],
+            wanted,
+        )
         scores, digests = self._store_scores(finished)
         return Found(
             first=Top.joined(self._comm.allgather(own), wanted),
             rows=self._comm.allreduce(sum(unit.ids.size for unit in finished.values())),
             undirected_rows=self._undirected(queries),
-            fallback_rows=self._comm.allreduce(sum(unit.fallback_rows for unit in finished.values())),
+            fallback_rows=self._comm.allreduce(
+                sum(unit.fallback_rows for unit in finished.values())
+            ),
             evaluations=self._comm.allreduce(self._progress.evaluations),
             rows_left=0,
             scores=scores,
@@ -121,7 +139,12 @@ class AnomalyStage:
         found = search.run()
         neighbours = found.neighbours
         return Found(
-            first=Top.of(found.block.ids, self._space.score(neighbours.scores), neighbours.ids[:, -1], self._settings.anomaly.top),
+            first=Top.of(
+                found.block.ids,
+                self._space.score(neighbours.scores),
+                neighbours.ids[:, -1],
+                self._settings.anomaly.top,
+            ),
             rows=search.query_rows,
             undirected_rows=self._undirected(queries),
             fallback_rows=int(neighbours.recomputed.sum()),
@@ -136,7 +159,9 @@ class AnomalyStage:
             return asked  # columns that are left out can only add complete rows
         with self._progress.timed("open"):
             own = share(self._comm.rank, self._comm.size, len(self._table.manifest.units))
-            rows: int = self._comm.allreduce(sum(block.ids.size for block in self._source.blocks(own)))
+            rows: int = self._comm.allreduce(
+                sum(block.ids.size for block in self._source.blocks(own))
+            )
         return max(min(asked, rows - 1), 1)
 
     def _undirected(self, queries: range) -> int:
@@ -150,7 +175,9 @@ class AnomalyStage:
         if top is None:
             return None
         stored, data = results.encode_top(top)
-        s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + stored.name, data)
+        s3.put_bytes(
+            self._settings.results_bucket, self._settings.run.partials_prefix + stored.name, data
+        )
         asked = self._settings.anomaly
         record = AnomalyRecord(
             mode=asked.mode,
@@ -174,7 +201,9 @@ class AnomalyStage:
             digest="",
             nothing=self._nothing(found.rows),
         )
-        return replace(record, digest=results.result_digest(results.parameters_of(record), top, found.digests))
+        return replace(
+            record, digest=results.result_digest(results.parameters_of(record), top, found.digests)
+        )
 
     def _nothing(self, rows: int) -> str:
         """Why no rows were compared; empty where some were."""
@@ -186,31 +215,47 @@ class AnomalyStage:
             return f"{rows} rows have a value in every column that rows are compared by; two are needed"
         return ""
 
-    def _store_scores(self, finished: dict[int, UnitScores]) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
+    def _store_scores(
+        self, finished: dict[int, UnitScores]
+    ) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
         """Each rank writes the scores of its units; entries and digests of all units on all ranks."""
         mine = {}
         with self._progress.timed("store"):
             key = self._table.manifest.lines_key
-            lines = Lines.from_parquet(s3.get_bytes(self._settings.intermediate_bucket, key)) if finished else _NO_LINES
+            lines = (
+                Lines.from_parquet(s3.get_bytes(self._settings.intermediate_bucket, key))
+                if finished
+                else _NO_LINES
+            )
             for unit, found in finished.items():
                 data = results.encode_scores(found.ids, found.scores, found.kth_ids, lines)
                 name = results.scores_name(unit)
-                s3.put_bytes(self._settings.results_bucket, self._settings.run.scores_prefix + name, data)
+                s3.put_bytes(
+                    self._settings.results_bucket, self._settings.run.scores_prefix + name, data
+                )
                 digest = results.scores_digest(found.ids, found.scores, found.kth_ids)
                 mine[unit] = Stored(name=name, sha256=hashlib.sha256(data).hexdigest()), digest
-        everybody = sorted((unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items())
-        return tuple(stored for _, (stored, _) in everybody), tuple(digest for _, (_, digest) in everybody)
+        everybody = sorted(
+            (unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items()
+        )
+        return tuple(stored for _, (stored, _) in everybody), tuple(
+            digest for _, (_, digest) in everybody
+        )
 
     def _with_values(self, first: Top) -> TopRows | None:
         """The first rows with their values and their neighbours', on rank 0."""
         wanted = np.unique(np.concatenate((first.ids, first.kth_ids[first.kth_ids != NOBODY])))
-        own = self._source.raw(wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units)))
+        own = self._source.raw(
+            wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units))
+        )
         everybody = self._comm.gather(own)
         if everybody is None:
             return None
         values, rests = (np.concatenate(some) for some in zip(*everybody, strict=True))
         missing = np.full((1, values.shape[1]), np.nan)
-        place = np.where(first.kth_ids == NOBODY, wanted.size, np.searchsorted(wanted, first.kth_ids))
+        place = np.where(
+            first.kth_ids == NOBODY, wanted.size, np.searchsorted(wanted, first.kth_ids)
+        )
         return TopRows(
             ids=first.ids,
             scores=first.scores,

@@ -25,7 +25,9 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
             member = io.BytesIO()
-            np.lib.format.write_array(member, _canonical(arrays[name]), version=(1, 0), allow_pickle=False)
+            np.lib.format.write_array(
+                member, _canonical(arrays[name]), version=(1, 0), allow_pickle=False
+            )
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
     return buffer.getvalue()
 
@@ -37,9 +39,16 @@ def unpack(data: bytes) -> dict[str, npt.NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
-    except Exception as error:  # zipfile and numpy raise a dozen kinds of errors where bytes are damaged
-        raise ValueError(f"not an object of named arrays ({type(error).__name__}: {ascii(str(error))[1:-1][:_SHOWN]})") from error
+            return {
+                member.filename.removesuffix(".npy"): _array(archive, member)
+                for member in archive.infolist()
+            }
+    except (
+        Exception
+    ) as error:  # zipfile and numpy raise a dozen kinds of errors where bytes are damaged
+        raise ValueError(
+            f"not an object of named arrays ({type(error).__name__}: {ascii(str(error))[1:-1][:_SHOWN]})"
+        ) from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
@@ -50,8 +59,15 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any
         raise ValueError("another version of the array format")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
     count, rest = math.prod(shape), stream.read()
-    if dtype.hasobject or fortran or min(shape, default=0) < 0 or count * dtype.itemsize != len(rest):
-        raise ValueError(f"an array of type {dtype.str[:_SHOWN]} and shape {str(shape)[:_SHOWN]} in {len(rest)} bytes")
+    if (
+        dtype.hasobject
+        or fortran
+        or min(shape, default=0) < 0
+        or count * dtype.itemsize != len(rest)
+    ):
+        raise ValueError(
+            f"an array of type {dtype.str[:_SHOWN]} and shape {str(shape)[:_SHOWN]} in {len(rest)} bytes"
+        )
     return np.frombuffer(bytearray(rest), dtype, count).reshape(shape)
 
 

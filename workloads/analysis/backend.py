@@ -32,7 +32,9 @@ class ProfileBackend(Protocol):
     def begin_counting(self, columns: int) -> None:
         """Set all counts to zero; of no columns: give their memory back."""
 
-    def unit(self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None) -> Moments:
+    def unit(
+        self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None
+    ) -> Moments:
         """The unit's moments; adds its values to the counts.
 
         Args:

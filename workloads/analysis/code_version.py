@@ -17,7 +17,15 @@ from typing import Final
 _PACKAGE: Final = Path(__file__).parent
 _PARTS: Final = (
     *("anomaly", "kernels", "profile", "rotate"),
-    *("anomaly_result.py", "anomaly_stage.py", "arrays.py", "found.py", "full_search.py", "profile_stage.py", "quantile_stage.py"),
+    *(
+        "anomaly_result.py",
+        "anomaly_stage.py",
+        "arrays.py",
+        "found.py",
+        "full_search.py",
+        "profile_stage.py",
+        "quantile_stage.py",
+    ),
     *("shard.py", "shard_store.py", "table.py", "top_search.py", "tree.py", "visit.py"),
 )
 """Of this package: files, and folders with all that is in them."""
@@ -29,7 +37,11 @@ def code_version(package: Path = _PACKAGE) -> str:
     """First 12 hex digits of the sha256 over what changes results."""
     total = hashlib.sha256()
     for path in sorted(_files(package)):
-        text = _python(path.read_text()) if path.suffix == ".py" else " ".join(_COMMENT.sub(" ", path.read_text()).split())
+        text = (
+            _python(path.read_text())
+            if path.suffix == ".py"
+            else " ".join(_COMMENT.sub(" ", path.read_text()).split())
+        )
         total.update(f"{path.relative_to(package)}\0{text}\0".encode())
     return total.hexdigest()[:12]
 
@@ -37,7 +49,11 @@ def code_version(package: Path = _PACKAGE) -> str:
 def _files(package: Path) -> Iterator[Path]:
     for part in _PARTS:
         found = package / part
-        yield from [found] if found.is_file() else [path for path in found.rglob("*") if path.suffix in {".py", ".cu", ".cuh"}]
+        yield from (
+            [found]
+            if found.is_file()
+            else [path for path in found.rglob("*") if path.suffix in {".py", ".cu", ".cuh"}]
+        )
 
 
 class _Meaning(ast.NodeTransformer):

@@ -41,8 +41,12 @@ class Figures:
     @property
     def percent_of_limit(self) -> dict[str, float]:
         """Stage -> what it reached of the limit measured in the same run."""
-        stages = [stage for stage, most in self.possible.items() if most and self.reached.get(stage)]
-        return {stage: round(100.0 * self.reached[stage] / self.possible[stage], 1) for stage in stages}
+        stages = [
+            stage for stage, most in self.possible.items() if most and self.reached.get(stage)
+        ]
+        return {
+            stage: round(100.0 * self.reached[stage] / self.possible[stage], 1) for stage in stages
+        }
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; Figures(**values) is the same again."""
@@ -60,8 +64,14 @@ class Figures:
             peak_device_bytes=max(part.peak_device_bytes for part in parts),
             reached=_combined(sum, (part.reached for part in parts)),
             possible=_combined(sum, (part.possible for part in parts)),
-            plan=max((part.plan for part in parts), key=lambda plan: max((one["seconds"] or 0.0 for one in plan.values()), default=0.0)),
-            exchange=max((part.exchange for part in parts), key=lambda exchange: len(exchange.get("refused", ""))),
+            plan=max(
+                (part.plan for part in parts),
+                key=lambda plan: max((one["seconds"] or 0.0 for one in plan.values()), default=0.0),
+            ),
+            exchange=max(
+                (part.exchange for part in parts),
+                key=lambda exchange: len(exchange.get("refused", "")),
+            ),
             checkpoint=_combined(sum, (part.checkpoint for part in parts)),
             shard_seconds=[part.seconds["total"] for part in parts],
         )
@@ -81,7 +91,12 @@ class SearchFigures:
 
 
 def gathered(
-    node: int, backend: ProfileBackend, start: float, table: Table, cooperation: Cooperation, search: SearchFigures | None
+    node: int,
+    backend: ProfileBackend,
+    start: float,
+    table: Table,
+    cooperation: Cooperation,
+    search: SearchFigures | None,
 ) -> Figures | None:
     """Of all ranks so far, on rank 0. Collective.
 
@@ -93,23 +108,37 @@ def gathered(
         cooperation: Of all ranks.
         search: None where nothing was searched for.
     """
-    own = (cooperation.progress, node, peak_rss_mib() << 20, backend.peak_device_bytes(), cooperation.cost.bytes)
+    own = (
+        cooperation.progress,
+        node,
+        peak_rss_mib() << 20,
+        backend.peak_device_bytes(),
+        cooperation.cost.bytes,
+    )
     figures = cooperation.comm.gather(own)
     if figures is None:
         return None
-    seconds = _combined(max, (one.seconds for one, *_ in figures)) | {"total": time.perf_counter() - start}
+    seconds = _combined(max, (one.seconds for one, *_ in figures)) | {
+        "total": time.perf_counter() - start
+    }
     reached: dict[str, float] = {}
     possible: dict[str, float] = {}
     if search is not None:
         busy = _combined(sum, (one.seconds for one, *_ in figures))
         values = len(table.columns) * table.manifest.rows
-        reached = {"pairs": search.products, "profile": 8.0 * values if backend.name == "numpy" else 0.0}
+        reached = {
+            "pairs": search.products,
+            "profile": 8.0 * values if backend.name == "numpy" else 0.0,
+        }
         possible = search.machine.possible(busy)
     return Figures(
         ranks=cooperation.comm.size,
         nodes=len({node for _, node, *_ in figures}),
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
-        bytes_moved={stage: sum(one.bytes.get(stage, 0) for one, *_ in figures) for stage in ("read", "exchange", "checkpoint")},
+        bytes_moved={
+            stage: sum(one.bytes.get(stage, 0) for one, *_ in figures)
+            for stage in ("read", "exchange", "checkpoint")
+        },
         peak_memory_bytes=max(peak for *_, peak, _, _ in figures),
         peak_device_bytes=max(peak for *_, peak, _ in figures),
         reached=reached,

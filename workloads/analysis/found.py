@@ -50,4 +50,6 @@ class Found:
     def from_json(cls, found: Mapping[str, Any], first: Top) -> Self:
         """What to_json gave. Raises TypeError or KeyError where it is something else."""
         scores = tuple(Stored(**one) for one in found["scores"])
-        return cls(**{**found, "first": first, "scores": scores, "digests": tuple(found["digests"])})
+        return cls(
+            **{**found, "first": first, "scores": scores, "digests": tuple(found["digests"])}
+        )

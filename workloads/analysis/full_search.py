@@ -27,7 +27,15 @@ from workloads.analysis.distribution.exchange import Bytes, Exchange
 from workloads.analysis.distribution.ring import Ring
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.tree import share, share_of
-from workloads.analysis.visit import Visit, announce, found_bytes, pack_data, pack_found, read_data, read_found
+from workloads.analysis.visit import (
+    Visit,
+    announce,
+    found_bytes,
+    pack_data,
+    pack_found,
+    read_data,
+    read_found,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,17 +51,32 @@ class UnitScores:
     def of(cls, state: QueryState) -> UnitScores:
         """Of a finished state. Raises ValueError where it is not."""
         found = full.finish({state.unit: state})
-        return cls(ids=found.ids, scores=found.scores, kth_ids=found.kth_ids, fallback_rows=found.fallback_rows)
+        return cls(
+            ids=found.ids,
+            scores=found.scores,
+            kth_ids=found.kth_ids,
+            fallback_rows=found.fallback_rows,
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array."""
         fallback = np.asarray(self.fallback_rows, np.int64)
-        return {"ids": self.ids, "scores": self.scores, "kth_ids": self.kth_ids, "fallback_rows": fallback}
+        return {
+            "ids": self.ids,
+            "scores": self.scores,
+            "kth_ids": self.kth_ids,
+            "fallback_rows": fallback,
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> UnitScores:
         """What arrays() gave."""
-        return cls(ids=arrays["ids"], scores=arrays["scores"], kth_ids=arrays["kth_ids"], fallback_rows=int(arrays["fallback_rows"]))
+        return cls(
+            ids=arrays["ids"],
+            scores=arrays["scores"],
+            kth_ids=arrays["kth_ids"],
+            fallback_rows=int(arrays["fallback_rows"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +127,9 @@ class FullSearch:
         """Fill `finished`. Raises StoppedError."""
         own = share_of(self.comm.rank, self.comm.size, self.queries)
         self._resume(own)
-        cost = block_bytes(self.source.unit_rows, self.source.columns) + state_bytes(self.source.unit_rows, self.k)
+        cost = block_bytes(self.source.unit_rows, self.source.columns) + state_bytes(
+            self.source.unit_rows, self.k
+        )
         todo = [unit for unit in own if unit not in self.finished]
         mine = assignment.groups(todo, cost, self.budget)
         for place in range(self.comm.allreduce(len(mine), MPI.MAX)):
@@ -117,7 +142,9 @@ class FullSearch:
             kind, *rest = name.split("-")
             if kind in kinds and int(rest[0]) in own:
                 kinds[kind].append(name)
-        for name, arrays in self.cooperation.load([name for names in kinds.values() for name in names]).items():
+        for name, arrays in self.cooperation.load(
+            [name for names in kinds.values() for name in names]
+        ).items():
             kind, *rest = name.split("-")
             unit = int(rest[0])
             if kind == "scores":
@@ -156,10 +183,14 @@ class FullSearch:
         found = self._compared(self._states[a], self._blocks[a], self._states[b], self._blocks[b])
         self._states[a], self._states[b] = found
 
-    def _compared(self, a: QueryState, a_block: Block, b: QueryState, b_block: Block) -> tuple[QueryState, QueryState]:
+    def _compared(
+        self, a: QueryState, a_block: Block, b: QueryState, b_block: Block
+    ) -> tuple[QueryState, QueryState]:
         with self.cooperation.progress.timed("pairs"):
             if not (a.done[b.unit] and b.done[a.unit]):
-                self.cooperation.progress.evaluations += a_block.ids.size * b_block.ids.size // (2 if a is b else 1)
+                self.cooperation.progress.evaluations += (
+                    a_block.ids.size * b_block.ids.size // (2 if a is b else 1)
+                )
             return full.process_pair(self.pairs, a, a_block, b, b_block)
 
     # ---- units of two ranks, for both --------------------------------------------------------------------------------------------------
@@ -174,12 +205,22 @@ class FullSearch:
             visitor, mine = rounds[stop.round][stop.home], rounds[stop.round][rank]
             visit = None
             if visitor is not None and stop.message is not None:
-                visit = Visit.read(stop.message, visitor, columns=self.source.columns, units=self.units, k=self.k)
+                visit = Visit.read(
+                    stop.message, visitor, columns=self.source.columns, units=self.units, k=self.k
+                )
                 self._visits[_found_name(visitor, rank)] = visit
-            self.cooperation.work(self._receive(visit, together[rank], stop.step), self._collect, between=ring.poke)
+            self.cooperation.work(
+                self._receive(visit, together[rank], stop.step), self._collect, between=ring.poke
+            )
             self._welcome()
-            expected = None if mine is None else found_bytes(self._states[mine].ids.size, units=self.units, k=self.k)
-            coming = ring.back(None if visit is None else pack_found(visit.found), stop.step, expected)
+            expected = (
+                None
+                if mine is None
+                else found_bytes(self._states[mine].ids.size, units=self.units, k=self.k)
+            )
+            coming = ring.back(
+                None if visit is None else pack_found(visit.found), stop.step, expected
+            )
             self._awaited = _Awaited(
                 coming=coming,
                 unit=mine,
@@ -191,7 +232,9 @@ class FullSearch:
     def _going(self, together: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:
         """(units,) which have anything to do with a unit in the group of another rank: all of them, unless the run was resumed."""
         going = np.zeros(self.units, np.bool_)
-        others = [unit for rank, group in enumerate(together) if rank != self.comm.rank for unit in group]
+        others = [
+            unit for rank, group in enumerate(together) if rank != self.comm.rank for unit in group
+        ]
         for unit in together[self.comm.rank]:
             missing = ~self._states[unit].done
             going |= missing
@@ -209,7 +252,9 @@ class FullSearch:
                     yield lambda unit=unit: self._visited(visit, unit)  # type: ignore[misc]
 
     def _visited(self, visit: Visit, unit: int) -> None:
-        visit.state, self._states[unit] = self._compared(visit.state, visit.block, self._states[unit], self._blocks[unit])
+        visit.state, self._states[unit] = self._compared(
+            visit.state, visit.block, self._states[unit], self._blocks[unit]
+        )
 
     def _welcome(self) -> None:
         """Take in what this rank's travelling unit has found at the stop before."""
@@ -241,13 +286,21 @@ class FullSearch:
         offers = [partial(self._data, offered[self.comm.rank]) for offered in rounds]
         for stop in ring.tour(offers, range(self.comm.size)):
             data_unit = rounds[stop.round][stop.home]
-            data = None if data_unit is None or stop.message is None else read_data(stop.message, self.source.columns)
-            self.cooperation.work(self._towards_all(group, data_unit, data), self._collect, between=ring.poke)
+            data = (
+                None
+                if data_unit is None or stop.message is None
+                else read_data(stop.message, self.source.columns)
+            )
+            self.cooperation.work(
+                self._towards_all(group, data_unit, data), self._collect, between=ring.poke
+            )
 
     def _data(self, unit: int | None) -> Bytes | None:
         return None if unit is None else pack_data(self.source.block(unit))
 
-    def _towards_all(self, group: Sequence[int], data_unit: int | None, data: Block | None) -> Iterator[Task]:
+    def _towards_all(
+        self, group: Sequence[int], data_unit: int | None, data: Block | None
+    ) -> Iterator[Task]:
         if data is not None and data_unit is not None:
             for unit in group:
                 yield lambda unit=unit: self._towards(unit, data_unit, data)  # type: ignore[misc]
@@ -269,7 +322,10 @@ class FullSearch:
         objects: dict[str, dict[str, Any]] = {}
         gone, self._gone = self._gone, []
         for name, visit in self._visits.items():
-            if visit.state.done is not visit.done_at_home and self._stored.get(name) is not visit.state:
+            if (
+                visit.state.done is not visit.done_at_home
+                and self._stored.get(name) is not visit.state
+            ):
                 objects[name] = visit.found.arrays()
                 self._stored[name] = visit.state
         for unit, state in self._states.items():

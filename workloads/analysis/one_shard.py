@@ -29,7 +29,9 @@ class OneShard(WholeTable):
             return None
         shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity())
         stored: bool = self._comm.bcast(self._comm.rank == 0 and shards.part(queries) is not None)
-        if not stored and self._concluded():  # in this order: parts are cleared after the result is stored
+        if (
+            not stored and self._concluded()
+        ):  # in this order: parts are cleared after the result is stored
             self._say_nothing_to_do("the result of this launch is stored")
             return None
         search = self._prepared(table, queries)
@@ -69,21 +71,34 @@ class OneShard(WholeTable):
         found = False
         if self._comm.rank == 0:
             stored = s3.get_with_etag(self._settings.results_bucket, self._settings.run.success_key)
-            success = launched(stored[0], self._settings.batch.launch) if stored is not None else None
+            success = (
+                launched(stored[0], self._settings.batch.launch) if stored is not None else None
+            )
             found = success is not None and success.manifest_sha256 == self._manifest_sha256
         agreed: bool = self._comm.bcast(found)
         return agreed
 
-    def _conclude(self, table: Table, profiled: Profiled | None, stage: AnomalyStage, shards: ShardStore) -> Success | None:
+    def _conclude(
+        self, table: Table, profiled: Profiled | None, stage: AnomalyStage, shards: ShardStore
+    ) -> Success | None:
         """Two shards may do so at the same time, and write the same."""
         of_all = self._settings.shard.of_all(len(table.manifest.units))
-        parts: list[Part] | None = self._comm.bcast(shards.parts(of_all) if self._comm.rank == 0 else None)
+        parts: list[Part] | None = self._comm.bcast(
+            shards.parts(of_all) if self._comm.rank == 0 else None
+        )
         if parts is None:
             if self._comm.rank == 0:
-                log.info("part stored; the last shard combines all parts", extra={"fields": {"shards": len(of_all)}})
+                log.info(
+                    "part stored; the last shard combines all parts",
+                    extra={"fields": {"shards": len(of_all)}},
+                )
             return None
-        record = stage.conclude(Found.joined([part.found for part in parts], self._settings.anomaly.top))
-        success = self._finish(table, profiled, record, Figures.joined([part.figures for part in parts]))
+        record = stage.conclude(
+            Found.joined([part.found for part in parts], self._settings.anomaly.top)
+        )
+        success = self._finish(
+            table, profiled, record, Figures.joined([part.figures for part in parts])
+        )
         if success is not None:
             shards.clear()
         return success

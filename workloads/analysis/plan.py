@@ -13,7 +13,12 @@ import numpy as np
 from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.neighbours import Neighbours
 from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, block_bytes, largest_panel, state_bytes
+from workloads.analysis.distribution.blocks import (
+    SMALLEST_CHUNK,
+    block_bytes,
+    largest_panel,
+    state_bytes,
+)
 from workloads.analysis.settings import AnomalySettings
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
@@ -66,7 +71,10 @@ class Machine:
             seconds: Stage -> seconds of all ranks added up.
         """
         comparing = seconds.get("pairs", 0.0) + seconds.get("panels", 0.0)
-        return {"pairs": comparing * self.products_per_second, "profile": seconds.get("profile", 0.0) * self.copy_bytes_per_second}
+        return {
+            "pairs": comparing * self.products_per_second,
+            "profile": seconds.get("profile", 0.0) * self.copy_bytes_per_second,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +143,10 @@ def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float,
     """Pairs per second for one side and for both, and the seconds of the former."""
     values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
     starts = range(0, 3 * rows, rows)
-    query, first, second = (Block(ids=np.arange(start, start + rows), rows=values[start : start + rows]) for start in starts)
+    query, first, second = (
+        Block(ids=np.arange(start, start + rows), rows=values[start : start + rows])
+        for start in starts
+    )
     known, _ = pairs.between(query, first, Neighbours.empty(rows, 10), Neighbours.empty(rows, 10))
     known_second = pairs.towards(second, first, Neighbours.empty(rows, 10))
     start = time.perf_counter()
@@ -148,10 +159,17 @@ def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float,
 
 def slowest(machines: Sequence[Machine]) -> Machine:
     """What every rank reaches."""
-    return Machine(**{field.name: min(getattr(one, field.name) for one in machines) for field in fields(Machine)})
+    return Machine(
+        **{
+            field.name: min(getattr(one, field.name) for one in machines)
+            for field in fields(Machine)
+        }
+    )
 
 
-def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int) -> ModePlan:
+def predict(
+    mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int
+) -> ModePlan:
     """Seconds, memory and dollars of a mode.
 
     Args:
@@ -172,16 +190,29 @@ def predict(mode: str, shape: Shape, settings: AnomalySettings, machine: Machine
         groups, shared = 1, 0.0
         single = queries * min(rows, _TOP_EVALUATIONS_PER_ROW) + own * 4.0 * settings.top
     stays = own * block_bytes(1, shape.columns) <= settings.block_memory_bytes / 2
-    read = 0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 8 / _READ_BYTES_PER_SECOND
+    read = (
+        0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 8 / _READ_BYTES_PER_SECOND
+    )
     seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
-    memory = resident_bytes + _FIXED_BYTES + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
+    memory = (
+        resident_bytes
+        + _FIXED_BYTES
+        + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
+    )
     usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
-    return ModePlan(evaluations=(shared + single) * shape.ranks * shape.shards, seconds=seconds, memory_bytes=int(memory), usd=usd)
+    return ModePlan(
+        evaluations=(shared + single) * shape.ranks * shape.shards,
+        seconds=seconds,
+        memory_bytes=int(memory),
+        usd=usd,
+    )
 
 
 def _group_rows(shape: Shape, settings: AnomalySettings) -> int:
     """Query rows that a rank works on at a time: whole units, at least one."""
-    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(shape.unit_rows, settings.neighbours)
+    unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(
+        shape.unit_rows, settings.neighbours
+    )
     units = max(settings.block_memory_bytes // 2 // max(unit, 1), 1)
     return max(min(units * shape.unit_rows, -(-shape.rows // (shape.ranks * shape.shards))), 1)
 
@@ -193,19 +224,33 @@ def _reading_bytes(shape: Shape) -> int:
 def _profile_bytes(shape: Shape) -> int:
     """Given back before the search: counts, sketches, sums of products, and units that are read."""
     sketch = shape.columns * min(shape.rows, _FILLED_BINS) * 16
-    return _reading_bytes(shape) + _COUNTS_BYTES * shape.columns + 3 * 8 * (2 * shape.columns) ** 2 + _SKETCHES * sketch
+    return (
+        _reading_bytes(shape)
+        + _COUNTS_BYTES * shape.columns
+        + 3 * 8 * (2 * shape.columns) ** 2
+        + _SKETCHES * sketch
+    )
 
 
 def _search_bytes(mode: str, shape: Shape, settings: AnomalySettings) -> int:
     """What the rows take that are kept, read and compared at a time."""
-    own, k, half = -(-shape.rows // shape.ranks), settings.neighbours, settings.block_memory_bytes // 2
+    own, k, half = (
+        -(-shape.rows // shape.ranks),
+        settings.neighbours,
+        settings.block_memory_bytes // 2,
+    )
     queries = -(-own // shape.shards)
     row, unit = block_bytes(1, shape.columns), _unit_rows(shape)
     common = min(own * row, half) + _reading_bytes(shape) + 2 * unit * row + _STRIP_BYTES
     if mode == "full":
         group = _group_rows(shape, settings)
         # scores of finished rows; neighbours of the group; candidates of the two units at work
-        return common + queries * 24 + group * (row + state_bytes(1, k)) + 2 * min(group, unit) * state_bytes(1, k)
+        return (
+            common
+            + queries * 24
+            + group * (row + state_bytes(1, k))
+            + 2 * min(group, unit) * state_bytes(1, k)
+        )
     panel = min(shape.rows // 8, largest_panel(half, shape.columns))
     compared = min(SMALLEST_CHUNK, queries) + 4 * min(settings.top, shape.rows)
     return common + queries * 16 + 3 * panel * row + compared * (2 * row + state_bytes(1, k))

@@ -49,8 +49,18 @@ class ProfileStage:
         table: The cleaned table.
     """
 
-    def __init__(self, cooperation: Cooperation, settings: Settings, backend: backends.ProfileBackend, table: Table) -> None:
-        self._cooperation, self._comm, self._progress = cooperation, cooperation.comm, cooperation.progress
+    def __init__(
+        self,
+        cooperation: Cooperation,
+        settings: Settings,
+        backend: backends.ProfileBackend,
+        table: Table,
+    ) -> None:
+        self._cooperation, self._comm, self._progress = (
+            cooperation,
+            cooperation.comm,
+            cooperation.progress,
+        )
         self._settings, self._backend, self._table = settings, backend, table
         self._units = len(table.manifest.units)
         self._done: Forest[ProfileNode] = Forest(self._units, nodes.merge)
@@ -77,14 +87,19 @@ class ProfileStage:
         with self._progress.timed("merge"):
             profiled = self._merge(stored)
         objects = {} if profiled is None else {_WHOLE: packed(profiled)}
-        superseded = {name for name in self._cooperation.found if name.startswith(_NODE)} | {self._name(node) for node in self._saved}
+        superseded = {name for name in self._cooperation.found if name.startswith(_NODE)} | {
+            self._name(node) for node in self._saved
+        }
         self._cooperation.save(Saved(objects=objects, gone=tuple(superseded)))
         return profiled
 
     def _resume(self) -> list[NodeId]:
         """Nodes that an earlier attempt has left, the same on all ranks; this rank takes over its share of them."""
         own = f"{_NODE}{self._backend.name}-"
-        found = sorted((_node(name) for name in self._cooperation.found if name.startswith(own)), key=lambda node: node.units.start)
+        found = sorted(
+            (_node(name) for name in self._cooperation.found if name.startswith(own)),
+            key=lambda node: node.units.start,
+        )
         mine = _part(found, share(self._comm.rank, self._comm.size, len(found)))
         loaded = self._cooperation.load(self._name(node) for node in mine)
         for name, arrays in loaded.items():
@@ -97,7 +112,9 @@ class ProfileStage:
         for run in runs(own):
             position = run.start
             while position < run.stop:
-                node = next(decompose(range(position, min(position + (1 << self._level), run.stop))))
+                node = next(
+                    decompose(range(position, min(position + (1 << self._level), run.stop)))
+                )
                 yield lambda node=node: self._profile(node, arriving)  # type: ignore[misc]
                 position = node.units.stop
 
@@ -111,7 +128,10 @@ class ProfileStage:
         worked = time.perf_counter()
         with self._progress.timed("profile"):
             self._done.add(node, ProfileNode(moments=moments, sketch=self._backend.counted()))
-        if time.perf_counter() - worked > _CLOSING_SHARE * (worked - start) and len(node.units) == 1 << self._level:
+        if (
+            time.perf_counter() - worked > _CLOSING_SHARE * (worked - start)
+            and len(node.units) == 1 << self._level
+        ):
             self._level += 1
 
     def _leaf(self, unit: int, arriving: Generator[UnitData]) -> Moments:
@@ -127,7 +147,11 @@ class ProfileStage:
     def _collect(self) -> Saved:
         """The nodes as they are now, instead of those that were merged into them."""
         now = self._done.nodes()
-        changed = {self._name(node): value.arrays() for node, value in now.items() if node not in self._saved}
+        changed = {
+            self._name(node): value.arrays()
+            for node, value in now.items()
+            if node not in self._saved
+        }
         gone = tuple(self._name(node) for node in self._saved if node not in now)
         self._saved = now
         return Saved(objects=changed, gone=gone)
@@ -138,7 +162,11 @@ class ProfileStage:
     def _store(self, node: NodeId, value: ProfileNode) -> tuple[Partial, ProfileNode]:
         with self._progress.timed("store"):
             partial, data = encode(node, value)
-            s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + partial.name, data)
+            s3.put_bytes(
+                self._settings.results_bucket,
+                self._settings.run.partials_prefix + partial.name,
+                data,
+            )
         return partial, value
 
     def _merge(self, stored: list[tuple[Partial, ProfileNode]]) -> Profiled | None:
@@ -152,11 +180,19 @@ class ProfileStage:
         forest: Forest[ProfileNode] = Forest(self._units, nodes.merge)
         partials: list[Partial] = []
         for rank in range(comm.size):
-            arriving = iter(stored) if rank == 0 else (comm.recv(source=rank) for _ in range(comm.recv(source=rank)))
+            arriving = (
+                iter(stored)
+                if rank == 0
+                else (comm.recv(source=rank) for _ in range(comm.recv(source=rank)))
+            )
             for partial, value in arriving:
                 forest.add(NodeId(partial.level, partial.index), value)
                 partials.append(partial)
-        root = forest.root() if self._units else ProfileNode.empty(len(self._table.columns), self._table.compared)
+        root = (
+            forest.root()
+            if self._units
+            else ProfileNode.empty(len(self._table.columns), self._table.compared)
+        )
         profile = Profile(columns=self._table.columns, moments=root.moments, sketch=root.sketch)
         return Profiled(profile=profile, partials=tuple(partials))
 
@@ -169,7 +205,11 @@ def packed(found: Profiled) -> Arrays:
         "quantiles": None if found.quantiles is None else asdict(found.quantiles),
     }
     exact = {} if profile.exact is None else profile.exact.arrays()
-    return {**ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays(), **exact, "facts": as_bytes(facts)}
+    return {
+        **ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays(),
+        **exact,
+        "facts": as_bytes(facts),
+    }
 
 
 def unpacked(arrays: Arrays, columns: tuple[str, ...]) -> Profiled:
@@ -178,7 +218,11 @@ def unpacked(arrays: Arrays, columns: tuple[str, ...]) -> Profiled:
     stored = None if facts["quantiles"] is None else Stored(**facts["quantiles"])
     exact = None if stored is None else ExactQuantiles.from_arrays(arrays)
     profile = Profile(columns=columns, moments=node.moments, sketch=node.sketch, exact=exact)
-    return Profiled(profile=profile, partials=tuple(Partial(**one) for one in facts["partials"]), quantiles=stored)
+    return Profiled(
+        profile=profile,
+        partials=tuple(Partial(**one) for one in facts["partials"]),
+        quantiles=stored,
+    )
 
 
 class _AskedToEndError(Exception):

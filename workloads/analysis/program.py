@@ -20,7 +20,13 @@ from workloads.analysis.whole_table import WholeTable
 from workloads.contract import ContractError
 from workloads.runtime import logs
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import EXIT_INTERNAL, EXIT_REFUSED, EXIT_TERMINATED, StageError, exhausted
+from workloads.runtime.errors import (
+    EXIT_INTERNAL,
+    EXIT_REFUSED,
+    EXIT_TERMINATED,
+    StageError,
+    exhausted,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +42,16 @@ def main() -> None:
         stage = OneShard if settings.shard.count > 1 else WholeTable
         success = stage(comm, settings, progress, stop).run()
         if success is not None:
-            log.info("analysis stored", extra={"fields": {"digest": success.digest, "rows": success.rows, "seconds": success.seconds}})
+            log.info(
+                "analysis stored",
+                extra={
+                    "fields": {
+                        "digest": success.digest,
+                        "rows": success.rows,
+                        "seconds": success.seconds,
+                    }
+                },
+            )
     except StoppedError:
         _stopped(comm, progress)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other ranks wait for this one
@@ -46,7 +61,9 @@ def main() -> None:
 def _stopped(comm: MPI.Intracomm, progress: Progress) -> NoReturn:
     """Asked to end, as all other ranks are; one line for the launcher, from whichever rank is first."""
     stored = (
-        "what it has is stored, and the next attempt goes on from there" if progress.seconds.get("checkpoint") else "nothing is stored yet"
+        "what it has is stored, and the next attempt goes on from there"
+        if progress.seconds.get("checkpoint")
+        else "nothing is stored yet"
     )
     sentence = f"stopped by SIGTERM; {stored}"
     sys.stdout.write(RankFailure(sentence=sentence, hint="", exit_code=EXIT_TERMINATED).to_line())

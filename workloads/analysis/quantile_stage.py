@@ -32,7 +32,11 @@ class QuantileStage:
     """
 
     def __init__(self, cooperation: Cooperation, settings: Settings, table: Table) -> None:
-        self._cooperation, self._comm, self._progress = cooperation, cooperation.comm, cooperation.progress
+        self._cooperation, self._comm, self._progress = (
+            cooperation,
+            cooperation.comm,
+            cooperation.progress,
+        )
         self._settings, self._table = settings, table
 
     def run(self, profiled: Profiled | None) -> Profiled | None:
@@ -41,7 +45,9 @@ class QuantileStage:
         Raises StoppedError where a rank was asked to end: looks that are over are stored, the one under way is lost.
         """
         sketch, wide = self._comm.bcast(
-            (profiled.profile.sketch, profiled.profile.wide(self._table.whole)) if profiled is not None else None
+            (profiled.profile.sketch, profiled.profile.wide(self._table.whole))
+            if profiled is not None
+            else None
         )
         search = ExactSearch(sketch, PROBABILITIES, self._settings.threads, wide)
         names = [f"{_LOOK}{look}" for look in range(MOST_LOOKS)]
@@ -49,7 +55,9 @@ class QuantileStage:
         for name in names:
             if search.finished:
                 break
-            counts: Integers = loaded[name]["counts"] if name in loaded else self._look(search, name)
+            counts: Integers = (
+                loaded[name]["counts"] if name in loaded else self._look(search, name)
+            )
             with self._progress.timed("quantiles"):
                 search.narrow(counts)
         if profiled is None:
@@ -57,7 +65,11 @@ class QuantileStage:
         exact = search.found()
         stored, data = encode_quantiles(exact)
         with self._progress.timed("store"):
-            s3.put_bytes(self._settings.results_bucket, self._settings.run.partials_prefix + stored.name, data)
+            s3.put_bytes(
+                self._settings.results_bucket,
+                self._settings.run.partials_prefix + stored.name,
+                data,
+            )
         return replace(profiled, profile=replace(profiled.profile, exact=exact), quantiles=stored)
 
     def _look(self, search: ExactSearch, name: str) -> Integers:
@@ -66,7 +78,9 @@ class QuantileStage:
         self._progress.unit = None
         with self._progress.timed("wait"):
             self._comm.Allreduce(MPI.IN_PLACE, counts, MPI.SUM)
-        self._cooperation.save(Saved(objects={name: {"counts": counts}} if self._comm.rank == 0 else {}))
+        self._cooperation.save(
+            Saved(objects={name: {"counts": counts}} if self._comm.rank == 0 else {})
+        )
         return counts
 
     def _counting(self, search: ExactSearch, counts: Integers) -> Iterator[Task]:

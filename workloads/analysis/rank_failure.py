@@ -23,7 +23,12 @@ class RankFailure:
 
     def to_line(self) -> str:
         """A line of JSON, in the manner of the other log lines."""
-        return json.dumps({"level": "ERROR", "message": self.sentence, "event": _EVENT, **asdict(self)}) + "\n"
+        return (
+            json.dumps(
+                {"level": "ERROR", "message": self.sentence, "event": _EVENT, **asdict(self)}
+            )
+            + "\n"
+        )
 
     @classmethod
     def from_line(cls, line: str) -> Self | None:

@@ -51,20 +51,44 @@ class AnomalySettings:
         """Raises StageError."""
         ranks = env.whole(contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256)
         limited = os.environ.get(contract.ENV_MAX_DOLLARS, "").strip() != ""
-        memory_mib = env.number(contract.ENV_BLOCK_MEMORY_MIB, default=_BLOCK_MEMORY_MIB, low=0.001, high=1 << 24)
+        memory_mib = env.number(
+            contract.ENV_BLOCK_MEMORY_MIB, default=_BLOCK_MEMORY_MIB, low=0.001, high=1 << 24
+        )
         return cls(
-            mode=cast(Mode, env.choice(contract.ENV_ANOMALY_MODE, allowed=("off", "top", "full"), default="off")),
-            neighbours=env.whole(contract.ENV_ANOMALY_NEIGHBOURS, default=10, low=1, high=_MOST_NEIGHBOURS),
+            mode=cast(
+                Mode,
+                env.choice(
+                    contract.ENV_ANOMALY_MODE, allowed=("off", "top", "full"), default="off"
+                ),
+            ),
+            neighbours=env.whole(
+                contract.ENV_ANOMALY_NEIGHBOURS, default=10, low=1, high=_MOST_NEIGHBOURS
+            ),
             top=env.whole(contract.ENV_ANOMALY_TOP, default=100, low=1, high=_MOST_TOP_ROWS),
-            scaling=cast(ScalingName, env.choice(contract.ENV_ANOMALY_SCALING, allowed=("robust", "standard"), default="robust")),
-            metric=cast(Metric, env.choice(contract.ENV_ANOMALY_METRIC, allowed=METRICS, default="euclidean")),
-            max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9) if limited else None,
+            scaling=cast(
+                ScalingName,
+                env.choice(
+                    contract.ENV_ANOMALY_SCALING, allowed=("robust", "standard"), default="robust"
+                ),
+            ),
+            metric=cast(
+                Metric,
+                env.choice(contract.ENV_ANOMALY_METRIC, allowed=METRICS, default="euclidean"),
+            ),
+            max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9)
+            if limited
+            else None,
             usd_per_hour=prices().get("analysis"),
             block_memory_bytes=int(memory_mib * (1 << 20) / ranks),
             checkpoint_floor_seconds=env.number(
-                contract.ENV_CHECKPOINT_FLOOR_SECONDS, default=_CHECKPOINT_FLOOR_SECONDS, low=0.0, high=86_400.0
+                contract.ENV_CHECKPOINT_FLOOR_SECONDS,
+                default=_CHECKPOINT_FLOOR_SECONDS,
+                low=0.0,
+                high=86_400.0,
             ),
-            node_mtbf_hours=env.number(contract.ENV_NODE_MTBF_HOURS, default=NODE_MTBF_HOURS, low=1e-6, high=1e6),
+            node_mtbf_hours=env.number(
+                contract.ENV_NODE_MTBF_HOURS, default=NODE_MTBF_HOURS, low=1e-6, high=1e6
+            ),
         )
 
 

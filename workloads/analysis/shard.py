@@ -30,7 +30,11 @@ class Shard:
         count = env.whole(contract.ENV_SHARDS, default=1, low=1, high=MOST_SHARDS, environ=environ)
         index, size = batch.array_index, batch.array_size
         if (count > 1) != (index is not None) or (index or 0) >= count or size not in (None, count):
-            child = "this is no child of an array job" if index is None else f"this is child {index} of an array job"
+            child = (
+                "this is no child of an array job"
+                if index is None
+                else f"this is child {index} of an array job"
+            )
             child += f" of size {size}" if size is not None else ""
             raise StageError(
                 f"environment variable {contract.ENV_SHARDS} says {count}, but {child}",

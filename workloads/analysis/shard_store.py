@@ -69,7 +69,10 @@ class ShardStore:
         Raises StageError where another shard has stored one with other figures: one of the two machines does not compute as IEEE 754 says.
         """
         found = self._offer("profile.npz", {**arrays, _WRITER: as_bytes(this_machine())})
-        mine, theirs = (digest({name: some[name] for name in arrays if name != "facts"}) for some in (arrays, found))
+        mine, theirs = (
+            digest({name: some[name] for name in arrays if name != "facts"})
+            for some in (arrays, found)
+        )
         if mine != theirs:
             raise StageError(
                 f"{self._prefix}profile.npz is another profile of the same table: {from_bytes(found[_WRITER])} found {theirs[:12]}, and"
@@ -121,7 +124,11 @@ class ShardStore:
             return None, None
         data, etag = stored
         if hashlib.sha256(data[_SHA256_BYTES:]).digest() != data[:_SHA256_BYTES]:
-            log.warning("%s%s is damaged (its sha256 differs); what it holds is computed again", self._prefix, name)
+            log.warning(
+                "%s%s is damaged (its sha256 differs); what it holds is computed again",
+                self._prefix,
+                name,
+            )
             return None, etag
         return unpack(data[_SHA256_BYTES:]), etag
 
@@ -156,5 +163,7 @@ def _name(queries: range) -> str:
 
 def _part(arrays: Mapping[str, Any]) -> Part:
     facts = from_bytes(arrays["facts"])
-    first = Top(ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"])
+    first = Top(
+        ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"]
+    )
     return Part(found=Found.from_json(facts["found"], first), figures=Figures(**facts["figures"]))

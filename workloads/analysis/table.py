@@ -26,7 +26,9 @@ from workloads.records import Manifest, Unit
 from workloads.runtime.errors import StageError
 from workloads.runtime.window import Window
 
-_HINT: Final = "the cleaned table and its manifest do not belong together; run the preprocess stage again"
+_HINT: Final = (
+    "the cleaned table and its manifest do not belong together; run the preprocess stage again"
+)
 _DTYPES: Final = {"double": np.float64, "int64": np.int64}
 """Arrow types of the columns that are read."""
 _EXACT: Final = 1 << 53
@@ -61,12 +63,18 @@ class Table:
         self.manifest = manifest
         described = [column for column in manifest.columns if column.use != "keep"]
         self.columns = tuple(column.name for column in described)
-        self.compared = np.array([place for place, column in enumerate(described) if column.use == "compare"], np.int64)
+        self.compared = np.array(
+            [place for place, column in enumerate(described) if column.use == "compare"], np.int64
+        )
         """(d',) places among `columns` of those that rows may be compared by."""
-        self.whole = tuple(place for place, column in enumerate(described) if column.type == "int64")
+        self.whole = tuple(
+            place for place, column in enumerate(described) if column.type == "int64"
+        )
         """Places of the columns that hold whole numbers, exact up to 2^63."""
         self._read_range = read_range
-        self._footer = read_range(manifest.footer_offset, manifest.table_bytes - manifest.footer_offset)
+        self._footer = read_range(
+            manifest.footer_offset, manifest.table_bytes - manifest.footer_offset
+        )
         with self._decoding("the Parquet footer"):
             self._metadata = pq.read_metadata(pa.BufferReader(self._footer))
         if self._metadata.num_row_groups != len(manifest.units):
@@ -80,7 +88,10 @@ class Table:
             place = schema.get_field_index(name)
             found = "missing" if place < 0 else str(schema.field(place).type)
             if found not in _DTYPES:
-                raise StageError(f"{manifest.table_key}: column {name!r} is {found}; the analysis reads {', '.join(_DTYPES)}", hint=_HINT)
+                raise StageError(
+                    f"{manifest.table_key}: column {name!r} is {found}; the analysis reads {', '.join(_DTYPES)}",
+                    hint=_HINT,
+                )
 
     def units(self, wanted: Sequence[int]) -> Generator[UnitData]:
         """The units in order, fetched ahead. Raises StageError that names the unit where a range is not what the manifest says."""
@@ -102,14 +113,20 @@ class Table:
             return UnitData(unit=unit, values=np.empty((0, unit.rows)), rests={})
         data = self._read_range(unit.byte_offset, unit.byte_length)
         if hashlib.sha256(data).hexdigest() != unit.sha256:
-            raise StageError(f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's", hint=_HINT)
+            raise StageError(
+                f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's",
+                hint=_HINT,
+            )
         with self._decoding(f"unit {index}"):
             stretches = ((unit.byte_offset, data), (self.manifest.footer_offset, self._footer))
             source = pa.PythonFile(Window(self.manifest.table_bytes, stretches), mode="r")
             file = pq.ParquetFile(source, metadata=self._metadata, pre_buffer=False)
             table = file.read_row_group(index, columns=list(self.columns), use_threads=False)
         if table.num_rows != unit.rows:
-            raise StageError(f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not {unit.rows}", hint=_HINT)
+            raise StageError(
+                f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not {unit.rows}",
+                hint=_HINT,
+            )
         values = np.empty((len(self.columns), unit.rows))
         rests = {}
         for place, name in enumerate(self.columns):
@@ -135,7 +152,9 @@ def _copy(column: Any, target: Floats) -> Floats | None:
     for chunk in column.chunks:
         validity, data = chunk.buffers()
         place = target[start : start + len(chunk)]
-        found: npt.NDArray[Any] = np.frombuffer(memoryview(data), dtype, len(chunk), chunk.offset * dtype.itemsize)
+        found: npt.NDArray[Any] = np.frombuffer(
+            memoryview(data), dtype, len(chunk), chunk.offset * dtype.itemsize
+        )
         place[...] = found
         if dtype.kind == "i" and found.size and max(int(found.max()), -int(found.min())) > _EXACT:
             rest = np.zeros(target.size) if rest is None else rest

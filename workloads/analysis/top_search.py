@@ -20,7 +20,13 @@ from workloads.analysis.anomaly.neighbours import Neighbours, merge
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly.top import Cutoff, Screened
 from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution.blocks import SMALLEST_CHUNK, BlockSource, block_bytes, largest_panel, state_bytes
+from workloads.analysis.distribution.blocks import (
+    SMALLEST_CHUNK,
+    BlockSource,
+    block_bytes,
+    largest_panel,
+    state_bytes,
+)
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.tree import share, share_of
 
@@ -37,15 +43,28 @@ class Candidates:
     @classmethod
     def start(cls, block: Block, *, units: int, k: int) -> Candidates:
         """Compared with nobody yet."""
-        return cls(block=block, neighbours=Neighbours.empty(block.ids.size, k), done=np.zeros(units, np.bool_))
+        return cls(
+            block=block,
+            neighbours=Neighbours.empty(block.ids.size, k),
+            done=np.zeros(units, np.bool_),
+        )
 
     def take(self, positions: npt.NDArray[np.intp]) -> Candidates:
         """Some of the rows."""
-        return Candidates(block=self.block.take(positions), neighbours=self.neighbours.take(positions), done=self.done)
+        return Candidates(
+            block=self.block.take(positions),
+            neighbours=self.neighbours.take(positions),
+            done=self.done,
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array."""
-        return {"row_ids": self.block.ids, "rows": self.block.rows, "done": self.done, **self.neighbours.arrays()}
+        return {
+            "row_ids": self.block.ids,
+            "rows": self.block.rows,
+            "done": self.done,
+            **self.neighbours.arrays(),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Candidates:
@@ -58,9 +77,13 @@ def joined(parts: Iterable[Candidates]) -> Candidates:
     """What several ranks found for the same rows in different units; a row stays only where none of them has dropped it."""
     first, *others = parts
     for other in others:
-        _, mine, theirs = np.intersect1d(first.block.ids, other.block.ids, assume_unique=True, return_indices=True)
+        _, mine, theirs = np.intersect1d(
+            first.block.ids, other.block.ids, assume_unique=True, return_indices=True
+        )
         neighbours = merge(first.neighbours.take(mine), other.neighbours.take(theirs))
-        first = Candidates(block=first.block.take(mine), neighbours=neighbours, done=first.done | other.done)
+        first = Candidates(
+            block=first.block.take(mine), neighbours=neighbours, done=first.done | other.done
+        )
     return first
 
 
@@ -69,8 +92,15 @@ def concatenated(parts: Iterable[Candidates]) -> Candidates:
     found = list(parts)
     arrays = [one.neighbours.arrays() for one in found]
     together = {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
-    ids, rows = np.concatenate([one.block.ids for one in found]), np.concatenate([one.block.rows for one in found])
-    return Candidates(block=Block(ids=ids, rows=rows), neighbours=Neighbours.from_arrays(together), done=found[0].done)
+    ids, rows = (
+        np.concatenate([one.block.ids for one in found]),
+        np.concatenate([one.block.rows for one in found]),
+    )
+    return Candidates(
+        block=Block(ids=ids, rows=rows),
+        neighbours=Neighbours.from_arrays(together),
+        done=found[0].done,
+    )
 
 
 @dataclass(kw_only=True)
@@ -117,33 +147,61 @@ class TopSearch:
         self._save({"pilots": self._arrays(pilots)})
         left = stored["left"]["ids"] if "left" in stored else self._screen(pilots.block.ids, limit)
         self.rows_left = left.size
-        kept = Candidates.from_arrays(stored["kept"]) if "kept" in stored else pilots.take(np.zeros(0, np.intp))
+        kept = (
+            Candidates.from_arrays(stored["kept"])
+            if "kept" in stored
+            else pilots.take(np.zeros(0, np.intp))
+        )
         position = int(stored["kept"]["position"]) if "kept" in stored else 0
         self._save({"left": {"ids": left}})
         while position < left.size:
             if "chunk" in stored:
-                chunk, size = Candidates.from_arrays(stored["chunk"]), int(stored.pop("chunk")["size"])
+                chunk, size = (
+                    Candidates.from_arrays(stored["chunk"]),
+                    int(stored.pop("chunk")["size"]),
+                )
             else:
                 ids = left[position : position + self._chunk_rows()]
-                chunk, size = Candidates.start(self._rows_of(ids), units=self.units, k=self.k), ids.size
+                chunk, size = (
+                    Candidates.start(self._rows_of(ids), units=self.units, k=self.k),
+                    ids.size,
+                )
             self._size = size
             found = self._compare("chunk", chunk, limit)
             kept = concatenated((kept, found))
             position += size
-            self._save({"kept": {**kept.arrays(), "position": np.asarray(position)}}, gone=("chunk",))
+            self._save(
+                {"kept": {**kept.arrays(), "position": np.asarray(position)}}, gone=("chunk",)
+            )
         of_units = pilots.block.ids // self.source.unit_rows
-        return concatenated((pilots.take(np.flatnonzero((of_units >= self.queries.start) & (of_units < self.queries.stop))), kept))
+        return concatenated(
+            (
+                pilots.take(
+                    np.flatnonzero(
+                        (of_units >= self.queries.start) & (of_units < self.queries.stop)
+                    )
+                ),
+                kept,
+            )
+        )
 
     def _chunk_rows(self) -> int:
         columns = self.source.columns
-        return max(self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK)
+        return max(
+            self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK
+        )
 
     # ---- which rows matter -------------------------------------------------------------------------------------------------------------
 
-    def _stored_pilots(self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]) -> Candidates | None:
+    def _stored_pilots(
+        self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    ) -> Candidates | None:
         if "pilots" not in stored:
             return None
-        self.rows, self.query_rows = int(stored["pilots"]["table_rows"]), int(stored["pilots"]["query_rows"])
+        self.rows, self.query_rows = (
+            int(stored["pilots"]["table_rows"]),
+            int(stored["pilots"]["query_rows"]),
+        )
         return Candidates.from_arrays(stored["pilots"])
 
     def _find_pilots(self) -> Candidates:
@@ -158,12 +216,19 @@ class TopSearch:
             rows[unit] = block.ids.size
             with self.cooperation.progress.timed("panels" if compared else "pilots"):
                 self.cooperation.progress.evaluations += block.ids.size * compared
-                offered = top.remotest([offered, top.remotest([block], self.count, remoteness)], self.count, remoteness)
+                offered = top.remotest(
+                    [offered, top.remotest([block], self.count, remoteness)], self.count, remoteness
+                )
 
         blocks = zip(self._own, self.source.blocks(self._own), strict=True)
-        self.cooperation.work((lambda unit=unit, block=block: offer(unit, block) for unit, block in blocks), _nothing)  # type: ignore[misc]
+        self.cooperation.work(
+            (lambda unit=unit, block=block: offer(unit, block) for unit, block in blocks),  # type: ignore[misc]
+            _nothing,
+        )
         self.rows = int(self.comm.allreduce(sum(rows.values())))
-        self.query_rows = int(self.comm.allreduce(sum(count for unit, count in rows.items() if unit in self.queries)))
+        self.query_rows = int(
+            self.comm.allreduce(sum(count for unit, count in rows.items() if unit in self.queries))
+        )
         pilots = top.remotest(self.comm.allgather(offered), self.count, remoteness)
         return Candidates.start(pilots, units=self.units, k=self.k)
 
@@ -172,12 +237,19 @@ class TopSearch:
         blocks = zip(self._asked, self.source.blocks(self._asked), strict=True)
         left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
         for panel in top.panels(self.rows, largest_panel(self.budget, self.source.columns)):
-            if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(self.count):
+            if self.comm.allreduce(sum(one.positions.size for one in left.values())) <= top.few(
+                self.count
+            ):
                 break
             sample = self._members(panel)
             self.cooperation.work(self._screening(left, sample, limit), _nothing)
-        ids = [block.ids[left[unit].positions] for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True)]
-        return np.sort(np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids]))))
+        ids = [
+            block.ids[left[unit].positions]
+            for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True)
+        ]
+        return np.sort(
+            np.concatenate(self.comm.allgather(np.concatenate([np.zeros(0, np.int64), *ids])))
+        )
 
     def _members(self, panel: tuple[int, int]) -> Block:
         """The rows of a panel, of all ranks."""
@@ -198,7 +270,10 @@ class TopSearch:
         """The rows with these numbers, from whatever ranks have them."""
         first, last = (int(ids[end]) // self.source.unit_rows for end in (0, -1))
         blocks = self.source.blocks([unit for unit in self._asked if first <= unit <= last])
-        parts = [block.take(np.flatnonzero(np.isin(block.ids, ids, assume_unique=True))) for block in blocks]
+        parts = [
+            block.take(np.flatnonzero(np.isin(block.ids, ids, assume_unique=True)))
+            for block in blocks
+        ]
         return concatenate(self.comm.allgather(concatenate([self.source.empty(), *parts])))
 
     # ---- rows against the whole table --------------------------------------------------------------------------------------------------
@@ -210,7 +285,11 @@ class TopSearch:
         self.cooperation.work(self._comparing(candidates.done, limit), self._collect)
         found = joined([candidates, *self.comm.allgather(self._mine)])
         self._mine = self._base = None
-        return found if limit is None else found.take(top.still_in(found.block.ids, found.neighbours, limit))
+        return (
+            found
+            if limit is None
+            else found.take(top.still_in(found.block.ids, found.neighbours, limit))
+        )
 
     def _comparing(self, done: npt.NDArray[np.bool_], limit: Cutoff | None) -> Iterator[Task]:
         todo = [unit for unit in self._own if not done[unit]]
@@ -228,7 +307,11 @@ class TopSearch:
                 self.cooperation.progress.evaluations += mine.block.ids.size * data.ids.size
                 neighbours = self.pairs.towards(mine.block, data, neighbours)
             found = Candidates(block=mine.block, neighbours=neighbours, done=done)
-            self._mine = found if limit is None else found.take(top.still_in(found.block.ids, neighbours, limit))
+            self._mine = (
+                found
+                if limit is None
+                else found.take(top.still_in(found.block.ids, neighbours, limit))
+            )
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
 
@@ -241,9 +324,14 @@ class TopSearch:
 
     def _arrays(self, candidates: Candidates) -> dict[str, npt.NDArray[Any]]:
         counts = {"table_rows": self.rows, "query_rows": self.query_rows, "size": self._size}
-        return {**candidates.arrays(), **{name: np.asarray(value) for name, value in counts.items()}}
+        return {
+            **candidates.arrays(),
+            **{name: np.asarray(value) for name, value in counts.items()},
+        }
 
-    def _save(self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]], gone: tuple[str, ...] = ()) -> None:
+    def _save(
+        self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]], gone: tuple[str, ...] = ()
+    ) -> None:
         """What all ranks have alike is stored by one of them."""
         self.cooperation.save(Saved(objects=objects if self.comm.rank == 0 else {}, gone=gone))
 

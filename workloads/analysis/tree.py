@@ -82,12 +82,19 @@ class Forest(Generic[T]):
     def add(self, node: NodeId, value: T) -> None:
         """Take in a node. Raises ValueError where a unit below it is there already or does not exist."""
         if node.units.start >= self._units:
-            raise ValueError(f"node {node.level}/{node.index} lies beyond the last of {self._units} units")
+            raise ValueError(
+                f"node {node.level}/{node.index} lies beyond the last of {self._units} units"
+            )
         if any(_overlap(node, other) for other in self._nodes):
-            raise ValueError(f"units {node.units.start} to {node.units.stop - 1} were handed in twice")
+            raise ValueError(
+                f"units {node.units.start} to {node.units.stop - 1} were handed in twice"
+            )
         while True:
             parent = NodeId(node.level + 1, node.index >> 1)
-            left, right = NodeId(node.level, parent.index * 2), NodeId(node.level, parent.index * 2 + 1)
+            left, right = (
+                NodeId(node.level, parent.index * 2),
+                NodeId(node.level, parent.index * 2 + 1),
+            )
             if len(node.units) >= self._units and node.index == 0:
                 break  # the root
             if right.units.start >= self._units:

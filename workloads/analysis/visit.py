@@ -34,14 +34,18 @@ class Visit:
     @classmethod
     def read(cls, message: Bytes, unit: int, *, columns: int, units: int, k: int) -> Visit:
         """What `announce` packed."""
-        ids, squares, last_ids, rows, done = unpack(message, _announced(rows_of(message), columns, units))
+        ids, squares, last_ids, rows, done = unpack(
+            message, _announced(rows_of(message), columns, units)
+        )
         neighbours = Neighbours(
             squares=np.repeat(squares[:, None], k, axis=1),
             ids=np.repeat(last_ids[:, None], k, axis=1),
             recomputed=np.zeros(ids.size, np.bool_),
         )
         state = QueryState(unit=unit, ids=ids, neighbours=neighbours, done=done)
-        return cls(block=Block(ids=ids, rows=rows), state=state, done_at_home=done, last_ids=last_ids)
+        return cls(
+            block=Block(ids=ids, rows=rows), state=state, done_at_home=done, last_ids=last_ids
+        )
 
     @property
     def found(self) -> QueryState:
@@ -69,7 +73,9 @@ def announce(block: Block, state: QueryState) -> Bytes:
 def pack_found(found: QueryState) -> Bytes:
     """What it sends home."""
     neighbours = found.neighbours
-    return pack(found.ids.size, (neighbours.squares, neighbours.ids, neighbours.recomputed, found.done))
+    return pack(
+        found.ids.size, (neighbours.squares, neighbours.ids, neighbours.recomputed, found.done)
+    )
 
 
 def found_bytes(rows: int, *, units: int, k: int) -> int:
@@ -79,8 +85,15 @@ def found_bytes(rows: int, *, units: int, k: int) -> int:
 
 def read_found(message: Bytes, state: QueryState) -> QueryState:
     """What the unit of this state has sent home."""
-    squares, ids, recomputed, done = unpack(message, _found(state.ids.size, state.done.size, state.neighbours.k))
-    return QueryState(unit=state.unit, ids=state.ids, neighbours=Neighbours(squares=squares, ids=ids, recomputed=recomputed), done=done)
+    squares, ids, recomputed, done = unpack(
+        message, _found(state.ids.size, state.done.size, state.neighbours.k)
+    )
+    return QueryState(
+        unit=state.unit,
+        ids=state.ids,
+        neighbours=Neighbours(squares=squares, ids=ids, recomputed=recomputed),
+        done=done,
+    )
 
 
 def pack_data(block: Block) -> Bytes:
@@ -101,4 +114,9 @@ def _announced(rows: int, columns: int, units: int) -> tuple[Part, ...]:
 
 
 def _found(rows: int, units: int, k: int) -> tuple[Part, ...]:
-    return ((np.float64, (rows, k)), (np.int64, (rows, k)), (np.bool_, (rows,)), (np.bool_, (units,)))
+    return (
+        (np.float64, (rows, k)),
+        (np.int64, (rows, k)),
+        (np.bool_, (rows,)),
+        (np.bool_, (units,)),
+    )

@@ -69,7 +69,9 @@ class WholeTable:
         stop: Is asked between units.
     """
 
-    def __init__(self, comm: MPI.Intracomm, settings: Settings, progress: Progress, stop: Stop) -> None:
+    def __init__(
+        self, comm: MPI.Intracomm, settings: Settings, progress: Progress, stop: Stop
+    ) -> None:
         self._start = time.perf_counter()
         self._comm, self._settings, self._progress, self._stop = comm, settings, progress, stop
         # by the index that Batch gave to the nodes: Split_type asks Open MPI's shared-memory layer, and processes of one machine that
@@ -86,7 +88,9 @@ class WholeTable:
             StageError, ContractError: Something that a person can act on.
         """
         with self._progress.timed("open"):
-            manifest_bytes: bytes = self._comm.bcast(self._read_manifest() if self._comm.rank == 0 else None)
+            manifest_bytes: bytes = self._comm.bcast(
+                self._read_manifest() if self._comm.rank == 0 else None
+            )
             self._manifest_sha256 = hashlib.sha256(manifest_bytes).hexdigest()
             table = _open(self._settings, Manifest.from_json(manifest_bytes))
         return self._analyse(table)
@@ -103,7 +107,12 @@ class WholeTable:
             stage = self._stage(table, search, profiled)
             found = stage.search(queries)
             record = stage.conclude(found)
-            success = self._finish(table, profiled, record, self._figures(table, cooperation, search.figures(found, stage.columns)))
+            success = self._finish(
+                table,
+                profiled,
+                record,
+                self._figures(table, cooperation, search.figures(found, stage.columns)),
+            )
         if success is not None:
             cooperation.store.clear()
         return success
@@ -117,14 +126,32 @@ class WholeTable:
             exchange = exchanges.choose(exchanges.opener_of(asked), self._comm)
         if self._comm.rank == 0:
             log.info("exchange", extra={"fields": exchange.record()})
-        return Search(pairs=pairs, machine=machine, plan=plan, cooperation=self._cooperation(queries), exchange=exchange)
+        return Search(
+            pairs=pairs,
+            machine=machine,
+            plan=plan,
+            cooperation=self._cooperation(queries),
+            exchange=exchange,
+        )
 
     def _stage(self, table: Table, search: Search, profiled: Profiled | None) -> AnomalyStage:
         profile = profiled.profile if profiled is not None else None
-        return AnomalyStage(self._comm, self._settings, search.pairs, search.exchange.exchange, table, search.cooperation, profile)
+        return AnomalyStage(
+            self._comm,
+            self._settings,
+            search.pairs,
+            search.exchange.exchange,
+            table,
+            search.cooperation,
+            profile,
+        )
 
-    def _figures(self, table: Table, cooperation: Cooperation, search: SearchFigures | None) -> Figures | None:
-        return gathered(self._settings.batch.node_index, self._backend, self._start, table, cooperation, search)
+    def _figures(
+        self, table: Table, cooperation: Cooperation, search: SearchFigures | None
+    ) -> Figures | None:
+        return gathered(
+            self._settings.batch.node_index, self._backend, self._start, table, cooperation, search
+        )
 
     def _read_manifest(self) -> bytes:
         return s3.get_bytes(self._settings.intermediate_bucket, self._settings.run.manifest_key)
@@ -133,7 +160,9 @@ class WholeTable:
         """Predict both modes, and refuse the one that is too dear."""
         manifest = table.manifest
         with self._progress.timed("plan"):
-            measured = self._comm.allgather(plans.calibrate(pairs, len(table.columns), min(manifest.unit_rows, manifest.rows)))
+            measured = self._comm.allgather(
+                plans.calibrate(pairs, len(table.columns), min(manifest.unit_rows, manifest.rows))
+            )
         machine = plans.slowest(measured)
         shape = Shape(
             rows=manifest.rows,
@@ -144,9 +173,20 @@ class WholeTable:
             unit_bytes=max((unit.byte_length for unit in manifest.units), default=0),
         )
         settings = self._settings.anomaly
-        plan = {mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20) for mode in ("top", "full")}
+        plan = {
+            mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20)
+            for mode in ("top", "full")
+        }
         if self._comm.rank == 0:
-            log.info("plan", extra={"fields": {"mode": settings.mode, **{mode: asdict(one) for mode, one in plan.items()}}})
+            log.info(
+                "plan",
+                extra={
+                    "fields": {
+                        "mode": settings.mode,
+                        **{mode: asdict(one) for mode, one in plan.items()},
+                    }
+                },
+            )
         plans.admit(settings, shape, plan["full"])
         return machine, plan
 
@@ -229,12 +269,21 @@ class WholeTable:
             shard_seconds=tuple(figures.shard_seconds),
             launch=self._settings.batch.launch,
         )
-        s3.put_bytes(self._settings.results_bucket, self._settings.run.success_key, success.to_json(), content_type="application/json")
+        s3.put_bytes(
+            self._settings.results_bucket,
+            self._settings.run.success_key,
+            success.to_json(),
+            content_type="application/json",
+        )
         return success
 
 
 def _open(settings: Settings, manifest: Manifest) -> Table:
     if manifest.run_id != settings.run.run_id:
-        raise ContractError(f"{settings.run.manifest_key} is of run {manifest.run_id}, not of {settings.run.run_id}; run preprocess again")
+        raise ContractError(
+            f"{settings.run.manifest_key} is of run {manifest.run_id}, not of {settings.run.run_id}; run preprocess again"
+        )
 
-    return Table(manifest, functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key))
+    return Table(
+        manifest, functools.partial(s3.read_range, settings.intermediate_bucket, manifest.table_key)
+    )

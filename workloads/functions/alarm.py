@@ -60,11 +60,23 @@ def _handle(message: str) -> str:
     table = clients.metrics_table()
     tellings = Tellings(table)
     if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
-        log("alarm told already", alarm=alarm["AlarmName"], state=telling.state, changed_at=telling.changed_at)
+        log(
+            "alarm told already",
+            alarm=alarm["AlarmName"],
+            state=telling.state,
+            changed_at=telling.changed_at,
+        )
         return "told already"
-    log("alarm changed", alarm=alarm["AlarmName"], state=telling.state, reason=alarm.get("NewStateReason"))
+    log(
+        "alarm changed",
+        alarm=alarm["AlarmName"],
+        state=telling.state,
+        reason=alarm.get("NewStateReason"),
+    )
     try:
-        tell(alarm_message(alarm, details=details(alarm, table) if telling.state == "ALARM" else []))
+        tell(
+            alarm_message(alarm, details=details(alarm, table) if telling.state == "ALARM" else [])
+        )
     except Exception:
         tellings.not_told(telling)
         raise
@@ -78,28 +90,45 @@ def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> s
     The alarm's description has the lines that components/alarms.py writes: what, what to do, runbook. `details` are sentences on the case.
     """
     name, state = str(alarm["AlarmName"]), str(alarm["NewStateValue"])
-    lines = [line for line in str(alarm.get("AlarmDescription") or name).splitlines() if line.strip()]
+    lines = [
+        line for line in str(alarm.get("AlarmDescription") or name).splitlines() if line.strip()
+    ]
     what, rest = lines[0], lines[1:]
     title = what if state == "ALARM" else f"Over: {what}"
-    children = [str(child["Arn"]).rsplit(":", 1)[-1] for child in alarm.get("TriggeringChildren") or []]
+    children = [
+        str(child["Arn"]).rsplit(":", 1)[-1] for child in alarm.get("TriggeringChildren") or []
+    ]
     blocks = [
         slack.header(title),
         slack.fields(
             [
                 ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
                 ("Alarm", slack.code(name)),
-                ("State", f"{slack.escape(str(alarm.get('OldStateValue') or '?'))} → {slack.escape(state)}"),
+                (
+                    "State",
+                    f"{slack.escape(str(alarm.get('OldStateValue') or '?'))} → {slack.escape(state)}",
+                ),
                 ("Since", slack.escape(str(alarm["StateChangeTime"]))),
             ]
         ),
-        slack.section(f"*Why*\n{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"),
+        slack.section(
+            f"*Why*\n{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"
+        ),
     ]
     if details:
-        blocks.append(slack.section("*Which*\n" + "\n".join(slack.escape(slack.sentence(detail)) for detail in details)))
+        blocks.append(
+            slack.section(
+                "*Which*\n" + "\n".join(slack.escape(slack.sentence(detail)) for detail in details)
+            )
+        )
     if children:
-        blocks.append(slack.section("*Caused by*\n" + "\n".join(slack.code(child) for child in children)))
+        blocks.append(
+            slack.section("*Caused by*\n" + "\n".join(slack.code(child) for child in children))
+        )
     if rest and state == "ALARM":
-        blocks.append(slack.section("*What to do*\n" + "\n".join(slack.escape(line) for line in rest)))
+        blocks.append(
+            slack.section("*What to do*\n" + "\n".join(slack.escape(line) for line in rest))
+        )
     arn = str(alarm.get("AlarmArn") or "").split(":")
     if len(arn) > 4:
         page = f"https://{arn[3]}.console.aws.amazon.com/cloudwatch/home?region={arn[3]}#alarmsV2:alarm/{quote(name)}"

@@ -30,7 +30,11 @@ def details(alarm: Mapping[str, Any], table: Table) -> list[str]:
     metric = trigger.get("MetricName") if trigger.get("Namespace") == metrics.NAMESPACE else None
     try:
         if metric in _DAYS:
-            days = table.query(KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY), ScanIndexForward=False, Limit=1)["Items"]
+            days = table.query(
+                KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY),
+                ScanIndexForward=False,
+                Limit=1,
+            )["Items"]
             lines: Any = days[0].get(_DAYS[metric], []) if days else []
             return [str(line) for line in lines]
         if metric == metrics.USD_PER_HOUR:
@@ -48,10 +52,16 @@ def _costs(alarm: Mapping[str, Any], *, period: int) -> list[str]:
         return []
     sentences = [f"the stack costs {total:,.2f} USD an hour"]
     names = json.loads(os.environ.get(metrics.ENV_ENVIRONMENTS, "[]"))
-    found = {name: usd for name in names if (usd := _usd_per_hour(end, period, environment=name)) is not None}
+    found = {
+        name: usd
+        for name in names
+        if (usd := _usd_per_hour(end, period, environment=name)) is not None
+    }
     if found:
         largest = max(found, key=lambda name: found[name])
-        sentences.append(f"the largest environment is {largest} with {found[largest]:,.2f} USD an hour")
+        sentences.append(
+            f"the largest environment is {largest} with {found[largest]:,.2f} USD an hour"
+        )
     return sentences
 
 

@@ -31,7 +31,10 @@ def parent_id(job_id: str) -> str | None:
 def describe(batch: Any, job_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Descriptions of any number of jobs, each id once; jobs that are not known any more are left out."""
     unique = list(dict.fromkeys(job_ids))
-    parts = [unique[start : start + _DESCRIBED_AT_ONCE] for start in range(0, len(unique), _DESCRIBED_AT_ONCE)]
+    parts = [
+        unique[start : start + _DESCRIBED_AT_ONCE]
+        for start in range(0, len(unique), _DESCRIBED_AT_ONCE)
+    ]
     return [job for part in parts for job in batch.describe_jobs(jobs=part)["jobs"]]
 
 
@@ -44,7 +47,10 @@ def children(batch: Any, parent: str, *statuses: str) -> Iterator[dict[str, Any]
 
 def telling_child(batch: Any, parent: str) -> dict[str, Any] | None:
     """Description of the child that failed first for a reason of its own, or else of any that failed; None where none has."""
-    failed = sorted(children(batch, parent, "FAILED"), key=lambda job: (is_cascade(job), job.get("stoppedAt") or 0))
+    failed = sorted(
+        children(batch, parent, "FAILED"),
+        key=lambda job: (is_cascade(job), job.get("stoppedAt") or 0),
+    )
     found = describe(batch, [job["jobId"] for job in failed[:1]])
     return found[0] if found else None
 

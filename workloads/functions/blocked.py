@@ -17,7 +17,12 @@ from workloads.functions.webhook import tell
 
 _BLOCKED: Final = {
     "region?": forms.TEXT,
-    "detail": {"jobId": forms.TEXT, "jobName?": forms.TEXT, "jobQueue?": forms.TEXT, "statusReason?": forms.TEXT},
+    "detail": {
+        "jobId": forms.TEXT,
+        "jobName?": forms.TEXT,
+        "jobQueue?": forms.TEXT,
+        "statusReason?": forms.TEXT,
+    },
 }
 
 
@@ -31,7 +36,10 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
     reason = str(detail.get("statusReason") or "")
     submitted = str(detail["jobId"]).partition(":")[0]
     telling = Telling(
-        pk=f"{metrics.BLOCKED_KEY_PREFIX}{submitted}", sk=reason.partition(" ")[0] or "UNKNOWN", state="BLOCKED", changed_at="-"
+        pk=f"{metrics.BLOCKED_KEY_PREFIX}{submitted}",
+        sk=reason.partition(" ")[0] or "UNKNOWN",
+        state="BLOCKED",
+        changed_at="-",
     )
     tellings = Tellings(clients.metrics_table())
     if not tellings.begin(telling):

@@ -90,7 +90,9 @@ class FileOfDay:
 
     def waits(self, now_ms: int) -> bool:
         """Whether nobody is at work on it: no run, or one whose submission broke off."""
-        return self.state == "NONE" or (self.state == "CLAIMED" and int(self.item.get("claim_expires_ms") or 0) < now_ms)
+        return self.state == "NONE" or (
+            self.state == "CLAIMED" and int(self.item.get("claim_expires_ms") or 0) < now_ms
+        )
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -103,30 +105,61 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
     Raises ContractError and botocore's errors.
     """
-    forms.check(event, {"at?": forms.MOMENT, "time?": forms.MOMENT, "begin?": forms.FLAG}, what="the event")
+    forms.check(
+        event, {"at?": forms.MOMENT, "time?": forms.MOMENT, "begin?": forms.FLAG}, what="the event"
+    )
     settings = Settings.from_env()
     called = event.get("at") or event.get("time")
     moment = datetime.fromisoformat(called) if called else datetime.now(UTC)
     table = clients.metrics_table()
-    if "at" not in event and not table.query(KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY), Limit=1)["Items"]:
+    if (
+        "at" not in event
+        and not table.query(KeyConditionExpression=Key("pk").eq(metrics.DAY_KEY), Limit=1)["Items"]
+    ):
         return {"outcome": "too early"}
     day, now_ms = settings.day(moment), int(time.time() * 1000)
     files, others = _files(contract.require_env(contract.ENV_INGEST_BUCKET), table.name, day)
     missing = _missing(files, others, day, settings)
-    late = [file for file in files if file.state != "SUCCEEDED"] if moment >= settings.deadline(day) else []
+    late = (
+        [file for file in files if file.state != "SUCCEEDED"]
+        if moment >= settings.deadline(day)
+        else []
+    )
 
-    waiting = sorted((file for file in files if file.waits(now_ms)), key=lambda file: file.upload.key)
+    waiting = sorted(
+        (file for file in files if file.waits(now_ms)), key=lambda file: file.upload.key
+    )
     begun = waiting[: settings.max_parallel] if event.get("begin", settings.begins) is True else []
     for file in begun:
         _begin(file.upload)
     # the item first: an alarm that goes off by the metrics is told with what stands in it
-    table.put_item(Item={"pk": metrics.DAY_KEY, "sk": f"{day:%Y%m%d}", "missing": missing, "unfinished": _named(late)})
+    table.put_item(
+        Item={
+            "pk": metrics.DAY_KEY,
+            "sk": f"{day:%Y%m%d}",
+            "missing": missing,
+            "unfinished": _named(late),
+        }
+    )
     publish(
-        {metrics.FILES: len(files), metrics.MISSING_FILES: len(missing), metrics.UNFINISHED_RUNS: len(late)},
+        {
+            metrics.FILES: len(files),
+            metrics.MISSING_FILES: len(missing),
+            metrics.UNFINISHED_RUNS: len(late),
+        },
         at_ms=int(moment.timestamp() * 1000),
     )
-    log("day looked at", day=f"{day:%Y%m%d}", files=len(files), missing=missing, unfinished=len(late), begun=len(begun))
-    under_way = [file for file in files if file.state in {"CLAIMED", "SUBMITTED"} and not file.waits(now_ms)]
+    log(
+        "day looked at",
+        day=f"{day:%Y%m%d}",
+        files=len(files),
+        missing=missing,
+        unfinished=len(late),
+        begun=len(begun),
+    )
+    under_way = [
+        file for file in files if file.state in {"CLAIMED", "SUBMITTED"} and not file.waits(now_ms)
+    ]
     return {
         "outcome": "looked",
         "day": f"{day:%Y%m%d}",
@@ -149,7 +182,12 @@ def _zone(name: str) -> tzinfo:
 
 def event_of(upload: Upload) -> dict[str, Any]:
     """What the submit function is called with in place of S3's event."""
-    return {"detail": {"bucket": {"name": upload.bucket}, "object": {"key": upload.key, "etag": upload.etag}}}
+    return {
+        "detail": {
+            "bucket": {"name": upload.bucket},
+            "object": {"key": upload.key, "etag": upload.etag},
+        }
+    }
 
 
 def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[str]]:
@@ -163,17 +201,27 @@ def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[st
             if names.fault_of(key) == "":
                 uploads.append(Upload(bucket=bucket, key=key, etag=found["ETag"].strip('"')))
             elif contract.concerns_uploads(key):
-                others.append(escaped(key.removeprefix(f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/")[:SHOWN]))
+                others.append(
+                    escaped(key.removeprefix(f"{names.UPLOAD_PREFIX}{day:%Y%m%d}/")[:SHOWN])
+                )
                 log("object is no upload", bucket=bucket, key=key, reason=names.fault_of(key))
     items = _items(table, [Run(upload.run_id).state_key for upload in uploads])
-    return [FileOfDay(upload=upload, item=items.get(Run(upload.run_id).state_key["sk"], {})) for upload in uploads], others
+    return [
+        FileOfDay(upload=upload, item=items.get(Run(upload.run_id).state_key["sk"], {}))
+        for upload in uploads
+    ], others
 
 
 def _items(table: str, keys: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, Any]]:
     """State items by their sort key, which names the run."""
     dynamodb, found = boto3.resource("dynamodb"), dict[str, Mapping[str, Any]]()
     for start in range(0, len(keys), _READ_AT_ONCE):
-        request: Any = {table: {"Keys": [dict(key) for key in keys[start : start + _READ_AT_ONCE]], "ConsistentRead": True}}
+        request: Any = {
+            table: {
+                "Keys": [dict(key) for key in keys[start : start + _READ_AT_ONCE]],
+                "ConsistentRead": True,
+            }
+        }
         while request:
             answer = dynamodb.batch_get_item(RequestItems=request)
             for item in answer["Responses"].get(table, []):
@@ -183,17 +231,23 @@ def _items(table: str, keys: Sequence[Mapping[str, str]]) -> dict[str, Mapping[s
     return found
 
 
-def _missing(files: Iterable[FileOfDay], others: Sequence[str], day: date, settings: Settings) -> list[str]:
+def _missing(
+    files: Iterable[FileOfDay], others: Sequence[str], day: date, settings: Settings
+) -> list[str]:
     """What is not there, by the names of the config: those of files, or ids of data sets."""
     present = {file.upload.dataset for file in files}
     if settings.datasets:
-        absent = [name for name in settings.datasets if not {name, names.dataset_of(name)} & present]
+        absent = [
+            name for name in settings.datasets if not {name, names.dataset_of(name)} & present
+        ]
         sentences = [f"there is no file of the data set {name} for {day}" for name in absent]
     else:
         sentences = [] if present else [f"there is no file in {names.UPLOAD_PREFIX}{day:%Y%m%d}/"]
     if sentences and others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        sentences[-1] += f"; the folder also holds what is no upload: {', '.join(others[:_NAMED])}{more}"
+        sentences[-1] += (
+            f"; the folder also holds what is no upload: {', '.join(others[:_NAMED])}{more}"
+        )
     return sentences
 
 
@@ -205,7 +259,9 @@ def _named(late: Sequence[FileOfDay]) -> list[str]:
 def _begin(upload: Upload) -> None:
     """Asks the submit function, and does not wait: what it fails on is tried again and then kept, as with S3's own events."""
     function = contract.require_env(contract.ENV_SUBMIT_FUNCTION)
-    clients.functions().invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode())
+    clients.functions().invoke(
+        FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode()
+    )
     log("run begun without its event", run_id=upload.run_id, key=upload.key)
 
 

@@ -34,7 +34,9 @@ class Attempt:
     """What the function answered, else what it raised."""
 
 
-def redeliver(sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds: int) -> Generator[Attempt]:
+def redeliver(
+    sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds: int
+) -> Generator[Attempt]:
     """Gives a function its dead letters again, one by one and each once; close it to stop before the queue is empty.
 
     A message is deleted after the function has handled it. Those that it failed on are to be seen in the queue again at the end: the alarm
@@ -53,7 +55,11 @@ def redeliver(sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds:
     try:
         # a short poll asks some of the servers only and may find nothing where there is something (SQS developer guide, "Short and long
         # polling"); a long one asks all of them
-        asked: dict[str, Any] = {"QueueUrl": letters.queue_url, "VisibilityTimeout": hidden_seconds, "WaitTimeSeconds": _WAIT_SECONDS}
+        asked: dict[str, Any] = {
+            "QueueUrl": letters.queue_url,
+            "VisibilityTimeout": hidden_seconds,
+            "WaitTimeSeconds": _WAIT_SECONDS,
+        }
         while messages := sqs.receive_message(**asked).get("Messages"):
             for message in messages:
                 identity, receipt = message["MessageId"], message["ReceiptHandle"]
@@ -69,7 +75,9 @@ def redeliver(sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds:
     finally:
         for receipt in failed.values():
             with contextlib.suppress(sqs.exceptions.MessageNotInflight):  # to be seen already
-                sqs.change_message_visibility(QueueUrl=letters.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+                sqs.change_message_visibility(
+                    QueueUrl=letters.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
+                )
 
 
 def _attempt(functions: Any, function: str, event: str) -> Attempt:

@@ -27,7 +27,11 @@ def publish(values: Mapping[str, float], *, at_ms: int, **dimension: str) -> Non
     described = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values]
     metadata = {
         "Timestamp": at_ms,
-        "CloudWatchMetrics": [{"Namespace": metrics.NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": described}],
+        "CloudWatchMetrics": [
+            {"Namespace": metrics.NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": described}
+        ],
     }
-    sys.stdout.write(json.dumps({"event": "measured", "_aws": metadata, **dimensions, **values}) + "\n")
+    sys.stdout.write(
+        json.dumps({"event": "measured", "_aws": metadata, **dimensions, **values}) + "\n"
+    )
     sys.stdout.flush()

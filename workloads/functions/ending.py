@@ -30,7 +30,9 @@ def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> b
     """
     began = time.monotonic()
     while True:
-        found = standing(states.get(run), job_id, created_ms=created_ms, now_ms=int(time.time() * 1000))
+        found = standing(
+            states.get(run), job_id, created_ms=created_ms, now_ms=int(time.time() * 1000)
+        )
         if found != "being told":
             return found == "closed"
         if time.monotonic() - began >= _PATIENCE_SECONDS:
@@ -42,7 +44,10 @@ def key_and_stack(states: RunStates, run: Run) -> dict[str, str]:
     """What a command needs that begins the run again, see reasons.for_run."""
     upload: Any = states.get(run).get("upload") or {}
     rehearsed = "AWS_ENDPOINT_URL" in os.environ  # where the command line finds the stack by itself
-    return {"key": str(upload.get("key") or ""), "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, "")}
+    return {
+        "key": str(upload.get("key") or ""),
+        "stack": "" if rehearsed else os.environ.get(contract.ENV_STACK, ""),
+    }
 
 
 def fail_and_tell(
@@ -76,7 +81,9 @@ def fail_and_tell(
         spent = spending()
         if spent is not None:
             states.spent(run, failure, spent.attributes())
-        log("run failed", run_id=run.run_id, **failure, usd=spent.usd if spent is not None else None)
+        log(
+            "run failed", run_id=run.run_id, **failure, usd=spent.usd if spent is not None else None
+        )
         tell(message(spent))
         states.told(run, at=_now())
     except Exception:

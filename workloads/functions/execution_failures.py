@@ -27,7 +27,8 @@ _STATES: Final = {
         hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
     ),
     "ABORTED": Cause(
-        error="somebody stopped the execution", hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN
+        error="somebody stopped the execution",
+        hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
     ),
 }
 
@@ -65,7 +66,9 @@ def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
         states,
         run,
         cause,
-        lambda spending: _message(run, cause, detail, _variables(asked), spending, region=str(event.get("region") or "")),
+        lambda spending: _message(
+            run, cause, detail, _variables(asked), spending, region=str(event.get("region") or "")
+        ),
         lambda: spending_of(states, run),
         created_ms=created_ms,
         stage="unknown",
@@ -84,12 +87,20 @@ def _cause(status: str, error: str, cause: str) -> Cause:
     if "explicit deny" in cause:
         return Cause(
             error=f"AWS refused the next stage, by a policy that forbids it: {cause}",
-            hint="if the budget is used up, lift the stop (docs/runbook.md, The budget is used up); " + _AGAIN,
+            hint="if the budget is used up, lift the stop (docs/runbook.md, The budget is used up); "
+            + _AGAIN,
         )
     if error == contract.DEADLINE_ERROR:
-        return Cause(error=cause, hint="look at the job's log for where the time went, or raise pipeline.deadline_hours; " + _AGAIN)
+        return Cause(
+            error=cause,
+            hint="look at the job's log for where the time went, or raise pipeline.deadline_hours; "
+            + _AGAIN,
+        )
     sentence = f"the state machine could not go on ({error or 'no error named'}): {cause or 'no cause given'}"
-    return Cause(error=sentence, hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN)
+    return Cause(
+        error=sentence,
+        hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN,
+    )
 
 
 def _variables(asked: Mapping[str, Any]) -> dict[str, str]:
@@ -97,14 +108,18 @@ def _variables(asked: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _message(
-    run: Run, cause: Cause, detail: dict[str, Any], variables: Mapping[str, str], spending: Spending | None, *, region: str
+    run: Run,
+    cause: Cause,
+    detail: dict[str, Any],
+    variables: Mapping[str, str],
+    spending: Spending | None,
+    *,
+    region: str,
 ) -> slack.Message:
     key = variables.get(contract.ENV_INPUT_KEY)
     name = names.title(key) if key else run.dataset
     title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
-    page = (
-        f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
-    )
+    page = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
     blocks = (
         slack.header(title),
         slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),

@@ -40,7 +40,9 @@ class Settings:
         try:
             hours = float(text)
         except ValueError as error:
-            raise ContractError(f"environment variable {contract.ENV_DEADLINE_HOURS} is {text!r}; expected a number of hours") from error
+            raise ContractError(
+                f"environment variable {contract.ENV_DEADLINE_HOURS} is {text!r}; expected a number of hours"
+            ) from error
         return cls(state_machine_arn=arn, deadline_hours=hours)
 
 
@@ -56,16 +58,22 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings, f
         clients.step_functions().start_execution(
             stateMachineArn=settings.state_machine_arn,
             name=name,
-            input=json.dumps(execution_input(claim, upload, settings.deadline_hours, first), sort_keys=True),
+            input=json.dumps(
+                execution_input(claim, upload, settings.deadline_hours, first), sort_keys=True
+            ),
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
             raise
-    states.write_execution(claim, execution_arn, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    states.write_execution(
+        claim, execution_arn, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds")
+    )
     return execution_arn
 
 
-def execution_input(claim: Claim, upload: Upload, deadline_hours: float, first: Stage) -> dict[str, Any]:
+def execution_input(
+    claim: Claim, upload: Upload, deadline_hours: float, first: Stage
+) -> dict[str, Any]:
     """What the state machine (components/state_machine.py) works on."""
     run = claim.run
     claimed = datetime.fromtimestamp(claim.first_claimed_ms / 1000, UTC)
@@ -76,7 +84,9 @@ def execution_input(claim: Claim, upload: Upload, deadline_hours: float, first: 
         "attempt": str(claim.attempt),
         "key": run.state_key,
         "jobs": {**names, "fallback": f"{names['analysis']}-fallback"},
-        "environment": [{"Name": name, "Value": value} for name, value in run.job_environment(upload).items()],
+        "environment": [
+            {"Name": name, "Value": value} for name, value in run.job_environment(upload).items()
+        ],
         "deadline": (claimed + timedelta(hours=deadline_hours)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "since_ms": claim.first_claimed_ms - CLOCK_SKEW_MS,
         "lost": dict.fromkeys((*names, "fallback"), 0),

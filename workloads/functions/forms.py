@@ -43,7 +43,9 @@ def _is_whole(found: Any) -> bool:
 
 
 def _is_number(found: Any) -> bool:
-    return _is_whole(found) or (isinstance(found, float | Decimal) and abs(float(found)) <= _LARGEST)
+    return _is_whole(found) or (
+        isinstance(found, float | Decimal) and abs(float(found)) <= _LARGEST
+    )
 
 
 def _is_moment(found: Any) -> bool:
@@ -87,7 +89,9 @@ JOB: Final = {
     "createdAt?": WHOLE,
     "tags?": {"*": TEXT},
     "arrayProperties?": {"size?": WHOLE},
-    "attempts?": [{**_RAN, "container?": {"reason?": TEXT, "exitCode?": WHOLE, "logStreamName?": TEXT}}],
+    "attempts?": [
+        {**_RAN, "container?": {"reason?": TEXT, "exitCode?": WHOLE, "logStreamName?": TEXT}}
+    ],
     "container?": _CONTAINER,
     "nodeProperties?": {"nodeRangeProperties?": [{"container?": _CONTAINER}]},
 }
@@ -131,7 +135,9 @@ def _problem(found: Any, form: Any, path: str) -> str:
     for name, of_member in form.items():
         key = name.removesuffix("?")
         if name == "*":
-            members = (_problem(member, of_member, f"{before}{key}") for key, member in found.items())
+            members = (
+                _problem(member, of_member, f"{before}{key}") for key, member in found.items()
+            )
             return next(filter(None, members), "")
         if found.get(key) is None and name != key:
             continue

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 _SHOWN_JOBS: Final = 10
 _MS_PER_HOUR: Final = 3_600_000
-_STOP: Final = {"pk": forms.TEXT, "sk": forms.TEXT, "jobs": [forms.TEXT], "usd": forms.NUMBER, "limit_usd": forms.NUMBER}
+_STOP: Final = {
+    "pk": forms.TEXT,
+    "sk": forms.TEXT,
+    "jobs": [forms.TEXT],
+    "usd": forms.NUMBER,
+    "limit_usd": forms.NUMBER,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +56,27 @@ class Settings:
         """Raises ContractError where a variable is missing or not of its form."""
         try:
             rates = tuple(
-                {str(k): float(v) for k, v in each.items()} for each in json.loads(contract.require_env(contract.ENV_GUARD_RATES))
+                {str(k): float(v) for k, v in each.items()}
+                for each in json.loads(contract.require_env(contract.ENV_GUARD_RATES))
             )
             limit_usd = float(contract.require_env(contract.ENV_GUARD_LIMIT_USD))
         except contract.ContractError:
             raise
         except (ValueError, TypeError, AttributeError) as error:
             names = f"{contract.ENV_GUARD_RATES} or {contract.ENV_GUARD_LIMIT_USD}"
-            raise contract.ContractError(f"environment variable {names} is not of its form ({error}); deploy the stack again") from error
+            raise contract.ContractError(
+                f"environment variable {names} is not of its form ({error}); deploy the stack again"
+            ) from error
         if not rates or not 0 < limit_usd < math.inf:
             raise contract.ContractError(
                 f"{contract.ENV_GUARD_RATES} has {len(rates)} entries and {contract.ENV_GUARD_LIMIT_USD} is {limit_usd:g}; "
                 "expected at least one entry and a limit above zero; deploy the stack again"
             )
-        return cls(queue_arn=contract.require_env(contract.ENV_GUARD_QUEUE), limit_usd=limit_usd, rates=rates)
+        return cls(
+            queue_arn=contract.require_env(contract.ENV_GUARD_QUEUE),
+            limit_usd=limit_usd,
+            rates=rates,
+        )
 
     @property
     def queue(self) -> str:
@@ -85,7 +98,13 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     last = stops.last()
     over = usd > settings.limit_usd
     if not over and (last is None or "told_at" in last):
-        log("guard looked", queue=settings.queue, usd=round(usd, 2), limit_usd=settings.limit_usd, jobs=len(jobs))
+        log(
+            "guard looked",
+            queue=settings.queue,
+            usd=round(usd, 2),
+            limit_usd=settings.limit_usd,
+            jobs=len(jobs),
+        )
         return {"outcome": "below", "usd": round(usd, 2)}
 
     # first no new jobs, then those that are there: the other way round one could slip in between
@@ -121,37 +140,55 @@ def unfinished_jobs(batch: Any, queue_arn: str) -> list[dict[str, Any]]:
         for page in pages.paginate(jobQueue=queue_arn, jobStatus=status)
         for job in page["jobSummaryList"]
     ]
-    found = arrays.describe(batch, ids)  # each once: a job may move on from one list to the next meanwhile
+    found = arrays.describe(
+        batch, ids
+    )  # each once: a job may move on from one list to the next meanwhile
     return [job for job in found if job["status"] in metrics.QUEUE_STATES]
 
 
 def running_jobs(batch: Any, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The jobs that cost something: the children in place of each array."""
     parents = [str(job["jobId"]) for job in jobs if arrays.is_parent(job)]
-    ids = [str(child["jobId"]) for parent in parents for child in arrays.children(batch, parent, *arrays.STATUSES)]
+    ids = [
+        str(child["jobId"])
+        for parent in parents
+        for child in arrays.children(batch, parent, *arrays.STATUSES)
+    ]
     return [job for job in jobs if not arrays.is_parent(job)] + arrays.describe(batch, ids)
 
 
 def job_usd(job: Mapping[str, Any], rates: Sequence[Mapping[str, float]], now_ms: int) -> float:
     """What a job has cost so far, US dollars: all its attempts, the one that runs included."""
-    return run_ms(spans(job, now_ms)) / _MS_PER_HOUR * max(_usd_per_hour(job, each) for each in rates)
+    return (
+        run_ms(spans(job, now_ms)) / _MS_PER_HOUR * max(_usd_per_hour(job, each) for each in rates)
+    )
 
 
 def _usd_per_hour(job: Mapping[str, Any], rates: Mapping[str, float]) -> float:
     if job.get("nodeProperties"):
         return float(job["nodeProperties"]["numNodes"]) * rates.get("instance", 0.0)
-    if not job.get("container"):  # tasks of several containers, which the pipeline makes none of: as a whole machine
+    if not job.get(
+        "container"
+    ):  # tasks of several containers, which the pipeline makes none of: as a whole machine
         return float(rates.get("instance", 0.0))
     vcpus, gib, gpus = _sizes(job["container"])
     if "instance" not in rates:
         return vcpus * rates["vcpu"] + gib * rates["gib"]
-    return min(rates["instance"], max(vcpus * rates["vcpu"], gib * rates["gib"], gpus * rates["gpu"]))
+    return min(
+        rates["instance"], max(vcpus * rates["vcpu"], gib * rates["gib"], gpus * rates["gpu"])
+    )
 
 
 def _sizes(container: Mapping[str, Any]) -> tuple[float, float, float]:
     """VCPUs, GiB and GPUs that a container asks for."""
-    asked = {each["type"]: float(each["value"]) for each in container.get("resourceRequirements") or []}
-    return asked.get("VCPU", container.get("vcpus") or 0), asked.get("MEMORY", container.get("memory") or 0) / 1024, asked.get("GPU", 0)
+    asked = {
+        each["type"]: float(each["value"]) for each in container.get("resourceRequirements") or []
+    }
+    return (
+        asked.get("VCPU", container.get("vcpus") or 0),
+        asked.get("MEMORY", container.get("memory") or 0) / 1024,
+        asked.get("GPU", 0),
+    )
 
 
 @dataclass(frozen=True)
@@ -164,13 +201,17 @@ class Stops:
     def last(self) -> dict[str, Any] | None:
         """The newest one. Raises ContractError where it is not of its form."""
         of_queue = Key("pk").eq(contract.guard_partition_key(self.queue_arn))
-        items = self.table.query(KeyConditionExpression=of_queue, ScanIndexForward=False, Limit=1, ConsistentRead=True)["Items"]
+        items = self.table.query(
+            KeyConditionExpression=of_queue, ScanIndexForward=False, Limit=1, ConsistentRead=True
+        )["Items"]
         if not items:
             return None
         forms.check(items[0], _STOP, what="the item of the guard's last stop")
         return dict(items[0])
 
-    def begin(self, *, usd: float, limit_usd: float, jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def begin(
+        self, *, usd: float, limit_usd: float, jobs: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
         """Records a stop that nobody has been told of yet."""
         item: dict[str, Any] = {
             "pk": contract.guard_partition_key(self.queue_arn),
@@ -185,11 +226,15 @@ class Stops:
     def told(self, stop: Mapping[str, Any]) -> None:
         """Records that Slack knows, or that the stack has no Slack."""
         self.table.update_item(
-            Key={"pk": stop["pk"], "sk": stop["sk"]}, UpdateExpression="SET told_at = :now", ExpressionAttributeValues={":now": _now()}
+            Key={"pk": stop["pk"], "sk": stop["sk"]},
+            UpdateExpression="SET told_at = :now",
+            ExpressionAttributeValues={":now": _now()},
         )
 
 
-def stop_message(settings: Settings, stop: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> slack.Message:
+def stop_message(
+    settings: Settings, stop: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]
+) -> slack.Message:
     """What was stopped, why, and how to go on."""
     title = f"Queue {settings.queue} stopped: its jobs cost more than the limit"
     enable = f"aws batch update-job-queue --job-queue {settings.queue} --state ENABLED"
@@ -209,7 +254,10 @@ def stop_message(settings: Settings, stop: Mapping[str, Any], jobs: Sequence[Map
             f"The queue takes no jobs until somebody enables it:\n{slack.code(enable)}"
         ),
     )
-    return slack.Message(text=slack.escape(f"{title} ({stop['usd']:,.2f} of {stop['limit_usd']:,.2f} USD)"), blocks=blocks)
+    return slack.Message(
+        text=slack.escape(f"{title} ({stop['usd']:,.2f} of {stop['limit_usd']:,.2f} USD)"),
+        blocks=blocks,
+    )
 
 
 def _names(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -48,7 +48,10 @@ class Measured:
         text = settings.read(metrics.ENV_MEASURED)
         try:
             found = json.loads(text)
-            environments = tuple(Environment(name=str(k), arn=str(v["arn"]), rates=v["rates"]) for k, v in found["environments"].items())
+            environments = tuple(
+                Environment(name=str(k), arn=str(v["arn"]), rates=v["rates"])
+                for k, v in found["environments"].items()
+            )
             return cls(queues=dict(found["queues"]), environments=environments)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ContractError(
@@ -66,7 +69,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         if arrays.is_parent(detail) and detail["status"] == "FAILED":
             detail = {
                 **detail,
-                "statusReason": (arrays.telling_child(boto3.client("batch"), detail["jobId"]) or detail).get("statusReason"),
+                "statusReason": (
+                    arrays.telling_child(boto3.client("batch"), detail["jobId"]) or detail
+                ).get("statusReason"),
             }
         return {"outcome": "counted" if count_end(detail, at_ms=at_ms) else "ignored"}
     look(boto3.client("batch"), Measured.from_env(), at_ms=at_ms)
@@ -81,8 +86,15 @@ def _moment_ms(event: Mapping[str, Any]) -> int:
 
 def count_end(detail: Mapping[str, Any], *, at_ms: int) -> bool:
     """Counts the end of a stage's job; False where the job is a node or a shard, is of no stage, or failed only with the one before it."""
-    stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(detail.get("jobName") or "").rpartition("-")[2]
-    if stage not in STAGES or "#" in str(detail["jobId"]) or arrays.parent_id(str(detail["jobId"])) or is_cascade(detail):
+    stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(
+        detail.get("jobName") or ""
+    ).rpartition("-")[2]
+    if (
+        stage not in STAGES
+        or "#" in str(detail["jobId"])
+        or arrays.parent_id(str(detail["jobId"]))
+        or is_cascade(detail)
+    ):
         return False
     if detail["status"] != "SUCCEEDED":
         publish({metrics.FAILED: 1}, at_ms=at_ms, Stage=stage)
@@ -100,12 +112,22 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
     for name, arn in measured.queues.items():
         ids = _job_ids(batch, arn)
         running += ids["STARTING"] + ids["RUNNING"]
-        counts: dict[str, float] = {metrics.jobs_metric(status): len(found) for status, found in ids.items()}
-        publish({**counts, metrics.FRONT_WAITED: front_waited_seconds(batch, arn, at_ms=at_ms)}, at_ms=at_ms, Queue=name)
+        counts: dict[str, float] = {
+            metrics.jobs_metric(status): len(found) for status, found in ids.items()
+        }
+        publish(
+            {**counts, metrics.FRONT_WAITED: front_waited_seconds(batch, arn, at_ms=at_ms)},
+            at_ms=at_ms,
+            Queue=name,
+        )
 
     arns = [environment.arn for environment in measured.environments]
     pages = batch.get_paginator("describe_compute_environments").paginate(computeEnvironments=arns)
-    described = {found["computeEnvironmentArn"]: found for page in pages for found in page["computeEnvironments"]}
+    described = {
+        found["computeEnvironmentArn"]: found
+        for page in pages
+        for found in page["computeEnvironments"]
+    }
     usd = _usd_per_hour(batch, measured, described, running)
     for environment in measured.environments:
         values = environment_values(described.get(environment.arn))
@@ -115,7 +137,10 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
 
     totals: dict[str, float] = {metrics.LOOKS: 1}
     if usd is None:
-        log("running cost not known", reason="the price list lacks an instance type of an environment")
+        log(
+            "running cost not known",
+            reason="the price list lacks an instance type of an environment",
+        )
     else:
         totals[metrics.USD_PER_HOUR] = math.fsum(usd.values())
     publish(totals, at_ms=at_ms)
@@ -123,9 +148,19 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
 
 def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
     """Ids of a queue's jobs by state; children stand for their array, whose parent is PENDING while they run."""
-    pages = {status: batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status) for status in metrics.QUEUE_STATES}
-    found = {status: [job for page in listed for job in page["jobSummaryList"]] for status, listed in pages.items()}
-    parents = list(dict.fromkeys(job["jobId"] for jobs in found.values() for job in jobs if arrays.is_parent(job)))
+    pages = {
+        status: batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status)
+        for status in metrics.QUEUE_STATES
+    }
+    found = {
+        status: [job for page in listed for job in page["jobSummaryList"]]
+        for status, listed in pages.items()
+    }
+    parents = list(
+        dict.fromkeys(
+            job["jobId"] for jobs in found.values() for job in jobs if arrays.is_parent(job)
+        )
+    )
     return {
         status: [job["jobId"] for job in jobs if not arrays.is_parent(job)]
         + [child["jobId"] for parent in parents for child in arrays.children(batch, parent, status)]
@@ -135,13 +170,19 @@ def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
 
 def front_waited_seconds(batch: Any, queue_arn: str, *, at_ms: int) -> float:
     """How long the RUNNABLE job has stood at its place that has stood longest, by the queue's snapshot of its first 100 jobs."""
-    jobs = (batch.get_job_queue_snapshot(jobQueue=queue_arn).get("frontOfQueue") or {}).get("jobs") or []
-    return max((max(0, at_ms - int(job["earliestTimeAtPosition"])) / 1000 for job in jobs), default=0.0)
+    jobs = (batch.get_job_queue_snapshot(jobQueue=queue_arn).get("frontOfQueue") or {}).get(
+        "jobs"
+    ) or []
+    return max(
+        (max(0, at_ms - int(job["earliestTimeAtPosition"])) / 1000 for job in jobs), default=0.0
+    )
 
 
 def environment_values(found: Mapping[str, Any] | None) -> dict[str, float]:
     """The gauges of an environment as DescribeComputeEnvironments shows it; one that is gone is as bad as an invalid one."""
-    values: dict[str, float] = {metrics.VALID: float(found is not None and found.get("status") != "INVALID")}
+    values: dict[str, float] = {
+        metrics.VALID: float(found is not None and found.get("status") != "INVALID")
+    }
     resources = (found or {}).get("computeResources") or {}
     if "maxvCpus" in resources:
         values[metrics.MAX_VCPUS] = resources["maxvCpus"]
@@ -151,23 +192,45 @@ def environment_values(found: Mapping[str, Any] | None) -> dict[str, float]:
     return values
 
 
-def _usd_per_hour(batch: Any, measured: Measured, described: Mapping[str, Any], running: Sequence[str]) -> dict[str, float] | None:
+def _usd_per_hour(
+    batch: Any, measured: Measured, described: Mapping[str, Any], running: Sequence[str]
+) -> dict[str, float] | None:
     """By environment; of several on Fargate, of which AWS Batch does not tell who runs what, all under the names together."""
     if any(environment.rates is None for environment in measured.environments):
         return None
-    resources = {e.arn: described.get(e.arn, {}).get("computeResources") or {} for e in measured.environments}
-    fargate = [e for e in measured.environments if str(resources[e.arn].get("type", "")).startswith("FARGATE")]
-    usd = {e.name: (e.rates or {})["vcpu"] * resources[e.arn].get("desiredvCpus", 0) for e in measured.environments if e not in fargate}
+    resources = {
+        e.arn: described.get(e.arn, {}).get("computeResources") or {} for e in measured.environments
+    }
+    fargate = [
+        e
+        for e in measured.environments
+        if str(resources[e.arn].get("type", "")).startswith("FARGATE")
+    ]
+    usd = {
+        e.name: (e.rates or {})["vcpu"] * resources[e.arn].get("desiredvCpus", 0)
+        for e in measured.environments
+        if e not in fargate
+    }
     if not fargate:
         return usd
-    jobs = arrays.describe(batch, running) if running else []  # each once: a job may move on from one list to the next meanwhile
+    jobs = (
+        arrays.describe(batch, running) if running else []
+    )  # each once: a job may move on from one list to the next meanwhile
     rates = fargate[0].rates or {}
-    return {**usd, ", ".join(e.name for e in fargate): math.fsum(fargate_usd_per_hour(job, rates) for job in jobs)}
+    return {
+        **usd,
+        ", ".join(e.name for e in fargate): math.fsum(
+            fargate_usd_per_hour(job, rates) for job in jobs
+        ),
+    }
 
 
 def fargate_usd_per_hour(job: Mapping[str, Any], rates: Mapping[str, float]) -> float:
     """What an hour of a job costs that runs on Fargate; 0 for one that does not."""
     if "FARGATE" not in (job.get("platformCapabilities") or []) or not job.get("container"):
         return 0.0
-    asked = {each["type"]: float(each["value"]) for each in job["container"].get("resourceRequirements") or []}
+    asked = {
+        each["type"]: float(each["value"])
+        for each in job["container"].get("resourceRequirements") or []
+    }
     return asked.get("VCPU", 0) * rates["vcpu"] + asked.get("MEMORY", 0) / 1024 * rates["gib"]

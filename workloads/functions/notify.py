@@ -55,7 +55,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     forms.check(event, {"region?": forms.TEXT, "detail": forms.JOB}, what="the event")
     detail: dict[str, Any] = event["detail"]
     job_id = detail["jobId"]
-    if detail["status"] != "FAILED" or "#" in job_id:  # a node of a multi-node job: the job itself speaks for it
+    if (
+        detail["status"] != "FAILED" or "#" in job_id
+    ):  # a node of a multi-node job: the job itself speaks for it
         return {"outcome": "ignored"}
     try:
         run = Run(_run_id(detail))
@@ -69,21 +71,36 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {"outcome": "ended already", "run_id": run.run_id}
     detail, tags, shard = _speaker(detail)
     if is_cascade(detail):
-        log("job failed with the one before it", run_id=run.run_id, job_id=job_id, job=detail.get("jobName"))
+        log(
+            "job failed with the one before it",
+            run_id=run.run_id,
+            job_id=job_id,
+            job=detail.get("jobName"),
+        )
         return {"outcome": "cascade", "run_id": run.run_id}
     if contract.FALLBACK_TAG in tags:
         states.replaced(run, arrays.parent_id(job_id) or job_id)
-        log("job failed, fallback follows", run_id=run.run_id, job_id=job_id, error=explain(detail).error)
+        log(
+            "job failed, fallback follows",
+            run_id=run.run_id,
+            job_id=job_id,
+            error=explain(detail).error,
+        )
         return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _cause(run, detail, shard)
     cause = for_run(cause, **key_and_stack(states, run), stage=stage)
-    described = {**detail, "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})}}
+    described = {
+        **detail,
+        "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})},
+    }
     return fail_and_tell(
         states,
         run,
         cause,
-        lambda spending: failure_message(run, stage, cause, detail, spending, region=str(event.get("region") or "")),
+        lambda spending: failure_message(
+            run, stage, cause, detail, spending, region=str(event.get("region") or "")
+        ),
         lambda: spending_of(states, run, described),
         created_ms=created_ms,
         stage=stage or "unknown",
@@ -102,8 +119,14 @@ def _speaker(detail: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str],
         described = next(iter(arrays.describe(boto3.client("batch"), [parent])), {})
         size = (described.get("arrayProperties") or {}).get("size")
         return detail, described.get("tags") or {}, arrays.shard_name(detail, size)
-    child = arrays.telling_child(boto3.client("batch"), job_id) if arrays.is_parent(detail) else None
-    return (detail, tags, "") if child is None else (child, tags, arrays.shard_name(child, detail["arrayProperties"]["size"]))
+    child = (
+        arrays.telling_child(boto3.client("batch"), job_id) if arrays.is_parent(detail) else None
+    )
+    return (
+        (detail, tags, "")
+        if child is None
+        else (child, tags, arrays.shard_name(child, detail["arrayProperties"]["size"]))
+    )
 
 
 def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, Cause]:
@@ -118,12 +141,21 @@ def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, 
             raise
         # what AWS Batch says is better than nothing, and whoever reads it has to know that there may be more
         unread = f"{cause.error}; the stage's own words could not be read: {error.operation_name} was denied: {details.get('Message')}"
-        return stage, Cause(error=beginning + unread, hint="the notify function's role has to allow it; " + cause.hint)
+        return stage, Cause(
+            error=beginning + unread,
+            hint="the notify function's role has to allow it; " + cause.hint,
+        )
     return own or (stage, Cause(error=beginning + cause.error, hint=cause.hint))
 
 
 def failure_message(
-    run: Run, stage: Stage | None, cause: Cause, detail: dict[str, Any], spending: Spending | None, *, region: str
+    run: Run,
+    stage: Stage | None,
+    cause: Cause,
+    detail: dict[str, Any],
+    spending: Spending | None,
+    *,
+    region: str,
 ) -> slack.Message:
     """What failed, which run, why, what to do, what it cost, and where the logs are."""
     what = f"{stage or detail.get('jobName') or 'a job'} failed"
@@ -142,7 +174,11 @@ def failure_message(
     blocks = [
         slack.header(title),
         slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
-        *([slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}")] if cause.hint else []),
+        *(
+            [slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}")]
+            if cause.hint
+            else []
+        ),
         slack.fields(facts),
     ]
     logs = _logs(detail)
@@ -169,7 +205,9 @@ def _containers(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _run_id(detail: dict[str, Any]) -> str:
     """The run id by environment, else by tag; empty where the job is not of the pipeline."""
-    return _variable(detail, contract.ENV_RUN_ID) or str((detail.get("tags") or {}).get(contract.RUN_ID_TAG) or "")
+    return _variable(detail, contract.ENV_RUN_ID) or str(
+        (detail.get("tags") or {}).get(contract.RUN_ID_TAG) or ""
+    )
 
 
 def _variable(detail: dict[str, Any], name: str) -> str:
@@ -184,25 +222,35 @@ def _variable(detail: dict[str, Any], name: str) -> str:
 def _stage(detail: dict[str, Any], run: Run) -> Stage | None:
     """The stage by tag, by job name, or, for a job submitted by hand, by the module that its command starts."""
     tag = (detail.get("tags") or {}).get(contract.STAGE_TAG)
-    commands = " ".join(str(word) for container in _containers(detail) for word in container.get("command") or [])
+    commands = " ".join(
+        str(word) for container in _containers(detail) for word in container.get("command") or []
+    )
     for stage in STAGES:
         if tag == stage or detail.get("jobName") == run.job_name(stage):
             return stage
-    return next((stage for stage in STAGES if re.search(rf"\bworkloads\.{stage}\b", commands)), None)
+    return next(
+        (stage for stage in STAGES if re.search(rf"\bworkloads\.{stage}\b", commands)), None
+    )
 
 
 def _last_start_ms(detail: dict[str, Any]) -> int:
     attempts = detail.get("attempts") or []
-    return int((attempts[-1].get("startedAt") if attempts else None) or detail.get("createdAt") or 0)
+    return int(
+        (attempts[-1].get("startedAt") if attempts else None) or detail.get("createdAt") or 0
+    )
 
 
-def _error_record(run: Run, stage: Stage | None, *, since_ms: int, beginning: str) -> tuple[Stage, Cause] | None:
+def _error_record(
+    run: Run, stage: Stage | None, *, since_ms: int, beginning: str
+) -> tuple[Stage, Cause] | None:
     """What the stage itself said when it failed; records that are older or begin otherwise are another attempt's or another shard's."""
     bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
     client = boto3.client("s3")
     for candidate in (stage,) if stage else STAGES:
         try:
-            record = json.loads(client.get_object(Bucket=bucket, Key=run.error_key(candidate))["Body"].read())
+            record = json.loads(
+                client.get_object(Bucket=bucket, Key=run.error_key(candidate))["Body"].read()
+            )
             written_ms = int(datetime.fromisoformat(record["at"]).timestamp() * 1000)
             cause = Cause(error=str(record["error"]), hint=str(record.get("hint") or ""))
         except ClientError as error:
@@ -223,8 +271,17 @@ def _logs(detail: dict[str, Any]) -> tuple[str, str] | None:
     attempts = detail.get("attempts") or []
     containers = list(_containers(detail))
     last = (attempts[-1].get("container") or {}) if attempts else {}
-    stream = last.get("logStreamName") or next((c["logStreamName"] for c in containers if c.get("logStreamName")), None)
+    stream = last.get("logStreamName") or next(
+        (c["logStreamName"] for c in containers if c.get("logStreamName")), None
+    )
     if not stream:
         return None
-    options = next((c["logConfiguration"].get("options") or {} for c in containers if c.get("logConfiguration")), {})
+    options = next(
+        (
+            c["logConfiguration"].get("options") or {}
+            for c in containers
+            if c.get("logConfiguration")
+        ),
+        {},
+    )
     return str(options.get("awslogs-group") or "/aws/batch/job"), str(stream)

@@ -19,11 +19,18 @@ def how_far(item: Mapping[str, Any]) -> str:
         failure = item.get("failure") or {}
         return f"failed in {failure.get('stage') or 'unknown'}: {failure.get('error') or 'no cause given'}"
     if state != "SUBMITTED":
-        return "claimed, and its jobs are not all submitted" if state == "CLAIMED" else str(state).lower()
+        return (
+            "claimed, and its jobs are not all submitted"
+            if state == "CLAIMED"
+            else str(state).lower()
+        )
     jobs = {stage: item["jobs"][stage] for stage in STAGES if stage in (item.get("jobs") or {})}
     if not jobs:
         return "submitted, and no job has begun"
-    found: dict[str, Any] = {job["jobId"]: job for job in boto3.client("batch").describe_jobs(jobs=list(jobs.values()))["jobs"]}
+    found: dict[str, Any] = {
+        job["jobId"]: job
+        for job in boto3.client("batch").describe_jobs(jobs=list(jobs.values()))["jobs"]
+    }
     for stage, job_id in jobs.items():
         status = found.get(job_id, {}).get("status")
         if status != "SUCCEEDED":

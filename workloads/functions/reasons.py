@@ -117,26 +117,54 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
-    2: ("the stage found an environment variable missing or wrong", "the log names it; check the job definition and the submit request"),
+    2: (
+        "the stage found an environment variable missing or wrong",
+        "the log names it; check the job definition and the submit request",
+    ),
     69: (
         "an AWS service refused a call of the stage or could not be reached",
         "the log names the call; check the job role and the endpoints",
     ),
     70: ("the stage met an internal error", "this is a bug: its log holds the traceback"),
-    72: ("the stage had no more memory, on its machine or its GPU", "raise memory_mib of the stage, or take a larger GPU"),
-    74: ("the stage found its disk full", "take instance types with local disks and set scratch on the environment"),
+    72: (
+        "the stage had no more memory, on its machine or its GPU",
+        "raise memory_mib of the stage, or take a larger GPU",
+    ),
+    74: (
+        "the stage found its disk full",
+        "take instance types with local disks and set scratch on the environment",
+    ),
     90: (
         "not all nodes of the job came together before the deadline",
-        "check that the security group lets the nodes reach each other and that all of them could start; then " + _AGAIN,
+        "check that the security group lets the nodes reach each other and that all of them could start; then "
+        + _AGAIN,
     ),
-    91: ("a node of the job was lost while the analysis ran", "the retries are used up: " + _AGAIN + "; finished parts are kept"),
+    91: (
+        "a node of the job was lost while the analysis ran",
+        "the retries are used up: " + _AGAIN + "; finished parts are kept",
+    ),
     80: ("the node lost its connection to the main node", "the main node's log says why it ended"),
-    81: ("the main node refused the node", "check that all nodes get the launch token from the same secret version"),
-    82: ("the analysis could not be launched on the main node", "check that the image holds Open MPI; the log names what is missing"),
-    126: ("the container's command cannot be executed", "check the image's entry point and its file modes"),
-    127: ("the container's command does not exist in the image", "check that the image is the one that belongs to the job definition"),
+    81: (
+        "the main node refused the node",
+        "check that all nodes get the launch token from the same secret version",
+    ),
+    82: (
+        "the analysis could not be launched on the main node",
+        "check that the image holds Open MPI; the log names what is missing",
+    ),
+    126: (
+        "the container's command cannot be executed",
+        "check the image's entry point and its file modes",
+    ),
+    127: (
+        "the container's command does not exist in the image",
+        "check that the image is the one that belongs to the job definition",
+    ),
     134: ("the process aborted itself", "the last lines of the log say where"),
-    137: ("the process was killed from outside (SIGKILL): out of memory, or a stop that it did not heed", "raise memory_mib of the stage"),
+    137: (
+        "the process was killed from outside (SIGKILL): out of memory, or a stop that it did not heed",
+        "raise memory_mib of the stage",
+    ),
     139: ("the process crashed (segmentation fault)", "the last lines of the log say where"),
     143: ("the container was stopped (SIGTERM) before it was done", _AGAIN),
 }
@@ -144,7 +172,10 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
 
 def is_cascade(detail: Mapping[str, Any]) -> bool:
     """Whether the job failed only because the job that it depends on did: that one has an event of its own."""
-    return re.match(r"dependent job\b", str(detail.get("statusReason") or ""), re.IGNORECASE) is not None
+    return (
+        re.match(r"dependent job\b", str(detail.get("statusReason") or ""), re.IGNORECASE)
+        is not None
+    )
 
 
 def for_run(cause: Cause, *, key: str, stack: str, stage: str | None = None) -> Cause:
@@ -168,26 +199,48 @@ def explain(detail: Mapping[str, Any]) -> Cause:
     attempts = detail.get("attempts") or []
     last = attempts[-1] if attempts else {}
     container = last.get("container") or detail.get("container") or {}
-    reasons = " ".join(str(part) for part in (container.get("reason"), last.get("statusReason"), status_reason) if part)
+    reasons = " ".join(
+        str(part)
+        for part in (container.get("reason"), last.get("statusReason"), status_reason)
+        if part
+    )
     tries = f", in the last of {len(attempts)} attempts" if len(attempts) > 1 else ""
 
-    for table, text in ((_BATCH_REASONS, status_reason), (_CONTAINER_REASONS, reasons), (_BATCH_REASONS, reasons)):
+    for table, text in (
+        (_BATCH_REASONS, status_reason),
+        (_CONTAINER_REASONS, reasons),
+        (_BATCH_REASONS, reasons),
+    ):
         for pattern, error, hint in table:
             match = re.search(pattern, text, re.IGNORECASE)
             if match:
                 found = {name: text or "" for name, text in match.groupdict().items()}
                 found["on"] = f" on {found['on']}" if found.get("on") else ""
                 return Cause(error=error.format(**found) + tries, hint=hint.format(**found))
-    if status_reason and (detail.get("isTerminated") or detail.get("isCancelled") or status_reason.startswith(contract.OWN_STOP)):
-        return Cause(error=f"somebody ended the job: {status_reason}{tries}", hint="if that was not meant, " + _AGAIN)
+    if status_reason and (
+        detail.get("isTerminated")
+        or detail.get("isCancelled")
+        or status_reason.startswith(contract.OWN_STOP)
+    ):
+        return Cause(
+            error=f"somebody ended the job: {status_reason}{tries}",
+            hint="if that was not meant, " + _AGAIN,
+        )
     exit_code = container.get("exitCode")
     if isinstance(exit_code, int) and exit_code in _EXIT_CODES:
         error, hint = _EXIT_CODES[exit_code]
         return Cause(error=f"{error} (exit code {exit_code}){tries}", hint=hint)
     if isinstance(exit_code, int) and exit_code != 0:
-        return Cause(error=f"the container ended with exit code {exit_code}{tries}", hint="the last lines of the log say why")
+        return Cause(
+            error=f"the container ended with exit code {exit_code}{tries}",
+            hint="the last lines of the log say why",
+        )
     if not attempts and status_reason:
-        return Cause(error=f"the job was ended before it ran: {status_reason}", hint="if that was not meant, " + _AGAIN)
+        return Cause(
+            error=f"the job was ended before it ran: {status_reason}",
+            hint="if that was not meant, " + _AGAIN,
+        )
     return Cause(
-        error=f"AWS Batch gives this reason: {status_reason or 'none'}{tries}", hint="the job's page in the console shows its attempts"
+        error=f"AWS Batch gives this reason: {status_reason or 'none'}{tries}",
+        hint="the job's page in the console shows its attempts",
     )

@@ -31,14 +31,18 @@ def handler(_event: Any, context: Any) -> dict[str, Any]:
     """Entry point. Returns `{"handled", "failed"}`, by function. Raises ContractError and botocore's errors."""
     sqs = boto3.client("sqs")
     # made once only: a call that seems lost may still be running
-    functions = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}, read_timeout=SECONDS_FOR_ONE))
+    functions = boto3.client(
+        "lambda", config=Config(retries={"total_max_attempts": 1}, read_timeout=SECONDS_FOR_ONE)
+    )
 
     def time_is_left() -> bool:
         return bool(context.get_remaining_time_in_millis() > SECONDS_FOR_ONE * 1000)
 
     counts: dict[str, Any] = {"handled": {}, "failed": {}}
     for name, letters in redriven().items():
-        counts["handled"][name], counts["failed"][name] = _pass(sqs, functions, name, letters, time_is_left)
+        counts["handled"][name], counts["failed"][name] = _pass(
+            sqs, functions, name, letters, time_is_left
+        )
     return counts
 
 
@@ -47,7 +51,8 @@ def redriven() -> dict[str, DeadLetters]:
     text = contract.require_env(contract.ENV_REDRIVEN)
     try:
         return {
-            str(name): DeadLetters(queue_url=str(each["url"]), function=str(each["function"])) for name, each in json.loads(text).items()
+            str(name): DeadLetters(queue_url=str(each["url"]), function=str(each["function"]))
+            for name, each in json.loads(text).items()
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ContractError(
@@ -55,11 +60,23 @@ def redriven() -> dict[str, DeadLetters]:
         ) from error
 
 
-def _pass(sqs: Any, functions: Any, name: str, letters: DeadLetters, time_is_left: Callable[[], bool]) -> tuple[int, int]:
+def _pass(
+    sqs: Any, functions: Any, name: str, letters: DeadLetters, time_is_left: Callable[[], bool]
+) -> tuple[int, int]:
     """Goes over one queue; how many messages were handled, and how many failed."""
     handled = failed = 0
-    with contextlib.closing(redeliver(sqs, functions, letters, hidden_seconds=HIDDEN_SECONDS)) as attempts:
-        while failed < MOST_FAILURES and time_is_left() and (attempt := next(attempts, None)) is not None:
+    with contextlib.closing(
+        redeliver(sqs, functions, letters, hidden_seconds=HIDDEN_SECONDS)
+    ) as attempts:
+        while (
+            failed < MOST_FAILURES
+            and time_is_left()
+            and (attempt := next(attempts, None)) is not None
+        ):
             handled, failed = handled + attempt.handled, failed + (not attempt.handled)
-            log("dead letter handled" if attempt.handled else "dead letter failed again", function=name, said=attempt.said[:1000])
+            log(
+                "dead letter handled" if attempt.handled else "dead letter failed again",
+                function=name,
+                said=attempt.said[:1000],
+            )
     return handled, failed

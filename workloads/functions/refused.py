@@ -15,7 +15,12 @@ def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
     Raises SlackError and botocore's errors: a repeated event tells.
     """
     log("upload refused", bucket=bucket, key=key, reason=reason)
-    telling = Telling(pk=f"{contract.REFUSED_KEY_PREFIX}{bucket}/{key}", sk=etag.strip('"'), state="REFUSED", changed_at="-")
+    telling = Telling(
+        pk=f"{contract.REFUSED_KEY_PREFIX}{bucket}/{key}",
+        sk=etag.strip('"'),
+        state="REFUSED",
+        changed_at="-",
+    )
     tellings = Tellings(clients.metrics_table())
     if not tellings.begin(telling):
         return reason
@@ -24,7 +29,9 @@ def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
         blocks=(
             slack.header("Upload refused"),
             slack.section(slack.escape(reason)),
-            slack.context("Nothing was begun. Upload the file again under a key of that form, and delete this one."),
+            slack.context(
+                "Nothing was begun. Upload the file again under a key of that form, and delete this one."
+            ),
         ),
     )
     try:

@@ -19,5 +19,7 @@ def read(variable: str) -> str:
         return text
     path = Path(__file__).with_name(contract.setting_file(variable))
     if text != contract.SETTING_FILE_MARK + path.name or not path.is_file():
-        raise ContractError(f"environment variable {variable} is {text}, and the function has no such file; deploy the stack again")
+        raise ContractError(
+            f"environment variable {variable} is {text}, and the function has no such file; deploy the stack again"
+        )
     return path.read_text(encoding="utf-8")

@@ -51,7 +51,10 @@ class Message:
         blocks = list(self.blocks)
         if len(blocks) > _BLOCKS:
             left_out = len(blocks) - (_BLOCKS - 1)
-            blocks = [*blocks[: _BLOCKS - 1], context(f"{left_out} further parts do not fit into one message.")]
+            blocks = [
+                *blocks[: _BLOCKS - 1],
+                context(f"{left_out} further parts do not fit into one message."),
+            ]
         return {"text": _cut(self.text, _FALLBACK_CHARACTERS), "blocks": blocks}
 
 
@@ -75,12 +78,21 @@ def sentence(text: str) -> str:
     if not text:
         return text
     begins_with_address = "://" in text.split(" ", 1)[0]
-    return (text if begins_with_address else text[:1].upper() + text[1:]) + ("" if text.endswith((".", "!", "?")) else ".")
+    return (text if begins_with_address else text[:1].upper() + text[1:]) + (
+        "" if text.endswith((".", "!", "?")) else "."
+    )
 
 
 def header(text: str) -> Block:
     """A headline in plain text: nothing in it is control."""
-    return {"type": "header", "text": {"type": "plain_text", "text": _cut(escaped(text), _HEADER_CHARACTERS), "emoji": False}}
+    return {
+        "type": "header",
+        "text": {
+            "type": "plain_text",
+            "text": _cut(escaped(text), _HEADER_CHARACTERS),
+            "emoji": False,
+        },
+    }
 
 
 def section(mrkdwn: str) -> Block:
@@ -90,7 +102,10 @@ def section(mrkdwn: str) -> Block:
 
 def fields(pairs: Sequence[tuple[str, str]]) -> Block:
     """Up to ten label-value pairs side by side; values are mrkdwn."""
-    shown = [_mrkdwn(f"*{escape(label)}*\n{value}", _FIELD_CHARACTERS) for label, value in pairs[:_FIELDS]]
+    shown = [
+        _mrkdwn(f"*{escape(label)}*\n{value}", _FIELD_CHARACTERS)
+        for label, value in pairs[:_FIELDS]
+    ]
     return {"type": "section", "fields": shown}
 
 
@@ -136,7 +151,9 @@ def post(
     than a lost one. Raises SlackError where Slack refuses or all attempts fail.
     """
     if not url.startswith(("https://", "http://")):
-        raise SlackError("the Slack webhook is not a URL; store the one that Slack shows, it begins with https://hooks.slack.com/services/")
+        raise SlackError(
+            "the Slack webhook is not a URL; store the one that Slack shows, it begins with https://hooks.slack.com/services/"
+        )
     body, pool = json.dumps(message.payload()).encode(), urllib3.PoolManager(retries=False)
     wait, problem, end = _FIRST_WAIT_SECONDS, "", clock() + _MOST_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
@@ -145,33 +162,49 @@ def post(
             return
         problem, asked_wait = found
         if asked_wait > _LONGEST_WAIT_SECONDS:
-            raise SlackError(f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is worth paying for: {problem}")
+            raise SlackError(
+                f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is worth paying for: {problem}"
+            )
         pause = max(wait, asked_wait)
         if clock() + pause >= end:
-            raise SlackError(f"Slack did not take the message within {_MOST_SECONDS:g} s, the last: {problem}")
+            raise SlackError(
+                f"Slack did not take the message within {_MOST_SECONDS:g} s, the last: {problem}"
+            )
         if attempt < _ATTEMPTS:
             sleep(pause)
             wait *= 2
     raise SlackError(f"Slack did not take the message in {_ATTEMPTS} attempts, the last: {problem}")
 
 
-def _attempt(pool: urllib3.PoolManager, url: str, body: bytes, *, seconds: float) -> tuple[str, float] | None:
+def _attempt(
+    pool: urllib3.PoolManager, url: str, body: bytes, *, seconds: float
+) -> tuple[str, float] | None:
     """One attempt: None where Slack took the message, else what went wrong and how many seconds Slack asks to wait.
 
     Raises SlackError where another attempt would go the same way.
     """
-    timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=min(_READ_SECONDS, seconds), total=seconds)
+    timeout = urllib3.Timeout(
+        connect=min(_CONNECT_SECONDS, seconds), read=min(_READ_SECONDS, seconds), total=seconds
+    )
     try:
-        response = pool.request("POST", url, body=body, headers={"Content-Type": "application/json"}, timeout=timeout)
+        response = pool.request(
+            "POST", url, body=body, headers={"Content-Type": "application/json"}, timeout=timeout
+        )
     except urllib3.exceptions.LocationValueError as error:
-        raise SlackError("the Slack webhook is not a URL with a host; store the one that Slack shows") from error
+        raise SlackError(
+            "the Slack webhook is not a URL with a host; store the one that Slack shows"
+        ) from error
     except urllib3.exceptions.HTTPError as error:
         return f"no connection ({type(error).__name__})", 0.0  # the error's own text holds the URL
     if 200 <= response.status < 300:
         return None
-    problem = f"HTTP {response.status} {response.data[:80].decode(errors='replace').strip()}".rstrip()
+    problem = (
+        f"HTTP {response.status} {response.data[:80].decode(errors='replace').strip()}".rstrip()
+    )
     if response.status != 429 and response.status < 500:
-        raise SlackError(f"Slack refused the message: {problem}; a wrong or revoked webhook answers 403 or 404")
+        raise SlackError(
+            f"Slack refused the message: {problem}; a wrong or revoked webhook answers 403 or 404"
+        )
     return problem, _seconds(response.headers.get("Retry-After"))
 
 

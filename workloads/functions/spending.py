@@ -67,7 +67,14 @@ class Spending:
         return {
             "seconds": _decimal(self.seconds),
             "usd": _decimal(self.usd),
-            "spent": {job.job: {"attempts": job.attempts, "seconds": _decimal(job.seconds), "usd": _decimal(job.usd)} for job in self.jobs},
+            "spent": {
+                job.job: {
+                    "attempts": job.attempts,
+                    "seconds": _decimal(job.seconds),
+                    "usd": _decimal(job.usd),
+                }
+                for job in self.jobs
+            },
         }
 
     def __str__(self) -> str:
@@ -92,7 +99,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def spending_of(states: RunStates, run: Run, failed: Mapping[str, Any] | None = None) -> Spending | None:
+def spending_of(
+    states: RunStates, run: Run, failed: Mapping[str, Any] | None = None
+) -> Spending | None:
     """What a run has cost so far; None, with a line in the log, where AWS does not say.
 
     Args:
@@ -102,11 +111,17 @@ def spending_of(states: RunStates, run: Run, failed: Mapping[str, Any] | None = 
     """
     try:
         item, batch = states.get(run), boto3.client("batch")
-        ids = [str(job_id) for job_id in (item.get("replaced"), *(item.get("jobs") or {}).values()) if job_id]
+        ids = [
+            str(job_id)
+            for job_id in (item.get("replaced"), *(item.get("jobs") or {}).values())
+            if job_id
+        ]
         if failed is not None and (parent := arrays.parent_id(str(failed["jobId"]))):
             ids, failed = [*ids, parent], None
         jobs: list[Mapping[str, Any]] = [failed] if failed is not None else []
-        jobs += arrays.describe(batch, [job_id for job_id in ids if not jobs or job_id != jobs[0]["jobId"]])
+        jobs += arrays.describe(
+            batch, [job_id for job_id in ids if not jobs or job_id != jobs[0]["jobId"]]
+        )
         found = [spent for job in jobs if (spent := _spent(job, _machines(batch, job))) is not None]
     except (ClientError, BotoCoreError) as error:
         log("cost not known", run_id=run.run_id, reason=str(error))
@@ -119,14 +134,21 @@ def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The job, or the children of an array, each of which reserves its part of the stage's machines."""
     if not arrays.is_parent(job):
         return [job]
-    ids = [child["jobId"] for child in arrays.children(batch, str(job["jobId"]), "RUNNING", "SUCCEEDED", "FAILED")]
+    ids = [
+        child["jobId"]
+        for child in arrays.children(batch, str(job["jobId"]), "RUNNING", "SUCCEEDED", "FAILED")
+    ]
     return list(arrays.describe(batch, ids)) if ids else []
 
 
 def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spent | None:
     """None for a job that is no stage's, or has not begun. Of an array the seconds are the mean over its shards, as the price is of all."""
     name = str(job.get("jobName") or "")
-    stage = _FALLBACK if name.endswith(f"-{_FALLBACK}") else (job.get("tags") or {}).get(contract.STAGE_TAG)
+    stage = (
+        _FALLBACK
+        if name.endswith(f"-{_FALLBACK}")
+        else (job.get("tags") or {}).get(contract.STAGE_TAG)
+    )
     now_ms = int(time.time() * 1000)
     attempts = [spans(machine, now_ms) for machine in machines]
     if stage not in (*STAGES, _FALLBACK) or not any(attempts):
@@ -135,12 +157,20 @@ def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spe
     seconds = sum(run_ms(of_machine) for of_machine in attempts) / 1000 / shards
     price = _prices().get(str(stage))
     usd = None if price is None else seconds / 3600 * price
-    return Spent(job=str(stage), attempts=max(len(of_machine) for of_machine in attempts), seconds=seconds, usd=usd)
+    return Spent(
+        job=str(stage),
+        attempts=max(len(of_machine) for of_machine in attempts),
+        seconds=seconds,
+        usd=usd,
+    )
 
 
 def _prices() -> dict[str, float]:
     try:
-        return {str(job): float(usd) for job, usd in json.loads(os.environ.get(contract.ENV_STAGE_PRICES) or "{}").items()}
+        return {
+            str(job): float(usd)
+            for job, usd in json.loads(os.environ.get(contract.ENV_STAGE_PRICES) or "{}").items()
+        }
     except (ValueError, TypeError, AttributeError) as error:
         log("prices not known", reason=f"{contract.ENV_STAGE_PRICES}: {error}")
         return {}

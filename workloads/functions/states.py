@@ -37,7 +37,11 @@ ITEM: Final = {
     "upload?": {"key?": forms.TEXT},
 }
 """The form of a state item, and what a claim adds that can be taken over."""
-_CLAIMED: Final = {"claim_token": forms.TEXT, "first_claimed_ms": forms.WHOLE, "jobs": {"*": forms.TEXT}}
+_CLAIMED: Final = {
+    "claim_token": forms.TEXT,
+    "first_claimed_ms": forms.WHOLE,
+    "jobs": {"*": forms.TEXT},
+}
 TELL_LEASE_MS: Final = 90_000
 """How long one invocation has for telling Slack before a repeated event may take over: longer than the notify function may run, and shorter
 than the time after which Lambda delivers its event for the third time."""
@@ -65,7 +69,9 @@ class BeingToldError(RuntimeError):
     """Another invocation has the right to tell, and has not done it yet: the event has to be delivered again in case it never does."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(f"run {run.run_id}: another invocation is telling Slack and has not finished; the event has to be delivered again")
+        super().__init__(
+            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event has to be delivered again"
+        )
 
 
 class ClaimLostError(RuntimeError):
@@ -78,7 +84,16 @@ class RunStates:
 
     table: Table
 
-    def claim(self, run: Run, upload: Upload, *, token: str, now_ms: int, expires_ms: int, again: bool = False) -> Claim | str:
+    def claim(
+        self,
+        run: Run,
+        upload: Upload,
+        *,
+        token: str,
+        now_ms: int,
+        expires_ms: int,
+        again: bool = False,
+    ) -> Claim | str:
         """Takes the claim, or takes over an expired one, or begins an ended run again.
 
         Args:
@@ -101,7 +116,12 @@ class RunStates:
             "claim_expires_ms": expires_ms,
             "jobs": {},
             "attempt": 1,
-            "upload": {"bucket": upload.bucket, "key": upload.key, "etag": upload.etag, "version_id": upload.version_id},
+            "upload": {
+                "bucket": upload.bucket,
+                "key": upload.key,
+                "etag": upload.etag,
+                "version_id": upload.version_id,
+            },
         }
         try:
             self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
@@ -125,24 +145,50 @@ class RunStates:
             return "CLAIMED"
         jobs: Any = found["jobs"]
         return Claim(
-            run=run, token=token, first_claimed_ms=int(found["first_claimed_ms"]), jobs=dict(jobs), taken_over=True, attempt=_attempt(found)
+            run=run,
+            token=token,
+            first_claimed_ms=int(found["first_claimed_ms"]),
+            jobs=dict(jobs),
+            taken_over=True,
+            attempt=_attempt(found),
         )
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
         forms.check(found, {"ended_ms": forms.WHOLE}, what=f"the state item of run {run.run_id}")
         # `ended_ms` stays, by which late events of the old jobs are told from those of the new ones
         attempt = _attempt(found) + 1
-        names = ("run_id", "state", "claim_token", "first_claimed_ms", "claim_expires_ms", "jobs", "upload")
+        names = (
+            "run_id",
+            "state",
+            "claim_token",
+            "first_claimed_ms",
+            "claim_expires_ms",
+            "jobs",
+            "upload",
+        )
         taken = self._update(
             run,
             {**{name: item[name] for name in names}, "attempt": attempt},
             Attr("state").eq(found["state"]) & Attr("ended_ms").eq(found["ended_ms"]),
-            remove=("failure", "told_at", "tell_until_ms", "submitted_at", "finished_at", "execution_arn", *_SPENT),
+            remove=(
+                "failure",
+                "told_at",
+                "tell_until_ms",
+                "submitted_at",
+                "finished_at",
+                "execution_arn",
+                *_SPENT,
+            ),
         )
         if not taken:
             return "CLAIMED"
         return Claim(
-            run=run, token=item["claim_token"], first_claimed_ms=item["first_claimed_ms"], jobs={}, taken_over=False, attempt=attempt
+            run=run,
+            token=item["claim_token"],
+            first_claimed_ms=item["first_claimed_ms"],
+            jobs={},
+            taken_over=False,
+            attempt=attempt,
         )
 
     def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
@@ -150,18 +196,32 @@ class RunStates:
         changes: dict[str, Any] = {"jobs": jobs}
         if submitted_at:
             changes |= {"state": "SUBMITTED", "submitted_at": submitted_at}
-        if not self._update(claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)):
-            raise ClaimLostError(f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs were being submitted")
+        if not self._update(
+            claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
+        ):
+            raise ClaimLostError(
+                f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs were being submitted"
+            )
 
     def write_execution(self, claim: Claim, execution_arn: str, *, submitted_at: str) -> None:
         """Writes down that the state machine is at work, which writes the job ids itself. Raises ClaimLostError."""
-        changes = {"execution_arn": execution_arn, "state": "SUBMITTED", "submitted_at": submitted_at}
-        if not self._update(claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)):
-            raise ClaimLostError(f"run {claim.run.run_id}: the claim was taken over or the run ended while it was being started")
+        changes = {
+            "execution_arn": execution_arn,
+            "state": "SUBMITTED",
+            "submitted_at": submitted_at,
+        }
+        if not self._update(
+            claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
+        ):
+            raise ClaimLostError(
+                f"run {claim.run.run_id}: the claim was taken over or the run ended while it was being started"
+            )
 
     def shorten(self, claim: Claim, *, expires_ms: int) -> None:
         """Lets a repeated event take the claim over sooner, because this invocation gives up."""
-        self._update(claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token))
+        self._update(
+            claim.run, {"claim_expires_ms": expires_ms}, Attr("claim_token").eq(claim.token)
+        )
 
     def fail(self, run: Run, failure: dict[str, Any], *, created_ms: int, now_ms: int) -> bool:
         """Ends the run as FAILED, once; the caller then holds the right to tell Slack.
@@ -175,8 +235,19 @@ class RunStates:
         Returns:
             False where the run has already ended, or where another invocation tells of this very failure.
         """
-        changes = {"run_id": run.run_id, "state": "FAILED", "failure": failure, "ended_ms": now_ms, "tell_until_ms": now_ms + TELL_LEASE_MS}
-        if self._update(run, changes, Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms), remove=("told_at",)):
+        changes = {
+            "run_id": run.run_id,
+            "state": "FAILED",
+            "failure": failure,
+            "ended_ms": now_ms,
+            "tell_until_ms": now_ms + TELL_LEASE_MS,
+        }
+        if self._update(
+            run,
+            changes,
+            Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms),
+            remove=("told_at",),
+        ):
             return True
         untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
         return self._update(
@@ -187,7 +258,9 @@ class RunStates:
 
     def spent(self, run: Run, failure: Mapping[str, Any], spent: Mapping[str, Any]) -> None:
         """Writes attributes that say what a run took and cost that this failure ended."""
-        self._update(run, spent, Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"]))
+        self._update(
+            run, spent, Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"])
+        )
 
     def tell_findings(self, run: Run, *, now_ms: int) -> bool:
         """Takes the right to tell Slack of a run that succeeded.
@@ -215,12 +288,20 @@ class RunStates:
         """Notes the job that the fallback takes the place of: what it took and cost is the run's."""
         self._update(run, {"replaced": job_id}, Attr("pk").exists())
 
-    def succeed(self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None) -> None:
+    def succeed(
+        self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None
+    ) -> None:
         """Ends the run as SUCCEEDED, whatever it was before: its results are whole.
 
         A run that succeeded before, and whose stage is run again, is not told of again. `spent` says what the run took and cost.
         """
-        changes = {"run_id": run.run_id, "state": "SUCCEEDED", "ended_ms": now_ms, "finished_at": finished_at, **(spent or {})}
+        changes = {
+            "run_id": run.run_id,
+            "state": "SUCCEEDED",
+            "ended_ms": now_ms,
+            "finished_at": finished_at,
+            **(spent or {}),
+        }
         first = Attr("state").not_exists() | Attr("state").ne("SUCCEEDED")
         if not self._update(run, changes, first, remove=("failure", "told_at", "tell_until_ms")):
             self._update(run, changes)
@@ -232,7 +313,12 @@ class RunStates:
         return dict(found)
 
     def _update(
-        self, run: Run, changes: Mapping[str, Any], condition: ConditionBase | None = None, *, remove: tuple[str, ...] = ()
+        self,
+        run: Run,
+        changes: Mapping[str, Any],
+        condition: ConditionBase | None = None,
+        *,
+        remove: tuple[str, ...] = (),
     ) -> bool:
         """One conditional update; False where the condition does not hold."""
         # `state` is a reserved word of DynamoDB's expressions, so every name gets a placeholder
@@ -267,7 +353,11 @@ def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: i
     if int(item.get("ended_ms") or -1) < created_ms:
         return "open"
     told_of = str((item.get("failure") or {}).get("job_id") or "")
-    if item.get("state") != "FAILED" or "told_at" in item or job_id not in (told_of, told_of.partition(":")[0]):
+    if (
+        item.get("state") != "FAILED"
+        or "told_at" in item
+        or job_id not in (told_of, told_of.partition(":")[0])
+    ):
         return "closed"
     if int(item.get("tell_until_ms") or 0) < now_ms:
         return "open"

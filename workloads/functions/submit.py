@@ -36,7 +36,9 @@ _SETTLE_SECONDS: Final = 15.0
 """From the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
 _POLL_SECONDS: Final = 0.5
 _STOP_BEFORE_DEADLINE_SECONDS: Final = 3.0
-_THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+_THROTTLED: Final = frozenset(
+    {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"}
+)
 _SUBMIT_ATTEMPTS: Final = 6
 _FORBIDDEN: Final = "with an explicit deny"
 """In every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
@@ -98,8 +100,14 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ContractError(f"environment variable {name} is not JSON ({error}); expected an object with the stages {STAGES}") from error
-    missing = [stage for stage in STAGES if required and (not isinstance(found, dict) or stage not in found)]
+        raise ContractError(
+            f"environment variable {name} is not JSON ({error}); expected an object with the stages {STAGES}"
+        ) from error
+    missing = [
+        stage
+        for stage in STAGES
+        if required and (not isinstance(found, dict) or stage not in found)
+    ]
     if missing or not isinstance(found, dict):
         raise ContractError(
             f"environment variable {name} says nothing of {', '.join(missing) or 'any stage'}; expected the stages {STAGES}"
@@ -123,13 +131,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
     key = found["key"]
     if not contract.concerns_uploads(key):
-        log("object ignored", bucket=bucket, key=key, reason="not in data/, or the marker of a folder")
+        log(
+            "object ignored",
+            bucket=bucket,
+            key=key,
+            reason="not in data/, or the marker of a folder",
+        )
         return {"outcome": "ignored"}
     try:
-        upload = Upload(bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None)
+        upload = Upload(
+            bucket=bucket, key=key, etag=found["etag"], version_id=found.get("version-id") or None
+        )
         run = Run(upload.run_id)
     except ContractError as error:
-        return {"outcome": "refused", "reason": tell_refused(bucket, key, found["etag"], escaped(str(error)))}
+        return {
+            "outcome": "refused",
+            "reason": tell_refused(bucket, key, found["etag"], escaped(str(error))),
+        }
 
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
@@ -137,7 +155,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
-        return {"outcome": "exists", "run_id": run.run_id, "state_key": run.state_key, "state": outcome}
+        return {
+            "outcome": "exists",
+            "run_id": run.run_id,
+            "state_key": run.state_key,
+            "state": outcome,
+        }
     try:
         begun = _begin(states, outcome, upload, settings, first)
     except ClaimLostError as error:
@@ -149,7 +172,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if _FORBIDDEN in str(error):
             _tell_forbidden(run, str(error))
         raise
-    log("run submitted", run_id=run.run_id, key=key, attempt=outcome.attempt, taken_over=outcome.taken_over, **begun)
+    log(
+        "run submitted",
+        run_id=run.run_id,
+        key=key,
+        attempt=outcome.attempt,
+        taken_over=outcome.taken_over,
+        **begun,
+    )
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 
 
@@ -159,17 +189,27 @@ def _first_stage(detail: dict[str, Any]) -> Stage:
     if first not in STAGES:
         raise ContractError(f"a run begins at {', '.join(STAGES)}; found {quoted(first)}")
     if first != STAGES[0] and detail.get("again") is not True:
-        raise ContractError(f"only a run that begins again can begin at {first}: what comes before has to be there")
+        raise ContractError(
+            f"only a run that begins again can begin at {first}: what comes before has to be there"
+        )
     return STAGES[STAGES.index(first)]
 
 
-def _begin(states: RunStates, claim: Claim, upload: Upload, settings: Settings | executions.Settings, first: Stage) -> dict[str, Any]:
+def _begin(
+    states: RunStates,
+    claim: Claim,
+    upload: Upload,
+    settings: Settings | executions.Settings,
+    first: Stage,
+) -> dict[str, Any]:
     if isinstance(settings, executions.Settings):
         return {"execution": executions.start(states, claim, upload, settings, first)}
     return {"jobs": _submit_all(states, claim, upload, settings, first)}
 
 
-def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool) -> Claim | str:
+def _claim(
+    states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool
+) -> Claim | str:
     """The claim, or the state of a run that needs nothing more. Waits for another invocation at work on the same run.
 
     Raises RuntimeError where that one does not come to an end in time: if it crashes, this event is the one that carries on.
@@ -179,15 +219,21 @@ def _claim(states: RunStates, run: Run, upload: Upload, context: Any, *, again: 
         remaining = context.get_remaining_time_in_millis() / 1000
         now_ms = _now_ms()
         expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
-        outcome = states.claim(run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again)
+        outcome = states.claim(
+            run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again
+        )
         if outcome != "CLAIMED":
             return outcome
         if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
-            raise RuntimeError(f"run {run.run_id} is claimed by an invocation that has not ended; the event has to be delivered again")
+            raise RuntimeError(
+                f"run {run.run_id} is claimed by an invocation that has not ended; the event has to be delivered again"
+            )
         time.sleep(_POLL_SECONDS)
 
 
-def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage) -> dict[Stage, str]:
+def _submit_all(
+    states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage
+) -> dict[Stage, str]:
     """Submits the jobs from a stage on that are not there yet, each depending on the one before it."""
     batch = clients.batch()
     jobs = dict(claim.jobs)
@@ -195,23 +241,42 @@ def _submit_all(states: RunStates, claim: Claim, upload: Upload, settings: Setti
     parent: str | None = None
     for stage in STAGES[STAGES.index(first) :]:
         if stage not in jobs:
-            found = _find(batch, claim, settings.targets[stage].queue, stage) if may_exist_unrecorded else None
-            jobs[stage] = found or _submit(batch, _request(claim, stage, upload, settings.targets[stage], parent))
+            found = (
+                _find(batch, claim, settings.targets[stage].queue, stage)
+                if may_exist_unrecorded
+                else None
+            )
+            jobs[stage] = found or _submit(
+                batch, _request(claim, stage, upload, settings.targets[stage], parent)
+            )
             if stage != STAGES[-1]:  # after which all are there, and one write says so
                 states.write_jobs(claim, jobs)
-            log("job adopted" if found else "job submitted", run_id=claim.run.run_id, stage=stage, job_id=jobs[stage])
+            log(
+                "job adopted" if found else "job submitted",
+                run_id=claim.run.run_id,
+                stage=stage,
+                job_id=jobs[stage],
+            )
         parent = jobs[stage]
-    states.write_jobs(claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+    states.write_jobs(
+        claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds")
+    )
     return jobs
 
 
-def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, parent: str | None) -> dict[str, Any]:
+def _request(
+    claim: Claim, stage: Stage, upload: Upload, target: JobTarget, parent: str | None
+) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
     run = claim.run
     variables = run.job_environment(upload)
     if stage == "analysis":
-        variables[contract.ENV_SHARDS] = str(target.shards)  # of this very job, whatever the newest job definition says
-    overrides = {"environment": [{"name": name, "value": value} for name, value in variables.items()]}
+        variables[contract.ENV_SHARDS] = str(
+            target.shards
+        )  # of this very job, whatever the newest job definition says
+    overrides = {
+        "environment": [{"name": name, "value": value} for name, value in variables.items()]
+    }
     request: dict[str, Any] = {
         "jobName": run.job_name(stage, claim.attempt),
         "jobQueue": target.queue,
@@ -222,7 +287,9 @@ def _request(claim: Claim, stage: Stage, upload: Upload, target: JobTarget, pare
     if target.multi_node:
         # a multi-node job takes no containerOverrides, and the node range must repeat the job definition's to the letter
         request["nodeOverrides"] = {
-            "nodePropertyOverrides": [{"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": overrides}]
+            "nodePropertyOverrides": [
+                {"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": overrides}
+            ]
         }
     else:
         request["containerOverrides"] = overrides
@@ -241,7 +308,10 @@ def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
         try:
             return batch.submit_job(**request)["jobId"]
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in _THROTTLED or attempt == _SUBMIT_ATTEMPTS:
+            if (
+                error.response.get("Error", {}).get("Code") not in _THROTTLED
+                or attempt == _SUBMIT_ATTEMPTS
+            ):
                 raise
             time.sleep(random.uniform(0.1, 0.2) * 2**attempt)  # noqa: S311 - jitter, not a secret
     raise AssertionError  # the loop returns or raises
@@ -250,7 +320,9 @@ def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
 def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | None:
     """The oldest job of that very name that was created since the run was claimed."""
     name = claim.run.job_name(stage, claim.attempt)
-    pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
+    pages = batch.get_paginator("list_jobs").paginate(
+        jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}]
+    )
     oldest_allowed = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
     found = [
         (job["createdAt"], job["jobId"])
@@ -266,7 +338,12 @@ def _tell_forbidden(run: Run, reason: str) -> None:
 
     The event is raised on and ends in the dead-letter queue, from where the run can be begun; so Slack's own trouble ends in the log.
     """
-    telling = Telling(pk=run.partition_key, sk=f"{run.sort_key_prefix}FORBIDDEN", state="FORBIDDEN", changed_at="-")
+    telling = Telling(
+        pk=run.partition_key,
+        sk=f"{run.sort_key_prefix}FORBIDDEN",
+        state="FORBIDDEN",
+        changed_at="-",
+    )
     tellings = Tellings(clients.metrics_table())
     if not tellings.begin(telling):
         return
@@ -275,7 +352,9 @@ def _tell_forbidden(run: Run, reason: str) -> None:
         text=f"{title}: a policy forbids it",
         blocks=(
             slack.header(title),
-            slack.section(f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"),
+            slack.section(
+                f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"
+            ),
             slack.section(
                 "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The budget is used up), then "
                 f"{slack.code('python -m cli replay submit')} begins what has waited."

@@ -12,7 +12,9 @@ from workloads.functions.log import log
 from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 
-_FINDINGS: Final = {"detail": {"run_id": forms.TEXT, "message": {"text": forms.TEXT, "blocks": [forms.BLOCK]}}}
+_FINDINGS: Final = {
+    "detail": {"run_id": forms.TEXT, "message": {"text": forms.TEXT, "blocks": [forms.BLOCK]}}
+}
 
 
 def tell_success(event: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def tell_success(event: dict[str, Any]) -> dict[str, Any]:
     if not states.tell_findings(run, now_ms=int(time.time() * 1000)):
         log("findings told already", run_id=run.run_id)
         return {"outcome": "told already", "run_id": run.run_id}
-    message = slack.Message(text=str(detail["message"]["text"]), blocks=tuple(detail["message"]["blocks"]))
+    message = slack.Message(
+        text=str(detail["message"]["text"]), blocks=tuple(detail["message"]["blocks"])
+    )
     try:
         tell(message)
     except Exception:

@@ -52,7 +52,11 @@ class Tellings:
         """
         now_ms = int(time.time() * 1000)
         newer: ConditionBase = Attr("changed_at").lt(telling.changed_at)
-        news = newer & Attr("state").eq(only_after) if only_after is not None else Attr("pk").not_exists() | newer
+        news = (
+            newer & Attr("state").eq(only_after)
+            if only_after is not None
+            else Attr("pk").not_exists() | newer
+        )
         same = Attr("changed_at").eq(telling.changed_at) & Attr("state").eq(telling.state)
         untold = same & Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
         try:
@@ -70,9 +74,16 @@ class Tellings:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
-            item = self.table.get_item(Key={"pk": telling.pk, "sk": telling.sk}, ConsistentRead=True).get("Item", {})
-            if (item.get("state"), item.get("changed_at")) == (telling.state, telling.changed_at) and "told_at" not in item:
-                raise BeingToldError(f"{telling.pk} {telling.state}: another invocation is telling Slack and has not finished") from error
+            item = self.table.get_item(
+                Key={"pk": telling.pk, "sk": telling.sk}, ConsistentRead=True
+            ).get("Item", {})
+            if (item.get("state"), item.get("changed_at")) == (
+                telling.state,
+                telling.changed_at,
+            ) and "told_at" not in item:
+                raise BeingToldError(
+                    f"{telling.pk} {telling.state}: another invocation is telling Slack and has not finished"
+                ) from error
             return False
         return True
 

@@ -18,8 +18,13 @@ def tell(message: slack.Message) -> bool:
     """
     secret_arn = os.environ.get(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, "").strip()
     if not secret_arn:
-        log("slack not told", reason=f"{contract.ENV_SLACK_WEBHOOK_SECRET_ARN} is empty: the stack has no webhook")
+        log(
+            "slack not told",
+            reason=f"{contract.ENV_SLACK_WEBHOOK_SECRET_ARN} is empty: the stack has no webhook",
+        )
         return False
-    url = boto3.client("secretsmanager").get_secret_value(SecretId=secret_arn)["SecretString"].strip()
+    url = (
+        boto3.client("secretsmanager").get_secret_value(SecretId=secret_arn)["SecretString"].strip()
+    )
     slack.post(url, message)
     return True

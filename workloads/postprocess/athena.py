@@ -27,7 +27,9 @@ _TYPES: Final = {
 _FIRST_DAY: Final = "20200101"
 
 
-def statements(run: Run, manifest: Manifest, *, intermediate_bucket: str, results_bucket: str) -> str:
+def statements(
+    run: Run, manifest: Manifest, *, intermediate_bucket: str, results_bucket: str
+) -> str:
     """Two CREATE TABLE statements, for columns as this run has them.
 
     Athena finds the columns of Parquet by their names, in lower case: a column that other runs lack is null there.
@@ -77,7 +79,14 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def _table(name: str, columns: Iterable[tuple[str, str]], partitions: Iterable[str], *, location: str, properties: dict[str, str]) -> str:
+def _table(
+    name: str,
+    columns: Iterable[tuple[str, str]],
+    partitions: Iterable[str],
+    *,
+    location: str,
+    properties: dict[str, str],
+) -> str:
     listed = ",\n".join(f"  `{column.replace('`', '``')}` {kind}" for column, kind in columns)
     by = ", ".join(f"`{partition}` string" for partition in partitions)
     given = ",\n".join(f"  '{key}' = '{value}'" for key, value in properties.items())

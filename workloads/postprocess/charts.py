@@ -39,12 +39,20 @@ def histograms(profile: Profile, constant: Collection[str]) -> dict[str, Markup]
     """
     quantiles = settled(profile, (_TAIL, 0.25, 0.5, 0.75, 1 - _TAIL)).values
     return {
-        name: _histogram(profile, index, escaped(name), Spread(*(float(value) for value in quantiles[:, index])), constant=name in constant)
+        name: _histogram(
+            profile,
+            index,
+            escaped(name),
+            Spread(*(float(value) for value in quantiles[:, index])),
+            constant=name in constant,
+        )
         for index, name in enumerate(profile.columns)
     }
 
 
-def _histogram(profile: Profile, index: int, name: str, spread: Spread, *, constant: bool) -> Markup:
+def _histogram(
+    profile: Profile, index: int, name: str, spread: Spread, *, constant: bool
+) -> Markup:
     bins, counts = profile.sketch.column(index)
     if not bins.size:
         return Markup("")
@@ -53,12 +61,19 @@ def _histogram(profile: Profile, index: int, name: str, spread: Spread, *, const
     if not low < high:
         low, high = minimum, maximum
     apart = max(spread.upper_quartile - spread.lower_quartile, (maximum - minimum) / 100)
-    lower, median, upper = (figures.number(value, spread=apart) for value in (spread.lower_quartile, spread.median, spread.upper_quartile))
+    lower, median, upper = (
+        figures.number(value, spread=apart)
+        for value in (spread.lower_quartile, spread.median, spread.upper_quartile)
+    )
     label = f"Distribution of {name}: half of the values lie between {lower} and {upper}, median {median}"
     if not low < high:
-        bar = Markup('<rect class="bar" x="{}" y="2" width="6" height="{}"/>').format(_WIDTH / 2 - 3, _HEIGHT - 2)
+        bar = Markup('<rect class="bar" x="{}" y="2" width="6" height="{}"/>').format(
+            _WIDTH / 2 - 3, _HEIGHT - 2
+        )
         what = "has one value only" if constant else "has values too close together for a picture"
-        return _svg(_WIDTH, _HEIGHT + _STRIP, f"{name} {what}: {figures.quantity(minimum, whole=True)}", bar)
+        return _svg(
+            _WIDTH, _HEIGHT + _STRIP, f"{name} {what}: {figures.quantity(minimum, whole=True)}", bar
+        )
     heights = _bar_counts(bins, counts, minimum, maximum, np.linspace(low, high, _BARS + 1))
     top = heights.max()
     width = _WIDTH / _BARS
@@ -66,13 +81,17 @@ def _histogram(profile: Profile, index: int, name: str, spread: Spread, *, const
         Markup('<rect class="bar" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"/>').format(
             i * width, _HEIGHT - tall, width - 0.6, tall
         )
-        for i, tall in enumerate(max(0.6, float(h / top) * (_HEIGHT - 1)) if h > 0 else 0.0 for h in heights)
+        for i, tall in enumerate(
+            max(0.6, float(h / top) * (_HEIGHT - 1)) if h > 0 else 0.0 for h in heights
+        )
         if tall
     ]
     return _svg(_WIDTH, _HEIGHT + _STRIP, label, *parts, _strip(spread, low, high))
 
 
-def _bar_counts(bins: Integers, counts: Integers, minimum: float, maximum: float, bars: Floats) -> Floats:
+def _bar_counts(
+    bins: Integers, counts: Integers, minimum: float, maximum: float, bars: Floats
+) -> Floats:
     """Values in each bar; a sketch bin that spans several bars is spread evenly over them, the tails go to the outermost bars."""
     lower, upper = sketches.edges(bins)
     lower, upper = np.maximum(lower, minimum), np.minimum(upper, maximum)
@@ -91,8 +110,12 @@ def _strip(spread: Spread, low: float, high: float) -> Markup:
     y = _HEIGHT + 5
     left, right = x(spread.lower_quartile), x(spread.upper_quartile)
     whisker = Markup('<line class="whisker" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_WIDTH, y, y)
-    box = Markup('<rect class="box" x="{:.2f}" y="{}" width="{:.2f}" height="4"/>').format(left, y - 2, max(right - left, 1.0))
-    median = Markup('<line class="median" x1="{0:.2f}" x2="{0:.2f}" y1="{1}" y2="{2}"/>').format(x(spread.median), y - 3, y + 3)
+    box = Markup('<rect class="box" x="{:.2f}" y="{}" width="{:.2f}" height="4"/>').format(
+        left, y - 2, max(right - left, 1.0)
+    )
+    median = Markup('<line class="median" x1="{0:.2f}" x2="{0:.2f}" y1="{1}" y2="{2}"/>').format(
+        x(spread.median), y - 3, y + 3
+    )
     return whisker + box + median
 
 
@@ -125,9 +148,9 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
     for i, name in enumerate(shown):
         middle = margin + (i + 0.5) * cell
         parts.append(
-            Markup('<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" text-anchor="end" dominant-baseline="central">{}</text>').format(
-                margin - 5, middle, font, name
-            )
+            Markup(
+                '<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" text-anchor="end" dominant-baseline="central">{}</text>'
+            ).format(margin - 5, middle, font, name)
         )
         parts.append(
             Markup(
@@ -135,12 +158,15 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
             ).format(middle, margin - 5, font, name)
         )
     return _svg(
-        margin + grid, margin + grid, f"Correlation matrix of {columns} columns; the table beside it lists the strongest pairs", *parts
+        margin + grid,
+        margin + grid,
+        f"Correlation matrix of {columns} columns; the table beside it lists the strongest pairs",
+        *parts,
     )
 
 
 def _svg(width: float, height: float, label: str, *parts: Markup) -> Markup:
-    opening = Markup('<svg role="img" aria-label="{}" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}">').format(
-        escape(label), w=width, h=height
-    )
+    opening = Markup(
+        '<svg role="img" aria-label="{}" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}">'
+    ).format(escape(label), w=width, h=height)
     return opening + Markup("").join(parts) + Markup("</svg>")

@@ -28,7 +28,11 @@ class StageCost:
     @property
     def usd(self) -> float | None:
         """Cost of the successful attempt's run time."""
-        return None if self.seconds is None or self.usd_per_hour is None else self.seconds / 3600 * self.usd_per_hour
+        return (
+            None
+            if self.seconds is None or self.usd_per_hour is None
+            else self.seconds / 3600 * self.usd_per_hour
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,11 @@ class RunCost:
     def usd(self) -> float | None:
         """Sum over the stages; None where the cost of one is not known: a sum without it would look like the whole."""
         parts = [stage.usd for stage in self.stages]
-        return None if any(part is None for part in parts) else math.fsum(part for part in parts if part is not None)
+        return (
+            None
+            if any(part is None for part in parts)
+            else math.fsum(part for part in parts if part is not None)
+        )
 
     @property
     def note(self) -> str:
@@ -59,7 +67,9 @@ class RunCost:
     @property
     def elapsed_seconds(self) -> float | None:
         """From the start of the first stage to the end of the last, waiting for machines included; None where a record is missing."""
-        starts = [datetime.fromisoformat(stage.started_at) for stage in self.stages if stage.started_at]
+        starts = [
+            datetime.fromisoformat(stage.started_at) for stage in self.stages if stage.started_at
+        ]
         last = self.stages[-1]
         if len(starts) < len(self.stages) or last.seconds is None:
             return None

@@ -57,7 +57,10 @@ def pair(part: Mapping[str, Any]) -> str:
     """A value of a remote row beside its neighbour's, with the digits that tell them apart."""
     value, other = part["value"], part["neighbour_value"]
     spread = None if value is None or other is None else abs(value - other)
-    whole = all(each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT) for each in (value, other))
+    whole = all(
+        each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT)
+        for each in (value, other)
+    )
     return f"{stored(value, spread=spread, whole=whole)} beside {stored(other, spread=spread, whole=whole)}"
 
 

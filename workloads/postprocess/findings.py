@@ -40,7 +40,11 @@ _MOST: Final = 0.9
 _NOTABLE_MISSING: Final = 0.2
 _NOTABLE_CORRELATION: Final = 0.95
 _NOTABLE_SKEWNESS: Final = 10.0
-METRIC_NAMES: Final = {"euclidean": "Euclidean distance", "mahalanobis": "Mahalanobis distance", "cosine": "cosine distance"}
+METRIC_NAMES: Final = {
+    "euclidean": "Euclidean distance",
+    "mahalanobis": "Mahalanobis distance",
+    "cosine": "cosine distance",
+}
 NOTHING_TO_COMPARE: Final = "nothing-to-compare"
 """Code of the remark in which preprocess says so."""
 PSI_SHIFTED: Final = 0.25
@@ -80,12 +84,18 @@ def build(
     quantiles = settled(profile, PROBABILITIES)
     columns: list[dict[str, Any]] = []
     for column in manifest.columns:
-        entry: dict[str, Any] = {**asdict(column), "missing_share": column.missing / manifest.rows if manifest.rows else None}
+        entry: dict[str, Any] = {
+            **asdict(column),
+            "missing_share": column.missing / manifest.rows if manifest.rows else None,
+        }
         index = position.get(column.name)
         if index is not None:
             entry |= _statistics(profile, index)
             entry["quantiles"] = {
-                f"{p:g}": {"value": float(quantiles.values[q, index]), "bound": float(quantiles.bounds[q, index])}
+                f"{p:g}": {
+                    "value": float(quantiles.values[q, index]),
+                    "bound": float(quantiles.bounds[q, index]),
+                }
                 for q, p in enumerate(PROBABILITIES)
             }
             entry["drift"] = comparison.by_column.get(column.name)
@@ -101,7 +111,9 @@ def build(
             "rows_read": manifest.rows_read,
             "rows": manifest.rows,
             "rejected_rows": sum(manifest.rejected.values()),
-            "rejected": dict(sorted(manifest.rejected.items(), key=lambda item: (-item[1], item[0]))),
+            "rejected": dict(
+                sorted(manifest.rejected.items(), key=lambda item: (-item[1], item[0]))
+            ),
             "columns": len(manifest.columns),
             "number_columns": len(profile.columns),
             "missing_cells": sum(column.missing for column in manifest.columns),
@@ -112,7 +124,8 @@ def build(
         "correlation": correlation,
         "drift": comparison.to_json(),
         "anomalies": None if remote is None else _anomalies(remote),
-        "nothing_to_compare": _nothing_to_compare(manifest) or ("" if remote is None else remote.anomalies.record.nothing),
+        "nothing_to_compare": _nothing_to_compare(manifest)
+        or ("" if remote is None else remote.anomalies.record.nothing),
         "remarks": [asdict(remark) for remark in manifest.remarks],
         "notable": _notable(columns, correlation["strongest"]),
         "run": {
@@ -150,9 +163,20 @@ def finite(value: Any) -> Any:
 
 def _anomalies(remote: Remote) -> dict[str, Any]:
     record = remote.anomalies.record
-    fields = ("mode", "neighbours", "scaling", "metric", "excluded", "complete_rows", "incomplete_rows", "undirected_rows")
+    fields = (
+        "mode",
+        "neighbours",
+        "scaling",
+        "metric",
+        "excluded",
+        "complete_rows",
+        "incomplete_rows",
+        "undirected_rows",
+    )
     return {
-        **{name: getattr(record, name) for name in (*fields, "certified_fraction", "fallback_rows")},
+        **{
+            name: getattr(record, name) for name in (*fields, "certified_fraction", "fallback_rows")
+        },
         "columns": len(record.columns),
         "top": [
             {
@@ -174,7 +198,9 @@ def _nothing_to_compare(manifest: Manifest) -> str:
     """Why no row was compared with another; empty where rows were."""
     if any(column.use == "compare" for column in manifest.columns):
         return ""
-    told = next((remark.sentence for remark in manifest.remarks if remark.code == NOTHING_TO_COMPARE), "")
+    told = next(
+        (remark.sentence for remark in manifest.remarks if remark.code == NOTHING_TO_COMPARE), ""
+    )
     if told:
         return told
     numbers = [column for column in manifest.columns if column.kind == "number"]
@@ -205,7 +231,11 @@ def _correlation(profile: Profile) -> dict[str, Any]:
     i, j = np.triu_indices(len(columns), k=1)
     sizes = np.abs(matrix[i, j])
     order = np.argsort(-np.where(np.isnan(sizes), -1.0, sizes), kind="stable")[:_STRONGEST_PAIRS]
-    strongest = [{"a": columns[i[k]], "b": columns[j[k]], "r": float(matrix[i[k], j[k]])} for k in order if not np.isnan(sizes[k])]
+    strongest = [
+        {"a": columns[i[k]], "b": columns[j[k]], "r": float(matrix[i[k], j[k]])}
+        for k in order
+        if not np.isnan(sizes[k])
+    ]
     full = len(columns) <= _FULL_MATRIX_COLUMNS
     return {
         "columns": list(columns),
@@ -231,7 +261,9 @@ def _axes(profile: Profile) -> dict[str, Any] | None:
     }
 
 
-def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _notable(
+    columns: list[dict[str, Any]], strongest: list[dict[str, Any]]
+) -> list[dict[str, str]]:
     """What a person would want pointed out, one sentence each; the order is that of importance, then of the table."""
     found: list[tuple[int, str, str]] = []
     for column in columns:
@@ -240,7 +272,13 @@ def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> 
         if psi is not None and psi > PSI_SHIFTED:
             found.append((0, name, f"has shifted since the reference run (PSI {psi:.2f})"))
         if column.get("infinite"):
-            found.append((1, name, f"holds {column['infinite']:,} infinite value{'s' if column['infinite'] > 1 else ''}"))
+            found.append(
+                (
+                    1,
+                    name,
+                    f"holds {column['infinite']:,} infinite value{'s' if column['infinite'] > 1 else ''}",
+                )
+            )
         if column.get("count") == 0 or column["missing_share"] == 1:
             found.append((2, name, "has no value at all"))
         elif (column["missing_share"] or 0) > _NOTABLE_MISSING:
@@ -248,10 +286,23 @@ def _notable(columns: list[dict[str, Any]], strongest: list[dict[str, Any]]) -> 
         if column.get("constant"):
             found.append((3, name, "has one value only"))
         if abs(column.get("skewness") or 0.0) > _NOTABLE_SKEWNESS:
-            found.append((5, name, f"is very lopsided (skewness {column['skewness']:.0f}): a few values are far from all others"))
+            found.append(
+                (
+                    5,
+                    name,
+                    f"is very lopsided (skewness {column['skewness']:.0f}): a few values are far from all others",
+                )
+            )
     found.extend(
-        (4, pair["a"], f"moves {'with' if pair['r'] > 0 else 'against'} {pair['b']} (correlation {pair['r']:+.3f})")
+        (
+            4,
+            pair["a"],
+            f"moves {'with' if pair['r'] > 0 else 'against'} {pair['b']} (correlation {pair['r']:+.3f})",
+        )
         for pair in strongest
         if abs(pair["r"]) > _NOTABLE_CORRELATION
     )
-    return [{"column": name, "finding": finding} for _, name, finding in sorted(found, key=lambda item: item[0])]
+    return [
+        {"column": name, "finding": finding}
+        for _, name, finding in sorted(found, key=lambda item: item[0])
+    ]

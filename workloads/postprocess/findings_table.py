@@ -67,7 +67,12 @@ def encode(run: Run, top: list[dict[str, Any]], cells: pa.Table) -> bytes:
         [part.get("column") for part in first],
         [part.get("value") for part in first],
         [part.get("neighbour_value") for part in first],
-        [", ".join(f"{part['column']} {figures.percent(part['share'], 1)}" for part in entry["columns"]) for entry in top],
+        [
+            ", ".join(
+                f"{part['column']} {figures.percent(part['share'], 1)}" for part in entry["columns"]
+            )
+            for entry in top
+        ],
     ]
     own = [pa.array(values, field.type) for values, field in zip(columns, _FIELDS, strict=True)]
     theirs = cells.rename_columns(column_names(cells.column_names))

@@ -25,7 +25,18 @@ _LARGEST: Final = 9.9e125
 """DynamoDB's numbers: 38 digits, 1E-130 to 9.99E+125 (Amazon DynamoDB developer guide, "Naming rules and data types")."""
 
 _TOP_ROWS: Final = 10
-_STATISTICS: Final = ("count", "infinite", "mean", "sd", "minimum", "maximum", "skewness", "kurtosis", "autocorrelation", "constant")
+_STATISTICS: Final = (
+    "count",
+    "infinite",
+    "mean",
+    "sd",
+    "minimum",
+    "maximum",
+    "skewness",
+    "kurtosis",
+    "autocorrelation",
+    "constant",
+)
 
 
 def decimals(value: Any) -> Any:
@@ -44,13 +55,30 @@ def decimals(value: Any) -> Any:
 
 def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Iterator[dict[str, Any]]:
     """One item for each column and one for the table; cells of the file only where they may be shown."""
-    common = {"run_id": run.run_id, "date": run.date, "dataset": run.dataset, "name": summary["name"]}
+    common = {
+        "run_id": run.run_id,
+        "date": run.date,
+        "dataset": run.dataset,
+        "name": summary["name"],
+    }
     for column in summary["columns"]:
-        item = {**run.metric_key(column["name"]), **common, "column": column["name"], "source_name": column["source_name"]}
-        item |= {"kind": column["kind"], "missing": column["missing"], "missing_share": column["missing_share"]}
+        item = {
+            **run.metric_key(column["name"]),
+            **common,
+            "column": column["name"],
+            "source_name": column["source_name"],
+        }
+        item |= {
+            "kind": column["kind"],
+            "missing": column["missing"],
+            "missing_share": column["missing_share"],
+        }
         if column["kind"] == "number":
             item |= {name: column[name] for name in _STATISTICS}
-            item |= {"quantiles": {p: q["value"] for p, q in column["quantiles"].items()}, "drift": column["drift"]}
+            item |= {
+                "quantiles": {p: q["value"] for p, q in column["quantiles"].items()},
+                "drift": column["drift"],
+            }
         yield decimals(item)
     yield decimals(
         {
@@ -60,13 +88,19 @@ def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Itera
             "drift": summary["drift"],
             "anomalies": _most_remote(summary["anomalies"], show_values=show_values),
             "nothing_to_compare": summary["nothing_to_compare"],
-            "remarks": [remark for remark in summary["remarks"] if show_values and not remark["sure"]][:20],
+            "remarks": [
+                remark for remark in summary["remarks"] if show_values and not remark["sure"]
+            ][:20],
             "notable": summary["notable"][:20],
             "usd": summary["run"]["usd"],
             "compute_seconds": summary["run"]["compute_seconds"],
             "elapsed_seconds": summary["run"]["elapsed_seconds"],
             "digest": summary["digest"],
-            "analysed_at": next((s["started_at"] for s in summary["run"]["stages"] if s["stage"] == "analysis"), None) or "",
+            "analysed_at": next(
+                (s["started_at"] for s in summary["run"]["stages"] if s["stage"] == "analysis"),
+                None,
+            )
+            or "",
             "summary_key": run.summary_key,
             "report_key": run.report_key,
         }
@@ -76,10 +110,20 @@ def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Itera
 def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
     """What the run took and cost, for its state item; in the form that the notify function gives to a run that failed."""
     stages = {
-        stage["stage"]: {"attempts": stage["attempt"], "seconds": stage["seconds"], "usd": stage["usd"]}
+        stage["stage"]: {
+            "attempts": stage["attempt"],
+            "seconds": stage["seconds"],
+            "usd": stage["usd"],
+        }
         for stage in summary["run"]["stages"]
     }
-    found: dict[str, Any] = decimals({"seconds": summary["run"]["compute_seconds"], "usd": summary["run"]["usd"], "spent": stages})
+    found: dict[str, Any] = decimals(
+        {
+            "seconds": summary["run"]["compute_seconds"],
+            "usd": summary["run"]["usd"],
+            "spent": stages,
+        }
+    )
     return found
 
 
@@ -89,15 +133,22 @@ def _most_remote(anomalies: dict[str, Any] | None, *, show_values: bool) -> dict
         return None
     top = [
         {
-            **{name: entry[name] for name in ("row", "line", "score", "neighbour", "neighbour_line")},
-            "columns": entry["columns"] if show_values else [{"column": p["column"], "share": p["share"]} for p in entry["columns"]],
+            **{
+                name: entry[name]
+                for name in ("row", "line", "score", "neighbour", "neighbour_line")
+            },
+            "columns": entry["columns"]
+            if show_values
+            else [{"column": p["column"], "share": p["share"]} for p in entry["columns"]],
         }
         for entry in anomalies["top"][:_TOP_ROWS]
     ]
     return {**anomalies, "top": top, "excluded": len(anomalies["excluded"])}
 
 
-def write(table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[float], None] = time.sleep) -> int:
+def write(
+    table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[float], None] = time.sleep
+) -> int:
     """Writes items 25 at a time and returns how many; what DynamoDB hands back unprocessed is sent again with back-off.
 
     Raises StageError where it hands something back eight times.
@@ -129,9 +180,18 @@ def advance_latest(table: Table, run: Run, *, name: str, report_key: str, digest
 
     Of two runs of one date the one that finishes last wins: that is the corrected file.
     """
-    item = {**run.latest_key, "run_id": run.run_id, "date": run.date, "name": name, "report_key": report_key, "digest": digest}
+    item = {
+        **run.latest_key,
+        "run_id": run.run_id,
+        "date": run.date,
+        "name": name,
+        "report_key": report_key,
+        "digest": digest,
+    }
     try:
-        table.put_item(Item=item, ConditionExpression=Attr("pk").not_exists() | Attr("date").lte(run.date))
+        table.put_item(
+            Item=item, ConditionExpression=Attr("pk").not_exists() | Attr("date").lte(run.date)
+        )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
             raise

@@ -19,7 +19,15 @@ _CELLS = 12
 _CELL_CHARACTERS = 32
 
 
-def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, stack: str, show_values: bool) -> slack.Message:
+def build(
+    run: Run,
+    summary: dict[str, Any],
+    *,
+    console_url: str,
+    bucket: str,
+    stack: str,
+    show_values: bool,
+) -> slack.Message:
     """What was found in the table, how it was read, what the run took, and where the report is.
 
     Args:
@@ -32,25 +40,48 @@ def build(run: Run, summary: dict[str, Any], *, console_url: str, bucket: str, s
     """
     title = f"{summary['name']} {figures.date(run.date)}: {figures.count(summary['table']['rows'])} rows analysed"
     blocks = [slack.header(title), slack.fields(_figures(summary))]
-    unsure = [remark for remark in summary["remarks"] if not remark["sure"] and remark["code"] != NOTHING_TO_COMPARE]
+    unsure = [
+        remark
+        for remark in summary["remarks"]
+        if not remark["sure"] and remark["code"] != NOTHING_TO_COMPARE
+    ]
     if unsure:
         blocks.append(slack.section(_unsure(unsure, show_values=show_values)))
     if summary["nothing_to_compare"]:
-        blocks.append(slack.section(f"*Nothing to compare*\n{slack.escape(slack.sentence(summary['nothing_to_compare']))}"))
+        blocks.append(
+            slack.section(
+                f"*Nothing to compare*\n{slack.escape(slack.sentence(summary['nothing_to_compare']))}"
+            )
+        )
     blocks.append(slack.section(_drift(summary["drift"])))
     notable = summary["notable"]
     if notable:
-        lines = [f"• {slack.code(entry['column'])} {slack.escape(entry['finding'])}" for entry in notable[:_NOTABLE]]
+        lines = [
+            f"• {slack.code(entry['column'])} {slack.escape(entry['finding'])}"
+            for entry in notable[:_NOTABLE]
+        ]
         more = len(notable) - _NOTABLE
-        blocks.append(slack.section("*Notable*\n" + "\n".join(lines) + (f"\n… and {more} more in the report" if more > 0 else "")))
+        blocks.append(
+            slack.section(
+                "*Notable*\n"
+                + "\n".join(lines)
+                + (f"\n… and {more} more in the report" if more > 0 else "")
+            )
+        )
     if summary["anomalies"] is not None and summary["anomalies"]["top"]:
         blocks.append(slack.section(_most_remote(summary["anomalies"], show_values=show_values)))
     if console_url:
-        blocks.append(slack.section(slack.link(console_url + quote(run.report_key), "Open the report")))
+        blocks.append(
+            slack.section(slack.link(console_url + quote(run.report_key), "Open the report"))
+        )
     else:
         blocks.append(slack.section(f"Report: {slack.code(f's3://{bucket}/{run.report_key}')}"))
     blocks.append(slack.context(_analysis(summary["provenance"]["analysis"])))
-    blocks.append(slack.context(f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"))
+    blocks.append(
+        slack.context(
+            f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"
+        )
+    )
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
 
 
@@ -59,9 +90,18 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     cells = table["rows"] * table["columns"]
     return [
         ("Rows", figures.count(table["rows"])),
-        ("Rejected", f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})"),
-        ("Missing cells", f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})"),
-        ("Columns", f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers"),
+        (
+            "Rejected",
+            f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})",
+        ),
+        (
+            "Missing cells",
+            f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})",
+        ),
+        (
+            "Columns",
+            f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers",
+        ),
         ("Duration", figures.duration(record["elapsed_seconds"] or record["compute_seconds"])),
         ("Cost", figures.dollars(record["usd"]) if record["usd"] is not None else "not known"),
     ]
@@ -76,7 +116,13 @@ def _unsure(remarks: list[dict[str, Any]], *, show_values: bool) -> str:
         for remark in remarks[:_REMARKS]
     ]
     more = len(remarks) - _REMARKS
-    return "\n".join(["*How the file was read: please check*", *lines, *([f"… and {more} more in the report"] if more > 0 else [])])
+    return "\n".join(
+        [
+            "*How the file was read: please check*",
+            *lines,
+            *([f"… and {more} more in the report"] if more > 0 else []),
+        ]
+    )
 
 
 def _most_remote(anomalies: dict[str, Any], *, show_values: bool) -> str:
@@ -87,17 +133,29 @@ def _most_remote(anomalies: dict[str, Any], *, show_values: bool) -> str:
     for entry in anomalies["top"][:_REMOTE_ROWS]:
         head = f"• line {figures.count(entry['line'])}, row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}"
         if not show_values:
-            because = ", ".join(f"{slack.code(part['column'])} {figures.percent(part['share'], 1)}" for part in entry["columns"])
+            because = ", ".join(
+                f"{slack.code(part['column'])} {figures.percent(part['share'], 1)}"
+                for part in entry["columns"]
+            )
             lines.append(head + (f": {because}" if because else ""))
             continue
-        because = ", ".join(f"{slack.code(part['column'])} {figures.pair(part)}" for part in entry["columns"])
+        because = ", ".join(
+            f"{slack.code(part['column'])} {figures.pair(part)}" for part in entry["columns"]
+        )
         lines.append(head + (f": {because}" if because else ""))
         shown = {part["column"] for part in entry["columns"]}
         others = [name for name in (*entry["identifiers"], *entry["values"]) if name not in shown]
-        cells = [f"{slack.escape(name)} {slack.code(_short(entry['values'][name]))}" for name in dict.fromkeys(others)]
+        cells = [
+            f"{slack.escape(name)} {slack.code(_short(entry['values'][name]))}"
+            for name in dict.fromkeys(others)
+        ]
         more = len(cells) - _CELLS
         if cells:
-            lines.append("    " + ", ".join(cells[:_CELLS]) + (f" and {more} more in the report" if more > 0 else ""))
+            lines.append(
+                "    "
+                + ", ".join(cells[:_CELLS])
+                + (f" and {more} more in the report" if more > 0 else "")
+            )
     return "\n".join(lines)
 
 
@@ -108,10 +166,15 @@ def _short(cell: object) -> str:
 
 def _analysis(record: dict[str, Any]) -> str:
     """How the analysis went, in one line."""
-    parts = [f"{figures.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"]
+    parts = [
+        f"{figures.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"
+    ]
     if record["percent_of_limit"]:
         limits = sorted(record["percent_of_limit"].items())
-        parts.append(" and ".join(f"{stage} at {share:.0f} %" for stage, share in limits) + " of the measured limit")
+        parts.append(
+            " and ".join(f"{stage} at {share:.0f} %" for stage, share in limits)
+            + " of the measured limit"
+        )
     parts.append(f"{figures.size(record['peak_memory_bytes'])} memory per rank")
     if record["peak_device_bytes"]:
         parts.append(f"{figures.size(record['peak_device_bytes'])} on the GPU")
@@ -129,7 +192,10 @@ def _drift(drift: dict[str, Any]) -> str:
         f"• {slack.code(entry['column'])} PSI {figures.number(entry['psi'])}, KS {figures.number(entry['ks'])}"
         for entry in drift["strongest"][:_DRIFTS]
     ]
-    for key, label in (("new_columns", "New number columns"), ("gone_columns", "Number columns gone")):
+    for key, label in (
+        ("new_columns", "New number columns"),
+        ("gone_columns", "Number columns gone"),
+    ):
         if drift[key]:
             lines.append(f"• {label}: {', '.join(slack.code(name) for name in drift[key][:10])}")
     head = f"*Largest drifts since {figures.date(drift['reference_date'])}*"

@@ -18,9 +18,13 @@ def settled(profile: Profile, probabilities: Sequence[float]) -> Quantiles:
     largest value of the column are whole too. The bounds grow by as much as the values were moved, and so stay true.
     """
     found = profile.quantiles(probabilities)
-    whole_column = (profile.minimum == np.round(profile.minimum)) & (profile.maximum == np.round(profile.maximum))
+    whole_column = (profile.minimum == np.round(profile.minimum)) & (
+        profile.maximum == np.round(profile.maximum)
+    )
     nearest = np.round(found.values)
     take_whole = whole_column & (np.abs(found.values - nearest) <= found.bounds)
     take_zero = np.abs(found.values) <= found.bounds
     values = np.where(take_zero, 0.0, np.where(take_whole, nearest, found.values))
-    return Quantiles(values=values, bounds=found.bounds + np.abs(values - found.values), rests=found.rests)
+    return Quantiles(
+        values=values, bounds=found.bounds + np.abs(values - found.values), rests=found.rests
+    )

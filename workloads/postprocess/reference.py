@@ -67,7 +67,8 @@ def find(table: Table, run: Run) -> Run | None:
     date = ""
     while True:
         page = table.query(
-            KeyConditionExpression=Key("pk").eq(run.partition_key) & Key("sk").between("RUN#", f"RUN#{run.date}"),
+            KeyConditionExpression=Key("pk").eq(run.partition_key)
+            & Key("sk").between("RUN#", f"RUN#{run.date}"),
             ScanIndexForward=False,
             ProjectionExpression="sk, run_id, analysed_at",
             **start,
@@ -87,7 +88,10 @@ def find(table: Table, run: Run) -> Run | None:
 def save(bucket: str, run: Run, profile: Profile) -> None:
     """Stores the merged profile for the days to come."""
     names = np.frombuffer("\0".join(profile.columns).encode(), np.uint8)
-    arrays = {**ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays(), "columns": names}
+    arrays = {
+        **ProfileNode(moments=profile.moments, sketch=profile.sketch).arrays(),
+        "columns": names,
+    }
     s3.put_bytes(bucket, run.profile_key, pack(arrays))
 
 
@@ -99,8 +103,12 @@ def load(bucket: str, run: Run) -> Profile:
         names = arrays.pop("columns").tobytes().decode()
         node = ProfileNode.from_arrays(arrays)
     except (ValueError, KeyError) as error:
-        raise ContractError(f"{run.profile_key} is not a profile of this version ({error})") from error
-    return Profile(columns=tuple(names.split("\0")) if names else (), moments=node.moments, sketch=node.sketch)
+        raise ContractError(
+            f"{run.profile_key} is not a profile of this version ({error})"
+        ) from error
+    return Profile(
+        columns=tuple(names.split("\0")) if names else (), moments=node.moments, sketch=node.sketch
+    )
 
 
 def compare(bucket: str, table: Table, run: Run, profile: Profile) -> Comparison:
@@ -113,14 +121,23 @@ def compare(bucket: str, table: Table, run: Run, profile: Profile) -> Comparison
     except (StageError, ContractError) as error:
         if isinstance(error, StageError) and error.exit_code != EXIT_REFUSED:
             raise
-        log.warning("reference profile not usable", extra={"fields": {"reference": reference.run_id, "reason": str(error)}})
-        return Comparison.none(f"The profile of the reference run {reference.run_id} is no longer there or of another version.")
+        log.warning(
+            "reference profile not usable",
+            extra={"fields": {"reference": reference.run_id, "reason": str(error)}},
+        )
+        return Comparison.none(
+            f"The profile of the reference run {reference.run_id} is no longer there or of another version."
+        )
     here = {name: index for index, name in enumerate(profile.columns)}
     there = {name: index for index, name in enumerate(earlier.columns)}
     return Comparison(
         reference=reference,
         note="",
-        by_column={name: asdict(drift(earlier.sketch, there[name], profile.sketch, here[name])) for name in here if name in there},
+        by_column={
+            name: asdict(drift(earlier.sketch, there[name], profile.sketch, here[name]))
+            for name in here
+            if name in there
+        },
         new_columns=tuple(name for name in here if name not in there),
         gone_columns=tuple(name for name in there if name not in here),
     )

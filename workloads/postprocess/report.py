@@ -38,7 +38,11 @@ _REMOTE_ROWS = 25
 _IDENTIFIERS = 6
 _CELLS = 200
 """Of a remote row: a report of a table with thousands of columns has to open in a browser."""
-_USES = {"compare": "rows are compared by it", "describe": "described, not compared", "keep": "kept as it is"}
+_USES = {
+    "compare": "rows are compared by it",
+    "describe": "described, not compared",
+    "keep": "kept as it is",
+}
 _SIGNS = {
     ",": "comma",
     ";": "semicolon",
@@ -88,12 +92,20 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
     }
     numbers = [column for column in summary["columns"] if "mean" in column]
     shown = _most_correlated(profile)
-    heat_map = charts.heat_map([profile.compared[i] for i in shown], profile.correlation[np.ix_(shown, shown)]) if len(shown) > 1 else None
+    heat_map = (
+        charts.heat_map(
+            [profile.compared[i] for i in shown], profile.correlation[np.ix_(shown, shown)]
+        )
+        if len(shown) > 1
+        else None
+    )
     page = environment.get_template("report.html.j2").render(
         **summary,
         numbers=numbers,
         dialect=_dialect(summary["source"].get("dialect", {})),
-        pictures=charts.histograms(profile, {column["name"] for column in numbers if column["constant"]}),
+        pictures=charts.histograms(
+            profile, {column["name"] for column in numbers if column["constant"]}
+        ),
         heat_map=heat_map,
         heat_map_cut=len(shown) == _HEAT_MAP_COLUMNS,
         reject_bars=_REJECT_BARS,
@@ -115,7 +127,9 @@ def quantile(column: dict[str, Any], probability: str) -> str:
     """A quantile of a number column, with no more digits than its bound leaves."""
     found = column["quantiles"][probability]
     spreads = [spread for spread in (column["sd"], found["bound"]) if spread is not None]
-    return figures.quantity(found["value"], spread=max(spreads, default=None), whole=column["type"] == "int64")
+    return figures.quantity(
+        found["value"], spread=max(spreads, default=None), whole=column["type"] == "int64"
+    )
 
 
 def _seen(value: Any) -> Any:
@@ -125,7 +139,11 @@ def _seen(value: Any) -> Any:
 
 def _dialect(dialect: dict[str, Any]) -> list[tuple[str, str]]:
     """What was decided about the file as a whole: label and words; what is not there is left out."""
-    return [(name.replace("_", " ").capitalize(), _words(value)) for name, value in dialect.items() if value not in (None, "", [], {})]
+    return [
+        (name.replace("_", " ").capitalize(), _words(value))
+        for name, value in dialect.items()
+        if value not in (None, "", [], {})
+    ]
 
 
 def _words(value: Any) -> str:

@@ -22,7 +22,18 @@ from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Run, Stage
 from workloads.functions.states import RunStates
 from workloads.lines import Lines
-from workloads.postprocess import athena, cost, findings, findings_table, items, message, reference, report, rows, telling
+from workloads.postprocess import (
+    athena,
+    cost,
+    findings,
+    findings_table,
+    items,
+    message,
+    reference,
+    report,
+    rows,
+    telling,
+)
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
 from workloads.runtime.batch_env import BatchEnv
@@ -48,25 +59,40 @@ class Postprocess:
         made.
         """
         clock, started_at = time.monotonic(), datetime.now(UTC)
-        intermediate, results = env.text(contract.ENV_INTERMEDIATE_BUCKET), env.text(contract.ENV_RESULTS_BUCKET)
+        intermediate, results = (
+            env.text(contract.ENV_INTERMEDIATE_BUCKET),
+            env.text(contract.ENV_RESULTS_BUCKET),
+        )
         table_name = env.text(contract.ENV_TABLE)
         show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
         usd_per_hour = prices()
         table = _table()
 
         manifest_bytes = s3.get_bytes(intermediate, run.manifest_key)
-        manifest, manifest_sha256 = Manifest.from_json(manifest_bytes), hashlib.sha256(manifest_bytes).hexdigest()
+        manifest, manifest_sha256 = (
+            Manifest.from_json(manifest_bytes),
+            hashlib.sha256(manifest_bytes).hexdigest(),
+        )
         read = functools.partial(s3.get_bytes, results)
         success = load_success(read, run, manifest_sha256)
         profile = load_profile(read, run, manifest_sha256)
-        anomalies = None if success.anomaly is None else load_anomalies(read, run, success.anomaly, profile)
-        log.info("partial results merged", extra={"fields": {"digest": success.digest, "partials": len(success.partials)}})
+        anomalies = (
+            None if success.anomaly is None else load_anomalies(read, run, success.anomaly, profile)
+        )
+        log.info(
+            "partial results merged",
+            extra={"fields": {"digest": success.digest, "partials": len(success.partials)}},
+        )
         ids = [] if anomalies is None else [row.row for row in anomalies.rows]
-        cells = rows.read_rows(manifest, functools.partial(s3.read_range, intermediate, manifest.table_key), ids)
+        cells = rows.read_rows(
+            manifest, functools.partial(s3.read_range, intermediate, manifest.table_key), ids
+        )
         remote = None
         if anomalies is not None:
             lines = Lines.from_parquet(s3.get_bytes(intermediate, manifest.lines_key))
-            remote = findings.Remote(anomalies=anomalies, rows=rows.source_rows(manifest, lines, cells, ids), lines=lines)
+            remote = findings.Remote(
+                anomalies=anomalies, rows=rows.source_rows(manifest, lines, cells, ids), lines=lines
+            )
 
         comparison = reference.compare(results, table, run, profile)
         records = _stage_records(results, run)
@@ -75,38 +101,90 @@ class Postprocess:
             stage="postprocess",
             run_id=run.run_id,
             started_at=started_at.isoformat(timespec="milliseconds"),
-            seconds=round(time.monotonic() - clock, 3),  # so far: what is left is a few small writes
+            seconds=round(
+                time.monotonic() - clock, 3
+            ),  # so far: what is left is a few small writes
             attempt=batch.attempt,
             job_id=batch.job_id,
             details={},
         )
-        analysis = {name: value for name, value in asdict(success).items() if name not in {"partials", "columns"}}
+        analysis = {
+            name: value
+            for name, value in asdict(success).items()
+            if name not in {"partials", "columns"}
+        }
         if success.anomaly is not None:
             left_out = {"scores", "columns", "excluded"}
-            analysis["anomaly"] = {name: value for name, value in analysis["anomaly"].items() if name not in left_out}
+            analysis["anomaly"] = {
+                name: value for name, value in analysis["anomaly"].items() if name not in left_out
+            }
         provenance = findings.Provenance(manifest_sha256=manifest_sha256, analysis=analysis)
-        summary = findings.build(run, manifest, profile, comparison, remote, cost.of_run(records, usd_per_hour), provenance)
+        summary = findings.build(
+            run,
+            manifest,
+            profile,
+            comparison,
+            remote,
+            cost.of_run(records, usd_per_hour),
+            provenance,
+        )
 
         reference.save(results, run, profile)
-        s3.put_bytes(results, run.report_key, report.render(summary, profile), content_type="text/html; charset=utf-8")
-        s3.put_bytes(results, run.summary_key, findings.to_json(summary), content_type="application/json")
+        s3.put_bytes(
+            results,
+            run.report_key,
+            report.render(summary, profile),
+            content_type="text/html; charset=utf-8",
+        )
+        s3.put_bytes(
+            results, run.summary_key, findings.to_json(summary), content_type="application/json"
+        )
         top = [] if remote is None else summary["anomalies"]["top"]
-        s3.put_bytes(results, run.findings_key, findings_table.encode(run, top, cells), content_type="application/vnd.apache.parquet")
-        ddl = athena.statements(run, manifest, intermediate_bucket=intermediate, results_bucket=results)
+        s3.put_bytes(
+            results,
+            run.findings_key,
+            findings_table.encode(run, top, cells),
+            content_type="application/vnd.apache.parquet",
+        )
+        ddl = athena.statements(
+            run, manifest, intermediate_bucket=intermediate, results_bucket=results
+        )
         s3.put_bytes(results, run.ddl_key, ddl.encode(), content_type="text/plain; charset=utf-8")
         written = items.write(table_name, items.of_summary(run, summary, show_values=show_values))
-        latest = items.advance_latest(table, run, name=summary["name"], report_key=run.report_key, digest=success.digest)
+        latest = items.advance_latest(
+            table, run, name=summary["name"], report_key=run.report_key, digest=success.digest
+        )
         self._summary = summary
-        return {"items": written, "latest": latest, "digest": success.digest, "usd": summary["run"]["usd"]}
+        return {
+            "items": written,
+            "latest": latest,
+            "digest": success.digest,
+            "usd": summary["run"]["usd"],
+        }
 
     def finish(self, run: Run) -> dict[str, Any]:
         """Ends the run, which prepare has readied, and tells Slack; returns how that went. Raises StageError."""
         states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
         finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        states.succeed(run, now_ms=int(time.time() * 1000), finished_at=finished_at, spent=items.of_spending(self._summary))
-        console_url, stack = (os.environ.get(name, "").strip() for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK))
+        states.succeed(
+            run,
+            now_ms=int(time.time() * 1000),
+            finished_at=finished_at,
+            spent=items.of_spending(self._summary),
+        )
+        console_url, stack = (
+            os.environ.get(name, "").strip()
+            for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK)
+        )
         show_values = env.flag(contract.ENV_SHOW_VALUES, default=True)
-        text = message.build(run, self._summary, console_url=console_url, bucket=results, stack=stack or "?", show_values=show_values)
+        text = message.build(
+            run,
+            self._summary,
+            console_url=console_url,
+            bucket=results,
+            stack=stack or "?",
+            show_values=show_values,
+        )
         return {"slack": telling.tell(states, run, text, stack=stack)}
 
 
@@ -132,5 +210,7 @@ def _stage_records(bucket: str, run: Run) -> dict[Stage, StageRecord]:
                 raise
             log.warning("no stage record", extra={"fields": {"of": stage, "reason": str(error)}})
         except (ValueError, TypeError) as error:
-            log.warning("stage record not readable", extra={"fields": {"of": stage, "reason": str(error)}})
+            log.warning(
+                "stage record not readable", extra={"fields": {"of": stage, "reason": str(error)}}
+            )
     return found

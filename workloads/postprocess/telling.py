@@ -36,7 +36,9 @@ def tell(states: RunStates, run: Run, message: slack.Message, *, stack: str) -> 
     try:
         if not states.tell_findings(run, now_ms=int(time.time() * 1000)):
             return "delivered before"
-    except BeingToldError as error:  # by an attempt that was cut off, or by the notify function: the event sees to it
+    except (
+        BeingToldError
+    ) as error:  # by an attempt that was cut off, or by the notify function: the event sees to it
         _hand_on(run, message, stack, reason=str(error))
         return f"handed on: {error}"
     try:
@@ -61,7 +63,13 @@ def _hand_on(run: Run, message: slack.Message, stack: str, *, reason: str) -> No
         answer = boto3.client("events").put_events(Entries=[entry])
     except (ClientError, BotoCoreError) as error:
         refused = s3.aws_error(error, what="the message on the findings")
-        raise StageError(f"{reason}; and {refused.sentence}", hint=hint, exit_code=EXIT_AWS) from error
+        raise StageError(
+            f"{reason}; and {refused.sentence}", hint=hint, exit_code=EXIT_AWS
+        ) from error
     if answer["FailedEntryCount"]:
         problem = answer["Entries"][0].get("ErrorMessage", "no reason given")
-        raise StageError(f"{reason}; and EventBridge did not take the message on the findings: {problem}", hint=hint, exit_code=EXIT_AWS)
+        raise StageError(
+            f"{reason}; and EventBridge did not take the message on the findings: {problem}",
+            hint=hint,
+            exit_code=EXIT_AWS,
+        )

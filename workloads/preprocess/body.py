@@ -13,20 +13,51 @@ import numpy as np
 
 from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.ragged import Mended, RaggedRule
-from workloads.preprocess.records import MAX_RECORD_BYTES, QUOTE, Block, Offsets, Reject, blocks, line_ends, raw_text, record_ends
+from workloads.preprocess.records import (
+    MAX_RECORD_BYTES,
+    QUOTE,
+    Block,
+    Offsets,
+    Reject,
+    blocks,
+    line_ends,
+    raw_text,
+    record_ends,
+)
 from workloads.preprocess.rewrite import Rewriter, Source, from_line
 from workloads.preprocess.shapes import shape
 from workloads.records import Remark
 
 _TOTAL: Final = re.compile(
-    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计", re.IGNORECASE
+    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计",
+    re.IGNORECASE,
 )
 _LAST_ROWS: Final = 12
 _TOLD: Final = (
-    ("padded", "rows-padded", "{rows} with fewer fields than columns got empty ones at the end", False),
-    ("cut", "rows-cut", "of {rows} with more fields than columns the surplus empty ones were left out", False),
-    ("quote", "odd-quotes", "in {rows} quotes are not as in the rest of the file; each was read so that the row fits the columns", False),
-    ("delimiter", "other-delimiter", "{rows} written with another delimiter than the rest were read with that", False),
+    (
+        "padded",
+        "rows-padded",
+        "{rows} with fewer fields than columns got empty ones at the end",
+        False,
+    ),
+    (
+        "cut",
+        "rows-cut",
+        "of {rows} with more fields than columns the surplus empty ones were left out",
+        False,
+    ),
+    (
+        "quote",
+        "odd-quotes",
+        "in {rows} quotes are not as in the rest of the file; each was read so that the row fits the columns",
+        False,
+    ),
+    (
+        "delimiter",
+        "other-delimiter",
+        "{rows} written with another delimiter than the rest were read with that",
+        False,
+    ),
     ("blank", "blank-rows", "{rows} without any value were left out", True),
 )
 """What is counted, the remark's code, its sentence, and whether the file cannot have meant something else."""
@@ -44,9 +75,14 @@ class Body:
         self._dialect = dialect
         self._limit = max_record_bytes
         self._separator = ord(dialect.separator)
-        self._rule = RaggedRule(dialect.grammar if dialect.grammar.plain else dialect.canonical, dialect.structure.profiles)
+        self._rule = RaggedRule(
+            dialect.grammar if dialect.grammar.plain else dialect.canonical,
+            dialect.structure.profiles,
+        )
         self._width = dialect.structure.width
-        self._header = [tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header]
+        self._header = [
+            tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header
+        ]
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._second_table: int | None = dialect.structure.end_line
@@ -55,7 +91,12 @@ class Body:
         """Blocks and rejected rows in file order, from the whole text of the file."""
         structure = self._dialect.structure
         for row, what in structure.between:
-            yield Reject(row.line, what, f"the row below the header is no row of the table ({what})", self._dialect.joined(row.cells))
+            yield Reject(
+                row.line,
+                what,
+                f"the row below the header is no row of the table ({what})",
+                self._dialect.joined(row.cells),
+            )
         waiting: Block | None = None
         ended = False
         for part in self._cut(from_line(pieces, structure.body_line)):
@@ -83,7 +124,12 @@ class Body:
         first = self._dialect.structure.body_line
         if self._dialect.grammar.plain:
             return blocks(pieces, self._separator, max_record_bytes=self._limit, first_line=first)
-        return Rewriter(self._dialect.grammar, self._dialect.canonical, first_line=first, max_record_bytes=self._limit).parts(pieces)
+        return Rewriter(
+            self._dialect.grammar,
+            self._dialect.canonical,
+            first_line=first,
+            max_record_bytes=self._limit,
+        ).parts(pieces)
 
     def _ended(self, block: Block) -> tuple[Block, bool]:
         """The part of a block that belongs to the first table, and whether that ends in it."""
@@ -98,7 +144,13 @@ class Body:
             return block, False
         self._second_table = end
         kept = None if block.lines is None else block.lines[:cut]
-        return Block(block.data[: int(starts[cut])], block.first_line, block.odd[block.odd < starts[cut]], kept, block.raws), True
+        return Block(
+            block.data[: int(starts[cut])],
+            block.first_line,
+            block.odd[block.odd < starts[cut]],
+            kept,
+            block.raws,
+        ), True
 
     def _after_gap(self, block: Block) -> int | None:
         """The line of the header of another table after a gap; only what follows blank lines is looked at."""
@@ -107,7 +159,10 @@ class Body:
         data = block.data
         starts, ends, lines = block.spans(self._separator)
         for number in (np.flatnonzero(np.diff(lines) > 1) + 1).tolist():
-            following = [self._cells(data[starts[n] : ends[n]]) for n in range(number, min(number + 5, len(starts)))]
+            following = [
+                self._cells(data[starts[n] : ends[n]])
+                for n in range(number, min(number + 5, len(starts)))
+            ]
             title = self._width > 1 and sum(1 for cell in following[0] if cell.strip()) == 1
             if self._dialect.begins_table(following[title:]):
                 return int(lines[number])
@@ -116,10 +171,16 @@ class Body:
     @staticmethod
     def _no_line_of(block: Block, longest: int) -> bool:
         """Whether every line of a block is known to be longer than that."""
-        return block.lengths is not None and bool(len(block.lengths)) and int(block.lengths.min()) > longest
+        return (
+            block.lengths is not None
+            and bool(len(block.lengths))
+            and int(block.lengths.min()) > longest
+        )
 
     def _cells(self, record: bytes) -> list[str]:
-        grammar = self._dialect.canonical if not self._dialect.grammar.plain else self._dialect.grammar
+        grammar = (
+            self._dialect.canonical if not self._dialect.grammar.plain else self._dialect.grammar
+        )
         return next(grammar.reader(io.StringIO(record.decode(errors="replace"), newline="")), [])
 
     def _cleared(self, block: Block) -> tuple[Block, list[Reject]]:
@@ -134,7 +195,9 @@ class Body:
         odd = np.unique(np.searchsorted(ends, block.odd, side="right")).tolist()
         if not gone and not odd:
             return block, []
-        changed, rejects = self._settled(block, spans, [number for number in odd if number not in gone])
+        changed, rejects = self._settled(
+            block, spans, [number for number in odd if number not in gone]
+        )
         for number, what in gone.items():
             changed[number] = []
             if what == "blank":
@@ -148,7 +211,11 @@ class Body:
         """Whether a block may hold a record that is no row; cheap, for nearly every block of nearly every file is without."""
         if len(block.odd) or not self._no_line_of(block, self._width + 1):
             return True
-        data, header, comment = block.data, self._dialect.header_bytes, self._dialect.comment.encode()
+        data, header, comment = (
+            block.data,
+            self._dialect.header_bytes,
+            self._dialect.comment.encode(),
+        )
         if block.lengths is None or (comment and comment in data):
             return True
         if not self._no_line_of(block, 4 * self._width) and b'\n""' in data:
@@ -159,7 +226,9 @@ class Body:
     def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
         """Place -> what it is, of the records that are blank, the header once more, or a comment."""
         gone: dict[int, str] = {}
-        blank = self._dialect.separator.encode() + b'" \t\r\n\x1a'  # the last is how DOS ended text files
+        blank = (
+            self._dialect.separator.encode() + b'" \t\r\n\x1a'
+        )  # the last is how DOS ended text files
         header, comment = self._dialect.header_bytes, self._dialect.comment.encode()
         longest = max(4 * self._width + 4, len(header) + 2)
         codes = np.frombuffer(data, np.uint8)
@@ -180,7 +249,11 @@ class Body:
         """A block without the delimiters after the last column: as many as most rows have, where the fields are empty."""
         data = block.data
         codes = np.frombuffer(data, np.uint8)
-        ends = record_ends(data, self._separator, final=True) if QUOTE in data else line_ends(data, final=True)
+        ends = (
+            record_ends(data, self._separator, final=True)
+            if QUOTE in data
+            else line_ends(data, final=True)
+        )
         if not len(ends) or ends[-1] != len(data):
             ends = np.append(ends, len(data))
         place = ends - 1
@@ -193,7 +266,11 @@ class Body:
             place = found - 1
         if keep.all():
             return block
-        odd = block.odd - np.searchsorted(np.flatnonzero(~keep), block.odd) if len(block.odd) else block.odd
+        odd = (
+            block.odd - np.searchsorted(np.flatnonzero(~keep), block.odd)
+            if len(block.odd)
+            else block.odd
+        )
         return Block(codes[keep].tobytes(), block.first_line, odd, block.lines, block.raws)
 
     def _without_footer(self, block: Block) -> tuple[Block, list[Reject]]:
@@ -210,14 +287,27 @@ class Body:
             if what is None:
                 break
             changed[number] = []
-            rejects.insert(0, Reject(int(lines[number]), what, f"the row at the end of the file is a {what}", raw_text(record)))
+            rejects.insert(
+                0,
+                Reject(
+                    int(lines[number]),
+                    what,
+                    f"the row at the end of the file is a {what}",
+                    raw_text(record),
+                ),
+            )
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
 
     def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
         """What a row at the end is, where it is no row of the table."""
         values = [cell.strip() for cell in cells if cell.strip()]
         others = self._dialect.structure.profiles[1:]
-        if len(values) == 1 and cells[0].strip() and shape(cells[0]) == "text" and any(p.filled for p in others):
+        if (
+            len(values) == 1
+            and cells[0].strip()
+            and shape(cells[0]) == "text"
+            and any(p.filled for p in others)
+        ):
             if len(cells) == 1 and self._rule.otherwise_written(record.decode(errors="replace")):
                 return None  # a row after all
             return "note" if self._width > 2 or len(cells) == 1 else None
@@ -252,7 +342,9 @@ class Body:
             changed[number] = self._rows(record, raw, int(lines[number]), rejects)
         return changed, rejects
 
-    def _rows(self, record: bytes, raw: bytes | None, line: int, rejects: list[Reject]) -> list[Source]:
+    def _rows(
+        self, record: bytes, raw: bytes | None, line: int, rejects: list[Reject]
+    ) -> list[Source]:
         """The rows of a record that is not as wide as the table or whose quotes are odd; what is none goes to `rejects`."""
         text = record.decode(errors="surrogateescape")
         cells = self._cells(record)
@@ -297,7 +389,12 @@ class Body:
             found = self._rule.reread(line) or self._rule.otherwise_written(line)
             if found is None:
                 result.append(
-                    Reject(number, "wrong number of fields", "a quote that opens in this row or one before it is not closed", raw_text(raw))
+                    Reject(
+                        number,
+                        "wrong number of fields",
+                        "a quote that opens in this row or one before it is not closed",
+                        raw_text(raw),
+                    )
                 )
             else:
                 how[found[1]] += 1
@@ -307,7 +404,12 @@ class Body:
         self._count(how)
         return result
 
-    def _spliced(self, block: Block, spans: tuple[Offsets, Offsets, Offsets], changed: dict[int, list[Source]]) -> Block:
+    def _spliced(
+        self,
+        block: Block,
+        spans: tuple[Offsets, Offsets, Offsets],
+        changed: dict[int, list[Source]],
+    ) -> Block:
         """A block in which some records are replaced by others, or by none."""
         starts, _, lines = spans
         parts: list[bytes] = []
@@ -343,12 +445,23 @@ class Body:
 
     def remarks(self) -> list[Remark]:
         """What was met in the rows, once all were read."""
-        told = [(code, says.format(rows=_rows(self._counts[what])), sure) for what, code, says, sure in _TOLD if self._counts[what]]
+        told = [
+            (code, says.format(rows=_rows(self._counts[what])), sure)
+            for what, code, says, sure in _TOLD
+            if self._counts[what]
+        ]
         if self._second_table is not None:
             told.append(
-                ("second-table", f"another table begins in line {self._second_table:,}; only the first one was read, up to there", False)
+                (
+                    "second-table",
+                    f"another table begins in line {self._second_table:,}; only the first one was read, up to there",
+                    False,
+                )
             )
-        return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]
+        return [
+            Remark(code=code, column="", sentence=sentence, sure=sure)
+            for code, sentence, sure in told
+        ]
 
 
 def _rows(count: int) -> str:

@@ -119,7 +119,11 @@ class Cleaned:
         percent = 100 * count / max(1, self.rows_read)
         if percent > max_rejected_percent or not self.rows:
             commonest = next(iter(self.rejected), "")
-            example = f"; mostly '{commonest}' ({self.rejected[commonest]:,} rows), first {self.examples[commonest]}" if commonest else ""
+            example = (
+                f"; mostly '{commonest}' ({self.rejected[commonest]:,} rows), first {self.examples[commonest]}"
+                if commonest
+                else ""
+            )
             raise RefusedError(
                 f"{count:,} of {self.rows_read:,} rows ({percent:.1f} %) were rejected, allowed are {max_rejected_percent:g} %{example}",
                 hint="rejected.csv lists them all; mend the file, or raise jobs.preprocess.max_rejected_percent in the stack file",
@@ -148,7 +152,10 @@ def clean(
             with source() as stream, outputs() as targets:
                 return _Pass(stream, targets, settings, decided, progress).run(number)
         except _AgainError as again:
-            log.info("the file is read again: it holds what its beginning did not show", extra={"fields": {"passes": number}})
+            log.info(
+                "the file is read again: it holds what its beginning did not show",
+                extra={"fields": {"passes": number}},
+            )
             decided = again.plan
     raise AssertionError  # the last pass returns or raises
 
@@ -164,13 +171,22 @@ class _AgainError(Exception):
 class _Pass:
     """One reading of the file."""
 
-    def __init__(self, stream: ByteStream, outputs: Outputs, settings: Settings, decided: Plan | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        outputs: Outputs,
+        settings: Settings,
+        decided: Plan | None,
+        progress: Progress,
+    ) -> None:
         self._settings, self._outputs, self._progress = settings, outputs, progress
         self._seconds = dict.fromkeys(("read", "wait for parser", "write"), 0.0)
         self._text: Text = open_text(stream, piece_bytes=settings.piece_bytes)
         wishes = settings.wishes
         dialect = self._dialect = detect(self._text, show_values=wishes.show_values)
-        self._plan = decided or plans.from_sample(dialect.source_names, dialect.cells, wishes, delimiter=dialect.delimiter)
+        self._plan = decided or plans.from_sample(
+            dialect.source_names, dialect.cells, wishes, delimiter=dialect.delimiter
+        )
         self._survey = Survey(self._plan.columns)
         self._first = decided is None
 
@@ -202,7 +218,11 @@ class _Pass:
         kept = 0
         with UnitWriter(self._outputs.table, parser.schema, unit_rows=settings.unit_rows) as units:
             target = self._outputs.cleaned_csv
-            as_csv = None if target is None else arrow_csv.CSVWriter(cast("Any", HashingSink(target)), parser.schema)
+            as_csv = (
+                None
+                if target is None
+                else arrow_csv.CSVWriter(cast("Any", HashingSink(target)), parser.schema)
+            )
             for parsed in _in_order(body.parts(self._text.pieces), parser, self._seconds):
                 with _timed(self._seconds, "write"):
                     self._survey.add(parsed.seen)
@@ -215,7 +235,16 @@ class _Pass:
                 self._progress(kept, rejects.count)
                 if time.monotonic() - logged > _LOG_EVERY_SECONDS:
                     logged = time.monotonic()
-                    log.info("cleaning", extra={"fields": {"rows": kept, "rejected": rejects.count, "seconds": round(logged - started, 1)}})
+                    log.info(
+                        "cleaning",
+                        extra={
+                            "fields": {
+                                "rows": kept,
+                                "rejected": rejects.count,
+                                "seconds": round(logged - started, 1),
+                            }
+                        },
+                    )
             with _timed(self._seconds, "write"):
                 rejects.flush()
                 lines.close()
@@ -268,7 +297,9 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
         seconds[name] += time.monotonic() - started
 
 
-def _in_order(parts: Iterator[Block | Reject], parser: BlockParser, seconds: dict[str, float]) -> Iterator[Parsed]:
+def _in_order(
+    parts: Iterator[Block | Reject], parser: BlockParser, seconds: dict[str, float]
+) -> Iterator[Parsed]:
     """Parses blocks in parallel and hands the results on in file order; at most one block more than there are threads is held."""
     nothing = parser.schema.empty_table()
     no_lines = LineRuns.of(np.empty(0, np.int64))

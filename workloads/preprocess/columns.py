@@ -49,7 +49,9 @@ class Told:
 
     def about(self, column: str, *, values: bool) -> Remark:
         """The remark on a column of the table. `values`: whether it may show what cells hold."""
-        says = self.says.replace(CELLS, ", ".join(quoted(cell, values=values) for cell in self.cells))
+        says = self.says.replace(
+            CELLS, ", ".join(quoted(cell, values=values) for cell in self.cells)
+        )
         return Remark(code=self.code, column=column, sentence=says, sure=self.sure)
 
 
@@ -119,4 +121,12 @@ class ColumnPlan:
     def reading(self) -> tuple[object, ...]:
         """What has to be the same for cells to become the same values and rows to be kept alike."""
         decided = self.decision
-        return self.kind, decided.spelling, decided.pattern, decided.leading_zeros, decided.only_empty_missing, self.needed, self.use
+        return (
+            self.kind,
+            decided.spelling,
+            decided.pattern,
+            decided.leading_zeros,
+            decided.only_empty_missing,
+            self.needed,
+            self.use,
+        )

@@ -16,15 +16,41 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workloads.preprocess import dates, missing
-from workloads.preprocess.columns import BOOLEAN, DATE, INTEGER, LOCAL_TIME, NUMBER, TEXT, UTC_TIME, Array, Decision
+from workloads.preprocess.columns import (
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    LOCAL_TIME,
+    NUMBER,
+    TEXT,
+    UTC_TIME,
+    Array,
+    Decision,
+)
 from workloads.preprocess.spelling import WHOLE
 from workloads.preprocess.tally import mask
 
 compute: Any = pc
 
 PAIRS: Final = (
-    *(("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("ja", "nein"), ("oui", "non"), ("sí", "no"), ("si", "no")),
-    *(("sim", "não"), ("sì", "no"), ("да", "нет"), ("wahr", "falsch"), ("vrai", "faux"), ("verdadero", "falso")),
+    *(
+        ("true", "false"),
+        ("t", "f"),
+        ("yes", "no"),
+        ("y", "n"),
+        ("ja", "nein"),
+        ("oui", "non"),
+        ("sí", "no"),
+        ("si", "no"),
+    ),
+    *(
+        ("sim", "não"),
+        ("sì", "no"),
+        ("да", "нет"),
+        ("wahr", "falsch"),
+        ("vrai", "faux"),
+        ("verdadero", "falso"),
+    ),
 )
 """Words for true and false that a column holds both of, in lower case."""
 _TRUE: Final = tuple(dict.fromkeys(pair[0] for pair in PAIRS))
@@ -61,19 +87,27 @@ def convert(cells: Array, decision: Decision) -> Converted:
     if kind is INTEGER:
         numerals = decision.spelling.numerals(trimmed)
         if not decision.leading_zeros:
-            numerals = compute.if_else(compute.match_substring_regex(numerals, _ZERO_FIRST), pa.scalar(None, pa.string()), numerals)
+            numerals = compute.if_else(
+                compute.match_substring_regex(numerals, _ZERO_FIRST),
+                pa.scalar(None, pa.string()),
+                numerals,
+            )
         values = whole_numbers(numerals)
     elif kind is NUMBER:
         values = float_numbers(decision.spelling.numerals(trimmed))
     elif kind is BOOLEAN:
         lower = compute.utf8_lower(trimmed)
         known = compute.is_in(lower, pa.array([*_TRUE, *_FALSE]))
-        values = compute.if_else(known, compute.is_in(lower, pa.array(_TRUE)), pa.scalar(None, pa.bool_()))
+        values = compute.if_else(
+            known, compute.is_in(lower, pa.array(_TRUE)), pa.scalar(None, pa.bool_())
+        )
     elif decision.pattern:
         values = dates.converted(trimmed, decision.pattern, kind.arrow)
     else:
         beginning = _ISO_BEGINNING + ("$" if kind is DATE else "")
-        iso = compute.if_else(compute.match_substring_regex(trimmed, beginning), trimmed, pa.scalar(None, pa.string()))
+        iso = compute.if_else(
+            compute.match_substring_regex(trimmed, beginning), trimmed, pa.scalar(None, pa.string())
+        )
         values = _cast_where_possible(iso, kind.arrow)
     present = compute.and_(compute.is_valid(cells), present)
     values = compute.if_else(present, values, pa.scalar(None, kind.arrow))
@@ -110,7 +144,9 @@ def _cast_where_possible(cells: Array, kind: pa.DataType) -> Any:
         if len(cells) == 1:
             return compute.cast(pa.nulls(1), kind)
         half = len(cells) // 2
-        return pa.concat_arrays([_cast_where_possible(cells[:half], kind), _cast_where_possible(cells[half:], kind)])
+        return pa.concat_arrays(
+            [_cast_where_possible(cells[:half], kind), _cast_where_possible(cells[half:], kind)]
+        )
 
 
 def reason(text: str, decision: Decision) -> tuple[str, str]:
@@ -122,7 +158,10 @@ def reason(text: str, decision: Decision) -> tuple[str, str]:
         if decision.spelling.numerals(pa.array([trimmed]))[0].as_py() is None:
             return "not a number", "is not a number"
         if kind is NUMBER:
-            return "beyond the range of float64", "is beyond the range of float64 (1.8e308, and 4.9e-324 next to 0)"
+            return (
+                "beyond the range of float64",
+                "is beyond the range of float64 (1.8e308, and 4.9e-324 next to 0)",
+            )
         if re.match(_ZERO_FIRST, trimmed):
             return "not a number", "has leading zeros, as identifiers have"
         if re.fullmatch(WHOLE, trimmed):

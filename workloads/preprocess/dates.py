@@ -16,7 +16,16 @@ from workloads.preprocess.tally import Texts, mask
 
 compute: Any = pc
 
-_TIMES: Final = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M:%S %p")
+_TIMES: Final = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    "T%H:%M:%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M",
+    ", %I:%M:%S %p",
+)
 _NAMED: Final = (
     *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d %B %Y", "%d. %B %Y"),
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%Y %b %d", "%Y-%b-%d", "%a, %d %b %Y"),
@@ -56,7 +65,9 @@ def converted(trimmed: Any, pattern: str, kind: pa.DataType) -> Any:
     parts = compute.extract_regex(trimmed, pattern=f"^{_shape(pattern)}$")
     written = compute.struct_field(parts, "day").cast(pa.int64())
     right = compute.equal(compute.day(found), written)  # 31 February would be a day in March
-    return compute.if_else(compute.fill_null(right, fill_value=False), found, pa.scalar(None, found.type)).cast(kind)
+    return compute.if_else(
+        compute.fill_null(right, fill_value=False), found, pa.scalar(None, found.type)
+    ).cast(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,9 @@ def choose(trimmed: Texts) -> Order:
         return Order("", 0)
     twin = _month_first(best)
     if twin != best and goods.get(twin) == goods[best]:
-        return Order("", goods[best], "could have the day or the month first: no day above 12 tells")
+        return Order(
+            "", goods[best], "could have the day or the month first: no day above 12 tells"
+        )
     return Order(best, goods[best])
 
 
@@ -95,7 +108,12 @@ def _month_first(pattern: str) -> str:
     return re.sub(r"^%d(.)%m", r"%m\1%d", pattern)
 
 
-_DAYS: Final = (*_DAY_FIRST, *(_month_first(one) for one in _DAY_FIRST if "." not in one), *_YEAR_FIRST, *_NAMED)
+_DAYS: Final = (
+    *_DAY_FIRST,
+    *(_month_first(one) for one in _DAY_FIRST if "." not in one),
+    *_YEAR_FIRST,
+    *_NAMED,
+)
 
 
 def _fitting(text: str) -> Iterator[str]:
@@ -111,7 +129,10 @@ def _fitting(text: str) -> Iterator[str]:
 @functools.cache
 def _shape(pattern: str) -> str:
     """A regular expression for the texts of a format: strptime takes years of any length and ignores blanks."""
-    return "".join(_PATTERNS.get(part, re.escape(part).replace("\\ ", " ")) for part in re.split(r"(%[A-Za-z])", pattern))
+    return "".join(
+        _PATTERNS.get(part, re.escape(part).replace("\\ ", " "))
+        for part in re.split(r"(%[A-Za-z])", pattern)
+    )
 
 
 def _good(texts: Texts, pattern: str) -> int:

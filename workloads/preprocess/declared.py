@@ -11,7 +11,17 @@ from typing import Final, Literal
 from workloads.contract import ENV_COLUMNS
 from workloads.names import dataset_of
 from workloads.preprocess import dates, infer
-from workloads.preprocess.columns import BOOLEAN, DATE, INTEGER, LOCAL_TIME, NUMBER, TEXT, UTC_TIME, ColumnPlan, Decision
+from workloads.preprocess.columns import (
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    LOCAL_TIME,
+    NUMBER,
+    TEXT,
+    UTC_TIME,
+    ColumnPlan,
+    Decision,
+)
 from workloads.preprocess.numbers import Candidate
 from workloads.preprocess.tally import Texts
 from workloads.records import ColumnUse
@@ -32,7 +42,9 @@ class Declaration:
     """A row without a value here is incomplete; a file without the column is refused."""
 
 
-def apply(columns: list[ColumnPlan], texts: Sequence[Texts], wishes: Mapping[str, Declaration]) -> list[ColumnPlan]:
+def apply(
+    columns: list[ColumnPlan], texts: Sequence[Texts], wishes: Mapping[str, Declaration]
+) -> list[ColumnPlan]:
     """The columns as declared, by their name in the file or in the table. Raises StageError where one cannot be so."""
     places = {column.name: place for place, column in enumerate(columns)} | {
         column.source_name: place for place, column in enumerate(columns) if column.source_name
@@ -45,7 +57,8 @@ def apply(columns: list[ColumnPlan], texts: Sequence[Texts], wishes: Mapping[str
         elif wish.required:
             near = get_close_matches(name, places, 1)
             raise StageError(
-                f"the file has no column {quoted(name)}, which is declared as required" + (f"; it has {quoted(near[0])}" if near else ""),
+                f"the file has no column {quoted(name)}, which is declared as required"
+                + (f"; it has {quoted(near[0])}" if near else ""),
                 hint=f"mend the header, or {_FIELD} in the stack file",
             )
     return result
@@ -80,14 +93,21 @@ def _as_type(name: str, texts: Texts, kind: DeclaredType) -> Decision:
     if kind == "number":
         found = Candidate.of(present)
         whole = found.good and found.whole and not found.beyond
-        return Decision(kind=INTEGER if whole else NUMBER, use="compare", spelling=found.choice.spelling, leading_zeros=True, reason=reason)
+        return Decision(
+            kind=INTEGER if whole else NUMBER,
+            use="compare",
+            spelling=found.choice.spelling,
+            leading_zeros=True,
+            reason=reason,
+        )
     iso = infer.iso_time(present)
     order = dates.choose(present)
     if iso is not None and iso.kind.name == kind:
         return replace(iso, reason=reason)
     if order.good and not order.pattern:
         raise StageError(
-            f"column {quoted(name)} is declared as {kind}, but {order.doubt}", hint="write the dates as 2026-01-31, or declare text"
+            f"column {quoted(name)} is declared as {kind}, but {order.doubt}",
+            hint="write the dates as 2026-01-31, or declare text",
         )
     if kind == "date":
         return Decision(kind=DATE, reason=reason, pattern=order.pattern)
@@ -100,7 +120,9 @@ def from_json(text: str, dataset: str) -> dict[str, Declaration]:
     if not text.strip():
         return {}
     try:
-        wishes = [columns for name, columns in json.loads(text).items() if dataset_of(name) == dataset]
+        wishes = [
+            columns for name, columns in json.loads(text).items() if dataset_of(name) == dataset
+        ]
         return {name: Declaration(**wish) for columns in wishes for name, wish in columns.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise StageError(

@@ -53,20 +53,37 @@ def detect(text: Text, *, show_values: bool = True) -> Dialect:
         rows.insert(0, Row(skipped, named))
     filled = [row for row in rows if row.filled]
     if not filled:
-        raise StageError("the file holds comments only", hint="upload a CSV file with a header row and at least one row of data")
-    if len(filled) > 1 and not text.whole and len(rows) < _LOOK_ROWS and len(look) == len(text.sample):
+        raise StageError(
+            "the file holds comments only",
+            hint="upload a CSV file with a header row and at least one row of data",
+        )
+    if (
+        len(filled) > 1
+        and not text.whole
+        and len(rows) < _LOOK_ROWS
+        and len(look) == len(text.sample)
+    ):
         rows.pop()  # may be cut
-    found = structure_of(rows, whole=text.whole)
+    found = structure_of(rows)
     _check(found, filled, whole=text.whole)
-    before = [line.rstrip("\r\n") for line in lines[bool(declared) : skipped - (named is not None)] if line.strip()]
-    before += [" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in found.preamble]
+    before = [
+        line.rstrip("\r\n")
+        for line in lines[bool(declared) : skipped - (named is not None)]
+        if line.strip()
+    ]
+    before += [
+        " ".join(cell.strip() for cell in row.cells if cell.strip()) for row in found.preamble
+    ]
     dialect = Dialect(
         grammar=grammar,
         structure=found,
         source_names=found.names,
         preamble=tuple(before),
         comment=comment if skipped > bool(declared) + (named is not None) else "",
-        remarks=(*_file_remarks(text, grammar, declared, values=show_values), *_structure_remarks(found, before, values=show_values)),
+        remarks=(
+            *_file_remarks(text, grammar, declared, values=show_values),
+            *_structure_remarks(found, before, values=show_values),
+        ),
     )
     if found.header and _row_names(found, lines, grammar):
         dialect = _with_row_names(dialect)
@@ -86,10 +103,18 @@ def _sample_cells(text: Text, dialect: Dialect) -> list[Array]:
         if not isinstance(part, Block):
             continue
         ragged: dict[int, int] = {}
-        table = read_cells(part.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=ragged.__setitem__)
+        table = read_cells(
+            part.data,
+            delimiter=dialect.separator,
+            decimal=".",
+            types=types,
+            on_ragged=ragged.__setitem__,
+        )
         mended = body.mend(part, list(ragged))[0] if ragged else None
         if mended is not None:
-            table = read_cells(mended.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None)
+            table = read_cells(
+                mended.data, delimiter=dialect.separator, decimal=".", types=types, on_ragged=None
+            )
         tables.append(table)
     return [column.combine_chunks() for column in pa.concat_tables(tables).columns]
 
@@ -105,7 +130,10 @@ def _look(text: Text) -> str:
         if look.count("\n", 0, end) + look.count("\r", 0, end) >= 20 or size == len(decoded):
             break
     if end < 0:
-        raise StageError(f"the first row is longer than {len(text.sample):,} bytes", hint="is this a CSV file with line breaks?")
+        raise StageError(
+            f"the first row is longer than {len(text.sample):,} bytes",
+            hint="is this a CSV file with line breaks?",
+        )
     return look[: end + 1]
 
 
@@ -118,7 +146,9 @@ def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
     """The first records, those of a single line with odd quotes by the looser reading."""
     found = list(islice(grammar.rows("".join(lines[skipped:])), _LOOK_ROWS + 1))
     rows = []
-    for (line, cells), (following, _) in zip(found, [*found[1:], (len(lines) - skipped + 1, [])], strict=True):
+    for (line, cells), (following, _) in zip(
+        found, [*found[1:], (len(lines) - skipped + 1, [])], strict=True
+    ):
         loose = None
         if following == line + 1 and grammar.odd(text := lines[skipped + line - 1]):
             loose = grammar.loose(text)
@@ -135,12 +165,22 @@ def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row])
     width = widths.most_common(1)[0][0]
     line = rows[number].line
     lost = range(line, rows[number + 1].line if number + 1 < len(rows) else line + 1)
-    if len(rows[number].cells) == width and not (len(lost) > 1 and grammar.odd("".join(lines[line - 1 : lost[-1]]))):
+    if len(rows[number].cells) == width and not (
+        len(lost) > 1 and grammar.odd("".join(lines[line - 1 : lost[-1]]))
+    ):
         return rows
-    readings = [cells for cells in with_one_literal_quote(grammar, lines[line - 1].rstrip("\r\n")) if len(cells) == width]
+    readings = [
+        cells
+        for cells in with_one_literal_quote(grammar, lines[line - 1].rstrip("\r\n"))
+        if len(cells) == width
+    ]
     if not readings:
         return rows
-    below = [Row(at, cells) for at in lost[1:] if (cells := next(iter(grammar.rows(lines[at - 1])), (0, []))[1])]
+    below = [
+        Row(at, cells)
+        for at in lost[1:]
+        if (cells := next(iter(grammar.rows(lines[at - 1])), (0, []))[1])
+    ]
     return [*rows[:number], Row(line, readings[0]), *below, *rows[number + 1 :]]
 
 
@@ -156,7 +196,9 @@ def _comments(lines: Sequence[str], skipped: int) -> tuple[int, str]:
     return (count, comment) if any(line.strip() for line in lines[count:]) else (skipped, "")
 
 
-def _commented_header(lines: Sequence[str], comment: str, grammar: Grammar, rows: Sequence[Row]) -> list[str] | None:
+def _commented_header(
+    lines: Sequence[str], comment: str, grammar: Grammar, rows: Sequence[Row]
+) -> list[str] | None:
     """The names in the last comment line, where it has as many as the rows have fields and the first row is none of names."""
     filled = [row for row in rows if row.filled][:20]
     if not comment or not filled or not lines or not lines[-1].startswith(comment):
@@ -184,7 +226,10 @@ def _row_names(found: Structure, lines: Sequence[str], grammar: Grammar) -> bool
 
 def _with_row_names(dialect: Dialect) -> Dialect:
     told = Remark(
-        code="row-names", column="", sentence="the first column has no name and was taken for row names; the names follow", sure=False
+        code="row-names",
+        column="",
+        sentence="the first column has no name and was taken for row names; the names follow",
+        sure=False,
     )
     others = tuple(remark for remark in dialect.remarks if remark.code != "columns-without-name")
     return replace(dialect, source_names=("", *dialect.source_names[:-1]), remarks=(*others, told))
@@ -197,45 +242,99 @@ def _check(found: Structure, filled: Sequence[Row], *, whole: bool) -> None:
             hint="split the table, or turn columns into rows",
         )
     if whole and filled[-1].line < found.body_line:
-        raise StageError("the file holds a header and no data", hint="at least one row has to follow the header")
+        raise StageError(
+            "the file holds a header and no data", hint="at least one row has to follow the header"
+        )
 
 
-def _file_remarks(text: Text, grammar: Grammar, declared: str | None, *, values: bool) -> list[Remark]:
+def _file_remarks(
+    text: Text, grammar: Grammar, declared: str | None, *, values: bool
+) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if text.guessed:
-        word = next((word for word in _WORDS.findall(text.sample.decode(errors="replace")) if not word.isascii()), "")
+        word = next(
+            (
+                word
+                for word in _WORDS.findall(text.sample.decode(errors="replace"))
+                if not word.isascii()
+            ),
+            "",
+        )
         example = f", so that it holds {quoted(word, values=values)}" if word else ""
-        told.append(("encoding", f"the file is not UTF-8; by its characters it was read as {text.encoding}{example}", False))
+        told.append(
+            (
+                "encoding",
+                f"the file is not UTF-8; by its characters it was read as {text.encoding}{example}",
+                False,
+            )
+        )
     if declared:
-        told.append(("separator-line", f"the first line declares the {grammar.delimiter_name} as delimiter", True))
+        told.append(
+            (
+                "separator-line",
+                f"the first line declares the {grammar.delimiter_name} as delimiter",
+                True,
+            )
+        )
     if grammar.delimiter not in (",", ";", "\t", "|"):
-        told.append(("delimiter", f"the delimiter was taken to be: {grammar.delimiter_name}", False))
+        told.append(
+            ("delimiter", f"the delimiter was taken to be: {grammar.delimiter_name}", False)
+        )
     if grammar.quote == "'":
         told.append(("quote", "fields are quoted with apostrophes", True))
     if not grammar.quote:
-        told.append(("quote", "quotation marks were read as ordinary characters: they do not enclose fields", False))
+        told.append(
+            (
+                "quote",
+                "quotation marks were read as ordinary characters: they do not enclose fields",
+                False,
+            )
+        )
     if grammar.escape:
-        told.append(("escape", "a backslash takes the special meaning from the character after it", True))
+        told.append(
+            ("escape", "a backslash takes the special meaning from the character after it", True)
+        )
     if grammar.wrapped:
-        told.append(("wrapped", "every line was quoted once more as a whole; these quotes were taken off", False))
+        told.append(
+            (
+                "wrapped",
+                "every line was quoted once more as a whole; these quotes were taken off",
+                False,
+            )
+        )
     if grammar.blanks:
         told.append(("blanks", "blanks around fields were left out", True))
-    return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]
+    return [
+        Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told
+    ]
 
 
 def _structure_remarks(found: Structure, preamble: Sequence[str], *, values: bool) -> list[Remark]:
     told: list[tuple[str, str, bool]] = []
     if preamble:
         count = len(preamble)
-        which = "one line before the table was" if count == 1 else f"{count:,} lines before the table were"
+        which = (
+            "one line before the table was"
+            if count == 1
+            else f"{count:,} lines before the table were"
+        )
         first = quoted(preamble[0], values=values)
         told.append(("preamble", f"{which} set aside, the first: {first}", False))
     if not found.header:
         made_up = "column_1" if found.width == 1 else f"column_1 to column_{found.width}"
-        told.append(("no-header", f"no row of names was found; the columns are called {made_up}", False))
+        told.append(
+            ("no-header", f"no row of names was found; the columns are called {made_up}", False)
+        )
     if len(found.header) > 1:
         lines = " and ".join(f"{row.line:,}" for row in found.header)
-        told.append(("header-rows", f"the names are joined from the header rows in lines {lines}", False))
-    told += [("header-row-left-out", f"line {row.line:,} below the header was left out: {what}", True) for row, what in found.between]
+        told.append(
+            ("header-rows", f"the names are joined from the header rows in lines {lines}", False)
+        )
+    told += [
+        ("header-row-left-out", f"line {row.line:,} below the header was left out: {what}", True)
+        for row, what in found.between
+    ]
     told += found.notes
-    return [Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told]
+    return [
+        Remark(code=code, column="", sentence=sentence, sure=sure) for code, sentence, sure in told
+    ]

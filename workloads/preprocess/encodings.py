@@ -11,9 +11,29 @@ import codecs
 import re
 from typing import Final
 
-_LATIN: Final = ("cp1252", "iso8859_15", "cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman", "cp850", "cp437")
+_LATIN: Final = (
+    "cp1252",
+    "iso8859_15",
+    "cp1250",
+    "cp1254",
+    "cp1257",
+    "iso8859_2",
+    "mac_roman",
+    "cp850",
+    "cp437",
+)
 """Of several that fit alike, the first is taken."""
-_OTHER_ALPHABETS: Final = ("cp1251", "koi8_r", "cp866", "iso8859_5", "mac_cyrillic", "cp1253", "iso8859_7", "cp1255", "cp1256")
+_OTHER_ALPHABETS: Final = (
+    "cp1251",
+    "koi8_r",
+    "cp866",
+    "iso8859_5",
+    "mac_cyrillic",
+    "cp1253",
+    "iso8859_7",
+    "cp1255",
+    "cp1256",
+)
 ONE_BYTE: Final = (*_LATIN, *_OTHER_ALPHABETS)
 """Those that are told apart by letters."""
 OTHERS: Final = ("cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949", "iso2022_jp")
@@ -34,11 +54,39 @@ _LANGUAGES: Final = tuple(
     map(
         frozenset,
         (
-            *("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "àáâãçéêíóôõúü", "àèéìíîòóùú", "áéèëïíóöúü", "åäöé", "æøåéóòâô", "áéíóúýþæöð"),
-            *("àçéèíïòóúü", "äöõüšž", "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţșț", "çë"),
+            *(
+                "äöüß",
+                "àâæçéèêëîïôœùûüÿ",
+                "áéíñóúü",
+                "àáâãçéêíóôõúü",
+                "àèéìíîòóùú",
+                "áéèëïíóöúü",
+                "åäöé",
+                "æøåéóòâô",
+                "áéíóúýþæöð",
+            ),
+            *(
+                "àçéèíïòóúü",
+                "äöõüšž",
+                "ąćęłńóśźż",
+                "áčďéěíňóřšťúůýž",
+                "áäčďéíĺľňóôŕšťúýž",
+                "áéíóöőúüű",
+                "čćđšž",
+                "ăâîşţșț",
+                "çë",
+            ),
             *("çğıİöşüâîû", "ąčęėįšųūž", "āčēģīķļņšūž"),
-            *("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", "абвгдежзийклмнопрстуфхцчшщьюяіїєґ", "абвгдежзийклмнопрстуфхцчшђјљњћџѓќѕ"),
-            *("αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ", "אבגדהוזחטיכךלמםנןסעפףצץקרשת", "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـپچژگ"),
+            *(
+                "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
+                "абвгдежзийклмнопрстуфхцчшщьюяіїєґ",
+                "абвгдежзийклмнопрстуфхцчшђјљњћџѓќѕ",
+            ),
+            *(
+                "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ",
+                "אבגדהוזחטיכךלמםנןסעפףצץקרשת",
+                "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـپچژگ",
+            ),
         ),
     )
 )
@@ -48,7 +96,9 @@ Bulgarian, Ukrainian, Serbian and Macedonian; Greek, Hebrew, Arabic."""
 _WESTERN: Final = frozenset("àáâãäåæçèéêëìíîïñòóôõöøœùúûüýÿß")
 _MIXED: Final = 0.95
 """What several western languages in one file count, against one language that explains as much."""
-_QUOTES: Final = frozenset("\u201c\u201d\u201e\u2018\u2019\u201a«»\u2039\u203a\u2026\u2013\u2014•·©®™°µ\u00a0¿¡")
+_QUOTES: Final = frozenset(
+    "\u201c\u201d\u201e\u2018\u2019\u201a«»\u2039\u203a\u2026\u2013\u2014•·©®™°µ\u00a0¿¡"
+)
 _CURRENCIES: Final = frozenset("€£¥¢")
 _OTHER_SIGNS: Final = frozenset("§²³¹½¼¾ºª\u00d7÷±\u2030")
 _BETWEEN_LETTERS: Final = frozenset("\u2018\u2019·\u2013\u2014\u00a0")
@@ -79,11 +129,17 @@ def escaped(beginning: bytes) -> str:
 
 def guess(beginning: bytes) -> str:
     """Python's name of the encoding of a text that is neither ASCII nor Unicode; Windows-1252 where nothing speaks for another."""
-    lines = dict.fromkeys(line for line in re.split(rb"[\r\n]+", beginning)[:-1] or [beginning] if not line.isascii())
+    lines = dict.fromkeys(
+        line for line in re.split(rb"[\r\n]+", beginning)[:-1] or [beginning] if not line.isascii()
+    )
     look = b"\n".join(lines)
     if len(look) > _LOOK_BYTES:
         look = look[: max(look.rfind(b"\n", 0, _LOOK_BYTES), 0) or _LOOK_BYTES]
-    fits = {encoding: _explained(text) for encoding in ONE_BYTE if (text := _decoded(look, encoding)) is not None}
+    fits = {
+        encoding: _explained(text)
+        for encoding in ONE_BYTE
+        if (text := _decoded(look, encoding)) is not None
+    }
     best = max(fits, key=lambda encoding: fits[encoding] + _LATIN_FIRST * (encoding in _LATIN))
     alike = [encoding for encoding in fits if fits[encoding] >= fits[best] - _TIE]
     if fits[best] < _ENOUGH:
@@ -96,8 +152,14 @@ def guess(beginning: bytes) -> str:
 
 def _without_torn(lines: list[bytes]) -> bytes:
     """The lines that are valid in all encodings of several bytes in which most are: a single torn character must not decide."""
-    most = [encoding for encoding in OTHERS if sum(_decoded(line, encoding) is not None for line in lines) >= _ENOUGH * len(lines)]
-    return b"\n".join(line for line in lines if all(_decoded(line, encoding) is not None for encoding in most))
+    most = [
+        encoding
+        for encoding in OTHERS
+        if sum(_decoded(line, encoding) is not None for line in lines) >= _ENOUGH * len(lines)
+    ]
+    return b"\n".join(
+        line for line in lines if all(_decoded(line, encoding) is not None for encoding in most)
+    )
 
 
 def _by_frequency(look: bytes, among: list[str]) -> str:
@@ -109,7 +171,9 @@ def _by_frequency(look: bytes, among: list[str]) -> str:
 
 def name(encoding: str) -> str:
     """As people write it."""
-    return _NAMES.get(encoding, re.sub("^cp125", "windows-125", encoding).replace("iso8859_", "iso-8859-"))
+    return _NAMES.get(
+        encoding, re.sub("^cp125", "windows-125", encoding).replace("iso8859_", "iso-8859-")
+    )
 
 
 def _decoded(data: bytes, encoding: str) -> str | None:
@@ -129,9 +193,19 @@ def _explained(text: str) -> float:
         before, after = text[place - 1 : place], text[place + 1 : place + 2]
         if character.isalpha():
             around = text[max(0, place - 2) : place + 3]
-            foreign = len(around) == _RUN and around.isalpha() and all("\x7f" < one < _AFTER_LATIN for one in around)
-            foreign |= character >= _AFTER_LATIN and any(one.isascii() and one.isalpha() for one in (before, after))
-            if foreign or (before.islower() and character.isupper()) or (character.islower() and after.isupper()):
+            foreign = (
+                len(around) == _RUN
+                and around.isalpha()
+                and all("\x7f" < one < _AFTER_LATIN for one in around)
+            )
+            foreign |= character >= _AFTER_LATIN and any(
+                one.isascii() and one.isalpha() for one in (before, after)
+            )
+            if (
+                foreign
+                or (before.islower() and character.isupper())
+                or (character.islower() and after.isupper())
+            ):
                 bad += 1
             else:
                 letters.append(character)
@@ -148,4 +222,6 @@ def _explained(text: str) -> float:
         return sum(letter in alphabet or letter.lower() in alphabet for letter in letters)
 
     one = max(map(explained, _LANGUAGES))
-    return (_SIGN * signs + max(one, _MIXED * explained(_WESTERN))) / max(1, signs + bad + len(letters))
+    return (_SIGN * signs + max(one, _MIXED * explained(_WESTERN))) / max(
+        1, signs + bad + len(letters)
+    )

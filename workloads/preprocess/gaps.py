@@ -43,11 +43,21 @@ class Gaps:
         self.rows += rows
         while self._count > self._limit:
             self._step *= 2
-            kept = [(rows[rows % self._step == 0], bits[rows % self._step == 0]) for rows, bits in self._held]
-            self._held = [(np.concatenate([rows for rows, _ in kept]), np.concatenate([bits for _, bits in kept]))]
+            kept = [
+                (rows[rows % self._step == 0], bits[rows % self._step == 0])
+                for rows, bits in self._held
+            ]
+            self._held = [
+                (
+                    np.concatenate([rows for rows, _ in kept]),
+                    np.concatenate([bits for _, bits in kept]),
+                )
+            ]
             self._count = len(self._held[0][0])
 
-    def left_out(self, percent: float, *, among: Sequence[int], fixed: Sequence[bool]) -> dict[int, float]:
+    def left_out(
+        self, percent: float, *, among: Sequence[int], fixed: Sequence[bool]
+    ) -> dict[int, float]:
         """Column -> percent of the rows without a value, of the columns to leave out.
 
         Args:

@@ -53,12 +53,20 @@ class Grammar:
     def plain(self) -> bool:
         """Whether Arrow's reader and the splitter of records read it as it stands."""
         changed = self.escape or self.blanks or self.wrapped
-        return len(self.delimiter) == 1 and self.delimiter.isascii() and self.quote == '"' and not changed
+        return (
+            len(self.delimiter) == 1
+            and self.delimiter.isascii()
+            and self.quote == '"'
+            and not changed
+        )
 
     @property
     def delimiter_name(self) -> str:
         """As in a sentence."""
-        return _NAMES.get(self.delimiter, f"'{self.delimiter}'" if self.delimiter.isprintable() else repr(self.delimiter))
+        return _NAMES.get(
+            self.delimiter,
+            f"'{self.delimiter}'" if self.delimiter.isprintable() else repr(self.delimiter),
+        )
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
         """Lines as the csv module reads them."""
@@ -69,7 +77,9 @@ class Grammar:
         elif len(self.delimiter) > 1:
             lines = (line.replace(self.delimiter, _INNER) for line in lines)
         if self.escape:
-            keep = re.compile(rf"\\(?![\\\r\n{re.escape(self.quote + self._one)}])|\\(.)", re.DOTALL)
+            keep = re.compile(
+                rf"\\(?![\\\r\n{re.escape(self.quote + self._one)}])|\\(.)", re.DOTALL
+            )
             lines = (keep.sub(_double, line) if "\\" in line else line for line in lines)
         return iter(lines)
 
@@ -103,7 +113,11 @@ class Grammar:
         quote, delimiter = re.escape(self.quote), re.escape(self._one)
         text = "".join(self.lines(io.StringIO(record, newline=""))).rstrip("\r\n")
         blanks = " *" if self.blanks else ""
-        quoted = rf"{quote}(?:[^{quote}\\]|{quote}{quote}|\\.)*{quote}" if self.escape else rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}"
+        quoted = (
+            rf"{quote}(?:[^{quote}\\]|{quote}{quote}|\\.)*{quote}"
+            if self.escape
+            else rf"{quote}(?:[^{quote}]|{quote}{quote})*{quote}"
+        )
         field = rf"{blanks}(?:{quoted}{blanks}|(?!{quote})[^{delimiter}]*)"
         return re.fullmatch(rf"{field}(?:{delimiter}{field})*", text, re.DOTALL) is None
 
@@ -115,7 +129,9 @@ class Grammar:
         if not self.quote or self.escape:
             return None
         quote, delimiter = re.escape(self.quote), re.escape(self._one)
-        field = re.compile(rf"[ ]*{quote}(.*?){quote}[ ]*(?={delimiter}|$)|([^{delimiter}]*)", re.DOTALL)
+        field = re.compile(
+            rf"[ ]*{quote}(.*?){quote}[ ]*(?={delimiter}|$)|([^{delimiter}]*)", re.DOTALL
+        )
         text = next(iter(self.lines([line.rstrip("\r\n")])))
         cells, place = [], 0
         while True:

@@ -29,10 +29,50 @@ _ACCOUNT_DIGITS: Final = 10
 _ROWS: Final = 20
 """Rows from which another value in every row says something."""
 _SPREAD: Final = 0.2
-_PHONES: Final = {"tel", "tele", "telephone", "telefon", "telefono", "telefone", "phone", "mobile", "handy", "cell", "fax", "msisdn"}
-_CODES: Final = {"zip", "zipcode", "postal", "postcode", "plz", "ssn", "isbn", "issn", "ean", "upc", "gtin", "fips", "account", "konto"}
+_PHONES: Final = {
+    "tel",
+    "tele",
+    "telephone",
+    "telefon",
+    "telefono",
+    "telefone",
+    "phone",
+    "mobile",
+    "handy",
+    "cell",
+    "fax",
+    "msisdn",
+}
+_CODES: Final = {
+    "zip",
+    "zipcode",
+    "postal",
+    "postcode",
+    "plz",
+    "ssn",
+    "isbn",
+    "issn",
+    "ean",
+    "upc",
+    "gtin",
+    "fips",
+    "account",
+    "konto",
+}
 _IDS: Final = {"id", "ids", "uid", "uuid", "guid"}
-_ROW_NUMBERS: Final = {"", "index", "row", "rows", "rownames", "rowname", "rownum", "unnamed", "no", "nr", "key"}
+_ROW_NUMBERS: Final = {
+    "",
+    "index",
+    "row",
+    "rows",
+    "rownames",
+    "rowname",
+    "rownum",
+    "unnamed",
+    "no",
+    "nr",
+    "key",
+}
 
 
 @dataclass(frozen=True)
@@ -75,16 +115,29 @@ class _Wholes:
         return self.numerals.weight(where) / self.numerals.total
 
     def all_spelled(self, pattern: str) -> bool:
-        return self.spelled.weight(compute.match_substring_regex(self.spelled.values, pattern)) == self.spelled.total
+        return (
+            self.spelled.weight(compute.match_substring_regex(self.spelled.values, pattern))
+            == self.spelled.total
+        )
 
     def leading_zeros(self) -> bool:
-        return self.spelled.weight(compute.match_substring_regex(self.spelled.values, "^[+-]?0[0-9]+$")) > 0
+        return (
+            self.spelled.weight(
+                compute.match_substring_regex(self.spelled.values, "^[+-]?0[0-9]+$")
+            )
+            > 0
+        )
 
     def international(self) -> bool:
         return self.shortest >= _PHONE_DIGITS and self.all_spelled(r"^\+[0-9]")
 
     def grouped_alike(self) -> bool:
-        return self.spelling.group == " " and self.one_length and self.shortest >= _PHONE_DIGITS + 2 and len(self.numerals.counts) > 1
+        return (
+            self.spelling.group == " "
+            and self.one_length
+            and self.shortest >= _PHONE_DIGITS + 2
+            and len(self.numerals.counts) > 1
+        )
 
     def beyond(self) -> bool:
         return self.long() and self.any_beyond
@@ -109,7 +162,11 @@ class _Wholes:
         return self.distinct and bool(self.words & _IDS)
 
     def row_numbers(self) -> bool:
-        return self.distinct and self.words <= _ROW_NUMBERS and bool((np.diff(self._floats) == 1).all())
+        return (
+            self.distinct
+            and self.words <= _ROW_NUMBERS
+            and bool((np.diff(self._floats) == 1).all())
+        )
 
     def scattered(self) -> bool:
         """Whether numbers of one length take up much of what this length allows, in no order."""
@@ -134,9 +191,18 @@ class _Rule:
 
 
 _RULES: Final = (
-    _Rule(_Wholes.leading_zeros, "holds whole numbers with leading zeros, which are identifiers", as_text=True),
+    _Rule(
+        _Wholes.leading_zeros,
+        "holds whole numbers with leading zeros, which are identifiers",
+        as_text=True,
+    ),
     _Rule(_Wholes.international, "holds telephone numbers", as_text=True),
-    _Rule(_Wholes.grouped_alike, "holds numbers of one length in groups, as telephone numbers have them", as_text=True, sure=False),
+    _Rule(
+        _Wholes.grouped_alike,
+        "holds numbers of one length in groups, as telephone numbers have them",
+        as_text=True,
+        sure=False,
+    ),
     _Rule(_Wholes.beyond, "holds whole numbers beyond int64", as_text=True),
     _Rule(_Wholes.long, f"holds whole numbers of {_LONG} digits and more, which are identifiers"),
     _Rule(_Wholes.days, "holds dates written as YYYYMMDD"),
@@ -144,7 +210,11 @@ _RULES: Final = (
     _Rule(_Wholes.codes, "holds codes, by its name"),
     _Rule(_Wholes.named, "holds another whole number in every row and is named as an identifier"),
     _Rule(_Wholes.row_numbers, "numbers the rows"),
-    _Rule(_Wholes.scattered, "holds another number of one length in every row, as identifiers and telephone numbers are", sure=False),
+    _Rule(
+        _Wholes.scattered,
+        "holds another number of one length in every row, as identifiers and telephone numbers are",
+        sure=False,
+    ),
 )
 """The first that holds decides."""
 
@@ -159,10 +229,18 @@ def identify(spelled: Texts, numerals: Any, *, spelling: Spelling, name: str) ->
         name: Of the column in the file.
     """
     read = mask(compute.is_valid(numerals))
-    wholes = _Wholes(spelled.where(read), Texts(numerals, spelled.counts).where(read), spelling, name)
+    wholes = _Wholes(
+        spelled.where(read), Texts(numerals, spelled.counts).where(read), spelling, name
+    )
     for rule in _RULES:
         if rule.holds(wholes):
-            told = (Told(code="identifier", says=f"{rule.reason}; it is kept as it is and not compared", sure=rule.sure),)
+            told = (
+                Told(
+                    code="identifier",
+                    says=f"{rule.reason}; it is kept as it is and not compared",
+                    sure=rule.sure,
+                ),
+            )
             if rule.as_text or wholes.any_beyond:
                 return Decision(kind=TEXT, reason=rule.reason, told=told)
             return Decision(kind=INTEGER, reason=rule.reason, spelling=spelling, told=told)

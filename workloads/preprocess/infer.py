@@ -43,7 +43,9 @@ _ISO: Final = (
 EMPTY: Final = Decision(kind=TEXT, reason="has no value")
 
 
-def decide(columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = ",") -> list[Decision]:
+def decide(
+    columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = ","
+) -> list[Decision]:
     """What each column is.
 
     A comma is the decimal sign of a column beside columns with a decimal point only in files with semicolons, which come from where the
@@ -62,7 +64,13 @@ def decide(columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = "
     decided = []
     for texts, values, first, name in zip(columns, filled, alone, names, strict=True):
         found = None if first is None else first.in_context(context)
-        if found is not None and lists and signs["."] and found.choice.decimal == "," and found.likely:
+        if (
+            found is not None
+            and lists
+            and signs["."]
+            and found.choice.decimal == ","
+            and found.likely
+        ):
             decided.append(_commas(values))
         else:
             decided.append(_decide(texts, values, found, name if any(names) else _NO_NAME))
@@ -72,7 +80,11 @@ def decide(columns: Sequence[Texts], names: Sequence[str], *, delimiter: str = "
 def _commas(filled: Texts) -> Decision:
     says = f"holds commas that could be decimal signs, such as {CELLS}, but other columns have a decimal point; it is kept as text"
     cells = tuple(text for text, _ in filled.commonest(3))
-    return Decision(kind=TEXT, reason="holds text", told=(Told(code="looks-like-numbers", says=says, cells=cells, sure=False),))
+    return Decision(
+        kind=TEXT,
+        reason="holds text",
+        told=(Told(code="looks-like-numbers", says=says, cells=cells, sure=False),),
+    )
 
 
 def present(texts: Texts) -> Texts:
@@ -88,7 +100,9 @@ def fits(text: str, decision: Decision) -> bool:
 
 def _maybe_numbers(filled: Texts) -> bool:
     probe = filled.where(_first(filled))
-    return bool(probe.total) and probe.weight(compute.match_substring_regex(probe.values, "[0-9]")) > 0
+    return (
+        bool(probe.total) and probe.weight(compute.match_substring_regex(probe.values, "[0-9]")) > 0
+    )
 
 
 def _first(texts: Texts) -> NDArray[np.bool_]:
@@ -102,7 +116,9 @@ def _decide(texts: Texts, filled: Texts, found: Candidate | None, name: str) -> 
         several = numbers.currencies(filled) if found.choice.spelling.decorated else set()
         if len(several) <= 1:
             return numbers.decide(found, name)
-    lower = {str(word) for word in compute.utf8_lower(filled.values).unique().slice(0, 3).to_pylist()}
+    lower = {
+        str(word) for word in compute.utf8_lower(filled.values).unique().slice(0, 3).to_pylist()
+    }
     for pair in PAIRS:
         if lower == set(pair):
             return Decision(kind=BOOLEAN, reason=f"holds '{pair[0]}' and '{pair[1]}' alone")
@@ -112,7 +128,10 @@ def _decide(texts: Texts, filled: Texts, found: Candidate | None, name: str) -> 
 def iso_time(filled: Texts) -> Decision | None:
     """The column as dates or timestamps as ISO 8601 writes them."""
     for decision in _ISO:
-        if _reads(filled.where(_first(filled)), decision) >= _HALF and _reads(filled, decision) >= 1 - FEW:
+        if (
+            _reads(filled.where(_first(filled)), decision) >= _HALF
+            and _reads(filled, decision) >= 1 - FEW
+        ):
             return decision
     return None
 
@@ -125,11 +144,22 @@ def _other_time(filled: Texts) -> Decision | None:
         return Decision(
             kind=TEXT,
             reason="holds dates that could mean two days",
-            told=(Told(code="ambiguous-date", says=f"holds dates and {order.doubt}; it is kept as text", sure=False),),
+            told=(
+                Told(
+                    code="ambiguous-date",
+                    says=f"holds dates and {order.doubt}; it is kept as text",
+                    sure=False,
+                ),
+            ),
         )
     kind = LOCAL_TIME if dates.has_time(order.pattern) else DATE
     reason = f"holds {kind.name}s of the format {order.pattern}"
-    return Decision(kind=kind, reason=reason, pattern=order.pattern, told=(Told(code="date-format", says=reason),))
+    return Decision(
+        kind=kind,
+        reason=reason,
+        pattern=order.pattern,
+        told=(Told(code="date-format", says=reason),),
+    )
 
 
 def _reads(filled: Texts, decision: Decision) -> float:
@@ -150,9 +180,26 @@ def _text(texts: Texts, filled: Texts, found: Candidate | None) -> Decision:
         return Decision(kind=TEXT, reason="holds text", told=tuple(told))
     named = [text for text, _ in words.commonest(3)]
     if named == ["NA"] and _are_country_codes(texts):
-        told.append(Told(code="na-is-a-code", says="holds codes of two letters, of which 'NA' is one and no missing value", sure=False))
-        return Decision(kind=TEXT, reason="holds codes of two letters", only_empty_missing=True, told=tuple(told))
-    told.append(Told(code="missing-words", says=f"has no value where a cell holds {CELLS}", cells=tuple(named)))
+        told.append(
+            Told(
+                code="na-is-a-code",
+                says="holds codes of two letters, of which 'NA' is one and no missing value",
+                sure=False,
+            )
+        )
+        return Decision(
+            kind=TEXT,
+            reason="holds codes of two letters",
+            only_empty_missing=True,
+            told=tuple(told),
+        )
+    told.append(
+        Told(
+            code="missing-words",
+            says=f"has no value where a cell holds {CELLS}",
+            cells=tuple(named),
+        )
+    )
     return Decision(kind=TEXT, reason="holds text", told=tuple(told))
 
 
@@ -162,7 +209,12 @@ def _unread_units(filled: Texts) -> list[Told]:
         return []
     cells = tuple(text for text, _ in units.commonest(3))
     return [
-        Told(code="several-units", says=f"holds numbers with several units, such as {CELLS}; it is kept as text", cells=cells, sure=False)
+        Told(
+            code="several-units",
+            says=f"holds numbers with several units, such as {CELLS}; it is kept as text",
+            cells=cells,
+            sure=False,
+        )
     ]
 
 
@@ -197,4 +249,9 @@ def _unread(filled: Texts, found: Candidate) -> Told:
     else:
         why = "looks like numbers"
     cells = tuple(text for text, _ in wrong.commonest(3))
-    return Told(code="looks-like-numbers", says=f"{why}; it is kept as text and not compared", cells=cells, sure=False)
+    return Told(
+        code="looks-like-numbers",
+        says=f"{why}; it is kept as text and not compared",
+        cells=cells,
+        sure=False,
+    )

@@ -12,7 +12,9 @@ from pyarrow import parquet
 
 from workloads.preprocess.units import HashingSink, Sink
 
-_SCHEMA: Final = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("line", pa.int64(), nullable=False)])
+_SCHEMA: Final = pa.schema(
+    [pa.field("row", pa.int64(), nullable=False), pa.field("line", pa.int64(), nullable=False)]
+)
 _GROUP: Final = 1 << 16
 """Entries held before they are written."""
 
@@ -39,7 +41,9 @@ class LineWriter:
     """
 
     def __init__(self, sink: Sink) -> None:
-        self._writer = parquet.ParquetWriter(cast("Any", HashingSink(sink)), _SCHEMA, compression="zstd", use_dictionary=False)
+        self._writer = parquet.ParquetWriter(
+            cast("Any", HashingSink(sink)), _SCHEMA, compression="zstd", use_dictionary=False
+        )
         self._pending: list[pa.Table] = []
         self._held = 0
         self._rows = 0

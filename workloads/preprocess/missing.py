@@ -9,10 +9,33 @@ import pyarrow.compute as pc
 
 compute: Any = pc
 
-_ERRORS: Final = ("#n/a", "#n/a n/a", "#na", "#null!", "#value!", "#div/0!", "#ref!", "#num!", "#name?")
+_ERRORS: Final = (
+    "#n/a",
+    "#n/a n/a",
+    "#na",
+    "#null!",
+    "#value!",
+    "#div/0!",
+    "#ref!",
+    "#num!",
+    "#name?",
+)
 _WORDS: Final = (
     *_ERRORS,
-    *("na", "n/a", "n.a.", "n.a", "nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "nd", "n.d."),
+    *(
+        "na",
+        "n/a",
+        "n.a.",
+        "n.a",
+        "nan",
+        "-nan",
+        "1.#ind",
+        "-1.#ind",
+        "1.#qnan",
+        "-1.#qnan",
+        "nd",
+        "n.d.",
+    ),
     *("null", "(null)", "[null]", "<null>", "<na>", "nil", "none", "missing", "no data", "nodata"),
     *("not available", "not applicable"),
 )
@@ -20,11 +43,33 @@ _SIGNS: Final = ("", "-", "--", "---", "\u2013", "\u2014", "?", ".", "..", "..."
 _LOWER: Final = pa.array([*_SIGNS, *_WORDS])
 
 SPELLINGS: Final = tuple(
-    dict.fromkeys((*_SIGNS, "\\N", *(way(word) for word in _WORDS for way in (str.lower, str.upper, str.title)), "NaN", "-NaN"))
+    dict.fromkeys(
+        (
+            *_SIGNS,
+            "\\N",
+            *(way(word) for word in _WORDS for way in (str.lower, str.upper, str.title)),
+            "NaN",
+            "-NaN",
+        )
+    )
 )
 """For a reader that compares character by character: the usual ways to write the markers. In columns that are not text."""
 
-IN_TEXT: Final = pa.array(["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "\\N", *(word.upper() for word in _ERRORS)])
+IN_TEXT: Final = pa.array(
+    [
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "NaN",
+        "nan",
+        "NULL",
+        "null",
+        "<NA>",
+        "\\N",
+        *(word.upper() for word in _ERRORS),
+    ]
+)
 """In columns of text, where a dash or a word such as `None` may well be a value."""
 _EMPTY: Final = pa.array([""])
 

@@ -52,13 +52,19 @@ class Candidate:
         """Sees a column as numbers, without a look at others."""
         choice = spellings.choose(present)
         infinite = present.weight(compute.match_substring_regex(present.values, INFINITE))
-        return cls(choice, present, choice.spelling.numerals(present.values), choice.good + infinite)
+        return cls(
+            choice, present, choice.spelling.numerals(present.values), choice.good + infinite
+        )
 
     def in_context(self, context: frozenset[str]) -> Candidate:
         """With what other columns say of the decimal sign."""
         choice = spellings.in_context(self.choice, context)
         same = choice.spelling == self.choice.spelling
-        return replace(self, choice=choice, numerals=self.numerals if same else choice.spelling.numerals(self.present.values))
+        return replace(
+            self,
+            choice=choice,
+            numerals=self.numerals if same else choice.spelling.numerals(self.present.values),
+        )
 
     @property
     def wrong(self) -> Texts:
@@ -98,17 +104,26 @@ class Candidate:
             return False
         wrong = self.wrong
         pattern = f"{_CODES}|{_CODES_AMONG_WHOLE}" if self.whole else _CODES
-        return wrong.weight(compute.match_substring_regex(wrong.values, pattern)) > _CODES_SHARE * self.present.total
+        return (
+            wrong.weight(compute.match_substring_regex(wrong.values, pattern))
+            > _CODES_SHARE * self.present.total
+        )
 
     @property
     def whole(self) -> bool:
         """Whether all numbers are whole."""
-        return bool(compute.all(compute.match_substring_regex(self.numerals, WHOLE), min_count=0).as_py())
+        return bool(
+            compute.all(compute.match_substring_regex(self.numerals, WHOLE), min_count=0).as_py()
+        )
 
     @property
     def beyond(self) -> int:
         """Cells with whole numbers beyond int64."""
-        return self.present.weight(compute.and_(compute.is_valid(self.numerals), compute.is_null(whole_numbers(self.numerals))))
+        return self.present.weight(
+            compute.and_(
+                compute.is_valid(self.numerals), compute.is_null(whole_numbers(self.numerals))
+            )
+        )
 
 
 def decide(found: Candidate, name: str) -> Decision:
@@ -119,31 +134,69 @@ def decide(found: Candidate, name: str) -> Decision:
     if exponents and not compute.any(compute.match_substring(found.numerals, ".")).as_py():
         if exponents * 2 > found.present.total:
             says = f"holds texts such as {CELLS}, which may be codes or numbers with an exponent; it is kept as text and not compared"
-            return Decision(kind=TEXT, reason="holds codes", told=(replace(_exponents(found), says=says),))
+            return Decision(
+                kind=TEXT, reason="holds codes", told=(replace(_exponents(found), says=says),)
+            )
         told = (*told, _exponents(found))
     if not found.whole:
-        return Decision(kind=NUMBER, use="compare", spelling=choice.spelling, reason=f"holds numbers ({choice.spelling})", told=told)
+        return Decision(
+            kind=NUMBER,
+            use="compare",
+            spelling=choice.spelling,
+            reason=f"holds numbers ({choice.spelling})",
+            told=told,
+        )
     identifier = identify(found.present, found.numerals, spelling=choice.spelling, name=name)
     if identifier is None and found.beyond:
         says = f"holds whole numbers beyond int64, such as {CELLS}; all are kept as float64, which has 15 digits"
         beyond = Told(code="beyond-int64", says=says, cells=(_telling(found),), sure=False)
-        return Decision(kind=NUMBER, use="compare", spelling=choice.spelling, reason="holds large whole numbers", told=(*told, beyond))
-    return identifier or Decision(kind=INTEGER, use="compare", spelling=choice.spelling, reason="holds whole numbers", told=told)
+        return Decision(
+            kind=NUMBER,
+            use="compare",
+            spelling=choice.spelling,
+            reason="holds large whole numbers",
+            told=(*told, beyond),
+        )
+    return identifier or Decision(
+        kind=INTEGER,
+        use="compare",
+        spelling=choice.spelling,
+        reason="holds whole numbers",
+        told=told,
+    )
 
 
 def _exponents(found: Candidate) -> Told:
     read = found.present.where(mask(compute.match_substring_regex(found.present.values, _EXPONENT)))
     says = f"holds {CELLS}, read as numbers with an exponent; they may be codes"
-    return Told(code="ambiguous-number", says=says, cells=tuple(text for text, _ in read.commonest(3)), sure=False)
+    return Told(
+        code="ambiguous-number",
+        says=says,
+        cells=tuple(text for text, _ in read.commonest(3)),
+        sure=False,
+    )
 
 
 def _told_of_spelling(found: Candidate) -> list[Told]:
     choice, told = found.choice, []
     example = (_telling(found),)
     if not choice.sure:
-        told.append(Told(code="ambiguous-number", says=f"is read with {choice.spelling}, but {choice.doubt}", cells=example, sure=False))
+        told.append(
+            Told(
+                code="ambiguous-number",
+                says=f"is read with {choice.spelling}, but {choice.doubt}",
+                cells=example,
+                sure=False,
+            )
+        )
     elif choice.spelling.group or choice.spelling.decimal == ",":
-        told.append(Told(code="number-spelling", says=f"is read with {choice.spelling}, for example {CELLS}", cells=example))
+        told.append(
+            Told(
+                code="number-spelling",
+                says=f"is read with {choice.spelling}, for example {CELLS}",
+                cells=example,
+            )
+        )
     if choice.spelling.decorated:
         kinds = _decorations(found)
         told.append(
@@ -159,7 +212,11 @@ def _told_of_spelling(found: Candidate) -> list[Told]:
 
 def _telling(found: Candidate) -> str:
     """A cell that shows the spelling: the longest of the first that were read."""
-    read = found.present.values.filter(compute.is_valid(found.numerals)).slice(0, _SHOWN_AMONG).to_pylist()
+    read = (
+        found.present.values.filter(compute.is_valid(found.numerals))
+        .slice(0, _SHOWN_AMONG)
+        .to_pylist()
+    )
     return max(map(str, read), key=len)
 
 
@@ -174,7 +231,9 @@ _DECORATIONS: Final = {
 
 def _decorations(found: Candidate) -> list[str]:
     named = [
-        name for name, pattern in _DECORATIONS.items() if found.present.weight(compute.match_substring_regex(found.present.values, pattern))
+        name
+        for name, pattern in _DECORATIONS.items()
+        if found.present.weight(compute.match_substring_regex(found.present.values, pattern))
     ]
     unit = found.choice.spelling.unit
     return [*named, f"the unit '{unit}'"] if unit else named
@@ -183,7 +242,9 @@ def _decorations(found: Candidate) -> list[str]:
 def currencies(present: Texts) -> set[str]:
     """The currencies that stand beside the numbers of a column."""
     signs = r"(?P<sign>[$€£¥₹₽₩₺₫฿₪₴₦]|\b(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\b)"
-    found = compute.struct_field(compute.extract_regex(present.values, pattern=signs), "sign").drop_null()
+    found = compute.struct_field(
+        compute.extract_regex(present.values, pattern=signs), "sign"
+    ).drop_null()
     return {str(sign) for sign in pa.array(found).unique().to_pylist()}
 
 

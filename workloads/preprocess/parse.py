@@ -68,11 +68,15 @@ def read_cells(
     if not data[:2].strip(b"\r\n") and not data.strip(b"\r\n"):  # stripping copies
         return pa.table({name: pa.array([], types[name]) for name in only or types})
     if data.startswith(codecs.BOM_UTF8):
-        data = b"\n" + data  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
+        data = (
+            b"\n" + data
+        )  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
     return csv.read_csv(
         cast("Any", pa.BufferReader(data)),
         csv.ReadOptions(use_threads=False, column_names=list(types), block_size=len(data) + 1),
-        csv.ParseOptions(delimiter=delimiter, newlines_in_values=QUOTE in data, invalid_row_handler=skip),
+        csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=QUOTE in data, invalid_row_handler=skip
+        ),
         csv.ConvertOptions(
             check_utf8=False,
             column_types=dict(types),
@@ -110,14 +114,25 @@ class BlockParser:
         mend: Makes rows of another width fit or rejects them; without it, all are rejected.
     """
 
-    def __init__(self, *, plan: Plan, delimiter: str, incomplete_rows: IncompleteRows, show_values: bool, mend: Mend | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        delimiter: str,
+        incomplete_rows: IncompleteRows,
+        show_values: bool,
+        mend: Mend | None = None,
+    ) -> None:
         self._columns = plan.columns
         self._decimal = plan.decimal
         self._delimiter = delimiter
         self._incomplete_rows = incomplete_rows
         self._show_values = show_values
         self._mend = mend
-        self._direct = tuple(column.decision.spelling.plain and not column.decision.pattern for column in plan.columns)
+        self._direct = tuple(
+            column.decision.spelling.plain and not column.decision.pattern
+            for column in plan.columns
+        )
         self._refused: Counter[int] = Counter()
         """Column -> blocks in which a cell was refused. Which path a column takes does not change the result, so threads need not agree."""
 
@@ -125,7 +140,9 @@ class BlockParser:
     def schema(self) -> pa.Schema:
         """Of the tables; columns that a complete row needs take no null where incomplete rows are rejected."""
         keeps = self._incomplete_rows == "keep"
-        return pa.schema([pa.field(c.name, c.kind.arrow, nullable=keeps or not c.needed) for c in self._columns])
+        return pa.schema(
+            [pa.field(c.name, c.kind.arrow, nullable=keeps or not c.needed) for c in self._columns]
+        )
 
     def parse(self, block: Block) -> Parsed:
         """The rows of a block, sorted into those that enter the table and those that do not."""
@@ -144,28 +161,49 @@ class BlockParser:
             rejects += hopeless
             if mended is not None:
                 parsed = self._parse(mended, mend=None)
-                return replace(parsed, rejects=sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line))
+                return replace(
+                    parsed,
+                    rejects=sorted([*rejects, *parsed.rejects], key=lambda reject: reject.line),
+                )
         places = np.arange(table.num_rows + len(ragged))
         if ragged:
             found = np.fromiter(ragged, np.int64)
             if mend is None:
-                details = [f"{plural(fields, 'field')} instead of {len(self._columns)}" for fields in ragged.values()]
+                details = [
+                    f"{plural(fields, 'field')} instead of {len(self._columns)}"
+                    for fields in ragged.values()
+                ]
                 rejects += records.reject(found, "wrong number of fields", details)
             places = np.delete(places, found)
 
         keep = np.ones(table.num_rows, bool)
         odd: dict[int, Mapping[str, int]] = {}
-        columns = [self._typed(table, index, keep, places, records, rejects, odd) for index in range(len(self._columns))]
-        compared = [one for one, plan in zip(columns, self._columns, strict=True) if plan.decision.use == "compare"]
+        columns = [
+            self._typed(table, index, keep, places, records, rejects, odd)
+            for index in range(len(self._columns))
+        ]
+        compared = [
+            one
+            for one, plan in zip(columns, self._columns, strict=True)
+            if plan.decision.use == "compare"
+        ]
         with_gaps = any(one.null_count for one in compared)
-        gaps = pack([mask(compute.is_valid(one)) for one in compared]) if with_gaps else no_gaps(len(compared))
+        gaps = (
+            pack([mask(compute.is_valid(one)) for one in compared])
+            if with_gaps
+            else no_gaps(len(compared))
+        )
         if self._incomplete_rows == "reject":
             for column, plan in zip(columns, self._columns, strict=True):
                 if plan.needed and column.null_count:
                     lacking = keep & ~mask(compute.is_valid(column))
                     keep &= ~lacking
                     without = places[lacking]
-                    rejects += records.reject(without, "incomplete", [f"no value in column {quoted(plan.label)}"] * len(without))
+                    rejects += records.reject(
+                        without,
+                        "incomplete",
+                        [f"no value in column {quoted(plan.label)}"] * len(without),
+                    )
         result = pa.Table.from_arrays(columns, schema=self.schema)
         lines = LineRuns.of(records.lines(places, table.num_rows + len(ragged))[keep])
         if not keep.all():
@@ -175,7 +213,11 @@ class BlockParser:
 
     def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:
         """The cells of the well-formed rows, typed or as text, and place -> number of fields of the others."""
-        as_text = {index for index, direct in enumerate(self._direct) if not direct or self._refused[index] >= _OFTEN}
+        as_text = {
+            index
+            for index, direct in enumerate(self._direct)
+            if not direct or self._refused[index] >= _OFTEN
+        }
         as_text |= {
             index
             for index, column in enumerate(self._columns)
@@ -183,9 +225,18 @@ class BlockParser:
         }
         while True:
             ragged: dict[int, int] = {}
-            types = {c.name: pa.string() if i in as_text else c.kind.arrow for i, c in enumerate(self._columns)}
+            types = {
+                c.name: pa.string() if i in as_text else c.kind.arrow
+                for i, c in enumerate(self._columns)
+            }
             try:
-                table = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=ragged.__setitem__)
+                table = read_cells(
+                    data,
+                    delimiter=self._delimiter,
+                    decimal=self._decimal,
+                    types=types,
+                    on_ragged=ragged.__setitem__,
+                )
             except pa.ArrowInvalid as error:
                 refused = _REFUSED_COLUMN.match(str(error))
                 if refused is None or int(refused[1]) in as_text:
@@ -204,7 +255,8 @@ class BlockParser:
         tiny = may_underflow(data)
         for index, column in enumerate(table.columns):
             if column.type == NUMBER.arrow and (
-                compute.all(compute.is_finite(column)).as_py() is False or (tiny and compute.any(compute.equal(column, 0.0)).as_py())
+                compute.all(compute.is_finite(column)).as_py() is False
+                or (tiny and compute.any(compute.equal(column, 0.0)).as_py())
             ):
                 found.add(index)
         wholes = [
@@ -214,9 +266,18 @@ class BlockParser:
         ]
         if wholes and has_leading_zero(data, ord(self._delimiter)):
             types = {column.name: pa.string() for column in self._columns}
-            texts = read_cells(data, delimiter=self._delimiter, decimal=self._decimal, types=types, on_ragged=None, only=wholes)
+            texts = read_cells(
+                data,
+                delimiter=self._delimiter,
+                decimal=self._decimal,
+                types=types,
+                on_ragged=None,
+                only=wholes,
+            )
             for name in wholes:
-                if compute.any(compute.match_substring_regex(texts.column(name), _ZERO_FIRST)).as_py():
+                if compute.any(
+                    compute.match_substring_regex(texts.column(name), _ZERO_FIRST)
+                ).as_py():
                     found.add(table.schema.get_field_index(name))
         return found
 
@@ -248,7 +309,10 @@ class BlockParser:
         if plan.needed and self._incomplete_rows == "reject" and new.any():
             texts = cast("list[str]", cells.filter(pa.array(new)).to_pylist())
             found = {text: reason(text, plan.decision) for text in odd[index]}
-            details = [f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)} {found[text][1]}" for text in texts]
+            details = [
+                f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)} {found[text][1]}"
+                for text in texts
+            ]
             rejects += records.reject(places[new], [found[text][0] for text in texts], details)
             keep &= ~new
         return converted.values

@@ -41,7 +41,9 @@ class RecordPlaces:
         ends = -1 if mixed else data.count(b"\n")
         return ends + (not data.endswith(b"\n")) == records
 
-    def reject(self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]) -> list[Reject]:
+    def reject(
+        self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]
+    ) -> list[Reject]:
         """The rejections of the records at some places, counted from 0; one reason for all, or one each."""
         starts, ends, lines = (values[places].tolist() for values in self._starts_ends_lines())
         data = self._block.data
@@ -49,16 +51,26 @@ class RecordPlaces:
         each = [reasons] * len(places) if isinstance(reasons, str) else reasons
         return [
             Reject(line, reason, detail, raw_text(raws.get(start) or data[start:end]))
-            for start, end, line, reason, detail in zip(starts, ends, lines, each, details, strict=True)
+            for start, end, line, reason, detail in zip(
+                starts, ends, lines, each, details, strict=True
+            )
         ]
 
     def without_undecodable(self, rejects: list[Reject]) -> RecordPlaces:
         """Those without the records that are not valid UTF-8, which are rejected."""
         starts, ends, lines = self._starts_ends_lines()
         data = self._block.data
-        good = np.array([is_utf8(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)], bool)
+        good = np.array(
+            [
+                is_utf8(data[start:end])
+                for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+            ],
+            bool,
+        )
         bad = np.flatnonzero(~good)
-        rejects += self.reject(bad, "not valid text", ["the row holds bytes that are not valid UTF-8"] * len(bad))
+        rejects += self.reject(
+            bad, "not valid text", ["the row holds bytes that are not valid UTF-8"] * len(bad)
+        )
         rest = RecordPlaces(self._block, self._delimiter)
         rest._spans = starts[good], ends[good], lines[good]
         return rest

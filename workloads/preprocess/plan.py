@@ -55,7 +55,11 @@ class Plan:
     @property
     def decimal(self) -> str:
         """The decimal sign of most columns of numbers."""
-        signs = [column.decision.spelling.decimal for column in self.columns if column.kind.name == "number"]
+        signs = [
+            column.decision.spelling.decimal
+            for column in self.columns
+            if column.kind.name == "number"
+        ]
         return "," if signs.count(",") > signs.count(".") else "."
 
     @property
@@ -64,13 +68,20 @@ class Plan:
         return tuple(column.reading for column in self.columns)
 
 
-def from_sample(source_names: Sequence[str], cells: Sequence[Array], wishes: Wishes, *, delimiter: str) -> Plan:
+def from_sample(
+    source_names: Sequence[str], cells: Sequence[Array], wishes: Wishes, *, delimiter: str
+) -> Plan:
     """Decides from the sample's cells, column by column (empty: no value). Raises StageError where a declaration cannot be kept."""
     texts = tuple(Texts.of(column) for column in cells)
-    columns = _columns(source_names, infer.decide(texts, source_names, delimiter=delimiter), texts, wishes)
+    columns = _columns(
+        source_names, infer.decide(texts, source_names, delimiter=delimiter), texts, wishes
+    )
     eligible = _eligible(columns)
     gaps = Gaps(len(eligible))
-    valid = [mask(compute.is_valid(convert(cells[place], columns[place].decision).values)) for place in eligible]
+    valid = [
+        mask(compute.is_valid(convert(cells[place], columns[place].decision).values))
+        for place in eligible
+    ]
     if valid:
         gaps.add(len(valid[0]), *pack(valid))
     return _plan(columns, gaps, eligible, texts, wishes, delimiter)
@@ -79,13 +90,22 @@ def from_sample(source_names: Sequence[str], cells: Sequence[Array], wishes: Wis
 def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
     """Decides again with what the whole file showed that the sample had not."""
     texts = tuple(
-        seen if not odd.total else _scaled(seen.without(odd.counts), survey.rows - odd.total).joined(odd.counts)
+        seen
+        if not odd.total
+        else _scaled(seen.without(odd.counts), survey.rows - odd.total).joined(odd.counts)
         for seen, odd in zip(before.texts, survey.odd, strict=True)
     )
     names = [column.source_name for column in before.columns]
     odd_any = any(odd.total for odd in survey.odd)
-    fresh = infer.decide(texts, names, delimiter=before.delimiter) if odd_any else [plan.decision for plan in before.columns]
-    decisions = [new if odd.total else plan.decision for new, odd, plan in zip(fresh, survey.odd, before.columns, strict=True)]
+    fresh = (
+        infer.decide(texts, names, delimiter=before.delimiter)
+        if odd_any
+        else [plan.decision for plan in before.columns]
+    )
+    decisions = [
+        new if odd.total else plan.decision
+        for new, odd, plan in zip(fresh, survey.odd, before.columns, strict=True)
+    ]
     columns = _columns(names, decisions, texts, wishes)
     return _plan(columns, survey.gaps, _eligible(before.columns), texts, wishes, before.delimiter)
 
@@ -100,20 +120,36 @@ def _scaled(seen: Texts, cells: int) -> Texts:
     return Texts(seen.values, seen.counts * max(1, cells // max(1, seen.total)))
 
 
-def _columns(source_names: Sequence[str], decisions: Sequence[Decision], texts: Sequence[Texts], wishes: Wishes) -> list[ColumnPlan]:
+def _columns(
+    source_names: Sequence[str],
+    decisions: Sequence[Decision],
+    texts: Sequence[Texts],
+    wishes: Wishes,
+) -> list[ColumnPlan]:
     columns = [
         ColumnPlan(name=name, source_name=source, decision=decision, unknown=not seen.total)
-        for name, source, decision, seen in zip(unique_names(source_names), source_names, decisions, texts, strict=True)
+        for name, source, decision, seen in zip(
+            unique_names(source_names), source_names, decisions, texts, strict=True
+        )
     ]
     return declared.apply(columns, texts, wishes.columns)
 
 
-def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tuple[Texts, ...], wishes: Wishes, delimiter: str) -> Plan:
+def _plan(
+    columns: list[ColumnPlan],
+    gaps: Gaps,
+    seen: Sequence[int],
+    texts: tuple[Texts, ...],
+    wishes: Wishes,
+    delimiter: str,
+) -> Plan:
     """The plan. `seen`: the columns whose gaps are known."""
     among = [which for which, place in enumerate(seen) if columns[place].decision.use == "compare"]
     fixed = [columns[seen[which]].required or columns[seen[which]].declared_use for which in among]
     remarks: list[Remark] = []
-    for which, percent in gaps.left_out(wishes.incomplete_percent, among=among, fixed=fixed).items():
+    for which, percent in gaps.left_out(
+        wishes.incomplete_percent, among=among, fixed=fixed
+    ).items():
         place = seen[which]
         columns[place] = replace(columns[place], gaps=percent)
         remarks.append(_many_gaps(columns[place], percent, wishes.incomplete_percent))
@@ -125,7 +161,12 @@ def _plan(columns: list[ColumnPlan], gaps: Gaps, seen: Sequence[int], texts: tup
 
 def _told(columns: Sequence[ColumnPlan], *, values: bool) -> list[Remark]:
     """What the decisions tell; where several columns tell the same doubt, once."""
-    same = Counter((told.code, told.says) for column in columns for told in column.decision.told if not told.sure)
+    same = Counter(
+        (told.code, told.says)
+        for column in columns
+        for told in column.decision.told
+        if not told.sure
+    )
     remarks, said = [], set()
     for column in columns:
         for told in column.decision.told:
@@ -134,10 +175,19 @@ def _told(columns: Sequence[ColumnPlan], *, values: bool) -> list[Remark]:
                 remarks.append(told.about(column.name, values=values))
             elif key not in said:
                 said.add(key)
-                names = [one.name for one in columns if any((other.code, other.says) == key for other in one.decision.told)]
+                names = [
+                    one.name
+                    for one in columns
+                    if any((other.code, other.says) == key for other in one.decision.told)
+                ]
                 more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
                 remark = told.about("", values=values)
-                remarks.append(replace(remark, sentence=f"each of {', '.join(names[:_LISTED])}{more} {remark.sentence}"))
+                remarks.append(
+                    replace(
+                        remark,
+                        sentence=f"each of {', '.join(names[:_LISTED])}{more} {remark.sentence}",
+                    )
+                )
     return remarks
 
 
@@ -150,7 +200,9 @@ def _many_gaps(column: ColumnPlan, percent: float, allowed: float) -> Remark:
 
 
 def _nothing_to_compare(columns: Sequence[ColumnPlan]) -> Remark:
-    listed = ", ".join(f"{quoted(column.label)} ({column.kind.name})" for column in columns[:_LISTED])
+    listed = ", ".join(
+        f"{quoted(column.label)} ({column.kind.name})" for column in columns[:_LISTED]
+    )
     more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
     sentence = f"no column holds numbers that rows could be compared by: found {listed}{more}"
     return Remark(code="nothing-to-compare", column="", sentence=sentence, sure=False)

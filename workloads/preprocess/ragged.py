@@ -47,10 +47,14 @@ class RaggedRule:
 
     def fits(self, cells: Sequence[str]) -> bool:
         """Whether a row is as wide as the table and contradicts none of its columns."""
-        return len(cells) == self._width and not any(map(ColumnProfile.contradicts, self._profiles, cells))
+        return len(cells) == self._width and not any(
+            map(ColumnProfile.contradicts, self._profiles, cells)
+        )
 
     def _fits_but_for_quotes(self, cells: Sequence[str]) -> bool:
-        return self.fits(cells) or self.fits([cell.replace(self._grammar.quote, "") for cell in cells])
+        return self.fits(cells) or self.fits(
+            [cell.replace(self._grammar.quote, "") for cell in cells]
+        )
 
     def _cut(self, cells: list[str], surplus: int) -> list[str] | None:
         """The row without `surplus` empty fields: those at its end, or those that stand where no other row has an empty one."""
@@ -63,16 +67,25 @@ class RaggedRule:
             candidates = [cells[:number] + cells[number + 1 :] for number in empty[:64]]
             return self._only([row for row in candidates if self.fits(row)])
         bare = cells[:-surplus]
-        return bare if not any(cell.strip() for cell in cells[-surplus:]) and self.fits(bare) else None
+        return (
+            bare if not any(cell.strip() for cell in cells[-surplus:]) and self.fits(bare) else None
+        )
 
     def _gaps(self, cells: Sequence[str]) -> int:
         """Empty fields in columns that always have a value."""
-        return sum(profile.filled and not cell.strip() for profile, cell in zip(self._profiles, cells, strict=True))
+        return sum(
+            profile.filled and not cell.strip()
+            for profile, cell in zip(self._profiles, cells, strict=True)
+        )
 
     def _only(self, rows: Iterable[list[str]]) -> list[str] | None:
         """The one row that has the fewest gaps; None where two different ones have."""
         ranked = sorted(rows, key=self._gaps)
-        if not ranked or (len(ranked) > 1 and ranked[1] != ranked[0] and self._gaps(ranked[1]) == self._gaps(ranked[0])):
+        if not ranked or (
+            len(ranked) > 1
+            and ranked[1] != ranked[0]
+            and self._gaps(ranked[1]) == self._gaps(ranked[0])
+        ):
             return None
         return ranked[0]
 
@@ -82,7 +95,13 @@ class RaggedRule:
         loose = self._grammar.loose(body)
         if loose is not None and self._fits_but_for_quotes(loose):
             return loose, "quote"
-        literal = self._only([row for row in with_one_literal_quote(self._grammar, body) if self._fits_but_for_quotes(row)])
+        literal = self._only(
+            [
+                row
+                for row in with_one_literal_quote(self._grammar, body)
+                if self._fits_but_for_quotes(row)
+            ]
+        )
         return None if literal is None else (literal, "quote")
 
     def otherwise_written(self, line: str) -> tuple[list[str], Mended] | None:

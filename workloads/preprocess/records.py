@@ -67,7 +67,12 @@ class Block:
         starts, ends = starts[filled], ends[filled]
         if self.lines is not None:
             return starts, ends, self.lines
-        return starts, ends, self.first_line + np.searchsorted(line_ends(self.data, final=True), starts, side="right")
+        return (
+            starts,
+            ends,
+            self.first_line
+            + np.searchsorted(line_ends(self.data, final=True), starts, side="right"),
+        )
 
 
 def raw_text(data: bytes, length: int | None = None) -> str:
@@ -138,7 +143,9 @@ def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
     return _record_ends(data, line_ends(data, final=final), delimiter, final=final)[0]
 
 
-def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> tuple[Offsets, Offsets]:
+def _record_ends(
+    data: bytes, ends: Offsets, delimiter: int, *, final: bool
+) -> tuple[Offsets, Offsets]:
     """Record ends as above, and the quotes that close a field although text follows."""
     inside_at_end = False
     odd = np.empty(0, np.int64)
@@ -152,7 +159,11 @@ def _record_ends(data: bytes, ends: Offsets, delimiter: int, *, final: bool) -> 
 
 
 def blocks(
-    pieces: Iterator[bytes], delimiter: int, *, max_record_bytes: int = MAX_RECORD_BYTES, first_line: int = 1
+    pieces: Iterator[bytes],
+    delimiter: int,
+    *,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    first_line: int = 1,
 ) -> Iterator[Block | Reject]:
     """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces; `first_line` is where they begin.
 
@@ -172,7 +183,9 @@ def blocks(
             good, too_long = _within_limit(records, len(data), max_record_bytes)
             if good:
                 count = int(np.searchsorted(lines, good, side="right"))
-                yield Block(data[:good], line, odd[odd < good], lengths=np.diff(lines[:count], prepend=0))
+                yield Block(
+                    data[:good], line, odd[odd < good], lengths=np.diff(lines[:count], prepend=0)
+                )
                 line += count
                 data = data[good:]
             if not data:
@@ -229,4 +242,6 @@ def _unreadable(line: _Line, number: int, limit: int, *, too_long: bool) -> Reje
     if too_long and line.length > limit:
         return Reject(number, "row too long", f"the row is longer than {limit:,} bytes", raw)
     where = f"within {limit:,} bytes" if too_long else "before the end of the file"
-    return Reject(number, "quote never closed", f"a quote that opens in this line is not closed {where}", raw)
+    return Reject(
+        number, "quote never closed", f"a quote that opens in this line is not closed {where}", raw
+    )

@@ -76,7 +76,14 @@ class Rewriter:
         max_record_bytes: longest record.
     """
 
-    def __init__(self, grammar: Grammar, canonical: Grammar, *, first_line: int, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+    def __init__(
+        self,
+        grammar: Grammar,
+        canonical: Grammar,
+        *,
+        first_line: int,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
         self._grammar = grammar
         self._delimiter = canonical.delimiter
         self._line = first_line
@@ -94,7 +101,9 @@ class Rewriter:
                 for cells in reader:
                     raw = lines.take()
                     if (lines.ended or len(raw) > 1) and self._grammar.odd("".join(raw)):
-                        failed = "before the end of the file" if lines.ended else "where a field ends"
+                        failed = (
+                            "before the end of the file" if lines.ended else "where a field ends"
+                        )
                         lines.give_back(raw)
                         break
                     if cells:

@@ -27,7 +27,26 @@ _DATE: Final = re.compile(
 _TIME: Final = re.compile(_CLOCK)
 _ADDRESS: Final = re.compile(r"(?:https?|ftp)://\S+|www\.\S+|[\w.+\-]+@[\w\-]+\.[\w.\-]+")
 _MISSING: Final = frozenset(
-    ("na", "n/a", "nan", "null", "nil", "none", "missing", "-", "--", "?", ".", "..", "\\n", "<na>", "#n/a", "#na", "#value!", "#div/0!")
+    (
+        "na",
+        "n/a",
+        "nan",
+        "null",
+        "nil",
+        "none",
+        "missing",
+        "-",
+        "--",
+        "?",
+        ".",
+        "..",
+        "\\n",
+        "<na>",
+        "#n/a",
+        "#na",
+        "#value!",
+        "#div/0!",
+    )
 )
 _WORDS: Final = re.compile(r"""['\u2018(\[@#<&~+]?[^\W_][\w .\-'\u2019/&()+:*#%°!?=@\[\]<>]*""")
 _TYPED: Final = frozenset(("number", "date", "time", "address"))
@@ -80,7 +99,9 @@ class ColumnProfile:
     def of(cls, cells: Sequence[str]) -> ColumnProfile:
         """Profile of a column from some of its cells."""
         shapes = Counter(shape(cell) for cell in cells)
-        counts = Counter({kind: count for kind, count in shapes.items() if kind not in ("empty", "missing")})
+        counts = Counter(
+            {kind: count for kind, count in shapes.items() if kind not in ("empty", "missing")}
+        )
         values = frozenset(cell.strip() for cell in cells)
         filled = not shapes["empty"]
         if not counts:
@@ -92,7 +113,11 @@ class ColumnProfile:
         if commonest == "text":
             patterns = Counter(pattern(cell) for cell in cells if cell.strip())
             [(name, count)] = patterns.most_common(1)
-            if count >= _DOMINANT * patterns.total() and ("9" in name or len(name) > 1) and patterns.total() > 1:
+            if (
+                count >= _DOMINANT * patterns.total()
+                and ("9" in name or len(name) > 1)
+                and patterns.total() > 1
+            ):
                 common = name
         return cls(commonest, common, filled, values)
 

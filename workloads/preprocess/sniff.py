@@ -55,7 +55,11 @@ def sniff(text: str, *, delimiter: str | None = None) -> Grammar:
             if score > best_score * 1.000001:
                 best, best_score = grammar, score
     escaped = replace(best, escape="\\")
-    if not best.escape and re.search(rf"\\{re.escape(best.delimiter)}", text) and _widths(text, escaped) < _widths(text, best):
+    if (
+        not best.escape
+        and re.search(rf"\\{re.escape(best.delimiter)}", text)
+        and _widths(text, escaped) < _widths(text, best)
+    ):
         return escaped
     return best
 
@@ -67,10 +71,16 @@ def _widths(text: str, grammar: Grammar) -> int:
 
 def consistency(text: str, grammar: Grammar) -> float:
     """The score of a grammar: more is better, 0 where it makes no sense."""
-    rows = [row for _, row in islice(grammar.rows(text), _ROWS) if any(cell.strip() for cell in row)]
+    rows = [
+        row for _, row in islice(grammar.rows(text), _ROWS) if any(cell.strip() for cell in row)
+    ]
     if not rows:
         return 0.0
-    if grammar.delimiter == " " and "  " in text and any(not any(column) for column in zip(*rows, strict=False)):
+    if (
+        grammar.delimiter == " "
+        and "  " in text
+        and any(not any(column) for column in zip(*rows, strict=False))
+    ):
         return 0.0  # a column without a name and without values: runs of blanks
     widths = Counter(len(row) for row in rows)
     total = len(rows)
@@ -79,8 +89,13 @@ def consistency(text: str, grammar: Grammar) -> float:
     alike = _ALIKE_IN_TEXT if grammar.delimiter in (" ", BLANKS, ":") else _ALIKE
     if commonest > 1 and count < alike * total and not _ends_only(rows):
         return 0.0
-    kinds: float = sum((number / total) ** 2 for number in widths.values()) ** (-1.0 if alike == _ALIKE_IN_TEXT else -0.5)
-    regular = sum(number * max(_ONE_COLUMN, width - 1) / width for width, number in widths.items()) / kinds
+    kinds: float = sum((number / total) ** 2 for number in widths.values()) ** (
+        -1.0 if alike == _ALIKE_IN_TEXT else -0.5
+    )
+    regular = (
+        sum(number * max(_ONE_COLUMN, width - 1) / width for width, number in widths.items())
+        / kinds
+    )
     known = seen = 0
     for row in rows:
         seen += len(row)
@@ -93,19 +108,46 @@ def consistency(text: str, grammar: Grammar) -> float:
 
 def _ends_only(rows: list[list[str]]) -> bool:
     """Whether rows differ in width only by empty cells at their ends."""
-    return len({len(row) - next((n for n, cell in enumerate(reversed(row)) if cell.strip()), 0) for row in rows}) <= 2
+    return (
+        len(
+            {
+                len(row) - next((n for n, cell in enumerate(reversed(row)) if cell.strip()), 0)
+                for row in rows
+            }
+        )
+        <= 2
+    )
 
 
 def _one_column(lines: list[str]) -> bool:
     """Whether every line but the first is one value as it stands, blanks and colons of a date included."""
-    values = [line for line in lines[1:] or lines if " " not in line.strip() or shape(line) in ("date", "time")]
-    return bool(lines) and len(values) == len(lines[1:] or lines) and all(shape(line) in ("number", "date", "time") for line in values)
+    values = [
+        line
+        for line in lines[1:] or lines
+        if " " not in line.strip() or shape(line) in ("date", "time")
+    ]
+    return (
+        bool(lines)
+        and len(values) == len(lines[1:] or lines)
+        and all(shape(line) in ("number", "date", "time") for line in values)
+    )
 
 
 def _delimiters(text: str, lines: list[str]) -> list[str]:
-    found = [doubled for doubled in _DOUBLED if doubled in text and _always(text, doubled) and _in_most(lines, doubled)]
-    found += [single for single in _SINGLE if single in text and not any(single in doubled for doubled in found)]
-    if any(re.search(r"\S[ \t]{2,}\S", line) or line != line.strip(" \t") for line in lines) and " " in text:
+    found = [
+        doubled
+        for doubled in _DOUBLED
+        if doubled in text and _always(text, doubled) and _in_most(lines, doubled)
+    ]
+    found += [
+        single
+        for single in _SINGLE
+        if single in text and not any(single in doubled for doubled in found)
+    ]
+    if (
+        any(re.search(r"\S[ \t]{2,}\S", line) or line != line.strip(" \t") for line in lines)
+        and " " in text
+    ):
         found.append(BLANKS)
     return found or [","]
 
@@ -135,13 +177,17 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
     variants = [plain]
     opening, closing = at_ends('"')
     apostrophes = at_ends("'")
-    if min(apostrophes) > max(1, 0.8 * max(apostrophes)) and min(apostrophes) > min(opening, closing):
+    if min(apostrophes) > max(1, 0.8 * max(apostrophes)) and min(apostrophes) > min(
+        opening, closing
+    ):
         variants = [replace(plain, quote="'")]
     elif opening >= _NO_QUOTES and not closing:
         variants = [replace(plain, quote=""), plain]
     quote = variants[0].quote
     if quote and re.search(rf"\\{quote}(?!{around}|$)", text, re.MULTILINE):
-        variants = [replace(variant, escape="\\") for variant in variants if variant.quote] + variants
+        variants = [
+            replace(variant, escape="\\") for variant in variants if variant.quote
+        ] + variants
     if quote and _wrapped(text, quote) and delimiter != BLANKS:
         variants = [replace(plain, wrapped=True), *variants]
     if blanks and _blank_after(text, delimiter, quote):
@@ -152,7 +198,11 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
 def _wrapped(text: str, quote: str) -> bool:
     """Whether every line is quoted as a whole, over the quotes of its fields: no quote inside stands alone."""
     lines = [line for line in text.splitlines()[:_ROWS] if line.strip()]
-    inner = [line[1:-1].replace(quote * 2, "") for line in lines if len(line) > 2 and line[0] == line[-1] == quote]
+    inner = [
+        line[1:-1].replace(quote * 2, "")
+        for line in lines
+        if len(line) > 2 and line[0] == line[-1] == quote
+    ]
     return len(inner) == len(lines) > 1 and not any(quote in line for line in inner)
 
 
@@ -160,7 +210,13 @@ def _blank_after(text: str, delimiter: str, quote: str) -> bool:
     """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has one beside it."""
     around = re.escape(delimiter)
     if quote and re.search(
-        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|$)", text, re.MULTILINE
+        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|$)",
+        text,
+        re.MULTILINE,
     ):
         return True
-    return max(len(re.findall(rf"{around} ", text)), len(re.findall(rf" {around}", text))) >= 0.9 * text.count(delimiter) > 0
+    return (
+        max(len(re.findall(rf"{around} ", text)), len(re.findall(rf" {around}", text)))
+        >= 0.9 * text.count(delimiter)
+        > 0
+    )

@@ -81,17 +81,24 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     raw = _pieces(stream, piece_bytes)
     head, raw = _peek(raw, 512)
     if not head:
-        raise StageError("the file is empty", hint="upload a CSV file with a header row and at least one row of data")
+        raise StageError(
+            "the file is empty",
+            hint="upload a CSV file with a header row and at least one row of data",
+        )
     compressed = head.startswith(_GZIP_MAGIC)
     if compressed:
         head, raw = _peek(_gunzip(raw, piece_bytes), 512)
         if not head:
             raise StageError(
-                "the file is gzip-compressed and empty inside", hint="upload a CSV file with a header row and at least one row of data"
+                "the file is gzip-compressed and empty inside",
+                hint="upload a CSV file with a header row and at least one row of data",
             )
     for magic, name in _FOREIGN.items():
         if head[:64].lstrip().lower().startswith(magic.lower()):
-            raise StageError(f"the file is {name}, not CSV text", hint="export the table as CSV (gzip is understood) and upload that")
+            raise StageError(
+                f"the file is {name}, not CSV text",
+                hint="export the table as CSV (gzip is understood) and upload that",
+            )
 
     beginning, raw = _peek(raw, SAMPLE_BYTES + 4)
     mark = next((mark for mark in _BYTE_ORDER_MARKS if beginning.startswith(mark)), b"")
@@ -105,7 +112,10 @@ def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     if not sample.strip():
         following, text = _peek(text, SAMPLE_BYTES + 1)
         if len(following) <= SAMPLE_BYTES:
-            raise StageError("the file holds blank lines only", hint="upload a CSV file with a header row and at least one row of data")
+            raise StageError(
+                "the file holds blank lines only",
+                hint="upload a CSV file with a header row and at least one row of data",
+            )
     more, text = _peek(text, len(sample) + 1)
     return Text(
         pieces=text,
@@ -163,7 +173,8 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
                 data = unpacker.decompress(rest, size)
             except zlib.error as error:
                 raise StageError(
-                    f"the file is gzip-compressed and damaged near byte {taken - len(rest)} ({error})", hint="upload it again"
+                    f"the file is gzip-compressed and damaged near byte {taken - len(rest)} ({error})",
+                    hint="upload it again",
                 ) from error
             given += len(data)
             if given > max(_GZIP_FREE_BYTES, taken * _GZIP_MAX_RATIO):
@@ -180,7 +191,10 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 def _refuse_binary(sample: bytes) -> None:
     if sample.count(0) > len(sample) * _NUL_SHARE:
-        raise StageError("the file holds binary data (many NUL bytes), not CSV text", hint="save it as UTF-8 text")
+        raise StageError(
+            "the file holds binary data (many NUL bytes), not CSV text",
+            hint="save it as UTF-8 text",
+        )
     controls = sum(code in sample for code in _CONTROLS)
     if controls > _MOST_CONTROLS:
         raise StageError(
@@ -201,7 +215,9 @@ def _guess(beginning: bytes) -> str:
         return encodings.escaped(beginning) or "utf-8"
     good = bad = 0
     lines = beginning.split(b"\n")
-    for line in lines[:-1] if len(lines) > 1 else [beginning[:-3]]:  # the last may be cut inside a character
+    for line in (
+        lines[:-1] if len(lines) > 1 else [beginning[:-3]]
+    ):  # the last may be cut inside a character
         if not line.isascii():
             if _is_utf8(line):
                 good += 1

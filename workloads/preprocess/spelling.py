@@ -26,15 +26,17 @@ _EXPONENT: Final = r"(?:[eE][+-]?[0-9]+)?"
 DASHES: Final = "[\u2013\u2014]"
 _SMALL: Final = "^[+-]?[0-9]{1,3}$"
 _MINUS_SIGNS: Final = "[\u2212\ufe63\uff0d]"
-_CODES: Final = (
-    "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+_CODES: Final = "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+_CURRENCY: Final = (
+    rf"(?:(?:A|AU|C|CA|HK|NZ|R|S|US)?\$|[€£¥₹₽₩₺₫฿₪₴₦]|{_CODES}|Rs\.?|kr\.?|zł|Kč|Ft)"
 )
-_CURRENCY: Final = rf"(?:(?:A|AU|C|CA|HK|NZ|R|S|US)?\$|[€£¥₹₽₩₺₫฿₪₴₦]|{_CODES}|Rs\.?|kr\.?|zł|Kč|Ft)"
 _KNOWN_UNITS: Final = (
     "%|‰|kg|mg|µg|ug|g|t|km|cm|mm|nm|µm|m|ms|s|min|h|hrs|hr|°C|°F|°|kWh|MWh|kW|MW|W|kV|V|mA|Hz|kHz|MHz|GHz|dB"
     "|KB|kB|MB|GB|TB|bp|kbp|lbs|lb|oz|ft|in|mi|mph|km/h|m/s|ml|mL|l|L|px|pt|ppm|ppb|hPa|kPa|mbar|bar"
 )
-UNIT: Final = rf"^[^A-Za-z]*[0-9](?:{_KNOWN_UNITS}|{_BLANKS}+[A-Za-zµ°Ω%‰][A-Za-zµ°Ω²³%/.·0-9]{{0,11}})$"
+UNIT: Final = (
+    rf"^[^A-Za-z]*[0-9](?:{_KNOWN_UNITS}|{_BLANKS}+[A-Za-zµ°Ω%‰][A-Za-zµ°Ω²³%/.·0-9]{{0,11}})$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ def _all_finite(trimmed: Any) -> bool:
         values = trimmed.cast(pa.float64())
     except pa.ArrowInvalid:
         return False
-    return not values.null_count and bool(compute.all(compute.is_finite(values), min_count=0).as_py())
+    return not values.null_count and bool(
+        compute.all(compute.is_finite(values), min_count=0).as_py()
+    )
 
 
 def bare(trimmed: Any, unit: str = "") -> Any:
@@ -106,8 +110,12 @@ def bare(trimmed: Any, unit: str = "") -> Any:
     texts = compute.replace_substring_regex(texts, r"^\((.*[0-9].*)\)$", r"-\1")
     if unit:
         texts = compute.replace_substring_regex(texts, rf"{_BLANKS}*{re.escape(unit)}$", "")
-    texts = compute.replace_substring_regex(texts, rf"^([+-]?){_BLANKS}*{_CURRENCY}{_BLANKS}*([+-]?)([0-9.,])", r"\1\2\3")
-    texts = compute.replace_substring_regex(texts, rf"([0-9.,]){_BLANKS}*(?:{_CURRENCY}|%|‰)$", r"\1")
+    texts = compute.replace_substring_regex(
+        texts, rf"^([+-]?){_BLANKS}*{_CURRENCY}{_BLANKS}*([+-]?)([0-9.,])", r"\1\2\3"
+    )
+    texts = compute.replace_substring_regex(
+        texts, rf"([0-9.,]){_BLANKS}*(?:{_CURRENCY}|%|‰)$", r"\1"
+    )
     texts = compute.replace_substring_regex(texts, rf"^([0-9](?:.*[0-9.,])?){_BLANKS}?-$", r"-\1")
     return compute.replace_substring_regex(texts, rf"^([+-]){_BLANKS}+", r"\1")
 
@@ -134,12 +142,16 @@ def signs(texts: Texts) -> Signs:
 
     def decimals(sign: str, other: str) -> tuple[int, int]:
         ambiguous = many(rf"^[+-]?[1-9][0-9]{{0,2}}{sign}[0-9]{{3}}$")
-        after_groups = many(rf"^[+-]?[0-9]{{1,3}}(?:(?:{other}|{_BLANKS}|{_APOSTROPHES})[0-9]{{2,3}})+{sign}[0-9]*$")
+        after_groups = many(
+            rf"^[+-]?[0-9]{{1,3}}(?:(?:{other}|{_BLANKS}|{_APOSTROPHES})[0-9]{{2,3}})+{sign}[0-9]*$"
+        )
         return many(rf"^[+-]?[0-9]*{sign}[0-9]*{_EXPONENT}$") - ambiguous + after_groups, ambiguous
 
     point, three_after_point = decimals(r"\.", ",")
     comma, three_after_comma = decimals(",", r"\.")
-    return Signs(point, comma, three_after_point, three_after_comma, many(_SMALL), many("^[+-]?[0-9]{4,}$"))
+    return Signs(
+        point, comma, three_after_point, three_after_comma, many(_SMALL), many("^[+-]?[0-9]{4,}$")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +186,12 @@ class Choice:
 
 
 _POINT_GROUPS: Final = Spelling(",", ".")
-_CANDIDATES: Final = tuple(Spelling(decimal, group) for group in ("", ",", ".", " ", "'") for decimal in (".", ",") if group != decimal)
+_CANDIDATES: Final = tuple(
+    Spelling(decimal, group)
+    for group in ("", ",", ".", " ", "'")
+    for decimal in (".", ",")
+    if group != decimal
+)
 _PROBE: Final = 200
 """Texts from which mostly it is seen that not all are of a kind."""
 _MIN_GROUPED: Final = 20
@@ -193,24 +210,41 @@ def choose(trimmed: Texts) -> Choice:
     unit = _common_unit(trimmed)
     texts = replace(trimmed, values=bare(trimmed.values, unit))
     decorated = not texts.values.equals(trimmed.values)
-    goods = {candidate: texts.weight(compute.is_valid(candidate.numerals(texts.values))) for candidate in _CANDIDATES}
+    goods = {
+        candidate: texts.weight(compute.is_valid(candidate.numerals(texts.values)))
+        for candidate in _CANDIDATES
+    }
     most = max(goods.values())
     best = [candidate for candidate, good in goods.items() if good == most]
     found = signs(texts)
     evidence = Evidence(tuple(best), found)
     reading = _unambiguous(evidence) or _by_rule(evidence, frozenset())
-    sign = reading.spelling.decimal if _has(texts, reading.spelling.decimal) and not reading.ambiguous else ""
-    return replace(reading, spelling=replace(reading.spelling, decorated=decorated, unit=unit), good=most, decimal=sign)
+    sign = (
+        reading.spelling.decimal
+        if _has(texts, reading.spelling.decimal) and not reading.ambiguous
+        else ""
+    )
+    return replace(
+        reading,
+        spelling=replace(reading.spelling, decorated=decorated, unit=unit),
+        good=most,
+        decimal=sign,
+    )
 
 
 def _among_plain(trimmed: Texts) -> Choice:
     """The choice for texts that are all plain numbers: they could still have points between thousands, alone."""
-    if not _has(trimmed, ".") or any(_POINT_GROUPS.numerals(values).null_count for values in (trimmed.values[:_PROBE], trimmed.values)):
+    if not _has(trimmed, ".") or any(
+        _POINT_GROUPS.numerals(values).null_count
+        for values in (trimmed.values[:_PROBE], trimmed.values)
+    ):
         return Choice(PLAIN, trimmed.total, decimal="." if _has(trimmed, ".") else "")
     points = trimmed.weight(compute.match_substring(trimmed.values, "."))
     small = trimmed.weight(compute.match_substring_regex(trimmed.values, _SMALL))
     found = Signs(0, 0, points, 0, small, trimmed.total - points - small)
-    return replace(_by_rule(Evidence((PLAIN, _POINT_GROUPS), found), frozenset()), good=trimmed.total)
+    return replace(
+        _by_rule(Evidence((PLAIN, _POINT_GROUPS), found), frozenset()), good=trimmed.total
+    )
 
 
 def in_context(choice: Choice, context: frozenset[str]) -> Choice:
@@ -264,7 +298,11 @@ def _by_rule(evidence: Evidence, context: frozenset[str]) -> Choice:
 
 def _common_unit(trimmed: Texts) -> str:
     """What follows all numbers that are followed by something, where that is one and the same unit; else nothing."""
-    units = {match for text in _followed(trimmed) if (match := re.sub(r"^.*[0-9.,][\s]*", "", text, count=1))}
+    units = {
+        match
+        for text in _followed(trimmed)
+        if (match := re.sub(r"^.*[0-9.,][\s]*", "", text, count=1))
+    }
     return units.pop() if len(units) == 1 and not units & {"%", "‰"} else ""
 
 

@@ -44,17 +44,25 @@ class Job:
             input_version_id=environ.get(contract.ENV_INPUT_VERSION_ID) or None,
             ingest_bucket=env.text(contract.ENV_INGEST_BUCKET, environ),
             intermediate_bucket=env.text(contract.ENV_INTERMEDIATE_BUCKET, environ),
-            write_cleaned_csv=env.flag(contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ),
+            write_cleaned_csv=env.flag(
+                contract.ENV_WRITE_CLEANED_CSV, default=False, environ=environ
+            ),
             settings=settings_from_env(environ, run.dataset),
         )
 
 
 def settings_from_env(environ: Mapping[str, str] = os.environ, dataset: str = "") -> Settings:
     """How a file is cleaned, by the PIPELINE_* variables. Raises StageError with exit code 2."""
-    percent = env.number(contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ)
-    incomplete = env.choice(contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ)
+    percent = env.number(
+        contract.ENV_MAX_REJECTED_PERCENT, default=20, low=0, high=100, environ=environ
+    )
+    incomplete = env.choice(
+        contract.ENV_INCOMPLETE_ROWS, allowed=("reject", "keep"), default="reject", environ=environ
+    )
     return Settings(
-        unit_rows=env.whole(contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ),
+        unit_rows=env.whole(
+            contract.ENV_UNIT_ROWS, default=65_536, low=1, high=_MAX_UNIT_ROWS, environ=environ
+        ),
         incomplete_rows=cast("IncompleteRows", incomplete),
         max_rejected_percent=percent,
         wishes=Wishes(
@@ -72,19 +80,31 @@ def main(run: Run) -> dict[str, Any]:
     where = f"s3://{job.ingest_bucket}/{job.input_key}"
     info = s3.head(job.ingest_bucket, job.input_key, job.input_version_id)
     try:
-        cleaned = clean(lambda: s3.Reader(info), functools.partial(_outputs, run, job, info.size), job.settings)
+        cleaned = clean(
+            lambda: s3.Reader(info), functools.partial(_outputs, run, job, info.size), job.settings
+        )
     except StageError as error:
-        raise StageError(f"{where}: {error.sentence}", hint=error.hint, exit_code=error.exit_code) from error
+        raise StageError(
+            f"{where}: {error.sentence}", hint=error.hint, exit_code=error.exit_code
+        ) from error
 
     manifest = _manifest(run, job, info, cleaned)
-    s3.put_bytes(job.intermediate_bucket, run.manifest_key, manifest.to_json(), content_type="application/json")
+    s3.put_bytes(
+        job.intermediate_bucket,
+        run.manifest_key,
+        manifest.to_json(),
+        content_type="application/json",
+    )
     seconds = time.monotonic() - started
     return {
         "rows_read": cleaned.rows_read,
         "rows": cleaned.rows,
         "rejected": cleaned.rejected,
         "units": len(cleaned.units),
-        "columns": {kind: sum(column.kind == kind for column in cleaned.columns) for kind in get_args(ColumnKind)},
+        "columns": {
+            kind: sum(column.kind == kind for column in cleaned.columns)
+            for kind in get_args(ColumnKind)
+        },
         "dialect": manifest.source["dialect"],
         "passes": cleaned.passes,
         "input_bytes": info.size,
@@ -111,7 +131,14 @@ def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
     with ExitStack() as stack:
 
         def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
-            return stack.enter_context(s3.Writer(job.intermediate_bucket, key, content_type=content_type, expected_bytes=expected_bytes))
+            return stack.enter_context(
+                s3.Writer(
+                    job.intermediate_bucket,
+                    key,
+                    content_type=content_type,
+                    expected_bytes=expected_bytes,
+                )
+            )
 
         objects = _Objects(
             table=writer(run.table_key, _PARQUET, 2 * size),

@@ -71,7 +71,7 @@ class Structure:
     """(code, sentence, sure) of what was decided."""
 
 
-def structure_of(rows: Sequence[Row], *, whole: bool) -> Structure:
+def structure_of(rows: Sequence[Row]) -> Structure:
     """Decides from the records of the sample, blank ones included; at least one has a value."""
     filled = [row for row in rows if row.filled]
     width = _width(filled)
@@ -79,17 +79,25 @@ def structure_of(rows: Sequence[Row], *, whole: bool) -> Structure:
     end_line = _second_table(rows, filled, start, width)
     if end_line is not None:
         second = next(number for number, row in enumerate(filled) if row.line >= end_line)
-        if second - start < _EARLIER / 2 * (len(filled) - second):  # too little for a table: lines about the file, as wide by chance
+        if second - start < _EARLIER / 2 * (
+            len(filled) - second
+        ):  # too little for a table: lines about the file, as wide by chance
             start, width = second, len(filled[second].cells)
             end_line = _second_table(rows, filled, start, width)
     table = [row for row in filled[start:] if end_line is None or row.line < end_line]
     width = _width(table)
     spare, columns = _spare(table, width)
-    body = [row.cells for row in table if len(row.cells) in (width, columns) and len(row.bare) <= columns <= len(row.cells)]
+    body = [
+        row.cells
+        for row in table
+        if len(row.cells) in (width, columns) and len(row.bare) <= columns <= len(row.cells)
+    ]
     several = [cells for cells in body if sum(1 for cell in cells if cell.strip()) > 1]
     body = several if columns > 2 and several else body
-    body = body or [row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns]
-    return _Head(filled[:start], table, columns, spare, body).decide(end_line, whole=whole)
+    body = body or [
+        row.cells + [""] * (columns - len(row.cells)) for row in table if len(row.bare) <= columns
+    ]
+    return _Head(filled[:start], table, columns, spare, body).decide(end_line)
 
 
 def _width(rows: Sequence[Row]) -> int:
@@ -100,7 +108,11 @@ def _width(rows: Sequence[Row]) -> int:
     begins = widths.index(commonest)
     earlier = Counter(widths[:begins])
     for width, count in earlier.most_common(1):
-        if width > 1 and count >= max(3, _EARLIER * counts[commonest]) and count >= 0.9 * counts[width]:
+        if (
+            width > 1
+            and count >= max(3, _EARLIER * counts[commonest])
+            and count >= 0.9 * counts[width]
+        ):
             return width
     return commonest
 
@@ -120,7 +132,11 @@ def _first_of_table(filled: Sequence[Row], width: int) -> int:
 def _near(row: Row, following: Sequence[Row], width: int) -> bool:
     """Whether a row of another width may be the table's header: no gap below, names for more than half of the columns, no values."""
     names = [cell for cell in row.bare if cell.strip()]
-    if not following or following[0].line > row.line + 1 or all(len(other.cells) != width for other in following[:5]):
+    if (
+        not following
+        or following[0].line > row.line + 1
+        or all(len(other.cells) != width for other in following[:5])
+    ):
         return False
     enough = 2 * len(names) > len(following[0].bare)
     return enough and not any(shape(cell) in ("number", "date", "time") for cell in names)
@@ -131,7 +147,9 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
 
     What stands below a row says nothing of the table above it, so the columns are judged by the rows above, where these are not too few.
     """
-    everything = [row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width]
+    everything = [
+        row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width
+    ]
     above: list[list[str]] = []
     judged = 0
     profiles: list[ColumnProfile] = []
@@ -152,7 +170,10 @@ def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width:
         seen += 1
         if seen > 2 and after and _is_named(row) and [cell.strip() for cell in row.cells] != own:
             if len(above) > judged or not profiles:
-                profiles, judged = _profiles(above[-_PROFILED:] if len(above) >= _TINY else everything, width), 2 * len(above)
+                profiles, judged = (
+                    _profiles(above[-_PROFILED:] if len(above) >= _TINY else everything, width),
+                    2 * len(above),
+                )
                 typed = [number for number, profile in enumerate(profiles) if profile.typed]
             enough = gap is not None or sum(_alike(cells, profiles, typed) for cells in above) > 1
             if enough and is_header(row, after, profiles, typed, width, gap=gap is not None):
@@ -170,10 +191,22 @@ def _alike(cells: Sequence[str], profiles: Sequence[ColumnProfile], typed: Seque
 def _is_named(row: Row) -> bool:
     """Whether a row may be one of names: at least two texts, and no gap between them."""
     names = [cell for cell in row.bare if cell.strip()]
-    return len(names) >= 2 and len(names) == len(row.bare) and all(shape(cell) == "text" for cell in names)
+    return (
+        len(names) >= 2
+        and len(names) == len(row.bare)
+        and all(shape(cell) == "text" for cell in names)
+    )
 
 
-def is_header(row: Row, after: Sequence[Row], profiles: Sequence[ColumnProfile], typed: Sequence[int], width: int, *, gap: bool) -> bool:
+def is_header(
+    row: Row,
+    after: Sequence[Row],
+    profiles: Sequence[ColumnProfile],
+    typed: Sequence[int],
+    width: int,
+    *,
+    gap: bool,
+) -> bool:
     """Whether a row in the middle is the header of another table."""
     names = [cell for cell in row.bare if cell.strip()]
     if not _is_named(row):
@@ -183,7 +216,9 @@ def is_header(row: Row, after: Sequence[Row], profiles: Sequence[ColumnProfile],
         return alike and len(set(names)) == len(names) and (gap or len(after) > 1)
     if not typed:
         return False
-    return all(profiles[number].contradicts(row.cells[number]) for number in typed) and (gap or len(typed) > 1)
+    return all(profiles[number].contradicts(row.cells[number]) for number in typed) and (
+        gap or len(typed) > 1
+    )
 
 
 def _profiles(body: Sequence[Sequence[str]], width: int) -> list[ColumnProfile]:
@@ -203,14 +238,32 @@ def _spare(table: Sequence[Row], width: int) -> tuple[int, int]:
 class _Head:
     """Tells header, units and the like from rows of the table."""
 
-    def __init__(self, before: Sequence[Row], table: Sequence[Row], columns: int, spare: int, body: list[list[str]]) -> None:
-        self.before, self.table, self.columns, self.spare = list(before), list(table), columns, spare
-        sample = body[1 : len(body) - (len(body) > _TINY)] if len(body) < _FEW else body[8 : min(8 + _PROFILED, len(body) - 3)]
-        self.profiles = _profiles([row[:columns] for row in sample] or [row[:columns] for row in body], columns)
+    def __init__(
+        self,
+        before: Sequence[Row],
+        table: Sequence[Row],
+        columns: int,
+        spare: int,
+        body: list[list[str]],
+    ) -> None:
+        self.before, self.table, self.columns, self.spare = (
+            list(before),
+            list(table),
+            columns,
+            spare,
+        )
+        sample = (
+            body[1 : len(body) - (len(body) > _TINY)]
+            if len(body) < _FEW
+            else body[8 : min(8 + _PROFILED, len(body) - 3)]
+        )
+        self.profiles = _profiles(
+            [row[:columns] for row in sample] or [row[:columns] for row in body], columns
+        )
         self.notes: list[tuple[str, str, bool]] = []
         self.between: list[tuple[Row, str]] = []
 
-    def decide(self, end_line: int | None, *, whole: bool) -> Structure:
+    def decide(self, end_line: int | None) -> Structure:
         heads = self._header_like()
         preamble = [*self.before]
         heads = self._without_metadata(heads, preamble)
@@ -220,10 +273,8 @@ class _Head:
         names = self._names(header)
         self._note(header, names)
         rest = self.table[len(preamble) - len(self.before) + len(header) + len(self.between) :]
-        if not rest and whole:
-            body_line = (self.table[-1].line if self.table else 1) + 1
-        else:
-            body_line = rest[0].line if rest else self.table[-1].line + 1
+        last = self.table[-1].line if self.table else 1
+        body_line = rest[0].line if rest else last + 1
         return Structure(
             names=tuple(names),
             header=tuple(header),
@@ -254,21 +305,31 @@ class _Head:
         if len(given) > self.columns:
             left = ", ".join(map(quoted, given[self.columns :][:5]))
             self.notes.append(
-                ("surplus-names", f"the header has {len(given):,} names for {self.columns:,} columns; left out: {left}", False)
+                (
+                    "surplus-names",
+                    f"the header has {len(given):,} names for {self.columns:,} columns; left out: {left}",
+                    False,
+                )
             )
         elif len(header[-1].cells) > self.columns + self.spare:
-            self.notes.append(("surplus-names", "a delimiter at the end of the header was left out", True))
+            self.notes.append(
+                ("surplus-names", "a delimiter at the end of the header was left out", True)
+            )
         if unnamed:
             which = ", ".join(map(str, unnamed[:10])) + (", …" if len(unnamed) > 10 else "")
             plural = "column" if len(unnamed) == 1 else "columns"
-            self.notes.append(("columns-without-name", f"the header has no name for {plural} {which}", False))
+            self.notes.append(
+                ("columns-without-name", f"the header has no name for {plural} {which}", False)
+            )
 
     def _header_like(self) -> list[Row]:
         """The first rows, as long as they look like names rather than like the rows below."""
         heads: list[Row] = []
         for row in self.table[:6]:
             evidence = self._evidence(row)
-            if evidence < 0 or (heads and (evidence <= 0.5 or not self._strong(row) or not _all_names(row))):
+            if evidence < 0 or (
+                heads and (evidence <= 0.5 or not self._strong(row) or not _all_names(row))
+            ):
                 break
             if not heads and evidence == 0 and not self._looks_like_names(row):
                 break
@@ -304,32 +365,61 @@ class _Head:
 
     def _counted(self, row: Row) -> bool:
         """Whether the numbers of a row count its columns, 0, 1, 2 …, above numbers that are not whole."""
-        numbers = [(cell.strip(), profile) for cell, profile in zip(row.cells, self.profiles, strict=False) if shape(cell) == "number"]
+        numbers = [
+            (cell.strip(), profile)
+            for cell, profile in zip(row.cells, self.profiles, strict=False)
+            if shape(cell) == "number"
+        ]
         counted = [cell for cell, _ in numbers]
         begins = counted[0] if counted else ""
-        if len(counted) < 3 or begins not in ("0", "1") or counted != [str(int(begins) + step) for step in range(len(counted))]:
+        if (
+            len(counted) < 3
+            or begins not in ("0", "1")
+            or counted != [str(int(begins) + step) for step in range(len(counted))]
+        ):
             return False
-        return all(2 * sum(value.isdigit() for value in profile.values) < len(profile.values) for _, profile in numbers)
+        return all(
+            2 * sum(value.isdigit() for value in profile.values) < len(profile.values)
+            for _, profile in numbers
+        )
 
     def _strong(self, row: Row) -> bool:
         """Whether a further row differs from the table's in a column of numbers or dates, and agrees in none."""
-        pairs = [(cell, profile) for cell, profile in zip(row.cells, self.profiles, strict=False) if profile.typed and cell.strip()]
+        pairs = [
+            (cell, profile)
+            for cell, profile in zip(row.cells, self.profiles, strict=False)
+            if profile.typed and cell.strip()
+        ]
         alike = [(cell, profile) for cell, profile in pairs if shape(cell) == profile.shape]
-        years = all(_YEARS.fullmatch(cell.strip()) and _outside(cell.strip(), profile) for cell, profile in alike)
+        years = all(
+            _YEARS.fullmatch(cell.strip()) and _outside(cell.strip(), profile)
+            for cell, profile in alike
+        )
         return years and (bool(alike) or any(profile.contradicts(cell) for cell, profile in pairs))
 
     def _looks_like_names(self, row: Row) -> bool:
         """Whether a row of words without a sign for or against it is taken for the header."""
         names = [cell.strip() for cell in row.bare]
-        return len(set(names)) == len(names) and all(shape(name) == "text" and _NAME_LIKE.match(name) for name in names)
+        return len(set(names)) == len(names) and all(
+            shape(name) == "text" and _NAME_LIKE.match(name) for name in names
+        )
 
     def _without_metadata(self, heads: list[Row], preamble: list[Row]) -> list[Row]:
         """Takes off first rows that tell of the file: with numbers among words, above a full row of names; or with a blank line below."""
-        while len(heads) > 1 and heads[1].line > heads[0].line + 1 and not _units(heads[1], heads[0]):
+        while (
+            len(heads) > 1 and heads[1].line > heads[0].line + 1 and not _units(heads[1], heads[0])
+        ):
             preamble.append(heads.pop(0))
-        while len(heads) > 1 and any(shape(cell) == "number" and not _YEARS.fullmatch(cell.strip()) for cell in heads[0].cells):
+        while len(heads) > 1 and any(
+            shape(cell) == "number" and not _YEARS.fullmatch(cell.strip())
+            for cell in heads[0].cells
+        ):
             second = heads[1].bare
-            if len(second) < self.columns or not all(cell.strip() for cell in second) or any(shape(cell) == "number" for cell in second):
+            if (
+                len(second) < self.columns
+                or not all(cell.strip() for cell in second)
+                or any(shape(cell) == "number" for cell in second)
+            ):
                 break
             preamble.append(heads.pop(0))
         return heads
@@ -365,7 +455,10 @@ class _Head:
             if index + 1 < len(header):
                 for number in range(1, self.columns):
                     cells[number] = cells[number] or cells[number - 1]
-            names = [" ".join(part for part in (name, cell) if part) for name, cell in zip(names, cells, strict=True)]
+            names = [
+                " ".join(part for part in (name, cell) if part)
+                for name, cell in zip(names, cells, strict=True)
+            ]
         return names
 
 
@@ -373,7 +466,10 @@ def _all_names(row: Row) -> bool:
     """Whether every cell may be a name or a unit: none is a value, none begins with a digit, years apart."""
     cells = [cell.strip() for cell in row.cells if cell.strip()]
     return all(
-        _YEARS.fullmatch(cell) or _UNIT.fullmatch(cell) or (shape(cell) in ("text", "missing") and not cell[0].isdigit()) for cell in cells
+        _YEARS.fullmatch(cell)
+        or _UNIT.fullmatch(cell)
+        or (shape(cell) in ("text", "missing") and not cell[0].isdigit())
+        for cell in cells
     )
 
 
@@ -388,4 +484,8 @@ def _units(row: Row, names: Row) -> bool:
     cells = [cell.strip() for cell in row.cells if cell.strip()]
     like = sum(_UNIT.fullmatch(cell) is not None for cell in cells)
     above = [cell.strip() for cell in names.bare]
-    return 2 * like >= len(cells) > 0 and all(above) and 2 * sum(_UNIT.fullmatch(cell) is not None for cell in above) <= len(above)
+    return (
+        2 * like >= len(cells) > 0
+        and all(above)
+        and 2 * sum(_UNIT.fullmatch(cell) is not None for cell in above) <= len(above)
+    )

@@ -95,7 +95,12 @@ class Survey:
                 many = "1 cell"
                 lost = "its row was rejected" if rejected else "it has no value in the table"
             says = f"has {many} with another content, such as {CELLS} ({reason(commonest, column.decision)[0]}); {lost}"
-            told = Told(code="cells-without-value", says=says, cells=cells, sure=odd.total <= _RARE * self.rows)
+            told = Told(
+                code="cells-without-value",
+                says=says,
+                cells=cells,
+                sure=odd.total <= _RARE * self.rows,
+            )
             found.append(told.about(column.name, values=values))
         return found
 

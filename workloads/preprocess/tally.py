@@ -32,7 +32,9 @@ class Texts:
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Self:
         """As counted by a mapping."""
-        return cls(pa.array(list(counts), pa.string()), np.fromiter(counts.values(), np.int64, len(counts)))
+        return cls(
+            pa.array(list(counts), pa.string()), np.fromiter(counts.values(), np.int64, len(counts))
+        )
 
     @property
     def total(self) -> int:
@@ -69,5 +71,7 @@ class Texts:
 
 def mask(where: Any) -> NDArray[np.bool_]:
     """An Arrow array of booleans for NumPy; null is False."""
-    found: NDArray[np.bool_] = compute.fill_null(where, fill_value=False).to_numpy(zero_copy_only=False).astype(bool)
+    found: NDArray[np.bool_] = (
+        compute.fill_null(where, fill_value=False).to_numpy(zero_copy_only=False).astype(bool)
+    )
     return found

@@ -85,7 +85,9 @@ class UnitWriter:
             cast("Any", self._sink),
             schema,
             compression={name: "none" if name in numbers else "zstd" for name in schema.names},
-            use_dictionary=cast("Any", [field.name for field in schema if field.type == pa.string()]),
+            use_dictionary=cast(
+                "Any", [field.name for field in schema if field.type == pa.string()]
+            ),
             write_statistics=[name for name in schema.names if name not in numbers],
             store_schema=False,
         )
@@ -100,7 +102,12 @@ class UnitWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None:
             self._sink.discard()  # pyarrow writes a footer whenever it lets go of a file; a broken table must not get one
             self._writer.close()
@@ -139,11 +146,17 @@ class UnitWriter:
     @property
     def footer_offset(self) -> int:
         """First byte after the last row group."""
-        return self.units[-1].byte_offset + self.units[-1].byte_length if self.units else self._first_byte
+        return (
+            self.units[-1].byte_offset + self.units[-1].byte_length
+            if self.units
+            else self._first_byte
+        )
 
     def _write(self, rows: int) -> pa.Table:
         pending = pa.concat_tables(self._pending)
-        unit = pending.slice(0, rows).combine_chunks()  # one chunk, so that the pages do not depend on how the rows arrived
+        unit = pending.slice(
+            0, rows
+        ).combine_chunks()  # one chunk, so that the pages do not depend on how the rows arrived
         rest = pending.slice(rows)
         self._pending, self._pending_rows = ([rest] if rest.num_rows else []), rest.num_rows
         offset, row_offset = self.size, self.rows

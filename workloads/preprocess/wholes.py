@@ -15,14 +15,17 @@ _SIGN: Final = ord("-")
 """What stands before a field has a smaller code, or is the delimiter; the point of a decimal has not."""
 _CHUNK: Final = 1 << 18
 """Bytes looked at together, so that what is computed of them stays in the processor's cache."""
-_ANY_CASE, _EXPONENT = (np.uint16(int.from_bytes(pair, sys.byteorder)) for pair in (b"\xdf\xff", b"E-"))
+_ANY_CASE, _EXPONENT = (
+    np.uint16(int.from_bytes(pair, sys.byteorder)) for pair in (b"\xdf\xff", b"E-")
+)
 
 
 def has_leading_zero(data: bytes, delimiter: int) -> bool:
     """Whether a field begins with `0` and a digit, or with `0x`: Arrow reads `00501` as 501, and `0x1F` as 31."""
     codes = np.frombuffer(b"\n" + data[:2] + b"\n" if len(data) < 3 else data, np.uint8)
     return _zero_first(np.concatenate(([_LF], codes[:2])).astype(np.uint8), delimiter) or any(
-        _zero_first(codes[start : start + _CHUNK + 2], delimiter) for start in range(0, len(codes), _CHUNK)
+        _zero_first(codes[start : start + _CHUNK + 2], delimiter)
+        for start in range(0, len(codes), _CHUNK)
     )
 
 
@@ -30,7 +33,11 @@ def _zero_first(codes: NDArray[np.uint8], delimiter: int) -> bool:
     following = codes[2:]
     maybe = codes[1:-1] == _ZERO
     maybe &= following >= _ZERO  # no point, comma or line end
-    maybe &= codes[:-2] < _SIGN if delimiter < _SIGN else (codes[:-2] < _SIGN) | (codes[:-2] == delimiter)
+    maybe &= (
+        codes[:-2] < _SIGN
+        if delimiter < _SIGN
+        else (codes[:-2] < _SIGN) | (codes[:-2] == delimiter)
+    )
     if not maybe.any():
         return False
     zero = codes[1:-1] == _ZERO
@@ -49,6 +56,10 @@ def may_underflow(data: bytes) -> bool:
 
 def _has_exponent(data: bytes, offset: int) -> bool:
     """Whether a pair of bytes at an even distance from `offset` is the beginning of a negative exponent."""
-    pairs = np.frombuffer(data, np.uint16, offset=offset, count=(len(data) - offset) // 2) if len(data) > offset else np.empty(0, np.uint16)
+    pairs = (
+        np.frombuffer(data, np.uint16, offset=offset, count=(len(data) - offset) // 2)
+        if len(data) > offset
+        else np.empty(0, np.uint16)
+    )
     chunks = (pairs[start : start + _CHUNK // 2] for start in range(0, len(pairs), _CHUNK // 2))
     return any(bool(((chunk & _ANY_CASE) == _EXPONENT).any()) for chunk in chunks)

@@ -61,8 +61,12 @@ class BatchEnv:
             main_node_index=main_node_index,
             num_nodes=_count(environ, "AWS_BATCH_JOB_NUM_NODES", default=1, low=1),
             main_node_address=environ.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or None,
-            array_index=_count(environ, _ARRAY_INDEX, default=0, low=0) if environ.get(_ARRAY_INDEX) else None,
-            array_size=_count(environ, _ARRAY_SIZE, default=0, low=2) if environ.get(_ARRAY_SIZE) else None,
+            array_index=_count(environ, _ARRAY_INDEX, default=0, low=0)
+            if environ.get(_ARRAY_INDEX)
+            else None,
+            array_size=_count(environ, _ARRAY_SIZE, default=0, low=2)
+            if environ.get(_ARRAY_SIZE)
+            else None,
         )
 
 
@@ -72,6 +76,7 @@ def _count(environ: Mapping[str, str], name: str, *, default: int, low: int) -> 
         return default
     if not (text.isascii() and text.isdecimal()) or int(text) < low:
         raise StageError(
-            f"environment variable {name} is {text!r}; AWS Batch writes a whole number from {low} there", exit_code=EXIT_ENVIRONMENT
+            f"environment variable {name} is {text!r}; AWS Batch writes a whole number from {low} there",
+            exit_code=EXIT_ENVIRONMENT,
         )
     return int(text)

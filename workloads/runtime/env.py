@@ -19,7 +19,9 @@ def text(name: str, environ: Mapping[str, str] = os.environ) -> str:
         raise StageError(str(error), exit_code=EXIT_ENVIRONMENT) from error
 
 
-def number(name: str, *, default: float, low: float, high: float, environ: Mapping[str, str] = os.environ) -> float:
+def number(
+    name: str, *, default: float, low: float, high: float, environ: Mapping[str, str] = os.environ
+) -> float:
     """A number within bounds, both included. Raises StageError."""
     found = environ.get(name, "").strip()
     if not found:
@@ -33,7 +35,9 @@ def number(name: str, *, default: float, low: float, high: float, environ: Mappi
     return value
 
 
-def whole(name: str, *, default: int, low: int, high: int, environ: Mapping[str, str] = os.environ) -> int:
+def whole(
+    name: str, *, default: int, low: int, high: int, environ: Mapping[str, str] = os.environ
+) -> int:
     """A whole number within bounds, both included. Raises StageError."""
     found = environ.get(name, "").strip()
     if not found:
@@ -43,7 +47,9 @@ def whole(name: str, *, default: int, low: int, high: int, environ: Mapping[str,
     return int(found)
 
 
-def choice(name: str, *, allowed: Sequence[str], default: str, environ: Mapping[str, str] = os.environ) -> str:
+def choice(
+    name: str, *, allowed: Sequence[str], default: str, environ: Mapping[str, str] = os.environ
+) -> str:
     """One of a few words. Raises StageError."""
     found = environ.get(name, "").strip() or default
     if found not in allowed:
@@ -62,4 +68,6 @@ def flag(name: str, *, default: bool, environ: Mapping[str, str] = os.environ) -
 
 
 def _wrong(name: str, found: str, allowed: str) -> StageError:
-    return StageError(f"environment variable {name} is {found!r}; expected {allowed}", exit_code=EXIT_ENVIRONMENT)
+    return StageError(
+        f"environment variable {name} is {found!r}; expected {allowed}", exit_code=EXIT_ENVIRONMENT
+    )

@@ -59,7 +59,9 @@ def no_memory(details: str = "") -> StageError:
     """Memory is used up."""
     more = f" ({details})" if details else ""
     return StageError(
-        f"the stage has no more memory{more}", hint="raise memory_mib of the stage, or of a GPU take a larger one", exit_code=EXIT_NO_MEMORY
+        f"the stage has no more memory{more}",
+        hint="raise memory_mib of the stage, or of a GPU take a larger one",
+        exit_code=EXIT_NO_MEMORY,
     )
 
 

@@ -27,7 +27,11 @@ def prices(environ: Mapping[str, str] = os.environ) -> dict[Stage, float]:
         price = found.get(stage)
         if price is None:
             continue
-        if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price < math.inf:
+        if (
+            isinstance(price, bool)
+            or not isinstance(price, (int, float))
+            or not 0 <= price < math.inf
+        ):
             raise StageError(problem, exit_code=EXIT_ENVIRONMENT)
         known[stage] = float(price)
     return known

@@ -64,11 +64,19 @@ def aws_error(error: ClientError | BotoCoreError, *, what: str = "") -> StageErr
             )
         missing = code in {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"}
         return StageError(
-            f"AWS answered {error.operation_name}{subject} with {code}: {message}", exit_code=EXIT_REFUSED if missing else EXIT_AWS
+            f"AWS answered {error.operation_name}{subject} with {code}: {message}",
+            exit_code=EXIT_REFUSED if missing else EXIT_AWS,
         )
     if isinstance(error, NoCredentialsError):
-        return StageError("no AWS credentials found", hint="a Batch job gets them from its job role", exit_code=EXIT_AWS)
-    return StageError(f"AWS could not be reached{subject and ' for a call' + subject}: {error}", exit_code=EXIT_AWS)
+        return StageError(
+            "no AWS credentials found",
+            hint="a Batch job gets them from its job role",
+            exit_code=EXIT_AWS,
+        )
+    return StageError(
+        f"AWS could not be reached{subject and ' for a call' + subject}: {error}",
+        exit_code=EXIT_AWS,
+    )
 
 
 @contextmanager
@@ -109,7 +117,9 @@ def head(bucket: str, key: str, version_id: str | None = None) -> ObjectInfo:
     )
 
 
-def put_bytes(bucket: str, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+def put_bytes(
+    bucket: str, key: str, data: bytes, *, content_type: str = "application/octet-stream"
+) -> None:
     """Writes a whole object; atomic. Raises StageError."""
     with _named(bucket, key):
         client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
@@ -119,7 +129,14 @@ class ConflictError(Exception):
     """Somebody else wrote the object in the meantime."""
 
 
-def put_if_unchanged(bucket: str, key: str, data: bytes, *, etag: str | None, content_type: str = "application/octet-stream") -> str:
+def put_if_unchanged(
+    bucket: str,
+    key: str,
+    data: bytes,
+    *,
+    etag: str | None,
+    content_type: str = "application/octet-stream",
+) -> str:
     """Writes a whole object if it is still the one with this ETag, or still absent where `etag` is None; returns the new ETag.
 
     S3 answers 412 where the object is another one, 404 where it is gone, 409 where two such writes met (user guide, "Conditional writes").
@@ -129,7 +146,9 @@ def put_if_unchanged(bucket: str, key: str, data: bytes, *, etag: str | None, co
     condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
     with _named(bucket, key):
         try:
-            reply = client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, **condition)
+            reply = client().put_object(
+                Bucket=bucket, Key=key, Body=data, ContentType=content_type, **condition
+            )
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {404, 409, 412}:
                 raise ConflictError(f"s3://{bucket}/{key}") from error
@@ -161,9 +180,14 @@ def delete(bucket: str, keys: Sequence[str]) -> None:
     for start in range(0, len(keys), _DELETE_BATCH):
         some = keys[start : start + _DELETE_BATCH]
         with _named(bucket, some[0]):
-            reply = client().delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
+            reply = client().delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
+            )
         if failed := reply.get("Errors"):
-            raise StageError(f"S3 did not delete s3://{bucket}/{failed[0].get('Key')}: {failed[0].get('Message')}", exit_code=EXIT_AWS)
+            raise StageError(
+                f"S3 did not delete s3://{bucket}/{failed[0].get('Key')}: {failed[0].get('Message')}",
+                exit_code=EXIT_AWS,
+            )
 
 
 def get_bytes(bucket: str, key: str, version_id: str | None = None) -> bytes:
@@ -171,12 +195,24 @@ def get_bytes(bucket: str, key: str, version_id: str | None = None) -> bytes:
     return _get(bucket, key, **_version(version_id))
 
 
-def read_range(bucket: str, key: str, start: int, length: int, *, etag: str | None = None, version_id: str | None = None) -> bytes:
+def read_range(
+    bucket: str,
+    key: str,
+    start: int,
+    length: int,
+    *,
+    etag: str | None = None,
+    version_id: str | None = None,
+) -> bytes:
     """`length` bytes from byte `start`; with `etag` only of that very object. Raises StageError, also where the object is shorter."""
     pinned = {"IfMatch": f'"{etag}"'} if etag else {}
-    data = _get(bucket, key, Range=f"bytes={start}-{start + length - 1}", **pinned, **_version(version_id))
+    data = _get(
+        bucket, key, Range=f"bytes={start}-{start + length - 1}", **pinned, **_version(version_id)
+    )
     if len(data) != length:
-        raise StageError(f"s3://{bucket}/{key} ended at byte {start + len(data)}; expected {length} bytes from byte {start}")
+        raise StageError(
+            f"s3://{bucket}/{key} ended at byte {start + len(data)}; expected {length} bytes from byte {start}"
+        )
     return data
 
 
@@ -185,7 +221,9 @@ def _get(bucket: str, key: str, **request: Any) -> bytes:
     for attempt in range(1, _BODY_ATTEMPTS + 1):
         try:
             return client().get_object(Bucket=bucket, Key=key, **request)["Body"].read()
-        except HTTPClientError as error:  # ResponseStreamingError, ReadTimeoutError, ConnectionError of the body
+        except (
+            HTTPClientError
+        ) as error:  # ResponseStreamingError, ReadTimeoutError, ConnectionError of the body
             if attempt == _BODY_ATTEMPTS:
                 raise aws_error(error, what=f"s3://{bucket}/{key}") from error
             log.warning("s3://%s/%s: connection lost (%s); reading again", bucket, key, error)
@@ -276,7 +314,14 @@ class Writer(io.RawIOBase):
         expected_bytes: a guess of the final size; large objects get larger parts, for S3 takes 10,000 parts at most.
     """
 
-    def __init__(self, bucket: str, key: str, *, content_type: str = "application/octet-stream", expected_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str = "application/octet-stream",
+        expected_bytes: int = 0,
+    ) -> None:
         super().__init__()
         self._bucket, self._key, self._content_type = bucket, key, content_type
         self._part_bytes = max(_WRITE_PART, expected_bytes * 5 // (4 * _MAX_PARTS))
@@ -314,19 +359,29 @@ class Writer(io.RawIOBase):
     def _send(self, part: bytes) -> None:
         if self._pool is None:
             with _named(self._bucket, self._key):
-                reply = client().create_multipart_upload(Bucket=self._bucket, Key=self._key, ContentType=self._content_type)
+                reply = client().create_multipart_upload(
+                    Bucket=self._bucket, Key=self._key, ContentType=self._content_type
+                )
             self._upload_id = reply["UploadId"]
             self._pool = ThreadPoolExecutor(_WRITES_IN_FLIGHT, thread_name_prefix="s3-write")
         while len(self._in_flight) >= _WRITES_IN_FLIGHT:
             self._etags.append(self._in_flight.popleft().result())
         self._started += 1
         self._in_flight.append(self._pool.submit(self._upload, self._started, part))
-        if self._started % (_MAX_PARTS // 20) == 0:  # the guess was too small: 20 steps of a quarter reach 87 times the planned size
+        if (
+            self._started % (_MAX_PARTS // 20) == 0
+        ):  # the guess was too small: 20 steps of a quarter reach 87 times the planned size
             self._part_bytes += self._part_bytes // 4
 
     def _upload(self, number: int, part: bytes) -> str:
         with _named(self._bucket, self._key):
-            reply = client().upload_part(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=part)
+            reply = client().upload_part(
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._upload_id,
+                PartNumber=number,
+                Body=part,
+            )
         return reply["ETag"]
 
     def commit(self) -> None:
@@ -343,7 +398,12 @@ class Writer(io.RawIOBase):
                     Bucket=self._bucket,
                     Key=self._key,
                     UploadId=self._upload_id,
-                    MultipartUpload={"Parts": [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self._etags, start=1)]},
+                    MultipartUpload={
+                        "Parts": [
+                            {"PartNumber": n, "ETag": etag}
+                            for n, etag in enumerate(self._etags, start=1)
+                        ]
+                    },
                 )
             self._pool.shutdown()
         self._done = True
@@ -354,14 +414,23 @@ class Writer(io.RawIOBase):
         if not self.closed and not self._done and self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             try:
-                client().abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
+                client().abort_multipart_upload(
+                    Bucket=self._bucket, Key=self._key, UploadId=self._upload_id
+                )
             except (ClientError, BotoCoreError) as error:
                 # the bucket's lifecycle rule removes the parts; the object does not exist either way
-                log.warning("multipart upload of s3://%s/%s not aborted: %s", self._bucket, self._key, error)
+                log.warning(
+                    "multipart upload of s3://%s/%s not aborted: %s", self._bucket, self._key, error
+                )
         self._buffer.clear()
         super().close()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is None and not self._done:
             self.commit()
         else:

@@ -21,7 +21,14 @@ from workloads.contract import ContractError, Run, Stage
 from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
-from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, exhausted
+from workloads.runtime.errors import (
+    EXIT_ENVIRONMENT,
+    EXIT_INTERNAL,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    StageError,
+    exhausted,
+)
 from workloads.runtime.quoting import escaped
 
 log = logging.getLogger(__name__)
@@ -30,7 +37,12 @@ _GRACE_SECONDS: Final = 25.0
 """Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
 
 
-def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, then: Callable[[Run], dict[str, Any]] | None = None) -> int:
+def run_stage(
+    stage: Stage,
+    main: Callable[[Run], dict[str, Any] | None],
+    *,
+    then: Callable[[Run], dict[str, Any]] | None = None,
+) -> int:
     """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but for SIGTERM's SystemExit.
 
     `main` gets the run and returns the figures for StageRecord.details (JSON values), or None where another job writes the record, as for
@@ -53,7 +65,14 @@ def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, the
 
     try:
         log.info(
-            "stage started", extra={"fields": {"job_id": batch.job_id, "queue": batch.queue, "environment": batch.compute_environment}}
+            "stage started",
+            extra={
+                "fields": {
+                    "job_id": batch.job_id,
+                    "queue": batch.queue,
+                    "environment": batch.compute_environment,
+                }
+            },
         )
         details = main(run)
         seconds = time.monotonic() - clock
@@ -67,16 +86,29 @@ def run_stage(stage: Stage, main: Callable[[Run], dict[str, Any] | None], *, the
                 job_id=batch.job_id,
                 details=details,
             )
-            s3.put_bytes(results_bucket, run.stage_record_key(stage), record.to_json(), content_type="application/json")
+            s3.put_bytes(
+                results_bucket,
+                run.stage_record_key(stage),
+                record.to_json(),
+                content_type="application/json",
+            )
         more = then(run) if then is not None else {}
-        log.info("stage succeeded", extra={"fields": {"seconds": round(seconds, 3), **(details or {}), **more}})
+        log.info(
+            "stage succeeded",
+            extra={"fields": {"seconds": round(seconds, 3), **(details or {}), **more}},
+        )
     except Exception as error:  # noqa: BLE001 - the last line of defence: every failure has to end in a sentence and an exit code
         failure = _printable(_as_stage_error(error))
     else:
         return EXIT_OK
 
-    log.error(failure.sentence, extra={"fields": {"hint": failure.hint, "exit_code": failure.exit_code}})
-    print(f"{stage}: {failure.sentence}" + (f" ({failure.hint})" if failure.hint else ""), file=sys.stderr)  # noqa: T201 - for people
+    log.error(
+        failure.sentence, extra={"fields": {"hint": failure.hint, "exit_code": failure.exit_code}}
+    )
+    print(  # noqa: T201 - for people
+        f"{stage}: {failure.sentence}" + (f" ({failure.hint})" if failure.hint else ""),
+        file=sys.stderr,
+    )
     if writes_records:
         _write_error(stage, run, results_bucket, failure)
     return failure.exit_code
@@ -110,7 +142,12 @@ def _printable(error: StageError) -> StageError:
 def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:
     record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": _now()}
     try:
-        s3.put_bytes(results_bucket, run.error_key(stage), json.dumps(record, indent=1).encode(), content_type="application/json")
+        s3.put_bytes(
+            results_bucket,
+            run.error_key(stage),
+            json.dumps(record, indent=1).encode(),
+            content_type="application/json",
+        )
     except StageError as error:
         # the exit code already tells Batch; where S3 itself is the trouble there is nowhere else to write to
         log.warning("error record not written: %s", error)

@@ -64,8 +64,17 @@ class Table:
         row = "%d,%s,%s,%s" + ",%.3f" * self.columns
         sites = [f'"{site}"' if "," in site else site for site in _SITES]
         lines = [
-            row % (number, hours[place], sites[number % len(sites)], "yes" if number % 3 else "no", *values)
-            for place, (number, values) in enumerate(zip(ids.tolist(), numbers.tolist(), strict=True))
+            row
+            % (
+                number,
+                hours[place],
+                sites[number % len(sites)],
+                "yes" if number % 3 else "no",
+                *values,
+            )
+            for place, (number, values) in enumerate(
+                zip(ids.tolist(), numbers.tolist(), strict=True)
+            )
         ]
         for place, kind in chunk.dirt():
             if place < count:
@@ -90,33 +99,58 @@ class _Chunk:
         scale = 10 ** shape.uniform(-1, 2, size=self._table.columns)
         hour = (self._first + np.arange(CHUNK_ROWS)) // len(_SITES)
         causes = np.stack(
-            (np.sin(hour * (2 * np.pi / 24)), np.sin(hour * (2 * np.pi / 8760)), self._random.normal(size=CHUNK_ROWS)), axis=1
+            (
+                np.sin(hour * (2 * np.pi / 24)),
+                np.sin(hour * (2 * np.pi / 8760)),
+                self._random.normal(size=CHUNK_ROWS),
+            ),
+            axis=1,
         )
         mixed = causes @ weights + 0.3 * self._random.normal(size=(CHUNK_ROWS, self._table.columns))
-        mixed[self.planted] *= np.where(self._random.permuted(np.arange(self._table.columns)) % 2, 1.0, -1.0)  # half of them flipped
+        mixed[self.planted] *= np.where(
+            self._random.permuted(np.arange(self._table.columns)) % 2, 1.0, -1.0
+        )  # half of them flipped
         return offset + scale * mixed
 
     def dirt(self) -> list[tuple[int, int]]:
         """(row of the chunk, kind of dirt) of the dirty rows."""
         random = np.random.default_rng([self._table.seed, self._first // CHUNK_ROWS, 1])
         dirty = np.flatnonzero(random.random(CHUNK_ROWS) < self._table.dirty_percent / 100)
-        return list(zip(dirty.tolist(), random.integers(0, 5 + len(_MISSING) - 1, len(dirty)).tolist(), strict=True))
+        return list(
+            zip(
+                dirty.tolist(),
+                random.integers(0, 5 + len(_MISSING) - 1, len(dirty)).tolist(),
+                strict=True,
+            )
+        )
 
 
 def _soil(line: str, kind: int) -> str:
     """Makes a row one that has to be rejected; `kind` counts the ways from 0."""
     kept, _, last = line.rpartition(",")
-    ways = (kept, f"{line},{last}", f"{kept},error", f"{kept},1e400", *(f"{kept},{missing}" for missing in _MISSING))
+    ways = (
+        kept,
+        f"{line},{last}",
+        f"{kept},error",
+        f"{kept},1e400",
+        *(f"{kept},{missing}" for missing in _MISSING),
+    )
     return ways[kind]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m workloads.samples.generate", description="Writes a CSV table of any size.")
+    parser = argparse.ArgumentParser(
+        prog="python -m workloads.samples.generate", description="Writes a CSV table of any size."
+    )
     parser.add_argument("--rows", type=_count, required=True, help="data rows")
     parser.add_argument("--columns", type=_count, default=10, help="number columns (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
     parser.add_argument(
-        "--dirty", type=_percent, default=0.0, metavar="PERCENT", help="share of rows that have to be rejected (default: 0)"
+        "--dirty",
+        type=_percent,
+        default=0.0,
+        metavar="PERCENT",
+        help="share of rows that have to be rejected (default: 0)",
     )
     parser.add_argument("--out", type=Path, help="file to write (default: standard output)")
     return parser
@@ -141,7 +175,9 @@ def _percent(text: str) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    table = Table(rows=options.rows, columns=options.columns, seed=options.seed, dirty_percent=options.dirty)
+    table = Table(
+        rows=options.rows, columns=options.columns, seed=options.seed, dirty_percent=options.dirty
+    )
     target: BinaryIO
     with options.out.open("wb") if options.out else nullcontext(sys.stdout.buffer) as target:
         for chunk in table.chunks():

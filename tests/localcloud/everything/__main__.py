@@ -18,7 +18,11 @@ def allow(action: str, resource: pulumi.Input[Any] = "*", **more: Any) -> pulumi
 def role(name: str, service: str, **kwargs: Any) -> aws.iam.Role:
     """A role that a service may assume."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
-    return aws.iam.Role(name, assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}), **kwargs)
+    return aws.iam.Role(
+        name,
+        assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        **kwargs,
+    )
 
 
 def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -29,17 +33,34 @@ def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
 # ---- network ---------------------------------------------------------------------------------------------------------------------------
 
 zones = aws.get_availability_zones(state="available").names
-vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", enable_dns_hostnames=True, tags={"Name": "everything"})
+vpc = aws.ec2.Vpc(
+    "vpc", cidr_block="10.0.0.0/16", enable_dns_hostnames=True, tags={"Name": "everything"}
+)
 gateway = aws.ec2.InternetGateway("gateway", vpc_id=vpc.id)
 subnets = [
-    aws.ec2.Subnet(f"subnet-{n}", vpc_id=vpc.id, cidr_block=f"10.0.{n}.0/24", availability_zone=zones[n], map_public_ip_on_launch=n == 0)
+    aws.ec2.Subnet(
+        f"subnet-{n}",
+        vpc_id=vpc.id,
+        cidr_block=f"10.0.{n}.0/24",
+        availability_zone=zones[n],
+        map_public_ip_on_launch=n == 0,
+    )
     for n in range(2)
 ]
 address = aws.ec2.Eip("address", domain="vpc")
-nat = aws.ec2.NatGateway("nat", allocation_id=address.id, subnet_id=subnets[0].id, opts=after(gateway))
-public = aws.ec2.RouteTable("public", vpc_id=vpc.id, routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": gateway.id}])
+nat = aws.ec2.NatGateway(
+    "nat", allocation_id=address.id, subnet_id=subnets[0].id, opts=after(gateway)
+)
+public = aws.ec2.RouteTable(
+    "public", vpc_id=vpc.id, routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": gateway.id}]
+)
 private = aws.ec2.RouteTable("private", vpc_id=vpc.id)
-aws.ec2.Route("private-out", route_table_id=private.id, destination_cidr_block="0.0.0.0/0", nat_gateway_id=nat.id)
+aws.ec2.Route(
+    "private-out",
+    route_table_id=private.id,
+    destination_cidr_block="0.0.0.0/0",
+    nat_gateway_id=nat.id,
+)
 aws.ec2.RouteTableAssociation("public-0", route_table_id=public.id, subnet_id=subnets[0].id)
 everything_out: Any = {"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}
 itself: Any = {"protocol": "-1", "from_port": 0, "to_port": 0, "self": True}
@@ -47,17 +68,37 @@ group = aws.ec2.SecurityGroup("group", vpc_id=vpc.id, egress=[everything_out], i
 aws.ec2.SecurityGroup("bare", vpc_id=vpc.id, description="no rule at all")
 ruled = aws.ec2.SecurityGroup("ruled", vpc_id=vpc.id)
 aws.vpc.SecurityGroupIngressRule(
-    "https", security_group_id=ruled.id, ip_protocol="tcp", from_port=443, to_port=443, cidr_ipv4="10.0.0.0/16", description="from the VPC"
+    "https",
+    security_group_id=ruled.id,
+    ip_protocol="tcp",
+    from_port=443,
+    to_port=443,
+    cidr_ipv4="10.0.0.0/16",
+    description="from the VPC",
 )
-aws.vpc.SecurityGroupEgressRule("out", security_group_id=ruled.id, ip_protocol="-1", referenced_security_group_id=group.id)
+aws.vpc.SecurityGroupEgressRule(
+    "out", security_group_id=ruled.id, ip_protocol="-1", referenced_security_group_id=group.id
+)
 aws.ec2.SecurityGroupRule(
-    "older", security_group_id=ruled.id, type="ingress", protocol="tcp", from_port=22, to_port=22, source_security_group_id=group.id
+    "older",
+    security_group_id=ruled.id,
+    type="ingress",
+    protocol="tcp",
+    from_port=22,
+    to_port=22,
+    source_security_group_id=group.id,
 )
 aws.ec2.DefaultSecurityGroup("default", vpc_id=vpc.id)
 s3_endpoint = aws.ec2.VpcEndpoint(
-    "s3", vpc_id=vpc.id, service_name="com.amazonaws.us-east-1.s3", route_table_ids=[public.id], policy=allow("s3:*", Principal="*")
+    "s3",
+    vpc_id=vpc.id,
+    service_name="com.amazonaws.us-east-1.s3",
+    route_table_ids=[public.id],
+    policy=allow("s3:*", Principal="*"),
 )
-aws.ec2.VpcEndpointRouteTableAssociation("s3-private", vpc_endpoint_id=s3_endpoint.id, route_table_id=private.id)
+aws.ec2.VpcEndpointRouteTableAssociation(
+    "s3-private", vpc_endpoint_id=s3_endpoint.id, route_table_id=private.id
+)
 aws.ec2.VpcEndpoint(
     "ecr",
     vpc_id=vpc.id,
@@ -69,13 +110,22 @@ aws.ec2.VpcEndpoint(
 )
 logs = aws.cloudwatch.LogGroup("logs", retention_in_days=30)
 aws.ec2.FlowLog(
-    "flow", vpc_id=vpc.id, traffic_type="ALL", iam_role_arn=role("flow-role", "vpc-flow-logs.amazonaws.com").arn, log_destination=logs.arn
+    "flow",
+    vpc_id=vpc.id,
+    traffic_type="ALL",
+    iam_role_arn=role("flow-role", "vpc-flow-logs.amazonaws.com").arn,
+    log_destination=logs.arn,
 )
 placement = aws.ec2.PlacementGroup("placement", strategy="cluster")
 template = aws.ec2.LaunchTemplate(
     "template",
     metadata_options={"http_tokens": "required", "http_endpoint": "enabled"},
-    block_device_mappings=[{"device_name": "/dev/xvda", "ebs": {"volume_size": 100, "volume_type": "gp3", "encrypted": "true"}}],
+    block_device_mappings=[
+        {
+            "device_name": "/dev/xvda",
+            "ebs": {"volume_size": 100, "volume_type": "gp3", "encrypted": "true"},
+        }
+    ],
     tag_specifications=[{"resource_type": "instance", "tags": {"part": "job"}}],
     placement={"group_name": placement.name},
     user_data="IyEvYmluL2Jhc2g=",
@@ -84,46 +134,100 @@ template = aws.ec2.LaunchTemplate(
 aws.ec2.LaunchTemplate(
     "efa",
     network_interfaces=[
-        {"device_index": 0 if card == 0 else 1, "network_card_index": card, "interface_type": "efa", "security_groups": [group.id]}
+        {
+            "device_index": 0 if card == 0 else 1,
+            "network_card_index": card,
+            "interface_type": "efa",
+            "security_groups": [group.id],
+        }
         for card in range(2)
     ],
 )
 
 # ---- storage ---------------------------------------------------------------------------------------------------------------------------
 
-key = aws.kms.Key("key", enable_key_rotation=True, description="everything", deletion_window_in_days=7)
+key = aws.kms.Key(
+    "key", enable_key_rotation=True, description="everything", deletion_window_in_days=7
+)
 aws.kms.Alias("key-alias", target_key_id=key.id)
 bucket = aws.s3.Bucket("Bucket", tags={"part": "bucket"}, force_destroy=True)
-aws.s3.BucketVersioning("versioning", bucket=bucket.id, versioning_configuration={"status": "Enabled"})
+aws.s3.BucketVersioning(
+    "versioning", bucket=bucket.id, versioning_configuration={"status": "Enabled"}
+)
 aws.s3.BucketServerSideEncryptionConfiguration(
     "encryption",
     bucket=bucket.id,
     rules=[
-        {"apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key.arn}, "bucket_key_enabled": True}
+        {
+            "apply_server_side_encryption_by_default": {
+                "sse_algorithm": "aws:kms",
+                "kms_master_key_id": key.arn,
+            },
+            "bucket_key_enabled": True,
+        }
     ],
 )
 aws.s3.BucketPublicAccessBlock(
-    "private", bucket=bucket.id, block_public_acls=True, block_public_policy=True, ignore_public_acls=True, restrict_public_buckets=True
+    "private",
+    bucket=bucket.id,
+    block_public_acls=True,
+    block_public_policy=True,
+    ignore_public_acls=True,
+    restrict_public_buckets=True,
 )
-aws.s3.BucketOwnershipControls("owner", bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"})
+aws.s3.BucketOwnershipControls(
+    "owner", bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"}
+)
 aws.s3.BucketLifecycleConfiguration(
     "lifecycle",
     bucket=bucket.id,
     rules=[
-        {"id": "old", "status": "Enabled", "expiration": {"days": 30}, "filter": {"prefix": "data/"}},
-        {"id": "parts", "status": "Enabled", "abort_incomplete_multipart_upload": {"days_after_initiation": 3}},
+        {
+            "id": "old",
+            "status": "Enabled",
+            "expiration": {"days": 30},
+            "filter": {"prefix": "data/"},
+        },
+        {
+            "id": "parts",
+            "status": "Enabled",
+            "abort_incomplete_multipart_upload": {"days_after_initiation": 3},
+        },
     ],
 )
-aws.s3.BucketPolicy("policy", bucket=bucket.id, policy=allow("s3:GetObject", pulumi.Output.concat(bucket.arn, "/*"), Principal="*"))
+aws.s3.BucketPolicy(
+    "policy",
+    bucket=bucket.id,
+    policy=allow("s3:GetObject", pulumi.Output.concat(bucket.arn, "/*"), Principal="*"),
+)
 aws.s3.BucketNotification("notification", bucket=bucket.id, eventbridge=True)
-aws.s3.BucketCorsConfiguration("cors", bucket=bucket.id, cors_rules=[{"id": "get", "allowed_methods": ["GET"], "allowed_origins": ["*"]}])
+aws.s3.BucketCorsConfiguration(
+    "cors",
+    bucket=bucket.id,
+    cors_rules=[{"id": "get", "allowed_methods": ["GET"], "allowed_origins": ["*"]}],
+)
 log_bucket = aws.s3.Bucket("log-bucket")
 service = {"Service": "logging.s3.amazonaws.com"}
 may_log = aws.s3.BucketPolicy(
-    "may-log", bucket=log_bucket.id, policy=allow("s3:PutObject", pulumi.Output.concat(log_bucket.arn, "/*"), Principal=service)
+    "may-log",
+    bucket=log_bucket.id,
+    policy=allow("s3:PutObject", pulumi.Output.concat(log_bucket.arn, "/*"), Principal=service),
 )
-aws.s3.BucketLogging("logging", bucket=bucket.id, target_bucket=log_bucket.id, target_prefix="log/", opts=after(may_log))
-aws.s3.BucketObjectv2("object", bucket=bucket.id, key="a.txt", content="hello", content_type="text/plain", tags={"part": "object"})
+aws.s3.BucketLogging(
+    "logging",
+    bucket=bucket.id,
+    target_bucket=log_bucket.id,
+    target_prefix="log/",
+    opts=after(may_log),
+)
+aws.s3.BucketObjectv2(
+    "object",
+    bucket=bucket.id,
+    key="a.txt",
+    content="hello",
+    content_type="text/plain",
+    tags={"part": "object"},
+)
 table = aws.dynamodb.Table(
     "table",
     attributes=[{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}],
@@ -133,7 +237,9 @@ table = aws.dynamodb.Table(
     point_in_time_recovery={"enabled": True},
     ttl={"attribute_name": "expires", "enabled": True},
     server_side_encryption={"enabled": True},
-    global_secondary_indexes=[{"name": "by-sk", "hash_key": "sk", "range_key": "pk", "projection_type": "ALL"}],
+    global_secondary_indexes=[
+        {"name": "by-sk", "hash_key": "sk", "range_key": "pk", "projection_type": "ALL"}
+    ],
 )
 repository = aws.ecr.Repository(
     "repository",
@@ -142,14 +248,25 @@ repository = aws.ecr.Repository(
     encryption_configurations=[{"encryption_type": "AES256"}],
 )
 expire = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5}
-rule_text = json.dumps({"rules": [{"rulePriority": 1, "selection": expire, "action": {"type": "expire"}}]})
+rule_text = json.dumps(
+    {"rules": [{"rulePriority": 1, "selection": expire, "action": {"type": "expire"}}]}
+)
 aws.ecr.LifecyclePolicy("images", repository=repository.name, policy=rule_text)
 pull = {"Effect": "Allow", "Principal": "*", "Action": ["ecr:BatchGetImage"]}
-aws.ecr.RepositoryPolicy("pull", repository=repository.name, policy=json.dumps({"Version": "2012-10-17", "Statement": [pull]}))
+aws.ecr.RepositoryPolicy(
+    "pull",
+    repository=repository.name,
+    policy=json.dumps({"Version": "2012-10-17", "Statement": [pull]}),
+)
 
 # ---- identity --------------------------------------------------------------------------------------------------------------------------
 
-job_role = role("job", "ecs-tasks.amazonaws.com", inline_policies=[{"name": "own", "policy": allow("s3:*")}], tags={"part": "job"})
+job_role = role(
+    "job",
+    "ecs-tasks.amazonaws.com",
+    inline_policies=[{"name": "own", "policy": allow("s3:*")}],
+    tags={"part": "job"},
+)
 managed = aws.iam.Policy("managed", policy=allow("dynamodb:*", table.arn))
 aws.iam.RolePolicyAttachment("managed", role=job_role.name, policy_arn=managed.arn)
 aws.iam.RolePolicy("inline", role=job_role.id, policy=allow("s3:*"))
@@ -157,7 +274,9 @@ instance_role = role("instance", "ec2.amazonaws.com")
 profile = aws.iam.InstanceProfile("profile", role=instance_role.name)
 aws.iam.ServiceLinkedRole("spot", aws_service_name="spot.amazonaws.com")
 secret = aws.secretsmanager.Secret("secret", recovery_window_in_days=0, kms_key_id=key.arn)
-version = aws.secretsmanager.SecretVersion("secret", secret_id=secret.id, secret_string=pulumi.Config().require_secret("hook"))
+version = aws.secretsmanager.SecretVersion(
+    "secret", secret_id=secret.id, secret_string=pulumi.Config().require_secret("hook")
+)
 aws.ssm.Parameter("parameter", type="String", name="/everything/parameter", value="x")
 
 # ---- batch -----------------------------------------------------------------------------------------------------------------------------
@@ -183,7 +302,10 @@ nodes = aws.batch.ComputeEnvironment(
         "security_group_ids": [group.id],
         "instance_role": profile.arn,
         "placement_group": placement.name,
-        "launch_template": {"launch_template_id": template.id, "version": template.latest_version.apply(str)},
+        "launch_template": {
+            "launch_template_id": template.id,
+            "version": template.latest_version.apply(str),
+        },
         "ec2_configurations": [{"image_type": "ECS_AL2023"}],
     },
     update_policy={"job_execution_timeout_minutes": 30, "terminate_jobs_on_update": False},
@@ -195,7 +317,12 @@ queue = aws.batch.JobQueue(
     compute_environment_orders=[{"order": 1, "compute_environment": nodes.arn}],
     scheduling_policy_arn=fair.arn,
     job_state_time_limit_actions=[
-        {"action": "CANCEL", "max_time_seconds": 3600, "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "state": "RUNNABLE"}
+        {
+            "action": "CANCEL",
+            "max_time_seconds": 3600,
+            "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+            "state": "RUNNABLE",
+        }
     ],
 )
 container: dict[str, Any] = {
@@ -217,29 +344,51 @@ job = aws.batch.JobDefinition(
     container_properties=pulumi.Output.json_dumps(container),
     retry_strategy={
         "attempts": 3,
-        "evaluate_on_exits": [{"action": "RETRY", "on_status_reason": "Host EC2*"}, {"action": "EXIT", "on_reason": "*"}],
+        "evaluate_on_exits": [
+            {"action": "RETRY", "on_status_reason": "Host EC2*"},
+            {"action": "EXIT", "on_reason": "*"},
+        ],
     },
     timeout={"attempt_duration_seconds": 600},
 )
-group_of_nodes = {"mainNode": 0, "numNodes": 2, "nodeRangeProperties": [{"targetNodes": "0:", "container": container}]}
-aws.batch.JobDefinition("many", type="multinode", scheduling_priority=1, node_properties=pulumi.Output.json_dumps(group_of_nodes))
+group_of_nodes = {
+    "mainNode": 0,
+    "numNodes": 2,
+    "nodeRangeProperties": [{"targetNodes": "0:", "container": container}],
+}
+aws.batch.JobDefinition(
+    "many",
+    type="multinode",
+    scheduling_priority=1,
+    node_properties=pulumi.Output.json_dumps(group_of_nodes),
+)
 
 # ---- functions, events and messages ----------------------------------------------------------------------------------------------------
 
 topic = aws.sns.Topic("topic")
 events = {"Service": "events.amazonaws.com"}
-aws.sns.TopicPolicy("topic-policy", arn=topic.arn, policy=allow("sns:Publish", topic.arn, Principal=events))
+aws.sns.TopicPolicy(
+    "topic-policy", arn=topic.arn, policy=allow("sns:Publish", topic.arn, Principal=events)
+)
 dead = aws.sqs.Queue("dead", message_retention_seconds=1209600, sqs_managed_sse_enabled=True)
-aws.sqs.QueuePolicy("dead-policy", queue_url=dead.id, policy=allow("sqs:SendMessage", dead.arn, Principal=events))
+aws.sqs.QueuePolicy(
+    "dead-policy", queue_url=dead.id, policy=allow("sqs:SendMessage", dead.arn, Principal=events)
+)
 redrive = pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 3})
 aws.sqs.Queue("work", fifo_queue=True, content_based_deduplication=True)
 todo = aws.sqs.Queue("todo", redrive_policy=redrive, visibility_timeout_seconds=60)
 function = aws.lambda_.Function(
     "function",
-    role=role("function-role", "lambda.amazonaws.com", inline_policies=[{"name": "read", "policy": allow("sqs:*")}]).arn,
+    role=role(
+        "function-role",
+        "lambda.amazonaws.com",
+        inline_policies=[{"name": "read", "policy": allow("sqs:*")}],
+    ).arn,
     runtime="python3.12",
     handler="index.handler",
-    code=pulumi.AssetArchive({"index.py": pulumi.StringAsset("def handler(event, context):\n    return event\n")}),
+    code=pulumi.AssetArchive(
+        {"index.py": pulumi.StringAsset("def handler(event, context):\n    return event\n")}
+    ),
     environment={"variables": {"TABLE": table.name}},
     timeout=30,
     memory_size=256,
@@ -263,8 +412,12 @@ aws.lambda_.FunctionEventInvokeConfig(
     maximum_event_age_in_seconds=3600,
     destination_config={"on_failure": {"destination": dead.arn}},
 )
-aws.lambda_.EventSourceMapping("mapping", function_name=function.name, event_source_arn=todo.arn, batch_size=5)
-pattern = pulumi.Output.json_dumps({"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket.id]}}})
+aws.lambda_.EventSourceMapping(
+    "mapping", function_name=function.name, event_source_arn=todo.arn, batch_size=5
+)
+pattern = pulumi.Output.json_dumps(
+    {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket.id]}}}
+)
 uploads = aws.cloudwatch.EventRule("uploads", event_pattern=pattern)
 aws.cloudwatch.EventTarget(
     "uploads",
@@ -272,10 +425,17 @@ aws.cloudwatch.EventTarget(
     arn=function.arn,
     dead_letter_config={"arn": dead.arn},
     retry_policy={"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 2},
-    input_transformer={"input_paths": {"detail": "$.detail"}, "input_template": '{"detail": <detail>}'},
+    input_transformer={
+        "input_paths": {"detail": "$.detail"},
+        "input_template": '{"detail": <detail>}',
+    },
 )
 aws.lambda_.Permission(
-    "uploads", action="lambda:InvokeFunction", function=function.name, principal="events.amazonaws.com", source_arn=uploads.arn
+    "uploads",
+    action="lambda:InvokeFunction",
+    function=function.name,
+    principal="events.amazonaws.com",
+    source_arn=uploads.arn,
 )
 aws.sns.TopicSubscription("subscription", topic=topic.arn, protocol="lambda", endpoint=function.arn)
 machine_role = role("machine-role", "states.amazonaws.com")
@@ -283,7 +443,11 @@ machine = aws.sfn.StateMachine(
     "machine",
     role_arn=machine_role.arn,
     definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}),
-    logging_configuration={"level": "ALL", "include_execution_data": True, "log_destination": pulumi.Output.concat(logs.arn, ":*")},
+    logging_configuration={
+        "level": "ALL",
+        "include_execution_data": True,
+        "log_destination": pulumi.Output.concat(logs.arn, ":*"),
+    },
     tracing_configuration={"enabled": True},
 )
 nightly = aws.scheduler.ScheduleGroup("nightly")
@@ -292,7 +456,12 @@ aws.scheduler.Schedule(
     group_name=nightly.name,
     schedule_expression="cron(0 3 * * ? *)",
     flexible_time_window={"mode": "OFF"},
-    target={"arn": machine.arn, "role_arn": machine_role.arn, "input": "{}", "retry_policy": {"maximum_retry_attempts": 1}},
+    target={
+        "arn": machine.arn,
+        "role_arn": machine_role.arn,
+        "input": "{}",
+        "retry_policy": {"maximum_retry_attempts": 1},
+    },
 )
 
 # ---- watching --------------------------------------------------------------------------------------------------------------------------
@@ -310,13 +479,22 @@ alarm = aws.cloudwatch.MetricAlarm(
     treat_missing_data="notBreaching",
     dimensions={"Queue": queue.name},
 )
-metric: Any = {"metric_name": "Failed", "namespace": "Everything", "period": 60, "stat": "Sum", "dimensions": {"Queue": queue.name}}
+metric: Any = {
+    "metric_name": "Failed",
+    "namespace": "Everything",
+    "period": 60,
+    "stat": "Sum",
+    "dimensions": {"Queue": queue.name},
+}
 aws.cloudwatch.MetricAlarm(
     "ratio",
     comparison_operator="GreaterThanThreshold",
     evaluation_periods=1,
     threshold=0.5,
-    metric_queries=[{"id": "e1", "expression": "m1 / 2", "return_data": True}, {"id": "m1", "metric": metric}],
+    metric_queries=[
+        {"id": "e1", "expression": "m1 / 2", "return_data": True},
+        {"id": "m1", "metric": metric},
+    ],
 )
 aws.cloudwatch.CompositeAlarm(
     "any",
@@ -325,22 +503,39 @@ aws.cloudwatch.CompositeAlarm(
     alarm_actions=[topic.arn],
     ok_actions=[topic.arn],
 )
-aws.cloudwatch.QueryDefinition("query", name="everything/errors", log_group_names=[logs.name], query_string="fields @message")
-aws.cloudwatch.Dashboard("dashboard", dashboard_name="everything", dashboard_body=json.dumps({"widgets": []}))
+aws.cloudwatch.QueryDefinition(
+    "query", name="everything/errors", log_group_names=[logs.name], query_string="fields @message"
+)
+aws.cloudwatch.Dashboard(
+    "dashboard", dashboard_name="everything", dashboard_body=json.dumps({"widgets": []})
+)
 aws.cloudwatch.LogMetricFilter(
     "errors",
     log_group_name=logs.name,
     pattern="ERROR",
-    metric_transformation={"name": "Errors", "namespace": "Everything", "value": "1", "default_value": "0"},
+    metric_transformation={
+        "name": "Errors",
+        "namespace": "Everything",
+        "value": "1",
+        "default_value": "0",
+    },
 )
 aws.cloudwatch.LogResourcePolicy(
-    "events-may-log", policy_document=allow("logs:PutLogEvents", pulumi.Output.concat(logs.arn, ":*"), Principal=events)
+    "events-may-log",
+    policy_document=allow(
+        "logs:PutLogEvents", pulumi.Output.concat(logs.arn, ":*"), Principal=events
+    ),
 )
 aws.resourcegroups.Group(
     "resources",
     resource_query={
         "type": "TAG_FILTERS_1_0",
-        "query": json.dumps({"ResourceTypeFilters": ["AWS::AllSupported"], "TagFilters": [{"Key": "part", "Values": ["job"]}]}),
+        "query": json.dumps(
+            {
+                "ResourceTypeFilters": ["AWS::AllSupported"],
+                "TagFilters": [{"Key": "part", "Values": ["job"]}],
+            }
+        ),
     },
 )
 monthly = aws.budgets.Budget(

@@ -34,7 +34,12 @@ class Store:
     environ: dict[str, str]
 
     def put_table(
-        self, name: str, values: Columns, unit_rows: int, damaged_unit: int | None = None, uses: Mapping[int, ColumnUse] = NO_USES
+        self,
+        name: str,
+        values: Columns,
+        unit_rows: int,
+        damaged_unit: int | None = None,
+        uses: Mapping[int, ColumnUse] = NO_USES,
     ) -> Run:
         run = run_of(name)
         data, manifest = write_table(run, values, unit_rows, uses)
@@ -48,14 +53,21 @@ class Store:
 
     def change_manifest(self, run: Run) -> None:
         manifest = Manifest.from_json(self.get(MIDDLE, run.manifest_key))
-        self.s3.put_object(Bucket=MIDDLE, Key=run.manifest_key, Body=replace(manifest, source={"etag": "another"}).to_json())
+        self.s3.put_object(
+            Bucket=MIDDLE,
+            Key=run.manifest_key,
+            Body=replace(manifest, source={"etag": "another"}).to_json(),
+        )
 
     def get(self, bucket: str, key: str) -> bytes:
         return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def keys(self, prefix: str) -> dict[str, str]:
         """Key -> ETag in the results bucket."""
-        return {found["Key"]: found["ETag"] for found in self.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix).get("Contents", [])}
+        return {
+            found["Key"]: found["ETag"]
+            for found in self.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix).get("Contents", [])
+        }
 
     def manifest_sha256(self, run: Run) -> str:
         return hashlib.sha256(self.get(MIDDLE, run.manifest_key)).hexdigest()

@@ -46,7 +46,12 @@ class Attempts:
         }
         command = [*mpirun.on_one_node(ranks, mpirun.PROGRAM)]
         return subprocess.Popen(
-            command, env=environment(environ), cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=environment(environ),
+            cwd=mpirun.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def finish(self, process: subprocess.Popen[str]) -> int:
@@ -59,12 +64,18 @@ class Attempts:
     def checkpoint(self) -> dict[str, Any]:
         """What checkpoint.json says; of attempt 0 where there is none."""
         try:
-            index: dict[str, Any] = json.loads(self.store.get(RESULTS, f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"))
+            index: dict[str, Any] = json.loads(
+                self.store.get(
+                    RESULTS, f"{self.prefix or self.run.checkpoints_prefix}checkpoint.json"
+                )
+            )
         except self.store.s3.exceptions.NoSuchKey:
             return {"attempt": {"number": 0}, "objects": {}}
         return index
 
-    def kill_one_rank(self, ranks: int, rng: random.Random, longest_wait_seconds: float, *, comparing: bool) -> bool:
+    def kill_one_rank(
+        self, ranks: int, rng: random.Random, longest_wait_seconds: float, *, comparing: bool
+    ) -> bool:
         """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done.
 
         With `comparing` not before the checkpoint holds more than the profile.
@@ -78,7 +89,12 @@ class Attempts:
         time.sleep(rng.uniform(0.0, longest_wait_seconds))
         return self._kill(process, rng)
 
-    def end_when_stored(self, ranks: int, ready: Callable[[Collection[str]], bool], signal_number: int = signal.SIGKILL) -> None:
+    def end_when_stored(
+        self,
+        ranks: int,
+        ready: Callable[[Collection[str]], bool],
+        signal_number: int = signal.SIGKILL,
+    ) -> None:
         """Start, and send a rank a signal as soon as the names of the checkpoint's objects are such."""
         process = self.start(ranks)
         while not ready(self.checkpoint()["objects"]):
@@ -86,11 +102,18 @@ class Attempts:
             time.sleep(0.02)
         assert self._kill(process, random.Random(0), signal_number)  # noqa: S311 - no secret
 
-    def _kill(self, process: subprocess.Popen[str], rng: random.Random, signal_number: int = signal.SIGKILL) -> bool:
+    def _kill(
+        self,
+        process: subprocess.Popen[str],
+        rng: random.Random,
+        signal_number: int = signal.SIGKILL,
+    ) -> bool:
         found: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             found = [
-                p for p in psutil.Process(process.pid).children(recursive=True) if "workloads.analysis.program" in " ".join(p.cmdline())
+                p
+                for p in psutil.Process(process.pid).children(recursive=True)
+                if "workloads.analysis.program" in " ".join(p.cmdline())
             ]
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             rng.choice(found).send_signal(signal_number)
@@ -102,7 +125,9 @@ def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
     ranks = rng.randint(1, 4)
     for done in range(kills):
         # every other one while pairs are compared, so that there is something to go on with
-        if not attempts.kill_one_rank(ranks, rng, longest_wait_seconds=0.6, comparing=done % 2 == 0):
+        if not attempts.kill_one_rank(
+            ranks, rng, longest_wait_seconds=0.6, comparing=done % 2 == 0
+        ):
             return done
         ranks = rng.choice([other for other in range(1, 5) if other != ranks])
     attempts.complete(ranks)

@@ -67,8 +67,18 @@ def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
     """Run the jobs one after the other, each on the first of the same ranks; what each has left as `_SUCCESS.json`."""
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
-    program = (sys.executable, "-m", "mpi4py", "-m", "tests.workloads.analysis.many", str(wanted), str(done))
-    mpirun_program.run(max(job.ranks for job in jobs), program, environ=store.environ, timeout_seconds=280)
+    program = (
+        sys.executable,
+        "-m",
+        "mpi4py",
+        "-m",
+        "tests.workloads.analysis.many",
+        str(wanted),
+        str(done),
+    )
+    mpirun_program.run(
+        max(job.ranks for job in jobs), program, environ=store.environ, timeout_seconds=280
+    )
     return [Success.from_json(text.encode()) for text in json.loads(done.read_text())]
 
 
@@ -77,8 +87,13 @@ def load(store: Store, job: Job) -> Found:
     success = store.success(job.run)
     assert success.anomaly is not None
     profile = store.profile(job.run)
-    anomalies = load_anomalies(lambda key: store.get(RESULTS, key), job.run, success.anomaly, profile)
-    parts = [decode_scores(store.get(RESULTS, job.run.scores_prefix + stored.name)) for stored in success.anomaly.scores]
+    anomalies = load_anomalies(
+        lambda key: store.get(RESULTS, key), job.run, success.anomaly, profile
+    )
+    parts = [
+        decode_scores(store.get(RESULTS, job.run.scores_prefix + stored.name))
+        for stored in success.anomaly.scores
+    ]
     return Found(
         success=success,
         profile=profile,
@@ -105,10 +120,14 @@ def main(wanted: Path, done: Path) -> None:
             found.append(WholeTable(comm, Settings.read(), Progress(), Stop()).run())
         comm.Free()
         all_done = MPI.COMM_WORLD.Ibarrier()
-        while not all_done.Test():  # a rank that waits inside of MPI would take the processor from those at work
+        while (
+            not all_done.Test()
+        ):  # a rank that waits inside of MPI would take the processor from those at work
             time.sleep(0.01)
     if MPI.COMM_WORLD.rank == 0:
-        done.write_text(json.dumps([success.to_json().decode() for success in found if success is not None]))
+        done.write_text(
+            json.dumps([success.to_json().decode() for success in found if success is not None])
+        )
 
 
 if __name__ == "__main__":

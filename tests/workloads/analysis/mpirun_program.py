@@ -22,7 +22,9 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     )
 
 
-def run(ranks: int, program: Sequence[str], *, environ: Mapping[str, str], timeout_seconds: float) -> str:
+def run(
+    ranks: int, program: Sequence[str], *, environ: Mapping[str, str], timeout_seconds: float
+) -> str:
     """Runs a program to its end, which has to be a good one, and returns what it printed."""
     ended = subprocess.run(
         mpirun.on_one_node(ranks, program),

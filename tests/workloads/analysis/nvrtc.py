@@ -30,9 +30,18 @@ def compile_for(source: str, architecture: str, options: tuple[str, ...]) -> Com
     """Raises AssertionError with the compiler's log."""
     nvrtc = _library()
     program = ctypes.c_void_p()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None) == 0
+    assert (
+        nvrtc.nvrtcCreateProgram(
+            ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None
+        )
+        == 0
+    )
     arguments = [f"--gpu-architecture={architecture}", "--ptxas-options=-v", *options]
-    status = nvrtc.nvrtcCompileProgram(program, len(arguments), (ctypes.c_char_p * len(arguments))(*(a.encode() for a in arguments)))
+    status = nvrtc.nvrtcCompileProgram(
+        program,
+        len(arguments),
+        (ctypes.c_char_p * len(arguments))(*(a.encode() for a in arguments)),
+    )
     log = _text(nvrtc, "ProgramLog", program)
     assert status == 0, log
     cubin = _bytes(nvrtc, "CUBIN", program)
@@ -41,7 +50,9 @@ def compile_for(source: str, architecture: str, options: tuple[str, ...]) -> Com
     registers = re.search(r"Used (\d+) registers", log)
     assert spills is not None, log
     assert registers is not None, log
-    return Compiled(cubin=cubin, registers=int(registers[1]), spill_bytes=int(spills[1]) + int(spills[2]))
+    return Compiled(
+        cubin=cubin, registers=int(registers[1]), spill_bytes=int(spills[1]) + int(spills[2])
+    )
 
 
 def _bytes(nvrtc: ctypes.CDLL, what: str, program: ctypes.c_void_p) -> bytes:

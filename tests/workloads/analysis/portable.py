@@ -34,7 +34,9 @@ def table(rows: int, columns: int) -> npt.NDArray[np.float64]:
     rng = np.random.default_rng(7)
     values = np.ldexp(rng.standard_t(3, (columns, rows)), rng.integers(-30, 30, (columns, 1)))
     values[0] += 1e9
-    values[1] = np.ldexp(1.0 + rng.random(rows), rng.integers(-66, 63, rows))  # powers of ten would differ between NumPy's kernels
+    values[1] = np.ldexp(
+        1.0 + rng.random(rows), rng.integers(-66, 63, rows)
+    )  # powers of ten would differ between NumPy's kernels
     values[2] = values[0] + 1e-7 * rng.standard_normal(rows)
     values[3, rng.random(rows) < 0.01] = np.nan
     values[:, 1::10] = values[:, ::10][:, : values[:, 1::10].shape[1]]
@@ -43,7 +45,10 @@ def table(rows: int, columns: int) -> npt.NDArray[np.float64]:
 
 def digests(values: npt.NDArray[np.float64], threads: int) -> dict[str, str]:
     """By name: of the profile, of its figures, and for each metric of `full` and `top`."""
-    units = [np.ascontiguousarray(values[:, start : start + UNIT_ROWS]) for start in range(0, values.shape[1], UNIT_ROWS)]
+    units = [
+        np.ascontiguousarray(values[:, start : start + UNIT_ROWS])
+        for start in range(0, values.shape[1], UNIT_ROWS)
+    ]
     forest = Forest(len(units), merge)
     for index, unit in enumerate(units):
         backend = NumpyProfile(threads)
@@ -51,19 +56,40 @@ def digests(values: npt.NDArray[np.float64], threads: int) -> dict[str, str]:
         moments = backend.unit(unit)
         forest.add(NodeId(0, index), ProfileNode(moments=moments, sketch=backend.counted()))
     root = forest.root()
-    profile = Profile(columns=tuple(f"c{place}" for place in range(len(values))), moments=root.moments, sketch=root.sketch)
-    figures = {name: getattr(profile, name) for name in ("mean", "sd", "skewness", "kurtosis", "correlation", "complete_sd")}
+    profile = Profile(
+        columns=tuple(f"c{place}" for place in range(len(values))),
+        moments=root.moments,
+        sketch=root.sketch,
+    )
+    figures = {
+        name: getattr(profile, name)
+        for name in ("mean", "sd", "skewness", "kurtosis", "correlation", "complete_sd")
+    }
     found = {"profile": profile.digest, "figures": digest(figures)}
     for metric in METRICS:
         for name in ("robust", "standard"):
-            space = Space.of(profile, scaling(profile, "robust" if name == "robust" else "standard"), metric)
+            space = Space.of(
+                profile, scaling(profile, "robust" if name == "robust" else "standard"), metric
+            )
             starts = range(0, SEARCHED, SEARCHED_UNIT_ROWS)
-            parts = {start: np.ascontiguousarray(values[:, start : min(start + SEARCHED_UNIT_ROWS, SEARCHED)]) for start in starts}
-            blocks = {index: prepare(space, start, part).block for index, (start, part) in enumerate(parts.items())}
+            parts = {
+                start: np.ascontiguousarray(
+                    values[:, start : min(start + SEARCHED_UNIT_ROWS, SEARCHED)]
+                )
+                for start in starts
+            }
+            blocks = {
+                index: prepare(space, start, part).block
+                for index, (start, part) in enumerate(parts.items())
+            }
             scores = finish(all_pairs(NumpyPairs(threads), blocks, units=len(blocks), k=5))
-            found[f"full {metric} {name}"] = digest({"scores": scores.scores, "neighbours": scores.kth_ids})
+            found[f"full {metric} {name}"] = digest(
+                {"scores": scores.scores, "neighbours": scores.kth_ids}
+            )
             top, _ = top_rows(NumpyPairs(threads), blocks, count=20, k=5)
-            found[f"top {metric} {name}"] = digest({"rows": top.ids, "scores": top.scores, "neighbours": top.kth_ids})
+            found[f"top {metric} {name}"] = digest(
+                {"rows": top.ids, "scores": top.scores, "neighbours": top.kth_ids}
+            )
     return found
 
 

@@ -33,12 +33,16 @@ Columns = npt.NDArray[np.float64] | Sequence[npt.NDArray[np.float64] | npt.NDArr
 """(columns, rows) of float64, or columns of float64 and int64."""
 
 
-def write_table(run: Run, values: Columns, unit_rows: int, uses: Mapping[int, ColumnUse]) -> tuple[bytes, Manifest]:
+def write_table(
+    run: Run, values: Columns, unit_rows: int, uses: Mapping[int, ColumnUse]
+) -> tuple[bytes, Manifest]:
     """Parquet with a text column beside the numbers; row group = unit. `uses` are those of columns that rows are not compared by."""
     columns, rows = len(values), len(values[0])
     names = [f"c{index}" for index in range(columns)]
     arrays: dict[str, Any] = {"label": pa.array([f"row {i}" for i in range(rows)])}
-    arrays |= {name: pa.array(column, from_pandas=True) for name, column in zip(names, values, strict=True)}  # NaN -> null
+    arrays |= {
+        name: pa.array(column, from_pandas=True) for name, column in zip(names, values, strict=True)
+    }  # NaN -> null
     table = pa.table(arrays)
     buffer = io.BytesIO()
     bounds = []
@@ -68,7 +72,15 @@ def write_table(run: Run, values: Columns, unit_rows: int, uses: Mapping[int, Co
         rows=rows,
         rejected={},
         columns=(
-            Column(name="label", source_name="label", kind="text", type="string", missing=0, use="keep", reason="text"),
+            Column(
+                name="label",
+                source_name="label",
+                kind="text",
+                type="string",
+                missing=0,
+                use="keep",
+                reason="text",
+            ),
             *(
                 Column(
                     name=name,

@@ -30,7 +30,9 @@ ROWS = 10_000
 
 
 def analyse(store: Store, run: Run, ranks: int, mode: str, **environ: str):
-    done = run_stage(store, run, ranks, PIPELINE_ANOMALY_MODE=mode, PIPELINE_ANOMALY_TOP=str(N), **environ)
+    done = run_stage(
+        store, run, ranks, PIPELINE_ANOMALY_MODE=mode, PIPELINE_ANOMALY_TOP=str(N), **environ
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return store.success(run)
 
@@ -57,7 +59,9 @@ def scores(store: Store, run: Run) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
     rng = np.random.default_rng(21)
-    values = (rng.standard_t(5, size=(12, ROWS)) * np.logspace(-3, 6, 12)[:, None] + 1e4).astype(np.float64)
+    values = (rng.standard_t(5, size=(12, ROWS)) * np.logspace(-3, 6, 12)[:, None] + 1e4).astype(
+        np.float64
+    )
     values[:, 5_000:5_020] = values[:, :20]  # equal rows in different units
     values[4] = 7.0  # constant
     values[2, rng.random(ROWS) < 0.02] = np.nan
@@ -65,7 +69,9 @@ def values() -> np.ndarray:
     return values
 
 
-def space_of(profile: Profile, scaling_name: ScalingName = "robust", metric: Metric = "euclidean") -> Space:
+def space_of(
+    profile: Profile, scaling_name: ScalingName = "robust", metric: Metric = "euclidean"
+) -> Space:
     return Space.of(profile, scaling(profile, scaling_name), metric)
 
 
@@ -86,7 +92,12 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     table_bytes = values.nbytes
     job = many.Job(run=run, mode=mode, top=N)
     tenth = table_bytes / 10 / 2**20
-    jobs = [job, replace(job, ranks=2, threads=2), replace(job, ranks=3, block_memory_mib=tenth), replace(job, ranks=4)]
+    jobs = [
+        job,
+        replace(job, ranks=2, threads=2),
+        replace(job, ranks=3, block_memory_mib=tenth),
+        replace(job, ranks=4),
+    ]
     found: list[Any] = many.analyse(store, jobs, folder=tmp_path)
     assert len({success.digest for success in found}) == 1
     assert len({success.anomaly.digest for success in found}) == 1
@@ -95,11 +106,19 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
     if mode == "full":
         pairs = one.anomaly.complete_rows**2 / 2
         for success in (one, found[1], found[3]):  # all units are in a group at once
-            assert success.anomaly.evaluations == pytest.approx(pairs, rel=0.01), "a pair of units is compared once, for both"
-            assert success.anomaly.evaluations == pytest.approx(success.plan["full"]["evaluations"], rel=0.05)
+            assert success.anomaly.evaluations == pytest.approx(pairs, rel=0.01), (
+                "a pair of units is compared once, for both"
+            )
+            assert success.anomaly.evaluations == pytest.approx(
+                success.plan["full"]["evaluations"], rel=0.05
+            )
         assert pairs < limited.anomaly.evaluations <= 2 * pairs
-        assert limited.anomaly.evaluations == pytest.approx(limited.plan["full"]["evaluations"], rel=0.1)
-    assert limited.bytes_read > 2 * one.bytes_read, "with a tenth of the table in memory units have to be read again"
+        assert limited.anomaly.evaluations == pytest.approx(
+            limited.plan["full"]["evaluations"], rel=0.1
+        )
+    assert limited.bytes_read > 2 * one.bytes_read, (
+        "with a tenth of the table in memory units have to be read again"
+    )
     expected = brute_force(store, run, values)
     assert one.anomaly.complete_rows == np.isfinite(expected).sum() < ROWS - 2
     assert one.anomaly.incomplete_rows == ROWS - one.anomaly.complete_rows
@@ -124,21 +143,32 @@ def test_one_digest_for_any_number_of_ranks_threads_and_any_memory(store, values
         np.testing.assert_array_equal(ids, np.flatnonzero(np.isfinite(expected)))
         np.testing.assert_allclose(found_scores, expected[ids], rtol=1e-6)
     assert all(len(row.contributions) == 3 for row in rows)
-    assert all(part.value == values[int(part.column[1:]), row.row] for row in rows for part in row.contributions)
+    assert all(
+        part.value == values[int(part.column[1:]), row.row]
+        for row in rows
+        for part in row.contributions
+    )
 
 
 def test_scores_equal_scikit_learn_on_a_real_table(store):
     raw = datasets.load_breast_cancer().data.astype(np.float64).T.copy()
     run = store.put_table("breast-cancer", raw, unit_rows=100)
-    success = analyse(store, run, 2, "full", PIPELINE_ANOMALY_SCALING="standard", PIPELINE_ANOMALY_NEIGHBOURS="5")
+    success = analyse(
+        store, run, 2, "full", PIPELINE_ANOMALY_SCALING="standard", PIPELINE_ANOMALY_NEIGHBOURS="5"
+    )
     space = space_of(store.profile(run), "standard")
     scaled = space.rows(raw).astype(np.float64)
-    distance, neighbour = NearestNeighbors(n_neighbors=6, algorithm="brute").fit(scaled).kneighbors(scaled)
+    distance, neighbour = (
+        NearestNeighbors(n_neighbors=6, algorithm="brute").fit(scaled).kneighbors(scaled)
+    )
     ids, found = scores(store, run)
     assert ids.tolist() == list(range(569))
     np.testing.assert_allclose(found, distance[:, -1], rtol=1e-9)
     row = anomalies(store, run).rows[0]
-    assert (row.row, row.neighbour) == (int(distance[:, -1].argmax()), int(neighbour[distance[:, -1].argmax(), -1]))
+    assert (row.row, row.neighbour) == (
+        int(distance[:, -1].argmax()),
+        int(neighbour[distance[:, -1].argmax(), -1]),
+    )
     assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
 
 
@@ -146,8 +176,15 @@ def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, tmp_path):
     values = np.random.default_rng(1).normal(size=(2, 7)).astype(np.float64)
     modes = ("top", "full")
     tiny = {mode: store.put_table(f"tiny-{mode}", values, unit_rows=4) for mode in modes}
-    empty = {mode: store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float64), unit_rows=2) for mode in modes}
-    jobs = [many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks) for runs, ranks in ((tiny, 4), (empty, 2)) for mode in modes]
+    empty = {
+        mode: store.put_table(f"nothing-{mode}", np.full((2, 5), np.nan, np.float64), unit_rows=2)
+        for mode in modes
+    }
+    jobs = [
+        many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks)
+        for runs, ranks in ((tiny, 4), (empty, 2))
+        for mode in modes
+    ]
     many.analyse(store, jobs, folder=tmp_path)
     for mode in modes:
         rows = anomalies(store, tiny[mode]).rows
@@ -158,19 +195,30 @@ def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, tmp_path):
         assert {row.row: row.score for row in rows} == pytest.approx(dict(enumerate(distances)))
         record = store.success(empty[mode]).anomaly
         assert record.nothing.startswith("no column that rows could be compared by is left")
-        assert (record.complete_rows, record.incomplete_rows, anomalies(store, empty[mode]).rows) == (0, 5, ())
+        assert (
+            record.complete_rows,
+            record.incomplete_rows,
+            anomalies(store, empty[mode]).rows,
+        ) == (0, 5, ())
 
 
 def test_the_plan_knows_the_memory_of_many_columns(store):
     values = np.random.default_rng(3).standard_t(4, (512, 3_000)).astype(np.float64)
     run = store.put_table("wide", values, unit_rows=1_000)
     success = analyse(store, run, 1, "top", PIPELINE_EXACT_QUANTILES="true")
-    assert 0.4 * success.plan["top"]["memory_bytes"] < success.peak_memory_bytes < 1.5 * success.plan["top"]["memory_bytes"]
+    assert (
+        0.4 * success.plan["top"]["memory_bytes"]
+        < success.peak_memory_bytes
+        < 1.5 * success.plan["top"]["memory_bytes"]
+    )
 
 
 def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, values):
     run = store.put_table("too-dear", values, unit_rows=750)
-    limits = {contract.ENV_MAX_DOLLARS: "0.00001", contract.ENV_STAGE_PRICES: '{"analysis": 220.16}'}
+    limits = {
+        contract.ENV_MAX_DOLLARS: "0.00001",
+        contract.ENV_STAGE_PRICES: '{"analysis": 220.16}',
+    }
     done = run_stage(store, run, 2, PIPELINE_ANOMALY_MODE="full", **limits)
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
@@ -180,14 +228,25 @@ def test_full_is_refused_where_it_is_too_dear_before_anything_is_written(store, 
     assert "use mode 'top'" in error["hint"]
     assert list(store.keys(run.results_prefix)) == [run.error_key("analysis")]
     done = run_stage(store, run, 1, PIPELINE_ANOMALY_MODE="full", PIPELINE_MAX_DOLLARS="5")
-    assert "the price of the analysis's machines is not known" in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
-    assert analyse(store, run, 1, "top", **limits).plan["full"]["usd"] > 0.00001, "mode top has no such limit"
+    assert (
+        "the price of the analysis's machines is not known"
+        in json.loads(store.get(RESULTS, run.error_key("analysis")))["error"]
+    )
+    assert analyse(store, run, 1, "top", **limits).plan["full"]["usd"] > 0.00001, (
+        "mode top has no such limit"
+    )
 
 
 def test_a_changed_result_is_found_out(store, values):
     run = store.put_table("changed", values[:, :1_000].copy(), unit_rows=500)
     success = analyse(store, run, 1, "full")
     key = run.scores_prefix + success.anomaly.scores[1].name
-    store.s3.put_object(Bucket=RESULTS, Key=key, Body=store.get(RESULTS, run.scores_prefix + success.anomaly.scores[0].name))
-    with pytest.raises(ContractError, match=r"scores/unit-000001.parquet is not the object that the analysis wrote"):
+    store.s3.put_object(
+        Bucket=RESULTS,
+        Key=key,
+        Body=store.get(RESULTS, run.scores_prefix + success.anomaly.scores[0].name),
+    )
+    with pytest.raises(
+        ContractError, match=r"scores/unit-000001.parquet is not the object that the analysis wrote"
+    ):
         anomalies(store, run)

@@ -48,7 +48,9 @@ def test_mean_and_sd(name, column, sd):
 def test_scores_of_near_duplicates_far_from_zero():
     table, _ = compared("n11-near-duplicates-far-from-zero")
     profile = profile_of(table)
-    rows = np.array([RIGHT["n11-near-duplicates-far-from-zero"].row(i) for i in range(400)], np.float64)
+    rows = np.array(
+        [RIGHT["n11-near-duplicates-far-from-zero"].row(i) for i in range(400)], np.float64
+    )
     found = scores_of(table, Space.of(profile, scaling(profile, "standard"), "euclidean"), 5)
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0, ddof=1)
     theirs = NearestNeighbors(n_neighbors=5, algorithm="kd_tree").fit(scaled).kneighbors()[0][:, -1]

@@ -11,12 +11,27 @@ import workloads.analysis
 from workloads.analysis.code_version import code_version
 
 CHANGES = {
-    "a comment": ("anomaly/top.py", "_PILOTS_PER_ROW: Final = 4", "_PILOTS_PER_ROW: Final = 4  # four", True),
-    "documentation": ("profile/columns.py", "Moments of single columns of a unit", "Moments of columns", True),
+    "a comment": (
+        "anomaly/top.py",
+        "_PILOTS_PER_ROW: Final = 4",
+        "_PILOTS_PER_ROW: Final = 4  # four",
+        True,
+    ),
+    "documentation": (
+        "profile/columns.py",
+        "Moments of single columns of a unit",
+        "Moments of columns",
+        True,
+    ),
     "a message": ("table.py", "is damaged: its sha256", "is broken: its sha256", True),
     "the launcher": ("launch/mpirun.py", "import", "import sys  # noqa\nimport", True),
     "a comment of a kernel": ("kernels/rerank.cu", "// Squared distances", "// Distances", True),
-    "a number": ("anomaly/top.py", "_PILOTS_PER_ROW: Final = 4", "_PILOTS_PER_ROW: Final = 5", False),
+    "a number": (
+        "anomaly/top.py",
+        "_PILOTS_PER_ROW: Final = 4",
+        "_PILOTS_PER_ROW: Final = 5",
+        False,
+    ),
     "an operation": ("rotate/space.py", "block /= self.unit", "block *= self.unit", False),
     "a number of a kernel": ("kernels/rerank.cu", "CAPACITY = 256", "CAPACITY = 128", False),
 }

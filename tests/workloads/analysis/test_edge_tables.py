@@ -15,7 +15,9 @@ from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import METRICS, Metric, Space
 
 K, TOP = 5, 12
-pytestmark = pytest.mark.timeout(300)  # tables by the dozen in one fixture, on a machine that may be busy
+pytestmark = pytest.mark.timeout(
+    300
+)  # tables by the dozen in one fixture, on a machine that may be busy
 Values = npt.NDArray[np.float64]
 
 
@@ -62,7 +64,9 @@ TABLES: dict[str, Values] = {
     "512-columns": _normal(300, 512).astype(np.float64),
     "1e30": (_normal(500, 4) * 1e30).astype(np.float64),
     "1e-30": (_normal(500, 4) * 1e-30).astype(np.float64),
-    "1e30-beside-1e-30": (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(np.float64),
+    "1e30-beside-1e-30": (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(
+        np.float64
+    ),
     "some-far": _some_far(),
     "offset": (_normal(700, 4) + 1e6).astype(np.float64),
     "at-the-centre": _at_the_centre(),
@@ -93,7 +97,9 @@ class Both:
 @pytest.fixture(scope="module")
 def both(store, tmp_path_factory) -> Both:
     jobs: dict[Case, Job] = {}
-    for name, mode, metric in dict.fromkeys([*((name, "full", metric) for name in TABLES for metric in METRICS), *SPREAD]):
+    for name, mode, metric in dict.fromkeys(
+        [*((name, "full", metric) for name in TABLES for metric in METRICS), *SPREAD]
+    ):
         run = store.put_table(f"{name}-{metric}-{mode}", TABLES[name], unit_rows=170)
         jobs[name, mode, metric] = Job(run=run, mode=mode, metric=metric, neighbours=K, top=TOP)
     one = analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
@@ -104,14 +110,21 @@ def both(store, tmp_path_factory) -> Both:
         one=dict(zip(jobs, one, strict=True)),
         many=dict(zip(SPREAD, many, strict=True)),
         found=found,
-        spaces={case: Space.of(one.profile, scaling(one.profile), case[2]) for case, one in found.items()},
+        spaces={
+            case: Space.of(one.profile, scaling(one.profile), case[2])
+            for case, one in found.items()
+        },
     )
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", TABLES)
 def test_scores_are_those_of_the_definition(both, name, metric):
-    values, found, space = TABLES[name], both.found[name, "full", metric], both.spaces[name, "full", metric]
+    values, found, space = (
+        TABLES[name],
+        both.found[name, "full", metric],
+        both.spaces[name, "full", metric],
+    )
     record = found.anomalies.record
     complete = np.flatnonzero(space.complete(values))
     rows = space.rows(values[:, complete])
@@ -146,16 +159,24 @@ def test_any_ranks_any_threads_and_both_modes_agree(both, case):
 
 
 def test_what_is_said_of_odd_rows_and_columns(both):
-    record = {(name, metric): both.found[name, "full", metric].anomalies.record for name in TABLES for metric in METRICS}
+    record = {
+        (name, metric): both.found[name, "full", metric].anomalies.record
+        for name in TABLES
+        for metric in METRICS
+    }
     assert set(record["constant-columns", "euclidean"].excluded) == {"c1", "c3"}
-    assert record["missing-and-infinite", "euclidean"].incomplete_rows == 72 + 3  # row 0 lacks one value and has another that is infinite
+    assert (
+        record["missing-and-infinite", "euclidean"].incomplete_rows == 72 + 3
+    )  # row 0 lacks one value and has another that is infinite
     assert {metric: record["at-the-centre", metric].undirected_rows for metric in METRICS} == {
         "euclidean": 0,
         "mahalanobis": 0,
         "cosine": 10,
     }
     assert record["one-row", "euclidean"].complete_rows == 0, "with one row no column has a unit"
-    assert record["1e30", "euclidean"].fallback_rows == record["1e-30", "euclidean"].fallback_rows == 0, "scaled they are as others"
+    assert (
+        record["1e30", "euclidean"].fallback_rows == record["1e-30", "euclidean"].fallback_rows == 0
+    ), "scaled they are as others"
     assert record["some-far", "euclidean"].fallback_rows == 3
 
 
@@ -169,4 +190,6 @@ def test_random_rows_by_hand(both, name):
     expected = [np.sort(np.linalg.norm(scaled - scaled[row], axis=1))[K] for row in some]
     np.testing.assert_allclose(found.scores[some], expected, rtol=1e-5)
     lower, upper = np.quantile(raw, [0.25, 0.75], axis=1)
-    np.testing.assert_allclose(space.unit, np.where(space.unit == 0, 1, (upper - lower) / 1.349), rtol=0.3)
+    np.testing.assert_allclose(
+        space.unit, np.where(space.unit == 0, 1, (upper - lower) / 1.349), rtol=0.3
+    )

@@ -29,9 +29,13 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_peak_is_as_planned_and_a_table_ten_times_the_limit_gives_the_same(store, tmp_path, name):
+def test_the_peak_is_as_planned_and_a_table_ten_times_the_limit_gives_the_same(
+    store, tmp_path, name
+):
     shape = SHAPES[name]
-    values = np.random.default_rng(0).standard_t(5, size=(shape.columns, shape.rows)).astype(np.float64)
+    values = (
+        np.random.default_rng(0).standard_t(5, size=(shape.columns, shape.rows)).astype(np.float64)
+    )
     run = store.put_table(name, values, unit_rows=shape.unit_rows)
     ample = Job(run=run, mode=shape.mode, ranks=shape.ranks, neighbours=shape.neighbours)
     found: list[Success] = []
@@ -39,7 +43,9 @@ def test_the_peak_is_as_planned_and_a_table_ten_times_the_limit_gives_the_same(s
         found += analyse(store, [job], folder=tmp_path)  # of a process that did nothing else
         planned = found[-1].plan[shape.mode]["memory_bytes"]
         assert planned is not None
-        assert 0.5 * planned < found[-1].peak_memory_bytes < 1.5 * planned, f"{found[-1].peak_memory_bytes:,} bytes of {planned:,}"
+        assert 0.5 * planned < found[-1].peak_memory_bytes < 1.5 * planned, (
+            f"{found[-1].peak_memory_bytes:,} bytes of {planned:,}"
+        )
     assert found[0].digest == found[1].digest
     if shape.rows > 2 * shape.unit_rows:
         assert found[1].bytes_read > found[0].bytes_read, "what did not fit has to be read again"

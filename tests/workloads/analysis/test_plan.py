@@ -24,8 +24,15 @@ SETTINGS = AnomalySettings(
     checkpoint_floor_seconds=60,
     node_mtbf_hours=720,
 )
-MACHINE = Machine(pairs_per_second=3e12, shared_pairs_per_second=2e12, products_per_second=4e14, copy_bytes_per_second=3e12)
-SHAPE = Shape(rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 8)
+MACHINE = Machine(
+    pairs_per_second=3e12,
+    shared_pairs_per_second=2e12,
+    products_per_second=4e14,
+    copy_bytes_per_second=3e12,
+)
+SHAPE = Shape(
+    rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 8
+)
 
 
 def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
@@ -33,16 +40,24 @@ def test_full_grows_with_the_square_of_the_rows_and_top_with_the_rows():
     full, top = (predict(mode, SHAPE, SETTINGS, MACHINE, 1 << 28) for mode in ("full", "top"))
     assert full.evaluations == pytest.approx(1e16 / 2), "every pair of rows once"
     assert full.seconds == pytest.approx(1e16 / 2 / 32 / 2e12)  # 78 s
-    assert predict("full", replace(SHAPE, ranks=8), SETTINGS, MACHINE, 0).evaluations == pytest.approx(1e16 / 2)
-    assert predict("full", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(4 * full.seconds, rel=0.1)
-    assert predict("top", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(2 * top.seconds, rel=0.01)
+    assert predict(
+        "full", replace(SHAPE, ranks=8), SETTINGS, MACHINE, 0
+    ).evaluations == pytest.approx(1e16 / 2)
+    assert predict("full", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(
+        4 * full.seconds, rel=0.1
+    )
+    assert predict("top", twice, SETTINGS, MACHINE, 1 << 28).seconds == pytest.approx(
+        2 * top.seconds, rel=0.01
+    )
     assert full.usd == pytest.approx(full.seconds / 3600 * 220)
     assert top.seconds < full.seconds / 100
     small = replace(SETTINGS, block_memory_bytes=1 << 30)
     limited = predict("full", SHAPE, small, MACHINE, 1 << 28)
     assert limited.memory_bytes < 2 << 30 < full.memory_bytes
     groups = 10  # the 48 units of a rank, five at a time: each needs 100 MiB of the half GiB
-    assert limited.evaluations == pytest.approx(1e16 / 2 * (2 - 1 / groups)), "units of different groups are compared for each of the two"
+    assert limited.evaluations == pytest.approx(1e16 / 2 * (2 - 1 / groups)), (
+        "units of different groups are compared for each of the two"
+    )
     assert limited.seconds > full.seconds
 
 
@@ -52,14 +67,19 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
     admit(replace(SETTINGS, mode="top", max_dollars=0.0), SHAPE, plan)
     with pytest.raises(
-        StageError, match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00"
+        StageError,
+        match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00",
     ):
         admit(replace(SETTINGS, max_dollars=3.0), SHAPE, plan)
     with pytest.raises(StageError, match="price of the analysis's machines is not known"):
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
 
 
-@pytest.mark.parametrize("pairs", [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)], ids=["one", "two", "half"])
+@pytest.mark.parametrize(
+    "pairs",
+    [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)],
+    ids=["one", "two", "half"],
+)
 @pytest.mark.parametrize("unit_rows", [0, 5_000])
 def test_calibration_measures_something(pairs, unit_rows):
     machine = calibrate(pairs, 16, unit_rows)
@@ -71,11 +91,18 @@ def test_calibration_measures_something(pairs, unit_rows):
 def test_what_the_limits_allow_and_how_much_of_it_was_reached():
     seconds = {"pairs": 3.0, "panels": 1.0, "profile": 2.0, "read": 9.0}
     assert MACHINE.possible(seconds) == {"pairs": 16e14, "profile": 6e12}
-    none = Figures(ranks=1, nodes=1, seconds={}, bytes_moved={}, peak_memory_bytes=0, peak_device_bytes=0)
+    none = Figures(
+        ranks=1, nodes=1, seconds={}, bytes_moved={}, peak_memory_bytes=0, peak_device_bytes=0
+    )
     reached = {"pairs": 8e14, "profile": 3e12}
-    assert replace(none, reached=reached, possible=MACHINE.possible(seconds)).percent_of_limit == {"pairs": 50.0, "profile": 50.0}
+    assert replace(none, reached=reached, possible=MACHINE.possible(seconds)).percent_of_limit == {
+        "pairs": 50.0,
+        "profile": 50.0,
+    }
     from_checkpoint = MACHINE.possible({"pairs": 4.0})
-    assert replace(none, reached=reached, possible=from_checkpoint).percent_of_limit == {"pairs": 50.0}
+    assert replace(none, reached=reached, possible=from_checkpoint).percent_of_limit == {
+        "pairs": 50.0
+    }
     assert none.percent_of_limit == {}
     faster = replace(MACHINE, pairs_per_second=9e12, copy_bytes_per_second=1e12)
     assert slowest([MACHINE, faster]) == replace(MACHINE, copy_bytes_per_second=1e12)

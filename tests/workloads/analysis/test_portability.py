@@ -29,7 +29,14 @@ ROWS, COLUMNS = 10_000, 7
 
 def printed(environ: dict[str, str], threads: int) -> dict[str, str]:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.workloads.analysis.portable", str(ROWS), str(COLUMNS), str(threads)],
+        [
+            sys.executable,
+            "-m",
+            "tests.workloads.analysis.portable",
+            str(ROWS),
+            str(COLUMNS),
+            str(threads),
+        ],
         env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads), **environ},
         cwd=ROOT,
         capture_output=True,
@@ -43,7 +50,10 @@ def printed(environ: dict[str, str], threads: int) -> dict[str, str]:
 
 @pytest.mark.timeout(600)  # a process for each kernel, on a machine that may be busy
 def test_every_kernel_and_number_of_threads_gives_one_digest():
-    found = {name: printed(environ, 1 + index % 2) for index, (name, environ) in enumerate(environments().items())}
+    found = {
+        name: printed(environ, 1 + index % 2)
+        for index, (name, environ) in enumerate(environments().items())
+    }
     expected = found["as found"]
     assert len(expected) == 2 + 3 * 2 * 2
     for name, digests in found.items():
@@ -56,10 +66,18 @@ def flipped(real: Callable[..., Any], rng: np.random.Generator) -> Callable[...,
     def product(left: Any, right: Any, out: Any = None, **_: object) -> Any:
         found = real(left, right)
         whole = np.array_equal(left, np.rint(left)) and np.array_equal(right, np.rint(right))
-        largest = float(np.abs(left).max(initial=0)) * float(np.abs(right).max(initial=0)) * left.shape[-1]
+        largest = (
+            float(np.abs(left).max(initial=0))
+            * float(np.abs(right).max(initial=0))
+            * left.shape[-1]
+        )
         if not (whole and found.dtype == np.float64 and largest <= 2.0**53):
             steps = rng.integers(-1, 2, found.shape).astype(found.dtype)
-            found = np.where(np.isfinite(found), found + steps * np.spacing(np.where(np.isfinite(found), np.abs(found), 0)), found)
+            found = np.where(
+                np.isfinite(found),
+                found + steps * np.spacing(np.where(np.isfinite(found), np.abs(found), 0)),
+                found,
+            )
         if out is None:
             return found
         out[...] = found
@@ -81,7 +99,9 @@ def test_a_matrix_library_with_other_last_bits_gives_the_same_digests(monkeypatc
     for name in ("matmul", "dot", "vecdot", "inner"):
         monkeypatch.setattr(np, name, counted)
     assert portable.digests(values, 1) == expected
-    assert {np.dtype(np.float32), np.dtype(np.float64)} <= set(calls), "the filter's products and the co-moments' went through it"
+    assert {np.dtype(np.float32), np.dtype(np.float64)} <= set(calls), (
+        "the filter's products and the co-moments' went through it"
+    )
 
 
 BANNED = {
@@ -93,8 +113,14 @@ BANNED = {
     "tensordot": "a matrix product",
     "einsum": "a matrix product",
     "linalg": "LAPACK",
-    **dict.fromkeys(("exp", "log", "log2", "log10", "log1p", "power", "cbrt", "hypot"), "a function of some library"),
-    **dict.fromkeys(("sum", "mean", "std", "var", "cumsum", "nansum", "average"), "additions in an order of the processor's"),
+    **dict.fromkeys(
+        ("exp", "log", "log2", "log10", "log1p", "power", "cbrt", "hypot"),
+        "a function of some library",
+    ),
+    **dict.fromkeys(
+        ("sum", "mean", "std", "var", "cumsum", "nansum", "average"),
+        "additions in an order of the processor's",
+    ),
 }
 FILTER = "the filter, whose bounds cover its rounding"
 ALLOWED = {
@@ -110,7 +136,10 @@ ALLOWED = {
     ("profile/drift.py", "cumsum"): "counts",
     ("profile/drift.py", "log"): "not in the digest",
     ("profile/drift.py", "@"): "not in the digest",
-    ("rotate/spectrum.py", "linalg"): "for people: not in the digest, and no distance comes from it",
+    (
+        "rotate/spectrum.py",
+        "linalg",
+    ): "for people: not in the digest, and no distance comes from it",
     ("anomaly/strip.py", "matmul"): FILTER,
     ("anomaly/strip.py", "sum"): "counts",
     ("anomaly/pairs_numpy.py", "matmul"): "measures the machine's limit",
@@ -130,13 +159,21 @@ ALLOWED = {
 def uses(path: Path) -> Iterator[str]:
     """Names of functions that are called, and operators, whose last bits nothing fixes."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in BANNED:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in BANNED
+        ):
             yield node.func.attr
         if isinstance(node, ast.Attribute) and node.attr == "linalg":
             yield node.attr
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             yield "@"
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not isinstance(node.left, ast.Constant):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Pow)
+            and not isinstance(node.left, ast.Constant)
+        ):
             yield "**"
 
 
@@ -145,7 +182,10 @@ def test_no_function_whose_last_bits_differ_stands_between_data_and_digest():
     for folder in ("profile", "rotate", "anomaly"):
         for path in (PACKAGE / folder).rglob("*.py"):
             found |= {(str(path.relative_to(PACKAGE)), name) for name in uses(path)}
-    new = sorted(f"{file}: {name} is {BANNED.get(name, 'not fixed by IEEE 754')}" for file, name in found - set(ALLOWED))
+    new = sorted(
+        f"{file}: {name} is {BANNED.get(name, 'not fixed by IEEE 754')}"
+        for file, name in found - set(ALLOWED)
+    )
     assert (new, sorted(set(ALLOWED) - found)) == ([], [])
 
 
@@ -164,19 +204,33 @@ def exact(column: np.ndarray) -> Truth:
     y = [value - mean for value in values]
     m2, m3, m4 = (sum((one**power for one in y), Decimal(0)) for power in (2, 3, 4))
     skewness, kurtosis = Decimal(n).sqrt() * m3 / (m2 * m2.sqrt()), n * m4 / (m2 * m2) - 3
-    return Truth({"mean": mean, "sd": (m2 / (n - 1)).sqrt(), "skewness": skewness, "kurtosis": kurtosis}, y)
+    return Truth(
+        {"mean": mean, "sd": (m2 / (n - 1)).sqrt(), "skewness": skewness, "kurtosis": kurtosis}, y
+    )
 
 
 def two_passes(column: np.ndarray) -> tuple[float, float, float, float]:
     n, mean = column.size, column.mean()
     y = column - mean
     m2 = (y * y).sum()
-    return mean, math.sqrt(m2 / (n - 1)), math.sqrt(n) * (y**3).sum() / m2**1.5, n * (y**4).sum() / m2**2 - 3
+    return (
+        mean,
+        math.sqrt(m2 / (n - 1)),
+        math.sqrt(n) * (y**3).sum() / m2**1.5,
+        n * (y**4).sum() / m2**2 - 3,
+    )
 
 
 def _near_duplicates(rng: np.random.Generator) -> np.ndarray:
     x = rng.standard_normal(1_000)
-    return np.stack([x, x + 1e-9 * rng.standard_normal(1_000), x * (1 + 1e-12), x + 1e-5 * rng.standard_normal(1_000)])
+    return np.stack(
+        [
+            x,
+            x + 1e-9 * rng.standard_normal(1_000),
+            x * (1 + 1e-12),
+            x + 1e-5 * rng.standard_normal(1_000),
+        ]
+    )
 
 
 AWKWARD: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
@@ -206,7 +260,9 @@ def test_errors_are_below_those_of_two_passes_in_float64(name, unit_rows):
         for i, j in zip(*np.tril_indices(4, -1), strict=True):
             r = correlation(truth[i].centred, truth[j].centred)
             error = abs(Decimal(float(profile.correlation[i, j])) - r)
-            assert error <= max(abs(Decimal(float(plain[i, j])) - r), Decimal(math.ulp(float(r))) / 2)
+            assert error <= max(
+                abs(Decimal(float(plain[i, j])) - r), Decimal(math.ulp(float(r))) / 2
+            )
 
 
 @pytest.mark.parametrize("name", AWKWARD)
@@ -222,7 +278,9 @@ def test_large_units_keep_fifteen_digits_of_the_sums(name):
 
 
 def worst(found, true: list[Decimal]) -> Decimal:
-    return max(abs((Decimal(float(one)) - other) / other) for one, other in zip(found, true, strict=True))
+    return max(
+        abs((Decimal(float(one)) - other) / other) for one, other in zip(found, true, strict=True)
+    )
 
 
 def correlation(left: list[Decimal], right: list[Decimal]) -> Decimal:

@@ -21,7 +21,9 @@ from workloads.contract import ContractError, Run
 from workloads.records import Manifest, StageRecord
 
 
-def run_stage(store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str) -> subprocess.CompletedProcess[str]:
+def run_stage(
+    store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", f"workloads.{package}"],
         env={
@@ -55,7 +57,9 @@ def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
     expected = profile_of(values, unit_rows=1_000)
     written: dict[str, str] = {}
     for ranks, threads in ((1, 1), (2, 2), (3, 1), (4, 1)):
-        done = run_stage(store, run, ranks, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+        done = run_stage(
+            store, run, ranks, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads)
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         success = store.success(run)
         assert success.digest == expected.digest == store.profile(run).digest
@@ -69,7 +73,9 @@ def test_one_digest_for_any_number_of_ranks_and_threads(store, values):
         written = now
         record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
         assert record.details["digest"] == expected.digest
-    assert len(written) == 9  # the whole; its halves; units 0-1 | 2-3, 4 | 5, 6-7 of three ranks; units 4-5, the one new quarter of four
+    assert (
+        len(written) == 9
+    )  # the whole; its halves; units 0-1 | 2-3, 4 | 5, 6-7 of three ranks; units 4-5, the one new quarter of four
     store.change_manifest(run)
     with pytest.raises(ContractError, match="run the analysis stage again"):
         store.success(run)
@@ -117,7 +123,10 @@ def test_an_exchange_between_gpus_is_refused_on_the_host(store, values):
     run = store.put_table("no-nccl", values[:, :100].copy(), unit_rows=100)
     assert run_stage(store, run, 1, PIPELINE_EXCHANGE="nccl").returncode == 1
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
-    assert "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is 'numpy'" in error["error"]
+    assert (
+        "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is 'numpy'"
+        in error["error"]
+    )
     assert error["hint"] == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
 
 
@@ -127,7 +136,11 @@ def test_a_csv_that_preprocess_cleaned(store):
     key = "data/20260131/wine.csv"
     put = store.s3.put_object(Bucket=RESULTS, Key=key, Body=csv)
     run = Run(contract.Upload(bucket=RESULTS, key=key, etag=put["ETag"]).run_id)
-    ingest = {contract.ENV_INGEST_BUCKET: RESULTS, contract.ENV_INPUT_KEY: key, contract.ENV_UNIT_ROWS: "50"}
+    ingest = {
+        contract.ENV_INGEST_BUCKET: RESULTS,
+        contract.ENV_INPUT_KEY: key,
+        contract.ENV_UNIT_ROWS: "50",
+    }
     cleaned = run_stage(store, run, 1, "preprocess", **ingest)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     done = run_stage(store, run, 2)
@@ -142,26 +155,39 @@ def test_a_csv_that_preprocess_cleaned(store):
 
 def test_exact_quantiles_are_those_of_numpy_on_any_number_of_ranks(store, values):
     run = store.put_table("quantiles", values, unit_rows=1_000)
-    table_bytes = sum(unit.byte_length for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units)
+    table_bytes = sum(
+        unit.byte_length for unit in Manifest.from_json(store.get(MIDDLE, run.manifest_key)).units
+    )
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     digests = set()
     for ranks, mode in ((1, "off"), (2, "off"), (3, "top")):
-        done = run_stage(store, run, ranks, PIPELINE_EXACT_QUANTILES="true", PIPELINE_ANOMALY_MODE=mode)
+        done = run_stage(
+            store, run, ranks, PIPELINE_EXACT_QUANTILES="true", PIPELINE_ANOMALY_MODE=mode
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         profile = store.profile(run)
         digests.add(profile.digest)
         found = profile.quantiles(PROBABILITIES)
         assert (found.bounds == 0).all()
-        np.testing.assert_allclose(found.values, np.nanquantile(finite, PROBABILITIES, axis=1), rtol=1e-13)
+        np.testing.assert_allclose(
+            found.values, np.nanquantile(finite, PROBABILITIES, axis=1), rtol=1e-13
+        )
         if mode == "off":
-            assert store.success(run).bytes_read == 5 * table_bytes, "the profile reads the table once, exact quantiles four times"
+            assert store.success(run).bytes_read == 5 * table_bytes, (
+                "the profile reads the table once, exact quantiles four times"
+            )
     assert len(digests) == 1
-    assert digests != {profile_of(values, unit_rows=1_000).digest}, "exact quantiles are not part of the digest"
+    assert digests != {profile_of(values, unit_rows=1_000).digest}, (
+        "exact quantiles are not part of the digest"
+    )
     stored = store.success(run).quantiles
     assert stored is not None
     key = run.partials_prefix + stored.name
     changed = unpack(store.get(RESULTS, key))
     changed["quantile_values"][0, 0] += 1.0
     store.s3.put_object(Bucket=RESULTS, Key=key, Body=pack(changed))
-    with pytest.raises(ContractError, match=r"profile/quantiles-[0-9a-f]{16}.npz is not the object that the analysis wrote"):
+    with pytest.raises(
+        ContractError,
+        match=r"profile/quantiles-[0-9a-f]{16}.npz is not the object that the analysis wrote",
+    ):
         store.profile(run)

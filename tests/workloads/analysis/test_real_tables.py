@@ -20,7 +20,9 @@ LOADERS: dict[str, Any] = {
     for name in ("iris", "wine", "breast-cancer", "digits", "diabetes", "linnerud")
 }
 K, TOP = 5, 15
-pytestmark = pytest.mark.timeout(300)  # tables by the dozen in one fixture, on a machine that may be busy
+pytestmark = pytest.mark.timeout(
+    300
+)  # tables by the dozen in one fixture, on a machine that may be busy
 
 
 def table(name: str) -> npt.NDArray[np.float64]:
@@ -54,8 +56,12 @@ def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
     for name in LOADERS:
         for metric in METRICS:
             for mode in ("full", "top"):
-                run = store.put_table(f"{name}-{metric}-{mode}", np.ascontiguousarray(table(name).T), unit_rows=250)
-                jobs[name, metric, mode] = Job(run=run, mode=mode, metric=metric, scaling="standard", neighbours=K, top=TOP)
+                run = store.put_table(
+                    f"{name}-{metric}-{mode}", np.ascontiguousarray(table(name).T), unit_rows=250
+                )
+                jobs[name, metric, mode] = Job(
+                    run=run, mode=mode, metric=metric, scaling="standard", neighbours=K, top=TOP
+                )
     analyse(store, list(jobs.values()), folder=tmp_path_factory.mktemp("jobs"))
     return {case: load(store, job) for case, job in jobs.items()}
 
@@ -65,14 +71,18 @@ def found(store, tmp_path_factory) -> dict[tuple[str, str, str], Found]:
 def test_scores_equal_those_of_the_peers(found, name, metric):
     rows = standardised(name)
     params = {"VI": shrunk_inverse(rows)} if metric == "mahalanobis" else None
-    peer = NearestNeighbors(n_neighbors=K, algorithm="brute", metric=metric, metric_params=params).fit(rows)
+    peer = NearestNeighbors(
+        n_neighbors=K, algorithm="brute", metric=metric, metric_params=params
+    ).fit(rows)
     expected = peer.kneighbors()[0][:, -1]  # without an argument a row is not its own neighbour
     full = found[name, metric, "full"]
     # scikit-learn loses half the digits of small distances
     assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-6)
     np.testing.assert_array_equal(full.ids, np.arange(len(rows)))
     assert_close(full.scores, expected)
-    if metric != "mahalanobis":  # which would be the same call of scikit-learn once more, some seconds long
+    if (
+        metric != "mahalanobis"
+    ):  # which would be the same call of scikit-learn once more, some seconds long
         assert_close(full.scores, KNN(n_neighbors=K, metric=metric).fit(rows).decision_scores_)
     top = found[name, metric, "top"]
     order = np.lexsort((full.ids, -full.scores))[:TOP]

@@ -37,7 +37,9 @@ def table(seed: int, rows: int = 12_000) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("kills", "of_one_run"), [(8, 3), pytest.param(20, 5, marks=pytest.mark.drill)])
+@pytest.mark.parametrize(
+    ("kills", "of_one_run"), [(8, 3), pytest.param(20, 5, marks=pytest.mark.drill)]
+)
 def test_killed_many_times_and_still_the_same_digest(store, kills, of_one_run):
     values = table(secrets.randbits(32))
     killed, chains, half_way = 0, 0, 0
@@ -48,14 +50,22 @@ def test_killed_many_times_and_still_the_same_digest(store, kills, of_one_run):
         mode = "top" if chains % 3 == 2 else "full"
         environ = {contract.ENV_ANOMALY_MODE: mode, contract.ENV_ANOMALY_TOP: "20"}
         if mode not in expected:
-            undisturbed = Attempts(store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=500), environ)
+            undisturbed = Attempts(
+                store, store.put_table(f"undisturbed-{seed:x}", values, unit_rows=500), environ
+            )
             undisturbed.complete(1)
             expected[mode] = store.success(undisturbed.run).digest
-        attempts = Attempts(store, store.put_table(f"killed-{seed:x}", values, unit_rows=500), environ)
+        attempts = Attempts(
+            store, store.put_table(f"killed-{seed:x}", values, unit_rows=500), environ
+        )
         killed += kill_and_resume(attempts, rng, kills=min(of_one_run, kills - killed))
         success = store.success(attempts.run)
-        assert success.digest == expected[mode], f"seed {seed}, mode {mode}: {attempts.number} attempts"
-        assert store.keys(attempts.run.checkpoints_prefix) == {}, f"seed {seed}: the checkpoint of a finished run stays"
+        assert success.digest == expected[mode], (
+            f"seed {seed}, mode {mode}: {attempts.number} attempts"
+        )
+        assert store.keys(attempts.run.checkpoints_prefix) == {}, (
+            f"seed {seed}: the checkpoint of a finished run stays"
+        )
         half_way += success.checkpoint["objects_resumed"] > 1  # more than the profile
         chains += 1
     assert killed == kills
@@ -71,8 +81,17 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
 
     def units_of(names: Collection[str]) -> set[int]:
         """Units below the tree nodes that are stored."""
-        places = (name.removeprefix("profile-numpy-").split("-") for name in names if name.startswith("profile-numpy-"))
-        return {unit for level, index in places for unit in NodeId(int(level), int(index)).units if unit < len(units)}
+        places = (
+            name.removeprefix("profile-numpy-").split("-")
+            for name in names
+            if name.startswith("profile-numpy-")
+        )
+        return {
+            unit
+            for level, index in places
+            for unit in NodeId(int(level), int(index)).units
+            if unit < len(units)
+        }
 
     for ranks, signal_number in ((2, signal.SIGKILL), (3, signal.SIGTERM)):
         before = frozenset(done)
@@ -84,10 +103,18 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
     # a node of a GPU, whose bits may differ, is left alone
     of_a_gpu = f"{attempts.run.checkpoints_prefix}profile-cupy-00-000000-{'0' * 12}.npz"
     index["objects"]["profile-cupy-00-000000"] = {"key": of_a_gpu, "sha256": "0" * 64, "bytes": 1}
-    store.s3.put_object(Bucket=RESULTS, Key=f"{attempts.run.checkpoints_prefix}checkpoint.json", Body=json.dumps(index))
+    store.s3.put_object(
+        Bucket=RESULTS,
+        Key=f"{attempts.run.checkpoints_prefix}checkpoint.json",
+        Body=json.dumps(index),
+    )
     attempts.complete(1)
     success = store.success(attempts.run)
-    assert success.digest == profile_of(values, unit_rows=100).digest == store.profile(attempts.run).digest
+    assert (
+        success.digest
+        == profile_of(values, unit_rows=100).digest
+        == store.profile(attempts.run).digest
+    )
     assert success.checkpoint["objects_resumed"] == len(index["objects"])
     missing = sum(unit.byte_length for unit in units if unit.index not in done)
     assert success.bytes_read == missing, "other units than those missing were read"
@@ -95,7 +122,9 @@ def test_a_profile_pass_goes_on_where_it_was_ended(store):
 
 
 def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
-    attempts = Attempts(store, store.put_table("left-checkpoint", table(5, rows=16_000), unit_rows=500), FULL)
+    attempts = Attempts(
+        store, store.put_table("left-checkpoint", table(5, rows=16_000), unit_rows=500), FULL
+    )
     attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
     left = {key: store.get(RESULTS, key) for key in store.keys(attempts.run.checkpoints_prefix)}
     objects = attempts.checkpoint()["objects"]
@@ -104,7 +133,10 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     data[len(data) // 2] ^= 1
     store.s3.put_object(Bucket=RESULTS, Key=key, Body=bytes(data))
     attempts.complete(1)
-    assert f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh" in attempts.logs[-1]
+    assert (
+        f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh"
+        in attempts.logs[-1]
+    )
     digest = store.success(attempts.run).digest
 
     for key, data in left.items():
@@ -124,7 +156,12 @@ def stores(store, monkeypatch):
     run = store.put_table("stale", np.ones((1, 10), np.float64), unit_rows=10)
 
     def make(number: int, job_id: str = "job", **identity: int) -> CheckpointStore:
-        return CheckpointStore(RESULTS, run.checkpoints_prefix, {"neighbours": 10, **identity}, Attempt(job_id=job_id, number=number))
+        return CheckpointStore(
+            RESULTS,
+            run.checkpoints_prefix,
+            {"neighbours": 10, **identity},
+            Attempt(job_id=job_id, number=number),
+        )
 
     yield make
     s3.client.cache_clear()
@@ -140,7 +177,10 @@ def test_a_stale_attempt_is_refused_and_overwrites_nothing(stores):
     second.commit({"query-000000": new}, ())
     late = first.put("query-000000", {"a": np.arange(5)})
     for action in (lambda: first.commit({"query-000000": late}, ()), first.clear):
-        with pytest.raises(StageError, match="belongs to another attempt now, so this one, attempt 1 of job job, ends"):
+        with pytest.raises(
+            StageError,
+            match="belongs to another attempt now, so this one, attempt 1 of job job, ends",
+        ):
             action()
     with pytest.raises(StageError, match="belongs to attempt 2 of job job now"):
         stores(1).claim()

@@ -46,22 +46,43 @@ def child(index: int, shards: int, *, launch: str = "job", attempt: int = 1) -> 
 def run_child(
     store: Store, run: Run, mode: str, index: int, shards: int, ranks: int = 1, launch: str = "job"
 ) -> subprocess.CompletedProcess[str]:
-    return run_stage(store, run, ranks, **{contract.ENV_ANOMALY_MODE: mode, **TOP, **child(index, shards, launch=launch)})
+    return run_stage(
+        store,
+        run,
+        ranks,
+        **{contract.ENV_ANOMALY_MODE: mode, **TOP, **child(index, shards, launch=launch)},
+    )
 
 
-def shards_of(store: Store, run: Run, mode: str, shards: int, together: list[int], ranks: int = 1, launch: str = "job") -> list[str]:
+def shards_of(
+    store: Store,
+    run: Run,
+    mode: str,
+    shards: int,
+    together: list[int],
+    ranks: int = 1,
+    launch: str = "job",
+) -> list[str]:
     """Runs some children at the same time; their logs."""
     with ThreadPoolExecutor(len(together)) as pool:
-        ended = list(pool.map(lambda index: run_child(store, run, mode, index, shards, ranks, launch), together))
+        ended = list(
+            pool.map(
+                lambda index: run_child(store, run, mode, index, shards, ranks, launch), together
+            )
+        )
     for done in ended:
         assert done.returncode == 0, done.stdout + done.stderr
     return [done.stdout for done in ended]
 
 
 @pytest.mark.parametrize(
-    ("mode", "launches"), [("top", [(3, 2, [1, 2, 0])]), ("full", [(2, 2, [1, 0]), (3, 1, [1, 2, 0])])], ids=["top", "full"]
+    ("mode", "launches"),
+    [("top", [(3, 2, [1, 2, 0])]), ("full", [(2, 2, [1, 0]), (3, 1, [1, 2, 0])])],
+    ids=["top", "full"],
 )
-def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(store, values, mode, launches):
+def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(
+    store, values, mode, launches
+):
     run = store.put_table(f"shards-{mode}", values, unit_rows=UNIT_ROWS)
     whole = run_stage(store, run, 1, **{contract.ENV_ANOMALY_MODE: mode, **TOP})
     assert whole.returncode == 0, whole.stdout + whole.stderr
@@ -71,14 +92,23 @@ def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(store, v
         launch = f"{shards}-children"
         before = store.keys(run.success_key)
         if shards == 3:
-            shards_of(store, run, mode, 2, [0], launch="given up")  # its part is of other units, and no concern of the next launch
+            shards_of(
+                store, run, mode, 2, [0], launch="given up"
+            )  # its part is of other units, and no concern of the next launch
         logs = shards_of(store, run, mode, shards, order[:-1], ranks, launch=launch)
         assert store.keys(run.success_key) == before, "a shard concluded before the last one"
         assert all("part stored; the last shard combines all parts" in log for log in logs)
         shards_of(store, run, mode, shards, order[-1:], ranks, launch=launch)
         found = store.success(run)
-        assert (found.digest, found.launch, len(found.shard_seconds)) == (one.digest, launch, shards)
-        assert (found.anomaly.complete_rows, found.anomaly.incomplete_rows) == (one.anomaly.complete_rows, one.anomaly.incomplete_rows)
+        assert (found.digest, found.launch, len(found.shard_seconds)) == (
+            one.digest,
+            launch,
+            shards,
+        )
+        assert (found.anomaly.complete_rows, found.anomaly.incomplete_rows) == (
+            one.anomaly.complete_rows,
+            one.anomaly.incomplete_rows,
+        )
         assert (found.ranks, found.nodes) == (shards * ranks, shards)
         assert store.keys(run.scores_prefix) == scores
         assert store.keys(run.checkpoints_prefix) == {}
@@ -86,22 +116,36 @@ def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(store, v
         assert record.job_id == f"{launch}:0"
         assert record.details["shard_seconds"] == list(found.shard_seconds)
     # a child that Batch starts once more, because its host went away before its end was counted, finds all done
-    assert "the result of this launch is stored" in shards_of(store, run, mode, 3, [0], launch="3-children")[0]
+    assert (
+        "the result of this launch is stored"
+        in shards_of(store, run, mode, 3, [0], launch="3-children")[0]
+    )
     assert store.keys(run.checkpoints_prefix) == {}
 
 
 @pytest.mark.parametrize(("mode", "rows", "shards", "busy"), [("top", 0, 2, 1), ("full", 15, 3, 2)])
 def test_more_shards_than_units(store, mode, rows, shards, busy):
-    run = store.put_table(f"few-units-{mode}", np.arange(2 * rows, dtype=np.float64).reshape(2, rows), unit_rows=10)
+    run = store.put_table(
+        f"few-units-{mode}", np.arange(2 * rows, dtype=np.float64).reshape(2, rows), unit_rows=10
+    )
     logs = shards_of(store, run, mode, shards, list(range(shards)))
     sharded = store.success(run)
-    assert (sharded.rows, sharded.anomaly.complete_rows, len(sharded.shard_seconds)) == (rows, rows, busy)
-    assert sum("nothing to do: there are more shards than units" in log for log in logs) == shards - busy
+    assert (sharded.rows, sharded.anomaly.complete_rows, len(sharded.shard_seconds)) == (
+        rows,
+        rows,
+        busy,
+    )
+    assert (
+        sum("nothing to do: there are more shards than units" in log for log in logs)
+        == shards - busy
+    )
     assert run_stage(store, run, 1, **{contract.ENV_ANOMALY_MODE: mode, **TOP}).returncode == 0
     assert store.success(run).digest == sharded.digest
 
 
-def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_another_launch(store, values):
+def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_another_launch(
+    store, values
+):
     rng = np.random.default_rng(7)
     table = rng.standard_t(4, size=(12, 16_000)).astype(np.float64)
     run = store.put_table("killed-shard", table, unit_rows=400)
@@ -109,7 +153,9 @@ def test_a_killed_child_goes_on_by_itself_with_another_number_of_ranks_and_in_an
     mode = {contract.ENV_ANOMALY_MODE: "full", **TOP}
     assert run_stage(store, whole, 2, **mode).returncode == 0
 
-    attempts = Attempts(store, run, {**mode, **child(1, 3)}, prefix=f"{run.shards_prefix}units-000013-000026/")
+    attempts = Attempts(
+        store, run, {**mode, **child(1, 3)}, prefix=f"{run.shards_prefix}units-000013-000026/"
+    )
     attempts.end_when_stored(2, lambda names: any(name.startswith("query-") for name in names))
     shards_of(store, run, "full", 3, [2])
     assert run.success_key not in store.keys(run.results_prefix)
@@ -130,15 +176,21 @@ def part_of(store: Store, run: Run, units: str) -> tuple[str, bytes]:
     return key, store.get(RESULTS, key)
 
 
-def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the_same(store, values):
+def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the_same(
+    store, values
+):
     run = store.put_table("damaged-part", values, unit_rows=UNIT_ROWS)
     shards_of(store, run, "full", 2, [0])
     key, good = part_of(store, run, "000000-000003")
-    store.s3.put_object(Bucket=RESULTS, Key=key, Body=good[:-100] + bytes([good[-100] ^ 1]) + good[-99:])
+    store.s3.put_object(
+        Bucket=RESULTS, Key=key, Body=good[:-100] + bytes([good[-100] ^ 1]) + good[-99:]
+    )
     done = run_child(store, run, "full", 1, 2)
     assert done.returncode == 1, done.stdout
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
-    assert error["error"].startswith(f"shard 1 of 2: rank 0 of 1 on node 0: s3://{RESULTS}/{key}, a shard's part of the result, is damaged")
+    assert error["error"].startswith(
+        f"shard 1 of 2: rank 0 of 1 on node 0: s3://{RESULTS}/{key}, a shard's part of the result, is damaged"
+    )
     assert error["hint"].startswith("run the analysis again")
     other_key, other = part_of(store, run, "000003-000007")
     (log,) = shards_of(store, run, "full", 2, [0], launch="again")
@@ -149,7 +201,9 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
     store.s3.delete_object(Bucket=RESULTS, Key=run.success_key)
     for name, data in ((key, good), (other_key, other)):
         store.s3.put_object(Bucket=RESULTS, Key=name, Body=data)
-    logs = shards_of(store, run, "full", 2, [0, 1], launch="third")  # each finds both parts, unless the other was faster
+    logs = shards_of(
+        store, run, "full", 2, [0, 1], launch="third"
+    )  # each finds both parts, unless the other was faster
     assert sum("analysis stored" in log for log in logs) >= 1
     third = store.success(run)
     assert (third.digest, third.launch) == (found.digest, "third")
@@ -159,11 +213,26 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        ({contract.ENV_SHARDS: "3"}, "PIPELINE_SHARDS says 3, but this is no child of an array job"),
-        ({"AWS_BATCH_JOB_ARRAY_INDEX": "1"}, "PIPELINE_SHARDS says 1, but this is child 1 of an array job"),
-        ({"AWS_BATCH_JOB_ARRAY_INDEX": "3", contract.ENV_SHARDS: "3"}, "PIPELINE_SHARDS says 3, but this is child 3 of an array job"),
-        ({**child(0, 2), "AWS_BATCH_JOB_ARRAY_SIZE": "3"}, "PIPELINE_SHARDS says 2, but this is child 0 of an array job of size 3"),
-        ({**child(0, 2), contract.ENV_ANOMALY_MODE: "off"}, "PIPELINE_SHARDS says 2, but PIPELINE_ANOMALY_MODE is 'off'"),
+        (
+            {contract.ENV_SHARDS: "3"},
+            "PIPELINE_SHARDS says 3, but this is no child of an array job",
+        ),
+        (
+            {"AWS_BATCH_JOB_ARRAY_INDEX": "1"},
+            "PIPELINE_SHARDS says 1, but this is child 1 of an array job",
+        ),
+        (
+            {"AWS_BATCH_JOB_ARRAY_INDEX": "3", contract.ENV_SHARDS: "3"},
+            "PIPELINE_SHARDS says 3, but this is child 3 of an array job",
+        ),
+        (
+            {**child(0, 2), "AWS_BATCH_JOB_ARRAY_SIZE": "3"},
+            "PIPELINE_SHARDS says 2, but this is child 0 of an array job of size 3",
+        ),
+        (
+            {**child(0, 2), contract.ENV_ANOMALY_MODE: "off"},
+            "PIPELINE_SHARDS says 2, but PIPELINE_ANOMALY_MODE is 'off'",
+        ),
     ],
 )
 def test_an_array_that_does_not_fit_its_variable_is_refused(store, values, environ, sentence):
@@ -187,6 +256,9 @@ def test_two_shards_that_come_to_different_profiles_name_both_machines(store, mo
     other = {**arrays, "facts": np.array([2], np.uint8)}
     assert shards.offer_profile(other)["facts"] == 1, "who computed which part is no matter"
     assert shards.profile() == arrays
-    with pytest.raises(StageError, match=r"another profile of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found"):
+    with pytest.raises(
+        StageError,
+        match=r"another profile of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found",
+    ):
         shards.offer_profile({**arrays, "mean": np.array([1.0 + 2.0**-52])})
     s3.client.cache_clear()

@@ -35,7 +35,9 @@ BEYOND = 2**53 + np.arange(400, dtype=np.int64) % 5
 EDGES = np.array([-(2**63), 2**63 - 1, 2**63 - 513, 0, -(2**53) - 1] * 80)
 
 
-def table_of(columns: list[npt.NDArray[np.int64] | npt.NDArray[np.float64]], unit_rows: int = 150) -> Table:
+def table_of(
+    columns: list[npt.NDArray[np.int64] | npt.NDArray[np.float64]], unit_rows: int = 150
+) -> Table:
     """Through Parquet and back."""
     data, manifest = write_table(run_of("values"), columns, unit_rows, {})
     return Table(manifest, lambda start, length: data[start : start + length])
@@ -52,17 +54,24 @@ def profile_of(table: Table) -> Profile:
         backend = NumpyProfile(2)
         backend.begin_counting(len(table.columns))
         moments = backend.unit(unit.values, unit.rests, table.compared)
-        forest.add(NodeId(0, unit.unit.index), ProfileNode(moments=moments, sketch=backend.counted()))
+        forest.add(
+            NodeId(0, unit.unit.index), ProfileNode(moments=moments, sketch=backend.counted())
+        )
     root = forest.root()
     return Profile(columns=table.columns, moments=root.moments, sketch=root.sketch)
 
 
 def scores_of(table: Table, space: Space, k: int) -> Scores:
-    blocks = {data.unit.index: prepare(space, data.unit.row_offset, data.values, data.rests).block for data in units_of(table)}
+    blocks = {
+        data.unit.index: prepare(space, data.unit.row_offset, data.values, data.rests).block
+        for data in units_of(table)
+    }
     return finish(all_pairs(NumpyPairs(), blocks, units=len(blocks), k=k))
 
 
-@pytest.mark.parametrize("numbers", [NANOSECONDS, BEYOND, EDGES], ids=["nanoseconds", "beyond 2^53", "edges of int64"])
+@pytest.mark.parametrize(
+    "numbers", [NANOSECONDS, BEYOND, EDGES], ids=["nanoseconds", "beyond 2^53", "edges of int64"]
+)
 def test_whole_numbers_beyond_float64_stay_apart(numbers):
     table = table_of([numbers, np.arange(400, dtype=np.float64)])
     profile = profile_of(table)
@@ -72,7 +81,10 @@ def test_whole_numbers_beyond_float64_stay_apart(numbers):
     assert int(m.maximum[0]) + int(m.maximum_rest[0]) == max(values)
     assert not profile.constant[0]
     mean = Fraction(sum(values), len(values))
-    assert abs(Fraction(float(m.mean[0])) + Fraction(float(m.mean_rest[0])) - mean) <= abs(mean) * Fraction(2) ** -100
+    assert (
+        abs(Fraction(float(m.mean[0])) + Fraction(float(m.mean_rest[0])) - mean)
+        <= abs(mean) * Fraction(2) ** -100
+    )
     assert profile.sd[0] == pytest.approx(stdev(Fraction(value) for value in values), rel=1e-15)
     assert profile.wide(table.whole) == [0]
 
@@ -88,15 +100,20 @@ def test_whole_numbers_beyond_float64_stay_apart(numbers):
         at = probability * 399
         low, high = ordered[int(at)], ordered[int(at) + 1]
         true = low + (high - low) * Fraction(at - int(at))
-        assert abs(Fraction(float(exact.values[place, 0])) + Fraction(float(exact.rests[place, 0])) - true) <= Fraction(2) ** -40 * (
-            high - low
-        ) + Fraction(1, 2**30)
+        assert abs(
+            Fraction(float(exact.values[place, 0])) + Fraction(float(exact.rests[place, 0])) - true
+        ) <= Fraction(2) ** -40 * (high - low) + Fraction(1, 2**30)
     assert not exact.rests[:, 1].any()
 
     chosen = scaling(profile, "standard")
     assert chosen.columns == ("c0", "c1")
     found = scores_of(table, Space.of(profile, chosen, "euclidean"), 3)
-    scaled = np.array([[float(Fraction(value) - mean) / profile.sd[0] for value in values], np.arange(400) / profile.sd[1]]).T
+    scaled = np.array(
+        [
+            [float(Fraction(value) - mean) / profile.sd[0] for value in values],
+            np.arange(400) / profile.sd[1],
+        ]
+    ).T
     np.testing.assert_allclose(found.scores, plain(scaled, 3)[0], rtol=1e-12)
 
 
@@ -139,11 +156,17 @@ def test_offsets_and_tiny_values_keep_their_digits(numbers, sd):
 def test_scores_are_those_of_scikit_learn_on_float64_numbers_far_from_zero(offset, metric):
     rng = np.random.default_rng(1)
     rows = offset + 1e-3 * rng.standard_normal((400, 3))
-    rows[::4] = rows[1::4] + 1e-9 * max(offset, 1e-3) * rng.standard_normal((100, 3))  # near-duplicates
+    rows[::4] = rows[1::4] + 1e-9 * max(offset, 1e-3) * rng.standard_normal(
+        (100, 3)
+    )  # near-duplicates
     table = table_of(list(np.ascontiguousarray(rows.T)))
     profile = profile_of(table)
     space = Space.of(profile, scaling(profile, "standard"), metric)
-    scaled = space.coordinates(np.ascontiguousarray(rows.T)).T if metric == "mahalanobis" else (rows - profile.mean) / profile.sd
+    scaled = (
+        space.coordinates(np.ascontiguousarray(rows.T)).T
+        if metric == "mahalanobis"
+        else (rows - profile.mean) / profile.sd
+    )
     found = scores_of(table, space, 1)
     theirs = NearestNeighbors(n_neighbors=1, algorithm="kd_tree").fit(scaled).kneighbors()[0][:, 0]
     np.testing.assert_allclose(found.scores, theirs, rtol=1e-6)
@@ -159,15 +182,26 @@ def test_a_table_without_anything_to_compare_is_analysed_with_a_reason(store, tm
         "equal": store.put_table("equal-rows", equal, 15),
         "gaps": store.put_table("gaps-described", gappy, 15, uses={0: "describe"}),
     }
-    analyse(store, [Job(run=run, mode=mode, ranks=2) for run in cases.values() for mode in ("top", "full")], folder=tmp_path)
+    analyse(
+        store,
+        [Job(run=run, mode=mode, ranks=2) for run in cases.values() for mode in ("top", "full")],
+        folder=tmp_path,
+    )
     found = {name: load(store, Job(run=run, mode="full", ranks=2)) for name, run in cases.items()}
     assert found["none"].profile.columns == ()
     assert found["none"].profile.rows == 40
-    assert found["none"].anomalies.record.nothing == "no column of the table holds quantities to compare rows by"
+    assert (
+        found["none"].anomalies.record.nothing
+        == "no column of the table holds quantities to compare rows by"
+    )
     assert found["described"].profile.mean.tolist() == [1.0, 2.0]
     assert found["described"].anomalies.record.nothing == found["none"].anomalies.record.nothing
-    assert found["equal"].anomalies.record.nothing.startswith("no column that rows could be compared by is left")
-    assert found["gaps"].profile.complete_rows == 40, "the gaps are in a column that rows are not compared by"
+    assert found["equal"].anomalies.record.nothing.startswith(
+        "no column that rows could be compared by is left"
+    )
+    assert found["gaps"].profile.complete_rows == 40, (
+        "the gaps are in a column that rows are not compared by"
+    )
     assert found["gaps"].anomalies.record.complete_rows == 40
     assert found["gaps"].anomalies.record.nothing == ""
     assert found["gaps"].profile.correlation.shape == (1, 1)
@@ -179,7 +213,9 @@ def test_reading_rejects_what_the_manifest_does_not_promise():
     buffer = io.BytesIO()
     pa.parquet.write_table(other, buffer)
     with pytest.raises(Exception, match="column 'c0' is float; the analysis reads double, int64"):
-        Table(manifest, functools.partial(_footer_of, buffer.getvalue(), manifest.footer_offset, data))
+        Table(
+            manifest, functools.partial(_footer_of, buffer.getvalue(), manifest.footer_offset, data)
+        )
 
 
 def _footer_of(data: bytes, footer: int, real: bytes, start: int, length: int) -> bytes:

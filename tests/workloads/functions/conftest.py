@@ -16,7 +16,12 @@ from workloads.functions import slack
 def world(monkeypatch):
     """The results bucket, the metrics table, and Slack, which answers as it is told."""
     monkeypatch.setattr(slack, "_FIRST_WAIT_SECONDS", 0.0)
-    with aws_with_table(monkeypatch, {contract.ENV_RESULTS_BUCKET: BUCKET}), slack_server() as server:
-        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    with (
+        aws_with_table(monkeypatch, {contract.ENV_RESULTS_BUCKET: BUCKET}),
+        slack_server() as server,
+    ):
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
         webhook_secret(monkeypatch, server.url + "\n")
         yield server

@@ -13,17 +13,31 @@ from workloads.functions.states import RunStates
 
 RUN = Run("20260131-sales-0123456789ab")
 BUCKET, CREATED_MS = "results", 1_770_000_000_000
-ENVIRONMENT = [{"name": "PIPELINE_STACK", "value": "dev"}, {"name": contract.ENV_RUN_ID, "value": RUN.run_id}]
+ENVIRONMENT = [
+    {"name": "PIPELINE_STACK", "value": "dev"},
+    {"name": contract.ENV_RUN_ID, "value": RUN.run_id},
+]
 
 
-def attempt(exit_code: int | None = None, reason: str = "", status_reason: str = "Essential container in task exited") -> dict[str, Any]:
+def attempt(
+    exit_code: int | None = None,
+    reason: str = "",
+    status_reason: str = "Essential container in task exited",
+) -> dict[str, Any]:
     container: dict[str, Any] = {"logStreamName": "preprocess/default/abc", "reason": reason}
     if exit_code is not None:
         container["exitCode"] = exit_code
-    return {"container": container, "startedAt": CREATED_MS + 60_000, "stoppedAt": CREATED_MS + 90_000, "statusReason": status_reason}
+    return {
+        "container": container,
+        "startedAt": CREATED_MS + 60_000,
+        "stoppedAt": CREATED_MS + 90_000,
+        "statusReason": status_reason,
+    }
 
 
-def event(*attempts: dict[str, Any], stage: str = "preprocess", job_id: str = "job-1", **changes: Any) -> dict[str, Any]:
+def event(
+    *attempts: dict[str, Any], stage: str = "preprocess", job_id: str = "job-1", **changes: Any
+) -> dict[str, Any]:
     """A `Batch Job State Change`; `changes` go into the detail."""
     detail = {
         "jobId": job_id,
@@ -34,9 +48,20 @@ def event(*attempts: dict[str, Any], stage: str = "preprocess", job_id: str = "j
         "createdAt": CREATED_MS,
         "attempts": list(attempts),
         "tags": {contract.RUN_ID_TAG: RUN.run_id, contract.STAGE_TAG: stage},
-        "container": {"environment": ENVIRONMENT, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/batch/dev"}}},
+        "container": {
+            "environment": ENVIRONMENT,
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {"awslogs-group": "/batch/dev"},
+            },
+        },
     }
-    return {"source": "aws.batch", "detail-type": "Batch Job State Change", "region": "eu-west-1", "detail": detail | changes}
+    return {
+        "source": "aws.batch",
+        "detail-type": "Batch Job State Change",
+        "region": "eu-west-1",
+        "detail": detail | changes,
+    }
 
 
 def states() -> RunStates:

@@ -17,9 +17,15 @@ TABLE = "metrics"
 
 
 @contextmanager
-def aws_with_table(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], *, region: str = "eu-west-1") -> Iterator[Any]:
+def aws_with_table(
+    monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], *, region: str = "eu-west-1"
+) -> Iterator[Any]:
     """An AWS in memory with an empty metrics table, and a function's environment in it."""
-    credentials = {"AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    credentials = {
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
     for name, value in {**credentials, contract.ENV_TABLE: TABLE, **environ}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)

@@ -18,15 +18,30 @@ C6I = {"instance": 0.34, "vcpu": 0.0425, "gib": 0.02125, "gpu": 0.0}
 FARGATE = {"vcpu": 0.04, "gib": 0.004}
 
 
-def job(status: str = "RUNNING", *, hours: float = 1, attempts: tuple[tuple[float, float], ...] = (), **more: Any) -> dict[str, Any]:
-    ended = [{"startedAt": NOW_MS - int(begin * HOUR_MS), "stoppedAt": NOW_MS - int(end * HOUR_MS)} for begin, end in attempts]
+def job(
+    status: str = "RUNNING",
+    *,
+    hours: float = 1,
+    attempts: tuple[tuple[float, float], ...] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    ended = [
+        {"startedAt": NOW_MS - int(begin * HOUR_MS), "stoppedAt": NOW_MS - int(end * HOUR_MS)}
+        for begin, end in attempts
+    ]
     started = {"startedAt": NOW_MS - int(hours * HOUR_MS)} if status == "RUNNING" else {}
     return {"jobId": "j", "jobName": "n", "status": status, "attempts": ended, **started, **more}
 
 
 def container(vcpus: float, mib: int, gpus: int = 0) -> dict[str, Any]:
     asked = {"VCPU": vcpus, "MEMORY": mib, **({"GPU": gpus} if gpus else {})}
-    return {"container": {"resourceRequirements": [{"type": kind, "value": f"{value:g}"} for kind, value in asked.items()]}}
+    return {
+        "container": {
+            "resourceRequirements": [
+                {"type": kind, "value": f"{value:g}"} for kind, value in asked.items()
+            ]
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,11 +49,26 @@ def container(vcpus: float, mib: int, gpus: int = 0) -> dict[str, Any]:
     [
         (job(hours=3, nodeProperties={"numNodes": 4}), [P5], 4 * 3 * 55.04),
         # an attempt of two hours, an hour of waiting, half an hour of the second attempt
-        (job(hours=0.5, attempts=((3.5, 1.5),), nodeProperties={"numNodes": 4}), [P5], 4 * 2.5 * 55.04),
-        (job("RUNNABLE", attempts=((3.5, 1.5),), nodeProperties={"numNodes": 4}), [P5], 4 * 2 * 55.04),
+        (
+            job(hours=0.5, attempts=((3.5, 1.5),), nodeProperties={"numNodes": 4}),
+            [P5],
+            4 * 2.5 * 55.04,
+        ),
+        (
+            job("RUNNABLE", attempts=((3.5, 1.5),), nodeProperties={"numNodes": 4}),
+            [P5],
+            4 * 2 * 55.04,
+        ),
         (job("RUNNABLE", nodeProperties={"numNodes": 4}), [P5], 0),
         # DescribeJobs still shows the start of the attempt that has ended
-        ({**job("STARTING", attempts=((2, 1),), nodeProperties={"numNodes": 1}), "startedAt": NOW_MS - 2 * HOUR_MS}, [P5], 55.04),
+        (
+            {
+                **job("STARTING", attempts=((2, 1),), nodeProperties={"numNodes": 1}),
+                "startedAt": NOW_MS - 2 * HOUR_MS,
+            },
+            [P5],
+            55.04,
+        ),
         (job(**container(2, 4096)), [C6I], 2 * 0.0425),
         (job(**container(1, 8192)), [C6I], 8 * 0.02125),
         (job(**container(64, 4096)), [C6I], 0.34),
@@ -49,7 +79,9 @@ def container(vcpus: float, mib: int, gpus: int = 0) -> dict[str, Any]:
         (job(container={"vcpus": 2, "memory": 1024}), [C6I], 2 * 0.0425),
     ],
 )
-def test_what_a_job_has_cost(described: dict[str, Any], rates: list[dict[str, float]], usd: float) -> None:
+def test_what_a_job_has_cost(
+    described: dict[str, Any], rates: list[dict[str, float]], usd: float
+) -> None:
     assert job_usd(described, rates, NOW_MS) == pytest.approx(usd)
 
 
@@ -65,7 +97,9 @@ def test_what_a_job_has_cost(described: dict[str, Any], rates: list[dict[str, fl
         ("0", json.dumps([P5]), "a limit above zero"),
     ],
 )
-def test_settings_that_cannot_be_used_are_said(monkeypatch: pytest.MonkeyPatch, limit: str, rates: str, says: str) -> None:
+def test_settings_that_cannot_be_used_are_said(
+    monkeypatch: pytest.MonkeyPatch, limit: str, rates: str, says: str
+) -> None:
     monkeypatch.setenv(contract.ENV_GUARD_QUEUE, "arn:aws:batch:us-east-1:1:job-queue/gpu")
     monkeypatch.setenv(contract.ENV_GUARD_LIMIT_USD, limit)
     monkeypatch.setenv(contract.ENV_GUARD_RATES, rates)
@@ -74,9 +108,22 @@ def test_settings_that_cannot_be_used_are_said(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_the_message_names_amounts_jobs_and_the_way_back() -> None:
-    settings = Settings(queue_arn="arn:aws:batch:us-east-1:1:job-queue/gpu-7", limit_usd=1000, rates=(P5,))
+    settings = Settings(
+        queue_arn="arn:aws:batch:us-east-1:1:job-queue/gpu-7", limit_usd=1000, rates=(P5,)
+    )
     jobs = [{**job(), "jobName": f"job-{n}"} for n in range(12)]
-    text = json.dumps(stop_message(settings, {"usd": 1234.5, "limit_usd": 1000, "jobs": ["j"] * 12}, jobs).payload())
-    for part in ("gpu-7", "1,234.50 USD", "1,000.00 USD", "job-9", "and 2 more", "update-job-queue --job-queue gpu-7 --state ENABLED"):
+    text = json.dumps(
+        stop_message(
+            settings, {"usd": 1234.5, "limit_usd": 1000, "jobs": ["j"] * 12}, jobs
+        ).payload()
+    )
+    for part in (
+        "gpu-7",
+        "1,234.50 USD",
+        "1,000.00 USD",
+        "job-9",
+        "and 2 more",
+        "update-job-queue --job-queue gpu-7 --state ENABLED",
+    ):
         assert part in text, part
     assert "job-10" not in text

@@ -19,7 +19,21 @@ from botocore.exceptions import ClientError
 from tests.workloads.functions.failed_jobs import CREATED_MS, RUN, attempt, event
 from workloads import contract, metrics
 from workloads.contract import ContractError, Upload
-from workloads.functions import alarm, clients, daily, ending, forms, guard, measure, notify, redrive, slack, states, submit, tellings
+from workloads.functions import (
+    alarm,
+    clients,
+    daily,
+    ending,
+    forms,
+    guard,
+    measure,
+    notify,
+    redrive,
+    slack,
+    states,
+    submit,
+    tellings,
+)
 
 MUTATIONS = 600
 """Of each kind."""
@@ -67,19 +81,33 @@ class Services:
         self.exceptions = SimpleNamespace(MessageNotInflight=KeyError)
 
     def get_paginator(self, operation: str) -> Any:
-        pages = {"list_objects_v2": [{"Contents": [{"Key": UPLOAD.key, "ETag": '"0123"'}]}], "list_jobs": [{"jobSummaryList": []}]}
+        pages = {
+            "list_objects_v2": [{"Contents": [{"Key": UPLOAD.key, "ETag": '"0123"'}]}],
+            "list_jobs": [{"jobSummaryList": []}],
+        }
         pages["describe_compute_environments"] = [{"computeEnvironments": []}]
         return SimpleNamespace(paginate=lambda **_: pages[operation])
 
     def batch_get_item(self, **_: Any) -> Any:
         keys = {"pk": "DS#sales", "sk": RUN.state_key["sk"]}
-        return {"Responses": {"metrics": [] if self.table.item is None else [{**copy.deepcopy(self.table.item), **keys}]}}
+        return {
+            "Responses": {
+                "metrics": []
+                if self.table.item is None
+                else [{**copy.deepcopy(self.table.item), **keys}]
+            }
+        }
 
     def get_object(self, **_: Any) -> Any:
         raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
 
     def __getattr__(self, _name: str) -> Any:
-        answers = {"jobs": [], "jobId": "job-9", "SecretString": "https://hooks.slack.com/services/x", "Datapoints": []}
+        answers = {
+            "jobs": [],
+            "jobId": "job-9",
+            "SecretString": "https://hooks.slack.com/services/x",
+            "Datapoints": [],
+        }
         return lambda **_: answers
 
 
@@ -95,7 +123,14 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(slack, "post", lambda _url, message: json.dumps(message.payload()).encode())
     monkeypatch.setattr(ending, "_PATIENCE_SECONDS", 0.0)
     by_stage = dict.fromkeys(contract.STAGES, QUEUE)
-    day = {"file_by": "06:00", "finished_by": "09:00", "time_zone": "UTC", "max_parallel": 2, "datasets": [], "begins": True}
+    day = {
+        "file_by": "06:00",
+        "finished_by": "09:00",
+        "time_zone": "UTC",
+        "max_parallel": 2,
+        "datasets": [],
+        "begins": True,
+    }
     for name, value in {
         contract.ENV_STACK: "dev",
         contract.ENV_RESULTS_BUCKET: "results",
@@ -103,7 +138,9 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
         contract.ENV_SUBMIT_FUNCTION: "submit",
         contract.ENV_SLACK_WEBHOOK_SECRET_ARN: "arn:secret",
         contract.ENV_JOB_QUEUES: json.dumps(by_stage),
-        contract.ENV_JOB_DEFINITIONS: json.dumps({stage: {"name": "arn:d", "multi_node": False} for stage in contract.STAGES}),
+        contract.ENV_JOB_DEFINITIONS: json.dumps(
+            {stage: {"name": "arn:d", "multi_node": False} for stage in contract.STAGES}
+        ),
         contract.ENV_GUARD_QUEUE: QUEUE,
         contract.ENV_GUARD_RATES: json.dumps([{"vcpu": 1.0, "gib": 1.0}]),
         contract.ENV_GUARD_LIMIT_USD: "5",
@@ -131,7 +168,12 @@ CREATED = {
 BLOCKED = {
     "detail-type": "Batch Job Queue Blocked",
     "region": "eu-west-1",
-    "detail": {"jobId": "job-1", "jobName": "n", "jobQueue": QUEUE, "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - x"},
+    "detail": {
+        "jobId": "job-1",
+        "jobName": "n",
+        "jobQueue": QUEUE,
+        "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - x",
+    },
 }
 EXECUTION = {
     "detail-type": "Step Functions Execution Status Change",
@@ -146,10 +188,16 @@ EXECUTION = {
         "input": json.dumps({"run_id": RUN.run_id, "environment": []}),
     },
 }
-INPUT = {"run_id": RUN.run_id, "environment": [{"Name": contract.ENV_INPUT_KEY, "Value": UPLOAD.key}]}
+INPUT = {
+    "run_id": RUN.run_id,
+    "environment": [{"Name": contract.ENV_INPUT_KEY, "Value": UPLOAD.key}],
+}
 FINDINGS = {
     "detail-type": contract.RUN_SUCCEEDED_EVENT,
-    "detail": {"run_id": RUN.run_id, "message": {"text": "done", "blocks": [slack.header("h"), slack.section("s")]}},
+    "detail": {
+        "run_id": RUN.run_id,
+        "message": {"text": "done", "blocks": [slack.header("h"), slack.section("s")]},
+    },
 }
 ALARM = {
     "AlarmName": "dev-at-max",
@@ -162,8 +210,19 @@ ALARM = {
     "TriggeringChildren": [{"Arn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:child"}],
     "Trigger": {"Namespace": metrics.NAMESPACE, "MetricName": metrics.USD_PER_HOUR, "Period": 60},
 }
-ARRAY = event(attempt(1), job_id="job-1:3", statusReason="Host EC2 (instance i-0ab) terminated.", isTerminated=False)
-NODES = event(attempt(1), nodeProperties={"numNodes": 2, "nodeRangeProperties": [{"container": {"command": ["python", "-m", "x"]}}]})
+ARRAY = event(
+    attempt(1),
+    job_id="job-1:3",
+    statusReason="Host EC2 (instance i-0ab) terminated.",
+    isTerminated=False,
+)
+NODES = event(
+    attempt(1),
+    nodeProperties={
+        "numNodes": 2,
+        "nodeRangeProperties": [{"container": {"command": ["python", "-m", "x"]}}],
+    },
+)
 SCHEDULED = {"detail-type": "Scheduled Event", "time": "2026-03-31T04:00:00Z", "detail": {}}
 ITEM = {
     **RUN.state_key,
@@ -180,7 +239,13 @@ ITEM = {
     "failure": {"stage": "preprocess", "error": "e", "job_id": "job-1"},
     "upload": {"bucket": "ingest", "key": UPLOAD.key, "etag": "0123"},
 }
-STOP = {"pk": "GUARD#x", "sk": "STOP#2026", "usd": Decimal("7.5"), "limit_usd": Decimal(5), "jobs": ["job-1"]}
+STOP = {
+    "pk": "GUARD#x",
+    "sk": "STOP#2026",
+    "usd": Decimal("7.5"),
+    "limit_usd": Decimal(5),
+    "jobs": ["job-1"],
+}
 
 EVENTS: dict[str, tuple[Callable[[Any, Any], Any], Any, Callable[[Any], Any]]] = {
     "submit": (submit.handler, CREATED, _same),
@@ -189,10 +254,18 @@ EVENTS: dict[str, tuple[Callable[[Any, Any], Any], Any, Callable[[Any], Any]]] =
     "notify nodes": (notify.handler, NODES, _same),
     "notify blocked": (notify.handler, BLOCKED, _same),
     "notify execution": (notify.handler, EXECUTION, _same),
-    "notify input": (notify.handler, INPUT, lambda found: {**EXECUTION, "detail": {**EXECUTION["detail"], "input": json.dumps(found)}}),  # type: ignore[dict-item]
+    "notify input": (
+        notify.handler,
+        INPUT,
+        lambda found: {**EXECUTION, "detail": {**EXECUTION["detail"], "input": json.dumps(found)}},  # type: ignore[dict-item]
+    ),
     "notify findings": (notify.handler, FINDINGS, _same),
     "alarm records": (alarm.handler, {"Records": [{"Sns": {"Message": json.dumps(ALARM)}}]}, _same),
-    "alarm": (alarm.handler, ALARM, lambda found: {"Records": [{"Sns": {"Message": json.dumps(found)}}]}),
+    "alarm": (
+        alarm.handler,
+        ALARM,
+        lambda found: {"Records": [{"Sns": {"Message": json.dumps(found)}}]},
+    ),
     "measure end": (measure.handler, {**ARRAY, "time": "2026-03-31T04:00:00Z"}, _same),
     "measure look": (measure.handler, SCHEDULED, _same),
     "daily": (daily.handler, {"at": "2026-03-31T04:00:00Z", "begin": True}, _same),
@@ -208,13 +281,23 @@ ITEMS: dict[str, tuple[Callable[[Any, Any], Any], Any, Any]] = {
     "notify execution": (notify.handler, EXECUTION, {**ITEM, "ended_ms": Decimal(1)}),
     "notify findings": (notify.handler, FINDINGS, {**ITEM, "state": "SUCCEEDED"}),
     "daily": (daily.handler, {"at": "2026-03-31T10:00:00Z", "begin": True}, ITEM),
-    "daily under way": (daily.handler, {"at": "2026-03-31T10:00:00Z", "begin": True}, {**ITEM, "state": "SUBMITTED"}),
+    "daily under way": (
+        daily.handler,
+        {"at": "2026-03-31T10:00:00Z", "begin": True},
+        {**ITEM, "state": "SUBMITTED"},
+    ),
     "guard": (guard.handler, {}, STOP),
 }
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, member in members for place in _places(member, (*path, key)))]
 
 
@@ -247,7 +330,9 @@ def _refusal(handler: Callable[[Any, Any], Any], found: Any) -> str:
         handler(found, CONTEXT)
     except (*OURS, RuntimeError) as error:
         said = str(error)
-        ours = isinstance(error, OURS) or "is claimed by an invocation" in said  # a recursion without end is a RuntimeError too
+        ours = (
+            isinstance(error, OURS) or "is claimed by an invocation" in said
+        )  # a recursion without end is a RuntimeError too
     else:
         return ""
     assert ours, said
@@ -274,7 +359,13 @@ def test_any_item_is_read_or_refused_with_one_sentence(kind: str, table: Table) 
     table.item, table.conditions_hold = whole, kind != "notify findings"
     assert "not of its form" not in _refusal(handler, sent)
     random, refused = Random(zlib.crc32(kind.encode())), 0  # noqa: S311 - no secret
-    nasty = tuple(each for each in NASTY if not isinstance(each, float) and each is not DEEP and each not in (2**63, 10**400, "\ud800"))
+    nasty = tuple(
+        each
+        for each in NASTY
+        if not isinstance(each, float)
+        and each is not DEEP
+        and each not in (2**63, 10**400, "\ud800")
+    )
     for _ in range(MUTATIONS):
         found = _mutated(whole, random, (*nasty, Decimal("1.5"), Decimal(10) ** 37))
         if not isinstance(found, dict):  # an item is a map
@@ -289,7 +380,10 @@ def test_any_item_is_read_or_refused_with_one_sentence(kind: str, table: Table) 
     [
         ({"detail": []}, "the event is not of its form: detail is a list, expected an object"),
         ({"detail": {"bucket": {}}}, "the event is not of its form: it lacks detail.bucket.name"),
-        ({"detail": {"bucket": {"name": 5}}}, "the event is not of its form: detail.bucket.name is 5, expected a text"),
+        (
+            {"detail": {"bucket": {"name": 5}}},
+            "the event is not of its form: detail.bucket.name is 5, expected a text",
+        ),
         ([], "the event is not of its form: it is a list, expected an object"),
     ],
 )
@@ -300,7 +394,11 @@ def test_the_sentence_names_the_place(found: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("[" * 100_000, "the message is nested too deeply to be read"), ("{", "the message is no JSON: ")]
+    ("text", "said"),
+    [
+        ("[" * 100_000, "the message is nested too deeply to be read"),
+        ("{", "the message is no JSON: "),
+    ],
 )
 def test_text_that_is_no_json_is_one_sentence(text: str, said: str) -> None:
     with pytest.raises(ContractError, match=said):

@@ -33,30 +33,60 @@ class Batch:
         failed = range(self.children) if jobStatus == "FAILED" else range(0)
         for start in range(0, max(len(failed), 1), 100):
             self.calls["ListJobs"] += 1
-            yield {"jobSummaryList": [{"jobId": f"{arrayJobId}:{n}", "stoppedAt": n} for n in failed[start : start + 100]]}
+            yield {
+                "jobSummaryList": [
+                    {"jobId": f"{arrayJobId}:{n}", "stoppedAt": n}
+                    for n in failed[start : start + 100]
+                ]
+            }
 
     def job(self, job_id: str) -> dict[str, Any]:
         parent, _, index = job_id.partition(":")
         if not index:
             array = {"size": self.children}
-            return dict(event(stage="analysis", job_id=parent, arrayProperties=array, statusReason="Array Child Job failed")["detail"])
-        return dict(event(attempt(1), stage="analysis", job_id=job_id, tags={}, arrayProperties={"index": int(index)})["detail"])
+            return dict(
+                event(
+                    stage="analysis",
+                    job_id=parent,
+                    arrayProperties=array,
+                    statusReason="Array Child Job failed",
+                )["detail"]
+            )
+        return dict(
+            event(
+                attempt(1),
+                stage="analysis",
+                job_id=job_id,
+                tags={},
+                arrayProperties={"index": int(index)},
+            )["detail"]
+        )
 
 
 @pytest.mark.parametrize("children", [100, 10_000])
 def test_notify_is_linear_in_the_children_that_fail(world, monkeypatch, children):
     claim()
     batch, real, reads = Batch(children), boto3.client, Counter[str]()
-    monkeypatch.setattr(boto3, "client", lambda name, **more: batch if name == "batch" else real(name, **more))
-    clients.metrics_table().meta.client.meta.events.register("before-call.dynamodb", lambda model, **_: reads.update([model.name]))
+    monkeypatch.setattr(
+        boto3, "client", lambda name, **more: batch if name == "batch" else real(name, **more)
+    )
+    clients.metrics_table().meta.client.meta.events.register(
+        "before-call.dynamodb", lambda model, **_: reads.update([model.name])
+    )
 
     def deliver(index: int) -> str:
         detail = batch.job(f"array-1:{index}")
-        return str(notify.handler({"detail-type": "Batch Job State Change", "detail": detail}, None)["outcome"])
+        return str(
+            notify.handler({"detail-type": "Batch Job State Change", "detail": detail}, None)[
+                "outcome"
+            ]
+        )
 
     assert deliver(0) == "failed"
     first = batch.calls.total()
-    assert first <= 6 + 2 * children / 100, "the parent, and the pages and descriptions of all children once"
+    assert first <= 6 + 2 * children / 100, (
+        "the parent, and the pages and descriptions of all children once"
+    )
     reads.clear()
     fed = min(children, FED)
     assert {deliver(index) for index in range(1, fed)} == {"ended already"}

@@ -27,16 +27,36 @@ def test_the_zip_is_enough(tmp_path):
         "from workloads.functions import alarm, daily, measure, notify, redrive, submit; "
         "print(submit.handler.__module__, notify.handler.__module__, submit.__file__)"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", program, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["workloads.functions.submit", "workloads.functions.notify", str(package / "functions" / "submit.py")]
+    assert done.stdout.split() == [
+        "workloads.functions.submit",
+        "workloads.functions.notify",
+        str(package / "functions" / "submit.py"),
+    ]
 
 
 def test_every_exit_code_of_the_stages_has_its_sentence():
-    stage_codes = {value for name, value in vars(errors).items() if re.fullmatch(r"EXIT_[A-Z]+", name)}
-    own_words = {errors.EXIT_OK, errors.EXIT_REFUSED}  # a refusal is explained by the stage's error record
+    stage_codes = {
+        value for name, value in vars(errors).items() if re.fullmatch(r"EXIT_[A-Z]+", name)
+    }
+    own_words = {
+        errors.EXIT_OK,
+        errors.EXIT_REFUSED,
+    }  # a refusal is explained by the stage's error record
     known = stage_codes | {int(code) for code in LaunchExit}
     assert len(known) >= 11
     for code in known - own_words:
-        cause = reasons.explain({"attempts": [{"container": {"exitCode": code}}], "statusReason": "Essential container in task exited"})
+        cause = reasons.explain(
+            {
+                "attempts": [{"container": {"exitCode": code}}],
+                "statusReason": "Essential container in task exited",
+            }
+        )
         assert f"(exit code {code})" in cause.error, code

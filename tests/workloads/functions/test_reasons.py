@@ -44,11 +44,21 @@ DENIED = [
 
 @pytest.mark.parametrize(("prefix", "action", "resource"), DENIED)
 @pytest.mark.parametrize("place", ["container", "status"])
-def test_a_refused_permission_is_named_with_role_and_resource(prefix: str, action: str, resource: str, place: str) -> None:
+def test_a_refused_permission_is_named_with_role_and_resource(
+    prefix: str, action: str, resource: str, place: str
+) -> None:
     text = denied(prefix, action, resource)
     one = attempt(reason=text) if place == "container" else attempt(status_reason=text)
-    cause = explain({"attempts": [one], "statusReason": "Task failed to start" if place == "container" else text})
-    assert cause.error == f"the container could not be started, because roles-execution-1a2b3c4 may not {action} on {resource}"
+    cause = explain(
+        {
+            "attempts": [one],
+            "statusReason": "Task failed to start" if place == "container" else text,
+        }
+    )
+    assert (
+        cause.error
+        == f"the container could not be started, because roles-execution-1a2b3c4 may not {action} on {resource}"
+    )
     assert action in cause.hint
 
 
@@ -65,12 +75,27 @@ def test_a_registry_that_says_forbidden_names_the_actions() -> None:
         ({"attempts": [attempt(72)]}, "no more memory"),
         ({"attempts": [attempt(74)]}, "disk full"),
         (
-            {"attempts": [attempt(reason="CannotCreateContainerError: write /var/lib: no space left on device")]},
+            {
+                "attempts": [
+                    attempt(
+                        reason="CannotCreateContainerError: write /var/lib: no space left on device"
+                    )
+                ]
+            },
             "the machine's disk is full",
         ),
-        ({"attempts": [attempt(143)], "statusReason": "too dear", "isTerminated": True}, "somebody ended the job: too dear"),
+        (
+            {"attempts": [attempt(143)], "statusReason": "too dear", "isTerminated": True},
+            "somebody ended the job: too dear",
+        ),
         ({"statusReason": "wrong file", "isCancelled": True}, "somebody ended the job: wrong file"),
-        ({"attempts": [attempt(143)], "statusReason": "Stopped by the running-cost guard: 9 USD"}, "somebody ended the job: Stopped by"),
+        (
+            {
+                "attempts": [attempt(143)],
+                "statusReason": "Stopped by the running-cost guard: 9 USD",
+            },
+            "somebody ended the job: Stopped by",
+        ),
     ],
 )
 def test_what_is_used_up_and_who_ended_it(detail: dict[str, Any], said: str) -> None:
@@ -78,11 +103,16 @@ def test_what_is_used_up_and_who_ended_it(detail: dict[str, Any], said: str) -> 
 
 
 def test_hints_have_commands_ready_to_paste() -> None:
-    lost = explain({"statusReason": "Host EC2 (instance i-0ab) terminated.", "attempts": [attempt()]})
+    lost = explain(
+        {"statusReason": "Host EC2 (instance i-0ab) terminated.", "attempts": [attempt()]}
+    )
     assert "python -m cli run KEY --again" in lost.hint
     assert "aws batch submit-job" not in lost.hint
     key = "data/20260131/sales.csv"
-    assert f"(python -m cli run {key} --again --stack prod)" in for_run(lost, key=key, stack="prod").hint
+    assert (
+        f"(python -m cli run {key} --again --stack prod)"
+        in for_run(lost, key=key, stack="prod").hint
+    )
     last = for_run(lost, key=key, stack="", stage="postprocess").hint
     assert f"(python -m cli run {key} --again --from postprocess)" in last
     other = Cause(error="e", hint="raise memory_mib")

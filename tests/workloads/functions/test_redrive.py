@@ -37,24 +37,33 @@ class World:
         self.in_queue_at_call.append(self.depth(FunctionName))
         self.milliseconds -= 1_000
         if event in self.fails:
-            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "Slack is down"}')}
+            return {
+                "FunctionError": "Unhandled",
+                "Payload": io.BytesIO(b'{"errorMessage": "Slack is down"}'),
+            }
         return {"Payload": io.BytesIO(b'{"outcome": "told"}')}
 
     def put(self, name: str, *events: str) -> None:
         for event in events:
-            self.sqs.send_message(QueueUrl=self.urls[name], MessageBody=json.dumps({"event": event}))
+            self.sqs.send_message(
+                QueueUrl=self.urls[name], MessageBody=json.dumps({"event": event})
+            )
 
     def depth(self, name: str, *states: str) -> int:
         """Messages of a queue, hidden ones included."""
         wanted = states or ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        found = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=["All"])["Attributes"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=["All"])[
+            "Attributes"
+        ]
         return sum(int(found[each]) for each in wanted)
 
     def visible(self, name: str) -> int:
         return self.depth(name, "ApproximateNumberOfMessages")
 
     def run(self) -> dict[str, Any]:
-        return redrive.handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds))
+        return redrive.handler(
+            {}, SimpleNamespace(get_remaining_time_in_millis=lambda: self.milliseconds)
+        )
 
 
 @pytest.fixture
@@ -64,21 +73,34 @@ def world(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         sqs = boto3.client("sqs")
-        made = World(sqs=sqs, urls={name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in NAMES})
+        made = World(
+            sqs=sqs, urls={name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in NAMES}
+        )
         clients = {"sqs": sqs, "lambda": made}
         monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
-        monkeypatch.setenv(contract.ENV_REDRIVEN, json.dumps({name: {"url": url, "function": name} for name, url in made.urls.items()}))
+        monkeypatch.setenv(
+            contract.ENV_REDRIVEN,
+            json.dumps({name: {"url": url, "function": name} for name, url in made.urls.items()}),
+        )
         yield made
 
 
 def test_what_is_handled_is_deleted_and_only_then(world):
     world.put("notify", "a", "b")
     world.put("alarm", "c")
-    assert world.run() == {"handled": {"notify": 2, "alarm": 1}, "failed": {"notify": 0, "alarm": 0}}
+    assert world.run() == {
+        "handled": {"notify": 2, "alarm": 1},
+        "failed": {"notify": 0, "alarm": 0},
+    }
     assert sorted(world.calls) == [("alarm", "c"), ("notify", "a"), ("notify", "b")]
-    assert world.in_queue_at_call == [2, 1, 1], "a message is in the queue while the function has it"
+    assert world.in_queue_at_call == [2, 1, 1], (
+        "a message is in the queue while the function has it"
+    )
     assert [world.depth(name) for name in NAMES] == [0, 0]
-    assert world.run() == {"handled": {"notify": 0, "alarm": 0}, "failed": {"notify": 0, "alarm": 0}}
+    assert world.run() == {
+        "handled": {"notify": 0, "alarm": 0},
+        "failed": {"notify": 0, "alarm": 0},
+    }
 
 
 def test_while_slack_is_down_each_queue_is_left_alone_soon_and_nothing_is_lost(world):
@@ -87,7 +109,9 @@ def test_while_slack_is_down_each_queue_is_left_alone_soon_and_nothing_is_lost(w
     world.fails = set("abcde")
     assert world.run()["failed"] == {"notify": redrive.MOST_FAILURES, "alarm": 1}
     assert len(world.calls) == redrive.MOST_FAILURES + 1
-    assert [world.visible(name) for name in NAMES] == [4, 1], "whoever looks finds them, and the alarm goes on"
+    assert [world.visible(name) for name in NAMES] == [4, 1], (
+        "whoever looks finds them, and the alarm goes on"
+    )
     world.fails = set()
     assert world.run()["handled"] == {"notify": 4, "alarm": 1}
 
@@ -95,7 +119,10 @@ def test_while_slack_is_down_each_queue_is_left_alone_soon_and_nothing_is_lost(w
 def test_an_event_that_can_never_be_handled_holds_up_no_others(world):
     world.put("notify", "poison", *"abc")
     world.fails = {"poison"}
-    assert world.run() == {"handled": {"notify": 3, "alarm": 0}, "failed": {"notify": 1, "alarm": 0}}
+    assert world.run() == {
+        "handled": {"notify": 3, "alarm": 0},
+        "failed": {"notify": 1, "alarm": 0},
+    }
     assert (world.visible("notify"), len(world.calls)) == (1, 4)
 
 

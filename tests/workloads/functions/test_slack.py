@@ -20,11 +20,21 @@ def server():
 
 def test_throttling_server_errors_and_broken_connections_are_tried_again(server):
     waits: list[float] = []
-    server.planned = [(429, {"Retry-After": "3"}), (503, {}), (0, {}), (500, {"Retry-After": "soon"})]
+    server.planned = [
+        (429, {"Retry-After": "3"}),
+        (503, {}),
+        (0, {}),
+        (500, {"Retry-After": "soon"}),
+    ]
     slack.post(server.url, MESSAGE, sleep=waits.append)
     assert server.attempts == 5
     assert server.messages == [
-        {"text": "hello", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}]}
+        {
+            "text": "hello",
+            "blocks": [
+                {"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}
+            ],
+        }
     ]
     assert waits == [3.0, 1.0, 2.0, 4.0]
 
@@ -38,7 +48,9 @@ def test_throttling_server_errors_and_broken_connections_are_tried_again(server)
         ([(0, {})] * 9, 5, "no connection"),
     ],
 )
-def test_a_message_that_cannot_be_delivered_is_one_sentence_without_the_secret(server, planned, attempts, sentence):
+def test_a_message_that_cannot_be_delivered_is_one_sentence_without_the_secret(
+    server, planned, attempts, sentence
+):
     server.planned = planned
     with pytest.raises(slack.SlackError, match=sentence) as caught:
         slack.post(server.url, MESSAGE, sleep=lambda _: None)
@@ -119,7 +131,9 @@ def test_outside_text_neither_calls_people_nor_links_nor_steers():
     assert all(text["verbatim"] is True for text in objects)
     shown = [payload["text"], blocks[0]["text"]["text"], blocks[1]["text"]["text"]]
     assert all(text.isprintable() for text in shown)
-    assert not any(sign in text for text in (shown[0], shown[2], objects[1]["text"]) for sign in "<>")
+    assert not any(
+        sign in text for text in (shown[0], shown[2], objects[1]["text"]) for sign in "<>"
+    )
     assert objects[1]["text"].count("`") == 3, "the label's own, and two around the code"
 
 
@@ -134,7 +148,10 @@ def test_a_long_list_is_cut_at_a_line_end():
 
 
 def test_a_sentence_begins_with_a_capital_unless_it_begins_with_an_address():
-    assert [slack.sentence(text) for text in ("line 3 is short", "s3://bucket/a.csv: no data", "Done!", "")] == [
+    assert [
+        slack.sentence(text)
+        for text in ("line 3 is short", "s3://bucket/a.csv: no data", "Done!", "")
+    ] == [
         "Line 3 is short.",
         "s3://bucket/a.csv: no data.",
         "Done!",

@@ -22,7 +22,12 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.functions.metrics_table import TABLE, aws_with_table, fresh_table, webhook_secret
+from tests.workloads.functions.metrics_table import (
+    TABLE,
+    aws_with_table,
+    fresh_table,
+    webhook_secret,
+)
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
@@ -32,7 +37,9 @@ TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
 RUN = Run(UPLOAD.run_id)
 ARN = "arn:aws:batch:eu-west-1:123456789012:job-definition"
-_SUBMIT_SHAPE: Any = get_session().get_service_model("batch").operation_model("SubmitJob").input_shape
+_SUBMIT_SHAPE: Any = (
+    get_session().get_service_model("batch").operation_model("SubmitJob").input_shape
+)
 
 
 class Crash(BaseException):
@@ -58,7 +65,9 @@ class World:
         assert not report.has_errors(), report.generate_report()
         if self.throttles:
             self.throttles -= 1
-            raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "slow down"}}, "SubmitJob")
+            raise ClientError(
+                {"Error": {"Code": "TooManyRequestsException", "Message": "slow down"}}, "SubmitJob"
+            )
         self.step()
         job_id = f"job-{len(self.jobs)}"
         self.jobs.append({**request, "jobId": job_id, "createdAt": int(self.now * 1000)})
@@ -82,7 +91,9 @@ class World:
 
     def context(self, seconds: float = TIMEOUT_SECONDS) -> Any:
         deadline = self.now + seconds
-        return SimpleNamespace(get_remaining_time_in_millis=lambda: max(0, int((deadline - self.now) * 1000)))
+        return SimpleNamespace(
+            get_remaining_time_in_millis=lambda: max(0, int((deadline - self.now) * 1000))
+        )
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -92,7 +103,9 @@ class World:
 def aws(monkeypatch):
     environ = {
         contract.ENV_JOB_QUEUES: json.dumps({stage: f"{stage}-queue" for stage in STAGES}),
-        contract.ENV_JOB_DEFINITIONS: json.dumps({s: {"name": f"{ARN}/{s}", "multi_node": s == "analysis"} for s in STAGES}),
+        contract.ENV_JOB_DEFINITIONS: json.dumps(
+            {s: {"name": f"{ARN}/{s}", "multi_node": s == "analysis"} for s in STAGES}
+        ),
         contract.ENV_SHARE_IDENTIFIERS: json.dumps({"preprocess": "daily"}),
         contract.ENV_SLACK_WEBHOOK_SECRET_ARN: "",
     }
@@ -114,7 +127,9 @@ def install(fresh: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> World:
     def client(service: str, **options: Any) -> Any:
         if service != "batch":
             return real(service, **options)  # type: ignore[call-overload]
-        assert options["config"].retries == {"total_max_attempts": 1}  # botocore must not repeat a SubmitJob that may have worked
+        assert options["config"].retries == {
+            "total_max_attempts": 1
+        }  # botocore must not repeat a SubmitJob that may have worked
         return world
 
     monkeypatch.setattr(boto3, "client", client)
@@ -133,8 +148,18 @@ def install(fresh: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def event(key: str = UPLOAD.key, **changes: Any) -> dict[str, Any]:
-    found = {"key": key, "size": 10, "etag": UPLOAD.etag, "version-id": UPLOAD.version_id, "sequencer": "0"} | changes
-    return {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {"name": UPLOAD.bucket}, "object": found}}
+    found = {
+        "key": key,
+        "size": 10,
+        "etag": UPLOAD.etag,
+        "version-id": UPLOAD.version_id,
+        "sequencer": "0",
+    } | changes
+    return {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": UPLOAD.bucket}, "object": found},
+    }
 
 
 def state() -> dict[str, Any]:
@@ -143,7 +168,11 @@ def state() -> dict[str, Any]:
 
 def assert_one_whole_run(world: World) -> None:
     assert [job["jobName"] for job in world.jobs] == [RUN.job_name(stage) for stage in STAGES]
-    assert [job.get("dependsOn") for job in world.jobs] == [None, [{"jobId": "job-0"}], [{"jobId": "job-1"}]]
+    assert [job.get("dependsOn") for job in world.jobs] == [
+        None,
+        [{"jobId": "job-0"}],
+        [{"jobId": "job-1"}],
+    ]
     item = state()
     assert item["state"] == "SUBMITTED"
     assert item["jobs"] == {"preprocess": "job-0", "analysis": "job-1", "postprocess": "job-2"}
@@ -159,13 +188,25 @@ def test_an_upload_becomes_three_dependent_jobs(world):
         {"name": contract.ENV_INPUT_KEY, "value": UPLOAD.key},
         {"name": contract.ENV_INPUT_VERSION_ID, "value": "v1"},
     ]
-    assert first["containerOverrides"] == third["containerOverrides"] == {"environment": environment}
-    no_array = {"name": contract.ENV_SHARDS, "value": "1"}  # whatever the newest job definition says
-    overrides = {"targetNodes": "0:", "containerOverrides": {"environment": [*environment, no_array]}}
+    assert (
+        first["containerOverrides"] == third["containerOverrides"] == {"environment": environment}
+    )
+    no_array = {
+        "name": contract.ENV_SHARDS,
+        "value": "1",
+    }  # whatever the newest job definition says
+    overrides = {
+        "targetNodes": "0:",
+        "containerOverrides": {"environment": [*environment, no_array]},
+    }
     assert second["nodeOverrides"] == {"nodePropertyOverrides": [overrides]}
     assert "containerOverrides" not in second
     assert [job.get("shareIdentifier") for job in world.jobs] == ["daily", None, None]
-    assert [job["jobQueue"] for job in world.jobs] == ["preprocess-queue", "analysis-queue", "postprocess-queue"]
+    assert [job["jobQueue"] for job in world.jobs] == [
+        "preprocess-queue",
+        "analysis-queue",
+        "postprocess-queue",
+    ]
     assert second["tags"] == {contract.RUN_ID_TAG: RUN.run_id, contract.STAGE_TAG: "analysis"}
     assert all(job["propagateTags"] for job in world.jobs)
 
@@ -190,14 +231,21 @@ def test_an_ended_run_begins_again_at_a_stage_where_somebody_says_so(world):
     assert "dependsOn" not in last
 
 
-def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for_as_a_whole(world, monkeypatch):
-    definitions = {s: {"name": f"{ARN}/{s}", "multi_node": False, "shards": 12 if s == "analysis" else 1} for s in STAGES}
+def test_an_analysis_of_shards_is_an_array_that_knows_its_size_and_is_waited_for_as_a_whole(
+    world, monkeypatch
+):
+    definitions = {
+        s: {"name": f"{ARN}/{s}", "multi_node": False, "shards": 12 if s == "analysis" else 1}
+        for s in STAGES
+    }
     monkeypatch.setenv(contract.ENV_JOB_DEFINITIONS, json.dumps(definitions))
     submit.handler(event(), world.context())
     assert_one_whole_run(world)
     preprocess, analysis, postprocess = world.jobs
     assert [job.get("arrayProperties") for job in world.jobs] == [None, {"size": 12}, None]
-    variables = {each["name"]: each["value"] for each in analysis["containerOverrides"]["environment"]}
+    variables = {
+        each["name"]: each["value"] for each in analysis["containerOverrides"]["environment"]
+    }
     assert variables[contract.ENV_SHARDS] == "12"
     assert contract.ENV_SHARDS not in json.dumps([preprocess, postprocess])
 
@@ -212,7 +260,12 @@ def test_a_second_event_changes_nothing(world, end):
         assert run_states.fail(RUN, {"job_id": "job-0"}, created_ms=1, now_ms=1)
     before = state()
     answer = submit.handler(event(**{"version-id": "v2"}), world.context())  # the same bytes again
-    assert answer == {"outcome": "exists", "run_id": RUN.run_id, "state_key": RUN.state_key, "state": end}
+    assert answer == {
+        "outcome": "exists",
+        "run_id": RUN.run_id,
+        "state_key": RUN.state_key,
+        "state": end,
+    }
     assert state() == before
     assert len(world.jobs) == 3
 
@@ -240,8 +293,16 @@ def test_there_are_as_many_steps_as_the_crash_tests_think(world):
     assert world.steps == 2 * CALLS
 
 
-@given(crashes=st.lists(st.tuples(st.integers(1, 2 * CALLS), st.sampled_from([1.0, 30.0, 90.0, 3600.0])), min_size=1, max_size=4))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    crashes=st.lists(
+        st.tuples(st.integers(1, 2 * CALLS), st.sampled_from([1.0, 30.0, 90.0, 3600.0])),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_crashes_between_any_steps_leave_exactly_one_run(aws, crashes):
     with pytest.MonkeyPatch.context() as patch:
         world = install(aws, patch)
@@ -280,7 +341,9 @@ def test_a_duplicate_at_any_step_submits_nothing(aws):
             world = install(aws, patch)
             outcomes: list[str] = []
 
-            def duplicate(found: int, world: World = world, step: int = step, outcomes: list[str] = outcomes) -> None:
+            def duplicate(
+                found: int, world: World = world, step: int = step, outcomes: list[str] = outcomes
+            ) -> None:
                 if found != step:
                     return
                 world.at_step = lambda _: None
@@ -294,9 +357,13 @@ def test_a_duplicate_at_any_step_submits_nothing(aws):
             world.at_step = duplicate
             submit.handler(event(), world.context())
             assert len(outcomes) == 1
-            assert outcomes[0] in {"submitted", "exists"} or "has to be delivered again" in outcomes[0]
+            assert (
+                outcomes[0] in {"submitted", "exists"} or "has to be delivered again" in outcomes[0]
+            )
             assert_one_whole_run(world)
-    assert refused == [0] * (2 * CALLS - 2)  # before the claim the duplicate wins, after the last write it finds SUBMITTED
+    assert refused == [0] * (
+        2 * CALLS - 2
+    )  # before the claim the duplicate wins, after the last write it finds SUBMITTED
 
 
 def test_a_frozen_invocation_that_wakes_up_after_a_takeover_stops(world):
@@ -304,7 +371,10 @@ def test_a_frozen_invocation_that_wakes_up_after_a_takeover_stops(world):
         if step != 4:  # the first job is submitted and not written down
             return
         world.now += 3600
-        world.steps, world.at_step = 0, crash_at(3)  # the one that takes over dies right after its claim
+        world.steps, world.at_step = (
+            0,
+            crash_at(3),
+        )  # the one that takes over dies right after its claim
         with pytest.raises(Crash):
             submit.handler(event(), world.context())
         world.at_step = lambda _: None
@@ -321,12 +391,16 @@ def test_parallel_deliveries_submit_once(world, monkeypatch):
     client_class: Any = botocore.client.BaseClient
     atomic, original = threading.RLock(), client_class._make_api_call
 
-    def one_at_a_time(*args: Any, **kwargs: Any) -> Any:  # DynamoDB is atomic for each item, moto is not
+    def one_at_a_time(
+        *args: Any, **kwargs: Any
+    ) -> Any:  # DynamoDB is atomic for each item, moto is not
         with atomic:
             return original(*args, **kwargs)
 
     monkeypatch.setattr(client_class, "_make_api_call", one_at_a_time)
-    monkeypatch.setattr(submit, "time", SimpleNamespace(time=lambda: world.now, sleep=threading.Event().wait))
+    monkeypatch.setattr(
+        submit, "time", SimpleNamespace(time=lambda: world.now, sleep=threading.Event().wait)
+    )
     monkeypatch.setattr(submit, "_POLL_SECONDS", 0.02)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: submit.handler(event(), world.context()), range(6)))
@@ -340,20 +414,31 @@ def test_a_lost_answer_of_submit_job_is_found_by_name(world, monkeypatch):
     def answer_lost(**request: Any) -> dict[str, str]:
         answer = submitted(**request)
         if len(world.jobs) == 2:
-            raise ClientError({"Error": {"Code": "ServerException", "Message": "internal"}}, "SubmitJob")
+            raise ClientError(
+                {"Error": {"Code": "ServerException", "Message": "internal"}}, "SubmitJob"
+            )
         return answer
 
     monkeypatch.setattr(world, "submit_job", answer_lost)
     with pytest.raises(ClientError):
         submit.handler(event(), world.context())
     monkeypatch.setattr(world, "submit_job", submitted)
-    world.now += 60  # Lambda's first retry; the claim was to last 75 s and has been given up earlier
+    world.now += (
+        60  # Lambda's first retry; the claim was to last 75 s and has been given up earlier
+    )
     assert submit.handler(event(), world.context())["outcome"] == "submitted"
     assert_one_whole_run(world)
 
 
 def test_jobs_of_an_earlier_try_by_hand_are_not_adopted(world):
-    world.jobs.append({"jobName": RUN.job_name("preprocess"), "jobQueue": "preprocess-queue", "jobId": "by-hand", "createdAt": 1})
+    world.jobs.append(
+        {
+            "jobName": RUN.job_name("preprocess"),
+            "jobQueue": "preprocess-queue",
+            "jobId": "by-hand",
+            "createdAt": 1,
+        }
+    )
     world.at_step = crash_at(3)
     with pytest.raises(Crash):
         submit.handler(event(), world.context())
@@ -373,7 +458,9 @@ def test_throttled_submits_are_repeated(world):
 def test_a_run_that_fails_while_it_is_being_submitted_stays_failed(world):
     def fail(step: int) -> None:
         if step == 2 * CALLS - 1:
-            states.RunStates(boto3.resource("dynamodb").Table(TABLE)).fail(RUN, {"job_id": "job-0"}, created_ms=1, now_ms=2)
+            states.RunStates(boto3.resource("dynamodb").Table(TABLE)).fail(
+                RUN, {"job_id": "job-0"}, created_ms=1, now_ms=2
+            )
 
     world.at_step = fail
     assert submit.handler(event(), world.context())["outcome"] == "claim lost"
@@ -425,12 +512,25 @@ def test_a_refusal_that_slack_did_not_take_is_told_by_the_next_delivery(world, s
     assert len(slack_channel.messages) == 1
 
 
-@pytest.mark.parametrize("name", ["Sales.Csv", "売上.csv", "ünï ✓.csv", "!!!.csv", "a+b%20c d.tsv", "SALES.CSV.GZ", f"{'x' * 200}.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sales.Csv",
+        "売上.csv",
+        "ünï ✓.csv",
+        "!!!.csv",
+        "a+b%20c d.tsv",
+        "SALES.CSV.GZ",
+        f"{'x' * 200}.csv",
+    ],
+)
 def test_a_name_in_any_script_begins_a_run_that_aws_batch_takes(world, name):
     answer = submit.handler(event(f"data/20260131/{name}"), world.context())
     assert answer["outcome"] == "submitted"
     assert re.fullmatch(r"[A-Za-z0-9][\w-]{0,127}", world.jobs[-1]["jobName"], re.ASCII)
-    variables = {pair["name"]: pair["value"] for pair in world.jobs[0]["containerOverrides"]["environment"]}
+    variables = {
+        pair["name"]: pair["value"] for pair in world.jobs[0]["containerOverrides"]["environment"]
+    }
     assert variables["PIPELINE_INPUT_KEY"] == f"data/20260131/{name}"
 
 
@@ -438,8 +538,16 @@ def test_a_name_in_any_script_begins_a_run_that_aws_batch_takes(world, name):
     ("name", "value", "sentence"),
     [
         (contract.ENV_JOB_QUEUES, "{", "PIPELINE_JOB_QUEUES is not JSON"),
-        (contract.ENV_JOB_QUEUES, '{"preprocess": "q"}', "PIPELINE_JOB_QUEUES says nothing of analysis, postprocess"),
-        (contract.ENV_JOB_DEFINITIONS, json.dumps(dict.fromkeys(STAGES, "arn")), "PIPELINE_JOB_DEFINITIONS: preprocess is 'arn'"),
+        (
+            contract.ENV_JOB_QUEUES,
+            '{"preprocess": "q"}',
+            "PIPELINE_JOB_QUEUES says nothing of analysis, postprocess",
+        ),
+        (
+            contract.ENV_JOB_DEFINITIONS,
+            json.dumps(dict.fromkeys(STAGES, "arn")),
+            "PIPELINE_JOB_DEFINITIONS: preprocess is 'arn'",
+        ),
         (contract.ENV_TABLE, "", "PIPELINE_TABLE is not set"),
     ],
 )

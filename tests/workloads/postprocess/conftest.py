@@ -58,7 +58,9 @@ def world(monkeypatch):
             contract.ENV_TABLE: fa.TABLE,
             contract.ENV_INTERMEDIATE_BUCKET: fa.INTERMEDIATE,
             contract.ENV_RESULTS_BUCKET: fa.RESULTS,
-            contract.ENV_STAGE_PRICES: json.dumps({"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}),
+            contract.ENV_STAGE_PRICES: json.dumps(
+                {"preprocess": 0.1, "analysis": 100, "postprocess": 0.1}
+            ),
             contract.ENV_SLACK_WEBHOOK_URL: server.url,
             contract.ENV_CONSOLE_URL: "https://console.example/results?prefix=",
         }.items():
@@ -68,7 +70,9 @@ def world(monkeypatch):
             s3.client.cache_clear()
             fresh_table()
             for bucket in (fa.INTERMEDIATE, fa.RESULTS):
-                s3.client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+                s3.client().create_bucket(
+                    Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+                )
             yield server
         s3.client.cache_clear()
 
@@ -78,7 +82,9 @@ def stored(key: str) -> bytes:
 
 
 def result_keys() -> set[str]:
-    return {found["Key"] for found in s3.client().list_objects_v2(Bucket=fa.RESULTS).get("Contents", [])}
+    return {
+        found["Key"] for found in s3.client().list_objects_v2(Bucket=fa.RESULTS).get("Contents", [])
+    }
 
 
 def all_items() -> dict[str, dict[str, Any]]:

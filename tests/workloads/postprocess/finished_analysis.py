@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly_result import AnomalyRecord, TopRows, combined_digest, encode_top, parameters_of, result_digest
+from workloads.analysis.anomaly_result import (
+    AnomalyRecord,
+    TopRows,
+    combined_digest,
+    encode_top,
+    parameters_of,
+    result_digest,
+)
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile import partials
 from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
@@ -42,16 +49,25 @@ def leaf(block: np.ndarray) -> ProfileNode:
     return ProfileNode(moments=moments, sketch=backend.counted())
 
 
-def profile_of(frame: pd.DataFrame, unit_rows: int) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:
+def profile_of(
+    frame: pd.DataFrame, unit_rows: int
+) -> tuple[Profile, list[tuple[NodeId, ProfileNode]]]:
     """The profile of a frame's number columns and its leaves, one for each unit."""
     values = np.ascontiguousarray(frame.select_dtypes("number").to_numpy(np.float64))
     starts = range(0, len(values), unit_rows)
-    leaves = [(NodeId(0, unit), leaf(values[start : start + unit_rows])) for unit, start in enumerate(starts)]
+    leaves = [
+        (NodeId(0, unit), leaf(values[start : start + unit_rows]))
+        for unit, start in enumerate(starts)
+    ]
     forest = Forest(len(leaves), nodes.merge)
     for position, node in leaves:
         forest.add(position, node)
     root = forest.root()
-    return Profile(columns=tuple(frame.select_dtypes("number").columns), moments=root.moments, sketch=root.sketch), leaves
+    return Profile(
+        columns=tuple(frame.select_dtypes("number").columns),
+        moments=root.moments,
+        sketch=root.sketch,
+    ), leaves
 
 
 def line_of(row: int) -> int:
@@ -59,14 +75,23 @@ def line_of(row: int) -> int:
     return row + 2 + (GAP if row >= GAP_AT else 0)
 
 
-def cleaned_table(put: Put, run: Run, frame: pd.DataFrame, unit_rows: int) -> tuple[UnitWriter, bytes]:
+def cleaned_table(
+    put: Put, run: Run, frame: pd.DataFrame, unit_rows: int
+) -> tuple[UnitWriter, bytes]:
     """Writes the cleaned table of a frame and where its rows came from, as preprocess does."""
-    fields = [(name, pa.float64() if dtype.kind in "fi" else pa.string()) for name, dtype in frame.dtypes.items()]
+    fields = [
+        (name, pa.float64() if dtype.kind in "fi" else pa.string())
+        for name, dtype in frame.dtypes.items()
+    ]
     schema = pa.schema(fields)
     sink = io.BytesIO()
     with UnitWriter(sink, schema, unit_rows=unit_rows) as writer:
         if len(frame):
-            writer.add(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None))
+            writer.add(
+                pa.Table.from_pandas(
+                    frame, schema=schema, preserve_index=False
+                ).replace_schema_metadata(None)
+            )
         writer.finish()
     put(INTERMEDIATE, run.table_key, sink.getvalue())
     starts = [0, GAP_AT] if len(frame) > GAP_AT else [0]
@@ -76,12 +101,24 @@ def cleaned_table(put: Put, run: Run, frame: pd.DataFrame, unit_rows: int) -> tu
     return writer, sink.getvalue()
 
 
-def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[str, int], table: UnitWriter, data: bytes) -> Manifest:
+def manifest_of(
+    run: Run,
+    frame: pd.DataFrame,
+    unit_rows: int,
+    rejected: dict[str, int],
+    table: UnitWriter,
+    data: bytes,
+) -> Manifest:
     """The manifest of the cleaned table."""
     numbers = set(frame.select_dtypes("number").columns)
     return Manifest(
         run_id=run.run_id,
-        source={"bucket": "ingest", "key": f"data/{run.date}/{run.dataset}.csv", "bytes": 123_456, "dialect": DIALECT},
+        source={
+            "bucket": "ingest",
+            "key": f"data/{run.date}/{run.dataset}.csv",
+            "bytes": 123_456,
+            "dialect": DIALECT,
+        },
         rows_read=len(frame) + sum(rejected.values()),
         rows=len(frame),
         rejected=rejected,
@@ -108,7 +145,14 @@ def manifest_of(run: Run, frame: pd.DataFrame, unit_rows: int, rejected: dict[st
 
 
 def remote_rows(
-    put: Put, run: Run, frame: pd.DataFrame, profile: Profile, *, metric: Metric, wanted: int = 12, k: int = 3
+    put: Put,
+    run: Run,
+    frame: pd.DataFrame,
+    profile: Profile,
+    *,
+    metric: Metric,
+    wanted: int = 12,
+    k: int = 3,
 ) -> AnomalyRecord:
     """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
     values = frame.select_dtypes("number").to_numpy(np.float64)
@@ -118,7 +162,10 @@ def remote_rows(
     ids, rows = prepared.block.ids, prepared.block.rows.astype(np.float64)
     distance = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2))
     np.fill_diagonal(distance, np.inf)
-    scores, nearest = np.sort(distance, axis=1)[:, k - 1], np.argsort(distance, axis=1, kind="stable")[:, k - 1]
+    scores, nearest = (
+        np.sort(distance, axis=1)[:, k - 1],
+        np.argsort(distance, axis=1, kind="stable")[:, k - 1],
+    )
     order = np.lexsort((ids, -scores))[:wanted]
     top = TopRows(
         ids=ids[order],
@@ -216,8 +263,16 @@ def store(
     )
     put(INTERMEDIATE, run.manifest_key, manifest.to_json())
     put(RESULTS, run.success_key, success.to_json())
-    put(RESULTS, run.stage_record_key("preprocess"), record(run, "preprocess", "2026-01-31T02:00:00+00:00", 36.0).to_json())
-    put(RESULTS, run.stage_record_key("analysis"), record(run, "analysis", f"{run.date[:4]}-01-31T02:05:00+00:00", 72.0).to_json())
+    put(
+        RESULTS,
+        run.stage_record_key("preprocess"),
+        record(run, "preprocess", "2026-01-31T02:00:00+00:00", 36.0).to_json(),
+    )
+    put(
+        RESULTS,
+        run.stage_record_key("analysis"),
+        record(run, "analysis", f"{run.date[:4]}-01-31T02:05:00+00:00", 72.0).to_json(),
+    )
     return profile
 
 

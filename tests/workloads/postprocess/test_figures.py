@@ -62,7 +62,12 @@ def test_two_values_a_spread_apart_never_look_the_same(value, spread):
 
 @pytest.mark.parametrize(
     ("value", "whole", "shown"),
-    [(1_000_000_004.0, True, "1,000,000,004"), (2.5, True, "2.5"), (1_000_000_004.0, False, "1e9"), (math.inf, True, figures.DASH)],
+    [
+        (1_000_000_004.0, True, "1,000,000,004"),
+        (2.5, True, "2.5"),
+        (1_000_000_004.0, False, "1e9"),
+        (math.inf, True, figures.DASH),
+    ],
 )
 def test_whole_numbers_are_shown_to_the_last_digit(value, whole, shown):
     assert figures.quantity(value, whole=whole) == shown
@@ -114,7 +119,14 @@ def test_a_number_is_shown_with_four_significant_digits(value):
 
 @pytest.mark.parametrize(
     ("part", "whole", "shown"),
-    [(0, 10, "0 %"), (10, 10, "100 %"), (1, 10**6, "< 0.01 %"), (10**6 - 1, 10**6, "> 99.99 %"), (1, 3, "33.33 %"), (0, 0, figures.DASH)],
+    [
+        (0, 10, "0 %"),
+        (10, 10, "100 %"),
+        (1, 10**6, "< 0.01 %"),
+        (10**6 - 1, 10**6, "> 99.99 %"),
+        (1, 3, "33.33 %"),
+        (0, 0, figures.DASH),
+    ],
 )
 def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, shown):
     assert figures.percent(part, whole) == shown
@@ -129,6 +141,17 @@ def test_units():
         "60.0 s",
         "2 h 2 min",
     ]
-    assert [figures.dollars(d) for d in (None, 0.0, 1e-6, 0.0123, 1234.5)] == [figures.DASH, "$0.00", "< $0.0001", "$0.0123", "$1,234.50"]
-    assert [figures.size(b) for b in (None, 1000, 1536, 5 << 30)] == [figures.DASH, "1,000 bytes", "1.5 KiB", "5 GiB"]
+    assert [figures.dollars(d) for d in (None, 0.0, 1e-6, 0.0123, 1234.5)] == [
+        figures.DASH,
+        "$0.00",
+        "< $0.0001",
+        "$0.0123",
+        "$1,234.50",
+    ]
+    assert [figures.size(b) for b in (None, 1000, 1536, 5 << 30)] == [
+        figures.DASH,
+        "1,000 bytes",
+        "1.5 KiB",
+        "5 GiB",
+    ]
     assert figures.date("20260131") == "2026-01-31"

@@ -19,15 +19,28 @@ from workloads.postprocess import findings, items
 from workloads.runtime.errors import StageError
 
 
-@given(st.recursive(st.floats() | st.integers() | st.text() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.floats() | st.integers() | st.text() | st.none(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_whatever_the_numbers_are_json_is_strict_and_dynamodb_takes_them(value):
     cleaned = findings.finite({"value": value})
     strict(json.dumps(cleaned, allow_nan=False).encode())
-    TypeSerializer().serialize(items.decimals({"value": json.loads(json.dumps(cleaned), parse_int=float)}))
+    TypeSerializer().serialize(
+        items.decimals({"value": json.loads(json.dumps(cleaned), parse_int=float)})
+    )
 
 
 def test_numbers_at_the_ends_of_dynamodb():
-    assert items.decimals([1e-40, 1.5, 1e-300, 1e300, math.nan]) == [Decimal("1e-40"), Decimal("1.5"), Decimal(0), None, None]
+    assert items.decimals([1e-40, 1.5, 1e-300, 1e300, math.nan]) == [
+        Decimal("1e-40"),
+        Decimal("1.5"),
+        Decimal(0),
+        None,
+        None,
+    ]
 
 
 def test_what_dynamodb_leaves_unprocessed_is_sent_again(world, monkeypatch):

@@ -23,7 +23,9 @@ from workloads.runtime import s3
 
 REMARKS = (
     Remark(code="decimal", column="amount", sentence="1,234 could be 1.234 or 1234", sure=False),
-    Remark(code="trailing-delimiter", column="", sentence="every row ends with a delimiter", sure=True),
+    Remark(
+        code="trailing-delimiter", column="", sentence="every row ends with a delimiter", sure=True
+    ),
 )
 
 
@@ -40,13 +42,29 @@ def test_the_findings_are_a_flat_table_with_every_cell_of_the_file(world):
     found = pq.read_table(io.BytesIO(stored(RUN.findings_key)))
     assert not any(pa.types.is_nested(field.type) for field in found.schema)
     names = [field.name for field in findings_table.fields()]
-    assert found.column_names == [*names, *frame.columns.drop(["line", "Score"]), "line_in_table", "Score_in_table"][: len(names)] + [
-        {"line": "line_in_table", "Score": "Score_in_table"}.get(name, name) for name in frame.columns
+    assert found.column_names == [
+        *names,
+        *frame.columns.drop(["line", "Score"]),
+        "line_in_table",
+        "Score_in_table",
+    ][: len(names)] + [
+        {"line": "line_in_table", "Score": "Score_in_table"}.get(name, name)
+        for name in frame.columns
     ]
-    for rank, (row, entry) in enumerate(zip(found.to_pylist(), summary["anomalies"]["top"], strict=True), start=1):
-        assert (row["run_id"], row["rank"], row["line"], row["row"]) == (RUN.run_id, rank, entry["line"], entry["row"])
+    for rank, (row, entry) in enumerate(
+        zip(found.to_pylist(), summary["anomalies"]["top"], strict=True), start=1
+    ):
+        assert (row["run_id"], row["rank"], row["line"], row["row"]) == (
+            RUN.run_id,
+            rank,
+            entry["line"],
+            entry["row"],
+        )
         assert row["score"] == entry["score"]
-        assert (row["neighbour_row"], row["neighbour_line"]) == (entry["neighbour"], entry["neighbour_line"])
+        assert (row["neighbour_row"], row["neighbour_line"]) == (
+            entry["neighbour"],
+            entry["neighbour_line"],
+        )
         first = entry["columns"][0]
         assert (row["because"], row["because_value"], row["because_neighbour_value"]) == (
             first["column"],
@@ -59,7 +77,11 @@ def test_the_findings_are_a_flat_table_with_every_cell_of_the_file(world):
 
 
 def test_the_findings_of_all_runs_of_a_data_set_are_one_table(world, tmp_path):
-    runs = [RUN, Run("20260201-sales-0123456789ab"), Run("20260201-other--0123456789ab-0123456789ab")]
+    runs = [
+        RUN,
+        Run("20260201-sales-0123456789ab"),
+        Run("20260201-other--0123456789ab-0123456789ab"),
+    ]
     for run in runs:
         process(run)
         path = tmp_path / run.findings_key
@@ -92,13 +114,26 @@ def test_without_remote_rows_the_findings_have_columns_and_no_row(world):
 def test_athena_gets_the_columns_and_the_folders_of_both_tables(world):
     process()
     ddl = stored(RUN.ddl_key).decode()
-    cleaned, findings = re.findall(r"CREATE EXTERNAL TABLE IF NOT EXISTS \w+ \(.*?\);", ddl, re.DOTALL)
+    cleaned, findings = re.findall(
+        r"CREATE EXTERNAL TABLE IF NOT EXISTS \w+ \(.*?\);", ddl, re.DOTALL
+    )
     written = pq.read_schema(io.BytesIO(stored(RUN.findings_key)))
     for statement, names in ((cleaned, table().columns), (findings, written.names)):
-        assert re.findall(r"^  `(.*)` (?:bigint|double|date|timestamp|boolean|string),?$", statement, re.MULTILINE) == list(names)
-    locations = dict(zip(("cleaned", "findings"), re.findall(r"'storage.location.template' = '(.*)'", ddl), strict=True))
+        assert re.findall(
+            r"^  `(.*)` (?:bigint|double|date|timestamp|boolean|string),?$", statement, re.MULTILINE
+        ) == list(names)
+    locations = dict(
+        zip(
+            ("cleaned", "findings"),
+            re.findall(r"'storage.location.template' = '(.*)'", ddl),
+            strict=True,
+        )
+    )
     values = {"run_date": RUN.date, "run_id": RUN.run_id}
-    places = {name: re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], location) for name, location in locations.items()}
+    places = {
+        name: re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], location)
+        for name, location in locations.items()
+    }
     assert f"s3://{fa.INTERMEDIATE}/{RUN.table_key}".startswith(places["cleaned"])
     assert f"s3://{fa.RESULTS}/{RUN.findings_key}".startswith(places["findings"])
 
@@ -151,7 +186,10 @@ def test_a_table_with_nothing_to_compare_is_a_run_like_any_other(world):
     fa.store(s3.put_bytes, RUN, words)
     details = stage.main(RUN)
     assert (details["items"], details["latest"]) == (3, True)
-    assert strict(stored(RUN.summary_key))["nothing_to_compare"] == "the table has no column of numbers"
+    assert (
+        strict(stored(RUN.summary_key))["nothing_to_compare"]
+        == "the table has no column of numbers"
+    )
     assert all_items()[RUN.state_key["sk"]]["state"] == "SUCCEEDED"
     text = json.dumps(world.messages[0])
     assert "*Nothing to compare*" in text
@@ -176,7 +214,10 @@ def test_numbers_that_are_only_described_say_why(world):
     frame = pd.DataFrame({"a": [1.0, 2.0, None], "b": [None, None, 3.0]})
     fa.store(s3.put_bytes, RUN, frame)
     manifest = json.loads(s3.get_bytes(fa.INTERMEDIATE, RUN.manifest_key))
-    columns = tuple(Column(**{**column, "use": "describe", "reason": "many gaps"}) for column in manifest["columns"])
+    columns = tuple(
+        Column(**{**column, "use": "describe", "reason": "many gaps"})
+        for column in manifest["columns"]
+    )
     fa.store(s3.put_bytes, RUN, frame, columns=columns)
     stage.main(RUN)
     said = strict(stored(RUN.summary_key))["nothing_to_compare"]
@@ -189,9 +230,16 @@ def test_cells_stay_in_the_buckets_where_they_are_not_to_be_shown(world, monkeyp
     frame = table().drop(columns=["price", "tiny"]).assign(city="secret town")
     frame.loc[77, "amount"] = float(secret)
     monkeypatch.setenv(contract.ENV_SHOW_VALUES, str(show).lower())
-    process(frame=frame, remarks=(Remark(code="odd", column="city", sentence="the cell 'secret town' is odd", sure=False),))
+    process(
+        frame=frame,
+        remarks=(
+            Remark(code="odd", column="city", sentence="the cell 'secret town' is odd", sure=False),
+        ),
+    )
     told = json.dumps(world.messages[0])
-    items = json.dumps([item for sk, item in all_items().items() if "METRIC" not in sk], default=str)
+    items = json.dumps(
+        [item for sk, item in all_items().items() if "METRIC" not in sk], default=str
+    )
     for place in (told, items):
         assert ("4711" in place.replace(",", "") or "4,711" in place) is show
         assert "line" in place
@@ -203,13 +251,22 @@ def test_cells_stay_in_the_buckets_where_they_are_not_to_be_shown(world, monkeyp
 
 def test_what_a_file_holds_cannot_steer_slack_or_the_page(world):
     wild = "<!channel> `x` <http://e|y>\x1b]0;t\x07\u202egpj\n*b*"
-    frame = table().drop(columns=["price", "tiny"]).rename(columns={"amount": f"amount {wild}"}).assign(city=wild)
+    frame = (
+        table()
+        .drop(columns=["price", "tiny"])
+        .rename(columns={"amount": f"amount {wild}"})
+        .assign(city=wild)
+    )
     frame.loc[77, f"amount {wild}"] = 900.0
     process(frame=frame, remarks=(Remark(code="odd", column=wild, sentence=wild, sure=False),))
     (sent,) = world.messages
     texts = [sent["text"]]
     for block in sent["blocks"]:
-        texts += [part["text"] for part in (block.get("text"), *block.get("fields", []), *block.get("elements", [])) if part]
+        texts += [
+            part["text"]
+            for part in (block.get("text"), *block.get("fields", []), *block.get("elements", []))
+            if part
+        ]
     joined = "\n".join(texts)
     assert joined.replace("\n", "").isprintable()
     assert "<!channel" not in joined
@@ -223,7 +280,12 @@ def test_what_a_file_holds_cannot_steer_slack_or_the_page(world):
 
 def test_the_name_that_people_gave_the_file_is_shown(world):
     run = Run("20260131-table--443fb9483be0-0123456789ab")
-    source = {"bucket": "ingest", "key": "data/20260131/売上 2026.csv.gz", "bytes": 1, "dialect": {}}
+    source = {
+        "bucket": "ingest",
+        "key": "data/20260131/売上 2026.csv.gz",
+        "bytes": 1,
+        "dialect": {},
+    }
     summary = process(run, source=source)
     assert (summary["dataset"], summary["name"]) == ("table--443fb9483be0", "売上 2026")
     assert all_items()["LATEST"]["name"] == "売上 2026"

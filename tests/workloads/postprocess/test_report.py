@@ -26,21 +26,29 @@ class _Page(HTMLParser):
         found = dict(attrs)
         self.tags.append(tag)
         self.loads += [
-            f"{tag} {name}={value}" for name, value in attrs if name in {"src", "href", "srcset", "data", "action", "xlink:href"}
+            f"{tag} {name}={value}"
+            for name, value in attrs
+            if name in {"src", "href", "srcset", "data", "action", "xlink:href"}
         ]
-        self.unnamed += tag == "svg" and not (found.get("role") == "img" and found.get("aria-label"))
+        self.unnamed += tag == "svg" and not (
+            found.get("role") == "img" and found.get("aria-label")
+        )
         if tag == "th":
             self.header_cells += 1
             assert found.get("scope") in {"row", "col"}
 
 
-@pytest.mark.parametrize("kind", ["usual", "one column", "200 columns", "text only", "nothing finite"])
+@pytest.mark.parametrize(
+    "kind", ["usual", "one column", "200 columns", "text only", "nothing finite"]
+)
 def test_the_report_is_one_safe_accessible_file(world, kind):
     rng = np.random.default_rng(3)
     frame = {
         "usual": table(),
         "one column": pd.DataFrame({"x": rng.normal(size=50)}),
-        "200 columns": pd.DataFrame(rng.normal(size=(80, 200)), columns=[f"c{i}" for i in range(200)]),
+        "200 columns": pd.DataFrame(
+            rng.normal(size=(80, 200)), columns=[f"c{i}" for i in range(200)]
+        ),
         "text only": pd.DataFrame({"word": ["a", "b"]}),
         "nothing finite": pd.DataFrame({"empty": [np.nan] * 5, "endless": [np.inf] * 5}),
     }[kind]
@@ -55,7 +63,13 @@ def test_the_report_is_one_safe_accessible_file(world, kind):
     assert page.unnamed == 0
     assert page.header_cells > len(frame.columns)
     assert page.tags.count("h1") == 1
-    pictures = {"usual": 8, "one column": 1, "200 columns": 201, "text only": 0, "nothing finite": 0}
+    pictures = {
+        "usual": 8,
+        "one column": 1,
+        "200 columns": 201,
+        "text only": 0,
+        "nothing finite": 0,
+    }
     assert page.tags.count("svg") == pictures[kind]
     assert "too many &lt;fields&gt;" in html
     words = set(re.sub(r"<[^>]*>", " ", html.split("</style>")[1]).split())

@@ -48,8 +48,12 @@ STORE = Store()
 @given(st.lists(st.integers(0, ROWS - 1), unique=True, max_size=20))
 def test_rows_come_back_in_the_order_asked_for_with_every_cell(ids):
     cells = read_rows(STORE.manifest, STORE.range, ids)
-    assert cells.to_pylist() == [{"x": None if row == 7 else row * 1.5, "word": f"w{row}"} for row in ids]
-    found = source_rows(STORE.manifest, Lines.from_parquet(STORE.objects[RUN.lines_key]), cells, ids)
+    assert cells.to_pylist() == [
+        {"x": None if row == 7 else row * 1.5, "word": f"w{row}"} for row in ids
+    ]
+    found = source_rows(
+        STORE.manifest, Lines.from_parquet(STORE.objects[RUN.lines_key]), cells, ids
+    )
     assert {row: found[row].line for row in ids} == {row: fa.line_of(row) for row in ids}
     assert {row: found[row].identifiers for row in ids} == {row: {"word": f"w{row}"} for row in ids}
 
@@ -57,7 +61,10 @@ def test_rows_come_back_in_the_order_asked_for_with_every_cell(ids):
 def test_only_the_units_that_hold_them_are_read():
     store = Store()
     read_rows(store.manifest, store.range, [55, 3, 51])
-    assert store.read == [store.manifest.footer_offset, *(store.manifest.units[index].byte_offset for index in (0, 5))]
+    assert store.read == [
+        store.manifest.footer_offset,
+        *(store.manifest.units[index].byte_offset for index in (0, 5)),
+    ]
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=40))
@@ -72,7 +79,10 @@ def test_lines_of_any_file(gaps):
 
 
 def _typed(values: list[object], kind: pa.DataType) -> object:
-    manifest = replace(STORE.manifest, columns=(replace(STORE.manifest.columns[0], name="c", use="keep", kind="date"),))
+    manifest = replace(
+        STORE.manifest,
+        columns=(replace(STORE.manifest.columns[0], name="c", use="keep", kind="date"),),
+    )
     cells = pa.table({"c": pa.array(values, kind)})
     lines = Lines(rows=np.zeros(1, np.int64), lines=np.ones(1, np.int64))
     return source_rows(manifest, lines, cells, [0])[0].identifiers["c"]
@@ -94,7 +104,10 @@ def test_cells_of_every_type_are_json(value, kind, shown):
     assert _typed([value], kind) == shown
 
 
-@pytest.mark.parametrize("damage", ["a row beyond the table", "a flipped byte", "a damaged footer", "no lines", "other lines"])
+@pytest.mark.parametrize(
+    "damage",
+    ["a row beyond the table", "a flipped byte", "a damaged footer", "no lines", "other lines"],
+)
 def test_what_does_not_belong_together_is_a_sentence(damage):
     store = Store()
     ids, manifest = [3], store.manifest
@@ -106,9 +119,9 @@ def test_what_does_not_belong_together_is_a_sentence(damage):
         data[manifest.units[0].byte_offset + 5] ^= 1
         store.objects[RUN.table_key] = bytes(data)
     elif damage == "a damaged footer":
-        store.objects[RUN.table_key] = store.objects[RUN.table_key][: manifest.footer_offset] + bytes(
-            manifest.table_bytes - manifest.footer_offset
-        )
+        store.objects[RUN.table_key] = store.objects[RUN.table_key][
+            : manifest.footer_offset
+        ] + bytes(manifest.table_bytes - manifest.footer_offset)
     elif damage == "no lines":
         lines = b""
     else:

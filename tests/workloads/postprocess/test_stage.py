@@ -14,7 +14,16 @@ import pandas as pd
 import pytest
 
 from tests.workloads.postprocess import finished_analysis as fa
-from tests.workloads.postprocess.conftest import HOSTILE, RUN, all_items, process, result_keys, stored, strict, table
+from tests.workloads.postprocess.conftest import (
+    HOSTILE,
+    RUN,
+    all_items,
+    process,
+    result_keys,
+    stored,
+    strict,
+    table,
+)
 from workloads import contract
 from workloads.contract import ContractError, Run
 from workloads.functions import notify, slack
@@ -42,7 +51,10 @@ def test_findings_agree_with_pandas(world):
         assert column["mean"] == pytest.approx(series.mean(), rel=1e-12)
         assert column["sd"] == pytest.approx(series.std(), rel=1e-9, abs=1e-300)
         for probability, quantile in column["quantiles"].items():
-            assert abs(quantile["value"] - series.quantile(float(probability))) <= quantile["bound"] * (1 + 1e-9) + 1e-300, (
+            assert (
+                abs(quantile["value"] - series.quantile(float(probability)))
+                <= quantile["bound"] * (1 + 1e-9) + 1e-300
+            ), (
                 name,
                 probability,
             )
@@ -80,7 +92,10 @@ def test_exact_quantiles_are_shown_with_bound_zero(world):
     values = frame.select_dtypes("number").astype(np.float64).astype(np.float64)
     for name, series in values.items():
         for probability, quantile in by_name[name]["quantiles"].items():
-            assert quantile == {"value": pytest.approx(series.quantile(float(probability)), rel=1e-13), "bound": 0.0}, (name, probability)
+            assert quantile == {
+                "value": pytest.approx(series.quantile(float(probability)), rel=1e-13),
+                "bound": 0.0,
+            }, (name, probability)
     assert "Quantiles are exact." in stored(RUN.report_key).decode()
 
 
@@ -89,7 +104,9 @@ def test_cost_is_measured_time_by_price(world):
     run = strict(stored(RUN.summary_key))["run"]
     seconds = {entry["stage"]: entry["seconds"] for entry in run["stages"]}
     assert (seconds["preprocess"], seconds["analysis"]) == (36.0, 72.0)
-    assert run["usd"] == pytest.approx(36 / 3600 * 0.1 + 72 / 3600 * 100 + seconds["postprocess"] / 3600 * 0.1)
+    assert run["usd"] == pytest.approx(
+        36 / 3600 * 0.1 + 72 / 3600 * 100 + seconds["postprocess"] / 3600 * 0.1
+    )
 
 
 def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, monkeypatch):
@@ -104,7 +121,17 @@ def test_an_unknown_price_or_record_makes_the_cost_unknown_and_says_so(world, mo
     assert "not known" in json.dumps(world.messages[0])
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"analysis": "cheap"}', '{"analysis": -1}', '{"analysis": NaN}', '{"analysis": true}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '{"analysis": "cheap"}',
+        '{"analysis": -1}',
+        '{"analysis": NaN}',
+        '{"analysis": true}',
+    ],
+)
 def test_wrong_prices_are_one_sentence(text):
     with pytest.raises(StageError, match="PIPELINE_STAGE_PRICES"):
         prices({contract.ENV_STAGE_PRICES: text})
@@ -112,7 +139,13 @@ def test_wrong_prices_are_one_sentence(text):
 
 def test_items_state_latest_and_message(world):
     details = process(RUN, table())
-    assert details == {"items": 9, "latest": True, "slack": "delivered", "digest": details["digest"], "usd": details["usd"]}
+    assert details == {
+        "items": 9,
+        "latest": True,
+        "slack": "delivered",
+        "digest": details["digest"],
+        "usd": details["usd"],
+    }
     found = all_items()
     assert len(found) == 8 + 1 + 1 + 1
     metric = found[RUN.metric_key("amount")["sk"]]
@@ -125,21 +158,42 @@ def test_items_state_latest_and_message(world):
     assert found[RUN.summary_item_key["sk"]]["table"]["rows"] == 300
     assert len(world.messages) == 1
     text = json.dumps(world.messages[0], ensure_ascii=False)
-    for part in ("sales 2026-01-31: 300 rows analysed", "15 (4.76 %)", "100 (4.17 %)", "amount_eur", "There is no earlier day"):
+    for part in (
+        "sales 2026-01-31: 300 rows analysed",
+        "15 (4.76 %)",
+        "100 (4.17 %)",
+        "amount_eur",
+        "There is no earlier day",
+    ):
         assert part in text
-    assert "https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html" in text
+    assert (
+        "https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html"
+        in text
+    )
 
 
 def test_remote_rows_are_told_everywhere(world):
     frame = table().drop(columns=["price", "tiny"])
-    frame.loc[77, "amount"] = 900.0  # its product with the exchange rate stays as it was, so that one column is to blame
+    frame.loc[77, "amount"] = (
+        900.0  # its product with the exchange rate stays as it was, so that one column is to blame
+    )
     fa.store(s3.put_bytes, RUN, frame, remote=True)
     details = stage.main(RUN)
     summary = strict(stored(RUN.summary_key))
     found = summary["anomalies"]
     success = strict(stored(RUN.success_key))
-    assert summary["digest"] == details["digest"] == success["digest"] == all_items()["LATEST"]["digest"]
-    assert (found["mode"], found["neighbours"], found["complete_rows"], found["incomplete_rows"]) == ("top", 3, 300, 0)
+    assert (
+        summary["digest"]
+        == details["digest"]
+        == success["digest"]
+        == all_items()["LATEST"]["digest"]
+    )
+    assert (
+        found["mode"],
+        found["neighbours"],
+        found["complete_rows"],
+        found["incomplete_rows"],
+    ) == ("top", 3, 300, 0)
     assert list(found["excluded"]) == ["constant"]
     assert found["excluded"]["constant"].startswith("constant")
     assert len(found["top"]) == 12
@@ -149,16 +203,22 @@ def test_remote_rows_are_told_everywhere(world):
     assert first["columns"][0]["share"] > 0.9
     assert first["columns"][0]["neighbour_value"] == np.float64(frame["amount"][first["neighbour"]])
     item = all_items()[RUN.summary_item_key["sk"]]["anomalies"]
-    assert [int(entry["row"]) for entry in item["top"]] == [entry["row"] for entry in found["top"][:10]]
+    assert [int(entry["row"]) for entry in item["top"]] == [
+        entry["row"] for entry in found["top"][:10]
+    ]
     assert {int(entry["line"]) - fa.line_of(int(entry["row"])) for entry in item["top"]} == {0}
     for entry in found["top"]:
         here = frame.iloc[entry["row"]]
         assert entry["line"] == fa.line_of(entry["row"])
         assert entry["neighbour_line"] == fa.line_of(entry["neighbour"])
-        assert entry["values"] == {name: None if pd.isna(value) else value for name, value in here.items()}
+        assert entry["values"] == {
+            name: None if pd.isna(value) else value for name, value in here.items()
+        }
         assert entry["identifiers"] == {"city": here["city"]}
     text = json.dumps(world.messages[0], ensure_ascii=False)
-    assert "*Most remote rows* of 300 by Euclidean distance (exact; 100 % certified by bounds)" in text
+    assert (
+        "*Most remote rows* of 300 by Euclidean distance (exact; 100 % certified by bounds)" in text
+    )
     assert "• line 86, row 77, distance " in text
     assert "`amount` 900 beside " in text
     assert f"city `{frame['city'][77]}`" in text
@@ -180,23 +240,40 @@ def test_the_run_record_is_told(world):
     )
     assert line in text
     page = stored(RUN.report_key).decode()
-    for part in ("210 MiB per rank at most, 1.5 GiB on its GPU", "comparing rows with the whole table", "62 %", "1.2 s", "50 %", "4.8 KiB"):
+    for part in (
+        "210 MiB per rank at most, 1.5 GiB on its GPU",
+        "comparing rows with the whole table",
+        "62 %",
+        "1.2 s",
+        "50 %",
+        "4.8 KiB",
+    ):
         assert part in page
 
 
 @pytest.mark.parametrize(
-    ("metric", "said"), [("mahalanobis", "Correlations between the columns are taken out"), ("cosine", "2 rows stand at the centre")]
+    ("metric", "said"),
+    [
+        ("mahalanobis", "Correlations between the columns are taken out"),
+        ("cosine", "2 rows stand at the centre"),
+    ],
 )
 def test_the_metric_is_named(world, metric, said):
     half = np.random.default_rng(0).standard_normal((149, 3))
-    rows = np.concatenate((half, -half, np.zeros((2, 3))))  # every value has its opposite, so that the centre is 0
+    rows = np.concatenate(
+        (half, -half, np.zeros((2, 3)))
+    )  # every value has its opposite, so that the centre is 0
     frame = pd.DataFrame(rows, columns=["a", "b", "c"])
     fa.store(s3.put_bytes, RUN, frame, remote=True, metric=metric)
     stage.main(RUN)
     eigenvalues = np.linalg.eigvalsh(np.corrcoef(rows.astype(np.float64).T))[::-1]
     axes = strict(stored(RUN.summary_key))["correlation"]["axes"]
     np.testing.assert_allclose(axes["explained"], eigenvalues / 3, rtol=1e-9)
-    assert (axes["columns"], axes["for_most"], axes["condition"]) == (3, 3, pytest.approx(eigenvalues[0] / eigenvalues[2]))
+    assert (axes["columns"], axes["for_most"], axes["condition"]) == (
+        3,
+        3,
+        pytest.approx(eigenvalues[0] / eigenvalues[2]),
+    )
     name = f"{metric.capitalize()} distance" if metric == "mahalanobis" else "cosine distance"
     assert strict(stored(RUN.summary_key))["anomalies"]["metric"] == metric
     assert f"by {name} (exact" in json.dumps(world.messages[0])
@@ -211,9 +288,14 @@ def test_remote_rows_of_another_analysis_are_refused(world):
     success = json.loads(stored(RUN.success_key))
     other = Run("20260130-sales-aaaaaaaaaaaa")
     fa.store(s3.put_bytes, other, table(seed=2), remote=True)
-    top = stored(other.partials_prefix + json.loads(stored(other.success_key))["anomaly"]["top"]["name"])
+    top = stored(
+        other.partials_prefix + json.loads(stored(other.success_key))["anomaly"]["top"]["name"]
+    )
     s3.put_bytes(fa.RESULTS, RUN.partials_prefix + success["anomaly"]["top"]["name"], top)
-    with pytest.raises(ContractError, match=r"anomaly/top-[0-9a-f]{16}.npz is not the object that the analysis wrote"):
+    with pytest.raises(
+        ContractError,
+        match=r"anomaly/top-[0-9a-f]{16}.npz is not the object that the analysis wrote",
+    ):
         stage.main(RUN)
     success["anomaly"]["top"]["sha256"] = hashlib.sha256(top).hexdigest()
     s3.put_bytes(fa.RESULTS, RUN.success_key, json.dumps(success).encode())
@@ -230,14 +312,19 @@ def test_running_twice_gives_the_same_objects_and_items(world):
     after, again = all_items(), strict(stored(RUN.summary_key))
     assert after.keys() == before.keys()
     own = RUN.summary_item_key["sk"], RUN.state_key["sk"]
-    assert {k: v for k, v in after.items() if k not in own} == {k: v for k, v in before.items() if k not in own}
+    assert {k: v for k, v in after.items() if k not in own} == {
+        k: v for k, v in before.items() if k not in own
+    }
     for found in (summary, again):  # the stage's own time is measured anew
         found.pop("run")
     assert again == summary
 
 
 def test_drift_is_against_the_newest_earlier_day_whatever_is_done_in_which_order(world):
-    days = {date: Run(f"{date}-sales-{n:012x}") for n, date in enumerate(("20260128", "20260129", "20260131"))}
+    days = {
+        date: Run(f"{date}-sales-{n:012x}")
+        for n, date in enumerate(("20260128", "20260129", "20260131"))
+    }
     for date in ("20260128", "20260131", "20260129"):  # one day is filled in later
         process(days[date], table(seed=int(date[-2:]), shift=40.0 if date == "20260131" else 0.0))
     assert all_items()["LATEST"]["run_id"] == days["20260131"].run_id
@@ -246,18 +333,27 @@ def test_drift_is_against_the_newest_earlier_day_whatever_is_done_in_which_order
     assert drifts["20260128"]["reference_run_id"] is None
     assert drifts["20260129"]["reference_run_id"] == days["20260128"].run_id
     assert drifts["20260131"]["reference_run_id"] == days["20260129"].run_id
-    assert {entry["column"] for entry in drifts["20260131"]["strongest"][:2]} == {"amount", "amount_eur"}
+    assert {entry["column"] for entry in drifts["20260131"]["strongest"][:2]} == {
+        "amount",
+        "amount_eur",
+    }
     assert drifts["20260131"]["strongest"][0]["psi"] > 1
     assert max(entry["psi"] for entry in drifts["20260129"]["strongest"]) < 0.25
 
 
-@pytest.mark.parametrize("ids", [("ffffffffffff", "000000000000"), ("000000000000", "ffffffffffff")])
+@pytest.mark.parametrize(
+    "ids", [("ffffffffffff", "000000000000"), ("000000000000", "ffffffffffff")]
+)
 def test_of_two_files_of_one_earlier_day_the_last_one_counts(world, ids):
     first, corrected = (Run(f"20260130-sales-{digits}") for digits in ids)
     for minute, run in enumerate((first, corrected)):
         fa.store(s3.put_bytes, run, table())
         started = f"2026-01-30T02:0{minute}:00+00:00"
-        s3.put_bytes(fa.RESULTS, run.stage_record_key("analysis"), fa.record(run, "analysis", started, 1.0).to_json())
+        s3.put_bytes(
+            fa.RESULTS,
+            run.stage_record_key("analysis"),
+            fa.record(run, "analysis", started, 1.0).to_json(),
+        )
         stage.main(run)
     process(RUN, table())
     assert strict(stored(RUN.summary_key))["drift"]["reference_run_id"] == corrected.run_id
@@ -277,7 +373,9 @@ def test_columns_that_come_and_go_and_a_reference_that_is_gone(world):
 
 
 @pytest.mark.parametrize("damage", ["digest", "partial", "manifest", "no success"])
-def test_results_that_do_not_belong_together_are_refused_and_nothing_is_written(world, damage, monkeypatch):
+def test_results_that_do_not_belong_together_are_refused_and_nothing_is_written(
+    world, damage, monkeypatch
+):
     fa.store(s3.put_bytes, RUN, table())
     success = json.loads(stored(RUN.success_key))
     if damage == "digest":
@@ -321,7 +419,9 @@ def bus(monkeypatch):
 
     real = boto3.client
     client = SimpleNamespace(put_events=put_events)
-    monkeypatch.setattr(boto3, "client", lambda name, **more: client if name == "events" else real(name, **more))
+    monkeypatch.setattr(
+        boto3, "client", lambda name, **more: client if name == "events" else real(name, **more)
+    )
     monkeypatch.setenv(contract.ENV_STACK, "dev")
     return found
 
@@ -337,13 +437,21 @@ def test_what_slack_does_not_take_is_handed_on_whole_and_does_not_fail_the_run(w
     (entry,) = bus.entries
     assert (entry["Source"], entry["DetailType"]) == ("batch-reference.dev", "Run Succeeded")
     event = {"detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
-    arn = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=world.url)["ARN"]
+    arn = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=world.url)[
+        "ARN"
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
         world.planned = [(503, {})] * 5
-        with pytest.raises(slack.SlackError):  # still down: Lambda delivers again, then to the dead-letter queue
+        with pytest.raises(
+            slack.SlackError
+        ):  # still down: Lambda delivers again, then to the dead-letter queue
             notify.handler(event, None)
-        assert [notify.handler(event, None)["outcome"] for _ in range(3)] == ["told", "told already", "told already"]
+        assert [notify.handler(event, None)["outcome"] for _ in range(3)] == [
+            "told",
+            "told already",
+            "told already",
+        ]
     assert len(world.messages) == 1
     assert "300 rows analysed" in json.dumps(world.messages[0])
     assert _run_as_job() == 0, "a repeated stage"
@@ -358,7 +466,9 @@ def test_a_message_that_nobody_takes_fails_the_stage(world, bus, capsys):
     assert _states().get(RUN)["state"] == "SUCCEEDED", "the findings are there"
     said = capsys.readouterr().err
     assert "EventBridge did not take the message on the findings: no room" in said
-    assert json.loads(stored(RUN.error_key("postprocess")))["error"].startswith("Slack did not take the message")
+    assert json.loads(stored(RUN.error_key("postprocess")))["error"].startswith(
+        "Slack did not take the message"
+    )
 
 
 def test_the_run_ends_only_when_the_record_of_the_stage_stands(world, monkeypatch):

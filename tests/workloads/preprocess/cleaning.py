@@ -37,7 +37,11 @@ class Outcome:
         """Line of the file of each row."""
         entries = parquet.read_table(io.BytesIO(self.lines_parquet)).to_pylist()
         ends = [*(entry["row"] for entry in entries[1:]), self.cleaned.rows]
-        return [entry["line"] + row for entry, end in zip(entries, ends, strict=True) for row in range(end - entry["row"])]
+        return [
+            entry["line"] + row
+            for entry, end in zip(entries, ends, strict=True)
+            for row in range(end - entry["row"])
+        ]
 
     @property
     def rejects(self) -> list[dict[str, str]]:
@@ -55,7 +59,12 @@ class Memory:
         self.open()
 
     def open(self) -> None:
-        self.table, self.lines, self.rejected, self.cleaned_csv = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+        self.table, self.lines, self.rejected, self.cleaned_csv = (
+            io.BytesIO(),
+            io.BytesIO(),
+            io.BytesIO(),
+            io.BytesIO(),
+        )
 
     @contextmanager
     def __call__(self) -> Iterator[Memory]:
@@ -65,6 +74,14 @@ class Memory:
 
 def run(data: bytes, *, wishes: Wishes | None = None, **settings: Any) -> Outcome:
     memory = Memory()
-    all_settings = Settings(**{"max_rejected_percent": 100, "wishes": wishes or Wishes(), **settings})
+    all_settings = Settings(
+        **{"max_rejected_percent": 100, "wishes": wishes or Wishes(), **settings}
+    )
     cleaned = clean(lambda: io.BytesIO(data), memory, all_settings)
-    return Outcome(cleaned, memory.table.getvalue(), memory.lines.getvalue(), memory.rejected.getvalue(), memory.cleaned_csv.getvalue())
+    return Outcome(
+        cleaned,
+        memory.table.getvalue(),
+        memory.lines.getvalue(),
+        memory.rejected.getvalue(),
+        memory.cleaned_csv.getvalue(),
+    )

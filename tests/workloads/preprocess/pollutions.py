@@ -28,7 +28,9 @@ class Writing:
     """Columns that are quoted without need."""
 
     def cell(self, text: str, column: int) -> str:
-        if column in self.always or any(sign in text for sign in (self.delimiter, self.quote, "\n", "\r")):
+        if column in self.always or any(
+            sign in text for sign in (self.delimiter, self.quote, "\n", "\r")
+        ):
             doubled = self.quote if self.escape is None else self.escape
             return self.quote + text.replace(self.quote, doubled + self.quote) + self.quote
         return text
@@ -54,8 +56,22 @@ class Polluted:
 def shop(rows: int = 83) -> tuple[Table, Writing]:
     """Sales with dates, codes, prices, titles with inches and commas, quoted descriptions and links, and a column that is always empty."""
     draw = random.Random(7)  # noqa: S311
-    things = ["Kite", "Men's Rain Boots", "Lamp, Oak", 'Table, Round 36"', "Kids' Cap", 'Hose, 5/8"', "Wool Hat", "Women's Vest, Print"]
-    praise = ["keeps its shape, wash after wash", "light, warm and quick to dry", "made to last", "fits a 15\" frame, and you'll like it"]
+    things = [
+        "Kite",
+        "Men's Rain Boots",
+        "Lamp, Oak",
+        'Table, Round 36"',
+        "Kids' Cap",
+        'Hose, 5/8"',
+        "Wool Hat",
+        "Women's Vest, Print",
+    ]
+    praise = [
+        "keeps its shape, wash after wash",
+        "light, warm and quick to dry",
+        "made to last",
+        "fits a 15\" frame, and you'll like it",
+    ]
     table = [["DAY", "AT", "Pieces", "CODE", "Price", "Kind", "Text", "Link", "Remarks"]]
     for number in range(rows):
         code = f"{draw.choice(['MX', 'RT', 'BQ'])}-{draw.randint(1000, 9999)}"
@@ -82,7 +98,9 @@ def sensors(rows: int = 60) -> tuple[Table, Writing]:
     for number in range(rows):
         note = "" if number % 3 else f"checked, ok {number}"
         at = f"2021-03-{number % 28 + 1:02} {number % 24:02}:30:00"
-        table.append([at, f"S{number % 7}", f"{draw.random() * 9:.3f}", str(draw.randint(10, 400)), note])
+        table.append(
+            [at, f"S{number % 7}", f"{draw.random() * 9:.3f}", str(draw.randint(10, 400)), note]
+        )
     return table, Writing()
 
 
@@ -92,8 +110,12 @@ def one_per_cell(table: Table, how: Writing) -> Iterator[Polluted]:
     for number, row in enumerate(table):
         fields = how.fields(row)
 
-        def with_line(name: str, line: str, row: list[str] | None = None, number: int = number) -> Polluted:
-            text = "".join(other + how.end for other in [*lines[:number], line, *lines[number + 1 :]])
+        def with_line(
+            name: str, line: str, row: list[str] | None = None, number: int = number
+        ) -> Polluted:
+            text = "".join(
+                other + how.end for other in [*lines[:number], line, *lines[number + 1 :]]
+            )
             rows = table if row is None else [*table[:number], row, *table[number + 1 :]]
             return Polluted(name, text, rows[0], rows[1:])
 
@@ -101,11 +123,19 @@ def one_per_cell(table: Table, how: Writing) -> Iterator[Polluted]:
             more = how.delimiter.join([*fields[:column], "", *fields[column:]])
             yield with_line(f"more-{number}-{column}", more)
             if column:
-                less = how.delimiter.join([*fields[: column - 1], fields[column - 1] + fields[column], *fields[column + 1 :]])
+                less = how.delimiter.join(
+                    [
+                        *fields[: column - 1],
+                        fields[column - 1] + fields[column],
+                        *fields[column + 1 :],
+                    ]
+                )
                 yield with_line(f"less-{number}-{column}", less)
             stray = [*fields]
             quoted = stray[column].startswith(how.quote)
-            stray[column] = how.quote + stray[column] if not quoted else how.quote * 2 + stray[column][1:]
+            stray[column] = (
+                how.quote + stray[column] if not quoted else how.quote * 2 + stray[column][1:]
+            )
             want = [*row[:column], how.quote + row[column], *row[column + 1 :]]
             yield with_line(f"quote-{number}-{column}", how.delimiter.join(stray), want)
         yield with_line(f"blanks-{number}", " ".join(fields))
@@ -128,14 +158,28 @@ def whole_file(table: Table, how: Writing) -> Iterator[Polluted]:
     yield made("preamble", how.text([["PREAMBLE"] + [""] * (width - 1), [""] * width]) + text)
     yield made("footnote", text + how.text([[""] * width, ["FOOTNOTE"] + [""] * (width - 1)]))
     yield made("one row", how.text(table[:2]), header, records[:1])
-    yield made("second table, wider", text + how.text([[*row, "x" if index else "more"] for index, row in enumerate(table)]))
+    yield made(
+        "second table, wider",
+        text + how.text([[*row, "x" if index else "more"] for index, row in enumerate(table)]),
+    )
     yield made("second table, narrower", text + how.text([row[:-1] for row in table]))
-    for name, delimiter in (("semicolon", ";"), ("tab", "\t"), ("comma and blank", ", "), ("vertical bar", "|"), ("two tabs", "\t\t")):
+    for name, delimiter in (
+        ("semicolon", ";"),
+        ("tab", "\t"),
+        ("comma and blank", ", "),
+        ("vertical bar", "|"),
+        ("two tabs", "\t\t"),
+    ):
         yield made(f"delimiter: {name}", replace(how, delimiter=delimiter).text(table))
     for name, end in (("LF", "\n"), ("CR", "\r")):
         yield made(f"line end: {name}", replace(how, end=end).text(table))
     apostrophes = [[cell.replace("'", "") for cell in row] for row in table]
-    yield made("apostrophes as quotes", replace(how, quote="'").text(apostrophes), apostrophes[0], apostrophes[1:])
+    yield made(
+        "apostrophes as quotes",
+        replace(how, quote="'").text(apostrophes),
+        apostrophes[0],
+        apostrophes[1:],
+    )
     yield made("backslash escapes", replace(how, escape="\\").text(table))
     yield made("quotes not escaped", replace(how, escape="").text(table))
 

@@ -42,7 +42,10 @@ class Reading:
 
 def read(data: bytes | str, *, encoding: str = "utf-8", piece_bytes: int = PIECE_BYTES) -> Reading:
     """The table of a file as the stage reads it, before types."""
-    text = open_text(io.BytesIO(data.encode(encoding) if isinstance(data, str) else data), piece_bytes=piece_bytes)
+    text = open_text(
+        io.BytesIO(data.encode(encoding) if isinstance(data, str) else data),
+        piece_bytes=piece_bytes,
+    )
     dialect = detect(text)
     body = Body(dialect)
     rows: list[list[str]] = []
@@ -82,9 +85,15 @@ def _cells(block: Block, dialect: Dialect, ragged: dict[int, int]) -> pa.Table:
     source: Any = pa.BufferReader(block.data)
     return arrow_csv.read_csv(
         source,
-        arrow_csv.ReadOptions(use_threads=False, column_names=names, block_size=len(block.data) + 1),
-        arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=skip),
-        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        arrow_csv.ReadOptions(
+            use_threads=False, column_names=names, block_size=len(block.data) + 1
+        ),
+        arrow_csv.ParseOptions(
+            delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=skip
+        ),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
     )
 
 

@@ -27,7 +27,29 @@ MISSING = {spelling.lower() for spelling in missing.SPELLINGS}
 MISSING_IN_TEXT = set(missing.IN_TEXT.to_pylist())
 
 number = st.sampled_from(
-    ["0", "1", "-2.5", "+3", " 4 ", ".5", "6.", "1e5", "1e39", "1e400", "inf", "nan", "NA", " NA ", "", "-", "x", "1_0", "0x1", "1,5", "é"]
+    [
+        "0",
+        "1",
+        "-2.5",
+        "+3",
+        " 4 ",
+        ".5",
+        "6.",
+        "1e5",
+        "1e39",
+        "1e400",
+        "inf",
+        "nan",
+        "NA",
+        " NA ",
+        "",
+        "-",
+        "x",
+        "1_0",
+        "0x1",
+        "1,5",
+        "é",
+    ]
 )
 word = st.text(alphabet='a1,;"\n\r -é\ufeff', max_size=6)
 junk = st.text(alphabet='a1,"\n\r é', max_size=12)
@@ -37,14 +59,18 @@ junk = st.text(alphabet='a1,"\n\r é', max_size=12)
 def texts(draw):
     """Well-formed rows, rows of another width, and any other characters between them."""
     parts = []
-    for kind in draw(st.lists(st.sampled_from(["row", "row", "row", "short", "junk", "blank"]), max_size=12)):
+    for kind in draw(
+        st.lists(st.sampled_from(["row", "row", "row", "short", "junk", "blank"]), max_size=12)
+    ):
         if kind == "junk":
             parts.append(draw(junk))
             continue
         cells = {"row": [draw(number), draw(word)], "short": [draw(word)], "blank": []}[kind]
         target = io.StringIO(newline="")
         quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-        csv.writer(target, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"]))).writerow(cells)
+        csv.writer(
+            target, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"]))
+        ).writerow(cells)
         parts.append(target.getvalue())
     return "".join(parts)
 
@@ -62,7 +88,9 @@ def csv_rows(text: str) -> list[tuple[int, list[str]]] | None:
     return [(line, row) for line, row in rows[:-1] if row]
 
 
-def expected(rows: list[tuple[int, list[str]]]) -> tuple[list[tuple[float, str | None]], dict[int, str]]:
+def expected(
+    rows: list[tuple[int, list[str]]],
+) -> tuple[list[tuple[float, str | None]], dict[int, str]]:
     kept, rejected = [], {}
     for line, row in rows:
         if len(row) != len(COLUMNS):
@@ -87,7 +115,9 @@ def parsed(text: str, piece: int) -> tuple[list[tuple[float, str | None]], dict[
     parser = BlockParser(plan=plan, delimiter=",", incomplete_rows="reject", show_values=True)
     tables, rejected = [parser.schema.empty_table()], {}
     whole = b""
-    for part in blocks((data[start : start + piece] for start in range(0, len(data), piece)), ord(",")):
+    for part in blocks(
+        (data[start : start + piece] for start in range(0, len(data), piece)), ord(",")
+    ):
         assert isinstance(part, Block), part
         whole += part.data
         found = parser.parse(part)
@@ -122,7 +152,11 @@ def test_quotes_left_open_and_long_rows_do_not_depend_on_how_the_bytes_arrive(te
         data = text.encode()
         rejects: list[Reject] = []
         good, line = b"", 1
-        for part in blocks((data[start : start + size] for start in range(0, len(data), size)), ord(","), max_record_bytes=limit):
+        for part in blocks(
+            (data[start : start + size] for start in range(0, len(data), size)),
+            ord(","),
+            max_record_bytes=limit,
+        ):
             if isinstance(part, Block):
                 assert part.first_line >= line
                 line = part.first_line

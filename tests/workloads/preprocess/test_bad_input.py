@@ -32,7 +32,10 @@ GOOD = b"id,price\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(20))
         (b"a,b\n1,2\n" * 20_000 + bytes(range(32)), "binary data .27 kinds of control characters"),
         (gzip.compress(GOOD, mtime=0)[:-12], "gzip file is cut off"),
         (gzip.compress(GOOD, mtime=0)[:20] + b"\xff" * 40, "gzip-compressed and damaged"),
-        (gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000, mtime=0), "unpacks to more than 300 times its size"),
+        (
+            gzip.compress(b"a,b\n" + (b"1," + b"x" * 1000 + b"\n") * 300_000, mtime=0),
+            "unpacks to more than 300 times its size",
+        ),
         (b",".join(b"c%d" % i for i in range(5000)) + b"\n", "5,000 fields; at most 4,096 columns"),
     ],
 )
@@ -53,13 +56,21 @@ def test_refused_with_one_sentence(data, sentence):
             {3: "wrong number of fields", 4: "wrong number of fields"},
             id="ragged",
         ),
-        pytest.param(b"a,b\n1,2\n3,4\n5;6\n7,8\n", [(1, 2), (3, 4), (5, 6), (7, 8)], {}, id="two delimiters"),
         pytest.param(
-            b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n5\r\n", [(1, 2), (3, 4)], {5: "wrong number of fields"}, id="BOM, CRLF, blank line"
+            b"a,b\n1,2\n3,4\n5;6\n7,8\n", [(1, 2), (3, 4), (5, 6), (7, 8)], {}, id="two delimiters"
+        ),
+        pytest.param(
+            b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n5\r\n",
+            [(1, 2), (3, 4)],
+            {5: "wrong number of fields"},
+            id="BOM, CRLF, blank line",
         ),
         pytest.param("a\tb\n1\té\n".encode("utf-16"), [(1, "é")], {}, id="UTF-16 with BOM"),
         pytest.param(
-            "ort,m\nKöln,1\nZürich,2\n100 €,3\n".encode("cp1252"), [("Köln", 1), ("Zürich", 2), ("100 €", 3)], {}, id="Windows-1252"
+            "ort,m\nKöln,1\nZürich,2\n100 €,3\n".encode("cp1252"),
+            [("Köln", 1), ("Zürich", 2), ("100 €", 3)],
+            {},
+            id="Windows-1252",
         ),
         pytest.param(
             b"ort,m\nK\xc3\xb6ln,1\nZ\xfcrich,2\nM\xc3\xbcnchen,3\n",
@@ -73,7 +84,12 @@ def test_refused_with_one_sentence(data, sentence):
             {5: "wrong number of fields"},
             id="line break in quotes",
         ),
-        pytest.param(b"a\r1\r2\rx\r4\r5\r", [(1,), (2,), (4,), (5,)], {4: "not a number"}, id="old Mac line ends"),
+        pytest.param(
+            b"a\r1\r2\rx\r4\r5\r",
+            [(1,), (2,), (4,), (5,)],
+            {4: "not a number"},
+            id="old Mac line ends",
+        ),
         pytest.param(
             b"a;b\n1,5;x\n2;y\n-0,25;z\n1.5;q\n" + b"".join(b"%d,75;r\n" % n for n in range(60)),
             [(1.5, "x"), (2, "y"), (-0.25, "z"), *((n + 0.75, "r") for n in range(60))],
@@ -88,7 +104,10 @@ def test_refused_with_one_sentence(data, sentence):
         ),
         pytest.param(b"1,2\n3,4\n5,6\n", [(1, 2), (3, 4), (5, 6)], {}, id="no header"),
         pytest.param(
-            b"a,b\n1,2\nNA,3\n4, n/a \n5,#DIV/0!\n-,-\nnan,1\n6,7", [(1, 2), (6, 7)], dict.fromkeys(range(3, 8), "incomplete"), id="missing"
+            b"a,b\n1,2\nNA,3\n4, n/a \n5,#DIV/0!\n-,-\nnan,1\n6,7",
+            [(1, 2), (6, 7)],
+            dict.fromkeys(range(3, 8), "incomplete"),
+            id="missing",
         ),
         pytest.param(
             b"a,b\n1,1\n2,inf\n3,1e400\n4,-1e39\n5,1e-400\n6, +3 \n7,.5\n",
@@ -120,7 +139,9 @@ def test_cleaned_with_the_rejects_listed(data, rows, reasons):
 
 def test_raw_rows_and_details_tell_what_is_wrong():
     outcome = run(
-        b'a,Unit Price\n1,2\n2,"12\n$"\n\n3,\n4\n' + b"".join(b"%d,%d\n" % (n, 3 * n) for n in range(60)), wishes=NO_COLUMN_LEFT_OUT
+        b'a,Unit Price\n1,2\n2,"12\n$"\n\n3,\n4\n'
+        + b"".join(b"%d,%d\n" % (n, 3 * n) for n in range(60)),
+        wishes=NO_COLUMN_LEFT_OUT,
     )
     assert [(r["line"], r["detail"], r["row"]) for r in outcome.rejects] == [
         ("3", r"column 'Unit Price': '12\n$' is not a number", '2,"12\n$"'),
@@ -142,7 +163,18 @@ def test_names_become_unique_snake_case():
     header = "id,,Prix (€),Prix (€),prix,userID,2024,温度,prix_2,naïve café\n"
     outcome = run((header + ",".join("1" * 10) + "\n" + ",".join("2" * 10) + "\n").encode())
     columns = outcome.cleaned.columns
-    expected = ["id", "column_2", "prix", "prix_3", "prix_4", "user_id", "c_2024", "column_8", "prix_2", "naive_cafe"]
+    expected = [
+        "id",
+        "column_2",
+        "prix",
+        "prix_3",
+        "prix_4",
+        "user_id",
+        "c_2024",
+        "column_8",
+        "prix_2",
+        "naive_cafe",
+    ]
     assert [column.name for column in columns] == expected
     assert [column.source_name for column in columns] == header.strip().split(",")
 
@@ -152,7 +184,9 @@ def test_incomplete_rows_are_kept_on_request():
     assert outcome.rows == [(1, 2, "x"), (None, 3, "?"), (4, None, "y"), (5, None, "z")]
     assert outcome.reasons == {}
     assert [column.missing for column in outcome.cleaned.columns] == [1, 2, 0]
-    assert [(r.code, r.column) for r in outcome.cleaned.remarks if r.code == "cells-without-value"] == [("cells-without-value", "b")]
+    assert [
+        (r.code, r.column) for r in outcome.cleaned.remarks if r.code == "cells-without-value"
+    ] == [("cells-without-value", "b")]
 
 
 def test_a_column_that_turns_to_text_at_row_900000():
@@ -170,7 +204,10 @@ def test_a_column_that_turns_to_text_at_row_900000():
     assert outcome.rejects[-1]["line"] == "1000001"
     assert math.isclose(outcome.table["reading"][-1].as_py(), 899_998.25, rel_tol=1e-7)
     outcome.cleaned.check(20)
-    with pytest.raises(StageError, match=r"100,001 of 1,000,000 rows \(10.0 %\).*allowed are 5 %.*mostly 'not a number'.*in line 900001"):
+    with pytest.raises(
+        StageError,
+        match=r"100,001 of 1,000,000 rows \(10.0 %\).*allowed are 5 %.*mostly 'not a number'.*in line 900001",
+    ):
         outcome.cleaned.check(5)
 
 
@@ -187,7 +224,10 @@ def test_a_field_of_100_mb(quote):
 
 def test_a_quote_that_is_never_closed_costs_one_row():
     rest = [b"%d,b" % i for i in range(3000)]
-    for size in (1 << 20, 4096):  # closed neither before the end of the file, nor within the longest row allowed
+    for size in (
+        1 << 20,
+        4096,
+    ):  # closed neither before the end of the file, nor within the longest row allowed
         outcome = run(b"id,text\n1,a\n" + b'2,"open\n' + b"\n".join(rest), max_record_bytes=size)
         assert outcome.reasons == {3: "quote never closed"}
         assert outcome.cleaned.rows == 3001

@@ -83,7 +83,9 @@ GUESSED = "!no-header"
 
 
 def near_thousand(i: int) -> tuple[float, ...]:
-    return tuple(float(cell("n11-near-duplicates-far-from-zero", i + 2, place)) for place in range(3))
+    return tuple(
+        float(cell("n11-near-duplicates-far-from-zero", i + 2, place)) for place in range(3)
+    )
 
 
 RIGHT: dict[str, Case] = {
@@ -95,7 +97,10 @@ RIGHT: dict[str, Case] = {
         delimiter="\t",
     ),
     "03-semicolon-mixed-decimals": Case(
-        "plant t loss x weight x", lambda i: (f"p{i}", i / 4, 10 + i / 8), "number-spelling", delimiter=";"
+        "plant t loss x weight x",
+        lambda i: (f"p{i}", i / 4, 10 + i / 8),
+        "number-spelling",
+        delimiter=";",
     ),
     "05-european-thousands-integers": Case(
         "stadt t einwohner n flaeche x",
@@ -114,11 +119,23 @@ RIGHT: dict[str, Case] = {
         lambda i: (f"a{i}", 1234.5 + 10 * i, 12.5 + i, -(98765 + 100 * i) / 100, i),
         "number-spelling number-signs number-signs number-signs",
     ),
-    "09-thousands-from-999-on": Case("month t index n", lambda i: (f"m{i}", 700 + 9 * i), "number-spelling"),
-    "12-years-as-header": Case("region t c_2019 n c_2020 n c_2021 n", lambda i: (f"r{i}", 10 + i, 20 + 2 * i, 30 + 3 * i)),
+    "09-thousands-from-999-on": Case(
+        "month t index n", lambda i: (f"m{i}", 700 + 9 * i), "number-spelling"
+    ),
+    "12-years-as-header": Case(
+        "region t c_2019 n c_2020 n c_2021 n", lambda i: (f"r{i}", 10 + i, 20 + 2 * i, 30 + 3 * i)
+    ),
     "15-header-sodium": Case("sample t na x", lambda i: (f"s{i}", 1.5 + i / 4)),
-    "17-sep-line-two-columns": Case("name t value x", lambda i: (f"n{i}", 1.5 * i), "separator-line", first=3, delimiter=";"),
-    "18-sep-line-three-columns": Case("name t value x k n", lambda i: (f"n{i}", 1.5 * i, i), "separator-line", first=3, delimiter=";"),
+    "17-sep-line-two-columns": Case(
+        "name t value x", lambda i: (f"n{i}", 1.5 * i), "separator-line", first=3, delimiter=";"
+    ),
+    "18-sep-line-three-columns": Case(
+        "name t value x k n",
+        lambda i: (f"n{i}", 1.5 * i, i),
+        "separator-line",
+        first=3,
+        delimiter=";",
+    ),
     "20-units-row": Case(
         "year n temp x oxygen n",
         lambda i: (1980 + i, 20 + i / 8, 200 - i),
@@ -128,12 +145,19 @@ RIGHT: dict[str, Case] = {
     ),
     "21-logger-preamble": Case(
         "timestamp s record n ux x co2 x",
-        lambda i: (dt.datetime.fromisoformat(f"2012-06-07T13:{i:02d}:00"), i, 0.5 + i / 8, 659 + i / 4),
+        lambda i: (
+            dt.datetime.fromisoformat(f"2012-06-07T13:{i:02d}:00"),
+            i,
+            0.5 + i / 8,
+            659 + i / 4,
+        ),
         "!preamble header-row-left-out header-row-left-out",
         first=5,
         rejected={3: "units row", 4: "further header row"},
     ),
-    "22-comment-lines": Case("time n co2 x", lambda i: (2000 + i, 370 + 1.5 * i), "!preamble", first=4),
+    "22-comment-lines": Case(
+        "time n co2 x", lambda i: (2000 + i, 370 + 1.5 * i), "!preamble", first=4
+    ),
     "24-codes-corsica-double-header": Case(
         "com t nom t dep t tx x",
         lambda i: (f"{1001 + i:05d}", f"V{i}", DEPARTMENTS(i), 30 + i / 4),
@@ -142,7 +166,11 @@ RIGHT: dict[str, Case] = {
         rejected={2: "repeated header"},
         delimiter=";",
     ),
-    "26-leading-zeros": Case("zip t city t income n", lambda i: (f"{501 + 211 * i:05d}", f"C{i}", 40_000 + 100 * i), "identifier"),
+    "26-leading-zeros": Case(
+        "zip t city t income n",
+        lambda i: (f"{501 + 211 * i:05d}", f"C{i}", 40_000 + 100 * i),
+        "identifier",
+    ),
     "30-backslash-quotes": Case(
         "name t text t n n",
         lambda i: ESCAPED[i] if i < 4 else (f"e{i - 4}", f"x{i - 4}", i - 4),
@@ -172,10 +200,20 @@ RIGHT: dict[str, Case] = {
         "!cells-without-value",
         rejected=every(8, "beyond the range of float64", 5),
     ),
-    "51-sex-mostly-f": Case("id t sex t mass x", lambda i: (f"m{i}", "F" if i % 6 else "M", 20 + i / 4)),
-    "53-wind-mostly-n": Case("id t dir t speed x", lambda i: (f"w{i}", "N" if i % 7 else "S", 3 + i / 4)),
-    "55-day-first-dates": Case("day d v n", lambda i: (dt.date(2024, 3, 1 + i % 28), i), "date-format"),
-    "56-quarter-missing": Case("id i age g fare x", lambda i: (i, 20 + i if i % 4 else None, 7 + i / 4), "many-gaps identifier"),
+    "51-sex-mostly-f": Case(
+        "id t sex t mass x", lambda i: (f"m{i}", "F" if i % 6 else "M", 20 + i / 4)
+    ),
+    "53-wind-mostly-n": Case(
+        "id t dir t speed x", lambda i: (f"w{i}", "N" if i % 7 else "S", 3 + i / 4)
+    ),
+    "55-day-first-dates": Case(
+        "day d v n", lambda i: (dt.date(2024, 3, 1 + i % 28), i), "date-format"
+    ),
+    "56-quarter-missing": Case(
+        "id i age g fare x",
+        lambda i: (i, 20 + i if i % 4 else None, 7 + i / 4),
+        "many-gaps identifier",
+    ),
     "57-tsv-lists-beside-points": Case(
         "id i pairs t score x",
         lambda i: (i, f"{i % 9},{3 * i % 7}", 0.5 + i / 8),
@@ -183,7 +221,9 @@ RIGHT: dict[str, Case] = {
         delimiter="\t",
     ),
     "59-excel-empty-rows": Case("a n b n c n", lambda i: (i, 2 * i, 3 * i), "blank-rows"),
-    "60-dotdot-missing": Case("country t y n gdp g", lambda i: (f"c{i}", i, 100 + i if i % 3 else None), "many-gaps"),
+    "60-dotdot-missing": Case(
+        "country t y n gdp g", lambda i: (f"c{i}", i, 100 + i if i % 3 else None), "many-gaps"
+    ),
     "61-backslash-n-missing": Case(
         "country t y n gdp n",
         lambda i: (f"c{i}", i, 100 + i) if i % 6 else None,
@@ -196,19 +236,34 @@ RIGHT: dict[str, Case] = {
     ),
     "66-large-offset": Case("time n sensor n", lambda i: (i, 100_000_000 + i % 5)),
     "68-trailing-delimiter-in-rows-only": Case(
-        "name t limit n value x", lambda i: (f"case{i}", 100 + i, 1.5 * i), "spare-fields", delimiter=";"
+        "name t limit n value x",
+        lambda i: (f"case{i}", 100 + i, 1.5 * i),
+        "spare-fields",
+        delimiter=";",
     ),
-    "69-two-title-lines-then-header": Case("id t label t score x", lambda i: (f"g{i}", f"text {i}", i / 4), "!preamble", first=4),
-    "70-title-empty-line-header": Case("month t site t litres n", lambda i: (f"m{i}", f"s{i % 3}", 1000 + i), "!preamble", first=4),
+    "69-two-title-lines-then-header": Case(
+        "id t label t score x", lambda i: (f"g{i}", f"text {i}", i / 4), "!preamble", first=4
+    ),
+    "70-title-empty-line-header": Case(
+        "month t site t litres n", lambda i: (f"m{i}", f"s{i % 3}", 1000 + i), "!preamble", first=4
+    ),
     "71-two-header-rows": Case(
         "control_x x control_y x treated_x x treated_y x",
         lambda i: (i / 7, i * 1.1, i / 3, i * 2.2),
         "!header-rows",
         first=3,
     ),
-    "72-text-only": Case("department t entity t note t", lambda i: (f"D{i % 4}", f"E{i}", f"spoke with {i}"), "!nothing-to-compare"),
-    "73-comma-and-blank": Case("id i label t value x", lambda i: (i, f"name, {i}", i / 2), "blanks identifier"),
-    "74-apostrophe-quotes": Case("id i label t value x", lambda i: (i, f"a, b {i}", i / 2), "quote identifier"),
+    "72-text-only": Case(
+        "department t entity t note t",
+        lambda i: (f"D{i % 4}", f"E{i}", f"spoke with {i}"),
+        "!nothing-to-compare",
+    ),
+    "73-comma-and-blank": Case(
+        "id i label t value x", lambda i: (i, f"name, {i}", i / 2), "blanks identifier"
+    ),
+    "74-apostrophe-quotes": Case(
+        "id i label t value x", lambda i: (i, f"a, b {i}", i / 2), "quote identifier"
+    ),
     "75-numbers-without-header": Case(
         "column_1 x column_2 n column_3 x",
         lambda i: (i / 3, 2 * i, float(cell("75-numbers-without-header", i + 1, 2))),
@@ -221,8 +276,12 @@ RIGHT: dict[str, Case] = {
         GUESSED,
         first=1,
     ),
-    "77-rows-longer-than-header": Case("run n a n b n", lambda i: (i, i + 1, i + 2), "spare-fields"),
-    "78-header-with-one-delimiter-more": Case("id i label t value x", lambda i: (i, f"x{i}", i / 2), "surplus-names identifier"),
+    "77-rows-longer-than-header": Case(
+        "run n a n b n", lambda i: (i, i + 1, i + 2), "spare-fields"
+    ),
+    "78-header-with-one-delimiter-more": Case(
+        "id i label t value x", lambda i: (i, f"x{i}", i / 2), "surplus-names identifier"
+    ),
     "79-header-with-one-delimiter-less": Case(
         "id i labelvalue t column_3 x",
         lambda i: (i, f"x{i}", i / 2),
@@ -230,8 +289,12 @@ RIGHT: dict[str, Case] = {
     ),
     "80-two-tables": Case("a n b n c n", lambda i: (i, i + 1, i + 2), "!second-table", count=20),
     "81-hash-before-header": Case("energy_me_v x n x", lambda i: (i / 10, i / 1000), "blanks"),
-    "82-dot-among-numbers": Case("site t v x", lambda i: (f"s{i}", i / 2) if i % 9 else None, rejected=every(9, "incomplete")),
-    "83-empty-rows-of-commas": Case("a n b n c t", lambda i: (i, 2 * i, f"t{i}"), "blank-rows", blank=(12, 23, 34, 45, 46, 47)),
+    "82-dot-among-numbers": Case(
+        "site t v x", lambda i: (f"s{i}", i / 2) if i % 9 else None, rejected=every(9, "incomplete")
+    ),
+    "83-empty-rows-of-commas": Case(
+        "a n b n c t", lambda i: (i, 2 * i, f"t{i}"), "blank-rows", blank=(12, 23, 34, 45, 46, 47)
+    ),
     "84-spaces-in-columns": Case(
         "t n cp x s x",
         lambda i: (5 * i + 5, (35 * i + 35) / 100, (6 * i + 6) / 1000),
@@ -256,15 +319,25 @@ def test_case(name):
     cleaned = outcome.cleaned
     names, letters = right.columns.split()[::2], right.columns.split()[1::2]
     assert [column.name for column in cleaned.columns] == names
-    assert [(column.type, column.use) for column in cleaned.columns] == [TYPES[letter] for letter in letters]
+    assert [(column.type, column.use) for column in cleaned.columns] == [
+        TYPES[letter] for letter in letters
+    ]
     expected = [right.row(i) for i in range(right.count)]
     kept = [row for row in expected if row is not None]
     assert len(outcome.rows) == len(kept)
     for found, row in zip(outcome.rows, kept, strict=True):
         assert found == row
-        assert [type(one) for one in found] == [float if letter == "x" else type(one) for one, letter in zip(row, letters, strict=True)]
-    lines = [line for line in range(right.first, right.first + right.count + len(right.blank)) if line not in right.blank]
-    assert outcome.lines == [line for line, row in zip(lines, expected, strict=False) if row is not None]
+        assert [type(one) for one in found] == [
+            float if letter == "x" else type(one) for one, letter in zip(row, letters, strict=True)
+        ]
+    lines = [
+        line
+        for line in range(right.first, right.first + right.count + len(right.blank))
+        if line not in right.blank
+    ]
+    assert outcome.lines == [
+        line for line, row in zip(lines, expected, strict=False) if row is not None
+    ]
     assert outcome.reasons == right.rejected
     assert cleaned.rows_read == cleaned.rows + len(right.rejected)
     assert (cleaned.encoding, cleaned.dialect.delimiter) == (right.encoding, right.delimiter)
@@ -294,7 +367,9 @@ def test_the_word_says_what_and_where(name):
 
 
 def test_tiny_values_are_the_doubles_nearest_to_their_text():
-    found: set[Any] = set(run((CASES / "48-tiny-p-values" / "input.csv").read_bytes()).table["p"].to_pylist())
+    found: set[Any] = set(
+        run((CASES / "48-tiny-p-values" / "input.csv").read_bytes()).table["p"].to_pylist()
+    )
     assert {1e-47, 4e-89, 1e-320} <= found
     assert 0.0 not in found
     assert all(0 < value < 1 for value in found)

@@ -26,12 +26,20 @@ def test_the_result_does_not_depend_on_how_the_bytes_arrive():
     first = outcomes[0]
     assert first.cleaned.rows > 29_000
     assert len(first.cleaned.units) == -(-first.cleaned.rows // 4096)
-    assert set(first.cleaned.rejected) == {"incomplete", "not a number", "beyond the range of float64", "wrong number of fields"}
+    assert set(first.cleaned.rejected) == {
+        "incomplete",
+        "not a number",
+        "beyond the range of float64",
+        "wrong number of fields",
+    }
     for other in outcomes[1:]:
         assert other.parquet == first.parquet
         assert other.rejected_csv == first.rejected_csv
         assert other.cleaned_csv == first.cleaned_csv
-        assert (other.cleaned.units, other.cleaned.columns) == (first.cleaned.units, first.cleaned.columns)
+        assert (other.cleaned.units, other.cleaned.columns) == (
+            first.cleaned.units,
+            first.cleaned.columns,
+        )
 
 
 def test_rejected_rows_are_those_that_were_soiled():
@@ -39,7 +47,11 @@ def test_rejected_rows_are_those_that_were_soiled():
     lines = DIRTY.decode().split("\n")
     rejected = {int(row["line"]) for row in outcome.rejects}
     clean = b"".join(Table(rows=30_000, columns=6, seed=3).chunks()).decode().split("\n")
-    assert rejected == {number for number, (soiled, line) in enumerate(zip(lines, clean, strict=True), start=1) if soiled != line}
+    assert rejected == {
+        number
+        for number, (soiled, line) in enumerate(zip(lines, clean, strict=True), start=1)
+        if soiled != line
+    }
     assert len(rejected) > 500
     assert all(row["row"] == lines[int(row["line"]) - 1] for row in outcome.rejects)
 
@@ -52,7 +64,9 @@ def test_same_values_as_pandas():
     assert table.column_names == list(theirs.columns)
     assert {str(field.type) for field in table.schema if field.name.startswith("x")} == {"double"}
     for name in ("id", "x0", "x1", "x2", "x3", "x4"):
-        np.testing.assert_array_equal(table[name].to_numpy(), theirs[name].to_numpy().astype(np.float64))
+        np.testing.assert_array_equal(
+            table[name].to_numpy(), theirs[name].to_numpy().astype(np.float64)
+        )
     assert table["site"].to_pylist() == theirs["site"].tolist()
     assert table["checked"].to_pylist() == (theirs["checked"] == "yes").tolist()
     assert table["hour"].to_pylist() == theirs["hour"].dt.to_pydatetime().tolist()
@@ -70,17 +84,23 @@ def test_units_are_the_row_groups():
     for index, unit in enumerate(units):
         group = metadata.row_group(index)
         columns = [group.column(number) for number in range(group.num_columns)]
-        starts = [min(filter(None, (column.dictionary_page_offset, column.data_page_offset))) for column in columns]
+        starts = [
+            min(filter(None, (column.dictionary_page_offset, column.data_page_offset)))
+            for column in columns
+        ]
         assert (unit.index, unit.rows, unit.byte_offset) == (index, group.num_rows, min(starts))
         assert unit.byte_length == sum(column.total_compressed_size for column in columns)
         assert unit.byte_offset == position
         assert unit.row_offset == sum(other.rows for other in units[:index])
         position += unit.byte_length
-        assert hashlib.sha256(outcome.parquet[unit.byte_offset : position]).hexdigest() == unit.sha256
+        assert (
+            hashlib.sha256(outcome.parquet[unit.byte_offset : position]).hexdigest() == unit.sha256
+        )
         numbers = [column for column in columns if column.physical_type == "DOUBLE"]
-        assert {(column.compression, "PLAIN" in column.encodings, column.has_dictionary_page) for column in numbers} == {
-            ("UNCOMPRESSED", True, False)
-        }
+        assert {
+            (column.compression, "PLAIN" in column.encodings, column.has_dictionary_page)
+            for column in numbers
+        } == {("UNCOMPRESSED", True, False)}
     assert outcome.cleaned.footer_offset == position
     assert outcome.cleaned.table_bytes == len(outcome.parquet)
 
@@ -89,7 +109,10 @@ def test_a_unit_has_to_fit_into_memory():
     writer = UnitWriter(io.BytesIO(), pa.schema([("t", pa.string())]), unit_rows=65_536)
     table = pa.table({"t": pa.array(["x" * (1 << 20)] * 100)})
     assert [writer.add(table) for _ in range(2)] == [[], []]
-    with pytest.raises(StageError, match="300 rows take 300 MiB; a unit of 65,536 may take 256"), writer:
+    with (
+        pytest.raises(StageError, match="300 rows take 300 MiB; a unit of 65,536 may take 256"),
+        writer,
+    ):
         writer.add(table)
 
 
@@ -130,7 +153,9 @@ print(cleaned.rows_read, peak_rss_mib())
 
 def test_memory_is_flat():
     def peak(times: int) -> int:
-        output = subprocess.run([sys.executable, "-c", MEMORY, str(times)], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(times)], capture_output=True, text=True, check=True
+        ).stdout
         rows, mib = map(int, output.split())
         assert rows == times * 65_536
         return mib

@@ -22,7 +22,13 @@ CASES = {
         set(),
         {},
     ),
-    "years as values": (lines(lambda i: f"{1980 + i},{1990 + i}"), ["", ""], ["1980", "1990"], {"no-header"}, {}),
+    "years as values": (
+        lines(lambda i: f"{1980 + i},{1990 + i}"),
+        ["", ""],
+        ["1980", "1990"],
+        {"no-header"},
+        {},
+    ),
     "dates over numbers": (
         "site,2020-01-01,2020-01-02\n" + lines(lambda i: f"s{i},{i},{i + 1}"),
         ["site", "2020-01-01", "2020-01-02"],
@@ -37,7 +43,13 @@ CASES = {
         set(),
         {},
     ),
-    "sodium": ("sample,Na\n" + lines(lambda i: f"s{i},{1.5 + i / 4}"), ["sample", "Na"], ["s0", "1.5"], set(), {}),
+    "sodium": (
+        "sample,Na\n" + lines(lambda i: f"s{i},{1.5 + i / 4}"),
+        ["sample", "Na"],
+        ["s0", "1.5"],
+        set(),
+        {},
+    ),
     "names that are words for missing": (
         "NA,None,x\n" + lines(lambda i: f"{i},{2 * i},{i}"),
         ["NA", "None", "x"],
@@ -66,7 +78,13 @@ CASES = {
         {"no-header"},
         {},
     ),
-    "numbers without names": (lines(lambda i: f"{i / 3},{2 * i},0.{i + 10}"), ["", "", ""], ["0.0", "0", "0.10"], {"no-header"}, {}),
+    "numbers without names": (
+        lines(lambda i: f"{i / 3},{2 * i},0.{i + 10}"),
+        ["", "", ""],
+        ["0.0", "0", "0.10"],
+        {"no-header"},
+        {},
+    ),
     "mixed without names": (
         lines(lambda i: f"1,{i},f{i}.wav,di,0.{i + 10}"),
         [""] * 5,
@@ -141,14 +159,16 @@ CASES = {
         {},
     ),
     "years under names": (
-        "country,GDP,,People,\n,2019,2020,2019,2020\n" + lines(lambda i: f"c{i},{i},{i + 1},{2 * i},{2 * i + 1}"),
+        "country,GDP,,People,\n,2019,2020,2019,2020\n"
+        + lines(lambda i: f"c{i},{i},{i + 1},{2 * i},{2 * i + 1}"),
         ["country", "GDP 2019", "GDP 2020", "People 2019", "People 2020"],
         ["c0", "0", "1", "0", "1"],
         {"header-rows"},
         {},
     ),
     "the header twice": (
-        "COM;NOM;DEP\nCOM;NOM;DEP\n" + lines(lambda i: f"{1001 + i:05};V{i};{['01', '2A', '2B'][i % 3]}"),
+        "COM;NOM;DEP\nCOM;NOM;DEP\n"
+        + lines(lambda i: f"{1001 + i:05};V{i};{['01', '2A', '2B'][i % 3]}"),
         ["COM", "NOM", "DEP"],
         ["01001", "V0", "01"],
         {"header-row-left-out"},
@@ -162,14 +182,16 @@ CASES = {
         {12: "repeated header", 23: "repeated header", 34: "repeated header"},
     ),
     "two titles": (
-        '"Set: demo     Name: made up"\n"C=186; E=21.62"\n"id","label","score"\n' + lines(lambda i: f'"g{i}","text {i}","{i / 4}"'),
+        '"Set: demo     Name: made up"\n"C=186; E=21.62"\n"id","label","score"\n'
+        + lines(lambda i: f'"g{i}","text {i}","{i / 4}"'),
         ["id", "label", "score"],
         ["g0", "text 0", "0.0"],
         {"preamble"},
         {},
     ),
     "a title and an empty row": (
-        "Monthly water use,,\n,,\nmonth,site,litres\n" + lines(lambda i: f"m{i},s{i % 3},{1000 + i}"),
+        "Monthly water use,,\n,,\nmonth,site,litres\n"
+        + lines(lambda i: f"m{i},s{i % 3},{1000 + i}"),
         ["month", "site", "litres"],
         ["m0", "s0", "1000"],
         {"preamble"},
@@ -183,14 +205,16 @@ CASES = {
         {},
     ),
     "names and values before the table": (
-        "Station,Rome\nElevation,21\nOwner,City\n\ntime,temp,wind\n" + lines(lambda i: f"2020-01-{i % 28 + 1:02},{i},{3 * i}"),
+        "Station,Rome\nElevation,21\nOwner,City\n\ntime,temp,wind\n"
+        + lines(lambda i: f"2020-01-{i % 28 + 1:02},{i},{3 * i}"),
         ["time", "temp", "wind"],
         ["2020-01-01", "0", "0"],
         {"preamble"},
         {},
     ),
     "names and values as wide as the table": (
-        "Station,Rome\nElevation,21\n\ntime,temp\n" + lines(lambda i: f"2020-01-{i % 28 + 1:02},{i}"),
+        "Station,Rome\nElevation,21\n\ntime,temp\n"
+        + lines(lambda i: f"2020-01-{i % 28 + 1:02},{i}"),
         ["time", "temp"],
         ["2020-01-01", "0"],
         {"preamble"},
@@ -204,7 +228,8 @@ CASES = {
         {},
     ),
     "comments": (
-        "# station 12\n# lat 52.1, lon 13.4\ntime,co2\n" + lines(lambda i: f"{2000 + i},{370 + i * 1.5}"),
+        "# station 12\n# lat 52.1, lon 13.4\ntime,co2\n"
+        + lines(lambda i: f"{2000 + i},{370 + i * 1.5}"),
         ["time", "co2"],
         ["2000", "370.0"],
         {"preamble"},
@@ -218,13 +243,20 @@ CASES = {
         {},
     ),
     "comments, then a hash before the names": (
-        "##version 1\n##source x\n#CHROM\tPOS\tQUAL\n" + lines(lambda i: f"chr{i % 3}\t{100 * i}\t{i / 2}"),
+        "##version 1\n##source x\n#CHROM\tPOS\tQUAL\n"
+        + lines(lambda i: f"chr{i % 3}\t{100 * i}\t{i / 2}"),
         ["CHROM", "POS", "QUAL"],
         ["chr0", "0", "0.0"],
         {"preamble"},
         {},
     ),
-    "a hash as a name": ("#,name,v\n" + lines(lambda i: f"{i},n{i},{2 * i}"), ["#", "name", "v"], ["0", "n0", "0"], set(), {}),
+    "a hash as a name": (
+        "#,name,v\n" + lines(lambda i: f"{i},n{i},{2 * i}"),
+        ["#", "name", "v"],
+        ["0", "n0", "0"],
+        set(),
+        {},
+    ),
     "a header with one delimiter more": (
         "id,label,value,\n" + lines(lambda i: f"{i},x{i},{i / 2}"),
         ["id", "label", "value"],
@@ -260,7 +292,13 @@ CASES = {
         {"columns-without-name"},
         {},
     ),
-    "names that repeat": ("a,a,b\n" + lines(lambda i: f"{i},{i},{2 * i}"), ["a", "a", "b"], ["0", "0", "0"], set(), {}),
+    "names that repeat": (
+        "a,a,b\n" + lines(lambda i: f"{i},{i},{2 * i}"),
+        ["a", "a", "b"],
+        ["0", "0", "0"],
+        set(),
+        {},
+    ),
 }
 
 
@@ -276,12 +314,19 @@ def test_every_line_is_taken_for_what_it_is(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("end", "encoding"), [("\r\n", "utf-8-sig"), ("\r", "utf-8"), ("\n", "utf-16")])
+@pytest.mark.parametrize(
+    ("end", "encoding"), [("\r\n", "utf-8-sig"), ("\r", "utf-8"), ("\n", "utf-16")]
+)
 def test_line_ends_and_encodings_make_no_difference(case, end, encoding):
     text, names, _, codes, reasons = CASES[case]
     reading = read(text.replace("\n", end), encoding=encoding)
     plain = read(text)
-    assert (reading.names, reading.rows, reading.codes, reading.reasons) == (names, plain.rows, codes, reasons)
+    assert (reading.names, reading.rows, reading.codes, reading.reasons) == (
+        names,
+        plain.rows,
+        codes,
+        reasons,
+    )
     assert reading.lines == plain.lines
 
 
@@ -300,5 +345,8 @@ def test_what_was_decided_can_be_told():
 
 
 def test_unsure_remarks_are_marked():
-    sure = {remark.code: remark.sure for remark in read("Title\n\n" + lines(lambda i: f"{i};'x {i}'")).remarks}
+    sure = {
+        remark.code: remark.sure
+        for remark in read("Title\n\n" + lines(lambda i: f"{i};'x {i}'")).remarks
+    }
     assert sure == {"preamble": False, "no-header": False, "quote": True}

@@ -18,7 +18,11 @@ from tests.workloads.preprocess.cleaning import Outcome, run
 
 STATSMODELS, VEGA, SKLEARN = (
     Path(str(package.__file__)).parent / folder
-    for package, folder in ((statsmodels, "datasets"), (vega_datasets, "_data"), (sklearn, "datasets/data"))
+    for package, folder in (
+        (statsmodels, "datasets"),
+        (vega_datasets, "_data"),
+        (sklearn, "datasets/data"),
+    )
 )
 LETTERS = {
     ("number", "compare"): "n",
@@ -82,7 +86,9 @@ def test_known_tables(path):
     outcome = run(path.read_bytes())
     assert letters(outcome) == expected
     assert outcome.cleaned.rejected == rejected
-    delimiter = " " if outcome.cleaned.dialect.delimiter == "blanks" else outcome.cleaned.dialect.delimiter
+    delimiter = (
+        " " if outcome.cleaned.dialect.delimiter == "blanks" else outcome.cleaned.dialect.delimiter
+    )
     if not outcome.cleaned.dialect.header or outcome.cleaned.dialect.quote == "'":
         return  # pandas would have to be told what these files are like
     theirs = pd.read_csv(path, sep=delimiter, skipinitialspace=True, keep_default_na=True)
@@ -98,7 +104,9 @@ def gappy(rows: int, shares: dict[str, float]) -> bytes:
     rng = np.random.default_rng(7)
     frame: Any = {"name": [f"row {row}" for row in range(rows)]}
     for name, share in shares.items():
-        frame[name] = np.where(rng.random(rows) < share, np.nan, np.round(rng.normal(50, 9, rows), 2))
+        frame[name] = np.where(
+            rng.random(rows) < share, np.nan, np.round(rng.normal(50, 9, rows), 2)
+        )
     return str(pd.DataFrame(frame).to_csv(index=False)).encode()
 
 
@@ -129,7 +137,14 @@ def digits_of_pi(count: int) -> str:
             digits.append(str(n))
             q, r, n = 10 * q, 10 * (r - n * t), (10 * (3 * q + r)) // t - 10 * n
         else:
-            q, r, t, k, n, x = q * k, (2 * q + r) * x, t * x, k + 1, (q * (7 * k + 2) + r * x) // (t * x), x + 2
+            q, r, t, k, n, x = (
+                q * k,
+                (2 * q + r) * x,
+                t * x,
+                k + 1,
+                (q * (7 * k + 2) + r * x) // (t * x),
+                x + 2,
+            )
     return "".join(digits)
 
 
@@ -140,8 +155,30 @@ def _alternating(first: str, second: str, third: str) -> list[str]:
 NIST = {
     "PiDigits": list(digits_of_pi(500)),
     "Lottery": ["162", "671", "933", "414", "788", "730", "817", "33", "536", "875", "670", "236"],
-    "Lew": ["-213", "-564", "-35", "-15", "141", "115", "-420", "-360", "203", "-338", "-431", "194"],
-    "Mavro": ["2.00180", "2.00170", "2.00180", "2.00190", "2.00180", "2.00170", "2.00150", "2.00140"],
+    "Lew": [
+        "-213",
+        "-564",
+        "-35",
+        "-15",
+        "141",
+        "115",
+        "-420",
+        "-360",
+        "203",
+        "-338",
+        "-431",
+        "194",
+    ],
+    "Mavro": [
+        "2.00180",
+        "2.00170",
+        "2.00180",
+        "2.00190",
+        "2.00180",
+        "2.00170",
+        "2.00150",
+        "2.00140",
+    ],
     "Michelso": ["299.85", "299.74", "299.90", "300.07", "299.93", "299.85", "299.95", "299.98"],
     "NumAcc1": ["10000001", "10000003", "10000002"],
     "NumAcc2": _alternating("1.2", "1.1", "1.3"),

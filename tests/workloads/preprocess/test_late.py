@@ -26,15 +26,42 @@ def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None
 @pytest.mark.parametrize(
     ("early", "row", "kind", "first", "last"),
     [
-        pytest.param("{}", "3.25", ("double", "compare"), 0.0, 3.25, id="fractions among whole numbers"),
-        pytest.param("{1}", "9223372036854775807", ("int64", "compare"), 0, 2**63 - 1, id="wider whole numbers"),
+        pytest.param(
+            "{}", "3.25", ("double", "compare"), 0.0, 3.25, id="fractions among whole numbers"
+        ),
+        pytest.param(
+            "{1}",
+            "9223372036854775807",
+            ("int64", "compare"),
+            0,
+            2**63 - 1,
+            id="wider whole numbers",
+        ),
         pytest.param("{}", "00501", ("string", "keep"), "0", "00501", id="leading zeros"),
-        pytest.param("{}", "10000000000000000000", ("double", "compare"), 0.0, 1e19, id="whole numbers beyond int64"),
-        pytest.param("{2}", '"1,234"', ("int64", "compare"), 10, 1234, id="a sign between thousands"),
+        pytest.param(
+            "{}",
+            "10000000000000000000",
+            ("double", "compare"),
+            0.0,
+            1e19,
+            id="whole numbers beyond int64",
+        ),
+        pytest.param(
+            "{2}", '"1,234"', ("int64", "compare"), 10, 1234, id="a sign between thousands"
+        ),
         pytest.param("", "7", ("int64", "describe"), None, 7, id="numbers that begin late"),
         pytest.param("", "word", ("string", "keep"), None, "word", id="text that begins late"),
-        pytest.param("2024-01-01", "2024-01-01T10:00", ("timestamp[us]", "keep"), MIDNIGHT, TEN, id="times among dates"),
-        pytest.param("yes", "no", ("string", "keep"), "yes", "no", id="the other word, after a text of one"),
+        pytest.param(
+            "2024-01-01",
+            "2024-01-01T10:00",
+            ("timestamp[us]", "keep"),
+            MIDNIGHT,
+            TEN,
+            id="times among dates",
+        ),
+        pytest.param(
+            "yes", "no", ("string", "keep"), "yes", "no", id="the other word, after a text of one"
+        ),
     ],
 )
 def test_widened(early, row, kind, first, last):
@@ -52,7 +79,9 @@ def test_a_few_wrong_cells_in_a_column_nobody_compares_have_no_value_and_cost_no
     outcome = late(early, "soon", count=3)
     assert outcome.cleaned.rows == outcome.cleaned.rows_read
     assert outcome.cleaned.columns[1].missing == 3
-    [remark] = [remark for remark in outcome.cleaned.remarks if remark.code == "cells-without-value"]
+    [remark] = [
+        remark for remark in outcome.cleaned.remarks if remark.code == "cells-without-value"
+    ]
     assert "3 cells with another content, such as 'soon'" in remark.sentence
 
 
@@ -100,7 +129,10 @@ def test_declared_columns_go_before_what_cells_say():
         "when": Declaration(required=True),
         "n": Declaration(type="text"),
     }
-    body = "".join(f"0{i},F,{'' if i % 2 else 30},{'' if i == 8 else '2024-01-01'},{i},0.5\n" for i in range(10, 30))
+    body = "".join(
+        f"0{i},F,{'' if i % 2 else 30},{'' if i == 8 else '2024-01-01'},{i},0.5\n"
+        for i in range(10, 30)
+    )
     data = "zip,sex,age,when,n,x\n" + body + "008,F,30,,1,0.5\n"
     outcome = run(data.encode(), wishes=Wishes(columns=columns))
     kinds = {column.name: (column.kind, column.use) for column in outcome.cleaned.columns}

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workloads.preprocess.pollutions import Polluted, one_per_cell, score, sensors, shop, whole_file
+from tests.workloads.preprocess.pollutions import (
+    Polluted,
+    one_per_cell,
+    score,
+    sensors,
+    shop,
+    whole_file,
+)
 from tests.workloads.preprocess.reading import read
 
 TABLES = {"shop": shop, "sensors": sensors}
@@ -41,11 +48,26 @@ def test_files_polluted_as_a_whole(name, number):
 @pytest.mark.parametrize("name", TABLES)
 def test_files_polluted_in_one_row_lose_that_row_at_most(name):
     table, how = TABLES[name]()
-    rows = {1, 2, 7, len(table) // 2, len(table) - 2, len(table) - 1}  # all 2,267 files take minutes
-    scores = {polluted.name: points(polluted) for polluted in one_per_cell(table, how) if int(polluted.name.split("-")[1]) in rows}
+    rows = {
+        1,
+        2,
+        7,
+        len(table) // 2,
+        len(table) - 2,
+        len(table) - 1,
+    }  # all 2,267 files take minutes
+    scores = {
+        polluted.name: points(polluted)
+        for polluted in one_per_cell(table, how)
+        if int(polluted.name.split("-")[1]) in rows
+    }
     assert sum(scores.values()) / len(scores) >= 9.97
     assert min(scores.values()) > 10 - 6.5 / len(table), "six points, by the share of one row"
-    assert all(got == 10 for polluted, got in scores.items() if polluted.startswith("more") and name == "shop" and polluted > "more-3")
+    assert all(
+        got == 10
+        for polluted, got in scores.items()
+        if polluted.startswith("more") and name == "shop" and polluted > "more-3"
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)

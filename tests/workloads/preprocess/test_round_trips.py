@@ -23,7 +23,9 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 def free_text() -> st.SearchStrategy[str]:
     """Texts with all that a writer has to quote; at least one word, so that no cell is a sign alone."""
-    between = st.sampled_from([" ", ", ", "; ", "\t", "|", '"', "'", " '", '" ', "\n", " - ", "", ": ", "é"])
+    between = st.sampled_from(
+        [" ", ", ", "; ", "\t", "|", '"', "'", " '", '" ', "\n", " - ", "", ": ", "é"]
+    )
     return st.builds("{}{}{}".format, st.sampled_from(WORDS), between, st.sampled_from(WORDS))
 
 
@@ -42,7 +44,10 @@ def tables(draw: st.DrawFn) -> Table:
     """A column of row numbers, one of decimal fractions, and up to four others; 8 to 24 rows."""
     count = draw(st.integers(8, 24))
     kinds = draw(st.lists(st.sampled_from(sorted(COLUMNS)), max_size=4))
-    columns = [[str(number) for number in range(1, count + 1)], [f"{number / 4}" for number in range(count)]]
+    columns = [
+        [str(number) for number in range(1, count + 1)],
+        [f"{number / 4}" for number in range(count)],
+    ]
     columns += [draw(st.lists(COLUMNS[kind], min_size=count, max_size=count)) for kind in kinds]
     return NAMES[: len(columns)], [list(row) for row in zip(*columns, strict=True)]
 
@@ -73,8 +78,12 @@ def test_csv(table, delimiter, quote, quoting, doubled, end, header, encoding):
         lineterminator=end,
     )
     writer.writerows([names, *rows] if header else rows)
-    assume(quote == '"' or target.getvalue().count(quote) not in range(1, 5))  # one apostrophe here or there is none that quotes
-    assume(delimiter != " " or header or all(map(any, zip(*rows, strict=True))))  # else the same as two blanks between columns
+    assume(
+        quote == '"' or target.getvalue().count(quote) not in range(1, 5)
+    )  # one apostrophe here or there is none that quotes
+    assume(
+        delimiter != " " or header or all(map(any, zip(*rows, strict=True)))
+    )  # else the same as two blanks between columns
     reading = read(target.getvalue(), encoding=encoding)
     assert reading.rows == rows
     assert reading.names == (names if header else [""] * len(names))
@@ -97,11 +106,15 @@ def frame(table: Table) -> pd.DataFrame:
 )
 def test_pandas(table, sep, quoting, end, index, encoding):
     target = io.BytesIO()
-    frame(table).to_csv(target, sep=sep, quoting=quoting, lineterminator=end, index=index, encoding=encoding)
+    frame(table).to_csv(
+        target, sep=sep, quoting=quoting, lineterminator=end, index=index, encoding=encoding
+    )
     reading = read(target.getvalue())
     names, rows = table
     assert reading.names == (["", *names] if index else names)
-    assert reading.rows == ([[str(number), *row] for number, row in enumerate(rows)] if index else rows)
+    assert reading.rows == (
+        [[str(number), *row] for number, row in enumerate(rows)] if index else rows
+    )
 
 
 @quick
@@ -115,7 +128,9 @@ def test_pandas(table, sep, quoting, end, index, encoding):
 def test_polars(table, separator, quote, style, end):
     names, rows = table
     table_frame = pl.DataFrame(rows, schema=names, orient="row")
-    text = table_frame.write_csv(separator=separator, quote_char=quote, quote_style=style, line_terminator=end)
+    text = table_frame.write_csv(
+        separator=separator, quote_char=quote, quote_style=style, line_terminator=end
+    )
     reading = read(text)
     assert (reading.names, reading.rows) == (names, rows)
 

@@ -23,7 +23,11 @@ from workloads.preprocess.plan import Wishes
 
 ROWS = 30
 Table = dict[str, list[Any]]
-_word = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='"'), min_size=1, max_size=6)
+_word = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='"'),
+    min_size=1,
+    max_size=6,
+)
 text = _word.map(lambda word: f"t{word}x")
 """Words that no other kind of column could hold."""
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -35,7 +39,12 @@ def _column(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 tables = st.fixed_dictionaries(
-    {"w": _column(whole), "x": _column(number), "t": _column(text), "n": st.just([f"row {row}" for row in range(ROWS)])}
+    {
+        "w": _column(whole),
+        "x": _column(number),
+        "t": _column(text),
+        "n": st.just([f"row {row}" for row in range(ROWS)]),
+    }
 )
 """The last column has a value in every row: a row without any is a blank one."""
 _TYPES = {"w": pa.int64(), "x": pa.float64(), "t": pa.string(), "n": pa.string()}
@@ -46,7 +55,10 @@ def by_csv(table: Table, delimiter: str, quoting: int, line_end: str) -> bytes:
     ways: Any = {"delimiter": delimiter, "quoting": quoting, "lineterminator": line_end}
     writer = csv.writer(target, **ways)
     writer.writerow(table)
-    writer.writerows(["" if value is None else value for value in row] for row in zip(*table.values(), strict=True))
+    writer.writerows(
+        ["" if value is None else value for value in row]
+        for row in zip(*table.values(), strict=True)
+    )
     return target.getvalue().encode()
 
 
@@ -55,15 +67,26 @@ def _arrow(table: Table) -> pa.Table:
 
 
 def by_pandas(table: Table, delimiter: str, quoting: int, line_end: str) -> bytes:
-    frame = pd.DataFrame({"w": pd.array(table["w"], "Int64"), "x": pd.array(table["x"], "Float64"), "t": table["t"], "n": table["n"]})
+    frame = pd.DataFrame(
+        {
+            "w": pd.array(table["w"], "Int64"),
+            "x": pd.array(table["x"], "Float64"),
+            "t": table["t"],
+            "n": table["n"],
+        }
+    )
     text_of: Any = frame.to_csv
-    return bytes(text_of(index=False, sep=delimiter, quoting=quoting, lineterminator=line_end).encode())
+    return bytes(
+        text_of(index=False, sep=delimiter, quoting=quoting, lineterminator=line_end).encode()
+    )
 
 
 def by_polars(table: Table, delimiter: str, quoting: int, line_end: str) -> bytes:
     frame: Any = pl.from_arrow(_arrow(table))
     style = {csv.QUOTE_ALL: "always", csv.QUOTE_NONNUMERIC: "non_numeric"}.get(quoting, "necessary")
-    return bytes(frame.write_csv(separator=delimiter, quote_style=style, line_terminator=line_end).encode())
+    return bytes(
+        frame.write_csv(separator=delimiter, quote_style=style, line_terminator=line_end).encode()
+    )
 
 
 def by_duckdb(table: Table, delimiter: str, quoting: int, line_end: str) -> bytes:
@@ -89,7 +112,11 @@ def bits(value: float) -> bytes:
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(
     table=tables,
     delimiter=st.sampled_from([",", ";", "\t", "|"]),

@@ -10,7 +10,13 @@ TABLE = "a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}")
 LAST = ["39", "78", "x39"]
 CASES = {
     # id: (text, last row, rows, codes of remarks, reasons of rejected lines)
-    "delimiter after every row": ("a;b;c\n" + lines(lambda i: f'"{i}";"{2 * i}";"x{i}";'), LAST, 40, {"spare-fields"}, {}),
+    "delimiter after every row": (
+        "a;b;c\n" + lines(lambda i: f'"{i}";"{2 * i}";"x{i}";'),
+        LAST,
+        40,
+        {"spare-fields"},
+        {},
+    ),
     "delimiter after some rows": (
         "a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}" + ("," if i % 3 else "")),
         ["39", "78", "x39"],
@@ -32,8 +38,20 @@ CASES = {
         {"spare-fields"},
         {},
     ),
-    "delimiter after header and rows": ("a;b;\n" + lines(lambda i: f"{i};{2 * i};"), ["39", "78"], 40, {"spare-fields"}, {}),
-    "delimiter after rows, one row": ("Instance;Best;Time\nOR5;12;0.5;\n", ["OR5", "12", "0.5"], 1, {"spare-fields"}, {}),
+    "delimiter after header and rows": (
+        "a;b;\n" + lines(lambda i: f"{i};{2 * i};"),
+        ["39", "78"],
+        40,
+        {"spare-fields"},
+        {},
+    ),
+    "delimiter after rows, one row": (
+        "Instance;Best;Time\nOR5;12;0.5;\n",
+        ["OR5", "12", "0.5"],
+        1,
+        {"spare-fields"},
+        {},
+    ),
     "delimiter after rows with line breaks": (
         "a,b\n" + lines(lambda i: f'{i},"x,\n{i}",'),
         ["39", "x,\n39"],
@@ -41,14 +59,50 @@ CASES = {
         {"spare-fields"},
         {},
     ),
-    "delimiter after rows of one column": ("value\n" + lines(lambda i: f"{i / 2},"), ["19.5"], 40, {"spare-fields"}, {}),
-    "an empty last column that has a name": ("a,b,c\n" + lines(lambda i: f"{i},{2 * i},"), ["39", "78", ""], 40, set(), {}),
-    "values after the last column": (TABLE + "1,2,x3,9\n", LAST, 40, set(), {42: "wrong number of fields"}),
+    "delimiter after rows of one column": (
+        "value\n" + lines(lambda i: f"{i / 2},"),
+        ["19.5"],
+        40,
+        {"spare-fields"},
+        {},
+    ),
+    "an empty last column that has a name": (
+        "a,b,c\n" + lines(lambda i: f"{i},{2 * i},"),
+        ["39", "78", ""],
+        40,
+        set(),
+        {},
+    ),
+    "values after the last column": (
+        TABLE + "1,2,x3,9\n",
+        LAST,
+        40,
+        set(),
+        {42: "wrong number of fields"},
+    ),
     "empty rows of delimiters": (TABLE + ",,\n" * 30, LAST, 40, {"blank-rows"}, {}),
-    "empty rows in between": ("a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}\n,,"), LAST, 40, {"blank-rows"}, {}),
+    "empty rows in between": (
+        "a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}\n,,"),
+        LAST,
+        40,
+        {"blank-rows"},
+        {},
+    ),
     "empty rows with quotes and blanks": (TABLE + '"","",""\n , ,\n', LAST, 40, {"blank-rows"}, {}),
-    "blank lines in between": ("a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}\n"), LAST, 40, set(), {}),
-    "short rows": ("id,a,b\n" + lines(lambda i: f"{i},{2 * i}" + (f",{i}" if i % 4 else "")), ["39", "78", "39"], 40, {"rows-padded"}, {}),
+    "blank lines in between": (
+        "a,b,c\n" + lines(lambda i: f"{i},{2 * i},x{i}\n"),
+        LAST,
+        40,
+        set(),
+        {},
+    ),
+    "short rows": (
+        "id,a,b\n" + lines(lambda i: f"{i},{2 * i}" + (f",{i}" if i % 4 else "")),
+        ["39", "78", "39"],
+        40,
+        {"rows-padded"},
+        {},
+    ),
     "mostly short rows": (
         "id,a,b,c\n" + lines(lambda i: f"{i},{2 * i}" + ("" if i % 4 else f",{i},{i}")),
         ["39", "78", "", ""],
@@ -56,32 +110,59 @@ CASES = {
         {"rows-padded"},
         {},
     ),
-    "a short row that does not fit": (TABLE + "x1,3\n", LAST, 40, set(), {42: "wrong number of fields"}),
-    "one field": (TABLE + "7\n" + "8,16,x8\n", ["8", "16", "x8"], 41, set(), {42: "wrong number of fields"}),
+    "a short row that does not fit": (
+        TABLE + "x1,3\n",
+        LAST,
+        40,
+        set(),
+        {42: "wrong number of fields"},
+    ),
+    "one field": (
+        TABLE + "7\n" + "8,16,x8\n",
+        ["8", "16", "x8"],
+        41,
+        set(),
+        {42: "wrong number of fields"},
+    ),
     "an empty field too many": (
-        "day,n,price,code\n" + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5,K-{i}") + "03/02/2020,,7,1.5,K-7\n",
+        "day,n,price,code\n"
+        + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5,K-{i}")
+        + "03/02/2020,,7,1.5,K-7\n",
         ["03/02/2020", "7", "1.5", "K-7"],
         41,
         {"rows-cut"},
         {},
     ),
     "two fields that ran together": (
-        "day,n,price,code\n" + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5,K-{i}") + "03/02/20207,1.5,K-7\n",
+        "day,n,price,code\n"
+        + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5,K-{i}")
+        + "03/02/20207,1.5,K-7\n",
         ["12/01/2020", "39", "39.5", "K-39"],
         40,
         set(),
         {42: "wrong number of fields"},
     ),
     "a row with semicolons": (
-        "day,n,price\n" + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5") + "03/02/2020;7;1.5\n",
+        "day,n,price\n"
+        + lines(lambda i: f"{i % 28 + 1:02}/01/2020,{i},{i}.5")
+        + "03/02/2020;7;1.5\n",
         ["03/02/2020", "7", "1.5"],
         41,
         {"other-delimiter"},
         {},
     ),
-    "a quote that is never closed": (TABLE + '1,2,"x3\n' + "4,8,x4\n", ["4", "8", "x4"], 41, set(), {42: "quote never closed"}),
+    "a quote that is never closed": (
+        TABLE + '1,2,"x3\n' + "4,8,x4\n",
+        ["4", "8", "x4"],
+        41,
+        set(),
+        {42: "quote never closed"},
+    ),
     "a quote that swallows the next row": (
-        "n,text\n" + lines(lambda i: f'{i},"a, {i}"') + '40,"a, 40\n' + lines(lambda i: f'{i + 41},"a, {i}"'),
+        "n,text\n"
+        + lines(lambda i: f'{i},"a, {i}"')
+        + '40,"a, 40\n'
+        + lines(lambda i: f'{i + 41},"a, {i}"'),
         ["80", "a, 39"],
         80,
         set(),
@@ -118,25 +199,61 @@ CASES = {
         {},
     ),
     "comments between rows": (
-        "# made by x\na,b\n" + lines(lambda i: f"{i},{i}") + "# second part\n" + lines(lambda i: f"{i},{i}"),
+        "# made by x\na,b\n"
+        + lines(lambda i: f"{i},{i}")
+        + "# second part\n"
+        + lines(lambda i: f"{i},{i}"),
         ["39", "39"],
         80,
         {"preamble"},
         {43: "comment"},
     ),
     "the same table again": (TABLE + TABLE, LAST, 80, set(), {42: "repeated header"}),
-    "another table after a gap": (TABLE + "\nx,y,z\n" + lines(lambda i: f"{i},k{i},{3 * i}"), LAST, 40, {"second-table"}, {}),
-    "another table, narrower": (TABLE + "\nu,v\n" + lines(lambda i: f"{i},{i}"), LAST, 40, {"second-table"}, {}),
-    "another table, wider": (TABLE + "\nu,v,w,x\n" + lines(lambda i: f"{i},{i},{i},{i}"), LAST, 40, {"second-table"}, {}),
-    "another table, no gap": (TABLE + "u,v\n" + lines(lambda i: f"{i},{i}"), LAST, 40, {"second-table"}, {}),
+    "another table after a gap": (
+        TABLE + "\nx,y,z\n" + lines(lambda i: f"{i},k{i},{3 * i}"),
+        LAST,
+        40,
+        {"second-table"},
+        {},
+    ),
+    "another table, narrower": (
+        TABLE + "\nu,v\n" + lines(lambda i: f"{i},{i}"),
+        LAST,
+        40,
+        {"second-table"},
+        {},
+    ),
+    "another table, wider": (
+        TABLE + "\nu,v,w,x\n" + lines(lambda i: f"{i},{i},{i},{i}"),
+        LAST,
+        40,
+        {"second-table"},
+        {},
+    ),
+    "another table, no gap": (
+        TABLE + "u,v\n" + lines(lambda i: f"{i},{i}"),
+        LAST,
+        40,
+        {"second-table"},
+        {},
+    ),
     "another table, no gap, as wide": (
-        "a,b,c\n" + lines(lambda i: f"{i},{2 * i},2020-01-{i % 28 + 1:02}") + "x,y,z\n" + lines(lambda i: f"{i},{i},{i}"),
+        "a,b,c\n"
+        + lines(lambda i: f"{i},{2 * i},2020-01-{i % 28 + 1:02}")
+        + "x,y,z\n"
+        + lines(lambda i: f"{i},{i},{i}"),
         ["39", "78", "2020-01-12"],
         40,
         {"second-table"},
         {},
     ),
-    "another table, longer": (TABLE + "\nu,v\n" + lines(lambda i: f"{i},{i}", count=120), LAST, 40, {"second-table"}, {}),
+    "another table, longer": (
+        TABLE + "\nu,v\n" + lines(lambda i: f"{i},{i}", count=120),
+        LAST,
+        40,
+        {"second-table"},
+        {},
+    ),
     "another table with a title": (
         TABLE + "\nSecond\nx,y,z\n" + lines(lambda i: f"{i},k{i},{i}"),
         LAST,

@@ -92,21 +92,38 @@ def rehearsal(endpoint, monkeypatch):
 
 def test_the_sample_table(rehearsal):
     run = rehearsal.upload("nyc-weather-2013", SAMPLE.read_bytes())
-    done = rehearsal.run(run, PIPELINE_UNIT_ROWS="4096", PIPELINE_WRITE_CLEANED_CSV="true", AWS_BATCH_JOB_ATTEMPT="1")
+    done = rehearsal.run(
+        run, PIPELINE_UNIT_ROWS="4096", PIPELINE_WRITE_CLEANED_CSV="true", AWS_BATCH_JOB_ATTEMPT="1"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert keys("intermediate") == {run.table_key, run.lines_key, run.rejected_key, run.cleaned_csv_key, run.manifest_key}
+    assert keys("intermediate") == {
+        run.table_key,
+        run.lines_key,
+        run.rejected_key,
+        run.cleaned_csv_key,
+        run.manifest_key,
+    }
     assert keys("results") == {run.stage_record_key("preprocess")}
     assert all(json.loads(line)["run_id"] == run.run_id for line in done.stdout.splitlines())
 
     first = s3.get_bytes("intermediate", run.manifest_key)
     manifest = Manifest.from_json(first)
-    assert (manifest.rows_read, manifest.rows, manifest.rejected) == (26_115, 23_007, {"incomplete": 3_108})
+    assert (manifest.rows_read, manifest.rows, manifest.rejected) == (
+        26_115,
+        23_007,
+        {"incomplete": 3_108},
+    )
     assert [column.kind for column in manifest.columns] == ["text", "timestamp"] + ["number"] * 8
     assert manifest.source["bytes"] == SAMPLE.stat().st_size
     assert manifest.source["dialect"]["encoding"] == "utf-8"
 
     # a reader needs the footer and the byte range of one unit, nothing else
-    footer = s3.read_range("intermediate", run.table_key, manifest.footer_offset, manifest.table_bytes - manifest.footer_offset)
+    footer = s3.read_range(
+        "intermediate",
+        run.table_key,
+        manifest.footer_offset,
+        manifest.table_bytes - manifest.footer_offset,
+    )
     unit = manifest.units[3]
     group = s3.read_range("intermediate", run.table_key, unit.byte_offset, unit.byte_length)
     assert hashlib.sha256(group).hexdigest() == unit.sha256
@@ -119,10 +136,14 @@ def test_the_sample_table(rehearsal):
     assert part.num_rows == 4096
     assert whole["wind_speed"].to_numpy().max() == pytest.approx(1048.36058)
 
-    rejected = list(csv.DictReader(io.StringIO(s3.get_bytes("intermediate", run.rejected_key).decode())))
+    rejected = list(
+        csv.DictReader(io.StringIO(s3.get_bytes("intermediate", run.rejected_key).decode()))
+    )
     source = SAMPLE.read_text().split("\n")
     assert len(rejected) == 3_108
-    assert all(row["row"] == source[int(row["line"]) - 1] and "NA" in row["row"] for row in rejected)
+    assert all(
+        row["row"] == source[int(row["line"]) - 1] and "NA" in row["row"] for row in rejected
+    )
     assert s3.get_bytes("intermediate", run.cleaned_csv_key).count(b"\n") == 23_008
 
     record = StageRecord.from_json(s3.get_bytes("results", run.stage_record_key("preprocess")))
@@ -130,7 +151,9 @@ def test_the_sample_table(rehearsal):
     assert 0 < record.details["peak_rss_mib"] < 1024
 
     table = s3.get_bytes("intermediate", run.table_key)
-    again = rehearsal.run(run, PIPELINE_UNIT_ROWS="4096", PIPELINE_WRITE_CLEANED_CSV="true", AWS_BATCH_JOB_ATTEMPT="2")
+    again = rehearsal.run(
+        run, PIPELINE_UNIT_ROWS="4096", PIPELINE_WRITE_CLEANED_CSV="true", AWS_BATCH_JOB_ATTEMPT="2"
+    )
     assert again.returncode == 0, again.stderr
     assert s3.get_bytes("intermediate", run.manifest_key) == first
     assert s3.get_bytes("intermediate", run.table_key) == table
@@ -151,21 +174,52 @@ def test_a_file_of_several_parts_in_gzip(rehearsal):
     whole = s3.get_bytes("intermediate", run.table_key)
     assert len(whole) == manifest.table_bytes
     for unit in manifest.units:
-        assert hashlib.sha256(whole[unit.byte_offset : unit.byte_offset + unit.byte_length]).hexdigest() == unit.sha256
+        assert (
+            hashlib.sha256(
+                whole[unit.byte_offset : unit.byte_offset + unit.byte_length]
+            ).hexdigest()
+            == unit.sha256
+        )
 
 
 @pytest.mark.parametrize(
     ("data", "variables", "code", "sentence", "left"),
     [
         (b"", {}, 1, "s3://ingest/data/20260131/bad.csv: the file is empty", set()),
-        (b"a,b\n1,2\n3\n4\n5\n6,7\n", {}, 1, r"3 of 5 rows (60.0 %) were rejected, allowed are 20 %", {"rejected.csv"}),
-        (b"a,b\n1,2\n", {"PIPELINE_INCOMPLETE_ROWS": "drop"}, 2, "PIPELINE_INCOMPLETE_ROWS is 'drop'; expected 'reject' or 'keep'", set()),
-        (b"a,b\n1,2\n", {"PIPELINE_UNIT_ROWS": "0"}, 2, "PIPELINE_UNIT_ROWS is '0'; expected a whole number from 1", set()),
-        (b"a,b\n1,2\n", {"PIPELINE_INPUT_KEY": "data/20260131/other.csv"}, 1, "s3://ingest/data/20260131/other.csv with 404", set()),
+        (
+            b"a,b\n1,2\n3\n4\n5\n6,7\n",
+            {},
+            1,
+            r"3 of 5 rows (60.0 %) were rejected, allowed are 20 %",
+            {"rejected.csv"},
+        ),
+        (
+            b"a,b\n1,2\n",
+            {"PIPELINE_INCOMPLETE_ROWS": "drop"},
+            2,
+            "PIPELINE_INCOMPLETE_ROWS is 'drop'; expected 'reject' or 'keep'",
+            set(),
+        ),
+        (
+            b"a,b\n1,2\n",
+            {"PIPELINE_UNIT_ROWS": "0"},
+            2,
+            "PIPELINE_UNIT_ROWS is '0'; expected a whole number from 1",
+            set(),
+        ),
+        (
+            b"a,b\n1,2\n",
+            {"PIPELINE_INPUT_KEY": "data/20260131/other.csv"},
+            1,
+            "s3://ingest/data/20260131/other.csv with 404",
+            set(),
+        ),
         (b"a,b\n1,2\n", {"PIPELINE_INTERMEDIATE_BUCKET": "nowhere"}, 1, "nowhere", set()),
     ],
 )
-def test_a_refused_file_leaves_a_sentence_and_no_table(rehearsal, data, variables, code, sentence, left):
+def test_a_refused_file_leaves_a_sentence_and_no_table(
+    rehearsal, data, variables, code, sentence, left
+):
     run = rehearsal.upload("bad", data)
     done = rehearsal.run(run, **variables)
     assert done.returncode == code, done.stderr

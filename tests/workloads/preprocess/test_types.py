@@ -13,14 +13,23 @@ from tests.workloads.preprocess.cleaning import Outcome, run
 ROWS = 40
 
 
-def column(cells: Sequence[str], *, delimiter: str = ",", name: str = "v", beside: Sequence[str] | None = None) -> Outcome:
+def column(
+    cells: Sequence[str],
+    *,
+    delimiter: str = ",",
+    name: str = "v",
+    beside: Sequence[str] | None = None,
+) -> Outcome:
     """A file of a column of names, the column in question and, if any, one beside it."""
     cells = [cells[i % len(cells)] for i in range(max(ROWS, len(cells)))]
 
     def cell(text: str) -> str:
         return f'"{text}"' if delimiter in text else text
 
-    rows = [[f"n{i}", cell(text), *([cell(beside[i % len(beside)])] if beside else [])] for i, text in enumerate(cells)]
+    rows = [
+        [f"n{i}", cell(text), *([cell(beside[i % len(beside)])] if beside else [])]
+        for i, text in enumerate(cells)
+    ]
     header = ["name", name, *(["beside"] if beside else [])]
     return run("\n".join(delimiter.join(row) for row in [header, *rows]).encode())
 
@@ -40,7 +49,11 @@ def codes(outcome: Outcome) -> dict[str, bool]:
 
 FLOAT, WHOLE = ("number", "double", "compare"), ("number", "int64", "compare")
 KEPT_WHOLE, TEXT = ("number", "int64", "keep"), ("text", "string", "keep")
-DATE, TIME, TRUTH = ("date", "date32[day]", "keep"), ("timestamp", "timestamp[us]", "keep"), ("boolean", "bool", "keep")
+DATE, TIME, TRUTH = (
+    ("date", "date32[day]", "keep"),
+    ("timestamp", "timestamp[us]", "keep"),
+    ("boolean", "bool", "keep"),
+)
 NOON = dt.datetime.fromisoformat("2024-01-01T12:00:00")
 HOLDS_ALL: dict[str, Any] = {
     # numbers in other spellings
@@ -141,8 +154,32 @@ def test_a_column_is_what_a_person_would_say_and_keeps_every_value(case):
 
 @pytest.mark.parametrize(
     ("marker", "others"),
-    [(marker, ["101", "102.5"]) for marker in ("..", r"\N", ".", "NA", "-", "n/a", "null", "#N/A", "NaN", "?", "\u2014", "N.A.", "*", "")]
-    + [("NA", ["2024-01-01", "2024-01-02"]), ("-", ["yes", "no"]), ("NA", ["a", "b"]), ("", ["a", "b"]), (r"\N", ["a", "b"])],
+    [
+        (marker, ["101", "102.5"])
+        for marker in (
+            "..",
+            r"\N",
+            ".",
+            "NA",
+            "-",
+            "n/a",
+            "null",
+            "#N/A",
+            "NaN",
+            "?",
+            "\u2014",
+            "N.A.",
+            "*",
+            "",
+        )
+    ]
+    + [
+        ("NA", ["2024-01-01", "2024-01-02"]),
+        ("-", ["yes", "no"]),
+        ("NA", ["a", "b"]),
+        ("", ["a", "b"]),
+        (r"\N", ["a", "b"]),
+    ],
 )
 def test_missing_by_column(marker, others):
     outcome = column([*others, *others, *others, *others, *others, marker], name="w")
@@ -161,9 +198,27 @@ AMBIGUOUS: dict[str, Any] = {
     "1,234 in a file of points": (["1,234", "5,678"], ",", ["0.5", "1.25"], [1234, 5678], True),
     "1,234 in a file of commas": (["1,234", "5,678"], ";", ["0,5", "1,25"], [1.234, 5.678], True),
     "12.345 alone": (["12.345", "67.891"], ",", None, [12.345, 67.891], False),
-    "12.345 in a file of points": (["12.345", "67.891"], ",", ["0.5", "1.25"], [12.345, 67.891], True),
-    "12.345 in a file of commas": (["12.345", "67.891"], ";", ["0,5", "1,25"], [12345, 67891], True),
-    "12.345 beside wholes": ([*(f"{i}.{100 + i}" for i in range(12, 45)), "900"], ";", None, [12112, 13113], False),
+    "12.345 in a file of points": (
+        ["12.345", "67.891"],
+        ",",
+        ["0.5", "1.25"],
+        [12.345, 67.891],
+        True,
+    ),
+    "12.345 in a file of commas": (
+        ["12.345", "67.891"],
+        ";",
+        ["0,5", "1,25"],
+        [12345, 67891],
+        True,
+    ),
+    "12.345 beside wholes": (
+        [*(f"{i}.{100 + i}" for i in range(12, 45)), "900"],
+        ";",
+        None,
+        [12112, 13113],
+        False,
+    ),
     "1,234 beside 1234": (["1,234", "1234", "5,678"], ";", None, [1.234, 1234, 5.678], False),
 }
 
@@ -173,7 +228,9 @@ def test_what_could_mean_two_numbers_is_decided_by_a_rule_and_said(case):
     cells, delimiter, beside, expected, sure = AMBIGUOUS[case]
     outcome = column(cells, delimiter=delimiter, beside=beside)
     assert values(outcome, len(expected)) == expected
-    unsure = [remark for remark in outcome.cleaned.remarks if remark.column == "v" and not remark.sure]
+    unsure = [
+        remark for remark in outcome.cleaned.remarks if remark.column == "v" and not remark.sure
+    ]
     assert bool(unsure) is not sure, outcome.cleaned.remarks
 
 
@@ -210,7 +267,11 @@ def test_a_column_that_was_not_read_as_it_looks_is_told(cells, delimiter, code):
         ("idle", [str(i) for i in range(1, 41)], "compare"),
         ("paid", [str(i) for i in range(1, 41)], "compare"),
         ("cell_count", ["12", "13"], "compare"),
-        ("reading", [str(5_000_000_000 + (i * 7919 * 1234567) % 4_999_999_999) for i in range(40)], "keep"),
+        (
+            "reading",
+            [str(5_000_000_000 + (i * 7919 * 1234567) % 4_999_999_999) for i in range(40)],
+            "keep",
+        ),
     ],
 )
 def test_identifiers_are_kept_and_not_compared(name, cells, use):
@@ -242,7 +303,9 @@ def test_sentences_hold_no_controls_and_no_values_where_these_are_not_to_be_show
 
     data = "a\tb\n" + "1\t2.5\n" * 30 + "\x1b[31m\u202ex\t3.5\n"
     shown, hidden = run(data.encode()), run(data.encode(), wishes=Wishes(show_values=False))
-    [(sentence,)] = [(r.sentence,) for r in shown.cleaned.remarks if r.code == "cells-without-value"]
+    [(sentence,)] = [
+        (r.sentence,) for r in shown.cleaned.remarks if r.code == "cells-without-value"
+    ]
     assert r"'\x1b[31m\u202ex'" in sentence
     assert r"\x1b[31m\u202ex" in shown.rejects[0]["detail"]
     said = [*(r.sentence for r in hidden.cleaned.remarks), *hidden.cleaned.examples.values()]

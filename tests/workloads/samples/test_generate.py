@@ -11,11 +11,29 @@ from workloads.samples.generate import CHUNK_ROWS, Table, main
 
 
 def test_same_arguments_same_bytes_and_a_longer_table_begins_with_the_shorter(tmp_path):
-    assert main(["--rows", "9000", "--columns", "4", "--seed", "2", "--dirty", "3", "--out", str(tmp_path / "a.csv")]) == 0
+    assert (
+        main(
+            [
+                "--rows",
+                "9000",
+                "--columns",
+                "4",
+                "--seed",
+                "2",
+                "--dirty",
+                "3",
+                "--out",
+                str(tmp_path / "a.csv"),
+            ]
+        )
+        == 0
+    )
     written = (tmp_path / "a.csv").read_bytes()
     assert written == b"".join(Table(rows=9000, columns=4, seed=2, dirty_percent=3).chunks())
     assert written.count(b"\n") == 9001
-    assert b"".join(Table(rows=20_000, columns=4, seed=2, dirty_percent=3).chunks()).startswith(written)
+    assert b"".join(Table(rows=20_000, columns=4, seed=2, dirty_percent=3).chunks()).startswith(
+        written
+    )
     assert written != b"".join(Table(rows=9000, columns=4, seed=3, dirty_percent=3).chunks())
 
 
@@ -31,7 +49,9 @@ def test_planted_rows_are_far_from_the_others_together_though_not_column_by_colu
     assert np.abs(centred / centred.std(axis=0))[planted].max() < 5
 
 
-@pytest.mark.parametrize("arguments", [["--rows", "0"], ["--rows", "x"], ["--rows", "5", "--dirty", "101"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--rows", "0"], ["--rows", "x"], ["--rows", "5", "--dirty", "101"], []]
+)
 def test_wrong_arguments_are_one_sentence(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
         main(arguments)

@@ -42,7 +42,9 @@ class Block:
         """(m,) |x|^2 / 2 of the rows rounded to float32."""
         found = np.empty(self.ids.size)
         for start in range(0, found.size, _ROWS):
-            found[start : start + _ROWS] = half_squares(bounds.rounded(self.rows[start : start + _ROWS]))
+            found[start : start + _ROWS] = half_squares(
+                bounds.rounded(self.rows[start : start + _ROWS])
+            )
         return found
 
     @cached_property
@@ -55,7 +57,9 @@ class Block:
         """(m, d + 2) rows [x, g, -1] of the filter's matrix product: see `bounds`."""
         found = np.empty((self.ids.size, self.columns + 2), np.float32)
         for start in range(0, self.ids.size, _ROWS):
-            found[start : start + _ROWS, : self.columns] = bounds.rounded(self.rows[start : start + _ROWS])
+            found[start : start + _ROWS, : self.columns] = bounds.rounded(
+                self.rows[start : start + _ROWS]
+            )
         found[self.wild, : self.columns] = 0
         found[:, -2] = bounds.lowered(self.half_squares, self.columns)
         found[:, -1] = -1

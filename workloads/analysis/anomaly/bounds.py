@@ -81,7 +81,9 @@ def rounded(rows: Floats) -> npt.NDArray[np.float32]:
 def ceiling(values: Floats, half_squares: Floats, columns: int) -> Floats:
     """Upper bound of T for pairs with product `values`, for rows with these h; a little more than enough for float64's own rounding."""
     omega = _omega(columns)
-    bound: Floats = _WIDER * (3.0 * omega * half_squares - values + tiny(columns)) / (1.0 - 2.0 * omega)
+    bound: Floats = (
+        _WIDER * (3.0 * omega * half_squares - values + tiny(columns)) / (1.0 - 2.0 * omega)
+    )
     bound = bound + 4.0 * _UNIT_ROUNDOFF * half_squares + tiny(columns)
     return bound + 2.0**-40 * np.abs(bound)
 
@@ -94,17 +96,26 @@ def reach(halves: Floats, half_squares: Floats, columns: int) -> Floats:
         half_squares: (m,) h of the rows.
         columns: d.
     """
-    return (_WIDER * halves + 4.0 * _UNIT_ROUNDOFF * half_squares + 2.0 * tiny(columns)) * (1.0 + 2.0**-40)
+    return (_WIDER * halves + 4.0 * _UNIT_ROUNDOFF * half_squares + 2.0 * tiny(columns)) * (
+        1.0 + 2.0**-40
+    )
 
 
-def threshold(halves: Floats, half_squares: Floats, columns: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def threshold(
+    halves: Floats, half_squares: Floats, columns: int
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Float32 t for known upper bounds of the k-th smallest T: pairs with v < -t are proved to be no neighbours. Arguments as `reach`."""
     wanted = np.minimum(reach(halves, half_squares, columns), float(UNBOUNDED))
     found = wanted.astype(np.float32)
-    return np.minimum(np.where(found.astype(np.float64) < wanted, np.nextafter(found, UNBOUNDED), found), UNBOUNDED)
+    return np.minimum(
+        np.where(found.astype(np.float64) < wanted, np.nextafter(found, UNBOUNDED), found),
+        UNBOUNDED,
+    )
 
 
-def proof(square: float, half_squares: Floats, columns: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def proof(
+    square: float, half_squares: Floats, columns: int
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Float32 p such that v >= p proves a squared distance below `square`: the inverse of ceiling.
 
     Args:
@@ -118,7 +129,9 @@ def proof(square: float, half_squares: Floats, columns: int) -> np.ndarray[tuple
     half = 0.5 * square * (1.0 - 2.0**-39) - 4.0 * _UNIT_ROUNDOFF * half_squares - tiny(columns)
     wanted = 3.0 * omega * half_squares + tiny(columns) - half * (1.0 - 2.0 * omega) / _WIDER
     wanted += 2.0**-40 * (np.abs(wanted) + half_squares + square)
-    wanted = np.minimum(wanted, float(UNBOUNDED))  # rows outside the range have products of minus infinity and reach nothing
+    wanted = np.minimum(
+        wanted, float(UNBOUNDED)
+    )  # rows outside the range have products of minus infinity and reach nothing
     found = wanted.astype(np.float32)
     return np.where(found.astype(np.float64) < wanted, np.nextafter(found, UNBOUNDED), found)
 

@@ -100,7 +100,9 @@ def farthest(values: Floats, half_squares: Floats, kappas: Floats, columns: int)
 
 def nearest(values: Floats, kappas: Floats) -> Floats:
     """Lower bound of the scaled distance D of pairs with these products."""
-    bound: Floats = (np.sqrt(2.0 * np.maximum(-values - TINY, 0.0)) * (1.0 - LAMBDA) * (1.0 - GUARD) - kappas) * (1.0 - GUARD)
+    bound: Floats = (
+        np.sqrt(2.0 * np.maximum(-values - TINY, 0.0)) * (1.0 - LAMBDA) * (1.0 - GUARD) - kappas
+    ) * (1.0 - GUARD)
     return bound
 
 
@@ -114,7 +116,9 @@ def limit(distances: Any, kappas: Any) -> Any:
     reach = (distances + kappas) / (1.0 - LAMBDA)
     wanted = np.minimum(0.5 * reach * reach * (1.0 + 4.0 * GUARD) + TINY, UNBOUNDED)
     found = wanted.astype(np.float32)
-    return -np.where(found.astype(np.float64) < wanted, np.nextafter(found, np.float32(UNBOUNDED)), found)
+    return -np.where(
+        found.astype(np.float64) < wanted, np.nextafter(found, np.float32(UNBOUNDED)), found
+    )
 
 
 def proof(square: float, half_squares: Any, kappas: Any, columns: int) -> Any:
@@ -128,4 +132,6 @@ def proof(square: float, half_squares: Any, kappas: Any, columns: int) -> Any:
     wanted = start - half + 4.0 * GUARD * (start + half)
     wanted = np.where(inner > 0.0, np.maximum(np.minimum(wanted, UNBOUNDED), -UNBOUNDED), np.inf)
     found = wanted.astype(np.float32)
-    return np.where(found.astype(np.float64) < wanted, np.nextafter(found, np.float32(np.inf)), found)
+    return np.where(
+        found.astype(np.float64) < wanted, np.nextafter(found, np.float32(np.inf)), found
+    )

@@ -39,7 +39,9 @@ class Cells:
         return int(value) + int(rest) if rest else value
 
 
-def contributions(space: Space, columns: tuple[str, ...], row: Cells, neighbour: Cells, count: int = 3) -> tuple[Contribution, ...]:
+def contributions(
+    space: Space, columns: tuple[str, ...], row: Cells, neighbour: Cells, count: int = 3
+) -> tuple[Contribution, ...]:
     """The columns with the largest part in the squared distance of a row from its k-th neighbour, largest first.
 
     With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j of it. P is the identity with the metric
@@ -57,8 +59,14 @@ def contributions(space: Space, columns: tuple[str, ...], row: Cells, neighbour:
         Fewer than `count` where fewer columns are compared; none where the rows are equal.
     """
     both = np.stack((row.values, neighbour.values), axis=1)
-    rests = {place: np.array([row.rests[place], neighbour.rests[place]]) for place in range(len(columns))}
-    ends = space.scaled(both, rests) if space.metric == "mahalanobis" else space.coordinates(both, rests)
+    rests = {
+        place: np.array([row.rests[place], neighbour.rests[place]]) for place in range(len(columns))
+    }
+    ends = (
+        space.scaled(both, rests)
+        if space.metric == "mahalanobis"
+        else space.coordinates(both, rests)
+    )
     z = ends[:, 0] - ends[:, 1]
     parts = z * _twice_mapped(space, z) if space.metric == "mahalanobis" else z * z
     total = math.fsum(parts)

@@ -29,7 +29,12 @@ def fold(terms: Floats) -> Floats:
     return terms[:, 0]
 
 
-def squares(left: Floats, at: npt.NDArray[np.integer[Any]], right: Floats, beside: npt.NDArray[np.integer[Any]]) -> Floats:
+def squares(
+    left: Floats,
+    at: npt.NDArray[np.integer[Any]],
+    right: Floats,
+    beside: npt.NDArray[np.integer[Any]],
+) -> Floats:
     """Squared Euclidean distance of `left[at[p]]` and `right[beside[p]]` for every pair p.
 
     Args:

@@ -13,7 +13,9 @@ from workloads.analysis.anomaly.state import QueryState
 from workloads.analysis.profile.moments import Floats, Integers
 
 
-def process_pair(pairs: PairBackend, a: QueryState, a_block: Block, b: QueryState, b_block: Block) -> tuple[QueryState, QueryState]:
+def process_pair(
+    pairs: PairBackend, a: QueryState, a_block: Block, b: QueryState, b_block: Block
+) -> tuple[QueryState, QueryState]:
     """Compare two units for both of them; a unit with itself where `a` and `b` are the same object.
 
     Does only what is left to do, so that the bitmaps of a resumed run may be in any state.
@@ -37,12 +39,18 @@ def process_pair(pairs: PairBackend, a: QueryState, a_block: Block, b: QueryStat
     return a.after(found_a, (b.unit,)) if for_a else a, b.after(found_b, (a.unit,)) if for_b else b
 
 
-def all_pairs(pairs: PairBackend, blocks: Mapping[int, Block], *, units: int, k: int) -> dict[int, QueryState]:
+def all_pairs(
+    pairs: PairBackend, blocks: Mapping[int, Block], *, units: int, k: int
+) -> dict[int, QueryState]:
     """Every pair of some units in one process: unit -> state, finished if `blocks` holds all units."""
-    states = {unit: QueryState.start(unit, block.ids, units=units, k=k) for unit, block in blocks.items()}
+    states = {
+        unit: QueryState.start(unit, block.ids, units=units, k=k) for unit, block in blocks.items()
+    }
     order = sorted(blocks)
     for unit in order:  # a unit with itself first: it gives all its rows a threshold
-        states[unit], _ = process_pair(pairs, states[unit], blocks[unit], states[unit], blocks[unit])
+        states[unit], _ = process_pair(
+            pairs, states[unit], blocks[unit], states[unit], blocks[unit]
+        )
     for place, a in enumerate(order):
         for b in order[:place]:
             states[a], states[b] = process_pair(pairs, states[a], blocks[a], states[b], blocks[b])
@@ -83,6 +91,8 @@ def finish(states: Mapping[int, QueryState]) -> Scores:
     return Scores(
         ids=np.concatenate([np.zeros(0, np.int64), *(state.ids for state in found)]),
         scores=np.concatenate([np.zeros(0), *(state.neighbours.scores for state in found)]),
-        kth_ids=np.concatenate([np.zeros(0, np.int64), *(state.neighbours.ids[:, -1] for state in found)]),
+        kth_ids=np.concatenate(
+            [np.zeros(0, np.int64), *(state.neighbours.ids[:, -1] for state in found)]
+        ),
         fallback_rows=sum(int(state.neighbours.recomputed.sum()) for state in found),
     )

@@ -54,10 +54,16 @@ class HalfBlock:
     @property
     def nbytes(self) -> int:
         """Memory of the large arrays."""
-        return int(self.rows.nbytes + self.halves.nbytes + self.ids.nbytes + 3 * self.half_squares.nbytes)
+        return int(
+            self.rows.nbytes + self.halves.nbytes + self.ids.nbytes + 3 * self.half_squares.nbytes
+        )
 
 
-def prepare(block: Block, upload: Callable[[npt.NDArray[Any]], Array], download: Callable[[Array], npt.NDArray[Any]]) -> HalfBlock:
+def prepare(
+    block: Block,
+    upload: Callable[[npt.NDArray[Any]], Array],
+    download: Callable[[Array], npt.NDArray[Any]],
+) -> HalfBlock:
     """Round a block.
 
     Args:

@@ -66,7 +66,9 @@ class HalfKernels(Protocol):
     def product_rate(self) -> float:
         """Multiplications per second of a large square float16 matrix product, of the fastest kind that the device's own library has."""
 
-    def append(self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows) -> None:
+    def append(
+        self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows
+    ) -> None:
         """Append the pairs of data rows [first, last), multiples of TILE, whose products reach the limit: knn_filter.cu."""
 
     def tally(self, query: HalfBlock, data: HalfBlock, limits: Array) -> Array:
@@ -85,7 +87,9 @@ class HalfKernels(Protocol):
 class HalfSearch:
     """Neighbours of the rows of `query` among those of `data`, besides those known before; nobody is their own neighbour."""
 
-    def __init__(self, kernels: HalfKernels, query: HalfBlock, data: HalfBlock, known: Neighbours) -> None:
+    def __init__(
+        self, kernels: HalfKernels, query: HalfBlock, data: HalfBlock, known: Neighbours
+    ) -> None:
         self._kernels, self._query, self._data, self._known = kernels, query, data, known
         self._wild = np.zeros(query.order.size, np.bool_)
         self._wild[query.wild] = True
@@ -120,13 +124,19 @@ class HalfSearch:
             back = np.empty_like(self._query.order)
             back[self._query.order] = np.arange(back.size)
             squares, ids, doubted = (array[back] for array in wait())
-            return Neighbours(squares=squares, ids=ids, recomputed=self._known.recomputed | self._wild[back] | (doubted != 0))
+            return Neighbours(
+                squares=squares,
+                ids=ids,
+                recomputed=self._known.recomputed | self._wild[back] | (doubted != 0),
+            )
 
         return finish
 
     def _upload_known(self) -> tuple[Array, Array]:
         order = self._query.order
-        return self._kernels.upload(self._known.squares[order]), self._kernels.upload(self._known.ids[order])
+        return self._kernels.upload(self._known.squares[order]), self._kernels.upload(
+            self._known.ids[order]
+        )
 
     def _start(self) -> Rows:
         m = self._query.order.size
@@ -157,7 +167,9 @@ class HalfSearch:
             if not left_out.size:
                 continue
             self._settle(left_out)  # makes room, and lowers what they take in
-            middle = last if last - first <= CAPACITY else first + (last - first) // 2 // TILE * TILE
+            middle = (
+                last if last - first <= CAPACITY else first + (last - first) // 2 // TILE * TILE
+            )
             ranges += [(left_out, middle, last), (left_out, first, middle)]
 
     def _settle(self, some: Array) -> None:

@@ -45,25 +45,43 @@ class NumpyKernels:
         square @ square
         return 256.0**3 / (time.perf_counter() - start)
 
-    def append(self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], first: int, last: int, rows: Rows) -> None:
+    def append(
+        self,
+        query: HalfBlock,
+        data: HalfBlock,
+        some: npt.NDArray[np.int32],
+        first: int,
+        last: int,
+        rows: Rows,
+    ) -> None:
         """knn_filter.cu."""
         for at, start, passed, values in self._passing(query, data, some, first, last, rows.limits):
             row, column = np.nonzero(passed)
             counts = passed.sum(axis=1)
-            place = rows.count[at[row]] + np.arange(row.size) - np.repeat(np.cumsum(counts) - counts, counts)
+            place = (
+                rows.count[at[row]]
+                + np.arange(row.size)
+                - np.repeat(np.cumsum(counts) - counts, counts)
+            )
             rows.count[at] += counts.astype(np.int32)
             fits = place < CAPACITY
             rows.values[at[row[fits]], place[fits]] = values[row[fits], column[fits]]
             rows.beside[at[row[fits]], place[fits]] = column[fits] + start
 
-    def tally(self, query: HalfBlock, data: HalfBlock, limits: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    def tally(
+        self, query: HalfBlock, data: HalfBlock, limits: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.int32]:
         """knn_filter.cu without buffers."""
         found = np.zeros(query.order.size, np.int32)
-        for at, _, passed, _ in self._passing(query, data, np.arange(found.size, dtype=np.int32), 0, data.padded, limits):
+        for at, _, passed, _ in self._passing(
+            query, data, np.arange(found.size, dtype=np.int32), 0, data.padded, limits
+        ):
             found[at] += passed.sum(axis=1).astype(np.int32)
         return found
 
-    def select(self, query: HalfBlock, some: npt.NDArray[np.int32], rows: Rows) -> npt.NDArray[np.bool_]:
+    def select(
+        self, query: HalfBlock, some: npt.NDArray[np.int32], rows: Rows
+    ) -> npt.NDArray[np.bool_]:
         """knn_select.cu."""
         k = rows.ids.shape[1]
         came = rows.count[some]
@@ -73,7 +91,9 @@ class NumpyKernels:
         enough = np.flatnonzero(came >= k)
         if enough.size:
             at = some[enough]
-            best = np.partition(held[enough], CAPACITY - k, axis=1)[:, CAPACITY - k].astype(np.float64)
+            best = np.partition(held[enough], CAPACITY - k, axis=1)[:, CAPACITY - k].astype(
+                np.float64
+            )
             kappas = query.kappas[at]
             distances = bounds_fp16.farthest(best, query.half_squares[at], kappas, query.columns)
             rows.limits[at] = np.maximum(rows.limits[at], bounds_fp16.limit(distances, kappas))
@@ -87,18 +107,29 @@ class NumpyKernels:
         found: npt.NDArray[np.bool_] = overflowed
         return found
 
-    def rerank(self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], rows: Rows) -> None:
+    def rerank(
+        self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], rows: Rows
+    ) -> None:
         """rerank.cu."""
         entry, place = np.nonzero(np.arange(CAPACITY) < rows.count[some][:, None])
         at = some[entry]
         found = exact_squares(query.rows, at, data.rows, rows.beside[at, place])
         rows.exact[at, place] = found
-        products, distances = rows.values[at, place].astype(np.float64), np.sqrt(found) * bounds_fp16.SCALE
-        farthest = bounds_fp16.farthest(products, query.half_squares[at], query.kappas[at], query.columns) * (1 + 2.0**-40)
+        products, distances = (
+            rows.values[at, place].astype(np.float64),
+            np.sqrt(found) * bounds_fp16.SCALE,
+        )
+        farthest = bounds_fp16.farthest(
+            products, query.half_squares[at], query.kappas[at], query.columns
+        ) * (1 + 2.0**-40)
         closest = bounds_fp16.nearest(products, query.kappas[at]) * (1 - 2.0**-40)
-        rows.doubted[at[(distances > farthest) | (distances < closest)]] = 1  # false where there is no product
+        rows.doubted[at[(distances > farthest) | (distances < closest)]] = (
+            1  # false where there is no product
+        )
 
-    def merge(self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], rows: Rows) -> None:
+    def merge(
+        self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], rows: Rows
+    ) -> None:
         """knn_merge.cu."""
         k = rows.ids.shape[1]
         width = int(rows.count[some].max())
@@ -107,27 +138,50 @@ class NumpyKernels:
         valid &= ids != query.ids[some][:, None]
         squares = np.where(valid, rows.exact[some, :width], np.inf)
         rows.squares[some], rows.ids[some] = nearest(
-            np.concatenate((rows.squares[some], squares), axis=1), np.concatenate((rows.ids[some], np.where(valid, ids, NOBODY)), axis=1), k
+            np.concatenate((rows.squares[some], squares), axis=1),
+            np.concatenate((rows.ids[some], np.where(valid, ids, NOBODY)), axis=1),
+            k,
         )
         distances = np.sqrt(rows.squares[some, -1]) * bounds_fp16.SCALE
-        rows.limits[some] = np.maximum(rows.limits[some], bounds_fp16.limit(distances, query.kappas[some]))
+        rows.limits[some] = np.maximum(
+            rows.limits[some], bounds_fp16.limit(distances, query.kappas[some])
+        )
         rows.count[some] = rows.committed[some] = 0
 
-    def products(self, query: HalfBlock, data: HalfBlock, at: npt.NDArray[np.int32], start: int, stop: int) -> npt.NDArray[np.float32]:
+    def products(
+        self, query: HalfBlock, data: HalfBlock, at: npt.NDArray[np.int32], start: int, stop: int
+    ) -> npt.NDArray[np.float32]:
         """(at, stop - start) of the filter: float32 sums of exact products, 16 at a time, onto the norms."""
-        left, right = query.halves[at].astype(np.float32), data.halves[start:stop].astype(np.float32)
+        left, right = (
+            query.halves[at].astype(np.float32),
+            data.halves[start:stop].astype(np.float32),
+        )
         sums: npt.NDArray[np.float32] = -(query.norms[at][:, None] + data.norms[start:stop])
         for depth in range(0, left.shape[1], _DEPTH_STEP):
             sums += left[:, depth : depth + _DEPTH_STEP] @ right[:, depth : depth + _DEPTH_STEP].T
         return sums
 
     def _passing(
-        self, query: HalfBlock, data: HalfBlock, some: npt.NDArray[np.int32], first: int, last: int, limits: npt.NDArray[np.float32]
-    ) -> Iterator[tuple[npt.NDArray[np.int32], int, npt.NDArray[np.bool_], npt.NDArray[np.float32]]]:
+        self,
+        query: HalfBlock,
+        data: HalfBlock,
+        some: npt.NDArray[np.int32],
+        first: int,
+        last: int,
+        limits: npt.NDArray[np.float32],
+    ) -> Iterator[
+        tuple[npt.NDArray[np.int32], int, npt.NDArray[np.bool_], npt.NDArray[np.float32]]
+    ]:
         """Piece by piece: rows of the query, the first row of the data, (rows, data) whether the limit is reached, and the products."""
         for top in range(0, some.size, 4 * TILE):
             at = some[top : top + 4 * TILE]
             for start in range(first, last, 16 * TILE):
                 stop = min(start + 16 * TILE, last)
                 values = self.products(query, data, at, start, stop)
-                yield at, start, (values >= limits[at][:, None]) & (query.ids[at][:, None] != data.ids[start:stop]), values
+                yield (
+                    at,
+                    start,
+                    (values >= limits[at][:, None])
+                    & (query.ids[at][:, None] != data.ids[start:stop]),
+                    values,
+                )

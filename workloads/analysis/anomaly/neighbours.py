@@ -32,7 +32,11 @@ class Neighbours:
     @classmethod
     def empty(cls, rows: int, k: int) -> Neighbours:
         """Compared with nobody yet: merging it changes nothing."""
-        return cls(squares=np.full((rows, k), np.inf), ids=np.full((rows, k), NOBODY), recomputed=np.zeros(rows, np.bool_))
+        return cls(
+            squares=np.full((rows, k), np.inf),
+            ids=np.full((rows, k), NOBODY),
+            recomputed=np.zeros(rows, np.bool_),
+        )
 
     @property
     def k(self) -> int:
@@ -46,7 +50,11 @@ class Neighbours:
 
     def take(self, positions: npt.NDArray[np.integer]) -> Neighbours:
         """Some of the rows."""
-        return Neighbours(squares=self.squares[positions], ids=self.ids[positions], recomputed=self.recomputed[positions])
+        return Neighbours(
+            squares=self.squares[positions],
+            ids=self.ids[positions],
+            recomputed=self.recomputed[positions],
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage, transport and digest."""
@@ -63,7 +71,9 @@ class Neighbours:
 
 def merge(a: Neighbours, b: Neighbours) -> Neighbours:
     """Neighbours of the same rows among the data of both, which must not overlap."""
-    squares, ids = nearest(np.concatenate((a.squares, b.squares), axis=1), np.concatenate((a.ids, b.ids), axis=1), a.k)
+    squares, ids = nearest(
+        np.concatenate((a.squares, b.squares), axis=1), np.concatenate((a.ids, b.ids), axis=1), a.k
+    )
     return Neighbours(squares=squares, ids=ids, recomputed=a.recomputed | b.recomputed)
 
 
@@ -72,9 +82,13 @@ def nearest(squares: Floats, ids: Integers, k: int) -> tuple[Floats, Integers]:
     order = np.argsort(squares, axis=1)
     sorted_squares = np.take_along_axis(squares, order, axis=1)
     sorted_ids = np.take_along_axis(ids, order, axis=1)
-    ties = (sorted_squares[:, 1:] == sorted_squares[:, :-1]) & np.isfinite(sorted_squares[:, 1:])  # empty places need no order
+    ties = (sorted_squares[:, 1:] == sorted_squares[:, :-1]) & np.isfinite(
+        sorted_squares[:, 1:]
+    )  # empty places need no order
     tied = np.flatnonzero(ties.any(axis=1))
     if tied.size:
         order = np.lexsort((sorted_ids[tied], sorted_squares[tied]), axis=1)
-        sorted_ids[tied] = np.take_along_axis(sorted_ids[tied], order, axis=1)  # the squares are in order already
+        sorted_ids[tied] = np.take_along_axis(
+            sorted_ids[tied], order, axis=1
+        )  # the squares are in order already
     return np.ascontiguousarray(sorted_squares[:, :k]), np.ascontiguousarray(sorted_ids[:, :k])

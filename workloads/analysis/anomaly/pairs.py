@@ -36,7 +36,9 @@ class PairBackend(Protocol):
     def within(self, block: Block, known: Neighbours) -> Neighbours:
         """Every row of a block with every other row of it."""
 
-    def between(self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours) -> tuple[Neighbours, Neighbours]:
+    def between(
+        self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours
+    ) -> tuple[Neighbours, Neighbours]:
         """Every row of one block with every row of another, for both of them; no row is in both."""
 
     def towards(self, query: Block, data: Block, known: Neighbours) -> Neighbours:

@@ -62,7 +62,9 @@ class CupyKernels:
         self._shared_limit = int(device.attributes["MaxSharedMemoryPerBlockOptin"])
         self._copies = cupy.cuda.Stream(non_blocking=True)
         self._filter = cache(self._compile_filter)
-        self._select, self._rerank, self._merge = (_kernel(name) for name in ("knn_select", "rerank", "knn_merge"))
+        self._select, self._rerank, self._merge = (
+            _kernel(name) for name in ("knn_select", "rerank", "knn_merge")
+        )
         self._no_values = cupy.empty(0, cupy.float32)
         self._no_places = cupy.empty(0, cupy.int32)
 
@@ -102,8 +104,12 @@ class CupyKernels:
 
     def product_rate(self) -> float:
         """cuBLAS, the faster of two runs after one that is not counted."""
-        values = np.random.default_rng(0).standard_normal(_LIMIT_ROWS).astype(np.float16)  # zeros would cost less power, and clock higher
-        square = self.upload(np.resize(values, (_LIMIT_ROWS, _LIMIT_ROWS + 1))[:, :_LIMIT_ROWS].copy())
+        values = (
+            np.random.default_rng(0).standard_normal(_LIMIT_ROWS).astype(np.float16)
+        )  # zeros would cost less power, and clock higher
+        square = self.upload(
+            np.resize(values, (_LIMIT_ROWS, _LIMIT_ROWS + 1))[:, :_LIMIT_ROWS].copy()
+        )
         product = cupy.empty(square.shape, cupy.float16)
         fastest = np.inf
         for counted in (False, True, True):
@@ -116,22 +122,53 @@ class CupyKernels:
                 fastest = min(fastest, cupy.cuda.get_elapsed_time(begin, end) / 1e3)
         return float(_LIMIT_ROWS) ** 3 / fastest
 
-    def append(self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows) -> None:
+    def append(
+        self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows
+    ) -> None:
         """knn_filter.cu."""
-        self._products(query, data, some, first, last, rows.limits, CAPACITY, rows.count, rows.values, rows.beside)
+        self._products(
+            query,
+            data,
+            some,
+            first,
+            last,
+            rows.limits,
+            CAPACITY,
+            rows.count,
+            rows.values,
+            rows.beside,
+        )
 
     def tally(self, query: HalfBlock, data: HalfBlock, limits: Array) -> Array:
         """knn_filter.cu without buffers."""
         everybody = cupy.arange(query.order.size, dtype=cupy.int32)
         count = cupy.zeros(query.order.size, cupy.int32)
-        self._products(query, data, everybody, 0, data.padded, limits, 0, count, self._no_values, self._no_places)
+        self._products(
+            query,
+            data,
+            everybody,
+            0,
+            data.padded,
+            limits,
+            0,
+            count,
+            self._no_values,
+            self._no_places,
+        )
         return count
 
     def select(self, query: HalfBlock, some: Array, rows: Rows) -> Array:
         """knn_select.cu."""
         overflowed = cupy.empty(some.size, cupy.uint8)
         factor = np.float64(bounds_fp16.omega(query.columns))
-        arguments = (some, np.int32(some.size), np.int32(rows.ids.shape[1]), factor, query.half_squares, query.kappas)
+        arguments = (
+            some,
+            np.int32(some.size),
+            np.int32(rows.ids.shape[1]),
+            factor,
+            query.half_squares,
+            query.kappas,
+        )
         changed = (rows.limits, rows.count, rows.committed, rows.values, rows.beside, overflowed)
         self._select((-(-some.size // _WARPS),), (_THREADS,), arguments + changed)
         return overflowed != 0
@@ -139,16 +176,41 @@ class CupyKernels:
     def rerank(self, query: HalfBlock, data: HalfBlock, some: Array, rows: Rows) -> None:
         """rerank.cu."""
         factor = np.float64(bounds_fp16.omega(query.columns))
-        given = (query.rows, data.rows, np.int32(query.columns), some, np.int32(some.size), factor, query.half_squares, query.kappas)
+        given = (
+            query.rows,
+            data.rows,
+            np.int32(query.columns),
+            some,
+            np.int32(some.size),
+            factor,
+            query.half_squares,
+            query.kappas,
+        )
         changed = (rows.count, rows.values, rows.beside, rows.exact, rows.doubted)
-        self._rerank((-(-some.size // _WARPS),), (_THREADS,), given + changed, shared_mem=_WARPS * query.columns * 8)
+        self._rerank(
+            (-(-some.size // _WARPS),),
+            (_THREADS,),
+            given + changed,
+            shared_mem=_WARPS * query.columns * 8,
+        )
 
     def merge(self, query: HalfBlock, data: HalfBlock, some: Array, rows: Rows) -> None:
         """knn_merge.cu."""
         k = rows.ids.shape[1]
-        given = (some, np.int32(some.size), np.int32(k), rows.exact, rows.beside, query.ids, data.ids, query.kappas)
+        given = (
+            some,
+            np.int32(some.size),
+            np.int32(k),
+            rows.exact,
+            rows.beside,
+            query.ids,
+            data.ids,
+            query.kappas,
+        )
         changed = (rows.squares, rows.ids, rows.limits, rows.count, rows.committed)
-        self._merge((-(-some.size // _WARPS),), (_THREADS,), given + changed, shared_mem=_WARPS * k * 16)
+        self._merge(
+            (-(-some.size // _WARPS),), (_THREADS,), given + changed, shared_mem=_WARPS * k * 16
+        )
 
     def _products(
         self,
@@ -166,9 +228,20 @@ class CupyKernels:
         kernel, shared = self._filter(bounds_fp16.depth(query.columns))
         down, tiles = -(-some.size // TILE), (last - first) // TILE
         across = max(min(tiles, -(-_BLOCKS_PER_SM * self._multiprocessors // down)), 1)
-        given = (query.halves, query.norms, query.ids, some, np.int32(some.size), data.halves, data.norms, data.ids)
+        given = (
+            query.halves,
+            query.norms,
+            query.ids,
+            some,
+            np.int32(some.size),
+            data.halves,
+            data.norms,
+            data.ids,
+        )
         wanted = (np.int32(first), np.int32(last), limits, np.int32(capacity))
-        kernel((across, down), (_THREADS,), (*given, *wanted, count, values, beside), shared_mem=shared)
+        kernel(
+            (across, down), (_THREADS,), (*given, *wanted, count, values, beside), shared_mem=shared
+        )
 
     def _compile_filter(self, depth: int) -> tuple[Any, int]:
         """The kernel for an inner length, and the dynamic shared memory that it takes."""
@@ -187,12 +260,22 @@ class CupyKernels:
 
 def filter_shared_bytes(depth: int) -> int:
     """Dynamic shared memory of knn_filter.cu."""
-    chunk = 64 if depth % 64 == 0 and depth <= 384 else 48 if depth == 48 else 32 if depth % 32 == 0 else 16
+    chunk = (
+        64
+        if depth % 64 == 0 and depth <= 384
+        else 48
+        if depth == 48
+        else 32
+        if depth % 32 == 0
+        else 16
+    )
     return (TILE * (depth + 8) + _STAGES * TILE * (chunk + 8)) * 2
 
 
 def _kernel(name: str, *options: str) -> Any:
-    return cupy.RawKernel(kernels.source(name), name, options=(*kernels.OPTIONS, *options), backend="nvrtc")
+    return cupy.RawKernel(
+        kernels.source(name), name, options=(*kernels.OPTIONS, *options), backend="nvrtc"
+    )
 
 
 def _keep(_staged: npt.NDArray[Any]) -> None:

@@ -45,7 +45,9 @@ class HalfPairs:
         """Every row of a block with every other row of it."""
         return self.towards(block, block, known)
 
-    def between(self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours) -> tuple[Neighbours, Neighbours]:
+    def between(
+        self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours
+    ) -> tuple[Neighbours, Neighbours]:
         """Every row of one block with every row of another, for both of them: the first result travels while the second is computed."""
         if not a.ids.size or not b.ids.size:
             return known_a, known_b
@@ -77,13 +79,17 @@ class HalfPairs:
 
     def _search(self, query: Block, data: Block, known: Neighbours) -> HalfSearch:
         if known.k > CAPACITY:
-            raise ValueError(f"the float16 search holds at most {CAPACITY} neighbours per row, not {known.k}")
+            raise ValueError(
+                f"the float16 search holds at most {CAPACITY} neighbours per row, not {known.k}"
+            )
         return HalfSearch(self._kernels, self._half(query), self._half(data), known)
 
     def _half(self, block: Block) -> HalfBlock:
         found = self._cache.get(block)
         if found is None:
-            found = prepare(block, self._kernels.upload, lambda array: self._kernels.download(array)()[0])
+            found = prepare(
+                block, self._kernels.upload, lambda array: self._kernels.download(array)()[0]
+            )
             self._cache[block] = found
             held = list(self._cache.items())
             total = sum(half.nbytes for _, half in held)

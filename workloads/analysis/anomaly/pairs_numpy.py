@@ -37,7 +37,10 @@ class NumpyPairs:
         """Multiplications per second of plain float32 products of rows like these, all threads at a time; the best of three."""
         rows = min(rows, _LIMIT_ROWS)
         left = np.random.default_rng(0).standard_normal((rows, max(columns, 1)), np.float32)
-        right, room = left.T.copy(), [np.empty((rows, rows), np.float32) for _ in range(self._threads)]
+        right, room = (
+            left.T.copy(),
+            [np.empty((rows, rows), np.float32) for _ in range(self._threads)],
+        )
         fastest = np.inf
         with ThreadPoolExecutor(self._threads, thread_name_prefix="limit") as pool:
             for _ in range(3):
@@ -56,7 +59,9 @@ class NumpyPairs:
         self._strips(search, search, ((i, j) for j in runs for i in range(0, j, TILE)))
         return self._settled(search)
 
-    def between(self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours) -> tuple[Neighbours, Neighbours]:
+    def between(
+        self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours
+    ) -> tuple[Neighbours, Neighbours]:
         """Every row of one block with every row of another, for both of them: each product serves two rows. No row is in both."""
         left, right = Search(a, b, known_a, RUN), Search(b, a, known_b, RUN)
         self._strips(left, right, _grid(a, b))
@@ -82,7 +87,9 @@ class NumpyPairs:
             self._share(work, ((i, j) for i in range(0, query.ids.size, TILE)))
         return found
 
-    def _strips(self, left: Search, right: Search | None, strips: Iterable[tuple[int, int]]) -> None:
+    def _strips(
+        self, left: Search, right: Search | None, strips: Iterable[tuple[int, int]]
+    ) -> None:
         def work(tasks: Iterable[tuple[int, int]]) -> None:
             strip = Strip(left.query.columns)
             for i, j in tasks:
@@ -101,7 +108,9 @@ class NumpyPairs:
         search.compare_in_float64()
         return search.found()
 
-    def _share(self, work: Callable[[Iterable[tuple[int, int]]], None], tasks: Iterable[tuple[int, int]]) -> None:
+    def _share(
+        self, work: Callable[[Iterable[tuple[int, int]]], None], tasks: Iterable[tuple[int, int]]
+    ) -> None:
         """Let the threads take tasks one by one."""
         share_out([work] * self._threads, tasks)
 

@@ -44,7 +44,9 @@ class Search:
         self.recomputed = known.recomputed.copy()
         self._known = known
         self._doubted = np.zeros(rows, np.bool_)
-        self.thresholds = bounds.threshold(self._squares[:, -1] * 0.5, query.half_squares, query.columns)
+        self.thresholds = bounds.threshold(
+            self._squares[:, -1] * 0.5, query.half_squares, query.columns
+        )
         self.thresholds[query.wild] = 0  # their products are minus infinity and pass nothing
         capacity = max(3 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
@@ -58,7 +60,9 @@ class Search:
     def limits(self, start: int, stop: int, first_id: int) -> Values:
         """(stop - start,) products below which a pair is of no interest, for data whose ids are at least `first_id`."""
         limits = -self.thresholds[start:stop]
-        done = (self._squares[start:stop, -1] == 0) & (self._ids[start:stop, -1] < first_id)  # k duplicates that come first
+        done = (self._squares[start:stop, -1] == 0) & (
+            self._ids[start:stop, -1] < first_id
+        )  # k duplicates that come first
         limits[done] = np.inf
         return limits
 
@@ -84,7 +88,9 @@ class Search:
                 return
             at = rows[fits]
             self._store(at, place[fits], beside[fits], values[fits])
-            self._count[rows[first]] = np.minimum(self._count[rows[first]] + counts, self._values.shape[1])
+            self._count[rows[first]] = np.minimum(
+                self._count[rows[first]] + counts, self._values.shape[1]
+            )
             rows, beside, values = rows[~fits], beside[~fits], values[~fits]
             self._make_room(np.unique(rows))
             wanted = values >= -self.thresholds[rows]
@@ -139,7 +145,9 @@ class Search:
                 np.concatenate((self._ids[some], found_ids.reshape(shape)), axis=1),
             )
 
-    def _store(self, rows: Positions, place: Integers, beside: npt.NDArray[np.integer[Any]], values: Values) -> None:
+    def _store(
+        self, rows: Positions, place: Integers, beside: npt.NDArray[np.integer[Any]], values: Values
+    ) -> None:
         self._values[rows, place] = values
         self._beside[rows, place] = beside
 
@@ -168,16 +176,22 @@ class Search:
         rows, best = rows[known], best[known]
         half_squares = self.query.half_squares[rows]
         ceilings = bounds.ceiling(best.astype(np.float64), half_squares, self.query.columns)
-        self.thresholds[rows] = np.minimum(self.thresholds[rows], bounds.threshold(ceilings, half_squares, self.query.columns))
+        self.thresholds[rows] = np.minimum(
+            self.thresholds[rows], bounds.threshold(ceilings, half_squares, self.query.columns)
+        )
 
     def _replace(self, rows: Positions, squares: npt.NDArray[np.float64], ids: Integers) -> None:
         self._squares[rows], self._ids[rows] = nearest(squares, ids, self.k)
-        exact = bounds.threshold(self._squares[rows, -1] * 0.5, self.query.half_squares[rows], self.query.columns)
+        exact = bounds.threshold(
+            self._squares[rows, -1] * 0.5, self.query.half_squares[rows], self.query.columns
+        )
         self.thresholds[rows] = np.minimum(self.thresholds[rows], exact)
 
     def _doubt(self, rows: Positions, values: Values, found: npt.NDArray[np.float64]) -> None:
         """Mark rows where the filter's product broke its bounds, which correct float32 arithmetic cannot do."""
         half, product = found * 0.5, values.astype(np.float64)
         half_squares, columns = self.query.half_squares[rows], self.query.columns
-        broken = (-product > bounds.reach(half, half_squares, columns)) | (half > bounds.ceiling(product, half_squares, columns))
+        broken = (-product > bounds.reach(half, half_squares, columns)) | (
+            half > bounds.ceiling(product, half_squares, columns)
+        )
         self._doubted[rows[broken]] = True

@@ -28,7 +28,12 @@ class QueryState:
     @classmethod
     def start(cls, unit: int, ids: Integers, *, units: int, k: int) -> QueryState:
         """Nothing done yet."""
-        return cls(unit=unit, ids=ids, neighbours=Neighbours.empty(ids.size, k), done=np.zeros(units, np.bool_))
+        return cls(
+            unit=unit,
+            ids=ids,
+            neighbours=Neighbours.empty(ids.size, k),
+            done=np.zeros(units, np.bool_),
+        )
 
     @property
     def finished(self) -> bool:
@@ -48,13 +53,22 @@ class QueryState:
         """With what was found for the same unit elsewhere. Raises ValueError where both were compared with the same unit."""
         twice = np.flatnonzero(self.done & found.done)
         if found.unit != self.unit or twice.size:
-            raise ValueError(f"unit {self.unit} cannot take in what unit {found.unit} found in units {twice.tolist()}")
+            raise ValueError(
+                f"unit {self.unit} cannot take in what unit {found.unit} found in units {twice.tolist()}"
+            )
         neighbours = merge(self.neighbours, found.neighbours)
-        return QueryState(unit=self.unit, ids=self.ids, neighbours=neighbours, done=self.done | found.done)
+        return QueryState(
+            unit=self.unit, ids=self.ids, neighbours=neighbours, done=self.done | found.done
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""
-        return {"unit": np.asarray(self.unit, np.int64), "row_ids": self.ids, "done": self.done, **self.neighbours.arrays()}
+        return {
+            "unit": np.asarray(self.unit, np.int64),
+            "row_ids": self.ids,
+            "done": self.done,
+            **self.neighbours.arrays(),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> QueryState:

@@ -21,7 +21,9 @@ RUN: Final = 4096
 _TILES: Final = RUN // TILE
 _DENSE: Final = 4  # a strip is dense if more than one in so many bytes of its bits is not zero
 _PIECE: Final = 64
-_GROUPS: Final = 128  # per strip, at least, of whose maxima the k-th largest makes a first threshold
+_GROUPS: Final = (
+    128  # per strip, at least, of whose maxima the k-th largest makes a first threshold
+)
 
 
 class Strip:
@@ -51,7 +53,9 @@ class Strip:
         rows = left.query.augmented[i : i + TILE]
         m, n = rows.shape[0], second.shape[0]
         learning = left.ignorant(i, i + m) or (right is not None and right.ignorant(j, j + n))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # rows outside the range carry infinities
+        with np.errstate(
+            over="ignore", under="ignore", invalid="ignore"
+        ):  # rows outside the range carry infinities
             if learning:
                 for t, tile in enumerate(tiles):
                     self._multiply(tile, rows, second, t, same)
@@ -85,7 +89,9 @@ class Strip:
                 found += np.bitwise_count(words).sum(axis=1, dtype=np.int64)[: found.size]
         return found
 
-    def _prepare(self, query: Block, data: Block, i: int, j: int) -> tuple[Values, list[Values], tuple[Positions, Positions]]:
+    def _prepare(
+        self, query: Block, data: Block, i: int, j: int
+    ) -> tuple[Values, list[Values], tuple[Positions, Positions]]:
         """The second factor, a view of the products per tile, and which of these are of a row with itself."""
         others = data.augmented[j : j + RUN]
         m, n = min(TILE, query.ids.size - i), others.shape[0]
@@ -98,7 +104,9 @@ class Strip:
         tiles = [self._products[t, :m, : min(TILE, n - t * TILE)] for t in range(-(-n // TILE))]
         return second, tiles, _same_rows(query.ids[i : i + m], data.ids[j : j + n])
 
-    def _multiply(self, tile: Values, rows: Values, second: Values, t: int, same: tuple[Positions, Positions]) -> None:
+    def _multiply(
+        self, tile: Values, rows: Values, second: Values, t: int, same: tuple[Positions, Positions]
+    ) -> None:
         np.matmul(rows, second[t * TILE : (t + 1) * TILE].T, out=tile)
         if same[0].size:
             here = same[1] // TILE == t
@@ -111,7 +119,9 @@ class Strip:
         np.greater_equal(tile, limits, out=self._passed[:m, :n])
         bits[...] = np.packbits(self._passed.reshape(-1), bitorder="little")
 
-    def _offer(self, search: Search, start: int, beside: int, bits: npt.NDArray[np.uint8], *, turned: bool) -> None:
+    def _offer(
+        self, search: Search, start: int, beside: int, bits: npt.NDArray[np.uint8], *, turned: bool
+    ) -> None:
         """Offer the products whose bits are set; `turned` where the search's rows are the columns of the tiles."""
         words = np.flatnonzero(bits.reshape(-1) != 0)
         if not words.size:
@@ -138,7 +148,11 @@ class Strip:
         others = search.data.ids[beside : beside + (TILE if turned else RUN)]
         for first in range(0, others.size, _PIECE):
             if turned:
-                piece = self._products[:, first : first + _PIECE].transpose(0, 2, 1).reshape(RUN, -1)[:rows]
+                piece = (
+                    self._products[:, first : first + _PIECE]
+                    .transpose(0, 2, 1)
+                    .reshape(RUN, -1)[:rows]
+                )
             else:
                 piece = self._products[first // TILE, :rows, first % TILE : first % TILE + _PIECE]
             piece = piece[:, : others.size - first]
@@ -171,7 +185,9 @@ class Strip:
             right.learn(j, np.partition(columns, height - k, axis=0)[height - k])
 
 
-def _same_rows(ids: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> tuple[Positions, Positions]:
+def _same_rows(
+    ids: npt.NDArray[np.int64], others: npt.NDArray[np.int64]
+) -> tuple[Positions, Positions]:
     """Places of the rows that stand on both sides."""
     if ids[0] > others[-1] or others[0] > ids[-1]:
         nothing = np.zeros(0, np.intp)

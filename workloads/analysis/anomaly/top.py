@@ -82,7 +82,8 @@ class Top:
         """The first `count` of several such lists of different rows."""
         nothing = cls(ids=np.zeros(0, np.int64), scores=np.zeros(0), kth_ids=np.zeros(0, np.int64))
         ids, scores, kth_ids = (
-            np.concatenate([getattr(part, name) for part in (nothing, *parts)]) for name in ("ids", "scores", "kth_ids")
+            np.concatenate([getattr(part, name) for part in (nothing, *parts)])
+            for name in ("ids", "scores", "kth_ids")
         )
         return cls.of(ids, scores, kth_ids, count)
 
@@ -116,7 +117,9 @@ def sample(rows: int) -> tuple[int, int]:
     return 0, _place(min(_FIRST_PANEL, rows), max(rows, 1))
 
 
-def remotest(candidates: Sequence[Block], count: int, remoteness: Remoteness = from_centre) -> Block:
+def remotest(
+    candidates: Sequence[Block], count: int, remoteness: Remoteness = from_centre
+) -> Block:
     """The pilots among the rows of several blocks, for a result of `count` rows, in order of their ids. The sequence is not empty."""
     together = concatenate(list(candidates))
     order = np.lexsort((together.ids, -remoteness(together)))[: _PILOTS_PER_ROW * count]
@@ -176,7 +179,9 @@ def unscreened(block: Block, pilot_ids: Integers) -> Screened:
     return Screened(positions=positions, nearer=np.zeros(positions.size, np.int64))
 
 
-def screen(pairs: PairBackend, block: Block, screened: Screened, panel: Block, limit: Cutoff, k: int) -> Screened:
+def screen(
+    pairs: PairBackend, block: Block, screened: Screened, panel: Block, limit: Cutoff, k: int
+) -> Screened:
     """Drop the rows of which k rows are proved to be nearer than the cutoff. Panels must not overlap."""
     if not screened.positions.size or not panel.ids.size:
         return screened
@@ -206,7 +211,9 @@ class Work:
     """Rows that had to be compared with the whole table, besides the pilots."""
 
 
-def top_rows(pairs: PairBackend, blocks: Mapping[int, Block], *, count: int, k: int) -> tuple[Top, Work]:
+def top_rows(
+    pairs: PairBackend, blocks: Mapping[int, Block], *, count: int, k: int
+) -> tuple[Top, Work]:
     """The whole search in one process that holds all units; not for an empty table.
 
     Args:
@@ -228,7 +235,10 @@ def top_rows(pairs: PairBackend, blocks: Mapping[int, Block], *, count: int, k: 
             break
         sample = concatenate([members(block, panel) for block in blocks.values()])
         evaluations += sum(one.positions.size for one in left.values()) * sample.ids.size
-        left = {unit: screen(pairs, block, left[unit], sample, limit, k) for unit, block in blocks.items()}
+        left = {
+            unit: screen(pairs, block, left[unit], sample, limit, k)
+            for unit, block in blocks.items()
+        }
     remaining = concatenate([block.take(left[unit].positions) for unit, block in blocks.items()])
     rows_left = remaining.ids.size
     found = Neighbours.empty(rows_left, k)

@@ -25,7 +25,12 @@ class Cadence:
     """
 
     def __init__(
-        self, *, nodes: int, floor_seconds: float, node_mtbf_hours: float = NODE_MTBF_HOURS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        nodes: int,
+        floor_seconds: float,
+        node_mtbf_hours: float = NODE_MTBF_HOURS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._mtbf = node_mtbf_hours * 3600 / nodes
         self._floor, self._clock = floor_seconds, clock

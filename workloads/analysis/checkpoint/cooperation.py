@@ -89,9 +89,18 @@ class Cooperation:
     def save(self, saved: Saved) -> None:
         """Store a checkpoint. Raises StageError on rank 0 where a newer attempt is at work."""
         start = time.perf_counter()
-        with self.progress.timed("checkpoint"), ThreadPoolExecutor(_PUTS, thread_name_prefix="checkpoint") as pool:
+        with (
+            self.progress.timed("checkpoint"),
+            ThreadPoolExecutor(_PUTS, thread_name_prefix="checkpoint") as pool,
+        ):
             names = list(saved.objects)
-            entries = dict(zip(names, pool.map(lambda name: self.store.put(name, saved.objects[name]), names), strict=True))
+            entries = dict(
+                zip(
+                    names,
+                    pool.map(lambda name: self.store.put(name, saved.objects[name]), names),
+                    strict=True,
+                )
+            )
             everybody = self.comm.gather((entries, saved.gone))
             if everybody is not None:
                 changed = {name: entry for some, _ in everybody for name, entry in some.items()}
@@ -103,7 +112,9 @@ class Cooperation:
         self.cost.bytes += sum(entry.bytes for entry in entries.values())
         self.cadence.stored(time.perf_counter() - start)
 
-    def work(self, tasks: Iterable[Task], collect: Callable[[], Saved], *, between: Task | None = None) -> None:
+    def work(
+        self, tasks: Iterable[Task], collect: Callable[[], Saved], *, between: Task | None = None
+    ) -> None:
         """Do this rank's tasks, and store now and then until the tasks of all ranks are done.
 
         Args:
@@ -117,7 +128,10 @@ class Cooperation:
         left = iter(tasks)
         while True:
             unfinished = self._slice(left, between)
-            agreed = np.array([unfinished, self.stop.requested, self.comm.rank == 0 and self.cadence.due()], np.uint8)
+            agreed = np.array(
+                [unfinished, self.stop.requested, self.comm.rank == 0 and self.cadence.due()],
+                np.uint8,
+            )
             with self.progress.timed("wait"):
                 self.comm.Allreduce(MPI.IN_PLACE, agreed, MPI.MAX)
             if agreed[1] or agreed[2]:

@@ -72,7 +72,9 @@ class CheckpointStore:
         attempt: This one.
     """
 
-    def __init__(self, bucket: str, prefix: str, identity: Mapping[str, Any], attempt: Attempt) -> None:
+    def __init__(
+        self, bucket: str, prefix: str, identity: Mapping[str, Any], attempt: Attempt
+    ) -> None:
         self._bucket, self._prefix = bucket, prefix
         self._identity: dict[str, Any] = json.loads(json.dumps({**identity, "format": _FORMAT}))
         self._attempt = attempt
@@ -104,15 +106,29 @@ class CheckpointStore:
             return {}
         owner, identity, entries = index.attempt, index.identity, index.objects
         # what is superseded is deleted, so that a key has to be one that an attempt could have made
-        strangers = [entry.key for entry in entries.values() if not entry.key.startswith(self._prefix)]
+        strangers = [
+            entry.key for entry in entries.values() if not entry.key.startswith(self._prefix)
+        ]
         if strangers:
-            log.warning("%s names %s, which is not below it; starting afresh", self._index_key, ascii(strangers[0]))
+            log.warning(
+                "%s names %s, which is not below it; starting afresh",
+                self._index_key,
+                ascii(strangers[0]),
+            )
             return {}
         if owner.job_id == self._attempt.job_id and owner.number > self._attempt.number:
             raise self._stale(owner)
         if identity != self._identity:
-            differing = sorted(name for name in identity.keys() | self._identity.keys() if identity.get(name) != self._identity.get(name))
-            log.warning("%s is about something else (%s differ); starting afresh", self._index_key, ", ".join(differing))
+            differing = sorted(
+                name
+                for name in identity.keys() | self._identity.keys()
+                if identity.get(name) != self._identity.get(name)
+            )
+            log.warning(
+                "%s is about something else (%s differ); starting afresh",
+                self._index_key,
+                ", ".join(differing),
+            )
             return {}
         return entries
 
@@ -139,7 +155,9 @@ class CheckpointStore:
 
         Raises StageError where a newer attempt is at work.
         """
-        entries = {name: entry for name, entry in self._entries.items() if name not in gone} | dict(changed)
+        entries = {name: entry for name, entry in self._entries.items() if name not in gone} | dict(
+            changed
+        )
         index = {
             "identity": self._identity,
             "attempt": asdict(self._attempt),
@@ -147,10 +165,18 @@ class CheckpointStore:
         }
         data = json.dumps(index, indent=1).encode()
         try:
-            self._etag = s3.put_if_unchanged(self._bucket, self._index_key, data, etag=self._etag, content_type="application/json")
+            self._etag = s3.put_if_unchanged(
+                self._bucket,
+                self._index_key,
+                data,
+                etag=self._etag,
+                content_type="application/json",
+            )
         except s3.ConflictError as error:
             raise self._stale(None) from error
-        superseded = {entry.key for entry in self._entries.values()} - {entry.key for entry in entries.values()}
+        superseded = {entry.key for entry in self._entries.values()} - {
+            entry.key for entry in entries.values()
+        }
         self._entries = entries
         s3.delete(self._bucket, sorted(superseded))
 

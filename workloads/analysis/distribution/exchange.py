@@ -65,7 +65,9 @@ class MpiTransfer:
         arriving: Is being filled.
     """
 
-    def __init__(self, requests: list[MPI.Request], leaving: Parcel | None, arriving: Parcel | None) -> None:
+    def __init__(
+        self, requests: list[MPI.Request], leaving: Parcel | None, arriving: Parcel | None
+    ) -> None:
         self._requests, self._leaving, self._arriving = requests, leaving, arriving
 
     def poke(self) -> bool:
@@ -79,14 +81,22 @@ class MpiTransfer:
         return self._arriving
 
 
-def requests(comm: MPI.Intracomm, leaving: Any, to: int, arriving: Any, source: int) -> list[MPI.Request]:
+def requests(
+    comm: MPI.Intracomm, leaving: Any, to: int, arriving: Any, source: int
+) -> list[MPI.Request]:
     """Start sending and receiving flat byte arrays, on the host or, where MPI takes them, on a device; None for neither."""
-    found = [] if arriving is None else [comm.Irecv(part, source, _TAG) for part in _parts(arriving)]
-    return found + ([] if leaving is None else [comm.Isend(part, to, _TAG) for part in _parts(leaving)])
+    found = (
+        [] if arriving is None else [comm.Irecv(part, source, _TAG) for part in _parts(arriving)]
+    )
+    return found + (
+        [] if leaving is None else [comm.Isend(part, to, _TAG) for part in _parts(leaving)]
+    )
 
 
 def _parts(message: Any) -> list[Any]:
-    return [message[start : start + _MESSAGE_BYTES] for start in range(0, message.size, _MESSAGE_BYTES)]
+    return [
+        message[start : start + _MESSAGE_BYTES] for start in range(0, message.size, _MESSAGE_BYTES)
+    ]
 
 
 class HostExchange:
@@ -103,10 +113,18 @@ class HostExchange:
     def __init__(self, comm: MPI.Intracomm) -> None:
         self._comm = comm
 
-    def start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> MpiTransfer:
+    def start(
+        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+    ) -> MpiTransfer:
         """Send a message and receive one."""
         arriving = None if expected is None else Parcel(np.empty(expected, np.uint8))
-        started = requests(self._comm, None if leaving is None else leaving.host, to, None if arriving is None else arriving.host, source)
+        started = requests(
+            self._comm,
+            None if leaving is None else leaving.host,
+            to,
+            None if arriving is None else arriving.host,
+            source,
+        )
         return MpiTransfer(started, leaving, arriving)
 
     def abandon(self) -> None:

@@ -17,7 +17,12 @@ import numpy as np
 from mpi4py import MPI
 
 from workloads.analysis.distribution.exchange import Bytes, Exchange, HostExchange, Parcel, Transfer
-from workloads.analysis.distribution.exchange_device import Communicator, CudaAwareExchange, Device, NcclExchange
+from workloads.analysis.distribution.exchange_device import (
+    Communicator,
+    CudaAwareExchange,
+    Device,
+    NcclExchange,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -83,14 +88,18 @@ class CudaAwareOpener:
 
     name = "cuda-aware"
 
-    def __init__(self, device: Callable[[], Device], takes_device_memory: Callable[[], bool]) -> None:
+    def __init__(
+        self, device: Callable[[], Device], takes_device_memory: Callable[[], bool]
+    ) -> None:
         self._device, self._takes_device_memory = device, takes_device_memory
 
     def ask(self) -> None:
         """Raises UnusableError."""
         if not self._takes_device_memory():
             library = MPI.Get_library_version().partition(",")[0].split("\n")[0]
-            raise UnusableError(f"this MPI ({library}) does not take device memory; it would have to be built with CUDA")
+            raise UnusableError(
+                f"this MPI ({library}) does not take device memory; it would have to be built with CUDA"
+            )
 
     def open(self, comm: MPI.Intracomm) -> Exchange:
         """The exchange."""
@@ -108,7 +117,9 @@ class NcclOpener:
 
     name = "nccl"
 
-    def __init__(self, device: Callable[[], Device], library: NcclLibrary, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, device: Callable[[], Device], library: NcclLibrary, seconds: float = _SECONDS
+    ) -> None:
         self._make_device, self._library, self._seconds = device, library, seconds
         self._device: Device | None = None
 
@@ -126,7 +137,9 @@ class NcclOpener:
         for rank, identity in enumerate(devices):
             first = devices.index(identity)
             if first != rank:
-                raise UnusableError(f"ranks {first} and {rank} share device {identity}, and NCCL wants a device for each rank")
+                raise UnusableError(
+                    f"ranks {first} and {rank} share device {identity}, and NCCL wants a device for each rank"
+                )
         unique_id = comm.bcast(_or_problem(self._library.unique_id) if comm.rank == 0 else None)
         if isinstance(unique_id, str):
             raise UnusableError(unique_id)
@@ -164,7 +177,9 @@ def mpi_takes_device_memory() -> bool:
     if MPI.get_vendor()[0] != "Open MPI":
         return False
     try:
-        return bool(ctypes.CDLL("libmpi.so.40").MPIX_Query_cuda_support())  # the library that is loaded already
+        return bool(
+            ctypes.CDLL("libmpi.so.40").MPIX_Query_cuda_support()
+        )  # the library that is loaded already
     except (OSError, AttributeError):
         return False
 
@@ -182,17 +197,27 @@ def choose(opener: Opener | None, comm: MPI.Intracomm, *, seconds: float = _SECO
     under_way: list[Transfer] = []
     try:
         _together(comm, opener.ask)
-        separate = comm.Dup()  # so that what fails half-way cannot be taken for a message of the host's exchange
+        separate = (
+            comm.Dup()
+        )  # so that what fails half-way cannot be taken for a message of the host's exchange
         exchange = _together(comm, lambda: opener.open(separate))
         _together(comm, lambda: self_test(exchange, comm, seconds, under_way))
     except UnusableError as error:
         if comm.rank == 0:
-            log.warning("exchange %s is not used (%s); messages go through the host's memory", opener.name, error)
-        return Chosen(exchange=HostExchange(comm), asked=opener.name, refused=str(error), held=under_way)
+            log.warning(
+                "exchange %s is not used (%s); messages go through the host's memory",
+                opener.name,
+                error,
+            )
+        return Chosen(
+            exchange=HostExchange(comm), asked=opener.name, refused=str(error), held=under_way
+        )
     return Chosen(exchange=exchange, asked=opener.name)
 
 
-def self_test(exchange: Exchange, comm: MPI.Intracomm, seconds: float, under_way: list[Transfer]) -> None:
+def self_test(
+    exchange: Exchange, comm: MPI.Intracomm, seconds: float, under_way: list[Transfer]
+) -> None:
     """Every rank's pattern goes all the way round the ring, and every rank holds every pattern against what it should be. Collective.
 
     Args:
@@ -210,12 +235,16 @@ def self_test(exchange: Exchange, comm: MPI.Intracomm, seconds: float, under_way
     problem = ""
     for step in range(1, ranks + 1):  # the last step brings the own one home
         home = (rank + step) % ranks
-        transfer = exchange.start(parcel, (rank - 1) % ranks, _pattern(home).size, (rank + 1) % ranks)
+        transfer = exchange.start(
+            parcel, (rank - 1) % ranks, _pattern(home).size, (rank + 1) % ranks
+        )
         while not transfer.poke():
             if time.monotonic() > deadline:
                 under_way.append(transfer)
                 exchange.abandon()
-                raise UnusableError(f"the test message of rank {home} did not arrive within {seconds:g} s")
+                raise UnusableError(
+                    f"the test message of rank {home} did not arrive within {seconds:g} s"
+                )
             time.sleep(0.001)
         parcel = transfer.wait()
         if not problem and (parcel is None or not np.array_equal(parcel.host, _pattern(home))):

@@ -56,7 +56,9 @@ class Device(Protocol):
 class Communicator(Protocol):
     """NCCL's, as far as an exchange needs it."""
 
-    def send_and_receive(self, leaving: Array | None, to: int, arriving: Array | None, source: int) -> None:
+    def send_and_receive(
+        self, leaving: Array | None, to: int, arriving: Array | None, source: int
+    ) -> None:
         """Put both into the device's queue as one group; None leaves that direction out."""
 
     def abort(self) -> None:
@@ -76,7 +78,9 @@ class CudaAwareExchange:
     def __init__(self, comm: MPI.Intracomm, device: Device) -> None:
         self._comm, self._device = comm, device
 
-    def start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> CudaAwareTransfer:
+    def start(
+        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+    ) -> CudaAwareTransfer:
         """Send a message and receive one."""
         sent = None if leaving is None else _on(self._device, leaving)
         arriving = None if expected is None else self._device.empty(expected)
@@ -101,7 +105,11 @@ class CudaAwareTransfer:
     def wait(self) -> Parcel | None:
         """What came in."""
         self._transfer.wait()
-        return None if self._arriving is None else Parcel(self._device.download(self._arriving), self._arriving)
+        return (
+            None
+            if self._arriving is None
+            else Parcel(self._device.download(self._arriving), self._arriving)
+        )
 
 
 class NcclExchange:
@@ -117,7 +125,9 @@ class NcclExchange:
     def __init__(self, communicator: Communicator, device: Device) -> None:
         self._communicator, self._device = communicator, device
 
-    def start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> NcclTransfer:
+    def start(
+        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+    ) -> NcclTransfer:
         """Send a message and receive one."""
         sent = None if leaving is None else _on(self._device, leaving)
         arriving = None if expected is None else self._device.empty(expected)
@@ -133,7 +143,9 @@ class NcclExchange:
 class NcclTransfer:
     """Work in the device's queue."""
 
-    def __init__(self, device: Device, mark: Mark, leaving: Parcel | None, arriving: Array | None) -> None:
+    def __init__(
+        self, device: Device, mark: Mark, leaving: Parcel | None, arriving: Array | None
+    ) -> None:
         self._device, self._mark, self._leaving, self._arriving = device, mark, leaving, arriving
 
     def poke(self) -> bool:
@@ -144,7 +156,11 @@ class NcclTransfer:
         """What came in."""
         self._mark.synchronize()
         self._leaving = None
-        return None if self._arriving is None else Parcel(self._device.download(self._arriving), self._arriving)
+        return (
+            None
+            if self._arriving is None
+            else Parcel(self._device.download(self._arriving), self._arriving)
+        )
 
 
 def _on(device: Device, parcel: Parcel) -> Array:

@@ -28,7 +28,9 @@ def pack(rows: int, arrays: Sequence[npt.NDArray[Any]]) -> Bytes:
     message[:_ALIGNED].view(np.int64)[0] = rows
     position = _ALIGNED
     for array in arrays:
-        message[position : position + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        message[position : position + array.nbytes] = (
+            np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        )
         position += _padded(array.nbytes)
     return message
 

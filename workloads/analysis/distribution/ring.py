@@ -58,9 +58,13 @@ class Ring:
                 following, next_step = places[index + 1]
                 arriving = self._begin(offers[following], next_step, steps.start, present)
             home = (self._comm.rank + step) % self._comm.size
-            yield Stop(round=turn, home=home, step=step, message=None if present is None else present.host)
+            yield Stop(
+                round=turn, home=home, step=step, message=None if present is None else present.host
+            )
 
-    def back(self, message: Bytes | None, distance: int, expected: int | None) -> Callable[[], Bytes | None]:
+    def back(
+        self, message: Bytes | None, distance: int, expected: int | None
+    ) -> Callable[[], Bytes | None]:
         """Send a message to the rank `distance` steps back on its way, and receive the one that comes here by the same rule. Collective.
 
         Args:
@@ -73,7 +77,9 @@ class Ring:
         """
         ranks, rank = self._comm.size, self._comm.rank
         leaving = None if message is None else Parcel(message)
-        transfer = self._start(leaving, (rank + distance) % ranks, expected, (rank - distance) % ranks)
+        transfer = self._start(
+            leaving, (rank + distance) % ranks, expected, (rank - distance) % ranks
+        )
 
         def wait() -> Bytes | None:
             found = self._arrived(transfer)
@@ -86,7 +92,9 @@ class Ring:
         for transfer in self._under_way:
             transfer.poke()
 
-    def _begin(self, offer: Offer, step: int, first: int, present: Parcel | None) -> Callable[[], Parcel | None]:
+    def _begin(
+        self, offer: Offer, step: int, first: int, present: Parcel | None
+    ) -> Callable[[], Parcel | None]:
         """Start moving what will be here at a step; the call returned waits for it. `present` is here at the step before."""
         ranks, rank = self._comm.size, self._comm.rank
         if step == first:
@@ -96,9 +104,16 @@ class Ring:
         if step == 0:
             return lambda: present
         size = self._sizes[(rank + step) % ranks]
-        return partial(self._arrived, self._start(present, (rank - 1) % ranks, None if size < 0 else size, (rank + 1) % ranks))
+        return partial(
+            self._arrived,
+            self._start(
+                present, (rank - 1) % ranks, None if size < 0 else size, (rank + 1) % ranks
+            ),
+        )
 
-    def _start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> Transfer:
+    def _start(
+        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+    ) -> Transfer:
         self._progress.moved("exchange", expected or 0)
         transfer = self._exchange.start(leaving, to, expected, source)
         self._under_way.append(transfer)

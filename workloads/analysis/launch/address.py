@@ -55,7 +55,9 @@ def _of_interfaces() -> list[str]:
         for _, name in socket.if_nameindex():
             with contextlib.suppress(OSError):
                 request = struct.pack("256s", name.encode()[:15])
-                found.append(socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24]))
+                found.append(
+                    socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
+                )
     return found
 
 
@@ -63,7 +65,11 @@ def _from_metadata(uri: str) -> str | None:
     try:
         with urllib.request.urlopen(uri, timeout=_SECONDS) as reply:  # noqa: S310 - the agent's own URI
             document: dict[str, Any] = json.load(reply)
-        addresses = [ipaddress.IPv4Address(address) for network in document["Networks"] for address in network["IPv4Addresses"]]
+        addresses = [
+            ipaddress.IPv4Address(address)
+            for network in document["Networks"]
+            for address in network["IPv4Addresses"]
+        ]
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
         return None
     return next((str(address) for address in addresses if not address.is_link_local), None)

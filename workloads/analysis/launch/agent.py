@@ -21,7 +21,9 @@ FOLDER: Final = "LAUNCH_FOLDER"
 def main(arguments: list[str]) -> int:
     """Exit status of the command, as ssh would give it; 255 where the launcher or the node is gone."""
     host, *command = arguments
-    os.chdir(os.environ[FOLDER])  # a socket's path has at most 107 bytes (unix(7)), and the folder's may be longer
+    os.chdir(
+        os.environ[FOLDER]
+    )  # a socket's path has at most 107 bytes (unix(7)), and the folder's may be longer
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(SOCKET)
         stream = connection.makefile("rw", encoding="utf-8")

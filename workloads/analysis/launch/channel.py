@@ -46,10 +46,16 @@ class Hello:
 class Channel:
     """Authenticated messages over a connected socket; one thread may send while another receives."""
 
-    def __init__(self, connection: socket.socket, *, token: str, nonces: tuple[str, str], is_main: bool) -> None:
+    def __init__(
+        self, connection: socket.socket, *, token: str, nonces: tuple[str, str], is_main: bool
+    ) -> None:
         self._socket = connection
-        keys = {side: _code(token, "messages", side, *nonces).encode() for side in ("main", "child")}
-        self._send_key, self._receive_key = (keys["main"], keys["child"]) if is_main else (keys["child"], keys["main"])
+        keys = {
+            side: _code(token, "messages", side, *nonces).encode() for side in ("main", "child")
+        }
+        self._send_key, self._receive_key = (
+            (keys["main"], keys["child"]) if is_main else (keys["child"], keys["main"])
+        )
         self._sent = self._received = 0
 
     def send(self, message: Message) -> None:
@@ -101,7 +107,9 @@ def accept(connection: socket.socket, *, token: str, job: str) -> tuple[Channel,
         raise RefusedError(reason)
     _send_plain(connection, {"proof": _code(token, "main", job, mine, theirs)}, deadline)
     _keep_alive(connection)
-    return Channel(connection, token=token, nonces=(mine, theirs), is_main=True), Hello(node=node, address=address)
+    return Channel(connection, token=token, nonces=(mine, theirs), is_main=True), Hello(
+        node=node, address=address
+    )
 
 
 def join(connection: socket.socket, *, token: str, job: str, hello: Hello) -> Channel:
@@ -110,7 +118,11 @@ def join(connection: socket.socket, *, token: str, job: str, hello: Hello) -> Ch
     theirs = _text(_decode(_receive_frame(connection, deadline)), "nonce")
     mine = secrets.token_hex(_NONCE_BYTES)
     proof = _code(token, "child", job, theirs, mine, str(hello.node), hello.address)
-    _send_plain(connection, {"nonce": mine, "node": hello.node, "address": hello.address, "proof": proof}, deadline)
+    _send_plain(
+        connection,
+        {"nonce": mine, "node": hello.node, "address": hello.address, "proof": proof},
+        deadline,
+    )
     answer = _decode(_receive_frame(connection, deadline))
     if "refused" in answer:
         raise RefusedError(str(answer["refused"]))
@@ -152,7 +164,12 @@ def _keep_alive(connection: socket.socket) -> None:
     """A host that vanishes without a word is noticed within 11 seconds."""
     connection.settimeout(None)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000)):
+    for option, value in (
+        ("TCP_KEEPIDLE", 5),
+        ("TCP_KEEPINTVL", 2),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 11_000),
+    ):
         if hasattr(socket, option):  # macOS names them otherwise, and has no lost hosts to care for
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 

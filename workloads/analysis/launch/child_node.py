@@ -57,7 +57,10 @@ class ChildNode:
 
     def _run(self, folder: Path) -> None:
         channel = self._join()
-        log.info("joined the main node", extra={"fields": {"main": self.settings.batch.main_node_address}})
+        log.info(
+            "joined the main node",
+            extra={"fields": {"main": self.settings.batch.main_node_address}},
+        )
         try:
             code = self._serve(channel, folder)
         finally:
@@ -94,10 +97,16 @@ class ChildNode:
     def _dial(self, main: str, address: str | None) -> Channel:
         # on loopback every address of the machine will do as a source; elsewhere the kernel knows best
         source = (address, 0) if address and is_loopback(address) else None
-        connection = socket.create_connection((main, PORT), channels.HANDSHAKE_SECONDS, source_address=source)
-        hello = Hello(node=self.settings.batch.node_index, address=address or connection.getsockname()[0])
+        connection = socket.create_connection(
+            (main, PORT), channels.HANDSHAKE_SECONDS, source_address=source
+        )
+        hello = Hello(
+            node=self.settings.batch.node_index, address=address or connection.getsockname()[0]
+        )
         try:
-            return channels.join(connection, token=self.settings.token, job=self.settings.job, hello=hello)
+            return channels.join(
+                connection, token=self.settings.token, job=self.settings.job, hello=hello
+            )
         except BaseException:
             connection.close()
             raise
@@ -129,19 +138,29 @@ class _Service:
         """The job's exit code. Raises queue.Empty where it is not told within some seconds, StageError where the main node is gone."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
-            match self._events.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0)):
+            match self._events.get(
+                timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            ):
                 case {"run": str(command)}:
-                    self._daemon = processes.start(["/bin/sh", "-c", command], environ=self._environ, cwd=mpirun.ROOT)
-                    threading.Thread(target=_wait, args=(self._daemon, self._events), daemon=True).start()
+                    self._daemon = processes.start(
+                        ["/bin/sh", "-c", command], environ=self._environ, cwd=mpirun.ROOT
+                    )
+                    threading.Thread(
+                        target=_wait, args=(self._daemon, self._events), daemon=True
+                    ).start()
                 case {"kill": True}:
                     self.stop()
                 case {"end": int(code)}:
                     return code
                 case _Exited(code=code):
-                    with contextlib.suppress(ChannelError):  # its end arrives as an event of its own
+                    with contextlib.suppress(
+                        ChannelError
+                    ):  # its end arrives as an event of its own
                         self._channel.send({"exited": code})
                 case _Lost(reason=reason):
-                    raise StageError(f"the main node is gone: {reason}", exit_code=LaunchExit.MAIN_LOST)
+                    raise StageError(
+                        f"the main node is gone: {reason}", exit_code=LaunchExit.MAIN_LOST
+                    )
 
     def stop(self) -> None:
         """End the command."""
@@ -158,5 +177,7 @@ def _receive(channel: Channel, events: queue.SimpleQueue[Message | _Lost | _Exit
             return
 
 
-def _wait(daemon: subprocess.Popen[str], events: queue.SimpleQueue[Message | _Lost | _Exited]) -> None:
+def _wait(
+    daemon: subprocess.Popen[str], events: queue.SimpleQueue[Message | _Lost | _Exited]
+) -> None:
     events.put(_Exited(daemon.wait()))

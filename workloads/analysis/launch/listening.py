@@ -28,12 +28,16 @@ def serve_each(listener: socket.socket, serve: Callable[[socket.socket, Any], No
             _start(serve, connection, peer)
         except (OSError, RuntimeError) as error:  # RuntimeError: no further thread can be started
             if listener.fileno() >= 0 and str(error) != failed:
-                log.warning("a connection could not be accepted, and the node goes on listening: %s", error)
+                log.warning(
+                    "a connection could not be accepted, and the node goes on listening: %s", error
+                )
                 failed = str(error)
             time.sleep(_PAUSE_SECONDS)
 
 
-def _start(serve: Callable[[socket.socket, Any], None], connection: socket.socket, peer: object) -> None:
+def _start(
+    serve: Callable[[socket.socket, Any], None], connection: socket.socket, peer: object
+) -> None:
     try:
         threading.Thread(target=serve, args=(connection, peer), daemon=True).start()
     except BaseException:

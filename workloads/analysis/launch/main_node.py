@@ -31,7 +31,14 @@ from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.analysis.launch.listening import serve_each
 from workloads.analysis.launch.settings import PORT, LaunchSettings
 from workloads.analysis.rank_failure import RankFailure
-from workloads.runtime.errors import EXIT_INTERNAL, EXIT_OK, EXIT_TERMINATED, StageError, no_memory, no_space
+from workloads.runtime.errors import (
+    EXIT_INTERNAL,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    StageError,
+    no_memory,
+    no_space,
+)
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +137,9 @@ class MainNode:
                     self._await_children()
                     command = self._over_nodes(address, folder, stack)
                 else:
-                    command = mpirun.on_one_node(self.settings.ranks_per_node, self.settings.program)
+                    command = mpirun.on_one_node(
+                        self.settings.ranks_per_node, self.settings.program
+                    )
                 self._supervise(command, folder)
             code = EXIT_OK
         except StageError as error:
@@ -152,14 +161,24 @@ class MainNode:
         try:
             listener = socket.create_server((address, PORT), backlog=128)
         except OSError as error:
-            raise StageError(f"the main node cannot listen on {address}:{PORT}: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
-        log.info("waiting for children", extra={"fields": {"address": address, "port": PORT, "nodes": self.settings.batch.num_nodes}})
+            raise StageError(
+                f"the main node cannot listen on {address}:{PORT}: {error}",
+                exit_code=LaunchExit.NOT_LAUNCHED,
+            ) from error
+        log.info(
+            "waiting for children",
+            extra={
+                "fields": {"address": address, "port": PORT, "nodes": self.settings.batch.num_nodes}
+            },
+        )
         _thread(serve_each, listener, self._serve_node)
         return listener
 
     def _serve_node(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         try:
-            channel, hello = channels.accept(connection, token=self.settings.token, job=self.settings.job)
+            channel, hello = channels.accept(
+                connection, token=self.settings.token, job=self.settings.job
+            )
         except (ChannelError, RefusedError) as error:
             log.warning("connection from %s refused: %s", peer[0], error)
             connection.close()
@@ -168,7 +187,11 @@ class MainNode:
         while True:
             try:
                 message = channel.receive()
-                event = _Stopping(hello.node) if "stopping" in message else _Exited(hello.node, channels.whole(message, "exited"))
+                event = (
+                    _Stopping(hello.node)
+                    if "stopping" in message
+                    else _Exited(hello.node, channels.whole(message, "exited"))
+                )
             except ChannelError as error:
                 self._events.put(_Lost(hello.node, str(error)))
                 return
@@ -197,9 +220,20 @@ class MainNode:
         node = joined.hello.node
         if node in missing:
             self._children[node] = _Child(joined.hello.address, joined.channel)
-            log.info("child joined", extra={"fields": {"child": node, "address": joined.hello.address, "missing": len(missing) - 1}})
+            log.info(
+                "child joined",
+                extra={
+                    "fields": {
+                        "child": node,
+                        "address": joined.hello.address,
+                        "missing": len(missing) - 1,
+                    }
+                },
+            )
         else:
-            log.warning("node %d joined twice, or is not of this job; the second one is sent away", node)
+            log.warning(
+                "node %d joined twice, or is not of this job; the second one is sent away", node
+            )
             joined.channel.close()
 
     # ---- running the ranks -------------------------------------------------------------------------------------------------------------
@@ -214,7 +248,10 @@ class MainNode:
         _thread(serve_each, listener, self._serve_agent)
         # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address elsewhere
         here = "localhost" if is_loopback(address) else address
-        addresses = {self.settings.batch.main_node_index: here, **{node: child.address for node, child in self._children.items()}}
+        addresses = {
+            self.settings.batch.main_node_index: here,
+            **{node: child.address for node, child in self._children.items()},
+        }
         return mpirun.over_nodes(
             addresses=[addresses[node] for node in sorted(addresses)],
             on_one_machine=is_loopback(address),
@@ -225,7 +262,10 @@ class MainNode:
 
     def _serve_agent(self, connection: socket.socket, _peer: object) -> None:
         # ValueError: an agent that mpirun ended before it said what it wants
-        with contextlib.suppress(OSError, ValueError), connection.makefile("r", encoding="utf-8") as stream:
+        with (
+            contextlib.suppress(OSError, ValueError),
+            connection.makefile("r", encoding="utf-8") as stream,
+        ):
             request = json.loads(stream.readline())
             self._events.put(_Remote(request["host"], request["command"], connection))
             stream.readline()  # nothing comes but the end
@@ -235,10 +275,16 @@ class MainNode:
         environ = mpirun.environment(os.environ) | scratch.variables(folder)
         try:
             process = self._mpirun = processes.start(
-                command, environ=environ, cwd=mpirun.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command,
+                environ=environ,
+                cwd=mpirun.ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         except OSError as error:
-            raise StageError(f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED) from error
+            raise StageError(
+                f"mpirun cannot be started: {error}", exit_code=LaunchExit.NOT_LAUNCHED
+            ) from error
         try:
             _thread(self._relay, process)
             ended = self._until_ended()
@@ -256,7 +302,9 @@ class MainNode:
         if ended.code == EXIT_OK:
             return
         if ended.failure is not None:
-            raise StageError(ended.failure.sentence, hint=ended.failure.hint, exit_code=ended.failure.exit_code)
+            raise StageError(
+                ended.failure.sentence, hint=ended.failure.hint, exit_code=ended.failure.exit_code
+            )
         self._settle()
         if ended.used_up is not None:
             raise ended.used_up
@@ -265,7 +313,9 @@ class MainNode:
         by_signal = number in set(signal.Signals)
         raise StageError(
             f"mpirun ended with exit code {code}{f' ({signal.Signals(number).name})' if by_signal else ''} and no rank said why",
-            hint="a rank was killed, often for want of memory" if code == 137 else "the log has what mpirun wrote",
+            hint="a rank was killed, often for want of memory"
+            if code == 137
+            else "the log has what mpirun wrote",
             exit_code=code,
         )
 
@@ -292,7 +342,9 @@ class MainNode:
         processes.ask_to_store(process)
         deadline = time.monotonic() + processes.STORE_SECONDS
         with contextlib.suppress(queue.Empty, StageError, ChannelError):
-            while not isinstance(event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), _Ended):
+            while not isinstance(
+                event := self._events.get(timeout=max(deadline - time.monotonic(), 0.0)), _Ended
+            ):
                 self._handle(event)
 
     def _settle(self) -> None:
@@ -329,7 +381,10 @@ class MainNode:
         for child in self._children.values():
             if child.address == host:
                 return child
-        raise StageError(f"mpirun wants to start a command on {host}, which is no child node", exit_code=LaunchExit.NOT_LAUNCHED)
+        raise StageError(
+            f"mpirun wants to start a command on {host}, which is no child node",
+            exit_code=LaunchExit.NOT_LAUNCHED,
+        )
 
     def _lost(self, event: _Lost) -> StageError:
         return StageError(

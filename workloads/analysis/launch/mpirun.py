@@ -18,7 +18,9 @@ PROGRAM: Final = (sys.executable, "-m", "mpi4py", "-m", "workloads.analysis.prog
 """One rank. Without `-m mpi4py` an uncaught error on one rank would leave the others waiting for ever."""
 ROOT: Final = Path(__file__).resolve().parents[3]
 """Where the package `workloads` lies: the working directory of every rank."""
-_AGENT: Final = shlex.join((sys.executable, "-S", str(Path(__file__).resolve().with_name("agent.py"))))
+_AGENT: Final = shlex.join(
+    (sys.executable, "-S", str(Path(__file__).resolve().with_name("agent.py")))
+)
 """Starts a command on another node. It lies in the same place on every node: PRRTE looks for it on
 all of them, and warns where it is not."""
 _LOOPBACK: Final = "127.0.0.0/8"
@@ -33,9 +35,14 @@ def find() -> str:
     ranks load its library; the wheel's mpirun beside Python would start them with another.
     """
     beside = str(Path(sys.executable).parent)
-    found = shutil.which("mpirun", path=os.pathsep.join((os.environ.get("PATH", os.defpath), beside)))
+    found = shutil.which(
+        "mpirun", path=os.pathsep.join((os.environ.get("PATH", os.defpath), beside))
+    )
     if found is None:
-        raise StageError("there is no mpirun on this node; the analysis image brings Open MPI", exit_code=LaunchExit.NOT_LAUNCHED)
+        raise StageError(
+            "there is no mpirun on this node; the analysis image brings Open MPI",
+            exit_code=LaunchExit.NOT_LAUNCHED,
+        )
     return found
 
 
@@ -57,11 +64,28 @@ def on_one_node(ranks: int, program: Sequence[str]) -> list[str]:
 
     As many as are asked for: where there is no ssh, PRRTE goes by the cores that it sees and not by the slots of `--host`.
     """
-    command = [find(), "--allow-run-as-root", "--bind-to", "none", "--map-by", ":oversubscribe", "--mca", "btl", "^ofi"]
+    command = [
+        find(),
+        "--allow-run-as-root",
+        "--bind-to",
+        "none",
+        "--map-by",
+        ":oversubscribe",
+        "--mca",
+        "btl",
+        "^ofi",
+    ]
     return [*command, "--host", f"localhost:{ranks}", "-n", str(ranks), *program]
 
 
-def over_nodes(*, addresses: Sequence[str], on_one_machine: bool, ranks: int, hostfile: Path, program: Sequence[str]) -> list[str]:
+def over_nodes(
+    *,
+    addresses: Sequence[str],
+    on_one_machine: bool,
+    ranks: int,
+    hostfile: Path,
+    program: Sequence[str],
+) -> list[str]:
     """`ranks` on each node, node after node.
 
     Args:
@@ -83,14 +107,40 @@ def over_nodes(*, addresses: Sequence[str], on_one_machine: bool, ranks: int, ho
         f"ppr:{ranks}:node:oversubscribe",
     ]
     command += ["--prtemca", "plm_ssh_agent", _AGENT, "--prtemca", "plm_ssh_no_tree_spawn", "1"]
-    command += ["--prtemca", "oob_tcp_disable_ipv6_family", "1"]  # the nodes' addresses are IPv4; an IPv6 one need not lead anywhere
-    command += ["--leave-session-attached"]  # or the daemons on the children detach, and outlive the job
+    command += [
+        "--prtemca",
+        "oob_tcp_disable_ipv6_family",
+        "1",
+    ]  # the nodes' addresses are IPv4; an IPv6 one need not lead anywhere
+    command += [
+        "--leave-session-attached"
+    ]  # or the daemons on the children detach, and outlive the job
     if on_one_machine:
         # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there. PRRTE itself refuses to be
         # bound to loopback and finds the machine's own address
-        command += ["--mca", "pml", "ob1", "--mca", "btl", "self,tcp", "--mca", "coll", "^sm,han", "--mca", "btl_tcp_if_include", "lo"]
+        command += [
+            "--mca",
+            "pml",
+            "ob1",
+            "--mca",
+            "btl",
+            "self,tcp",
+            "--mca",
+            "coll",
+            "^sm,han",
+            "--mca",
+            "btl_tcp_if_include",
+            "lo",
+        ]
     else:
         # PRRTE warns of a network to exclude that the node does not have
         excluded = f"{_LOOPBACK},{_LINK_LOCAL}" if has_link_local() else _LOOPBACK
-        command += ["--prtemca", "prte_if_exclude", excluded, "--mca", "btl_tcp_if_exclude", excluded]
+        command += [
+            "--prtemca",
+            "prte_if_exclude",
+            excluded,
+            "--mca",
+            "btl_tcp_if_exclude",
+            excluded,
+        ]
     return [*command, *program]

@@ -25,7 +25,9 @@ def _prctl(option: int, value: int) -> None:
         _LIBC.prctl(option, value, 0, 0, 0)
 
 
-_LIBC: Final = ctypes.CDLL(None) if Path("/proc/self/stat").exists() else None  # loaded here: not between fork and exec
+_LIBC: Final = (
+    ctypes.CDLL(None) if Path("/proc/self/stat").exists() else None
+)  # loaded here: not between fork and exec
 
 
 def adopt_orphans() -> None:
@@ -34,7 +36,12 @@ def adopt_orphans() -> None:
 
 
 def start(
-    command: Sequence[str], *, environ: Mapping[str, str], cwd: Path, stdout: int | None = None, stderr: int | None = None
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    stdout: int | None = None,
+    stderr: int | None = None,
 ) -> subprocess.Popen[str]:
     """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call from the main thread.
 
@@ -98,7 +105,9 @@ def descendants(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = entry.read_text(errors="replace").rpartition(")")[2].split()  # after the name: state, parent, ...
+            fields = (
+                entry.read_text(errors="replace").rpartition(")")[2].split()
+            )  # after the name: state, parent, ...
             children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
     found, todo = [], [root]
     while todo:

@@ -48,9 +48,15 @@ class LaunchSettings:
             )
         return cls(
             batch=batch,
-            ranks_per_node=env.whole(contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256, environ=environ),
+            ranks_per_node=env.whole(
+                contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256, environ=environ
+            ),
             join_deadline_seconds=env.number(
-                contract.ENV_JOIN_DEADLINE_SECONDS, default=_JOIN_DEADLINE_SECONDS, low=1, high=86400, environ=environ
+                contract.ENV_JOIN_DEADLINE_SECONDS,
+                default=_JOIN_DEADLINE_SECONDS,
+                low=1,
+                high=86400,
+                environ=environ,
             ),
             token=env.text(contract.ENV_LAUNCH_TOKEN, environ) if several else "",
         )

@@ -55,7 +55,11 @@ class Frame:
     @classmethod
     def empty(cls, columns: int) -> Frame:
         """Of columns without values."""
-        return cls(exponent=np.full(columns, NOTHING, np.int64), centre=np.zeros(columns), spread=np.zeros(columns, np.int64))
+        return cls(
+            exponent=np.full(columns, NOTHING, np.int64),
+            centre=np.zeros(columns),
+            spread=np.zeros(columns, np.int64),
+        )
 
     @property
     def shift(self) -> Integers:
@@ -64,16 +68,22 @@ class Frame:
 
     def take(self, places: Integers) -> Frame:
         """Of some columns."""
-        return Frame(exponent=self.exponent[places], centre=self.centre[places], spread=self.spread[places])
+        return Frame(
+            exponent=self.exponent[places], centre=self.centre[places], spread=self.spread[places]
+        )
 
-    def centred(self, values: Array, out: Array, upload: Callable[[npt.NDArray[Any]], Array]) -> None:
+    def centred(
+        self, values: Array, out: Array, upload: Callable[[npt.NDArray[Any]], Array]
+    ) -> None:
         """Writes y of some values (d, n) to `out`."""
         shift = self.shift
         if shift.any():
             values = np.ldexp(values, upload(-shift[:, None]))
         np.subtract(values, upload(self.centre[:, None]), out=out)
 
-    def lost(self, values: Array, centred: Array, upload: Callable[[npt.NDArray[Any]], Array]) -> Array:
+    def lost(
+        self, values: Array, centred: Array, upload: Callable[[npt.NDArray[Any]], Array]
+    ) -> Array:
         """What rounding took from y, exactly (Knuth)."""
         shift = self.shift
         scaled = np.ldexp(values, upload(-shift[:, None])) if shift.any() else values
@@ -113,7 +123,12 @@ class PowerSums:
             high=_joined([part.high for part in parts]),
             first=_joined([part.first for part in parts]),
             last=_joined([part.last for part in parts]),
-            frame=Frame(**{name: np.concatenate([getattr(part.frame, name) for part in parts]) for name in vars(Frame.empty(0))}),
+            frame=Frame(
+                **{
+                    name: np.concatenate([getattr(part.frame, name) for part in parts])
+                    for name in vars(Frame.empty(0))
+                }
+            ),
             sums=(
                 _joined([part.sums[0] for part in parts]),
                 _joined([part.sums[1] for part in parts]),
@@ -140,7 +155,9 @@ def nothing(columns: int) -> PowerSums:
 
 
 def _joined(parts: Sequence[Double]) -> Double:
-    return Double(np.concatenate([part.high for part in parts]), np.concatenate([part.low for part in parts]))
+    return Double(
+        np.concatenate([part.high for part in parts]), np.concatenate([part.low for part in parts])
+    )
 
 
 def power_sums(
@@ -169,12 +186,16 @@ def power_sums(
 
     def row(place: int) -> Double:
         value = download(values[:, place].copy())
-        return Double(value, np.zeros(columns) if rests is None else download(rests[:, place].copy()))
+        return Double(
+            value, np.zeros(columns) if rests is None else download(rests[:, place].copy())
+        )
 
     if rows <= FEW:
         sums = _careful_sums(values, rests, frame, upload, download)
     else:
-        sums = _power_sums(values, rests, frame, upload, download, scratch(values) if room is None else room)
+        sums = _power_sums(
+            values, rests, frame, upload, download, scratch(values) if room is None else room
+        )
     return PowerSums(
         rows=np.full(columns, rows, np.int64),
         low=Double(low, low_rest),
@@ -200,9 +221,20 @@ def moments(found: PowerSums, missing: Integers, infinite: Integers) -> ColumnMo
     squared = step * step
     m2 = second - first * step
     m3 = third - (step * second).times(3.0) + (squared * first).times(2.0)
-    m4 = fourth - (step * third).times(4.0) + (squared * second).times(6.0) - (squared * step * first).times(3.0)
-    ends = found.first.scaled(-found.frame.shift) + found.last.scaled(-found.frame.shift) - Double.of(2.0 * found.frame.centre)
-    others = Double.of(np.maximum(found.rows - 1, 0).astype(np.float64))  # pairs of rows that follow one another
+    m4 = (
+        fourth
+        - (step * third).times(4.0)
+        + (squared * second).times(6.0)
+        - (squared * step * first).times(3.0)
+    )
+    ends = (
+        found.first.scaled(-found.frame.shift)
+        + found.last.scaled(-found.frame.shift)
+        - Double.of(2.0 * found.frame.centre)
+    )
+    others = Double.of(
+        np.maximum(found.rows - 1, 0).astype(np.float64)
+    )  # pairs of rows that follow one another
     lag = pairs - step * (first + first - ends) + squared * others
     return ColumnMoments(
         count=found.rows,
@@ -231,7 +263,12 @@ def moments(found: PowerSums, missing: Integers, infinite: Integers) -> ColumnMo
 
 
 def _frame(
-    values: Array, low: Floats, high: Floats, slack: float, upload: Callable[..., Array], download: Callable[..., npt.NDArray[Any]]
+    values: Array,
+    low: Floats,
+    high: Floats,
+    slack: float,
+    upload: Callable[..., Array],
+    download: Callable[..., npt.NDArray[Any]],
 ) -> Frame:
     largest = np.maximum(np.abs(low), np.abs(high))
     exponent = np.frexp(largest)[1].astype(np.int64)
@@ -255,7 +292,12 @@ def scratch(like: Array) -> Array:
 
 
 def _power_sums(
-    values: Array, rests: Array | None, frame: Frame, upload: Callable[..., Array], download: Callable[..., npt.NDArray[Any]], room: Array
+    values: Array,
+    rests: Array | None,
+    frame: Frame,
+    upload: Callable[..., Array],
+    download: Callable[..., npt.NDArray[Any]],
+    room: Array,
 ) -> _Sums:
     """See `PowerSums.sums`."""
     columns, rows = values.shape
@@ -264,7 +306,9 @@ def _power_sums(
         end = min(start + _PIECE, rows)
         piece = values[:, start : end + 1]  # the row after it, too
         terms = room[:, : end - start]
-        centred, square, cube, fourth, pair = (terms[power * columns : (power + 1) * columns] for power in range(5))
+        centred, square, cube, fourth, pair = (
+            terms[power * columns : (power + 1) * columns] for power in range(5)
+        )
         following = room[:columns, : piece.shape[1]]
         frame.centred(piece, following, upload)
         if rests is not None:
@@ -277,12 +321,18 @@ def _power_sums(
         np.multiply(square, square, out=fourth)
         partials.append(_folded(terms))
     total = _total([download(_folded(np.concatenate(partials, axis=1)))])
-    first, second, third, fourth, paired = (total[power * columns : (power + 1) * columns] for power in range(5))
+    first, second, third, fourth, paired = (
+        total[power * columns : (power + 1) * columns] for power in range(5)
+    )
     return first, second, third, fourth, paired
 
 
 def _careful_sums(
-    values: Array, rests: Array | None, frame: Frame, upload: Callable[..., Array], download: Callable[..., npt.NDArray[Any]]
+    values: Array,
+    rests: Array | None,
+    frame: Frame,
+    upload: Callable[..., Array],
+    download: Callable[..., npt.NDArray[Any]],
 ) -> _Sums:
     """The same, without a rounding error that matters."""
     shift = frame.shift
@@ -297,14 +347,23 @@ def _careful_sums(
         return _total([download(folded.high), download(folded.low)])
 
     pairs = centred[:, :-1] * centred[:, 1:]
-    return total(centred), total(square), total(square * centred), total(square * square), total(pairs)
+    return (
+        total(centred),
+        total(square),
+        total(square * centred),
+        total(square * square),
+        total(pairs),
+    )
 
 
 def _folded_doubles(terms: Double) -> Double:
     while (width := terms.high.shape[1]) > _PARTIALS:
         half = (width + 1) // 2
         sums, middle = terms[:, : width - half] + terms[:, half:], terms[:, width - half : half]
-        terms = Double(np.concatenate((sums.high, middle.high), axis=1), np.concatenate((sums.low, middle.low), axis=1))
+        terms = Double(
+            np.concatenate((sums.high, middle.high), axis=1),
+            np.concatenate((sums.low, middle.low), axis=1),
+        )
     return terms
 
 

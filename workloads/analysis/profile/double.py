@@ -115,7 +115,9 @@ def _product(left: Any, right: Any) -> tuple[Any, Any]:
     found = left * right
     left_high, left_low = _split(left)
     right_high, right_low = _split(right)
-    lost = ((left_high * right_high - found) + left_high * right_low + left_low * right_high) + left_low * right_low
+    lost = (
+        (left_high * right_high - found) + left_high * right_low + left_low * right_high
+    ) + left_low * right_low
     return found, lost
 
 

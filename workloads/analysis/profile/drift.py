@@ -65,7 +65,9 @@ def drift(reference: Sketch, reference_index: int, current: Sketch, current_inde
     )
 
 
-def _align(bins_a: Integers, counts_a: Integers, bins_b: Integers, counts_b: Integers) -> tuple[Integers, Integers, Integers]:
+def _align(
+    bins_a: Integers, counts_a: Integers, bins_b: Integers, counts_b: Integers
+) -> tuple[Integers, Integers, Integers]:
     bins = np.union1d(bins_a, bins_b)
     a, b = np.zeros(bins.size, np.int64), np.zeros(bins.size, np.int64)
     a[np.searchsorted(bins, bins_a)] = counts_a
@@ -78,7 +80,9 @@ def _psi(before: Integers, after: Integers) -> float:
     ends = np.cumsum(before)
     # in integers: a bin belongs to the tenth of the reference in which it begins
     started = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-    bucket = np.minimum(started * _BUCKETS // ends[-1], _BUCKETS - 1)  # bins above the reference's last value join the last bucket
+    bucket = np.minimum(
+        started * _BUCKETS // ends[-1], _BUCKETS - 1
+    )  # bins above the reference's last value join the last bucket
     p = np.bincount(bucket, before, _BUCKETS) / before.sum()
     q = np.bincount(bucket, after, _BUCKETS) / after.sum()
     p, q = np.maximum(p, _FLOOR), np.maximum(q, _FLOOR)

@@ -51,7 +51,12 @@ class ExactQuantiles:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """What arrays() gave. Raises ValueError where something is missing."""
         try:
-            return cls(**{name: arrays[f"quantile_{name}"] for name in ("probabilities", "values", "rests")})
+            return cls(
+                **{
+                    name: arrays[f"quantile_{name}"]
+                    for name in ("probabilities", "values", "rests")
+                }
+            )
         except KeyError as error:
             raise ValueError(f"array {error} is missing") from error
 
@@ -66,9 +71,21 @@ class ExactSearch:
         wide: Columns in which float64 takes something from a value.
     """
 
-    def __init__(self, sketch: Sketch, probabilities: Sequence[float], threads: int = 1, wide: Collection[int] = ()) -> None:
-        self._probabilities, self._threads, self._wide = np.asarray(probabilities, np.float64), threads, frozenset(wide)
-        self._columns = [_Column(*sketch.column(index), self._probabilities) for index in range(sketch.columns)]
+    def __init__(
+        self,
+        sketch: Sketch,
+        probabilities: Sequence[float],
+        threads: int = 1,
+        wide: Collection[int] = (),
+    ) -> None:
+        self._probabilities, self._threads, self._wide = (
+            np.asarray(probabilities, np.float64),
+            threads,
+            frozenset(wide),
+        )
+        self._columns = [
+            _Column(*sketch.column(index), self._probabilities) for index in range(sketch.columns)
+        ]
         self._rest, self._bits, self._told_apart = SHIFT, 0, not self._wide
         self._plan()
 
@@ -79,7 +96,9 @@ class ExactSearch:
 
     def zeros(self) -> Integers:
         """The counts of the next look, before anything is counted: (wanted prefixes of all columns, their continuations)."""
-        return np.zeros((sum(column.open.size for column in self._columns), 1 << self._bits), np.int64)
+        return np.zeros(
+            (sum(column.open.size for column in self._columns), 1 << self._bits), np.int64
+        )
 
     def count(self, values: Floats, counts: Integers, rests: Rests = NO_RESTS) -> None:
         """Adds the values of a unit, (columns, rows), to the counts."""
@@ -88,7 +107,9 @@ class ExactSearch:
         def work(places: Iterable[int]) -> None:
             for place in places:
                 if self._rest:
-                    self._columns[place].count(values[place], self._rest - self._bits, self._bits, parts[place])
+                    self._columns[place].count(
+                        values[place], self._rest - self._bits, self._bits, parts[place]
+                    )
                 elif place in self._wide:
                     self._columns[place].count_rests(values[place], rests.get(place), parts[place])
 
@@ -96,7 +117,9 @@ class ExactSearch:
 
     def narrow(self, counts: Integers) -> None:
         """Ends a look."""
-        for place, (column, part) in enumerate(zip(self._columns, self._parts(counts), strict=True)):
+        for place, (column, part) in enumerate(
+            zip(self._columns, self._parts(counts), strict=True)
+        ):
             if self._rest:
                 column.narrow(part, self._bits)
             elif place in self._wide:
@@ -127,7 +150,10 @@ class ExactSearch:
 
 
 def exact_quantiles(
-    sketch: Sketch, probabilities: Sequence[float], units: Callable[[], Iterable[Floats]], threads: int = 1
+    sketch: Sketch,
+    probabilities: Sequence[float],
+    units: Callable[[], Iterable[Floats]],
+    threads: int = 1,
 ) -> ExactQuantiles:
     """Of a table at hand; `units` gives its units as (columns, rows), anew at each call."""
     search = ExactSearch(sketch, probabilities, threads)
@@ -155,7 +181,9 @@ class _Column:
             self._prefix, self._place = bins[at].astype(np.uint64), ranks - (ends[at] - counts[at])
         self.open: _Keys = np.unique(self._prefix)
         self._first = int(self.open[0]) if self.open.size else 0
-        self._wanted = np.zeros(int(self.open[-1]) - self._first + 2 if self.open.size else 1, np.bool_)
+        self._wanted = np.zeros(
+            int(self.open[-1]) - self._first + 2 if self.open.size else 1, np.bool_
+        )
         """Whether a wanted value lies in a bin, from the first such bin on; the last entry stands for all bins outside."""
         self._wanted[self.open.astype(np.int64) - self._first] = True
         self._rests = np.zeros(self._prefix.size)
@@ -196,7 +224,10 @@ class _Column:
         """The quantiles and their rests, when all bits are known."""
         if self._empty:
             return np.full(self._fraction.shape, np.nan), np.zeros(self._fraction.shape)
-        (low, high), (low_rest, high_rest) = np.split(value_of(self._prefix), 2), np.split(self._rests, 2)
+        (low, high), (low_rest, high_rest) = (
+            np.split(value_of(self._prefix), 2),
+            np.split(self._rests, 2),
+        )
         step = ((high - low) + (high_rest - low_rest)) * self._fraction
         if not self._rests.any():
             return low + step, np.zeros(low.shape)

@@ -59,7 +59,11 @@ class JointSums:
         rows = tile_rows(columns)
         self._upload, self._download = upload, download
         self.bits = slice_bits(rows)
-        self._centred, self._slices, self._low = empty((columns, rows)), empty((2 * columns, rows)), empty((columns, rows))
+        self._centred, self._slices, self._low = (
+            empty((columns, rows)),
+            empty((2 * columns, rows)),
+            empty((columns, rows)),
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -71,7 +75,9 @@ class JointSums:
         self.sums = self._upload(np.zeros(2 * columns, np.int64))
         self.low_sums = self._upload(np.zeros(columns, np.int64))
 
-    def add(self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool) -> None:
+    def add(
+        self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool
+    ) -> None:
         """A tile.
 
         Args:
@@ -82,7 +88,10 @@ class JointSums:
         """
         columns, rows = values.shape
         # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
-        rest, low = (a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._centred, self._low))
+        rest, low = (
+            a.reshape(-1)[: columns * rows].reshape(columns, rows)
+            for a in (self._centred, self._low)
+        )
         slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
         high, middle = slices[:columns], slices[columns:]
         frame.centred(values, rest, self._upload)
@@ -119,15 +128,21 @@ def _multiplied(left: Array, right: Array) -> Array:
 def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
     """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns."""
     d, bits = places.size, parts[0].bits
-    products, low_products, least_products, sums, low_sums = (sum(some) for some in zip(*(part.fetched() for part in parts), strict=True))
+    products, low_products, least_products, sums, low_sums = (
+        sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
+    )
     step = bits + 1
     crossed = products[:d, d:] + products[:d, d:].T
     lowest = products[d:, d:] + low_products + low_products.T
-    squares = whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
+    squares = (
+        whole(products[:d, :d]) + whole(crossed).scaled(-step) + whole(lowest).scaled(-2 * step)
+    )
     squares += whole(least_products + least_products.T).scaled(-3 * step)
     total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
     unit = frame.spread - bits
     comoment = (squares - apart).scaled(np.add.outer(unit, unit))
-    return joint_of(places, rows, (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift), comoment)
+    return joint_of(
+        places, rows, (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift), comoment
+    )

@@ -15,7 +15,15 @@ from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import FEW, PowerSums
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
-from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
+from workloads.analysis.profile.moments import (
+    ColumnMoments,
+    Floats,
+    Integers,
+    JointMoments,
+    Moments,
+    merge,
+    no_rows,
+)
 from workloads.analysis.profile.sketch import BINS, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
@@ -31,7 +39,9 @@ class CupyProfile:
 
     def __init__(self) -> None:
         source = kernels.source("prefix_counts")
-        self._prefix_counts = cupy.RawKernel(source, "prefix_counts", options=kernels.OPTIONS, backend="nvrtc")
+        self._prefix_counts = cupy.RawKernel(
+            source, "prefix_counts", options=kernels.OPTIONS, backend="nvrtc"
+        )
         self._histogram = cupy.zeros((0, BINS), cupy.int64)
         self._sums: JointSums | None = None
         self._width = -1
@@ -43,7 +53,9 @@ class CupyProfile:
         else:
             self._histogram = cupy.zeros((columns, BINS), cupy.int64)
 
-    def unit(self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None) -> Moments:
+    def unit(
+        self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None
+    ) -> Moments:
         """The unit's moments; adds its values to the counts."""
         columns, rows = values.shape
         places = np.arange(columns, dtype=np.int64) if compared is None else compared
@@ -53,7 +65,10 @@ class CupyProfile:
         forest = Forest(len(starts), merge)
         for index, start in enumerate(starts):
             block = cupy.asarray(values[:, start : start + MOST_ROWS], order="C")
-            beside = {column: cupy.asarray(rest[start : start + MOST_ROWS]) for column, rest in rests.items()}
+            beside = {
+                column: cupy.asarray(rest[start : start + MOST_ROWS])
+                for column, rest in rests.items()
+            }
             forest.add(NodeId(0, index), self._block(block, beside, places))
         return forest.root()
 
@@ -72,17 +87,34 @@ class CupyProfile:
     def _block(self, values: Any, rests: dict[int, Any], places: Integers) -> Moments:
         columns, rows = values.shape
         grid = (-(-rows // _CHUNK_ROWS), columns)
-        arguments = (values.view(cupy.uint64), np.int64(rows), np.int64(_CHUNK_ROWS), self._histogram)
+        arguments = (
+            values.view(cupy.uint64),
+            np.int64(rows),
+            np.int64(_CHUNK_ROWS),
+            self._histogram,
+        )
         self._prefix_counts(grid, (_COUNT_THREADS,), arguments)
-        finite, missing = cupy.isfinite(values), cupy.asnumpy(cupy.isnan(values).sum(axis=1)).astype(np.int64)
+        finite, missing = (
+            cupy.isfinite(values),
+            cupy.asnumpy(cupy.isnan(values).sum(axis=1)).astype(np.int64),
+        )
         counts = cupy.asnumpy(finite.sum(axis=1))
-        sums = PowerSums.joined([self._column(values, rests, finite, place, int(count)) for place, count in enumerate(counts)])
+        sums = PowerSums.joined(
+            [
+                self._column(values, rests, finite, place, int(count))
+                for place, count in enumerate(counts)
+            ]
+        )
         each = column_moments.moments(sums, missing, rows - counts.astype(np.int64) - missing)
         whole = bool((counts[places] == rows).all())
         complete = None if whole else finite[places].all(axis=0)
-        return Moments.of(each, self._joint(values, rests, places, complete, sums.frame.take(places)), rows)
+        return Moments.of(
+            each, self._joint(values, rests, places, complete, sums.frame.take(places)), rows
+        )
 
-    def _column(self, values: Any, rests: dict[int, Any], finite: Any, place: int, count: int) -> PowerSums:
+    def _column(
+        self, values: Any, rests: dict[int, Any], finite: Any, place: int, count: int
+    ) -> PowerSums:
         if not count:
             return column_moments.nothing(1)
         column, rest = values[place], rests.get(place)
@@ -91,7 +123,14 @@ class CupyProfile:
         beside = None if rest is None else rest[None, :]
         return column_moments.power_sums(column[None, :], beside, cupy.asarray, cupy.asnumpy)
 
-    def _joint(self, values: Any, rests: dict[int, Any], places: Integers, complete: Any, frame: column_moments.Frame) -> JointMoments:
+    def _joint(
+        self,
+        values: Any,
+        rests: dict[int, Any],
+        places: Integers,
+        complete: Any,
+        frame: column_moments.Frame,
+    ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
             return no_rows(places)
@@ -99,9 +138,15 @@ class CupyProfile:
         if places.size < values.shape[0]:
             values = values[places]
         if complete is not None:
-            values, beside = values[:, complete], {at: rest[complete] for at, rest in beside.items()}
+            values, beside = (
+                values[:, complete],
+                {at: rest[complete] for at, rest in beside.items()},
+            )
         if self._sums is None or self._width != places.size:
-            self._sums, self._width = JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty), places.size
+            self._sums, self._width = (
+                JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty),
+                places.size,
+            )
         self._sums.reset()
         size = tile_rows(places.size)
         for start in range(0, rows, size):

@@ -13,7 +13,15 @@ import numpy.typing as npt
 from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import FEW, Frame, PowerSums
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
-from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers, JointMoments, Moments, merge, no_rows
+from workloads.analysis.profile.moments import (
+    ColumnMoments,
+    Floats,
+    Integers,
+    JointMoments,
+    Moments,
+    merge,
+    no_rows,
+)
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
 from workloads.analysis.threads import share_out
 from workloads.analysis.tree import Forest, NodeId
@@ -46,7 +54,9 @@ class NumpyProfile:
         """Set all counts to zero."""
         self._counts = [PrefixCounts() for _ in range(columns)]
 
-    def unit(self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None) -> Moments:
+    def unit(
+        self, values: Floats, rests: Rests = NO_RESTS, compared: Integers | None = None
+    ) -> Moments:
         """The unit's moments; adds its values to the counts."""
         columns, rows = values.shape
         places = np.arange(columns, dtype=np.int64) if compared is None else compared
@@ -71,7 +81,9 @@ class NumpyProfile:
     def _block(self, values: Floats, rests: Rests, places: Integers) -> Moments:
         columns, rows = values.shape
         together = max(_TOGETHER // rows, 1)
-        groups = [range(start, min(start + together, columns)) for start in range(0, columns, together)]
+        groups = [
+            range(start, min(start + together, columns)) for start in range(0, columns, together)
+        ]
         found: dict[int, list[_Columns]] = {}
 
         def group(index: int, worker: _Worker) -> None:
@@ -80,18 +92,33 @@ class NumpyProfile:
         self._share(partial(group, index) for index in range(len(groups)))
         done = [one for index in range(len(groups)) for one in found[index]]
         sums = PowerSums.joined([one.sums for one in done])
-        missing, infinite = (np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite"))
+        missing, infinite = (
+            np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
+        )
         each, frame = column_moments.moments(sums, missing, infinite), sums.frame
-        finite = {place: one.finite for one in done if one.finite is not None for place in one.places}
+        finite = {
+            place: one.finite for one in done if one.finite is not None for place in one.places
+        }
         gaps = [finite[place] for place in places.tolist() if place in finite]
         complete = np.logical_and.reduce(gaps) if gaps else None
-        return Moments.of(each, self._joint(values, rests, places, complete, frame.take(places)), rows)
+        return Moments.of(
+            each, self._joint(values, rests, places, complete, frame.take(places)), rows
+        )
 
-    def _joint(self, values: Floats, rests: Rests, places: Integers, complete: npt.NDArray[np.bool_] | None, frame: Frame) -> JointMoments:
+    def _joint(
+        self,
+        values: Floats,
+        rests: Rests,
+        places: Integers,
+        complete: npt.NDArray[np.bool_] | None,
+        frame: Frame,
+    ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
             return no_rows(places)
-        beside = {int(at): rests[int(place)] for at, place in enumerate(places) if int(place) in rests}
+        beside = {
+            int(at): rests[int(place)] for at, place in enumerate(places) if int(place) in rests
+        }
         if complete is not None:
             values = values[places][:, complete]
             beside = {at: rest[complete] for at, rest in beside.items()}
@@ -147,12 +174,16 @@ class _Columns:
     """(rows,) of a column by itself; None where all values are."""
 
 
-def _group(values: Floats, rests: Rests, places: range, counts: Sequence[PrefixCounts], room: Floats) -> list[_Columns]:
+def _group(
+    values: Floats, rests: Rests, places: range, counts: Sequence[PrefixCounts], room: Floats
+) -> list[_Columns]:
     """Some columns of a unit, together if none has a gap; adds their values to their counts."""
     block = values[places.start : places.stop]
     whole = np.isfinite(block.min(axis=1)) & np.isfinite(block.max(axis=1))
     if not whole.all() or any(place in rests for place in places):
-        return [_column(values[place], rests.get(place), place, counts[place], room) for place in places]
+        return [
+            _column(values[place], rests.get(place), place, counts[place], room) for place in places
+        ]
     for column, place in zip(block, places, strict=True):
         counts[place].add(column)
     none = np.zeros(len(places), np.int64)
@@ -160,7 +191,9 @@ def _group(values: Floats, rests: Rests, places: range, counts: Sequence[PrefixC
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 
-def _column(values: Floats, rest: Floats | None, place: int, counts: PrefixCounts, room: Floats) -> _Columns:
+def _column(
+    values: Floats, rest: Floats | None, place: int, counts: PrefixCounts, room: Floats
+) -> _Columns:
     """One column of a unit; adds its values to its counts."""
     finite = np.isfinite(values)
     whole = values[finite]
@@ -168,7 +201,9 @@ def _column(values: Floats, rest: Floats | None, place: int, counts: PrefixCount
     sums = column_moments.nothing(1)
     if whole.size:
         counts.add(whole)
-        sums = column_moments.power_sums(whole[None, :], None if rest is None else rest[finite][None, :], room=room)
+        sums = column_moments.power_sums(
+            whole[None, :], None if rest is None else rest[finite][None, :], room=room
+        )
     return _Columns(
         places=range(place, place + 1),
         sums=sums,

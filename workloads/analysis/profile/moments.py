@@ -172,7 +172,9 @@ def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> Joi
 def merge(a: Moments, b: Moments) -> Moments:
     """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
     columns = merge_columns(a, b)
-    return Moments.of(columns, _merge_joint(a, b, columns.exponent[a.places]), int(a.rows) + int(b.rows))
+    return Moments.of(
+        columns, _merge_joint(a, b, columns.exponent[a.places]), int(a.rows) + int(b.rows)
+    )
 
 
 def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
@@ -199,9 +201,16 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
         + (step * (n_a * b3 - n_b * a3)).times(4.0)
     )
     lag = _merge_lag(a, b, mean.scaled(-exponent), exponent)
-    first, last = _either(a.double("first"), b.double("first"), na > 0), _either(b.double("last"), a.double("last"), nb > 0)
-    minimum, minimum_rest = _extreme(a.double("minimum"), b.double("minimum"), a.minimum < b.minimum, np.minimum)
-    maximum, maximum_rest = _extreme(a.double("maximum"), b.double("maximum"), a.maximum > b.maximum, np.maximum)
+    first, last = (
+        _either(a.double("first"), b.double("first"), na > 0),
+        _either(b.double("last"), a.double("last"), nb > 0),
+    )
+    minimum, minimum_rest = _extreme(
+        a.double("minimum"), b.double("minimum"), a.minimum < b.minimum, np.minimum
+    )
+    maximum, maximum_rest = _extreme(
+        a.double("maximum"), b.double("maximum"), a.maximum > b.maximum, np.maximum
+    )
     return ColumnMoments(
         count=a.count + b.count,
         missing=a.missing + b.missing,
@@ -238,10 +247,21 @@ def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integ
     for part in (a, b):
         own = part.double("mean").scaled(-exponent)
         apart = own - mean
-        ends = part.double("first").scaled(-exponent) + part.double("last").scaled(-exponent) - own - own
+        ends = (
+            part.double("first").scaled(-exponent)
+            + part.double("last").scaled(-exponent)
+            - own
+            - own
+        )
         pairs = Double.of(np.maximum(part.count - 1.0, 0.0))
-        total += (part.double("lag").scaled(2 * (part.exponent - exponent)) - apart * ends + apart * apart * pairs).where(part.count > 0)
-    meeting = (a.double("last").scaled(-exponent) - mean) * (b.double("first").scaled(-exponent) - mean)
+        total += (
+            part.double("lag").scaled(2 * (part.exponent - exponent))
+            - apart * ends
+            + apart * apart * pairs
+        ).where(part.count > 0)
+    meeting = (a.double("last").scaled(-exponent) - mean) * (
+        b.double("first").scaled(-exponent) - mean
+    )
     return total + meeting.where((a.count > 0) & (b.count > 0))
 
 
@@ -268,7 +288,9 @@ def _either(one: Double, other: Double, first: npt.NDArray[np.bool_]) -> Double:
     return Double(np.where(first, one.high, other.high), np.where(first, one.low, other.low))
 
 
-def _extreme(a: Double, b: Double, first: npt.NDArray[np.bool_], choose: np.ufunc) -> tuple[Floats, Floats]:
+def _extreme(
+    a: Double, b: Double, first: npt.NDArray[np.bool_], choose: np.ufunc
+) -> tuple[Floats, Floats]:
     equal = a.high == b.high
     rest = np.where(equal, choose(a.low, b.low), np.where(first, a.low, b.low))
     return choose(a.high, b.high), rest

@@ -38,7 +38,11 @@ class ProfileNode:
         """What arrays() gave. Raises ValueError where something is missing."""
         try:
             moments = Moments(**{name: arrays[name] for name in _MOMENT_FIELDS})
-            sketch = Sketch(columns=moments.count.size, keys=arrays["sketch_keys"], counts=arrays["sketch_counts"])
+            sketch = Sketch(
+                columns=moments.count.size,
+                keys=arrays["sketch_keys"],
+                counts=arrays["sketch_counts"],
+            )
         except KeyError as error:
             raise ValueError(f"array {error} is missing") from error
         return cls(moments=moments, sketch=sketch)
@@ -46,7 +50,10 @@ class ProfileNode:
 
 def merge(a: ProfileNode, b: ProfileNode) -> ProfileNode:
     """The profile of the units of `a` followed by those of `b`."""
-    return ProfileNode(moments=moments_module.merge(a.moments, b.moments), sketch=sketch_module.merge(a.sketch, b.sketch))
+    return ProfileNode(
+        moments=moments_module.merge(a.moments, b.moments),
+        sketch=sketch_module.merge(a.sketch, b.sketch),
+    )
 
 
 def object_name(node: NodeId, sha256: str) -> str:

@@ -119,7 +119,9 @@ def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
     """A node's entry in `_SUCCESS.json` and the bytes of its object."""
     data = pack(value.arrays())
     sha256 = hashlib.sha256(data).hexdigest()
-    return Partial(level=node.level, index=node.index, name=nodes.object_name(node, sha256), sha256=sha256), data
+    return Partial(
+        level=node.level, index=node.index, name=nodes.object_name(node, sha256), sha256=sha256
+    ), data
 
 
 def encode_quantiles(exact: ExactQuantiles) -> tuple[Stored, bytes]:
@@ -171,16 +173,26 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
         data = checked(get_bytes, key, stored.sha256)
         try:
             if isinstance(stored, Partial):
-                forest.add(NodeId(stored.level, stored.index), ProfileNode.from_arrays(unpack(data)))
+                forest.add(
+                    NodeId(stored.level, stored.index), ProfileNode.from_arrays(unpack(data))
+                )
             else:
                 exact = ExactQuantiles.from_arrays(unpack(data))
         except ValueError as error:
             raise ContractError(f"{key}: {error}; run the analysis stage again") from error
     try:
-        root = forest.root() if success.units else ProfileNode.empty(len(success.columns), np.array(success.compared, np.int64))
+        root = (
+            forest.root()
+            if success.units
+            else ProfileNode.empty(len(success.columns), np.array(success.compared, np.int64))
+        )
     except ValueError as error:
-        raise ContractError(f"{run.success_key} does not name the whole table: {error}; run the analysis stage again") from error
-    profile = Profile(columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact)
+        raise ContractError(
+            f"{run.success_key} does not name the whole table: {error}; run the analysis stage again"
+        ) from error
+    profile = Profile(
+        columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact
+    )
     digest = combined_digest(profile.digest, success.anomaly)
     if digest != success.digest:
         raise ContractError(

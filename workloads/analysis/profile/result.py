@@ -57,13 +57,19 @@ class Profile:
     def constant(self) -> npt.NDArray[np.bool_]:
         """Whether a column has one value only."""
         m = self.moments
-        found: npt.NDArray[np.bool_] = (m.count > 0) & (m.minimum == m.maximum) & (m.minimum_rest == m.maximum_rest)
+        found: npt.NDArray[np.bool_] = (
+            (m.count > 0) & (m.minimum == m.maximum) & (m.minimum_rest == m.maximum_rest)
+        )
         return found
 
     def wide(self, whole: Iterable[int]) -> list[int]:
         """Those of some columns of whole numbers from which float64 takes something."""
         m = self.moments
-        return [place for place in whole if max(abs(m.minimum[place]), abs(m.maximum[place])) > 2.0**53 and m.count[place] > 0]
+        return [
+            place
+            for place in whole
+            if max(abs(m.minimum[place]), abs(m.maximum[place])) > 2.0**53 and m.count[place] > 0
+        ]
 
     @property
     def mean(self) -> Floats:
@@ -92,7 +98,9 @@ class Profile:
         m = self.moments
         varies = m.m2 > 0
         m2 = m.double("m2").where(varies) + Double.of(np.where(varies, 0.0, 1.0))
-        found = Double.of(m.count.astype(np.float64)) * m.double("m4") / (m2 * m2) - Double.of(np.full(m.m2.shape, 3.0))
+        found = Double.of(m.count.astype(np.float64)) * m.double("m4") / (m2 * m2) - Double.of(
+            np.full(m.m2.shape, 3.0)
+        )
         return np.where(varies, found.value, np.nan)
 
     @property
@@ -136,7 +144,13 @@ class Profile:
         """
         wanted = np.asarray(probabilities, np.float64)
         found = [
-            sketches.quantiles(self.sketch, index, wanted, float(self.moments.minimum[index]), float(self.moments.maximum[index]))
+            sketches.quantiles(
+                self.sketch,
+                index,
+                wanted,
+                float(self.moments.minimum[index]),
+                float(self.moments.maximum[index]),
+            )
             for index in range(len(self.columns))
         ]
         shape = (len(found), wanted.size)
@@ -154,7 +168,13 @@ class Profile:
         """Sha256 over column names and every merged array: equal for any number of ranks."""
         names = np.frombuffer("\0".join(self.columns).encode(), np.uint8)
         exact = {} if self.exact is None else self.exact.arrays()
-        return digest({"columns": names, **ProfileNode(moments=self.moments, sketch=self.sketch).arrays(), **exact})
+        return digest(
+            {
+                "columns": names,
+                **ProfileNode(moments=self.moments, sketch=self.sketch).arrays(),
+                **exact,
+            }
+        )
 
 
 def _shift(exponents: Integers) -> Integers:

@@ -104,7 +104,11 @@ class Sketch:
         keys = [index * BINS + bins for index, (bins, _) in enumerate(columns)]
         nothing = np.zeros(0, np.int64)
         counts = [counts for _, counts in columns]
-        return cls(columns=len(columns), keys=np.concatenate([nothing, *keys]), counts=np.concatenate([nothing, *counts]))
+        return cls(
+            columns=len(columns),
+            keys=np.concatenate([nothing, *keys]),
+            counts=np.concatenate([nothing, *counts]),
+        )
 
     def column(self, index: int) -> tuple[Integers, Integers]:
         """Bins (ascending) and their counts of one column."""
@@ -160,7 +164,9 @@ class Quantiles:
     """Of exact quantiles of whole numbers beyond 2^53, what float64 takes from them; else 0."""
 
 
-def quantiles(sketch: Sketch, index: int, probabilities: Floats, minimum: float, maximum: float) -> Quantiles:
+def quantiles(
+    sketch: Sketch, index: int, probabilities: Floats, minimum: float, maximum: float
+) -> Quantiles:
     """Quantiles of one column, as `numpy.quantile` defines them by default (linear between the two nearest order statistics).
 
     Args:
@@ -190,7 +196,11 @@ def quantiles(sketch: Sketch, index: int, probabilities: Floats, minimum: float,
     (a, a_low, a_high), (b, b_low, b_high) = order_statistic(low), order_statistic(high)
     values = a + (b - a) * fraction
     least, most = a_low + (b_low - a_low) * fraction, a_high + (b_high - a_high) * fraction
-    return Quantiles(values=values, bounds=np.maximum(values - least, most - values), rests=np.zeros(values.shape))
+    return Quantiles(
+        values=values,
+        bounds=np.maximum(values - least, most - values),
+        rests=np.zeros(values.shape),
+    )
 
 
 def positions(probabilities: Floats, count: int) -> tuple[Integers, Integers, Floats]:

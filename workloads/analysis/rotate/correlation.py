@@ -31,7 +31,9 @@ class Correlation:
         matrix = profile.correlation[np.ix_(chosen, chosen)]
         matrix = np.where(np.isnan(matrix), 0.0, matrix)
         np.fill_diagonal(matrix, 1.0)
-        return cls(matrix=matrix, sd=np.where(sd > 0, sd, 1.0), shrinkage=shrinkage(matrix, complete))
+        return cls(
+            matrix=matrix, sd=np.where(sd > 0, sd, 1.0), shrinkage=shrinkage(matrix, complete)
+        )
 
     @property
     def shrunk(self) -> Floats:
@@ -56,4 +58,6 @@ def shrinkage(matrix: Floats, rows: int) -> float:
     spread = squares - trace * trace / d
     if not spread > 0:
         return 0.0  # it is the identity already
-    return float(min(1.0, ((1.0 - 2.0 / d) * squares + trace * trace) / ((rows + 1.0 - 2.0 / d) * spread)))
+    return float(
+        min(1.0, ((1.0 - 2.0 / d) * squares + trace * trace) / ((rows + 1.0 - 2.0 / d) * spread))
+    )

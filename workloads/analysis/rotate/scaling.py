@@ -81,8 +81,12 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
     return Scaling(
         columns=tuple(profile.columns[place] for place in places),
         places=kept,
-        centre=np.where(robust, quartiles.values[1][kept], np.where(beyond, moments.mean[kept], mean[kept])),
-        centre_rest=np.where(robust, quartiles.rests[1][kept], np.where(beyond, moments.mean_rest[kept], 0.0)),
+        centre=np.where(
+            robust, quartiles.values[1][kept], np.where(beyond, moments.mean[kept], mean[kept])
+        ),
+        centre_rest=np.where(
+            robust, quartiles.rests[1][kept], np.where(beyond, moments.mean_rest[kept], 0.0)
+        ),
         unit=np.where(robust, spread[kept] / NORMAL_IQR, sd[kept]),
         robust=tuple(bool(flag) for flag in robust),
         excluded=tuple(excluded),

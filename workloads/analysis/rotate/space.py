@@ -66,7 +66,9 @@ class Space:
         """(rows,) whether a row of `values` (columns, rows) has a finite value in every compared column. Without such columns none has."""
         if not self.places.size:
             return np.zeros(values.shape[1], np.bool_)
-        found: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values[self.places]), axis=0)
+        found: npt.NDArray[np.bool_] = np.logical_and.reduce(
+            np.isfinite(values[self.places]), axis=0
+        )
         return found
 
     def rows(self, values: Floats, rests: Rests = NO_RESTS) -> Floats:

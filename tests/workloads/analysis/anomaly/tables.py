@@ -13,12 +13,17 @@ from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 def blocks(rows: npt.NDArray[np.float64], unit_rows: int) -> dict[int, Block]:
     starts = range(0, len(rows), unit_rows)
     return {
-        unit: Block(ids=np.arange(start, min(start + unit_rows, len(rows))), rows=np.ascontiguousarray(rows[start : start + unit_rows]))
+        unit: Block(
+            ids=np.arange(start, min(start + unit_rows, len(rows))),
+            rows=np.ascontiguousarray(rows[start : start + unit_rows]),
+        )
         for unit, start in enumerate(starts)
     }
 
 
-def full(rows: npt.NDArray[np.float64], k: int = 10, unit_rows: int = 1 << 16, threads: int = 1) -> Scores:
+def full(
+    rows: npt.NDArray[np.float64], k: int = 10, unit_rows: int = 1 << 16, threads: int = 1
+) -> Scores:
     table = blocks(rows, unit_rows)
     return finish(all_pairs(NumpyPairs(threads), table, units=len(table), k=k))
 
@@ -67,4 +72,14 @@ def generated(name: str, n: int, d: int, seed: int) -> npt.NDArray[np.float64]:
     return rows.astype(np.float64)
 
 
-GENERATORS = ("clustered", "heavy tails", "uniform", "duplicates", "equal rows", "far rows", "tiny", "huge", "offset")
+GENERATORS = (
+    "clustered",
+    "heavy tails",
+    "uniform",
+    "duplicates",
+    "equal rows",
+    "far rows",
+    "tiny",
+    "huge",
+    "offset",
+)

@@ -15,7 +15,9 @@ from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 
 
 def products(block: Block) -> npt.NDArray[np.float64]:
-    other = np.concatenate((block.augmented[:, :-2], block.augmented[:, -1:], block.augmented[:, -2:-1]), axis=1)
+    other = np.concatenate(
+        (block.augmented[:, :-2], block.augmented[:, -1:], block.augmented[:, -2:-1]), axis=1
+    )
     found: npt.NDArray[np.float64] = (block.augmented @ other.T).astype(np.float64)
     return found
 

@@ -26,7 +26,9 @@ def test_equals_the_definition_in_float64(name, d):
     found = full(rows, k=5, unit_rows=400)
     scores, ids = plain(rows, 5)
     np.testing.assert_allclose(found.scores, scores, rtol=1e-13)
-    assert np.mean(found.kth_ids == ids) > 0.99  # sums rounded in another order may turn near-ties round
+    assert (
+        np.mean(found.kth_ids == ids) > 0.99
+    )  # sums rounded in another order may turn near-ties round
     if name == "duplicates":
         assert np.array_equal(found.kth_ids, ids)  # integer squares are exact, so ties are ties
 
@@ -40,12 +42,18 @@ def test_many_columns_and_more_rows_than_a_strip():
     np.testing.assert_allclose(full(wide, unit_rows=250).scores, plain(wide, 10)[0], rtol=1e-13)
 
 
-@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_diabetes, load_digits])
+@pytest.mark.parametrize(
+    "load", [load_iris, load_wine, load_breast_cancer, load_diabetes, load_digits]
+)
 def test_equals_scikit_learn_on_its_own_tables(load):
     rows = load().data
     sd = rows.std(axis=0)
     rows = ((rows - rows.mean(axis=0))[:, sd > 0] / sd[sd > 0]).astype(np.float64)
-    distances, _ = NearestNeighbors(n_neighbors=11, algorithm="kd_tree").fit(rows.astype(np.float64)).kneighbors(rows.astype(np.float64))
+    distances, _ = (
+        NearestNeighbors(n_neighbors=11, algorithm="kd_tree")
+        .fit(rows.astype(np.float64))
+        .kneighbors(rows.astype(np.float64))
+    )
     found = full(rows, unit_rows=64)
     np.testing.assert_allclose(found.scores, distances[:, 10], rtol=1e-12, atol=1e-14)
     assert found.certified_fraction == 1.0
@@ -82,11 +90,16 @@ def test_any_order_of_pairs_gives_the_same_bytes(data):
     table = blocks(rows, 120)
     k = data.draw(st.integers(1, 12))
     pairs = [(a, b) for a in table for b in table if a <= b]
-    states = {unit: QueryState.start(unit, block.ids, units=len(table), k=k) for unit, block in table.items()}
+    states = {
+        unit: QueryState.start(unit, block.ids, units=len(table), k=k)
+        for unit, block in table.items()
+    }
     for a, b in data.draw(st.permutations(pairs)):
         backend = NumpyPairs(data.draw(st.sampled_from([1, 2])))
         if a != b and data.draw(st.booleans()):
-            states[b] = states[b].after(backend.towards(table[b], table[a], states[b].neighbours), (a,))
+            states[b] = states[b].after(
+                backend.towards(table[b], table[a], states[b].neighbours), (a,)
+            )
         states[a], states[b] = process_pair(backend, states[a], table[a], states[b], table[b])
         states[a] = QueryState.from_arrays(arrays.unpack(arrays.pack(states[a].arrays())))
         if a == b:
@@ -94,11 +107,16 @@ def test_any_order_of_pairs_gives_the_same_bytes(data):
         with pytest.raises(ValueError, match="before"):
             states[a].after(states[a].neighbours, (b,))
     whole = blocks(rows, 120)
-    expected = {unit: QueryState.start(unit, block.ids, units=len(table), k=k) for unit, block in whole.items()}
+    expected = {
+        unit: QueryState.start(unit, block.ids, units=len(table), k=k)
+        for unit, block in whole.items()
+    }
     for b in whole:
         for a in whole:
             if a <= b:
-                expected[a], expected[b] = process_pair(NumpyPairs(), expected[a], whole[a], expected[b], whole[b])
+                expected[a], expected[b] = process_pair(
+                    NumpyPairs(), expected[a], whole[a], expected[b], whole[b]
+                )
     for unit, state in states.items():
         assert arrays.pack(state.arrays()) == arrays.pack(expected[unit].arrays())
     assert finish(states).ids.size == 420

@@ -21,18 +21,29 @@ from workloads.analysis.anomaly.block import Block
 from workloads.analysis.anomaly.half_block import prepare
 from workloads.analysis.anomaly.half_search import CAPACITY, Rows
 
-DTYPES = {"Half": "float16", "float": "float32", "double": "float64", "int": "int32", "long long": "int64", "unsigned char": "uint8"}
+DTYPES = {
+    "Half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "int": "int32",
+    "long long": "int64",
+    "unsigned char": "uint8",
+}
 PRODUCTS: list[tuple[int, ...]] = []
 CALLS: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
 
 
 def parameters(source: str) -> list[tuple[str, bool]]:
     """(dtype, whether it is an array) of each parameter of the kernel."""
-    signature = re.search(r'extern "C".*?\b\w+\(((?:const|double|int|float)[^{]*)\)\s*\{', source, re.DOTALL)
+    signature = re.search(
+        r'extern "C".*?\b\w+\(((?:const|double|int|float)[^{]*)\)\s*\{', source, re.DOTALL
+    )
     assert signature is not None
     found = []
     for parameter in signature[1].split(","):
-        words = parameter.replace("__restrict__", "").replace("const", "").strip().rsplit(maxsplit=1)[0]
+        words = (
+            parameter.replace("__restrict__", "").replace("const", "").strip().rsplit(maxsplit=1)[0]
+        )
         found.append((DTYPES[words.rstrip("* ")], "*" in words))
     return found
 
@@ -48,7 +59,13 @@ class Kernel:
         assert f"{name}(" in source
         assert backend == "nvrtc"
 
-    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...], shared_mem: int = 0) -> None:
+    def __call__(
+        self,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        arguments: tuple[Any, ...],
+        shared_mem: int = 0,
+    ) -> None:
         assert len(arguments) == len(self.parameters)
         for argument, (dtype, is_array) in zip(arguments, self.parameters, strict=True):
             assert isinstance(argument, np.ndarray) == is_array
@@ -106,7 +123,12 @@ def pairs_cupy(monkeypatch):
     attributes = {"MultiProcessorCount": 132, "MaxSharedMemoryPerBlockOptin": 232448}
     device = SimpleNamespace(compute_capability="90", attributes=attributes)
     cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
-    cupy.__dict__.update({name: getattr(np, name) for name in ("arange", "zeros", "float16", "float32", "int32", "uint8")})
+    cupy.__dict__.update(
+        {
+            name: getattr(np, name)
+            for name in ("arange", "zeros", "float16", "float32", "int32", "uint8")
+        }
+    )
     cupy.__dict__.update(
         empty=lambda shape, dtype: np.zeros(shape, dtype).view(DeviceArray),
         RawKernel=Kernel,
@@ -134,7 +156,9 @@ def test_every_argument_has_its_parameters_type(pairs_cupy, columns):
     CALLS.clear()
     kernels = pairs_cupy.CupyKernels()
     half = prepare(
-        Block(ids=np.arange(300), rows=generated("uniform", 300, columns, 0)), kernels.upload, lambda array: kernels.download(array)()[0]
+        Block(ids=np.arange(300), rows=generated("uniform", 300, columns, 0)),
+        kernels.upload,
+        lambda array: kernels.download(array)()[0],
     )
     rows = Rows(
         limits=kernels.empty((300,), np.float32),
@@ -168,7 +192,10 @@ def test_a_gpu_that_cannot_run_it_is_refused_in_one_sentence(pairs_cupy):
     kernels = pairs_cupy.CupyKernels()
     kernels._shared_limit = 99 * 1024
     assert kernels._compile_filter(128)[1] == pairs_cupy.filter_shared_bytes(128)
-    with pytest.raises(Exception, match=r"rows with 512 columns need 160 KiB of shared memory, and this GPU's blocks have 99 KiB"):
+    with pytest.raises(
+        Exception,
+        match=r"rows with 512 columns need 160 KiB of shared memory, and this GPU's blocks have 99 KiB",
+    ):
         kernels._compile_filter(512)
     pairs_cupy.cupy.cuda.Device().compute_capability = "75"
     with pytest.raises(Exception, match="compute capability 75"):
@@ -177,8 +204,16 @@ def test_a_gpu_that_cannot_run_it_is_refused_in_one_sentence(pairs_cupy):
 
 def test_the_benchmark_ends_in_one_sentence_without_a_gpu():
     script = "import sys; sys.modules['cupy'] = None; sys.argv = ['bench']\nfrom bench.analysis_gpu import main\nmain()"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4])
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[4],
+    )
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1
-    assert ended.stderr.startswith("this benchmark needs an NVIDIA GPU with CuPy, and this machine has none")
+    assert ended.stderr.startswith(
+        "this benchmark needs an NVIDIA GPU with CuPy, and this machine has none"
+    )

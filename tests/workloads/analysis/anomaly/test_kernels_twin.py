@@ -43,19 +43,32 @@ class Truncating(NumpyKernels):
     """Sums as bounds_fp16 allows at worst: four products and the accumulator lose what is below the largest's 24 bits."""
 
     def products(self, query, data, at, start, stop):
-        left, right = query.halves[at].astype(np.float64), data.halves[start:stop].astype(np.float64)
+        left, right = (
+            query.halves[at].astype(np.float64),
+            data.halves[start:stop].astype(np.float64),
+        )
         sums = -(query.norms[at][:, None] + data.norms[start:stop]).astype(np.float64)
         for depth in range(0, left.shape[1], 4):
-            terms = [sums] + [np.multiply.outer(left[:, c], right[:, c]) for c in range(depth, depth + 4)]
+            terms = [sums] + [
+                np.multiply.outer(left[:, c], right[:, c]) for c in range(depth, depth + 4)
+            ]
             largest = np.max(np.abs(terms), axis=0)
-            step = np.where(np.isfinite(largest), np.ldexp(1.0, np.frexp(np.where(np.isfinite(largest), largest, 1.0))[1] - 24), 1.0)
-            sums = sum(np.where(np.isfinite(term), np.trunc(term / step) * step, term) for term in terms)
+            step = np.where(
+                np.isfinite(largest),
+                np.ldexp(1.0, np.frexp(np.where(np.isfinite(largest), largest, 1.0))[1] - 24),
+                1.0,
+            )
+            sums = sum(
+                np.where(np.isfinite(term), np.trunc(term / step) * step, term) for term in terms
+            )
         return sums.astype(np.float32)
 
 
 def half_full(rows, kernels=None, k=10, unit_rows=1 << 16, cache=1 << 40) -> Scores:
     table = blocks(rows, unit_rows)
-    return finish(all_pairs(HalfPairs("twin", kernels or NumpyKernels(), cache), table, units=len(table), k=k))
+    return finish(
+        all_pairs(HalfPairs("twin", kernels or NumpyKernels(), cache), table, units=len(table), k=k)
+    )
 
 
 def same(a: Scores, b: Scores) -> bool:
@@ -115,46 +128,64 @@ def test_many_columns_many_neighbours_and_a_small_cache():
 @given(data=st.data())
 @settings(max_examples=15, deadline=None)
 def test_any_order_of_pairs_gives_the_same_bytes_also_as_the_host(data):
-    name = data.draw(st.sampled_from([name for name in GENERATORS if name not in ("tiny", "offset", "huge")]))
+    name = data.draw(
+        st.sampled_from([name for name in GENERATORS if name not in ("tiny", "offset", "huge")])
+    )
     table = blocks(generated(name, 500, 4, seed=data.draw(st.integers(0, 9))), 130)
     k = data.draw(st.integers(1, 12))
 
     def states() -> dict[int, QueryState]:
-        return {unit: QueryState.start(unit, block.ids, units=len(table), k=k) for unit, block in table.items()}
+        return {
+            unit: QueryState.start(unit, block.ids, units=len(table), k=k)
+            for unit, block in table.items()
+        }
 
     mixed, host = states(), states()
     pairs = [(a, b) for a in table for b in table if a <= b]
     backends = (HalfPairs("twin", NumpyKernels(), 1 << 40), NumpyPairs())
     for a, b in data.draw(st.permutations(pairs)):
-        mixed[a], mixed[b] = process_pair(data.draw(st.sampled_from(backends)), mixed[a], table[a], mixed[b], table[b])
+        mixed[a], mixed[b] = process_pair(
+            data.draw(st.sampled_from(backends)), mixed[a], table[a], mixed[b], table[b]
+        )
     for a, b in pairs:
         host[a], host[b] = process_pair(backends[1], host[a], table[a], host[b], table[b])
     for unit, state in mixed.items():
         assert state.neighbours.squares.tobytes() == host[unit].neighbours.squares.tobytes()
         assert state.neighbours.ids.tobytes() == host[unit].neighbours.ids.tobytes()
     if name != "far rows":  # what is outside float16's range is not what is outside float32's
-        assert all(arrays.pack(mixed[unit].arrays()) == arrays.pack(host[unit].arrays()) for unit in table)
+        assert all(
+            arrays.pack(mixed[unit].arrays()) == arrays.pack(host[unit].arrays()) for unit in table
+        )
 
 
 @pytest.mark.parametrize("name", ["clustered", "heavy tails", "duplicates", "far rows"])
 def test_top_rows_are_those_of_the_host(name):
     rows = generated(name, 2500, 5, seed=3)
     expected, _ = top.top_rows(NumpyPairs(), blocks(rows, 1000), count=20, k=10)
-    found, work = top.top_rows(HalfPairs("twin", NumpyKernels(), 1 << 40), blocks(rows, 1000), count=20, k=10)
+    found, work = top.top_rows(
+        HalfPairs("twin", NumpyKernels(), 1 << 40), blocks(rows, 1000), count=20, k=10
+    )
     assert found.ids.tolist() == expected.ids.tolist()
     assert found.scores.tobytes() == expected.scores.tobytes()
     assert work.rows_left <= 2500
 
 
 @pytest.mark.parametrize("kernels", [NumpyKernels(), Truncating()])
-@given(name=st.sampled_from(GENERATORS), d=st.integers(1, 40), seed=st.integers(0, 1000), power=st.floats(-9, 6))
+@given(
+    name=st.sampled_from(GENERATORS),
+    d=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    power=st.floats(-9, 6),
+)
 @settings(max_examples=25, deadline=None)
 def test_products_lie_within_their_bounds(kernels, name, d, seed, power):
     """Also for near-ties: every row is there a second time, one float32 step away, and a third time, one float16 step away."""
     rows = generated(name, 40, d, seed)
     if name not in ("huge", "far rows"):
         rows = rows * np.float64(10.0**power)
-    rows = np.concatenate((rows, np.nextafter(rows, np.float64(np.inf)), rows * np.float64(1 + 2.0**-11)))
+    rows = np.concatenate(
+        (rows, np.nextafter(rows, np.float64(np.inf)), rows * np.float64(1 + 2.0**-11))
+    )
     half = on_host(Block(ids=np.arange(120), rows=rows))
     inside = np.setdiff1d(np.arange(120), half.wild).astype(np.int32)
     if not inside.size:
@@ -218,7 +249,9 @@ def test_products_that_break_their_bounds_are_noticed_and_recomputed():
 
 def test_known_neighbours_are_kept():
     block = Block(ids=np.arange(5), rows=generated("uniform", 5, 2, seed=0))
-    known = Neighbours(squares=np.zeros((5, 2)), ids=np.tile([100, 101], (5, 1)), recomputed=np.ones(5, np.bool_))
+    known = Neighbours(
+        squares=np.zeros((5, 2)), ids=np.tile([100, 101], (5, 1)), recomputed=np.ones(5, np.bool_)
+    )
     found = HalfPairs("twin", NumpyKernels(), 1 << 40).within(block, known)
     assert np.array_equal(found.ids, known.ids)
     assert found.recomputed.all()

@@ -63,7 +63,9 @@ def _sums(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def test_work_per_row_does_not_grow_with_the_table():
     per_row = []
     for n in (20_000, 80_000):
-        _, work = top.top_rows(NumpyPairs(2), blocks(generated("heavy tails", n, 8, seed=1), 16_384), count=20, k=10)
+        _, work = top.top_rows(
+            NumpyPairs(2), blocks(generated("heavy tails", n, 8, seed=1), 16_384), count=20, k=10
+        )
         per_row.append(work.evaluations / n)
     assert per_row[1] < 1.5 * per_row[0] < 6000
 
@@ -91,14 +93,20 @@ def test_ranks_that_follow_the_rules_agree():
                 merged = merge(merged, seen)
             return merged
 
-        offered = [top.remotest([top.remotest([block], 25) for block in units.values()], 25) for units in mine]
+        offered = [
+            top.remotest([top.remotest([block], 25) for block in units.values()], 25)
+            for units in mine
+        ]
         chosen = top.remotest(offered, 25)
         known = lists(chosen, None)
         limit = top.cutoff(chosen.ids, known, 25)
         left = {unit: top.unscreened(block, chosen.ids) for unit, block in table.items()}
         for panel in top.panels(9000):
             sample = concatenate([top.members(block, panel) for block in table.values()])
-            left = {unit: top.screen(pairs, block, left[unit], sample, limit, 10) for unit, block in table.items()}
+            left = {
+                unit: top.screen(pairs, block, left[unit], sample, limit, 10)
+                for unit, block in table.items()
+            }
         remaining = concatenate([block.take(left[unit].positions) for unit, block in table.items()])
         found = lists(remaining, limit)
         both = Neighbours(
@@ -119,4 +127,6 @@ def test_panels_are_disjoint_samples_of_the_expected_size():
     together = np.concatenate(drawn)
     assert np.unique(together).size == together.size
     sizes = [512 * max(1, 2 ** (index - 1)) for index in range(len(drawn))]
-    assert all(abs(found.size - size) < 6 * size**0.5 for found, size in zip(drawn, sizes, strict=True))
+    assert all(
+        abs(found.size - size) < 6 * size**0.5 for found, size in zip(drawn, sizes, strict=True)
+    )

@@ -14,7 +14,12 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from workloads.analysis.distribution.exchange import Bytes
-from workloads.analysis.distribution.exchange_choice import CudaAwareOpener, NcclOpener, Opener, UnusableError
+from workloads.analysis.distribution.exchange_choice import (
+    CudaAwareOpener,
+    NcclOpener,
+    Opener,
+    UnusableError,
+)
 
 FAULTS = {
     "": "all is well",
@@ -46,7 +51,12 @@ class FakeArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {"shape": self.memory.shape, "typestr": "|u1", "data": (self.memory.ctypes.data, False), "version": 3}
+        return {
+            "shape": self.memory.shape,
+            "typestr": "|u1",
+            "data": (self.memory.ctypes.data, False),
+            "version": 3,
+        }
 
 
 @dataclass(eq=False)
@@ -101,7 +111,9 @@ class FakeCommunicator:
     device: FakeDevice
     aborted: bool = False
 
-    def send_and_receive(self, leaving: FakeArray | None, to: int, arriving: FakeArray | None, source: int) -> None:
+    def send_and_receive(
+        self, leaving: FakeArray | None, to: int, arriving: FakeArray | None, source: int
+    ) -> None:
         self.device.queue = [one for one in self.device.queue if one != MPI.REQUEST_NULL]
         if arriving is not None:
             self.device.queue.append(self.comm.Irecv(arriving.memory, source))
@@ -127,7 +139,9 @@ class FakeNccl:
             raise RuntimeError("NCCL_ERROR_SYSTEM_ERROR")
         return b"x" * 128
 
-    def communicator(self, device: FakeDevice, ranks: int, unique_id: bytes, rank: int) -> FakeCommunicator:
+    def communicator(
+        self, device: FakeDevice, ranks: int, unique_id: bytes, rank: int
+    ) -> FakeCommunicator:
         assert (ranks, rank, len(unique_id)) == (self.comm.size, self.comm.rank, 128)
         if self.fault == "lost" and rank == 1:
             time.sleep(3600)
@@ -137,9 +151,15 @@ class FakeNccl:
         return self.communicators[-1]
 
 
-def opener(name: str, comm: MPI.Intracomm, fault: str, seconds: float) -> tuple[Opener, FakeDevice, FakeNccl]:
+def opener(
+    name: str, comm: MPI.Intracomm, fault: str, seconds: float
+) -> tuple[Opener, FakeDevice, FakeNccl]:
     """For a fault of FAULTS."""
     device, library = FakeDevice(comm.rank, fault), FakeNccl(comm.Dup(), fault)
     if name == "nccl":
         return NcclOpener(lambda: device, library, seconds), device, library
-    return CudaAwareOpener(lambda: device, lambda: not (fault == "absent" and comm.rank == 1)), device, library
+    return (
+        CudaAwareOpener(lambda: device, lambda: not (fault == "absent" and comm.rank == 1)),
+        device,
+        library,
+    )

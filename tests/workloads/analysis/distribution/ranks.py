@@ -52,10 +52,18 @@ class Memory:
         everybody = self.comm.allgather((dict(saved.objects), saved.gone))
         gone = {name for _, some in everybody for name in some}
         changed = {name: arrays for some, _ in everybody for name, arrays in some.items()}
-        self.objects = {name: arrays for name, arrays in self.objects.items() if name not in gone} | changed
+        self.objects = {
+            name: arrays for name, arrays in self.objects.items() if name not in gone
+        } | changed
         self.saved += bool(changed)
 
-    def work(self, tasks: Iterator[Callable[[], None]], collect: Callable[[], Saved], *, between: Callable[[], None] | None = None) -> None:
+    def work(
+        self,
+        tasks: Iterator[Callable[[], None]],
+        collect: Callable[[], Saved],
+        *,
+        between: Callable[[], None] | None = None,
+    ) -> None:
         """A checkpoint after every task of any rank."""
         tasks = iter(tasks)
         while True:
@@ -101,10 +109,14 @@ def table_of(rng: np.random.Generator, units: int, unit_rows: int) -> dict[int, 
 
 def evaluations_of(table: dict[int, Block]) -> int:
     sizes = [block.ids.size for block in table.values()]
-    return sum(a * b for a, b in itertools.combinations(sizes, 2)) + sum(size * size // 2 for size in sizes)
+    return sum(a * b for a, b in itertools.combinations(sizes, 2)) + sum(
+        size * size // 2 for size in sizes
+    )
 
 
-def search(memory: Memory, source: Any, units: int, budget: int, exchange: Exchange) -> dict[int, UnitScores]:
+def search(
+    memory: Memory, source: Any, units: int, budget: int, exchange: Exchange
+) -> dict[int, UnitScores]:
     comm, cooperation = memory.comm, cast(Any, memory)
     one = FullSearch(
         comm=comm,
@@ -124,26 +136,48 @@ def search(memory: Memory, source: Any, units: int, budget: int, exchange: Excha
 def equal(found: dict[int, UnitScores], expected: dict[int, UnitScores]) -> bool:
     names = ("ids", "scores", "kth_ids")
     return found.keys() == expected.keys() and all(
-        getattr(found[unit], name).tobytes() == getattr(expected[unit], name).tobytes() for unit in found for name in names
+        getattr(found[unit], name).tobytes() == getattr(expected[unit], name).tobytes()
+        for unit in found
+        for name in names
     )
 
 
 def expected_of(table: dict[int, Block]) -> dict[int, UnitScores]:
-    return {unit: UnitScores.of(state) for unit, state in full.all_pairs(NumpyPairs(1), table, units=len(table), k=K).items()}
+    return {
+        unit: UnitScores.of(state)
+        for unit, state in full.all_pairs(NumpyPairs(1), table, units=len(table), k=K).items()
+    }
 
 
-SHAPES = [(3 * COMM.size + 1, 1), (2 * COMM.size + 1, 2), (1, 1), (2, 1), (COMM.size - 1, 1), (7, 99)]
+SHAPES = [
+    (3 * COMM.size + 1, 1),
+    (2 * COMM.size + 1, 2),
+    (1, 1),
+    (2, 1),
+    (COMM.size - 1, 1),
+    (7, 99),
+]
 """Units, and groups of a rank."""
 
 
-def rings(rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[int, int]] = SHAPES) -> dict[str, Any]:
+def rings(
+    rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[int, int]] = SHAPES
+) -> dict[str, Any]:
     """Searches over tables of many shapes: bits, pairs compared against pairs that there are, and each rank's part of even units."""
     wrong: list[Any] = []
     for units, groups in shapes:
         table = table_of(rng, units, ROWS)
         cooperation = Memory(COMM, {})
-        found = search(cooperation, Source(table, ROWS, 3), units, UNIT_BYTES * -(-units // COMM.size // groups), exchange)
-        if not equal(found, expected_of(table)) or cooperation.found != {f"scores-{unit:06}" for unit in range(units)}:
+        found = search(
+            cooperation,
+            Source(table, ROWS, 3),
+            units,
+            UNIT_BYTES * -(-units // COMM.size // groups),
+            exchange,
+        )
+        if not equal(found, expected_of(table)) or cooperation.found != {
+            f"scores-{unit:06}" for unit in range(units)
+        }:
             wrong.append([units, groups])
         evaluations = COMM.allreduce(cooperation.progress.evaluations)
         if groups == 1 and evaluations != evaluations_of(table):
@@ -153,7 +187,12 @@ def rings(rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[i
 
 def parts_of_even_units(exchange: Exchange) -> list[float]:
     units = 4 * COMM.size
-    even = {unit: Block(ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float64)) for unit in range(units)}
+    even = {
+        unit: Block(
+            ids=np.arange(unit * ROWS, (unit + 1) * ROWS), rows=np.zeros((ROWS, 3), np.float64)
+        )
+        for unit in range(units)
+    }
     cooperation = Memory(COMM, {})
     search(cooperation, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
     return [one / evaluations_of(even) for one in COMM.allgather(cooperation.progress.evaluations)]
@@ -178,7 +217,9 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
                 cooperation = Memory(comm, objects, stop_after)
                 result = None
                 with contextlib.suppress(StoppedError):
-                    result = search(cooperation, Source(table, ROWS, 3), units, budget, HostExchange(comm))
+                    result = search(
+                        cooperation, Source(table, ROWS, 3), units, budget, HostExchange(comm)
+                    )
                 done = result, cooperation.objects, comm.allreduce(cooperation.progress.evaluations)
             comm.Free()
             found, objects, evaluations = COMM.bcast(done)
@@ -186,7 +227,9 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
             attempts += 1
         if not equal(found, expected_of(table)):
             wrong.append([case, "bits"])
-        if case % 2 and total != evaluations_of(table):  # all units are in a group at once, and every task was stored
+        if case % 2 and total != evaluations_of(
+            table
+        ):  # all units are in a group at once, and every task was stored
             wrong.append([case, total, evaluations_of(table)])
     return {"wrong": wrong, "attempts": attempts}
 
@@ -203,7 +246,11 @@ def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
             records = COMM.allgather(chosen.record())
             assert all(record == records[0] for record in records), records
             aborted = COMM.allreduce(sum(one.aborted for one in library.communicators))
-            said[f"{name} {fault}".strip()] = {**records[0], "seconds": time.monotonic() - start, "aborted": aborted}
+            said[f"{name} {fault}".strip()] = {
+                **records[0],
+                "seconds": time.monotonic() - start,
+                "aborted": aborted,
+            }
             if not chosen.refused:
                 said[f"{name} search"] = rings(rng, chosen.exchange, SHAPES[:2])
                 device.uploads = 0
@@ -216,7 +263,11 @@ def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
 
 
 HELD: list[Any] = []
-PROGRAMS: dict[str, Callable[[np.random.Generator, Exchange], dict[str, Any]]] = {"rings": rings, "resumes": resumes, "choices": choices}
+PROGRAMS: dict[str, Callable[[np.random.Generator, Exchange], dict[str, Any]]] = {
+    "rings": rings,
+    "resumes": resumes,
+    "choices": choices,
+}
 
 
 def main() -> None:

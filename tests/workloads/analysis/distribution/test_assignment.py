@@ -20,7 +20,9 @@ def test_every_unit_is_put_on_the_ring_once_by_its_own_rank(ranks, units):
     assert sorted(seen) == list(range(units))
 
 
-@given(st.lists(st.integers(0, 99), unique=True).map(sorted), st.integers(0, 100), st.integers(0, 1000))
+@given(
+    st.lists(st.integers(0, 99), unique=True).map(sorted), st.integers(0, 100), st.integers(0, 1000)
+)
 def test_groups_fit_the_budget_and_hold_one_unit_at_least(units, unit_bytes, budget):
     found = groups(units, unit_bytes, budget)
     assert [unit for group in found for unit in group] == units

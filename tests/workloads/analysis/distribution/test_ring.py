@@ -37,24 +37,35 @@ def test_a_stopped_search_goes_on_with_other_ranks_and_other_memory_and_does_not
 
 @given(st.integers(1, 12), st.integers(0, 40))
 def test_two_units_of_different_ranks_meet_once(ranks, units):
-    owner = {unit: rank for rank in range(ranks) for unit in range(rank * units // ranks, (rank + 1) * units // ranks)}
+    owner = {
+        unit: rank
+        for rank in range(ranks)
+        for unit in range(rank * units // ranks, (rank + 1) * units // ranks)
+    }
     met: list[tuple[int, int]] = []
     for (visitor, home), (host, here) in itertools.product(owner.items(), owner.items()):
         step = (home - here) % ranks
         if step in assignment.half_way(ranks) and assignment.meet(visitor, host, step, ranks):
             met.append((min(visitor, host), max(visitor, host)))
-    assert sorted(met) == sorted((a, b) for a in owner for b in owner if a < b and owner[a] != owner[b])
+    assert sorted(met) == sorted(
+        (a, b) for a in owner for b in owner if a < b and owner[a] != owner[b]
+    )
 
 
 def test_what_a_travelling_unit_finds_completes_what_is_known_at_home():
     """Ties and duplicates at the very distance of the neighbour that it brings along."""
     rng = np.random.default_rng(3)
     pairs, k = NumpyPairs(1), 5
-    blocks = [Block(ids=np.arange(i, 120, 3), rows=rng.integers(0, 3, (40, 2)).astype(np.float64)) for i in range(3)]
+    blocks = [
+        Block(ids=np.arange(i, 120, 3), rows=rng.integers(0, 3, (40, 2)).astype(np.float64))
+        for i in range(3)
+    ]
     home = QueryState.start(0, blocks[0].ids, units=3, k=k)
     home = home.after(pairs.within(blocks[0], home.neighbours), (0,))
     visit = Visit.read(announce(blocks[0], home), 0, columns=2, units=3, k=k)
-    visit.state = visit.state.after(pairs.towards(visit.block, blocks[1], visit.state.neighbours), (1,))
+    visit.state = visit.state.after(
+        pairs.towards(visit.block, blocks[1], visit.state.neighbours), (1,)
+    )
     home = home.after(pairs.towards(blocks[0], blocks[2], home.neighbours), (2,))  # meanwhile
     message = pack_found(visit.found)
     assert message.size == found_bytes(40, units=3, k=k)
@@ -72,7 +83,11 @@ def test_what_a_travelling_unit_finds_completes_what_is_known_at_home():
 @given(st.integers(0, 9), st.integers(0, 5))
 def test_a_message_keeps_its_arrays(rows, columns):
     rng = np.random.default_rng(rows)
-    arrays = [rng.random((rows, columns)).astype(np.float32), rng.random(rows) < 0.5, rng.integers(9, size=rows)]
+    arrays = [
+        rng.random((rows, columns)).astype(np.float32),
+        rng.random(rows) < 0.5,
+        rng.integers(9, size=rows),
+    ]
     parts = [(np.float32, (rows, columns)), (np.bool_, (rows,)), (np.int64, (rows,))]
     message = pack(rows, arrays)
     assert (message.size, rows_of(message)) == (size_of(parts), rows)

@@ -49,7 +49,11 @@ class Cluster:
     def start(self, node: int, command: Sequence[str], **environ: str) -> None:
         host, port = self._agent.server_address[:2]
         self._logs[node] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close()
-        main = {} if node == 0 else {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": f"{self._network}.10"}
+        main = (
+            {}
+            if node == 0
+            else {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": f"{self._network}.10"}
+        )
         self.processes[node] = subprocess.Popen(
             [sys.executable, *command],
             env={
@@ -98,7 +102,9 @@ class Cluster:
             time.sleep(0.05)
 
     def error(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.store.get("results", self.run.error_key("analysis")))
+        found: dict[str, str] = json.loads(
+            self.store.get("results", self.run.error_key("analysis"))
+        )
         return found
 
     def left_over(self, seconds: float = 60) -> list[str]:
@@ -131,7 +137,10 @@ def _agent(network: str) -> type[http.server.BaseHTTPRequestHandler]:
     class Agent(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             link_local = {"NetworkMode": "bridge", "IPv4Addresses": ["169.254.172.2"]}
-            own = {"NetworkMode": "awsvpc", "IPv4Addresses": [f"{network}.{10 + int(self.path[1:])}"]}
+            own = {
+                "NetworkMode": "awsvpc",
+                "IPv4Addresses": [f"{network}.{10 + int(self.path[1:])}"],
+            }
             body = json.dumps({"Networks": [link_local, own]}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))

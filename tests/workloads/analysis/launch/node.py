@@ -12,7 +12,9 @@ from workloads.runtime.stage import run_stage
 
 
 def main(_run):
-    settings = replace(LaunchSettings.read(), program=(sys.executable, "-m", "mpi4py", "-c", sys.argv[1]))
+    settings = replace(
+        LaunchSettings.read(), program=(sys.executable, "-m", "mpi4py", "-c", sys.argv[1])
+    )
     node = MainNode(settings) if settings.batch.is_main_node else ChildNode(settings)
     node.run()
     return {}

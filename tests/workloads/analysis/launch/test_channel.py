@@ -10,17 +10,28 @@ from typing import Any
 import pytest
 
 from workloads.analysis.launch import channel as channels
-from workloads.analysis.launch.channel import Channel, ChannelError, Hello, RefusedError, accept, join
+from workloads.analysis.launch.channel import (
+    Channel,
+    ChannelError,
+    Hello,
+    RefusedError,
+    accept,
+    join,
+)
 
 HELLO = Hello(node=3, address="10.0.0.7")
 
 
-def _both(main: Callable[[socket.socket], object], child: Callable[[socket.socket], object]) -> list[Any]:
+def _both(
+    main: Callable[[socket.socket], object], child: Callable[[socket.socket], object]
+) -> list[Any]:
     """Results or exceptions of both sides of one connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     results: list[Any] = [None, None]
 
-    def work(place: int, function: Callable[[socket.socket], object], connection: socket.socket) -> None:
+    def work(
+        place: int, function: Callable[[socket.socket], object], connection: socket.socket
+    ) -> None:
         try:
             results[place] = function(connection)
         except (ChannelError, RefusedError) as error:
@@ -29,7 +40,10 @@ def _both(main: Callable[[socket.socket], object], child: Callable[[socket.socke
 
     dialled = socket.create_connection(listener.getsockname())
     accepted, _ = listener.accept()
-    threads = [threading.Thread(target=work, args=arguments) for arguments in ((0, main, accepted), (1, child, dialled))]
+    threads = [
+        threading.Thread(target=work, args=arguments)
+        for arguments in ((0, main, accepted), (1, child, dialled))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -39,7 +53,10 @@ def _both(main: Callable[[socket.socket], object], child: Callable[[socket.socke
 
 
 def test_messages_go_both_ways_and_end_with_the_connection():
-    (main, hello), child = _both(lambda c: accept(c, token="t", job="j:1"), lambda c: join(c, token="t", job="j:1", hello=HELLO))
+    (main, hello), child = _both(
+        lambda c: accept(c, token="t", job="j:1"),
+        lambda c: join(c, token="t", job="j:1", hello=HELLO),
+    )
     assert isinstance(main, Channel)
     assert isinstance(child, Channel)
     assert hello == HELLO
@@ -56,7 +73,10 @@ def test_messages_go_both_ways_and_end_with_the_connection():
 
 @pytest.mark.parametrize(("token", "job"), [("other", "j:1"), ("t", "j:2"), ("t", "k:1")])
 def test_another_token_job_or_attempt_is_refused(token, job):
-    main, child = _both(lambda c: accept(c, token="t", job="j:1"), lambda c: join(c, token=token, job=job, hello=HELLO))
+    main, child = _both(
+        lambda c: accept(c, token="t", job="j:1"),
+        lambda c: join(c, token=token, job=job, hello=HELLO),
+    )
     assert isinstance(main, RefusedError)
     assert isinstance(child, RefusedError)
 
@@ -77,7 +97,9 @@ def _framed(text: str) -> bytes:
     return len(text.encode()).to_bytes(4, "big") + text.encode()
 
 
-def _answer(node: str = "3", proof: str = '"0"', nonce: str = '"0"', address: str = '"10.0.0.7"') -> bytes:
+def _answer(
+    node: str = "3", proof: str = '"0"', nonce: str = '"0"', address: str = '"10.0.0.7"'
+) -> bytes:
     return _framed(f'{{"node": {node}, "proof": {proof}, "nonce": {nonce}, "address": {address}}}')
 
 
@@ -134,7 +156,9 @@ def test_the_limit_is_for_the_whole_handshake(monkeypatch):
 
     main, _ = _both(lambda c: accept(c, token="t", job="j:1"), drip)
     assert isinstance(main, ChannelError)
-    assert "protocol" not in str(main)  # which is said of the whole message, that nobody shall wait for
+    assert "protocol" not in str(
+        main
+    )  # which is said of the whole message, that nobody shall wait for
     child, _ = _both(lambda c: join(c, token="t", job="j:1", hello=HELLO), drip)
     assert isinstance(child, ChannelError)
     assert "protocol" not in str(child)
@@ -148,7 +172,10 @@ def test_an_exit_code_that_is_none_is_no_message():
 
 
 def test_a_forged_or_repeated_message_is_not_believed():
-    (main, _), child = _both(lambda c: accept(c, token="t", job="j:1"), lambda c: join(c, token="t", job="j:1", hello=HELLO))
+    (main, _), child = _both(
+        lambda c: accept(c, token="t", job="j:1"),
+        lambda c: join(c, token="t", job="j:1", hello=HELLO),
+    )
     main.send({"run": "true"})
     main._sent = 0  # the same number again, as a recording would have it
     main.send({"run": "true"})

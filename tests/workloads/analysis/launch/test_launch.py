@@ -16,9 +16,7 @@ from tests.workloads.analysis.tables import run_of
 from workloads import contract
 from workloads.analysis.launch.exit_codes import LaunchExit
 
-READY = (
-    "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank', c.rank, 'of', n, 'is ready', flush=True)\n"
-)
+READY = "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank', c.rank, 'of', n, 'is ready', flush=True)\n"
 SLEEP = READY + "import time; time.sleep(600)"
 
 Make = Callable[..., Cluster]
@@ -40,14 +38,23 @@ def make(store: Store, request: pytest.FixtureRequest) -> Iterator[Make]:
 
 def test_ranks_of_all_nodes_meet_and_keep_their_containers_environment(make):
     cluster = make(ranks=2)
-    code = READY + "print('node', os.environ['AWS_BATCH_JOB_NODE_INDEX'], 'has', os.environ['OMP_NUM_THREADS'], flush=True)"
+    code = (
+        READY
+        + "print('node', os.environ['AWS_BATCH_JOB_NODE_INDEX'], 'has', os.environ['OMP_NUM_THREADS'], flush=True)"
+    )
     cluster.start_all(code)
     assert [cluster.wait(node) for node in range(3)] == [0, 0, 0], cluster.log(0)
     lines = cluster.log(0).splitlines()
-    assert sorted(line for line in lines if "is ready" in line) == [f"rank {rank} of 6 is ready" for rank in range(6)]
-    assert sorted(line for line in lines if line.startswith("node ")) == [f"node {node} has 1" for node in (0, 0, 1, 1, 2, 2)]
+    assert sorted(line for line in lines if "is ready" in line) == [
+        f"rank {rank} of 6 is ready" for rank in range(6)
+    ]
+    assert sorted(line for line in lines if line.startswith("node ")) == [
+        f"node {node} has 1" for node in (0, 0, 1, 1, 2, 2)
+    ]
     assert cluster.left_over() == []
-    assert cluster.run.stage_record_key("analysis") in cluster.store.keys(cluster.run.results_prefix)
+    assert cluster.run.stage_record_key("analysis") in cluster.store.keys(
+        cluster.run.results_prefix
+    )
 
 
 def test_the_whole_stage_over_three_nodes(make, store):
@@ -61,7 +68,9 @@ def test_the_whole_stage_over_three_nodes(make, store):
     success = store.success(run)
     assert (success.ranks, success.nodes) == (3, 3)
     assert success.digest == store.profile(run).digest == profile_of(values, unit_rows=500).digest
-    records = [key for key in store.keys(run.results_prefix) if "/stages/" in key or "/errors/" in key]
+    records = [
+        key for key in store.keys(run.results_prefix) if "/stages/" in key or "/errors/" in key
+    ]
     assert records == [run.stage_record_key("analysis")]
 
 
@@ -134,7 +143,9 @@ def test_sigterm_stops_the_job_and_a_killed_main_node_stops_its_children(make):
     assert cluster.left_over() == []
 
 
-def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(make, store):
+def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_goes_on(
+    make, store
+):
     values = np.random.default_rng(14).normal(size=(40, 5_000)).astype(np.float64)
     run = store.put_table("told-to-stop", values, unit_rows=100)  # 50 units
     anomaly = {contract.ENV_ANOMALY_MODE: "full", contract.ENV_ANOMALY_TOP: "5"}
@@ -143,11 +154,17 @@ def test_a_child_that_is_told_to_stop_lets_the_ranks_store_and_the_next_attempt_
     for node in range(3):
         cluster.start(node, ["-m", "workloads.analysis"], **anomaly)
     started = time.monotonic()
-    while f"{run.checkpoints_prefix}checkpoint.json" not in (keys := store.keys(run.checkpoints_prefix)) or len(keys) < 2:
+    while (
+        f"{run.checkpoints_prefix}checkpoint.json"
+        not in (keys := store.keys(run.checkpoints_prefix))
+        or len(keys) < 2
+    ):
         assert time.monotonic() - started < 60, cluster.log(0)
         time.sleep(0.05)
     cluster.processes[2].send_signal(signal.SIGTERM)
-    assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(0)  # the exit code that is worth a retry
+    assert cluster.wait(0) == LaunchExit.CHILD_LOST, cluster.log(
+        0
+    )  # the exit code that is worth a retry
     assert cluster.wait(2) == 143
     assert cluster.error()["error"] == "child node 2 was told to stop, so the whole job ends"
     assert cluster.left_over() == []

@@ -52,7 +52,9 @@ def in_background(function: Callable[..., None], *arguments: object) -> threadin
 
 
 def test_a_child_can_join_after_descriptors_ran_out_and_a_peer_hung_up(listener):
-    flaky = Flaky(listener, errno.EMFILE, errno.EMFILE, errno.ECONNABORTED, errno.ENFILE, errno.ENOMEM)
+    flaky = Flaky(
+        listener, errno.EMFILE, errno.EMFILE, errno.ECONNABORTED, errno.ENFILE, errno.ENOMEM
+    )
     in_background(listening.serve_each, flaky, greet)
     assert greeting(listener) == b"welcome"
     assert greeting(listener) == b"welcome"

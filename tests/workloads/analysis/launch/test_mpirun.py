@@ -49,7 +49,13 @@ def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh):
     ranks = len(os.sched_getaffinity(0)) + 1
     ended = subprocess.run(
         mpirun.on_one_node(ranks, (sys.executable, "-m", "mpi4py", "-c", COUNT)),
-        env=mpirun.environment({"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "OMPI_MCA_mpi_yield_when_idle": "1"}),
+        env=mpirun.environment(
+            {
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "OMPI_MCA_mpi_yield_when_idle": "1",
+            }
+        ),
         cwd=mpirun.ROOT,
         capture_output=True,
         text=True,
@@ -61,7 +67,13 @@ def test_more_ranks_than_cores_on_a_node_without_ssh(without_ssh):
 
 
 def over_nodes(hostfile: Path) -> list[str]:
-    return mpirun.over_nodes(addresses=["10.0.0.4", "10.0.0.5"], on_one_machine=False, ranks=2, hostfile=hostfile, program=("true",))
+    return mpirun.over_nodes(
+        addresses=["10.0.0.4", "10.0.0.5"],
+        on_one_machine=False,
+        ranks=2,
+        hostfile=hostfile,
+        program=("true",),
+    )
 
 
 def test_what_the_nodes_share_names_nothing_that_the_main_node_has_alone(tmp_path):
@@ -69,17 +81,24 @@ def test_what_the_nodes_share_names_nothing_that_the_main_node_has_alone(tmp_pat
     command = over_nodes(hostfile)
     agent = command[command.index("plm_ssh_agent") + 1].split()
     assert [Path(part).exists() for part in (agent[0], agent[-1])] == [True, True]
-    assert [part for part in command if str(tmp_path) in part] == [str(hostfile)]  # read by mpirun alone
+    assert [part for part in command if str(tmp_path) in part] == [
+        str(hostfile)
+    ]  # read by mpirun alone
 
 
 @pytest.mark.parametrize(
     ("here", "excluded"),
-    [(["127.0.0.1", "10.0.0.4"], "127.0.0.0/8"), (["127.0.0.1", "169.254.172.2", "10.0.0.4"], "127.0.0.0/8,169.254.0.0/16")],
+    [
+        (["127.0.0.1", "10.0.0.4"], "127.0.0.0/8"),
+        (["127.0.0.1", "169.254.172.2", "10.0.0.4"], "127.0.0.0/8,169.254.0.0/16"),
+    ],
 )
 def test_only_networks_that_the_node_has_are_excluded(monkeypatch, tmp_path, here, excluded):
     monkeypatch.setattr(address, "_of_interfaces", lambda: here)
     command = over_nodes(tmp_path / "hosts")
-    assert [command[command.index(name) + 1] for name in ("prte_if_exclude", "btl_tcp_if_exclude")] == [excluded, excluded]
+    assert [
+        command[command.index(name) + 1] for name in ("prte_if_exclude", "btl_tcp_if_exclude")
+    ] == [excluded, excluded]
 
 
 def test_this_machine_has_loopback():
@@ -97,7 +116,9 @@ def test_no_writable_temporary_directory_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.mkdtemp", nowhere)
     with pytest.raises(StageError) as told, scratch.folder():
         pass
-    assert told.value.sentence.startswith("this node has no writable temporary directory: No usable temporary directory found in ['/tmp'")
+    assert told.value.sentence.startswith(
+        "this node has no writable temporary directory: No usable temporary directory found in ['/tmp'"
+    )
     assert "TMPDIR" in told.value.hint
     assert told.value.exit_code == 2
 
@@ -111,7 +132,9 @@ def test_the_folder_goes_and_what_the_ranks_left_with_it(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_check_of_the_image_starts_ranks_with_the_mpirun_that_the_launcher_finds(monkeypatch, tmp_path, capfd):
+def test_the_check_of_the_image_starts_ranks_with_the_mpirun_that_the_launcher_finds(
+    monkeypatch, tmp_path, capfd
+):
     assert self_check.main() == 0
     assert capfd.readouterr().out.startswith(f"{mpirun.find()}\nOpen MPI v")
     other = program(tmp_path, "mpirun")
@@ -125,5 +148,7 @@ def test_the_check_of_the_image_starts_ranks_with_the_mpirun_that_the_launcher_f
 
 def test_ranks_of_a_launcher_of_another_mpi_fail_the_check(monkeypatch):
     start = mpirun.on_one_node
-    monkeypatch.setattr(mpirun, "on_one_node", lambda _, command: start(1, command))  # each alone, as strangers are
+    monkeypatch.setattr(
+        mpirun, "on_one_node", lambda _, command: start(1, command)
+    )  # each alone, as strangers are
     assert self_check.main() != 0

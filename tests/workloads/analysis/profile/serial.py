@@ -22,7 +22,10 @@ def leaf(values: Values, threads: int = 1) -> ProfileNode:
 
 
 def units_of(values: Values, unit_rows: int) -> list[Values]:
-    return [np.ascontiguousarray(values[:, start : start + unit_rows]) for start in range(0, values.shape[1], unit_rows)]
+    return [
+        np.ascontiguousarray(values[:, start : start + unit_rows])
+        for start in range(0, values.shape[1], unit_rows)
+    ]
 
 
 def profile_of(values: Values, unit_rows: int) -> Profile:
@@ -31,4 +34,8 @@ def profile_of(values: Values, unit_rows: int) -> Profile:
     for index, unit in enumerate(units):
         forest.add(NodeId(0, index), leaf(unit))
     root = forest.root()
-    return Profile(columns=tuple(f"c{index}" for index in range(values.shape[0])), moments=root.moments, sketch=root.sketch)
+    return Profile(
+        columns=tuple(f"c{index}" for index in range(values.shape[0])),
+        moments=root.moments,
+        sketch=root.sketch,
+    )

@@ -37,7 +37,9 @@ def test_stability_index_over_tenths_of_the_reference():
     edges = np.quantile(before[0], np.arange(1, 10) / 10)
     p = np.bincount(np.searchsorted(edges, before[0], side="right"), minlength=10) / before.size
     q = np.bincount(np.searchsorted(edges, after[0], side="right"), minlength=10) / after.size
-    assert drift(reference, 0, current, 0).psi == pytest.approx(float(np.sum((q - p) * np.log(q / p))), rel=0.05)
+    assert drift(reference, 0, current, 0).psi == pytest.approx(
+        float(np.sum((q - p) * np.log(q / p))), rel=0.05
+    )
 
 
 def test_a_column_without_values_has_no_drift():

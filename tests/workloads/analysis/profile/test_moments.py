@@ -35,10 +35,16 @@ def test_real_tables_against_pandas_and_scipy(name):
     np.testing.assert_array_equal(profile.moments.count, frame.count())
     np.testing.assert_array_equal(profile.minimum, frame.min())
     np.testing.assert_array_equal(profile.maximum, frame.max())
-    np.testing.assert_allclose(profile.mean, frame.mean(), rtol=1e-12, atol=1e-15 * frame.std().max())
+    np.testing.assert_allclose(
+        profile.mean, frame.mean(), rtol=1e-12, atol=1e-15 * frame.std().max()
+    )
     np.testing.assert_allclose(profile.sd, frame.std(), rtol=1e-12)
-    np.testing.assert_allclose(profile.skewness[varying], stats.skew(exact[varying], axis=1), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(profile.kurtosis[varying], stats.kurtosis(exact[varying], axis=1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        profile.skewness[varying], stats.skew(exact[varying], axis=1), rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        profile.kurtosis[varying], stats.kurtosis(exact[varying], axis=1), rtol=1e-9, atol=1e-12
+    )
     np.testing.assert_allclose(profile.correlation, frame.corr().to_numpy(), rtol=1e-9, atol=1e-12)
     assert np.isnan(profile.skewness[~varying]).all()
 
@@ -57,7 +63,9 @@ def _apart(rows: int) -> np.ndarray:
 @pytest.mark.parametrize("unit_rows", [4_000, 40_000])
 def test_offsets_trends_and_outliers_cost_no_digits(unit_rows):
     values = _apart(60_000)
-    assert unit_rows < tile_rows(5) or unit_rows > 4 * tile_rows(5)  # within a tile; more than a block
+    assert unit_rows < tile_rows(5) or unit_rows > 4 * tile_rows(
+        5
+    )  # within a tile; more than a block
     profile = profile_of(values, unit_rows=unit_rows)
     wide = values.astype(np.longdouble)
     centred = wide - wide.mean(axis=1, keepdims=True)
@@ -142,7 +150,9 @@ def test_one_row_and_many_columns():
 
     values = np.random.default_rng(6).normal(size=(512, 700)).astype(np.float64)
     wide = profile_of(values, unit_rows=300)
-    np.testing.assert_allclose(wide.correlation, np.corrcoef(values.astype(np.float64)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        wide.correlation, np.corrcoef(values.astype(np.float64)), rtol=1e-9, atol=1e-12
+    )
 
 
 floats = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=True)
@@ -153,7 +163,10 @@ floats = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=True)
 def test_nothing_merged_in_changes_nothing(rows):
     node = leaf(np.array(rows, np.float64).T.copy())
     empty = Moments.empty(2)
-    for merged in (moments_module.merge(empty, node.moments), moments_module.merge(node.moments, empty)):
+    for merged in (
+        moments_module.merge(empty, node.moments),
+        moments_module.merge(node.moments, empty),
+    ):
         assert digest(merged.arrays()) == digest(node.moments.arrays())
     assert int(node.moments.rows) == len(rows)
     counted = node.moments.count + node.moments.missing + node.moments.infinite

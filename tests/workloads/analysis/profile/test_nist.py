@@ -53,7 +53,11 @@ CERTIFIED = {
 
 def digits(found: float, certified: float) -> float:
     """Logarithm of the relative error: the number of right digits, at most 15."""
-    return 15.0 if found == certified else min(15.0, -math.log10(abs(found - certified) / abs(certified)))
+    return (
+        15.0
+        if found == certified
+        else min(15.0, -math.log10(abs(found - certified) / abs(certified)))
+    )
 
 
 def peers(values: np.ndarray) -> tuple[float, float]:
@@ -67,15 +71,22 @@ def peers(values: np.ndarray) -> tuple[float, float]:
 def test_certified_digits(name, unit_rows):
     outcome = run(FILES[name].encode(), unit_rows=unit_rows)
     values = outcome.table["y"].to_numpy().astype(np.float64)
-    assert parquet.ParquetFile(io.BytesIO(outcome.parquet)).num_row_groups == -(-len(values) // unit_rows)
+    assert parquet.ParquetFile(io.BytesIO(outcome.parquet)).num_row_groups == -(
+        -len(values) // unit_rows
+    )
     profile = profile_of(values[None, :], unit_rows)
     mean, sd, lag = CERTIFIED[name]
     assert f"{profile.mean[0]:.15g}" == f"{mean:.15g}"
     their_sd, their_lag = peers(values)
-    for ours, theirs, certified in ((profile.sd[0], their_sd, sd), (profile.autocorrelation[0], their_lag, lag)):
+    for ours, theirs, certified in (
+        (profile.sd[0], their_sd, sd),
+        (profile.autocorrelation[0], their_lag, lag),
+    ):
         assert digits(ours, certified) >= min(digits(theirs, certified), 14.0) - 0.1
 
     exact = [Fraction(value) for value in values.tolist()]
     centre = sum(exact) / len(exact)
     squares = sum((value - centre) ** 2 for value in exact)
-    assert profile.sd[0] == pytest.approx(math.sqrt(squares / (len(exact) - 1)), rel=4e-16), "of the doubles, all digits"
+    assert profile.sd[0] == pytest.approx(math.sqrt(squares / (len(exact) - 1)), rel=4e-16), (
+        "of the doubles, all digits"
+    )

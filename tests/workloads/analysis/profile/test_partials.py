@@ -25,7 +25,9 @@ def _store() -> dict[str, bytes]:
     units = units_of(VALUES, 100)
     objects, partials = {}, []
     for node in (*decompose(range(2)), *decompose(range(2, 4)), *decompose(range(4, 7))):
-        partial, data = encode(node, reduce_units(node, lambda unit: leaf(units[unit]), nodes.merge))
+        partial, data = encode(
+            node, reduce_units(node, lambda unit: leaf(units[unit]), nodes.merge)
+        )
         objects[RUN.partials_prefix + partial.name] = data
         partials.append(partial)
     success = Success(
@@ -71,11 +73,23 @@ def _forge(objects: dict[str, bytes]) -> None:
 
 
 BROKEN = {
-    "another table": (_change_success(lambda s: replace(s, manifest_sha256="0" * 64)), "is about the table with manifest 000000000000"),
-    "another version": (lambda o: o.update({RUN.success_key: b'{"digest": "x"}'}), "not what this version writes"),
+    "another table": (
+        _change_success(lambda s: replace(s, manifest_sha256="0" * 64)),
+        "is about the table with manifest 000000000000",
+    ),
+    "another version": (
+        lambda o: o.update({RUN.success_key: b'{"digest": "x"}'}),
+        "not what this version writes",
+    ),
     "damaged": (_flip, "sha256 differs"),
-    "a node missing": (_change_success(lambda s: replace(s, partials=s.partials[:-1])), "unit 6 of 7 is missing"),
-    "a node twice": (_change_success(lambda s: replace(s, partials=(*s.partials, s.partials[2]))), "handed in twice"),
+    "a node missing": (
+        _change_success(lambda s: replace(s, partials=s.partials[:-1])),
+        "unit 6 of 7 is missing",
+    ),
+    "a node twice": (
+        _change_success(lambda s: replace(s, partials=(*s.partials, s.partials[2]))),
+        "handed in twice",
+    ),
     "forged": (_forge, "merge to digest"),
 }
 

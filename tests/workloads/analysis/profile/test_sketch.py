@@ -22,7 +22,9 @@ def _tables() -> Iterator[Values]:
     yield datasets.load_breast_cancer().data.T.astype(np.float64)
     yield datasets.load_diabetes().data.T.astype(np.float64)
     yield rng.normal(1e5, 1.0, (2, 5_000)).astype(np.float64)
-    yield np.concatenate((-rng.lognormal(0, 8, (1, 3_000)), rng.normal(0, 1e-38, (1, 3_000)))).astype(np.float64)
+    yield np.concatenate(
+        (-rng.lognormal(0, 8, (1, 3_000)), rng.normal(0, 1e-38, (1, 3_000)))
+    ).astype(np.float64)
     yield rng.integers(-3, 4, (2, 1_000)).astype(np.float64)
 
 
@@ -81,14 +83,21 @@ def test_exact_quantiles_skip_gaps_and_add_up_over_ranks():
 
 
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), rows=st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=30))
+@given(
+    data=st.data(),
+    rows=st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=30),
+)
 def test_merging_in_any_order_and_grouping_counts_the_same(data, rows):
     values = np.array(rows, np.float64)
     parts = [leaf(part.reshape(1, -1).copy()).sketch for part in np.array_split(values, 3)]
     a, b, c = data.draw(st.permutations(parts))
     left = sketches.merge(sketches.merge(a, b), c)
     right = sketches.merge(a, sketches.merge(c, b))
-    assert digest(left.arrays()) == digest(right.arrays()) == digest(leaf(values.reshape(1, -1)).sketch.arrays())
+    assert (
+        digest(left.arrays())
+        == digest(right.arrays())
+        == digest(leaf(values.reshape(1, -1)).sketch.arrays())
+    )
     assert left.counts.sum() == np.isfinite(values).sum()
     order = np.sort(values[np.isfinite(values)]) + np.float64(0.0)
     np.testing.assert_array_equal(sketches.value_of(sketches.ordered_keys(order)), order)

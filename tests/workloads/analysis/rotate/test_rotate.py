@@ -26,12 +26,18 @@ def profile_of(values: npt.NDArray[np.floating]) -> Profile:
     backend = NumpyProfile()
     backend.begin_counting(values.shape[0])
     moments = backend.unit(np.ascontiguousarray(values, np.float64))
-    return Profile(columns=tuple(f"c{i}" for i in range(values.shape[0])), moments=moments, sketch=backend.counted())
+    return Profile(
+        columns=tuple(f"c{i}" for i in range(values.shape[0])),
+        moments=moments,
+        sketch=backend.counted(),
+    )
 
 
 def normal(d: int, n: int) -> npt.NDArray[np.float64]:
     rng = np.random.default_rng(0)
-    found: npt.NDArray[np.float64] = (rng.standard_normal((d, d)) @ rng.standard_normal((d, n))).astype(np.float64)
+    found: npt.NDArray[np.float64] = (
+        rng.standard_normal((d, d)) @ rng.standard_normal((d, n))
+    ).astype(np.float64)
     return found
 
 
@@ -62,8 +68,12 @@ def test_robust_units_ignore_outliers_and_fall_back_where_quartiles_are_lost():
     assert robust.robust == (True, False, False, True)
     np.testing.assert_allclose(robust.unit[[0, 3]], 1.0, rtol=0.03)
     np.testing.assert_allclose(robust.centre[[0, 3]], 0.0, atol=0.03)
-    np.testing.assert_allclose(robust.unit[1:3], values[1:3].astype(np.float64).std(axis=1, ddof=1), rtol=1e-9)
-    np.testing.assert_allclose(standard.unit, values.astype(np.float64).std(axis=1, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(
+        robust.unit[1:3], values[1:3].astype(np.float64).std(axis=1, ddof=1), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        standard.unit, values.astype(np.float64).std(axis=1, ddof=1), rtol=1e-9
+    )
     assert not any(standard.robust)
 
 
@@ -80,7 +90,9 @@ def test_spectrum_is_that_of_the_correlation_with_signs_fixed():
     weight = Correlation.of(profile, scaling(profile).places).shrinkage
     assert 0 < weight < 0.1
     scaled = (values.T - values.mean(axis=1)) / values.std(axis=1)
-    assert weight == pytest.approx(oas(scaled)[1], rel=0.2)  # scikit-learn leaves out the terms in 2 / d
+    assert weight == pytest.approx(
+        oas(scaled)[1], rel=0.2
+    )  # scikit-learn leaves out the terms in 2 / d
 
 
 def test_repeated_column_keeps_the_mapping_finite():
@@ -102,7 +114,11 @@ def test_mahalanobis_is_that_of_the_principal_axes_without_their_bits():
     eigenvalues = (1 - correlation.shrinkage) * axes.values + correlation.shrinkage + 30 * 1e-10
     rows = values.T.astype(np.float64) / correlation.sd @ (axes.axes / np.sqrt(eigenvalues))
     found = Space.of(profile, chosen, "mahalanobis").coordinates(values).T
-    np.testing.assert_allclose(np.linalg.norm(found[1:] - found[0], axis=1), np.linalg.norm(rows[1:] - rows[0], axis=1), rtol=1e-9)
+    np.testing.assert_allclose(
+        np.linalg.norm(found[1:] - found[0], axis=1),
+        np.linalg.norm(rows[1:] - rows[0], axis=1),
+        rtol=1e-9,
+    )
     with threadpool_limits(1, "blas"):
         one = whitening(profile, chosen.places).factor
     with threadpool_limits(2, "blas"):
@@ -122,20 +138,29 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
     weight = Correlation.of(profile, chosen.places).shrinkage
     inverse = np.diag(1 / sd**2)
     if metric == "mahalanobis":
-        inverse = np.linalg.inv(((1 - weight) * np.corrcoef(wide.T) + weight * np.eye(len(values))) * np.outer(sd, sd))
+        inverse = np.linalg.inv(
+            ((1 - weight) * np.corrcoef(wide.T) + weight * np.eye(len(values))) * np.outer(sd, sd)
+        )
     if metric == "cosine":
         wide = (wide - wide.mean(axis=0)) / sd
         wide /= np.linalg.norm(wide, axis=1)[:, None]
         inverse = np.eye(len(values))
     row, neighbour = 3, 70
-    one, other = (Cells(values=values[:, place], rests=np.zeros(len(values))) for place in (row, neighbour))
+    one, other = (
+        Cells(values=values[:, place], rests=np.zeros(len(values))) for place in (row, neighbour)
+    )
     parts = contributions(space, profile.columns, one, other, count=len(values))
     assert sum(part.share for part in parts) == pytest.approx(1.0)
     difference = wide[row] - wide[neighbour]
     expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
-    np.testing.assert_allclose([part.share for part in parts], sorted(expected, reverse=True), atol=1e-6)
+    np.testing.assert_allclose(
+        [part.share for part in parts], sorted(expected, reverse=True), atol=1e-6
+    )
     assert parts[0].column == profile.columns[int(expected.argmax())]
-    assert (parts[0].value, parts[0].neighbour_value) == (values[expected.argmax(), row], values[expected.argmax(), neighbour])
+    assert (parts[0].value, parts[0].neighbour_value) == (
+        values[expected.argmax(), row],
+        values[expected.argmax(), neighbour],
+    )
     assert contributions(space, profile.columns, one, one) == ()
 
 
@@ -169,8 +194,13 @@ def test_rows_without_a_direction_are_left_out_and_named():
     found = prepare(Space.of(profile, scaling(profile, "standard"), "cosine"), 1000, values)
     assert found.undirected.tolist() == [1007, 1047]
     assert found.block.ids.size == 78
-    np.testing.assert_allclose(np.linalg.norm(found.block.rows.astype(np.float64), axis=1), 1.0, rtol=1e-7)
-    assert prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).undirected.size == 0
+    np.testing.assert_allclose(
+        np.linalg.norm(found.block.rows.astype(np.float64), axis=1), 1.0, rtol=1e-7
+    )
+    assert (
+        prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).undirected.size
+        == 0
+    )
 
 
 def test_coordinates_whose_squares_would_overflow_are_held_at_a_largest():
@@ -194,4 +224,9 @@ def test_a_table_without_usable_columns_or_rows():
             prepared = prepare(Space.of(profile, chosen, metric), 0, values)
             assert prepared.block.ids.size == 0
             assert prepared.incomplete.size == values.shape[1]
-            assert finish(all_pairs(NumpyPairs(), {0: prepared.block}, units=1, k=3)).certified_fraction == 1.0
+            assert (
+                finish(
+                    all_pairs(NumpyPairs(), {0: prepared.block}, units=1, k=3)
+                ).certified_fraction
+                == 1.0
+            )
