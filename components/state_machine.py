@@ -8,7 +8,7 @@ answers, throttling and missing permission among it, is `Batch.BatchException` w
 guide, "AWS SDK service integrations"). A call that was refused ends the run; after throttling and any doubtful end the job is looked for by
 its name, among those since the run was claimed, before it is submitted again.
 
-Somebody who terminates the analysis, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
+Somebody who terminates the analysis or a part of it, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
 that ends as failed carries `JobFailed`, of which the failed job's own event tells, or another error, of which its own event tells.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pulumi
 
+from components.array_ends import CHILDREN, of_children
 from workloads import contract
 from workloads.contract import Stage
 
@@ -38,6 +39,8 @@ JOB_FAILED: Final = "JobFailed"
 """State where an execution ends whose job failed."""
 DONE: Final = "Done"
 _BROKEN: Final = "Broken"
+_BY_LIMIT: Final = "*JobStateTimeLimit*"
+"""Reason of AWS Batch's own end of a job that cannot start, which counts as cancelled too (API reference, JobStateTimeLimitAction)."""
 _BEGIN: Final = "Begin"
 """Where a run that is begun again skips what is done."""
 
@@ -256,7 +259,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             ],
             "Default": f"{label}Wait",
         },
-        **_terminated(job),
+        **_terminated(job, args),
         f"{label}Late": {
             "Type": "Pass",
             "Parameters": {
@@ -276,8 +279,21 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "ResultPath": None,
             "Retry": [_retry(("States.ALL",), attempts=8)],
             "Catch": [
-                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}
+                {
+                    "ErrorEquals": ["States.ALL"],
+                    "ResultPath": "$.notStopped",
+                    "Next": f"{label}GoesOn",
+                }
             ],
+            "Next": _BROKEN,
+        },
+        f"{label}GoesOn": {
+            "Type": "Pass",
+            "Parameters": {
+                "Error.$": "$.error.Error",
+                "Cause.$": "States.Format('{}; the job {} goes on, it could not be stopped: {}', $.error.Cause, $.job.JobId, $.notStopped.Cause)",
+            },
+            "ResultPath": "$.error",
             "Next": _BROKEN,
         },
     }
@@ -288,38 +304,61 @@ def _after_failure(job: MachineJob) -> list[dict[str, Any]]:
     failed = {"Variable": "$.seen.status", "StringEquals": "FAILED"}
     if job.on_failure == JOB_FAILED:
         return [{**failed, "Next": JOB_FAILED}]
-    # its own end of a job that cannot start counts as cancelled too (AWS Batch API reference, JobStateTimeLimitAction)
-    by_limit = {"Variable": "$.seen.reasons[0]", "StringMatches": "*JobStateTimeLimit*"}
-    ended = [
+    ended = f"{job.label}Terminated"
+    flags = [
         {
             "And": [
                 failed,
                 {"Variable": f"$.seen.{flag}[0]", "IsPresent": True},
                 {"Variable": f"$.seen.{flag}[0]", "BooleanEquals": True},
             ],
-            "Next": f"{job.label}Terminated",
+            "Next": ended,
         }
         for flag in ("terminated", "cancelled")
     ]
-    of_batch = {
-        "And": [failed, {"Variable": "$.seen.reasons[0]", "IsPresent": True}, by_limit],
-        "Next": job.on_failure,
-    }
-    return [of_batch, *ended, {**failed, "Next": job.on_failure}]
+
+    def reason(pattern: str, following: str) -> dict[str, Any]:
+        said = "$.seen.reasons[0]"
+        present = {"Variable": said, "IsPresent": True}
+        matches = {"Variable": said, "StringMatches": pattern}
+        return {"And": [failed, present, matches], "Next": following}
+
+    return [
+        reason(_BY_LIMIT, job.on_failure),
+        reason(f"{contract.OWN_STOP}*", ended),
+        *flags,
+        {**failed, "Next": f"{job.label}{CHILDREN}" if job.shards > 1 else job.on_failure},
+    ]
 
 
-def _terminated(job: MachineJob) -> dict[str, State]:
-    """The state in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
+def _terminated(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
+    """The states in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
     if job.on_failure == JOB_FAILED:
         return {}
+
+    def task(action: str, parameters: dict[str, Any], *, attempts: int) -> State:
+        return {
+            "Type": "Task",
+            "Resource": _resource(args, f"aws-sdk:batch:{action}"),
+            "Parameters": parameters,
+            "Retry": [_retry(("States.ALL",), attempts=attempts)],
+            # who cannot say that nobody ended it spends nothing more
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": _BROKEN}],
+        }
+
+    ended = f"{job.label}Terminated"
+    children = of_children(
+        job.label, task=task, on_failure=job.on_failure, terminated=ended, by_limit=_BY_LIMIT
+    )
     said = f"States.Format('the job of the stage {job.stage} was ended by somebody, so no fallback follows: {{}}', $.seen.reasons[0])"
     return {
-        f"{job.label}Terminated": {
+        **(children if job.shards > 1 else {}),
+        ended: {
             "Type": "Pass",
             "Parameters": {"Error": contract.JOB_TERMINATED_ERROR, "Cause.$": said},
             "ResultPath": "$.error",
             "Next": _BROKEN,
-        }
+        },
     }
 
 
