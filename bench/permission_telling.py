@@ -39,6 +39,9 @@ class Telling:
                 return f"{written}{', ' if written else ''}alarm {alarm}"
             time.sleep(0.3)
         written = written or self._in_a_log()
+        messages = self._scene.ready.cloud.slack.messages[self._slack :]
+        if written and any(" failed" in json.dumps(message) for message in messages):
+            return f"{written}, where Slack leads to"  # every message of a failed stage does
         return f"{written}, no alarm" if written else ""
 
     def _to_people(self) -> str:

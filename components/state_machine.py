@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pulumi
 
-from components.array_ends import CHILDREN, of_children
+from components.ended_jobs import FailedJob
 from workloads import contract
 from workloads.contract import Stage
 
@@ -39,8 +39,6 @@ JOB_FAILED: Final = "JobFailed"
 """State where an execution ends whose job failed."""
 DONE: Final = "Done"
 _BROKEN: Final = "Broken"
-_BY_LIMIT: Final = "*JobStateTimeLimit*"
-"""Reason of AWS Batch's own end of a job that cannot start, which counts as cancelled too (API reference, JobStateTimeLimitAction)."""
 _BEGIN: Final = "Begin"
 """Where a run that is begun again skips what is done."""
 
@@ -250,7 +248,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Choice",
             "Choices": [
                 {"Variable": "$.seen.status", "StringEquals": "SUCCEEDED", "Next": job.next},
-                *_after_failure(job),
+                *_failed(job, args).choices(),
                 {
                     "Variable": "$$.State.EnteredTime",
                     "TimestampGreaterThanPath": "$.deadline",
@@ -259,7 +257,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             ],
             "Default": f"{label}Wait",
         },
-        **_terminated(job, args),
+        **_failed(job, args).states(),
         f"{label}Late": {
             "Type": "Pass",
             "Parameters": {
@@ -299,67 +297,26 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
     }
 
 
-def _after_failure(job: MachineJob) -> list[dict[str, Any]]:
-    """Choices on a job that has failed: where a fallback follows, not after somebody ended the job; Batch itself is nobody."""
-    failed = {"Variable": "$.seen.status", "StringEquals": "FAILED"}
-    if job.on_failure == JOB_FAILED:
-        return [{**failed, "Next": JOB_FAILED}]
-    ended = f"{job.label}Terminated"
-    flags = [
-        {
-            "And": [
-                failed,
-                {"Variable": f"$.seen.{flag}[0]", "IsPresent": True},
-                {"Variable": f"$.seen.{flag}[0]", "BooleanEquals": True},
-            ],
-            "Next": ended,
-        }
-        for flag in ("terminated", "cancelled")
-    ]
-
-    def reason(pattern: str, following: str) -> dict[str, Any]:
-        said = "$.seen.reasons[0]"
-        present = {"Variable": said, "IsPresent": True}
-        matches = {"Variable": said, "StringMatches": pattern}
-        return {"And": [failed, present, matches], "Next": following}
-
-    return [
-        reason(_BY_LIMIT, job.on_failure),
-        reason(f"{contract.OWN_STOP}*", ended),
-        *flags,
-        {**failed, "Next": f"{job.label}{CHILDREN}" if job.shards > 1 else job.on_failure},
-    ]
-
-
-def _terminated(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
-    """The states in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
-    if job.on_failure == JOB_FAILED:
-        return {}
-
-    def task(action: str, parameters: dict[str, Any], *, attempts: int) -> State:
+def _failed(job: MachineJob, args: DefinitionArgs) -> FailedJob:
+    def task(action: str, parameters: dict[str, Any]) -> State:
         return {
             "Type": "Task",
             "Resource": _resource(args, f"aws-sdk:batch:{action}"),
             "Parameters": parameters,
-            "Retry": [_retry(("States.ALL",), attempts=attempts)],
+            "Retry": [_retry(("States.ALL",), attempts=8)],
             # who cannot say that nobody ended it spends nothing more
             "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": _BROKEN}],
         }
 
-    ended = f"{job.label}Terminated"
-    children = of_children(
-        job.label, task=task, on_failure=job.on_failure, terminated=ended, by_limit=_BY_LIMIT
+    return FailedJob(
+        label=job.label,
+        stage=job.stage,
+        on_failure=job.on_failure,
+        falls_back=job.on_failure != JOB_FAILED,
+        is_array=job.shards > 1,
+        broken=_BROKEN,
+        task=task,
     )
-    said = f"States.Format('the job of the stage {job.stage} was ended by somebody, so no fallback follows: {{}}', $.seen.reasons[0])"
-    return {
-        **(children if job.shards > 1 else {}),
-        ended: {
-            "Type": "Pass",
-            "Parameters": {"Error": contract.JOB_TERMINATED_ERROR, "Cause.$": said},
-            "ResultPath": "$.error",
-            "Next": _BROKEN,
-        },
-    }
 
 
 def _submit_parameters(job: MachineJob) -> dict[str, Any]:
