@@ -170,7 +170,9 @@ class Scene:
         return [json.dumps(each, default=str) for each in found.get("Messages", [])]
 
     def empty(self, function: str) -> None:
-        """Deletes the dead letters of a function."""
+        """Deletes the dead letters of a function, unless what is in them has still to be told."""
+        if self.enough():
+            return
         sqs, url = self.client("sqs"), self._letters_url(function)
         asked = {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
         while found := sqs.receive_message(**asked).get("Messages"):

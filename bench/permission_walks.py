@@ -219,6 +219,8 @@ def dear_job(scene: Scene) -> None:
     batch, out = scene.client("batch"), scene.ready.outputs
     queue, seen = out["stage_queues"]["analysis"], len(scene.ready.cloud.slack.messages)
     overrides = {"targetNodes": "0:", "containerOverrides": {"command": ["sleep", "300"]}}
+    # Lambda may have called the guard once more after the walk before this one
+    batch.update_job_queue(jobQueue=queue, state="ENABLED")
     job = batch.submit_job(
         jobName="dear",
         jobQueue=queue,
