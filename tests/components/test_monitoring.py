@@ -115,7 +115,8 @@ def test_every_function_has_alarms_on_its_errors_and_dead_letters(stack: str) ->
     queues = {queue.outputs["name"] for queue in made.all("aws:sqs/queue:Queue")}
     functions = {function.outputs["name"] for function in made.all(FUNCTION)}
     assert len(queues) >= len(functions) >= 4
-    watched: dict[str, set[str]] = {"ApproximateNumberOfMessagesVisible": set(), "Errors": set()}
+    metrics = ("ApproximateNumberOfMessagesVisible", "DeadLetterErrors", "Errors")
+    watched: dict[str, set[str]] = {metric: set() for metric in metrics}
     for alarm in made.all(ALARM):
         if alarm.inputs["namespace"] in {"AWS/SQS", "AWS/Lambda"}:
             watched[alarm.inputs["metricName"]] |= set(alarm.inputs["dimensions"].values())
@@ -127,7 +128,7 @@ def test_every_function_has_alarms_on_its_errors_and_dead_letters(stack: str) ->
                 "notBreaching",
                 [topic],
             )
-    assert watched == {"ApproximateNumberOfMessagesVisible": queues, "Errors": functions}
+    assert watched == dict(zip(metrics, (queues, functions, functions), strict=True))
 
 
 @pytest.mark.parametrize("stack", STACKS)

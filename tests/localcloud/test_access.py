@@ -370,15 +370,21 @@ def test_least_privilege_passes_and_changes_count_at_once(stage: Stage) -> None:
     for call in calls:
         with pytest.raises(ClientError, match="AccessDenied"):
             call()
-    with pytest.raises(ClientError, match="NoSuchKey"):
-        mine.get_object(Bucket="narrow", Key="in/absent")
-    blind = stage.cloud.role_client(
-        "s3", stage.role(JOBS, {"Action": "s3:GetObject", "Resource": "*"})
+    read = {"Action": "s3:GetObject", "Resource": "*"}
+    lists = {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::narrow"}
+    blind, seeing = (
+        stage.cloud.role_client("s3", stage.role(JOBS, *statements))
+        for statements in ([read], [read, lists])
     )
-    with pytest.raises(
-        ClientError, match="AccessDenied"
-    ):  # who may not list does not learn that a key is absent
-        blind.get_object(Bucket="narrow", Key="in/absent")
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        seeing.get_object(Bucket="narrow", Key="in/absent")
+    for client in (blind, mine):  # who may not list the whole does not learn that a key is absent
+        before = len(stage.cloud.denials)
+        with pytest.raises(ClientError, match="not authorized to perform: s3:ListBucket"):
+            client.get_object(Bucket="narrow", Key="in/absent")
+        assert [each.action for each in stage.cloud.denials[before:]] == ["s3:ListBucket"]
+        with pytest.raises(ClientError, match="403"):  # the answer to HEAD has no body
+            client.head_object(Bucket="narrow", Key="in/absent")
     name = role.rsplit("/", 1)[-1]
     deny = {
         "Version": "2012-10-17",
