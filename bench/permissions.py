@@ -31,7 +31,7 @@ from rich.text import Text
 
 from bench.permission_scene import Scene, config, setting
 from bench.permission_telling import Telling
-from bench.permission_walks import Walk, budget_settled, later_walks, walks
+from bench.permission_walks import Walk, budget_settled, guard_settled, later_walks, walks
 from cli import stack_files
 from cli.account_checks import Questions
 from cli.check import valid
@@ -167,6 +167,8 @@ def drill(scene: Scene, removal: Removal, walk: Walk) -> tuple[str, str]:
         missed = refused()
         told = telling.wait(TELLING_SECONDS) if missed else ""
     budget_settled(scene)
+    if "guard" in removal.role:
+        guard_settled(scene)
     return "refused" if missed else "not refused", told
 
 

@@ -85,6 +85,16 @@ class Watched:
         time.sleep(0.1)  # for the functions that the schedules start
         return states
 
+    def call_all_functions(self) -> None:
+        """Gives every function an event that none can read."""
+        for output in self.resources.values():
+            if str(output.get("handler", "")).startswith("workloads.functions."):
+                self.cloud.client("lambda").invoke(
+                    FunctionName=output["name"],
+                    InvocationType="Event",
+                    Payload=json.dumps(UNREADABLE),
+                )
+
     def wait(self, state: str, *labels: str) -> None:
         states: dict[str, str] = {}
 
@@ -194,13 +204,14 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
 
     # functions that fail: on an event, and, where they look at none, on what AWS refuses
     cloud.faults.append(_queues_are_not_read)
-    for output in watched.resources.values():
-        if str(output.get("handler", "")).startswith("workloads.functions."):
-            cloud.client("lambda").invoke(
-                FunctionName=output["name"], InvocationType="Event", Payload=json.dumps(UNREADABLE)
-            )
+    watched.call_all_functions()
     for label in functions:
         watched.wait("ALARM", f"{label}-errors", f"{label}-dead-letters")
+    # and what they fail on is lost where the queue does not take it
+    cloud.faults.append(_letters_are_not_taken)
+    watched.call_all_functions()
+    watched.wait("ALARM", *(f"{label}-lost-letters" for label in functions))
+    cloud.faults.remove(_letters_are_not_taken)
     cloud.faults.remove(_queues_are_not_read)
 
     # jobs that fail
@@ -277,6 +288,13 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     assert watched.calm == set(watched.labels.values()), "an alarm that is always on says nothing"
     _every_metric_is_published(watched)
     _every_alarm_is_told(watched)
+
+
+def _letters_are_not_taken(call: Call, principal: Principal | None) -> Reply | None:
+    """Lambda may not send to the queues of dead letters."""
+    if call.service == "sqs" and call.operation == "SendMessage" and principal is not None:
+        raise WireError("AccessDeniedException", "planted", status=403)
+    return None
 
 
 def _queues_are_not_read(call: Call, principal: Principal | None) -> Reply | None:
