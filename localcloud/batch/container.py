@@ -86,6 +86,44 @@ def _of_process(directory: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _InEngine:
+    """An image of Docker or podman."""
+
+    engine: Engine
+    id: str
+
+    def container(
+        self,
+        request: TaskRequest,
+        environment: Mapping[str, str],
+        directory: Path,
+        write_lines: Callable[[list[str]], None],
+    ) -> Container:
+        """A container of Docker or podman, made and not started. Raises StartError."""
+        name = f"batch-reference-{request.task_id}"
+        try:
+            self.engine.create(
+                name,
+                self.id,
+                request.spec,
+                environment,
+                fargate=request.instance_role is None,
+                directory=directory,
+            )
+        except StartError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        return Container(
+            command=[self.engine.name, name],
+            environment=dict(os.environ),  # of the engine's program: which daemon, which context
+            directory=directory,
+            write_lines=write_lines,
+            supervisor=_ENGINE_SUPERVISOR,
+            remove=functools.partial(self.engine.remove, name),
+        )
+
+
 class ContainerFactory:
     """Makes the container of a task, under the permissions that ECS would need."""
 
@@ -124,8 +162,8 @@ class ContainerFactory:
         environment.update(secrets)
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
-        if isinstance(image, str):
-            return self._in_engine(image, request, environment, directory, write_lines)
+        if isinstance(image, _InEngine):
+            return image.container(request, environment, directory, write_lines)
         command = list(spec.get("command") or [])
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
@@ -142,41 +180,7 @@ class ContainerFactory:
             program=program,
         )
 
-    def _in_engine(
-        self,
-        image: str,
-        request: TaskRequest,
-        environment: Mapping[str, str],
-        directory: Path,
-        write_lines: Callable[[list[str]], None],
-    ) -> Container:
-        """A container of Docker or podman, made and not started."""
-        engine = self._host.engine
-        assert engine is not None
-        name = f"batch-reference-{request.task_id}"
-        try:
-            engine.create(
-                name,
-                image,
-                request.spec,
-                environment,
-                fargate=request.instance_role is None,
-                directory=directory,
-            )
-        except StartError:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        return Container(
-            command=[engine.name, name],
-            environment=dict(os.environ),  # of the engine's program: which daemon, which context
-            directory=directory,
-            write_lines=write_lines,
-            supervisor=_ENGINE_SUPERVISOR,
-            remove=functools.partial(engine.remove, name),
-        )
-
-    def _image(self, name: str, agent_role: str | None) -> Path | Program | str:
-        """What stands for the image; a string is the id of an image of the engine."""
+    def _image(self, name: str, agent_role: str | None) -> Path | Program | _InEngine:
         match = _ECR_IMAGE.match(name)
         if match is not None:
             repository = (
@@ -193,7 +197,7 @@ class ContainerFactory:
             if fnmatchcase(name, pattern):
                 return image
         if self._host.engine is not None:
-            return self._host.engine.image(name)
+            return _InEngine(engine=self._host.engine, id=self._host.engine.image(name))
         known = ", ".join(self._host.images) or "none"
         raise StartError(
             f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})"

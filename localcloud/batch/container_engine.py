@@ -107,8 +107,7 @@ class Engine:
         pulled = self._waited(["pull", "--quiet", name], {})
         if pulled.returncode:
             raise StartError(
-                "CannotPullContainerError: Error response from daemon: "
-                f"{_last_line(pulled.stderr)}"
+                f"CannotPullContainerError: Error response from daemon: {_last_line(pulled.stderr)}"
             )
         return pulled.stdout.decode().split()[-1]
 
@@ -157,8 +156,7 @@ class Engine:
             file.unlink(missing_ok=True)
         if made.returncode:
             raise StartError(
-                "CannotCreateContainerError: Error response from daemon: "
-                f"{_last_line(made.stderr)}"
+                f"CannotCreateContainerError: Error response from daemon: {_last_line(made.stderr)}"
             )
         return made.stdout.decode().split()[-1]
 

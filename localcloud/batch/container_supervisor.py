@@ -17,9 +17,11 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 
 _REST_SECONDS = 30
-"""For the last lines of the log, after the container has ended."""
+"""For the rest of the log, after the container has ended."""
+_BLOCK = 1 << 16
 _IDLE = "failed to start containers"
 """Docker's last line, which names the container alone."""
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -45,7 +47,8 @@ def _run(engine: str, container: str, grace: float, status_fd: int) -> str:
         reason = " ".join(line for line in said if line.strip() and _IDLE not in line)
         return f"error CannotStartContainerError: {reason.removeprefix('Error: ')}"
     os.write(status_fd, b"started 0\n")
-    log = subprocess.Popen([engine, "logs", "--follow", container], stdin=subprocess.DEVNULL)
+    log = _Log(engine, container)
+    log.start()
     wait = subprocess.Popen(
         [engine, "wait", container],
         stdin=subprocess.DEVNULL,
@@ -53,10 +56,7 @@ def _run(engine: str, container: str, grace: float, status_fd: int) -> str:
         stderr=subprocess.DEVNULL,
     )
     code = _wait(wait, engine, container, grace)
-    try:
-        log.wait(_REST_SECONDS)
-    except subprocess.TimeoutExpired:
-        log.kill()
+    log.join(_REST_SECONDS)
     if code is None:
         return f"error CannotInspectContainerError: {engine} does not say how {container} ended"
     seen = subprocess.run(
@@ -68,24 +68,52 @@ def _run(engine: str, container: str, grace: float, status_fd: int) -> str:
     return f"exit {code} {_OUT_OF_MEMORY if seen.stdout.strip() == b'true' else ''}"
 
 
-def _wait(
-    wait: subprocess.Popen[bytes], engine: str, container: str, grace: float
-) -> int | None:
+class _Log(threading.Thread):
+    """Writes the container's output as it comes, stdout and stderr in the order of the engine."""
+
+    def __init__(self, engine: str, container: str) -> None:
+        super().__init__(daemon=True)
+        self._engine, self._container = engine, container
+
+    def run(self) -> None:
+        """Until the container has ended."""
+        written = self._copy("--follow")
+        # a daemon that follows may stop at the end of the container, before the end of its log
+        self._copy(after=written)
+
+    def _copy(self, *options: str, after: int = 0) -> int:
+        """Writes what comes after so many bytes; how many came."""
+        reader = subprocess.Popen(
+            [self._engine, "logs", *options, self._container],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        seen, source = 0, reader.stdout.fileno()  # type: ignore[union-attr]
+        while data := os.read(source, _BLOCK):
+            new = data[max(0, after - seen) :]
+            seen += len(data)
+            while new:
+                new = new[os.write(sys.stdout.fileno(), new) :]
+        reader.wait()
+        return seen
+
+
+def _wait(wait: subprocess.Popen[bytes], engine: str, container: str, grace: float) -> int | None:
     """Obeys orders until the container has ended; its exit code, None where it is not to be had."""
-    assert wait.stdout is not None
-    watched = [sys.stdin.fileno(), wait.stdout.fileno()]
-    while wait.stdout.fileno() not in select.select(watched, [], [])[0]:
-        order = os.read(sys.stdin.fileno(), 1)
+    answer, lifeline = wait.stdout.fileno(), sys.stdin.fileno()  # type: ignore[union-attr]
+    watched = [lifeline, answer]
+    while answer not in select.select(watched, [], [])[0]:
+        order = os.read(lifeline, 1)
         if order == b"T":
             seconds = str(math.ceil(grace))
             _tell([engine, "stop", "-t", seconds, container])
         elif order == b"K":
             _tell([engine, "kill", container])
         else:
-            watched.remove(sys.stdin.fileno())
+            watched.remove(lifeline)
             _tell([engine, "rm", "--force", "--volumes", container])
-    said = wait.stdout.read().strip()
-    wait.wait()
+    said = wait.communicate()[0].strip()
     return int(said) if said.isdigit() else None
 
 

@@ -21,9 +21,7 @@ import time
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
-_NO_START = (
-    "CannotStartContainerError: Error response from daemon: failed to create task: exec: "
-)
+_NO_START = "CannotStartContainerError: Error response from daemon: failed to create task: exec: "
 
 
 def main(arguments: list[str]) -> int:
