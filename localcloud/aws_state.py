@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from moto.backends import get_backend
@@ -256,17 +255,9 @@ class AwsState(Identities):
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
         self._regional("cloudwatch").put_metric_data(namespace, data)
 
-    def metric_values(
-        self, namespace: str, name: str, dimensions: dict[str, str]
-    ) -> list[tuple[datetime, float]]:
-        """All values of one metric, each with its moment (UTC, without a zone)."""
-        data = list(self._regional("cloudwatch").metric_data)
-        found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
-        return [
-            (each.timestamp, each.value)
-            for each in found
-            if {d.name: d.value for d in each.dimensions} == dimensions
-        ]
+    def metric_data(self) -> list[Any]:
+        """All that was put into CloudWatch's metrics, as moto's data."""
+        return list(self._regional("cloudwatch").metric_data)
 
     def alarms(self) -> list[Any]:
         """Moto's alarm objects, composite ones with a `rule`."""

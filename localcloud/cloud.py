@@ -48,6 +48,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
+from localcloud.metric_reads import MetricReads
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
@@ -218,6 +219,7 @@ class LocalCloud:
             instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
+            metric_reads=MetricReads(state, self.now),
             queries=Queries(state),
             schedules=self._schedules,
             short_polls=ShortPolls(state),

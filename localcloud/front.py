@@ -26,6 +26,7 @@ from localcloud.http_server import Streamed
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
+from localcloud.metric_reads import MetricReads
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
@@ -94,6 +95,7 @@ class Front:
         refusals: Refusals,
         instance_metadata: InstanceMetadata,
         alarms: Alarms,
+        metric_reads: MetricReads,
         queries: Queries,
         schedules: Schedules,
         short_polls: ShortPolls,
@@ -118,7 +120,10 @@ class Front:
         self._amendments = amendments
         self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
             "budgets": budget_actions.operations,
-            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
+            "cloudwatch": {
+                "PutCompositeAlarm": alarms.put_composite,
+                **metric_reads.operations,
+            },
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
             "logs": queries.operations,
