@@ -50,12 +50,6 @@ class Amendments:
 
     def apply(self, call: Call) -> None:
         """Changes the call, or raises WireError."""
-        if (
-            call.service == "s3"
-            and call.environ["REQUEST_METHOD"] == "POST"
-            and "multipart/form-data" in call.environ.get("CONTENT_TYPE", "")
-        ):
-            raise shortcomings.missing(call)
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)
