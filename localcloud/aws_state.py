@@ -37,10 +37,14 @@ __all__ = [
 def prepare_moto(port: int) -> None:
     """Settings that moto reads when its backends are first touched.
 
-    AWS managed policies have to exist, or no role of the program could attach one. State machines are executed, and call the services
-    that they integrate through the port of the front.
+    AWS managed policies have to exist, or no role of the program could attach one: in the
+    partition that the account is in. moto asks those of every other one for an access key too,
+    and reading 1,500 policies for each takes seconds and a hundred megabytes. State machines are
+    executed, and call the services that they integrate through the port of the front.
     """
     default_user_config["iam"]["load_aws_managed_policies"] = True
+    get_backend("iam")[ACCOUNT_ID][PARTITION]
+    default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
 
@@ -71,7 +75,6 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
     default_user_config["iam"]["load_aws_managed_policies"] = False
     iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
-    default_user_config["iam"]["load_aws_managed_policies"] = True
     for policy in managed:
         policy.attachment_count = 0
     iam.aws_managed_policies = managed
