@@ -258,7 +258,10 @@ class Front:
         if call.service == "lambda" and call.operation in _INVOCATIONS:
             return self._functions.answer(call.params, call.read_body())
         operation = self._own.get(call.service, {}).get(call.operation)
-        return None if operation is None else call.result(operation(call.params))
+        if operation is None:
+            return None
+        shortcomings.hold_to_model(call)
+        return call.result(operation(call.params))
 
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
