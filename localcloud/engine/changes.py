@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from localcloud.engine_hooks import Hooks
-from localcloud.engine_state import (
+from localcloud.engine.hooks import Hooks
+from localcloud.engine.state import (
     Failure,
     Operation,
     Options,

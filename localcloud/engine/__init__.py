@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlparse
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from localcloud.engine_changes import PROVIDER_PREFIX, Changes, Made, Wanted
-from localcloud.engine_hooks import Hooks
-from localcloud.engine_state import Failure, Options, Resource, State, Step
+from localcloud.engine.changes import PROVIDER_PREFIX, Changes, Made, Wanted
+from localcloud.engine.hooks import Hooks
+from localcloud.engine.state import Failure, Options, Resource, State, Step
 from localcloud.provider import Provider, ProviderError
 from localcloud.provider.schema import SchemaError
 from localcloud.provider.values import (
