@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -23,16 +23,25 @@ from localcloud.provider import (
     storage,
     tables,
 )
-from localcloud.provider.archive import asset_bytes
 from localcloud.provider.calls import HANDLERS, NAMES, Aws, Call, ProviderError, json_object
+from localcloud.provider.differences import Difference, differences, touches
 from localcloud.provider.invokes import INVOKES, PREVIEWED
-from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle, without_order
+from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
+from localcloud.provider.naming import Autonaming, automatic_name
 from localcloud.provider.references import missing_references
-from localcloud.provider.schema import resource_schema
+from localcloud.provider.schema import ResourceSchema, resource_schema
 from localcloud.provider.tagging import retag
-from localcloud.provider.values import UNKNOWN, Secret, is_asset, is_unknown, plain, poison
+from localcloud.provider.values import (
+    DEFAULTS,
+    UNKNOWN,
+    Secret,
+    plain,
+    poison,
+    poisoned,
+    without_bookkeeping,
+)
 
-__all__ = ["HANDLERS", "Provider", "ProviderError"]
+__all__ = ["HANDLERS", "Autonaming", "Before", "Difference", "Provider", "ProviderError"]
 
 _CREATORS: Final = (
     batch,
@@ -74,15 +83,28 @@ _SECRET_OUTPUTS: Final = {
 _PREVIEW_ACCOUNT: Final = "123456789012"
 
 
+class CreatedError(ProviderError):
+    """A creation that failed half way: the resource exists, with this id and these outputs."""
+
+    def __init__(self, message: str, *, id: str, outputs: Mapping[str, Any]) -> None:  # noqa: A002
+        super().__init__(message)
+        self.id, self.outputs = id, outputs
+
+
 class Before(Protocol):
     """A resource as an earlier deployment left it; all values are plain."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The provider's id."""
+
     @property
-    def inputs(self) -> Mapping[str, Any]: ...
+    def inputs(self) -> Mapping[str, Any]:
+        """Checked inputs."""
+
     @property
-    def outputs(self) -> Mapping[str, Any]: ...
+    def outputs(self) -> Mapping[str, Any]:
+        """What AWS has told of it."""
 
 
 class Provider:
@@ -131,6 +153,14 @@ class Provider:
             raise ProviderError(
                 f"the provider {package!r} is not served by the local engine, only aws is"
             )
+        self.check_settings(inputs)
+        tags = inputs.get("defaultTags") or {}
+        tags = json.loads(tags) if isinstance(tags, str) else tags
+        self._default_tags[urn] = {**tags.get("tags", {})}
+        return "local"
+
+    def check_settings(self, inputs: Mapping[str, Any]) -> None:
+        """Raises ProviderError for settings of the provider that are not served, or that are not those of this AWS."""
         unknown = sorted(
             set(inputs)
             - {"region", "defaultTags", "allowedAccountIds", "version"}
@@ -144,56 +174,98 @@ class Provider:
             raise ProviderError(
                 f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region"
             )
-        tags = inputs.get("defaultTags") or {}
-        tags = json.loads(tags) if isinstance(tags, str) else tags
-        self._default_tags[urn] = {**tags.get("tags", {})}
-        return "local"
 
-    def create(
-        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str
-    ) -> tuple[str, dict[str, Any]]:
-        """Checks a resource and creates it; in a preview it is only checked.
+    # ---- what is wanted --------------------------------------------------------------------------
+
+    def check(
+        self,
+        token: str,
+        logical: str,
+        inputs: Mapping[str, Any],
+        *,
+        provider: str = "",
+        olds: Mapping[str, Any] | None = None,
+        naming: Autonaming | None = None,
+    ) -> dict[str, Any]:
+        """The inputs of a resource as they are compared and applied: checked, tagged and named.
 
         Args:
             token: The type, such as `aws:ec2/vpc:Vpc`.
             logical: The resource's name in the program.
             inputs: By wire name, with secrets and, in a preview, unknowns.
             provider: Reference of an explicit provider, `<urn>::<id>`, or empty.
+            olds: What an earlier check gave for the resource; None where it is new, or another one takes its place.
+            naming: How the resource is named where the program does not; None is the provider's own way.
+
+        `__defaults` among them names those that the program did not give. Raises SchemaError where the inputs are not those of the type,
+        ProviderError where the type is not modelled.
+        """
+        schema = self._schema(token)
+        given = without_bookkeeping(inputs)
+        schema.check(given)
+        self._check_values({name: plain(value) for name, value in given.items()})
+        if "tags" in schema.inputs and (tags := self._tags(provider, given)):
+            given["tags"] = tags
+        chosen = automatic_name(token, logical, given, olds=olds, naming=naming or Autonaming())
+        found = LIFECYCLES.get(token)
+        if olds is not None and found is not None and found.stays is not None:
+            given = found.stays(plain(without_bookkeeping(olds)), given)
+        return {**given, **chosen, DEFAULTS: sorted(chosen)}
+
+    def diff(self, token: str, before: Before, inputs: Mapping[str, Any]) -> Difference:
+        """What is between a resource and checked inputs.
+
+        Raises ProviderError where changes of the type are not modelled.
+        """
+        old, new = plain(without_bookkeeping(before.inputs)), plain(without_bookkeeping(inputs))
+        found = LIFECYCLES.get(token)
+        sets = found.sets if found is not None else ()
+        paths = differences(old, new, texts=_JSON_INPUTS, sets=sets)
+        changed = tuple(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))
+        if not changed:
+            return Difference()
+        forced = [
+            dotted
+            for dotted in lifecycle(token).replacing(old, new, changed)
+            if any(touches(path, dotted) for path in paths)
+        ]
+        first = self._deletes_first(token, inputs)
+        return Difference(changed=changed, paths=paths, replaces=tuple(forced), deletes_first=first)
+
+    # ---- what is done ----------------------------------------------------------------------------
+
+    def create(
+        self, token: str, logical: str, inputs: Mapping[str, Any], *, preview: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Creates a resource.
+
+        Args:
+            token: The type.
+            logical: The resource's name in the program.
+            inputs: Checked ones.
+            preview: Only say what would be.
 
         Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, and markers for
-        what it did not tell.
-
-        Raises SchemaError where the inputs are not those of the type, ProviderError where the type is not modelled or AWS refuses.
+        what it did not tell. Raises ProviderError where AWS refuses; CreatedError where the resource exists all the same.
         """
-        schema = resource_schema(token)
-        handler = HANDLERS.get(token)
-        if schema is None or handler is None:
-            reason = (
-                "is not a type of pulumi_aws"
-                if schema is None
-                else "is not modelled by the local provider"
-            )
-            raise ProviderError(f"the type {token} {reason}")
-        schema.check(inputs)
+        schema, inputs = self._schema(token), without_bookkeeping(inputs)
         values = {name: plain(value) for name, value in inputs.items()}
-        self._check_values(values)
-        named = _automatic_name(token, logical, values)
-        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
-        outputs: dict[str, Any] = {**inputs, **named}
+        outputs: dict[str, Any] = dict(inputs)
         if "tagsAll" in schema.outputs:
-            outputs["tagsAll"] = tags
+            outputs["tagsAll"] = values.get("tags") or {}
         _seal(token, outputs)
-        if self._preview:
+        if preview or self._preview:
             return "", outputs
-        call = Call(
-            aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags
-        )
+        tags = values.get("tags") or {}
+        call = Call(aws=self.aws, token=token, logical=logical, values=values, tags=tags)
         call.ignore("tags", "region", "namePrefix")
-        handler(call)
-        if unused := call.unused():
-            raise ProviderError(
-                f"{', '.join(unused)} of {token} is not modelled by the local provider"
-            )
+        try:
+            _all_of(call)
+        except ProviderError as error:
+            if not (call.id and call.begun):
+                raise
+            _tell(outputs, {"region": self.aws.region, **call.outputs})
+            raise CreatedError(str(error), id=call.id, outputs=outputs) from error
         _tell(outputs, {"region": self.aws.region, **call.outputs})
         _mark_unmodelled(token, logical, outputs)
         return call.id, outputs
@@ -203,36 +275,31 @@ class Provider:
         token: str,
         logical: str,
         inputs: Mapping[str, Any],
-        provider: str,
         *,
         before: Before,
-        changed: Collection[str],
+        preview: bool = False,
     ) -> tuple[str, dict[str, Any]]:
-        """Checks a resource that exists and brings it to new inputs; in a preview it is only checked.
+        """Brings a resource that exists to other inputs, none of which may need another resource.
 
         Args:
             token: The type.
             logical: The resource's name in the program.
-            inputs: The new ones, all of them.
-            provider: Reference of an explicit provider, or empty.
+            inputs: The new ones, all of them, checked.
             before: What there is.
-            changed: Names of the inputs that differ; none of them may need another resource.
+            preview: Only say what would be.
 
-        Returns its id and its outputs. Raises SchemaError, or ProviderError where AWS refuses or a change is not modelled.
+        Returns its id and its outputs. Raises ProviderError where AWS refuses or a change is not modelled.
         """
-        schema, cycle = resource_schema(token), lifecycle(token)
-        if schema is None:
-            raise ProviderError(f"the type {token} is not a type of pulumi_aws")
-        schema.check(inputs)
+        schema, cycle = self._schema(token), lifecycle(token)
+        changed = self.diff(token, before, inputs).changed
+        inputs, formerly = without_bookkeeping(inputs), without_bookkeeping(before.inputs)
         values = {name: plain(value) for name, value in inputs.items()}
-        self._check_values(values)
         naming = NAMES.get(token)
         kept = {
             name: before.outputs[name]
             for name in (*cycle.keeps, *([naming.property] if naming else []))
             if name in before.outputs
         }
-        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
         outputs = {
             **{
                 name: value
@@ -241,11 +308,12 @@ class Provider:
             },
             **inputs,
         }
+        tags = values.get("tags") or {}
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
         _seal(token, outputs)
         real = set(changed) - set(cycle.steers)
-        if self._preview:
+        if preview or self._preview:
             return before.id, {**outputs, **(dict.fromkeys(cycle.decided, UNKNOWN) if real else {})}
         call = Update(
             aws=self.aws,
@@ -259,7 +327,7 @@ class Provider:
                 for name, value in before.outputs.items()
                 if name not in schema.inputs and name != "tagsAll"
             },
-            old={**kept, **before.inputs},
+            old={**kept, **formerly},
             changed=frozenset(real),
         )
         call.ignore("region", "namePrefix", *(() if "tags" in real else ("tags",)))
@@ -279,42 +347,8 @@ class Provider:
         """Deletes a resource. Raises ProviderError where AWS refuses or the deletion is not modelled."""
         removal = lifecycle(token).delete
         if removal is not None:
-            removal(Removal(aws=self.aws, id=before.id, values={**before.inputs, **before.outputs}))
-
-    def replacing(
-        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]
-    ) -> list[str]:
-        """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
-        return lifecycle(token).replacing(old, new, changed)
-
-    def deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
-        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
-
-        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
-        """
-        naming, found = NAMES.get(token), LIFECYCLES.get(token)
-        return (naming is not None and new.get(naming.property) is not None) or (
-            found is not None and found.deletes_first
-        )
-
-    def settled(
-        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """The new inputs, with what AWS keeps of the former ones although it is no longer given."""
-        found = LIFECYCLES.get(token)
-        return new if found is None or found.stays is None else found.stays(old, new)
-
-    def canonical(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Plain inputs in the form in which two of them are compared: lists that have no order are sorted."""
-        found = LIFECYCLES.get(token)
-        return without_order(inputs, found.sets if found is not None else ())
-
-    def digests(self, inputs: Mapping[str, Any]) -> dict[str, str]:
-        """What the assets among the inputs hold, as digests."""
-        assets = {name: plain(value) for name, value in inputs.items() if is_asset(plain(value))}
-        return {
-            name: hashlib.sha256(asset_bytes(asset)).hexdigest() for name, asset in assets.items()
-        }
+            values = {**without_bookkeeping(before.inputs), **before.outputs}
+            removal(Removal(aws=self.aws, id=before.id, values=values))
 
     def known_outputs(
         self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
@@ -325,14 +359,25 @@ class Provider:
         _mark_unmodelled(token, logical, found)
         return found
 
-    def tags_differ(
-        self, token: str, provider: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
-    ) -> bool:
-        """Whether all tags, the provider's default ones included, are others than before."""
+    # ---- how -------------------------------------------------------------------------------------
+
+    def _schema(self, token: str) -> ResourceSchema:
         schema = resource_schema(token)
-        if schema is None or "tagsAll" not in schema.outputs:
-            return False
-        return bool(self._tags(provider, inputs) != (outputs.get("tagsAll") or {}))
+        if schema is None:
+            raise ProviderError(f"the type {token} is not a type of pulumi_aws")
+        if token not in HANDLERS:
+            raise ProviderError(f"the type {token} is not modelled by the local provider")
+        return schema
+
+    def _deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
+        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
+
+        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
+        """
+        naming = NAMES.get(token)
+        if naming is None or new.get(naming.property) is None:
+            return lifecycle(token).deletes_first
+        return naming.property not in new.get(DEFAULTS, ()) or lifecycle(token).deletes_first
 
     def _check_values(self, values: Mapping[str, Any]) -> None:
         for name in _JSON_INPUTS & values.keys():
@@ -344,13 +389,12 @@ class Provider:
                 f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region"
             )
 
-    def _tags(self, provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        given = values.get("tags") or {}
-        return (
-            {**self._default_tags[provider.rpartition("::")[0]], **given}
-            if isinstance(given, Mapping)
-            else given
-        )
+    def _tags(self, provider: str, values: Mapping[str, Any]) -> Any:
+        given = plain(values.get("tags")) or {}
+        if not isinstance(given, Mapping):
+            return given
+        merged = {**self._default_tags[provider.rpartition("::")[0]], **given}
+        return Secret(merged) if isinstance(values.get("tags"), Secret) else merged
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
@@ -363,6 +407,23 @@ class Provider:
     def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
         """One sentence for each input that names something which is neither among `known` ids and ARNs nor in AWS."""
         return missing_references(self.aws, inputs, known)
+
+
+def _all_of(call: Call) -> None:
+    HANDLERS[call.token](call)
+    if unused := call.unused():
+        raise ProviderError(
+            f"{', '.join(unused)} of {call.token} is not modelled by the local provider"
+        )
+
+
+def unmodelled(inputs: Mapping[str, Any]) -> None:
+    """Raises ProviderError where inputs hold the marker of an output that this provider does not model."""
+    for name, value in inputs.items():
+        if marker := poisoned(value):
+            raise ProviderError(
+                f"{name} uses {marker}, an output that the local provider does not model"
+            )
 
 
 def _seal(token: str, outputs: dict[str, Any]) -> None:
@@ -386,18 +447,12 @@ def _mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
             outputs[name] = poison(logical, name) if hint is str else UNKNOWN
 
 
-def _automatic_name(token: str, logical: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    naming = NAMES.get(token)
-    if naming is None or values.get(naming.property) is not None:
-        return {}
-    prefix_unknown = is_unknown(values.get(naming.prefix_property))
-    return {naming.property: UNKNOWN if prefix_unknown else naming.name(logical, values)}
-
-
-# settings that make the real provider talk to a local endpoint (see the aws:* keys of a local stack); here the client does that already
+# settings that make the real provider talk to a local endpoint, or say who deploys; here the client does both already
 _ENDPOINT_SETTINGS: Final = frozenset(
     {
         "accessKey",
+        "assumeRoles",
+        "profile",
         "secretKey",
         "endpoints",
         "maxRetries",
