@@ -133,7 +133,7 @@ class Changes:
             self._note("create" if old is None else "same", wanted)
         if not wanted.custom:
             return Made(id="", inputs=wanted.inputs, outputs={})
-        made = self._provider.configure(
+        made = self._provider.settings.add(
             wanted.urn, wanted.type.removeprefix(PROVIDER_PREFIX), plain(wanted.inputs)
         )
         return Made(id=made, inputs=wanted.inputs, outputs=dict(wanted.inputs))

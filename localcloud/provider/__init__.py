@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from localcloud.provider import (
     batch,
@@ -23,25 +21,36 @@ from localcloud.provider import (
     storage,
     tables,
 )
-from localcloud.provider.calls import HANDLERS, NAMES, Aws, Call, ProviderError, json_object
-from localcloud.provider.differences import Difference, differences, touches
+from localcloud.provider.calls import (
+    HANDLERS,
+    NAMES,
+    Aws,
+    Call,
+    CreatedError,
+    ProviderError,
+    json_object,
+)
+from localcloud.provider.differences import Before, Difference, differences, touches
 from localcloud.provider.invokes import INVOKES, PREVIEWED
 from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
 from localcloud.provider.naming import Autonaming, automatic_name
+from localcloud.provider.outputs import mark_unmodelled, seal, tell, unmodelled
 from localcloud.provider.references import missing_references
 from localcloud.provider.schema import ResourceSchema, resource_schema
+from localcloud.provider.settings import Settings
 from localcloud.provider.tagging import retag
-from localcloud.provider.values import (
-    DEFAULTS,
-    UNKNOWN,
-    Secret,
-    plain,
-    poison,
-    poisoned,
-    without_bookkeeping,
-)
+from localcloud.provider.values import DEFAULTS, UNKNOWN, plain, without_bookkeeping
 
-__all__ = ["HANDLERS", "Autonaming", "Before", "Difference", "Provider", "ProviderError"]
+__all__ = [
+    "HANDLERS",
+    "Autonaming",
+    "Before",
+    "CreatedError",
+    "Difference",
+    "Provider",
+    "ProviderError",
+    "unmodelled",
+]
 
 _CREATORS: Final = (
     batch,
@@ -76,35 +85,6 @@ _JSON_INPUTS: Final = frozenset(
         "redrivePolicy",
     }
 )
-_SECRET_OUTPUTS: Final = {
-    "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),
-    "aws:ssm/parameter:Parameter": ("value",),
-}
-_PREVIEW_ACCOUNT: Final = "123456789012"
-
-
-class CreatedError(ProviderError):
-    """A creation that failed half way: the resource exists, with this id and these outputs."""
-
-    def __init__(self, message: str, *, id: str, outputs: Mapping[str, Any]) -> None:  # noqa: A002
-        super().__init__(message)
-        self.id, self.outputs = id, outputs
-
-
-class Before(Protocol):
-    """A resource as an earlier deployment left it; all values are plain."""
-
-    @property
-    def id(self) -> str:
-        """The provider's id."""
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Checked inputs."""
-
-    @property
-    def outputs(self) -> Mapping[str, Any]:
-        """What AWS has told of it."""
 
 
 class Provider:
@@ -119,61 +99,13 @@ class Provider:
     def __init__(
         self, *, client: Callable[[str], Any], config: Mapping[str, str], preview: bool
     ) -> None:
-        self._client, self._config, self._preview = client, config, preview
-        default = json.loads(config.get("aws:defaultTags", "{}"))
-        self._default_tags: dict[str, dict[str, str]] = {"": default.get("tags", {})}
-
-    @cached_property
-    def aws(self) -> Aws:
-        """The AWS of this deployment; its account is asked for once, and assumed in a preview."""
-        allowed = json.loads(self._config.get("aws:allowedAccountIds", "[]"))
-        if self._preview:
-            return Aws(
-                client=self._client,
-                account=str(allowed[0]) if allowed else _PREVIEW_ACCOUNT,
-                region=self._region,
-            )
-        account = self._client("sts").get_caller_identity()["Account"]
-        if allowed and account not in map(str, allowed):
-            raise ProviderError(
-                f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}"
-            )
-        return Aws(client=self._client, account=account, region=self._region)
+        self._preview = preview
+        self.settings = Settings(client=client, config=config, preview=preview)
 
     @property
-    def _region(self) -> str:
-        region = self._config.get("aws:region")
-        if not region:
-            raise ProviderError("aws:region is not set; add it to the stack file")
-        return region
-
-    def configure(self, urn: str, package: str, inputs: Mapping[str, Any]) -> str:
-        """Takes note of an explicit provider resource and returns its id. Raises ProviderError for settings that are not served."""
-        if package != "aws":
-            raise ProviderError(
-                f"the provider {package!r} is not served by the local engine, only aws is"
-            )
-        self.check_settings(inputs)
-        tags = inputs.get("defaultTags") or {}
-        tags = json.loads(tags) if isinstance(tags, str) else tags
-        self._default_tags[urn] = {**tags.get("tags", {})}
-        return "local"
-
-    def check_settings(self, inputs: Mapping[str, Any]) -> None:
-        """Raises ProviderError for settings of the provider that are not served, or that are not those of this AWS."""
-        unknown = sorted(
-            set(inputs)
-            - {"region", "defaultTags", "allowedAccountIds", "version"}
-            - _ENDPOINT_SETTINGS
-        )
-        if unknown:
-            raise ProviderError(
-                f"the provider settings {', '.join(unknown)} are not served by the local engine"
-            )
-        if inputs.get("region", self._region) != self._region:
-            raise ProviderError(
-                f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region"
-            )
+    def aws(self) -> Aws:
+        """The AWS of this deployment."""
+        return self.settings.aws
 
     # ---- what is wanted --------------------------------------------------------------------------
 
@@ -204,7 +136,7 @@ class Provider:
         given = without_bookkeeping(inputs)
         schema.check(given)
         self._check_values({name: plain(value) for name, value in given.items()})
-        if "tags" in schema.inputs and (tags := self._tags(provider, given)):
+        if "tags" in schema.inputs and (tags := self.settings.tags(provider, given)):
             given["tags"] = tags
         chosen = automatic_name(token, logical, given, olds=olds, naming=naming or Autonaming())
         found = LIFECYCLES.get(token)
@@ -253,7 +185,7 @@ class Provider:
         outputs: dict[str, Any] = dict(inputs)
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = values.get("tags") or {}
-        _seal(token, outputs)
+        seal(token, outputs)
         if preview or self._preview:
             return "", outputs
         tags = values.get("tags") or {}
@@ -264,10 +196,10 @@ class Provider:
         except ProviderError as error:
             if not (call.id and call.begun):
                 raise
-            _tell(outputs, {"region": self.aws.region, **call.outputs})
+            tell(outputs, {"region": self.aws.region, **call.outputs})
             raise CreatedError(str(error), id=call.id, outputs=outputs) from error
-        _tell(outputs, {"region": self.aws.region, **call.outputs})
-        _mark_unmodelled(token, logical, outputs)
+        tell(outputs, {"region": self.aws.region, **call.outputs})
+        mark_unmodelled(token, logical, outputs)
         return call.id, outputs
 
     def update(
@@ -311,7 +243,7 @@ class Provider:
         tags = values.get("tags") or {}
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
-        _seal(token, outputs)
+        seal(token, outputs)
         real = set(changed) - set(cycle.steers)
         if preview or self._preview:
             return before.id, {**outputs, **(dict.fromkeys(cycle.decided, UNKNOWN) if real else {})}
@@ -339,8 +271,8 @@ class Provider:
             raise ProviderError(
                 f"a change of {', '.join(left)} of {token} is not modelled by the local provider"
             )
-        _tell(outputs, call.outputs)
-        _mark_unmodelled(token, logical, outputs)
+        tell(outputs, call.outputs)
+        mark_unmodelled(token, logical, outputs)
         return call.id, outputs
 
     def delete(self, token: str, before: Before) -> None:
@@ -355,8 +287,8 @@ class Provider:
     ) -> dict[str, Any]:
         """The outputs of a resource that stays as it is, with secrets and markers as its creation gave them."""
         found = {**outputs, **{name: value for name, value in inputs.items() if name in outputs}}
-        _seal(token, found)
-        _mark_unmodelled(token, logical, found)
+        seal(token, found)
+        mark_unmodelled(token, logical, found)
         return found
 
     # ---- how -------------------------------------------------------------------------------------
@@ -383,18 +315,11 @@ class Provider:
         for name in _JSON_INPUTS & values.keys():
             if isinstance(values[name], str) and values[name]:
                 json_object(values[name], name)
-        region = values.get("region", self._region)
-        if region != self._region:
+        region = values.get("region", self.settings.region)
+        if region != self.settings.region:
             raise ProviderError(
-                f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region"
+                f"region is {region}, but the stack's aws:region is {self.settings.region}; the local AWS has one region"
             )
-
-    def _tags(self, provider: str, values: Mapping[str, Any]) -> Any:
-        given = plain(values.get("tags")) or {}
-        if not isinstance(given, Mapping):
-            return given
-        merged = {**self._default_tags[provider.rpartition("::")[0]], **given}
-        return Secret(merged) if isinstance(values.get("tags"), Secret) else merged
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
@@ -415,51 +340,3 @@ def _all_of(call: Call) -> None:
         raise ProviderError(
             f"{', '.join(unused)} of {call.token} is not modelled by the local provider"
         )
-
-
-def unmodelled(inputs: Mapping[str, Any]) -> None:
-    """Raises ProviderError where inputs hold the marker of an output that this provider does not model."""
-    for name, value in inputs.items():
-        if marker := poisoned(value):
-            raise ProviderError(
-                f"{name} uses {marker}, an output that the local provider does not model"
-            )
-
-
-def _seal(token: str, outputs: dict[str, Any]) -> None:
-    for name in _SECRET_OUTPUTS.get(token, ()):
-        if name in outputs and not isinstance(outputs[name], Secret):
-            outputs[name] = Secret(outputs[name])
-
-
-def _tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
-    outputs |= {
-        name: value
-        for name, value in told.items()
-        if value is not None and not isinstance(outputs.get(name), Secret)
-    }
-
-
-def _mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
-    schema = resource_schema(token)
-    for name, hint in schema.always_present() if schema is not None else ():
-        if name not in outputs and name not in ("id", "urn"):
-            outputs[name] = poison(logical, name) if hint is str else UNKNOWN
-
-
-# settings that make the real provider talk to a local endpoint, or say who deploys; here the client does both already
-_ENDPOINT_SETTINGS: Final = frozenset(
-    {
-        "accessKey",
-        "assumeRoles",
-        "profile",
-        "secretKey",
-        "endpoints",
-        "maxRetries",
-        "s3UsePathStyle",
-        "skipCredentialsValidation",
-        "skipMetadataApiCheck",
-        "skipRegionValidation",
-        "skipRequestingAccountId",
-    }
-)

@@ -27,6 +27,14 @@ class ProviderError(Exception):
     """A resource that cannot be created; the message is one sentence without the resource's name."""
 
 
+class CreatedError(ProviderError):
+    """A creation that failed half way: the resource exists, with this id and these outputs."""
+
+    def __init__(self, message: str, *, id: str, outputs: Mapping[str, Any]) -> None:  # noqa: A002
+        super().__init__(message)
+        self.id, self.outputs = id, outputs
+
+
 @dataclass(frozen=True, kw_only=True)
 class Naming:
     """How a type is named where the program does not: `<logical name>-<7 hex digits>`, or the prefix and 26 digits."""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from localcloud.provider.values import DEFAULTS, SIGNATURE_KEY, is_asset
 
@@ -14,6 +14,22 @@ Kind = Literal["add", "delete", "update"]
 _POSITION: Final = re.compile(r"\[\d+\]")
 _NOTHING: Final[tuple[Any, ...]] = (None, [], {})
 """An empty list or map says no more than none."""
+
+
+class Before(Protocol):
+    """A resource as an earlier deployment left it; all values are plain."""
+
+    @property
+    def id(self) -> str:
+        """The provider's id."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Checked inputs."""
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What AWS has told of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

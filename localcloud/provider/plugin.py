@@ -89,7 +89,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         response = provider_pb2.CheckResponse(inputs=request.news)
         settings = _settings(plain(decode(request.news)))
         try:
-            self._provider({}).check_settings(settings)
+            self._provider({}).settings.check(settings)
         except ProviderError as error:
             response.failures.add(reason=str(error))
         return response
@@ -108,7 +108,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Takes the settings of one engine."""
         settings = _settings(plain(decode(request.args)))
-        self._provider({}).check_settings(settings)
+        self._provider({}).settings.check(settings)
         provider = self._provider(settings)
         _ = provider.aws  # the account is looked at now, before anything is made
         self._providers[context.peer()] = self._last = provider

@@ -137,7 +137,11 @@ class MockProvider(Provider):
         """Data sources that the program asked."""
 
     def check(
-        self, token: str, logical: str, inputs: Mapping[str, Any], **_rest: Any
+        self,
+        token: str,
+        logical: str,
+        inputs: Mapping[str, Any],
+        **_rest: Any,  # noqa: ARG002 - nothing is named here
     ) -> dict[str, Any]:
         schema = resource_schema(token)
         if schema is None:

@@ -16,7 +16,6 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.provider import neighbours
 from localcloud.provider.plugin import Server
 from localcloud.provider.values import (
     ASSET,
@@ -364,7 +363,7 @@ def test_another_user_of_the_machine_gets_no_answer(
         pytest.skip("the kernel does not tell whose a connection is")
     engine.rpc.GetPluginInfo(empty_pb2.Empty())
     uid = os.getuid()
-    monkeypatch.setattr(neighbours.os, "getuid", lambda: uid + 1)
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     with pytest.raises(grpc.RpcError) as caught:
         engine.rpc.GetPluginInfo(empty_pb2.Empty())
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
