@@ -139,9 +139,9 @@ class MockProvider(Provider):
     def check(
         self,
         token: str,
-        logical: str,
+        logical: str,  # noqa: ARG002 - nothing is named here
         inputs: Mapping[str, Any],
-        **_rest: Any,  # noqa: ARG002 - nothing is named here
+        **_rest: Any,
     ) -> dict[str, Any]:
         schema = resource_schema(token)
         if schema is None:
