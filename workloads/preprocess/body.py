@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from workloads.preprocess.dialect import Dialect
+from workloads.preprocess.footers import footer
 from workloads.preprocess.oddities import Oddities
 from workloads.preprocess.ragged import Mended, RaggedRule
 from workloads.preprocess.records import (
@@ -24,13 +25,8 @@ from workloads.preprocess.records import (
     record_ends,
 )
 from workloads.preprocess.rewrite import Rewriter, Source, from_line
-from workloads.preprocess.shapes import shape
 from workloads.records import Remark
 
-_TOTAL: Final = re.compile(
-    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计",
-    re.IGNORECASE,
-)
 _LAST_ROWS: Final = 12
 
 
@@ -253,7 +249,7 @@ class Body:
         changed: dict[int, list[Source]] = {}
         for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
             record = block.data[starts[number] : ends[number]]
-            what = self._footer(self._cells(record), record)
+            what = footer(self._cells(record), record, self._dialect.structure, self._rule)
             if what is None:
                 break
             changed[number] = []
@@ -267,28 +263,6 @@ class Body:
                 ),
             )
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
-
-    def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
-        """What a row at the end is, where it is no row of the table."""
-        values = [cell.strip() for cell in cells if cell.strip()]
-        others = self._dialect.structure.profiles[1:]
-        if (
-            len(values) == 1
-            and cells[0].strip()
-            and shape(cells[0]) == "text"
-            and any(p.filled for p in others)
-        ):
-            if len(cells) == 1 and self._rule.otherwise_written(record.decode(errors="replace")):
-                return None  # a row after all
-            return "note" if self._width > 2 or len(cells) == 1 else None
-        if (
-            values
-            and len(cells) == self._width
-            and _TOTAL.fullmatch(values[0])
-            and not any(values[0] in p.values for p in self._dialect.structure.profiles)
-        ):
-            return "total row"
-        return None
 
     def mend(self, block: Block, places: Sequence[int]) -> tuple[Block | None, list[Reject]]:
         """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected.
