@@ -19,8 +19,7 @@ from components.context import PROJECT_TAG, STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.rules.base import environments_of, instance_types_of, known_types_of
-from config.schema import NAMESPACE
-from config.stack import StackConfig
+from config.stack import NAMESPACE, StackConfig
 
 Level = Literal["ok", "warning", "error"]
 

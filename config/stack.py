@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 from typing import Any, Final, Literal, get_type_hints
@@ -15,6 +16,7 @@ from config.environments import Environment
 from config.images import ImagesSection
 from config.jobs import JobsSection
 from config.monitoring import MonitoringSection
+from config.namespaces import foreign_problems
 from config.network import NetworkSection
 from config.pipeline import PipelineSection
 from config.problems import ConfigError, Problem
@@ -25,6 +27,10 @@ from config.storage import StorageSection
 
 SECRETS: Final = ("slack-webhook-url",)
 """Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a secret would arrive in plain text."""
+
+
+NAMESPACE: Final = "batch-reference"
+"""Of the program's own keys in a stack file: the project's name."""
 
 
 class StackConfig(BaseModel):
@@ -60,6 +66,7 @@ SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
     if name not in _CIRCUMSTANCES
 }
 """Section -> its type. Sections whose fields all have defaults may be left out of a stack file."""
+_OWN: Final = (*SECTIONS, *SECRETS)
 
 
 def load_stack_config(
@@ -68,7 +75,10 @@ def load_stack_config(
     keys: Iterable[str] = (),
     *,
     plain: Collection[str] = (),
+    empty: Collection[str] = (),
     region: str = "",
+    foreign: Iterable[str] = (),
+    project: str = NAMESPACE,
 ) -> tuple[StackConfig, list[Problem]]:
     """Validates every section, then every rule across what is well-formed.
 
@@ -77,7 +87,10 @@ def load_stack_config(
         get_object: Gives the plain value of a key of the stack file, None where it is absent.
         keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
         plain: Those among them whose values are not encrypted.
+        empty: Those that stand there without a value.
         region: Of the stack, where it is known.
+        foreign: Keys of other namespaces, in full: a misspelt namespace is found.
+        project: Name of the project, which is the namespace of its keys.
 
     Returns the config and the warnings.
 
@@ -89,10 +102,12 @@ def load_stack_config(
 
     keys = tuple(keys)
     sections: dict[str, Any] = {}
-    problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
+    problems = [_unknown_key(key) for key in keys if key not in _OWN]
+    problems += [_empty_key(key) for key in keys if key in empty and key in _OWN]
+    problems += foreign_problems(foreign, project, _OWN)
     for name, adapter in SECTIONS.items():
         found = get_object(name)
-        value = {} if found is None else found
+        value = {} if found is None or name in empty else found
         try:
             # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
             sections[name] = adapter.validate_json(json.dumps(value, default=str), strict=True)
@@ -113,14 +128,31 @@ def load_stack_config(
     return config, problems
 
 
+def _empty_key(key: str) -> Problem:
+    section = key in SECTIONS
+    return Problem(
+        code="SHAPE-EMPTY",
+        level="error",
+        path=key,
+        found=None,
+        message="a key without a value is an empty text for Pulumi"
+        + (", and the section is a map" if section else ", and the secret would be empty"),
+        fix="remove the key"
+        + (", or write {} for a section that changes nothing" if section else ""),
+    )
+
+
 def _unknown_key(key: str) -> Problem:
-    known = (*SECTIONS, *SECRETS)
-    close = get_close_matches(key, known, n=1)
+    section = re.split(r"[.\[]", key)[0]
+    close = get_close_matches(key, _OWN, n=1)
+    fix = f"write {close[0]}" if close else "remove it"
+    if section in SECTIONS and section != key:
+        fix = f"write it as a field below {section} (`pulumi config set --path`)"
     return Problem(
         code="SHAPE-UNKNOWN-KEY",
         level="error",
         path=key,
         found=key,
-        message=f"the program has no such section; known are {', '.join(known)}",
-        fix=f"write {close[0]}" if close else "remove it",
+        message=f"the program has no such section; known are {', '.join(_OWN)}",
+        fix=fix,
     )
