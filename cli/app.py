@@ -269,6 +269,14 @@ def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson =
     raise typer.Exit(command.show(_out, _err, file, endpoint_url=endpoint_url, as_json=as_json))
 
 
+@app.command()
+def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+    """Tell what an account still holds of a stack after `pulumi destroy`."""
+    from cli import leftovers as command
+
+    raise typer.Exit(command.show(_out, file, endpoint_url=endpoint_url, as_json=as_json))
+
+
 def main() -> None:
     """Runs the command line; a CliError becomes its text and its exit code."""
     try:

@@ -20,8 +20,8 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
-from config.rules.base import Job, jobs
 from config.stack import StackConfig
+from config.topology import Job, jobs
 from workloads import contract
 from workloads.contract import STAGES, Stage
 

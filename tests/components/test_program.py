@@ -11,7 +11,7 @@ import pytest
 from pulumi import _types
 
 from components import settings
-from config import Problem, StackConfig, namespaces
+from config import Problem, StackConfig, keys
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
 from workloads.contract import STAGES
 
@@ -176,4 +176,4 @@ def test_an_empty_secret_is_refused() -> None:
 
 
 def test_the_settings_of_the_aws_provider_are_known() -> None:
-    assert set(namespaces._AWS) == set(_types.input_type_types(pulumi_aws.ProviderArgs))
+    assert set(keys._AWS) == set(_types.input_type_types(pulumi_aws.ProviderArgs))

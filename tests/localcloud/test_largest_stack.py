@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from config.stack import SECTIONS, load_stack_config
+from config.loading import load_stack_config
+from config.stack import SECTIONS
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from tests.config.stacks import sections

@@ -1,12 +1,16 @@
-"""Keys of a stack file that are not the program's own: what reads them, and what they may be misspelt for."""
+"""The keys of a stack file: which of them nothing reads, and what they may be misspelt for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
 
 from config.problems import Problem
+from config.stack import SECRETS, SECTIONS
+
+_OWN: Final = (*SECTIONS, *SECRETS)
 
 _PULUMI: Final = ("autonaming", "disable-default-providers", "tags", "template")
 """Keys of the namespace `pulumi` that the CLI reads (sdk/go/common/workspace, pkg/engine)."""
@@ -28,19 +32,32 @@ _AWS: Final = (
 _KNOWN: Final = {"aws": _AWS, "pulumi": _PULUMI}
 
 
-def foreign_problems(keys: Iterable[str], project: str, own: Collection[str]) -> Iterator[Problem]:
+def own_problems(keys: Iterable[str], empty: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with keys of the program's own namespace, given without it.
+
+    Args:
+        keys: All of them.
+        empty: Those that stand there without a value.
+    """
+    for key in keys:
+        if key not in _OWN:
+            yield _unknown(key)
+        elif key in empty:
+            yield _without_value(key)
+
+
+def foreign_problems(keys: Iterable[str], project: str) -> Iterator[Problem]:
     """What is wrong with keys of other namespaces than the project's.
 
     Args:
         keys: In full, `<namespace>:<name>`; those of the project are passed over.
         project: Its name, which is its namespace.
-        own: Keys that the program itself reads, without the namespace.
     """
     for key in sorted(keys):
         namespace, _, name = key.partition(":")
         if namespace == project or name in _KNOWN.get(namespace, ()):
             continue
-        if name in own:
+        if name in _OWN:
             yield _problem(
                 "error",
                 key,
@@ -80,5 +97,35 @@ def _problem(level: str, key: str, message: str, fix: str) -> Problem:
         path=key,
         found=key,
         message=message,
+        fix=fix,
+    )
+
+
+def _without_value(key: str) -> Problem:
+    section = key in SECTIONS
+    return Problem(
+        code="SHAPE-EMPTY",
+        level="error",
+        path=key,
+        found=None,
+        message="a key without a value is an empty text for Pulumi, "
+        + ("and the section is a map" if section else "and the secret would be empty"),
+        fix="remove the key"
+        + (", or write {} for a section that changes nothing" if section else ""),
+    )
+
+
+def _unknown(key: str) -> Problem:
+    section = re.split(r"[.\[]", key)[0]
+    close = get_close_matches(key, _OWN, n=1)
+    fix = f"write {close[0]}" if close else "remove it"
+    if section in SECTIONS and section != key:
+        fix = f"write it as a field below {section} (`pulumi config set --path`)"
+    return Problem(
+        code="SHAPE-UNKNOWN-KEY",
+        level="error",
+        path=key,
+        found=key,
+        message=f"the program has no such section; known are {', '.join(_OWN)}",
         fix=fix,
     )
