@@ -21,7 +21,7 @@ from typing import Any, Final
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
 from localcloud.engine import Engine
-from localcloud.engine_state import Failure, Resource, State, Step
+from localcloud.engine.state import Failure, Resource, State, Step
 from localcloud.provider import Provider
 from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
 from localcloud.stackfile import Stack, StackFileError, read_stack

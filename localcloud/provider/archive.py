@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcloud.provider.calls import ProviderError
-from localcloud.provider.values import ASSET, SIGNATURE_KEY
+from localcloud.provider.values import ASSET, SIGNATURE_KEY, Secret, is_asset
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _SKIPPED: Final = ("__pycache__",)
+
+
+def with_hashes(value: Any) -> Any:
+    """A property value whose assets have the hash of their content, as engines give them to providers.
+
+    Raises ProviderError where a file is missing.
+    """
+    if isinstance(value, Secret):
+        return Secret(with_hashes(value.value))
+    if is_asset(value):
+        return {**value, "hash": hashlib.sha256(asset_bytes(value)).hexdigest()}
+    if isinstance(value, Mapping):
+        return {name: with_hashes(item) for name, item in value.items()}
+    return [with_hashes(item) for item in value] if isinstance(value, list) else value
 
 
 def asset_bytes(asset: Mapping[str, Any]) -> bytes:

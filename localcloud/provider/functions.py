@@ -50,6 +50,7 @@ def function(call: Call) -> None:
         raise ProviderError("the function has no code; give code, imageUri or s3Bucket with s3Key")
     rename = {"kmsKeyArn": "KMSKeyArn", "sourceKmsKeyArn": "SourceKMSKeyArn"}
     created = call.create("lambda", "CreateFunction", rename=rename, FunctionName=name, Code=code)
+    call.id = name
     if concurrency is not None and int(concurrency) >= 0:
         call.send(
             "lambda",
@@ -59,7 +60,6 @@ def function(call: Call) -> None:
         )
     arn = created["FunctionArn"]
     invoke = f"arn:{call.aws.partition}:apigateway:{call.aws.region}:lambda:path/2015-03-31/functions/{arn}/invocations"
-    call.id = name
     call.outputs |= {
         "arn": arn,
         "qualifiedArn": f"{arn}:{created['Version']}",

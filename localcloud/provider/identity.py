@@ -27,6 +27,7 @@ def role(call: Call) -> None:
     )
     rename = {"assumeRolePolicy": "AssumeRolePolicyDocument"}
     created = call.create("iam", "CreateRole", rename=rename, RoleName=name)["Role"]
+    call.id = name
     for policy in inline:
         if policy.get("name") and policy.get("policy"):
             call.send(
@@ -38,7 +39,6 @@ def role(call: Call) -> None:
             )
     for arn in managed:
         call.send("iam", "AttachRolePolicy", RoleName=name, PolicyArn=arn)
-    call.id = name
     call.outputs |= {
         "arn": created["Arn"],
         "uniqueId": created["RoleId"],
@@ -85,9 +85,9 @@ def instance_profile(call: Call) -> None:
     created = call.create("iam", "CreateInstanceProfile", InstanceProfileName=name)[
         "InstanceProfile"
     ]
+    call.id = name
     if owner:
         call.send("iam", "AddRoleToInstanceProfile", InstanceProfileName=name, RoleName=owner)
-    call.id = name
     call.outputs |= {
         "arn": created["Arn"],
         "uniqueId": created["InstanceProfileId"],
@@ -102,6 +102,7 @@ def service_linked_role(call: Call) -> None:
     created = call.create(
         "iam", "CreateServiceLinkedRole", tagged=None, rename={"awsServiceName": "AWSServiceName"}
     )["Role"]
+    call.id = created["Arn"]
     if call.tags:
         call.send(
             "iam",
@@ -109,7 +110,6 @@ def service_linked_role(call: Call) -> None:
             RoleName=created["RoleName"],
             Tags=[{"Key": k, "Value": v} for k, v in sorted(call.tags.items())],
         )
-    call.id = created["Arn"]
     call.outputs |= {
         "arn": created["Arn"],
         "name": created["RoleName"],
@@ -143,8 +143,8 @@ def alias(call: Call) -> None:
     """Alias of a KMS key."""
     name, target = call.take("name"), call.take("targetKeyId")
     call.send("kms", "CreateAlias", AliasName=name, TargetKeyId=target)
-    metadata = call.send("kms", "DescribeKey", KeyId=target)["KeyMetadata"]
     call.id = name
+    metadata = call.send("kms", "DescribeKey", KeyId=target)["KeyMetadata"]
     call.outputs |= {"arn": call.aws.arn("kms", name), "targetKeyArn": metadata["Arn"]}
 
 

@@ -36,6 +36,7 @@ def bucket(call: Call) -> None:
         CreateBucketConfiguration=location,
         ObjectLockEnabledForBucket=lock or None,
     )
+    call.id = name
     if call.tags:
         call.send(
             "s3",
@@ -43,7 +44,6 @@ def bucket(call: Call) -> None:
             Bucket=name,
             Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in sorted(call.tags.items())]},
         )
-    call.id = name
     call.outputs |= {
         "arn": f"arn:{call.aws.partition}:s3:::{name}",
         "bucketDomainName": f"{name}.s3.amazonaws.com",

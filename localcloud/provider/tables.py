@@ -51,6 +51,7 @@ def table(call: Call) -> None:
         ],
         **optional,
     )["TableDescription"]
+    call.id = name
     if recovery:
         specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": bool(recovery["enabled"])}
         if recovery.get("recoveryPeriodInDays"):
@@ -66,7 +67,6 @@ def table(call: Call) -> None:
         call.send(
             "dynamodb", "UpdateTimeToLive", TableName=name, TimeToLiveSpecification=specification
         )
-    call.id = name
     call.outputs |= {
         "arn": created["TableArn"],
         "streamArn": created.get("LatestStreamArn", ""),

@@ -17,6 +17,8 @@ ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 _UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
+DEFAULTS: Final = "__defaults"
+"""Among the inputs: names of those that the provider chose, not the program (pulumi-terraform-bridge)."""
 _POISON: Final = "<<unmodelled output "
 
 
@@ -111,6 +113,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
+
+
+def without_bookkeeping(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without nulls and without what the bridge and the SDK note beside them (`__defaults`)."""
+    return {
+        name: value
+        for name, value in inputs.items()
+        if not name.startswith("__") and value is not None
+    }
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
