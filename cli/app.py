@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,21 @@ Port = Annotated[
         help="Port of the endpoint on the loopback interface; 0 takes a free one.",
         min=0,
         max=65_535,
+    ),
+]
+
+
+class ContainerEngine(StrEnum):
+    """Programs that run containers."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
+
+
+Containers = Annotated[
+    ContainerEngine | None,
+    typer.Option(
+        help="Engine for jobs whose image is not the stack's own; they are refused without it."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -65,14 +81,25 @@ def demo(
 
 
 @app.command()
-def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = False) -> None:
+def up(
+    stack: Stack = "local",
+    port: Port = _DEFAULT_PORT,
+    containers: Containers = None,
+    as_json: AsJson = False,
+) -> None:
     """Keep the AWS in memory running for your own clients."""
     from cli import hints, service
 
     endpoint = service.running()
     if endpoint is None:
         with _err.status(Text(f"deploying stack {stack}")):
-            endpoint = service.start(stack, port)
+            endpoint = service.start(stack, port, containers)
+    elif containers is not None and endpoint.containers != containers:
+        raise CliError(
+            f"already up, with {endpoint.containers or 'no engine'} for containers; "
+            f"end it (make down) before it runs with {containers}",
+            ExitCode.USAGE,
+        )
     elif not as_json:
         _out.print(
             f"already up (stack {endpoint.stack}, process {endpoint.pid})",
@@ -98,11 +125,13 @@ def down() -> None:
 
 
 @app.command(hidden=True)
-def serve(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
+def serve(
+    stack: Stack = "local", port: Port = _DEFAULT_PORT, containers: Containers = None
+) -> None:
     """Run what `up` starts in this process."""
     from cli import service
 
-    service.serve(stack, port, say=lambda step: print(step, flush=True))
+    service.serve(stack, port, containers, say=lambda step: print(step, flush=True))
 
 
 @app.command()

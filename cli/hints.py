@@ -40,6 +40,8 @@ def facts(endpoint: Endpoint) -> dict[str, Any]:
         "jobs": {
             "path": endpoint.job_path,
             "images": list(endpoint.images),
+            "containers": endpoint.containers or None,
+            "limits_not_enforced": list(endpoint.limits_not_enforced),
             "queues": out["queues"],
             "log_groups": out["log_groups"],
             "roles": endpoint.roles,
@@ -60,6 +62,14 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
     }
 
 
+def _other_images(endpoint: Endpoint) -> str:
+    """What happens to jobs with images that do not stand for this checkout."""
+    if not endpoint.containers:
+        return "refused; make up CONTAINERS=docker runs them in containers"
+    unset = ", ".join(endpoint.limits_not_enforced)
+    return f"run by {endpoint.containers}" + (f", which cannot set {unset} here" if unset else "")
+
+
 def _own_client(endpoint: Endpoint) -> list[str]:
     """What people need who bring their own client, image or job definition, as comments of a shell."""
     roles = endpoint.roles["preprocess"]
@@ -67,6 +77,7 @@ def _own_client(endpoint: Endpoint) -> list[str]:
         "S3": f"path style at {endpoint.url}; buckets as hosts at http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}",
         "jobs find programs on": endpoint.job_path,
         "images that are known": ", ".join(endpoint.images),
+        "other images": _other_images(endpoint),
         "a queue": endpoint.outputs["stage_queues"]["preprocess"],
         "a log group for logConfiguration": endpoint.outputs["log_groups"]["preprocess"],
         "an execution role": roles["execution"],

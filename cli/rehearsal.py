@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
+from localcloud.batch.container_engine import EngineError
 from localcloud.batch.tasks import Program
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import DeploymentError, deploy
@@ -46,6 +47,7 @@ def rehearsal(
     port: int = 0,
     config: Mapping[str, str] | None = None,
     images: Mapping[str, Path | Program] = IMAGES,
+    containers: str | None = None,
     say: Callable[[str], None],
 ) -> Iterator[Rehearsal]:
     """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
@@ -56,10 +58,11 @@ def rehearsal(
         port: of the endpoint on the loopback interface; 0 takes a free one.
         config: values by full key (`batch-reference:pipeline`) that replace those of the stack file.
         images: what the images of jobs stand for; see LocalCloud.
+        containers: engine for jobs with other images; see LocalCloud.
         say: is told of each step.
 
     Raises:
-        CliError: the port is taken, or the deployment failed.
+        CliError: the port is taken, the container engine does not answer, or the deployment failed.
     """
     if not (ROOT / f"Pulumi.{stack}.yaml").is_file():
         known = ", ".join(sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml")))
@@ -71,7 +74,9 @@ def rehearsal(
     say("starting AWS in memory")
     gc.set_threshold(*_COLLECT_SELDOM)
     try:
-        cloud = LocalCloud(directory, images=images, port=port).start()
+        cloud = LocalCloud(directory, images=images, port=port, containers=containers).start()
+    except EngineError as error:
+        raise CliError(str(error), ExitCode.USAGE) from error
     except OSError as error:
         raise CliError(
             f"cannot listen on port {port} of the loopback interface: {error}",

@@ -45,7 +45,11 @@ class Endpoint:
     job_path: str
     """PATH of jobs."""
     images: Sequence[str]
-    """Patterns of the images that jobs may name."""
+    """Patterns of the images that stand for this checkout."""
+    containers: str
+    """The engine that runs containers of other images; empty where they are refused."""
+    limits_not_enforced: Sequence[str]
+    """Flags of the limits that the engine cannot set on this machine."""
     roles: Mapping[str, Mapping[str, str]]
     """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
@@ -53,7 +57,7 @@ class Endpoint:
     @classmethod
     def of(cls, ready: Rehearsal) -> Self:
         """That of a rehearsal in this process."""
-        deployer = ready.cloud.deployer
+        deployer, engine = ready.cloud.deployer, ready.cloud.engine
         return cls(
             pid=os.getpid(),
             started=psutil.Process().create_time(),
@@ -64,6 +68,8 @@ class Endpoint:
             account_id=ready.cloud.account_id,
             job_path=JOB_PATH,
             images=tuple(IMAGES),
+            containers="" if engine is None else engine.name,
+            limits_not_enforced=() if engine is None else engine.not_enforced,
             roles={
                 stage: _roles(ready.client("batch"), name)
                 for stage, name in ready.outputs["stage_job_definitions"].items()
@@ -109,12 +115,14 @@ def running() -> Endpoint | None:
     return endpoint if endpoint.alive else None
 
 
-def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
+def serve(
+    stack: str, port: int, containers: str | None = None, *, say: Callable[[str], None]
+) -> None:
     """Runs the rehearsal in this process until SIGTERM or SIGINT."""
     # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with rehearsal(stack, DIRECTORY, port=port, say=say) as ready:
+    with rehearsal(stack, DIRECTORY, port=port, containers=containers, say=say) as ready:
         endpoint = Endpoint.of(ready)
         partial = _ENDPOINT.with_suffix(".partial")
         # made for its owner alone before the secret is in it
@@ -126,10 +134,14 @@ def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
         _ENDPOINT.unlink()
 
 
-def start(stack: str, port: int) -> Endpoint:
-    """Starts the rehearsal in the background and waits until it is ready. Raises CliError with the end of its log where it fails."""
+def start(stack: str, port: int, containers: str | None = None) -> Endpoint:
+    """Starts the rehearsal in the background and waits until it is ready.
+
+    Raises CliError with the end of its log where it fails.
+    """
     STATE.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    command += ["--containers", containers] if containers else []
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
             command,

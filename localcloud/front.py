@@ -26,12 +26,14 @@ from localcloud.http_server import Streamed
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
+from localcloud.metric_reads import MetricReads
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
+from localcloud.s3.forms import Form, error_of_s3, is_form
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -94,6 +96,7 @@ class Front:
         refusals: Refusals,
         instance_metadata: InstanceMetadata,
         alarms: Alarms,
+        metric_reads: MetricReads,
         queries: Queries,
         schedules: Schedules,
         short_polls: ShortPolls,
@@ -118,7 +121,10 @@ class Front:
         self._amendments = amendments
         self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
             "budgets": budget_actions.operations,
-            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
+            "cloudwatch": {
+                "PutCompositeAlarm": alarms.put_composite,
+                **metric_reads.operations,
+            },
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
             "logs": queries.operations,
@@ -134,9 +140,15 @@ class Front:
         if path.startswith("/_localcloud/"):
             return _send(self._own_path(path, environ), start_response)
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)  # moto would answer for another account
+        form: Form | None = None
         try:
+            if is_form(environ):
+                form = Form(environ)
+                environ = form.put_environ()
             call = Call(environ)
         except WireError as error:
+            if is_form(environ):
+                return _send(error_of_s3(error), start_response)
             return _send(Reply(status=error.status, body=error.message.encode()), start_response)
         except ValueError as error:
             return _send(
@@ -144,7 +156,9 @@ class Front:
                 start_response,
             )
         try:
-            return self._answer(call, start_response)
+            if form is not None:
+                return _send(self._upload(call, form), start_response)
+            return self._answer(call, self._keys.authenticate(call), start_response)
         except WireError as error:
             return _send(call.error(error), start_response)
         except ConnectionError:
@@ -152,8 +166,26 @@ class Front:
         except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
             return _send(call.error(shortcomings.of_exception(call, error)), start_response)
 
-    def _answer(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        principal = self._keys.authenticate(call)
+    def _upload(self, call: Call, form: Form) -> Reply:
+        """Puts the object of a form, under the rights of whoever has signed it."""
+        call.by_form = True
+        principal = self._keys.authenticate_form(call, form)
+        form.check()
+        answer: dict[str, Any] = {}
+
+        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            answer.update(status=int(status.partition(" ")[0]), headers=headers)
+
+        with form.file(self._objects) as file:
+            call.environ["wsgi.input"] = file
+            body = b"".join(self._answer(call, principal, capture))
+        if answer["status"] != HTTPStatus.OK:
+            return Reply(status=answer["status"], headers=tuple(answer["headers"]), body=body)
+        return form.answer(answer["headers"])
+
+    def _answer(
+        self, call: Call, principal: Principal | None, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         for fault in list(self.faults):
             reply = fault(call, principal)
             if reply is not None:
