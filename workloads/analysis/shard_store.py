@@ -14,7 +14,7 @@ import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -163,7 +163,5 @@ def _name(queries: range) -> str:
 
 def _part(arrays: Mapping[str, Any]) -> Part:
     facts = from_bytes(arrays["facts"])
-    first = Top(
-        ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"]
-    )
+    first = Top(**{field.name: arrays[f"first_{field.name}"] for field in fields(Top)})
     return Part(found=Found.from_json(facts["found"], first), figures=Figures(**facts["figures"]))
