@@ -60,30 +60,33 @@ class Allowed:
         return " or ".join(options)
 
 
-def _parameter(variable: str, default: Any, words: Any, whole: tuple[int, int] | None = None) -> Any:
-    """A field; `words` are a Literal's, or a spelling of each value."""
+def _in(variable: str, words: Any = None, whole: tuple[int, int] | None = None) -> dict[str, Any]:
+    """The metadata of a parameter; `words` are a Literal's, or a mapping from spelling to value."""
     spelled = words if isinstance(words, Mapping) else {word: word for word in get_args(words)}
-    allowed = Allowed(variable=variable, words=spelled, whole=whole)
-    return field(default=default, metadata={_ALLOWED: allowed})
+    return {_ALLOWED: Allowed(variable=variable, words=spelled, whole=whole)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisParameters:
     """What results are functions of, besides the table and the code. Defaults are those of a job without variables."""
 
-    exact_quantiles: bool = _parameter(contract.ENV_EXACT_QUANTILES, False, _FLAGS)
+    exact_quantiles: bool = field(default=False, metadata=_in(contract.ENV_EXACT_QUANTILES, _FLAGS))
     """Whether quantiles have no error, at the cost of two more reads of the table."""
-    anomaly_mode: Mode = _parameter(contract.ENV_ANOMALY_MODE, "off", Mode)
+    anomaly_mode: Mode = field(default="off", metadata=_in(contract.ENV_ANOMALY_MODE, Mode))
     """The search for remote rows; a job that is started by hand without this variable only profiles."""
-    anomaly_neighbours: int | Auto = _parameter(
-        contract.ENV_ANOMALY_NEIGHBOURS, "auto", Auto, (1, MOST_NEIGHBOURS)
+    anomaly_neighbours: int | Auto = field(
+        default="auto", metadata=_in(contract.ENV_ANOMALY_NEIGHBOURS, Auto, (1, MOST_NEIGHBOURS))
     )
     """The number k of the neighbour whose distance is a row's score."""
-    anomaly_top: int = _parameter(contract.ENV_ANOMALY_TOP, 100, {}, (1, 10_000))
+    anomaly_top: int = field(default=100, metadata=_in(contract.ENV_ANOMALY_TOP, whole=(1, 10_000)))
     """The number N of most remote rows that are reported."""
-    anomaly_scaling: ScalingName = _parameter(contract.ENV_ANOMALY_SCALING, "robust", ScalingName)
+    anomaly_scaling: ScalingName = field(
+        default="robust", metadata=_in(contract.ENV_ANOMALY_SCALING, ScalingName)
+    )
     """The units of the columns."""
-    anomaly_metric: Metric = _parameter(contract.ENV_ANOMALY_METRIC, "euclidean", Metric)
+    anomaly_metric: Metric = field(
+        default="euclidean", metadata=_in(contract.ENV_ANOMALY_METRIC, Metric)
+    )
     """The distance of rows."""
 
     @classmethod
@@ -127,6 +130,6 @@ class AnalysisParameters:
 
         `auto` and the number that it comes to are the same work, and have the same identity.
         """
-        return {
-            name.removeprefix("anomaly_"): value for name, value in asdict(self).items()
-        } | {"neighbours": self.neighbours(rows)}
+        return {name.removeprefix("anomaly_"): value for name, value in asdict(self).items()} | {
+            "neighbours": self.neighbours(rows)
+        }

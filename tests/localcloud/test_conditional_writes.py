@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from botocore.exceptions import ClientError
@@ -23,7 +24,6 @@ def answer(stage: Stage, bucket: str, key: str, body: bytes, **condition: str) -
     try:
         reply = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **condition)
     except ClientError as error:
-        assert error.response["Error"]["Code"] in {"PreconditionFailed", "NoSuchKey"}
         return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
     return int(reply["ResponseMetadata"]["HTTPStatusCode"])
 
@@ -37,17 +37,15 @@ def test_of_many_writers_one_is_the_first_and_one_replaces_what_it_has_read(
         for number in range(ROUNDS):
             key = f"{size}/{number}"
             bodies = [bytes([65 + writer]) * size for writer in range(WRITERS)]
-            found = list(
-                pool.map(lambda b: answer(stage, bucket, key, b, IfNoneMatch="*"), bodies)
-            )
+            found = list(pool.map(partial(answer, stage, bucket, key, IfNoneMatch="*"), bodies))
             assert sorted(found) == [200] + [412] * (WRITERS - 1)
             stored = s3.get_object(Bucket=bucket, Key=key)
             assert stored["Body"].read() == bodies[found.index(200)]
             etag, others = stored["ETag"], [body.lower() for body in bodies]
-            found = list(pool.map(lambda b: answer(stage, bucket, key, b, IfMatch=etag), others))
+            found = list(pool.map(partial(answer, stage, bucket, key, IfMatch=etag), others))
             assert sorted(found) == [200] + [412] * (WRITERS - 1)
-            assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == (
-                others[found.index(200)]
+            assert (
+                s3.get_object(Bucket=bucket, Key=key)["Body"].read() == (others[found.index(200)])
             )
 
 

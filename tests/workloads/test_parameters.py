@@ -70,7 +70,7 @@ def test_the_config_refuses_the_same(name):
 def test_defaults_are_those_of_the_config_but_for_the_mode():
     of_config = AnalysisParameters.of(AnalysisJob.model_validate(LEAST))
     by_hand = AnalysisParameters.from_env({})
-    assert by_hand == AnalysisParameters.from_env({one: " " for one in by_hand.to_env()})
+    assert by_hand == AnalysisParameters.from_env(dict.fromkeys(by_hand.to_env(), " "))
     assert (by_hand.anomaly_mode, of_config.anomaly_mode) == ("off", "top")
     assert replace(by_hand, anomaly_mode="top") == of_config
     assert of_config.anomaly_neighbours == "auto"
@@ -82,7 +82,7 @@ def test_a_wrong_variable_is_told_with_what_is_allowed():
     assert str(told.value) == (
         "environment variable PIPELINE_ANOMALY_NEIGHBOURS is '257'; expected 'auto' or a whole number from 1 to 256"
     )
-    with pytest.raises(ContractError, match="is 'maybe'; expected 'true' or 'false'$"):
+    with pytest.raises(ContractError, match=r"is 'maybe'; expected 'true' or 'false'$"):
         AnalysisParameters.from_env({contract.ENV_EXACT_QUANTILES: "maybe"})
     flags = {"yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
     for text, value in flags.items():
@@ -92,8 +92,10 @@ def test_a_wrong_variable_is_told_with_what_is_allowed():
 
 @pytest.mark.parametrize(
     ("rows", "k"),
-    [(0, 10), (1, 10), (99, 10), (120, 10), (121, 11), (23_007, 151), (39_999, 199), (40_000, 200)]
-    + [(40_401, 200), (10**12, 200)],
+    [
+        *((0, 10), (1, 10), (99, 10), (120, 10), (121, 11), (23_007, 151)),
+        *((39_999, 199), (40_000, 200), (40_401, 200), (10**12, 200)),
+    ],
 )
 def test_auto_is_the_root_of_the_rows_within_bounds(rows, k):
     assert AnalysisParameters().neighbours(rows) == k

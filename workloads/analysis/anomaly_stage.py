@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import replace
 from typing import Final
@@ -23,6 +22,7 @@ from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling, scaling
 from workloads.analysis.rotate.space import Space
+from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.top_search import TopSearch
@@ -45,6 +45,7 @@ class AnomalyStage:
         exchange: What carries rows between ranks.
         table: The cleaned table.
         cooperation: Of all ranks.
+        score_files: Where the scores of units go.
         profile: Of the table; rank 0's.
     """
 
@@ -56,8 +57,10 @@ class AnomalyStage:
         exchange: Exchange,
         table: Table,
         cooperation: Cooperation,
+        score_files: ScoreFiles,
         profile: Profile | None,
     ) -> None:
+        self._score_files = score_files
         self._comm, self._settings, self._pairs, self._exchange, self._table = (
             comm,
             settings,
@@ -234,13 +237,7 @@ class AnomalyStage:
                 else _NO_LINES
             )
             for unit, found in finished.items():
-                data = results.encode_scores(found.ids, found.scores, found.nearest_ids, lines)
-                name = results.scores_name(unit)
-                s3.put_bytes(
-                    self._settings.results_bucket, self._settings.run.scores_prefix + name, data
-                )
-                digest = results.scores_digest(found.ids, found.scores, found.nearest_ids)
-                mine[unit] = Stored(name=name, sha256=hashlib.sha256(data).hexdigest()), digest
+                mine[unit] = self._score_files.store(unit, found, lines)
         everybody = sorted(
             (unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items()
         )

@@ -27,7 +27,9 @@ class OneShard(WholeTable):
         if queries is None:
             self._say_nothing_to_do("there are more shards than units")
             return None
-        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity(table))
+        shards = ShardStore(
+            self._settings.results_bucket, self._settings.run, self._identity(table)
+        )
         stored: bool = self._comm.bcast(self._comm.rank == 0 and shards.part(queries) is not None)
         if (
             not stored and self._concluded()

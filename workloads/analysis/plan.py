@@ -159,9 +159,7 @@ def _copy_rate() -> float:
     return 2.0 * _COPY_BYTES / fastest
 
 
-def _measure(
-    pairs: PairBackend, columns: int, rows: int, k: int
-) -> tuple[float, float, float]:
+def _measure(pairs: PairBackend, columns: int, rows: int, k: int) -> tuple[float, float, float]:
     """Pairs per second for one side and for both, and the seconds of the former."""
     values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
     starts = range(0, 3 * rows, rows)

@@ -12,6 +12,7 @@ from typing import Any
 from mpi4py import MPI
 
 from workloads.analysis import backend as backends
+from workloads.analysis import first_writer
 from workloads.analysis import plan as plans
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
@@ -25,10 +26,11 @@ from workloads.analysis.distribution.exchange_choice import Chosen
 from workloads.analysis.figures import Figures, SearchFigures, gathered
 from workloads.analysis.found import Found
 from workloads.analysis.plan import Machine, ModePlan, Shape
-from workloads.analysis.profile.partials import Profiled, Success
+from workloads.analysis.profile.partials import Profiled, Success, digest_of
 from workloads.analysis.profile_stage import ProfileStage
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.quantile_stage import QuantileStage
+from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.contract import ContractError
@@ -147,8 +149,14 @@ class WholeTable:
             search.exchange.exchange,
             table,
             search.cooperation,
+            self._score_files(table),
             profile,
         )
+
+    def _score_files(self, table: Table) -> ScoreFiles:
+        settings = self._settings
+        identity = first_writer.name_of(self._identity(table))
+        return ScoreFiles(bucket=settings.results_bucket, run=settings.run, identity=identity)
 
     def _figures(
         self, table: Table, cooperation: Cooperation, search: SearchFigures | None
@@ -276,11 +284,12 @@ class WholeTable:
             shard_seconds=tuple(figures.shard_seconds),
             launch=self._settings.batch.launch,
         )
-        s3.put_bytes(
+        first_writer.replace(
             self._settings.results_bucket,
             self._settings.run.success_key,
             success.to_json(),
-            content_type="application/json",
+            identity=first_writer.name_of(self._identity(table)),
+            meaning=digest_of,
         )
         return success
 

@@ -66,9 +66,7 @@ def pair(part: Mapping[str, Any]) -> str:
     else:
         others = [near]
     known = [each for each in (value, *others) if each is not None]
-    whole = all(
-        math.isfinite(each) and each == int(each) and abs(each) < _EXACT for each in known
-    )
+    whole = all(math.isfinite(each) and each == int(each) and abs(each) < _EXACT for each in known)
     apart = [abs(value - each) for each in others if value is not None and each is not None]
     spread = min((each for each in apart if each), default=max(apart, default=None))
     shown = [stored(each, spread=spread, whole=whole) for each in (value, *others)]

@@ -32,9 +32,9 @@ from workloads.analysis.rotate.scaling import scaling
 from workloads.analysis.rotate.space import Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Run
+from workloads.parameters import AnalysisParameters, Metric
 from workloads.preprocess.units import UnitWriter
 from workloads.records import Column, Manifest, StageRecord
-from workloads.parameters import AnalysisParameters, Metric
 
 INTERMEDIATE, RESULTS, TABLE = "intermediate", "results", "metrics"
 GAP_AT, GAP = 50, 7

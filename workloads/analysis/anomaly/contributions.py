@@ -65,9 +65,7 @@ def contributions(
         Fewer than `count` where fewer columns are compared; none where the rows are equal.
     """
     both = np.stack((row.values, kth.values), axis=1)
-    rests = {
-        place: np.array([row.rests[place], kth.rests[place]]) for place in range(len(columns))
-    }
+    rests = {place: np.array([row.rests[place], kth.rests[place]]) for place in range(len(columns))}
     ends = (
         space.scaled(both, rests)
         if space.metric == "mahalanobis"
