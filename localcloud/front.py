@@ -34,6 +34,7 @@ from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
 from localcloud.s3.forms import Form, error_of_s3, is_form
+from localcloud.s3.key_locks import KeyLocks
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -105,6 +106,7 @@ class Front:
         amendments: Amendments,
     ) -> None:
         self._moto = _Moto(create_backend_app)
+        self._key_locks = KeyLocks()
         self._access = access
         self._keys = keys
         self._batch = batch
@@ -266,7 +268,8 @@ class Front:
         with (
             Passing()
             if call.service == "s3" and call.operation in PASS_CONTENTS_ON
-            else nullcontext()
+            else nullcontext(),
+            self._key_locks.of(call),
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":

@@ -21,9 +21,10 @@ from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis.anomaly_result import decode_scores, load_anomalies
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import ScalingName, scaling
-from workloads.analysis.rotate.space import Metric, Space
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
 from workloads.contract import ContractError, Run
+from workloads.parameters import Metric, ScalingName
 
 N = 20
 ROWS = 10_000
@@ -167,7 +168,7 @@ def test_scores_equal_scikit_learn_on_a_real_table(store):
     row = anomalies(store, run).rows[0]
     assert (row.row, row.neighbour) == (
         int(distance[:, -1].argmax()),
-        int(neighbour[distance[:, -1].argmax(), -1]),
+        int(neighbour[distance[:, -1].argmax(), 1]),
     )
     assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
 

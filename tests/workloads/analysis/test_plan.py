@@ -9,15 +9,10 @@ from workloads.analysis.anomaly.pairs_half import HalfPairs
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 from workloads.analysis.figures import Figures
 from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict, slowest
-from workloads.analysis.settings import AnomalySettings
+from workloads.analysis.settings import SearchMeans
 from workloads.runtime.errors import StageError
 
-SETTINGS = AnomalySettings(
-    mode="full",
-    neighbours=10,
-    top=100,
-    scaling="robust",
-    metric="euclidean",
+SETTINGS = SearchMeans(
     max_dollars=None,
     usd_per_hour=220.0,
     block_memory_bytes=48 << 30,
@@ -27,11 +22,19 @@ SETTINGS = AnomalySettings(
 MACHINE = Machine(
     pairs_per_second=3e12,
     shared_pairs_per_second=2e12,
+    neighbours_per_second=1e9,
     products_per_second=4e14,
     copy_bytes_per_second=3e12,
 )
 SHAPE = Shape(
-    rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 8
+    rows=100_000_000,
+    columns=64,
+    unit_rows=65_536,
+    ranks=32,
+    shards=1,
+    unit_bytes=65_536 * 64 * 8,
+    neighbours=10,
+    top=100,
 )
 
 
@@ -65,7 +68,6 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     plan = predict("full", SHAPE, SETTINGS, MACHINE, 0)
     admit(SETTINGS, SHAPE, plan)
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
-    admit(replace(SETTINGS, mode="top", max_dollars=0.0), SHAPE, plan)
     with pytest.raises(
         StageError,
         match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00",
@@ -80,9 +82,9 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)],
     ids=["one", "two", "half"],
 )
-@pytest.mark.parametrize("unit_rows", [0, 5_000])
-def test_calibration_measures_something(pairs, unit_rows):
-    machine = calibrate(pairs, 16, unit_rows)
+@pytest.mark.parametrize(("unit_rows", "neighbours"), [(0, 10), (5_000, 10), (5_000, 200)])
+def test_calibration_measures_something(pairs, unit_rows, neighbours):
+    machine = calibrate(pairs, 16, unit_rows, neighbours)
     assert 1e5 < machine.pairs_per_second < 1e13
     assert 1e7 < machine.products_per_second < 1e15
     assert 1e8 < machine.copy_bytes_per_second < 1e12
