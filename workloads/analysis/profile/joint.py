@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.profile.columns import Array, Frame, as_it_is
 from workloads.analysis.profile.double import Double, outer, whole
+from workloads.analysis.profile.frame import Array, Frame, as_it_is
 from workloads.analysis.profile.moments import Integers, JointMoments, joint_of
 
 _TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much

@@ -12,7 +12,8 @@ import numpy as np
 
 from workloads.analysis import kernels
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import FEW, PowerSums
+from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.frame import Frame
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import (
@@ -24,6 +25,7 @@ from workloads.analysis.profile.moments import (
     merge,
     no_rows,
 )
+from workloads.analysis.profile.powers import FEW
 from workloads.analysis.profile.sketch import BINS, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
@@ -129,7 +131,7 @@ class CupyProfile:
         rests: dict[int, Any],
         places: Integers,
         complete: Any,
-        frame: column_moments.Frame,
+        frame: Frame,
     ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:

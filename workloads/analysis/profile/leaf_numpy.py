@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import FEW, Frame, PowerSums
+from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.frame import Frame
 from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
 from workloads.analysis.profile.moments import (
     ColumnMoments,
@@ -22,6 +23,7 @@ from workloads.analysis.profile.moments import (
     merge,
     no_rows,
 )
+from workloads.analysis.profile.powers import FEW, scratch
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
 from workloads.analysis.threads import share_out
 from workloads.analysis.tree import Forest, NodeId
@@ -32,6 +34,10 @@ NO_RESTS: Final[Rests] = {}
 
 _TOGETHER: Final = 1 << 13
 """Values of columns that are worked on at a time where units have few rows, since calls would cost more than the arithmetic."""
+_MOST_TOGETHER: Final = 8
+"""Columns at a time where they have many rows."""
+_TURNS: Final = 4
+"""Of each thread at least, where there are columns enough, so that all end at about the same time."""
 
 _Task = Callable[["_Worker"], None]
 
@@ -80,7 +86,8 @@ class NumpyProfile:
 
     def _block(self, values: Floats, rests: Rests, places: Integers) -> Moments:
         columns, rows = values.shape
-        together = max(_TOGETHER // rows, 1)
+        turns = _TURNS * len(self._workers)
+        together = max(_TOGETHER // rows, min(_MOST_TOGETHER, columns // turns), 1)
         groups = [
             range(start, min(start + together, columns)) for start in range(0, columns, together)
         ]
@@ -147,7 +154,7 @@ class _Worker:
     """One thread's scratch memory."""
 
     def __init__(self) -> None:
-        self.room = column_moments.scratch(np.empty((1, 1)))
+        self.room = scratch(np.empty(0), MOST_ROWS)
         self.sums = JointSums(0)
         self._columns = 0
 
@@ -179,15 +186,16 @@ def _group(
 ) -> list[_Columns]:
     """Some columns of a unit, together if none has a gap; adds their values to their counts."""
     block = values[places.start : places.stop]
-    whole = np.isfinite(block.min(axis=1)) & np.isfinite(block.max(axis=1))
+    ends = column_moments.extremes(block)
+    whole = np.isfinite(ends[0]) & np.isfinite(ends[1])
     if not whole.all() or any(place in rests for place in places):
         return [
             _column(values[place], rests.get(place), place, counts[place], room) for place in places
         ]
     for column, place in zip(block, places, strict=True):
-        counts[place].add(column)
+        counts[place].add(column, room)
     none = np.zeros(len(places), np.int64)
-    sums = column_moments.power_sums(block, room=room if len(places) == 1 else None)
+    sums = column_moments.power_sums(block, room=room, ends=ends)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 
@@ -200,7 +208,7 @@ def _column(
     missing = int(np.isnan(values).sum())
     sums = column_moments.nothing(1)
     if whole.size:
-        counts.add(whole)
+        counts.add(whole, room)
         sums = column_moments.power_sums(
             whole[None, :], None if rest is None else rest[finite][None, :], room=room
         )
