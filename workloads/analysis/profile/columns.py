@@ -15,14 +15,16 @@ import numpy.typing as npt
 
 from workloads.analysis.profile import powers
 from workloads.analysis.profile.double import Double
-from workloads.analysis.profile.frame import Array, Frame, as_it_is, frame_of
-from workloads.analysis.profile.moments import ColumnMoments, Floats, Integers
-
-_LARGEST_REST = 2048.0
-"""More than float64 takes from any 64-bit number, and from the one beside it."""
-
-
-Extremes = tuple[Floats, Floats]
+from workloads.analysis.profile.frame import (
+    LARGEST_REST,
+    Array,
+    Extremes,
+    Frame,
+    as_it_is,
+    extremes,
+    frame_of,
+)
+from workloads.analysis.profile.moments import ColumnMoments, Integers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +43,12 @@ class PowerSums:
     """(d,) value of the last row."""
     frame: Frame
     sums: powers.Sums
+
+    @property
+    def heavy(self) -> npt.NDArray[np.bool_]:
+        """(d,) whether one row may make up a sixteenth of the squares, or more."""
+        found: npt.NDArray[np.bool_] = np.ldexp(1.0, 2 * self.frame.spread + 4) > self.sums[1].high
+        return found
 
     @classmethod
     def joined(cls, parts: Sequence[PowerSums]) -> PowerSums:
@@ -83,11 +91,6 @@ def _joined(parts: Sequence[Double]) -> Double:
     )
 
 
-def extremes(values: Array, download: Callable[[Array], npt.NDArray[Any]] = as_it_is) -> Extremes:
-    """(d,) smallest and largest value of columns (d, n), on the host; NaN where a column has one."""
-    return download(values.min(axis=1)) + 0.0, download(values.max(axis=1)) + 0.0
-
-
 def power_sums(
     values: Array,
     rests: Array | None = None,
@@ -104,7 +107,7 @@ def power_sums(
         upload: From the host to where the arrays are.
         download: Back.
         room: What `powers.scratch` gave for as many rows; saves time where it is used again.
-        ends: What `extremes` found, where it is known.
+        ends: What `frame.extremes` found, where it is known.
     """
     columns, rows = values.shape
     low, high = extremes(values, download) if ends is None else ends
@@ -112,8 +115,8 @@ def power_sums(
     if rests is not None:
         low_rest = download(np.where(values == upload(low[:, None]), rests, np.inf).min(axis=1))
         high_rest = download(np.where(values == upload(high[:, None]), rests, -np.inf).max(axis=1))
-    slack = 0.0 if rests is None else _LARGEST_REST
-    frame = frame_of(values, low, high, slack, upload, download)
+    slack = np.full(columns, 0.0 if rests is None else LARGEST_REST)
+    frame = frame_of(values, (low, high), slack, upload, download)
     shift = -frame.shift
     scaled_low, scaled_high = np.ldexp(low, shift), np.ldexp(high, shift)
     farthest = np.maximum(scaled_high - frame.centre, frame.centre - scaled_low)

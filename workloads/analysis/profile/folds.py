@@ -1,7 +1,7 @@
 """Sums over rows in an order that follows from the number of rows alone.
 
-Halves are folded onto one another, element by element, until few partial sums are left; these are
-added with twice the digits, and the last of them without an error (`math.fsum`).
+Halves are folded onto one another, element by element, until few partial sums are left; the last
+of them are added without an error (`math.fsum`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,22 @@ def folded_doubles(terms: Double) -> Double:
             np.concatenate((sums.low, middle.low), axis=1),
         )
     return terms
+
+
+def folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
+    """The same of float64, on the host; what rounding takes from the sums is folded beside them."""
+    high, low = terms, np.zeros_like(terms)
+    while (width := high.shape[1]) > _LAST:
+        half = (width + 1) // 2
+        left, right = high[:, : width - half], high[:, half:]
+        beside = low[:, : width - half] + low[:, half:]
+        sums = left + right
+        back = sums - left
+        beside += (left - (sums - back)) + (right - back)
+        middle = slice(width - half, half)
+        high = np.concatenate((sums, high[:, middle]), axis=1)
+        low = np.concatenate((beside, low[:, middle]), axis=1)
+    return Double(high, low)
 
 
 def total(*partials: npt.NDArray[Any]) -> Double:

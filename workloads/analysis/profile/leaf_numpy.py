@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
 from workloads.analysis.profile.columns import PowerSums
-from workloads.analysis.profile.frame import Frame
-from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
+from workloads.analysis.profile.frame import Frame, extremes
+from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
 from workloads.analysis.profile.moments import (
     ColumnMoments,
     Floats,
@@ -102,15 +102,17 @@ class NumpyProfile:
         missing, infinite = (
             np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
         )
-        each, frame = column_moments.moments(sums, missing, infinite), sums.frame
+        each = column_moments.moments(sums, missing, infinite)
         finite = {
             place: one.finite for one in done if one.finite is not None for place in one.places
         }
         gaps = [finite[place] for place in places.tolist() if place in finite]
         complete = np.logical_and.reduce(gaps) if gaps else None
-        return Moments.of(
-            each, self._joint(values, rests, places, complete, frame.take(places)), rows
+        careful = rows <= FEW or bool(sums.heavy[places].any())
+        joint_moments = self._joint(
+            values, rests, places, complete, sums.frame.take(places), careful=careful
         )
+        return Moments.of(each, joint_moments, rows)
 
     def _joint(
         self,
@@ -119,6 +121,8 @@ class NumpyProfile:
         places: Integers,
         complete: npt.NDArray[np.bool_] | None,
         frame: Frame,
+        *,
+        careful: bool,
     ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
@@ -129,6 +133,7 @@ class NumpyProfile:
         if complete is not None:
             values = values[places][:, complete]
             beside = {at: rest[complete] for at, rest in beside.items()}
+            frame, careful = complete_frame(values, beside), True
         elif places.size < values.shape[0]:
             values = values[places]
         size = tile_rows(places.size)
@@ -137,7 +142,7 @@ class NumpyProfile:
 
         def tile(start: int, worker: _Worker) -> None:
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            worker.sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
+            worker.sums.add(values[:, start : start + size], here, frame, careful=careful)
 
         self._share(partial(tile, start) for start in range(0, rows, size))
         return joint([worker.sums for worker in self._workers], places, rows, frame)
@@ -186,7 +191,7 @@ def _group(
 ) -> list[_Columns]:
     """Some columns of a unit, together if none has a gap; adds their values to their counts."""
     block = values[places.start : places.stop]
-    ends = column_moments.extremes(block)
+    ends = extremes(block)
     whole = np.isfinite(ends[0]) & np.isfinite(ends[1])
     if not whole.all() or any(place in rests for place in places):
         return [

@@ -1,10 +1,11 @@
 """Sums of powers of centred columns, with the same bits on every machine and better than float64 would add them up.
 
-Powers are rounded one by one and folded in an order that follows from the number of rows alone.
-What that leaves is the rounding of some hundred terms at a time, independent of one another: a
-hundredth of a unit in the last place of the sum, unless few rows make up most of it. Such rows,
-which a fourth power tells from the others, are worked on as `Double`; in units of up to 8,192 rows
-all of them are, for there errors have few others to cancel them, and time is no matter.
+The centred values themselves are cut into whole numbers, whose sum is exact, and what is beside
+them. Their powers are rounded one by one and folded in an order that follows from the number of
+rows alone. What that leaves is the rounding of terms, thousands of them and independent of one
+another: some hundredth of a unit in the last place of the sum, unless few rows make up most of it.
+Such rows, which a fourth power tells from the others, are worked on as `Double`; in units of up to
+8,192 rows all of them are, for there errors have few others to cancel them, and time is no matter.
 
 NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing is fused.
 """
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile.double import Double
-from workloads.analysis.profile.folds import folded, folded_doubles, total
+from workloads.analysis.profile.folds import folded, folded_doubles, folded_exactly, total
 from workloads.analysis.profile.frame import Array, Frame
 from workloads.analysis.profile.moments import Floats
 
@@ -28,9 +29,12 @@ Sums = tuple[Double, Double, Double, Double, Double]
 
 FEW: Final = 1 << 13
 """Rows of a unit that is worked on in `Double`."""
-_POWERS: Final = 4
-_PARTIALS: Final = 256
-"""To which float64 folds."""
+_PARTIALS: Final = 2048
+"""To which float64 folds; from there on nothing is lost."""
+_BITS: Final = 35
+"""Of the whole numbers: the sum of 2^16 stays within 2^52."""
+_TERMS: Final = 5
+"""That are folded: what is beside the whole numbers, three powers, and the products of neighbours."""
 _HEAVY: Final = 2.0**-8
 """Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
 _FAR: Final = 2.0**-12
@@ -54,7 +58,7 @@ class Columns:
 
 def scratch(like: Array, rows: int) -> Array:
     """Memory for columns of so many rows, where `like` is; whole cache lines each."""
-    return np.empty_like(like, shape=(_POWERS + 1, -(-rows // 8) * 8))
+    return np.empty_like(like, shape=(_TERMS + 1, -(-rows // 8) * 8))
 
 
 def sums(columns: Columns, farthest: Floats, room: Array | None) -> Sums:
@@ -69,88 +73,103 @@ def sums(columns: Columns, farthest: Floats, room: Array | None) -> Sums:
     if rows <= FEW:
         return _careful(columns)
     room = scratch(columns.values, rows) if room is None else room
-    found = [_folds(columns, place, room[:, :rows]) for place in range(columns.values.shape[0])]
-    rounded = _added(columns, found)
-    fourths = farthest * farthest
-    fourths = fourths * fourths
-    heavy = np.flatnonzero(fourths > _HEAVY * rounded[_POWERS - 1].high)
-    if not heavy.size:
-        return rounded
-    far_sums = np.zeros((2, _POWERS, columns.values.shape[0]))
-    for place in heavy.tolist():
-        limit = _FAR * float(rounded[_POWERS - 1].high[place])
-        far = _take_far(columns, place, limit, room[:, :rows], found[place])
-        for power, one in enumerate(_powers(_centred(columns, place, far), columns.download)):
-            far_sums[:, power, place] = one.high[0], one.low[0]
-    first, second, third, fourth, _ = _added(columns, found)
-    far_first, far_second, far_third, far_fourth = (Double(*one) for one in far_sums.swapaxes(0, 1))
-    return (
-        first + far_first,
-        second + far_second,
-        third + far_third,
-        fourth + far_fourth,
-        rounded[_POWERS],
+    found = [_Column(columns, place, room[:, :rows]) for place in range(columns.values.shape[0])]
+    sums = _added(found, columns)
+    heavy = np.flatnonzero(_largest(columns.frame, farthest) > _HEAVY * sums[3].high)
+    if heavy.size:
+        few = np.zeros((3, 2, len(found)))
+        for place in heavy.tolist():
+            far = found[place].take_far(_FAR * float(sums[3].high[place]))
+            for power, one in enumerate(_powers(far, columns.download)[1:]):
+                few[power, :, place] = one.high[0], one.low[0]
+        first, *others, pairs = _added(found, columns)
+        second, third, fourth = (one + Double(*more) for one, more in zip(others, few, strict=True))
+        sums = first, second, third, fourth, pairs
+    unit = columns.frame.spread - _BITS
+    first, second, third, fourth, pairs = (
+        one.scaled(power * unit) for one, power in zip(sums, (1, 2, 3, 4, 2), strict=True)
     )
-
-
-def _folds(columns: Columns, place: int, terms: Array) -> Array:
-    """(5, 256 or fewer) partial sums of a column."""
-    centred, pairs = terms[0], terms[_POWERS]
-    _centre(columns, place, centred)
-    np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
-    pairs[-1:] = 0.0  # the last row of all has none after it
-    _multiply(terms)
-    return folded(terms, _PARTIALS)
-
-
-def _take_far(columns: Columns, place: int, limit: float, terms: Array, sums: Array) -> Array:
-    """Places of rows with a fourth power above the limit; `sums` become those of the others."""
-    _centre(columns, place, terms[0])
-    _multiply(terms)
-    (far,) = (terms[_POWERS - 1] > limit).nonzero()
-    terms[0][far] = 0.0
-    _multiply(terms)
-    sums[:_POWERS] = folded(terms[:_POWERS], _PARTIALS)
-    return far
-
-
-def _centre(columns: Columns, place: int, out: Array) -> None:
-    row, shift = columns.values[place], int(columns.frame.shift[place])
-    if shift:
-        row = np.ldexp(row, -shift)
-    np.subtract(row, float(columns.frame.centre[place]), out=out)
-    if columns.rests is not None:
-        out += columns.rests[place]
-
-
-def _multiply(terms: Array) -> None:
-    centred, square, cube, fourth = terms[:_POWERS]
-    np.multiply(centred, centred, out=square)
-    np.multiply(square, centred, out=cube)
-    np.multiply(square, square, out=fourth)
-
-
-def _added(columns: Columns, found: list[Array]) -> Sums:
-    """Of partial sums (5, m) of each column."""
-    partials = np.concatenate([columns.download(one) for one in found])
-    added = folded_doubles(Double.of(partials))
-    each = total(added.high, added.low)
-    first, second, third, fourth, pairs = (each[power :: _POWERS + 1] for power in range(5))
     return first, second, third, fourth, pairs
 
 
-def _centred(columns: Columns, place: int, rows: Array) -> Double:
-    """(1, m) of some rows of a column, without an error that matters."""
-    row, shift = columns.values[place : place + 1, rows], int(columns.frame.shift[place])
-    if shift:
-        row = np.ldexp(row, -shift)
-    centre = np.full_like(row, float(columns.frame.centre[place]))
-    found = Double.of(row) - Double.of(centre)
-    return (
-        found
-        if columns.rests is None
-        else found + Double.of(columns.rests[place : place + 1, rows])
-    )
+class _Column:
+    """A column of many rows; all sums are of y in units of 2^(spread - 35).
+
+    Args:
+        columns: It is one of these.
+        place: Its place among them.
+        terms: (6, n) memory to work in, which is overwritten.
+    """
+
+    def __init__(self, columns: Columns, place: int, terms: Array) -> None:
+        self._columns, self._terms = columns, terms
+        self._rows = slice(place, place + 1)
+        frame = columns.frame
+        self._shift, self._scale = int(frame.shift[place]), float(frame.scale(_BITS)[place])
+        self._centre = float(frame.centre[place]) * self._scale
+        self.whole = self._cut()
+        """Sum of the whole numbers."""
+        centred, pairs = terms[0], terms[_TERMS]
+        np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
+        pairs[-1:] = 0.0  # the last row of all has none after it
+        self._multiply()
+        self.partials = folded(terms[1:], _PARTIALS)
+        """(5, m) of the terms."""
+
+    def take_far(self, limit: float) -> Double:
+        """(1, m) of rows with a fourth power above the limit, without an error that matters; the sums are now of the others."""
+        self._cut()
+        self._multiply()
+        (far,) = (self._terms[4] > limit).nonzero()
+        self._terms[0][far] = 0.0
+        self._multiply()
+        self.partials[1:4] = folded(self._terms[2:5], _PARTIALS)
+        values = self._scaled()[:, far]
+        centred = Double.of(values) - Double.of(np.full_like(values, self._centre))
+        if self._columns.rests is None:
+            return centred
+        return centred + Double.of(self._columns.rests[self._rows, far] * self._scale)
+
+    def _scaled(self) -> Array:
+        """(1, n) in these units, not centred."""
+        values = self._columns.values[self._rows]
+        return (np.ldexp(values, -self._shift) if self._shift else values) * self._scale
+
+    def _cut(self) -> float:
+        """Writes y, and what is beside its whole numbers; their sum, which is exact in any order."""
+        centred, beside, whole = self._terms[:3]
+        values = self._columns.values[self._rows][0]
+        if self._shift:
+            values = np.ldexp(values, -self._shift)
+        np.multiply(values, self._scale, out=beside)
+        np.rint(beside, out=whole)
+        beside -= whole
+        whole -= self._centre
+        if self._columns.rests is not None:
+            beside += self._columns.rests[self._rows][0] * self._scale
+        np.add(whole, beside, out=centred)
+        return float(whole.sum())
+
+    def _multiply(self) -> None:
+        centred, _, square, cube, fourth = self._terms[:5]
+        np.multiply(centred, centred, out=square)
+        np.multiply(square, centred, out=cube)
+        np.multiply(square, square, out=fourth)
+
+
+def _added(found: list[_Column], columns: Columns) -> Sums:
+    partials = np.concatenate([columns.download(column.partials) for column in found])
+    added = folded_exactly(partials)
+    each = total(added.high, added.low)
+    beside, second, third, fourth, pairs = (each[term::_TERMS] for term in range(_TERMS))
+    whole = np.array([column.whole for column in found])
+    return Double.of(whole) + beside, second, third, fourth, pairs
+
+
+def _largest(frame: Frame, farthest: Floats) -> Floats:
+    """(d,) largest fourth power of each column."""
+    square = np.square(farthest * frame.scale(_BITS))
+    return square * square
 
 
 def _powers(centred: Double, download: Callable[[Array], npt.NDArray[Any]]) -> list[Double]:
