@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from workloads.formats import DASH
@@ -29,13 +30,18 @@ def number(value: float | None, *, spread: float | None = None) -> str:
         return "0"
     digits = 4
     if spread is not None and math.isfinite(spread) and spread > 0:
-        apart = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread))
+        apart = _exponent(value) - _exponent(spread)
         digits = min(max(digits, apart + 3), 17)
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     exponent = int(power)
     if exponent < -4 or exponent >= max(9, digits):
         return f"{_trimmed(mantissa)}e{exponent}"
     return _trimmed(f"{value:,.{max(0, digits - 1 - exponent)}f}")
+
+
+def _exponent(value: float) -> int:
+    """Of ten, as the value is written: libraries differ in the last bit of a logarithm."""
+    return Decimal(value).adjusted()
 
 
 def quantity(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:

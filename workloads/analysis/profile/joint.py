@@ -5,21 +5,29 @@ tile's rows is exact whatever adds it up in whatever order, with or without fuse
 Algorithms 59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put together as `Double`.
 
 With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1)) 2^(spread - s), |h|, |m|, |l| <= 2^s, and what lies below is left out: at most
-2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 4,096 rows. Of the products, l l is left out, and in large units m l: less than
-2^-3s of the product of both columns' largest |y| in each row.
+2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 4,096 rows. Of the products, l l is left out, and m l too where the unit is large,
+all its rows are complete and no column's squares come from few of them: less than 2^-3s of the product of both columns' largest |y| in each
+row, of either sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.profile.columns import Array, Frame, as_it_is
 from workloads.analysis.profile.double import Double, outer, whole
-from workloads.analysis.profile.moments import Integers, JointMoments, joint_of
+from workloads.analysis.profile.frame import (
+    LARGEST_REST,
+    Array,
+    Frame,
+    as_it_is,
+    extremes,
+    frame_of,
+)
+from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
 
 _TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much
 _SHORTEST, _LONGEST = 512, 4096
@@ -37,6 +45,25 @@ def tile_rows(columns: int) -> int:
 def slice_bits(rows: int) -> int:
     """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^52."""
     return (52 - (rows.bit_length() - 1)) // 2
+
+
+def complete_frame(
+    values: Array,
+    rests: Collection[int],
+    upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
+    download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
+) -> Frame:
+    """A frame for complete rows (d', n) where others are left out, which may hold what is far larger.
+
+    Args:
+        values: n > 0.
+        rests: Columns from which float64 takes something.
+        upload: From the host to where the values are.
+        download: Back.
+    """
+    slack = np.zeros(values.shape[0])
+    slack[list(rests)] = LARGEST_REST
+    return frame_of(values, extremes(values, download), slack, upload, download)
 
 
 class JointSums:
@@ -59,7 +86,7 @@ class JointSums:
         rows = tile_rows(columns)
         self._upload, self._download = upload, download
         self.bits = slice_bits(rows)
-        self._centred, self._slices, self._low = (
+        self._rest, self._slices, self._low = (
             empty((columns, rows)),
             empty((2 * columns, rows)),
             empty((columns, rows)),
@@ -84,28 +111,29 @@ class JointSums:
             values: (d', n) of complete rows; n at most tile_rows(d').
             rests: Column -> (n,) what float64 took from its values.
             frame: Of the columns.
-            careful: Whether what rounding takes from the differences counts too, as it does where a unit has FEW rows.
+            careful: Whether m l counts too, see above.
         """
         columns, rows = values.shape
         # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
         rest, low = (
-            a.reshape(-1)[: columns * rows].reshape(columns, rows)
-            for a in (self._centred, self._low)
+            a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._rest, self._low)
         )
         slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
         high, middle = slices[:columns], slices[columns:]
-        frame.centred(values, rest, self._upload)
-        lost = frame.lost(values, rest, self._upload) if careful else None
+        scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
+        np.multiply(frame.scaled(values, self._upload), self._upload(scale[:, None]), out=rest)
+        np.rint(rest, out=high)
+        rest -= high
+        high -= self._upload((frame.centre * scale)[:, None])
         for column, beside in rests.items():
-            rest[column] += beside
-        scale, step = np.ldexp(1.0, self.bits - frame.spread), 2.0 ** (self.bits + 1)
-        rest *= self._upload(scale[:, None])
-        for found in (high, middle):
-            np.rint(rest, out=found)
-            rest -= found
-            rest *= step
-        if lost is not None:
-            rest += lost * self._upload(scale[:, None]) * step * step
+            rest[column] += beside * scale[column]
+            whole = np.rint(rest[column])
+            high[column] += whole
+            rest[column] -= whole
+        rest *= step
+        np.rint(rest, out=middle)
+        rest -= middle
+        rest *= step
         np.rint(rest, out=low)
         self.products += _multiplied(slices, slices.T).astype(np.int64)
         self.low_products += _multiplied(high, low.T).astype(np.int64)
@@ -126,7 +154,7 @@ def _multiplied(left: Array, right: Array) -> Array:
 
 
 def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
-    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns."""
+    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns over these rows."""
     d, bits = places.size, parts[0].bits
     products, low_products, least_products, sums, low_sums = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
@@ -141,8 +169,7 @@ def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame)
     total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
-    unit = frame.spread - bits
+    unit = np.where(frame.spread == NOTHING, 0, frame.spread - bits)
     comoment = (squares - apart).scaled(np.add.outer(unit, unit))
-    return joint_of(
-        places, rows, (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift), comoment
-    )
+    mean = (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift)
+    return joint_of(places, rows, mean, frame.exponent, comoment)

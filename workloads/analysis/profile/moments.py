@@ -117,8 +117,10 @@ class JointMoments:
     """(d',) column means over the complete rows."""
     complete_mean_rest: Floats
     """(d',)"""
+    complete_exponent: Integers
+    """(d',) as `ColumnMoments.exponent`, of the complete rows."""
     comoment: Floats
-    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j)."""
+    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j), of the complete rows."""
     comoment_rest: Floats
     """(d', d')"""
 
@@ -154,16 +156,20 @@ class Moments(ColumnMoments, JointMoments):
 def no_rows(places: Integers) -> JointMoments:
     """Of no complete row."""
     floats, matrix = np.zeros(places.size), np.zeros((places.size, places.size))
-    return joint_of(places, 0, Double(floats, floats), Double(matrix, matrix))
+    exponent = np.full(places.size, NOTHING, np.int64)
+    return joint_of(places, 0, Double(floats, floats), exponent, Double(matrix, matrix))
 
 
-def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> JointMoments:
+def joint_of(
+    places: Integers, rows: int, mean: Double, exponent: Integers, comoment: Double
+) -> JointMoments:
     """From its parts."""
     return JointMoments(
         places=places,
         complete_rows=np.asarray(rows, np.int64),
         complete_mean=mean.high,
         complete_mean_rest=mean.low,
+        complete_exponent=exponent,
         comoment=comoment.high,
         comoment_rest=comoment.low,
     )
@@ -171,10 +177,7 @@ def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> Joi
 
 def merge(a: Moments, b: Moments) -> Moments:
     """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
-    columns = merge_columns(a, b)
-    return Moments.of(
-        columns, _merge_joint(a, b, columns.exponent[a.places]), int(a.rows) + int(b.rows)
-    )
+    return Moments.of(merge_columns(a, b), _merge_joint(a, b), int(a.rows) + int(b.rows))
 
 
 def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
@@ -265,16 +268,17 @@ def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integ
     return total + meeting.where((a.count > 0) & (b.count > 0))
 
 
-def _merge_joint(a: Moments, b: Moments, exponent: Integers) -> JointMoments:
+def _merge_joint(a: Moments, b: Moments) -> JointMoments:
+    exponent = np.maximum(a.complete_exponent, b.complete_exponent)
     na, nb = int(a.complete_rows), int(b.complete_rows)
     weight = Double.of(np.float64(nb)) / Double.of(np.float64(max(na + nb, 1)))
     before, after = (Double(one.complete_mean, one.complete_mean_rest) for one in (a, b))
     delta, mean = _between(before, after, weight, exponent)
     both = outer(delta, delta) * (Double.of(np.float64(na)) * weight)
     for one in (a, b):
-        shift = one.exponent[one.places] - exponent
+        shift = one.complete_exponent - exponent
         both += one.comoments.scaled(np.add.outer(shift, shift))
-    return joint_of(a.places, na + nb, mean, both)
+    return joint_of(a.places, na + nb, mean, exponent, both)
 
 
 def _between(a: Double, b: Double, weight: Double, exponent: Integers) -> tuple[Double, Double]:

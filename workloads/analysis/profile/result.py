@@ -134,7 +134,7 @@ class Profile:
         m = self.moments
         squares = Double(np.diagonal(m.comoment), np.diagonal(m.comoment_rest))
         variance = squares / Double.of(np.full(m.places.shape, max(self.complete_rows - 1.0, 1.0)))
-        found: Floats = np.ldexp(variance.root().value, _shift(m.exponent[m.places]))
+        found: Floats = np.ldexp(variance.root().value, _shift(m.complete_exponent))
         return found
 
     def quantiles(self, probabilities: Sequence[float]) -> Quantiles:
