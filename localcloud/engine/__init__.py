@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlparse
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from localcloud.engine.autonaming import Names
 from localcloud.engine.changes import PROVIDER_PREFIX, Changes, Made, Wanted
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import Failure, Options, Resource, State, Step
@@ -68,6 +69,7 @@ class Engine:
         program: Path,
         provider: Provider,
         preview: bool,
+        names: Names | None = None,
         previous: State | None = None,
         destroy: bool = False,
     ) -> None:
@@ -85,6 +87,7 @@ class Engine:
         self._changes = Changes(
             provider=provider,
             hooks=self._hooks,
+            names=names or Names({}, project=project, stack=stack),
             previous=previous or State(),
             preview=preview,
             destroy=destroy,

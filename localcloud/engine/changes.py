@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from localcloud.engine.autonaming import Names
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import (
     Failure,
@@ -66,18 +67,15 @@ class Changes:
         *,
         provider: Provider,
         hooks: Hooks,
+        names: Names,
         previous: State,
         preview: bool,
         destroy: bool,
         skipped: list[str],
     ) -> None:
         self.steps: list[Step] = []
-        self._provider, self._hooks, self._preview, self._destroy = (
-            provider,
-            hooks,
-            preview,
-            destroy,
-        )
+        self._provider, self._hooks, self._names = provider, hooks, names
+        self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
         self._doomed = list(previous.doomed)
@@ -110,7 +108,11 @@ class Changes:
         if not changed:
             return self._same(checked, old)
         if difference.replaces or _demanded(checked, old, changed):
-            first = difference.deletes_first or wanted.options.delete_before_replace
+            first = (
+                difference.deletes_first
+                or bool(wanted.options.delete_before_replace)
+                or self._names.fixed(wanted.type)
+            )
             return self._replace(self._checked(given, None), old, changed, first=first)
         return self._update(checked, old, changed)
 
@@ -145,6 +147,7 @@ class Changes:
             wanted.inputs,
             provider=wanted.provider,
             olds=old.inputs if old is not None else None,
+            naming=self._names.proposal(wanted.type, wanted.name),
         )
         return replace(wanted, inputs=inputs)
 

@@ -9,7 +9,7 @@ from localcloud.provider.calls import Call, Naming, handles
 _TYPES: Final = {"hashKey": "HASH", "rangeKey": "RANGE"}
 
 
-@handles("dynamodb/table:Table", Naming())
+@handles("dynamodb/table:Table", Naming(characters=r"[A-Za-z0-9_.-]"))
 def table(call: Call) -> None:
     """Table with its indexes; recovery and time to live are switched on by calls of their own."""
     name, billing = call.take("name"), call.take("billingMode", "PROVISIONED")
