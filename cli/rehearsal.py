@@ -45,8 +45,8 @@ class Rehearsal:
     """Port of the provider that it deploys by."""
     state: Path
     """Where it keeps the state."""
-    checkpoint: str
-    """What there is, for `pulumi stack import`; empty where the CLI knows it."""
+    checkpoint: Callable[[], str] | None
+    """Writes what there is for `pulumi stack import`; None where the CLI knows it."""
     secrets: Mapping[str, str]
     """Secret config that the stack was deployed with."""
 
@@ -120,7 +120,7 @@ def rehearsal(
             for key, value in (config or {}).items():
                 cli.must("config", "set", "--stack", file.name, key, value)
             outputs, resources = cli.deploy(file.name, secrets)
-            yield ready(outputs=outputs, resources=resources, checkpoint="")
+            yield ready(outputs=outputs, resources=resources, checkpoint=None)
         else:
             made = _deploy(file, program, cloud, config=config or {}, secrets=secrets)
             given = {
@@ -131,7 +131,13 @@ def rehearsal(
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),
-                checkpoint=checkpoint(made.state, exports=made.outputs, settings=given),
+                checkpoint=functools.partial(
+                    checkpoint,
+                    made.state,
+                    exports=made.outputs,
+                    settings=given,
+                    passphrase=pulumi.PASSPHRASE,
+                ),
             )
     finally:
         server.stop()

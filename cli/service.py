@@ -128,7 +128,7 @@ def serve(
     with rehearsal(stack, DIRECTORY, port=port, engine=engine, say=say) as ready:
         endpoint = Endpoint.of(ready)
         if ready.checkpoint:
-            _private(DIRECTORY / "stack.json", ready.checkpoint)
+            _private(DIRECTORY / "stack.json", ready.checkpoint())
         partial = _ENDPOINT.with_suffix(".partial")
         _private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(_ENDPOINT)
