@@ -7,7 +7,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -27,7 +27,7 @@ app = typer.Typer(
 _out = Console()
 _err = Console(stderr=True)
 
-Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
+Stack = Annotated[str, typer.Option(help="Stack to deploy: its name, or the path of its file.")]
 Port = Annotated[
     int,
     typer.Option(
@@ -61,6 +61,12 @@ Deployed = Annotated[
         "--stack", help="A stack deployed by the Pulumi CLI; the rehearsal of `up` without it."
     ),
 ]
+Engine = Annotated[
+    Literal["own", "pulumi"],
+    typer.Option(
+        envvar="ENGINE", help="What deploys: `own` needs nothing, `pulumi` is the Pulumi CLI."
+    ),
+]
 _DEFAULT_PORT = 5055
 
 
@@ -70,11 +76,12 @@ def demo(
         Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")
     ] = None,
     stack: Stack = "local",
+    engine: Engine = "own",
 ) -> None:
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
-    code = command.demo(_out, csv, stack)
+    code = command.demo(_out, csv, stack, engine)
     _out.file.flush()
     # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
     os._exit(code)
@@ -85,6 +92,7 @@ def up(
     stack: Stack = "local",
     port: Port = _DEFAULT_PORT,
     containers: Containers = None,
+    engine: Engine = "own",
     as_json: AsJson = False,
 ) -> None:
     """Keep the AWS in memory running for your own clients."""
@@ -93,7 +101,7 @@ def up(
     endpoint = service.running()
     if endpoint is None:
         with _err.status(Text(f"deploying stack {stack}")):
-            endpoint = service.start(stack, port, containers)
+            endpoint = service.start(stack, port, engine, containers)
     elif containers is not None and endpoint.containers != containers:
         raise CliError(
             f"already up, with {endpoint.containers or 'no engine'} for containers; "
@@ -126,12 +134,15 @@ def down() -> None:
 
 @app.command(hidden=True)
 def serve(
-    stack: Stack = "local", port: Port = _DEFAULT_PORT, containers: Containers = None
+    stack: Stack = "local",
+    port: Port = _DEFAULT_PORT,
+    engine: Engine = "own",
+    containers: Containers = None,
 ) -> None:
     """Run what `up` starts in this process."""
     from cli import service
 
-    service.serve(stack, port, containers, say=lambda step: print(step, flush=True))
+    service.serve(stack, port, engine, containers, say=lambda step: print(step, flush=True))
 
 
 @app.command()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import psutil
 
@@ -53,6 +53,8 @@ class Endpoint:
     roles: Mapping[str, Mapping[str, str]]
     """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
+    pulumi: Mapping[str, str]
+    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
 
     @classmethod
     def of(cls, ready: Rehearsal) -> Self:
@@ -75,6 +77,13 @@ class Endpoint:
                 for stage, name in ready.outputs["stage_job_definitions"].items()
             },
             outputs=ready.outputs,
+            pulumi={
+                "program": str(ready.program),
+                "provider": str(ready.provider),
+                "state": str(ready.state),
+                "checkpoint": str(DIRECTORY / "stack.json") if ready.checkpoint else "",
+                "slack": next(iter(ready.secrets.values()), ""),
+            },
         )
 
     @property
@@ -116,31 +125,47 @@ def running() -> Endpoint | None:
 
 
 def serve(
-    stack: str, port: int, containers: str | None = None, *, say: Callable[[str], None]
+    stack: str,
+    port: int,
+    engine: Literal["own", "pulumi"],
+    containers: str | None = None,
+    *,
+    say: Callable[[str], None],
 ) -> None:
     """Runs the rehearsal in this process until SIGTERM or SIGINT."""
     # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with rehearsal(stack, DIRECTORY, port=port, containers=containers, say=say) as ready:
+    with rehearsal(
+        stack, DIRECTORY, port=port, engine=engine, containers=containers, say=say
+    ) as ready:
         endpoint = Endpoint.of(ready)
+        if ready.checkpoint:
+            _private(DIRECTORY / "stack.json", ready.checkpoint())
         partial = _ENDPOINT.with_suffix(".partial")
-        # made for its owner alone before the secret is in it
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(endpoint), file, indent=1)
+        _private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(_ENDPOINT)
         while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
             ready.cloud.tick()
         _ENDPOINT.unlink()
 
 
-def start(stack: str, port: int, containers: str | None = None) -> Endpoint:
+def _private(path: Path, text: str) -> None:
+    """Writes a file that is its owner's alone before a secret is in it."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def start(
+    stack: str, port: int, engine: Literal["own", "pulumi"], containers: str | None = None
+) -> Endpoint:
     """Starts the rehearsal in the background and waits until it is ready.
 
     Raises CliError with the end of its log where it fails.
     """
     STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--stack", stack]
+    command += ["--port", str(port), "--engine", engine]
     command += ["--containers", containers] if containers else []
     with _LOG.open("wb") as log:
         process = subprocess.Popen(

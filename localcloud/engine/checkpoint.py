@@ -5,26 +5,36 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.metadata
 import json
+import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from localcloud.engine.state import Resource, State
 from localcloud.provider.values import SECRET, SIGNATURE_KEY, Secret
 
 _VERSION: Final = 3
+_ROUNDS: Final = 1_000_000
+_PROBE: Final = b"pulumi"
 
 
-def checkpoint(state: State, *, exports: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+def checkpoint(
+    state: State, *, exports: Mapping[str, Any], settings: Mapping[str, str], passphrase: str
+) -> str:
     """A deployment as JSON, with secrets in plain text: whoever writes it keeps it to its owner.
 
     Args:
         state: What exists.
         exports: Of the program, with their secrets.
         settings: The stack's `aws:*` config by name, which the default provider has.
+        passphrase: By which the CLI will keep the secrets.
     """
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     version = importlib.metadata.version("pulumi_aws")
@@ -38,10 +48,20 @@ def checkpoint(state: State, *, exports: Mapping[str, Any], settings: Mapping[st
             "version": _VERSION,
             "deployment": {
                 "manifest": {"time": now, "magic": "", "version": ""},
+                "secrets_providers": {"type": "passphrase", "state": {"salt": _salt(passphrase)}},
                 "resources": [*resources[:position], provider, *resources[position:]],
             },
         }
     )
+
+
+def _salt(passphrase: str) -> str:
+    """The CLI's note of a passphrase: a salt, and a word that only the passphrase opens (pulumi's pkg/secrets/passphrase)."""
+    salt, nonce = secrets.token_bytes(8), secrets.token_bytes(12)
+    key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS)
+    sealed = AESGCM(key).encrypt(nonce, _PROBE, None)
+    texts = [base64.b64encode(part).decode() for part in (salt, nonce, sealed)]
+    return f"v1:{texts[0]}:v1:{texts[1]}:{texts[2]}"
 
 
 def _default_provider(stack: Resource, version: str, settings: Mapping[str, str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "scripts" / "pulumi.sh"
 REQUIRED: Final = "CONFORMANCE_REQUIRED"
 """Set where a missing CLI is a failure and not a reason to skip: where there is a CLI, or Go to build one."""
+_NOTHING: Final = ("same", "read", "refresh")
 _PROGRAM: Final = ("__main__.py", "components", "config", "docker", "workloads", "Pulumi.yaml")
 
 
@@ -105,7 +106,7 @@ class Cli:
         """The steps of a preview that are not `same`: `op`, `urn`, `detailedDiff` and more."""
         answer = self.run("preview", "--non-interactive", "--json", *arguments)
         document = json.loads(answer.out[answer.out.index("{") :])
-        return [step for step in document.get("steps", []) if step["op"] not in ("same", "read")]
+        return [step for step in document.get("steps", []) if step["op"] not in _NOTHING]
 
     def state(self) -> list[dict[str, Any]]:
         """The resources of the stack as the CLI keeps them."""
