@@ -22,7 +22,7 @@ from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
-from localcloud.http_server import Streamed
+from localcloud.http_server import MalformedBodyError, Streamed
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
@@ -142,27 +142,18 @@ class Front:
         if path.startswith("/_localcloud/"):
             return _send(self._own_path(path, environ), start_response)
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)  # moto would answer for another account
-        form: Form | None = None
-        try:
-            if is_form(environ):
-                form = Form(environ)
-                environ = form.put_environ()
-            call = Call(environ)
-        except WireError as error:
-            if is_form(environ):
-                return _send(error_of_s3(error), start_response)
-            return _send(Reply(status=error.status, body=error.message.encode()), start_response)
-        except ValueError as error:
-            return _send(
-                Reply(status=400, body=f"the request cannot be read: {error}".encode()),
-                start_response,
-            )
+        opened = _open(environ)
+        if isinstance(opened, Reply):
+            return _send(opened, start_response)
+        call, form = opened
         try:
             if form is not None:
                 return _send(self._upload(call, form), start_response)
             return self._answer(call, self._keys.authenticate(call), start_response)
         except WireError as error:
             return _send(call.error(error), start_response)
+        except MalformedBodyError as error:
+            return _send(_unreadable(error), start_response)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
@@ -333,6 +324,26 @@ class Front:
                 self._functions.remember(call.params)
             return [self._functions.completed(b"".join(body))]
         return body
+
+
+def _open(environ: dict[str, Any]) -> tuple[Call, Form | None] | Reply:
+    """The call of a request, with the form that it came in; a reply where it is neither."""
+    form: Form | None = None
+    try:
+        if is_form(environ):
+            form = Form(environ)
+            environ = form.put_environ()
+        return Call(environ), form
+    except WireError as error:
+        if is_form(environ):
+            return error_of_s3(error)
+        return Reply(status=error.status, body=error.message.encode())
+    except (MalformedBodyError, ValueError) as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> Reply:
+    return Reply(status=400, body=f"the request cannot be read: {error}".encode())
 
 
 def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:

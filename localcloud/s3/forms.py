@@ -85,7 +85,7 @@ class Form:
         try:
             while isinstance(event := self._decoder.next_event(), NeedData):
                 self._decoder.receive_data(self._stream.read(BLOCK) or None)
-        except (ValueError, RequestEntityTooLarge):
+        except (ValueError, LookupError, RequestEntityTooLarge):
             raise _malformed("the body is no well-formed multipart/form-data") from None
         return event
 
@@ -97,6 +97,8 @@ class Form:
             event = self._next()
             if isinstance(event, Epilogue):
                 raise WireError("InvalidArgument", _NO_FILE)
+            if isinstance(event, (File, Field)) and not event.name:
+                raise _malformed("a part has no name")
             if isinstance(event, File) or (isinstance(event, Field) and event.name == "file"):
                 self._filename = getattr(event, "filename", "") or ""
                 return {key: value.decode("utf-8", "replace") for key, value in found.items()}

@@ -173,6 +173,7 @@ def test_a_form_without_signature_or_file(stage: Stage, bucket: str) -> None:
         (body[:100], b"not well-formed"),
         (b"", b"not well-formed"),
         (b"nothing", b"not well-formed"),
+        (body.replace(b'; name="policy"', b""), b"not well-formed"),
     ):
         request = urllib.request.Request(  # noqa: S310
             form["url"], data=data, headers={"Content-Type": kind}
