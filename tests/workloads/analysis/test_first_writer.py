@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,25 +65,19 @@ def scores(seed: int = 0) -> UnitScores:
     )
 
 
-def repacked(number: int) -> Callable[[io.BytesIO, object], None]:
-    """Another version of Arrow: the same table, other bytes."""
-    codecs = itertools.cycle(("zstd", "gzip", "snappy", "none"))
-    codec = [next(codecs) for _ in range(number % 4 + 1)][-1]
-
-    def write(table: object, buffer: io.BytesIO, **_: object) -> None:
-        WRITE(table, buffer, compression=codec, row_group_size=number * 3 + 50)
-
-    return write
-
-
 WRITE = pq.write_table
 
 
-def at_once(work: Callable[[int], object]) -> list[object]:
+def repacked(number: int, table: pa.Table, buffer: io.BytesIO) -> None:
+    """As another version of Arrow does it: the same table, other bytes."""
+    WRITE(table, buffer, row_group_size=number * 3 + 50)
+
+
+def at_once(work: Callable[[int], Any]) -> list[Any]:
     """What each of fifty machines gets: a value, or the error."""
     together = threading.Barrier(WRITERS)
 
-    def one(number: int) -> object:
+    def one(number: int) -> Any:
         HERE.name = f"machine-{number}"
         together.wait()
         try:
@@ -96,9 +92,7 @@ def at_once(work: Callable[[int], object]) -> list[object]:
 def test_fifty_writers_that_say_the_same_in_other_bytes_name_the_one_object(monkeypatch):
     # pyarrow is one for all threads, so that each call is packed in its own way by the order of the calls
     calls = itertools.count()
-    monkeypatch.setattr(
-        anomaly_result.pq, "write_table", lambda table, to, **_: repacked(next(calls))(table, to)
-    )
+    monkeypatch.setattr(pq, "write_table", lambda table, to, **_: repacked(next(calls), table, to))
     run = run_of("same-scores")
     files = ScoreFiles(bucket=BUCKET, run=run, identity="a")
     named = at_once(lambda _: files.store(3, scores(), LINES))
@@ -114,7 +108,7 @@ def test_of_fifty_mixed_writers_those_that_contradict_the_first_name_both_machin
     run = run_of("mixed-scores")
     wrong = {7, 8, 31}
 
-    def write(number: int) -> object:
+    def write(number: int) -> Any:
         files = ScoreFiles(bucket=BUCKET, run=run, identity="a")
         return files.store(0, scores(number if number in wrong else 0), LINES)
 
@@ -149,7 +143,7 @@ def test_scores_of_another_release_or_damaged_ones_are_replaced(cloud):
     assert new.store(0, scores(2), LINES) == after
 
 
-def part(number: int, **changes: object) -> Part:
+def part(number: int, **changes: Any) -> Part:
     first = Top(
         ids=np.array([4, 2]),
         scores=np.array([9.0, 8.0]),
@@ -191,7 +185,7 @@ def test_fifty_mixed_parts_and_profiles_of_shards():
     with pytest.raises(StageError, match="is another result of the same table"):
         shards.offer_part(queries, part(0, first=other))
 
-    def profile(number: int) -> object:
+    def profile(number: int) -> dict[str, Any]:
         facts = np.frombuffer(json.dumps({"by": number}).encode(), np.uint8)
         mean = np.array([1.0 + 2.0**-52 if number == 11 else 1.0])
         return shards.offer_profile({"mean": mean, "facts": facts})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,25 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
         admit(replace(SETTINGS, max_dollars=3.0), SHAPE, plan)
     with pytest.raises(StageError, match="price of the analysis's machines is not known"):
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
+
+
+@pytest.mark.parametrize("mode", ["top", "full"])
+def test_many_neighbours_have_their_price_in_time_and_memory(mode):
+    def plan(k: int, machine: Machine = MACHINE):
+        ample = replace(SETTINGS, block_memory_bytes=1 << 40)
+        return predict(mode, replace(SHAPE, neighbours=k), ample, machine, 1 << 28)
+
+    few, many = plan(10), plan(200)
+    assert plan(3).seconds == few.seconds, "comparing has the cost of few neighbours"
+    assert plan(10, replace(MACHINE, neighbours_per_second=1.0)).seconds == few.seconds
+    assert few.seconds < plan(100).seconds < many.seconds
+    assert few.memory_bytes < many.memory_bytes
+    slower = plan(200, replace(MACHINE, neighbours_per_second=1e8))
+    assert slower.seconds > many.seconds
+    if mode == "full":
+        # 190 more for each of the 3,125,000 rows of a rank, and again as many when later units replace them
+        more = many.seconds - few.seconds
+        assert more == pytest.approx(190 * 3_125_000 * (1 + math.log(1e8 / 65_536)) / 1e9, rel=0.01)
 
 
 @pytest.mark.parametrize(
