@@ -94,14 +94,20 @@ def _small() -> Values:
 
 
 def _gaps() -> Values:
-    """Missing and infinite values, columns that are constant, empty or all but empty, and rows far out that are incomplete."""
+    """Missing and infinite values, a constant column, and rows far out that are incomplete."""
     bits = Bits(13)
-    values = bits.bell(7, 12_000)
+    values = bits.bell(6, 12_000)
     values[0, bits.uniform(12_000) < 0.3] = np.nan
     values[1, ::1_000], values[1, 1::1_000] = np.inf, -np.inf
-    values[2], values[3], values[4] = 0.1, np.nan, np.nan
-    values[4, 17] = 3.0
+    values[2] = 0.1
     values[5, np.isnan(values[0])] *= 1e15
+    return values
+
+
+def _empty() -> Values:
+    """A column without a value, and one with a single value: no row is complete."""
+    values = Bits(37).bell(3, 700)
+    values[1], values[2, 1:] = np.nan, np.nan
     return values
 
 
@@ -111,6 +117,7 @@ TABLES: Final[dict[str, Callable[[], Values]]] = {
     "one unit of most rows": lambda: Bits(5).heavy(3, 70_000),
     "small and large": _small,
     "gaps": _gaps,
+    "empty": _empty,
     "whole numbers": lambda: Bits(17).whole(0, 100, 4, 9_500).astype(np.float64),
     "near-duplicates": lambda: (
         Bits(19).bell(1, 4_000) + np.ldexp(Bits(23).bell(6, 4_000), np.arange(-52, 2, 9)[:, None])

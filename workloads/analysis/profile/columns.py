@@ -154,7 +154,7 @@ def moments(found: PowerSums, missing: Integers, infinite: Integers) -> ColumnMo
     """
     first, second, third, fourth, pairs = found.sums
     step = first / Double.of(np.maximum(found.rows, 1).astype(np.float64))
-    mean = (Double.of(found.frame.centre) + step).scaled(found.frame.shift)
+    mean = Double.of(found.frame.centre) + step
     squared = step * step
     m2 = second - first * step
     m3 = third - (step * second).times(3.0) + (squared * first).times(2.0)

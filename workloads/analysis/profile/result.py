@@ -23,7 +23,7 @@ class Profile:
 
     columns: tuple[str, ...]
     moments: Moments
-    """Counts, missing, infinite, minimum, maximum, mean as they are; centred sums for what is derived below."""
+    """Counts, missing, infinite, minimum, maximum as they are; mean and centred sums for what is derived below."""
     sketch: Sketch
     exact: ExactQuantiles | None = None
     """Where they were asked for."""
@@ -74,7 +74,8 @@ class Profile:
     @property
     def mean(self) -> Floats:
         """Mean of the finite values."""
-        return np.where(self.moments.count > 0, self.moments.mean + self.moments.mean_rest, np.nan)
+        m = self.moments
+        return np.where(m.count > 0, np.ldexp(m.double("mean").value, _shift(m.exponent)), np.nan)
 
     @property
     def sd(self) -> Floats:

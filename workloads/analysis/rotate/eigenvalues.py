@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from workloads.analysis.profile.folds import folded
-from workloads.analysis.profile.moments import Floats
+from workloads.analysis.profile.moments import Floats, Integers
 
 _TINY: Final = 2.0**-200
 """In place of a 0 in Sturm's sequence."""
@@ -39,14 +39,13 @@ def eigenvalues(matrix: Floats) -> Floats:
         middle = 0.5 * (low + high)
         beyond = _below(middle, diagonal, squares) > wanted
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-    return 0.5 * (low + high)
+    found: Floats = 0.5 * (low + high)
+    return found
 
 
-def _below(
-    numbers: Floats, diagonal: Floats, squares: Floats
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _below(numbers: Floats, diagonal: Floats, squares: Floats) -> Integers:
     """How many eigenvalues are less than each number."""
-    found = np.zeros(numbers.shape, np.int64)
+    found: Integers = np.zeros(numbers.shape, np.int64)
     term = np.ones(numbers.shape)
     for each, square in zip(diagonal.tolist(), squares.tolist(), strict=True):
         term = (each - numbers) - square / term
