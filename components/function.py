@@ -24,6 +24,7 @@ _SHARED: Final = (
     "contract.py",
     "metrics.py",
     "names.py",
+    "operating.py",
     "runtime/__init__.py",
     "runtime/quoting.py",
 )
