@@ -5,7 +5,7 @@ Times are ISO 8601 in UTC, durations seconds, money US dollars. What is not know
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class RunLine(TypedDict):
@@ -113,3 +113,155 @@ class Replayed(TypedDict):
     function: str
     handled: list[str]
     failed: list[str]
+
+
+class Attempt(TypedDict):
+    """One attempt of a job."""
+
+    number: int
+    started_at: str | None
+    stopped_at: str | None
+    seconds: float | None
+    exit_code: int | None
+    reason: str | None
+    log_stream: str | None
+    """Of the main node, where the job has several."""
+
+
+class Part(TypedDict):
+    """A node of a multi-node job, or a shard of an array job."""
+
+    index: int
+    status: str
+    reason: str | None
+    attempts: int
+    seconds: float | None
+
+
+class StageJob(TypedDict):
+    """The job of a stage."""
+
+    stage: str
+    fallback: bool
+    """Whether it took the place of an analysis that failed."""
+    job_id: str
+    job_name: str
+    status: str
+    reason: str | None
+    """As AWS Batch gives it."""
+    queue: str
+    created_at: str | None
+    started_at: str | None
+    stopped_at: str | None
+    seconds: float | None
+    """From start to stop, or until now."""
+    attempts: list[Attempt]
+    array: bool
+    """Whether `parts` are shards of an array job; else they are nodes."""
+    parts: list[Part]
+    """Nodes or shards; empty for a job that has neither."""
+
+
+class StageCost(TypedDict):
+    """What a stage took and cost; a job that a fallback took the place of counts as `fallback`'s stage."""
+
+    stage: str
+    attempts: int
+    seconds: float | None
+    usd: float | None
+
+
+class Told(TypedDict):
+    """One message."""
+
+    what: str
+    at: str | None
+    """Null where it is not certain that anybody heard."""
+    to: str
+
+
+class Figures(TypedDict):
+    """What the findings say, in short."""
+
+    rows: int
+    rejected_rows: int
+    most_remote_line: int | None
+    """Of the uploaded file; null where rows were not compared."""
+    most_remote_score: float | None
+    """Its distance to the k-th nearest row."""
+    strongest_drift: str | None
+    digest: str
+
+
+class Shown(TypedDict):
+    """A run with all that is known of it."""
+
+    run: RunLine
+    execution: str | None
+    """ARN of the execution of the state machine; null where jobs depend on one another instead."""
+    stages: list[StageJob]
+    """Jobs that AWS Batch still knows: it forgets them some days after their end."""
+    costs: list[StageCost]
+    failed_stage: str | None
+    what_to_do: str | None
+    told: list[Told]
+    figures: Figures | None
+    """Null before the findings are there."""
+    links: dict[str, str]
+
+
+class LogLine(TypedDict):
+    """One line of a log; `logs --json` prints one document a line."""
+
+    time: str
+    stage: str
+    node: int | None
+    shard: int | None
+    attempt: int
+    level: str | None
+    """Null for a line that is not of this program's own form."""
+    message: str
+    fields: dict[str, Any]
+    """What else the line holds."""
+    stream: str
+
+
+class Findings(TypedDict):
+    """What a run found; the fields of summary.json that docs/data.md describes, and the remote rows of findings.parquet."""
+
+    run_id: str
+    digest: str
+    table: dict[str, Any]
+    remarks: list[dict[str, Any]]
+    notable: list[dict[str, Any]]
+    drift: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+class Reported(TypedDict):
+    """Where a report was saved."""
+
+    run_id: str
+    path: str
+    opened: bool
+    """Whether a browser took it."""
+
+
+class Difference(TypedDict):
+    """One thing that differs."""
+
+    area: str
+    what: str
+    values: list[Any]
+    """Of the first run and of the second."""
+
+
+class Compared(TypedDict):
+    """Two runs side by side."""
+
+    runs: list[RunLine]
+    differences: list[Difference]
+    same: list[str]
+    """Areas without a difference."""
+    not_compared: list[str]
+    """Areas that one of the two has nothing of."""

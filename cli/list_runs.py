@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from cli import pausing, runs_index, watching
 from cli.documents import RunLine
 from cli.errors import CliError, ExitCode
 from cli.frame import print_json, say
+from cli.jobs import moment
 from cli.operate import day
 from cli.runs_index import ENDED, STATES, Entry
 from cli.target import Target
@@ -131,13 +131,6 @@ def line(entry: Entry) -> RunLine:
 def failure_of(item: dict[str, Any] | Any) -> str | None:
     """Why a run failed or was cancelled, in one sentence."""
     return str((item.get("failure") or {}).get("error") or "") or None
-
-
-def moment(ms: Any) -> str | None:
-    """Milliseconds since 1970 as ISO 8601 in UTC; None for none."""
-    if not ms:
-        return None
-    return datetime.fromtimestamp(int(ms) / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _table(entries: Sequence[Entry], width: int) -> Table:
