@@ -1,11 +1,13 @@
-"""What commands print with --json. Their JSON Schemas stand in cli/schemas/, written by `schema --documents --write`.
+"""What commands print with --json. Their JSON Schemas stand in cli/schemas/, written by `schema --write`.
 
 Times are ISO 8601 in UTC, durations seconds, money US dollars. What is not known is null.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Final
+
+from typing_extensions import TypedDict
 
 
 class RunLine(TypedDict):
@@ -265,3 +267,21 @@ class Compared(TypedDict):
     """Areas without a difference."""
     not_compared: list[str]
     """Areas that one of the two has nothing of."""
+
+
+DOCUMENTS: Final[dict[str, Any]] = {
+    "runs": list[RunLine],
+    "show": Shown,
+    "logs": LogLine,
+    "results": Findings,
+    "report": Reported,
+    "compare": Compared,
+    "run": Begun,
+    "retry": Retried,
+    "cancel": Cancelled,
+    "pause": list[Paused],
+    "resume": Resumed,
+    "backfill": Backfilled,
+    "replay": Replayed,
+}
+"""What each command prints, by its name."""

@@ -52,7 +52,7 @@ def results(
     summary = json.loads(body)
     parquet = _object(target, entry, entry.run.findings_key)
     if form == "table":
-        show.findings(console, body, rows=most or _SHOWN, values=True)
+        show.findings(console, body, most=most or _SHOWN, values=True)
         return ExitCode.OK
     if form == "parquet":
         _write(file, parquet if not most else _sliced(parquet, most))

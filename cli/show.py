@@ -37,14 +37,14 @@ _WIDTH = 110
 
 
 def findings(
-    console: Console, summary_json: bytes, *, rows: int = _REMOTE, values: bool = False
+    console: Console, summary_json: bytes, *, most: int = _REMOTE, values: bool = False
 ) -> None:
     """The table of findings, notable columns, remote rows and the cost of the run.
 
     Args:
         console: where to.
         summary_json: summary.json of the run.
-        rows: how many remote rows.
+        most: how many remote rows.
         values: whether with all of their cells.
     """
     summary = json.loads(summary_json)
@@ -83,7 +83,7 @@ def findings(
             markup=False,
             emoji=False,
         )
-    _remote_rows(console, summary.get("anomalies"), rows, values=values)
+    _remote_rows(console, summary.get("anomalies"), most, values=values)
     run = summary["run"]
     per_stage = ", ".join(
         f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"]

@@ -93,15 +93,15 @@ def estimate(
 
 @app.command(rich_help_panel=STACK_FILES)
 def schema(
+    command: Annotated[str, typer.Argument(help="Of what this command prints with --json.")] = "",
     write: Annotated[
-        bool,
-        typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md."),
+        bool, typer.Option("--write", help="Write all generated schemas, and docs/config.md.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of stack files."""
-    from cli import schema as command
+    """Print the JSON Schema of stack files, or of a command's --json."""
+    from cli import schema as made
 
-    raise typer.Exit(command.show(out, write=write))
+    raise typer.Exit(made.show(out, command, write=write))
 
 
 @app.command(rich_help_panel=STACK_FILES)
