@@ -285,7 +285,8 @@ class Access:
             trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)
         ):
             raise AssumeRoleError(
-                f"{service} is unable to assume the role {role_arn}: no statement of its trust policy allows this service sts:AssumeRole"
+                f"{service} is unable to assume the role {role_arn}: no statement of "
+                "its trust policy allows this service sts:AssumeRole"
             )
 
     def service_may(

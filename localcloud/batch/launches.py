@@ -108,8 +108,8 @@ class Launches:
         said = (
             "Max spot instance count exceeded"
             if purchase == "spot"
-            else f"You have requested more vCPU capacity than your current vCPU limit of {limit:g} allows for the instance bucket that the "
-            "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
+            else ("You have requested more vCPU capacity than your current vCPU limit " f"of {limit:g} allows for the instance bucket that the ")
+            ("specified instance type belongs to. Please visit " "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to ")
             "this limit."
         )
         return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
@@ -123,7 +123,7 @@ class Launches:
         if not zones or any(self._store.state.offers(zone, shape.name) for zone in zones):
             return None
         said = (
-            f"Your requested instance type ({shape.name}) is not supported in your requested Availability Zone ({', '.join(zones)}). "
+            (f"Your requested instance type ({shape.name}) is not supported in your " f"requested Availability Zone ({', '.join(zones)}). ")
             "Please retry your request by not specifying an Availability Zone or choosing another."
         )
         return Failure(reason=UNSUPPORTED, instance_type=shape.name, said=said)
@@ -142,7 +142,7 @@ class Launches:
         )
         if not free or sum(free) >= need:
             return None
-        said = f"There are not enough free addresses in subnet '{subnets[0].id}' to satisfy the requested number of instances."
+        said = (f"There are not enough free addresses in subnet '{subnets[0].id}' to " "satisfy the requested number of instances.")
         return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
 
     def _no_capacity(self, environment: ComputeEnvironment, shape: InstanceShape) -> Failure | None:
@@ -151,7 +151,7 @@ class Launches:
         subnets = map(self._store.state.subnet, environment.resources.get("subnets", [])[:1])
         zone = next((each.availability_zone for each in subnets if each is not None), "")
         said = (
-            f"We currently do not have sufficient {shape.name} capacity in the Availability Zone you requested ({zone}). Our system will "
+            (f"We currently do not have sufficient {shape.name} capacity in the " f"Availability Zone you requested ({zone}). Our system will ")
             "be working on provisioning additional capacity."
         )
         return Failure(reason=NO_CAPACITY, instance_type=shape.name, said=said)
@@ -290,7 +290,7 @@ def _described(activity: _Activity) -> dict[str, Any]:
         "ActivityId": activity.id,
         "AutoScalingGroupName": activity.group,
         "Description": activity.description,
-        "Cause": f"At {moment:%Y-%m-%dT%H:%M:%SZ} an instance was started in response to a difference between desired and actual capacity.",
+        "Cause": (f"At {moment:%Y-%m-%dT%H:%M:%SZ} an instance was started in response " "to a difference between desired and actual capacity."),
         "StartTime": moment,
         "EndTime": moment,
         "StatusCode": activity.status,
