@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.text import Text
 
+from cli import runs_index
 from cli.check import hanging
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
+from cli.target import Target
 from cli.why.account import Account
 from cli.why.jobs import job_diagnosis, queue_diagnosis
 from cli.why.model import Diagnosis
 from cli.why.runs import run_diagnosis
-from workloads.contract import ContractError, Run
+from workloads.contract import ContractError, Run, Upload
 from workloads.runtime.quoting import escaped
 
 _JOB: Final = re.compile(
@@ -29,6 +33,14 @@ _MARKS: Final = {
     "waits": ("…", "yellow"),
     "later": ("!", "yellow"),
 }
+
+
+def run(console: Console, target: Target, word: str, *, as_json: bool) -> ExitCode:
+    """Finds what a word names, and prints why it is where it is. Raises CliError where there is nothing of that name."""
+    account = Account(client=target.client, outputs=target.outputs, now=time.time)
+    return show(
+        console, diagnose(account, word, lambda name: run_of(target, name)), as_json=as_json
+    )
 
 
 def diagnose(account: Account, word: str, run_named: Callable[[str], Run]) -> Diagnosis:
@@ -46,7 +58,7 @@ def diagnose(account: Account, word: str, run_named: Callable[[str], Run]) -> Di
                     f"AWS Batch knows no job {job['id']}{seen}; it forgets jobs some days "
                     "after their end"
                 ),
-                ExitCode.USAGE,
+                ExitCode.NOT_FOUND,
             )
         return job_diagnosis(account, found[0])
     name = (account.outputs.get("queues") or {}).get(word, word)
@@ -57,25 +69,39 @@ def diagnose(account: Account, word: str, run_named: Callable[[str], Run]) -> Di
     return run_diagnosis(account, run_named(word))
 
 
-def exact_run(word: str) -> Run:
-    """The run of that id. Raises CliError where it is none."""
+def run_of(target: Target, word: str) -> Run:
+    """The run that a word names, also one that has not begun: by its id, or by its upload.
+
+    Raises CliError where it names none.
+    """
     try:
-        return Run(word)
-    except ContractError as error:
-        raise CliError(
-            (
-                f"{word} is no run, job or queue: {error}; a queue is named as in the stack "
-                "file, a job by its id"
-            ),
-            ExitCode.USAGE,
-        ) from error
+        return runs_index.find(target, word).run
+    except CliError as error:
+        if error.code != ExitCode.NOT_FOUND:
+            raise
+        try:
+            return Run(word)
+        except ContractError:
+            uploaded = _uploaded(target, word)
+            if uploaded is None:
+                raise error from None
+            return uploaded
+
+
+def _uploaded(target: Target, key: str) -> Run | None:
+    """The run that an object of the ingest bucket would be; None where there is none, or it is no upload."""
+    bucket = str(target.output("ingest_bucket"))
+    try:
+        found = target.client("s3").head_object(Bucket=bucket, Key=key)
+        return Run(Upload(bucket=bucket, key=key, etag=found["ETag"]).run_id)
+    except (ClientError, ContractError):
+        return None
 
 
 def show(console: Console, diagnosis: Diagnosis, *, as_json: bool) -> ExitCode:
     """Prints a diagnosis; NOT_READY where somebody has to do something."""
     if as_json:
-        document: dict[str, Any] = {**asdict(diagnosis), "stuck": diagnosis.is_stuck}
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print_json({**asdict(diagnosis), "stuck": diagnosis.is_stuck})
     else:
         _print(console, diagnosis)
     return ExitCode.NOT_READY if diagnosis.is_stuck else ExitCode.OK

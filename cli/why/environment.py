@@ -101,12 +101,9 @@ def _state(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
             found="INVALID",
             needed="VALID",
             fix=(
-                (
-                    "mend what the reason names, then disable and enable the environment, which makes AWS Batch try again: "
-                )(
-                    f"aws batch update-compute-environment --compute-environment {name} "
-                    "--state DISABLED, then ENABLED"
-                )
+                "mend what the reason names, then disable and enable the environment, "
+                "which makes AWS Batch try again: aws batch update-compute-environment "
+                f"--compute-environment {name} --state DISABLED, then ENABLED"
             ),
         )
     elif environment["status"] in _CHANGING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from cli.why.account import AbsentError, Account
@@ -17,7 +18,9 @@ from workloads.functions.reasons import explain, is_cascade
 _LINES: Final = 400
 _SHOWN: Final = 8
 _TELLING: Final = re.compile(
-    (r'"level": ' r'?"(?:ERROR|CRITICAL)"|\b(?:ERROR|FATAL|CRITICAL|Traceback|Killed|Segmentation ' r'fault|No space left|out of memory|OutOfMemory)\b')
+    r'"level": '
+    r'?"(?:ERROR|CRITICAL)"|\b(?:ERROR|FATAL|CRITICAL|Traceback|Killed|Segmentation '
+    r"fault|No space left|out of memory|OutOfMemory)\b"
     r"|\b\w*(?:Error|Exception)\b:",
     re.IGNORECASE,
 )
@@ -45,7 +48,10 @@ def failed_job(
                 **vars(below),
                 "subject": subject,
                 "state": "FAILED",
-                "verdict": (f"it failed {why} job {speaker['jobId']} ({speaker['jobName']}) " f"did: {below.verdict}")
+                "verdict": (
+                    f"it failed {why} job {speaker['jobId']} ({speaker['jobName']}) "
+                    f"did: {below.verdict}"
+                )
                 if is_cascade(job)
                 else f"child {speaker['jobId'].rpartition(':')[2]} failed: {below.verdict}",
             }
@@ -195,7 +201,18 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
         record = json.loads(answer["Body"].read()) if answer else {}
     except (ContractError, AbsentError, ValueError):
         return {}
-    return record if isinstance(record, dict) and record.get("error") else {}
+    if not isinstance(record, dict) or not record.get("error"):
+        return {}
+    return record if _written_in(attempts[-1], str(record.get("at") or "")) else {}
+
+
+def _written_in(attempt: dict[str, Any], at: str) -> bool:
+    """Whether a record is of this attempt: one of an earlier attempt speaks of another failure."""
+    try:
+        written = datetime.fromisoformat(at).timestamp() * 1000
+    except ValueError:
+        return False
+    return written >= float(attempt.get("startedAt") or 0)
 
 
 def _log(account: Account, job: dict[str, Any]) -> tuple[list[str], str]:

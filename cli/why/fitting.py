@@ -87,11 +87,17 @@ def too_large(
     if demand.instance_type and demand.instance_type not in {size.name for size in sizes}:
         return Cause(
             code="JOB-INSTANCE-TYPE",
-            what=(f"the job insists on {demand.instance_type}, which environment {shown} " "may not start"),
+            what=(
+                f"the job insists on {demand.instance_type}, which environment {shown} "
+                "may not start"
+            ),
             setting=setting,
             found=", ".join(size.name for size in sizes[:5]),
             needed=demand.instance_type,
-            fix=(f"add {demand.instance_type} to {setting}, or take instanceType out of " "the job definition"),
+            fix=(
+                f"add {demand.instance_type} to {setting}, or take instanceType out of "
+                "the job definition"
+            ),
         )
     wanted = (
         ("memory", "MiB of memory", demand.memory_mib, max(size.memory_mib for size in sizes)),
@@ -107,15 +113,24 @@ def too_large(
             )
             return Cause(
                 code=f"JOB-{what.upper()}",
-                what=(f"the job asks for {needed:g} {unit} a node, and no instance type " f"of environment {shown} has more than {most:g}{note}"),
+                what=(
+                    f"the job asks for {needed:g} {unit} a node, and no instance type "
+                    f"of environment {shown} has more than {most:g}{note}"
+                ),
                 setting=setting,
                 found=f"{most:g} {unit}",
                 needed=f"{needed:g} {unit}",
-                fix=(f"lower {'memory_mib' if what == 'memory' else what} of the stage " f"to {most:g} or less, or add a larger type to {setting}"),
+                fix=(
+                    f"lower {'memory_mib' if what == 'memory' else what} of the stage "
+                    f"to {most:g} or less, or add a larger type to {setting}"
+                ),
             )
     return Cause(
         code="JOB-SHAPE",
-        what=(f"no single instance type of environment {shown} has all that one node " f"asks for: {demand.text}"),
+        what=(
+            f"no single instance type of environment {shown} has all that one node "
+            f"asks for: {demand.text}"
+        ),
         setting=setting,
         found=", ".join(
             f"{s.name} {s.vcpus} vCPUs, {s.memory_mib} MiB, {s.gpus} GPUs" for s in sizes[-3:]
@@ -206,7 +221,8 @@ def _too_small(
         code="QUOTA",
         weight="blocks" if needed > value else "waits",
         what=(
-            (f"the account may run {value:g} vCPUs of {family} ({quota.code}){beside}, " f"and the job needs {needed:g} in environment ")
+            f"the account may run {value:g} vCPUs of {family} ({quota.code}){beside}, "
+            f"and the job needs {needed:g} in environment "
             f"{account.shown('environments', name)}"
         ),
         setting=f"quota {quota.code}",

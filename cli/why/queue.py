@@ -128,7 +128,10 @@ def _summary(name: str, environment: dict[str, Any]) -> str:
         if str(resources.get("type")).startswith("FARGATE")
         else f"wants {resources.get('desiredvCpus', 0)} of {resources.get('maxvCpus')} vCPUs"
     )
-    return (f"environment {name}: {environment['state']}, {environment['status']}, " f"{resources.get('type')}, {vcpus}")
+    return (
+        f"environment {name}: {environment['state']}, {environment['status']}, "
+        f"{resources.get('type')}, {vcpus}"
+    )
 
 
 def others_first(
@@ -144,7 +147,10 @@ def others_first(
         yield Cause(
             code="FAIR-SHARE" if policy is not None else "BEHIND",
             weight="waits",
-            what=(f"the job is {where} in queue {name}, behind " f"{front}{_share_words(account, queue, job, policy)}"),
+            what=(
+                f"the job is {where} in queue {name}, behind "
+                f"{front}{_share_words(account, queue, job, policy)}"
+            ),
             setting=account.setting(
                 "queues", str(queue["jobQueueName"]), "fair_share.weights", "shareDistribution"
             )
@@ -192,7 +198,8 @@ def _higher_queues(account: Account, queue: dict[str, Any]) -> Iterator[Cause]:
                 code="PRIORITY",
                 weight="waits",
                 what=(
-                    (f"queue {account.shown('queues', other['jobQueueName'])} has " f"priority {other['priority']} on the same environments, ")
+                    f"queue {account.shown('queues', other['jobQueueName'])} has "
+                    f"priority {other['priority']} on the same environments, "
                     f"and {waiting} jobs wait there"
                 ),
                 setting=account.setting(
@@ -200,7 +207,10 @@ def _higher_queues(account: Account, queue: dict[str, Any]) -> Iterator[Cause]:
                 ),
                 found=str(queue["priority"]),
                 needed=f"more than {other['priority']}",
-                fix=("wait, or raise the priority of this queue, or give it an " "environment of its own"),
+                fix=(
+                    "wait, or raise the priority of this queue, or give it an "
+                    "environment of its own"
+                ),
             )
 
 
@@ -211,18 +221,26 @@ def stopped(account: Account, queue: dict[str, Any]) -> Sequence[Cause]:
         return [
             Cause(
                 code="QUEUE-DISABLED",
-                what=(f"queue {account.shown('queues', name)} is disabled: it takes no " "new jobs, those in it go on"),
+                what=(
+                    f"queue {account.shown('queues', name)} is disabled: it takes no "
+                    "new jobs, those in it go on"
+                ),
                 setting=account.setting("queues", name, "enabled", "state"),
                 found="DISABLED",
                 needed="ENABLED",
-                fix=(f"aws batch update-job-queue --job-queue {name} --state ENABLED " "(the guard of the budget disables it: docs/runbook.md)"),
+                fix=(
+                    f"aws batch update-job-queue --job-queue {name} --state ENABLED "
+                    "(the guard of the budget disables it: docs/runbook.md)"
+                ),
             )
         ]
     if queue["status"] == "INVALID":
         return [
             Cause(
                 code="QUEUE-INVALID",
-                what=(f"queue {account.shown('queues', name)} is INVALID: " f"{queue.get('statusReason')}"),
+                what=(
+                    f"queue {account.shown('queues', name)} is INVALID: {queue.get('statusReason')}"
+                ),
                 setting=f"status of {name}",
                 found="INVALID",
                 needed="VALID",

@@ -217,8 +217,8 @@ def _not_called(account: Account) -> list[Cause]:
         ]
     if answer is None:
         return []
-    reserved = (answer.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
-    if reserved == 0:
+    reserved = account.ask("lambda", "get_function_concurrency", FunctionName=function) or {}
+    if reserved.get("ReservedConcurrentExecutions") == 0:
         return [
             Cause(
                 code="NO-CONCURRENCY",

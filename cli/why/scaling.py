@@ -103,7 +103,8 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "PERMISSION",
         "AWS Batch may not start the instances",
         (
-            "see that AWSServiceRoleForBatch (and for Spot AWSServiceRoleForEC2Spot) exists: `preflight` asks; and that no organization policy denies ec2:RunInstances"
+            "see that AWSServiceRoleForBatch (and for Spot AWSServiceRoleForEC2Spot) exists: "
+            "`preflight` asks; and that no organization policy denies ec2:RunInstances"
         ),
     ),
 )

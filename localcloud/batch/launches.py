@@ -67,14 +67,22 @@ class Launches:
         self.withheld: set[str] = set()
 
     def failure(
-        self, environment: ComputeEnvironment, shape: InstanceShape, count: int
+        self,
+        environment: ComputeEnvironment,
+        shape: InstanceShape,
+        count: int,
+        *,
+        multinode: bool = False,
     ) -> Failure | None:
-        """Why `count` more instances do not start, noted as a scaling activity; None where they do."""
+        """Why `count` more instances do not start, noted as a scaling activity; None where they do.
+
+        `multinode`: each has a task with a network interface of its own (awsvpc).
+        """
         purchase = "spot" if environment.is_spot else "on-demand"
         found = (
             self._beyond_quota(shape, count, purchase)
             or self._not_offered(environment, shape)
-            or self._no_addresses(environment, shape, count)
+            or self._no_addresses(environment, shape, count, multinode=multinode)
             or self._no_capacity(environment, shape)
         )
         if found is not None:
@@ -108,8 +116,10 @@ class Launches:
         said = (
             "Max spot instance count exceeded"
             if purchase == "spot"
-            else ("You have requested more vCPU capacity than your current vCPU limit " f"of {limit:g} allows for the instance bucket that the ")
-            ("specified instance type belongs to. Please visit " "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to ")
+            else "You have requested more vCPU capacity than your current vCPU limit "
+            f"of {limit:g} allows for the instance bucket that the "
+            "specified instance type belongs to. Please visit "
+            "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
             "this limit."
         )
         return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
@@ -123,13 +133,19 @@ class Launches:
         if not zones or any(self._store.state.offers(zone, shape.name) for zone in zones):
             return None
         said = (
-            (f"Your requested instance type ({shape.name}) is not supported in your " f"requested Availability Zone ({', '.join(zones)}). ")
+            f"Your requested instance type ({shape.name}) is not supported in your "
+            f"requested Availability Zone ({', '.join(zones)}). "
             "Please retry your request by not specifying an Availability Zone or choosing another."
         )
         return Failure(reason=UNSUPPORTED, instance_type=shape.name, said=said)
 
     def _no_addresses(
-        self, environment: ComputeEnvironment, shape: InstanceShape, count: int
+        self,
+        environment: ComputeEnvironment,
+        shape: InstanceShape,
+        count: int,
+        *,
+        multinode: bool,
     ) -> Failure | None:
         subnets = [
             subnet
@@ -137,12 +153,14 @@ class Launches:
             if subnet is not None
         ]
         free = [int(subnet.available_ip_address_count) for subnet in subnets]
-        need = count * self._store.state.addresses_of(
-            environment.resources.get("launchTemplate") or {}
-        )
+        template = environment.resources.get("launchTemplate") or {}
+        need = count * (self._store.state.addresses_of(template) + multinode)
         if not free or sum(free) >= need:
             return None
-        said = (f"There are not enough free addresses in subnet '{subnets[0].id}' to " "satisfy the requested number of instances.")
+        said = (
+            f"There are not enough free addresses in subnet '{subnets[0].id}' to "
+            "satisfy the requested number of instances."
+        )
         return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
 
     def _no_capacity(self, environment: ComputeEnvironment, shape: InstanceShape) -> Failure | None:
@@ -151,7 +169,8 @@ class Launches:
         subnets = map(self._store.state.subnet, environment.resources.get("subnets", [])[:1])
         zone = next((each.availability_zone for each in subnets if each is not None), "")
         said = (
-            (f"We currently do not have sufficient {shape.name} capacity in the " f"Availability Zone you requested ({zone}). Our system will ")
+            f"We currently do not have sufficient {shape.name} capacity in the "
+            f"Availability Zone you requested ({zone}). Our system will "
             "be working on provisioning additional capacity."
         )
         return Failure(reason=NO_CAPACITY, instance_type=shape.name, said=said)
@@ -290,7 +309,10 @@ def _described(activity: _Activity) -> dict[str, Any]:
         "ActivityId": activity.id,
         "AutoScalingGroupName": activity.group,
         "Description": activity.description,
-        "Cause": (f"At {moment:%Y-%m-%dT%H:%M:%SZ} an instance was started in response " "to a difference between desired and actual capacity."),
+        "Cause": (
+            f"At {moment:%Y-%m-%dT%H:%M:%SZ} an instance was started in response "
+            "to a difference between desired and actual capacity."
+        ),
         "StartTime": moment,
         "EndTime": moment,
         "StatusCode": activity.status,

@@ -184,7 +184,7 @@ class Capacity:
         for shape in affordable:
             if environment.vcpus + shape.vcpus * len(needs) > limit:
                 continue
-            failed = self._failure(environment, shape, len(needs))
+            failed = self._failure(environment, shape, len(needs), multinode=True)
             if failed is not None:
                 failures.append(failed)
                 continue
@@ -198,9 +198,16 @@ class Capacity:
         return _refusal(failures)
 
     def _failure(
-        self, environment: ComputeEnvironment, shape: InstanceShape, count: int
+        self,
+        environment: ComputeEnvironment,
+        shape: InstanceShape,
+        count: int,
+        *,
+        multinode: bool = False,
     ) -> Failure | None:
-        return None if self.launches is None else self.launches.failure(environment, shape, count)
+        if self.launches is None:
+            return None
+        return self.launches.failure(environment, shape, count, multinode=multinode)
 
     def _start(self, environment: ComputeEnvironment, shape: InstanceShape) -> Instance:
         instance = _started(shape.name, shape.vcpus, shape.memory_mib, shape.gpus)
