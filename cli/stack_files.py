@@ -85,7 +85,7 @@ def read(source: str) -> StackFile:
             raise CliError(
                 f"{source} names no file of a commit; write git:<revision>:<path>", ExitCode.USAGE
             )
-        return _parse(source, Path(path).name, _from_git(revision, path))
+        return parse(source, Path(path).name, _from_git(revision, path))
     file = (
         Path(source) if Path(source).suffix in {".yaml", ".yml"} else ROOT / f"Pulumi.{source}.yaml"
     )
@@ -99,7 +99,7 @@ def read(source: str) -> StackFile:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"{file} cannot be read: {error}", ExitCode.USAGE) from error
-    return _parse(file.name if file.parent == ROOT else str(file), file.name, text)
+    return parse(file.name if file.parent == ROOT else str(file), file.name, text)
 
 
 def _from_git(revision: str, path: str) -> str:
@@ -114,7 +114,11 @@ def _from_git(revision: str, path: str) -> str:
     return shown.stdout
 
 
-def _parse(label: str, name: str, text: str) -> StackFile:
+def parse(label: str, name: str, text: str) -> StackFile:
+    """The stack file that a text is. Raises CliError (USAGE).
+
+    `label`: how it is called to people; `name`: of the file, `Pulumi.prod.yaml`.
+    """
     loader = Loader(text)
     try:
         node = loader.get_single_node()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.frame import RUNS, AsJson, Deployed, app, examples, out
+from cli.frame import DEPLOYED, RUNS, AsJson, Deployed, app, err, examples, out
 
 
 @app.command(
@@ -34,3 +35,65 @@ def why(
     from cli.why import command
 
     raise typer.Exit(command.run(out, Target.find(stack), subject, as_json=as_json))
+
+
+@app.command(
+    rich_help_panel=DEPLOYED,
+    epilog=examples("rightsize", "rightsize --stack prod --apply-to Pulumi.prod.yaml"),
+)
+def rightsize(
+    apply_to: Annotated[
+        Path | None,
+        typer.Option("--apply-to", help="Stack file to change; without it nothing is written."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", help="Percent that is added to what was used.", min=0)
+    ] = 20,
+    runs: Annotated[
+        int, typer.Option("--runs", help="How many of the newest runs count.", min=1, max=1000)
+    ] = 200,
+    as_json: AsJson = False,
+    stack: Deployed = "",
+) -> None:
+    """Say what the stages used, what they should ask for, and what that saves a month.
+
+    By quantile regression over the size of the input, or a constant where that predicts no worse.
+    Prints the difference of the stack file.
+    """
+    from cli.rightsize import command
+    from cli.target import Target
+
+    raise typer.Exit(
+        command.show(
+            out,
+            err,
+            Target.find(stack),
+            apply_to=apply_to,
+            margin_percent=margin,
+            runs=runs,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command(rich_help_panel=DEPLOYED, epilog=examples("doctor", "doctor --stack prod --json"))
+def doctor(as_json: AsJson = False, stack: Deployed = "") -> None:
+    """Examine a deployed stack: functions, dead letters, alarms, environments, secrets, budget, logs.
+
+    One line for each check, with what mends it. Ends with 5 where something is wrong.
+    """
+    from cli.doctor import command
+    from cli.target import Target
+
+    raise typer.Exit(command.show(out, Target.find(stack), as_json=as_json))
+
+
+@app.command(rich_help_panel=DEPLOYED, epilog=examples("drift --stack prod"))
+def drift(as_json: AsJson = False, stack: Deployed = "") -> None:
+    """Say what differs between a deployed stack and the program, by `pulumi preview --refresh`.
+
+    Nothing is changed. Ends with 5 where something differs.
+    """
+    from cli.doctor import drift as command
+
+    raise typer.Exit(command.show(out, stack, as_json=as_json))
