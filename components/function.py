@@ -22,6 +22,7 @@ _LAMBDA_RETRIES: Final = 2
 _SHARED: Final = (
     "__init__.py",
     "contract.py",
+    "formats.py",
     "metrics.py",
     "names.py",
     "runtime/__init__.py",

@@ -20,6 +20,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from config.facts import usable_memory_mib
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
 
@@ -31,7 +32,6 @@ __all__ = [
     "function_name",
     "prepare_moto",
     "reset_moto",
-    "usable_memory_mib",
 ]
 
 
@@ -93,15 +93,6 @@ class InstanceShape:
     def family(self) -> str:
         """What stands before the dot."""
         return self.name.partition(".")[0]
-
-
-def usable_memory_mib(nominal_mib: int) -> int:
-    """Memory that jobs can have on an instance.
-
-    The agent registers what the kernel sees, less than the nominal size (the Batch User Guide's example: m4.large, 8192 MiB nominal,
-    registers 7985), and Batch's image reserves 32 MiB for the agent. The share of that example is taken for all sizes.
-    """
-    return int(nominal_mib * 7985 / 8192) - 32
 
 
 class AwsState(Identities):

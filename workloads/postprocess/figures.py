@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-DASH = "\N{EN DASH}"
+from workloads.formats import DASH
+
 _FEW_DIGITS = 9
 _EXACT = 2**53
 """Up to here every whole number is a float64."""
@@ -94,29 +95,6 @@ def percent(part: float, whole: float) -> str:
     if 99.99 < share < 100:
         return "> 99.99 %"
     return f"{_trimmed(f'{share:.2f}')} %"
-
-
-def duration(seconds: float | None) -> str:
-    """A time span in its two largest units."""
-    if seconds is None or not math.isfinite(seconds):
-        return DASH
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def dollars(amount: float | None) -> str:
-    """US dollars with as many decimals as tell something."""
-    if amount is None or not math.isfinite(amount):
-        return DASH
-    if 0 < amount < 0.0001:
-        return "< $0.0001"
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
 
 
 def size(byte_count: int | None) -> str:
