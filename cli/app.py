@@ -11,14 +11,6 @@ from cli.frame import app, err
 __all__ = ["app", "files", "main", "operate", "rehearsal", "runs", "understand"]
 
 
-@app.command()
-def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
-    """Tell what an account still holds of a stack after `pulumi destroy`."""
-    from cli import leftovers as command
-
-    raise typer.Exit(command.show(_out, file, endpoint_url=endpoint_url, as_json=as_json))
-
-
 def main() -> None:
     """Runs the command line; a CliError, and what AWS refuses, becomes a sentence and an exit code."""
     try:

@@ -46,6 +46,7 @@ _FUNCTION_READS: Final = (
     "UpdateFunctionConfiguration",
     "GetFunction",
     "GetFunctionConfiguration",
+    "ListFunctions",
 )
 _NETWORK_CHANGES: Final = (
     "Create",

@@ -131,3 +131,11 @@ def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson =
     from cli import preflight as command
 
     raise typer.Exit(command.show(out, err, file, endpoint_url=endpoint_url, as_json=as_json))
+
+
+@app.command(rich_help_panel=STACK_FILES)
+def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+    """Tell what an account still holds of a stack after `pulumi destroy`."""
+    from cli import leftovers as command
+
+    raise typer.Exit(command.show(out, file, endpoint_url=endpoint_url, as_json=as_json))

@@ -12,6 +12,9 @@ from cli.account_checks import Finding
 from cli.why.account import AbsentError, Account
 
 _DAY: Final = timedelta(days=1)
+_SKEW: Final = timedelta(minutes=5)
+"""Between the clock here and that of CloudWatch."""
+_DEFAULT_FOLDER: Final = "/aws/lambda"
 UP: Final = "pulumi up puts back what the stack owns"
 """What mends most of what is missing."""
 
@@ -29,7 +32,12 @@ class Patient:
         found = self.account.listed("lambda", "list_functions", "Functions")
         groups = {each["FunctionName"]: log_group(each) for each in found}
         folder = groups.get(name, "").rpartition("/")[0]
-        return [each for each in found if folder and log_group(each).startswith(f"{folder}/")]
+        if folder in ("", _DEFAULT_FOLDER):
+            # the folder of everybody's functions: only those that the outputs name are the stack's
+            queues = (self.account.outputs.get("dead_letter_queues") or {}).values()
+            known = {name, *(queue["function"] for queue in queues)}
+            return [each for each in found if each["FunctionName"] in known]
+        return [each for each in found if log_group(each).startswith(f"{folder}/")]
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
@@ -49,7 +57,7 @@ class Patient:
             MetricName=metric,
             Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
             StartTime=end - _DAY,
-            EndTime=end,
+            EndTime=end + _SKEW,
             Period=3600,
             Statistics=["Sum"],
         )

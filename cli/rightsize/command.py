@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from cli.paths import ROOT
 from cli.rightsize.edit import replaced
 from cli.rightsize.past import Past, past_runs
 from cli.rightsize.suggest import Advice, advise
+from cli.stack_files import StackFile
 from cli.target import Target
+from config import ConfigError
 from config.estimate import estimate
 from config.stack import StackConfig
 from workloads.contract import STAGES
@@ -51,7 +53,10 @@ def show(
     file = stack_files.read(str(path))
     config, text = valid(errors, file), path.read_text(encoding="utf-8")
     past = past_runs(target, most=runs)
-    advice = advise(config, past, margin=margin_percent / 100)
+    advice = [
+        _allowed(file, text, each, path)
+        for each in advise(config, past, margin=margin_percent / 100)
+    ]
     changes = {path: value for each in advice for path, value in each.changes.items()}
     after = _changed(text, changes, path)
     changed = stack_files.parse(file.label, path.name, after)
@@ -66,6 +71,18 @@ def show(
     else:
         _print(console, advice, past, saving, difference, applied=apply_to)
     return ExitCode.OK
+
+
+def _allowed(file: StackFile, text: str, advice: Advice, path: Path) -> Advice:
+    """The same advice without what the rules of the config do not let through, which is said."""
+    try:
+        stack_files.parse(file.label, path.name, _changed(text, advice.changes, path)).load()
+    except ConfigError as error:
+        problem = next(each for each in error.problems if each.level == "error")
+        note = f"kept as it is: the config would say of {problem.path} that {problem.message}"
+        kept = tuple(replace(need, suggests=need.asks) for need in advice.needs)
+        return replace(advice, needs=kept, notes=(*advice.notes, note))
+    return advice
 
 
 def _changed(text: str, changes: dict[str, float], path: Path) -> str:

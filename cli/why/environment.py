@@ -63,7 +63,7 @@ def _checks(
     yield lambda: iter([large] if large else [])
     ceiling = list(_ceiling(account, environment, demand, sizes, fraction))
     yield lambda: iter(ceiling)
-    if large or any(cause.weight == "blocks" for cause in ceiling):
+    if any(cause.weight == "blocks" for cause in (*([large] if large else []), *ceiling)):
         return
     setting = account.setting(
         "environments",

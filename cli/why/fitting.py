@@ -9,6 +9,7 @@ from typing import Any, Final
 from cli.why.account import Account
 from cli.why.demand import Demand
 from cli.why.model import Cause
+from config.facts import usable_memory_mib
 from config.quotas import VCPU_QUOTAS, Quota, increase_command, quota_of
 
 _GROUPS: Final = {
@@ -19,8 +20,8 @@ _GROUPS: Final = {
 """AWS Batch API reference, ComputeResource instanceTypes."""
 _AGENT_MIB: Final = 32
 _REGISTERED: Final = 7985 / 8192
-"""Share of the nominal memory that the ECS agent registers at most, and what Batch keeps for it (AWS
-Batch user guide, memory management: m4.large)."""
+"""Share of the nominal memory that the ECS agent registers of an m4.large, and what Batch keeps for it
+(AWS Batch user guide, memory management): the most that a job was ever promised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,12 @@ class Size:
 
     @property
     def memory_mib(self) -> int:
-        """What jobs can have, at most."""
+        """What jobs can count on."""
+        return usable_memory_mib(self.nominal_mib)
+
+    @property
+    def most_memory_mib(self) -> int:
+        """What jobs may get with luck."""
         return int(self.nominal_mib * _REGISTERED) - _AGENT_MIB
 
     def holds(self, demand: Demand) -> bool:
@@ -111,8 +117,10 @@ def too_large(
                 if what == "memory"
                 else ""
             )
+            unsure = what == "memory" and needed <= max(size.most_memory_mib for size in sizes)
             return Cause(
                 code=f"JOB-{what.upper()}",
+                weight="suspect" if unsure else "blocks",
                 what=(
                     f"the job asks for {needed:g} {unit} a node, and no instance type "
                     f"of environment {shown} has more than {most:g}{note}"

@@ -73,7 +73,7 @@ def test_max_vcpus_below_all_nodes_counts_whole_instances(asking: Asking) -> Non
 @pytest.mark.parametrize(
     ("code", "asked", "found", "needed"),
     [
-        ("JOB-MEMORY", {"memory": "8192"}, "7953 MiB", "8192 MiB"),
+        ("JOB-MEMORY", {"memory": "8192"}, "7668 MiB", "8192 MiB"),
         ("JOB-VCPUS", {"vcpus": "5"}, "4 vCPUs", "5 vCPUs"),
         ("JOB-GPUS", {"gpus": "1"}, "0 GPUs", "1 GPUs"),
     ],
