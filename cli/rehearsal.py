@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
+from components.images import UNPUBLISHED_TAG
 from localcloud.batch.tasks import Program
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import DeploymentError, deploy
@@ -36,6 +38,24 @@ class Rehearsal:
     def client(self, service: str) -> Any:
         """A boto3 client of the in-memory AWS, with the deployer's rights."""
         return self.cloud.client(service)
+
+
+_MANIFEST: Final = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": f"sha256:{'0' * 64}", "size": 2},
+        "layers": [],
+    }
+)
+"""Of an image without content: what jobs run is this checkout."""
+
+
+def _publish(ecr: Any, outputs: Mapping[str, Any]) -> None:
+    """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever asks ECR finds them."""
+    for kind in ("cpu", "gpu"):
+        name = str(outputs[f"{kind}_repository_url"]).partition("/")[2]
+        ecr.put_image(repositoryName=name, imageManifest=_MANIFEST, imageTag=UNPUBLISHED_TAG)
 
 
 @contextmanager
@@ -89,6 +109,7 @@ def rehearsal(
             )
         except DeploymentError as error:
             raise CliError(str(error), ExitCode.REHEARSAL_FAILED) from error
+        _publish(cloud.client("ecr"), deployment.outputs)
         yield Rehearsal(
             stack=stack,
             cloud=cloud,

@@ -26,7 +26,7 @@ def why(
     as_json: AsJson = False,
     stack: Deployed = "",
 ) -> None:
-    """Say why something does not go on, or why it failed, and what mends it.
+    """Say why something does not go on, or failed, and the remedy.
 
     Each cause has the setting that blocks, what it has, what it needs, and the config line or command
     that mends it. What AWS does not let you see is said. Ends with 5 where somebody has to do something.
@@ -55,9 +55,9 @@ def rightsize(
     as_json: AsJson = False,
     stack: Deployed = "",
 ) -> None:
-    """Say what the stages used, what they should ask for, and what that saves a month.
+    """Say what stages should ask for, by what past runs used.
 
-    By quantile regression over the size of the input, or a constant where that predicts no worse.
+    What that saves a month is said too. By quantile regression over the size of the input, or a constant where that predicts no worse.
     Prints the difference of the stack file.
     """
     from cli.rightsize import command
@@ -78,8 +78,9 @@ def rightsize(
 
 @app.command(rich_help_panel=DEPLOYED, epilog=examples("doctor", "doctor --stack prod --json"))
 def doctor(as_json: AsJson = False, stack: Deployed = "") -> None:
-    """Examine a deployed stack: functions, dead letters, alarms, environments, secrets, budget, logs.
+    """Examine the health of a deployed stack.
 
+    Functions, dead letters, alarms, environments, queues, jobs, secrets, budget, logs, storage, events.
     One line for each check, with what mends it. Ends with 5 where something is wrong.
     """
     from cli.doctor import command
@@ -90,9 +91,9 @@ def doctor(as_json: AsJson = False, stack: Deployed = "") -> None:
 
 @app.command(rich_help_panel=DEPLOYED, epilog=examples("drift --stack prod"))
 def drift(as_json: AsJson = False, stack: Deployed = "") -> None:
-    """Say what differs between a deployed stack and the program, by `pulumi preview --refresh`.
+    """Say what differs between a deployed stack and the program.
 
-    Nothing is changed. Ends with 5 where something differs.
+    By `pulumi preview --refresh`. Nothing is changed. Ends with 5 where something differs.
     """
     from cli.doctor import drift as command
 

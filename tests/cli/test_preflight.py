@@ -124,6 +124,7 @@ def test_a_deployed_stack_is_ready_but_for_what_it_lacks(cloud: LocalCloud) -> N
         "secrets",
         "roles",
         "addresses",
+        "logs",
     }
     assert by_level["warning"] == {"images", "roles"}
     texts = [finding.what for finding in found]
