@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cli import pulumi
 from cli.paths import ROOT, SAMPLE
 from cli.service import Endpoint
 from workloads import contract
@@ -47,6 +50,13 @@ def facts(endpoint: Endpoint) -> dict[str, Any]:
             "roles": endpoint.roles,
         },
         "outputs": out,
+        "pulumi": {
+            "environment": pulumi.variables(
+                Path(endpoint.pulumi["state"]), int(endpoint.pulumi["provider"])
+            ),
+            "program": endpoint.pulumi["program"],
+            "commands": [line for line in _own_pulumi(endpoint) if line.startswith("pulumi ")],
+        },
     }
 
 
@@ -68,6 +78,25 @@ def _other_images(endpoint: Endpoint) -> str:
         return "refused; make up CONTAINERS=docker runs them in containers"
     unset = ", ".join(endpoint.limits_not_enforced)
     return f"run by {endpoint.containers}" + (f", which cannot set {unset} here" if unset else "")
+
+
+def _own_pulumi(endpoint: Endpoint) -> list[str]:
+    """What makes a Pulumi CLI of one's own go on with the stack."""
+    told, stack = endpoint.pulumi, endpoint.stack
+    settings = pulumi.variables(Path(told["state"]), int(told["provider"]))
+    lines = [
+        "# your own Pulumi CLI: docs/pulumi-cli.md; its stack file is a copy, the checkout stays as it is",
+        "export " + " ".join(f"{name}={value}" for name, value in settings.items()),
+        f"cd {shlex.quote(told['program'])}",
+    ]
+    if told["checkpoint"]:
+        lines.append(f"pulumi stack init {stack}")
+        if told["slack"]:
+            lines.append(f"pulumi config set --secret {pulumi.SLACK} {told['slack']}")
+        lines.append(f"pulumi stack import --file {shlex.quote(told['checkpoint'])}")
+    else:
+        lines.append(f"pulumi stack select {stack}")
+    return [*lines, "pulumi preview --diff"]
 
 
 def _own_client(endpoint: Endpoint) -> list[str]:
@@ -158,6 +187,8 @@ def text(endpoint: Endpoint) -> str:
                     "RUN": run,
                 }
             ),
+            "",
+            *_own_pulumi(endpoint),
             "",
             *_own_client(endpoint),
         ]

@@ -19,6 +19,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from config.facts import usable_memory_mib
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
 
@@ -30,7 +31,6 @@ __all__ = [
     "function_name",
     "prepare_moto",
     "reset_moto",
-    "usable_memory_mib",
 ]
 
 
@@ -97,15 +97,6 @@ class InstanceShape:
         return self.name.partition(".")[0]
 
 
-def usable_memory_mib(nominal_mib: int) -> int:
-    """Memory that jobs can have on an instance.
-
-    The agent registers what the kernel sees, less than the nominal size (the Batch User Guide's example: m4.large, 8192 MiB nominal,
-    registers 7985), and Batch's image reserves 32 MiB for the agent. The share of that example is taken for all sizes.
-    """
-    return int(nominal_mib * 7985 / 8192) - 32
-
-
 class AwsState(Identities):
     """Read access to moto's backends of one region, and the few writes that would be too slow over HTTP (logs)."""
 
@@ -113,6 +104,7 @@ class AwsState(Identities):
         super().__init__(region)
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
+        self._offered: dict[str, set[str]] = {}
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that name."""
@@ -144,6 +136,23 @@ class AwsState(Identities):
                     architecture="arm64" if "arm64" in architectures else "x86_64",
                 )
         return self._shapes
+
+    def offers(self, zone: str, instance_type: str) -> bool:
+        """Whether EC2 sells the type in a zone; yes where nothing is known of the zone."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+        if not self._offered:
+            for each in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, []):
+                self._offered.setdefault(each["Location"], set()).add(each["InstanceType"])
+        return zone not in self._offered or instance_type in self._offered[zone]
+
+    def addresses_of(self, launch_template: dict[str, str]) -> int:
+        """Addresses that an instance takes: one for each interface that is not of type efa-only."""
+        data = self.launch_template_data(launch_template) if launch_template else None
+        interfaces = (
+            (data or {}).get("NetworkInterfaces") or (data or {}).get("NetworkInterface") or [{}]
+        )
+        return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
 
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""

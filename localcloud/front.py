@@ -34,6 +34,7 @@ from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
 from localcloud.s3.forms import Form, error_of_s3, is_form
+from localcloud.s3.key_locks import KeyLocks
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -48,6 +49,7 @@ _FUNCTION_READS: Final = (
     "UpdateFunctionConfiguration",
     "GetFunction",
     "GetFunctionConfiguration",
+    "ListFunctions",
 )
 _NETWORK_CHANGES: Final = (
     "Create",
@@ -105,6 +107,7 @@ class Front:
         amendments: Amendments,
     ) -> None:
         self._moto = _Moto(create_backend_app)
+        self._key_locks = KeyLocks()
         self._access = access
         self._keys = keys
         self._batch = batch
@@ -119,7 +122,12 @@ class Front:
         self._short_polls = short_polls
         self._objects = objects
         self._amendments = amendments
+        launches = plane.launches
         self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+            "autoscaling": {
+                "DescribeAutoScalingGroups": launches.describe_groups,
+                "DescribeScalingActivities": launches.describe_activities,
+            },
             "budgets": budget_actions.operations,
             "cloudwatch": {
                 "PutCompositeAlarm": alarms.put_composite,
@@ -127,7 +135,13 @@ class Front:
             },
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
+            "iam": {"SimulatePrincipalPolicy": access.simulate},
             "logs": queries.operations,
+            "service-quotas": {
+                "GetServiceQuota": launches.get_quota,
+                "ListServiceQuotas": launches.list_quotas,
+                "RequestServiceQuotaIncrease": launches.increase_quota,
+            },
             "s3": {"GetBucketRequestPayment": lambda _: {"Payer": "BucketOwner"}},
         }
         self.faults: list[Fault] = []
@@ -280,7 +294,8 @@ class Front:
         with (
             Passing()
             if call.service == "s3" and call.operation in PASS_CONTENTS_ON
-            else nullcontext()
+            else nullcontext(),
+            self._key_locks.of(call),
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":
