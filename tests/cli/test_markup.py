@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cli import live, operate, show
 from cli.follow import RunStatus, StageStatus
+from cli.target import Target
 
 HOSTILE = "[red]x[/red] [/nonsense] [link=file:///etc]y[/link] :boom:"
 
@@ -37,7 +38,7 @@ def test_failures_and_denials() -> None:
 
 def test_what_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     console, written = _console()
-    target: Any = operate.Target(outputs={})
+    target: Any = Target(outputs={})
     monkeypatch.setattr(operate, "_uploads", lambda *_: [("data/20260101/sales.csv", "e")])
     monkeypatch.setattr(operate, "_begin", lambda *_, **__: {"outcome": HOSTILE, "reason": HOSTILE})
     operate.backfill(console, target, "2026-01-01", "2026-01-01", again=False)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli import operate, service
-from cli.errors import CliError, ExitCode
-from cli.operate import Target
+from cli.errors import CliError, ExitCode, of_aws
+from cli.target import Target
 from localcloud.cloud import LocalCloud
 
 FUNCTION = """
@@ -152,5 +153,9 @@ def test_what_is_not_there_is_said(
     with pytest.raises(CliError, match="no pulumi CLI"):
         Target.find("prod")
     gone = replace(target, outputs={**target.outputs, "submit_function": "gone"})
-    with pytest.raises(CliError, match="AWS did not do it"):
+    with pytest.raises(ClientError) as refused:
         operate.run(console, gone, "data/20260101/a.csv", again=False)
+    said = of_aws(refused.value)
+    assert said is not None
+    assert str(said).startswith("AWS refused Invoke (ResourceNotFoundException): ")
+    assert said.code == ExitCode.AWS_REFUSED

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli import operate
+from cli.target import Target
 from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
@@ -107,7 +108,7 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
         assert stack.jobs_of(under_way) == [under_way.job_name("preprocess")]
 
     _reverse(stack)
-    target: Any = operate.Target(
+    target: Any = Target(
         outputs=stack.ready.outputs,
         endpoint_url=stack.ready.cloud.endpoint_url,
         credentials=stack.ready.cloud.deployer.credentials,

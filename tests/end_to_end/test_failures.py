@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cli import operate
 from cli.paths import ROOT
+from cli.target import Target
 from tests.end_to_end.failing import EXIT_CODE, Planted, planted_stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
@@ -363,7 +364,7 @@ def _redrive(stack: Planted) -> set[str]:
 
 def _replay(stack: Planted, function: str) -> None:
     cloud = stack.ready.cloud
-    target: Any = operate.Target(
+    target: Any = Target(
         outputs=stack.ready.outputs,
         endpoint_url=cloud.endpoint_url,
         credentials=cloud.deployer.credentials,
