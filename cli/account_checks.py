@@ -18,8 +18,7 @@ from botocore.exceptions import ClientError
 from components.context import PROJECT_TAG, STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
-from config.schema import NAMESPACE
-from config.stack import StackConfig
+from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
 
 Level = Literal["ok", "warning", "error"]

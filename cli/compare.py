@@ -17,6 +17,7 @@ from cli.errors import ExitCode
 from cli.frame import print_json, say
 from cli.runs_index import Entry
 from cli.target import Target
+from workloads import formats
 from workloads.postprocess import figures
 from workloads.runtime.quoting import escaped
 
@@ -263,9 +264,9 @@ def _show(console: Console, document: Compared) -> None:
 
 def _text(value: Any, area: str) -> str:
     if value is None:
-        return figures.DASH
+        return formats.DASH
     if area == "time":
-        return figures.duration(value)
+        return formats.duration(value)
     if area == "cost":
-        return figures.dollars(value)
+        return formats.dollars(value)
     return figures.number(value) if isinstance(value, float) else str(value)

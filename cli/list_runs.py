@@ -19,8 +19,7 @@ from cli.jobs import moment
 from cli.operate import day
 from cli.runs_index import ENDED, STATES, Entry
 from cli.target import Target
-from workloads import names
-from workloads.postprocess import figures
+from workloads import formats, names
 from workloads.runtime.quoting import escaped
 
 STYLES: Final = {
@@ -149,7 +148,7 @@ def _table(entries: Sequence[Entry], width: int) -> Table:
     for entry in entries:
         ended = int(entry.item.get("ended_ms") or 0) if entry.state in ENDED else 0
         end = ended / 1000 or now
-        took = figures.duration(max(end - entry.claimed_ms / 1000, 0)) if entry.claimed_ms else ""
+        took = formats.duration(max(end - entry.claimed_ms / 1000, 0)) if entry.claimed_ms else ""
         cells = [
             Text(entry.run_id),
             Text(entry.state, style=STYLES.get(entry.state, "")),
@@ -157,7 +156,7 @@ def _table(entries: Sequence[Entry], width: int) -> Table:
             Text(took),
         ]
         if roomy:
-            cells.append(Text("" if entry.usd is None else figures.dollars(entry.usd)))
+            cells.append(Text("" if entry.usd is None else formats.dollars(entry.usd)))
         if wide:
             why = failure_of(entry.item) or "" if entry.state in {"FAILED", "CANCELLED"} else ""
             cells.append(Text(escaped(why), style="dim"))

@@ -21,10 +21,9 @@ from cli.errors import CliError, ExitCode
 from cli.frame import print_json, say
 from cli.runs_index import ENDED, Entry
 from cli.target import Target
-from workloads import names
+from workloads import formats, names
 from workloads.contract import Upload, concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
-from workloads.postprocess import figures
 from workloads.runtime.quoting import escaped
 
 _MOST_DAYS: Final = 366
@@ -241,7 +240,7 @@ def _show_plan(plan: list[_Planned], wanted: list[_Planned], price: float | None
         cost = (
             "not known, for no run has succeeded yet"
             if price is None
-            else f"about {figures.dollars(price)}, by the median of past runs"
+            else f"about {formats.dollars(price)}, by the median of past runs"
         )
         say(f"{len(wanted)} of {len(plan)} begin; cost: {cost}")
 

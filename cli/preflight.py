@@ -39,7 +39,7 @@ def show(
     if file.region is None:
         raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
     client = clients(file.region, endpoint_url)
-    account = _account(client)
+    account = account_of(client)
     found = examine(Questions(config, file.region, client))
     if as_json:
         document = {
@@ -80,7 +80,8 @@ def examine(asked: Questions) -> list[Finding]:
     return found
 
 
-def _account(client: Callable[[str], Any]) -> str:
+def account_of(client: Callable[[str], Any]) -> str:
+    """Number of the account. Raises CliError where there are no credentials, or AWS does not answer."""
     try:
         return str(client("sts").get_caller_identity()["Account"])
     except NoCredentialsError as error:

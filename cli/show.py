@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.follow import RunStatus
+from workloads import formats
 from workloads.postprocess import figures
 from workloads.postprocess.findings import NOTHING_TO_COMPARE
 from workloads.postprocess.report import quantile, statistic
@@ -86,11 +87,11 @@ def findings(
     _remote_rows(console, summary.get("anomalies"), most, values=values)
     run = summary["run"]
     per_stage = ", ".join(
-        f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"]
+        f"{stage['stage']} {formats.duration(stage['seconds'])}" for stage in run["stages"]
     )
     console.print(
         Text.assemble(
-            "\ncost of this run on AWS  ", (figures.dollars(run["usd"]), "bold"), f"  ({per_stage})"
+            "\ncost of this run on AWS  ", (formats.dollars(run["usd"]), "bold"), f"  ({per_stage})"
         )
     )
     console.print(Text(run["cost_note"], "dim"))

@@ -17,7 +17,7 @@ from cli.errors import ExitCode
 from cli.frame import print_json
 from cli.runs_index import ENDED, Entry, plain
 from cli.target import Target
-from workloads import metrics
+from workloads import formats, metrics
 from workloads.contract import STAGES, Run
 from workloads.postprocess import figures
 from workloads.runtime.quoting import escaped
@@ -197,14 +197,14 @@ class _Picture:
                     Text(stage),
                     Text("" if cost else "not begun", style="dim"),
                     "",
-                    "" if took is None else figures.duration(took),
+                    "" if took is None else formats.duration(took),
                     _dollars(cost),
                     Text(note, style="dim"),
                 )
         yield table
         if self.shown["run"]["usd"] is not None:
             yield _plain(
-                f"cost     {figures.dollars(self.shown['run']['usd'])} on AWS, as report and Slack show it"
+                f"cost     {formats.dollars(self.shown['run']['usd'])} on AWS, as report and Slack show it"
             )
 
     def rest(self) -> Iterator[RenderableType]:
@@ -241,7 +241,7 @@ def _picture(shown: Shown, target: Target) -> Group:
 
 
 def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableType]:
-    took = "" if job["seconds"] is None else figures.duration(job["seconds"])
+    took = "" if job["seconds"] is None else formats.duration(job["seconds"])
     return [
         Text(name),
         Text(job["status"], style=_STYLES.get(job["status"], "yellow")),
@@ -282,12 +282,12 @@ def _notes(job: StageJob) -> Iterator[str]:
 def _attempt(attempt: Attempt) -> str:
     code = attempt["exit_code"]
     reason = attempt["reason"] or ""
-    took = "" if attempt["seconds"] is None else f"{figures.duration(attempt['seconds'])}, "
+    took = "" if attempt["seconds"] is None else f"{formats.duration(attempt['seconds'])}, "
     return f"{attempt['number']} ({took}{'goes on' if not attempt['stopped_at'] else escaped(reason) if code is None else f'exit code {code}'})"
 
 
 def _dollars(cost: StageCost | None) -> str:
-    return "" if cost is None or cost["usd"] is None else figures.dollars(cost["usd"])
+    return "" if cost is None or cost["usd"] is None else formats.dollars(cost["usd"])
 
 
 def _time(moment: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.frame import STACK_FILES, AsJson, app, err, out
+from cli.frame import DEPLOYED, STACK_FILES, AsJson, app, err, out
 
 StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
 EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
@@ -131,3 +131,11 @@ def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson =
     from cli import preflight as command
 
     raise typer.Exit(command.show(out, err, file, endpoint_url=endpoint_url, as_json=as_json))
+
+
+@app.command(rich_help_panel=DEPLOYED)
+def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
+    """Tell what an account still holds of a stack after `pulumi destroy`."""
+    from cli import leftovers as command
+
+    raise typer.Exit(command.show(out, file, endpoint_url=endpoint_url, as_json=as_json))

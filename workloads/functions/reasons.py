@@ -53,7 +53,10 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
         "the job asks for more vCPUs, memory or GPUs than any machine of its compute environment has",
-        "lower what the stage asks for or allow larger instance types; of the nominal memory about 92 % can be had",
+        (
+            "lower what the stage asks for or allow larger instance types; of the nominal memory about"
+            f" {contract.USABLE_MEMORY_SHARE:.0%} can be had"
+        ),
     ),
     (
         r"MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",

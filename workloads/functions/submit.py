@@ -14,13 +14,13 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
+from workloads.formats import now
 from workloads.functions import clients, executions, forms, pauses, slack
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
@@ -265,9 +265,7 @@ def _submit_all(
                 job_id=jobs[stage],
             )
         parent = jobs[stage]
-    states.write_jobs(
-        claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds")
-    )
+    states.write_jobs(claim, jobs, submitted_at=now())
     return jobs
 
 

@@ -20,6 +20,7 @@ from workloads import contract
 from workloads.analysis.anomaly_result import load_anomalies
 from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Run, Stage
+from workloads.formats import now
 from workloads.functions.states import RunStates
 from workloads.lines import Lines
 from workloads.postprocess import (
@@ -165,7 +166,7 @@ class Postprocess:
     def finish(self, run: Run) -> dict[str, Any]:
         """Ends the run, which prepare has readied, and tells Slack; returns how that went. Raises StageError."""
         states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
-        finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        finished_at = now()
         if not states.succeed(
             run,
             now_ms=int(time.time() * 1000),

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -18,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import ContractError, Run, Stage
+from workloads.formats import now
 from workloads.records import StageRecord
 from workloads.runtime import env, logs, s3
 from workloads.runtime.batch_env import BatchEnv
@@ -51,7 +51,7 @@ def run_stage(
     only log. `then` is what may be done only after the record stands, such as to end the run; it returns more figures for the log.
     """
     clock = time.monotonic()
-    started_at = _now()
+    started_at = now()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         batch = BatchEnv.read()
@@ -140,7 +140,7 @@ def _printable(error: StageError) -> StageError:
 
 
 def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:
-    record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": _now()}
+    record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": now()}
     try:
         s3.put_bytes(
             results_bucket,
@@ -160,7 +160,3 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     watchdog.daemon = True
     watchdog.start()
     raise SystemExit(EXIT_TERMINATED)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
