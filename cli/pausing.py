@@ -109,9 +109,9 @@ def pause(target: Target, queues: Sequence[str], *, reason: str, as_json: bool) 
 def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
     """Ends the pause of the pipeline and begins what waits, oldest first; or that of the queues. Raises CliError."""
     known = {each.queue: each for each in pauses(target)}
+    queues = list(_names(target, queues))
     unknown = [name for name in queues if name not in known]
     if unknown:
-        _names(target, unknown)
         raise CliError(f"queue {unknown[0]} is not paused", ExitCode.RUN_FAILED)
     for name in queues:
         held = {
@@ -134,7 +134,7 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
         _delete(target, operating.PAUSE_SORT_KEY)
         begun = _begin_waiting(target)
     document: Resumed = {
-        "queues": list(queues),
+        "queues": queues,
         "pipeline": not queues,
         "begun": [entry.run_id for entry in begun],
     }
@@ -144,7 +144,7 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
         say(f"resumed: {', '.join(queues)}")
     else:
         was = "resumed" if "" in known else "the pipeline was not paused"
-        say(f"{was}; {len(begun)} uploads had waited" + (" and were begun" if begun else ""))
+        say(f"{was}; uploads that had waited and were begun: {len(begun)}")
     return ExitCode.OK
 
 
