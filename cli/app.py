@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from cli.commands import files, operate, rehearsal, runs
+from cli.commands import files, operate, rehearsal, runs, understand
 from cli.errors import CliError, of_aws
 from cli.frame import app, err
 
-__all__ = ["app", "files", "main", "operate", "rehearsal", "runs"]
+__all__ = ["app", "files", "main", "operate", "rehearsal", "runs", "understand"]
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "wrong command line, stack file or CSV path"
     NOT_RUNNING = 3, "the command needs the AWS in memory that `up` starts, and none runs"
     REHEARSAL_FAILED = 4, "the AWS in memory did not start, or the program does not deploy"
-    NOT_READY = 5, "the account lacks something that the stack needs to run"
+    NOT_READY = 5, "something has to be mended: in the account, or in what was deployed"
     NOT_FOUND = 6, "no stack, run, job, queue or object of that name"
     AWS_REFUSED = 7, "AWS refused a call, or did not answer"
 

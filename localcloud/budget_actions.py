@@ -53,7 +53,10 @@ class BudgetActions:
         Raises WireError where there is no such budget.
         """
         budget = self._state.budget(self._budget({"AccountId": ACCOUNT_ID, "BudgetName": name}))
-        limit = float((budget or {})["BudgetLimit"]["Amount"])
+        if budget is None:
+            raise WireError("NotFoundException", f"Unable to get budget: {name}")
+        budget["CalculatedSpend"] = {"ActualSpend": {"Amount": f"{usd:.2f}", "Unit": "USD"}}
+        limit = float(budget["BudgetLimit"]["Amount"])
         for action in self._actions.get(name, []):
             threshold = action["ActionThreshold"]
             least = float(threshold["ActionThresholdValue"])

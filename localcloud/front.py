@@ -49,6 +49,7 @@ _FUNCTION_READS: Final = (
     "UpdateFunctionConfiguration",
     "GetFunction",
     "GetFunctionConfiguration",
+    "ListFunctions",
 )
 _NETWORK_CHANGES: Final = (
     "Create",
@@ -121,7 +122,12 @@ class Front:
         self._short_polls = short_polls
         self._objects = objects
         self._amendments = amendments
+        launches = plane.launches
         self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+            "autoscaling": {
+                "DescribeAutoScalingGroups": launches.describe_groups,
+                "DescribeScalingActivities": launches.describe_activities,
+            },
             "budgets": budget_actions.operations,
             "cloudwatch": {
                 "PutCompositeAlarm": alarms.put_composite,
@@ -129,7 +135,13 @@ class Front:
             },
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
+            "iam": {"SimulatePrincipalPolicy": access.simulate},
             "logs": queries.operations,
+            "service-quotas": {
+                "GetServiceQuota": launches.get_quota,
+                "ListServiceQuotas": launches.list_quotas,
+                "RequestServiceQuotaIncrease": launches.increase_quota,
+            },
             "s3": {"GetBucketRequestPayment": lambda _: {"Payer": "BucketOwner"}},
         }
         self.faults: list[Fault] = []

@@ -32,6 +32,7 @@ _SERVICE_OF_SIGNING_NAME: Final = {
     "monitoring": "cloudwatch",
     "eventbridge": "events",
     "tagging": "resourcegroupstaggingapi",
+    "servicequotas": "service-quotas",
 }
 _LARGEST_STRUCTURED_BODY: Final = 64 << 20
 """Requests with members in their body are far smaller; whatever is bigger is an object of S3."""

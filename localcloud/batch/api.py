@@ -180,8 +180,13 @@ class BatchApi:
             {"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)}
             for job in jobs
         ]
+        now = descriptions.millis(self._plane.now())
         return {
-            "frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}
+            "frontOfQueue": {"jobs": front, "lastUpdatedAt": now},
+            "queueUtilization": {
+                **descriptions.utilization(self._plane.holding(queue), by_share=bool(queue.policy)),
+                "lastUpdatedAt": now,
+            },
         }
 
     def _create_policy(self, params: Params) -> Params:

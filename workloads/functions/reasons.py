@@ -83,6 +83,13 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
     ),
     (
+        # what Docker and containerd say of a name that the registry does not know
+        r"CannotPull\w*Error.*(?:repository does not exist|manifest unknown|: not found\b)",
+        "the container image could not be pulled, because the registry has none of that name",
+        "check that the image exists in ECR: make push STACK=<stack> puts it there; then pulumi up, and "
+        + _AGAIN,
+    ),
+    (
         r"CannotPull\w*Error.*(?:403 Forbidden|AccessDenied|access denied)",
         "the container image could not be pulled, because the registry denied it",
         f"the execution role has to allow {_IMAGE_ACTIONS}, and the repository has to be of this account or let it in",
