@@ -48,12 +48,22 @@ class Pause:
 
 def pauses(target: Target) -> list[Pause]:
     """What is paused now, the pipeline first."""
-    found = target.client("dynamodb").query(
-        TableName=target.output("table"),
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": operating.PAUSE_KEY}},
-        ConsistentRead=True,
-    )["Items"]
+    found = target.client("dynamodb").query(**asked(target.output("table")))["Items"]
+    return of_items(found)
+
+
+def asked(table: str) -> dict[str, Any]:
+    """The query for all pauses."""
+    return {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": operating.PAUSE_KEY}},
+        "ConsistentRead": True,
+    }
+
+
+def of_items(found: Iterable[dict[str, Any]]) -> list[Pause]:
+    """Pauses from items as DynamoDB types them."""
     items = [{name: plain(value) for name, value in raw.items()} for raw in found]
     return [
         Pause(
