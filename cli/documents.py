@@ -152,6 +152,7 @@ class StageJob(TypedDict):
     reason: str | None
     """As AWS Batch gives it."""
     queue: str
+    """As the config calls it."""
     created_at: str | None
     started_at: str | None
     stopped_at: str | None

@@ -8,6 +8,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from cli.why.account import AbsentError, Account
+from cli.why.held import held
 from cli.why.jobs import job_diagnosis
 from cli.why.model import Cause, Diagnosis
 from workloads.contract import STAGES, Run
@@ -24,6 +25,8 @@ def run_diagnosis(account: Account, run: Run) -> Diagnosis:
         return Diagnosis(
             subject=subject, state=state, verdict="it has succeeded", unseen=tuple(account.unseen)
         )
+    if state in {"WAITING", "CANCELLED"}:
+        return held(account, item, subject, state)
     job = _job(account, item, state)
     if job is not None:
         below = job_diagnosis(account, job)
