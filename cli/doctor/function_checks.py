@@ -69,11 +69,9 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
         )
         if count:
             plural = "s" if count > 1 else ""
-            yield error(
-                "dead letters", f"{count} event{plural} of {name} could not be handled", replay
-            )
+            yield error("letters", f"{count} event{plural} of {name} could not be handled", replay)
         else:
-            yield ok("dead letters", f"none of {name}")
+            yield ok("letters", f"none of {name}")
 
 
 def _messages(patient: Patient, url: str) -> int:

@@ -137,11 +137,11 @@ def plant_missing_log_group(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("plant", "check", "words"),
     [
-        (plant_dead_letter, "dead letters", "1 event of"),
+        (plant_dead_letter, "letters", "1 event of"),
         (plant_function_error, "functions", "failed 3 of"),
         (plant_no_concurrency, "functions", "reserved concurrency is 0"),
         (plant_alarm, "alarms", "is in ALARM: planted"),
-        (plant_invalid_environment, "environments", "nodes is INVALID: planted"),
+        (plant_invalid_environment, "compute", "nodes is INVALID: planted"),
         (plant_disabled_queue, "queues", "main is disabled"),
         (plant_spent_budget, "budget", "101.00 of 100.00 US dollars"),
         (plant_missing_log_group, "log groups", "of analysis does not exist"),
