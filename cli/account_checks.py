@@ -18,8 +18,7 @@ from components.context import PROJECT_TAG, STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.quotas import VCPU_QUOTAS, family_of, increase_command
-from config.schema import NAMESPACE
-from config.stack import StackConfig
+from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
 
 Level = Literal["ok", "warning", "error"]

@@ -25,6 +25,16 @@ def stages(incomplete: str) -> list[str]:
     return [stage for stage in STAGES if stage.startswith(incomplete)]
 
 
+def queues(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Queues of the stack, by the names of its config."""
+    with contextlib.suppress(Exception):
+        from cli.target import Target
+
+        known = Target.find(str(ctx.params.get("stack") or "")).output("queues")
+        return sorted(name for name in known if name.startswith(incomplete))
+    return []
+
+
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the stack that the command line names, newest first, and `last`."""
     found = ["last"] if "last".startswith(incomplete) else []

@@ -19,7 +19,7 @@ from cli.preflight import account_of, clients
 from cli.stack_files import read
 from components.context import PROJECT_TAG, STACK_TAG
 from components.machine import VENDED_LOGS
-from config.schema import NAMESPACE
+from config.stack import NAMESPACE
 
 _SERVICE_ROLES: Final = (
     "AWSServiceRoleForBatch",

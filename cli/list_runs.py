@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli import runs_index, watching
+from cli import pausing, runs_index, watching
 from cli.documents import RunLine
 from cli.errors import CliError, ExitCode
-from cli.frame import print_json
+from cli.frame import print_json, say
+from cli.jobs import moment
+from cli.operate import day
 from cli.runs_index import ENDED, STATES, Entry
 from cli.target import Target
 from workloads import formats, names
@@ -62,8 +63,8 @@ class Wanted:
         return cls(
             states=[state.upper() for state in states] or STATES,
             dataset=names.dataset_of(dataset) if dataset and "--" not in dataset else dataset,
-            first=_date("--from", first),
-            last=_date("--to", last),
+            first=f"{day('--from', first):%Y%m%d}" if first else "",
+            last=f"{day('--to', last):%Y%m%d}" if last else "",
             cost=cost,
             most=most or None,
         )
@@ -103,6 +104,8 @@ def show(console: Console, target: Target, wanted: Wanted, *, watch: bool, as_js
         print_json(document(look()))
     else:
         found = look()
+        for pause in pausing.pauses(target):
+            say(f"! {pause}")
         console.print(_table(found, console.width) if found else "no such run")
 
 
@@ -127,24 +130,6 @@ def line(entry: Entry) -> RunLine:
 def failure_of(item: dict[str, Any] | Any) -> str | None:
     """Why a run failed or was cancelled, in one sentence."""
     return str((item.get("failure") or {}).get("error") or "") or None
-
-
-def moment(ms: Any) -> str | None:
-    """Milliseconds since 1970 as ISO 8601 in UTC; None for none."""
-    if not ms:
-        return None
-    return datetime.fromtimestamp(int(ms) / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _date(option: str, text: str) -> str:
-    if not text:
-        return ""
-    try:
-        return date.fromisoformat(text).strftime("%Y%m%d")
-    except ValueError:
-        raise CliError(
-            f"{option} is {text!r}; write a date, for example 2026-01-31", ExitCode.USAGE
-        ) from None
 
 
 def _table(entries: Sequence[Entry], width: int) -> Table:

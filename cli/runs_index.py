@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 
 from cli.errors import CliError, ExitCode
 from cli.target import Target
-from workloads import indexes, names
+from workloads import names, operating
 from workloads.contract import ContractError, Run, RunState
 
 STATES: Final[tuple[str, ...]] = get_args(RunState)
@@ -166,7 +166,7 @@ def _age(entry: Entry) -> tuple[int, str]:
 def _by_claim(target: Target, state: str) -> Iterator[Entry]:
     yield from _query(
         target,
-        indexes.RUNS_BY_CLAIM,
+        operating.RUNS_BY_CLAIM,
         KeyConditionExpression="#state = :state",
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues={":state": {"S": state}},
@@ -182,7 +182,7 @@ def _by_id(target: Target, state: str, prefix: str, first: str, last: str) -> It
         values |= {":from": {"S": first or "0"}, ":to": {"S": f"{last or '9'}~"}}
     yield from _query(
         target,
-        indexes.RUNS_BY_ID,
+        operating.RUNS_BY_ID,
         KeyConditionExpression=f"#state = :state AND {condition}",
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues=values,

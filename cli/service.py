@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psutil
 
@@ -39,10 +39,16 @@ class Endpoint:
     job_path: str
     """PATH of jobs."""
     images: Sequence[str]
-    """Patterns of the images that jobs may name."""
+    """Patterns of the images that stand for this checkout."""
+    containers: str
+    """The engine that runs containers of other images; empty where they are refused."""
+    limits_not_enforced: Sequence[str]
+    """Flags of the limits that the engine cannot set on this machine."""
     roles: Mapping[str, Mapping[str, str]]
     """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
+    pulumi: Mapping[str, str]
+    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -67,10 +73,17 @@ def running() -> Endpoint | None:
     return endpoint if endpoint.alive else None
 
 
-def start(stack: str, port: int) -> Endpoint:
-    """Starts the rehearsal in the background and waits until it is ready. Raises CliError with the end of its log where it fails."""
+def start(
+    stack: str, port: int, engine: Literal["own", "pulumi"], containers: str | None = None
+) -> Endpoint:
+    """Starts the rehearsal in the background and waits until it is ready.
+
+    Raises CliError with the end of its log where it fails.
+    """
     STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--stack", stack]
+    command += ["--port", str(port), "--engine", engine]
+    command += ["--containers", containers] if containers else []
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
             command,

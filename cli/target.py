@@ -25,7 +25,7 @@ class Target:
     outputs: Mapping[str, Any]
     endpoint_url: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For boto3; empty for the caller's own."""
+    """For clients; empty for the caller's own."""
     _clients: dict[tuple[str, bool], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -48,20 +48,21 @@ class Target:
         return cls(stack=stack, outputs=_pulumi_outputs(stack))
 
     def client(self, name: str, *, once: bool = False) -> Any:
-        """A boto3 client: with the caller's own credentials on AWS, with the deployer's on the rehearsal.
+        """A client of botocore, without the half second of boto3: with the caller's own credentials on AWS, with the deployer's on the rehearsal.
 
         `once`: calls are neither repeated nor given up early, as a call of a function that changes something wants it.
         """
         if (name, once) not in self._clients:
-            import boto3
             from botocore.config import Config
+            from botocore.session import get_session
 
             config = (
                 Config(retries={"total_max_attempts": 1}, read_timeout=_CALL_SECONDS)
                 if once
                 else Config(retries={"mode": "standard", "total_max_attempts": 5})
             )
-            self._clients[name, once] = boto3.client(  # type: ignore[call-overload]
+            session: Any = get_session()
+            self._clients[name, once] = session.create_client(
                 name,
                 endpoint_url=self.endpoint_url,
                 region_name=self.outputs["region"],

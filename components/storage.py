@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from components.context import Component, StackContext
 from components.policies import document, tls_only
 from config.storage import StorageSection
-from workloads import indexes
+from workloads import operating
 
 _ABORT_MULTIPART_DAYS: Final = 3
 
@@ -66,9 +66,9 @@ class Storage(Component):
             range_key="sk",
             attributes=[
                 aws.dynamodb.TableAttributeArgs(name=key, type=kind)
-                for key, kind in {"pk": "S", "sk": "S", **indexes.KEYS}.items()
+                for key, kind in {"pk": "S", "sk": "S", **operating.KEYS}.items()
             ],
-            global_secondary_indexes=[_index(name) for name in indexes.SORT_KEYS],
+            global_secondary_indexes=[_index(name) for name in operating.SORT_KEYS],
             point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
             deletion_protection_enabled=section.protect,
             tags=args.context.tags,
@@ -149,10 +149,10 @@ def _index(name: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgs:
         name=name,
         key_schemas=[
             aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=key, key_type=kind)
-            for key, kind in (("state", "HASH"), (indexes.SORT_KEYS[name], "RANGE"))
+            for key, kind in (("state", "HASH"), (operating.SORT_KEYS[name], "RANGE"))
         ],
         projection_type="INCLUDE",
-        non_key_attributes=indexes.projected(name),
+        non_key_attributes=operating.projected(name),
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from config.base import FrozenDict
+from config.keys import foreign_problems, own_problems
 from config.problems import ConfigError, Problem
 from config.rules import check
 from config.salvage import without_broken_fields
 from config.shape import section_problems
-from config.stack import SECRETS, SECTION_TYPES, SECTIONS, STACK_METADATA, StackConfig
+from config.stack import NAMESPACE, SECRETS, SECTION_TYPES, SECTIONS, STACK_METADATA, StackConfig
 
 
 def load_stack_config(
@@ -23,7 +23,10 @@ def load_stack_config(
     keys: Iterable[str] = (),
     *,
     plain: Collection[str] = (),
+    empty: Collection[str] = (),
     region: str = "",
+    foreign: Iterable[str] = (),
+    project: str = NAMESPACE,
 ) -> tuple[StackConfig, list[Problem]]:
     """Validates every section, then every rule across what is well-formed.
 
@@ -32,7 +35,10 @@ def load_stack_config(
         get_object: Gives the plain value of a key of the stack file, None where it is absent.
         keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
         plain: Those among them whose values are not encrypted.
+        empty: Those that stand there without a value.
         region: Of the stack, where it is known.
+        foreign: Keys of other namespaces, in full: a misspelt namespace is found.
+        project: Name of the project, which is the namespace of its keys.
 
     Returns the config and the warnings.
 
@@ -40,10 +46,10 @@ def load_stack_config(
     """
     keys = tuple(keys)
     sections: dict[str, Any] = {}
-    problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
+    problems = [*own_problems(keys, empty), *foreign_problems(foreign, project)]
     for name, adapter in SECTIONS.items():
         found = get_object(name)
-        value = {} if found is None else found
+        value = {} if found is None or name in empty else found
         try:
             # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
             sections[name] = adapter.validate_json(json.dumps(value, default=str), strict=True)
@@ -62,16 +68,3 @@ def load_stack_config(
     if any(problem.level == "error" for problem in problems):
         raise ConfigError(stack, problems)
     return config, problems
-
-
-def _unknown_key(key: str) -> Problem:
-    known = (*SECTIONS, *SECRETS)
-    close = get_close_matches(key, known, n=1)
-    return Problem(
-        code="SHAPE-UNKNOWN-KEY",
-        level="error",
-        path=key,
-        found=key,
-        message=f"the program has no such section; known are {', '.join(known)}",
-        fix=f"write {close[0]}" if close else "remove it",
-    )

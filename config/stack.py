@@ -21,6 +21,10 @@ SECRETS: Final = ("slack-webhook-url",)
 """Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a secret would arrive in plain text."""
 
 
+NAMESPACE: Final = "batch-reference"
+"""Of the program's own keys in a stack file: the project's name."""
+
+
 class StackConfig(BaseModel):
     """One stack: what `Pulumi.<stack>.yaml` says under the project's namespace."""
 

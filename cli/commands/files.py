@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.frame import STACK_FILES, AsJson, app, err, out
+from cli.frame import DEPLOYED, STACK_FILES, AsJson, app, err, out
 
 StackFile = Annotated[str, typer.Argument(help="A stack (prod), a path, or git:<revision>:<path>.")]
 EndpointUrl = Annotated[str, typer.Option(help="Of another AWS, such as that of `up`.")]
@@ -93,15 +93,15 @@ def estimate(
 
 @app.command(rich_help_panel=STACK_FILES)
 def schema(
+    command: Annotated[str, typer.Argument(help="Of what this command prints with --json.")] = "",
     write: Annotated[
-        bool,
-        typer.Option("--write", help="Write config/schema/stack.schema.json and docs/config.md."),
+        bool, typer.Option("--write", help="Write all generated schemas, and docs/config.md.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of stack files."""
-    from cli import schema as command
+    """Print the JSON Schema of stack files, or of a command's --json."""
+    from cli import schema as made
 
-    raise typer.Exit(command.show(out, write=write))
+    raise typer.Exit(made.show(out, command, write=write))
 
 
 @app.command(rich_help_panel=STACK_FILES)
@@ -133,7 +133,7 @@ def preflight(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson =
     raise typer.Exit(command.show(out, err, file, endpoint_url=endpoint_url, as_json=as_json))
 
 
-@app.command(rich_help_panel=STACK_FILES)
+@app.command(rich_help_panel=DEPLOYED)
 def leftovers(file: StackFile, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> None:
     """Tell what an account still holds of a stack after `pulumi destroy`."""
     from cli import leftovers as command

@@ -59,7 +59,7 @@ def show(
     ]
     changes = {path: value for each in advice for path, value in each.changes.items()}
     after = _changed(text, changes, path)
-    changed = stack_files.parse(file.label, path.name, after)
+    changed = stack_files.parse(file.label, path.name, after.encode())
     saving = _saving(config, valid(errors, changed), past, advice, file.region)
     difference = _difference(text, after, file.label)
     if apply_to is not None and after != text:
@@ -76,7 +76,9 @@ def show(
 def _allowed(file: StackFile, text: str, advice: Advice, path: Path) -> Advice:
     """The same advice without what the rules of the config do not let through, which is said."""
     try:
-        stack_files.parse(file.label, path.name, _changed(text, advice.changes, path)).load()
+        stack_files.parse(
+            file.label, path.name, _changed(text, advice.changes, path).encode()
+        ).load()
     except ConfigError as error:
         problem = next(each for each in error.problems if each.level == "error")
         note = f"kept as it is: the config would say of {problem.path} that {problem.message}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from config.schema import NAMESPACE
+from config.stack import NAMESPACE
 
 
 def replaced(text: str, changes: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from localcloud.provider.lifecycle import Update
 _TYPES: Final = {"hashKey": "HASH", "rangeKey": "RANGE"}
 
 
-@handles("dynamodb/table:Table", Naming())
+@handles("dynamodb/table:Table", Naming(characters=r"[A-Za-z0-9_.-]"))
 def table(call: Call) -> None:
     """Table with its indexes; recovery and time to live are switched on by calls of their own."""
     name, billing = call.take("name"), call.take("billingMode", "PROVISIONED")
@@ -50,6 +50,7 @@ def table(call: Call) -> None:
         AttributeDefinitions=_attribute_definitions(attributes),
         **optional,
     )["TableDescription"]
+    call.id = name
     if recovery:
         specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": bool(recovery["enabled"])}
         if recovery.get("recoveryPeriodInDays"):
@@ -65,7 +66,6 @@ def table(call: Call) -> None:
         call.send(
             "dynamodb", "UpdateTimeToLive", TableName=name, TimeToLiveSpecification=specification
         )
-    call.id = name
     call.outputs |= {
         "arn": created["TableArn"],
         "streamArn": created.get("LatestStreamArn", ""),

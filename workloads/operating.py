@@ -1,8 +1,9 @@
-"""Indexes of the metrics table by which the runs of all data sets are found. Standard library alone.
+"""What the operator's commands and the functions agree on: indexes over runs, pauses, requests. Standard library alone.
 
-Only the state items of runs have all the keys of an index, so that an index holds runs and nothing
-else, those of a table among them that is older than the index. Both have the state as partition
-key: the runs that somebody has to do with at night are few, and found without those that are over.
+Indexes. Only the state items of runs have all the keys of an index, so that an index holds runs and
+nothing else, those of a table among them that is older than the index. Both have the state as
+partition key: the runs that somebody has to do with at night are few, and found without those that
+are over.
 """
 
 from __future__ import annotations
@@ -32,3 +33,12 @@ def projected(index: str) -> list[str]:
     """Attributes of an index besides its keys and those of the table, which DynamoDB adds itself."""
     others = [key for key in KEYS if key not in ("state", SORT_KEYS[index])]
     return [*others, *ATTRIBUTES]
+
+
+PAUSE_KEY: Final = "PAUSE#"
+"""`pk` of the one item that holds new runs back while it is there, `sk` PAUSE_SORT_KEY: {"since", "by", "reason"}."""
+PAUSE_SORT_KEY: Final = "PIPELINE"
+
+RUN_CANCELLED_EVENT: Final = "Run Cancelled"
+"""Detail type of the request that a run end as CANCELLED (notify function): {"run_id", "attempt", "request", "by", "reason"}; `request`
+tells one from the other. Whoever sends it stops execution and jobs afterwards, so that their ends find the run ended."""
