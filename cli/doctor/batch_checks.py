@@ -18,7 +18,10 @@ def environments(patient: Patient) -> Iterator[Finding]:
         if found is None:
             yield error("compute", f"environment {name} ({physical}) does not exist", UP)
         elif found["status"] == "INVALID":
-            fix = "batchref why <queue>; docs/runbook.md, An environment is INVALID"
+            fix = (
+                f"{patient.account.command('why <queue>')}; docs/runbook.md, An "
+                "environment is INVALID"
+            )
             yield error(
                 "compute", f"environment {name} is INVALID: {found.get('statusReason')}", fix
             )

@@ -63,7 +63,7 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
             continue
         count = _messages(patient, url)
         replay = (
-            f"mend the cause, then batchref replay {by_function[name]}"
+            f"mend the cause, then {patient.account.command('replay ' + by_function[name])}"
             if name in by_function
             else "docs/runbook.md, Dead letters"
         )
@@ -132,7 +132,10 @@ def events(patient: Patient) -> Iterator[Finding]:
                 submit = function["FunctionName"] == patient.account.outputs.get("submit_function")
                 what = f"rule {name} is disabled: {function['FunctionName']} is not called"
                 fix = (
-                    ("set pipeline.enabled to true and run pulumi up, or batchref resume")
+                    (
+                        "set pipeline.enabled to true and run pulumi up, or "
+                        f"{patient.account.command('resume')}"
+                    )
                     if submit
                     else UP
                 )
