@@ -41,7 +41,6 @@ _SHOWN: Final = 30
 """Differences of one area on a terminal."""
 _NAMED: Final = 8
 """How many names one sentence holds."""
-_SETTINGS: Final = ("mode", "neighbours", "wanted", "scaling", "metric")
 _UNSETTLED: Final = ("ranks", "nodes", "backend", "precision")
 """On which machines an analysis ran; its answer does not depend on it."""
 
@@ -171,13 +170,20 @@ def _row(remote: Mapping[str, Any]) -> str:
 
 
 def _analysis(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Difference]:
-    before, after = one.get("anomaly") or {}, other.get("anomaly") or {}
-    yield from _pairs("settings", {name: (before.get(name), after.get(name)) for name in _SETTINGS})
+    before, after = _asked(one), _asked(other)
+    names = dict.fromkeys((*before, *after))
+    yield from _pairs("settings", {name: (before.get(name), after.get(name)) for name in names})
     yield from _pairs(
         "settings",
         {name: (one.get(name), other.get(name)) for name in ("unit_rows", *_UNSETTLED)},
     )
     yield from _pairs("code", {"analysis": (one.get("code_version"), other.get("code_version"))})
+
+
+def _asked(analysis: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the search, and the number of neighbours that followed from them."""
+    anomaly = analysis.get("anomaly") or {}
+    return {**anomaly.get("asked", {}), "neighbours_used": anomaly.get("neighbours_used")}
 
 
 def _stages(entry: Entry, summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

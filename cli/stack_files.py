@@ -128,7 +128,7 @@ def _from_git(revision: str, path: str) -> bytes:
 
 
 def parse(label: str, name: str, data: bytes) -> StackFile:
-    """The stack file that bytes are. Raises CliError (USAGE).
+    """The stack file that these bytes are. Raises CliError (USAGE).
 
     `label`: how it is called to people; `name`: of the file, `Pulumi.prod.yaml`.
     """
