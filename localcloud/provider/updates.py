@@ -15,6 +15,9 @@ from localcloud.provider.lifecycle import Update, at
 from localcloud.provider.messaging import QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES, attribute_text
 from localcloud.provider.removals import until
 
+UPDATE_MINUTES = 20.0
+"""How long the real provider waits for an update, whatever the resource says of timeouts: its schema has no block for them
+(terraform-provider-aws, internal/service/batch/compute_environment.go; pulumi-terraform-bridge, configWithTimeouts)."""
 _MOST_POLICY_VERSIONS: Final = 5
 """Of one managed policy, which IAM keeps."""
 _CODE: Final = frozenset(
@@ -118,7 +121,12 @@ def compute_environment(update: Update) -> None:
         first: dict[str, Any] = answer["computeEnvironments"][0]
         return first
 
-    until(lambda: found()["status"] != "UPDATING", f"the update of compute environment {update.id}")
+    until(
+        lambda: found()["status"] != "UPDATING",
+        f"waiting for Batch Compute Environment ({update.id}) update: timeout while waiting for state to become "
+        f"'VALID' (last state: 'UPDATING', timeout: {UPDATE_MINUTES:g}m0s)",
+        seconds=UPDATE_MINUTES * 60,
+    )
     update.outputs |= {name: found().get(name) for name in ("status", "statusReason", "state")}
 
 
