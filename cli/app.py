@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -26,13 +27,28 @@ app = typer.Typer(
 _out = Console()
 _err = Console(stderr=True)
 
-Stack = Annotated[str, typer.Option(help="Stack file to deploy: Pulumi.<stack>.yaml.")]
+Stack = Annotated[str, typer.Option(help="Stack to deploy: its name, or the path of its file.")]
 Port = Annotated[
     int,
     typer.Option(
         help="Port of the endpoint on the loopback interface; 0 takes a free one.",
         min=0,
         max=65_535,
+    ),
+]
+
+
+class ContainerEngine(StrEnum):
+    """Programs that run containers."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
+
+
+Containers = Annotated[
+    ContainerEngine | None,
+    typer.Option(
+        help="Engine for jobs whose image is not the stack's own; they are refused without it."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -45,6 +61,12 @@ Deployed = Annotated[
         "--stack", help="A stack deployed by the Pulumi CLI; the rehearsal of `up` without it."
     ),
 ]
+Engine = Annotated[
+    Literal["own", "pulumi"],
+    typer.Option(
+        envvar="ENGINE", help="What deploys: `own` needs nothing, `pulumi` is the Pulumi CLI."
+    ),
+]
 _DEFAULT_PORT = 5055
 
 
@@ -54,25 +76,38 @@ def demo(
         Path | None, typer.Argument(help="A CSV file of your own; the sample table without it.")
     ] = None,
     stack: Stack = "local",
+    engine: Engine = "own",
 ) -> None:
     """Run one CSV through the whole system, in memory."""
     from cli import demo as command
 
-    code = command.demo(_out, csv, stack)
+    code = command.demo(_out, csv, stack, engine)
     _out.file.flush()
     # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
     os._exit(code)
 
 
 @app.command()
-def up(stack: Stack = "local", port: Port = _DEFAULT_PORT, as_json: AsJson = False) -> None:
+def up(
+    stack: Stack = "local",
+    port: Port = _DEFAULT_PORT,
+    containers: Containers = None,
+    engine: Engine = "own",
+    as_json: AsJson = False,
+) -> None:
     """Keep the AWS in memory running for your own clients."""
     from cli import hints, service
 
     endpoint = service.running()
     if endpoint is None:
         with _err.status(Text(f"deploying stack {stack}")):
-            endpoint = service.start(stack, port)
+            endpoint = service.start(stack, port, engine, containers)
+    elif containers is not None and endpoint.containers != containers:
+        raise CliError(
+            f"already up, with {endpoint.containers or 'no engine'} for containers; "
+            f"end it (make down) before it runs with {containers}",
+            ExitCode.USAGE,
+        )
     elif not as_json:
         _out.print(
             f"already up (stack {endpoint.stack}, process {endpoint.pid})",
@@ -98,11 +133,16 @@ def down() -> None:
 
 
 @app.command(hidden=True)
-def serve(stack: Stack = "local", port: Port = _DEFAULT_PORT) -> None:
+def serve(
+    stack: Stack = "local",
+    port: Port = _DEFAULT_PORT,
+    engine: Engine = "own",
+    containers: Containers = None,
+) -> None:
     """Run what `up` starts in this process."""
     from cli import service
 
-    service.serve(stack, port, say=lambda step: print(step, flush=True))
+    service.serve(stack, port, engine, containers, say=lambda step: print(step, flush=True))
 
 
 @app.command()

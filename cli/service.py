@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import psutil
 
@@ -45,15 +45,21 @@ class Endpoint:
     job_path: str
     """PATH of jobs."""
     images: Sequence[str]
-    """Patterns of the images that jobs may name."""
+    """Patterns of the images that stand for this checkout."""
+    containers: str
+    """The engine that runs containers of other images; empty where they are refused."""
+    limits_not_enforced: Sequence[str]
+    """Flags of the limits that the engine cannot set on this machine."""
     roles: Mapping[str, Mapping[str, str]]
     """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
+    pulumi: Mapping[str, str]
+    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
 
     @classmethod
     def of(cls, ready: Rehearsal) -> Self:
         """That of a rehearsal in this process."""
-        deployer = ready.cloud.deployer
+        deployer, engine = ready.cloud.deployer, ready.cloud.engine
         return cls(
             pid=os.getpid(),
             started=psutil.Process().create_time(),
@@ -64,11 +70,20 @@ class Endpoint:
             account_id=ready.cloud.account_id,
             job_path=JOB_PATH,
             images=tuple(IMAGES),
+            containers="" if engine is None else engine.name,
+            limits_not_enforced=() if engine is None else engine.not_enforced,
             roles={
                 stage: _roles(ready.client("batch"), name)
                 for stage, name in ready.outputs["stage_job_definitions"].items()
             },
             outputs=ready.outputs,
+            pulumi={
+                "program": str(ready.program),
+                "provider": str(ready.provider),
+                "state": str(ready.state),
+                "checkpoint": str(DIRECTORY / "stack.json") if ready.checkpoint else "",
+                "slack": next(iter(ready.secrets.values()), ""),
+            },
         )
 
     @property
@@ -109,27 +124,49 @@ def running() -> Endpoint | None:
     return endpoint if endpoint.alive else None
 
 
-def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
+def serve(
+    stack: str,
+    port: int,
+    engine: Literal["own", "pulumi"],
+    containers: str | None = None,
+    *,
+    say: Callable[[str], None],
+) -> None:
     """Runs the rehearsal in this process until SIGTERM or SIGINT."""
     # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with rehearsal(stack, DIRECTORY, port=port, say=say) as ready:
+    with rehearsal(
+        stack, DIRECTORY, port=port, engine=engine, containers=containers, say=say
+    ) as ready:
         endpoint = Endpoint.of(ready)
+        if ready.checkpoint:
+            _private(DIRECTORY / "stack.json", ready.checkpoint())
         partial = _ENDPOINT.with_suffix(".partial")
-        # made for its owner alone before the secret is in it
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(endpoint), file, indent=1)
+        _private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(_ENDPOINT)
         while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
             ready.cloud.tick()
         _ENDPOINT.unlink()
 
 
-def start(stack: str, port: int) -> Endpoint:
-    """Starts the rehearsal in the background and waits until it is ready. Raises CliError with the end of its log where it fails."""
+def _private(path: Path, text: str) -> None:
+    """Writes a file that is its owner's alone before a secret is in it."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def start(
+    stack: str, port: int, engine: Literal["own", "pulumi"], containers: str | None = None
+) -> Endpoint:
+    """Starts the rehearsal in the background and waits until it is ready.
+
+    Raises CliError with the end of its log where it fails.
+    """
     STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--stack", stack]
+    command += ["--port", str(port), "--engine", engine]
+    command += ["--containers", containers] if containers else []
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
             command,

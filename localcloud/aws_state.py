@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from moto.backends import get_backend
@@ -38,10 +37,14 @@ __all__ = [
 def prepare_moto(port: int) -> None:
     """Settings that moto reads when its backends are first touched.
 
-    AWS managed policies have to exist, or no role of the program could attach one. State machines are executed, and call the services
-    that they integrate through the port of the front.
+    AWS managed policies have to exist, or no role of the program could attach one: in the
+    partition that the account is in. moto asks those of every other one for an access key too,
+    and reading 1,500 policies for each takes seconds and a hundred megabytes. State machines are
+    executed, and call the services that they integrate through the port of the front.
     """
     default_user_config["iam"]["load_aws_managed_policies"] = True
+    get_backend("iam")[ACCOUNT_ID][PARTITION]
+    default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
 
@@ -72,7 +75,6 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
     default_user_config["iam"]["load_aws_managed_policies"] = False
     iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
-    default_user_config["iam"]["load_aws_managed_policies"] = True
     for policy in managed:
         policy.attachment_count = 0
     iam.aws_managed_policies = managed
@@ -247,17 +249,9 @@ class AwsState(Identities):
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
         self._regional("cloudwatch").put_metric_data(namespace, data)
 
-    def metric_values(
-        self, namespace: str, name: str, dimensions: dict[str, str]
-    ) -> list[tuple[datetime, float]]:
-        """All values of one metric, each with its moment (UTC, without a zone)."""
-        data = list(self._regional("cloudwatch").metric_data)
-        found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
-        return [
-            (each.timestamp, each.value)
-            for each in found
-            if {d.name: d.value for d in each.dimensions} == dimensions
-        ]
+    def metric_data(self) -> list[Any]:
+        """All that was put into CloudWatch's metrics, as moto's data."""
+        return list(self._regional("cloudwatch").metric_data)
 
     def alarms(self) -> list[Any]:
         """Moto's alarm objects, composite ones with a `rule`."""

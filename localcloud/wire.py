@@ -81,6 +81,8 @@ class Call:
         self.body: bytes | None = None
         self.content: bytes = b""
         """The object that the call carries, where it carries one and it has been received."""
+        self.by_form = False
+        """Whether it is the PutObject that a form asks for."""
         self.operation = self._operation()
 
     def _operation(self) -> str:

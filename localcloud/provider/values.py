@@ -10,7 +10,7 @@ from google.protobuf import struct_pb2
 
 # Signatures by which the property wire format marks values (pulumi's sdk/go/common/resource/properties.go, asset.go, archive.go).
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, not a secret
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, not a secret
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _RESOURCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
@@ -65,7 +65,7 @@ def decode_value(value: struct_pb2.Value) -> Any:
 
 def _decode_object(fields: dict[str, Any]) -> Any:
     signature = fields.get(SIGNATURE_KEY)
-    if signature == _SECRET:
+    if signature == SECRET:
         return Secret(fields["value"])
     if signature == _OUTPUT:
         inner = fields.get("value", UNKNOWN)
@@ -86,7 +86,7 @@ def _encode(value: Any) -> struct_pb2.Value:
     if value is UNKNOWN:
         return struct_pb2.Value(string_value=_UNKNOWN_TEXT)
     if isinstance(value, Secret):
-        return _encode({SIGNATURE_KEY: _SECRET, "value": value.value})
+        return _encode({SIGNATURE_KEY: SECRET, "value": value.value})
     if isinstance(value, Mapping):
         return struct_pb2.Value(struct_value=encode(value))
     if isinstance(value, (list, tuple)):
