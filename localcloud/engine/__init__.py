@@ -331,6 +331,7 @@ class Engine:
                 replace_on_changes=tuple(request.replaceOnChanges),
                 aliases=aliases,
                 deleted_with=request.deletedWith,
+                replace_with=tuple(request.replace_with),
                 hooks={
                     kind: tuple(getattr(request.hooks, kind))
                     for kind in Hooks.KINDS

@@ -78,6 +78,7 @@ class Changes:
         self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
+        self._replaced: set[str] = set()
         self._doomed = list(previous.doomed)
         self._skipped = skipped
         self._previous = previous
@@ -105,9 +106,10 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        if not changed:
+        along = self._replaced.intersection(wanted.options.replace_with)
+        if not changed and not along:
             return self._same(checked, old)
-        if difference.replaces or _demanded(checked, old, changed):
+        if along or difference.replaces or _demanded(checked, old, changed):
             first = (
                 difference.deletes_first
                 or bool(wanted.options.delete_before_replace)
@@ -201,9 +203,11 @@ class Changes:
     def _replace(
         self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
     ) -> Made:
+        with self._lock:
+            self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
             )
         if first:
             self._delete(old, "delete replaced")

@@ -23,6 +23,8 @@ class Options:
     aliases: tuple[str, ...] = ()
     """URNs that the resource may have had before."""
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
+    """URNs of resources whose replacement replaces this one."""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
