@@ -67,6 +67,7 @@ class Component(pulumi.ComponentResource):
         aliases: list[str] | None = None,
         replace_on_changes: list[str] | None = None,
         replace_with: list[pulumi.Resource] | None = None,
+        replacement_trigger: str | None = None,
         hooks: pulumi.ResourceHookBinding | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child: this component as parent, and what the child itself needs.
@@ -81,5 +82,6 @@ class Component(pulumi.ComponentResource):
             aliases=[pulumi.Alias(name=each) for each in aliases] if aliases else None,
             replace_on_changes=replace_on_changes,
             replace_with=replace_with,
+            replacement_trigger=replacement_trigger,
             hooks=hooks,
         )

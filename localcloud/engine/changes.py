@@ -106,10 +106,12 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        along = self._replaced.intersection(wanted.options.replace_with)
-        if not changed and not along:
+        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+            wanted.options.replace_with
+        )
+        if not changed and not forced:
             return self._same(checked, old)
-        if along or difference.replaces or _demanded(checked, old, changed):
+        if forced or difference.replaces or _demanded(checked, old, changed):
             first = (
                 difference.deletes_first
                 or bool(wanted.options.delete_before_replace)
@@ -354,6 +356,11 @@ def _failure(old: Resource, message: str) -> Failure:
 
 def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
+
+
+def _triggered(wanted: Wanted, old: Resource) -> bool:
+    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
+    return bool(then and now and then != now)
 
 
 def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:

@@ -25,6 +25,8 @@ class Options:
     deleted_with: str = ""
     replace_with: tuple[str, ...] = ()
     """URNs of resources whose replacement replaces this one."""
+    replacement_trigger: str = ""
+    """JSON of a value whose change replaces the resource; empty for none, which changes nothing either way."""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

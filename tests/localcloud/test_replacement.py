@@ -17,7 +17,7 @@ from components import environment_hooks
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, DeploymentError, deploy
 from localcloud.engine.state import State
-from localcloud.provider import updates
+from localcloud.provider import batch_updates
 from localcloud.wire import Call
 from tests.localcloud.conftest import until
 
@@ -267,7 +267,7 @@ def status(site: Site) -> str:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The provider's 20 minutes pass in a moment, and the hook looks again soon."""
-    monkeypatch.setattr(updates, "UPDATE_MINUTES", 0.01)
+    monkeypatch.setattr(batch_updates, "UPDATE_MINUTES", 0.01)
     monkeypatch.setattr(environment_hooks, "_LOOK_SECONDS", 0.1)
 
 
@@ -350,3 +350,26 @@ def test_a_change_of_the_number_of_vcpus_waits_for_nobody(site: Site) -> None:
     assert site.job(job)["status"] == "RUNNING"
     site.open_gate("busy")
     site.wait(job, "SUCCEEDED")
+
+
+def test_an_image_of_ones_own_comes_and_goes(site: Site) -> None:
+    """The provider leaves an image that is no longer named; the program has the environment made anew."""
+
+    def image() -> str | None:
+        found = site.batch.describe_compute_environments(computeEnvironments=site.environments())
+        (configuration,) = found["computeEnvironments"][0]["computeResources"]["ec2Configuration"]
+        return str(configuration["imageIdOverride"]) if "imageIdOverride" in configuration else None
+
+    site.cloud.batch.store.relation_seconds = 0.0
+    replaced = {"replace": {"environments-nodes"}, "delete replaced": {"environments-nodes"}}
+    for wanted, steps in (
+        ("ami-11111111", replaced),
+        ("ami-22222222", {}),
+        (None, replaced),
+    ):
+        more = {"image_id": wanted} if wanted else {}
+        done = _steps(site.deploy(**more))
+        assert image() == wanted
+        assert {
+            name: done[name] for name in ("replace", "delete replaced") if name in done
+        } == steps
