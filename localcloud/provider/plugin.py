@@ -186,10 +186,14 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             id=made, properties=encode(_told(outputs, preview=request.preview))
         )
 
-    def Read(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        """What there is of a resource."""
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """What there is of a resource; an answer without an id is that there is nothing."""
+        inputs, outputs = decode(request.inputs), decode(request.properties)
+        found = self._of(context).read(_type(request), request.id, inputs, outputs)
+        if found is None:
+            return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
-            id=request.id, properties=request.properties, inputs=request.inputs
+            id=request.id, inputs=encode(found[0]), properties=encode(found[1])
         )
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802

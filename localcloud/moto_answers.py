@@ -1,0 +1,35 @@
+"""Answers in which moto leaves out what it knows, which a deployment then cannot read back. `docs/moto.md` has each fault."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from moto.core.responses import ActionResult
+from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.s3.responses import S3Response
+
+_plain_notification: Final = S3Response.get_bucket_notification
+
+
+def complete_answers() -> None:
+    """Puts them right, once for the process."""
+    setattr(SecurityGroupRule, "description", property(_description))  # noqa: B010 - mypy knows these as moto has them
+    setattr(S3Response, "get_bucket_notification", _notification)  # noqa: B010
+
+
+def _description(rule: Any) -> str | None:
+    """That of a rule whose other end is a group lies with the group."""
+    found: str | None = (rule.ip_range or rule.source_group or {}).get("Description")
+    return found
+
+
+def _notification(response: Any) -> Any:
+    """Whether the bucket tells EventBridge."""
+    known = response.backend.get_bucket_notification_configuration(response.bucket_name)
+    if known is None or known.event_bridge is None:
+        return _plain_notification(response)
+    serialized = response.serialized
+    response.serialized = lambda answer: serialized(
+        ActionResult({**answer.result, "EventBridgeConfiguration": {}})
+    )
+    return _plain_notification(response)
