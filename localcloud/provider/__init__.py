@@ -200,7 +200,11 @@ class Provider:
             if not (call.id and call.begun):
                 raise
             tell(outputs, {"region": self.aws.region, **call.outputs})
-            raise CreatedError(str(error), id=call.id, outputs=outputs) from error
+            # as it is, and not as it was to be: the next comparison finds what it lacks
+            found = self.read(token, call.id, inputs, outputs)
+            if found is None:
+                raise
+            raise CreatedError(str(error), id=call.id, inputs=found[0], outputs=found[1]) from error
         tell(outputs, {"region": self.aws.region, **call.outputs})
         mark_unmodelled(token, logical, outputs)
         return call.id, outputs

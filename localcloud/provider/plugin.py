@@ -16,7 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from localcloud.provider import Autonaming, CreatedError, Provider, ProviderError, unmodelled
 from localcloud.provider.neighbours import refusal
 from localcloud.provider.schema import SchemaError
-from localcloud.provider.values import decode, encode, is_unknown, plain, walk
+from localcloud.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
 
 _HOST: Final = "127.0.0.1"
 _WORKERS: Final = 64
@@ -179,7 +179,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
                 id=error.id,
                 properties=encode(_told(error.outputs, preview=False)),
                 reasons=[str(error)],
-                inputs=request.properties,
+                inputs=encode({DEFAULTS: inputs.get(DEFAULTS, []), **error.inputs}),
             )
             _abort(context, str(error), details)
         return provider_pb2.CreateResponse(
