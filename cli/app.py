@@ -85,6 +85,7 @@ def up(
     if endpoint is None:
         with _err.status(Text(f"deploying stack {stack}")):
             endpoint = service.start(stack, port, engine)
+        service.write_private(service.DIRECTORY / "pulumi.sh", hints.pulumi_script(endpoint))
     elif not as_json:
         _out.print(
             f"already up (stack {endpoint.stack}, process {endpoint.pid})",
@@ -107,6 +108,14 @@ def down() -> None:
         raise CliError("nothing is up", ExitCode.NOT_RUNNING)
     service.stop(endpoint)
     _out.print(f"down (stack {endpoint.stack})", markup=False, emoji=False)
+
+
+@app.command()
+def refresh(as_json: AsJson = False) -> None:
+    """Say what was changed by hand in the AWS that `up` keeps."""
+    from cli import refresh as command
+
+    raise typer.Exit(command.run(_out, as_json=as_json))
 
 
 @app.command(hidden=True)

@@ -128,17 +128,17 @@ def serve(
     with rehearsal(stack, DIRECTORY, port=port, engine=engine, say=say) as ready:
         endpoint = Endpoint.of(ready)
         if ready.checkpoint:
-            _private(DIRECTORY / "stack.json", ready.checkpoint())
+            write_private(DIRECTORY / "stack.json", ready.checkpoint())
         partial = _ENDPOINT.with_suffix(".partial")
-        _private(partial, json.dumps(asdict(endpoint), indent=1))
+        write_private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(_ENDPOINT)
         while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
             ready.cloud.tick()
         _ENDPOINT.unlink()
 
 
-def _private(path: Path, text: str) -> None:
-    """Writes a file that is its owner's alone before a secret is in it."""
+def write_private(path: Path, text: str) -> None:
+    """Writes a new file that is its owner's alone before a secret is in it. Raises FileExistsError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
 
