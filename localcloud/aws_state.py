@@ -416,13 +416,19 @@ class AwsState(Identities):
         queue = self._regional("sqs").queues.get(name)
         return 0 if queue is None else int(queue.receive_message_wait_time_seconds)
 
+    def state_machine_role(self, arn: str) -> str | None:
+        """The role of a state machine; None where there is none of that ARN."""
+        return next((each.roleArn for each in self._state_machines() if each.arn == arn), None)
+
+    def _state_machines(self) -> list[Any]:
+        # moto keeps what it runs apart from what it only stores
+        return list(stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines)
+
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
-        # moto keeps what it runs apart from what it only stores
-        machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
         return [
             execution
-            for machine in list(machines)
+            for machine in self._state_machines()
             for execution in list(machine.executions)
             if execution.status == "RUNNING"
         ]
