@@ -6,22 +6,19 @@ A question that AWS does not answer, for want of rights or otherwise, is a warni
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
 from botocore.exceptions import ClientError
 
 from cli.log_checks import of_functions, of_machines
-from components.context import PROJECT_TAG, STACK_TAG
+from cli.questions import Finding, Questions
+from components.context import STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.quotas import VCPU_QUOTAS, family_of, increase_command
 from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
-
-Level = Literal["ok", "warning", "error"]
 
 _BATCH_LIMIT: Final = 50
 """Compute environments, and job queues, of an account in a region (AWS Batch user guide, service_limits)."""
@@ -31,47 +28,6 @@ _SERVICE_ROLES: Final = {
     "spot": "AWSServiceRoleForEC2Spot",
     "spotfleet": "AWSServiceRoleForEC2SpotFleet",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One answer."""
-
-    level: Level
-    check: str
-    what: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Questions:
-    """What the checks look at: the config of a stack, and the account through `client`, which gives a boto3 client for a service."""
-
-    config: StackConfig
-    region: str
-    client: Callable[[str], Any]
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """By which the stack's own resources are known."""
-        return {PROJECT_TAG: NAMESPACE, STACK_TAG: self.config.name}
-
-    @cached_property
-    def zones(self) -> list[str]:
-        """The zones that the network takes, as components/network.py chooses them."""
-        filters = [
-            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
-            {"Name": "state", "Values": ["available"]},
-        ]
-        found = self.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
-        return sorted(zone["ZoneName"] for zone in found)[: self.config.network.az_count]
-
-    @property
-    def hpc(self) -> dict[str, HpcEnvironment]:
-        """Environments of kind hpc."""
-        return {
-            name: e for name, e in self.config.environments.items() if isinstance(e, HpcEnvironment)
-        }
 
 
 def unsure(check: str, what: str, error: Exception) -> Finding:

@@ -15,9 +15,9 @@ from botocore.stub import Stubber
 from rich.console import Console
 
 from cli import account_checks, preflight
-from cli.account_checks import Finding, Questions
 from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
