@@ -1,5 +1,5 @@
 # Every target is one command that also works by hand. `make` alone lists them.
-# Variables: CSV=<file> (demo), ENGINE=pulumi (demo, up), BASE=<branch> (quick), STACK=<stack> (up, push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
+# Variables: CSV=<file> (demo), ENGINE=pulumi (demo, up), CONTAINERS=docker or podman (up), BASE=<branch> (quick), STACK=<stack> (up, push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -20,8 +20,8 @@ setup:  ## install the locked packages into .venv (every other target does it by
 demo: setup  ## deploy into an AWS in memory and run a CSV through it; CSV=path for one of yours; ENGINE=pulumi deploys by your Pulumi CLI
 	@$(PY) -m cli demo $(if $(CSV),"$(CSV)")
 
-up: setup  ## keep that AWS running, and print commands for the ordinary aws and Pulumi CLIs; STACK=dev, prod or a path for another stack
-	@$(PY) -m cli up $(if $(STACK),--stack "$(STACK)")
+up: setup  ## keep that AWS running, and print commands for the ordinary aws and Pulumi CLIs; STACK=dev, prod or a path for another stack; CONTAINERS=docker for images of your own
+	@$(PY) -m cli up $(if $(STACK),--stack "$(STACK)") $(if $(CONTAINERS),--containers $(CONTAINERS))
 
 down: setup  ## end what `up` started
 	@$(PY) -m cli down

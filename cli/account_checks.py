@@ -5,19 +5,19 @@ A question that AWS does not answer, for want of rights or otherwise, is a warni
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
+from cli.log_checks import of_functions, of_machines
 from components.context import PROJECT_TAG, STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
+from config.quotas import VCPU_QUOTAS, family_of, increase_command
 from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
 
@@ -25,20 +25,6 @@ Level = Literal["ok", "warning", "error"]
 
 _BATCH_LIMIT: Final = 50
 """Compute environments, and job queues, of an account in a region (AWS Batch user guide, service_limits)."""
-_STANDARD: Final = frozenset({"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"})
-_VCPU_QUOTAS: Final[Mapping[str, tuple[str, str]]] = {
-    "on-demand standard": ("ec2", "L-1216C47A"),
-    "on-demand P": ("ec2", "L-417A185B"),
-    "on-demand G and VT": ("ec2", "L-DB2E81BA"),
-    "on-demand HPC": ("ec2", "L-F7808C92"),
-    "spot standard": ("ec2", "L-34B43A08"),
-    "spot G and VT": ("ec2", "L-3819A6DF"),
-    "spot P2, P3, P4": ("ec2", "L-7212CCBC"),
-    "spot P5": ("ec2", "L-C4BD4855"),
-    "fargate": ("fargate", "L-3032A538"),
-    "fargate-spot": ("fargate", "L-36FBB829"),
-}
-"""Service and code of the quotas on vCPUs (EC2 user guide, ec2-instance-quotas; AWS Fargate quotas)."""
 _SERVICE_ROLES: Final = {
     "batch": "AWSServiceRoleForBatch",
     "ecs": "AWSServiceRoleForECS",
@@ -135,7 +121,7 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
             least[family] = max(least[family], _least_vcpus(asked.config, name, environment))
     for family, names in users.items():
         where = f"environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
-        if family not in _VCPU_QUOTAS:
+        if family not in VCPU_QUOTAS:
             yield Finding(
                 level="warning",
                 check="quota",
@@ -143,27 +129,31 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
                 fix="look it up",
             )
             continue
-        service, code = _VCPU_QUOTAS[family]
+        known = VCPU_QUOTAS[family]
         try:
             answer = asked.client("service-quotas").get_service_quota(
-                ServiceCode=service, QuotaCode=code
+                ServiceCode=known.service, QuotaCode=known.code
             )
         except ClientError as error:
-            yield unsure("quota", f"{family} ({code})", error)
+            yield unsure("quota", f"{family} ({known.code})", error)
             continue
         quota = float(answer["Quota"]["Value"])
-        text = f"{quota:g} vCPUs of {family} ({code}); {where} may start {ceiling[family]}"
-        fix = f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} --desired-value "
+        text = f"{quota:g} vCPUs of {family} ({known.code}); {where} may start {ceiling[family]}"
         if quota < least[family]:
             what = f"{text}, and one job needs {least[family]}: it would stay in RUNNABLE"
             yield Finding(
                 level="error",
                 check="quota",
                 what=what,
-                fix=f"{fix}{max(least[family], ceiling[family])}",
+                fix=increase_command(known, max(least[family], ceiling[family])),
             )
         elif quota < ceiling[family]:
-            yield Finding(level="warning", check="quota", what=text, fix=f"{fix}{ceiling[family]}")
+            yield Finding(
+                level="warning",
+                check="quota",
+                what=text,
+                fix=increase_command(known, ceiling[family]),
+            )
         else:
             yield Finding(level="ok", check="quota", what=text)
 
@@ -172,31 +162,7 @@ def _families(environment: Environment) -> set[str]:
     if isinstance(environment, FargateEnvironment):
         return {environment.kind}
     purchase = "spot" if isinstance(environment, SpotEnvironment) else "on-demand"
-    return {f"{purchase} {_family(name, purchase)}" for name in instance_types_of(environment)}
-
-
-def _family(name: str, purchase: str) -> str:
-    """The quota's word for the family of an instance type, or the family itself where no quota is known."""
-    match = re.match(r"([a-z]+)(\d*)", name)
-    letters, generation = (match[1], match[2]) if match else (name, "")
-    if letters == "p":
-        if purchase == "on-demand":
-            return "P"
-        return (
-            "P5"
-            if generation == "5"
-            else "P2, P3, P4"
-            if generation in {"2", "3", "4"}
-            else f"p{generation}"
-        )
-    words = {
-        "g": "G and VT",
-        "gr": "G and VT",
-        "vt": "G and VT",
-        "hpc": "HPC",
-        **dict.fromkeys(_STANDARD, "standard"),
-    }
-    return words.get(letters, letters)
+    return {f"{purchase} {family_of(name, purchase)}" for name in instance_types_of(environment)}
 
 
 def _least_vcpus(config: StackConfig, name: str, environment: Environment) -> int:
@@ -427,47 +393,10 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
         )
 
 
-def function_logs(asked: Questions) -> Iterator[Finding]:
-    """Functions of the stack that ran within a day have written a log: one that may not write it is silent in every other respect."""
-    prefix, since = f"/{NAMESPACE}/{asked.config.name}/", datetime.now(UTC) - timedelta(days=1)
-    for page in asked.client("lambda").get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            group = (function.get("LoggingConfig") or {}).get("LogGroup", "")
-            if group.startswith(prefix):
-                yield _function_log(asked, str(function["FunctionName"]), group, since)
-
-
-def _function_log(asked: Questions, name: str, group: str, since: datetime) -> Finding:
-    points = asked.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Invocations",
-        Dimensions=[{"Name": "FunctionName", "Value": name}],
-        StartTime=since,
-        EndTime=datetime.now(UTC),
-        Period=86_400,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    calls = sum(int(point["Sum"]) for point in points)
-    newest = asked.client("logs").describe_log_streams(
-        logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
-    )["logStreams"]
-    written = max(
-        (
-            int(stream.get("lastIngestionTime") or stream.get("lastEventTimestamp") or 0)
-            for stream in newest
-        ),
-        default=0,
-    )
-    if calls and written < since.timestamp() * 1000:
-        what = f"function {name} was called {calls} times within a day and has written nothing into {group}"
-        fix = f"its role has to allow logs:CreateLogStream and logs:PutLogEvents on {group}; pulumi up restores that"
-        return Finding(level="error", check="logs", what=what, fix=fix)
-    said = (
-        f"was called {calls} times within a day, and its log stands in {group}"
-        if calls
-        else "was not called within a day"
-    )
-    return Finding(level="ok", check="logs", what=f"function {name} {said}")
+def logs(asked: Questions) -> Iterator[Finding]:
+    """What functions and state machines of the stack say is written: see cli/log_checks.py."""
+    for what, said, fix in (*of_functions(asked), *of_machines(asked)):
+        yield Finding(level="error" if fix else "ok", check="logs", what=f"{what}: {said}", fix=fix)
 
 
 CHECKS: Final = (
@@ -480,5 +409,5 @@ CHECKS: Final = (
     secrets,
     service_roles,
     subnet_addresses,
-    function_logs,
+    logs,
 )

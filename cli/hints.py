@@ -43,6 +43,8 @@ def facts(endpoint: Endpoint) -> dict[str, Any]:
         "jobs": {
             "path": endpoint.job_path,
             "images": list(endpoint.images),
+            "containers": endpoint.containers or None,
+            "limits_not_enforced": list(endpoint.limits_not_enforced),
             "queues": out["queues"],
             "log_groups": out["log_groups"],
             "roles": endpoint.roles,
@@ -68,6 +70,14 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": endpoint.secret,
         "AWS_ALLOW_HTTP": "true",  # of clients in Rust, which refuse endpoints without TLS otherwise
     }
+
+
+def _other_images(endpoint: Endpoint) -> str:
+    """What happens to jobs with images that do not stand for this checkout."""
+    if not endpoint.containers:
+        return "refused; make up CONTAINERS=docker runs them in containers"
+    unset = ", ".join(endpoint.limits_not_enforced)
+    return f"run by {endpoint.containers}" + (f", which cannot set {unset} here" if unset else "")
 
 
 def _own_pulumi(endpoint: Endpoint) -> list[str]:
@@ -105,6 +115,7 @@ def _own_client(endpoint: Endpoint) -> list[str]:
         "S3": f"path style at {endpoint.url}; buckets as hosts at http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}",
         "jobs find programs on": endpoint.job_path,
         "images that are known": ", ".join(endpoint.images),
+        "other images": _other_images(endpoint),
         "a queue": endpoint.outputs["stage_queues"]["preprocess"],
         "a log group for logConfiguration": endpoint.outputs["log_groups"]["preprocess"],
         "an execution role": roles["execution"],

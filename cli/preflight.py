@@ -17,6 +17,7 @@ from rich.text import Text
 
 from cli.account_checks import CHECKS, Finding, Questions, unsure
 from cli.check import hanging, valid
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
 from cli.stack_files import read
 
@@ -50,7 +51,9 @@ def show(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        _print(console, f"{file.label}, account {account}, {file.region}", found)
+        print_findings(
+            console, f"{file.label}, account {account}, {file.region}", found, well="ready"
+        )
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK
 
 
@@ -70,7 +73,7 @@ def clients(region: str, endpoint_url: str) -> Callable[[str], Any]:
 def examine(asked: Questions) -> list[Finding]:
     """All answers; a question that cannot be asked is a warning."""
     found: list[Finding] = []
-    for check in CHECKS:
+    for check in (*CHECKS, state_machine_validation):
         try:
             for finding in check(asked):
                 found.append(finding)  # noqa: PERF402 - what was found before a failure is kept
@@ -93,7 +96,8 @@ def account_of(client: Callable[[str], Any]) -> str:
         raise CliError(f"AWS does not answer: {error}", ExitCode.USAGE) from error
 
 
-def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
+def print_findings(console: Console, title: str, found: Sequence[Finding], *, well: str) -> None:
+    """A line for each finding, and how many are no good; `well` is the word for none."""
     levels = Counter(finding.level for finding in found)
     counts = ", ".join(
         f"{number} {level}{'s' if number > 1 else ''}"
@@ -106,4 +110,4 @@ def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
         hanging(console, finding.check, finding.what, mark=Text(mark, style))
         if finding.fix:
             hanging(console, "fix", finding.fix)
-    console.print(Text(counts or "ready", "bold"))
+    console.print(Text(counts or well, "bold"))

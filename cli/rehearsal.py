@@ -15,7 +15,9 @@ from typing import Any, Final, Literal
 from cli import pulumi
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
+from components.images import UNPUBLISHED_TAG
 from config.stack import NAMESPACE
+from localcloud.batch.container_engine import EngineError
 from localcloud.batch.tasks import Program
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, DeploymentError, deploy
@@ -55,6 +57,25 @@ class Rehearsal:
         return self.cloud.client(service)
 
 
+_MANIFEST: Final = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": f"sha256:{'0' * 64}", "size": 2},
+        "layers": [],
+    }
+)
+"""Of an image without content: what jobs run is this checkout."""
+
+
+def _publish(ecr: Any, outputs: Mapping[str, Any]) -> None:
+    """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever asks ECR finds them."""
+    for kind in ("cpu", "gpu"):
+        name = str(outputs.get(f"{kind}_repository_url", "")).partition("/")[2]
+        if name:  # a program of one's own has none
+            ecr.put_image(repositoryName=name, imageManifest=_MANIFEST, imageTag=UNPUBLISHED_TAG)
+
+
 @contextmanager
 def rehearsal(
     stack: str,
@@ -64,6 +85,7 @@ def rehearsal(
     engine: Literal["own", "pulumi"] = "own",
     config: Mapping[str, str] | None = None,
     images: Mapping[str, Path | Program] = IMAGES,
+    containers: str | None = None,
     say: Callable[[str], None],
 ) -> Iterator[Rehearsal]:
     """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
@@ -75,10 +97,11 @@ def rehearsal(
         engine: `own` deploys in this process, `pulumi` by the Pulumi CLI.
         config: values by full key (`batch-reference:pipeline`) that replace those of the stack file.
         images: what the images of jobs stand for; see LocalCloud.
+        containers: engine for jobs with other images; see LocalCloud.
         say: is told of each step.
 
     Raises:
-        CliError: the port is taken, or the deployment failed.
+        CliError: the port is taken, the container engine does not answer, or the deployment failed.
     """
     file = pulumi.stack_file(stack)
     folder = pulumi.bin_folder() if engine == "pulumi" else None
@@ -90,7 +113,11 @@ def rehearsal(
     gc.set_threshold(*_COLLECT_SELDOM)
     try:
         region = settings.get("aws:region", "us-east-1")
-        cloud = LocalCloud(directory, images=images, port=port, region=region).start()
+        cloud = LocalCloud(
+            directory, images=images, port=port, region=region, containers=containers
+        ).start()
+    except EngineError as error:
+        raise CliError(str(error), ExitCode.USAGE) from error
     except OSError as error:
         raise CliError(
             f"cannot listen on port {port} of the loopback interface: {error}",
@@ -120,14 +147,17 @@ def rehearsal(
             for key, value in (config or {}).items():
                 cli.must("config", "set", "--stack", file.name, key, value)
             outputs, resources = cli.deploy(file.name, secrets)
+            _publish(cloud.client("ecr"), outputs)
             yield ready(outputs=outputs, resources=resources, checkpoint=None)
         else:
             made = _deploy(file, program, cloud, config=config or {}, secrets=secrets)
+            _publish(cloud.client("ecr"), made.outputs)
             given = {
                 key.removeprefix("aws:"): value
                 for key, value in settings.items()
                 if key.startswith("aws:")
             }
+            _publish(cloud.client("ecr"), made.outputs)
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),

@@ -79,6 +79,7 @@ class Access:
         self._state = state
         self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
         self._decisions: dict[str, Asked] = {}
+        self._asked: list[Asked] = []
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
@@ -102,9 +103,20 @@ class Access:
                     "because no resource-based policy allows the sts:AssumeRole action",
                 )
 
+    def check_absence(self, call: Call, principal: Principal) -> None:
+        """Raises WireError, which records the denial, where S3 would not tell that an object is not there.
+
+        Only those learn it who may list the bucket (API reference, GetObject); the others get 403
+        in the words of a refused ListBucket (user guide, "Troubleshoot access denied (403 Forbidden)
+        errors"). The question has no prefix, so that a condition on it does not hold.
+        """
+        if call.operation in ("GetObject", "HeadObject"):
+            bucket = f"arn:aws:s3:::{call.uri_params.get('Bucket')}"
+            self._require("s3", principal, Requirement(action="s3:ListBucket", resource=bucket))
+
     def asked(self) -> list[Asked]:
-        """What was needed since IAM changed last, each once; the newest some thousands."""
-        return list(self._decisions.values())
+        """What was needed, in order, each once between two changes of IAM; the newest some thousands."""
+        return list(self._asked)
 
     def may(
         self, role_arn: str, action: str, resource: str, context: Context | None = None
@@ -118,6 +130,42 @@ class Access:
             )
             == "allowed"
         )
+
+    def simulate(self, params: dict[str, Any]) -> dict[str, Any]:
+        """IAM's SimulatePrincipalPolicy: what the policies of a role or user say to some actions.
+
+        Raises WireError (NoSuchEntity) where there is no such role or user.
+        """
+        source = str(params["PolicySourceArn"])
+        if ":user/" not in source and self._state.role(source) is None:
+            raise WireError(
+                "NoSuchEntity",
+                f"The role with name {source.rsplit('/', 1)[-1]} cannot be found.",
+                status=404,
+            )
+        resources = params.get("ResourceArns") or ["*"]
+        context = {
+            str(entry["ContextKeyName"]).lower(): list(entry.get("ContextKeyValues") or [])
+            for entry in params.get("ContextEntries") or []
+        }
+        words = {"allowed": "allowed", "explicit deny": "explicitDeny"}
+        principal = Principal(role_arn=source, arn=_session_arn(source, "simulation"))
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": words.get(
+                    self._decision(
+                        principal,
+                        Requirement(action=action, resource=resource, context=dict(context)),
+                    ),
+                    "implicitDeny",
+                ),
+            }
+            for action in params.get("ActionNames") or []
+            for resource in resources
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
 
     def require(self, role_arn: str, session: str, action: str, resource: str) -> None:
         """Raises WireError and records the denial where a role lacks a permission that a service needs on its behalf."""
@@ -166,13 +214,16 @@ class Access:
             decision = decide([boundary], requirement.action, requirement.resource, context)
         if len(decisions) >= _MOST_DECISIONS:
             decisions.clear()
-        decisions[question] = Asked(
+        asked = decisions[question] = Asked(
             role_arn=principal.role_arn,
             action=requirement.action,
             resource=requirement.resource,
             context=context,
             decision=decision,
         )
+        with self._lock:
+            self._asked.append(asked)
+            del self._asked[: -2 * _MOST_DECISIONS]
         return decision
 
     def _denied(
@@ -249,7 +300,8 @@ class Access:
             trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)
         ):
             raise AssumeRoleError(
-                f"{service} is unable to assume the role {role_arn}: no statement of its trust policy allows this service sts:AssumeRole"
+                f"{service} is unable to assume the role {role_arn}: no statement of "
+                "its trust policy allows this service sts:AssumeRole"
             )
 
     def service_may(

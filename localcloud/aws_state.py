@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from moto.backends import get_backend
@@ -39,10 +38,14 @@ __all__ = [
 def prepare_moto(port: int) -> None:
     """Settings that moto reads when its backends are first touched.
 
-    AWS managed policies have to exist, or no role of the program could attach one. State machines are executed, and call the services
-    that they integrate through the port of the front.
+    AWS managed policies have to exist, or no role of the program could attach one: in the
+    partition that the account is in. moto asks those of every other one for an access key too,
+    and reading 1,500 policies for each takes seconds and a hundred megabytes. State machines are
+    executed, and call the services that they integrate through the port of the front.
     """
     default_user_config["iam"]["load_aws_managed_policies"] = True
+    get_backend("iam")[ACCOUNT_ID][PARTITION]
+    default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
     complete_answers()
@@ -74,7 +77,6 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
     default_user_config["iam"]["load_aws_managed_policies"] = False
     iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
-    default_user_config["iam"]["load_aws_managed_policies"] = True
     for policy in managed:
         policy.attachment_count = 0
     iam.aws_managed_policies = managed
@@ -104,6 +106,7 @@ class AwsState(Identities):
         super().__init__(region)
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
+        self._offered: dict[str, set[str]] = {}
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that name."""
@@ -144,6 +147,23 @@ class AwsState(Identities):
                 )
         return self._shapes
 
+    def offers(self, zone: str, instance_type: str) -> bool:
+        """Whether EC2 sells the type in a zone; yes where nothing is known of the zone."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+        if not self._offered:
+            for each in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, []):
+                self._offered.setdefault(each["Location"], set()).add(each["InstanceType"])
+        return zone not in self._offered or instance_type in self._offered[zone]
+
+    def addresses_of(self, launch_template: dict[str, str]) -> int:
+        """Addresses that an instance takes: one for each interface that is not of type efa-only."""
+        data = self.launch_template_data(launch_template) if launch_template else None
+        interfaces = (
+            (data or {}).get("NetworkInterfaces") or (data or {}).get("NetworkInterface") or [{}]
+        )
+        return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
+
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""
         return next(
@@ -154,6 +174,18 @@ class AwsState(Identities):
             ),
             None,
         )
+
+    def nat_gateways(self) -> list[Any]:
+        """Moto's NAT gateway objects, those too that are deleted."""
+        return list(self._regional("ec2").nat_gateways.values())
+
+    def free_addresses(self, gateway: Any) -> None:
+        """Takes the Elastic IP addresses of a NAT gateway away from it."""
+        backend = self._regional("ec2")
+        held = {each.get("allocationId") for each in gateway.address_set}
+        for address in list(backend.addresses):
+            if address.allocation_id in held and address.association_id:
+                backend.disassociate_address(association_id=address.association_id)
 
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""
@@ -257,17 +289,9 @@ class AwsState(Identities):
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
         self._regional("cloudwatch").put_metric_data(namespace, data)
 
-    def metric_values(
-        self, namespace: str, name: str, dimensions: dict[str, str]
-    ) -> list[tuple[datetime, float]]:
-        """All values of one metric, each with its moment (UTC, without a zone)."""
-        data = list(self._regional("cloudwatch").metric_data)
-        found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
-        return [
-            (each.timestamp, each.value)
-            for each in found
-            if {d.name: d.value for d in each.dimensions} == dimensions
-        ]
+    def metric_data(self) -> list[Any]:
+        """All that was put into CloudWatch's metrics, as moto's data."""
+        return list(self._regional("cloudwatch").metric_data)
 
     def alarms(self) -> list[Any]:
         """Moto's alarm objects, composite ones with a `rule`."""
@@ -392,13 +416,19 @@ class AwsState(Identities):
         queue = self._regional("sqs").queues.get(name)
         return 0 if queue is None else int(queue.receive_message_wait_time_seconds)
 
+    def state_machine_role(self, arn: str) -> str | None:
+        """The role of a state machine; None where there is none of that ARN."""
+        return next((each.roleArn for each in self._state_machines() if each.arn == arn), None)
+
+    def _state_machines(self) -> list[Any]:
+        # moto keeps what it runs apart from what it only stores
+        return list(stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines)
+
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
-        # moto keeps what it runs apart from what it only stores
-        machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
         return [
             execution
-            for machine in list(machines)
+            for machine in self._state_machines()
             for execution in list(machine.executions)
             if execution.status == "RUNNING"
         ]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlparse
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from localcloud.engine.autonaming import Names
 from localcloud.engine.changes import PROVIDER_PREFIX, Changes, HalfMadeError, Made, Wanted
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import Failure, Options, Resource, State, Step
@@ -68,6 +69,7 @@ class Engine:
         program: Path,
         provider: Provider,
         preview: bool,
+        names: Names | None = None,
         previous: State | None = None,
         destroy: bool = False,
     ) -> None:
@@ -85,6 +87,7 @@ class Engine:
         self._changes = Changes(
             provider=provider,
             hooks=self._hooks,
+            names=names or Names({}, project=project, stack=stack),
             previous=previous or State(),
             preview=preview,
             destroy=destroy,
@@ -328,6 +331,8 @@ class Engine:
                 replace_on_changes=tuple(request.replaceOnChanges),
                 aliases=aliases,
                 deleted_with=request.deletedWith,
+                replace_with=tuple(request.replace_with),
+                replacement_trigger=_trigger(request),
                 hooks={
                     kind: tuple(getattr(request.hooks, kind))
                     for kind in Hooks.KINDS
@@ -424,3 +429,11 @@ def _made_by(resource: Resource) -> Iterator[str]:
     yield from (
         leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )
+
+
+def _trigger(request: Any) -> str:
+    if not request.HasField("replacement_trigger") or request.replacement_trigger.HasField(
+        "null_value"
+    ):
+        return ""
+    return str(json_format.MessageToJson(request.replacement_trigger, sort_keys=True, indent=None))

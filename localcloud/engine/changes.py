@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from localcloud.engine.autonaming import Names
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import (
     Failure,
@@ -74,20 +75,18 @@ class Changes:
         *,
         provider: Provider,
         hooks: Hooks,
+        names: Names,
         previous: State,
         preview: bool,
         destroy: bool,
         skipped: list[str],
     ) -> None:
         self.steps: list[Step] = []
-        self._provider, self._hooks, self._preview, self._destroy = (
-            provider,
-            hooks,
-            preview,
-            destroy,
-        )
+        self._provider, self._hooks, self._names = provider, hooks, names
+        self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
+        self._replaced: set[str] = set()
         self._doomed = list(previous.doomed)
         self._skipped = skipped
         self._previous = previous
@@ -115,10 +114,17 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        if not changed:
+        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+            wanted.options.replace_with
+        )
+        if not changed and not forced:
             return self._same(checked, old)
-        if difference.replaces or _demanded(checked, old, changed):
-            first = difference.deletes_first or wanted.options.delete_before_replace
+        if forced or difference.replaces or _demanded(checked, old, changed):
+            first = (
+                difference.deletes_first
+                or bool(wanted.options.delete_before_replace)
+                or self._names.fixed(wanted.type)
+            )
             return self._replace(self._checked(given, None), old, changed, first=first)
         return self._update(checked, old, changed)
 
@@ -153,6 +159,7 @@ class Changes:
             wanted.inputs,
             provider=wanted.provider,
             olds=old.inputs if old is not None else None,
+            naming=self._names.proposal(wanted.type, wanted.name),
         )
         return replace(wanted, inputs=inputs)
 
@@ -216,9 +223,11 @@ class Changes:
     def _replace(
         self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
     ) -> Made:
+        with self._lock:
+            self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
             )
         if first:
             self._delete(old, "delete replaced")
@@ -365,6 +374,11 @@ def _failure(old: Resource, message: str) -> Failure:
 
 def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
+
+
+def _triggered(wanted: Wanted, old: Resource) -> bool:
+    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
+    return bool(then and now and then != now)
 
 
 def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:

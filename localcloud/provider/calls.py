@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,10 @@ class Naming:
     """Input that, where true, demands the ending `.fifo`."""
     stem: str = ""
     """What every name of the type starts with."""
+    characters: str = r"."
+    """Pattern of one character that AWS takes in such a name."""
+    late: bool = False
+    """Whether resources of former releases, which chose the name while creating, may have none here."""
 
     def name(
         self, logical: str, inputs: Mapping[str, Any], *, proposal: str = "", seed: bytes = b""
@@ -71,10 +76,16 @@ class Naming:
         return self.fitting(name.lower() if self.lower else name)
 
     def fitting(self, name: str) -> str:
-        """The name itself. Raises ProviderError where it passes the longest that AWS allows."""
+        """The name itself. Raises ProviderError where AWS would not take it."""
+        if wrong := re.sub(self.characters, "", name):
+            raise ProviderError(
+                f"the automatic name {name!r} has {wrong[0]!r}, which AWS does not take there; "
+                "change the pattern of pulumi:autonaming, or the name of the stack or resource"
+            )
         if len(name) > self.longest:
             raise ProviderError(
-                f"the automatic name {name!r} has {len(name)} characters, AWS allows {self.longest}; shorten the resource name"
+                f"the automatic name {name!r} has {len(name)} characters, AWS allows {self.longest}; "
+                "shorten the name of the stack or resource, or the pattern of pulumi:autonaming"
             )
         return name
 

@@ -11,8 +11,8 @@ from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles,
 
 names(
     {
-        "lambda/function:Function": Naming(longest=64),
-        "sfn/stateMachine:StateMachine": Naming(longest=80),
+        "lambda/function:Function": Naming(longest=64, characters=r"[A-Za-z0-9_-]"),
+        "sfn/stateMachine:StateMachine": Naming(longest=80, characters=r"[A-Za-z0-9_-]"),
     }
 )
 rows(
@@ -74,13 +74,20 @@ def function(call: Call) -> None:
     }
 
 
-@handles("lambda/permission:Permission")
+@handles(
+    "lambda/permission:Permission",
+    Naming(
+        property="statementId",
+        prefix_property="statementIdPrefix",
+        longest=100,
+        characters=r"[0-9A-Za-z_-]",
+        late=True,
+    ),
+)
 def permission(call: Call) -> None:
     """A statement of a function's resource policy."""
-    prefix = call.take("statementIdPrefix")
-    statement = call.take("statementId") or Naming(prefix_property="prefix", longest=100).name(
-        call.logical, {"prefix": prefix}
-    )
+    call.ignore("statementIdPrefix")
+    statement = call.take("statementId")
     rename = {"function": "FunctionName"}
     call.create("lambda", "AddPermission", tagged=None, rename=rename, StatementId=statement)
     call.id = statement

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from localcloud.provider.calls import Call, Naming, handles, names
+
+_IAM: Final = r"[A-Za-z0-9_+=,.@-]"
 
 names(
     {
-        "iam/role:Role": Naming(longest=64),
-        "iam/rolePolicy:RolePolicy": Naming(longest=128),
-        "iam/policy:Policy": Naming(longest=128),
-        "iam/instanceProfile:InstanceProfile": Naming(longest=128),
+        "iam/role:Role": Naming(longest=64, characters=_IAM),
+        "iam/rolePolicy:RolePolicy": Naming(longest=128, characters=_IAM),
+        "iam/policy:Policy": Naming(longest=128, characters=_IAM),
+        "iam/instanceProfile:InstanceProfile": Naming(longest=128, characters=_IAM),
         "secretsmanager/secret:Secret": Naming(longest=512),
         "ssm/parameter:Parameter": Naming(longest=1011),
     }

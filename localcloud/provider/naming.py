@@ -41,6 +41,8 @@ def automatic_name(
         return {}
     if olds is not None and rule.property in olds.get(DEFAULTS, ()):
         return {rule.property: olds[rule.property]}
+    if olds is not None and olds and rule.property not in olds and rule.late:
+        return {}
     if is_unknown(plain(inputs.get(rule.prefix_property))):
         return {rule.property: UNKNOWN}
     if naming.mode == "disable":

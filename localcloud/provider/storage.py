@@ -12,7 +12,11 @@ from localcloud.provider.calls import Call, Handler, Naming, ProviderError, hand
 names(
     {
         "s3/bucket:Bucket": Naming(
-            property="bucket", prefix_property="bucketPrefix", longest=63, lower=True
+            property="bucket",
+            prefix_property="bucketPrefix",
+            longest=63,
+            lower=True,
+            characters=r"[a-z0-9.-]",
         )
     }
 )

@@ -70,7 +70,7 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     uploads = next(
         rule["Name"]
         for rule in events.list_rules()["Rules"]
-        if rule["Name"].startswith("pipeline-uploads-rule")
+        if rule["Name"].startswith("batch-reference-local-pipeline-uploads-")
     )
     events.disable_rule(Name=uploads)
     ready.cloud.tick()  # a look at a new stack, whose first day has not come

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from workloads.formats import DASH
@@ -29,13 +30,18 @@ def number(value: float | None, *, spread: float | None = None) -> str:
         return "0"
     digits = 4
     if spread is not None and math.isfinite(spread) and spread > 0:
-        apart = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread))
+        apart = _exponent(value) - _exponent(spread)
         digits = min(max(digits, apart + 3), 17)
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     exponent = int(power)
     if exponent < -4 or exponent >= max(9, digits):
         return f"{_trimmed(mantissa)}e{exponent}"
     return _trimmed(f"{value:,.{max(0, digits - 1 - exponent)}f}")
+
+
+def _exponent(value: float) -> int:
+    """Of ten, as the value is written: libraries differ in the last bit of a logarithm."""
+    return Decimal(value).adjusted()
 
 
 def quantity(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
@@ -55,14 +61,23 @@ def stored(value: float | None, *, spread: float | None = None, whole: bool = Fa
 
 
 def pair(part: Mapping[str, Any]) -> str:
-    """A value of a remote row beside its neighbour's, with the digits that tell them apart."""
-    value, other = part["value"], part["neighbour_value"]
-    spread = None if value is None or other is None else abs(value - other)
-    whole = all(
-        each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT)
-        for each in (value, other)
-    )
-    return f"{stored(value, spread=spread, whole=whole)} beside {stored(other, spread=spread, whole=whole)}"
+    """A value of a remote row beside its nearest row's, with the digits that tell them apart.
+
+    Where the nearest row is odd in the same way, the value of the farther one that the score goes by follows.
+    """
+    value, near, far = part["value"], part["neighbour_value"], part.get("kth_value")
+    if value is None or near is None:
+        others = [near]
+    elif far is not None and 2 * abs(value - near) < abs(value - far):
+        others = [near, far]
+    else:
+        others = [near]
+    known = [each for each in (value, *others) if each is not None]
+    whole = all(math.isfinite(each) and each == int(each) and abs(each) < _EXACT for each in known)
+    apart = [abs(value - each) for each in others if value is not None and each is not None]
+    spread = min((each for each in apart if each), default=max(apart, default=None))
+    shown = [stored(each, spread=spread, whole=whole) for each in (value, *others)]
+    return f"{shown[0]} beside {' and '.join(shown[1:])}"
 
 
 def cell(value: object) -> str:
@@ -83,6 +98,13 @@ def _trimmed(text: str) -> str:
 def count(value: int | None) -> str:
     """A whole number, exact."""
     return DASH if value is None else f"{value:,}"
+
+
+def ordinal(value: int) -> str:
+    """A place in an order: 1st, 2nd, 3rd, 4th, 11th, 21st, 111th."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    teens = 10 < value % 100 < 20
+    return f"{value:,}{'th' if teens else endings.get(value % 10, 'th')}"
 
 
 def percent(part: float, whole: float) -> str:

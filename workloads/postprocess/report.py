@@ -82,6 +82,7 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
         "date": figures.date,
         "cell": figures.cell,
         "pair": figures.pair,
+        "ordinal": figures.ordinal,
     }
     environment.globals |= {
         "percent": figures.percent,

@@ -156,3 +156,34 @@ def test_units():
         "5 GiB",
     ]
     assert figures.date("20260131") == "2026-01-31"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (10, "10th"), (11, "11th"), (12, "12th")),
+        *((13, "13th"), (21, "21st"), (22, "22nd"), (53, "53rd"), (101, "101st"), (111, "111th")),
+        *((112, "112th"), (113, "113th"), (123, "123rd"), (151, "151st"), (200, "200th")),
+        *((1_011, "1,011th"), (1_021, "1,021st")),
+    ],
+)
+def test_places(value, shown):
+    assert figures.ordinal(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "near", "far", "shown"),
+    [
+        (1_000_000.0, 12.0, 13.5, "1,000,000 beside 12"),
+        (1_000_000.0, 1_000_000.0, 13.5, "1,000,000 beside 1,000,000 and 13.5"),
+        (1_000_000.25, 1_000_000.5, 13.5, "1,000,000.25 beside 1,000,000.5 and 13.5"),
+        (7.0, 7.0, 7.0, "7 beside 7"),
+        (None, 7.0, 7.0, "\N{EN DASH} beside 7"),
+        (7.0, None, None, "7 beside \N{EN DASH}"),
+    ],
+)
+def test_a_value_stands_beside_the_nearest_rows_and_where_that_is_odd_too_beside_another(
+    value, near, far, shown
+):
+    part = {"value": value, "neighbour_value": near, "kth_value": far}
+    assert figures.pair(part) == shown
