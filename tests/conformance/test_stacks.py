@@ -19,7 +19,7 @@ WEBHOOK = "https://hooks.slack.com/services/T0/B0/secret"
 KEY = "batch-reference:slack-webhook-url"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehearsal) -> None:
     cli, cloud = rehearsal.cli, rehearsal.cloud
     cli.of_this_project()

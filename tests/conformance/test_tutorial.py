@@ -34,7 +34,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_commands_of_the_page_work(checkout: Path, pulumi_folder: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
@@ -61,7 +61,7 @@ def test_the_commands_of_the_page_work(checkout: Path, pulumi_folder: Path) -> N
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=560,
+            timeout=860,
             check=False,
         )
     finally:
