@@ -51,7 +51,9 @@ def show(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        _print(console, f"{file.label}, account {account}, {file.region}", found)
+        print_findings(
+            console, f"{file.label}, account {account}, {file.region}", found, well="ready"
+        )
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK
 
 
@@ -94,7 +96,8 @@ def account_of(client: Callable[[str], Any]) -> str:
         raise CliError(f"AWS does not answer: {error}", ExitCode.USAGE) from error
 
 
-def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
+def print_findings(console: Console, title: str, found: Sequence[Finding], *, well: str) -> None:
+    """A line for each finding, and how many are no good; `well` is the word for none."""
     levels = Counter(finding.level for finding in found)
     counts = ", ".join(
         f"{number} {level}{'s' if number > 1 else ''}"
@@ -107,4 +110,4 @@ def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
         hanging(console, finding.check, finding.what, mark=Text(mark, style))
         if finding.fix:
             hanging(console, "fix", finding.fix)
-    console.print(Text(counts or "ready", "bold"))
+    console.print(Text(counts or well, "bold"))

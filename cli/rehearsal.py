@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from cli import pulumi
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
+from components.images import UNPUBLISHED_TAG
 from config.stack import NAMESPACE
 from localcloud.batch.container_engine import EngineError
 from localcloud.batch.tasks import Program
@@ -54,6 +55,25 @@ class Rehearsal:
     def client(self, service: str) -> Any:
         """A boto3 client of the in-memory AWS, with the deployer's rights."""
         return self.cloud.client(service)
+
+
+_MANIFEST: Final = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": f"sha256:{'0' * 64}", "size": 2},
+        "layers": [],
+    }
+)
+"""Of an image without content: what jobs run is this checkout."""
+
+
+def _publish(ecr: Any, outputs: Mapping[str, Any]) -> None:
+    """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever asks ECR finds them."""
+    for kind in ("cpu", "gpu"):
+        name = str(outputs.get(f"{kind}_repository_url", "")).partition("/")[2]
+        if name:  # a program of one's own has none
+            ecr.put_image(repositoryName=name, imageManifest=_MANIFEST, imageTag=UNPUBLISHED_TAG)
 
 
 @contextmanager
@@ -127,14 +147,17 @@ def rehearsal(
             for key, value in (config or {}).items():
                 cli.must("config", "set", "--stack", file.name, key, value)
             outputs, resources = cli.deploy(file.name, secrets)
+            _publish(cloud.client("ecr"), outputs)
             yield ready(outputs=outputs, resources=resources, checkpoint=None)
         else:
             made = _deploy(file, program, cloud, config=config or {}, secrets=secrets)
+            _publish(cloud.client("ecr"), made.outputs)
             given = {
                 key.removeprefix("aws:"): value
                 for key, value in settings.items()
                 if key.startswith("aws:")
             }
+            _publish(cloud.client("ecr"), made.outputs)
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),

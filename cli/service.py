@@ -1,32 +1,26 @@
-"""The rehearsal that stays: a background process, and the file by which other commands find it."""
+"""The rehearsal that stays: the background process, and the file by which other commands find it."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import psutil
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT, STATE
-from cli.rehearsal import IMAGES, Rehearsal, rehearsal
-from localcloud.batch.container import JOB_PATH
 
 DIRECTORY: Final = STATE / "up"
-_ENDPOINT: Final = DIRECTORY / "endpoint.json"
+ENDPOINT: Final = DIRECTORY / "endpoint.json"
 _LOG: Final = STATE / "up.log"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 30
-_BEAT_SECONDS: Final = 60
-"""From one beat of the cloud's clocks to the next: rules with a schedule, schedules, alarms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,36 +50,6 @@ class Endpoint:
     pulumi: Mapping[str, str]
     """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
 
-    @classmethod
-    def of(cls, ready: Rehearsal) -> Self:
-        """That of a rehearsal in this process."""
-        deployer, engine = ready.cloud.deployer, ready.cloud.engine
-        return cls(
-            pid=os.getpid(),
-            started=psutil.Process().create_time(),
-            stack=ready.stack,
-            url=ready.cloud.endpoint_url,
-            access_key=deployer.access_key,
-            secret=deployer.secret,
-            account_id=ready.cloud.account_id,
-            job_path=JOB_PATH,
-            images=tuple(IMAGES),
-            containers="" if engine is None else engine.name,
-            limits_not_enforced=() if engine is None else engine.not_enforced,
-            roles={
-                stage: _roles(ready.client("batch"), name)
-                for stage, name in ready.outputs["stage_job_definitions"].items()
-            },
-            outputs=ready.outputs,
-            pulumi={
-                "program": str(ready.program),
-                "provider": str(ready.provider),
-                "state": str(ready.state),
-                "checkpoint": str(DIRECTORY / "stack.json") if ready.checkpoint else "",
-                "slack": next(iter(ready.secrets.values()), ""),
-            },
-        )
-
     @property
     def credentials(self) -> dict[str, str]:
         """The deployer's, as boto3's clients take them."""
@@ -100,60 +64,13 @@ class Endpoint:
             return False
 
 
-def _roles(batch: Any, definition: str) -> dict[str, str]:
-    """The roles of a stage's containers."""
-    found = batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")[
-        "jobDefinitions"
-    ][-1]
-    container = (
-        found.get("containerProperties")
-        or found["nodeProperties"]["nodeRangeProperties"][0]["container"]
-    )
-    return {
-        "job": container.get("jobRoleArn", ""),
-        "execution": container.get("executionRoleArn", ""),
-    }
-
-
 def running() -> Endpoint | None:
     """The rehearsal that `up` started, if it runs."""
     try:
-        endpoint = Endpoint(**json.loads(_ENDPOINT.read_bytes()))
+        endpoint = Endpoint(**json.loads(ENDPOINT.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return endpoint if endpoint.alive else None
-
-
-def serve(
-    stack: str,
-    port: int,
-    engine: Literal["own", "pulumi"],
-    containers: str | None = None,
-    *,
-    say: Callable[[str], None],
-) -> None:
-    """Runs the rehearsal in this process until SIGTERM or SIGINT."""
-    # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with rehearsal(
-        stack, DIRECTORY, port=port, engine=engine, containers=containers, say=say
-    ) as ready:
-        endpoint = Endpoint.of(ready)
-        if ready.checkpoint:
-            _private(DIRECTORY / "stack.json", ready.checkpoint())
-        partial = _ENDPOINT.with_suffix(".partial")
-        _private(partial, json.dumps(asdict(endpoint), indent=1))
-        partial.replace(_ENDPOINT)
-        while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
-            ready.cloud.tick()
-        _ENDPOINT.unlink()
-
-
-def _private(path: Path, text: str) -> None:
-    """Writes a file that is its owner's alone before a secret is in it."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def start(

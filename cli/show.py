@@ -37,8 +37,17 @@ _WIDTH = 110
 """Of boxes, so that they stay readable on a wide terminal."""
 
 
-def findings(console: Console, summary_json: bytes) -> None:
-    """The table of findings, notable columns and the cost of the run."""
+def findings(
+    console: Console, summary_json: bytes, *, most: int = _REMOTE, values: bool = False
+) -> None:
+    """The table of findings, notable columns, remote rows and the cost of the run.
+
+    Args:
+        console: where to.
+        summary_json: summary.json of the run.
+        most: how many remote rows.
+        values: whether with all of their cells.
+    """
     summary = json.loads(summary_json)
     table = summary["table"]
     head = (
@@ -75,7 +84,7 @@ def findings(console: Console, summary_json: bytes) -> None:
             markup=False,
             emoji=False,
         )
-    _remote_rows(console, summary.get("anomalies"))
+    _remote_rows(console, summary.get("anomalies"), most, values=values)
     run = summary["run"]
     per_stage = ", ".join(
         f"{stage['stage']} {formats.duration(stage['seconds'])}" for stage in run["stages"]
@@ -126,7 +135,9 @@ def _column_cell(column: dict[str, Any], name: str) -> str:
     return statistic(column, {"min": "minimum", "max": "maximum"}.get(name, name))
 
 
-def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
+def _remote_rows(
+    console: Console, anomalies: dict[str, Any] | None, rows: int, *, values: bool
+) -> None:
     """The rows farthest from all others, with the columns that put them there; nothing where the analysis did not look for them."""
     if not anomalies or not anomalies["top"]:
         return
@@ -138,7 +149,9 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
     table.add_column("distance", justify="right", no_wrap=True)
     table.add_column("which", overflow="fold")
     table.add_column("because of", overflow="fold")
-    for row in anomalies["top"][:_REMOTE]:
+    if values:
+        table.add_column("values", overflow="fold")
+    for row in anomalies["top"][:rows]:
         which = ", ".join(
             f"{name} {figures.cell(value)[:_CELL]}"
             for name, value in list(row["identifiers"].items())[:_IDENTIFIERS]
@@ -149,8 +162,15 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
             figures.number(row["score"]),
             Text(escaped(which)),
             Text(escaped(because)),
+            *([Text(escaped(_others(row)))] if values else []),
         )
     console.print(table)
+
+
+def _others(row: dict[str, Any]) -> str:
+    """The cells of a remote row that do not tell which one it is."""
+    cells = {name: value for name, value in row["values"].items() if name not in row["identifiers"]}
+    return ", ".join(f"{name} {figures.cell(value)}" for name, value in cells.items())
 
 
 def failure(console: Console, status: RunStatus) -> None:

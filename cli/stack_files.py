@@ -97,7 +97,7 @@ def read(source: str) -> StackFile:
             raise CliError(
                 f"{source} names no file of a commit; write git:<revision>:<path>", ExitCode.USAGE
             )
-        return _parse(source, Path(path).name, _from_git(revision, path))
+        return parse(source, Path(path).name, _from_git(revision, path))
     file = (
         Path(source) if Path(source).suffix in {".yaml", ".yml"} else ROOT / f"Pulumi.{source}.yaml"
     )
@@ -111,7 +111,7 @@ def read(source: str) -> StackFile:
         ) from None
     except OSError as error:
         raise CliError(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE) from error
-    return _parse(file.name if file.parent == ROOT else str(file), file.name, data)
+    return parse(file.name if file.parent == ROOT else str(file), file.name, data)
 
 
 def _from_git(revision: str, path: str) -> bytes:
@@ -127,7 +127,11 @@ def _from_git(revision: str, path: str) -> bytes:
     return shown.stdout
 
 
-def _parse(label: str, name: str, data: bytes) -> StackFile:
+def parse(label: str, name: str, data: bytes) -> StackFile:
+    """The stack file that these bytes are. Raises CliError (USAGE).
+
+    `label`: how it is called to people; `name`: of the file, `Pulumi.prod.yaml`.
+    """
     try:
         document = stack_document(data, label, NAMESPACE)
     except StackFileError as error:

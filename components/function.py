@@ -25,6 +25,7 @@ _SHARED: Final = (
     "formats.py",
     "metrics.py",
     "names.py",
+    "operating.py",
     "runtime/__init__.py",
     "runtime/quoting.py",
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, Final
 
 from localcloud import shortcomings
@@ -100,6 +99,4 @@ def _name_execution(call: Call) -> None:
     """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first alone."""
     members: Any = json.loads(call.read_body() or b"{}")
     if isinstance(members, dict) and not members.get("name"):
-        call.body = json.dumps({**members, "name": str(uuid.uuid4())}).encode()
-        call.environ["wsgi.input"] = BytesIO(call.body)
-        call.environ["CONTENT_LENGTH"] = str(len(call.body))
+        call.replace_body(json.dumps({**members, "name": str(uuid.uuid4())}).encode())

@@ -104,6 +104,7 @@ class AwsState(Identities):
         super().__init__(region)
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
+        self._offered: dict[str, set[str]] = {}
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that name."""
@@ -135,6 +136,23 @@ class AwsState(Identities):
                     architecture="arm64" if "arm64" in architectures else "x86_64",
                 )
         return self._shapes
+
+    def offers(self, zone: str, instance_type: str) -> bool:
+        """Whether EC2 sells the type in a zone; yes where nothing is known of the zone."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+        if not self._offered:
+            for each in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, []):
+                self._offered.setdefault(each["Location"], set()).add(each["InstanceType"])
+        return zone not in self._offered or instance_type in self._offered[zone]
+
+    def addresses_of(self, launch_template: dict[str, str]) -> int:
+        """Addresses that an instance takes: one for each interface that is not of type efa-only."""
+        data = self.launch_template_data(launch_template) if launch_template else None
+        interfaces = (
+            (data or {}).get("NetworkInterfaces") or (data or {}).get("NetworkInterface") or [{}]
+        )
+        return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
 
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""

@@ -18,7 +18,8 @@ from workloads import contract
 from workloads.contract import STAGES, ContractError, Stage, Upload
 from workloads.formats import now
 from workloads.functions import clients
-from workloads.functions.states import Claim, RunStates
+from workloads.functions.state_items import Claim
+from workloads.functions.states import RunStates
 
 CLOCK_SKEW_MS: Final = 60_000
 """Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""

@@ -167,12 +167,13 @@ class Postprocess:
         """Ends the run, which prepare has readied, and tells Slack; returns how that went. Raises StageError."""
         states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
         finished_at = now()
-        states.succeed(
+        if not states.succeed(
             run,
             now_ms=int(time.time() * 1000),
             finished_at=finished_at,
             spent=items.of_spending(self._summary),
-        )
+        ):
+            return {"slack": "not told: somebody cancelled the run, and that was told"}
         console_url, stack = (
             os.environ.get(name, "").strip()
             for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK)

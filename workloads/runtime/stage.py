@@ -19,7 +19,7 @@ from workloads import contract
 from workloads.contract import ContractError, Run, Stage
 from workloads.formats import now
 from workloads.records import StageRecord
-from workloads.runtime import env, logs, s3
+from workloads.runtime import env, logs, s3, usage
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import (
     EXIT_ENVIRONMENT,
@@ -74,7 +74,9 @@ def run_stage(
                 }
             },
         )
-        details = main(run)
+        with usage.Meter() as meter:
+            details = main(run)
+            used = meter.used
         seconds = time.monotonic() - clock
         if writes_records and details is not None:
             record = StageRecord(
@@ -85,6 +87,7 @@ def run_stage(
                 attempt=batch.attempt,
                 job_id=batch.job_id,
                 details=details,
+                used=used,
             )
             s3.put_bytes(
                 results_bucket,
