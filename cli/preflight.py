@@ -17,6 +17,7 @@ from rich.text import Text
 
 from cli.account_checks import CHECKS, Finding, Questions, unsure
 from cli.check import hanging, valid
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
 from cli.stack_files import read
 
@@ -72,7 +73,7 @@ def clients(region: str, endpoint_url: str) -> Callable[[str], Any]:
 def examine(asked: Questions) -> list[Finding]:
     """All answers; a question that cannot be asked is a warning."""
     found: list[Finding] = []
-    for check in CHECKS:
+    for check in (*CHECKS, state_machine_validation):
         try:
             for finding in check(asked):
                 found.append(finding)  # noqa: PERF402 - what was found before a failure is kept

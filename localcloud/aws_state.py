@@ -165,6 +165,18 @@ class AwsState(Identities):
             None,
         )
 
+    def nat_gateways(self) -> list[Any]:
+        """Moto's NAT gateway objects, those too that are deleted."""
+        return list(self._regional("ec2").nat_gateways.values())
+
+    def free_addresses(self, gateway: Any) -> None:
+        """Takes the Elastic IP addresses of a NAT gateway away from it."""
+        backend = self._regional("ec2")
+        held = {each.get("allocationId") for each in gateway.address_set}
+        for address in list(backend.addresses):
+            if address.allocation_id in held and address.association_id:
+                backend.disassociate_address(association_id=address.association_id)
+
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""
         return next(

@@ -183,7 +183,7 @@ class BudgetActions:
         )
         if found is None:
             raise WireError(
-                "NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404
+                "NotFoundException", f"budget {name} has no action {params['ActionId']}"
             )
         return found
 
@@ -217,5 +217,5 @@ class BudgetActions:
     def _budget(self, params: Params) -> str:
         name: str = params["BudgetName"]
         if self._state.budget(name) is None:
-            raise WireError("NotFoundException", f"there is no budget {name}", status=404)
+            raise WireError("NotFoundException", f"there is no budget {name}")
         return name

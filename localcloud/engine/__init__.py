@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlparse
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from localcloud.engine.autonaming import Names
@@ -331,6 +331,8 @@ class Engine:
                 replace_on_changes=tuple(request.replaceOnChanges),
                 aliases=aliases,
                 deleted_with=request.deletedWith,
+                replace_with=tuple(request.replace_with),
+                replacement_trigger=_trigger(request),
                 hooks={
                     kind: tuple(getattr(request.hooks, kind))
                     for kind in Hooks.KINDS
@@ -420,3 +422,11 @@ def _made_by(resource: Resource) -> Iterator[str]:
     yield from (
         leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )
+
+
+def _trigger(request: Any) -> str:
+    if not request.HasField("replacement_trigger") or request.replacement_trigger.HasField(
+        "null_value"
+    ):
+        return ""
+    return str(json_format.MessageToJson(request.replacement_trigger, sort_keys=True, indent=None))

@@ -78,6 +78,7 @@ class Changes:
         self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
+        self._replaced: set[str] = set()
         self._doomed = list(previous.doomed)
         self._skipped = skipped
         self._previous = previous
@@ -105,9 +106,12 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        if not changed:
+        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+            wanted.options.replace_with
+        )
+        if not changed and not forced:
             return self._same(checked, old)
-        if difference.replaces or _demanded(checked, old, changed):
+        if forced or difference.replaces or _demanded(checked, old, changed):
             first = (
                 difference.deletes_first
                 or bool(wanted.options.delete_before_replace)
@@ -201,9 +205,11 @@ class Changes:
     def _replace(
         self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
     ) -> Made:
+        with self._lock:
+            self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
             )
         if first:
             self._delete(old, "delete replaced")
@@ -350,6 +356,11 @@ def _failure(old: Resource, message: str) -> Failure:
 
 def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
+
+
+def _triggered(wanted: Wanted, old: Resource) -> bool:
+    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
+    return bool(then and now and then != now)
 
 
 def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:
