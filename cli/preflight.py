@@ -39,7 +39,7 @@ def show(
     if file.region is None:
         raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
     client = clients(file.region, endpoint_url)
-    account = _account(client)
+    account = account_of(client)
     found = examine(Questions(config, file.region, client))
     if as_json:
         document = {
@@ -50,7 +50,9 @@ def show(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        _print(console, f"{file.label}, account {account}, {file.region}", found)
+        print_findings(
+            console, f"{file.label}, account {account}, {file.region}", found, well="ready"
+        )
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK
 
 
@@ -80,7 +82,8 @@ def examine(asked: Questions) -> list[Finding]:
     return found
 
 
-def _account(client: Callable[[str], Any]) -> str:
+def account_of(client: Callable[[str], Any]) -> str:
+    """Number of the account. Raises CliError where there are no credentials, or AWS does not answer."""
     try:
         return str(client("sts").get_caller_identity()["Account"])
     except NoCredentialsError as error:
@@ -92,7 +95,8 @@ def _account(client: Callable[[str], Any]) -> str:
         raise CliError(f"AWS does not answer: {error}", ExitCode.USAGE) from error
 
 
-def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
+def print_findings(console: Console, title: str, found: Sequence[Finding], *, well: str) -> None:
+    """A line for each finding, and how many are no good; `well` is the word for none."""
     levels = Counter(finding.level for finding in found)
     counts = ", ".join(
         f"{number} {level}{'s' if number > 1 else ''}"
@@ -105,4 +109,4 @@ def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
         hanging(console, finding.check, finding.what, mark=Text(mark, style))
         if finding.fix:
             hanging(console, "fix", finding.fix)
-    console.print(Text(counts or "ready", "bold"))
+    console.print(Text(counts or well, "bold"))

@@ -27,7 +27,7 @@ _LOG_DELIVERY: Final = tuple(
 )
 """Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs")."""
 
-_VENDED: Final = "/aws/vendedlogs/states"
+VENDED_LOGS: Final = "/aws/vendedlogs/states"
 """For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120 characters for all state machines together
 (Step Functions developer guide, "Avoiding CloudWatch log resource policy size limits"). The group has its stack's name below."""
 
@@ -47,7 +47,7 @@ class MachineArgs:
 
 
 class Machine(Component):
-    """See above."""
+    """A state machine with its role and its log group."""
 
     arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
@@ -59,7 +59,7 @@ class Machine(Component):
         context = args.context
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
-            name=f"{_VENDED}{context.log_group_prefix}{name}",
+            name=f"{VENDED_LOGS}{context.log_group_prefix}{name}",
             retention_in_days=args.log_retention_days,
             tags=context.tags,
             opts=self.child(),

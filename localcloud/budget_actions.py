@@ -53,7 +53,10 @@ class BudgetActions:
         Raises WireError where there is no such budget.
         """
         budget = self._state.budget(self._budget({"AccountId": ACCOUNT_ID, "BudgetName": name}))
-        limit = float((budget or {})["BudgetLimit"]["Amount"])
+        if budget is None:
+            raise WireError("NotFoundException", f"Unable to get budget: {name}")
+        budget["CalculatedSpend"] = {"ActualSpend": {"Amount": f"{usd:.2f}", "Unit": "USD"}}
+        limit = float(budget["BudgetLimit"]["Amount"])
         for action in self._actions.get(name, []):
             threshold = action["ActionThreshold"]
             least = float(threshold["ActionThresholdValue"])
@@ -180,7 +183,7 @@ class BudgetActions:
         )
         if found is None:
             raise WireError(
-                "NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404
+                "NotFoundException", f"budget {name} has no action {params['ActionId']}"
             )
         return found
 
@@ -214,5 +217,5 @@ class BudgetActions:
     def _budget(self, params: Params) -> str:
         name: str = params["BudgetName"]
         if self._state.budget(name) is None:
-            raise WireError("NotFoundException", f"there is no budget {name}", status=404)
+            raise WireError("NotFoundException", f"there is no budget {name}")
         return name

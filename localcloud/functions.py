@@ -98,10 +98,10 @@ class Functions:
         kept.update({key: params[key] for key in _KEPT_MEMBERS if params.get(key)})
 
     def completed(self, body: bytes) -> bytes:
-        """A configuration in moto's answer, with those members."""
+        """The configurations in moto's answer, one or a list, with those members."""
         answer = json.loads(body)
-        configuration = answer.get("Configuration", answer)
-        configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))
+        for configuration in answer.get("Functions", [answer.get("Configuration", answer)]):
+            configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))
         return json.dumps(answer).encode()
 
     # ---- invocations -------------------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from localcloud.batch import (
     definitions,
@@ -20,6 +21,8 @@ from localcloud.batch.records import Job, Store, client_error
 from localcloud.wire import WireError
 
 Params = dict[str, Any]
+_MOST_AT_ONCE: Final = 50
+_JOB_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::\d+)?")
 
 
 class BatchApi:
@@ -63,6 +66,8 @@ class BatchApi:
             "ListJobs": lambda params: listing.list_jobs(store, params),
             "CancelJob": self._cancel,
             "TerminateJob": self._terminate,
+            "CancelJobs": lambda params: self._each(params, plane.cancel),
+            "TerminateJobs": lambda params: self._each(params, plane.terminate),
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": lambda params: {
@@ -175,8 +180,13 @@ class BatchApi:
             {"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)}
             for job in jobs
         ]
+        now = descriptions.millis(self._plane.now())
         return {
-            "frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}
+            "frontOfQueue": {"jobs": front, "lastUpdatedAt": now},
+            "queueUtilization": {
+                **descriptions.utilization(self._plane.holding(queue), by_share=bool(queue.policy)),
+                "lastUpdatedAt": now,
+            },
         }
 
     def _create_policy(self, params: Params) -> Params:
@@ -254,6 +264,25 @@ class BatchApi:
     def _terminate(self, params: Params) -> Params:
         self._plane.terminate(self._job(params), params["reason"])
         return {}
+
+    def _each(self, params: Params, end: Callable[[Job, str], None]) -> Params:
+        """CancelJobs and TerminateJobs: each job by itself; one that cannot be found counts as processed (API reference)."""
+        jobs, reason = params.get("jobs") or [], params.get("reason")
+        if not reason:
+            raise client_error("reason is required")
+        if not 1 <= len(jobs) <= _MOST_AT_ONCE:
+            raise client_error(f"jobs has {len(jobs)} entries; 1 to {_MOST_AT_ONCE} are allowed")
+        answer: Params = {"successful": [], "errors": []}
+        for job_id in jobs:
+            if not _JOB_ID.fullmatch(job_id):
+                said = f"{job_id} is not the id of a job"
+                error = {"job": job_id, "code": "ValidationException", "message": said}
+                answer["errors"].append(error)
+                continue
+            if job_id in self._store.jobs:
+                end(self._store.jobs[job_id], reason)
+            answer["successful"].append(job_id)
+        return answer
 
     def _job(self, params: Params) -> Job:
         if not params.get("reason"):

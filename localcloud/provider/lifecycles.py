@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from localcloud.provider import removals, updates
+from localcloud.provider import removals, tables, updates
 from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
 
 _OF_BUCKET: Final = ("bucket", "expectedBucketOwner")
@@ -308,9 +308,9 @@ lifecycles(
         ),
         "dynamodb/table:Table": Lifecycle(
             delete=remove("dynamodb", "DeleteTable", TableName="{id}"),
-            update=updates.table,
+            update=tables.change_table,
             replaces=("name", "hashKey", "rangeKey"),
-            sets=("attributes",),
+            sets=("attributes", "globalSecondaryIndexes"),
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(

@@ -8,8 +8,12 @@ from localcloud.provider.calls import Call, Naming, handles, names
 
 names(
     {
-        "sqs/queue:Queue": Naming(longest=80, suffix_input="fifoQueue"),
-        "sns/topic:Topic": Naming(longest=80, suffix_input="fifoTopic"),
+        "sqs/queue:Queue": Naming(
+            longest=80, suffix_input="fifoQueue", characters=r"[A-Za-z0-9_.-]"
+        ),
+        "sns/topic:Topic": Naming(
+            longest=80, suffix_input="fifoTopic", characters=r"[A-Za-z0-9_.-]"
+        ),
     }
 )
 

@@ -23,7 +23,7 @@ from pulumi.output import Output
 
 from localcloud.provider.values import UNKNOWN, is_asset, plain
 
-_LOADING = threading.Lock()
+_LOADING = threading.RLock()
 
 
 class SchemaError(ValueError):
@@ -60,6 +60,14 @@ class ResourceSchema:
 @cache
 def resource_schema(token: str) -> ResourceSchema | None:
     """The schema of a type token such as `aws:ec2/vpc:Vpc`; None where pulumi_aws has no such type."""
+    # The modules of pulumi_aws load at the first touch of a name in them, and two threads that touch at once leave one without its classes
+    # for good: one thread at a time, and here alone.
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _read_schema(token)
+
+
+def _read_schema(token: str) -> ResourceSchema | None:
     module_name, _, class_name = token.partition(":")[2].partition(":")
     module = _module(module_name)
     resource = getattr(module, class_name, None)
@@ -77,14 +85,7 @@ def resource_schema(token: str) -> ResourceSchema | None:
 def _module(wire_name: str) -> Any:
     # `lambda` is a Python keyword, so its module is called lambda_
     package = wire_name.partition("/")[0]
-    module = importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
-    # The modules of pulumi_aws load at the first touch, and two threads touching at once leave one without its classes for good (Python
-    # 3.11). The program has made an object of the type before its request comes here, so its module is loaded; only a type that the program
-    # never made may load one, and then one thread at a time.
-    with _LOADING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        dir(module)
-    return module
+    return importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
 
 
 def _args_name(module: Any, class_name: str) -> str:

@@ -418,24 +418,6 @@ def schedule(update: Update) -> None:
 # ---- what is stored and watched ----------------------------------------------------------------------------------------------------------
 
 
-def table(update: Update) -> None:
-    """Protection and recovery of a DynamoDB table."""
-    recovery = update.new("pointInTimeRecovery")
-    if recovery is not None:
-        specification = {"PointInTimeRecoveryEnabled": bool(recovery["enabled"])}
-        update.send(
-            "dynamodb",
-            "UpdateContinuousBackups",
-            TableName=update.id,
-            PointInTimeRecoverySpecification=specification,
-        )
-    if update.has("deletionProtectionEnabled"):
-        protected = bool(update.new_or_nothing("deletionProtectionEnabled"))
-        update.send(
-            "dynamodb", "UpdateTable", TableName=update.id, DeletionProtectionEnabled=protected
-        )
-
-
 def repository(update: Update) -> None:
     """Scanning and mutability of an image repository."""
     scanning, mutability = (

@@ -19,6 +19,7 @@ from rich.console import Console
 from cli import account_checks, preflight
 from cli.account_checks import Finding, Questions
 from cli.errors import CliError, ExitCode
+from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
@@ -123,6 +124,7 @@ def test_a_deployed_stack_is_ready_but_for_what_it_lacks(cloud: LocalCloud) -> N
         "secrets",
         "roles",
         "addresses",
+        "logs",
     }
     assert by_level["warning"] == {"images", "roles"}
     texts = [finding.what for finding in found]
@@ -187,7 +189,7 @@ def test_a_quota_below_the_ceilings_is_a_warning_and_an_unknown_one_too(cloud: L
     ],
 )
 def test_families_are_those_of_the_quotas(name: str, purchase: str, family: str) -> None:
-    assert account_checks._family(name, purchase) == family
+    assert family_of(name, purchase) == family
 
 
 def test_types_that_a_zone_does_not_sell(cloud: LocalCloud) -> None:

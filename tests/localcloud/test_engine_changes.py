@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud.deploy import Deployment, destroy
-from localcloud.engine_state import State
+from localcloud.engine.state import State
 from tests.localcloud.deploying import aws_client, failure, no_aws, run, write_program
 
 TOPIC = "aws:sns/topic:Topic"

@@ -10,7 +10,7 @@ import pytest
 
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, destroy
-from localcloud.engine_state import State
+from localcloud.engine.state import State
 from tests.localcloud.deploying import failure, run
 
 STOP = """

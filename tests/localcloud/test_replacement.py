@@ -14,7 +14,7 @@ import yaml
 from components import environment_hooks
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, DeploymentError, deploy
-from localcloud.engine_state import State
+from localcloud.engine.state import State
 from localcloud.wire import Call
 from tests.localcloud.conftest import until
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
-
-ScalingName = Literal["robust", "standard"]
+from workloads.parameters import ScalingName
 
 NORMAL_IQR: Final = 1.3489795003921634
 """Interquartile range of the normal distribution with standard deviation 1: makes both kinds of unit mean the same."""

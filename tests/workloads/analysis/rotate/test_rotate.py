@@ -145,11 +145,12 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
         wide = (wide - wide.mean(axis=0)) / sd
         wide /= np.linalg.norm(wide, axis=1)[:, None]
         inverse = np.eye(len(values))
-    row, neighbour = 3, 70
-    one, other = (
-        Cells(values=values[:, place], rests=np.zeros(len(values))) for place in (row, neighbour)
+    row, nearest, neighbour = 3, 12, 70
+    one, near, other = (
+        Cells(values=values[:, place], rests=np.zeros(len(values)))
+        for place in (row, nearest, neighbour)
     )
-    parts = contributions(space, profile.columns, one, other, count=len(values))
+    parts = contributions(space, profile.columns, one, near, other, count=len(values))
     assert sum(part.share for part in parts) == pytest.approx(1.0)
     difference = wide[row] - wide[neighbour]
     expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
@@ -157,11 +158,10 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
         [part.share for part in parts], sorted(expected, reverse=True), atol=1e-6
     )
     assert parts[0].column == profile.columns[int(expected.argmax())]
-    assert (parts[0].value, parts[0].neighbour_value) == (
-        values[expected.argmax(), row],
-        values[expected.argmax(), neighbour],
+    assert (parts[0].value, parts[0].neighbour_value, parts[0].kth_value) == tuple(
+        values[expected.argmax(), [row, nearest, neighbour]]
     )
-    assert contributions(space, profile.columns, one, one) == ()
+    assert contributions(space, profile.columns, one, near, one) == ()
 
 
 def test_coordinates_of_a_row_do_not_depend_on_its_place():

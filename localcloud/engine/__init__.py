@@ -18,10 +18,11 @@ from urllib.parse import unquote, urlparse
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from localcloud.engine_changes import PROVIDER_PREFIX, Changes, Made, Wanted
-from localcloud.engine_hooks import Hooks
-from localcloud.engine_state import Failure, Options, Resource, State, Step
-from localcloud.provider import Provider, ProviderError
+from localcloud.engine.autonaming import Names
+from localcloud.engine.changes import PROVIDER_PREFIX, Changes, Made, Wanted
+from localcloud.engine.hooks import Hooks
+from localcloud.engine.state import Failure, Options, Resource, State, Step
+from localcloud.provider import Provider, ProviderError, unmodelled
 from localcloud.provider.schema import SchemaError
 from localcloud.provider.values import (
     Secret,
@@ -68,6 +69,7 @@ class Engine:
         program: Path,
         provider: Provider,
         preview: bool,
+        names: Names | None = None,
         previous: State | None = None,
         destroy: bool = False,
     ) -> None:
@@ -85,6 +87,7 @@ class Engine:
         self._changes = Changes(
             provider=provider,
             hooks=self._hooks,
+            names=names or Names({}, project=project, stack=stack),
             previous=previous or State(),
             preview=preview,
             destroy=destroy,
@@ -295,13 +298,8 @@ class Engine:
     def _wanted(
         self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]
     ) -> Wanted:
-        marker = next(
-            ((name, found) for name, value in inputs.items() if (found := poisoned(value))), None
-        )
-        if marker and request.custom:
-            raise ProviderError(
-                f"{marker[0]} uses {marker[1]}, an output that the local provider does not model"
-            )
+        if request.custom:
+            unmodelled(inputs)
         aws = request.custom and not request.type.startswith(PROVIDER_PREFIX)
         if (
             aws
@@ -359,7 +357,6 @@ class Engine:
             secret_inputs=frozenset(
                 name for name, value in made.inputs.items() if is_secret(value)
             ),
-            digests=made.digests,
             provider=wanted.provider,
             dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={

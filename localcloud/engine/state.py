@@ -31,7 +31,7 @@ class Resource:
     """One resource as the program registered it, and what came of it.
 
     `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview cannot know; `secret_inputs` names the
-    inputs that are or hold secrets, `digests` holds the content of assets, which the inputs only name. `location` is the line of the
+    inputs that are or hold secrets. An asset among the inputs has the `hash` of its content beside its place. `location` is the line of the
     program that made the resource, `file:line` relative to the program, and `trail` all its lines from the innermost outwards.
     """
 
@@ -44,7 +44,6 @@ class Resource:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     secret_inputs: frozenset[str]
-    digests: Mapping[str, str]
     provider: str
     dependencies: tuple[str, ...]
     property_dependencies: Mapping[str, tuple[str, ...]]

@@ -1,0 +1,117 @@
+"""The state of the local engine as the Pulumi CLI keeps it, for `pulumi stack import`: the CLI goes on where this engine stopped.
+
+(pulumi's sdk/go/common/apitype: UntypedDeployment, DeploymentV3, ResourceV3.)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from localcloud.engine.state import Resource, State
+from localcloud.provider.values import SECRET, SIGNATURE_KEY, Secret
+
+_VERSION: Final = 3
+_ROUNDS: Final = 1_000_000
+_PROBE: Final = b"pulumi"
+
+
+def checkpoint(
+    state: State, *, exports: Mapping[str, Any], settings: Mapping[str, str], passphrase: str
+) -> str:
+    """A deployment as JSON, with secrets in plain text: whoever writes it keeps it to its owner.
+
+    Args:
+        state: What exists.
+        exports: Of the program, with their secrets.
+        settings: The stack's `aws:*` config by name, which the default provider has.
+        passphrase: By which the CLI will keep the secrets.
+    """
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    version = importlib.metadata.version("pulumi_aws")
+    stack = next(r for r in state.resources if r.type == "pulumi:pulumi:Stack")
+    provider = _default_provider(stack, version, settings)
+    reference = f"{provider['urn']}::{provider['id']}"
+    resources = [_entry(resource, reference, exports) for resource in state.resources]
+    position = state.resources.index(stack) + 1
+    return json.dumps(
+        {
+            "version": _VERSION,
+            "deployment": {
+                "manifest": {"time": now, "magic": "", "version": ""},
+                "secrets_providers": {"type": "passphrase", "state": {"salt": _salt(passphrase)}},
+                "resources": [*resources[:position], provider, *resources[position:]],
+            },
+        }
+    )
+
+
+def _salt(passphrase: str) -> str:
+    """The CLI's note of a passphrase: a salt, and a word that only the passphrase opens (pulumi's pkg/secrets/passphrase)."""
+    salt, nonce = secrets.token_bytes(8), secrets.token_bytes(12)
+    key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS)
+    sealed = AESGCM(key).encrypt(nonce, _PROBE, None)
+    texts = [base64.b64encode(part).decode() for part in (salt, nonce, sealed)]
+    return f"v1:{texts[0]}:v1:{texts[1]}:{texts[2]}"
+
+
+def _default_provider(stack: Resource, version: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    place = stack.urn.rpartition("::")[0].rpartition("::")[0]
+    name = f"default_{version.replace('.', '_')}"
+    inputs = {**settings, "version": version}
+    return {
+        "urn": f"{place}::pulumi:providers:aws::{name}",
+        "custom": True,
+        "id": str(uuid.uuid4()),
+        "type": "pulumi:providers:aws",
+        "inputs": inputs,
+        "outputs": inputs,
+    }
+
+
+def _entry(resource: Resource, default: str, exports: Mapping[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "urn": resource.urn,
+        "custom": resource.custom,
+        "type": resource.type,
+        "parent": resource.parent,
+        "protect": resource.options.protect,
+        "retainOnDelete": resource.options.retain_on_delete,
+        "deletedWith": resource.options.deleted_with,
+        "dependencies": list(resource.dependencies),
+        "propertyDependencies": dict(resource.property_dependencies),
+        "outputs": exports if resource.type == "pulumi:pulumi:Stack" else resource.outputs,
+    }
+    if resource.custom:
+        secret = resource.secret_inputs
+        entry |= {
+            "id": resource.id,
+            "provider": resource.provider or default,
+            "inputs": _sealed(resource.inputs, secret),
+            "outputs": _sealed(resource.outputs, secret),
+        }
+    return {
+        name: _plain(value) for name, value in entry.items() if value not in ("", [], {}, False)
+    }
+
+
+def _sealed(values: Mapping[str, Any], secret: frozenset[str]) -> dict[str, Any]:
+    return {name: Secret(value) if name in secret else value for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A property value as the state has it: a secret is its JSON in an envelope."""
+    if isinstance(value, Secret):
+        return {SIGNATURE_KEY: SECRET, "plaintext": json.dumps(_plain(value.value))}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
