@@ -156,7 +156,6 @@ def rehearsal(
                 for key, value in settings.items()
                 if key.startswith("aws:")
             }
-            _publish(cloud.client("ecr"), made.outputs)
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),
