@@ -26,6 +26,10 @@ SECTIONS: Final = (RUNS, OPERATE, DEPLOYED, STACK_FILES, REHEARSAL)
 """Sections of the help, in order."""
 
 
+_WHOLE: Final = 500
+"""Characters that no first sentence has: none is cut."""
+
+
 class _Manual(TyperGroup):
     """Help with the commands by section, each with its whole first sentence."""
 
@@ -34,7 +38,7 @@ class _Manual(TyperGroup):
         shown = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         for section in SECTIONS:
             rows = [
-                (name, command.get_short_help_str(formatter.width))
+                (name, command.get_short_help_str(_WHOLE))
                 for name, command in shown
                 if command is not None
                 and not command.hidden

@@ -71,7 +71,7 @@ def document(target: Target, stage: Stage, job: Mapping[str, Any]) -> StageJob:
         "job_name": str(job["jobName"]),
         "status": str(job["status"]),
         "reason": job.get("statusReason") or container.get("reason") or None,
-        "queue": str(job["jobQueue"]).rsplit("/", 1)[-1],
+        "queue": _queue(target, str(job["jobQueue"]).rsplit("/", 1)[-1]),
         "created_at": moment(job.get("createdAt")),
         "started_at": moment(started),
         "stopped_at": moment(stopped),
@@ -80,6 +80,12 @@ def document(target: Target, stage: Stage, job: Mapping[str, Any]) -> StageJob:
         "array": arrays.is_parent(job),
         "parts": list(_parts(target, job)),
     }
+
+
+def _queue(target: Target, name: str) -> str:
+    """As the config calls it, where it is one of the stack's."""
+    known: dict[str, str] = target.outputs.get("queues", {})
+    return next((own for own, physical in known.items() if physical == name), name)
 
 
 def streams(target: Target, stage: Stage, job: Mapping[str, Any]) -> Iterator[Stream]:

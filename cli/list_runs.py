@@ -80,14 +80,7 @@ def show(console: Console, target: Target, wanted: Wanted, *, watch: bool, as_js
     """Prints the runs; with `watch` again and again."""
 
     def look() -> list[Entry]:
-        return runs_index.newest(
-            target,
-            states=wanted.states,
-            first=wanted.first,
-            last=wanted.last,
-            wanted=wanted.takes,
-            most=wanted.most,
-        )
+        return find(target, wanted)
 
     def document(entries: Sequence[Entry]) -> list[RunLine]:
         return [line(entry) for entry in entries]
@@ -107,6 +100,18 @@ def show(console: Console, target: Target, wanted: Wanted, *, watch: bool, as_js
         for pause in pausing.pauses(target):
             say(f"! {pause}")
         console.print(_table(found, console.width) if found else "no such run")
+
+
+def find(target: Target, wanted: Wanted) -> list[Entry]:
+    """The runs, those begun last first."""
+    return runs_index.newest(
+        target,
+        states=wanted.states,
+        first=wanted.first,
+        last=wanted.last,
+        wanted=wanted.takes,
+        most=wanted.most,
+    )
 
 
 def line(entry: Entry) -> RunLine:

@@ -48,12 +48,22 @@ class Pause:
 
 def pauses(target: Target) -> list[Pause]:
     """What is paused now, the pipeline first."""
-    found = target.client("dynamodb").query(
-        TableName=target.output("table"),
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": operating.PAUSE_KEY}},
-        ConsistentRead=True,
-    )["Items"]
+    found = target.client("dynamodb").query(**asked(target.output("table")))["Items"]
+    return of_items(found)
+
+
+def asked(table: str) -> dict[str, Any]:
+    """The query for all pauses."""
+    return {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": operating.PAUSE_KEY}},
+        "ConsistentRead": True,
+    }
+
+
+def of_items(found: Iterable[dict[str, Any]]) -> list[Pause]:
+    """Pauses from items as DynamoDB types them."""
     items = [{name: plain(value) for name, value in raw.items()} for raw in found]
     return [
         Pause(
@@ -109,9 +119,9 @@ def pause(target: Target, queues: Sequence[str], *, reason: str, as_json: bool) 
 def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
     """Ends the pause of the pipeline and begins what waits, oldest first; or that of the queues. Raises CliError."""
     known = {each.queue: each for each in pauses(target)}
+    queues = list(_names(target, queues))
     unknown = [name for name in queues if name not in known]
     if unknown:
-        _names(target, unknown)
         raise CliError(f"queue {unknown[0]} is not paused", ExitCode.RUN_FAILED)
     for name in queues:
         held = {
@@ -134,7 +144,7 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
         _delete(target, operating.PAUSE_SORT_KEY)
         begun = _begin_waiting(target)
     document: Resumed = {
-        "queues": list(queues),
+        "queues": queues,
         "pipeline": not queues,
         "begun": [entry.run_id for entry in begun],
     }
@@ -144,7 +154,7 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
         say(f"resumed: {', '.join(queues)}")
     else:
         was = "resumed" if "" in known else "the pipeline was not paused"
-        say(f"{was}; {len(begun)} uploads had waited" + (" and were begun" if begun else ""))
+        say(f"{was}; uploads that had waited and were begun: {len(begun)}")
     return ExitCode.OK
 
 

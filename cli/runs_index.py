@@ -13,6 +13,7 @@ from cli.errors import CliError, ExitCode
 from cli.target import Target
 from workloads import names, operating
 from workloads.contract import ContractError, Run, RunState
+from workloads.runtime.quoting import escaped
 
 STATES: Final[tuple[str, ...]] = get_args(RunState)
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -119,7 +120,7 @@ def find(target: Target, name: str) -> Entry:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise CliError(f"{name} is the beginning of {some}{more}; write more of it", ExitCode.USAGE)
     if not found:
-        raise CliError(f"there is no run {name}{_near(target, name)}", ExitCode.NOT_FOUND)
+        raise CliError(f"there is no run {escaped(name)}{_near(target, name)}", ExitCode.NOT_FOUND)
     return next((entry for entry in found if entry.run_id == name), found[0])
 
 

@@ -231,8 +231,15 @@ class _Picture:
             "FAILED": f"retry {run['run_id']}",
             "CANCELLED": f"retry {run['run_id']}",
             "WAITING": "resume",
-        }.get(run["state"], f"logs {run['run_id']} --follow")
+        }.get(run["state"], self._under_way())
         yield _plain(f"next     {self.target.command(words)}")
+
+    def _under_way(self) -> str:
+        """What helps with a run that goes on: its log, or the reason why nothing of it runs."""
+        run_id = self.shown["run"]["run_id"]
+        statuses = {each["status"] for each in self.shown["stages"]}
+        runs = statuses & {"STARTING", "RUNNING"}
+        return f"logs {run_id} --follow" if runs else f"why {run_id}"
 
 
 def _picture(shown: Shown, target: Target) -> Group:

@@ -39,6 +39,8 @@ class Amendments:
             ("stepfunctions", "StartSyncExecution"): _name_execution,
             ("stepfunctions", "StopExecution"): self._keep_reason,
             ("logs", "GetLogEvents"): self._log_stream_exists,
+            ("ec2", "DeleteNatGateway"): self._free_addresses,
+            ("ec2", "DetachInternetGateway"): self._nothing_is_mapped,
             ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
             ("sts", "GetFederationToken"): _refuse,
             ("dynamodb", "ExecuteStatement"): _refuse,
@@ -61,6 +63,24 @@ class Amendments:
                     call.params.get("error"),
                     call.params.get("cause"),
                 )
+
+    def _free_addresses(self, call: Call) -> None:
+        """Moto keeps an Elastic IP address associated with a NAT gateway that is gone."""
+        for gateway in self._state.nat_gateways():
+            if gateway.id == call.params.get("NatGatewayId"):
+                self._state.free_addresses(gateway)
+
+    def _nothing_is_mapped(self, call: Call) -> None:
+        """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API, DetachInternetGateway)."""
+        vpc = call.params.get("VpcId")
+        if any(
+            each.vpc_id == vpc and each.state != "deleted" for each in self._state.nat_gateways()
+        ):
+            raise WireError(
+                "DependencyViolation",
+                f"Network {vpc} has some mapped public address(es). "
+                "Please unmap those public address(es) before detaching the gateway.",
+            )
 
     def _log_stream_exists(self, call: Call) -> None:
         group, stream = (

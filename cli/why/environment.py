@@ -9,6 +9,7 @@ from typing import Any, Final
 from cli.why.account import Account
 from cli.why.demand import Demand, demand_of
 from cli.why.fitting import Size, least_vcpus, quotas, sizes_of, too_large
+from cli.why.held import pause_of
 from cli.why.model import Cause
 from cli.why.network import network_causes
 from cli.why.scaling import refused_launches
@@ -82,7 +83,10 @@ def _state(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
     name = str(environment["computeEnvironmentName"])
     shown = account.shown("environments", name)
     reason = str(environment.get("statusReason") or "")
-    if environment["state"] != "ENABLED":
+    paused = pause_of(account, name) if environment["state"] != "ENABLED" else None
+    if paused is not None:
+        yield paused
+    elif environment["state"] != "ENABLED":
         yield Cause(
             code="ENV-DISABLED",
             what=f"environment {shown} is disabled and takes no jobs",
@@ -90,7 +94,8 @@ def _state(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
             found="DISABLED",
             needed="ENABLED",
             fix=(
-                f"aws batch update-compute-environment --compute-environment {name} --state ENABLED"
+                f"aws batch update-compute-environment --compute-environment {name} "
+                "--state ENABLED; for good, enabled: true in the stack file"
             ),
         )
     if environment["status"] == "INVALID":

@@ -134,6 +134,7 @@ def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None
         [table],
     )
     assert statements.pop("WhatWasTold") == (["dynamodb:GetItem", "dynamodb:UpdateItem"], [table])
+    assert statements.pop("Pause") == (["dynamodb:GetItem"], [table])
     assert statements.pop("ReadWebhook") == (["secretsmanager:GetSecretValue"], [webhook])
     assert statements.keys() == {"WriteLogs", "KeepDeadLetters"}
 
