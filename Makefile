@@ -1,30 +1,36 @@
 # Every target is one command that also works by hand. `make` alone lists them.
-# Variables: CSV=<file> (demo), BASE=<branch> (quick), STACK=<stack> (push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
+# Variables: CSV=<file> (demo), ENGINE=pulumi (demo, up), CONTAINERS=docker or podman (up), BASE=<branch> (quick), STACK=<stack> (up, push), PYTHON=<interpreter> (setup), EFA_INSTALLER_VERSION and EFA_INSTALLER_SHA256 (images, push)
 
 SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 COMMIT = $(shell git rev-parse HEAD)
-export PYTHON EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
+export PYTHON ENGINE EFA_INSTALLER_VERSION EFA_INSTALLER_SHA256
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up down test lint unit quick record coverage drills clients referees format lock audit sbom images push clean
+.PHONY: help setup demo up down pulumi conformance test lint unit quick record coverage drills clients referees format lock audit sbom images push clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-8s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  %-11s %s\n' "$$name" "$$what"; done
 
 setup:  ## install the locked packages into .venv (every other target does it by itself)
 	@sh scripts/setup.sh
 
-demo: setup  ## deploy into an AWS in memory and run a CSV through it; CSV=path for one of yours
+demo: setup  ## deploy into an AWS in memory and run a CSV through it; CSV=path for one of yours; ENGINE=pulumi deploys by your Pulumi CLI
 	@$(PY) -m cli demo $(if $(CSV),"$(CSV)")
 
-up: setup  ## keep that AWS running, and print commands for the ordinary aws CLI
-	@$(PY) -m cli up
+up: setup  ## keep that AWS running, and print commands for the ordinary aws and Pulumi CLIs; STACK=dev, prod or a path for another stack; CONTAINERS=docker for images of your own
+	@$(PY) -m cli up $(if $(STACK),--stack "$(STACK)") $(if $(CONTAINERS),--containers $(CONTAINERS))
 
 down: setup  ## end what `up` started
 	@$(PY) -m cli down
+
+pulumi:  ## say where the Pulumi CLI is; where there is none and Go is, build it once, in four minutes
+	@sh scripts/pulumi.sh
+
+conformance: setup  ## the tests that hold our engine to the Pulumi CLI
+	@CONFORMANCE_REQUIRED=1 $(PY) -m pytest tests/conformance $(ARGS)
 
 test: lint unit  ## everything that CI runs: lint, then the tests
 

@@ -33,10 +33,10 @@ from bench.permission_scene import Scene, config, setting
 from bench.permission_telling import Telling
 from bench.permission_walks import Walk, budget_settled, guard_settled, later_walks, walks
 from cli import stack_files
-from cli.account_checks import Questions
 from cli.check import valid
 from cli.log_checks import of_functions
 from cli.paths import ROOT
+from cli.questions import Questions
 from cli.rehearsal import rehearsal
 from localcloud.access import Asked
 from localcloud.policy_evaluation import decide

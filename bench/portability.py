@@ -2,7 +2,8 @@
 
 `python -m bench.portability [--rows 20000 --columns 8 --unit-rows 9000 --metrics euclidean,mahalanobis,cosine]` prints one digest a line
 for each mode and metric, and ends with 1 where two differ. Kernels that this processor does not have are left out and named. With
-`--mixed N` an array job of two shards on two kinds of kernel runs N times, and none may fail.
+`--mixed N` an array job of two to four shards on as many kinds of kernel runs N times, and none may fail; `--python PATH`, which may
+be given again, names interpreters of other environments (with NumPy, pyarrow, boto3, mpi4py and openmpi) that the shards take in turn.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ def main() -> int:
     for name, default in (("rows", 20_000), ("columns", 8), ("unit-rows", 9_000), ("mixed", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--metrics", default="euclidean,mahalanobis,cosine")
+    parser.add_argument("--python", action="append", default=[])
+    parser.add_argument(
+        "--only-mixed", action="store_true", help="leave out all but the array jobs"
+    )
     options = parser.parse_args()
+    pythons = [sys.executable, *options.python]
     values = table(options.rows, options.columns)
     metrics = options.metrics.split(",")
     left_out = sorted(name for name, flag in NEEDS.items() if flag not in processor_flags())
@@ -43,9 +49,11 @@ def main() -> int:
         f"NumPy {np.__version__}, {os.cpu_count()} processors; {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows"
     )
     print(f"kernels that this processor lacks: {', '.join(left_out) or 'none'}")
+    versions = [version_of(python) for python in pythons]
+    print(f"interpreters of the mixed runs: {'; '.join(versions)}")
     found: dict[tuple[str, str], set[str]] = {}
     with serve() as store, tempfile.TemporaryDirectory() as folder:
-        for name, environ, ranks, threads in variants():
+        for name, environ, ranks, threads in [] if options.only_mixed else variants():
             jobs = [
                 Job(
                     run=store.put_table(f"p-{mode}-{metric}", values, options.unit_rows),
@@ -67,14 +75,15 @@ def main() -> int:
                     job.metric,
                     success.digest,
                 )
-        run = store.put_table("p-shards", values, options.unit_rows)
         for number in range(options.mixed):
+            shards = 2 + number % 3
+            run = store.put_table(f"p-shards-{number}", values, options.unit_rows)
             told(
                 found,
-                f"two shards on two kernels, run {number + 1}",
+                f"{shards} shards on as many kernels, run {number + 1}",
                 "full",
                 metrics[0],
-                mixed(store, run, metrics[0], number),
+                mixed(store, run, metrics[0], number, shards, pythons),
             )
     differing = [case for case, digests in found.items() if len(digests) > 1]
     print(
@@ -94,20 +103,29 @@ def variants() -> list[tuple[str, dict[str, str], int, int]]:
     ]
 
 
-def mixed(store: Store, run: Run, metric: str, number: int) -> str:
-    """Two shards, each on a kernel of its own, the last one first every other time; the digest that they come to."""
+def version_of(python: str) -> str:
+    """Of Python and NumPy."""
+    code = "import platform, numpy; print('Python', platform.python_version(), 'NumPy', numpy.__version__)"
+    ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
+
+
+def mixed(store: Store, run: Run, metric: str, number: int, shards: int, pythons: list[str]) -> str:
+    """Shards that each have a kernel and an interpreter of their own, in another order each time; the digest that they come to."""
     kernels = list(environments().values())
-    for place, shard in enumerate((0, 1) if number % 2 else (1, 0)):
+    for place in range(shards):
+        shard = (place + number) % shards
         done: subprocess.CompletedProcess[str] = run_stage(
             store,
             run,
             1,
-            **kernels[(number + place) % len(kernels)],
+            python=pythons[(number + place) % len(pythons)],
+            **kernels[(number // len(pythons) + place) % len(kernels)],
             **{
                 contract.ENV_ANOMALY_MODE: "full",
                 contract.ENV_ANOMALY_METRIC: metric,
                 contract.ENV_ANOMALY_TOP: str(TOP),
-                contract.ENV_SHARDS: "2",
+                contract.ENV_SHARDS: str(shards),
                 "AWS_BATCH_JOB_ID": f"mixed-{number}:{shard}",
                 "AWS_BATCH_JOB_ARRAY_INDEX": str(shard),
                 "AWS_BATCH_JOB_ATTEMPT": "1",

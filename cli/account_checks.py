@@ -5,88 +5,29 @@ A question that AWS does not answer, for want of rights or otherwise, is a warni
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
 from botocore.exceptions import ClientError
 
 from cli.log_checks import of_functions, of_machines
-from components.context import PROJECT_TAG, STACK_TAG
+from cli.questions import Finding, Questions
+from components.context import STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
-from config.rules.base import environments_of, instance_types_of, known_types_of
-from config.schema import NAMESPACE
-from config.stack import StackConfig
-
-Level = Literal["ok", "warning", "error"]
+from config.quotas import VCPU_QUOTAS, family_of, increase_command
+from config.stack import NAMESPACE, StackConfig
+from config.topology import environments_of, instance_types_of, known_types_of
 
 _BATCH_LIMIT: Final = 50
 """Compute environments, and job queues, of an account in a region (AWS Batch user guide, service_limits)."""
-_STANDARD: Final = frozenset({"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"})
-_VCPU_QUOTAS: Final[Mapping[str, tuple[str, str]]] = {
-    "on-demand standard": ("ec2", "L-1216C47A"),
-    "on-demand P": ("ec2", "L-417A185B"),
-    "on-demand G and VT": ("ec2", "L-DB2E81BA"),
-    "on-demand HPC": ("ec2", "L-F7808C92"),
-    "spot standard": ("ec2", "L-34B43A08"),
-    "spot G and VT": ("ec2", "L-3819A6DF"),
-    "spot P2, P3, P4": ("ec2", "L-7212CCBC"),
-    "spot P5": ("ec2", "L-C4BD4855"),
-    "fargate": ("fargate", "L-3032A538"),
-    "fargate-spot": ("fargate", "L-36FBB829"),
-}
-"""Service and code of the quotas on vCPUs (EC2 user guide, ec2-instance-quotas; AWS Fargate quotas)."""
 _SERVICE_ROLES: Final = {
     "batch": "AWSServiceRoleForBatch",
     "ecs": "AWSServiceRoleForECS",
     "spot": "AWSServiceRoleForEC2Spot",
     "spotfleet": "AWSServiceRoleForEC2SpotFleet",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One answer."""
-
-    level: Level
-    check: str
-    what: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Questions:
-    """What the checks look at: the config of a stack, and the account through `client`, which gives a boto3 client for a service."""
-
-    config: StackConfig
-    region: str
-    client: Callable[[str], Any]
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """By which the stack's own resources are known."""
-        return {PROJECT_TAG: NAMESPACE, STACK_TAG: self.config.name}
-
-    @cached_property
-    def zones(self) -> list[str]:
-        """The zones that the network takes, as components/network.py chooses them."""
-        filters = [
-            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
-            {"Name": "state", "Values": ["available"]},
-        ]
-        found = self.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
-        return sorted(zone["ZoneName"] for zone in found)[: self.config.network.az_count]
-
-    @property
-    def hpc(self) -> dict[str, HpcEnvironment]:
-        """Environments of kind hpc."""
-        return {
-            name: e for name, e in self.config.environments.items() if isinstance(e, HpcEnvironment)
-        }
 
 
 def unsure(check: str, what: str, error: Exception) -> Finding:
@@ -136,7 +77,7 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
             least[family] = max(least[family], _least_vcpus(asked.config, name, environment))
     for family, names in users.items():
         where = f"environment{'s' if len(names) > 1 else ''} {', '.join(names)}"
-        if family not in _VCPU_QUOTAS:
+        if family not in VCPU_QUOTAS:
             yield Finding(
                 level="warning",
                 check="quota",
@@ -144,27 +85,31 @@ def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
                 fix="look it up",
             )
             continue
-        service, code = _VCPU_QUOTAS[family]
+        known = VCPU_QUOTAS[family]
         try:
             answer = asked.client("service-quotas").get_service_quota(
-                ServiceCode=service, QuotaCode=code
+                ServiceCode=known.service, QuotaCode=known.code
             )
         except ClientError as error:
-            yield unsure("quota", f"{family} ({code})", error)
+            yield unsure("quota", f"{family} ({known.code})", error)
             continue
         quota = float(answer["Quota"]["Value"])
-        text = f"{quota:g} vCPUs of {family} ({code}); {where} may start {ceiling[family]}"
-        fix = f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} --desired-value "
+        text = f"{quota:g} vCPUs of {family} ({known.code}); {where} may start {ceiling[family]}"
         if quota < least[family]:
             what = f"{text}, and one job needs {least[family]}: it would stay in RUNNABLE"
             yield Finding(
                 level="error",
                 check="quota",
                 what=what,
-                fix=f"{fix}{max(least[family], ceiling[family])}",
+                fix=increase_command(known, max(least[family], ceiling[family])),
             )
         elif quota < ceiling[family]:
-            yield Finding(level="warning", check="quota", what=text, fix=f"{fix}{ceiling[family]}")
+            yield Finding(
+                level="warning",
+                check="quota",
+                what=text,
+                fix=increase_command(known, ceiling[family]),
+            )
         else:
             yield Finding(level="ok", check="quota", what=text)
 
@@ -173,31 +118,7 @@ def _families(environment: Environment) -> set[str]:
     if isinstance(environment, FargateEnvironment):
         return {environment.kind}
     purchase = "spot" if isinstance(environment, SpotEnvironment) else "on-demand"
-    return {f"{purchase} {_family(name, purchase)}" for name in instance_types_of(environment)}
-
-
-def _family(name: str, purchase: str) -> str:
-    """The quota's word for the family of an instance type, or the family itself where no quota is known."""
-    match = re.match(r"([a-z]+)(\d*)", name)
-    letters, generation = (match[1], match[2]) if match else (name, "")
-    if letters == "p":
-        if purchase == "on-demand":
-            return "P"
-        return (
-            "P5"
-            if generation == "5"
-            else "P2, P3, P4"
-            if generation in {"2", "3", "4"}
-            else f"p{generation}"
-        )
-    words = {
-        "g": "G and VT",
-        "gr": "G and VT",
-        "vt": "G and VT",
-        "hpc": "HPC",
-        **dict.fromkeys(_STANDARD, "standard"),
-    }
-    return words.get(letters, letters)
+    return {f"{purchase} {family_of(name, purchase)}" for name in instance_types_of(environment)}
 
 
 def _least_vcpus(config: StackConfig, name: str, environment: Environment) -> int:

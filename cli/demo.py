@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -23,7 +23,9 @@ DIRECTORY = STATE / "demo"
 _SLACK_SECONDS = 5.0
 
 
-def demo(console: Console, csv: Path | None, stack: str) -> ExitCode:
+def demo(
+    console: Console, csv: Path | None, stack: str, engine: Literal["own", "pulumi"]
+) -> ExitCode:
     """Deploys the stack, uploads the file, follows the run, shows what it found.
 
     Returns OK or RUN_FAILED; raises CliError where it cannot get that far.
@@ -31,7 +33,7 @@ def demo(console: Console, csv: Path | None, stack: str) -> ExitCode:
     path = check_csv(csv) if csv else next(SAMPLE.glob("*.csv"))
     began = time.monotonic()
     step = _Steps(console)
-    with rehearsal(stack, DIRECTORY / "files", say=step.next) as ready:
+    with rehearsal(stack, DIRECTORY / "files", engine=engine, say=step.next) as ready:
         step.done(f"{ready.resources} resources")
         sent = upload(ready.client("s3"), str(ready.outputs["ingest_bucket"]), path)
         run = Run(sent.run_id)

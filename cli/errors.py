@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 from typing import Self
 
@@ -19,11 +20,13 @@ class ExitCode(IntEnum):
         return member
 
     OK = 0, "done, and nothing is wrong; there may be warnings"
-    RUN_FAILED = 1, "the run ended as FAILED"
-    USAGE = 2, "wrong command line, stack file or CSV path, or no answer from AWS"
+    RUN_FAILED = 1, "a run failed, or something that was asked for was not done"
+    USAGE = 2, "wrong command line, stack file or CSV path"
     NOT_RUNNING = 3, "the command needs the AWS in memory that `up` starts, and none runs"
     REHEARSAL_FAILED = 4, "the AWS in memory did not start, or the program does not deploy"
-    NOT_READY = 5, "the account lacks something that the stack needs to run"
+    NOT_READY = 5, "something has to be mended: in the account, or in what was deployed"
+    NOT_FOUND = 6, "no stack, run, job, queue or object of that name"
+    AWS_REFUSED = 7, "AWS refused a call, or did not answer"
 
 
 class CliError(Exception):
@@ -32,3 +35,28 @@ class CliError(Exception):
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
         self.code = code
+
+
+def of_aws(error: Exception) -> CliError | None:
+    """What AWS or the way to it said, as one sentence; None where the error is of another kind.
+
+    botocore is not imported for it: whoever raised one of its errors has done so.
+    """
+    exceptions = sys.modules.get("botocore.exceptions")
+    if exceptions is None:
+        return None
+    if isinstance(error, exceptions.ClientError):
+        said = error.response.get("Error", {})
+        code, call = str(said.get("Code") or "?"), error.operation_name
+        sentence = f"AWS refused {call} ({code}): {said.get('Message') or 'no reason given'}"
+        if "AccessDenied" in code or "Unauthorized" in code:
+            sentence += "; docs/operating.md lists the rights that each command needs"
+        return CliError(sentence, ExitCode.AWS_REFUSED)
+    if isinstance(error, exceptions.NoCredentialsError):
+        return CliError(
+            "there are no AWS credentials; log in (aws sso login) or set AWS_PROFILE",
+            ExitCode.AWS_REFUSED,
+        )
+    if isinstance(error, exceptions.BotoCoreError):
+        return CliError(f"AWS could not be asked: {error}", ExitCode.AWS_REFUSED)
+    return None

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from workloads.contract import STAGES, Run, Stage
 
-ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
+ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _POLL_SECONDS: Final = 0.2
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cli import pulumi
 from cli.paths import ROOT, SAMPLE
 from cli.service import Endpoint
 from workloads import contract
@@ -40,11 +43,20 @@ def facts(endpoint: Endpoint) -> dict[str, Any]:
         "jobs": {
             "path": endpoint.job_path,
             "images": list(endpoint.images),
+            "containers": endpoint.containers or None,
+            "limits_not_enforced": list(endpoint.limits_not_enforced),
             "queues": out["queues"],
             "log_groups": out["log_groups"],
             "roles": endpoint.roles,
         },
         "outputs": out,
+        "pulumi": {
+            "environment": pulumi.variables(
+                Path(endpoint.pulumi["state"]), int(endpoint.pulumi["provider"])
+            ),
+            "program": endpoint.pulumi["program"],
+            "commands": [line for line in _own_pulumi(endpoint) if line.startswith("pulumi ")],
+        },
     }
 
 
@@ -60,6 +72,42 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
     }
 
 
+def _other_images(endpoint: Endpoint) -> str:
+    """What happens to jobs with images that do not stand for this checkout."""
+    if not endpoint.containers:
+        return "refused; make up CONTAINERS=docker runs them in containers"
+    unset = ", ".join(endpoint.limits_not_enforced)
+    return f"run by {endpoint.containers}" + (f", which cannot set {unset} here" if unset else "")
+
+
+def _own_pulumi(endpoint: Endpoint) -> list[str]:
+    """What makes a Pulumi CLI of one's own go on with the stack."""
+    told, stack = endpoint.pulumi, endpoint.stack
+    settings = pulumi.variables(Path(told["state"]), int(told["provider"]))
+    lines = [
+        "# your own Pulumi CLI: docs/pulumi-cli.md; or: . .local/up/pulumi.sh",
+        "export " + " ".join(f"{name}={value}" for name, value in settings.items()),
+        f"cd {shlex.quote(told['program'])}",
+    ]
+    if told["checkpoint"]:
+        lines.append(f"pulumi stack init {stack}")
+        if told["slack"]:
+            lines.append(f"pulumi config set --secret {pulumi.SLACK} {told['slack']}")
+        lines.append(f"pulumi stack import --file {shlex.quote(told['checkpoint'])}")
+    else:
+        lines.append(f"pulumi stack select {stack}")
+    return [*lines, "pulumi preview --diff"]
+
+
+def pulumi_script(endpoint: Endpoint) -> str:
+    """The same, and the aws CLI's variables, as a file to be read by a shell: `. .local/up/pulumi.sh`."""
+    script = ROOT / "scripts" / "pulumi.sh"
+    path = f'export PATH="{ROOT}/.venv/bin:$(sh {shlex.quote(str(script))} --ready):$PATH"'
+    names = {**_environment(endpoint), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    aws = "export " + " ".join(f"{name}={value}" for name, value in names.items())
+    return "\n".join([path, aws, *_own_pulumi(endpoint)[1:-1], ""])
+
+
 def _own_client(endpoint: Endpoint) -> list[str]:
     """What people need who bring their own client, image or job definition, as comments of a shell."""
     roles = endpoint.roles["preprocess"]
@@ -67,6 +115,7 @@ def _own_client(endpoint: Endpoint) -> list[str]:
         "S3": f"path style at {endpoint.url}; buckets as hosts at http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}",
         "jobs find programs on": endpoint.job_path,
         "images that are known": ", ".join(endpoint.images),
+        "other images": _other_images(endpoint),
         "a queue": endpoint.outputs["stage_queues"]["preprocess"],
         "a log group for logConfiguration": endpoint.outputs["log_groups"]["preprocess"],
         "an execution role": roles["execution"],
@@ -147,6 +196,8 @@ def text(endpoint: Endpoint) -> str:
                     "RUN": run,
                 }
             ),
+            "",
+            *_own_pulumi(endpoint),
             "",
             *_own_client(endpoint),
         ]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from config.schema import NAMESPACE
+from config.stack import NAMESPACE
 
 if TYPE_CHECKING:
-    from cli.account_checks import Questions
+    from cli.questions import Questions
 
 _DAY: Final = timedelta(days=1)
 LAG: Final = timedelta(minutes=5)

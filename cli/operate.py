@@ -1,4 +1,4 @@
-"""Operators' commands on runs: begin one by hand, begin those of many days, replay what a function could not handle.
+"""`run`, `backfill` and `replay`: begin a run by hand, begin those of many days, replay what a function could not handle.
 
 They ask the deployed functions to do what an event would have asked, so every rule about runs is kept in one place: there is one run for
 each version of a file, and one that has ended begins again only where somebody says so.
@@ -6,197 +6,183 @@ each version of a file, and one that has ended begins again only where somebody 
 
 from __future__ import annotations
 
-import json
-import subprocess
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import service
+from cli import runs_index, submitting
+from cli.documents import Backfilled, Begun, Planned, Replayed
 from cli.errors import CliError, ExitCode
-from cli.paths import ROOT
-from workloads import contract, names
-from workloads.contract import concerns_uploads
+from cli.frame import print_json, say
+from cli.runs_index import ENDED, Entry
+from cli.target import Target
+from workloads import formats, names
+from workloads.contract import Upload, concerns_uploads
 from workloads.functions.dead_letters import DeadLetters, redeliver
 from workloads.runtime.quoting import escaped
 
-_CONFIG: Final = Config(retries={"total_max_attempts": 1}, read_timeout=900)
-"""A call of a function is made once: a repeated one could begin a run again twice."""
 _MOST_DAYS: Final = 366
 _HIDDEN_SECONDS: Final = 900
 """How long a dead letter that is being replayed is kept from others: as long as a function may take. What fails is put back at the end."""
+_SAMPLE: Final = 200
+"""Of so many of the newest successful runs the price of one to come is the median."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A deployed stack: its outputs, and the AWS that it stands in."""
-
-    outputs: Mapping[str, Any]
-    endpoint_url: str | None = None
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For boto3; empty for the caller's own."""
-
-    @classmethod
-    def find(cls, stack: str) -> Self:
-        """The rehearsal of `up` where no stack is named, else the stack that the Pulumi CLI knows by the name. Raises CliError."""
-        if not stack:
-            endpoint = service.running()
-            if endpoint is None:
-                raise CliError(
-                    "nothing is up; start it with `up`, or name a deployed stack with --stack",
-                    ExitCode.NOT_RUNNING,
-                )
-            return cls(
-                outputs=endpoint.outputs,
-                endpoint_url=endpoint.url,
-                credentials=endpoint.credentials,
-            )
-        command = ["pulumi", "stack", "output", "--json", "--stack", stack]
-        try:
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-            return cls(outputs=json.loads(done.stdout))
-        except FileNotFoundError:
-            raise CliError(
-                "there is no pulumi CLI on the PATH, which knows where the stack's functions are",
-                ExitCode.USAGE,
-            ) from None
-        except (subprocess.CalledProcessError, ValueError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip()
-            raise CliError(
-                f"pulumi does not give the outputs of stack {stack}: {said}", ExitCode.USAGE
-            ) from error
-
-    def client(self, name: str) -> Any:
-        """A boto3 client: with the caller's own credentials on AWS, with the deployer's on the rehearsal."""
-        return boto3.client(  # type: ignore[call-overload]
-            name,
-            endpoint_url=self.endpoint_url,
-            region_name=self.outputs["region"],
-            config=_CONFIG,
-            **self.credentials,
-        )
-
-    def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls a function and waits for its answer. Raises CliError with what the function raised."""
-        reply = self.client("lambda").invoke(
-            FunctionName=function, Payload=json.dumps(event).encode()
-        )
-        answer: dict[str, Any] = json.loads(reply["Payload"].read())
-        if "FunctionError" in reply:
-            raise CliError(
-                f"function {function} failed: {answer.get('errorMessage', answer)}; its log says more",
-                ExitCode.RUN_FAILED,
-            )
-        return answer
+def run(target: Target, key: str, *, as_json: bool) -> int:
+    """Begins the run of one uploaded object; prints what became of that."""
+    key = key.removeprefix(f"s3://{target.output('ingest_bucket')}/")
+    found = submitting.uploaded(target, key)
+    answer = submitting.begin(target, key, found["ETag"], version_id=found.get("VersionId"))
+    begun = _begun(key, answer)
+    if as_json:
+        print_json(begun)
+    elif begun["outcome"] == "exists":
+        again = target.command(f"retry {begun['run_id']}")
+        say(f"exists     {begun['run_id']} is {answer.get('state')}; `{again}` begins it again")
+    else:
+        say(_line(begun))
+    return ExitCode.OK if begun["outcome"] in submitting.DONE else ExitCode.RUN_FAILED
 
 
-def run(console: Console, target: Target, key: str, *, again: bool, first: str = "") -> int:
-    """Begins the run of one uploaded object, or an ended one again from a stage on; prints what became of that."""
-    if first and (first not in contract.STAGES or not again):
-        allowed = ", ".join(contract.STAGES)
-        raise CliError(
-            f"--from {first}: give one of {allowed}, and --again: what comes before has to be there",
-            ExitCode.USAGE,
-        )
-    with _said():
-        client, bucket = target.client("s3"), target.outputs["ingest_bucket"]
-        try:
-            found = client.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
-                raise
-            raise CliError(
-                f"there is no object s3://{bucket}/{key}; upload it, which begins the run by itself",
-                ExitCode.USAGE,
-            ) from error
-        answer = _begin(
-            target, key, found["ETag"], found.get("VersionId"), again=again, first=first
-        )
-    console.print_json(data=answer)
-    return ExitCode.OK if answer["outcome"] in {"submitted", "exists"} else ExitCode.RUN_FAILED
+def backfill(
+    console: Console,
+    target: Target,
+    first: str,
+    last: str,
+    *,
+    again: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Says what would begin and what it would cost, then begins it where that is wanted.
 
-
-def backfill(console: Console, target: Target, first: str, last: str, *, again: bool) -> int:
-    """Begins the runs of all uploads whose folder lies between two dates, both included.
-
-    Prints a line for each object of the folders, also for one that is no upload, and the sums.
+    Args:
+        console: standard output.
+        target: the stack.
+        first: first day, as a person writes it.
+        last: last day, included.
+        again: whether runs that have ended begin again.
+        yes: begin without a question; a program, and whoever has no terminal, is not asked.
+        as_json: print one document in the end.
     """
-    counts: Counter[str] = Counter()
-    with _said():
-        for key, etag in _uploads(target, _day("--from", first), _day("--to", last)):
-            fault = names.fault_of(key)
-            answer = (
-                {"outcome": "ignored", "reason": fault}
-                if fault
-                else _begin(target, key, etag, None, again=again)
-            )
-            counts[answer["outcome"]] += 1
-            line = f"{answer['outcome']:<10} {key} {answer.get('run_id', answer.get('reason', ''))}"
-            console.print(escaped(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
-    sums = (
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        or "no uploads in these days"
-    )
-    console.print(escaped(sums), markup=False, emoji=False)
-    return (
-        ExitCode.OK
-        if not counts.keys() - {"submitted", "exists", "ignored"}
-        else ExitCode.RUN_FAILED
-    )
-
-
-def replay(console: Console, target: Target, function: str) -> int:
-    """Gives a function its dead letters again, each once; what fails stays in the queue, and is an exit code."""
-    queues = target.outputs["dead_letter_queues"]
-    if function not in queues:
-        raise CliError(
-            f"there is no function {function}; the stack has {', '.join(sorted(queues))}",
-            ExitCode.USAGE,
-        )
-    letters = DeadLetters(queue_url=queues[function]["url"], function=queues[function]["function"])
-    done = failed = 0
-    with _said():
-        for attempt in redeliver(
-            target.client("sqs"), target.client("lambda"), letters, hidden_seconds=_HIDDEN_SECONDS
-        ):
-            done, failed = done + attempt.handled, failed + (not attempt.handled)
-            said = (
-                attempt.said
-                if attempt.handled
-                else f"failed again: {attempt.said}; the log of {letters.function} says more"
-            )
-            console.print(said, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(
-        f"{done} handled, {failed} failed again" if done + failed else "no dead letters",
-        markup=False,
-        emoji=False,
-    )
+    plan = list(_plan(target, day("--from", first), day("--to", last), again=again))
+    wanted = [each for each in plan if each.begins]
+    price = _price(target, wanted)
+    if not as_json:
+        _show_plan(plan, wanted, price)
+    begun: list[Begun] = []
+    if wanted and (yes or (not as_json and _agreed(console, len(wanted)))):
+        for each in wanted:
+            answer = submitting.begin(target, each.key, each.etag, again=each.state in ENDED)
+            begun.append(_begun(each.key, answer))
+            if not as_json:
+                say(_line(begun[-1]))
+        counts = Counter(each["outcome"] for each in begun)
+        if not as_json:
+            say(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+    if as_json:
+        document: Backfilled = {
+            "plan": [each.document() for each in plan],
+            "usd": price,
+            "begun": begun,
+        }
+        print_json(document)
+    failed = any(each["outcome"] not in submitting.DONE for each in begun)
     return ExitCode.RUN_FAILED if failed else ExitCode.OK
 
 
-def _begin(
-    target: Target, key: str, etag: str, version_id: str | None, *, again: bool, first: str = ""
-) -> dict[str, Any]:
-    found = {
-        "key": key,
-        "etag": etag.strip('"'),
-        **({"version-id": version_id} if version_id else {}),
+def replay(target: Target, function: str, *, as_json: bool) -> int:
+    """Gives a function its dead letters again, each once; what fails stays in the queue, and is an exit code."""
+    queues = target.output("dead_letter_queues")
+    if function not in queues:
+        raise CliError(
+            f"there is no function {function}; the stack has {', '.join(sorted(queues))}",
+            ExitCode.NOT_FOUND,
+        )
+    letters = DeadLetters(queue_url=queues[function]["url"], function=queues[function]["function"])
+    document: Replayed = {"function": function, "handled": [], "failed": []}
+    functions = target.client("lambda", once=True)
+    for attempt in redeliver(
+        target.client("sqs"), functions, letters, hidden_seconds=_HIDDEN_SECONDS
+    ):
+        document["handled" if attempt.handled else "failed"].append(attempt.said)
+        if not as_json:
+            failed = f"failed again: {attempt.said}; the log of {letters.function} says more"
+            say(escaped(attempt.said if attempt.handled else failed))
+    handled, failures = len(document["handled"]), len(document["failed"])
+    if as_json:
+        print_json(document)
+    elif handled + failures:
+        say(f"{handled} handled, {failures} failed again")
+    else:
+        say("no dead letters")
+    return ExitCode.RUN_FAILED if failures else ExitCode.OK
+
+
+def day(option: str, text: str) -> date:
+    """A date that a person wrote. Raises CliError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CliError(
+            f"{option} is {text!r}; write a date, for example 2026-01-31", ExitCode.USAGE
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """An object in one of the folders, and what becomes of it."""
+
+    key: str
+    etag: str
+    run_id: str
+    """Empty where the object is no upload."""
+    state: str
+    """Of its run; empty where it has none."""
+    begins: bool
+    why: str
+    """Why it does not begin; empty where it does."""
+
+    def document(self) -> Planned:
+        """As a program gets it."""
+        return {
+            "key": self.key,
+            "run_id": self.run_id or None,
+            "state": self.state or None,
+            "begins": self.begins,
+            "why": self.why or None,
+        }
+
+
+def _plan(target: Target, first: date, last: date, *, again: bool) -> Iterator[_Planned]:
+    found = list(_uploads(target, first, last))
+    known = {
+        entry.run_id: entry
+        for entry in runs_index.newest(target, first=f"{first:%Y%m%d}", last=f"{last:%Y%m%d}")
     }
-    detail = {
-        "bucket": {"name": target.outputs["ingest_bucket"]},
-        "object": found,
-        "again": again,
-        **({"from": first} if first else {}),
-    }
-    return target.invoke(target.outputs["submit_function"], {"detail": detail})
+    for key, etag in found:
+        fault = names.fault_of(key)
+        if fault:
+            yield _Planned(key=key, etag=etag, run_id="", state="", begins=False, why=fault)
+            continue
+        upload = Upload(bucket=target.output("ingest_bucket"), key=key, etag=etag)
+        entry = known.get(upload.run_id)
+        state = entry.state if entry is not None else ""
+        begins = entry is None or (again and state in ENDED)
+        more = "; --again begins it again" if state in ENDED else ""
+        yield _Planned(
+            key=key,
+            etag=etag,
+            run_id=upload.run_id,
+            state=state,
+            begins=begins,
+            why="" if begins else f"its run is {state}{more}",
+        )
 
 
 def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str]]:
@@ -208,27 +194,72 @@ def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str
             ExitCode.USAGE,
         )
     pages = target.client("s3").get_paginator("list_objects_v2")
-    for day in range(days):
-        prefix = f"{names.UPLOAD_PREFIX}{first + timedelta(days=day):%Y%m%d}/"
-        for page in pages.paginate(Bucket=target.outputs["ingest_bucket"], Prefix=prefix):
+    for offset in range(days):
+        prefix = f"{names.UPLOAD_PREFIX}{first + timedelta(days=offset):%Y%m%d}/"
+        for page in pages.paginate(Bucket=target.output("ingest_bucket"), Prefix=prefix):
             for found in page.get("Contents", []):
                 if concerns_uploads(found["Key"]):
                     yield found["Key"], found["ETag"]
 
 
-def _day(option: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise CliError(
-            f"{option} is {text!r}; write a date, for example 2026-01-31", ExitCode.USAGE
-        ) from None
+def _price(target: Target, wanted: list[_Planned]) -> float | None:
+    """Sum over the runs of what one of the data set cost so far, the median; of any data set where it has none. None: not known."""
+    if not wanted:
+        return 0.0
+    done = [
+        entry
+        for entry in runs_index.newest(target, states=["SUCCEEDED"], most=_SAMPLE)
+        if entry.usd is not None
+    ]
+    if not done:
+        return None
+    of_all = statistics.median(_usd(entry) for entry in done)
+    by_dataset: dict[str, list[float]] = {}
+    for entry in done:
+        by_dataset.setdefault(entry.run.dataset, []).append(_usd(entry))
+    datasets = (names.dataset_of(names.title(each.key)) for each in wanted)
+    return sum(
+        statistics.median(by_dataset[dataset]) if dataset in by_dataset else of_all
+        for dataset in datasets
+    )
 
 
-@contextmanager
-def _said() -> Iterator[None]:
-    """What AWS refuses, as a sentence."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise CliError(f"AWS did not do it: {error}", ExitCode.RUN_FAILED) from error
+def _usd(entry: Entry) -> float:
+    return entry.usd or 0.0
+
+
+def _show_plan(plan: list[_Planned], wanted: list[_Planned], price: float | None) -> None:
+    for each in plan:
+        what = "begins" if each.begins else "stays"
+        say(escaped(f"{what:<7} {each.key} {each.run_id or ''} {each.why}".rstrip()))
+    if not plan:
+        say("no uploads in these days")
+    elif not wanted:
+        say("nothing begins")
+    else:
+        cost = (
+            "not known, for no run has succeeded yet"
+            if price is None
+            else f"about {formats.dollars(price)}, by the median of past runs"
+        )
+        say(f"{len(wanted)} of {len(plan)} begin; cost: {cost}")
+
+
+def _agreed(console: Console, count: int) -> bool:
+    if not console.is_terminal:
+        raise CliError(f"nothing was begun: say --yes to begin these {count} runs", ExitCode.USAGE)
+    return console.input(f"begin {count} runs? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _begun(key: str, answer: Mapping[str, Any]) -> Begun:
+    return {
+        "key": key,
+        "outcome": str(answer["outcome"]),
+        "run_id": answer.get("run_id"),
+        "reason": answer.get("reason"),
+    }
+
+
+def _line(begun: Begun) -> str:
+    more = begun["run_id"] or begun["reason"] or ""
+    return escaped(f"{begun['outcome']:<10} {begun['key']} {more}".rstrip())

@@ -15,9 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 from rich.text import Text
 
-from cli.account_checks import CHECKS, Finding, Questions, unsure
+from cli.account_checks import CHECKS, unsure
 from cli.check import hanging, valid
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from cli.stack_files import read
 
 _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "bold red")}
@@ -39,7 +41,7 @@ def show(
     if file.region is None:
         raise CliError(f"{file.label} names no region; add aws:region", ExitCode.USAGE)
     client = clients(file.region, endpoint_url)
-    account = _account(client)
+    account = account_of(client)
     found = examine(Questions(config, file.region, client))
     if as_json:
         document = {
@@ -50,7 +52,9 @@ def show(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        _print(console, f"{file.label}, account {account}, {file.region}", found)
+        print_findings(
+            console, f"{file.label}, account {account}, {file.region}", found, well="ready"
+        )
     return ExitCode.NOT_READY if any(finding.level == "error" for finding in found) else ExitCode.OK
 
 
@@ -70,7 +74,7 @@ def clients(region: str, endpoint_url: str) -> Callable[[str], Any]:
 def examine(asked: Questions) -> list[Finding]:
     """All answers; a question that cannot be asked is a warning."""
     found: list[Finding] = []
-    for check in CHECKS:
+    for check in (*CHECKS, state_machine_validation):
         try:
             for finding in check(asked):
                 found.append(finding)  # noqa: PERF402 - what was found before a failure is kept
@@ -80,7 +84,8 @@ def examine(asked: Questions) -> list[Finding]:
     return found
 
 
-def _account(client: Callable[[str], Any]) -> str:
+def account_of(client: Callable[[str], Any]) -> str:
+    """Number of the account. Raises CliError where there are no credentials, or AWS does not answer."""
     try:
         return str(client("sts").get_caller_identity()["Account"])
     except NoCredentialsError as error:
@@ -92,7 +97,8 @@ def _account(client: Callable[[str], Any]) -> str:
         raise CliError(f"AWS does not answer: {error}", ExitCode.USAGE) from error
 
 
-def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
+def print_findings(console: Console, title: str, found: Sequence[Finding], *, well: str) -> None:
+    """A line for each finding, and how many are no good; `well` is the word for none."""
     levels = Counter(finding.level for finding in found)
     counts = ", ".join(
         f"{number} {level}{'s' if number > 1 else ''}"
@@ -105,4 +111,4 @@ def _print(console: Console, title: str, found: Sequence[Finding]) -> None:
         hanging(console, finding.check, finding.what, mark=Text(mark, style))
         if finding.fix:
             hanging(console, "fix", finding.fix)
-    console.print(Text(counts or "ready", "bold"))
+    console.print(Text(counts or well, "bold"))

@@ -1,32 +1,27 @@
-"""The rehearsal that stays: a background process, and the file by which other commands find it."""
+"""The rehearsal that stays: the background process, and the file by which other commands find it."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal
 
 import psutil
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT, STATE
-from cli.rehearsal import IMAGES, Rehearsal, rehearsal
-from localcloud.batch.container import JOB_PATH
 
 DIRECTORY: Final = STATE / "up"
-_ENDPOINT: Final = DIRECTORY / "endpoint.json"
+ENDPOINT: Final = DIRECTORY / "endpoint.json"
 _LOG: Final = STATE / "up.log"
 _START_SECONDS: Final = 120
 _STOP_SECONDS: Final = 30
-_BEAT_SECONDS: Final = 60
-"""From one beat of the cloud's clocks to the next: rules with a schedule, schedules, alarms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,31 +40,16 @@ class Endpoint:
     job_path: str
     """PATH of jobs."""
     images: Sequence[str]
-    """Patterns of the images that jobs may name."""
+    """Patterns of the images that stand for this checkout."""
+    containers: str
+    """The engine that runs containers of other images; empty where they are refused."""
+    limits_not_enforced: Sequence[str]
+    """Flags of the limits that the engine cannot set on this machine."""
     roles: Mapping[str, Mapping[str, str]]
     """By stage: `job` and `execution` role, empty where its definition has none."""
     outputs: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, ready: Rehearsal) -> Self:
-        """That of a rehearsal in this process."""
-        deployer = ready.cloud.deployer
-        return cls(
-            pid=os.getpid(),
-            started=psutil.Process().create_time(),
-            stack=ready.stack,
-            url=ready.cloud.endpoint_url,
-            access_key=deployer.access_key,
-            secret=deployer.secret,
-            account_id=ready.cloud.account_id,
-            job_path=JOB_PATH,
-            images=tuple(IMAGES),
-            roles={
-                stage: _roles(ready.client("batch"), name)
-                for stage, name in ready.outputs["stage_job_definitions"].items()
-            },
-            outputs=ready.outputs,
-        )
+    pulumi: Mapping[str, str]
+    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -85,51 +65,32 @@ class Endpoint:
             return False
 
 
-def _roles(batch: Any, definition: str) -> dict[str, str]:
-    """The roles of a stage's containers."""
-    found = batch.describe_job_definitions(jobDefinitionName=definition, status="ACTIVE")[
-        "jobDefinitions"
-    ][-1]
-    container = (
-        found.get("containerProperties")
-        or found["nodeProperties"]["nodeRangeProperties"][0]["container"]
-    )
-    return {
-        "job": container.get("jobRoleArn", ""),
-        "execution": container.get("executionRoleArn", ""),
-    }
-
-
 def running() -> Endpoint | None:
     """The rehearsal that `up` started, if it runs."""
     try:
-        endpoint = Endpoint(**json.loads(_ENDPOINT.read_bytes()))
+        endpoint = Endpoint(**json.loads(ENDPOINT.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return endpoint if endpoint.alive else None
 
 
-def serve(stack: str, port: int, say: Callable[[str], None]) -> None:
-    """Runs the rehearsal in this process until SIGTERM or SIGINT."""
-    # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with rehearsal(stack, DIRECTORY, port=port, say=say) as ready:
-        endpoint = Endpoint.of(ready)
-        partial = _ENDPOINT.with_suffix(".partial")
-        # made for its owner alone before the secret is in it
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(endpoint), file, indent=1)
-        partial.replace(_ENDPOINT)
-        while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
-            ready.cloud.tick()
-        _ENDPOINT.unlink()
+def write_private(path: Path, text: str) -> None:
+    """Writes a new file that is its owner's alone before a secret is in it. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
-def start(stack: str, port: int) -> Endpoint:
-    """Starts the rehearsal in the background and waits until it is ready. Raises CliError with the end of its log where it fails."""
+def start(
+    stack: str, port: int, engine: Literal["own", "pulumi"], containers: str | None = None
+) -> Endpoint:
+    """Starts the rehearsal in the background and waits until it is ready.
+
+    Raises CliError with the end of its log where it fails.
+    """
     STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "cli", "serve", "--stack", stack, "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--stack", stack]
+    command += ["--port", str(port), "--engine", engine]
+    command += ["--containers", containers] if containers else []
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
             command,

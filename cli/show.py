@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.follow import RunStatus
+from workloads import formats
 from workloads.postprocess import figures
 from workloads.postprocess.findings import NOTHING_TO_COMPARE
 from workloads.postprocess.report import quantile, statistic
@@ -36,8 +37,17 @@ _WIDTH = 110
 """Of boxes, so that they stay readable on a wide terminal."""
 
 
-def findings(console: Console, summary_json: bytes) -> None:
-    """The table of findings, notable columns and the cost of the run."""
+def findings(
+    console: Console, summary_json: bytes, *, most: int = _REMOTE, values: bool = False
+) -> None:
+    """The table of findings, notable columns, remote rows and the cost of the run.
+
+    Args:
+        console: where to.
+        summary_json: summary.json of the run.
+        most: how many remote rows.
+        values: whether with all of their cells.
+    """
     summary = json.loads(summary_json)
     table = summary["table"]
     head = (
@@ -74,14 +84,14 @@ def findings(console: Console, summary_json: bytes) -> None:
             markup=False,
             emoji=False,
         )
-    _remote_rows(console, summary.get("anomalies"))
+    _remote_rows(console, summary.get("anomalies"), most, values=values)
     run = summary["run"]
     per_stage = ", ".join(
-        f"{stage['stage']} {figures.duration(stage['seconds'])}" for stage in run["stages"]
+        f"{stage['stage']} {formats.duration(stage['seconds'])}" for stage in run["stages"]
     )
     console.print(
         Text.assemble(
-            "\ncost of this run on AWS  ", (figures.dollars(run["usd"]), "bold"), f"  ({per_stage})"
+            "\ncost of this run on AWS  ", (formats.dollars(run["usd"]), "bold"), f"  ({per_stage})"
         )
     )
     console.print(Text(run["cost_note"], "dim"))
@@ -125,7 +135,9 @@ def _column_cell(column: dict[str, Any], name: str) -> str:
     return statistic(column, {"min": "minimum", "max": "maximum"}.get(name, name))
 
 
-def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
+def _remote_rows(
+    console: Console, anomalies: dict[str, Any] | None, rows: int, *, values: bool
+) -> None:
     """The rows farthest from all others, with the columns that put them there; nothing where the analysis did not look for them."""
     if not anomalies or not anomalies["top"]:
         return
@@ -137,7 +149,9 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
     table.add_column("distance", justify="right", no_wrap=True)
     table.add_column("which", overflow="fold")
     table.add_column("because of", overflow="fold")
-    for row in anomalies["top"][:_REMOTE]:
+    if values:
+        table.add_column("values", overflow="fold")
+    for row in anomalies["top"][:rows]:
         which = ", ".join(
             f"{name} {figures.cell(value)[:_CELL]}"
             for name, value in list(row["identifiers"].items())[:_IDENTIFIERS]
@@ -148,8 +162,15 @@ def _remote_rows(console: Console, anomalies: dict[str, Any] | None) -> None:
             figures.number(row["score"]),
             Text(escaped(which)),
             Text(escaped(because)),
+            *([Text(escaped(_others(row)))] if values else []),
         )
     console.print(table)
+
+
+def _others(row: dict[str, Any]) -> str:
+    """The cells of a remote row that do not tell which one it is."""
+    cells = {name: value for name, value in row["values"].items() if name not in row["identifiers"]}
+    return ", ".join(f"{name} {figures.cell(value)}" for name, value in cells.items())
 
 
 def failure(console: Console, status: RunStatus) -> None:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
-from config import Problem, StackConfig, load_stack_config
-from config.schema import NAMESPACE
-from config.stack import SECRETS, SECTIONS
-from localcloud.stackfile import Loader
+from config import ConfigError, Problem, StackConfig, load_stack_config
+from config.stack import NAMESPACE, SECRETS, SECTIONS
+from localcloud.stackfile import StackDocument, StackFileError, stack_document, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +29,30 @@ class StackFile:
     """Of the program's own keys, without the namespace."""
     region: str | None
     lines: Mapping[str, int]
-    """Dotted path below the namespace -> line, from 1."""
+    """Dotted path below the namespace, keys of other namespaces in full -> line, from 1."""
+    foreign: tuple[str, ...] = ()
+    """Keys of other namespaces, in full."""
+    doubts: tuple[Problem, ...] = ()
+    """What the reading itself found: warnings."""
 
     def load(self) -> tuple[StackConfig, list[Problem]]:
         """The checked config and its warnings. Raises config.ConfigError with all problems."""
         plain = [
             key for key in SECRETS if key in self.values and not _is_encrypted(self.values[key])
         ]
-        return load_stack_config(
-            self.stack, self.values.get, self.values, plain=plain, region=self.region or ""
-        )
+        try:
+            config, warnings = load_stack_config(
+                self.stack,
+                self.values.get,
+                self.values,
+                plain=plain,
+                empty=[key for key, value in self.values.items() if value is None],
+                region=self.region or "",
+                foreign=self.foreign,
+            )
+        except ConfigError as error:
+            raise ConfigError(self.stack, (*error.problems, *self.doubts)) from None
+        return config, [*warnings, *self.doubts]
 
     def unchecked(self) -> StackConfig:
         """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""
@@ -85,87 +97,101 @@ def read(source: str) -> StackFile:
             raise CliError(
                 f"{source} names no file of a commit; write git:<revision>:<path>", ExitCode.USAGE
             )
-        return _parse(source, Path(path).name, _from_git(revision, path))
+        return parse(source, Path(path).name, _from_git(revision, path))
     file = (
         Path(source) if Path(source).suffix in {".yaml", ".yml"} else ROOT / f"Pulumi.{source}.yaml"
     )
     try:
-        text = file.read_text(encoding="utf-8")
+        data = file.read_bytes()
     except FileNotFoundError:
         known = ", ".join(all_stacks())
         raise CliError(
             f"there is no {file.name if file.parent == ROOT else file}; stack files stand here for: {known}",
             ExitCode.USAGE,
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"{file} cannot be read: {error}", ExitCode.USAGE) from error
-    return _parse(file.name if file.parent == ROOT else str(file), file.name, text)
+    except OSError as error:
+        raise CliError(f"{file} cannot be read: {error.strerror}", ExitCode.USAGE) from error
+    return parse(file.name if file.parent == ROOT else str(file), file.name, data)
 
 
-def _from_git(revision: str, path: str) -> str:
+def _from_git(revision: str, path: str) -> bytes:
     shown = subprocess.run(
-        ["git", "show", f"{revision}:{path}"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "show", f"{revision}:{path}"], cwd=ROOT, capture_output=True, check=False
     )
     if shown.returncode:
+        said = shown.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
         raise CliError(
-            f"git has no {path} at {revision}: {shown.stderr.strip().removeprefix('fatal: ')}",
+            f"git has no {path} at {revision}: {said}",
             ExitCode.USAGE,
         )
     return shown.stdout
 
 
-def _parse(label: str, name: str, text: str) -> StackFile:
-    loader = Loader(text)
+def parse(label: str, name: str, data: bytes) -> StackFile:
+    """The stack file that these bytes are. Raises CliError (USAGE).
+
+    `label`: how it is called to people; `name`: of the file, `Pulumi.prod.yaml`.
+    """
     try:
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node is not None else {}
-    except yaml.YAMLError as error:
-        raise CliError(
-            f"{label} is not YAML: {' '.join(str(error).split())}", ExitCode.USAGE
-        ) from error
-    finally:
-        loader.dispose()
-    config = content.get("config", {}) if isinstance(content, dict) else None
-    if not isinstance(config, dict):
-        raise CliError(
-            f"{label} is not a stack file; it holds a map with the key `config`, and below it `{NAMESPACE}:network` and so on",
-            ExitCode.USAGE,
-        )
+        document = stack_document(data, label, NAMESPACE)
+    except StackFileError as error:
+        raise CliError(str(error), ExitCode.USAGE) from None
     parts = name.split(".")
+    region = document.config.get("aws:region")
     return StackFile(
         label=label,
         stack=parts[1] if len(parts) > 2 else parts[0],
-        values={_own(key): value for key, value in config.items() if _own(key)},
-        region=str(config["aws:region"]) if config.get("aws:region") else None,
-        lines=dict(_lines(node)),
+        values={_path((full,)): value for full, value in document.config.items() if _is_own(full)},
+        foreign=tuple(full for full in document.config if not _is_own(full)),
+        region=None if region is None else text(region),
+        lines={_path(path): line for path, line in document.lines.items()},
+        doubts=tuple(_doubts(document)),
     )
+
+
+def _doubts(document: StackDocument) -> Iterator[Problem]:
+    """What the file says and the program does not get, or gets as something else."""
+    for altered in document.altered:
+        shown = json.dumps(altered.becomes, ensure_ascii=False)
+        yield Problem(
+            code="YAML-ALTERED",
+            level="warning",
+            path=_path(altered.path),
+            found=altered.text,
+            message=f"the Pulumi CLI hands the program {shown} instead",
+            fix=f'write "{altered.text}" in quotes where it is text, or the number in plain digits',
+        )
+    for key in document.unread:
+        second = key == "---"
+        yield Problem(
+            code="YAML-UNREAD",
+            level="warning",
+            path=key,
+            found=key,
+            message="the Pulumi CLI reads only the first document of a file"
+            if second
+            else "the Pulumi CLI passes over unknown keys beside `config`",
+            fix="keep one document in a file" if second else "remove it, or move it below `config`",
+        )
+    if document.imports:
+        yield Problem(
+            code="YAML-ENVIRONMENT",
+            level="warning",
+            path="environment",
+            found="environment",
+            message="values from environments of Pulumi ESC are not seen here",
+            fix="look at what `pulumi config` shows, which includes them",
+        )
 
 
 def _is_encrypted(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"secure"}
 
 
-def _own(key: Any) -> str:
-    """The key without the program's namespace; empty for a key of another. A key without a namespace is the project's, as for Pulumi."""
-    namespace, colon, name = str(key).partition(":")
-    return (name if namespace == NAMESPACE else "") if colon else namespace
+def _is_own(full: str) -> bool:
+    return full.startswith(f"{NAMESPACE}:")
 
 
-def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
-    for key, section in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "config" and isinstance(section, yaml.MappingNode):
-            for name, value in section.value:
-                if own := _own(name.value):
-                    yield own, name.start_mark.line + 1
-                    yield from _below(own, value)
-
-
-def _below(path: str, node: yaml.Node) -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield f"{path}.{key.value}", key.start_mark.line + 1
-            yield from _below(f"{path}.{key.value}", value)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield f"{path}.{index}", value.start_mark.line + 1
-            yield from _below(f"{path}.{index}", value)
+def _path(path: tuple[str, ...]) -> str:
+    """A dotted path: the program's own keys without their namespace, others in full."""
+    return ".".join((path[0].removeprefix(f"{NAMESPACE}:"), *path[1:]))

@@ -358,7 +358,7 @@ def _of_stages(
         label="postprocess-failed",
         section="postprocess-failed",
         what="A postprocess job failed or ran out of time: an analysis is done, and nobody has its findings",
-        todo="The analysis need not run again: python -m cli run KEY --again --from postprocess.",
+        todo="The analysis need not run again: batchref retry KEY.",
         metric=metrics.FAILED,
         dimensions={**stack, metrics.STAGE: "postprocess"},
         statistic="Sum",

@@ -13,8 +13,8 @@ from components.user_data import SCRATCH_PATH
 from config.environments import FargateEnvironment, HpcEnvironment
 from config.facts import instance_type
 from config.jobs import AnalysisJob
-from config.rules.base import Job, environments_of
 from config.stack import StackConfig
+from config.topology import Job, environments_of
 
 _SCRATCH_VOLUME: Final = "scratch"
 # ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no endpoint, or that of another region

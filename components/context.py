@@ -64,15 +64,24 @@ class Component(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] | None = None,
         protect: bool | None = None,
         ignore_changes: list[str] | None = None,
+        aliases: list[str] | None = None,
         replace_on_changes: list[str] | None = None,
+        replace_with: list[pulumi.Resource] | None = None,
+        replacement_trigger: str | None = None,
         hooks: pulumi.ResourceHookBinding | None = None,
     ) -> pulumi.ResourceOptions:
-        """Options of a child: this component as parent, and what the child itself needs. The component's own options are not handed on."""
+        """Options of a child: this component as parent, and what the child itself needs.
+
+        The component's own options are not handed on. `aliases` are former logical names.
+        """
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=depends_on,
             protect=protect,
             ignore_changes=ignore_changes,
+            aliases=[pulumi.Alias(name=each) for each in aliases] if aliases else None,
             replace_on_changes=replace_on_changes,
+            replace_with=replace_with,
+            replacement_trigger=replacement_trigger,
             hooks=hooks,
         )

@@ -133,6 +133,7 @@ def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
             "Choices": [
                 {"Variable": "$.seen.state", "StringEquals": "SUCCEEDED", "Next": "Succeeded"},
                 {"Variable": "$.seen.state", "StringEquals": "FAILED", "Next": "Failed"},
+                {"Variable": "$.seen.state", "StringEquals": "CANCELLED", "Next": "Failed"},
                 {
                     "Variable": "$$.State.EnteredTime",
                     "TimestampGreaterThanPath": "$.deadline",

@@ -22,8 +22,10 @@ _LAMBDA_RETRIES: Final = 2
 _SHARED: Final = (
     "__init__.py",
     "contract.py",
+    "formats.py",
     "metrics.py",
     "names.py",
+    "operating.py",
     "runtime/__init__.py",
     "runtime/quoting.py",
 )
@@ -129,7 +131,7 @@ class LambdaFunction(Component):
             opts=self.child(),
         )
         function = aws.lambda_.Function(
-            f"{name}-function",
+            name,
             description=args.description,
             runtime=_RUNTIME,
             architectures=[_ARCHITECTURE],
@@ -156,7 +158,7 @@ class LambdaFunction(Component):
             ),
             tags=context.tags,
             # Lambda checks on creation that the role may write to the dead-letter queue
-            opts=self.child(depends_on=[policy]),
+            opts=self.child(depends_on=[policy], aliases=[f"{name}-function"]),
         )
         aws.lambda_.FunctionEventInvokeConfig(
             f"{name}-delivery",
@@ -231,7 +233,7 @@ class EventTrigger(Component):
     ) -> aws.cloudwatch.EventRule:
         args = self._args
         return aws.cloudwatch.EventRule(
-            f"{name}-rule",
+            name,
             description=args.description,
             event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True)
             if pattern is not None
@@ -239,7 +241,7 @@ class EventTrigger(Component):
             schedule_expression=schedule,
             state="ENABLED" if args.enabled else "DISABLED",
             tags=args.context.tags,
-            opts=self.child(),
+            opts=self.child(aliases=[f"{name}-rule"]),
         )
 
     def _target(
@@ -255,7 +257,7 @@ class EventTrigger(Component):
             opts=self.child(),
         )
         aws.cloudwatch.EventTarget(
-            f"{name}-target",
+            name,
             rule=rule.name,
             arn=function.arn,
             retry_policy=aws.cloudwatch.EventTargetRetryPolicyArgs(
@@ -266,7 +268,7 @@ class EventTrigger(Component):
                 arn=function.dead_letters.arn
             ),
             # an event that comes before both would be lost
-            opts=self.child(depends_on=[permission, dead_letters]),
+            opts=self.child(depends_on=[permission, dead_letters], aliases=[f"{name}-target"]),
         )
 
 

@@ -24,8 +24,8 @@ from components.storage import Storage
 from config.budget import RunningCostGuard
 from config.facts import ec2_facts
 from config.prices import dearest_rates
-from config.rules.base import environments_of
 from config.stack import StackConfig
+from config.topology import environments_of
 from workloads import contract
 
 _STOPPED: Final = ("batch:SubmitJob", "states:StartExecution")

@@ -61,11 +61,11 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
                 resources=_objects(results, "runs/*/checkpoints/*"),
             ),
-            # the main node reads back what the ranks wrote, for its stage record
+            # the main node reads back what the ranks wrote, for its stage record; who finds that another attempt was first compares
             statement(
                 "ReadSuccess",
                 actions=["s3:GetObject"],
-                resources=_objects(results, "runs/*/_SUCCESS.json"),
+                resources=_objects(results, "runs/*/_SUCCESS.json", "runs/*/scores/*"),
             ),
             _write_records(results, "analysis"),
         ],

@@ -20,10 +20,11 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.batch_model import Shape, property_problems
 from config.jobs import AnalysisJob, PreprocessJob
-from config.rules.base import Job, jobs
 from config.stack import StackConfig
+from config.topology import Job, jobs
 from workloads import contract
 from workloads.contract import STAGES, Stage
+from workloads.parameters import AnalysisParameters
 
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
@@ -185,12 +186,7 @@ class Jobs(Component):
                 contract.ENV_EXCHANGE: job.exchange,
                 contract.ENV_RANKS_PER_NODE: str(job.ranks_per_node),
                 contract.ENV_JOIN_DEADLINE_SECONDS: str(job.join_deadline_minutes * 60),
-                contract.ENV_EXACT_QUANTILES: "true" if job.exact_quantiles else "false",
-                contract.ENV_ANOMALY_MODE: job.anomaly_mode,
-                contract.ENV_ANOMALY_NEIGHBOURS: str(job.anomaly_neighbours),
-                contract.ENV_ANOMALY_TOP: str(job.anomaly_top),
-                contract.ENV_ANOMALY_SCALING: job.anomaly_scaling,
-                contract.ENV_ANOMALY_METRIC: job.anomaly_metric,
+                **AnalysisParameters.of(job).to_env(),
                 contract.ENV_BLOCK_MEMORY_MIB: str(
                     job.block_memory_mib or round(job.memory_mib * _SHARE_OF_BLOCKS)
                 ),

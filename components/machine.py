@@ -28,7 +28,7 @@ _LOG_DELIVERY: Final = tuple(
 """Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs"). The guide also lists two actions on log
 streams; the delivery writes those itself, and the roles that AWS CDK makes for state machines have these eight alone."""
 
-_VENDED: Final = "/aws/vendedlogs/states"
+VENDED_LOGS: Final = "/aws/vendedlogs/states"
 """For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120 characters for all state machines together
 (Step Functions developer guide, "Avoiding CloudWatch log resource policy size limits"). The group has its stack's name below."""
 
@@ -48,7 +48,7 @@ class MachineArgs:
 
 
 class Machine(Component):
-    """See above."""
+    """A state machine with its role and its log group."""
 
     arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
@@ -60,7 +60,7 @@ class Machine(Component):
         context = args.context
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
-            name=f"{_VENDED}{context.log_group_prefix}{name}",
+            name=f"{VENDED_LOGS}{context.log_group_prefix}{name}",
             retention_in_days=args.log_retention_days,
             tags=context.tags,
             opts=self.child(),

@@ -23,8 +23,8 @@ from components.queues import Queues
 from config.facts import ec2_facts
 from config.jobs import AnalysisJob
 from config.prices import dearest_rates
-from config.rules.base import jobs
 from config.stack import StackConfig
+from config.topology import jobs
 from workloads import metrics
 
 _TIMEOUT_SECONDS: Final = 60

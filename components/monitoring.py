@@ -33,8 +33,8 @@ from components.redrive import Redrive, RedriveArgs
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
-from config.rules.base import jobs
 from config.stack import StackConfig
+from config.topology import jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75

@@ -14,8 +14,8 @@ from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
 from components.storage import Storage
-from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
+from config.topology import jobs as jobs_of
 from workloads import contract
 from workloads.contract import STAGES, Stage
 

@@ -17,9 +17,9 @@ from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
 from components.storage import Storage
-from config.rules.base import jobs as jobs_of
 from config.stack import StackConfig
-from workloads import contract, names
+from config.topology import jobs as jobs_of
+from workloads import contract, names, operating
 from workloads.contract import STAGES, Stage
 
 _UPLOADS: Final = [{"prefix": names.UPLOAD_PREFIX}]
@@ -199,6 +199,12 @@ def _statements(
             actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
             resources=[args.storage.table.arn],
             conditions=leading_keys(contract.REFUSED_KEY_PREFIX),
+        ),
+        statement(
+            "Pause",
+            actions=["dynamodb:GetItem"],
+            resources=[args.storage.table.arn],
+            conditions=leading_keys(operating.PAUSE_KEY),
         ),
         *args.secrets.read_webhook(),
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from config.facts import ec2_facts
 from config.prices import stage_machines
-from config.rules.base import jobs
 from config.stack import StackConfig
+from config.topology import jobs
 from workloads.contract import STAGES, Stage
 
 

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from components.context import Component, StackContext
 from components.policies import document, tls_only
 from config.storage import StorageSection
+from workloads import operating
 
 _ABORT_MULTIPART_DAYS: Final = 3
 
@@ -64,8 +65,10 @@ class Storage(Component):
             hash_key="pk",
             range_key="sk",
             attributes=[
-                aws.dynamodb.TableAttributeArgs(name=key, type="S") for key in ("pk", "sk")
+                aws.dynamodb.TableAttributeArgs(name=key, type=kind)
+                for key, kind in {"pk": "S", "sk": "S", **operating.KEYS}.items()
             ],
+            global_secondary_indexes=[_index(name) for name in operating.SORT_KEYS],
             point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
             deletion_protection_enabled=section.protect,
             tags=args.context.tags,
@@ -138,6 +141,19 @@ class Storage(Component):
             opts=self.child(depends_on=[access]),
         )
         return bucket
+
+
+def _index(name: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgs:
+    """An index over runs; it comes to a table that holds data without replacing it."""
+    return aws.dynamodb.TableGlobalSecondaryIndexArgs(
+        name=name,
+        key_schemas=[
+            aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=key, key_type=kind)
+            for key, kind in (("state", "HASH"), (operating.SORT_KEYS[name], "RANGE"))
+        ],
+        projection_type="INCLUDE",
+        non_key_attributes=operating.projected(name),
+    )
 
 
 def _tls_only(bucket: aws.s3.Bucket) -> pulumi.Output[str]:

@@ -129,6 +129,31 @@ class _Pattern:
         return value
 
 
+@dataclass(frozen=True)
+class WordOrWhole:
+    """A word or a whole number within bounds, both included: one finding where it is neither."""
+
+    word: str
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        number = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [{"const": self.word, "type": "string"}, number]}
+
+    def _check(self, value: object) -> int | str:
+        if value == self.word or (type(value) is int and self.low <= value <= self.high):
+            return value
+        raise ValueError(f"expected {self.word}, or a whole number from {self.low} to {self.high}")
+
+
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)

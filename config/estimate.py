@@ -21,8 +21,8 @@ from config.prices import (
     stage_machines,
     unpriced_types,
 )
-from config.rules.base import jobs
 from config.stack import StackConfig
+from config.topology import jobs
 
 RUNS_PER_MONTH: Final = 30
 STORED_GB: Final = 100

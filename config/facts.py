@@ -12,6 +12,10 @@ EFA_ONLY_FAMILIES: Final = ("p5.", "p5e.", "p5en.", "p6-")
 """Beginnings of the types of whose network cards only the first takes an address: the others get interfaces of type efa-only."""
 
 
+USABLE_MEMORY_SHARE: Final = 0.94
+"""Part of an instance's nominal memory that jobs can count on; `workloads.contract` has it too."""
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,11 +43,18 @@ class InstanceType(_Facts):
 
     @property
     def usable_memory_mib(self) -> int:
-        """What a job can ask for: nominal less 6 % for kernel and ECS agent, less the 32 MiB that AWS Batch reserves.
+        """What jobs can ask for, see `usable_memory_mib`."""
+        return usable_memory_mib(self.memory_mib)
 
-        The share is a rule of thumb on the safe side: an m4.large of 8192 MiB registers 7985 (AWS Batch user guide, memory management).
-        """
-        return int(self.memory_mib * 0.94) - 32
+
+def usable_memory_mib(nominal_mib: int) -> int:
+    """Memory that jobs can have on an EC2 instance, MiB.
+
+    Nominal less 6 % for kernel and ECS agent, less the 32 MiB that AWS Batch reserves. The share is
+    a rule of thumb on the safe side: an m4.large of 8192 MiB registers 7985 (AWS Batch user guide,
+    memory management).
+    """
+    return int(nominal_mib * USABLE_MEMORY_SHARE) - 32
 
 
 class PriceSource(_Facts):

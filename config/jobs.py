@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 from config.base import (
     ColumnName,
@@ -12,8 +12,11 @@ from config.base import (
     ResourceName,
     Section,
     ShareIdentifier,
+    WordOrWhole,
     setting,
 )
+
+Neighbours = Annotated[int | Literal["auto"], WordOrWhole("auto", 1, 256)]
 
 
 class _Job(Section):
@@ -167,12 +170,10 @@ class AnalysisJob(_Job):
         about="Search for remote rows: none, the most remote ones (exact, near linear), or a score for every row (all pairs).",
         change="new revision",
     )
-    anomaly_neighbours: int = setting(
-        10,
-        about="A row's score is the distance to its neighbour of this number.",
+    anomaly_neighbours: Neighbours = setting(
+        "auto",
+        about="A row's score is the distance to its neighbour of this number; auto: the root of the number of rows, from 10 to 200.",
         change="new revision",
-        ge=1,
-        le=256,
     )
     anomaly_top: int = setting(
         100, about="Most remote rows that are reported.", change="new revision", ge=1, le=10_000

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from config.environments import Environment, FargateEnvironment, HpcEnvironment
 from config.facts import InstanceType, ec2_facts, instance_type
 from config.jobs import AnalysisJob
-from config.rules.base import Job, environments_of, instance_types_of, jobs
 from config.stack import StackConfig
+from config.topology import Job, environments_of, instance_types_of, jobs
 
 HOURS_PER_MONTH: Final = 730
 """As AWS counts in its own price examples: 8760 hours a year through twelve."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from config.rules import RULES
-from config.schema import NAMESPACE
-from config.stack import SECRETS, SECTIONS
+from config.stack import NAMESPACE, SECRETS, SECTIONS
 
 _INTRO: Final = f"""\
 # What a stack file may say

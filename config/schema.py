@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from config.stack import SECRETS, SECTIONS
+from config.stack import NAMESPACE, SECRETS, SECTIONS
 
-NAMESPACE: Final = "batch-reference"
-"""Of the program's own keys in a stack file: the project's name."""
 _REQUIRED: Final = ("environments", "queues", "jobs", "budget")
 """Sections that have no defaults (Pulumi.yaml)."""
 _ENCRYPTED: Final = {

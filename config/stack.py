@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable
-from difflib import get_close_matches
 from typing import Any, Final, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from config.base import FrozenDict, FrozenMap, ResourceName, TagKey, TagValue
 from config.budget import BudgetSection
@@ -17,14 +14,15 @@ from config.jobs import JobsSection
 from config.monitoring import MonitoringSection
 from config.network import NetworkSection
 from config.pipeline import PipelineSection
-from config.problems import ConfigError, Problem
 from config.queues import Queue
-from config.salvage import without_broken_fields
-from config.shape import section_problems
 from config.storage import StorageSection
 
 SECRETS: Final = ("slack-webhook-url",)
 """Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a secret would arrive in plain text."""
+
+
+NAMESPACE: Final = "batch-reference"
+"""Of the program's own keys in a stack file: the project's name."""
 
 
 class StackConfig(BaseModel):
@@ -51,76 +49,12 @@ class StackConfig(BaseModel):
     tags: FrozenMap[TagKey, TagValue]
 
 
-_TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
-_CIRCUMSTANCES: Final = ("name", "region", "secrets")
+SECTION_TYPES: Final[dict[str, Any]] = get_type_hints(StackConfig, include_extras=True)
+STACK_METADATA: Final = ("name", "region", "secrets")
 """What a config knows of its stack besides the sections."""
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
-    name: TypeAdapter(_TYPES[name])
+    name: TypeAdapter(SECTION_TYPES[name])
     for name in StackConfig.model_fields
-    if name not in _CIRCUMSTANCES
+    if name not in STACK_METADATA
 }
 """Section -> its type. Sections whose fields all have defaults may be left out of a stack file."""
-
-
-def load_stack_config(
-    stack: str,
-    get_object: Callable[[str], Any],
-    keys: Iterable[str] = (),
-    *,
-    plain: Collection[str] = (),
-    region: str = "",
-) -> tuple[StackConfig, list[Problem]]:
-    """Validates every section, then every rule across what is well-formed.
-
-    Args:
-        stack: Name of the stack, for the messages.
-        get_object: Gives the plain value of a key of the stack file, None where it is absent.
-        keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
-        plain: Those among them whose values are not encrypted.
-        region: Of the stack, where it is known.
-
-    Returns the config and the warnings.
-
-    Raises ConfigError with all problems at once.
-    """
-    from config.rules import (
-        check,
-    )  # the rules read StackConfig, so they are imported when it exists
-
-    keys = tuple(keys)
-    sections: dict[str, Any] = {}
-    problems = [_unknown_key(key) for key in keys if key not in SECTIONS and key not in SECRETS]
-    for name, adapter in SECTIONS.items():
-        found = get_object(name)
-        value = {} if found is None else found
-        try:
-            # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
-            sections[name] = adapter.validate_json(json.dumps(value, default=str), strict=True)
-        except ValidationError as error:
-            problems += section_problems(name, error, _TYPES[name])
-            rest = without_broken_fields(value, error, adapter, _TYPES[name])
-            if rest is not None:
-                sections[name] = rest
-    secrets: dict[str, Literal["encrypted", "plain"]] = {
-        key: "plain" if key in plain else "encrypted" for key in SECRETS if key in keys
-    }
-    config = StackConfig.model_construct(
-        name=stack, region=region, secrets=FrozenDict(secrets), **sections
-    )
-    problems += check(config, {*sections, *_CIRCUMSTANCES})
-    if any(problem.level == "error" for problem in problems):
-        raise ConfigError(stack, problems)
-    return config, problems
-
-
-def _unknown_key(key: str) -> Problem:
-    known = (*SECTIONS, *SECRETS)
-    close = get_close_matches(key, known, n=1)
-    return Problem(
-        code="SHAPE-UNKNOWN-KEY",
-        level="error",
-        path=key,
-        found=key,
-        message=f"the program has no such section; known are {', '.join(known)}",
-        fix=f"write {close[0]}" if close else "remove it",
-    )

@@ -131,6 +131,42 @@ class Access:
             == "allowed"
         )
 
+    def simulate(self, params: dict[str, Any]) -> dict[str, Any]:
+        """IAM's SimulatePrincipalPolicy: what the policies of a role or user say to some actions.
+
+        Raises WireError (NoSuchEntity) where there is no such role or user.
+        """
+        source = str(params["PolicySourceArn"])
+        if ":user/" not in source and self._state.role(source) is None:
+            raise WireError(
+                "NoSuchEntity",
+                f"The role with name {source.rsplit('/', 1)[-1]} cannot be found.",
+                status=404,
+            )
+        resources = params.get("ResourceArns") or ["*"]
+        context = {
+            str(entry["ContextKeyName"]).lower(): list(entry.get("ContextKeyValues") or [])
+            for entry in params.get("ContextEntries") or []
+        }
+        words = {"allowed": "allowed", "explicit deny": "explicitDeny"}
+        principal = Principal(role_arn=source, arn=_session_arn(source, "simulation"))
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": words.get(
+                    self._decision(
+                        principal,
+                        Requirement(action=action, resource=resource, context=dict(context)),
+                    ),
+                    "implicitDeny",
+                ),
+            }
+            for action in params.get("ActionNames") or []
+            for resource in resources
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
+
     def require(self, role_arn: str, session: str, action: str, resource: str) -> None:
         """Raises WireError and records the denial where a role lacks a permission that a service needs on its behalf."""
         principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, session))
@@ -264,7 +300,8 @@ class Access:
             trust, {"Service": service}, "sts:AssumeRole", role_arn, _service_context(context)
         ):
             raise AssumeRoleError(
-                f"{service} is unable to assume the role {role_arn}: no statement of its trust policy allows this service sts:AssumeRole"
+                f"{service} is unable to assume the role {role_arn}: no statement of "
+                "its trust policy allows this service sts:AssumeRole"
             )
 
     def service_may(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from localcloud.access import Access
 from localcloud.aws_state import ACCOUNT_ID, AwsState
+from localcloud.metric_points import STATISTICS, of_metric, sorted_dimensions
 from localcloud.wire import WireError
 
 _CLOUDWATCH: Final = "cloudwatch.amazonaws.com"
@@ -24,13 +25,6 @@ _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
-}
-_STATISTICS: Final[dict[str, Callable[[Sequence[float]], float]]] = {
-    "Sum": sum,
-    "Maximum": max,
-    "Minimum": min,
-    "Average": lambda values: sum(values) / len(values),
-    "SampleCount": len,
 }
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<word>ALARM|OK|INSUFFICIENT_DATA|TRUE|FALSE|AND|OR|NOT)\b|(?P<name>"[^"]*")|(?P<sign>[()]))'
@@ -107,24 +101,25 @@ class Alarms:
     def _metric_state(self, alarm: Any) -> tuple[str, str]:
         if (
             alarm.metric_data_queries
-            or alarm.statistic not in _STATISTICS
+            or alarm.statistic not in STATISTICS
             or alarm.comparison_operator not in _COMPARISONS
         ):
             raise NotImplementedError(
                 f"alarm {alarm.name}: the local CloudWatch evaluates one metric by a plain statistic only"
             )
-        dimensions = {each.name: each.value for each in alarm.dimensions}
-        values = self._state.metric_values(alarm.namespace, alarm.metric_name, dimensions)
-        now = datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
+        dimensions = sorted_dimensions((each.name, each.value) for each in alarm.dimensions)
+        data = self._state.metric_data()
+        values = of_metric(data, alarm.namespace, alarm.metric_name, dimensions)
+        now = datetime.fromtimestamp(self._now(), UTC)
         periods = int(alarm.evaluation_periods)
         points: list[float] = []
         for index in range(periods):
             end = now - timedelta(seconds=alarm.period * index)
             inside = [
-                value for at, value in values if end - timedelta(seconds=alarm.period) < at <= end
+                each for each in values if end - timedelta(seconds=alarm.period) < each.at <= end
             ]
             if inside:
-                points.append(float(_STATISTICS[alarm.statistic](inside)))
+                points.append(STATISTICS[alarm.statistic](inside))
         wanted = int(alarm.datapoints_to_alarm or periods)
         threshold = float(alarm.threshold)
         breaching = sum(

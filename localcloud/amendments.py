@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, Final
 
 from localcloud import shortcomings
@@ -28,7 +27,6 @@ _NOT_OF_MOTOS_S3: Final = """
     UpdateBucketMetadataJournalTableConfiguration UpdateObjectEncryption WriteGetObjectResponse
 """.split()  # noqa: SIM905 - as a list it fills a page
 """moto's S3 looks for the query parameters that it knows: to any of these it would answer as to a GET or PUT of the bucket or object."""
-_BASIC: Final = frozenset({"Average", "Sum", "Minimum", "Maximum", "SampleCount"})
 
 
 class Amendments:
@@ -41,8 +39,8 @@ class Amendments:
             ("stepfunctions", "StartSyncExecution"): _name_execution,
             ("stepfunctions", "StopExecution"): self._keep_reason,
             ("logs", "GetLogEvents"): self._log_stream_exists,
-            ("cloudwatch", "GetMetricData"): _is_plain_metric,
-            ("cloudwatch", "GetMetricStatistics"): _has_plain_statistics,
+            ("ec2", "DeleteNatGateway"): self._free_addresses,
+            ("ec2", "DetachInternetGateway"): self._nothing_is_mapped,
             ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
             ("sts", "GetFederationToken"): _refuse,
             ("dynamodb", "ExecuteStatement"): _refuse,
@@ -53,12 +51,6 @@ class Amendments:
 
     def apply(self, call: Call) -> None:
         """Changes the call, or raises WireError."""
-        if (
-            call.service == "s3"
-            and call.environ["REQUEST_METHOD"] == "POST"
-            and "multipart/form-data" in call.environ.get("CONTENT_TYPE", "")
-        ):
-            raise shortcomings.missing(call)
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)
@@ -71,6 +63,24 @@ class Amendments:
                     call.params.get("error"),
                     call.params.get("cause"),
                 )
+
+    def _free_addresses(self, call: Call) -> None:
+        """Moto keeps an Elastic IP address associated with a NAT gateway that is gone."""
+        for gateway in self._state.nat_gateways():
+            if gateway.id == call.params.get("NatGatewayId"):
+                self._state.free_addresses(gateway)
+
+    def _nothing_is_mapped(self, call: Call) -> None:
+        """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API, DetachInternetGateway)."""
+        vpc = call.params.get("VpcId")
+        if any(
+            each.vpc_id == vpc and each.state != "deleted" for each in self._state.nat_gateways()
+        ):
+            raise WireError(
+                "DependencyViolation",
+                f"Network {vpc} has some mapped public address(es). "
+                "Please unmap those public address(es) before detaching the gateway.",
+            )
 
     def _log_stream_exists(self, call: Call) -> None:
         group, stream = (
@@ -89,29 +99,4 @@ def _name_execution(call: Call) -> None:
     """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first alone."""
     members: Any = json.loads(call.read_body() or b"{}")
     if isinstance(members, dict) and not members.get("name"):
-        call.body = json.dumps({**members, "name": str(uuid.uuid4())}).encode()
-        call.environ["wsgi.input"] = BytesIO(call.body)
-        call.environ["CONTENT_LENGTH"] = str(len(call.body))
-
-
-def _is_plain_metric(call: Call) -> None:
-    for query in call.params.get("MetricDataQueries") or []:
-        if query.get("Expression"):
-            raise WireError(
-                "ValidationError",
-                f"MetricDataQueries {query.get('Id')}: expressions (metric math, SEARCH, SQL) are not run here",
-            )
-        statistic = (query.get("MetricStat") or {}).get("Stat", "Average")
-        if statistic not in _BASIC:
-            raise WireError(
-                "ValidationError",
-                f"the statistic {statistic} is not computed here; {', '.join(sorted(_BASIC))} are",
-            )
-
-
-def _has_plain_statistics(call: Call) -> None:
-    if call.params.get("ExtendedStatistics"):
-        raise WireError(
-            "InvalidParameterValue",
-            f"percentiles are not computed here; {', '.join(sorted(_BASIC))} are",
-        )
+        call.replace_body(json.dumps({**members, "name": str(uuid.uuid4())}).encode())

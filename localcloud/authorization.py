@@ -218,10 +218,11 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
             yield Requirement(action=action, resource=f"{arn}:*", context=context)
         if params.get("tags"):
             yield Requirement(action="batch:TagResource", resource=state.arn("batch", "job/*"))
-    elif call.operation in ("TerminateJob", "CancelJob"):
-        yield Requirement(
-            action=action, resource=state.arn("batch", f"job/{params.get('jobId', '')}")
-        )
+    elif call.operation.startswith(("TerminateJob", "CancelJob")):
+        # there is no action of the names in the plural: each job needs the right to end it alone (API reference)
+        jobs = params.get("jobs") or [params.get("jobId", "")]
+        for resource in (state.arn("batch", f"job/{job}") for job in jobs):
+            yield Requirement(action=action.removesuffix("s"), resource=resource)
     elif call.operation in ("TagResource", "UntagResource", "ListTagsForResource"):
         yield Requirement(action=action, resource=params.get("resourceArn", "*"))
     elif call.operation in ("UpdateJobQueue", "DeleteJobQueue", "GetJobQueueSnapshot"):

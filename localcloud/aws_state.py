@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from moto.backends import get_backend
@@ -20,8 +19,10 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from config.facts import usable_memory_mib
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
+from localcloud.moto_answers import complete_answers
 
 __all__ = [
     "ACCOUNT_ID",
@@ -31,19 +32,23 @@ __all__ = [
     "function_name",
     "prepare_moto",
     "reset_moto",
-    "usable_memory_mib",
 ]
 
 
 def prepare_moto(port: int) -> None:
     """Settings that moto reads when its backends are first touched.
 
-    AWS managed policies have to exist, or no role of the program could attach one. State machines are executed, and call the services
-    that they integrate through the port of the front.
+    AWS managed policies have to exist, or no role of the program could attach one: in the
+    partition that the account is in. moto asks those of every other one for an access key too,
+    and reading 1,500 policies for each takes seconds and a hundred megabytes. State machines are
+    executed, and call the services that they integrate through the port of the front.
     """
     default_user_config["iam"]["load_aws_managed_policies"] = True
+    get_backend("iam")[ACCOUNT_ID][PARTITION]
+    default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
+    complete_answers()
 
 
 def reset_moto() -> None:
@@ -72,7 +77,6 @@ def _keep_managed_policies(managed: list[Any]) -> None:
     """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
     default_user_config["iam"]["load_aws_managed_policies"] = False
     iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
-    default_user_config["iam"]["load_aws_managed_policies"] = True
     for policy in managed:
         policy.attachment_count = 0
     iam.aws_managed_policies = managed
@@ -95,15 +99,6 @@ class InstanceShape:
         return self.name.partition(".")[0]
 
 
-def usable_memory_mib(nominal_mib: int) -> int:
-    """Memory that jobs can have on an instance.
-
-    The agent registers what the kernel sees, less than the nominal size (the Batch User Guide's example: m4.large, 8192 MiB nominal,
-    registers 7985), and Batch's image reserves 32 MiB for the agent. The share of that example is taken for all sizes.
-    """
-    return int(nominal_mib * 7985 / 8192) - 32
-
-
 class AwsState(Identities):
     """Read access to moto's backends of one region, and the few writes that would be too slow over HTTP (logs)."""
 
@@ -111,11 +106,20 @@ class AwsState(Identities):
         super().__init__(region)
         self.on_log_line: Callable[[str], None] = lambda _: None
         self._shapes: dict[str, InstanceShape] = {}
+        self._offered: dict[str, set[str]] = {}
 
     def budget(self, name: str) -> dict[str, Any] | None:
         """What moto keeps of a budget, to be read and written; None where there is none of that name."""
         found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
         return None if found is None else found.budget
+
+    def subscribers(self, name: str, notification: dict[str, Any]) -> list[dict[str, str]] | None:
+        """Who hears of one notification of a budget; None where it has no such notification."""
+        found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
+        for each in found.notifications if found is not None else ():
+            if all(each.details.get(member) == value for member, value in notification.items()):
+                return list(each.subscribers)
+        return None
 
     def partition_key(self, table_name_or_arn: str) -> str:
         """Name of a DynamoDB table's partition key; empty where there is no such table."""
@@ -143,6 +147,23 @@ class AwsState(Identities):
                 )
         return self._shapes
 
+    def offers(self, zone: str, instance_type: str) -> bool:
+        """Whether EC2 sells the type in a zone; yes where nothing is known of the zone."""
+        from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+        if not self._offered:
+            for each in INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, []):
+                self._offered.setdefault(each["Location"], set()).add(each["InstanceType"])
+        return zone not in self._offered or instance_type in self._offered[zone]
+
+    def addresses_of(self, launch_template: dict[str, str]) -> int:
+        """Addresses that an instance takes: one for each interface that is not of type efa-only."""
+        data = self.launch_template_data(launch_template) if launch_template else None
+        interfaces = (
+            (data or {}).get("NetworkInterfaces") or (data or {}).get("NetworkInterface") or [{}]
+        )
+        return sum(each.get("InterfaceType") != "efa-only" for each in interfaces) or 1
+
     def subnet(self, subnet_id: str) -> Any | None:
         """Moto's subnet object, or None."""
         return next(
@@ -153,6 +174,18 @@ class AwsState(Identities):
             ),
             None,
         )
+
+    def nat_gateways(self) -> list[Any]:
+        """Moto's NAT gateway objects, those too that are deleted."""
+        return list(self._regional("ec2").nat_gateways.values())
+
+    def free_addresses(self, gateway: Any) -> None:
+        """Takes the Elastic IP addresses of a NAT gateway away from it."""
+        backend = self._regional("ec2")
+        held = {each.get("allocationId") for each in gateway.address_set}
+        for address in list(backend.addresses):
+            if address.allocation_id in held and address.association_id:
+                backend.disassociate_address(association_id=address.association_id)
 
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""
@@ -256,17 +289,9 @@ class AwsState(Identities):
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
         self._regional("cloudwatch").put_metric_data(namespace, data)
 
-    def metric_values(
-        self, namespace: str, name: str, dimensions: dict[str, str]
-    ) -> list[tuple[datetime, float]]:
-        """All values of one metric, each with its moment (UTC, without a zone)."""
-        data = list(self._regional("cloudwatch").metric_data)
-        found = [each for each in data if (each.namespace, each.name) == (namespace, name)]
-        return [
-            (each.timestamp, each.value)
-            for each in found
-            if {d.name: d.value for d in each.dimensions} == dimensions
-        ]
+    def metric_data(self) -> list[Any]:
+        """All that was put into CloudWatch's metrics, as moto's data."""
+        return list(self._regional("cloudwatch").metric_data)
 
     def alarms(self) -> list[Any]:
         """Moto's alarm objects, composite ones with a `rule`."""

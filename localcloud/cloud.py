@@ -25,16 +25,19 @@ from typing import Any, Final, Self
 import boto3
 from botocore.config import Config
 from moto.awslambda import models as moto_lambda
+from moto.dynamodb.models.table import Table
 from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
+from localcloud import table_queries
 from localcloud.access import Access, Asked, Denial
 from localcloud.alarms import Alarms, Change
 from localcloud.amendments import Amendments
 from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
+from localcloud.batch.container_engine import Engine
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
@@ -47,6 +50,7 @@ from localcloud.http_server import HOST, HttpServer
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Deployer, Keys
+from localcloud.metric_reads import MetricReads
 from localcloud.metrics import Metrics
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
@@ -75,9 +79,12 @@ class LocalCloud:
             is called in place of any command. A job whose image no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
+        containers: `docker` or `podman`, to run the containers of images that `images` does not
+            map; without it they are refused.
 
     Attributes:
         account_id: Of everything in it.
+        engine: The container engine, where one was asked for.
         deployer: The key of the one who may do everything; new with each cloud.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
@@ -93,8 +100,10 @@ class LocalCloud:
         images: Mapping[str, Path | Program],
         port: int = 0,
         region: str = "us-east-1",
+        containers: str | None = None,
     ) -> None:
         self.directory = directory
+        self._containers = containers
         self.region = region
         self.slack = SlackSink()
         self.deployer = Deployer()
@@ -121,7 +130,8 @@ class LocalCloud:
     def start(self) -> Self:
         """Starts empty and answers from now on.
 
-        Raises OSError where the port is taken, RuntimeError where a cloud runs in this process already.
+        Raises OSError where the port is taken, EngineError where the container engine does not
+        answer, RuntimeError where a cloud runs in this process already.
         """
         if not _one_at_a_time.acquire(blocking=False):
             raise RuntimeError(
@@ -144,6 +154,10 @@ class LocalCloud:
         stack.callback(shutil.rmtree, self.directory / "tasks", ignore_errors=True)
         objects = self.directory / "objects"
         stack.callback(shutil.rmtree, objects, ignore_errors=True)
+        self.engine: Engine | None = None
+        if self._containers is not None:
+            self.engine = Engine.found(self._containers, self.directory)
+            stack.callback(self.engine.remove_all)
         reset_moto()
         stack.callback(reset_moto)  # objects let go of their files
         stack.enter_context(contents_on_disk(objects))
@@ -178,6 +192,7 @@ class LocalCloud:
             images=self._images,
             endpoint_url=self.endpoint_url,
             client=self.client,
+            engine=self.engine,
         )
         store = Store(state)
         self.batch = DataPlane(
@@ -206,6 +221,7 @@ class LocalCloud:
             instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
+            metric_reads=MetricReads(state, self.now),
             queries=Queries(state),
             schedules=self._schedules,
             short_polls=ShortPolls(state),
@@ -395,6 +411,7 @@ def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
         (moto_lambda.LambdaBackend, "send_sns_message", from_topic),
         # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
         (moto_s3.FakeBucket, "get_permission", no_opinion),
+        (Table, "query", table_queries.query),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
     for owner, name, value in replaced:

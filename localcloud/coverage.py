@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from localcloud.cloud import LocalCloud
 
 _NAMES: Final = """
-    batch budgets cloudwatch dynamodb ec2 ecr ecs events iam kms lambda logs resourcegroupstaggingapi s3 scheduler secretsmanager sns
-    sqs ssm stepfunctions sts
+    autoscaling batch budgets cloudwatch dynamodb ec2 ecr ecs events iam kms lambda logs resourcegroupstaggingapi s3 scheduler
+    secretsmanager service-quotas sns sqs ssm stepfunctions sts
 """
 SERVICES: Final = tuple(_NAMES.split())
 """The services that the program and the tools around it use. moto has more, of which nothing is said here."""

@@ -21,7 +21,8 @@ from typing import Any, Final
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
 from localcloud.engine import Engine
-from localcloud.engine_state import Failure, Resource, State, Step
+from localcloud.engine.autonaming import Names, NamingError
+from localcloud.engine.state import Failure, Resource, State, Step
 from localcloud.provider import Provider
 from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
 from localcloud.stackfile import Stack, StackFileError, read_stack
@@ -160,7 +161,8 @@ def _deploy(
     program = program.resolve()
     try:
         found = read_stack(program, stack, config or {}, secrets or {})
-    except StackFileError as error:
+        names = Names(found.config, project=found.project, stack=stack)
+    except (StackFileError, NamingError) as error:
         raise DeploymentError([Failure(message=str(error))]) from error
     provider = Provider(client=client, config=found.config, preview=preview)
     engine = Engine(
@@ -168,6 +170,7 @@ def _deploy(
         stack=stack,
         program=program,
         provider=provider,
+        names=names,
         preview=preview,
         previous=previous,
         destroy=destroyed,

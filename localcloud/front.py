@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from localcloud import shortcomings, slack
+from localcloud import cbor, shortcomings, slack
 from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
 from localcloud.amendments import Amendments
@@ -22,16 +22,19 @@ from localcloud.batch.plane import DataPlane
 from localcloud.budget_actions import BudgetActions
 from localcloud.events import EventBus
 from localcloud.functions import Functions
-from localcloud.http_server import Streamed
+from localcloud.http_server import MalformedBodyError, Streamed
 from localcloud.insights.saved import Queries
 from localcloud.instance_metadata import InstanceMetadata
 from localcloud.keys import Keys
+from localcloud.metric_reads import MetricReads
 from localcloud.placement_groups import PlacementGroups
 from localcloud.polling import ShortPolls
 from localcloud.refusals import Refusals
 from localcloud.s3.blobs import Passing, ticket_in
 from localcloud.s3.bodies import CARRY_OBJECTS, receive
 from localcloud.s3.disk import PASS_CONTENTS_ON
+from localcloud.s3.forms import Form, error_of_s3, is_form
+from localcloud.s3.key_locks import KeyLocks
 from localcloud.schedules import Schedules
 from localcloud.storage_events import StorageEvents
 from localcloud.wire import Call, Reply, WireError
@@ -95,6 +98,7 @@ class Front:
         refusals: Refusals,
         instance_metadata: InstanceMetadata,
         alarms: Alarms,
+        metric_reads: MetricReads,
         queries: Queries,
         schedules: Schedules,
         short_polls: ShortPolls,
@@ -103,6 +107,7 @@ class Front:
         amendments: Amendments,
     ) -> None:
         self._moto = _Moto(create_backend_app)
+        self._key_locks = KeyLocks()
         self._access = access
         self._keys = keys
         self._batch = batch
@@ -117,12 +122,26 @@ class Front:
         self._short_polls = short_polls
         self._objects = objects
         self._amendments = amendments
+        launches = plane.launches
         self._own: dict[str, Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+            "autoscaling": {
+                "DescribeAutoScalingGroups": launches.describe_groups,
+                "DescribeScalingActivities": launches.describe_activities,
+            },
             "budgets": budget_actions.operations,
-            "cloudwatch": {"PutCompositeAlarm": alarms.put_composite},
+            "cloudwatch": {
+                "PutCompositeAlarm": alarms.put_composite,
+                **metric_reads.operations,
+            },
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
+            "iam": {"SimulatePrincipalPolicy": access.simulate},
             "logs": queries.operations,
+            "service-quotas": {
+                "GetServiceQuota": launches.get_quota,
+                "ListServiceQuotas": launches.list_quotas,
+                "RequestServiceQuotaIncrease": launches.increase_quota,
+            },
             "s3": {"GetBucketRequestPayment": lambda _: {"Payer": "BucketOwner"}},
         }
         self.faults: list[Fault] = []
@@ -135,26 +154,63 @@ class Front:
         if path.startswith("/_localcloud/"):
             return _send(self._own_path(path, environ), start_response)
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)  # moto would answer for another account
+        opened = _open(environ)
+        if isinstance(opened, Reply):
+            return _send(opened, start_response)
+        call, form = opened
+        if call.in_cbor:
+            return _send(self._answer_in_cbor(call), start_response)
+        return self._answer_call(call, form, start_response)
+
+    def _answer_call(
+        self, call: Call, form: Form | None, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         try:
-            call = Call(environ)
-        except WireError as error:
-            return _send(Reply(status=error.status, body=error.message.encode()), start_response)
-        except ValueError as error:
-            return _send(
-                Reply(status=400, body=f"the request cannot be read: {error}".encode()),
-                start_response,
-            )
-        try:
-            return self._answer(call, start_response)
+            if form is not None:
+                return _send(self._upload(call, form), start_response)
+            return self._answer(call, self._keys.authenticate(call), start_response)
         except WireError as error:
             return _send(call.error(error), start_response)
+        except MalformedBodyError as error:
+            return _send(_unreadable(error), start_response)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
             return _send(call.error(shortcomings.of_exception(call, error)), start_response)
 
-    def _answer(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        principal = self._keys.authenticate(call)
+    def _answer_in_cbor(self, call: Call) -> Reply:
+        answer: dict[str, Any] = {}
+
+        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            answer.update(status=int(status.partition(" ")[0]), headers=headers)
+
+        body = b"".join(self._answer_call(call, None, capture))
+        headers = {name.lower(): value for name, value in answer["headers"]}
+        return cbor.from_json(call, answer["status"], headers, body)
+
+    def _upload(self, call: Call, form: Form) -> Reply:
+        """Puts the object of a form, under the rights of whoever has signed it."""
+        call.by_form = True
+        principal = self._keys.authenticate_form(call, form)
+        form.check()
+        answer: dict[str, Any] = {}
+
+        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            answer.update(status=int(status.partition(" ")[0]), headers=headers)
+
+        with form.file(self._objects) as file:
+            call.environ["wsgi.input"] = file
+            body = b"".join(self._answer(call, principal, capture))
+        if answer["status"] != HTTPStatus.OK:
+            return Reply(status=answer["status"], headers=tuple(answer["headers"]), body=body)
+        return form.answer(answer["headers"])
+
+    def _answer(
+        self, call: Call, principal: Principal | None, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        call.inflate()
+        if call.in_cbor:
+            cbor.to_json(call)
         for fault in list(self.faults):
             reply = fault(call, principal)
             if reply is not None:
@@ -216,7 +272,10 @@ class Front:
         if call.service == "lambda" and call.operation in _INVOCATIONS:
             return self._functions.answer(call.params, call.read_body())
         operation = self._own.get(call.service, {}).get(call.operation)
-        return None if operation is None else call.result(operation(call.params))
+        if operation is None:
+            return None
+        shortcomings.hold_to_model(call)
+        return call.result(operation(call.params))
 
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
@@ -235,7 +294,8 @@ class Front:
         with (
             Passing()
             if call.service == "s3" and call.operation in PASS_CONTENTS_ON
-            else nullcontext()
+            else nullcontext(),
+            self._key_locks.of(call),
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)
             if call.operation == "GetObject":
@@ -282,6 +342,26 @@ class Front:
                 self._functions.remember(call.params)
             return [self._functions.completed(b"".join(body))]
         return body
+
+
+def _open(environ: dict[str, Any]) -> tuple[Call, Form | None] | Reply:
+    """The call of a request, with the form that it came in; a reply where it is neither."""
+    form: Form | None = None
+    try:
+        if is_form(environ):
+            form = Form(environ)
+            environ = form.put_environ()
+        return Call(environ), form
+    except WireError as error:
+        if is_form(environ):
+            return error_of_s3(error)
+        return Reply(status=error.status, body=error.message.encode())
+    except (MalformedBodyError, ValueError) as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> Reply:
+    return Reply(status=400, body=f"the request cannot be read: {error}".encode())
 
 
 def _content(headers: list[tuple[str, str]], body: Iterable[bytes]) -> Iterable[bytes]:

@@ -98,7 +98,7 @@ class Functions:
         kept.update({key: params[key] for key in _KEPT_MEMBERS if params.get(key)})
 
     def completed(self, body: bytes) -> bytes:
-        """The configurations in moto's answer, with those members."""
+        """The configurations in moto's answer, one or a list, with those members."""
         answer = json.loads(body)
         for configuration in answer.get("Functions", [answer.get("Configuration", answer)]):
             configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))

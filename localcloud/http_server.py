@@ -57,6 +57,35 @@ class _Bounded:
         return iter(self.readline, b"")
 
 
+class MalformedBodyError(Exception):
+    """The chunks of a request's body cannot be read."""
+
+
+class _Chunked:
+    """A request body in chunks, whose faults are the sender's."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._checked(self._stream.read, size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._checked(self._stream.readline, size)
+
+    def __iter__(self) -> Any:
+        return iter(self.readline, b"")
+
+    @staticmethod
+    def _checked(read: Callable[[int], bytes], size: int | None) -> bytes:
+        try:
+            return read(-1 if size is None else size)
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:  # as werkzeug tells it
+            raise MalformedBodyError(str(error)) from None
+
+
 class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = (
@@ -81,7 +110,9 @@ class _Handler(MotoRequestHandler):
         environ["RAW_URI"] = (
             self.path[self.path.index("/", 8) :] if self.path.startswith("http://") else self.path
         )
-        if not environ.get("wsgi.input_terminated"):
+        if environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"] = _Chunked(environ["wsgi.input"])
+        else:
             environ["wsgi.input"] = _Bounded(
                 environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
             )
@@ -100,9 +131,11 @@ class _Handler(MotoRequestHandler):
             self.close_connection = True
             return
         try:
-            with contextlib.suppress(ValueError):  # an aborted chunked body
+            try:
                 while body.read(_BLOCK):
                     pass
+            except (MalformedBodyError, ValueError):  # an aborted chunked body
+                self.close_connection = True
             code, _, phrase = answer["status"].partition(" ")
             self._send(int(code), phrase, answer["headers"], parts)
         finally:
@@ -126,6 +159,8 @@ class _Handler(MotoRequestHandler):
             or (coding and "Content-Length" in self.headers)
         ):
             return "the request needs one length"
+        if problem is None and any(name != name.strip() for name in self.headers):
+            return "there is a space before the colon of a header"  # RFC 9112, section 5.1
         if problem is None and coding.lower() not in ("", "chunked"):
             return "the request is in a transfer coding that this endpoint does not know"
         if problem is not None and lengths[0].isdecimal() and int(lengths[0]) <= _BLOCK:

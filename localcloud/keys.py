@@ -17,8 +17,9 @@ from localcloud import shortcomings
 from localcloud.access import Principal
 from localcloud.aws_state import AwsState
 from localcloud.s3.bodies import CARRY_OBJECTS
+from localcloud.s3.forms import Form
 from localcloud.signature_errors import Problem, refusal
-from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_signed_by
+from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_policy_signed_by, is_signed_by
 from localcloud.wire import Call
 
 _SKEW: Final = timedelta(minutes=15)
@@ -78,17 +79,35 @@ class Keys:
             raise shortcomings.missing(call)
         if found is None:
             raise refusal(call, Problem.MISSING)
-        key = self._key(found.access_key)
-        if key is None:
-            raise refusal(call, Problem.UNKNOWN_KEY, found.access_key)
-        self._check_time(call, found, key)
-        if key.token is not None and found.token != key.token:
-            raise refusal(call, Problem.WRONG_TOKEN)
+        key = self._checked_key(call, found)
+        self._check_time(call, found)
         if not is_signed_by(call.signed_request, found, key.secret, _payload_hash(call, found)):
             raise refusal(call, Problem.WRONG_SIGNATURE)
         if found.version == 4:
             call.secret = key.secret
         return key.principal
+
+    def authenticate_form(self, call: Call, form: Form) -> Principal | None:
+        """Whose form it is, as `authenticate` has it; until when it holds stands in its policy."""
+        if form.malformed:
+            raise refusal(call, Problem.MALFORMED, form.malformed)
+        if form.claim is None:
+            raise refusal(call, Problem.MISSING)
+        key = self._checked_key(call, form.claim)
+        if not is_policy_signed_by(form.policy, form.claim, key.secret):
+            raise refusal(call, Problem.WRONG_SIGNATURE)
+        return key.principal
+
+    def _checked_key(self, call: Call, found: Claim) -> Key:
+        """The key of a claim, where it holds now."""
+        key = self._key(found.access_key)
+        if key is None:
+            raise refusal(call, Problem.UNKNOWN_KEY, found.access_key)
+        if key.expires is not None and datetime.now(UTC) >= key.expires:
+            raise refusal(call, Problem.EXPIRED_TOKEN)
+        if key.token is not None and found.token != key.token:
+            raise refusal(call, Problem.WRONG_TOKEN)
+        return key
 
     def _key(self, access_key: str) -> Key | None:
         if secrets.compare_digest(access_key.encode(), self._deployer.access_key.encode()):
@@ -114,10 +133,8 @@ class Keys:
             else Key(secret=user[1], principal=Principal(role_arn=user[0], arn=user[0]))
         )
 
-    def _check_time(self, call: Call, found: Claim, key: Key) -> None:
+    def _check_time(self, call: Call, found: Claim) -> None:
         now = datetime.now(UTC)
-        if key.expires is not None and now >= key.expires:
-            raise refusal(call, Problem.EXPIRED_TOKEN)
         if found.presigned:
             until = found.signed_at + timedelta(seconds=found.expires_seconds or 0)
             if now > until:

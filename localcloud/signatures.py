@@ -135,6 +135,48 @@ def claim(request: Request) -> Claim | None:
     return None
 
 
+def claim_of_form(fields: Mapping[str, str]) -> Claim | None:
+    """The claim of a form that uploads an object, None where it makes none.
+
+    What is signed of it is its policy alone. Raises MalformedSignatureError.
+
+    Args:
+        fields: By name in lower case.
+    """
+    if "awsaccesskeyid" in fields:
+        return Claim(
+            access_key=fields["awsaccesskeyid"],
+            signature=fields.get("signature", ""),
+            signed_at=datetime.fromtimestamp(0, UTC),
+            version=2,
+            presigned=True,
+            token=fields.get("x-amz-security-token"),
+            service="s3",
+        )
+    if "x-amz-signature" not in fields:
+        return None
+    if fields.get("x-amz-algorithm") != _ALGORITHM:
+        raise MalformedSignatureError(f"X-Amz-Algorithm only supports {_ALGORITHM}")
+    return _version_four(
+        fields.get("x-amz-credential", ""),
+        signature=fields["x-amz-signature"],
+        signed="",
+        moment=_date(fields.get("x-amz-date", "")),
+        token=fields.get("x-amz-security-token"),
+        expires=None,
+    )
+
+
+def is_policy_signed_by(policy: str, found: Claim, secret: str) -> bool:
+    """Whether the policy of a form, as it stands in it, carries the secret's signature."""
+    text = policy.encode()
+    if found.version == 2:
+        proof = base64.b64encode(hmac.digest(secret.encode(), text, "sha1")).decode()
+    else:
+        proof = hmac.digest(signing_key(secret, found), text, "sha256").hex()
+    return hmac.compare_digest(proof.encode(), found.signature.encode())
+
+
 def _claim_of_header(request: Request, authorization: str) -> Claim:
     match = _HEADER.fullmatch(authorization)
     if match is None:

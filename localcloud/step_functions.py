@@ -129,6 +129,7 @@ def interpreter(
     try:
         yield
     finally:
+        jobs.close()
         for running in state.running_executions():
             running.exec_worker.env.set_stop(stop_date=None, error=None, cause=None)
         for owner, name, value in originals:

@@ -24,6 +24,7 @@ _CREATED: Final = {
     "CopyObject": ("ObjectCreated:Copy", "CopyObject"),
     "CompleteMultipartUpload": ("ObjectCreated:CompleteMultipartUpload", "CompleteMultipartUpload"),
 }
+_BY_FORM: Final = ("ObjectCreated:Post", "POST Object")
 
 
 class StorageEvents:
@@ -55,7 +56,7 @@ class StorageEvents:
                 bucket,
                 key,
                 None if version in (None, "null") else version,
-                *_CREATED[call.operation],
+                *(_BY_FORM if call.by_form else _CREATED[call.operation]),
             )
         elif call.operation == "DeleteObject":
             marker = header_value(headers, "x-amz-delete-marker") == "true"

@@ -56,6 +56,19 @@ fi
 # shellcheck disable=SC2086
 "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes $locks
 
+# The command of this checkout. The project itself is not installed: jobs and functions of the rehearsal, which run by the same interpreter,
+# have to find what their image holds and nothing else.
+cat >"$venv/bin/batchref" <<END
+#!$(pwd)/$venv/bin/python
+import sys
+
+sys.path.insert(0, "$(pwd)")
+from cli.app import main
+
+main()
+END
+chmod +x "$venv/bin/batchref"
+
 # Bytecode, once: without it every command and every job process pays seconds at its start wherever PYTHONDONTWRITEBYTECODE is set.
 # Only the packages that the commands import, which is half of the time that all of them take.
 (

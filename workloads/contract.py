@@ -395,5 +395,7 @@ def guard_partition_key(queue_arn: str) -> str:
     return f"{GUARD_KEY_PREFIX}{queue_arn.rsplit('/', 1)[-1]}"
 
 
-RunState = Literal["CLAIMED", "SUBMITTED", "SUCCEEDED", "FAILED"]
-"""`state` of the state item: claimed by a submit function, all jobs submitted, and the two ends."""
+RunState = Literal["WAITING", "CLAIMED", "SUBMITTED", "SUCCEEDED", "FAILED", "CANCELLED"]
+"""`state` of the state item: held by a pause, claimed by a submit function, all jobs submitted; three ends."""
+USABLE_MEMORY_SHARE: Final = 0.94
+"""Part of an instance's nominal memory that jobs can count on; `config.facts` says why."""

@@ -11,6 +11,27 @@ from workloads.reading import record
 
 
 @dataclass(frozen=True, kw_only=True)
+class Used:
+    """What the container of a stage used: of a multi-node job the main node's, of an array job one child's."""
+
+    source: str
+    """`cgroup`: the kernel's figures of the container; `processes`: sums over the job's processes, in the rehearsal."""
+    memory_mib: int
+    """Most that was in use at one time and could not be dropped, as the page cache can."""
+    cpu_seconds: float
+    mean_cpus: float
+    peak_cpus: float
+    """Most over ten seconds."""
+    disk_mib: int
+    """By how much the disk of temporary files grew at most, whoever wrote it."""
+    gpus: int
+    gpu_percent: float | None
+    """Mean share of time in which the GPUs were busy."""
+    gpu_memory_mib: int | None
+    """Most on one GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageRecord:
     """What a finished stage says of itself: the source of durations, cost and the run record."""
 
@@ -24,6 +45,8 @@ class StageRecord:
     job_id: str
     details: dict[str, Any]
     """Figures of the stage's own, JSON values only."""
+    used: Used | None = None
+    """None where nothing could be measured, and in records of older versions."""
 
     def to_json(self) -> bytes:
         """The object's bytes."""

@@ -30,7 +30,7 @@ from config.stack import StackConfig
 
 RULES: Final[tuple[Rule, ...]] = (
     account.RegionIsNotInChina(),
-    account.StackNameFitsRepositories(),
+    account.StackNameFitsNames(),
     account.SecretsAreEncrypted(),
     account.QuotasHold(),
     account.ColumnsFitTheDefinition(),

@@ -18,28 +18,36 @@ _MOST_TAGS: Final = 50
 _MOST_PER_REGION: Final = 50
 _MOST_COLUMNS_BYTES: Final = 20 * 1024
 """Of 24 KiB; all else in the definition of the preprocess job stays below 4 KiB (tests/components/test_jobs.py)."""
-_REPOSITORY_PART: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_LONGEST_STACK: Final = 12
+"""So that <project>-<stack>-<logical name>-<random digits> fits the 64 characters of roles, functions and rules (Pulumi.yaml,
+pulumi:autonaming; tests/components/test_names.py)."""
+_PART_OF_NAMES: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-class StackNameFitsRepositories(Rule):
-    """The name of the stack can be part of an image repository's name."""
+class StackNameFitsNames(Rule):
+    """The name of the stack can be part of the names of repositories, buckets, queues, roles and functions."""
 
     code = "STACK-NAME"
-    reason = "ECR refuses the repository <project>-<stack>/cpu."
-    source = "ECR API, CreateRepository repositoryName"
+    reason = "AWS refuses the bucket, the job queue or the role that is named after it."
+    source = (
+        "ECR API, CreateRepository; S3 bucket naming rules; Batch API, CreateJobQueue; IAM quotas"
+    )
     reads = frozenset({"name"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A name with capitals, or with separators side by side or at the end."""
-        if _REPOSITORY_PART.fullmatch(config.name) is None:
-            message = "image repositories are named after it, in lower-case letters and digits with single - . or _ between them"
+        """A name with capitals, dots or underscores, with hyphens side by side or at an end, or a long one."""
+        if _PART_OF_NAMES.fullmatch(config.name) is None or len(config.name) > _LONGEST_STACK:
+            message = (
+                f"resources are named after it: at most {_LONGEST_STACK} lower-case letters and digits, "
+                "with single hyphens between them"
+            )
             yield self.problem(
                 "stack", config.name, message, f"name the stack {_plain(config.name)}"
             )
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "dev"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST_STACK].rstrip("-") or "dev"
 
 
 class RegionIsNotInChina(Rule):

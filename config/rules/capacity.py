@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from config.environments import FargateEnvironment, HpcEnvironment
 from config.problems import Problem
-from config.rules.base import (
-    Rule,
+from config.rules.base import Rule
+from config.rules.obstacles import JobStarts, obstacles
+from config.stack import StackConfig
+from config.topology import (
     environments_of,
     fits,
     jobs,
@@ -16,8 +18,6 @@ from config.rules.base import (
     placing_environments_of,
     some,
 )
-from config.rules.obstacles import JobStarts, obstacles
-from config.stack import StackConfig
 
 _READS = frozenset({"environments", "jobs", "queues"})
 

@@ -7,8 +7,9 @@ from itertools import combinations
 from typing import Final
 
 from config.problems import Problem
-from config.rules.base import Rule, jobs
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import jobs
 
 _MOST_SHARES: Final = 500
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, jobs
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of, jobs
 
 _GIB: Final = 1024
 FARGATE_MEMORY_MIB: Final[dict[float, tuple[int, ...]]] = {

@@ -7,8 +7,9 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.problems import Problem
-from config.rules.base import (
-    Rule,
+from config.rules.base import Rule
+from config.stack import StackConfig
+from config.topology import (
     environments_of,
     gpus_of,
     instance_types_of,
@@ -16,7 +17,6 @@ from config.rules.base import (
     known_types_of,
     minimum_of,
 )
-from config.stack import StackConfig
 
 _READS = frozenset({"environments", "jobs", "queues"})
 _NO_AMI: Final[dict[str, tuple[str, ...]]] = {

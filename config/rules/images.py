@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, jobs, known_types_of, some
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of, jobs, known_types_of, some
 
 
 class BothImagesArePublished(Rule):

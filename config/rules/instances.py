@@ -8,8 +8,9 @@ from typing import Final
 from config.environments import FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, instance_types_of, jobs, known_types_of, some
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of, instance_types_of, jobs, known_types_of, some
 
 _SPOT_TYPES: Final = 10
 _LOW_BID: Final = 50

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, instance_types_of
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of, instance_types_of
 
 
 class BudgetCoversOneRun(Rule):

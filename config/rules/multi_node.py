@@ -9,8 +9,9 @@ from typing import Any
 from config.environments import HpcEnvironment
 from config.facts import instance_type
 from config.problems import Problem
-from config.rules.base import Rule, environments_of
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of
 
 
 class MultiNodeQueueHasOneHpcEnvironment(Rule):

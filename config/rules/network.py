@@ -9,9 +9,10 @@ from typing import Final
 from config.environments import FargateEnvironment, HpcEnvironment
 from config.facts import EFA_ONLY_FAMILIES, instance_type
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, known_types_of
+from config.rules.base import Rule
 from config.stack import StackConfig
 from config.subnets import plan_subnets
+from config.topology import environments_of, known_types_of
 
 _DOCKER_BRIDGE: Final = ipaddress.IPv4Network("172.17.0.0/16")
 _SLACK: Final = "slack-webhook-url"

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 from config.environments import Environment, FargateEnvironment
 from config.problems import Problem
 from config.queues import Queue
-from config.rules.base import (
+from config.rules.base import Rule
+from config.stack import StackConfig
+from config.topology import (
     Job,
-    Rule,
     fits,
     gpus_of,
     instance_types_of,
@@ -25,7 +26,6 @@ from config.rules.base import (
     nodes_of,
     placing_environments_of,
 )
-from config.stack import StackConfig
 
 Kind = Literal["type", "max_vcpus", "min_vcpus", "reservation"]
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from config.environments import FargateEnvironment
 from config.problems import Problem
-from config.rules.base import Rule, environments_of, known_types_of, some
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import environments_of, known_types_of, some
 
 _INSTANCE_START_MINUTES: Final = 20
 """Boot, pull of a large image and registration, and the reason is published minutes late (nextflow-io/nextflow issue 7479)."""

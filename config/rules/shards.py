@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from config.jobs import AnalysisJob
 from config.problems import Problem
-from config.rules.base import Rule, jobs
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import jobs
 
 
 class ShardsAreOfOneNode(Rule):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.problems import Problem
-from config.rules.base import Rule, jobs
+from config.rules.base import Rule
 from config.stack import StackConfig
+from config.topology import jobs
 
 _MINUTES_PER_DAY: Final = 24 * 60
 

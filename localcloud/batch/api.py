@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from localcloud.batch import (
     definitions,
     descriptions,
     environments,
+    infrastructure_updates,
     listing,
     queues,
     submission,
@@ -20,6 +22,8 @@ from localcloud.batch.records import Job, Store, client_error
 from localcloud.wire import WireError
 
 Params = dict[str, Any]
+_MOST_AT_ONCE: Final = 50
+_JOB_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::\d+)?")
 
 
 class BatchApi:
@@ -63,6 +67,8 @@ class BatchApi:
             "ListJobs": lambda params: listing.list_jobs(store, params),
             "CancelJob": self._cancel,
             "TerminateJob": self._terminate,
+            "CancelJobs": lambda params: self._each(params, plane.cancel),
+            "TerminateJobs": lambda params: self._each(params, plane.terminate),
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": lambda params: {
@@ -115,20 +121,33 @@ class BatchApi:
         }
 
     def _update_environment(self, params: Params) -> Params:
+        self._settle()
         environment = environments.update(self._store, params, self._groups)
+        self._settle()
         self._plane.wake()
         return {
             "computeEnvironmentName": environment.name,
             "computeEnvironmentArn": environment.arn,
         }
 
+    def _settle(self) -> None:
+        """Infrastructure updates go on: they end with the jobs on former instances, and these with the time that they have."""
+        for environment in list(self._store.environments.values()):
+            for job in infrastructure_updates.settle(self._store, environment):
+                self._lose_hosts(job)
+
+    def _lose_hosts(self, job: Job) -> None:
+        for node in range(len(job.nodes)):
+            self._plane.lose_host(job.id, node=node)
+
     def _delete_environment(self, params: Params) -> Params:
+        self._settle()
         for job in environments.delete(self._store, params.get("computeEnvironment", "")):
-            for node in range(len(job.nodes)):
-                self._plane.lose_host(job.id, node=node)
+            self._lose_hosts(job)
         return {}
 
     def _describe_environments(self, params: Params) -> Params:
+        self._settle()
         wanted = named(params, "computeEnvironments")
         found = (
             [self._store.environment(each) for each in wanted]
@@ -175,8 +194,13 @@ class BatchApi:
             {"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)}
             for job in jobs
         ]
+        now = descriptions.millis(self._plane.now())
         return {
-            "frontOfQueue": {"jobs": front, "lastUpdatedAt": descriptions.millis(self._plane.now())}
+            "frontOfQueue": {"jobs": front, "lastUpdatedAt": now},
+            "queueUtilization": {
+                **descriptions.utilization(self._plane.holding(queue), by_share=bool(queue.policy)),
+                "lastUpdatedAt": now,
+            },
         }
 
     def _create_policy(self, params: Params) -> Params:
@@ -254,6 +278,25 @@ class BatchApi:
     def _terminate(self, params: Params) -> Params:
         self._plane.terminate(self._job(params), params["reason"])
         return {}
+
+    def _each(self, params: Params, end: Callable[[Job, str], None]) -> Params:
+        """CancelJobs and TerminateJobs: each job by itself; one that cannot be found counts as processed (API reference)."""
+        jobs, reason = params.get("jobs") or [], params.get("reason")
+        if not reason:
+            raise client_error("reason is required")
+        if not 1 <= len(jobs) <= _MOST_AT_ONCE:
+            raise client_error(f"jobs has {len(jobs)} entries; 1 to {_MOST_AT_ONCE} are allowed")
+        answer: Params = {"successful": [], "errors": []}
+        for job_id in jobs:
+            if not _JOB_ID.fullmatch(job_id):
+                said = f"{job_id} is not the id of a job"
+                error = {"job": job_id, "code": "ValidationException", "message": said}
+                answer["errors"].append(error)
+                continue
+            if job_id in self._store.jobs:
+                end(self._store.jobs[job_id], reason)
+            answer["successful"].append(job_id)
+        return answer
 
     def _job(self, params: Params) -> Job:
         if not params.get("reason"):

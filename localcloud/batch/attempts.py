@@ -251,13 +251,11 @@ class RunningAttempt:
             )
         if self._refused_reason:
             return AttemptEnd(exit_code=None, reason="", status_reason=self._refused_reason)
-        if outcome.exit_code is None or outcome.reason:
-            return AttemptEnd(
-                exit_code=outcome.exit_code,
-                reason=outcome.reason,
-                status_reason="Task failed to start",
-            )
-        return AttemptEnd(exit_code=outcome.exit_code, reason="", status_reason=_EXITED)
+        return AttemptEnd(
+            exit_code=outcome.exit_code,
+            reason=outcome.reason,
+            status_reason=_EXITED if outcome.ran else "Task failed to start",
+        )
 
     def describe_node(self, node: int) -> dict[str, Any]:
         """The attempt's part of a container's description."""

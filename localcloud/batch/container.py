@@ -1,11 +1,17 @@
-"""What ECS does before a container starts: image, log stream, secrets, role credentials, environment. Every failure has ECS's reason."""
+"""What ECS does before a container starts: image, log stream, secrets, credentials, environment.
+
+Every failure has ECS's reason.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +19,7 @@ from typing import Any, Final
 
 from localcloud.access import Access, AssumeRoleError
 from localcloud.aws_state import AwsState
+from localcloud.batch.container_engine import Engine
 from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.wire import WireError
 
@@ -21,6 +28,7 @@ _ECR_IMAGE: Final = re.compile(
 )
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
+_ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
@@ -39,6 +47,8 @@ class Host:
     endpoint_url: str
     client: Any
     """Callable: service -> boto3 client with the deployer's credentials."""
+    engine: Engine | None = None
+    """Runs the containers of images that are not in `images`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +72,58 @@ def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> 
     return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
 
 
+def _of_process(directory: Path) -> dict[str, str]:
+    """Variables that an image would bring, for a process that stands for a container."""
+    return {
+        "PATH": JOB_PATH,
+        "PYTHONUNBUFFERED": "1",
+        "HOME": str(directory),
+        "TMPDIR": str(directory / "tmp"),
+        "LANG": "C.UTF-8",
+        # a job must not reach the user's account
+        "AWS_CONFIG_FILE": str(directory / ".aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(directory / ".aws-credentials"),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InEngine:
+    """An image of Docker or podman."""
+
+    engine: Engine
+    id: str
+
+    def container(
+        self,
+        request: TaskRequest,
+        environment: Mapping[str, str],
+        directory: Path,
+        write_lines: Callable[[list[str]], None],
+    ) -> Container:
+        """A container of Docker or podman, made and not started. Raises StartError."""
+        name = f"batch-reference-{request.task_id}"
+        try:
+            self.engine.create(
+                name,
+                self.id,
+                request.spec,
+                environment,
+                fargate=request.instance_role is None,
+                directory=directory,
+            )
+        except StartError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        return Container(
+            command=[self.engine.name, name],
+            environment=dict(os.environ),  # of the engine's program: which daemon, which context
+            directory=directory,
+            write_lines=write_lines,
+            supervisor=_ENGINE_SUPERVISOR,
+            remove=functools.partial(self.engine.remove, name),
+        )
+
+
 class ContainerFactory:
     """Makes the container of a task, under the permissions that ECS would need."""
 
@@ -80,15 +142,7 @@ class ContainerFactory:
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
         environment = {
-            "PATH": JOB_PATH,
-            "PYTHONUNBUFFERED": "1",
-            "HOME": str(directory),
-            "TMPDIR": str(directory / "tmp"),
-            "LANG": "C.UTF-8",
             "AWS_ENDPOINT_URL": self._host.endpoint_url,
-            # a job must not reach the user's account
-            "AWS_CONFIG_FILE": str(directory / ".aws-config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(directory / ".aws-credentials"),
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE" if fargate else "AWS_ECS_EC2",
         }
         if (
@@ -108,7 +162,10 @@ class ContainerFactory:
         environment.update(secrets)
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
+        if isinstance(image, _InEngine):
+            return image.container(request, environment, directory, write_lines)
         command = list(spec.get("command") or [])
+        environment = _of_process(directory) | environment
         if isinstance(image, Path):
             environment = {"PYTHONPATH": str(image), **environment}
             if (image / "bin").is_dir():
@@ -123,7 +180,7 @@ class ContainerFactory:
             program=program,
         )
 
-    def _image(self, name: str, agent_role: str | None) -> Path | Program:
+    def _image(self, name: str, agent_role: str | None) -> Path | Program | _InEngine:
         match = _ECR_IMAGE.match(name)
         if match is not None:
             repository = (
@@ -139,6 +196,8 @@ class ContainerFactory:
         for pattern, image in self._host.images.items():
             if fnmatchcase(name, pattern):
                 return image
+        if self._host.engine is not None:
+            return _InEngine(engine=self._host.engine, id=self._host.engine.image(name))
         known = ", ".join(self._host.images) or "none"
         raise StartError(
             f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})"

@@ -10,6 +10,7 @@ from localcloud.batch.records import Attempt, Job, Status
 
 _STATUSES: Final = get_args(Status)
 _ONLY_CONTAINER: Final = "default"
+_SHARES_SHOWN: Final = 20
 _OF_TASK: Final = ("jobRoleArn", "executionRoleArn", "volumes", "instanceType")
 
 
@@ -114,6 +115,33 @@ def node_status(job: Job, node: int) -> str:
     """Of one node of a multi-node job."""
     latest = job.latest
     return str((latest.nodes[node] if latest else {}).get("status", job.status))
+
+
+def utilization(held: list[tuple[str, float]], *, by_share: bool) -> dict[str, Any]:
+    """A QueueSnapshotUtilizationDetail, but for its moment.
+
+    Args:
+        held: Share and vCPUs of each job of the queue that holds resources.
+        by_share: Whether the queue has a fair-share policy.
+    """
+    shares: dict[str, float] = {}
+    for share, vcpus in held:
+        shares[share] = shares.get(share, 0.0) + vcpus
+    largest = sorted(shares.items(), key=lambda each: -each[1])
+    found: dict[str, Any] = {"totalCapacityUsage": [_usage(sum(vcpus for _, vcpus in held))]}
+    if by_share:
+        found["fairshareUtilization"] = {
+            "activeShareCount": len(shares),
+            "topCapacityUtilization": [
+                {"shareIdentifier": share, "capacityUsage": [_usage(vcpus)]}
+                for share, vcpus in largest[:_SHARES_SHOWN]
+            ],
+        }
+    return found
+
+
+def _usage(vcpus: float) -> dict[str, Any]:
+    return {"capacityUnit": "VCPU", "quantity": float(vcpus)}
 
 
 def _children(job: Job) -> dict[str, int]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from localcloud.aws_state import InstanceShape
 from localcloud.batch.definitions import resource_value
+from localcloud.batch.launches import NO_CAPACITY, UNDETERMINED, UNSUPPORTED, Failure, Launches
 from localcloud.batch.records import ComputeEnvironment, Instance
 
 _GROUPS: Final = {
@@ -26,7 +27,6 @@ _ORDERED: Final = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIO
 
 MAX_RESOURCE: Final = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 REQUIREMENT: Final = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
-NO_CAPACITY: Final = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
 INVALID_ENVIRONMENTS: Final = "ACTION_REQUIRED"
 _TEXTS: Final = {
     MAX_RESOURCE: f"{MAX_RESOURCE} - CE(s) associated with the job queue cannot meet the CPU requirement of the job.",
@@ -35,6 +35,7 @@ _TEXTS: Final = {
         "attached to the job queue."
     ),
     INVALID_ENVIRONMENTS: f"{INVALID_ENVIRONMENTS} - CE(s) associated with the job queue are invalid.",
+    UNDETERMINED: f"{UNDETERMINED} - Batch job is blocked, root cause is undetermined.",
 }
 
 
@@ -64,10 +65,14 @@ class Refusal:
 
     reason: str = ""
     instance_type: str = ""
+    said: str = ""
+    """EC2's own words."""
 
     @property
     def text(self) -> str:
         """The status reason that AWS documents for it."""
+        if self.reason == UNSUPPORTED:
+            return f"{UNSUPPORTED} - {self.said}"
         if self.reason == NO_CAPACITY:
             return f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [{self.instance_type}]"
         return _TEXTS.get(self.reason, self.reason)
@@ -76,7 +81,15 @@ class Refusal:
 def most_telling(refusals: Iterable[Refusal]) -> Refusal:
     """Of what a job's environments said, what stands for all: that it may yet run somewhere, else what an operator can act on first."""
     by_reason = {refusal.reason: refusal for refusal in refusals}
-    for reason in ("", NO_CAPACITY, REQUIREMENT, MAX_RESOURCE, INVALID_ENVIRONMENTS):
+    for reason in (
+        "",
+        NO_CAPACITY,
+        UNSUPPORTED,
+        UNDETERMINED,
+        REQUIREMENT,
+        MAX_RESOURCE,
+        INVALID_ENVIRONMENTS,
+    ):
         if reason in by_reason:
             return by_reason[reason]
     return Refusal()
@@ -84,10 +97,10 @@ def most_telling(refusals: Iterable[Refusal]) -> Refusal:
 
 @dataclass(kw_only=True)
 class Capacity:
-    """Places nodes. `withheld` holds instance types that EC2 has none of at the moment ("*": of any type), for tests."""
+    """Places nodes; `launches` says what EC2 answers, without it EC2 has everything."""
 
     shapes: dict[str, InstanceShape]
-    withheld: set[str] = field(default_factory=set)
+    launches: Launches | None = None
 
     def place(
         self,
@@ -137,20 +150,18 @@ class Capacity:
         strict = environment.resources["allocationStrategy"] == "BEST_FIT"
         if strict and all(shape.vcpus > environment.resources["maxvCpus"] for shape in fitting):
             return Refusal(reason=MAX_RESOURCE)
+        failures: list[Failure] = []
         for shape in fitting:
             # every strategy but BEST_FIT may go beyond maxvCpus, by one instance at most
             room = environment.vcpus + (shape.vcpus if strict else need.vcpus) <= limit
-            if room and not self._withheld(shape):
-                instance = _started(shape.name, shape.vcpus, shape.memory_mib, shape.gpus)
-                environment.instances[instance.id] = instance
+            failed = self._failure(environment, shape, 1) if room else None
+            if failed is not None:
+                failures.append(failed)
+            elif room:
+                instance = self._start(environment, shape)
                 reserve(instance, need)
                 return [instance]
-        without = next((shape for shape in fitting if self._withheld(shape)), None)
-        return (
-            Refusal()
-            if without is None
-            else Refusal(reason=NO_CAPACITY, instance_type=without.name)
-        )
+        return _refusal(failures)
 
     def _place_nodes(
         self, environment: ComputeEnvironment, needs: list[Need], limit: float
@@ -169,26 +180,41 @@ class Capacity:
         ]
         if not affordable:
             return Refusal(reason=MAX_RESOURCE)
+        failures: list[Failure] = []
         for shape in affordable:
-            if self._withheld(shape) or environment.vcpus + shape.vcpus * len(needs) > limit:
+            if environment.vcpus + shape.vcpus * len(needs) > limit:
+                continue
+            failed = self._failure(environment, shape, len(needs), multinode=True)
+            if failed is not None:
+                failures.append(failed)
                 continue
             placed = []
             for need in needs:
-                instance = _started(shape.name, shape.vcpus, shape.memory_mib, shape.gpus)
-                environment.instances[instance.id] = instance
+                instance = self._start(environment, shape)
                 reserve(instance, need)
                 instance.free_vcpus = 0  # one node per instance, whatever room is left
                 placed.append(instance)
             return placed
-        without = next((shape for shape in affordable if self._withheld(shape)), None)
-        return (
-            Refusal()
-            if without is None
-            else Refusal(reason=NO_CAPACITY, instance_type=without.name)
-        )
+        return _refusal(failures)
 
-    def _withheld(self, shape: InstanceShape) -> bool:
-        return "*" in self.withheld or shape.name in self.withheld
+    def _failure(
+        self,
+        environment: ComputeEnvironment,
+        shape: InstanceShape,
+        count: int,
+        *,
+        multinode: bool = False,
+    ) -> Failure | None:
+        if self.launches is None:
+            return None
+        return self.launches.failure(environment, shape, count, multinode=multinode)
+
+    def _start(self, environment: ComputeEnvironment, shape: InstanceShape) -> Instance:
+        instance = _started(shape.name, shape.vcpus, shape.memory_mib, shape.gpus)
+        environment.instances[instance.id] = instance
+        if self.launches is not None:
+            self.launches.started(environment, instance.id)
+        return instance
 
     def _fitting(self, environment: ComputeEnvironment, need: Need) -> list[InstanceShape]:
         """Types that hold the node: in the given order for the ordered strategies, else the smallest first."""
@@ -232,11 +258,18 @@ class Capacity:
             self.types(environment.resources.get("instanceTypes", [])),
             key=lambda shape: (shape.vcpus, shape.memory_mib),
         )
-        while shapes and environment.vcpus < minimum and not self._withheld(shapes[0]):
-            instance = _started(
-                shapes[0].name, shapes[0].vcpus, shapes[0].memory_mib, shapes[0].gpus
-            )
-            environment.instances[instance.id] = instance
+        while shapes and environment.vcpus < minimum:
+            if self._failure(environment, shapes[0], 1) is not None:
+                return
+            self._start(environment, shapes[0])
+
+
+def _refusal(failures: list[Failure]) -> Refusal:
+    """Of the types that EC2 did not start, the first; without any the job only has to wait."""
+    if not failures:
+        return Refusal()
+    first = failures[0]
+    return Refusal(reason=first.reason, instance_type=first.instance_type, said=first.said)
 
 
 def reserve(instance: Instance, need: Need) -> None:

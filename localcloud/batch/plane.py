@@ -15,9 +15,9 @@ from localcloud.batch import descriptions, fair_share
 from localcloud.batch.attempts import Addresses, Owner, RunningAttempt
 from localcloud.batch.container import ContainerFactory
 from localcloud.batch.dependencies import Waiting
+from localcloud.batch.launches import NO_CAPACITY, Launches
 from localcloud.batch.placement import (
     INVALID_ENVIRONMENTS,
-    NO_CAPACITY,
     Capacity,
     Need,
     Refusal,
@@ -65,7 +65,8 @@ class DataPlane:
         grace_seconds: float = 30.0,
     ) -> None:
         self.store = store
-        self.capacity = Capacity(shapes=store.state.instance_shapes())
+        self.launches = Launches(store, self.now)
+        self.capacity = Capacity(shapes=store.state.instance_shapes(), launches=self.launches)
         self._publish = publish
         self._joinable = joinable
         self._changed = threading.Condition(store.lock)
@@ -150,7 +151,13 @@ class DataPlane:
     def withhold_capacity(self, *instance_types: str) -> None:
         """EC2 has no such instances until called again; `*` stands for any type, no argument ends the shortage."""
         with self.store.lock:
-            self.capacity.withheld = set(instance_types)
+            self.launches.withheld = set(instance_types)
+            self.wake()
+
+    def limit_quota(self, code: str, vcpus: float) -> None:
+        """The account may run so many vCPUs of a quota (config/quotas.py) at one time."""
+        with self.store.lock:
+            self.launches.quotas[code] = vcpus
             self.wake()
 
     def lose_host(self, job_id: str, *, node: int | None = None) -> str:
@@ -248,6 +255,14 @@ class DataPlane:
             ledger.active(policy.fairshare, queue.name, now),
             now,
         )
+
+    def holding(self, queue: JobQueue) -> list[tuple[str, float]]:
+        """Share (empty for none) and vCPUs of each job of the queue that holds resources."""
+        return [
+            (attempt.job.share or "", sum(need.vcpus for need in attempt.needs))
+            for attempt in self._running.values()
+            if attempt.job.queue is queue
+        ]
 
     def task(self, task_id: str) -> tuple[RunningAttempt, int] | None:
         """The attempt that a running task belongs to, and its node there."""

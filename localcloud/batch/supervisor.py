@@ -3,7 +3,7 @@
 Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`, with the environment and the working
 directory of the job; standard input is the life line. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means
 SIGKILL; its end means that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`, `exit <code>` or
-`error <sentence>`, one per line.
+`error <reason>`, one per line.
 
 The job gets no signal blocked or ignored, whatever the process that started this one has done to its own: a container begins like that.
 """
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+_NO_START = "CannotStartContainerError: Error response from daemon: failed to create task: exec: "
 
 
 def main(arguments: list[str]) -> int:
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
-        os.write(status_fd, f"error {error.strerror}: {command[0]}\n".encode())
+        os.write(status_fd, f"error {_NO_START}{error.strerror}: {command[0]}\n".encode())
         return 0
     os.write(status_fd, f"started {process.pid}\n".encode())
     code = _wait(process, grace, wake_read)

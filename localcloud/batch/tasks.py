@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 _log = logging.getLogger(__name__)
-_SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
+SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _GATHER_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
 _READ: Final = 1 << 16
@@ -39,6 +39,10 @@ class Container:
     """Takes complete lines for the log."""
     program: Program | None = None
     """Runs in place of the command."""
+    supervisor: Path = SUPERVISOR
+    """The program that runs the command, and speaks the protocol of supervisor.py."""
+    remove: Callable[[], None] = lambda: None
+    """Called at the end, however it came: removes what the supervisor may have left."""
 
 
 class StartError(Exception):
@@ -47,10 +51,12 @@ class StartError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a task ended. No exit code: it never ran, or its host was lost."""
+    """How a task ended. No exit code: it never ran, or nobody knows how it ended."""
 
     exit_code: int | None
     reason: str = ""
+    ran: bool = True
+    """Whether it had started."""
 
 
 class Task(threading.Thread):
@@ -104,7 +110,7 @@ class Task(threading.Thread):
         try:
             container = self._prepare()
         except StartError as error:
-            self._ended_callback(self, Outcome(exit_code=None, reason=str(error)))
+            self._ended_callback(self, Outcome(exit_code=None, reason=str(error), ran=False))
             return
         try:
             outcome = (
@@ -113,6 +119,7 @@ class Task(threading.Thread):
                 else self._call(container.program, container.environment)
             )
         finally:
+            container.remove()
             shutil.rmtree(container.directory, ignore_errors=True)
         self._ended_callback(self, outcome)
 
@@ -137,6 +144,7 @@ class Task(threading.Thread):
             return Outcome(
                 exit_code=None,
                 reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own",
+                ran=False,
             )
         status_read, status_write = os.pipe()
         lifeline_read, lifeline_write = os.pipe()
@@ -150,7 +158,7 @@ class Task(threading.Thread):
             sys.executable,
             "-I",
             "-S",
-            str(_SUPERVISOR),
+            str(container.supervisor),
             str(self._grace_seconds),
             str(status_write),
             *container.command,
@@ -170,20 +178,18 @@ class Task(threading.Thread):
         log = _LineLog(process.stdout.fileno(), container.write_lines)  # type: ignore[union-attr]
         log.start()
         outcome: Outcome | None = None
-        group = 0
+        group, ran = 0, False
         with os.fdopen(status_read, encoding="utf-8") as status:
             for line in status:
                 word, _, rest = line.rstrip("\n").partition(" ")
                 if word == "started":
-                    group = int(rest)
+                    group, ran = int(rest), True
                     self._started_callback(self)
                 elif word == "error":
-                    outcome = Outcome(
-                        exit_code=127,
-                        reason=f"CannotStartContainerError: Error response from daemon: failed to create task: exec: {rest}",
-                    )
+                    outcome = Outcome(exit_code=None if ran else 127, reason=rest, ran=ran)
                 else:
-                    outcome = Outcome(exit_code=int(rest))
+                    code, _, reason = rest.partition(" ")
+                    outcome = Outcome(exit_code=int(code), reason=reason)
         process.wait()
         if outcome is None:  # the supervisor was itself killed, and its job lives on
             outcome = Outcome(exit_code=137)

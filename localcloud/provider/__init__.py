@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
-from typing import Any, Final, Protocol
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from localcloud.provider import (
     batch,
@@ -19,20 +17,42 @@ from localcloud.provider import (
     messaging,
     monitoring,
     network,
+    readers,
     security,
     storage,
     tables,
 )
-from localcloud.provider.archive import asset_bytes
-from localcloud.provider.calls import HANDLERS, NAMES, Aws, Call, ProviderError, json_object
+from localcloud.provider.calls import (
+    HANDLERS,
+    NAMES,
+    Aws,
+    Call,
+    CreatedError,
+    ProviderError,
+    json_object,
+)
+from localcloud.provider.differences import Before, Difference, differences, touches
 from localcloud.provider.invokes import INVOKES, PREVIEWED
-from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle, without_order
+from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
+from localcloud.provider.naming import Autonaming, automatic_name
+from localcloud.provider.outputs import mark_unmodelled, seal, tell, unmodelled
+from localcloud.provider.reading import READERS, Reading, imported, merged
 from localcloud.provider.references import missing_references
-from localcloud.provider.schema import resource_schema
+from localcloud.provider.schema import ResourceSchema, resource_schema
+from localcloud.provider.settings import Settings
 from localcloud.provider.tagging import retag
-from localcloud.provider.values import UNKNOWN, Secret, is_asset, is_unknown, plain, poison
+from localcloud.provider.values import DEFAULTS, UNKNOWN, plain, without_bookkeeping
 
-__all__ = ["HANDLERS", "Provider", "ProviderError"]
+__all__ = [
+    "HANDLERS",
+    "Autonaming",
+    "Before",
+    "CreatedError",
+    "Difference",
+    "Provider",
+    "ProviderError",
+    "unmodelled",
+]
 
 _CREATORS: Final = (
     batch,
@@ -48,7 +68,8 @@ _CREATORS: Final = (
     storage,
     tables,
 )
-_MODULES: Final = (*_CREATORS, lifecycles)
+_MODULES: Final = (*_CREATORS, lifecycles, readers)
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {}, False)
 _JSON_INPUTS: Final = frozenset(
     {
         "assumeRolePolicy",
@@ -67,22 +88,6 @@ _JSON_INPUTS: Final = frozenset(
         "redrivePolicy",
     }
 )
-_SECRET_OUTPUTS: Final = {
-    "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),
-    "aws:ssm/parameter:Parameter": ("value",),
-}
-_PREVIEW_ACCOUNT: Final = "123456789012"
-
-
-class Before(Protocol):
-    """A resource as an earlier deployment left it; all values are plain."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def inputs(self) -> Mapping[str, Any]: ...
-    @property
-    def outputs(self) -> Mapping[str, Any]: ...
 
 
 class Provider:
@@ -97,105 +102,111 @@ class Provider:
     def __init__(
         self, *, client: Callable[[str], Any], config: Mapping[str, str], preview: bool
     ) -> None:
-        self._client, self._config, self._preview = client, config, preview
-        default = json.loads(config.get("aws:defaultTags", "{}"))
-        self._default_tags: dict[str, dict[str, str]] = {"": default.get("tags", {})}
-
-    @cached_property
-    def aws(self) -> Aws:
-        """The AWS of this deployment; its account is asked for once, and assumed in a preview."""
-        allowed = json.loads(self._config.get("aws:allowedAccountIds", "[]"))
-        if self._preview:
-            return Aws(
-                client=self._client,
-                account=str(allowed[0]) if allowed else _PREVIEW_ACCOUNT,
-                region=self._region,
-            )
-        account = self._client("sts").get_caller_identity()["Account"]
-        if allowed and account not in map(str, allowed):
-            raise ProviderError(
-                f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}"
-            )
-        return Aws(client=self._client, account=account, region=self._region)
+        self._preview = preview
+        self.settings = Settings(client=client, config=config, preview=preview)
 
     @property
-    def _region(self) -> str:
-        region = self._config.get("aws:region")
-        if not region:
-            raise ProviderError("aws:region is not set; add it to the stack file")
-        return region
+    def aws(self) -> Aws:
+        """The AWS of this deployment."""
+        return self.settings.aws
 
-    def configure(self, urn: str, package: str, inputs: Mapping[str, Any]) -> str:
-        """Takes note of an explicit provider resource and returns its id. Raises ProviderError for settings that are not served."""
-        if package != "aws":
-            raise ProviderError(
-                f"the provider {package!r} is not served by the local engine, only aws is"
-            )
-        unknown = sorted(
-            set(inputs)
-            - {"region", "defaultTags", "allowedAccountIds", "version"}
-            - _ENDPOINT_SETTINGS
-        )
-        if unknown:
-            raise ProviderError(
-                f"the provider settings {', '.join(unknown)} are not served by the local engine"
-            )
-        if inputs.get("region", self._region) != self._region:
-            raise ProviderError(
-                f"region is {inputs['region']}, but the stack's aws:region is {self._region}; the local AWS has one region"
-            )
-        tags = inputs.get("defaultTags") or {}
-        tags = json.loads(tags) if isinstance(tags, str) else tags
-        self._default_tags[urn] = {**tags.get("tags", {})}
-        return "local"
+    # ---- what is wanted --------------------------------------------------------------------------
 
-    def create(
-        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str
-    ) -> tuple[str, dict[str, Any]]:
-        """Checks a resource and creates it; in a preview it is only checked.
+    def check(
+        self,
+        token: str,
+        logical: str,
+        inputs: Mapping[str, Any],
+        *,
+        provider: str = "",
+        olds: Mapping[str, Any] | None = None,
+        naming: Autonaming | None = None,
+    ) -> dict[str, Any]:
+        """The inputs of a resource as they are compared and applied: checked, tagged and named.
 
         Args:
             token: The type, such as `aws:ec2/vpc:Vpc`.
             logical: The resource's name in the program.
             inputs: By wire name, with secrets and, in a preview, unknowns.
             provider: Reference of an explicit provider, `<urn>::<id>`, or empty.
+            olds: What an earlier check gave for the resource; None where it is new, or another one takes its place.
+            naming: How the resource is named where the program does not; None is the provider's own way.
+
+        `__defaults` among them names those that the program did not give. Raises SchemaError where the inputs are not those of the type,
+        ProviderError where the type is not modelled.
+        """
+        schema = self._schema(token)
+        given = without_bookkeeping(inputs)
+        schema.check(given)
+        self._check_values({name: plain(value) for name, value in given.items()})
+        if "tags" in schema.inputs and (tags := self.settings.tags(provider, given)):
+            given["tags"] = tags
+        chosen = automatic_name(token, logical, given, olds=olds, naming=naming or Autonaming())
+        found = LIFECYCLES.get(token)
+        if olds is not None and found is not None and found.stays is not None:
+            given = found.stays(plain(without_bookkeeping(olds)), given)
+        return {**given, **chosen, DEFAULTS: sorted(chosen)}
+
+    def diff(self, token: str, before: Before, inputs: Mapping[str, Any]) -> Difference:
+        """What is between a resource and checked inputs.
+
+        Raises ProviderError where changes of the type are not modelled.
+        """
+        old, new = plain(without_bookkeeping(before.inputs)), plain(without_bookkeeping(inputs))
+        found = LIFECYCLES.get(token)
+        sets = found.sets if found is not None else ()
+        paths = differences(old, new, texts=_JSON_INPUTS, sets=sets)
+        changed = tuple(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))
+        if not changed:
+            return Difference()
+        forced = [
+            dotted
+            for dotted in lifecycle(token).replacing(old, new, changed)
+            if any(touches(path, dotted) for path in paths)
+        ]
+        first = self._deletes_first(token, inputs)
+        return Difference(changed=changed, paths=paths, replaces=tuple(forced), deletes_first=first)
+
+    # ---- what is done ----------------------------------------------------------------------------
+
+    def create(
+        self, token: str, logical: str, inputs: Mapping[str, Any], *, preview: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Creates a resource.
+
+        Args:
+            token: The type.
+            logical: The resource's name in the program.
+            inputs: Checked ones.
+            preview: Only say what would be.
 
         Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, and markers for
-        what it did not tell.
-
-        Raises SchemaError where the inputs are not those of the type, ProviderError where the type is not modelled or AWS refuses.
+        what it did not tell. Raises ProviderError where AWS refuses; CreatedError where the resource exists all the same.
         """
-        schema = resource_schema(token)
-        handler = HANDLERS.get(token)
-        if schema is None or handler is None:
-            reason = (
-                "is not a type of pulumi_aws"
-                if schema is None
-                else "is not modelled by the local provider"
-            )
-            raise ProviderError(f"the type {token} {reason}")
-        schema.check(inputs)
+        schema, inputs = self._schema(token), without_bookkeeping(inputs)
         values = {name: plain(value) for name, value in inputs.items()}
-        self._check_values(values)
-        named = _automatic_name(token, logical, values)
-        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
-        outputs: dict[str, Any] = {**inputs, **named}
+        outputs: dict[str, Any] = dict(inputs)
         if "tagsAll" in schema.outputs:
-            outputs["tagsAll"] = tags
-        _seal(token, outputs)
-        if self._preview:
+            outputs["tagsAll"] = values.get("tags") or {}
+        seal(token, outputs)
+        if preview or self._preview:
             return "", outputs
-        call = Call(
-            aws=self.aws, token=token, logical=logical, values={**values, **named}, tags=tags
-        )
+        tags = values.get("tags") or {}
+        call = Call(aws=self.aws, token=token, logical=logical, values=values, tags=tags)
         call.ignore("tags", "region", "namePrefix")
-        handler(call)
-        if unused := call.unused():
-            raise ProviderError(
-                f"{', '.join(unused)} of {token} is not modelled by the local provider"
-            )
-        _tell(outputs, {"region": self.aws.region, **call.outputs})
-        _mark_unmodelled(token, logical, outputs)
+        try:
+            _all_of(call)
+        except ProviderError as error:
+            if not (call.id and call.begun):
+                raise
+            tell(outputs, {"region": self.aws.region, **call.outputs})
+            # as it is, and not as it was to be: the next comparison finds what it lacks
+            found = self.read(token, call.id, inputs, outputs)
+            if found is None:
+                raise
+            raise CreatedError(str(error), id=call.id, inputs=found[0], outputs=found[1]) from error
+        tell(outputs, {"region": self.aws.region, **call.outputs})
+        mark_unmodelled(token, logical, outputs)
         return call.id, outputs
 
     def update(
@@ -203,36 +214,31 @@ class Provider:
         token: str,
         logical: str,
         inputs: Mapping[str, Any],
-        provider: str,
         *,
         before: Before,
-        changed: Collection[str],
+        preview: bool = False,
     ) -> tuple[str, dict[str, Any]]:
-        """Checks a resource that exists and brings it to new inputs; in a preview it is only checked.
+        """Brings a resource that exists to other inputs, none of which may need another resource.
 
         Args:
             token: The type.
             logical: The resource's name in the program.
-            inputs: The new ones, all of them.
-            provider: Reference of an explicit provider, or empty.
+            inputs: The new ones, all of them, checked.
             before: What there is.
-            changed: Names of the inputs that differ; none of them may need another resource.
+            preview: Only say what would be.
 
-        Returns its id and its outputs. Raises SchemaError, or ProviderError where AWS refuses or a change is not modelled.
+        Returns its id and its outputs. Raises ProviderError where AWS refuses or a change is not modelled.
         """
-        schema, cycle = resource_schema(token), lifecycle(token)
-        if schema is None:
-            raise ProviderError(f"the type {token} is not a type of pulumi_aws")
-        schema.check(inputs)
+        schema, cycle = self._schema(token), lifecycle(token)
+        changed = self.diff(token, before, inputs).changed
+        inputs, formerly = without_bookkeeping(inputs), without_bookkeeping(before.inputs)
         values = {name: plain(value) for name, value in inputs.items()}
-        self._check_values(values)
         naming = NAMES.get(token)
         kept = {
             name: before.outputs[name]
             for name in (*cycle.keeps, *([naming.property] if naming else []))
             if name in before.outputs
         }
-        tags = self._tags(provider, values) if "tags" in schema.inputs else {}
         outputs = {
             **{
                 name: value
@@ -241,11 +247,12 @@ class Provider:
             },
             **inputs,
         }
+        tags = values.get("tags") or {}
         if "tagsAll" in schema.outputs:
             outputs["tagsAll"] = tags
-        _seal(token, outputs)
+        seal(token, outputs)
         real = set(changed) - set(cycle.steers)
-        if self._preview:
+        if preview or self._preview:
             return before.id, {**outputs, **(dict.fromkeys(cycle.decided, UNKNOWN) if real else {})}
         call = Update(
             aws=self.aws,
@@ -259,7 +266,7 @@ class Provider:
                 for name, value in before.outputs.items()
                 if name not in schema.inputs and name != "tagsAll"
             },
-            old={**kept, **before.inputs},
+            old={**kept, **formerly},
             changed=frozenset(real),
         )
         call.ignore("region", "namePrefix", *(() if "tags" in real else ("tags",)))
@@ -271,86 +278,94 @@ class Provider:
             raise ProviderError(
                 f"a change of {', '.join(left)} of {token} is not modelled by the local provider"
             )
-        _tell(outputs, call.outputs)
-        _mark_unmodelled(token, logical, outputs)
+        tell(outputs, call.outputs)
+        mark_unmodelled(token, logical, outputs)
         return call.id, outputs
+
+    def read(
+        self,
+        token: str,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """What there is of a resource: its inputs and outputs.
+
+        Args:
+            token: The type.
+            id: The provider's.
+            inputs: What is known of it, with secrets; nothing at an import.
+            outputs: The same.
+
+        Returns None where it does not exist. Raises ProviderError where AWS refuses or the type cannot be read.
+        """
+        schema, reader = self._schema(token), READERS.get(token)
+        if reader is None:
+            raise ProviderError(f"the type {token} cannot be read by the local provider")
+        values = {**plain(without_bookkeeping(inputs)), **plain(outputs)}
+        if not inputs:
+            values |= imported(token, id)
+        actual = reader(Reading(aws=self.aws, token=token, id=id, values=values))
+        if actual is None:
+            return None
+        if inputs:
+            found = merged(inputs, actual, _JSON_INPUTS)
+        else:
+            found = {name: value for name, value in actual.items() if value not in _EMPTY}
+            found |= {DEFAULTS: []}
+        told = without_bookkeeping(found)
+        gone = inputs.keys() - found.keys()
+        now = {**{name: value for name, value in outputs.items() if name not in gone}, **told}
+        if "tagsAll" in schema.outputs:
+            now["tagsAll"] = plain(found.get("tags")) or {}
+        seal(token, now)
+        return found, now
 
     def delete(self, token: str, before: Before) -> None:
         """Deletes a resource. Raises ProviderError where AWS refuses or the deletion is not modelled."""
         removal = lifecycle(token).delete
         if removal is not None:
-            removal(Removal(aws=self.aws, id=before.id, values={**before.inputs, **before.outputs}))
-
-    def replacing(
-        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: Collection[str]
-    ) -> list[str]:
-        """Paths of the changed inputs that need another resource. Raises ProviderError where changes of the type are not modelled."""
-        return lifecycle(token).replacing(old, new, changed)
-
-    def deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
-        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
-
-        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
-        """
-        naming, found = NAMES.get(token), LIFECYCLES.get(token)
-        return (naming is not None and new.get(naming.property) is not None) or (
-            found is not None and found.deletes_first
-        )
-
-    def settled(
-        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """The new inputs, with what AWS keeps of the former ones although it is no longer given."""
-        found = LIFECYCLES.get(token)
-        return new if found is None or found.stays is None else found.stays(old, new)
-
-    def canonical(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Plain inputs in the form in which two of them are compared: lists that have no order are sorted."""
-        found = LIFECYCLES.get(token)
-        return without_order(inputs, found.sets if found is not None else ())
-
-    def digests(self, inputs: Mapping[str, Any]) -> dict[str, str]:
-        """What the assets among the inputs hold, as digests."""
-        assets = {name: plain(value) for name, value in inputs.items() if is_asset(plain(value))}
-        return {
-            name: hashlib.sha256(asset_bytes(asset)).hexdigest() for name, asset in assets.items()
-        }
+            values = {**without_bookkeeping(before.inputs), **before.outputs}
+            removal(Removal(aws=self.aws, id=before.id, values=values))
 
     def known_outputs(
         self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The outputs of a resource that stays as it is, with secrets and markers as its creation gave them."""
         found = {**outputs, **{name: value for name, value in inputs.items() if name in outputs}}
-        _seal(token, found)
-        _mark_unmodelled(token, logical, found)
+        seal(token, found)
+        mark_unmodelled(token, logical, found)
         return found
 
-    def tags_differ(
-        self, token: str, provider: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
-    ) -> bool:
-        """Whether all tags, the provider's default ones included, are others than before."""
+    # ---- how -------------------------------------------------------------------------------------
+
+    def _schema(self, token: str) -> ResourceSchema:
         schema = resource_schema(token)
-        if schema is None or "tagsAll" not in schema.outputs:
-            return False
-        return bool(self._tags(provider, inputs) != (outputs.get("tagsAll") or {}))
+        if schema is None:
+            raise ProviderError(f"the type {token} is not a type of pulumi_aws")
+        if token not in HANDLERS:
+            raise ProviderError(f"the type {token} is not modelled by the local provider")
+        return schema
+
+    def _deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
+        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
+
+        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
+        """
+        naming = NAMES.get(token)
+        if naming is None or new.get(naming.property) is None:
+            return lifecycle(token).deletes_first
+        return naming.property not in new.get(DEFAULTS, ()) or lifecycle(token).deletes_first
 
     def _check_values(self, values: Mapping[str, Any]) -> None:
         for name in _JSON_INPUTS & values.keys():
             if isinstance(values[name], str) and values[name]:
                 json_object(values[name], name)
-        region = values.get("region", self._region)
-        if region != self._region:
+        region = values.get("region", self.settings.region)
+        if region != self.settings.region:
             raise ProviderError(
-                f"region is {region}, but the stack's aws:region is {self._region}; the local AWS has one region"
+                f"region is {region}, but the stack's aws:region is {self.settings.region}; the local AWS has one region"
             )
-
-    def _tags(self, provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        given = values.get("tags") or {}
-        return (
-            {**self._default_tags[provider.rpartition("::")[0]], **given}
-            if isinstance(given, Mapping)
-            else given
-        )
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
@@ -365,46 +380,9 @@ class Provider:
         return missing_references(self.aws, inputs, known)
 
 
-def _seal(token: str, outputs: dict[str, Any]) -> None:
-    for name in _SECRET_OUTPUTS.get(token, ()):
-        if name in outputs and not isinstance(outputs[name], Secret):
-            outputs[name] = Secret(outputs[name])
-
-
-def _tell(outputs: dict[str, Any], told: Mapping[str, Any]) -> None:
-    outputs |= {
-        name: value
-        for name, value in told.items()
-        if value is not None and not isinstance(outputs.get(name), Secret)
-    }
-
-
-def _mark_unmodelled(token: str, logical: str, outputs: dict[str, Any]) -> None:
-    schema = resource_schema(token)
-    for name, hint in schema.always_present() if schema is not None else ():
-        if name not in outputs and name not in ("id", "urn"):
-            outputs[name] = poison(logical, name) if hint is str else UNKNOWN
-
-
-def _automatic_name(token: str, logical: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    naming = NAMES.get(token)
-    if naming is None or values.get(naming.property) is not None:
-        return {}
-    prefix_unknown = is_unknown(values.get(naming.prefix_property))
-    return {naming.property: UNKNOWN if prefix_unknown else naming.name(logical, values)}
-
-
-# settings that make the real provider talk to a local endpoint (see the aws:* keys of a local stack); here the client does that already
-_ENDPOINT_SETTINGS: Final = frozenset(
-    {
-        "accessKey",
-        "secretKey",
-        "endpoints",
-        "maxRetries",
-        "s3UsePathStyle",
-        "skipCredentialsValidation",
-        "skipMetadataApiCheck",
-        "skipRegionValidation",
-        "skipRequestingAccountId",
-    }
-)
+def _all_of(call: Call) -> None:
+    HANDLERS[call.token](call)
+    if unused := call.unused():
+        raise ProviderError(
+            f"{', '.join(unused)} of {call.token} is not modelled by the local provider"
+        )

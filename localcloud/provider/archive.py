@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from localcloud.provider.calls import ProviderError
-from localcloud.provider.values import ASSET, SIGNATURE_KEY
+from localcloud.provider.values import ASSET, SIGNATURE_KEY, Secret, is_asset
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+_BLOCK: Final = tarfile.BLOCKSIZE
+_CHECKSUM, _DEVICES = slice(148, 156), slice(329, 345)
+"""Fields of a tar header."""
 _SKIPPED: Final = ("__pycache__",)
+
+
+def with_hashes(value: Any) -> Any:
+    """A property value whose assets have the hash of their content, as engines give them to providers.
+
+    Raises ProviderError where a file is missing.
+    """
+    if isinstance(value, Secret):
+        return Secret(with_hashes(value.value))
+    if is_asset(value):
+        inner = {name: with_hashes(each) for name, each in (value.get("assets") or {}).items()}
+        return {**value, **({"assets": inner} if inner else {}), "hash": _hash(value)}
+    if isinstance(value, Mapping):
+        return {name: with_hashes(item) for name, item in value.items()}
+    return [with_hashes(item) for item in value] if isinstance(value, list) else value
+
+
+def _hash(asset: Mapping[str, Any]) -> str:
+    """The SHA-256 by which engines know content: of an archive that is a file its bytes, of any other the tar that it would make.
+
+    (pulumi's sdk/go/common/resource/archive: EnsureHash.)
+    """
+    if asset.get(SIGNATURE_KEY) == ASSET or Path(str(asset.get("path") or "")).is_file():
+        return hashlib.sha256(asset_bytes(asset)).hexdigest()
+    digest = hashlib.sha256()
+    for name, content in sorted(_entries(asset, "")):
+        info = tarfile.TarInfo(name)
+        info.mode, info.size = 0o600, len(content)
+        short = len(name.encode()) <= tarfile.LENGTH_NAME
+        header = bytearray(
+            info.tobuf(tarfile.USTAR_FORMAT if short else tarfile.PAX_FORMAT, "utf-8", "strict")
+        )
+        header[_DEVICES] = b"0000000\0" * 2  # Go writes device numbers of plain files too
+        header[_CHECKSUM] = b" " * 8
+        header[_CHECKSUM] = b"%06o\0 " % sum(header[:_BLOCK])
+        digest.update(header + content + bytes(-len(content) % _BLOCK))
+    digest.update(bytes(2 * _BLOCK))
+    return digest.hexdigest()
 
 
 def asset_bytes(asset: Mapping[str, Any]) -> bytes:

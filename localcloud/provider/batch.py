@@ -16,14 +16,14 @@ from localcloud.provider.calls import (
     rows,
 )
 
-_NAME: Final = Naming(longest=128)
+_NAME: Final = Naming(longest=128, characters=r"[A-Za-z0-9_-]")
 names(
     {
         "batch/computeEnvironment:ComputeEnvironment": _NAME,
         "batch/jobQueue:JobQueue": _NAME,
         "batch/jobDefinition:JobDefinition": _NAME,
         "batch/schedulingPolicy:SchedulingPolicy": _NAME,
-        "ecr/repository:Repository": Naming(longest=256, lower=True),
+        "ecr/repository:Repository": Naming(longest=256, lower=True, characters=r"[a-z0-9._/-]"),
     }
 )
 rows(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from localcloud import modelcheck
 from localcloud.provider.mapping import MappingError, convert, member_of, pair_list, to_request
 
 _LONGEST_ERROR: Final = 400
+_READING: Final = ("Describe", "Get", "List")
 Handler = Callable[["Call"], None]
 HANDLERS: Final[dict[str, Handler]] = {}
 NAMES: Final[dict[str, Naming]] = {}
@@ -23,6 +26,21 @@ NAMES: Final[dict[str, Naming]] = {}
 
 class ProviderError(Exception):
     """A resource that cannot be created; the message is one sentence without the resource's name."""
+
+
+class CreatedError(ProviderError):
+    """A creation that failed half way: the resource exists, with this id, and is as these inputs and outputs say."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> None:
+        super().__init__(message)
+        self.id, self.inputs, self.outputs = id, inputs, outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +55,39 @@ class Naming:
     """Input that, where true, demands the ending `.fifo`."""
     stem: str = ""
     """What every name of the type starts with."""
+    characters: str = r"."
+    """Pattern of one character that AWS takes in such a name."""
+    late: bool = False
+    """Whether resources of former releases, which chose the name while creating, may have none here."""
 
-    def name(self, logical: str, inputs: Mapping[str, Any]) -> str:
-        """The physical name. Raises ProviderError where it would pass the longest that AWS allows."""
+    def name(
+        self, logical: str, inputs: Mapping[str, Any], *, proposal: str = "", seed: bytes = b""
+    ) -> str:
+        """The physical name: what is proposed, or one with random digits, which a seed makes the same each time.
+
+        Raises ProviderError where it would pass the longest that AWS allows.
+        """
         prefix = inputs.get(self.prefix_property)
-        name = (
-            f"{prefix}{secrets.token_hex(13)}"
-            if prefix
-            else f"{logical}-{secrets.token_hex(4)[:7]}"
-        )
-        name = f"{self.stem}{name}"
-        name = f"{name}.fifo" if self.suffix_input and inputs.get(self.suffix_input) else name
+        digits = hashlib.shake_256(seed).hexdigest(13) if seed else secrets.token_hex(13)
+        name = f"{prefix}{digits}" if prefix else proposal or f"{logical}-{digits[:7]}"
+        name = name if name.startswith(self.stem) else f"{self.stem}{name}"
+        fifo = bool(self.suffix_input and inputs.get(self.suffix_input))
+        name = f"{name}.fifo" if fifo and not name.endswith(".fifo") else name
+        return self.fitting(name.lower() if self.lower else name)
+
+    def fitting(self, name: str) -> str:
+        """The name itself. Raises ProviderError where AWS would not take it."""
+        if wrong := re.sub(self.characters, "", name):
+            raise ProviderError(
+                f"the automatic name {name!r} has {wrong[0]!r}, which AWS does not take there; "
+                "change the pattern of pulumi:autonaming, or the name of the stack or resource"
+            )
         if len(name) > self.longest:
             raise ProviderError(
-                f"the automatic name {name!r} has {len(name)} characters, AWS allows {self.longest}; shorten the resource name"
+                f"the automatic name {name!r} has {len(name)} characters, AWS allows {self.longest}; "
+                "shorten the name of the stack or resource, or the pattern of pulumi:autonaming"
             )
-        return name.lower() if self.lower else name
+        return name
 
 
 @dataclass(frozen=True)
@@ -153,7 +188,11 @@ class Aws:
 
 @dataclass(kw_only=True)
 class Call:
-    """One resource being created. A handler takes every input, sets `id` and adds to `outputs`."""
+    """One resource being created.
+
+    A handler takes every input, sets `id` and adds to `outputs`. It sets the id as soon as the resource exists: where a later call fails,
+    the engine keeps what there is.
+    """
 
     aws: Aws
     token: str
@@ -162,6 +201,8 @@ class Call:
     tags: Mapping[str, str]
     id: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
+    begun: bool = False
+    """Whether AWS has done something already."""
     _taken: set[str] = field(default_factory=set)
 
     def take(self, name: str, default: Any = None) -> Any:
@@ -189,11 +230,10 @@ class Call:
 
     def send(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         """Sends one request; members that are None stay away."""
-        return self.aws.call(
-            service,
-            operation,
-            {name: value for name, value in request.items() if value is not None},
-        )
+        given = {name: value for name, value in request.items() if value is not None}
+        response = self.aws.call(service, operation, given)
+        self.begun = self.begun or not operation.startswith(_READING)
+        return response
 
     def create(
         self,
@@ -218,7 +258,7 @@ class Call:
         body.update({name: value for name, value in request.items() if value is not None})
         if tagged is not None:
             body.update(self.aws.tags(service, operation, self.tags, tagged))
-        return self.aws.call(service, operation, body)
+        return self.send(service, operation, **body)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles,
 
 names(
     {
-        "cloudwatch/eventRule:EventRule": Naming(longest=64),
-        "scheduler/schedule:Schedule": Naming(longest=64),
-        "scheduler/scheduleGroup:ScheduleGroup": Naming(longest=64),
+        "cloudwatch/eventRule:EventRule": Naming(longest=64, characters=r"[0-9A-Za-z_.-]"),
+        "scheduler/schedule:Schedule": Naming(longest=64, characters=r"[0-9A-Za-z_.-]"),
+        "scheduler/scheduleGroup:ScheduleGroup": Naming(longest=64, characters=r"[0-9A-Za-z_.-]"),
     }
 )
 _TARGET_RENAME: Final = {
@@ -48,12 +48,15 @@ def rule(call: Call) -> None:
     call.outputs |= {"arn": created["RuleArn"], "state": state, "eventBusName": bus}
 
 
-@handles("cloudwatch/eventTarget:EventTarget")
+@handles(
+    "cloudwatch/eventTarget:EventTarget",
+    Naming(property="targetId", longest=64, characters=r"[0-9A-Za-z_.-]", late=True),
+)
 def target(call: Call) -> None:
     """Target of a rule."""
     call.ignore("forceDestroy")
     name, bus = call.take("rule"), call.take("eventBusName") or "default"
-    identity = call.take("targetId") or Naming(longest=64).name(call.logical, {})
+    identity = call.take("targetId")
     document: dict[str, Any] = {
         **call.aws.part("events", "Target", call.rest(), _TARGET_RENAME),
         "Id": identity,

@@ -11,8 +11,8 @@ from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles,
 
 names(
     {
-        "lambda/function:Function": Naming(longest=64),
-        "sfn/stateMachine:StateMachine": Naming(longest=80),
+        "lambda/function:Function": Naming(longest=64, characters=r"[A-Za-z0-9_-]"),
+        "sfn/stateMachine:StateMachine": Naming(longest=80, characters=r"[A-Za-z0-9_-]"),
     }
 )
 rows(
@@ -50,6 +50,7 @@ def function(call: Call) -> None:
         raise ProviderError("the function has no code; give code, imageUri or s3Bucket with s3Key")
     rename = {"kmsKeyArn": "KMSKeyArn", "sourceKmsKeyArn": "SourceKMSKeyArn"}
     created = call.create("lambda", "CreateFunction", rename=rename, FunctionName=name, Code=code)
+    call.id = name
     if concurrency is not None and int(concurrency) >= 0:
         call.send(
             "lambda",
@@ -59,7 +60,6 @@ def function(call: Call) -> None:
         )
     arn = created["FunctionArn"]
     invoke = f"arn:{call.aws.partition}:apigateway:{call.aws.region}:lambda:path/2015-03-31/functions/{arn}/invocations"
-    call.id = name
     call.outputs |= {
         "arn": arn,
         "qualifiedArn": f"{arn}:{created['Version']}",
@@ -74,13 +74,20 @@ def function(call: Call) -> None:
     }
 
 
-@handles("lambda/permission:Permission")
+@handles(
+    "lambda/permission:Permission",
+    Naming(
+        property="statementId",
+        prefix_property="statementIdPrefix",
+        longest=100,
+        characters=r"[0-9A-Za-z_-]",
+        late=True,
+    ),
+)
 def permission(call: Call) -> None:
     """A statement of a function's resource policy."""
-    prefix = call.take("statementIdPrefix")
-    statement = call.take("statementId") or Naming(prefix_property="prefix", longest=100).name(
-        call.logical, {"prefix": prefix}
-    )
+    call.ignore("statementIdPrefix")
+    statement = call.take("statementId")
     rename = {"function": "FunctionName"}
     call.create("lambda", "AddPermission", tagged=None, rename=rename, StatementId=statement)
     call.id = statement

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from localcloud.provider.calls import Call, Naming, handles, names
+
+_IAM: Final = r"[A-Za-z0-9_+=,.@-]"
 
 names(
     {
-        "iam/role:Role": Naming(longest=64),
-        "iam/rolePolicy:RolePolicy": Naming(longest=128),
-        "iam/policy:Policy": Naming(longest=128),
-        "iam/instanceProfile:InstanceProfile": Naming(longest=128),
+        "iam/role:Role": Naming(longest=64, characters=_IAM),
+        "iam/rolePolicy:RolePolicy": Naming(longest=128, characters=_IAM),
+        "iam/policy:Policy": Naming(longest=128, characters=_IAM),
+        "iam/instanceProfile:InstanceProfile": Naming(longest=128, characters=_IAM),
         "secretsmanager/secret:Secret": Naming(longest=512),
         "ssm/parameter:Parameter": Naming(longest=1011),
     }
@@ -27,6 +31,7 @@ def role(call: Call) -> None:
     )
     rename = {"assumeRolePolicy": "AssumeRolePolicyDocument"}
     created = call.create("iam", "CreateRole", rename=rename, RoleName=name)["Role"]
+    call.id = name
     for policy in inline:
         if policy.get("name") and policy.get("policy"):
             call.send(
@@ -38,7 +43,6 @@ def role(call: Call) -> None:
             )
     for arn in managed:
         call.send("iam", "AttachRolePolicy", RoleName=name, PolicyArn=arn)
-    call.id = name
     call.outputs |= {
         "arn": created["Arn"],
         "uniqueId": created["RoleId"],
@@ -85,9 +89,9 @@ def instance_profile(call: Call) -> None:
     created = call.create("iam", "CreateInstanceProfile", InstanceProfileName=name)[
         "InstanceProfile"
     ]
+    call.id = name
     if owner:
         call.send("iam", "AddRoleToInstanceProfile", InstanceProfileName=name, RoleName=owner)
-    call.id = name
     call.outputs |= {
         "arn": created["Arn"],
         "uniqueId": created["InstanceProfileId"],
@@ -102,6 +106,7 @@ def service_linked_role(call: Call) -> None:
     created = call.create(
         "iam", "CreateServiceLinkedRole", tagged=None, rename={"awsServiceName": "AWSServiceName"}
     )["Role"]
+    call.id = created["Arn"]
     if call.tags:
         call.send(
             "iam",
@@ -109,7 +114,6 @@ def service_linked_role(call: Call) -> None:
             RoleName=created["RoleName"],
             Tags=[{"Key": k, "Value": v} for k, v in sorted(call.tags.items())],
         )
-    call.id = created["Arn"]
     call.outputs |= {
         "arn": created["Arn"],
         "name": created["RoleName"],
@@ -143,8 +147,8 @@ def alias(call: Call) -> None:
     """Alias of a KMS key."""
     name, target = call.take("name"), call.take("targetKeyId")
     call.send("kms", "CreateAlias", AliasName=name, TargetKeyId=target)
-    metadata = call.send("kms", "DescribeKey", KeyId=target)["KeyMetadata"]
     call.id = name
+    metadata = call.send("kms", "DescribeKey", KeyId=target)["KeyMetadata"]
     call.outputs |= {"arn": call.aws.arn("kms", name), "targetKeyArn": metadata["Arn"]}
 
 

@@ -203,25 +203,6 @@ def at(values: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def without_order(values: Mapping[str, Any], paths: Collection[str]) -> dict[str, Any]:
-    """The values with the lists at the paths sorted; a path may lead through the entries of a list."""
-    result = dict(values)
-    for path in sorted(
-        paths, key=lambda path: -path.count(".")
-    ):  # what lies inside decides the order of what is around it
-        head, _, rest = path.partition(".")
-        value = result.get(head)
-        if rest and isinstance(value, Mapping):
-            result[head] = without_order(value, [rest])
-        elif rest and isinstance(value, list):
-            result[head] = [
-                without_order(each, [rest]) if isinstance(each, Mapping) else each for each in value
-            ]
-        elif not rest and isinstance(value, list):
-            result[head] = sorted(value, key=repr)
-    return result
-
-
 def is_absent(error: ProviderError) -> bool:
     """Whether AWS refused because the thing does not exist."""
     cause = error.__cause__

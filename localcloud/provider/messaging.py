@@ -8,8 +8,12 @@ from localcloud.provider.calls import Call, Naming, handles, names
 
 names(
     {
-        "sqs/queue:Queue": Naming(longest=80, suffix_input="fifoQueue"),
-        "sns/topic:Topic": Naming(longest=80, suffix_input="fifoTopic"),
+        "sqs/queue:Queue": Naming(
+            longest=80, suffix_input="fifoQueue", characters=r"[A-Za-z0-9_.-]"
+        ),
+        "sns/topic:Topic": Naming(
+            longest=80, suffix_input="fifoTopic", characters=r"[A-Za-z0-9_.-]"
+        ),
     }
 )
 
@@ -40,7 +44,7 @@ TOPIC_ATTRIBUTES: Final = {
     "signatureVersion": "SignatureVersion",
     "tracingConfig": "TracingConfig",
 }
-_SUBSCRIPTION_ATTRIBUTES: Final = {
+SUBSCRIPTION_ATTRIBUTES: Final = {
     "deliveryPolicy": "DeliveryPolicy",
     "filterPolicy": "FilterPolicy",
     "filterPolicyScope": "FilterPolicyScope",
@@ -127,7 +131,7 @@ def subscription(call: Call) -> None:
         call.take("protocol"),
         {"TopicArn": call.take("topic"), "Endpoint": call.take("endpoint")},
     )
-    attributes = _attributes(call, _SUBSCRIPTION_ATTRIBUTES)
+    attributes = _attributes(call, SUBSCRIPTION_ATTRIBUTES)
     created = call.send(
         "sns",
         "Subscribe",

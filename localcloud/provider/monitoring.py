@@ -81,9 +81,9 @@ def log_group(call: Call) -> None:
     call.ignore("skipDestroy")
     name, days = call.take("name"), call.take("retentionInDays")
     call.create("logs", "CreateLogGroup", logGroupName=name)
+    call.id = name
     if days:
         call.send("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=int(days))
-    call.id = name
     call.outputs |= {
         "arn": call.aws.arn("logs", f"log-group:{name}"),
         "retentionInDays": int(days or 0),

@@ -235,8 +235,8 @@ def placement_group(call: Call) -> None:
     """Placement group; the API answers its creation with nothing, so it is described afterwards."""
     name = call.take("name")
     call.create("ec2", "CreatePlacementGroup", tagged="placement-group", GroupName=name)
-    group = call.send("ec2", "DescribePlacementGroups", GroupNames=[name])["PlacementGroups"][0]
     call.id = name
+    group = call.send("ec2", "DescribePlacementGroups", GroupNames=[name])["PlacementGroups"][0]
     call.outputs |= {
         "arn": call.aws.arn("ec2", f"placement-group/{name}"),
         "placementGroupId": group["GroupId"],

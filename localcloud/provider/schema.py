@@ -23,7 +23,7 @@ from pulumi.output import Output
 
 from localcloud.provider.values import UNKNOWN, is_asset, plain
 
-_LOADING = threading.Lock()
+_LOADING = threading.RLock()
 
 
 class SchemaError(ValueError):
@@ -60,6 +60,20 @@ class ResourceSchema:
 @cache
 def resource_schema(token: str) -> ResourceSchema | None:
     """The schema of a type token such as `aws:ec2/vpc:Vpc`; None where pulumi_aws has no such type."""
+    # The modules of pulumi_aws load at the first touch of a name in them, and two threads that touch at once leave one without its classes
+    # for good: one thread at a time, and here alone.
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _read_schema(token)
+
+
+def input_fields(token: str) -> Mapping[str, Any]:
+    """The inputs of a type with their hints; none where pulumi_aws has no such type."""
+    schema = resource_schema(token)
+    return {} if schema is None else schema.inputs
+
+
+def _read_schema(token: str) -> ResourceSchema | None:
     module_name, _, class_name = token.partition(":")[2].partition(":")
     module = _module(module_name)
     resource = getattr(module, class_name, None)
@@ -77,14 +91,7 @@ def resource_schema(token: str) -> ResourceSchema | None:
 def _module(wire_name: str) -> Any:
     # `lambda` is a Python keyword, so its module is called lambda_
     package = wire_name.partition("/")[0]
-    module = importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
-    # The modules of pulumi_aws load at the first touch, and two threads touching at once leave one without its classes for good (Python
-    # 3.11). The program has made an object of the type before its request comes here, so its module is loaded; only a type that the program
-    # never made may load one, and then one thread at a time.
-    with _LOADING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        dir(module)
-    return module
+    return importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
 
 
 def _args_name(module: Any, class_name: str) -> str:
@@ -109,15 +116,16 @@ def _is_optional(hint: Any) -> bool:
     return get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint)
 
 
-def _unwrap(hint: Any) -> tuple[Any, ...]:
+def unwrapped(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of a type hint, without outputs and None."""
     """The alternatives of a hint without Optional, Output, Input and Awaitable."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return tuple(
-            found for arg in get_args(hint) if arg is not type(None) for found in _unwrap(arg)
+            found for arg in get_args(hint) if arg is not type(None) for found in unwrapped(arg)
         )
     if origin is Output or getattr(origin, "__name__", "") == "Awaitable":
-        return tuple(found for arg in get_args(hint) for found in _unwrap(arg))
+        return tuple(found for arg in get_args(hint) for found in unwrapped(arg))
     return (hint,)
 
 
@@ -138,7 +146,9 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     value = plain(value)
     if value is None or value is UNKNOWN or is_asset(value):
         return
-    alternatives = [a for a in _unwrap(hint) if not isinstance(a, type) or not issubclass(a, dict)]
+    alternatives = [
+        a for a in unwrapped(hint) if not isinstance(a, type) or not issubclass(a, dict)
+    ]
     classes = [a for a in alternatives if isinstance(a, type) and _types.is_input_type(a)]
     if classes and isinstance(value, Mapping):
         yield from _check_object(
@@ -150,7 +160,7 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
             (
                 a
                 for a in alternatives
-                if isinstance(value, list) and _name(a) in ("Sequence", "list")
+                if isinstance(value, list) and hint_name(a) in ("Sequence", "list")
             ),
             None,
         )
@@ -162,7 +172,8 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     yield f"{path} is {value!r:.80}, expected {expected}"
 
 
-def _name(hint: Any) -> str:
+def hint_name(hint: Any) -> str:
+    """The name of a type hint: `str`, `Sequence`, the class."""
     return str(getattr(get_origin(hint) or hint, "__name__", hint))
 
 
@@ -177,11 +188,11 @@ def _describe(hint: Any) -> str:
         "Sequence": "a list",
         "Mapping": "a map",
     }
-    return names.get(_name(hint), "an object")
+    return names.get(hint_name(hint), "an object")
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    kind = _name(hint)
+    kind = hint_name(hint)
     if kind == "Any" or (isinstance(hint, type) and issubclass(hint, Enum)):
         return kind == "Any" or isinstance(value, str)
     if kind in ("Sequence", "list"):

@@ -12,7 +12,11 @@ from localcloud.provider.calls import Call, Handler, Naming, ProviderError, hand
 names(
     {
         "s3/bucket:Bucket": Naming(
-            property="bucket", prefix_property="bucketPrefix", longest=63, lower=True
+            property="bucket",
+            prefix_property="bucketPrefix",
+            longest=63,
+            lower=True,
+            characters=r"[a-z0-9.-]",
         )
     }
 )
@@ -36,6 +40,7 @@ def bucket(call: Call) -> None:
         CreateBucketConfiguration=location,
         ObjectLockEnabledForBucket=lock or None,
     )
+    call.id = name
     if call.tags:
         call.send(
             "s3",
@@ -43,7 +48,6 @@ def bucket(call: Call) -> None:
             Bucket=name,
             Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in sorted(call.tags.items())]},
         )
-    call.id = name
     call.outputs |= {
         "arn": f"arn:{call.aws.partition}:s3:::{name}",
         "bucketDomainName": f"{name}.s3.amazonaws.com",

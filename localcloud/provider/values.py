@@ -10,13 +10,15 @@ from google.protobuf import struct_pb2
 
 # Signatures by which the property wire format marks values (pulumi's sdk/go/common/resource/properties.go, asset.go, archive.go).
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, not a secret
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, not a secret
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _RESOURCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 _UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
+DEFAULTS: Final = "__defaults"
+"""Among the inputs: names of those that the provider chose, not the program (pulumi-terraform-bridge)."""
 _POISON: Final = "<<unmodelled output "
 
 
@@ -63,7 +65,7 @@ def decode_value(value: struct_pb2.Value) -> Any:
 
 def _decode_object(fields: dict[str, Any]) -> Any:
     signature = fields.get(SIGNATURE_KEY)
-    if signature == _SECRET:
+    if signature == SECRET:
         return Secret(fields["value"])
     if signature == _OUTPUT:
         inner = fields.get("value", UNKNOWN)
@@ -84,7 +86,7 @@ def _encode(value: Any) -> struct_pb2.Value:
     if value is UNKNOWN:
         return struct_pb2.Value(string_value=_UNKNOWN_TEXT)
     if isinstance(value, Secret):
-        return _encode({SIGNATURE_KEY: _SECRET, "value": value.value})
+        return _encode({SIGNATURE_KEY: SECRET, "value": value.value})
     if isinstance(value, Mapping):
         return struct_pb2.Value(struct_value=encode(value))
     if isinstance(value, (list, tuple)):
@@ -111,6 +113,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
+
+
+def without_bookkeeping(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without nulls and without what the bridge and the SDK note beside them (`__defaults`)."""
+    return {
+        name: value
+        for name, value in inputs.items()
+        if not name.startswith("__") and value is not None
+    }
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

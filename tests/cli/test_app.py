@@ -11,7 +11,7 @@ import pytest
 from cli.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = {"demo", "up", "down", "check", "estimate", "diff", "preflight", "schema"}
+COMMANDS = {"demo", "up", "down", "check", "estimate", "diff", "preflight", "schema", "runs"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def test_help_lists_commands_and_exit_codes_on_80_columns() -> None:
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     assert {line.split()[0] for line in lines if line.startswith("  ") and line.strip()} >= COMMANDS
-    assert "..." not in text.partition("Commands:")[2]
+    assert "..." not in text.partition("Options:")[2]
     for code in ExitCode:
         assert f"{code.value}  {code.meaning}" in text
         assert code.meaning

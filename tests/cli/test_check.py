@@ -130,7 +130,11 @@ def test_what_cannot_be_read_is_said_in_a_sentence(source: str, says: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("a: [", "is not YAML"), ("- 1", "is not a stack file"), ("config: 1", "is not a stack file")],
+    [
+        ("a: [", "is not YAML that Pulumi takes: line 1: "),
+        ("- 1", "holds a list, expected a map with the key `config`"),
+        ("config: 1", "line 1: `config` is `1`, expected a map"),
+    ],
 )
 def test_what_is_no_stack_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "Pulumi.x.yaml"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli import live, operate, show
+from cli import live, operate, runs_index, show, submitting
 from cli.follow import RunStatus, StageStatus
+from cli.target import Target
 
 HOSTILE = "[red]x[/red] [/nonsense] [link=file:///etc]y[/link] :boom:"
 
@@ -35,13 +36,20 @@ def test_failures_and_denials() -> None:
     assert written.getvalue().count("[/nonsense]") == 2
 
 
-def test_what_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    console, written = _console()
-    target: Any = operate.Target(outputs={})
-    monkeypatch.setattr(operate, "_uploads", lambda *_: [("data/20260101/sales.csv", "e")])
-    monkeypatch.setattr(operate, "_begin", lambda *_, **__: {"outcome": HOSTILE, "reason": HOSTILE})
-    operate.backfill(console, target, "2026-01-01", "2026-01-01", again=False)
-    assert written.getvalue().count("[/nonsense]") == 3
+def test_what_a_function_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target: Any = Target(outputs={"ingest_bucket": "b", "submit_function": "f"})
+    planned = [("data/20260101/sales.csv", "e"), (f"data/20260101/{HOSTILE}", "e")]
+    monkeypatch.setattr(operate, "_uploads", lambda *_: planned)
+    monkeypatch.setattr(runs_index, "newest", lambda *_, **__: [])
+    monkeypatch.setattr(
+        submitting, "begin", lambda *_, **__: {"outcome": HOSTILE, "reason": HOSTILE}
+    )
+    console, _ = _console()
+    days = "2026-01-01", "2026-01-01"
+    operate.backfill(console, target, *days, again=False, yes=True, as_json=False)
+    assert capsys.readouterr().out.count("[/nonsense]") == 4
 
 
 def test_findings() -> None:

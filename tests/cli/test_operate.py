@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli import operate, service
-from cli.errors import CliError, ExitCode
-from cli.operate import Target
+from cli.errors import CliError, ExitCode, of_aws
+from cli.target import Target
 from localcloud.cloud import LocalCloud
+from tests.support.metrics_table import put_run, table
+from workloads.contract import Upload
 
+TABLE = table("runs")
 FUNCTION = """
 def handler(event, context):
     detail = event["detail"]
@@ -61,10 +65,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             "data/20260105/c.csv",
         ):
             cloud.client("s3").put_object(Bucket="ingest", Key=key, Body=b"x")
+        cloud.client("dynamodb").create_table(**TABLE)
         url = cloud.client("sqs").create_queue(QueueName="dead")["QueueUrl"]
         outputs = {
             "region": cloud.region,
             "ingest_bucket": "ingest",
+            "table": TABLE["TableName"],
             "submit_function": "submit",
             "dead_letter_queues": {"submit": {"url": url, "function": "submit"}},
         }
@@ -73,36 +79,55 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         )
 
 
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), width=200)
+def test_a_run_is_begun_by_hand(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    assert operate.run(target, "data/20260101/a.csv", as_json=True) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {
+        "key": "data/20260101/a.csv",
+        "outcome": "exists",
+        "run_id": "data/20260101/a.csv",
+        "reason": None,
+    }
+    assert operate.run(target, "s3://ingest/data/20260101/a.csv", as_json=False) == ExitCode.OK
+    assert "`batchref retry data/20260101/a.csv` begins it again" in capsys.readouterr().out
+    with pytest.raises(
+        CliError, match=r"no object s3://ingest/data/20260101/none.*holds .*a.csv"
+    ) as e:
+        operate.run(target, "data/20260101/none.csv", as_json=False)
+    assert e.value.code == ExitCode.NOT_FOUND
 
 
-def _text(console: Console) -> str:
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
-
-
-def test_a_run_is_begun_by_hand(target: Target, console: Console) -> None:
-    assert operate.run(console, target, "data/20260101/a.csv", again=True) == ExitCode.OK
-    assert json.loads(_text(console)) == {"outcome": "submitted", "run_id": "data/20260101/a.csv"}
-    with pytest.raises(CliError, match="there is no object s3://ingest/data/20260101/none"):
-        operate.run(console, target, "data/20260101/none.csv", again=False)
-
-
-def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(
-    target: Target, console: Console
+def test_a_backfill_says_its_plan_and_its_price_before_it_begins_anything(
+    target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert operate.backfill(console, target, "2026-01-01", "2026-01-04", again=False) == ExitCode.OK
-    lines = _text(console).splitlines()
+    console = Console(file=io.StringIO(), width=200)
+    days = "2026-01-01", "2026-01-04"
+    _put_runs(target)
+    with pytest.raises(CliError, match="say --yes to begin these 1 runs"):
+        operate.backfill(console, target, *days, again=False, yes=False, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [
-        ["exists", "data/20260101/a.csv"],
-        ["exists", "data/20260102/b.csv"],
-        ["ignored", "data/20260102/notes.txt"],
+        ["stays", "data/20260101/a.csv"],
+        ["begins", "data/20260102/b.csv"],
+        ["stays", "data/20260102/notes.txt"],
     ]
+    assert "its run is SUCCEEDED; --again begins it again" in lines[0]
     assert "does not end with .csv" in lines[2]
-    assert lines[-1] == "2 exists, 1 ignored"
+    assert lines[-1] == "1 of 3 begin; cost: about $3.00, by the median of past runs"
+
+    arguments: dict[str, Any] = {"yes": True, "as_json": True}
+    assert operate.backfill(console, target, *days, again=True, **arguments) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    assert [each["outcome"] for each in found["begun"]] == ["submitted", "exists"]
+    assert found["usd"] == 6.0
+    assert operate.backfill(console, target, *days, again=True, yes=False, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["begun"] == [], "a program gets the plan alone"
+
+
+def _put_runs(target: Target) -> None:
+    """A run of a.csv that cost three dollars."""
+    etag = target.client("s3").head_object(Bucket="ingest", Key="data/20260101/a.csv")["ETag"]
+    upload = Upload(bucket="ingest", key="data/20260101/a.csv", etag=etag)
+    put_run(target, upload.run_id, "SUCCEEDED", first_claimed_ms={"N": "1"}, usd={"N": "3"})
 
 
 @pytest.mark.parametrize(
@@ -114,36 +139,38 @@ def test_a_backfill_begins_the_uploads_of_its_days_and_no_others(
     ],
 )
 def test_days_that_make_no_range_are_refused(
-    target: Target, console: Console, first: str, last: str, says: str
+    target: Target, first: str, last: str, says: str
 ) -> None:
     with pytest.raises(CliError, match=says) as raised:
-        operate.backfill(console, target, first, last, again=False)
+        operate.backfill(Console(), target, first, last, again=False, yes=True, as_json=False)
     assert raised.value.code == ExitCode.USAGE
 
 
-def test_dead_letters_that_are_handled_go_and_others_stay(target: Target, console: Console) -> None:
+def test_dead_letters_that_are_handled_go_and_others_stay(
+    target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
     sqs: Any = target.client("sqs")
     url = target.outputs["dead_letter_queues"]["submit"]["url"]
     for key in ("data/20260101/a.csv", "data/20260101/broken.csv", "data/20260102/b.csv"):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"detail": {"object": {"key": key}}}))
 
-    assert operate.replay(console, target, "submit") == ExitCode.RUN_FAILED
+    assert operate.replay(target, "submit", as_json=False) == ExitCode.RUN_FAILED
 
-    text = _text(console)
+    text = capsys.readouterr().out
     assert "2 handled, 1 failed again" in text
     assert "planted" in text
     left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
     assert left["Attributes"] == {"ApproximateNumberOfMessages": "1"}, "whoever looks finds it"
-    assert operate.replay(console, target, "submit") == ExitCode.RUN_FAILED
+    assert operate.replay(target, "submit", as_json=False) == ExitCode.RUN_FAILED
     sqs.purge_queue(QueueUrl=url)
-    assert operate.replay(console, target, "submit") == ExitCode.OK
+    assert operate.replay(target, "submit", as_json=False) == ExitCode.OK
 
 
 def test_what_is_not_there_is_said(
-    target: Target, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(CliError, match="the stack has submit"):
-        operate.replay(console, target, "guard")
+        operate.replay(target, "guard", as_json=False)
     monkeypatch.setattr(service, "running", lambda: None)
     with pytest.raises(CliError) as raised:
         Target.find("")
@@ -152,5 +179,9 @@ def test_what_is_not_there_is_said(
     with pytest.raises(CliError, match="no pulumi CLI"):
         Target.find("prod")
     gone = replace(target, outputs={**target.outputs, "submit_function": "gone"})
-    with pytest.raises(CliError, match="AWS did not do it"):
-        operate.run(console, gone, "data/20260101/a.csv", again=False)
+    with pytest.raises(ClientError) as refused:
+        operate.run(gone, "data/20260101/a.csv", as_json=False)
+    said = of_aws(refused.value)
+    assert said is not None
+    assert str(said).startswith("AWS refused Invoke (ResourceNotFoundException): ")
+    assert said.code == ExitCode.AWS_REFUSED

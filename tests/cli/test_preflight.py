@@ -15,8 +15,10 @@ from botocore.stub import Stubber
 from rich.console import Console
 
 from cli import account_checks, preflight
-from cli.account_checks import Finding, Questions
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
+from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
@@ -186,7 +188,7 @@ def test_a_quota_below_the_ceilings_is_a_warning_and_an_unknown_one_too(cloud: L
     ],
 )
 def test_families_are_those_of_the_quotas(name: str, purchase: str, family: str) -> None:
-    assert account_checks._family(name, purchase) == family
+    assert family_of(name, purchase) == family
 
 
 def test_types_that_a_zone_does_not_sell(cloud: LocalCloud) -> None:
@@ -335,3 +337,31 @@ def test_without_credentials_there_is_one_sentence(
     console = Console(file=io.StringIO())
     with pytest.raises(CliError, match="there are no AWS credentials; log in"):
         preflight.show(console, console, "prod", endpoint_url="http://127.0.0.1:9", as_json=False)
+
+
+def definitions(stub: Any, **config: Any) -> list[Finding]:
+    """What is said of the validation of definitions; `stub` prepares the answer of Step Functions."""
+    client = boto3.client(
+        "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    with Stubber(client) as stubber:
+        stub(stubber)
+        asked = Questions(load(changed(config))[0], "us-east-1", lambda _service: client)
+        return list(state_machine_validation(asked))
+
+
+def test_definitions_of_state_machines_may_be_validated() -> None:
+    machine = {"pipeline.orchestrator": "step-functions"}
+    operation = "validate_state_machine_definition"
+
+    def denied(stub: Any) -> None:
+        stub.add_client_error(operation, "AccessDeniedException", "not authorized", 400)
+
+    def allowed(stub: Any) -> None:
+        stub.add_response(operation, {"result": "OK", "diagnostics": []})
+
+    (refused,) = definitions(denied, **machine)
+    assert (refused.level, refused.check) == ("warning", "deployer")
+    assert "states:ValidateStateMachineDefinition" in refused.fix
+    assert [f.level for f in definitions(allowed, **machine)] == ["ok"]
+    assert definitions(denied, **{"pipeline.orchestrator": "batch", "pipeline.daily": None}) == []

@@ -25,10 +25,10 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 SERVE = """
 import sys
 from pathlib import Path
-from cli import service
+from cli import service, serving
 service.DIRECTORY = Path(sys.argv[1])
-service._ENDPOINT = service.DIRECTORY / "endpoint.json"
-service.serve("local", 0, say=print)
+service.ENDPOINT = service.DIRECTORY / "endpoint.json"
+serving.serve("local", 0, say=print)
 """
 SAVES = """
 import boto3, os, re, signal, sys, time

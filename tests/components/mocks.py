@@ -136,15 +136,26 @@ class MockProvider(Provider):
         self.invoked: set[str] = set()
         """Data sources that the program asked."""
 
-    def create(
-        self, token: str, logical: str, inputs: Mapping[str, Any], provider: str
-    ) -> tuple[str, dict[str, Any]]:
-        if self._preview:
-            return super().create(token, logical, inputs, provider)
+    def check(
+        self,
+        token: str,
+        logical: str,  # noqa: ARG002 - nothing is named here
+        inputs: Mapping[str, Any],
+        **_rest: Any,
+    ) -> dict[str, Any]:
         schema = resource_schema(token)
         if schema is None:
             raise ProviderError(f"{token} is not a type of pulumi_aws")
         schema.check(inputs)
+        return dict(inputs)
+
+    def create(
+        self, token: str, logical: str, inputs: Mapping[str, Any], *, preview: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        if preview:
+            return super().create(token, logical, inputs, preview=preview)
+        schema = resource_schema(token)
+        assert schema is not None
         values = {name: plain(value) for name, value in inputs.items()}
         digest = hashlib.sha256(f"{token} {logical}".encode()).hexdigest()
         naming = NAMES.get(token)

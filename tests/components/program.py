@@ -30,14 +30,18 @@ def deploy(
     *,
     changes: Mapping[str, Any] | None = None,
     secrets: Mapping[str, str] = SLACK,
+    keys: Mapping[str, str] | None = None,
     preview: bool = False,
 ) -> mocks.Recording:
-    """The stack with some sections changed: mappings are merged, everything else is replaced, None takes a key away."""
+    """The stack with some sections changed.
+
+    Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in full.
+    """
     main = str(ROOT / "__main__.py")
     return mocks.deploy(
         lambda: runpy.run_path(main, run_name="__main__"),
         stack=stack,
-        config=_values(stack, changes),
+        config={**_values(stack, changes), **(keys or {})},
         secrets=secrets,
         preview=preview,
     )

@@ -141,10 +141,10 @@ def test_budgets_may_attach_this_policy_to_these_roles_and_nothing_else(
 def test_the_guard_looks_on_schedule_and_knows_queue_limit_and_prices(
     guarded: mocks.Recording,
 ) -> None:
-    rule = guarded.one("aws:cloudwatch/eventRule:EventRule", "budget-guard-clock-rule").inputs
+    rule = guarded.one("aws:cloudwatch/eventRule:EventRule", "budget-guard-clock").inputs
     assert rule["scheduleExpression"] == "rate(1 minute)", "EventBridge knows the singular"
     assert "eventPattern" not in rule
-    function = guarded.one("aws:lambda/function:Function", "budget-guard-watch-function").inputs
+    function = guarded.one("aws:lambda/function:Function", "budget-guard-watch").inputs
     assert function["handler"] == "workloads.functions.guard.handler"
     variables = function["environment"]["variables"]
     queue = guarded.one("aws:batch/jobQueue:JobQueue", "queues-gpu").outputs

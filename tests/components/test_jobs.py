@@ -243,7 +243,7 @@ def test_variables_of_the_stages() -> None:
         "PIPELINE_JOIN_DEADLINE_SECONDS": "900",
         "PIPELINE_EXACT_QUANTILES": "false",
         "PIPELINE_ANOMALY_MODE": "top",
-        "PIPELINE_ANOMALY_NEIGHBOURS": "10",
+        "PIPELINE_ANOMALY_NEIGHBOURS": "auto",
         "PIPELINE_ANOMALY_TOP": "100",
         "PIPELINE_ANOMALY_SCALING": "robust",
         "PIPELINE_ANOMALY_METRIC": "euclidean",

@@ -28,9 +28,7 @@ SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
     made = deployed(stack)
     pattern = json.loads(
-        made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-rule").inputs[
-            "eventPattern"
-        ]
+        made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures").inputs["eventPattern"]
     )
     queues = [
         queue.outputs["arn"]
@@ -42,7 +40,7 @@ def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
         ["FAILED"],
         sorted(queues),
     )
-    function = made.one(FUNCTION, "monitoring-notify-function")
+    function = made.one(FUNCTION, "monitoring-notify")
     assert function.inputs["handler"] == "workloads.functions.notify.handler"
     assert function.inputs["timeout"] * 1000 < TELL_LEASE_MS, (
         "two invocations never tell Slack at once"
@@ -200,7 +198,7 @@ def test_thresholds_reach_the_alarms() -> None:
         "\nRunbook: https://wiki.example.com/runbook#" in alarm.inputs["alarmDescription"]
         for alarm in made.all(ALARM)
     )
-    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-measure-calls-rule")
+    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-measure-calls")
     assert clock.inputs["scheduleExpression"] == "rate(10 minutes)"
 
 
@@ -220,7 +218,7 @@ def test_a_cost_alarm_without_prices_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(stack: str) -> None:
     made = deployed(stack)
     told = json.loads(
-        made.one(FUNCTION, "monitoring-measure-look-function").inputs["environment"]["variables"][
+        made.one(FUNCTION, "monitoring-measure-look").inputs["environment"]["variables"][
             "PIPELINE_MEASURED"
         ]
     )
@@ -260,8 +258,8 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     queues = {
         name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters") for name in tellers
     }
-    functions = {name: made.one(FUNCTION, f"monitoring-{name}-function") for name in tellers}
-    redrive = made.one(FUNCTION, "monitoring-redrive-pass-function")
+    functions = {name: made.one(FUNCTION, f"monitoring-{name}") for name in tellers}
+    redrive = made.one(FUNCTION, "monitoring-redrive-pass")
     told = json.loads(redrive.inputs["environment"]["variables"][contract.ENV_REDRIVEN])
     assert told == {
         name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]}
@@ -283,7 +281,7 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     assert role.keys() == {"WriteLogs", "KeepDeadLetters"}
     assert all(each.inputs["timeout"] < SECONDS_FOR_ONE for each in functions.values())
     assert redrive.inputs["timeout"] == HIDDEN_SECONDS, "no message is received twice in one pass"
-    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-redrive-clock-rule")
+    clock = made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-redrive-clock")
     minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", clock.inputs["scheduleExpression"])[1])  # type: ignore[index]
     shortest = min(
         alarm.inputs["period"]
@@ -341,7 +339,7 @@ def test_alarms_can_publish_to_the_encrypted_topic() -> None:
 def test_one_subscription_for_each_address() -> None:
     addresses = ["a@example.com", "b@example.com"]
     made = deploy("dev", changes={"monitoring": {"emails": addresses}})
-    function = made.one(FUNCTION, "monitoring-alarm-function").outputs["arn"]
+    function = made.one(FUNCTION, "monitoring-alarm").outputs["arn"]
     found = [(s.inputs["protocol"], s.inputs["endpoint"]) for s in made.all(SUBSCRIPTION, count=3)]
     assert sorted(found) == [*(("email", address) for address in addresses), ("lambda", function)]
     assert (

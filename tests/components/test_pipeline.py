@@ -21,7 +21,7 @@ BATCH = {"pipeline": {"orchestrator": "batch"}}
 
 
 def _pattern(made: Recording) -> dict[str, Any]:
-    return dict(json.loads(made.one(RULE, "pipeline-uploads-rule").inputs["eventPattern"]))
+    return dict(json.loads(made.one(RULE, "pipeline-uploads").inputs["eventPattern"]))
 
 
 def test_new_objects_of_the_ingest_bucket_call_the_function() -> None:
@@ -64,7 +64,7 @@ def test_the_function_reads_its_settings_from_its_environment(
     """The environment goes through the function's own reader."""
     made, config = deploy(stack, changes=BATCH), config_of(stack)
     monkeypatch.delenv("PIPELINE_STATE_MACHINE_ARN", raising=False)
-    function = made.one(FUNCTION, "pipeline-submit-function")
+    function = made.one(FUNCTION, "pipeline-submit")
     assert function.inputs["handler"] == "workloads.functions.submit.handler"
     for name, value in function.inputs["environment"]["variables"].items():
         monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ def test_with_a_state_machine_the_function_reads_where_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = deployed("prod")
-    variables = made.one(FUNCTION, "pipeline-submit-function").inputs["environment"]["variables"]
+    variables = made.one(FUNCTION, "pipeline-submit").inputs["environment"]["variables"]
     assert "PIPELINE_JOB_QUEUES" not in variables
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -134,6 +134,7 @@ def test_the_function_may_submit_to_these_queues_and_definitions_alone() -> None
         [table],
     )
     assert statements.pop("WhatWasTold") == (["dynamodb:GetItem", "dynamodb:UpdateItem"], [table])
+    assert statements.pop("Pause") == (["dynamodb:GetItem"], [table])
     assert statements.pop("ReadWebhook") == (["secretsmanager:GetSecretValue"], [webhook])
     assert statements.keys() == {"WriteLogs", "KeepDeadLetters"}
 
@@ -143,7 +144,7 @@ def test_without_slack_there_is_no_secret_to_read() -> None:
     for name in ("pipeline-submit", "monitoring-notify"):
         assert (
             "PIPELINE_SLACK_WEBHOOK_SECRET_ARN"
-            not in made.one(FUNCTION, f"{name}-function").inputs["environment"]["variables"]
+            not in made.one(FUNCTION, f"{name}").inputs["environment"]["variables"]
         )
         assert "ReadWebhook" not in {
             s["Sid"] for s in made.policy(made.one("aws:iam/rolePolicy:RolePolicy", f"{name}-role"))
@@ -162,13 +163,11 @@ def test_uploads_can_be_switched_off() -> None:
         },
     )
     states = {rule.name: rule.inputs["state"] for rule in made.all(RULE)}
-    assert {name for name, state in states.items() if state == "DISABLED"} == {
-        "pipeline-uploads-rule"
-    }
-    assert states["monitoring-failures-rule"] == "ENABLED"
-    assert made.one(FUNCTION, "pipeline-submit-function").inputs["timeout"] == 120
+    assert {name for name, state in states.items() if state == "DISABLED"} == {"pipeline-uploads"}
+    assert states["monitoring-failures"] == "ENABLED"
+    assert made.one(FUNCTION, "pipeline-submit").inputs["timeout"] == 120
     assert (
-        made.one("aws:cloudwatch/eventTarget:EventTarget", "pipeline-uploads-target").inputs[
+        made.one("aws:cloudwatch/eventTarget:EventTarget", "pipeline-uploads").inputs[
             "retryPolicy"
         ]["maximumEventAgeInSeconds"]
         == 3600

@@ -6,10 +6,12 @@ import ast
 from typing import Any
 
 import pulumi
+import pulumi_aws
 import pytest
+from pulumi import _types
 
 from components import settings
-from config import Problem, StackConfig
+from config import Problem, StackConfig, keys
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
 from workloads.contract import STAGES
 
@@ -79,9 +81,7 @@ def test_outputs_are_the_names_that_an_operator_needs(stack: str) -> None:
     letters = {r.outputs["url"]: r.name for r in made.all("aws:sqs/queue:Queue")}
     functions = {r.outputs["name"]: r.name for r in made.all("aws:lambda/function:Function")}
     for each in out["dead_letter_queues"].values():
-        assert letters[each["url"]].removesuffix("-dead-letters") == functions[
-            each["function"]
-        ].removesuffix("-function")
+        assert letters[each["url"]].removesuffix("-dead-letters") == functions[each["function"]]
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -141,3 +141,37 @@ def test_main_only_wires() -> None:
     tree = ast.parse(text)
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
     assert [type(node).__name__ for node in tree.body if not isinstance(node, allowed)] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "fix"),
+    [
+        ("batch-reference:tag", "write tags"),
+        ("batch-reference:Tags", "write tags"),
+        ("batch-reference:network.az_count", "write it as a field below network"),
+        ("batch_reference:tags", "write batch-reference:tags"),
+        ("batchreference:monitoring", "write batch-reference:monitoring"),
+        ("aws:tags", "write batch-reference:tags"),
+        ("batch-refrence:tgas", "write batch-reference:tgas, or remove it"),
+        ("aws:regoin", "write aws:region"),
+        ("pulumi:autoname", "write pulumi:autonaming"),
+    ],
+)
+def test_no_key_is_dropped_without_a_word(key: str, fix: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        deploy("dev", keys={key: "{}"})
+    assert fix in str(refused.value)
+
+
+def test_a_key_that_something_else_may_read_is_a_warning() -> None:
+    (doubt,) = deploy("dev", keys={"elsewhere:level": "3"}).doubts
+    assert "nothing in this program reads the namespace elsewhere" in doubt
+
+
+def test_an_empty_secret_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match="SHAPE-EMPTY at slack-webhook-url"):
+        deploy("dev", secrets={"batch-reference:slack-webhook-url": ""})
+
+
+def test_the_settings_of_the_aws_provider_are_known() -> None:
+    assert set(keys._AWS) == set(_types.input_type_types(pulumi_aws.ProviderArgs))

@@ -37,6 +37,7 @@ OBJECTS = {
         (READ, "intermediate", RUN.lines_key),
         (WRITE, "results", RUN.partials_prefix + "node.npz"),
         (WRITE, "results", RUN.scores_prefix + "unit.parquet"),
+        (READ, "results", RUN.scores_prefix + "unit.parquet"),
         (WRITE, "results", RUN.checkpoints_prefix + "checkpoint.json"),
         (READ, "results", RUN.checkpoints_prefix + "checkpoint.json"),
         (WRITE, "results", RUN.success_key),

@@ -69,9 +69,7 @@ def _price_of_one() -> float:
 
 def test_both_orchestrators_ask_for_the_array() -> None:
     variables = (
-        with_shards("batch")
-        .one(FUNCTION, "pipeline-submit-function")
-        .inputs["environment"]["variables"]
+        with_shards("batch").one(FUNCTION, "pipeline-submit").inputs["environment"]["variables"]
     )
     definitions = json.loads(variables[contract.ENV_JOB_DEFINITIONS])
     assert {stage: each["shards"] for stage, each in definitions.items()} == {

@@ -162,7 +162,7 @@ def test_the_machine_of_the_day_is_whole_and_least_privileged() -> None:
         if state["Type"] == "Task"
     ), "one file stops no other"
     daily, submit = (
-        made.one("aws:lambda/function:Function", f"pipeline-{each}-function").outputs["arn"]
+        made.one("aws:lambda/function:Function", f"pipeline-{each}").outputs["arn"]
         for each in ("day-look", "submit")
     )
     arn, table = (
@@ -199,7 +199,7 @@ def test_the_schedules_of_the_day_follow_its_time_zone_and_may_call_their_target
         if orchestrator == "step-functions"
         else deploy("prod", changes={"pipeline": {"orchestrator": orchestrator}})
     )
-    function = made.one("aws:lambda/function:Function", "pipeline-day-look-function").outputs["arn"]
+    function = made.one("aws:lambda/function:Function", "pipeline-day-look").outputs["arn"]
     letters = made.one("aws:sqs/queue:Queue", "pipeline-day-look-dead-letters").outputs["arn"]
     first = made.one(MACHINE, DAY).outputs["arn"] if orchestrator == "step-functions" else function
     schedules = made.all("aws:scheduler/schedule:Schedule", count=2)
@@ -312,9 +312,9 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     }
     assert of_function["StartRuns"]["Resource"] == [made.one(MACHINE, RUN).outputs["arn"]]
     pattern = json.loads(
-        made.one(
-            "aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions-rule"
-        ).inputs["eventPattern"]
+        made.one("aws:cloudwatch/eventRule:EventRule", "monitoring-failures-executions").inputs[
+            "eventPattern"
+        ]
     )
     assert pattern["detail"]["stateMachineArn"] == [made.one(MACHINE, RUN).outputs["arn"]]
 

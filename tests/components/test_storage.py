@@ -92,12 +92,19 @@ def test_only_uploads_are_announced(context) -> None:
 
 
 def test_the_table_is_keyed_by_the_contract_and_can_be_restored(context) -> None:
+    from workloads import operating
     from workloads.contract import Run
 
     table = deploy(context).one(TABLE).inputs
     key = Run("20260131-sales-0123456789ab").state_key
     assert [table["hashKey"], table["rangeKey"]] == list(key)
-    assert table["attributes"] == [{"name": name, "type": "S"} for name in key]
+    kinds = dict.fromkeys(key, "S") | operating.KEYS
+    assert table["attributes"] == [{"name": name, "type": kind} for name, kind in kinds.items()]
+    found = {index["name"]: index for index in table["globalSecondaryIndexes"]}
+    assert list(found) == [operating.RUNS_BY_CLAIM, operating.RUNS_BY_ID]
+    for name, index in found.items():
+        held = {key["attributeName"] for key in index["keySchemas"]} | {*index["nonKeyAttributes"]}
+        assert held == {*operating.KEYS, *operating.ATTRIBUTES}, f"{name} holds what a list shows"
     assert table["billingMode"] == "PAY_PER_REQUEST"
     assert table["pointInTimeRecovery"] == {"enabled": True}
 

@@ -126,7 +126,15 @@ CASES: dict[str, list[Case]] = {
     # ---- names, secrets, quotas, tags ----------------------------------------------------------------------------------------------------
     "STACK-NAME": [
         Case({}, "stack", ('"Prod_EU"', "name the stack prod-eu"), {}, ("Prod_EU", "prod-eu")),
-        Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a_b.c")),
+        Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a-b")),
+        Case({}, "stack", ("name the stack a-b-c",), {}, ("a_b.c", "a-b-c")),
+        Case(
+            {},
+            "stack",
+            ("at most 12", "name the stack research-in"),
+            {},
+            ("research-in-eu", "research-eu"),
+        ),
     ],
     "REGION-CHINA": [
         Case(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from config.facts import ec2_facts, instance_type
+from config.facts import USABLE_MEMORY_SHARE, ec2_facts, instance_type
+from workloads import contract
 
 FACTS = ec2_facts().types
 
@@ -44,4 +45,5 @@ def test_the_file_covers_what_people_use() -> None:
 def test_usable_memory_leaves_room_for_the_agent_and_unknown_types_prove_nothing() -> None:
     # an m4.large of 8192 MiB registers 7985 with ECS (AWS Batch user guide): what a job may ask for has to be below that
     assert ec2_facts().types["c6i.xlarge"].usable_memory_mib == 7668 < 7985
+    assert USABLE_MEMORY_SHARE == contract.USABLE_MEMORY_SHARE, "what people are told"
     assert instance_type("z99.huge") is None

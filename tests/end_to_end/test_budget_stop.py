@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from cli import operate
+from cli.target import Target
 from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
@@ -107,13 +106,12 @@ def test_a_used_up_budget_refuses_new_runs_until_somebody_lifts_the_stop(stack: 
         assert stack.jobs_of(under_way) == [under_way.job_name("preprocess")]
 
     _reverse(stack)
-    target: Any = operate.Target(
+    target: Any = Target(
         outputs=stack.ready.outputs,
         endpoint_url=stack.ready.cloud.endpoint_url,
         credentials=stack.ready.cloud.deployer.credentials,
     )
-    said = io.StringIO()
-    assert operate.replay(Console(file=said), target, "submit") == 0, said.getvalue()
+    assert operate.replay(target, "submit", as_json=True) == 0
     _ended(stack, refused, "SUCCEEDED")
     assert len(stack.messages(refused.run_id)) == 1
     _ended(stack, stack.upload(), "SUCCEEDED")

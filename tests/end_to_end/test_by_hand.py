@@ -11,14 +11,14 @@ import pytest
 
 from cli.hints import text
 from cli.paths import ROOT
-from cli.service import Endpoint
+from cli.serving import endpoint_of
 from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
 
 pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK, pytest.mark.slow]
 
 
 def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: Path) -> None:
-    endpoint = Endpoint.of(stack.ready)
+    endpoint = endpoint_of(stack.ready)
     lines = text(endpoint).splitlines()
     wait = (
         "for i in $(seq 300); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query 'jobs[0].status' --output text); "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from cli import operate
 from cli.paths import ROOT
+from cli.target import Target
 from tests.end_to_end.failing import EXIT_CODE, Planted, planted_stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGES, Run
@@ -363,10 +362,9 @@ def _redrive(stack: Planted) -> set[str]:
 
 def _replay(stack: Planted, function: str) -> None:
     cloud = stack.ready.cloud
-    target: Any = operate.Target(
+    target: Any = Target(
         outputs=stack.ready.outputs,
         endpoint_url=cloud.endpoint_url,
         credentials=cloud.deployer.credentials,
     )
-    said = io.StringIO()
-    assert operate.replay(Console(file=said), target, function) == 0, said.getvalue()
+    assert operate.replay(target, function, as_json=True) == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli import log_checks
-from cli.account_checks import Questions
+from cli.questions import Questions
 from tests.config.stacks import load, sections
 from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import PIPELINE

@@ -14,7 +14,7 @@ from cli.follow import RunStatus, follow
 from cli.hints import text
 from cli.paths import ROOT
 from cli.rehearsal import rehearsal
-from cli.service import Endpoint
+from cli.serving import endpoint_of
 from localcloud.stackfile import read_stack
 from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
@@ -107,7 +107,7 @@ def _digest_of_one_rank(stack: Stack, run: Run) -> str:
 
 @pytest.mark.parametrize("stack", ["batch"], indirect=True)
 def test_the_commands_by_hand_submit_an_array_of_the_same_size(stack: Stack) -> None:
-    endpoint = Endpoint.of(stack.ready)
+    endpoint = endpoint_of(stack.ready)
     (line,) = (line for line in text(endpoint).splitlines() if line.startswith("ANALYSIS="))
     assert f" --array-properties size={SHARDS} " in line
     assert "aws batch list-jobs --array-job-id $ANALYSIS --job-status SUCCEEDED" in text(endpoint)

@@ -274,9 +274,7 @@ def test_every_alarm_goes_off_and_is_told(watched: Watched) -> None:
     watched.end_all()
 
     # nobody looks any more, and nothing succeeds
-    clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls-rule"][
-        "name"
-    ]
+    clock = watched.resources["aws:cloudwatch/eventRule:EventRule monitoring-measure-calls"]["name"]
     cloud.client("events").disable_rule(Name=clock)
     cloud.batch.advance(2 * 3600)
     watched.wait("ALARM", "not-measured", "no-success")
@@ -411,7 +409,7 @@ def _every_alarm_is_told(watched: Watched) -> None:
 
 
 def test_an_alarm_that_changes_state_is_told_once_whatever_is_delivered(watched: Watched) -> None:
-    function = watched.resources["aws:lambda/function:Function monitoring-alarm-function"]["name"]
+    function = watched.resources["aws:lambda/function:Function monitoring-alarm"]["name"]
 
     def deliver(state: str, minute: int) -> str:
         message = {

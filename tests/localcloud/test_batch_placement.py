@@ -12,17 +12,24 @@ from hypothesis import strategies as st
 
 from localcloud.aws_state import AwsState, InstanceShape
 from localcloud.batch.fair_share import Ledger, Usage, available_fraction, ordered, weight
+from localcloud.batch.launches import NO_CAPACITY, Launches
 from localcloud.batch.node_ranges import check_ranges, range_of
 from localcloud.batch.placement import (
     MAX_RESOURCE,
-    NO_CAPACITY,
     REQUIREMENT,
     Capacity,
     Need,
     Refusal,
     release,
 )
-from localcloud.batch.records import ComputeEnvironment, Instance, Job, JobDefinition, JobQueue
+from localcloud.batch.records import (
+    ComputeEnvironment,
+    Instance,
+    Job,
+    JobDefinition,
+    JobQueue,
+    Store,
+)
 from localcloud.batch.retries import AttemptEnd, retries
 from localcloud.wire import WireError
 from tests.localcloud.conftest import Stage, until
@@ -115,17 +122,19 @@ def test_placement(
 
 def test_withheld_capacity_takes_the_next_type_or_says_so() -> None:
     where = environment(maximum=16, types=["c5.large", "c5.xlarge"])
-    assert [
-        i.type for i in placed(Capacity(shapes=SHAPES, withheld={"c5.large"}), where, [need()])
-    ] == ["c5.xlarge"]
-    refusal = Capacity(shapes=SHAPES, withheld={"*"}).place(
-        environment(maximum=16), [need()], multinode=False
-    )
+    assert [i.type for i in placed(short_of("c5.large"), where, [need()])] == ["c5.xlarge"]
+    refusal = short_of("*").place(environment(maximum=16), [need()], multinode=False)
     assert isinstance(refusal, Refusal)
     assert (
         refusal.text
         == f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [c5.large]"
     )
+
+
+def short_of(*types: str) -> Capacity:
+    launches = Launches(Store(AwsState("us-east-1")), lambda: 0.0)
+    launches.withheld = set(types)
+    return Capacity(shapes=SHAPES, launches=launches)
 
 
 def placed(capacity: Capacity, where: ComputeEnvironment, needs: list[Need]) -> list[Instance]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +72,94 @@ def test_the_job_that_an_execution_waits_for_ends_with_it(stage: Stage, end: str
     assert execution in ended["statusReason"]
 
 
+def _task(queue: str, definition: str, **more: Any) -> dict[str, Any]:
+    """A state that waits for a job."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Parameters": {"JobName": "waited", "JobQueue": queue, "JobDefinition": definition},
+        "End": True,
+        **more,
+    }
+
+
+def _waiting_machine(stage: Stage, definition: dict[str, Any]) -> str:
+    actions = ["batch:SubmitJob", "batch:DescribeJobs", "batch:TerminateJob"]
+    events = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+    return machine(stage, definition, {"Action": actions + events, "Resource": "*"})
+
+
+def _end_of(stage: Stage, execution: str) -> dict[str, Any]:
+    states = stage.client("stepfunctions")
+    return dict(
+        until(
+            lambda: (
+                (found := states.describe_execution(executionArn=execution))["status"] != "RUNNING"
+                and found
+            )
+        )
+    )
+
+
+def test_a_state_that_is_over_time_stops_its_job(stage: Stage) -> None:
+    queue = stage.queue(stage.environment())
+    caught = {"Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "After"}], "TimeoutSeconds": 1}
+    task = _task(queue, stage.python("import time; time.sleep(600)"), **caught)
+    states = {"Job": task, "After": {"Type": "Succeed"}}
+    arn = _waiting_machine(stage, {"StartAt": "Job", "States": states})
+    execution = stage.client("stepfunctions").start_execution(stateMachineArn=arn)["executionArn"]
+    assert _end_of(stage, execution)["status"] == "SUCCEEDED"  # the machine has gone on
+    (listed,) = stage.batch.list_jobs(
+        jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["waited"]}]
+    )["jobSummaryList"]
+    job = stage.wait(listed["jobId"], seconds=30)
+    assert (job["status"], job["isTerminated"]) == ("FAILED", True)
+    assert execution in job["statusReason"]
+
+
+def test_a_job_in_time_is_left_alone(stage: Stage) -> None:
+    queue = stage.queue(stage.environment())
+    arn = _waiting_machine(
+        stage,
+        {
+            "StartAt": "Job",
+            "States": {"Job": _task(queue, stage.python("print(1)"), TimeoutSeconds=60)},
+        },
+    )
+    execution = stage.client("stepfunctions").start_execution(stateMachineArn=arn)["executionArn"]
+    assert _end_of(stage, execution)["status"] == "SUCCEEDED"
+    (job,) = stage.batch.list_jobs(jobQueue=queue, jobStatus="SUCCEEDED")["jobSummaryList"]
+    assert not stage.job(job["jobId"])["isTerminated"]
+
+
+def test_a_branch_that_fails_stops_the_jobs_of_the_others(stage: Stage) -> None:
+    queue = stage.queue(stage.environment())
+    sleeps = _task(queue, stage.python("import time; time.sleep(600)"))
+    fails = {"Type": "Fail", "Error": "Mine"}
+    waits = {"Type": "Wait", "Seconds": 2, "Next": "Fail"}
+    branches = [
+        {"StartAt": "Job", "States": {"Job": sleeps}},
+        {"StartAt": "Wait", "States": {"Wait": waits, "Fail": fails}},
+    ]
+    parallel = {
+        "Type": "Parallel",
+        "Branches": branches,
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}],
+        "End": True,
+    }
+    arn = _waiting_machine(
+        stage,
+        {
+            "StartAt": "Both",
+            "States": {"Both": parallel, "After": {"Type": "Wait", "Seconds": 60, "End": True}},
+        },
+    )
+    stage.client("stepfunctions").start_execution(stateMachineArn=arn)
+    listed = until(lambda: stage.batch.list_jobs(jobQueue=queue)["jobSummaryList"])
+    job = stage.wait(listed[0]["jobId"], seconds=30)
+    assert (job["status"], job["isTerminated"]) == ("FAILED", True)
+
+
 def test_a_stream_that_is_not_there(stage: Stage) -> None:
     with pytest.raises(ClientError, match="The specified log stream does not exist"):
         stage.client("logs").get_log_events(logGroupName="/test/batch", logStreamName="nothing")
@@ -140,14 +227,3 @@ def test_a_fault_inside_is_no_traceback_and_is_not_repeated(
     assert "fails at ListTables of dynamodb where AWS would not (KeyError: 'secret detail')" in str(
         refused.value
     )
-
-
-def test_forms_of_pages_are_refused(stage: Stage) -> None:
-    post = stage.client("s3").generate_presigned_post("bucket", "key")
-    assert post["url"].startswith(stage.cloud.endpoint_url)
-    request = urllib.request.Request(  # noqa: S310
-        post["url"], data=b"--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
-    )
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=5)  # noqa: S310
-    assert refused.value.code == 403

@@ -159,7 +159,7 @@ def _check(cloud: LocalCloud, deployed: Deployment) -> None:
         AccountId=cloud.account_id, BudgetName=budget["BudgetName"]
     )
     assert {notification["Threshold"] for notification in told["Notifications"]} == {60, 100}
-    function = cloud.client("lambda").get_function(FunctionName=ids["pipeline-submit-function"])
+    function = cloud.client("lambda").get_function(FunctionName=ids["pipeline-submit"])
     assert function["Configuration"]["Timeout"] == 99
     assert function["Tags"]["new"] == "x"
     rules = cloud.client("s3").get_bucket_lifecycle_configuration(

@@ -58,7 +58,6 @@ def test_declarations_of_the_project_file_give_defaults(tmp_path: Path) -> None:
             "zones": {"type": "integer", "default": 2},
             "name": "plain",
             "aws:region": {"value": "eu-west-1"},
-            "none": {"type": "string"},
         }
     }
     found = read_stack(write(tmp_path, {"name": "mine"}, declared), "dev", {}, {}).config
@@ -96,7 +95,7 @@ def test_an_encrypted_value_needs_an_override(tmp_path: Path, config: Any, expec
         (
             {"Pulumi.yaml": "name: demo", "Pulumi.dev.yaml": "a: [\n"},
             "dev",
-            r"Pulumi\.dev\.yaml is not YAML: ",
+            r"Pulumi\.dev\.yaml is not YAML that Pulumi takes: line 2: ",
         ),
         (
             {"Pulumi.yaml": "name: demo", "Pulumi.dev.yaml": "- a\n"},

@@ -13,7 +13,7 @@ import yaml
 
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import DeploymentError, deploy, destroy
-from localcloud.engine_state import State
+from localcloud.engine.state import State
 from tests.localcloud.deploying import no_aws
 from tests.localcloud.inventory import inventory
 

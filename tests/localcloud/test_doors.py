@@ -105,6 +105,40 @@ def test_what_is_not_signed_is_refused(stage: Stage, target: str, headers: tuple
     assert stage.batch.describe_job_definitions(jobDefinitionName="attack")["jobDefinitions"] == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ("Transfer-Encoding: chunked", "zz\r\nActio\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked", "-5\r\nActio\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked", "5\r\nActionActionAction\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding : chunked", "0\r\n\r\n", 403),
+        ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", "0\r\n\r\n", 403),
+        ("Content-Length: -1", "", 403),
+        ("Content-Length: +5", "hello", 403),
+        ("Content-Length: 5\r\nContent-Length: 6", "hello", 403),
+        ("Upgrade: websocket\r\nSec-WebSocket-Version: 13", "", 403),
+    ],
+)
+def test_odd_bodies_are_answered_once_and_the_line_is_closed(
+    stage: Stage, headers: str, body: str, status: int
+) -> None:
+    """What follows such a body on the line must never be taken for a request."""
+    second = f"GET /second HTTP/1.1\r\nHost: 127.0.0.1:{stage.cloud.port}\r\n\r\n"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{stage.cloud.port}\r\n{headers}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+    )
+    if "Upgrade" in headers:
+        head, second = f"{head}Connection: close\r\n", ""
+    with socket.create_connection(("127.0.0.1", stage.cloud.port), timeout=10) as line:
+        line.sendall(f"{head}\r\n{body}{second}".encode())
+        answer = b""
+        while data := line.recv(1 << 16):
+            answer += data
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert answer.count(b"HTTP/1.1 ") == 1, answer
+
+
 def test_loopback_names_are_ours() -> None:
     for host in (
         "127.0.0.1:5055",

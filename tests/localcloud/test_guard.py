@@ -94,9 +94,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             config={f"{PROJECT}:budget": json.dumps(budget)},
             secrets=secrets,
         )
-        (function,) = [
-            r.outputs["name"] for r in made.resources if r.name == "budget-guard-watch-function"
-        ]
+        (function,) = [r.outputs["name"] for r in made.resources if r.name == "budget-guard-watch"]
         yield Guarded(cloud, dict(made.outputs), str(function))
 
 

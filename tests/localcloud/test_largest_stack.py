@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from config.stack import SECTIONS, load_stack_config
+from config.loading import load_stack_config
+from config.stack import SECTIONS
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from tests.config.stacks import sections
@@ -52,13 +53,11 @@ def test_the_largest_config_that_check_passes_deploys(tmp_path: Path) -> None:
         deployed = deploy(ROOT, "prod", cloud.client, config=texts)
         # what travels with the code is what the function finds there
         function = deployed.resource(
-            "aws:lambda/function:Function", "monitoring-measure-look-function"
+            "aws:lambda/function:Function", "monitoring-measure-look"
         ).outputs["name"]
         answer = cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
         assert json.loads(answer["Payload"].read()) == {"outcome": "looked"}
-        (look,) = [
-            r.outputs["name"] for r in deployed.resources if r.name.endswith("-day-look-function")
-        ]
+        (look,) = [r.outputs["name"] for r in deployed.resources if r.name.endswith("-day-look")]
         answer = cloud.client("lambda").invoke(
             FunctionName=look,
             Payload=json.dumps({"at": "2026-01-02T12:00:00Z", "begin": False}).encode(),

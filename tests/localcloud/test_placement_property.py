@@ -22,8 +22,8 @@ from components.containers import ContainerArgs, Placement, container_properties
 from config import SECTIONS, ConfigError, StackConfig, load_stack_config
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.rules import RULES
-from config.rules.base import Job as StageJob
-from config.rules.base import instance_types_of, jobs, nodes_of, placing_environments_of
+from config.topology import Job as StageJob
+from config.topology import instance_types_of, jobs, nodes_of, placing_environments_of
 from localcloud.aws_state import AwsState
 from localcloud.batch import definitions, environments, queues, submission
 from localcloud.batch.fair_share import available_fraction

@@ -12,7 +12,7 @@ import yaml
 
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, deploy, destroy
-from localcloud.engine_state import State
+from localcloud.engine.state import State
 
 ROOT = Path(__file__).parents[2]
 CE, DEFINITION = (

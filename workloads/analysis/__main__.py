@@ -62,10 +62,13 @@ def details(found: Success) -> dict[str, Any]:
     )
     figures = {**{name: getattr(found, name) for name in names}, "step_seconds": found.seconds}
     if found.anomaly is not None:
-        anomaly = ("mode", "certified_fraction", "fallback_rows", "evaluations")
-        figures["exchange"] = found.exchange
-        figures |= {f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly} | {
-            "checkpoint": found.checkpoint
+        anomaly = ("certified_fraction", "fallback_rows", "evaluations")
+        figures |= {
+            "exchange": found.exchange,
+            "checkpoint": found.checkpoint,
+            "anomaly_mode": found.anomaly.asked.anomaly_mode,
+            "anomaly_neighbours": found.anomaly.neighbours_used,
+            **{f"anomaly_{name}": getattr(found.anomaly, name) for name in anomaly},
         }
     if found.shard_seconds:
         figures["shard_seconds"] = list(found.shard_seconds)

@@ -20,10 +20,11 @@ from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import METRICS, Space
+from workloads.analysis.rotate.space import Space
 from workloads.contract import ContractError, Run
 from workloads.decoding import DAMAGED, fault
 from workloads.lines import Lines
+from workloads.parameters import AnalysisParameters
 
 _AGAIN: Final = "run the analysis stage again"
 
@@ -41,15 +42,10 @@ class Stored:
 class AnomalyRecord:
     """What `_SUCCESS.json` says of the search."""
 
-    mode: str
-    neighbours: int
-    """k, as it was asked for."""
+    asked: AnalysisParameters
+    """What the run was asked for; the number k of neighbours may be `auto` there."""
     neighbours_used: int
-    """k, or fewer where no more than k rows were compared: all other rows then."""
-    wanted: int
-    """N."""
-    scaling: str
-    metric: str
+    """The number k that scores go by: as asked for, or all other rows where no more than k were compared."""
     columns: tuple[str, ...]
     """By which rows were compared."""
     excluded: dict[str, str]
@@ -86,14 +82,28 @@ class TopRows:
     """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no other row was compared."""
     kth_ids: Integers
     """(n,) row number of the k-th neighbour, NOBODY where there is none."""
+    nearest_ids: Integers
+    """(n,) row number of the nearest neighbour, NOBODY where there is none."""
     values: Floats
     """(n, number columns) as they stand in the table."""
     rests: Floats
     """(n, number columns) what float64 takes from whole numbers beyond 2^53."""
-    neighbour_values: Floats
-    """(n, number columns) of the k-th neighbour; NaN where there is none."""
-    neighbour_rests: Floats
+    nearest_values: Floats
+    """(n, number columns) of the nearest neighbour; NaN where there is none."""
+    nearest_rests: Floats
     """(n, number columns)"""
+    kth_values: Floats
+    """(n, number columns) of the k-th neighbour; NaN where there is none."""
+    kth_rests: Floats
+    """(n, number columns)"""
+
+    def cells(self, place: int) -> tuple[Cells, Cells, Cells]:
+        """The values of one of them, of its nearest and of its k-th neighbour."""
+        return (
+            Cells(values=self.values[place], rests=self.rests[place]),
+            Cells(values=self.nearest_values[place], rests=self.nearest_rests[place]),
+            Cells(values=self.kth_values[place], rests=self.kth_rests[place]),
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""
@@ -115,6 +125,7 @@ class TopRow:
     row: int
     score: float
     neighbour: int | None
+    """Row number of the nearest neighbour."""
     contributions: tuple[Contribution, ...]
 
 
@@ -136,9 +147,10 @@ def result_digest(parameters: Mapping[str, Any], top: TopRows, scores: Sequence[
 def parameters_of(record: AnomalyRecord) -> dict[str, Any]:
     """What the result is a function of, besides the table."""
     return {
-        name: getattr(record, name)
-        for name in ("mode", "neighbours", "wanted", "scaling", "metric")
-    } | {"columns": list(record.columns)}
+        **record.asked.identity(record.complete_rows),
+        "neighbours": record.neighbours_used,
+        "columns": list(record.columns),
+    }
 
 
 def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
@@ -158,25 +170,27 @@ def scores_name(unit: int) -> str:
     return f"unit-{unit:06}.parquet"
 
 
-def scores_digest(ids: Integers, scores: Floats, kth_ids: Integers) -> str:
+def scores_digest(ids: Integers, scores: Floats, nearest_ids: Integers) -> str:
     """Of one unit."""
-    return digest({"row": ids, "score": scores, "neighbour": kth_ids})
+    return digest({"row": ids, "score": scores, "neighbour": nearest_ids})
 
 
-def encode_scores(ids: Integers, scores: Floats, kth_ids: Integers, lines: Lines) -> bytes:
+def encode_scores(ids: Integers, scores: Floats, nearest_ids: Integers, lines: Lines) -> bytes:
     """Columns `row`, `line`, `score`, `neighbour` and `neighbour_line`.
 
-    The neighbour is the k-th, by its row number; both are null where there is none. Lines are those
-    of the file.
+    The neighbour is the nearest, by its row number; both are null where there is none. Lines are
+    those of the file.
     """
-    nobody = kth_ids == NOBODY
+    nobody = nearest_ids == NOBODY
     table = pa.table(
         {
             "row": ids,
             "line": lines.of_rows(ids),
             "score": scores,
-            "neighbour": pa.array(kth_ids, mask=nobody),
-            "neighbour_line": pa.array(lines.of_rows(np.where(nobody, ids, kth_ids)), mask=nobody),
+            "neighbour": pa.array(nearest_ids, mask=nobody),
+            "neighbour_line": pa.array(
+                lines.of_rows(np.where(nobody, ids, nearest_ids)), mask=nobody
+            ),
         }
     )
     buffer = io.BytesIO()
@@ -239,11 +253,9 @@ def load_anomalies(
         raise ContractError(
             f"the anomalies of {run.run_id} have digest {found[:12]}, but the analysis found {record.digest[:12]}; {_AGAIN}"
         )
-    chosen = scaling(profile, "robust" if record.scaling == "robust" else "standard")
-    (metric,) = (name for name in METRICS if name == record.metric)
-    return Anomalies(
-        record=record, rows=tuple(_rows(top, Space.of(profile, chosen, metric), profile.columns))
-    )
+    chosen = scaling(profile, record.asked.anomaly_scaling)
+    space = Space.of(profile, chosen, record.asked.anomaly_metric)
+    return Anomalies(record=record, rows=tuple(_rows(top, space, profile.columns)))
 
 
 def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
@@ -251,15 +263,10 @@ def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
         TopRow(
             row=int(top.ids[place]),
             score=float(top.scores[place]),
-            neighbour=None if top.kth_ids[place] == NOBODY else int(top.kth_ids[place]),
+            neighbour=None if top.nearest_ids[place] == NOBODY else int(top.nearest_ids[place]),
             contributions=()
             if top.kth_ids[place] == NOBODY
-            else contributions(
-                space,
-                columns,
-                Cells(values=top.values[place], rests=top.rests[place]),
-                Cells(values=top.neighbour_values[place], rests=top.neighbour_rests[place]),
-            ),
+            else contributions(space, columns, *top.cells(place)),
         )
         for place in range(top.ids.size)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import replace
 from typing import Final
@@ -23,6 +22,7 @@ from workloads.analysis.full_search import FullSearch, UnitScores
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling, scaling
 from workloads.analysis.rotate.space import Space
+from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.top_search import TopSearch
@@ -45,6 +45,7 @@ class AnomalyStage:
         exchange: What carries rows between ranks.
         table: The cleaned table.
         cooperation: Of all ranks.
+        score_files: Where the scores of units go.
         profile: Of the table; rank 0's.
     """
 
@@ -56,8 +57,10 @@ class AnomalyStage:
         exchange: Exchange,
         table: Table,
         cooperation: Cooperation,
+        score_files: ScoreFiles,
         profile: Profile | None,
     ) -> None:
+        self._score_files = score_files
         self._comm, self._settings, self._pairs, self._exchange, self._table = (
             comm,
             settings,
@@ -70,7 +73,7 @@ class AnomalyStage:
         self._scaling, self._space = comm.bcast(
             _space(profile, settings) if profile is not None else None
         )
-        self._budget = settings.anomaly.block_memory_bytes // 2
+        self._budget = settings.means.block_memory_bytes // 2
         self._source = BlockSource(table, self._space, self._budget, self._progress)
         self._neighbours = self._reachable(
             comm.bcast(profile.complete_rows if profile is not None else None)
@@ -86,7 +89,8 @@ class AnomalyStage:
 
         Raises StoppedError where a rank was asked to end, StageError.
         """
-        return self._full(queries) if self._settings.anomaly.mode == "full" else self._top(queries)
+        full = self._settings.parameters.anomaly_mode == "full"
+        return self._full(queries) if full else self._top(queries)
 
     def _full(self, queries: range) -> Found:
         search = FullSearch(
@@ -101,13 +105,22 @@ class AnomalyStage:
             budget=self._budget,
         )
         search.run()
-        wanted = self._settings.anomaly.top
+        wanted = self._settings.parameters.anomaly_top
         finished = {
             unit: replace(found, scores=self._space.score(found.scores))
             for unit, found in search.finished.items()
         }
         own = Top.joined(
-            [Top.of(unit.ids, unit.scores, unit.kth_ids, wanted) for unit in finished.values()],
+            [
+                Top.of(
+                    unit.ids,
+                    unit.scores,
+                    kth_ids=unit.kth_ids,
+                    nearest_ids=unit.nearest_ids,
+                    count=wanted,
+                )
+                for unit in finished.values()
+            ],
             wanted,
         )
         scores, digests = self._store_scores(finished)
@@ -132,7 +145,7 @@ class AnomalyStage:
             pairs=self._pairs,
             units=len(self._table.manifest.units),
             queries=queries,
-            count=self._settings.anomaly.top,
+            count=self._settings.parameters.anomaly_top,
             k=self._neighbours,
             budget=self._budget,
         )
@@ -142,8 +155,9 @@ class AnomalyStage:
             first=Top.of(
                 found.block.ids,
                 self._space.score(neighbours.scores),
-                neighbours.ids[:, -1],
-                self._settings.anomaly.top,
+                kth_ids=neighbours.kth_ids,
+                nearest_ids=neighbours.nearest_ids,
+                count=self._settings.parameters.anomaly_top,
             ),
             rows=search.query_rows,
             undirected_rows=self._undirected(queries),
@@ -154,7 +168,7 @@ class AnomalyStage:
 
     def _reachable(self, complete_rows: int) -> int:
         """How many neighbours a score can go by: as many as are asked for, or all other rows where there are fewer."""
-        asked = self._settings.anomaly.neighbours
+        asked = self._settings.parameters.neighbours(self._table.manifest.rows)
         if complete_rows > asked and self._space.metric != "cosine":
             return asked  # columns that are left out can only add complete rows
         with self._progress.timed("open"):
@@ -178,14 +192,9 @@ class AnomalyStage:
         s3.put_bytes(
             self._settings.results_bucket, self._settings.run.partials_prefix + stored.name, data
         )
-        asked = self._settings.anomaly
         record = AnomalyRecord(
-            mode=asked.mode,
-            neighbours=asked.neighbours,
+            asked=self._settings.parameters,
             neighbours_used=self._neighbours,
-            wanted=asked.top,
-            scaling=asked.scaling,
-            metric=asked.metric,
             columns=self._scaling.columns,
             excluded={one.column: one.reason for one in self._scaling.excluded},
             complete_rows=found.rows,
@@ -228,13 +237,7 @@ class AnomalyStage:
                 else _NO_LINES
             )
             for unit, found in finished.items():
-                data = results.encode_scores(found.ids, found.scores, found.kth_ids, lines)
-                name = results.scores_name(unit)
-                s3.put_bytes(
-                    self._settings.results_bucket, self._settings.run.scores_prefix + name, data
-                )
-                digest = results.scores_digest(found.ids, found.scores, found.kth_ids)
-                mine[unit] = Stored(name=name, sha256=hashlib.sha256(data).hexdigest()), digest
+                mine[unit] = self._score_files.store(unit, found, lines)
         everybody = sorted(
             (unit, entry) for some in self._comm.allgather(mine) for unit, entry in some.items()
         )
@@ -243,8 +246,9 @@ class AnomalyStage:
         )
 
     def _with_values(self, first: Top) -> TopRows | None:
-        """The first rows with their values and their neighbours', on rank 0."""
-        wanted = np.unique(np.concatenate((first.ids, first.kth_ids[first.kth_ids != NOBODY])))
+        """The first rows with their values, their nearest rows' and their k-th neighbours', on rank 0."""
+        everyone = np.concatenate((first.ids, first.nearest_ids, first.kth_ids))
+        wanted = np.unique(everyone[everyone != NOBODY])
         own = self._source.raw(
             wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units))
         )
@@ -253,20 +257,20 @@ class AnomalyStage:
             return None
         values, rests = (np.concatenate(some) for some in zip(*everybody, strict=True))
         missing = np.full((1, values.shape[1]), np.nan)
-        place = np.where(
-            first.kth_ids == NOBODY, wanted.size, np.searchsorted(wanted, first.kth_ids)
-        )
+        values = np.concatenate((values, missing))
+        rests = np.concatenate((rests, np.zeros_like(missing)))
+        places = {  # NOBODY sorts behind all rows
+            "": np.searchsorted(wanted, first.ids),
+            "nearest_": np.searchsorted(wanted, first.nearest_ids),
+            "kth_": np.searchsorted(wanted, first.kth_ids),
+        }
         return TopRows(
-            ids=first.ids,
-            scores=first.scores,
-            kth_ids=first.kth_ids,
-            values=values[np.searchsorted(wanted, first.ids)],
-            rests=rests[np.searchsorted(wanted, first.ids)],
-            neighbour_values=np.concatenate((values, missing))[place],
-            neighbour_rests=np.concatenate((rests, np.zeros_like(missing)))[place],
+            **vars(first),
+            **{f"{whose}values": values[place] for whose, place in places.items()},
+            **{f"{whose}rests": rests[place] for whose, place in places.items()},
         )
 
 
 def _space(profile: Profile, settings: Settings) -> tuple[Scaling, Space]:
-    chosen = scaling(profile, settings.anomaly.scaling)
-    return chosen, Space.of(profile, chosen, settings.anomaly.metric)
+    chosen = scaling(profile, settings.parameters.anomaly_scaling)
+    return chosen, Space.of(profile, chosen, settings.parameters.anomaly_metric)

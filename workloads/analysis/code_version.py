@@ -1,7 +1,8 @@
 """What computed a result: the identity of the code that results are a function of, and of nothing else.
 
-Checkpoints and shards' parts are bound to it. Comments, documentation, messages of errors, and code that only launches, measures, plans or
-carries bytes cannot change a result, so a release that changes no more than that goes on from what an earlier one has stored.
+Checkpoints and shards' parts are bound to it. Comments, documentation, sentences for people, log lines, and code that only launches,
+measures, plans or carries bytes cannot change a result, so a release that changes no more than that goes on from what an earlier one has
+stored.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _PARTS: Final = (
     *("shard.py", "shard_store.py", "table.py", "top_search.py", "tree.py", "visit.py"),
 )
 """Of this package: files, and folders with all that is in them."""
+_FOR_TESTS: Final = frozenset({"anomaly/kernels_numpy.py"})
+"""Within these parts, what no job runs."""
 _COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -49,24 +52,50 @@ def code_version(package: Path = _PACKAGE) -> str:
 def _files(package: Path) -> Iterator[Path]:
     for part in _PARTS:
         found = package / part
+        inside = [found] if found.is_file() else found.rglob("*")
         yield from (
-            [found]
-            if found.is_file()
-            else [path for path in found.rglob("*") if path.suffix in {".py", ".cu", ".cuh"}]
+            path
+            for path in inside
+            if path.suffix in {".py", ".cu", ".cuh"}
+            and path.relative_to(package).as_posix() not in _FOR_TESTS
         )
 
 
 class _Meaning(ast.NodeTransformer):
     """Takes away what says something to people alone."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | ast.Pass:
-        """Strings that stand by themselves."""
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Strings that stand by themselves, and log lines."""
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return ast.Pass() if text else node
+        return None if text or _logs(node.value) else self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         """What an error says."""
         return ast.Raise() if node.exc is not None else node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        """Sentences: no name of an array, key or type has a blank in it."""
+        return ast.Constant("") if _sentence(node) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Sentences with values in them."""
+        sentence = any(_sentence(part) for part in node.values)
+        return ast.Constant("") if sentence else self.generic_visit(node)
+
+
+def _sentence(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip()
+    )
+
+
+def _logs(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "log"
+    )
 
 
 def _python(text: str) -> str:

@@ -42,6 +42,14 @@ class Found:
             digests=tuple(one for part in parts for one in part.digests),
         )
 
+    def answers(self) -> dict[str, Any]:
+        """What any machine finds, besides the first rows, as JSON values: all but the work that it took, and how files are packed."""
+        return {
+            "rows": self.rows,
+            "undirected_rows": self.undirected_rows,
+            "digests": list(self.digests),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """All but the first rows, as JSON values."""
         return {**vars(self), "scores": [vars(stored) for stored in self.scores], "first": None}

@@ -45,6 +45,7 @@ class UnitScores:
     ids: Integers
     scores: Floats
     kth_ids: Integers
+    nearest_ids: Integers
     fallback_rows: int
 
     @classmethod
@@ -55,6 +56,7 @@ class UnitScores:
             ids=found.ids,
             scores=found.scores,
             kth_ids=found.kth_ids,
+            nearest_ids=found.nearest_ids,
             fallback_rows=found.fallback_rows,
         )
 
@@ -65,6 +67,7 @@ class UnitScores:
             "ids": self.ids,
             "scores": self.scores,
             "kth_ids": self.kth_ids,
+            "nearest_ids": self.nearest_ids,
             "fallback_rows": fallback,
         }
 
@@ -75,6 +78,7 @@ class UnitScores:
             ids=arrays["ids"],
             scores=arrays["scores"],
             kth_ids=arrays["kth_ids"],
+            nearest_ids=arrays["nearest_ids"],
             fallback_rows=int(arrays["fallback_rows"]),
         )
 

@@ -27,7 +27,9 @@ class OneShard(WholeTable):
         if queries is None:
             self._say_nothing_to_do("there are more shards than units")
             return None
-        shards = ShardStore(self._settings.results_bucket, self._settings.run, self._identity())
+        shards = ShardStore(
+            self._settings.results_bucket, self._settings.run, self._identity(table)
+        )
         stored: bool = self._comm.bcast(self._comm.rank == 0 and shards.part(queries) is not None)
         if (
             not stored and self._concluded()
@@ -94,7 +96,7 @@ class OneShard(WholeTable):
                 )
             return None
         record = stage.conclude(
-            Found.joined([part.found for part in parts], self._settings.anomaly.top)
+            Found.joined([part.found for part in parts], self._settings.parameters.anomaly_top)
         )
         success = self._finish(
             table, profiled, record, Figures.joined([part.figures for part in parts])

@@ -19,13 +19,19 @@ from workloads.analysis.distribution.blocks import (
     largest_panel,
     state_bytes,
 )
-from workloads.analysis.settings import AnomalySettings
+from workloads.analysis.settings import SearchMeans
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError
 
+_FEW_NEIGHBOURS: Final = 10
+"""The number k up to which taking in neighbours has no cost of its own: comparing has it all."""
 _TOP_EVALUATIONS_PER_ROW: Final = 4_600
-"""Besides pilots; measured on clustered and heavy-tailed tables of 40,000 to 640,000 rows, where it does not grow with the table. A table
-without outliers needs more, up to as many as `full`."""
+"""Besides pilots, with few neighbours; measured on clustered and heavy-tailed tables of 40,000 to 640,000 rows, where it does not grow with
+the table. A table without outliers needs more, up to as many as `full`."""
+_TOP_EVALUATIONS_PER_NEIGHBOUR: Final = 25
+"""For each row and neighbour beyond these: a row is dropped when k rows are proved to be nearer than the cutoff (the same tables)."""
+_TOP_SEARCHED: Final = 8
+"""Rows that are compared with the whole table, for each of the rows wanted: pilots, and about as many that are left."""
 _READ_BYTES_PER_SECOND: Final = 150e6
 """Of one rank with three S3 connections of 50 MB/s."""
 _PASSES: Final = {"full": 1, "top": 5}
@@ -57,6 +63,8 @@ class Machine:
     """Rows of one block with rows of another, for the first alone, thresholds being known."""
     shared_pairs_per_second: float
     """The same for both of them, each pair counted once."""
+    neighbours_per_second: float
+    """Neighbours that rows take in, besides the comparing that few neighbours cost; infinite where few are asked for."""
     products_per_second: float
     """Multiplications of the machine's own matrix product, in the filter's precision: its limit."""
     copy_bytes_per_second: float
@@ -90,6 +98,10 @@ class Shape:
     """That share the query rows; 1 where the job is no array job."""
     unit_bytes: int
     """Of the largest unit in the file, text columns included."""
+    neighbours: int
+    """k."""
+    top: int
+    """N."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +116,7 @@ class ModePlan:
     """None where the price of the machines is not known."""
 
 
-def calibrate(pairs: PairBackend, columns: int, unit_rows: int) -> Machine:
+def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int) -> Machine:
     """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time.
 
     Args:
@@ -112,6 +124,7 @@ def calibrate(pairs: PairBackend, columns: int, unit_rows: int) -> Machine:
         columns: Of the table.
         unit_rows: Of its largest unit. Units are compared with units, and small ones slower than large ones for each pair, so no more rows
             are tried; and a small table is not kept waiting for what only a large one makes good.
+        neighbours: k.
     """
     most = max(unit_rows, _SMALLEST_SAMPLE)
     for size in _SAMPLE_ROWS:
@@ -119,9 +132,16 @@ def calibrate(pairs: PairBackend, columns: int, unit_rows: int) -> Machine:
         single, shared, seconds = _measure(pairs, columns, rows)
         if seconds >= _LONG_ENOUGH_SECONDS or rows == most:
             break
+    taken_in = math.inf
+    if neighbours > _FEW_NEIGHBOURS:
+        longer = _seconds_to_take_in(pairs, _blocks(columns, rows), neighbours)
+        # of two halves of a table the second replaces half of the neighbours that the first has brought
+        more = rows * (neighbours - _FEW_NEIGHBOURS) / 2
+        taken_in = more / max(longer - seconds, 1e-9)
     return Machine(
         pairs_per_second=single,
         shared_pairs_per_second=shared,
+        neighbours_per_second=taken_in,
         products_per_second=pairs.products_per_second(rows, columns),
         copy_bytes_per_second=_copy_rate(),
     )
@@ -141,20 +161,34 @@ def _copy_rate() -> float:
 
 def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float, float]:
     """Pairs per second for one side and for both, and the seconds of the former."""
-    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
-    starts = range(0, 3 * rows, rows)
-    query, first, second = (
-        Block(ids=np.arange(start, start + rows), rows=values[start : start + rows])
-        for start in starts
-    )
-    known, _ = pairs.between(query, first, Neighbours.empty(rows, 10), Neighbours.empty(rows, 10))
-    known_second = pairs.towards(second, first, Neighbours.empty(rows, 10))
+    query, first, second = _blocks(columns, rows)
+    nothing = Neighbours.empty(rows, _FEW_NEIGHBOURS)
+    known, _ = pairs.between(query, first, nothing, nothing)
+    known_second = pairs.towards(second, first, nothing)
     start = time.perf_counter()
     pairs.towards(query, second, known)
     middle = time.perf_counter()
     pairs.between(query, second, known, known_second)
     end = time.perf_counter()
     return float(rows) ** 2 / (middle - start), float(rows) ** 2 / (end - middle), middle - start
+
+
+def _blocks(columns: int, rows: int) -> tuple[Block, Block, Block]:
+    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
+    one, two, three = (
+        Block(ids=np.arange(start, start + rows), rows=values[start : start + rows])
+        for start in range(0, 3 * rows, rows)
+    )
+    return one, two, three
+
+
+def _seconds_to_take_in(pairs: PairBackend, blocks: tuple[Block, Block, Block], k: int) -> float:
+    """Of the first block's rows, which know k neighbours of the second, for those of the third."""
+    query, first, second = blocks
+    known = pairs.towards(query, first, Neighbours.empty(query.ids.size, k))
+    start = time.perf_counter()
+    pairs.towards(query, second, known)
+    return time.perf_counter() - start
 
 
 def slowest(machines: Sequence[Machine]) -> Machine:
@@ -168,38 +202,46 @@ def slowest(machines: Sequence[Machine]) -> Machine:
 
 
 def predict(
-    mode: str, shape: Shape, settings: AnomalySettings, machine: Machine, resident_bytes: int
+    mode: str, shape: Shape, means: SearchMeans, machine: Machine, resident_bytes: int
 ) -> ModePlan:
     """Seconds, memory and dollars of a mode.
 
     Args:
         mode: `top` or `full`.
         shape: Of the table; all rows are taken for complete.
-        settings: Of the job.
+        means: Of the job.
         machine: The slowest rank.
         resident_bytes: Memory of a rank before it begins.
     """
     rows = float(shape.rows)
     queries, own = rows / shape.ranks / shape.shards, rows / shape.ranks
     if mode == "full":
-        groups = max(math.ceil(queries / _group_rows(shape, settings)), 1)
+        groups = max(math.ceil(queries / _group_rows(shape, means)), 1)
         # units that are in memory at the same time, of whatever ranks, are compared for both; all others for each of the two
         together = queries * shape.ranks / groups
         shared, single = queries * together / 2, queries * (rows - together)
+        searched = queries
     else:
         groups, shared = 1, 0.0
-        single = queries * min(rows, _TOP_EVALUATIONS_PER_ROW) + own * 4.0 * settings.top
-    stays = own * block_bytes(1, shape.columns) <= settings.block_memory_bytes / 2
+        single = queries * min(rows, _top_evaluations(shape.neighbours)) + own * 4.0 * shape.top
+        searched = min(_TOP_SEARCHED * shape.top, rows)
+    stays = own * block_bytes(1, shape.columns) <= means.block_memory_bytes / 2
     read = (
         0.0 if stays else _PASSES[mode] * groups * own * shape.columns * 8 / _READ_BYTES_PER_SECOND
     )
-    seconds = shared / machine.shared_pairs_per_second + single / machine.pairs_per_second + read
+    taken_in = searched * _taken_in(shape)
+    seconds = (
+        shared / machine.shared_pairs_per_second
+        + single / machine.pairs_per_second
+        + taken_in / machine.neighbours_per_second
+        + read
+    )
     memory = (
         resident_bytes
         + _FIXED_BYTES
-        + max(_profile_bytes(shape), _search_bytes(mode, shape, settings))
+        + max(_profile_bytes(shape), _search_bytes(mode, shape, means))
     )
-    usd = None if settings.usd_per_hour is None else seconds / 3600 * settings.usd_per_hour
+    usd = None if means.usd_per_hour is None else seconds / 3600 * means.usd_per_hour
     return ModePlan(
         evaluations=(shared + single) * shape.ranks * shape.shards,
         seconds=seconds,
@@ -208,12 +250,24 @@ def predict(
     )
 
 
-def _group_rows(shape: Shape, settings: AnomalySettings) -> int:
+def _top_evaluations(neighbours: int) -> float:
+    """Rows that each row is compared with in mode `top`, besides pilots."""
+    more = max(neighbours - _FEW_NEIGHBOURS, 0)
+    return _TOP_EVALUATIONS_PER_ROW + _TOP_EVALUATIONS_PER_NEIGHBOUR * more
+
+
+def _taken_in(shape: Shape) -> float:
+    """Neighbours beyond few that a row takes in from all units: the j-th of them replaces a j-th part of those that it has."""
+    more = max(min(shape.neighbours, shape.rows) - _FEW_NEIGHBOURS, 0)
+    return more * (1.0 + math.log(max(shape.rows / shape.unit_rows, 1.0)))
+
+
+def _group_rows(shape: Shape, means: SearchMeans) -> int:
     """Query rows that a rank works on at a time: whole units, at least one."""
     unit = block_bytes(shape.unit_rows, shape.columns) + state_bytes(
-        shape.unit_rows, settings.neighbours
+        shape.unit_rows, shape.neighbours
     )
-    units = max(settings.block_memory_bytes // 2 // max(unit, 1), 1)
+    units = max(means.block_memory_bytes // 2 // max(unit, 1), 1)
     return max(min(units * shape.unit_rows, -(-shape.rows // (shape.ranks * shape.shards))), 1)
 
 
@@ -232,27 +286,27 @@ def _profile_bytes(shape: Shape) -> int:
     )
 
 
-def _search_bytes(mode: str, shape: Shape, settings: AnomalySettings) -> int:
+def _search_bytes(mode: str, shape: Shape, means: SearchMeans) -> int:
     """What the rows take that are kept, read and compared at a time."""
     own, k, half = (
         -(-shape.rows // shape.ranks),
-        settings.neighbours,
-        settings.block_memory_bytes // 2,
+        shape.neighbours,
+        means.block_memory_bytes // 2,
     )
     queries = -(-own // shape.shards)
     row, unit = block_bytes(1, shape.columns), _unit_rows(shape)
     common = min(own * row, half) + _reading_bytes(shape) + 2 * unit * row + _STRIP_BYTES
     if mode == "full":
-        group = _group_rows(shape, settings)
+        group = _group_rows(shape, means)
         # scores of finished rows; neighbours of the group; candidates of the two units at work
         return (
             common
-            + queries * 24
+            + queries * 32
             + group * (row + state_bytes(1, k))
             + 2 * min(group, unit) * state_bytes(1, k)
         )
     panel = min(shape.rows // 8, largest_panel(half, shape.columns))
-    compared = min(SMALLEST_CHUNK, queries) + 4 * min(settings.top, shape.rows)
+    compared = min(SMALLEST_CHUNK, queries) + 4 * min(shape.top, shape.rows)
     return common + queries * 16 + 3 * panel * row + compared * (2 * row + state_bytes(1, k))
 
 
@@ -260,18 +314,18 @@ def _unit_rows(shape: Shape) -> int:
     return min(shape.unit_rows, shape.rows)
 
 
-def admit(settings: AnomalySettings, shape: Shape, plan: ModePlan) -> None:
-    """Raises StageError where the mode is `full` and dearer than the config allows."""
-    if settings.mode != "full" or settings.max_dollars is None:
+def admit(means: SearchMeans, shape: Shape, plan: ModePlan) -> None:
+    """Raises StageError where mode `full`, of which this is the plan, is dearer than the config allows."""
+    if means.max_dollars is None:
         return
     if plan.usd is None:
         raise StageError(
-            f"mode 'full' has a limit of ${settings.max_dollars:,.2f}, but the price of the analysis's machines is not known",
+            f"mode 'full' has a limit of ${means.max_dollars:,.2f}, but the price of the analysis's machines is not known",
             hint=f"give {ENV_STAGE_PRICES} a price for the analysis, unset {ENV_MAX_DOLLARS}, or use mode 'top'",
         )
-    if plan.usd > settings.max_dollars:
+    if plan.usd > means.max_dollars:
         raise StageError(
             f"mode 'full' would compare {plan.evaluations:,.0f} pairs of {shape.rows:,} rows in about {plan.seconds:,.0f} s on"
-            f" {shape.ranks} ranks, which costs about ${plan.usd:,.2f}, and the limit is ${settings.max_dollars:,.2f}",
+            f" {shape.ranks} ranks, which costs about ${plan.usd:,.2f}, and the limit is ${means.max_dollars:,.2f}",
             hint=f"use mode 'top', which finds the same most remote rows, or raise {ENV_MAX_DOLLARS}",
         )

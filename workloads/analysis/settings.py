@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final
 
 from workloads import contract
 from workloads.analysis.backend import BACKENDS
 from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
 from workloads.analysis.distribution.exchange import EXCHANGES
-from workloads.analysis.rotate.scaling import ScalingName
-from workloads.analysis.rotate.space import METRICS, Metric
 from workloads.analysis.shard import Shard
-from workloads.contract import Run
+from workloads.contract import ContractError, Run
+from workloads.parameters import AnalysisParameters
 from workloads.runtime import env
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 from workloads.runtime.prices import prices
 
-Mode = Literal["off", "top", "full"]
-
 _BLOCK_MEMORY_MIB: Final = 2048
 _CHECKPOINT_FLOOR_SECONDS: Final = 60.0
-_MOST_NEIGHBOURS: Final = 256
-_MOST_TOP_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnomalySettings:
-    """What is looked for, and within what means."""
+class SearchMeans:
+    """The memory, time and money that the search for remote rows may take. No result depends on them."""
 
-    mode: Mode
-    neighbours: int
-    """k."""
-    top: int
-    """N."""
-    scaling: ScalingName
-    metric: Metric
     max_dollars: float | None
     usd_per_hour: float | None
     """Of all machines of the stage; None where it is not known."""
@@ -47,7 +35,7 @@ class AnomalySettings:
     node_mtbf_hours: float
 
     @classmethod
-    def read(cls) -> AnomalySettings:
+    def read(cls) -> SearchMeans:
         """Raises StageError."""
         ranks = env.whole(contract.ENV_RANKS_PER_NODE, default=1, low=1, high=256)
         limited = os.environ.get(contract.ENV_MAX_DOLLARS, "").strip() != ""
@@ -55,26 +43,6 @@ class AnomalySettings:
             contract.ENV_BLOCK_MEMORY_MIB, default=_BLOCK_MEMORY_MIB, low=0.001, high=1 << 24
         )
         return cls(
-            mode=cast(
-                Mode,
-                env.choice(
-                    contract.ENV_ANOMALY_MODE, allowed=("off", "top", "full"), default="off"
-                ),
-            ),
-            neighbours=env.whole(
-                contract.ENV_ANOMALY_NEIGHBOURS, default=10, low=1, high=_MOST_NEIGHBOURS
-            ),
-            top=env.whole(contract.ENV_ANOMALY_TOP, default=100, low=1, high=_MOST_TOP_ROWS),
-            scaling=cast(
-                ScalingName,
-                env.choice(
-                    contract.ENV_ANOMALY_SCALING, allowed=("robust", "standard"), default="robust"
-                ),
-            ),
-            metric=cast(
-                Metric,
-                env.choice(contract.ENV_ANOMALY_METRIC, allowed=METRICS, default="euclidean"),
-            ),
             max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9)
             if limited
             else None,
@@ -105,16 +73,16 @@ class Settings:
     """That is asked for."""
     threads: int
     """Of one rank, on the host."""
-    exact_quantiles: bool
-    anomaly: AnomalySettings
+    parameters: AnalysisParameters
+    means: SearchMeans
     shard: Shard
 
     @classmethod
     def read(cls) -> Settings:
         """Raises StageError, ContractError."""
         batch = BatchEnv.read()
-        shard, anomaly = Shard.read(batch), AnomalySettings.read()
-        if shard.count > 1 and anomaly.mode == "off":
+        shard, parameters = Shard.read(batch), _parameters()
+        if shard.count > 1 and parameters.anomaly_mode == "off":
             raise StageError(
                 f"environment variable {contract.ENV_SHARDS} says {shard.count}, but {contract.ENV_ANOMALY_MODE} is 'off', and only the"
                 " search for remote rows is shared out",
@@ -137,6 +105,13 @@ class Settings:
             backend=backend,
             exchange=exchange,
             threads=env.whole("OMP_NUM_THREADS", default=1, low=1, high=1024),
-            exact_quantiles=env.flag(contract.ENV_EXACT_QUANTILES, default=False),
-            anomaly=anomaly,
+            parameters=parameters,
+            means=SearchMeans.read(),
         )
+
+
+def _parameters() -> AnalysisParameters:
+    try:
+        return AnalysisParameters.from_env()
+    except ContractError as error:
+        raise StageError(str(error), exit_code=EXIT_ENVIRONMENT) from error

@@ -1,8 +1,8 @@
 """What the shards of an array job leave for one another in S3: the profile, and each shard's part of the result.
 
 Objects have keys of what they are a function of (table, parameters, code, query units), never of the job or the machine. So a shard that
-is run again, in this launch or in a later one of the same run, takes what is there. The first to write an object wins, and all others take
-it as it is: whichever shard combines the parts, it combines the same ones. Each object begins with the sha256 of the rest.
+is run again, in this launch or in a later one of the same run, takes what is there. The first to write an object wins (`first_writer`), so
+that whichever shard combines the parts, it combines the same ones. Each object begins with the sha256 of the rest.
 
 S3 is strongly consistent: of the shards that list the parts after they have written their own, the last one sees all of them.
 """
@@ -10,14 +10,12 @@ S3 is strongly consistent: of the shards that list the parts after they have wri
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from workloads.analysis import first_writer
 from workloads.analysis.anomaly.top import Top
 from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
@@ -29,11 +27,10 @@ from workloads.runtime.errors import StageError
 
 log = logging.getLogger(__name__)
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _SHA256_BYTES: Final = 32
-_WRITER: Final = "writer"
-"""Of the stored profile's arrays, the machine that it is from."""
-_CPUINFO: Final = Path("/proc/cpuinfo")
+_FACTS: Final = "facts"
+"""Name among the arrays of what is not compared: who computed which part, what it took."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,32 +51,20 @@ class ShardStore:
     """
 
     def __init__(self, bucket: str, run: Run, identity: Mapping[str, Any]) -> None:
-        text = json.dumps({**identity, "format": _FORMAT}, sort_keys=True)
         self._bucket, self._run = bucket, run
-        self._prefix = f"{run.shards_prefix}{hashlib.sha256(text.encode()).hexdigest()[:16]}/"
+        self._identity = first_writer.name_of({**identity, "format": _FORMAT})
+        self._prefix = f"{run.shards_prefix}{self._identity}/"
 
     def profile(self) -> dict[str, Any] | None:
         """Arrays of the profile that a shard has stored; None where none has, or where the object is damaged."""
-        found = self._get("profile.npz")[0]
-        return None if found is None else _without_writer(found)
+        return self._get("profile.npz")[0]
 
     def offer_profile(self, arrays: Arrays) -> dict[str, Any]:
         """Store the profile unless another shard has; what counts from now on.
 
-        Raises StageError where another shard has stored one with other figures: one of the two machines does not compute as IEEE 754 says.
+        Raises StageError where another shard has stored one with other figures.
         """
-        found = self._offer("profile.npz", {**arrays, _WRITER: as_bytes(this_machine())})
-        mine, theirs = (
-            digest({name: some[name] for name in arrays if name != "facts"})
-            for some in (arrays, found)
-        )
-        if mine != theirs:
-            raise StageError(
-                f"{self._prefix}profile.npz is another profile of the same table: {from_bytes(found[_WRITER])} found {theirs[:12]}, and"
-                f" {this_machine()} found {mine[:12]}",
-                hint="results do not depend on the machine, so one of the two computes wrongly: take it out, and run the analysis again",
-            )
-        return _without_writer(found)
+        return self._offer("profile.npz", arrays)
 
     def part(self, queries: range) -> Part | None:
         """The part of some query units; None where it is not stored, or damaged."""
@@ -108,10 +93,14 @@ class ShardStore:
         return parts
 
     def offer_part(self, queries: range, part: Part) -> None:
-        """Store this shard's part; an earlier attempt's stays if there is one."""
+        """Store this shard's part; an earlier attempt's stays if there is one.
+
+        Raises StageError where that one has other rows or scores.
+        """
         first = {f"first_{name}": value for name, value in vars(part.found.first).items()}
         facts = {"found": part.found.to_json(), "figures": part.figures.to_json()}
-        self._offer(_name(queries), {**first, "facts": as_bytes(facts)})
+        answers = {name: as_bytes(value) for name, value in part.found.answers().items()}
+        self._offer(_name(queries), {**first, **answers, _FACTS: as_bytes(facts)})
 
     def clear(self) -> None:
         """Delete all that is stored below the run's checkpoints, when the result of the table is."""
@@ -123,38 +112,38 @@ class ShardStore:
         if stored is None:
             return None, None
         data, etag = stored
-        if hashlib.sha256(data[_SHA256_BYTES:]).digest() != data[:_SHA256_BYTES]:
+        arrays = _opened(data)
+        if arrays is None:
             log.warning(
                 "%s%s is damaged (its sha256 differs); what it holds is computed again",
                 self._prefix,
                 name,
             )
-            return None, etag
-        return unpack(data[_SHA256_BYTES:]), etag
+        return arrays, etag
 
     def _offer(self, name: str, arrays: Arrays) -> dict[str, Any]:
         data = pack(arrays)
-        sealed = hashlib.sha256(data).digest() + data
-        while True:
-            found, etag = self._get(name)
-            if found is not None:
-                return found
-            try:
-                s3.put_if_unchanged(self._bucket, self._prefix + name, sealed, etag=etag)
-            except s3.ConflictError:
-                continue
-            return dict(arrays)
+        stored = first_writer.offer(
+            self._bucket,
+            self._prefix + name,
+            hashlib.sha256(data).digest() + data,
+            identity=self._identity,
+            meaning=_meaning,
+        )
+        return unpack(stored[_SHA256_BYTES:])
 
 
-def this_machine() -> str:
-    """Host name and processor, for people."""
-    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{platform.node()} ({models[0] if models else platform.machine()})"
+def _opened(data: bytes) -> dict[str, Any] | None:
+    """The arrays of a stored object; None where it is damaged."""
+    sealed = hashlib.sha256(data[_SHA256_BYTES:]).digest() == data[:_SHA256_BYTES]
+    return unpack(data[_SHA256_BYTES:]) if sealed else None
 
 
-def _without_writer(found: Arrays) -> dict[str, Any]:
-    return {name: array for name, array in found.items() if name != _WRITER}
+def _meaning(data: bytes) -> str | None:
+    arrays = _opened(data)
+    if arrays is None:
+        return None
+    return digest({name: array for name, array in arrays.items() if name != _FACTS})
 
 
 def _name(queries: range) -> str:
@@ -162,8 +151,6 @@ def _name(queries: range) -> str:
 
 
 def _part(arrays: Mapping[str, Any]) -> Part:
-    facts = from_bytes(arrays["facts"])
-    first = Top(
-        ids=arrays["first_ids"], scores=arrays["first_scores"], kth_ids=arrays["first_kth_ids"]
-    )
+    facts = from_bytes(arrays[_FACTS])
+    first = Top(**{field.name: arrays[f"first_{field.name}"] for field in fields(Top)})
     return Part(found=Found.from_json(facts["found"], first), figures=Figures(**facts["figures"]))

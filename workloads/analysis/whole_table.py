@@ -12,6 +12,7 @@ from typing import Any
 from mpi4py import MPI
 
 from workloads.analysis import backend as backends
+from workloads.analysis import first_writer
 from workloads.analysis import plan as plans
 from workloads.analysis.anomaly.pairs import PairBackend
 from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
@@ -25,10 +26,11 @@ from workloads.analysis.distribution.exchange_choice import Chosen
 from workloads.analysis.figures import Figures, SearchFigures, gathered
 from workloads.analysis.found import Found
 from workloads.analysis.plan import Machine, ModePlan, Shape
-from workloads.analysis.profile.partials import Profiled, Success
+from workloads.analysis.profile.partials import Profiled, Success, digest_of
 from workloads.analysis.profile_stage import ProfileStage
 from workloads.analysis.progress import Progress, Stop
 from workloads.analysis.quantile_stage import QuantileStage
+from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.contract import ContractError
@@ -97,8 +99,11 @@ class WholeTable:
 
     def _analyse(self, table: Table) -> Success | None:
         queries = range(len(table.manifest.units))
-        search = self._prepared(table, queries) if self._settings.anomaly.mode != "off" else None
-        cooperation = search.cooperation if search is not None else self._cooperation(queries)
+        searching = self._settings.parameters.anomaly_mode != "off"
+        search = self._prepared(table, queries) if searching else None
+        cooperation = (
+            search.cooperation if search is not None else self._cooperation(table, queries)
+        )
         cooperation.resume()
         profiled = self._profile(table, cooperation)
         if search is None:
@@ -122,7 +127,8 @@ class WholeTable:
         machine, plan = self._plan(table, pairs)
         with self._progress.timed("open"):
             # only `full` hands rows round: nobody waits for a self-test of what is not used
-            asked = self._settings.exchange if self._settings.anomaly.mode == "full" else "host"
+            full = self._settings.parameters.anomaly_mode == "full"
+            asked = self._settings.exchange if full else "host"
             exchange = exchanges.choose(exchanges.opener_of(asked), self._comm)
         if self._comm.rank == 0:
             log.info("exchange", extra={"fields": exchange.record()})
@@ -130,7 +136,7 @@ class WholeTable:
             pairs=pairs,
             machine=machine,
             plan=plan,
-            cooperation=self._cooperation(queries),
+            cooperation=self._cooperation(table, queries),
             exchange=exchange,
         )
 
@@ -143,8 +149,14 @@ class WholeTable:
             search.exchange.exchange,
             table,
             search.cooperation,
+            self._score_files(table),
             profile,
         )
+
+    def _score_files(self, table: Table) -> ScoreFiles:
+        settings = self._settings
+        identity = first_writer.name_of(self._identity(table))
+        return ScoreFiles(bucket=settings.results_bucket, run=settings.run, identity=identity)
 
     def _figures(
         self, table: Table, cooperation: Cooperation, search: SearchFigures | None
@@ -160,8 +172,12 @@ class WholeTable:
         """Predict both modes, and refuse the one that is too dear."""
         manifest = table.manifest
         with self._progress.timed("plan"):
+            asked = self._settings.parameters
+            neighbours = asked.neighbours(manifest.rows)
             measured = self._comm.allgather(
-                plans.calibrate(pairs, len(table.columns), min(manifest.unit_rows, manifest.rows))
+                plans.calibrate(
+                    pairs, len(table.columns), min(manifest.unit_rows, manifest.rows), neighbours
+                )
             )
         machine = plans.slowest(measured)
         shape = Shape(
@@ -171,10 +187,12 @@ class WholeTable:
             ranks=self._comm.size,
             shards=self._settings.shard.count,
             unit_bytes=max((unit.byte_length for unit in manifest.units), default=0),
+            neighbours=neighbours,
+            top=asked.anomaly_top,
         )
-        settings = self._settings.anomaly
+        means = self._settings.means
         plan = {
-            mode: plans.predict(mode, shape, settings, machine, peak_rss_mib() << 20)
+            mode: plans.predict(mode, shape, means, machine, peak_rss_mib() << 20)
             for mode in ("top", "full")
         }
         if self._comm.rank == 0:
@@ -182,30 +200,27 @@ class WholeTable:
                 "plan",
                 extra={
                     "fields": {
-                        "mode": settings.mode,
+                        "mode": asked.anomaly_mode,
+                        "neighbours": neighbours,
                         **{mode: asdict(one) for mode, one in plan.items()},
                     }
                 },
             )
-        plans.admit(settings, shape, plan["full"])
+        if asked.anomaly_mode == "full":
+            plans.admit(means, shape, plan["full"])
         return machine, plan
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, table: Table) -> dict[str, Any]:
         """What state and results are functions of, besides the query units."""
         return {
+            **self._settings.parameters.identity(table.manifest.rows),
             "manifest_sha256": self._manifest_sha256,
-            "mode": self._settings.anomaly.mode,
-            "neighbours": self._settings.anomaly.neighbours,
-            "top": self._settings.anomaly.top,
-            "scaling": self._settings.anomaly.scaling,
-            "metric": self._settings.anomaly.metric,
-            "exact_quantiles": self._settings.exact_quantiles,  # robust scaling goes by them
             "code_version": code_version(),
         }
 
-    def _cooperation(self, queries: range) -> Cooperation:
+    def _cooperation(self, table: Table, queries: range) -> Cooperation:
         settings, nodes = self._settings, len(set(self._nodes_of_ranks))
-        identity, prefix = self._identity(), settings.run.checkpoints_prefix
+        identity, prefix = self._identity(table), settings.run.checkpoints_prefix
         if settings.shard.count > 1:
             identity["queries"] = [queries.start, queries.stop]
             prefix = f"{settings.run.shards_prefix}units-{queries.start:06}-{queries.stop:06}/"
@@ -215,8 +230,8 @@ class WholeTable:
             store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
             cadence=Cadence(
                 nodes=nodes,
-                floor_seconds=settings.anomaly.checkpoint_floor_seconds,
-                node_mtbf_hours=settings.anomaly.node_mtbf_hours,
+                floor_seconds=settings.means.checkpoint_floor_seconds,
+                node_mtbf_hours=settings.means.node_mtbf_hours,
             ),
             stop=self._stop,
             progress=self._progress,
@@ -225,7 +240,7 @@ class WholeTable:
     def _profile(self, table: Table, cooperation: Cooperation) -> Profiled | None:
         """From the checkpoint or anew; on rank 0."""
         profiled = ProfileStage(cooperation, self._settings, self._backend, table).run()
-        if self._settings.exact_quantiles:
+        if self._settings.parameters.exact_quantiles:
             profiled = QuantileStage(cooperation, self._settings, table).run(profiled)
         return profiled
 
@@ -269,11 +284,12 @@ class WholeTable:
             shard_seconds=tuple(figures.shard_seconds),
             launch=self._settings.batch.launch,
         )
-        s3.put_bytes(
+        first_writer.replace(
             self._settings.results_bucket,
             self._settings.run.success_key,
             success.to_json(),
-            content_type="application/json",
+            identity=first_writer.name_of(self._identity(table)),
+            meaning=digest_of,
         )
         return success
 

@@ -16,6 +16,7 @@ from boto3.dynamodb.conditions import Key
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract, metrics
+from workloads.formats import dollars
 from workloads.functions.log import log
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _costs(alarm: Mapping[str, Any], *, period: int) -> list[str]:
     total = _usd_per_hour(end, period)
     if total is None:
         return []
-    sentences = [f"the stack costs {total:,.2f} USD an hour"]
+    sentences = [f"the stack costs {dollars(total)} an hour"]
     names = json.loads(os.environ.get(metrics.ENV_ENVIRONMENTS, "[]"))
     found = {
         name: usd
@@ -60,7 +61,7 @@ def _costs(alarm: Mapping[str, Any], *, period: int) -> list[str]:
     if found:
         largest = max(found, key=lambda name: found[name])
         sentences.append(
-            f"the largest environment is {largest} with {found[largest]:,.2f} USD an hour"
+            f"the largest environment is {largest} with {dollars(found[largest])} an hour"
         )
     return sentences
 

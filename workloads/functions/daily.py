@@ -25,7 +25,7 @@ from workloads.functions import clients, forms, settings
 from workloads.functions.embedded import publish
 from workloads.functions.log import log
 from workloads.functions.progress import how_far
-from workloads.functions.states import ITEM
+from workloads.functions.state_items import ITEM
 from workloads.runtime.quoting import SHOWN, escaped
 
 _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
@@ -158,7 +158,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         begun=len(begun),
     )
     under_way = [
-        file for file in files if file.state in {"CLAIMED", "SUBMITTED"} and not file.waits(now_ms)
+        file
+        for file in files
+        if file.state in {"WAITING", "CLAIMED", "SUBMITTED"} and not file.waits(now_ms)
     ]
     return {
         "outcome": "looked",

@@ -1,4 +1,4 @@
-"""Gives a function again what lies in its dead-letter queue: for the redrive function, and for `python -m cli replay`.
+"""Gives a function again what lies in its dead-letter queue: for the redrive function, and for `batchref replay`.
 
 A message's body is the event as the function got it or would have got it, whoever gave it up: Lambda after its last try (Developer Guide,
 "Dead-letter queues"), EventBridge or EventBridge Scheduler where they could not deliver it (User Guides, "Dead-letter queues").

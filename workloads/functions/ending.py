@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from workloads import contract
-from workloads.contract import Run
+from workloads.contract import Run, RunState
+from workloads.formats import now
 from workloads.functions import slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
@@ -73,24 +73,35 @@ def fail_and_tell(
 
     Returns `{"outcome", "run_id", "error"}`. Raises SlackError and botocore's errors; the run stays FAILED, and a repeated event tells.
     """
-    failure = {**failed, "error": cause.error, "hint": cause.hint, "at": _now()}
+    failure = {**failed, "error": cause.error, "hint": cause.hint, "at": now()}
     if not states.fail(run, failure, created_ms=created_ms, now_ms=int(time.time() * 1000)):
         log("run had ended already", run_id=run.run_id, job_id=failure["job_id"], error=cause.error)
         return {"outcome": "ended already", "run_id": run.run_id}
+    tell_end(states, run, failure, message, spending, state="FAILED")
+    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
+
+
+def tell_end(
+    states: RunStates,
+    run: Run,
+    failure: dict[str, Any],
+    message: Callable[[Spending | None], slack.Message],
+    spending: Callable[[], Spending | None],
+    *,
+    state: RunState,
+) -> None:
+    """Notes what an ended run cost and tells Slack of its end, by whoever has the right to; arguments as in fail_and_tell.
+
+    Raises SlackError and botocore's errors, and gives the right back.
+    """
     try:
         spent = spending()
         if spent is not None:
             states.spent(run, failure, spent.attributes())
-        log(
-            "run failed", run_id=run.run_id, **failure, usd=spent.usd if spent is not None else None
-        )
+        usd = spent.usd if spent is not None else None
+        log(f"run {state.lower()}", run_id=run.run_id, **failure, usd=usd)
         tell(message(spent))
-        states.told(run, at=_now())
+        states.told(run, at=now(), state=state)
     except Exception:
-        states.not_told(run)
+        states.not_told(run, state=state)
         raise
-    return {"outcome": "failed", "run_id": run.run_id, "error": cause.error}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

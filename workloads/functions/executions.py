@@ -16,8 +16,10 @@ from botocore.exceptions import ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Stage, Upload
+from workloads.formats import now
 from workloads.functions import clients
-from workloads.functions.states import Claim, RunStates
+from workloads.functions.state_items import Claim
+from workloads.functions.states import RunStates
 
 CLOCK_SKEW_MS: Final = 60_000
 """Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
@@ -65,9 +67,7 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings, f
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
             raise
-    states.write_execution(
-        claim, execution_arn, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds")
-    )
+    states.write_execution(claim, execution_arn, submitted_at=now())
     return execution_arn
 
 

@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -23,6 +22,7 @@ import boto3
 from boto3.dynamodb.conditions import Key
 
 from workloads import contract, metrics
+from workloads.formats import dollars, now
 from workloads.functions import arrays, clients, forms, slack
 from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
@@ -113,8 +113,8 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     known = last is not None and {job["jobId"] for job in jobs} <= set(last["jobs"])
     if last is None or (over and not known):
         last = stops.begin(usd=usd, limit_usd=settings.limit_usd, jobs=jobs)
-    reason = f"{contract.OWN_STOP}running-cost guard: the jobs on queue {settings.queue} cost {usd:,.2f} USD, "
-    reason += f"the limit is {settings.limit_usd:,.2f}"
+    reason = f"{contract.OWN_STOP}running-cost guard: the jobs on queue {settings.queue} cost {dollars(usd)}, "
+    reason += f"the limit is {dollars(settings.limit_usd)}"
     for job in jobs:
         batch.terminate_job(jobId=job["jobId"], reason=reason)
     log(
@@ -215,7 +215,7 @@ class Stops:
         """Records a stop that nobody has been told of yet."""
         item: dict[str, Any] = {
             "pk": contract.guard_partition_key(self.queue_arn),
-            "sk": f"STOP#{_now()}",
+            "sk": f"STOP#{now()}",
             "usd": Decimal(f"{usd:.2f}"),
             "limit_usd": Decimal(f"{limit_usd:.2f}"),
             "jobs": [str(job["jobId"]) for job in jobs],
@@ -228,7 +228,7 @@ class Stops:
         self.table.update_item(
             Key={"pk": stop["pk"], "sk": stop["sk"]},
             UpdateExpression="SET told_at = :now",
-            ExpressionAttributeValues={":now": _now()},
+            ExpressionAttributeValues={":now": now()},
         )
 
 
@@ -243,8 +243,8 @@ def stop_message(
         slack.header(title),
         slack.fields(
             [
-                ("Cost so far", f"{stop['usd']:,.2f} USD"),
-                ("Limit", f"{stop['limit_usd']:,.2f} USD"),
+                ("Cost so far", dollars(stop["usd"])),
+                ("Limit", dollars(stop["limit_usd"])),
                 ("Jobs terminated", str(len(stop["jobs"]))),
             ]
         ),
@@ -255,7 +255,7 @@ def stop_message(
         ),
     )
     return slack.Message(
-        text=slack.escape(f"{title} ({stop['usd']:,.2f} of {stop['limit_usd']:,.2f} USD)"),
+        text=slack.escape(f"{title} ({dollars(stop['usd'])} of {dollars(stop['limit_usd'])})"),
         blocks=blocks,
     )
 
@@ -265,7 +265,3 @@ def _names(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield slack.code(str(job["jobName"]))
     if len(jobs) > _SHOWN_JOBS:
         yield f"and {len(jobs) - _SHOWN_JOBS} more"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

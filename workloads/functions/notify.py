@@ -4,7 +4,7 @@ Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Ba
 order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
 comes first. Of an array job the child that failed first speaks, whether its own event comes first or its parent's: the run ends once.
 `Batch Job Queue Blocked` comes here too, for a message alone, the ends of executions of the state machine, which end their runs alike,
-and the findings of a run that postprocess could not tell.
+the findings of a run that postprocess could not tell, and requests of operators that a run be cancelled.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from urllib.parse import quote
 import boto3
 from botocore.exceptions import ClientError
 
-from workloads import contract, names
+from workloads import contract, names, operating
 from workloads.contract import STAGES, ContractError, Run, Stage
 from workloads.functions import arrays, clients, forms, slack
 from workloads.functions.blocked import tell_blocked
+from workloads.functions.cancelling import cancel_run
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.execution_failures import execution_ended
 from workloads.functions.log import log
@@ -39,6 +40,7 @@ _OTHERS: Final = {
     "Batch Job Queue Blocked": tell_blocked,
     "Step Functions Execution Status Change": execution_ended,
     contract.RUN_SUCCEEDED_EVENT: tell_success,
+    operating.RUN_CANCELLED_EVENT: cancel_run,
 }
 
 
@@ -89,7 +91,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {"outcome": "fallback", "run_id": run.run_id}
 
     stage, cause = _cause(run, detail, shard)
-    cause = for_run(cause, **key_and_stack(states, run), stage=stage)
+    cause = for_run(cause, **key_and_stack(states, run))
     described = {
         **detail,
         "tags": {**(detail.get("tags") or {}), **({contract.STAGE_TAG: stage} if stage else {})},

@@ -15,6 +15,8 @@ def how_far(item: Mapping[str, Any]) -> str:
     state = item.get("state")
     if state is None:
         return "no run has begun"
+    if state == "WAITING":
+        return "held back by a pause (batchref resume)"
     if state == "FAILED":
         failure = item.get("failure") or {}
         return f"failed in {failure.get('stage') or 'unknown'}: {failure.get('error') or 'no cause given'}"

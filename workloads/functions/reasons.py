@@ -24,8 +24,8 @@ class Cause:
     hint: str
 
 
-AGAIN: Final = "python -m cli run KEY --again"
-"""Begins the run again; `for_run` names its key and its stack."""
+AGAIN: Final = "batchref retry KEY"
+"""Begins the run again where it broke off; `for_run` names its key and its stack."""
 _AGAIN: Final = f"begin the run again ({AGAIN})"
 _IMAGE_ACTIONS: Final = "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 
@@ -53,7 +53,10 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
         "the job asks for more vCPUs, memory or GPUs than any machine of its compute environment has",
-        "lower what the stage asks for or allow larger instance types; of the nominal memory about 92 % can be had",
+        (
+            "lower what the stage asks for or allow larger instance types; of the nominal memory about"
+            f" {contract.USABLE_MEMORY_SHARE:.0%} can be had"
+        ),
     ),
     (
         r"MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
@@ -78,6 +81,13 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform: (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?",
         "the container could not be started, because {who} may not {what}{on}",
         "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
+    ),
+    (
+        # what Docker and containerd say of a name that the registry does not know
+        r"CannotPull\w*Error.*(?:repository does not exist|manifest unknown|: not found\b)",
+        "the container image could not be pulled, because the registry has none of that name",
+        "check that the image exists in ECR: make push STACK=<stack> puts it there; then pulumi up, and "
+        + _AGAIN,
     ),
     (
         r"CannotPull\w*Error.*(?:403 Forbidden|AccessDenied|access denied)",
@@ -178,18 +188,15 @@ def is_cascade(detail: Mapping[str, Any]) -> bool:
     )
 
 
-def for_run(cause: Cause, *, key: str, stack: str, stage: str | None = None) -> Cause:
-    """The same with commands ready to paste: the upload's key, the stack's name, and where all but the last stage is done that one alone.
+def for_run(cause: Cause, *, key: str, stack: str) -> Cause:
+    """The same with commands ready to paste: the upload's key and the stack's name.
 
     Args:
         cause: of a run's end.
         key: of its upload; empty where it is not known, as of a run submitted by hand.
         stack: empty in the rehearsal, which the command line finds by itself.
-        stage: that failed.
     """
-    command = AGAIN.replace("KEY", key or "KEY")
-    command += " --from postprocess" if stage == "postprocess" else ""
-    command += f" --stack {stack}" if stack else ""
+    command = AGAIN.replace("KEY", key or "KEY") + (f" --stack {stack}" if stack else "")
     return Cause(error=cause.error, hint=cause.hint.replace(AGAIN, command))
 
 

@@ -1,6 +1,6 @@
 """Lambda function: gives the functions that tell people their dead letters again, so that a message waits no longer than its cause lasts.
 
-Called on a schedule. What the functions fail on stays in their queues, for the next pass or for `python -m cli replay`.
+Called on a schedule. What the functions fail on stays in their queues, for the next pass or for `batchref replay`.
 """
 
 from __future__ import annotations

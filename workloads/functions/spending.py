@@ -13,19 +13,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, Run
+from workloads.formats import dollars, duration
 from workloads.functions import arrays
 from workloads.functions.attempts import run_ms, spans
 from workloads.functions.log import log
 from workloads.functions.states import RunStates
 
 _FALLBACK = "fallback"
+
+_UNPRICED: Final = "cost not known"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class Spent:
 
     def __str__(self) -> str:
         tries = f" in {self.attempts} attempts" if self.attempts > 1 else ""
-        return f"{self.job} {duration(self.seconds)}{tries}, {dollars(self.usd)}"
+        return f"{self.job} {duration(self.seconds)}{tries}, {dollars(self.usd, unknown='cost not known')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +84,11 @@ class Spending:
         if not self.jobs:
             return "nothing: no job has begun"
         parts = "; ".join(str(job) for job in self.jobs)
-        return f"{dollars(self.usd)} ({parts})" if len(self.jobs) > 1 else parts
-
-
-def dollars(usd: float | None) -> str:
-    """US dollars with as many decimals as tell something."""
-    if usd is None:
-        return "cost not known"
-    return f"{usd:,.2f} USD" if usd >= 1 or usd == 0 else f"{usd:.4f} USD"
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+        return (
+            f"{dollars(self.usd, unknown='cost not known')} ({parts})"
+            if len(self.jobs) > 1
+            else parts
+        )
 
 
 def spending_of(

@@ -1,6 +1,7 @@
 """The state item of a run in the metrics table: what makes a second event, a crash or a late failure harmless.
 
-    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED or FAILED ──claim again──▶ CLAIMED
+    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED, FAILED or CANCELLED ──claim again──▶ CLAIMED
+    (none) ──wait──▶ WAITING ──claim──▶ CLAIMED
 
 Every step is one conditional write. A run that was submitted by hand has no item before its end; both ends create it. An ended run can be
 ended again only by a job that was created after that end (somebody tried again), so a late or doubled event changes nothing.
@@ -17,52 +18,22 @@ from botocore.exceptions import ClientError
 
 from workloads.contract import Run, RunState, Stage, Upload
 from workloads.functions import forms
+from workloads.functions.state_items import CLAIMED, ITEM, Claim, ClaimLostError, new_item
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
-_ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
+_ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+_OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
 _SPENT: Final = ("seconds", "usd", "spent", "replaced")
 """Attributes that say what a run took and cost."""
-ITEM: Final = {
-    "state?": forms.TEXT,
-    "attempt?": forms.WHOLE,
-    "claim_expires_ms?": forms.WHOLE,
-    "ended_ms?": forms.WHOLE,
-    "tell_until_ms?": forms.WHOLE,
-    "jobs?": {"*": forms.TEXT},
-    "replaced?": forms.TEXT,
-    "failure?": {"job_id?": forms.TEXT, "stage?": forms.TEXT, "error?": forms.TEXT},
-    "upload?": {"key?": forms.TEXT},
-}
-"""The form of a state item, and what a claim adds that can be taken over."""
-_CLAIMED: Final = {
-    "claim_token": forms.TEXT,
-    "first_claimed_ms": forms.WHOLE,
-    "jobs": {"*": forms.TEXT},
-}
 TELL_LEASE_MS: Final = 90_000
 """How long one invocation has for telling Slack before a repeated event may take over: longer than the notify function may run, and shorter
 than the time after which Lambda delivers its event for the third time."""
 
 Standing = Literal["open", "closed", "being told"]
 """Of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """The right to submit the jobs of a run."""
-
-    run: Run
-    token: str
-    first_claimed_ms: int
-    """When the run was claimed for the first time: jobs of its names that are older belong to an earlier try by hand."""
-    jobs: dict[Stage, str]
-    """Jobs that an earlier holder of the claim submitted and wrote down."""
-    taken_over: bool
-    attempt: int = 1
-    """Counts the times that the run was begun: more than one where somebody asked for it again after its end."""
 
 
 class BeingToldError(RuntimeError):
@@ -72,10 +43,6 @@ class BeingToldError(RuntimeError):
         super().__init__(
             f"run {run.run_id}: another invocation is telling Slack and has not finished; the event has to be delivered again"
         )
-
-
-class ClaimLostError(RuntimeError):
-    """Another invocation took the claim over, or the run ended meanwhile; whoever holds the claim must not submit any more."""
 
 
 @dataclass(frozen=True)
@@ -108,34 +75,22 @@ class RunStates:
             The claim; or, where there is none to have, the run's state (`CLAIMED`: another invocation is at work).
         """
         item: dict[str, Any] = {
-            **run.state_key,
-            "run_id": run.run_id,
-            "state": "CLAIMED",
+            **new_item(run, upload, "CLAIMED", now_ms),
             "claim_token": token,
-            "first_claimed_ms": now_ms,
             "claim_expires_ms": expires_ms,
             "jobs": {},
-            "attempt": 1,
-            "upload": {
-                "bucket": upload.bucket,
-                "key": upload.key,
-                "etag": upload.etag,
-                "version_id": upload.version_id,
-            },
         }
-        try:
-            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
-        except ClientError as error:
-            _only_condition(error)
-        else:
+        if self._put_new(item):
             return Claim(run=run, token=token, first_claimed_ms=now_ms, jobs={}, taken_over=False)
         found = self.get(run)
         state = str(found.get("state") or "CLAIMED")
+        if state == "WAITING":
+            return self._claim_waiting(run, item)
         if again and state in _ENDED:
             return self._claim_again(run, item, found)
         if state != "CLAIMED" or int(found.get("claim_expires_ms") or now_ms) >= now_ms:
             return state
-        forms.check(found, _CLAIMED, what=f"the state item of run {run.run_id}")
+        forms.check(found, CLAIMED, what=f"the state item of run {run.run_id}")
         taken = self._update(
             run,
             {"claim_token": token, "claim_expires_ms": expires_ms},
@@ -151,6 +106,24 @@ class RunStates:
             jobs=dict(jobs),
             taken_over=True,
             attempt=_attempt(found),
+        )
+
+    def wait(self, run: Run, upload: Upload, *, now_ms: int) -> str:
+        """Notes an upload that a pause holds back, unless it has a run; returns the state of its run now."""
+        if self._put_new(new_item(run, upload, "WAITING", now_ms)):
+            return "WAITING"
+        return str(self.get(run).get("state") or "CLAIMED")
+
+    def _claim_waiting(self, run: Run, item: dict[str, Any]) -> Claim | str:
+        changes = {name: value for name, value in item.items() if name not in run.state_key}
+        if not self._update(run, changes, Attr("state").eq("WAITING")):
+            return "CLAIMED"
+        return Claim(
+            run=run,
+            token=item["claim_token"],
+            first_claimed_ms=item["first_claimed_ms"],
+            jobs={},
+            taken_over=False,
         )
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
@@ -235,32 +208,59 @@ class RunStates:
         Returns:
             False where the run has already ended, or where another invocation tells of this very failure.
         """
+        return self._end(
+            run,
+            "FAILED",
+            failure,
+            Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms),
+            now_ms=now_ms,
+        )
+
+    def cancel(self, run: Run, failure: dict[str, Any], *, attempt: int, now_ms: int) -> bool:
+        """Ends the run as CANCELLED, once; the caller then holds the right to tell Slack.
+
+        Args:
+            run: the run.
+            failure: who ended it and why, in the form of a failure; `job_id` tells this request from others.
+            attempt: which time that the run was begun is meant: a request that comes late ends no later one.
+            now_ms: this moment.
+
+        Returns:
+            False where the run has ended, was begun again, or where another invocation tells of this very request.
+        """
+        under_way = Attr("state").is_in(_OPEN) & Attr("attempt").eq(attempt)
+        return self._end(run, "CANCELLED", failure, under_way, now_ms=now_ms)
+
+    def _end(
+        self,
+        run: Run,
+        state: RunState,
+        failure: dict[str, Any],
+        condition: ConditionBase,
+        *,
+        now_ms: int,
+    ) -> bool:
         changes = {
             "run_id": run.run_id,
-            "state": "FAILED",
+            "state": state,
             "failure": failure,
             "ended_ms": now_ms,
             "tell_until_ms": now_ms + TELL_LEASE_MS,
         }
         if self._update(
-            run,
-            changes,
-            Attr("ended_ms").not_exists() | Attr("ended_ms").lt(created_ms),
-            remove=("told_at",),
+            run, changes, condition, remove=("told_at",), at_first={"first_claimed_ms": now_ms}
         ):
             return True
         untold = Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
         return self._update(
             run,
             {"tell_until_ms": now_ms + TELL_LEASE_MS},
-            Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"]) & untold,
+            Attr("state").eq(state) & Attr("failure.job_id").eq(failure["job_id"]) & untold,
         )
 
     def spent(self, run: Run, failure: Mapping[str, Any], spent: Mapping[str, Any]) -> None:
         """Writes attributes that say what a run took and cost that this failure ended."""
-        self._update(
-            run, spent, Attr("state").eq("FAILED") & Attr("failure.job_id").eq(failure["job_id"])
-        )
+        self._update(run, spent, Attr("failure.job_id").eq(failure["job_id"]))
 
     def tell_findings(self, run: Run, *, now_ms: int) -> bool:
         """Takes the right to tell Slack of a run that succeeded.
@@ -290,10 +290,11 @@ class RunStates:
 
     def succeed(
         self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None
-    ) -> None:
-        """Ends the run as SUCCEEDED, whatever it was before: its results are whole.
+    ) -> bool:
+        """Ends the run as SUCCEEDED, whatever it was before, unless somebody cancelled it: its results are whole.
 
         A run that succeeded before, and whose stage is run again, is not told of again. `spent` says what the run took and cost.
+        Returns False where the run was cancelled.
         """
         changes = {
             "run_id": run.run_id,
@@ -302,15 +303,27 @@ class RunStates:
             "finished_at": finished_at,
             **(spent or {}),
         }
-        first = Attr("state").not_exists() | Attr("state").ne("SUCCEEDED")
-        if not self._update(run, changes, first, remove=("failure", "told_at", "tell_until_ms")):
-            self._update(run, changes)
+        state, at_first = Attr("state"), {"first_claimed_ms": now_ms}
+        first = state.not_exists() | (state.ne("SUCCEEDED") & state.ne("CANCELLED"))
+        over = ("failure", "told_at", "tell_until_ms")
+        return self._update(run, changes, first, remove=over, at_first=at_first) or self._update(
+            run, changes, state.eq("SUCCEEDED"), at_first=at_first
+        )
 
     def get(self, run: Run) -> dict[str, Any]:
         """The item as it is now; empty where there is none. Raises ContractError where it is not of its form."""
         found: Any = self.table.get_item(Key=run.state_key, ConsistentRead=True).get("Item", {})
         forms.check(found, ITEM, what=f"the state item of run {run.run_id}")
         return dict(found)
+
+    def _put_new(self, item: dict[str, Any]) -> bool:
+        """Writes the first item of a run; False where there is one."""
+        try:
+            self.table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except ClientError as error:
+            _only_condition(error)
+            return False
+        return True
 
     def _update(
         self,
@@ -319,17 +332,23 @@ class RunStates:
         condition: ConditionBase | None = None,
         *,
         remove: tuple[str, ...] = (),
+        at_first: Mapping[str, Any] | None = None,
     ) -> bool:
-        """One conditional update; False where the condition does not hold."""
+        """One conditional update; False where the condition does not hold. `at_first` are attributes that stay where they are there."""
         # `state` is a reserved word of DynamoDB's expressions, so every name gets a placeholder
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        kept = at_first or {}
+        sets = [f"#{name} = :{name}" for name in changes]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in kept]
+        expression = "SET " + ", ".join(sets)
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         request: dict[str, Any] = {
             "Key": run.state_key,
             "UpdateExpression": expression,
-            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *remove)},
-            "ExpressionAttributeValues": {f":{name}": value for name, value in changes.items()},
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *kept, *remove)},
+            "ExpressionAttributeValues": {
+                f":{name}": value for name, value in {**changes, **kept}.items()
+            },
         }
         if condition is not None:
             request["ConditionExpression"] = condition

@@ -14,17 +14,18 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
-from workloads.functions import clients, executions, forms, slack
+from workloads.formats import now
+from workloads.functions import clients, executions, forms, pauses, slack
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
-from workloads.functions.states import Claim, ClaimLostError, RunStates
+from workloads.functions.state_items import Claim, ClaimLostError
+from workloads.functions.states import RunStates
 from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 from workloads.runtime.quoting import escaped, quoted
@@ -119,7 +120,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Entry point; `event` is EventBridge's `Object Created` of the ingest bucket.
 
     Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "state_key", "jobs"}`, or
-    `execution` in place of `jobs`; `state_key` is the key of the run's state item.
+    `execution` in place of `jobs`; `state_key` is the key of the run's state item. The outcome is `submitted`, `exists`, `claim lost`,
+    `ignored`, `refused`, or while the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
     `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names the stage that it begins at.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
@@ -152,7 +154,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     states = RunStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
     first = _first_stage(event["detail"])
-    outcome = _claim(states, run, upload, context, again=event["detail"].get("again") is True)
+    again = event["detail"].get("again") is True
+    held = pauses.hold(states, run, upload, again=again)
+    if held is not None:
+        log("run held back by a pause", run_id=run.run_id, key=key, state=held)
+        return {"outcome": held.lower(), "run_id": run.run_id, "state_key": run.state_key}
+    outcome = _claim(states, run, upload, context, again=again)
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {
@@ -258,9 +265,7 @@ def _submit_all(
                 job_id=jobs[stage],
             )
         parent = jobs[stage]
-    states.write_jobs(
-        claim, jobs, submitted_at=datetime.now(UTC).isoformat(timespec="milliseconds")
-    )
+    states.write_jobs(claim, jobs, submitted_at=now())
     return jobs
 
 
@@ -357,7 +362,7 @@ def _tell_forbidden(run: Run, reason: str) -> None:
             ),
             slack.section(
                 "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The budget is used up), then "
-                f"{slack.code('python -m cli replay submit')} begins what has waited."
+                f"{slack.code('batchref replay submit')} begins what has waited."
             ),
             slack.context(f"Run {slack.code(run.run_id)}"),
         ),

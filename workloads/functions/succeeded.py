@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from workloads.contract import Run
+from workloads.formats import now
 from workloads.functions import clients, forms, slack
 from workloads.functions.log import log
 from workloads.functions.states import RunStates
@@ -39,6 +39,6 @@ def tell_success(event: dict[str, Any]) -> dict[str, Any]:
     except Exception:
         states.not_told(run, state="SUCCEEDED")
         raise
-    states.told(run, at=datetime.now(UTC).isoformat(timespec="milliseconds"), state="SUCCEEDED")
+    states.told(run, at=now(), state="SUCCEEDED")
     log("findings told", run_id=run.run_id)
     return {"outcome": "told", "run_id": run.run_id}

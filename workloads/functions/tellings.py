@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
+
+from workloads.formats import now
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -89,7 +90,7 @@ class Tellings:
 
     def told(self, telling: Telling) -> None:
         """Notes that Slack knows, or that the stack has no Slack."""
-        self._set(telling, "told_at", datetime.now(UTC).isoformat(timespec="milliseconds"))
+        self._set(telling, "told_at", now())
 
     def not_told(self, telling: Telling) -> None:
         """Gives the right to tell back, so that the next delivery can try again at once."""

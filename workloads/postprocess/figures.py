@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-DASH = "\N{EN DASH}"
+from workloads.formats import DASH
+
 _FEW_DIGITS = 9
 _EXACT = 2**53
 """Up to here every whole number is a float64."""
@@ -28,13 +30,18 @@ def number(value: float | None, *, spread: float | None = None) -> str:
         return "0"
     digits = 4
     if spread is not None and math.isfinite(spread) and spread > 0:
-        apart = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread))
+        apart = _exponent(value) - _exponent(spread)
         digits = min(max(digits, apart + 3), 17)
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     exponent = int(power)
     if exponent < -4 or exponent >= max(9, digits):
         return f"{_trimmed(mantissa)}e{exponent}"
     return _trimmed(f"{value:,.{max(0, digits - 1 - exponent)}f}")
+
+
+def _exponent(value: float) -> int:
+    """Of ten, as the value is written: libraries differ in the last bit of a logarithm."""
+    return Decimal(value).adjusted()
 
 
 def quantity(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
@@ -54,14 +61,23 @@ def stored(value: float | None, *, spread: float | None = None, whole: bool = Fa
 
 
 def pair(part: Mapping[str, Any]) -> str:
-    """A value of a remote row beside its neighbour's, with the digits that tell them apart."""
-    value, other = part["value"], part["neighbour_value"]
-    spread = None if value is None or other is None else abs(value - other)
-    whole = all(
-        each is None or (math.isfinite(each) and each == int(each) and abs(each) < _EXACT)
-        for each in (value, other)
-    )
-    return f"{stored(value, spread=spread, whole=whole)} beside {stored(other, spread=spread, whole=whole)}"
+    """A value of a remote row beside its nearest row's, with the digits that tell them apart.
+
+    Where the nearest row is odd in the same way, the value of the farther one that the score goes by follows.
+    """
+    value, near, far = part["value"], part["neighbour_value"], part.get("kth_value")
+    if value is None or near is None:
+        others = [near]
+    elif far is not None and 2 * abs(value - near) < abs(value - far):
+        others = [near, far]
+    else:
+        others = [near]
+    known = [each for each in (value, *others) if each is not None]
+    whole = all(math.isfinite(each) and each == int(each) and abs(each) < _EXACT for each in known)
+    apart = [abs(value - each) for each in others if value is not None and each is not None]
+    spread = min((each for each in apart if each), default=max(apart, default=None))
+    shown = [stored(each, spread=spread, whole=whole) for each in (value, *others)]
+    return f"{shown[0]} beside {' and '.join(shown[1:])}"
 
 
 def cell(value: object) -> str:
@@ -84,6 +100,13 @@ def count(value: int | None) -> str:
     return DASH if value is None else f"{value:,}"
 
 
+def ordinal(value: int) -> str:
+    """A place in an order: 1st, 2nd, 3rd, 4th, 11th, 21st, 111th."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    teens = 10 < value % 100 < 20
+    return f"{value:,}{'th' if teens else endings.get(value % 10, 'th')}"
+
+
 def percent(part: float, whole: float) -> str:
     """A share in percent; a share that is not nothing is never shown as 0 %, one that is not all never as 100 %."""
     if whole <= 0:
@@ -94,29 +117,6 @@ def percent(part: float, whole: float) -> str:
     if 99.99 < share < 100:
         return "> 99.99 %"
     return f"{_trimmed(f'{share:.2f}')} %"
-
-
-def duration(seconds: float | None) -> str:
-    """A time span in its two largest units."""
-    if seconds is None or not math.isfinite(seconds):
-        return DASH
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def dollars(amount: float | None) -> str:
-    """US dollars with as many decimals as tell something."""
-    if amount is None or not math.isfinite(amount):
-        return DASH
-    if 0 < amount < 0.0001:
-        return "< $0.0001"
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
 
 
 def size(byte_count: int | None) -> str:

@@ -26,7 +26,7 @@ from workloads.postprocess.reference import Comparison
 from workloads.postprocess.rows import SourceRow
 from workloads.records import Manifest
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of the summary's shape; grows by one when a field changes its meaning or goes away."""
 PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FULL_MATRIX_COLUMNS: Final = 200
@@ -164,19 +164,20 @@ def finite(value: Any) -> Any:
 def _anomalies(remote: Remote) -> dict[str, Any]:
     record = remote.anomalies.record
     fields = (
-        "mode",
-        "neighbours",
-        "scaling",
-        "metric",
         "excluded",
         "complete_rows",
         "incomplete_rows",
         "undirected_rows",
+        "certified_fraction",
+        "fallback_rows",
     )
     return {
-        **{
-            name: getattr(record, name) for name in (*fields, "certified_fraction", "fallback_rows")
-        },
+        "mode": record.asked.anomaly_mode,
+        "neighbours": record.neighbours_used,
+        "neighbours_asked": record.asked.anomaly_neighbours,
+        "scaling": record.asked.anomaly_scaling,
+        "metric": record.asked.anomaly_metric,
+        **{name: getattr(record, name) for name in fields},
         "columns": len(record.columns),
         "top": [
             {

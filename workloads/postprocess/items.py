@@ -168,7 +168,7 @@ def write(
             raise StageError(
                 f"DynamoDB table {table_name} left {len(requests[table_name])} items unwritten in {_ATTEMPTS} attempts",
                 hint="the table is throttled: use on-demand capacity or raise its write capacity, "
-                "then begin the stage again (python -m cli run KEY --again)",
+                "then begin the stage again (batchref retry KEY)",
                 exit_code=EXIT_AWS,
             )
         written += len(batch)

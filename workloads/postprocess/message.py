@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from workloads import formats
 from workloads.contract import Run
 from workloads.functions import slack
 from workloads.postprocess import figures
@@ -102,8 +103,8 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
             "Columns",
             f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers",
         ),
-        ("Duration", figures.duration(record["elapsed_seconds"] or record["compute_seconds"])),
-        ("Cost", figures.dollars(record["usd"]) if record["usd"] is not None else "not known"),
+        ("Duration", formats.duration(record["elapsed_seconds"] or record["compute_seconds"])),
+        ("Cost", formats.dollars(record["usd"]) if record["usd"] is not None else "not known"),
     ]
 
 
@@ -167,7 +168,7 @@ def _short(cell: object) -> str:
 def _analysis(record: dict[str, Any]) -> str:
     """How the analysis went, in one line."""
     parts = [
-        f"{figures.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"
+        f"{formats.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"
     ]
     if record["percent_of_limit"]:
         limits = sorted(record["percent_of_limit"].items())
@@ -181,7 +182,7 @@ def _analysis(record: dict[str, Any]) -> str:
     if record["anomaly"] and record["anomaly"]["fallback_rows"]:
         parts.append(f"{figures.count(record['anomaly']['fallback_rows'])} rows in full precision")
     if record["checkpoint"]:
-        parts.append(f"{figures.duration(record['checkpoint']['seconds'])} for checkpoints")
+        parts.append(f"{formats.duration(record['checkpoint']['seconds'])} for checkpoints")
     return "Analysis: " + ", ".join(parts)
 
 

@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from workloads import formats
 from workloads.analysis.profile.result import Profile
 from workloads.postprocess import charts, figures
 from workloads.postprocess.findings import METRIC_NAMES, PSI_SHIFTED
@@ -75,12 +76,13 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
     environment.filters |= {
         "number": figures.number,
         "count": figures.count,
-        "duration": figures.duration,
-        "dollars": figures.dollars,
+        "duration": formats.duration,
+        "dollars": formats.dollars,
         "size": figures.size,
         "date": figures.date,
         "cell": figures.cell,
         "pair": figures.pair,
+        "ordinal": figures.ordinal,
     }
     environment.globals |= {
         "percent": figures.percent,

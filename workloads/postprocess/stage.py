@@ -20,6 +20,7 @@ from workloads import contract
 from workloads.analysis.anomaly_result import load_anomalies
 from workloads.analysis.profile.partials import load_profile, load_success
 from workloads.contract import Run, Stage
+from workloads.formats import now
 from workloads.functions.states import RunStates
 from workloads.lines import Lines
 from workloads.postprocess import (
@@ -165,13 +166,14 @@ class Postprocess:
     def finish(self, run: Run) -> dict[str, Any]:
         """Ends the run, which prepare has readied, and tells Slack; returns how that went. Raises StageError."""
         states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
-        finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        states.succeed(
+        finished_at = now()
+        if not states.succeed(
             run,
             now_ms=int(time.time() * 1000),
             finished_at=finished_at,
             spent=items.of_spending(self._summary),
-        )
+        ):
+            return {"slack": "not told: somebody cancelled the run, and that was told"}
         console_url, stack = (
             os.environ.get(name, "").strip()
             for name in (contract.ENV_CONSOLE_URL, contract.ENV_STACK)

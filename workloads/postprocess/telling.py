@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -14,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import Run
+from workloads.formats import now
 from workloads.functions import slack
 from workloads.functions.states import BeingToldError, RunStates
 from workloads.runtime import s3
@@ -47,7 +47,7 @@ def tell(states: RunStates, run: Run, message: slack.Message, *, stack: str) -> 
         states.not_told(run, state="SUCCEEDED")
         _hand_on(run, message, stack, reason=str(error))
         return f"handed on: {error}"
-    states.told(run, at=datetime.now(UTC).isoformat(timespec="milliseconds"), state="SUCCEEDED")
+    states.told(run, at=now(), state="SUCCEEDED")
     return "delivered"
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -12,6 +10,8 @@ from typing import Final
 import numpy as np
 
 from workloads.preprocess.dialect import Dialect
+from workloads.preprocess.footers import footer
+from workloads.preprocess.oddities import Oddities
 from workloads.preprocess.ragged import Mended, RaggedRule
 from workloads.preprocess.records import (
     MAX_RECORD_BYTES,
@@ -25,42 +25,9 @@ from workloads.preprocess.records import (
     record_ends,
 )
 from workloads.preprocess.rewrite import Rewriter, Source, from_line
-from workloads.preprocess.shapes import shape
 from workloads.records import Remark
 
-_TOTAL: Final = re.compile(
-    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计",
-    re.IGNORECASE,
-)
 _LAST_ROWS: Final = 12
-_TOLD: Final = (
-    (
-        "padded",
-        "rows-padded",
-        "{rows} with fewer fields than columns got empty ones at the end",
-        False,
-    ),
-    (
-        "cut",
-        "rows-cut",
-        "of {rows} with more fields than columns the surplus empty ones were left out",
-        False,
-    ),
-    (
-        "quote",
-        "odd-quotes",
-        "in {rows} quotes are not as in the rest of the file; each was read so that the row fits the columns",
-        False,
-    ),
-    (
-        "delimiter",
-        "other-delimiter",
-        "{rows} written with another delimiter than the rest were read with that",
-        False,
-    ),
-    ("blank", "blank-rows", "{rows} without any value were left out", True),
-)
-"""What is counted, the remark's code, its sentence, and whether the file cannot have meant something else."""
 
 
 class Body:
@@ -83,8 +50,7 @@ class Body:
         self._header = [
             tuple(cell.strip() for cell in row.cells) for row in dialect.structure.header
         ]
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._oddities = Oddities()
         self._second_table: int | None = dialect.structure.end_line
 
     def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
@@ -201,7 +167,7 @@ class Body:
         for number, what in gone.items():
             changed[number] = []
             if what == "blank":
-                self._count({"blank": 1})
+                self._oddities.count({"blank": 1})
             else:
                 raw = raw_text(block.data[starts[number] : ends[number]])
                 rejects.append(Reject(int(lines[number]), what, f"the row is a {what}", raw))
@@ -283,7 +249,7 @@ class Body:
         changed: dict[int, list[Source]] = {}
         for number in range(len(starts) - 1, max(0, len(starts) - 1 - _LAST_ROWS), -1):
             record = block.data[starts[number] : ends[number]]
-            what = self._footer(self._cells(record), record)
+            what = footer(self._cells(record), record, self._dialect.structure, self._rule)
             if what is None:
                 break
             changed[number] = []
@@ -297,28 +263,6 @@ class Body:
                 ),
             )
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
-
-    def _footer(self, cells: Sequence[str], record: bytes) -> str | None:
-        """What a row at the end is, where it is no row of the table."""
-        values = [cell.strip() for cell in cells if cell.strip()]
-        others = self._dialect.structure.profiles[1:]
-        if (
-            len(values) == 1
-            and cells[0].strip()
-            and shape(cells[0]) == "text"
-            and any(p.filled for p in others)
-        ):
-            if len(cells) == 1 and self._rule.otherwise_written(record.decode(errors="replace")):
-                return None  # a row after all
-            return "note" if self._width > 2 or len(cells) == 1 else None
-        if (
-            values
-            and len(cells) == self._width
-            and _TOTAL.fullmatch(values[0])
-            and not any(values[0] in p.values for p in self._dialect.structure.profiles)
-        ):
-            return "total row"
-        return None
 
     def mend(self, block: Block, places: Sequence[int]) -> tuple[Block | None, list[Reject]]:
         """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected.
@@ -366,10 +310,10 @@ class Body:
         else:
             return [Source(line, cells, raw or record)]
         if found is not None:
-            self._count({found[1]: 1})
+            self._oddities.count({found[1]: 1})
             return [Source(line, found[0], raw or record)]
         if not any(cell.strip(" \t\x1a") for cell in cells):
-            self._count({"blank": 1})
+            self._oddities.count({"blank": 1})
             return []
         fields = f"{len(cells):,} field{'' if len(cells) == 1 else 's'} instead of {self._width:,}"
         detail = fields if len(cells) != self._width else "its quotes do not enclose whole fields"
@@ -401,7 +345,7 @@ class Body:
                 result.append(Source(number, found[0], raw))
         if 2 * sum(isinstance(row, Source) for row in result) < len(result):
             return []
-        self._count(how)
+        self._oddities.count(how)
         return result
 
     def _spliced(
@@ -439,30 +383,6 @@ class Body:
             taken = number + 1
         return Block(b"".join(parts), block.first_line, lines=np.concatenate(where), raws=raws)
 
-    def _count(self, what: Counter[str] | dict[str, int]) -> None:
-        with self._lock:
-            self._counts.update(what)
-
     def remarks(self) -> list[Remark]:
         """What was met in the rows, once all were read."""
-        told = [
-            (code, says.format(rows=_rows(self._counts[what])), sure)
-            for what, code, says, sure in _TOLD
-            if self._counts[what]
-        ]
-        if self._second_table is not None:
-            told.append(
-                (
-                    "second-table",
-                    f"another table begins in line {self._second_table:,}; only the first one was read, up to there",
-                    False,
-                )
-            )
-        return [
-            Remark(code=code, column="", sentence=sentence, sure=sure)
-            for code, sentence, sure in told
-        ]
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
+        return self._oddities.remarks(self._second_table)

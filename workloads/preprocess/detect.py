@@ -16,13 +16,14 @@ from workloads.preprocess.body import Body
 from workloads.preprocess.columns import Array
 from workloads.preprocess.dialect import Dialect
 from workloads.preprocess.grammar import Grammar
+from workloads.preprocess.layout import Row, Structure
 from workloads.preprocess.parse import read_cells
 from workloads.preprocess.ragged import with_one_literal_quote
 from workloads.preprocess.records import Block, line_ends
 from workloads.preprocess.shapes import shape
 from workloads.preprocess.sniff import separator_line, sniff
 from workloads.preprocess.source import Text
-from workloads.preprocess.structure import Row, Structure, structure_of
+from workloads.preprocess.structure import structure_of
 from workloads.records import Remark
 from workloads.runtime.errors import StageError
 from workloads.runtime.quoting import quoted

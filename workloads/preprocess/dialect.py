@@ -9,9 +9,9 @@ from typing import Any, Final
 from workloads.preprocess import structure as structures
 from workloads.preprocess.columns import Array
 from workloads.preprocess.grammar import Grammar
+from workloads.preprocess.layout import Row, Structure
 from workloads.preprocess.records import Block
 from workloads.preprocess.rewrite import Source, as_block, written
-from workloads.preprocess.structure import Row, Structure
 from workloads.records import Remark
 
 _PREAMBLE_LINES: Final = 50

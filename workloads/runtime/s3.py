@@ -7,7 +7,7 @@ import io
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,6 +151,7 @@ def put_if_unchanged(
     *,
     etag: str | None,
     content_type: str = "application/octet-stream",
+    metadata: Mapping[str, str] | None = None,
 ) -> str:
     """Writes a whole object if it is still the one with this ETag, or still absent where `etag` is None; returns the new ETag.
 
@@ -162,7 +163,12 @@ def put_if_unchanged(
     with _named(bucket, key):
         try:
             reply = client().put_object(
-                Bucket=bucket, Key=key, Body=data, ContentType=content_type, **condition
+                Bucket=bucket,
+                Key=key,
+                Body=data,
+                ContentType=content_type,
+                Metadata=metadata or {},
+                **condition,
             )
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {404, 409, 412}:
@@ -173,10 +179,16 @@ def put_if_unchanged(
 
 def get_with_etag(bucket: str, key: str) -> tuple[bytes, str] | None:
     """A whole object and its ETag; None where there is none. Raises StageError."""
+    found = get_with_metadata(bucket, key)
+    return None if found is None else found[:2]
+
+
+def get_with_metadata(bucket: str, key: str) -> tuple[bytes, str, dict[str, str]] | None:
+    """A whole object, its ETag and the metadata of its writer; None where there is none. Raises StageError."""
     with _named(bucket, key):
         try:
             reply = client().get_object(Bucket=bucket, Key=key)
-            return reply["Body"].read(), reply["ETag"].strip('"')
+            return reply["Body"].read(), reply["ETag"].strip('"'), reply["Metadata"]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "NoSuchKey":
                 return None

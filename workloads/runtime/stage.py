@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -18,8 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workloads import contract
 from workloads.contract import ContractError, Run, Stage
+from workloads.formats import now
 from workloads.records import StageRecord
-from workloads.runtime import env, logs, s3
+from workloads.runtime import env, logs, s3, usage
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import (
     EXIT_ENVIRONMENT,
@@ -51,7 +51,7 @@ def run_stage(
     only log. `then` is what may be done only after the record stands, such as to end the run; it returns more figures for the log.
     """
     clock = time.monotonic()
-    started_at = _now()
+    started_at = now()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         batch = BatchEnv.read()
@@ -74,7 +74,9 @@ def run_stage(
                 }
             },
         )
-        details = main(run)
+        with usage.Meter() as meter:
+            details = main(run)
+            used = meter.used
         seconds = time.monotonic() - clock
         if writes_records and details is not None:
             record = StageRecord(
@@ -85,6 +87,7 @@ def run_stage(
                 attempt=batch.attempt,
                 job_id=batch.job_id,
                 details=details,
+                used=used,
             )
             s3.put_bytes(
                 results_bucket,
@@ -140,7 +143,7 @@ def _printable(error: StageError) -> StageError:
 
 
 def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageError) -> None:
-    record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": _now()}
+    record = {"stage": stage, "error": failure.sentence, "hint": failure.hint, "at": now()}
     try:
         s3.put_bytes(
             results_bucket,
@@ -160,7 +163,3 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     watchdog.daemon = True
     watchdog.start()
     raise SystemExit(EXIT_TERMINATED)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

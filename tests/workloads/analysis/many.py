@@ -32,7 +32,7 @@ class Job:
     threads: int = 1
     metric: str = "euclidean"
     scaling: str = "robust"
-    neighbours: int = 10
+    neighbours: int | str = 10
     top: int = 20
     block_memory_mib: float = 2048
 

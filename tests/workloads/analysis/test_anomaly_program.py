@@ -21,9 +21,10 @@ from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis.anomaly_result import decode_scores, load_anomalies
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import ScalingName, scaling
-from workloads.analysis.rotate.space import Metric, Space
+from workloads.analysis.rotate.scaling import scaling
+from workloads.analysis.rotate.space import Space
 from workloads.contract import ContractError, Run
+from workloads.parameters import Metric, ScalingName
 
 N = 20
 ROWS = 10_000
@@ -167,9 +168,44 @@ def test_scores_equal_scikit_learn_on_a_real_table(store):
     row = anomalies(store, run).rows[0]
     assert (row.row, row.neighbour) == (
         int(distance[:, -1].argmax()),
-        int(neighbour[distance[:, -1].argmax(), -1]),
+        int(neighbour[distance[:, -1].argmax(), 1]),
     )
     assert success.anomaly.columns == tuple(f"c{i}" for i in range(30))
+
+
+def test_auto_is_the_number_that_it_comes_to_and_the_nearest_row_is_shown(store, tmp_path):
+    values = np.random.default_rng(5).normal(size=(3, 900))
+    values[1, [17, 600]] += (
+        40.0  # two rows that are odd in the same way: each is the other's nearest
+    )
+    modes = ("top", "full")
+    runs = {mode: store.put_table(f"auto-{mode}", values, unit_rows=250) for mode in modes}
+    jobs = [
+        many.Job(run=runs[mode], mode=mode, top=N, ranks=ranks, neighbours=k)
+        for mode in modes
+        for ranks, k in ((1, "auto"), (2, 30), (3, "auto"))
+    ]
+    found = many.analyse(store, jobs, folder=tmp_path)
+    for mode, (one, number, spread) in zip(modes, (found[:3], found[3:]), strict=True):
+        assert len({success.digest for success in (one, number, spread)}) == 1
+        records = [success.anomaly for success in (one, number, spread) if success.anomaly]
+        assert [record.asked.anomaly_neighbours for record in records] == ["auto", 30, "auto"]
+        assert [record.neighbours_used for record in records] == [30, 30, 30]
+        assert {(record.certified_fraction, record.fallback_rows) for record in records} == {
+            (1.0, 0)
+        }
+        space = space_of(store.profile(runs[mode]))
+        scaled = space.rows(values)
+        distances, nearest = plain(scaled, 30)[0], plain(scaled, 1)[1]
+        rows = anomalies(store, runs[mode]).rows
+        assert [row.row for row in rows] == np.lexsort((np.arange(900), -distances))[:N].tolist()
+        assert [row.neighbour for row in rows] == nearest[[row.row for row in rows]].tolist()
+        assert {rows[0].row, rows[1].row} == {17, 600}
+        for row in rows[:2]:
+            because = row.contributions[0]
+            assert (because.column, because.value) == ("c1", values[1, row.row])
+            assert because.neighbour_value == values[1, row.neighbour] > 30 > because.kth_value
+            assert because.share > 0.9, "what makes both odd is named, though they are alike"
 
 
 def test_fewer_rows_than_neighbours_and_more_ranks_than_units(store, tmp_path):

@@ -24,7 +24,7 @@ class Shape:
 SHAPES = {
     "wide-units": Shape(mode="top", rows=80_000, columns=64, unit_rows=32_768),
     "many-columns": Shape(mode="full", rows=6_000, columns=128, unit_rows=1_024, ranks=2),
-    "many-neighbours": Shape(mode="full", rows=8_000, columns=4, unit_rows=65_536, neighbours=64),
+    "many-neighbours": Shape(mode="full", rows=8_000, columns=4, unit_rows=65_536, neighbours=200),
 }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,15 +10,10 @@ from workloads.analysis.anomaly.pairs_half import HalfPairs
 from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
 from workloads.analysis.figures import Figures
 from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict, slowest
-from workloads.analysis.settings import AnomalySettings
+from workloads.analysis.settings import SearchMeans
 from workloads.runtime.errors import StageError
 
-SETTINGS = AnomalySettings(
-    mode="full",
-    neighbours=10,
-    top=100,
-    scaling="robust",
-    metric="euclidean",
+SETTINGS = SearchMeans(
     max_dollars=None,
     usd_per_hour=220.0,
     block_memory_bytes=48 << 30,
@@ -27,11 +23,19 @@ SETTINGS = AnomalySettings(
 MACHINE = Machine(
     pairs_per_second=3e12,
     shared_pairs_per_second=2e12,
+    neighbours_per_second=1e9,
     products_per_second=4e14,
     copy_bytes_per_second=3e12,
 )
 SHAPE = Shape(
-    rows=100_000_000, columns=64, unit_rows=65_536, ranks=32, shards=1, unit_bytes=65_536 * 64 * 8
+    rows=100_000_000,
+    columns=64,
+    unit_rows=65_536,
+    ranks=32,
+    shards=1,
+    unit_bytes=65_536 * 64 * 8,
+    neighbours=10,
+    top=100,
 )
 
 
@@ -65,7 +69,6 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     plan = predict("full", SHAPE, SETTINGS, MACHINE, 0)
     admit(SETTINGS, SHAPE, plan)
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
-    admit(replace(SETTINGS, mode="top", max_dollars=0.0), SHAPE, plan)
     with pytest.raises(
         StageError,
         match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00",
@@ -75,14 +78,33 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
         admit(replace(SETTINGS, max_dollars=5.0), SHAPE, replace(plan, usd=None))
 
 
+@pytest.mark.parametrize("mode", ["top", "full"])
+def test_many_neighbours_have_their_price_in_time_and_memory(mode):
+    def plan(k: int, machine: Machine = MACHINE):
+        ample = replace(SETTINGS, block_memory_bytes=1 << 40)
+        return predict(mode, replace(SHAPE, neighbours=k), ample, machine, 1 << 28)
+
+    few, many = plan(10), plan(200)
+    assert plan(3).seconds == few.seconds, "comparing has the cost of few neighbours"
+    assert plan(10, replace(MACHINE, neighbours_per_second=1.0)).seconds == few.seconds
+    assert few.seconds < plan(100).seconds < many.seconds
+    assert few.memory_bytes < many.memory_bytes
+    slower = plan(200, replace(MACHINE, neighbours_per_second=1e8))
+    assert slower.seconds > many.seconds
+    if mode == "full":
+        # 190 more for each of the 3,125,000 rows of a rank, and again as many when later units replace them
+        more = many.seconds - few.seconds
+        assert more == pytest.approx(190 * 3_125_000 * (1 + math.log(1e8 / 65_536)) / 1e9, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "pairs",
     [NumpyPairs(1), NumpyPairs(2), HalfPairs("twin", NumpyKernels(), 1 << 30)],
     ids=["one", "two", "half"],
 )
-@pytest.mark.parametrize("unit_rows", [0, 5_000])
-def test_calibration_measures_something(pairs, unit_rows):
-    machine = calibrate(pairs, 16, unit_rows)
+@pytest.mark.parametrize(("unit_rows", "neighbours"), [(0, 10), (5_000, 10), (5_000, 200)])
+def test_calibration_measures_something(pairs, unit_rows, neighbours):
+    machine = calibrate(pairs, 16, unit_rows, neighbours)
     assert 1e5 < machine.pairs_per_second < 1e13
     assert 1e7 < machine.products_per_second < 1e15
     assert 1e8 < machine.copy_bytes_per_second < 1e12

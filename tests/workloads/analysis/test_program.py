@@ -22,10 +22,15 @@ from workloads.records import Manifest, StageRecord
 
 
 def run_stage(
-    store: Store, run: Run, ranks: int, package: str = "analysis", **environ: str
+    store: Store,
+    run: Run,
+    ranks: int,
+    package: str = "analysis",
+    python: str = sys.executable,
+    **environ: str,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"workloads.{package}"],
+        [python, "-m", f"workloads.{package}"],
         env={
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -38,7 +43,7 @@ def run_stage(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,  # a ceiling for a busy machine, which a quiet one never comes near
         check=False,
     )
 

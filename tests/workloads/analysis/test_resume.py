@@ -145,7 +145,7 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     attempts.complete(2)
     assert "is about something else (neighbours differ); starting afresh" in attempts.logs[-1]
     assert store.success(attempts.run).digest != digest
-    assert store.success(attempts.run).anomaly.neighbours == 3
+    assert store.success(attempts.run).anomaly.neighbours_used == 3
 
 
 @pytest.fixture

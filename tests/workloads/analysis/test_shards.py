@@ -14,7 +14,7 @@ from tests.workloads.analysis.killing import Attempts
 from tests.workloads.analysis.tables import run_of
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
-from workloads.analysis import shard_store
+from workloads.analysis import first_writer
 from workloads.analysis.shard_store import ShardStore
 from workloads.contract import Run
 from workloads.records import StageRecord
@@ -250,15 +250,15 @@ def test_two_shards_that_come_to_different_profiles_name_both_machines(store, mo
     run = run_of("two-machines")
     shards = ShardStore(RESULTS, run, {"manifest_sha256": "0"})
     arrays = {"mean": np.array([1.0]), "facts": np.array([1], np.uint8)}
-    monkeypatch.setattr(shard_store, "this_machine", lambda: "one (Zen)")
+    monkeypatch.setattr(first_writer, "this_machine", lambda: "one (Zen)")
     assert shards.offer_profile(arrays)["mean"] == 1.0
-    monkeypatch.setattr(shard_store, "this_machine", lambda: "other (Haswell)")
+    monkeypatch.setattr(first_writer, "this_machine", lambda: "other (Haswell)")
     other = {**arrays, "facts": np.array([2], np.uint8)}
     assert shards.offer_profile(other)["facts"] == 1, "who computed which part is no matter"
     assert shards.profile() == arrays
     with pytest.raises(
         StageError,
-        match=r"another profile of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found",
+        match=r"another result of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found",
     ):
         shards.offer_profile({**arrays, "mean": np.array([1.0 + 2.0**-52])})
     s3.client.cache_clear()

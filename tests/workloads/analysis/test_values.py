@@ -123,8 +123,9 @@ def test_contributions_name_the_whole_numbers_themselves():
     space = Space.of(profile, scaling(profile, "standard"), "euclidean")
     unit = units_of(table)[0]
     one, other = (Cells(values=unit.values[:, row], rests=unit.rests[0][[row]]) for row in (0, 1))
-    (part,) = contributions(space, table.columns, one, other)
+    (part,) = contributions(space, table.columns, one, other, other)
     assert (part.value, part.neighbour_value) == (int(NANOSECONDS[0]), int(NANOSECONDS[1]))
+    assert part.kth_value == part.neighbour_value
 
 
 @pytest.mark.parametrize(

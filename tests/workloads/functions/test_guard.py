@@ -119,8 +119,8 @@ def test_the_message_names_amounts_jobs_and_the_way_back() -> None:
     )
     for part in (
         "gpu-7",
-        "1,234.50 USD",
-        "1,000.00 USD",
+        "$1,234.50",
+        "$1,000.00",
         "job-9",
         "and 2 more",
         "update-job-queue --job-queue gpu-7 --state ENABLED",

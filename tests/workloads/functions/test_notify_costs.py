@@ -100,8 +100,10 @@ def test_a_failed_run_tells_and_keeps_what_it_cost(priced):
         name: (int(spent["attempts"]), float(spent["usd"])) for name, spent in item["spent"].items()
     }
     assert by_job == {"preprocess": (2, 0.2), "analysis": (2, 300)}
-    parts = "preprocess 24 min 0 s in 2 attempts, 0.2000 USD; analysis 1 h 30 min in 2 attempts, 300.00 USD"
-    assert told_cost(priced) == f"300.20 USD ({parts})"
+    parts = (
+        "preprocess 24 min 0 s in 2 attempts, $0.2000; analysis 1 h 30 min in 2 attempts, $300.00"
+    )
+    assert told_cost(priced) == f"$300.20 ({parts})"
     assert "job-1" not in batch.asked, "the event has the failed job, and Batch may lag behind it"
 
 
@@ -157,7 +159,7 @@ def test_an_array_costs_what_its_shards_took(priced, monkeypatch):
     failed = shards[-1] | {"arrayProperties": {"index": 2}}
     assert notify.handler(event(**failed), None)["outcome"] == "failed"
     assert float(states().get(RUN)["usd"]) == pytest.approx(0.4 * 0.5 + 7 / 4 * 200)
-    assert "analysis 1 h 45 min in 2 attempts, 350.00 USD" in told_cost(priced)
+    assert "analysis 1 h 45 min in 2 attempts, $350.00" in told_cost(priced)
 
 
 def test_a_run_that_is_begun_again_counts_from_nothing(priced):

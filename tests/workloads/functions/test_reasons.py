@@ -106,14 +106,10 @@ def test_hints_have_commands_ready_to_paste() -> None:
     lost = explain(
         {"statusReason": "Host EC2 (instance i-0ab) terminated.", "attempts": [attempt()]}
     )
-    assert "python -m cli run KEY --again" in lost.hint
+    assert "batchref retry KEY" in lost.hint
     assert "aws batch submit-job" not in lost.hint
     key = "data/20260131/sales.csv"
-    assert (
-        f"(python -m cli run {key} --again --stack prod)"
-        in for_run(lost, key=key, stack="prod").hint
-    )
-    last = for_run(lost, key=key, stack="", stage="postprocess").hint
-    assert f"(python -m cli run {key} --again --from postprocess)" in last
+    assert f"(batchref retry {key} --stack prod)" in for_run(lost, key=key, stack="prod").hint
+    assert f"(batchref retry {key})" in for_run(lost, key=key, stack="").hint
     other = Cause(error="e", hint="raise memory_mib")
     assert for_run(other, key=key, stack="prod") == other

@@ -31,7 +31,7 @@ from tests.workloads.functions.metrics_table import (
 from tests.workloads.functions.slack_server import slack_server
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Upload
-from workloads.functions import slack, states, submit
+from workloads.functions import pauses, slack, states, submit
 
 TIMEOUT_SECONDS, LIST_JOBS_LAG_SECONDS = 60.0, 10.0
 UPLOAD = Upload(bucket="ingest", key="data/20260131/Sales EU.csv", etag="0123", version_id="v1")
@@ -465,6 +465,46 @@ def test_a_run_that_fails_while_it_is_being_submitted_stays_failed(world):
     world.at_step = fail
     assert submit.handler(event(), world.context())["outcome"] == "claim lost"
     assert state()["state"] == "FAILED"
+
+
+def pause() -> None:
+    boto3.resource("dynamodb").Table(TABLE).put_item(Item={**pauses.KEY, "by": "ada"})
+
+
+def test_an_upload_waits_while_the_pipeline_is_paused_and_begins_afterwards(world):
+    pause()
+    for _ in range(2):
+        assert submit.handler(event(), world.context())["outcome"] == "waiting"
+    assert (state()["state"], world.jobs) == ("WAITING", [])
+    boto3.resource("dynamodb").Table(TABLE).delete_item(Key=pauses.KEY)
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert_one_whole_run(world)
+
+
+def test_a_run_under_way_goes_on_under_a_pause_and_an_ended_one_does_not_begin_again(world):
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    pause()
+    assert submit.handler(event(), world.context())["outcome"] == "exists"
+    states.RunStates(boto3.resource("dynamodb").Table(TABLE)).succeed(
+        RUN, now_ms=int(world.now * 1000), finished_at="-"
+    )
+    again = event()
+    again["detail"]["again"] = True
+    assert submit.handler(again, world.context())["outcome"] == "paused"
+    assert state()["state"] == "SUCCEEDED"
+
+
+def test_a_pause_that_ends_while_an_upload_is_being_noted_loses_nothing(world, monkeypatch):
+    pause()
+    looks = []
+
+    def ends(table: Any) -> bool:
+        looks.append(table)
+        return len(looks) == 1
+
+    monkeypatch.setattr(pauses, "is_paused", ends)
+    assert submit.handler(event(), world.context())["outcome"] == "submitted"
+    assert_one_whole_run(world)
 
 
 def test_objects_that_nobody_meant_as_uploads_are_passed_over(world):

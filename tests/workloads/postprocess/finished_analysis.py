@@ -29,9 +29,10 @@ from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Metric, Space
+from workloads.analysis.rotate.space import Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Run
+from workloads.parameters import AnalysisParameters, Metric
 from workloads.preprocess.units import UnitWriter
 from workloads.records import Column, Manifest, StageRecord
 
@@ -162,29 +163,32 @@ def remote_rows(
     ids, rows = prepared.block.ids, prepared.block.rows.astype(np.float64)
     distance = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2))
     np.fill_diagonal(distance, np.inf)
-    scores, nearest = (
+    scores, by_distance = (
         np.sort(distance, axis=1)[:, k - 1],
-        np.argsort(distance, axis=1, kind="stable")[:, k - 1],
+        np.argsort(distance, axis=1, kind="stable"),
     )
     order = np.lexsort((ids, -scores))[:wanted]
+    nearest, kth = (ids[by_distance[order, place]] for place in (0, k - 1))
+    no_rests = np.zeros((order.size, values.shape[1]))
     top = TopRows(
         ids=ids[order],
         scores=space.score(scores[order]),
-        kth_ids=ids[nearest[order]],
+        kth_ids=kth,
+        nearest_ids=nearest,
         values=values[ids[order]],
-        rests=np.zeros((order.size, values.shape[1])),
-        neighbour_values=values[ids[nearest[order]]],
-        neighbour_rests=np.zeros((order.size, values.shape[1])),
+        rests=no_rests,
+        nearest_values=values[nearest],
+        nearest_rests=no_rests,
+        kth_values=values[kth],
+        kth_rests=no_rests,
     )
     stored, data = encode_top(top)
     put(RESULTS, run.partials_prefix + stored.name, data)
     record = AnomalyRecord(
-        mode="top",
-        neighbours=k,
+        asked=AnalysisParameters(
+            anomaly_mode="top", anomaly_neighbours=k, anomaly_top=wanted, anomaly_metric=metric
+        ),
         neighbours_used=k,
-        wanted=wanted,
-        scaling="robust",
-        metric=metric,
         columns=chosen.columns,
         excluded={one.column: one.reason for one in chosen.excluded},
         complete_rows=ids.size,

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workloads import formats
 from workloads.postprocess import figures
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, figures.DASH),
-        (math.nan, figures.DASH),
-        (math.inf, figures.DASH),
+        (None, formats.DASH),
+        (math.nan, formats.DASH),
+        (math.inf, formats.DASH),
         (0.0, "0"),
         (-0.0, "0"),
         (1234567.8, "1,234,568"),
@@ -46,7 +47,7 @@ def test_numbers(value, shown):
         (0.000012345678, 1e-8, "1.23457e-5"),
         (5.0, 0.0, "5"),
         (5.0, math.nan, "5"),
-        (None, 1.0, figures.DASH),
+        (None, 1.0, formats.DASH),
     ],
 )
 def test_numbers_that_lie_close_together_are_told_apart(value, spread, shown):
@@ -66,7 +67,7 @@ def test_two_values_a_spread_apart_never_look_the_same(value, spread):
         (1_000_000_004.0, True, "1,000,000,004"),
         (2.5, True, "2.5"),
         (1_000_000_004.0, False, "1e9"),
-        (math.inf, True, figures.DASH),
+        (math.inf, True, formats.DASH),
     ],
 )
 def test_whole_numbers_are_shown_to_the_last_digit(value, whole, shown):
@@ -84,8 +85,8 @@ def test_whole_numbers_are_shown_to_the_last_digit(value, whole, shown):
         (0.0, "0"),
         (1e-40, "1e-40"),
         (123456789.5, "123,456,790"),
-        (math.inf, figures.DASH),
-        (None, figures.DASH),
+        (math.inf, formats.DASH),
+        (None, formats.DASH),
     ],
 )
 def test_a_value_of_the_file_is_shown_with_all_its_digits_where_they_are_few(value, shown):
@@ -95,8 +96,8 @@ def test_a_value_of_the_file_is_shown_with_all_its_digits_where_they_are_few(val
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, figures.DASH),
-        (math.nan, figures.DASH),
+        (None, formats.DASH),
+        (math.nan, formats.DASH),
         (5_100_038_997, "5100038997"),
         (2013.0, "2013"),
         (0.1, "0.1"),
@@ -125,7 +126,7 @@ def test_a_number_is_shown_with_four_significant_digits(value):
         (1, 10**6, "< 0.01 %"),
         (10**6 - 1, 10**6, "> 99.99 %"),
         (1, 3, "33.33 %"),
-        (0, 0, figures.DASH),
+        (0, 0, formats.DASH),
     ],
 )
 def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, shown):
@@ -133,25 +134,56 @@ def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, shown):
 
 
 def test_units():
-    assert [figures.duration(s) for s in (None, 0.25, 12.34, 72.4, 59.99, 7322)] == [
-        figures.DASH,
+    assert [formats.duration(s) for s in (None, 0.25, 12.34, 72.4, 59.99, 7322)] == [
+        formats.DASH,
         "250 ms",
         "12.3 s",
         "1 min 12 s",
         "60.0 s",
         "2 h 2 min",
     ]
-    assert [figures.dollars(d) for d in (None, 0.0, 1e-6, 0.0123, 1234.5)] == [
-        figures.DASH,
+    assert [formats.dollars(d) for d in (None, 0.0, 1e-6, 0.0123, 1234.5)] == [
+        formats.DASH,
         "$0.00",
         "< $0.0001",
         "$0.0123",
         "$1,234.50",
     ]
     assert [figures.size(b) for b in (None, 1000, 1536, 5 << 30)] == [
-        figures.DASH,
+        formats.DASH,
         "1,000 bytes",
         "1.5 KiB",
         "5 GiB",
     ]
     assert figures.date("20260131") == "2026-01-31"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (10, "10th"), (11, "11th"), (12, "12th")),
+        *((13, "13th"), (21, "21st"), (22, "22nd"), (53, "53rd"), (101, "101st"), (111, "111th")),
+        *((112, "112th"), (113, "113th"), (123, "123rd"), (151, "151st"), (200, "200th")),
+        *((1_011, "1,011th"), (1_021, "1,021st")),
+    ],
+)
+def test_places(value, shown):
+    assert figures.ordinal(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "near", "far", "shown"),
+    [
+        (1_000_000.0, 12.0, 13.5, "1,000,000 beside 12"),
+        (1_000_000.0, 1_000_000.0, 13.5, "1,000,000 beside 1,000,000 and 13.5"),
+        (1_000_000.25, 1_000_000.5, 13.5, "1,000,000.25 beside 1,000,000.5 and 13.5"),
+        (7.0, 7.0, 7.0, "7 beside 7"),
+        (None, 7.0, 7.0, "\N{EN DASH} beside 7"),
+        (7.0, None, None, "7 beside \N{EN DASH}"),
+    ],
+)
+def test_a_value_stands_beside_the_nearest_rows_and_where_that_is_odd_too_beside_another(
+    value, near, far, shown
+):
+    part = {"value": value, "neighbour_value": near, "kth_value": far}
+    assert figures.pair(part) == shown

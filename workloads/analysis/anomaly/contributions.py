@@ -17,11 +17,14 @@ class Contribution:
 
     column: str
     share: float
-    """Of the squared distance of the coordinates; all columns together make 1. May be negative with the metric `mahalanobis`."""
+    """Of the squared distance from the k-th neighbour, which the score is; all columns together make 1. May be negative with the metric
+    `mahalanobis`."""
     value: float | int
     """The row's own value, as it stands in the table: whole numbers beyond 2^53 to the last digit."""
     neighbour_value: float | int
-    """The k-th neighbour's."""
+    """The nearest neighbour's: what a person compares with."""
+    kth_value: float | int
+    """The k-th neighbour's: another one than the nearest's where rows are odd in the same way, and near to one another."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,9 +43,11 @@ class Cells:
 
 
 def contributions(
-    space: Space, columns: tuple[str, ...], row: Cells, neighbour: Cells, count: int = 3
+    space: Space, columns: tuple[str, ...], row: Cells, nearest: Cells, kth: Cells, count: int = 3
 ) -> tuple[Contribution, ...]:
-    """The columns with the largest part in the squared distance of a row from its k-th neighbour, largest first.
+    """The columns with the largest part in a row's score, the distance from its k-th neighbour, largest first.
+
+    They say why the row is remote. Its distance from the nearest row would not: two copies of one odd row have none.
 
     With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j of it. P is the identity with the metric
     `euclidean`, and with `cosine`, whose z is the difference of scaled rows of length 1. With `mahalanobis` P is the mapping times its
@@ -52,16 +57,15 @@ def contributions(
         space: Where rows are compared.
         columns: Names of the table's number columns.
         row: A complete row.
-        neighbour: Its neighbour.
+        nearest: Its nearest neighbour, for its values alone.
+        kth: Its k-th neighbour.
         count: How many columns.
 
     Returns:
         Fewer than `count` where fewer columns are compared; none where the rows are equal.
     """
-    both = np.stack((row.values, neighbour.values), axis=1)
-    rests = {
-        place: np.array([row.rests[place], neighbour.rests[place]]) for place in range(len(columns))
-    }
+    both = np.stack((row.values, kth.values), axis=1)
+    rests = {place: np.array([row.rests[place], kth.rests[place]]) for place in range(len(columns))}
     ends = (
         space.scaled(both, rests)
         if space.metric == "mahalanobis"
@@ -78,7 +82,8 @@ def contributions(
             column=columns[space.places[place]],
             share=float(parts[place]) / total,
             value=row.value(space.places[place]),
-            neighbour_value=neighbour.value(space.places[place]),
+            neighbour_value=nearest.value(space.places[place]),
+            kth_value=kth.value(space.places[place]),
         )
         for place in order
     )

@@ -67,6 +67,8 @@ class Scores:
     """(n,) distance to the k-th neighbour; infinity where the table has no more than k complete rows."""
     kth_ids: Integers
     """(n,) row number of the k-th neighbour; `neighbours.NOBODY` where there is none."""
+    nearest_ids: Integers
+    """(n,) row number of the nearest neighbour; `NOBODY` where there is none."""
     fallback_rows: int
     """Rows that were compared in float64 throughout, since the filter could not certify them."""
 
@@ -92,7 +94,10 @@ def finish(states: Mapping[int, QueryState]) -> Scores:
         ids=np.concatenate([np.zeros(0, np.int64), *(state.ids for state in found)]),
         scores=np.concatenate([np.zeros(0), *(state.neighbours.scores for state in found)]),
         kth_ids=np.concatenate(
-            [np.zeros(0, np.int64), *(state.neighbours.ids[:, -1] for state in found)]
+            [np.zeros(0, np.int64), *(state.neighbours.kth_ids for state in found)]
+        ),
+        nearest_ids=np.concatenate(
+            [np.zeros(0, np.int64), *(state.neighbours.nearest_ids for state in found)]
         ),
         fallback_rows=sum(int(state.neighbours.recomputed.sum()) for state in found),
     )

@@ -48,6 +48,16 @@ class Neighbours:
         """(m,) distance to the k-th neighbour; infinity where there are fewer than k other rows."""
         return np.sqrt(self.squares[:, -1])
 
+    @property
+    def nearest_ids(self) -> Integers:
+        """(m,) row id of the nearest neighbour."""
+        return self.ids[:, 0]
+
+    @property
+    def kth_ids(self) -> Integers:
+        """(m,) row id of the k-th neighbour, whose distance is the score."""
+        return self.ids[:, -1]
+
     def take(self, positions: npt.NDArray[np.integer]) -> Neighbours:
         """Some of the rows."""
         return Neighbours(

@@ -17,7 +17,7 @@ Pilots, cutoff and result are functions of the table. Which rows are dropped whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Self
 
 import numpy as np
@@ -70,22 +70,38 @@ class Top:
     """(N,) distance to the k-th neighbour, descending."""
     kth_ids: Integers
     """(N,) row number of the k-th neighbour."""
+    nearest_ids: Integers
+    """(N,) row number of the nearest neighbour."""
 
     @classmethod
-    def of(cls, ids: Integers, scores: Floats, kth_ids: Integers, count: int) -> Self:
+    def of(
+        cls,
+        ids: Integers,
+        scores: Floats,
+        *,
+        kth_ids: Integers,
+        nearest_ids: Integers,
+        count: int,
+    ) -> Self:
         """The first `count` of some rows in any order."""
         order = np.lexsort((ids, -scores))[:count]
-        return cls(ids=ids[order], scores=scores[order], kth_ids=kth_ids[order])
+        return cls(
+            ids=ids[order],
+            scores=scores[order],
+            kth_ids=kth_ids[order],
+            nearest_ids=nearest_ids[order],
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Top], count: int) -> Self:
         """The first `count` of several such lists of different rows."""
-        nothing = cls(ids=np.zeros(0, np.int64), scores=np.zeros(0), kth_ids=np.zeros(0, np.int64))
-        ids, scores, kth_ids = (
-            np.concatenate([getattr(part, name) for part in (nothing, *parts)])
-            for name in ("ids", "scores", "kth_ids")
-        )
-        return cls.of(ids, scores, kth_ids, count)
+        none = np.zeros(0, np.int64)
+        nothing = cls(ids=none, scores=np.zeros(0), kth_ids=none, nearest_ids=none)
+        together = {
+            field.name: np.concatenate([getattr(part, field.name) for part in (nothing, *parts)])
+            for field in fields(cls)
+        }
+        return cls.of(**together, count=count)
 
 
 Remoteness = Callable[[Block], Floats]
@@ -198,7 +214,13 @@ def still_in(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArra
 
 def select(ids: Integers, neighbours: Neighbours, count: int) -> Top:
     """The first rows among pilots and rows left, whose neighbours are finished or prove that they come after the cutoff."""
-    return Top.of(ids, neighbours.scores, neighbours.ids[:, -1], count)
+    return Top.of(
+        ids,
+        neighbours.scores,
+        kth_ids=neighbours.kth_ids,
+        nearest_ids=neighbours.nearest_ids,
+        count=count,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

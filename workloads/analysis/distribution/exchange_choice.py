@@ -22,6 +22,7 @@ from workloads.analysis.distribution.exchange_device import (
     CudaAwareExchange,
     Device,
     NcclExchange,
+    UnusableError,
 )
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,6 @@ _SECONDS: Final = 60.0
 """For each step. NCCL finds its network in some seconds on machines with 32 cards."""
 _TEST_BYTES: Final = (1 << 20) + 1
 """Past the size up to which MPI sends without asking the receiver; not a whole number of anything."""
-
-
-class UnusableError(Exception):
-    """Why an exchange cannot be used here: part of a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,6 +16,10 @@ Array = Any
 """A flat array of bytes on the device; slices like one of NumPy and has its `size`."""
 
 
+class UnusableError(Exception):
+    """Why an exchange cannot be used here: part of a sentence."""
+
+
 class Mark(Protocol):
     """A place in the device's queue of work."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from cupy.cuda import nccl
 
 from workloads.analysis.distribution.device_cupy import CupyDevice
-from workloads.analysis.distribution.exchange_choice import UnusableError
-from workloads.analysis.distribution.exchange_device import Array
+from workloads.analysis.distribution.exchange_device import Array, UnusableError
 
 
 class CupyNccl:

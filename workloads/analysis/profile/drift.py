@@ -6,16 +6,20 @@ bounds say how much that can matter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from typing import Final
 
 import numpy as np
 
-from workloads.analysis.profile.moments import Integers
+from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.sketch import Sketch, edges
 
 _FLOOR = 1e-4
 """Least share of a population stability bin; keeps an empty bin's logarithm finite (the usual convention)."""
 _BUCKETS = 10
+_LOGARITHM_DIGITS: Final = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +64,8 @@ def drift(reference: Sketch, reference_index: int, current: Sketch, current_inde
         ks=ks,
         ks_bound=float(max(inside.max() - ks, 0.0)),
         psi=_psi(before, after),
-        wasserstein=float(np.abs(gap[:-1]) @ np.diff(centre)),
-        wasserstein_bound=float((p + q) @ width / 2),
+        wasserstein=math.fsum(np.abs(gap[:-1]) * np.diff(centre)),
+        wasserstein_bound=math.fsum((p + q) * width) / 2,
     )
 
 
@@ -86,4 +90,10 @@ def _psi(before: Integers, after: Integers) -> float:
     p = np.bincount(bucket, before, _BUCKETS) / before.sum()
     q = np.bincount(bucket, after, _BUCKETS) / after.sum()
     p, q = np.maximum(p, _FLOOR), np.maximum(q, _FLOOR)
-    return float(np.sum((q - p) * np.log(q / p)))
+    return math.fsum((q - p) * _logarithms(q / p))
+
+
+def _logarithms(numbers: Floats) -> Floats:
+    """Natural logarithms, rounded correctly: those of libraries differ from one processor to another in the last bit."""
+    with localcontext(prec=_LOGARITHM_DIGITS):
+        return np.array([float(Decimal(number).ln()) for number in numbers.tolist()])

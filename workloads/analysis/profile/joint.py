@@ -1,25 +1,34 @@
 """Co-moments of the columns of a unit, by matrix products without a rounding error.
 
-Columns are centred, scaled by a power of two and cut into three slices of whole numbers, each of so few bits that a float64 product over a
+Columns are centred, scaled by a power of two and cut into three or four slices of whole numbers, each of so few bits that a float64 product over a
 tile's rows is exact whatever adds it up in whatever order, with or without fused operations (Ozaki, Ogita, Oishi and Rump, Numerical
 Algorithms 59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put together as `Double`.
 
-With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1)) 2^(spread - s), |h|, |m|, |l| <= 2^s, and what lies below is left out: at most
-2^-(3s+3) of the column's largest |y|, 2^-63 for tiles of 4,096 rows. Of the products, l l is left out, and in large units m l: less than
-2^-3s of the product of both columns' largest |y| in each row.
+With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1) + q 2^-3(s+1)) 2^(spread - s), with whole numbers
+of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^-84 for tiles of 4,096 rows. Where
+a unit is large, all its rows are complete and no column's squares come from few rows, q is not needed,
+and of the products not m l either: what is left out of each is less than 2^-(3s+1) of the product of both
+columns' largest |y|, of either sign, and a row's part in the sum is small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.profile.columns import Array, Frame, as_it_is
 from workloads.analysis.profile.double import Double, outer, whole
-from workloads.analysis.profile.moments import Integers, JointMoments, joint_of
+from workloads.analysis.profile.frame import (
+    LARGEST_REST,
+    Array,
+    Frame,
+    as_it_is,
+    extremes,
+    frame_of,
+)
+from workloads.analysis.profile.moments import NOTHING, Integers, JointMoments, joint_of
 
 _TILE_VALUES: Final = 1 << 16  # 512 KiB as float64; the slices take three times as much
 _SHORTEST, _LONGEST = 512, 4096
@@ -37,6 +46,25 @@ def tile_rows(columns: int) -> int:
 def slice_bits(rows: int) -> int:
     """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^52."""
     return (52 - (rows.bit_length() - 1)) // 2
+
+
+def complete_frame(
+    values: Array,
+    rests: Collection[int],
+    upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
+    download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
+) -> Frame:
+    """A frame for complete rows (d', n) where others are left out, which may hold what is far larger.
+
+    Args:
+        values: n > 0.
+        rests: Columns from which float64 takes something.
+        upload: From the host to where the values are.
+        download: Back.
+    """
+    slack = np.zeros(values.shape[0])
+    slack[list(rests)] = LARGEST_REST
+    return frame_of(values, extremes(values, download), slack, upload, download)
 
 
 class JointSums:
@@ -59,7 +87,7 @@ class JointSums:
         rows = tile_rows(columns)
         self._upload, self._download = upload, download
         self.bits = slice_bits(rows)
-        self._centred, self._slices, self._low = (
+        self._rest, self._slices, self._low = (
             empty((columns, rows)),
             empty((2 * columns, rows)),
             empty((columns, rows)),
@@ -74,6 +102,7 @@ class JointSums:
         self.least_products = self._upload(np.zeros((columns, columns), np.int64))
         self.sums = self._upload(np.zeros(2 * columns, np.int64))
         self.low_sums = self._upload(np.zeros(columns, np.int64))
+        self.least_sums = self._upload(np.zeros(columns, np.int64))
 
     def add(
         self, values: Array, rests: Mapping[int, Array], frame: Frame, *, careful: bool
@@ -84,40 +113,47 @@ class JointSums:
             values: (d', n) of complete rows; n at most tile_rows(d').
             rests: Column -> (n,) what float64 took from its values.
             frame: Of the columns.
-            careful: Whether what rounding takes from the differences counts too, as it does where a unit has FEW rows.
+            careful: Whether the fourth slice counts too, see above.
         """
         columns, rows = values.shape
         # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
         rest, low = (
-            a.reshape(-1)[: columns * rows].reshape(columns, rows)
-            for a in (self._centred, self._low)
+            a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._rest, self._low)
         )
         slices = self._slices.reshape(-1)[: 2 * columns * rows].reshape(2 * columns, rows)
         high, middle = slices[:columns], slices[columns:]
-        frame.centred(values, rest, self._upload)
-        lost = frame.lost(values, rest, self._upload) if careful else None
+        scale, step = frame.scale(self.bits), 2.0 ** (self.bits + 1)
+        np.multiply(frame.scaled(values, self._upload), self._upload(scale[:, None]), out=rest)
+        np.rint(rest, out=high)
+        rest -= high
+        high -= self._upload((frame.centre * scale)[:, None])
         for column, beside in rests.items():
-            rest[column] += beside
-        scale, step = np.ldexp(1.0, self.bits - frame.spread), 2.0 ** (self.bits + 1)
-        rest *= self._upload(scale[:, None])
-        for found in (high, middle):
-            np.rint(rest, out=found)
-            rest -= found
-            rest *= step
-        if lost is not None:
-            rest += lost * self._upload(scale[:, None]) * step * step
+            rest[column] += beside * scale[column]
+            more = np.rint(rest[column])
+            high[column] += more
+            rest[column] -= more
+        rest *= step
+        np.rint(rest, out=middle)
+        rest -= middle
+        rest *= step
         np.rint(rest, out=low)
         self.products += _multiplied(slices, slices.T).astype(np.int64)
         self.low_products += _multiplied(high, low.T).astype(np.int64)
         if careful:
+            rest -= low
+            rest *= step
+            least = np.rint(rest, out=rest)
             self.least_products += _multiplied(middle, low.T).astype(np.int64)
+            self.least_products += _multiplied(high, least.T).astype(np.int64)
+            self.least_sums += least.sum(axis=1).astype(np.int64)
         self.sums += slices.sum(axis=1).astype(np.int64)
         self.low_sums += low.sum(axis=1).astype(np.int64)
 
     def fetched(self) -> list[Integers]:
-        """The five sums, on the host."""
-        kinds = (self.products, self.low_products, self.least_products, self.sums, self.low_sums)
-        return [self._download(array) for array in kinds]
+        """The six sums, on the host."""
+        products = (self.products, self.low_products, self.least_products)
+        sums = (self.sums, self.low_sums, self.least_sums)
+        return [self._download(array) for array in (*products, *sums)]
 
 
 def _multiplied(left: Array, right: Array) -> Array:
@@ -126,9 +162,9 @@ def _multiplied(left: Array, right: Array) -> Array:
 
 
 def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
-    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns."""
+    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns over these rows."""
     d, bits = places.size, parts[0].bits
-    products, low_products, least_products, sums, low_sums = (
+    products, low_products, least_products, sums, low_sums, least_sums = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)
     )
     step = bits + 1
@@ -139,10 +175,10 @@ def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame)
     )
     squares += whole(least_products + least_products.T).scaled(-3 * step)
     total = whole(sums[:d]) + whole(sums[d:]).scaled(-step) + whole(low_sums).scaled(-2 * step)
+    total += whole(least_sums).scaled(-3 * step)
     mean = total / Double.of(np.full(d, float(rows)))
     apart = outer(total, total) / Double.of(np.full((d, d), float(rows)))
-    unit = frame.spread - bits
+    unit = np.where(frame.spread == NOTHING, 0, frame.spread - bits)
     comoment = (squares - apart).scaled(np.add.outer(unit, unit))
-    return joint_of(
-        places, rows, (Double.of(frame.centre) + mean.scaled(unit)).scaled(frame.shift), comoment
-    )
+    mean = Double.of(frame.centre) + mean.scaled(unit)
+    return joint_of(places, rows, mean, frame.exponent, comoment)

@@ -12,8 +12,9 @@ import numpy as np
 
 from workloads.analysis import kernels
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import FEW, PowerSums
-from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
+from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.frame import Frame
+from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import (
     ColumnMoments,
@@ -24,6 +25,7 @@ from workloads.analysis.profile.moments import (
     merge,
     no_rows,
 )
+from workloads.analysis.profile.powers import FEW
 from workloads.analysis.profile.sketch import BINS, Sketch
 from workloads.analysis.tree import Forest, NodeId
 
@@ -108,9 +110,11 @@ class CupyProfile:
         each = column_moments.moments(sums, missing, rows - counts.astype(np.int64) - missing)
         whole = bool((counts[places] == rows).all())
         complete = None if whole else finite[places].all(axis=0)
-        return Moments.of(
-            each, self._joint(values, rests, places, complete, sums.frame.take(places)), rows
+        careful = rows <= FEW or bool(sums.heavy[places].any())
+        joint_moments = self._joint(
+            values, rests, places, complete, sums.frame.take(places), careful=careful
         )
+        return Moments.of(each, joint_moments, rows)
 
     def _column(
         self, values: Any, rests: dict[int, Any], finite: Any, place: int, count: int
@@ -129,7 +133,9 @@ class CupyProfile:
         rests: dict[int, Any],
         places: Integers,
         complete: Any,
-        frame: column_moments.Frame,
+        frame: Frame,
+        *,
+        careful: bool,
     ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
@@ -142,6 +148,8 @@ class CupyProfile:
                 values[:, complete],
                 {at: rest[complete] for at, rest in beside.items()},
             )
+            frame = complete_frame(values, beside, cupy.asarray, cupy.asnumpy)
+            careful = True
         if self._sums is None or self._width != places.size:
             self._sums, self._width = (
                 JointSums(places.size, cupy.asarray, cupy.asnumpy, cupy.empty),
@@ -151,5 +159,5 @@ class CupyProfile:
         size = tile_rows(places.size)
         for start in range(0, rows, size):
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            self._sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
+            self._sums.add(values[:, start : start + size], here, frame, careful=careful)
         return joint([self._sums], places, rows, frame)

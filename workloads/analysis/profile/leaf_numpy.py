@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis.profile import columns as column_moments
-from workloads.analysis.profile.columns import FEW, Frame, PowerSums
-from workloads.analysis.profile.joint import MOST_ROWS, JointSums, joint, tile_rows
+from workloads.analysis.profile.columns import PowerSums
+from workloads.analysis.profile.frame import Frame, extremes
+from workloads.analysis.profile.joint import MOST_ROWS, JointSums, complete_frame, joint, tile_rows
 from workloads.analysis.profile.moments import (
     ColumnMoments,
     Floats,
@@ -22,6 +23,7 @@ from workloads.analysis.profile.moments import (
     merge,
     no_rows,
 )
+from workloads.analysis.profile.powers import FEW, scratch
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
 from workloads.analysis.threads import share_out
 from workloads.analysis.tree import Forest, NodeId
@@ -32,6 +34,10 @@ NO_RESTS: Final[Rests] = {}
 
 _TOGETHER: Final = 1 << 13
 """Values of columns that are worked on at a time where units have few rows, since calls would cost more than the arithmetic."""
+_MOST_TOGETHER: Final = 8
+"""Columns at a time where they have many rows."""
+_TURNS: Final = 4
+"""Of each thread at least, where there are columns enough, so that all end at about the same time."""
 
 _Task = Callable[["_Worker"], None]
 
@@ -80,7 +86,8 @@ class NumpyProfile:
 
     def _block(self, values: Floats, rests: Rests, places: Integers) -> Moments:
         columns, rows = values.shape
-        together = max(_TOGETHER // rows, 1)
+        turns = _TURNS * len(self._workers)
+        together = max(_TOGETHER // rows, min(_MOST_TOGETHER, columns // turns), 1)
         groups = [
             range(start, min(start + together, columns)) for start in range(0, columns, together)
         ]
@@ -95,15 +102,17 @@ class NumpyProfile:
         missing, infinite = (
             np.concatenate([getattr(one, name) for one in done]) for name in ("missing", "infinite")
         )
-        each, frame = column_moments.moments(sums, missing, infinite), sums.frame
+        each = column_moments.moments(sums, missing, infinite)
         finite = {
             place: one.finite for one in done if one.finite is not None for place in one.places
         }
         gaps = [finite[place] for place in places.tolist() if place in finite]
         complete = np.logical_and.reduce(gaps) if gaps else None
-        return Moments.of(
-            each, self._joint(values, rests, places, complete, frame.take(places)), rows
+        careful = rows <= FEW or bool(sums.heavy[places].any())
+        joint_moments = self._joint(
+            values, rests, places, complete, sums.frame.take(places), careful=careful
         )
+        return Moments.of(each, joint_moments, rows)
 
     def _joint(
         self,
@@ -112,6 +121,8 @@ class NumpyProfile:
         places: Integers,
         complete: npt.NDArray[np.bool_] | None,
         frame: Frame,
+        *,
+        careful: bool,
     ) -> JointMoments:
         rows = values.shape[1] if complete is None else int(complete.sum())
         if not rows or not places.size:
@@ -122,6 +133,7 @@ class NumpyProfile:
         if complete is not None:
             values = values[places][:, complete]
             beside = {at: rest[complete] for at, rest in beside.items()}
+            frame, careful = complete_frame(values, beside), True
         elif places.size < values.shape[0]:
             values = values[places]
         size = tile_rows(places.size)
@@ -130,7 +142,7 @@ class NumpyProfile:
 
         def tile(start: int, worker: _Worker) -> None:
             here = {at: rest[start : start + size] for at, rest in beside.items()}
-            worker.sums.add(values[:, start : start + size], here, frame, careful=rows <= FEW)
+            worker.sums.add(values[:, start : start + size], here, frame, careful=careful)
 
         self._share(partial(tile, start) for start in range(0, rows, size))
         return joint([worker.sums for worker in self._workers], places, rows, frame)
@@ -147,7 +159,7 @@ class _Worker:
     """One thread's scratch memory."""
 
     def __init__(self) -> None:
-        self.room = column_moments.scratch(np.empty((1, 1)))
+        self.room = scratch(np.empty(0), MOST_ROWS)
         self.sums = JointSums(0)
         self._columns = 0
 
@@ -179,15 +191,16 @@ def _group(
 ) -> list[_Columns]:
     """Some columns of a unit, together if none has a gap; adds their values to their counts."""
     block = values[places.start : places.stop]
-    whole = np.isfinite(block.min(axis=1)) & np.isfinite(block.max(axis=1))
+    ends = extremes(block)
+    whole = np.isfinite(ends[0]) & np.isfinite(ends[1])
     if not whole.all() or any(place in rests for place in places):
         return [
             _column(values[place], rests.get(place), place, counts[place], room) for place in places
         ]
     for column, place in zip(block, places, strict=True):
-        counts[place].add(column)
+        counts[place].add(column, room)
     none = np.zeros(len(places), np.int64)
-    sums = column_moments.power_sums(block, room=room if len(places) == 1 else None)
+    sums = column_moments.power_sums(block, room=room, ends=ends)
     return [_Columns(places=places, sums=sums, missing=none, infinite=none, finite=None)]
 
 
@@ -200,7 +213,7 @@ def _column(
     missing = int(np.isnan(values).sum())
     sums = column_moments.nothing(1)
     if whole.size:
-        counts.add(whole)
+        counts.add(whole, room)
         sums = column_moments.power_sums(
             whole[None, :], None if rest is None else rest[finite][None, :], room=room
         )

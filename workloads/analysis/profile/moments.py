@@ -41,11 +41,11 @@ class ColumnMoments:
     maximum_rest: Floats
     """(d,)"""
     mean: Floats
-    """(d,) 0 where count is 0."""
+    """(d,) in units of 2^exponent, see there; 0 where count is 0."""
     mean_rest: Floats
     """(d,)"""
     exponent: Integers
-    """(d,) the sums below are in powers of 2^exponent: 0 for values of ordinary size, so that squares neither overflow nor vanish."""
+    """(d,) mean and sums are in powers of 2^exponent: 0 for values of ordinary size, so that squares neither overflow nor vanish."""
     m2: Floats
     """(d,) sum of (x - mean)^2."""
     m2_rest: Floats
@@ -104,6 +104,11 @@ class ColumnMoments:
         """A field with its rest."""
         return Double(getattr(self, name), getattr(self, f"{name}_rest"))
 
+    @property
+    def means(self) -> Double:
+        """(d,) in the unit of the values."""
+        return self.double("mean").scaled(np.where(self.exponent == NOTHING, 0, self.exponent))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JointMoments:
@@ -114,11 +119,13 @@ class JointMoments:
     complete_rows: Integers
     """() complete rows."""
     complete_mean: Floats
-    """(d',) column means over the complete rows."""
+    """(d',) column means over the complete rows, in units of 2^exponent, of the complete rows."""
     complete_mean_rest: Floats
     """(d',)"""
+    complete_exponent: Integers
+    """(d',) as `ColumnMoments.exponent`, of the complete rows."""
     comoment: Floats
-    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j)."""
+    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j), of the complete rows."""
     comoment_rest: Floats
     """(d', d')"""
 
@@ -154,16 +161,20 @@ class Moments(ColumnMoments, JointMoments):
 def no_rows(places: Integers) -> JointMoments:
     """Of no complete row."""
     floats, matrix = np.zeros(places.size), np.zeros((places.size, places.size))
-    return joint_of(places, 0, Double(floats, floats), Double(matrix, matrix))
+    exponent = np.full(places.size, NOTHING, np.int64)
+    return joint_of(places, 0, Double(floats, floats), exponent, Double(matrix, matrix))
 
 
-def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> JointMoments:
+def joint_of(
+    places: Integers, rows: int, mean: Double, exponent: Integers, comoment: Double
+) -> JointMoments:
     """From its parts."""
     return JointMoments(
         places=places,
         complete_rows=np.asarray(rows, np.int64),
         complete_mean=mean.high,
         complete_mean_rest=mean.low,
+        complete_exponent=exponent,
         comoment=comoment.high,
         comoment_rest=comoment.low,
     )
@@ -171,10 +182,7 @@ def joint_of(places: Integers, rows: int, mean: Double, comoment: Double) -> Joi
 
 def merge(a: Moments, b: Moments) -> Moments:
     """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
-    columns = merge_columns(a, b)
-    return Moments.of(
-        columns, _merge_joint(a, b, columns.exponent[a.places]), int(a.rows) + int(b.rows)
-    )
+    return Moments.of(merge_columns(a, b), _merge_joint(a, b), int(a.rows) + int(b.rows))
 
 
 def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
@@ -184,7 +192,9 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
     n, n_a, n_b = Double.of(np.where(some, na + nb, 1.0)), Double.of(na), Double.of(nb)
     exponent = np.maximum(a.exponent, b.exponent)
     shift_a, shift_b = a.exponent - exponent, b.exponent - exponent
-    delta, mean = _between(a.double("mean"), b.double("mean"), n_b / n, exponent)
+    delta, mean = _between(
+        a.double("mean").scaled(shift_a), b.double("mean").scaled(shift_b), n_b / n
+    )
     step = delta / n
     cross = product(na, nb)
     a2, a3, a4 = (a.double(f"m{power}").scaled(power * shift_a) for power in (2, 3, 4))
@@ -200,7 +210,7 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
         + (square * (product(na, na) * b2 + product(nb, nb) * a2)).times(6.0)
         + (step * (n_a * b3 - n_b * a3)).times(4.0)
     )
-    lag = _merge_lag(a, b, mean.scaled(-exponent), exponent)
+    lag = _merge_lag(a, b, mean, exponent)
     first, last = (
         _either(a.double("first"), b.double("first"), na > 0),
         _either(b.double("last"), a.double("last"), nb > 0),
@@ -245,7 +255,7 @@ def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integ
     """
     total = Double.of(np.zeros(exponent.shape))
     for part in (a, b):
-        own = part.double("mean").scaled(-exponent)
+        own = part.double("mean").scaled(part.exponent - exponent)
         apart = own - mean
         ends = (
             part.double("first").scaled(-exponent)
@@ -265,23 +275,26 @@ def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integ
     return total + meeting.where((a.count > 0) & (b.count > 0))
 
 
-def _merge_joint(a: Moments, b: Moments, exponent: Integers) -> JointMoments:
+def _merge_joint(a: Moments, b: Moments) -> JointMoments:
+    exponent = np.maximum(a.complete_exponent, b.complete_exponent)
     na, nb = int(a.complete_rows), int(b.complete_rows)
     weight = Double.of(np.float64(nb)) / Double.of(np.float64(max(na + nb, 1)))
-    before, after = (Double(one.complete_mean, one.complete_mean_rest) for one in (a, b))
-    delta, mean = _between(before, after, weight, exponent)
+    before, after = (
+        Double(one.complete_mean, one.complete_mean_rest).scaled(one.complete_exponent - exponent)
+        for one in (a, b)
+    )
+    delta, mean = _between(before, after, weight)
     both = outer(delta, delta) * (Double.of(np.float64(na)) * weight)
     for one in (a, b):
-        shift = one.exponent[one.places] - exponent
+        shift = one.complete_exponent - exponent
         both += one.comoments.scaled(np.add.outer(shift, shift))
-    return joint_of(a.places, na + nb, mean, both)
+    return joint_of(a.places, na + nb, mean, exponent, both)
 
 
-def _between(a: Double, b: Double, weight: Double, exponent: Integers) -> tuple[Double, Double]:
-    """Distance from mean a to mean b, in units of 2^exponent, and the point at `weight` of the way."""
-    start = a.scaled(-exponent)
-    delta = b.scaled(-exponent) - start
-    return delta, (start + delta * weight).scaled(exponent)
+def _between(a: Double, b: Double, weight: Double) -> tuple[Double, Double]:
+    """Distance from mean a to mean b, and the point at `weight` of the way."""
+    delta = b - a
+    return delta, a + delta * weight
 
 
 def _either(one: Double, other: Double, first: npt.NDArray[np.bool_]) -> Double:

@@ -115,6 +115,14 @@ def launched(data: bytes, launch: str) -> Success | None:
     return success if success.launch == launch else None
 
 
+def digest_of(data: bytes) -> str | None:
+    """The digest that a record names; None where it is damaged or of another version."""
+    try:
+        return Success.from_json(data).digest
+    except ContractError:
+        return None
+
+
 def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
     """A node's entry in `_SUCCESS.json` and the bytes of its object."""
     data = pack(value.arrays())

@@ -23,7 +23,7 @@ class Profile:
 
     columns: tuple[str, ...]
     moments: Moments
-    """Counts, missing, infinite, minimum, maximum, mean as they are; centred sums for what is derived below."""
+    """Counts, missing, infinite, minimum, maximum as they are; mean and centred sums for what is derived below."""
     sketch: Sketch
     exact: ExactQuantiles | None = None
     """Where they were asked for."""
@@ -74,7 +74,8 @@ class Profile:
     @property
     def mean(self) -> Floats:
         """Mean of the finite values."""
-        return np.where(self.moments.count > 0, self.moments.mean + self.moments.mean_rest, np.nan)
+        m = self.moments
+        return np.where(m.count > 0, np.ldexp(m.double("mean").value, _shift(m.exponent)), np.nan)
 
     @property
     def sd(self) -> Floats:
@@ -134,7 +135,7 @@ class Profile:
         m = self.moments
         squares = Double(np.diagonal(m.comoment), np.diagonal(m.comoment_rest))
         variance = squares / Double.of(np.full(m.places.shape, max(self.complete_rows - 1.0, 1.0)))
-        found: Floats = np.ldexp(variance.root().value, _shift(m.exponent[m.places]))
+        found: Floats = np.ldexp(variance.root().value, _shift(m.complete_exponent))
         return found
 
     def quantiles(self, probabilities: Sequence[float]) -> Quantiles:

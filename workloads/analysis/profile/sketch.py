@@ -7,7 +7,6 @@ any hardware. Values below 128 that are integers have bins of their own.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +22,6 @@ _BITS = 64 - SHIFT
 BINS = 1 << _BITS
 _HALF = BINS // 2
 _SIGN = np.uint64(1 << 63)
-_PIECE = 1 << 13
-"""Values at a time, so that what follows from them comes from the allocator's own memory and stays in the cache."""
-_ORDER = ("low", "high") if sys.byteorder == "little" else ("high", "low")
-_WORDS = np.dtype([(half, np.uint32) for half in _ORDER])
 
 
 class PrefixCounts:
@@ -39,23 +34,28 @@ class PrefixCounts:
         self._first = 0
         self._counts = np.zeros(0, np.int64)
 
-    def add(self, values: Floats) -> None:
-        """Counts finite values, contiguous."""
-        for start in range(0, values.size, _PIECE):
-            self._add(values[start : start + _PIECE])
+    def add(self, values: Floats, room: Floats | None = None) -> None:
+        """Counts values.
 
-    def _add(self, values: Floats) -> None:
-        # the upper halves of the patterns hold all that a bin goes by
-        prefixes = values.view(_WORDS)["high"] >> np.uint32(SHIFT - 32)
+        Args:
+            values: (n,) finite, contiguous.
+            room: (2, n or more) scratch memory, which is overwritten; saves time where it is used again.
+        """
+        if not values.size:
+            return
+        if room is None:
+            room = np.empty((2, values.size))
+        prefixes, signs = room.view(np.uint64)[:2, : values.size]
+        np.right_shift(values.view(np.uint64), np.uint64(SHIFT), out=prefixes)
         negative = int(prefixes.max()) >= _HALF
         if negative:
-            signs = prefixes >> np.uint32(_BITS - 1)
-            prefixes <<= np.uint32(1)
-            prefixes &= np.uint32(BINS - 1)
+            np.right_shift(prefixes, np.uint64(_BITS - 1), out=signs)
+            prefixes <<= np.uint64(1)
+            prefixes &= np.uint64(BINS - 1)
             prefixes |= signs
         first = int(prefixes.min())
-        prefixes -= np.uint32(first)
-        counted = np.bincount(prefixes.astype(np.int64))
+        prefixes -= np.uint64(first)
+        counted = np.bincount(prefixes.view(np.int64))
         if negative:
             self._cover(first, first + counted.size)[...] += counted
         else:

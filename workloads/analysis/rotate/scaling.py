@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
-
-ScalingName = Literal["robust", "standard"]
+from workloads.parameters import ScalingName
 
 NORMAL_IQR: Final = 1.3489795003921634
 """Interquartile range of the normal distribution with standard deviation 1: makes both kinds of unit mean the same."""
@@ -61,7 +60,7 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
         A pure function of the profile; may have no column at all.
     """
     moments = profile.moments
-    mean, sd = profile.mean, profile.sd
+    mean, sd, means = profile.mean, profile.sd, moments.means
     quartiles = profile.quantiles((0.25, 0.5, 0.75))
     spread = (quartiles.values[2] - quartiles.values[0]) + (quartiles.rests[2] - quartiles.rests[0])
     # both quartiles may be off; a median that is off costs nothing: distances do not see the centre, and directions are those from there
@@ -82,10 +81,10 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
         columns=tuple(profile.columns[place] for place in places),
         places=kept,
         centre=np.where(
-            robust, quartiles.values[1][kept], np.where(beyond, moments.mean[kept], mean[kept])
+            robust, quartiles.values[1][kept], np.where(beyond, means.high[kept], mean[kept])
         ),
         centre_rest=np.where(
-            robust, quartiles.rests[1][kept], np.where(beyond, moments.mean_rest[kept], 0.0)
+            robust, quartiles.rests[1][kept], np.where(beyond, means.low[kept], 0.0)
         ),
         unit=np.where(robust, spread[kept] / NORMAL_IQR, sd[kept]),
         robust=tuple(bool(flag) for flag in robust),

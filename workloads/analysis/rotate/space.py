@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,9 @@ from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.scaling import Scaling
 from workloads.analysis.rotate.whitening import whitening
+from workloads.parameters import Metric
 
-Metric = Literal["euclidean", "mahalanobis", "cosine"]
-METRICS: Final[tuple[Metric, ...]] = ("euclidean", "mahalanobis", "cosine")
+METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 _LARGEST: Final = 2.0**500
 """Of a coordinate: squared distances stay finite."""

@@ -1,4 +1,4 @@
-"""Eigendecomposition of the correlation matrix: how many directions the columns really have."""
+"""Eigenvalues of the correlation matrix: how many directions the columns really have."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import numpy as np
 from workloads.analysis.profile.moments import Floats
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.rotate.correlation import Correlation
+from workloads.analysis.rotate.eigenvalues import eigenvalues
 from workloads.analysis.rotate.scaling import Scaling
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spectrum:
-    """Principal axes of d' columns, in units of their standard deviations over the complete rows."""
+    """Variances along the principal axes of d' columns, in units of their standard deviations over the complete rows."""
 
     values: Floats
     """(d',) eigenvalues, descending, not negative; they add up to d'."""
-    axes: Floats
-    """(d', d') unit eigenvectors as columns; the component largest in magnitude is positive."""
 
     @property
     def condition(self) -> float:
@@ -35,14 +34,6 @@ class Spectrum:
 
 
 def spectrum(profile: Profile, scaling: Scaling) -> Spectrum:
-    """Decompose the correlation of the compared columns over the complete rows.
-
-    Returns:
-        For people: up to the bits of LAPACK, which may depend on its thread count. Distances do not come from here, see `whitening`.
-    """
-    values, axes = np.linalg.eigh(Correlation.of(profile, scaling.places).matrix)
-    values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
-    if scaling.places.size:
-        largest = np.abs(axes).argmax(axis=0)
-        axes = axes * np.where(axes[largest, np.arange(scaling.places.size)] < 0, -1.0, 1.0)
-    return Spectrum(values=np.ascontiguousarray(values), axes=np.ascontiguousarray(axes))
+    """Of the correlation of the compared columns over the complete rows; a function of the profile's bits."""
+    values = eigenvalues(Correlation.of(profile, scaling.places).matrix)
+    return Spectrum(values=np.maximum(values[::-1], 0.0))

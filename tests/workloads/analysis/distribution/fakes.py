@@ -18,8 +18,8 @@ from workloads.analysis.distribution.exchange_choice import (
     CudaAwareOpener,
     NcclOpener,
     Opener,
-    UnusableError,
 )
+from workloads.analysis.distribution.exchange_device import UnusableError
 
 FAULTS = {
     "": "all is well",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.workloads.analysis.profile.serial import profile_of
-from workloads.analysis.profile import columns
+from workloads.analysis.profile import powers as columns
 from workloads.analysis.profile.joint import MOST_ROWS
 
 

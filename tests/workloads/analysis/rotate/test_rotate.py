@@ -77,15 +77,14 @@ def test_robust_units_ignore_outliers_and_fall_back_where_quartiles_are_lost():
     assert not any(standard.robust)
 
 
-def test_spectrum_is_that_of_the_correlation_with_signs_fixed():
+def test_spectrum_is_that_of_the_correlation():
     values = normal(9, 3000)
     profile = profile_of(values)
     found = spectrum(profile, scaling(profile))
     correlation = np.corrcoef(values.astype(np.float64))
-    np.testing.assert_allclose(found.axes * found.values @ found.axes.T, correlation, atol=1e-12)
+    np.testing.assert_allclose(found.values[::-1], np.linalg.eigvalsh(correlation), atol=1e-12)
     assert (np.diff(found.values) <= 0).all()
     assert found.values.sum() == pytest.approx(9)
-    assert (found.axes[np.abs(found.axes).argmax(axis=0), np.arange(9)] > 0).all()
     assert found.condition == pytest.approx(np.linalg.cond(correlation), rel=1e-9)
     weight = Correlation.of(profile, scaling(profile).places).shrinkage
     assert 0 < weight < 0.1
@@ -110,9 +109,10 @@ def test_mahalanobis_is_that_of_the_principal_axes_without_their_bits():
     values = normal(30, 2000)
     profile = profile_of(values)
     chosen = scaling(profile)
-    correlation, axes = Correlation.of(profile, chosen.places), spectrum(profile, chosen)
-    eigenvalues = (1 - correlation.shrinkage) * axes.values + correlation.shrinkage + 30 * 1e-10
-    rows = values.T.astype(np.float64) / correlation.sd @ (axes.axes / np.sqrt(eigenvalues))
+    correlation = Correlation.of(profile, chosen.places)
+    variances, axes = np.linalg.eigh(correlation.matrix)
+    eigenvalues = (1 - correlation.shrinkage) * variances + correlation.shrinkage + 30 * 1e-10
+    rows = values.T.astype(np.float64) / correlation.sd @ (axes / np.sqrt(eigenvalues))
     found = Space.of(profile, chosen, "mahalanobis").coordinates(values).T
     np.testing.assert_allclose(
         np.linalg.norm(found[1:] - found[0], axis=1),
@@ -145,11 +145,12 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
         wide = (wide - wide.mean(axis=0)) / sd
         wide /= np.linalg.norm(wide, axis=1)[:, None]
         inverse = np.eye(len(values))
-    row, neighbour = 3, 70
-    one, other = (
-        Cells(values=values[:, place], rests=np.zeros(len(values))) for place in (row, neighbour)
+    row, nearest, neighbour = 3, 12, 70
+    one, near, other = (
+        Cells(values=values[:, place], rests=np.zeros(len(values)))
+        for place in (row, nearest, neighbour)
     )
-    parts = contributions(space, profile.columns, one, other, count=len(values))
+    parts = contributions(space, profile.columns, one, near, other, count=len(values))
     assert sum(part.share for part in parts) == pytest.approx(1.0)
     difference = wide[row] - wide[neighbour]
     expected = difference * (inverse @ difference) / (difference @ inverse @ difference)
@@ -157,11 +158,10 @@ def test_contributions_add_up_to_the_distance_of_the_metric(load, metric):
         [part.share for part in parts], sorted(expected, reverse=True), atol=1e-6
     )
     assert parts[0].column == profile.columns[int(expected.argmax())]
-    assert (parts[0].value, parts[0].neighbour_value) == (
-        values[expected.argmax(), row],
-        values[expected.argmax(), neighbour],
+    assert (parts[0].value, parts[0].neighbour_value, parts[0].kth_value) == tuple(
+        values[expected.argmax(), [row, nearest, neighbour]]
     )
-    assert contributions(space, profile.columns, one, one) == ()
+    assert contributions(space, profile.columns, one, near, one) == ()
 
 
 def test_coordinates_of_a_row_do_not_depend_on_its_place():

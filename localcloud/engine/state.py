@@ -23,6 +23,10 @@ class Options:
     aliases: tuple[str, ...] = ()
     """URNs that the resource may have had before."""
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
+    """URNs of resources whose replacement replaces this one."""
+    replacement_trigger: str = ""
+    """JSON of a value whose change replaces the resource; empty for none, which changes nothing either way."""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -31,7 +35,7 @@ class Resource:
     """One resource as the program registered it, and what came of it.
 
     `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview cannot know; `secret_inputs` names the
-    inputs that are or hold secrets, `digests` holds the content of assets, which the inputs only name. `location` is the line of the
+    inputs that are or hold secrets. An asset among the inputs has the `hash` of its content beside its place. `location` is the line of the
     program that made the resource, `file:line` relative to the program, and `trail` all its lines from the innermost outwards.
     """
 
@@ -44,7 +48,6 @@ class Resource:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     secret_inputs: frozenset[str]
-    digests: Mapping[str, str]
     provider: str
     dependencies: tuple[str, ...]
     property_dependencies: Mapping[str, tuple[str, ...]]

@@ -7,13 +7,14 @@ otherwise or both would have the same name; deletions happen in reverse order of
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from localcloud.engine_hooks import Hooks
-from localcloud.engine_state import (
+from localcloud.engine.autonaming import Names
+from localcloud.engine.hooks import Hooks
+from localcloud.engine.state import (
     Failure,
     Operation,
     Options,
@@ -23,14 +24,13 @@ from localcloud.engine_state import (
     by_urn,
     deletion_order,
 )
-from localcloud.provider import Provider, ProviderError
+from localcloud.provider import CreatedError, Provider, ProviderError
+from localcloud.provider.archive import with_hashes
 from localcloud.provider.lifecycle import at
-from localcloud.provider.values import Secret, encode, is_unknown, plain, walk
+from localcloud.provider.values import Secret, encode, plain
 
 PROVIDER_PREFIX: Final = "pulumi:providers:"
 _PARALLEL: Final = 8
-_NOTHING: Final[tuple[Any, ...]] = (None, [], {})
-"""An empty list or map says no more than none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,14 @@ class Made:
     id: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
-    digests: Mapping[str, str]
+
+
+class HalfMadeError(ProviderError):
+    """A resource whose creation has failed half way; `made` is what there is of it."""
+
+    def __init__(self, message: str, made: Made) -> None:
+        super().__init__(message)
+        self.made = made
 
 
 class Changes:
@@ -68,20 +75,18 @@ class Changes:
         *,
         provider: Provider,
         hooks: Hooks,
+        names: Names,
         previous: State,
         preview: bool,
         destroy: bool,
         skipped: list[str],
     ) -> None:
         self.steps: list[Step] = []
-        self._provider, self._hooks, self._preview, self._destroy = (
-            provider,
-            hooks,
-            preview,
-            destroy,
-        )
+        self._provider, self._hooks, self._names = provider, hooks, names
+        self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
+        self._replaced: set[str] = set()
         self._doomed = list(previous.doomed)
         self._skipped = skipped
         self._previous = previous
@@ -97,23 +102,31 @@ class Changes:
         old = self._old(wanted)
         if not wanted.custom or wanted.type.startswith(PROVIDER_PREFIX):
             return self._without_aws(wanted, old)
+        if self._destroy and old is not None:
+            return self._same(wanted, old)
+        given = replace(wanted, inputs=with_hashes(_kept(wanted, old) if old else wanted.inputs))
+        checked = self._checked(given, old)
         if old is None:
-            return self._create(wanted)
-        if self._destroy:
-            return self._same(wanted, old, {})
-        inputs = self._provider.settled(wanted.type, old.inputs, _kept(wanted, old))
-        wanted = replace(wanted, inputs=inputs)
-        digests = self._provider.digests(inputs)
-        changed = self._changed(wanted, old, digests)
-        if not changed:
-            return self._same(wanted, old, digests)
-        forced = [
-            *self._provider.replacing(wanted.type, old.inputs, plain(inputs), changed),
-            *_demanded(wanted, old, changed),
-        ]
-        if forced:
-            return self._replace(wanted, old, changed)
-        return self._update(wanted, old, changed, digests)
+            return self._create(checked)
+        if _reference(old.provider) != _reference(wanted.provider):
+            raise ProviderError(
+                "its provider is another one than in the earlier deployment, which the local engine does not follow"
+            )
+        difference = self._provider.diff(wanted.type, old, checked.inputs)
+        changed = difference.changed
+        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+            wanted.options.replace_with
+        )
+        if not changed and not forced:
+            return self._same(checked, old)
+        if forced or difference.replaces or _demanded(checked, old, changed):
+            first = (
+                difference.deletes_first
+                or bool(wanted.options.delete_before_replace)
+                or self._names.fixed(wanted.type)
+            )
+            return self._replace(self._checked(given, None), old, changed, first=first)
+        return self._update(checked, old, changed)
 
     def knows(self, wanted_urn: str, aliases: tuple[str, ...]) -> bool:
         """Whether the resource exists since an earlier deployment."""
@@ -133,44 +146,50 @@ class Changes:
         if not self._destroy:
             self._note("create" if old is None else "same", wanted)
         if not wanted.custom:
-            return Made(id="", inputs=wanted.inputs, outputs={}, digests={})
-        made = self._provider.configure(
+            return Made(id="", inputs=wanted.inputs, outputs={})
+        made = self._provider.settings.add(
             wanted.urn, wanted.type.removeprefix(PROVIDER_PREFIX), plain(wanted.inputs)
         )
-        return Made(id=made, inputs=wanted.inputs, outputs=dict(wanted.inputs), digests={})
+        return Made(id=made, inputs=wanted.inputs, outputs=dict(wanted.inputs))
 
-    def _changed(
-        self, wanted: Wanted, old: Resource, digests: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        then, now = (
-            self._provider.canonical(wanted.type, values)
-            for values in (old.inputs, plain(wanted.inputs))
+    def _checked(self, wanted: Wanted, old: Resource | None) -> Wanted:
+        inputs = self._provider.check(
+            wanted.type,
+            wanted.name,
+            wanted.inputs,
+            provider=wanted.provider,
+            olds=old.inputs if old is not None else None,
+            naming=self._names.proposal(wanted.type, wanted.name),
         )
-        names = sorted({*then, *now})
-        changed = [name for name in names if _different(name, then, now, old.digests, digests)]
-        if _reference(old.provider) != _reference(wanted.provider):
-            raise ProviderError(
-                "its provider is another one than in the earlier deployment, which the local engine does not follow"
-            )
-        if "tags" not in changed and self._provider.tags_differ(
-            wanted.type, wanted.provider, plain(wanted.inputs), old.outputs
-        ):
-            changed.append("tags")
-        return tuple(changed)
+        return replace(wanted, inputs=inputs)
 
-    def _same(self, wanted: Wanted, old: Resource, digests: Mapping[str, str]) -> Made:
+    def _same(self, wanted: Wanted, old: Resource) -> Made:
         if not self._destroy:
             self._note("same", wanted)
         outputs = self._provider.known_outputs(wanted.type, wanted.name, wanted.inputs, old.outputs)
-        return Made(id=old.id, inputs=wanted.inputs, outputs=outputs, digests=digests)
+        return Made(id=old.id, inputs=wanted.inputs, outputs=outputs)
 
     def _create(
         self, wanted: Wanted, operation: Operation = "create", changed: tuple[str, ...] = ()
     ) -> Made:
         def create() -> tuple[str, dict[str, Any]]:
-            return self._provider.create(wanted.type, wanted.name, wanted.inputs, wanted.provider)
+            return self._provider.create(
+                wanted.type, wanted.name, wanted.inputs, preview=self._preview
+            )
 
-        made, outputs = self._hooks.around(
+        try:
+            made, outputs = self._around_creation(wanted, create)
+        except CreatedError as error:
+            self._note(operation, wanted, changed)
+            half = Made(id=error.id, inputs=error.inputs, outputs=error.outputs)
+            raise HalfMadeError(str(error), half) from error
+        self._note(operation, wanted, changed)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
+
+    def _around_creation(
+        self, wanted: Wanted, create: Callable[[], tuple[str, dict[str, Any]]]
+    ) -> tuple[str, dict[str, Any]]:
+        return self._hooks.around(
             "create",
             create,
             bound=wanted.options.hooks,
@@ -178,25 +197,11 @@ class Changes:
             told=lambda done: {"id": done[0], "new_outputs": encode(done[1])},
             preview=self._preview,
         )
-        self._note(operation, wanted, changed)
-        return Made(
-            id=made,
-            inputs=wanted.inputs,
-            outputs=outputs,
-            digests=self._provider.digests(wanted.inputs),
-        )
 
-    def _update(
-        self, wanted: Wanted, old: Resource, changed: tuple[str, ...], digests: Mapping[str, str]
-    ) -> Made:
+    def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         def update() -> tuple[str, dict[str, Any]]:
             return self._provider.update(
-                wanted.type,
-                wanted.name,
-                wanted.inputs,
-                wanted.provider,
-                before=old,
-                changed=changed,
+                wanted.type, wanted.name, wanted.inputs, before=old, preview=self._preview
             )
 
         made, outputs = self._hooks.around(
@@ -213,16 +218,18 @@ class Changes:
             preview=self._preview,
         )
         self._note("update", wanted, changed)
-        return Made(id=made, inputs=wanted.inputs, outputs=outputs, digests=digests)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
 
-    def _replace(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
+    def _replace(
+        self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
+    ) -> Made:
+        with self._lock:
+            self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
             )
-        if wanted.options.delete_before_replace or self._provider.deletes_first(
-            wanted.type, plain(wanted.inputs)
-        ):
+        if first:
             self._delete(old, "delete replaced")
             with self._lock:
                 del self._before[old.urn]
@@ -369,19 +376,9 @@ def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
 
 
-def _different(
-    name: str,
-    then: Mapping[str, Any],
-    now: Mapping[str, Any],
-    old_digests: Mapping[str, str],
-    digests: Mapping[str, str],
-) -> bool:
-    if name in old_digests or name in digests:
-        return old_digests.get(name) != digests.get(name)
-    former, wanted = then.get(name), now.get(name)
-    if former in _NOTHING and wanted in _NOTHING:
-        return False
-    return former != wanted or any(is_unknown(leaf) for _, leaf in walk(wanted))
+def _triggered(wanted: Wanted, old: Resource) -> bool:
+    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
+    return bool(then and now and then != now)
 
 
 def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,1 @@
+"""`doctor` and `drift`: the health of a deployed stack, and what differs between it and the program."""

@@ -1,0 +1,111 @@
+"""Checks of AWS Batch: environments, queues, and what the jobs of the stages need to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cli.doctor.patient import UP, Patient, error, ok, warning
+from cli.questions import Finding
+from cli.why.starting import start_causes
+
+
+def environments(patient: Patient) -> Iterator[Finding]:
+    """Each compute environment is there, ENABLED and VALID, with the newest AMI of AWS Batch."""
+    there = {each["computeEnvironmentName"]: each for each in patient.environments}
+    for name, physical in (patient.account.outputs.get("environments") or {}).items():
+        found = there.get(physical)
+        if found is None:
+            yield error("compute", f"environment {name} ({physical}) does not exist", UP)
+        elif found["status"] == "INVALID":
+            fix = (
+                f"{patient.account.command('why <queue>')}; docs/runbook.md, An "
+                "environment is INVALID"
+            )
+            yield error(
+                "compute", f"environment {name} is INVALID: {found.get('statusReason')}", fix
+            )
+        elif found["state"] != "ENABLED":
+            fix = (
+                "aws batch update-compute-environment --compute-environment "
+                f"{physical} --state ENABLED"
+            )
+            yield warning("compute", f"environment {name} is disabled and takes no jobs", fix)
+        else:
+            yield from _image(name, physical, found)
+
+
+def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator[Finding]:
+    resources = environment.get("computeResources") or {}
+    old = [
+        each["imageType"]
+        for each in resources.get("ec2Configuration") or []
+        if each.get("batchImageStatus") == "UPDATE_AVAILABLE"
+    ]
+    if old:
+        fix = (
+            f"aws batch update-compute-environment --compute-environment {physical} "
+            "--compute-resources updateToLatestImageVersion=true"
+        )
+        yield warning(
+            "compute", f"environment {name} boots an outdated AMI of {', '.join(old)}", fix
+        )
+    else:
+        used = f", {resources.get('desiredvCpus', 0)} of {resources.get('maxvCpus')} vCPUs"
+        yield ok(
+            "environments", (f"{name} is {environment['status']} and {environment['state']}{used}")
+        )
+
+
+def queues(patient: Patient) -> Iterator[Finding]:
+    """Each job queue is there, ENABLED and VALID."""
+    found = {
+        each["jobQueueName"]: each
+        for each in patient.account.listed("batch", "describe_job_queues", "jobQueues")
+    }
+    for name, physical in (patient.account.outputs.get("queues") or {}).items():
+        queue = found.get(physical)
+        if queue is None:
+            yield error("queues", f"{name} ({physical}) does not exist", UP)
+        elif queue["status"] == "INVALID":
+            yield error("queues", f"{name} is INVALID: {queue.get('statusReason')}", UP)
+        elif queue["state"] != "ENABLED":
+            fix = (
+                f"aws batch update-job-queue --job-queue {physical} --state ENABLED, "
+                "unless it is paused or the guard stopped it (docs/runbook.md)"
+            )
+            yield error("queues", f"{name} is disabled: it takes no jobs", fix)
+        else:
+            yield ok("queues", f"{name} is {queue['status']} and {queue['state']}")
+
+
+def jobs(patient: Patient) -> Iterator[Finding]:
+    """What the containers of each stage need to start is there: image, roles, secrets, log group."""
+    for stage, definition in (patient.account.outputs.get("stage_job_definitions") or {}).items():
+        found = patient.account.listed(
+            "batch",
+            "describe_job_definitions",
+            "jobDefinitions",
+            jobDefinitionName=definition,
+            status="ACTIVE",
+        )
+        if not found:
+            yield error("jobs", f"{stage}: no active revision of job definition {definition}", UP)
+            continue
+        newest = max(found, key=lambda each: int(each["revision"]))
+        job = {
+            **newest,
+            "container": newest.get("containerProperties") or {},
+            "platformCapabilities": newest.get("platformCapabilities") or [],
+        }
+        causes = start_causes(patient.account, job, patient.environments)
+        for cause in causes:
+            yield error("jobs", f"{stage}: {cause.what}", cause.fix)
+        if not causes:
+            yield ok(
+                "jobs",
+                (
+                    f"{stage}: image, roles, secrets and log group are there "
+                    f"(revision {newest['revision']})"
+                ),
+            )

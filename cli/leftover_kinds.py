@@ -1,0 +1,122 @@
+"""Kinds of resources that a destroyed stack may leave: what each costs and how it is removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FREE: Final = "nothing"
+"""How the cost of what is free of charge begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of resource as its ARN begins after the account."""
+
+    kind: str
+    costs: str
+    remove: str
+    """Command; `{name}` is the last part of the ARN, `{arn}` all of it."""
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "s3": Kind(
+        kind="bucket",
+        costs="its objects and their versions, about $0.023 a GB a month",
+        remove="storage.protect: false and storage.delete_with_content: true, `pulumi up`, then destroy;"
+        " or `aws s3 rb --force s3://{name}` (old versions have to go first)",
+    ),
+    "dynamodb": Kind(
+        kind="table",
+        costs="its items, about $0.25 a GB a month, and as much for point-in-time recovery",
+        remove="aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled &&"
+        " aws dynamodb delete-table --table-name {name}",
+    ),
+    "ecr": Kind(
+        kind="image repository",
+        costs="its images, $0.10 a GB a month",
+        remove="aws ecr delete-repository --force --repository-name {path}",
+    ),
+    "ec2:natgateway": Kind(
+        kind="NAT gateway",
+        costs="about $33 a month and its traffic",
+        remove="aws ec2 delete-nat-gateway --nat-gateway-id {name}",
+    ),
+    "ec2:elastic-ip": Kind(
+        kind="Elastic IP",
+        costs="about $3.60 a month",
+        remove="aws ec2 release-address --allocation-id {name}",
+    ),
+    "ec2:vpc-endpoint": Kind(
+        kind="VPC endpoint",
+        costs="about $7.30 a month for each zone where it is of type Interface",
+        remove="aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {name}",
+    ),
+    "ec2:instance": Kind(
+        kind="instance",
+        costs="its price by the hour",
+        remove="aws ec2 terminate-instances --instance-ids {name}",
+    ),
+    "ec2:volume": Kind(
+        kind="EBS volume",
+        costs="about $0.08 a GB a month",
+        remove="aws ec2 delete-volume --volume-id {name}",
+    ),
+    "ec2:snapshot": Kind(
+        kind="EBS snapshot",
+        costs="about $0.05 a GB a month",
+        remove="aws ec2 delete-snapshot --snapshot-id {name}",
+    ),
+    "batch:compute-environment": Kind(
+        kind="compute environment",
+        costs="its instances, while they run",
+        remove="aws batch update-compute-environment --compute-environment {name} --state DISABLED &&"
+        " aws batch delete-compute-environment --compute-environment {name}",
+    ),
+    "batch:job-definition": Kind(
+        kind="job definition",
+        costs=FREE,
+        remove="aws batch deregister-job-definition --job-definition {arn}",
+    ),
+    "secretsmanager": Kind(
+        kind="secret",
+        costs="$0.40 a month",
+        remove="aws secretsmanager delete-secret --secret-id {arn}",
+    ),
+    "kms": Kind(
+        kind="key",
+        costs="$1 a month",
+        remove="aws kms schedule-key-deletion --key-id {name}",
+    ),
+    "sqs": Kind(
+        kind="queue",
+        costs=f"{FREE} without messages",
+        remove="aws sqs delete-queue --queue-url $(aws sqs get-queue-url --query QueueUrl"
+        " --output text --queue-name {name})",
+    ),
+    "lambda": Kind(
+        kind="function",
+        costs=f"{FREE} without calls",
+        remove="aws lambda delete-function --function-name {name}",
+    ),
+    "states": Kind(
+        kind="state machine",
+        costs=f"{FREE} without executions",
+        remove="aws stepfunctions delete-state-machine --state-machine-arn {arn}",
+    ),
+    "batch:job-queue": Kind(
+        kind="job queue",
+        costs=f"{FREE} by itself",
+        remove="aws batch update-job-queue --job-queue {name} --state DISABLED &&"
+        " aws batch delete-job-queue --job-queue {name}",
+    ),
+    "cloudwatch": Kind(
+        kind="alarm",
+        costs="about $0.10 a month for a metric",
+        remove="aws cloudwatch delete-alarms --alarm-names {name}",
+    ),
+}
+"""By service, or service and type of resource, of the ARN. Prices are those of us-east-1 (2026-11)."""
+OTHER: Final = Kind(
+    kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
+)

@@ -1,0 +1,1 @@
+"""`rightsize`: what the stages used, what they should ask for, and what that saves."""

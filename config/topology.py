@@ -1,0 +1,91 @@
+"""Look-ups across the sections of a config: which job goes to which queue, which environment may start which type."""
+
+from __future__ import annotations
+
+from config.environments import Environment, FargateEnvironment, HpcEnvironment
+from config.facts import InstanceType, instance_type
+from config.jobs import AnalysisJob, PostprocessJob, PreprocessJob
+from config.stack import StackConfig
+
+Job = PreprocessJob | AnalysisJob | PostprocessJob
+
+
+def jobs(config: StackConfig) -> dict[str, Job]:
+    """Stage -> job, and `fallback` -> the job that follows a failed analysis, where there is one."""
+    found: dict[str, Job] = {
+        "preprocess": config.jobs.preprocess,
+        "analysis": config.jobs.analysis,
+        "postprocess": config.jobs.postprocess,
+    }
+    return found if config.jobs.fallback is None else {**found, "fallback": config.jobs.fallback}
+
+
+def nodes_of(job: Job) -> int:
+    """Nodes of a job; one unless it is a multi-node job."""
+    return job.nodes if isinstance(job, AnalysisJob) else 1
+
+
+def gpus_of(job: Job) -> int:
+    """GPUs of each node."""
+    return job.gpus if isinstance(job, AnalysisJob) else 0
+
+
+def environments_of(config: StackConfig, queue: str) -> dict[str, Environment]:
+    """The environments of a queue that exist, in order; empty for an unknown queue."""
+    if queue not in config.queues:
+        return {}
+    return {
+        name: config.environments[name]
+        for name in config.queues[queue].environments
+        if name in config.environments
+    }
+
+
+def placing_environments_of(config: StackConfig, queue: str) -> dict[str, Environment]:
+    """Those among them that take new jobs."""
+    return {
+        name: environment
+        for name, environment in environments_of(config, queue).items()
+        if environment.enabled
+    }
+
+
+def instance_types_of(environment: Environment) -> tuple[str, ...]:
+    """Instance types that an environment may start; none on Fargate."""
+    if isinstance(environment, FargateEnvironment):
+        return ()
+    return (
+        (environment.instance_type,)
+        if isinstance(environment, HpcEnvironment)
+        else environment.instance_types
+    )
+
+
+def minimum_of(environment: Environment) -> int:
+    """What an environment keeps without any job, in vCPUs."""
+    return (
+        0 if isinstance(environment, FargateEnvironment | HpcEnvironment) else environment.min_vcpus
+    )
+
+
+def known_types_of(environment: Environment) -> dict[str, InstanceType]:
+    """Those among them that are known, with their facts."""
+    found = {name: instance_type(name) for name in instance_types_of(environment)}
+    return {name: facts for name, facts in found.items() if facts is not None}
+
+
+def fits(job: Job, facts: InstanceType) -> bool:
+    """Whether an instance of the type, empty, holds one node of the job."""
+    return (
+        job.vcpus <= facts.vcpus
+        and job.memory_mib <= facts.usable_memory_mib
+        and gpus_of(job) <= facts.gpus
+    )
+
+
+def some(names: list[str], shown: int = 3) -> str:
+    """The first few of some names, and how many there are besides."""
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:shown]) + (
+        f" and {len(unique) - shown} more" if len(unique) > shown else ""
+    )

@@ -1,0 +1,305 @@
+"""`doctor`, `rightsize` and `drift` on a deployed stack, in the in-memory AWS: well, then with one thing planted after the other."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from rich.console import Console
+
+from cli.doctor import command as doctor
+from cli.doctor import drift
+from cli.doctor.checks import examine
+from cli.doctor.patient import Patient
+from cli.errors import CliError, ExitCode
+from cli.rightsize import command as rightsize
+from cli.schema import document_schema
+from cli.target import Target
+from cli.why.account import Account
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import deploy
+from workloads.contract import STAGES, Run
+from workloads.records import StageRecord, Used
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Target]]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+        secrets = {"batch-reference:slack-webhook-url": cloud.slack.url}
+        outputs = deploy(ROOT, "local", cloud.client, secrets=secrets).outputs
+        yield (
+            cloud,
+            Target(
+                outputs=outputs,
+                endpoint_url=cloud.endpoint_url,
+                credentials=cloud.deployer.credentials,
+            ),
+        )
+
+
+def errors(at: tuple[LocalCloud, Target]) -> dict[str, str]:
+    """Check -> the errors that it found."""
+    cloud, target = at
+    account = Account(client=target.client, outputs=target.outputs, now=cloud.now)
+    found: dict[str, str] = {}
+    for each in examine(Patient(account)):
+        if each.level == "error":
+            assert each.fix
+            found[each.check] = f"{found.get(each.check, '')} {each.what}".strip()
+    return found
+
+
+# the rehearsal pushes no images, and its jobs need none
+ALWAYS = {"jobs"}
+
+
+def test_a_healthy_stack_has_no_error(
+    at: tuple[LocalCloud, Target], capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = at[1]
+    assert set(errors(at)) <= ALWAYS
+    console = Console(file=io.StringIO(), width=100)
+    doctor.show(console, target, as_json=False)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("none of ", "is VALID and ENABLED", "US dollars of the month", "are ACTIVE"):
+        assert words in text
+    assert "not seen" not in text
+    doctor.show(console, target, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, document_schema("doctor"))
+    assert len(document["findings"]) > 15
+
+
+def plant_dead_letter(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    url = outputs["dead_letter_queues"]["notify"]["url"]
+    cloud.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+
+
+def plant_function_error(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    cloud.client("cloudwatch").put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": "Errors",
+                "Dimensions": [{"Name": "FunctionName", "Value": outputs["notify_function"]}],
+                "Value": 3,
+            }
+        ],
+    )
+
+
+def plant_no_concurrency(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    cloud.client("lambda").put_function_concurrency(
+        FunctionName=outputs["submit_function"], ReservedConcurrentExecutions=0
+    )
+
+
+def plant_alarm(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    name = next(a["AlarmName"] for a in alarms if outputs["alarm_topic_arn"] in a["AlarmActions"])
+    cloud.client("cloudwatch").set_alarm_state(
+        AlarmName=name, StateValue="ALARM", StateReason="planted"
+    )
+
+
+def plant_invalid_environment(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    found = cloud.batch.store.environment(outputs["environments"]["nodes"])
+    assert found is not None
+    found.status, found.status_reason = "INVALID", "planted"
+
+
+def plant_disabled_queue(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    cloud.client("batch").update_job_queue(jobQueue=outputs["queues"]["main"], state="DISABLED")
+
+
+def plant_deleted_secret(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    for secret in cloud.client("secretsmanager").list_secrets()["SecretList"]:
+        cloud.client("secretsmanager").delete_secret(SecretId=secret["ARN"])
+
+
+def plant_spent_budget(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    sts, budgets = cloud.client("sts"), cloud.client("budgets")
+    account = sts.get_caller_identity()["Account"]
+    (budget,) = budgets.describe_budgets(AccountId=account)["Budgets"]
+    cloud.spend(budget["BudgetName"], float(budget["BudgetLimit"]["Amount"]) + 1)
+
+
+def plant_missing_log_group(cloud: LocalCloud, outputs: dict[str, Any]) -> None:
+    cloud.client("logs").delete_log_group(logGroupName=outputs["log_groups"]["analysis"])
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "words"),
+    [
+        (plant_dead_letter, "letters", "1 event of"),
+        (plant_function_error, "functions", "failed 3 of"),
+        (plant_no_concurrency, "functions", "reserved concurrency is 0"),
+        (plant_alarm, "alarms", "is in ALARM: planted"),
+        (plant_invalid_environment, "compute", "nodes is INVALID: planted"),
+        (plant_disabled_queue, "queues", "main is disabled"),
+        (plant_spent_budget, "budget", "101.00 of 100.00 US dollars"),
+        (plant_missing_log_group, "log groups", "of analysis does not exist"),
+        (plant_deleted_secret, "secrets", "about to be deleted"),
+    ],
+)
+def test_what_is_wrong_is_found(
+    at: tuple[LocalCloud, Target],
+    plant: Callable[[LocalCloud, dict[str, Any]], None],
+    check: str,
+    words: str,
+) -> None:
+    before = errors(at).get(check, "")
+    assert words not in before
+    plant(at[0], dict(at[1].outputs))
+    assert words in errors(at)[check]
+
+
+# ---- rightsize -----------------------------------------------------------------------------------
+
+
+def test_rightsize_reads_the_records_and_writes_the_file(
+    at: tuple[LocalCloud, Target], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud, target = at
+    used = Used(
+        source="cgroup",
+        memory_mib=700,
+        cpu_seconds=30,
+        mean_cpus=0.5,
+        peak_cpus=0.8,
+        disk_mib=10,
+        gpus=0,
+        gpu_percent=None,
+        gpu_memory_mib=None,
+    )
+    for day in range(1, 8):
+        run = Run(f"202601{day:02d}-sales-0123456789ab")
+        item = {
+            **{name: {"S": value} for name, value in run.state_key.items()},
+            "run_id": {"S": run.run_id},
+            "state": {"S": "SUCCEEDED"},
+            "first_claimed_ms": {"N": str(int((cloud.now() - day * 86_400) * 1000))},
+        }
+        cloud.client("dynamodb").put_item(TableName=target.outputs["table"], Item=item)
+        for stage in STAGES:
+            record = StageRecord(
+                stage=stage,
+                run_id=run.run_id,
+                started_at="",
+                seconds=600.0,
+                attempt=1,
+                job_id="j",
+                details={"input_bytes": day * 1_000_000},
+                used=used,
+            )
+            cloud.client("s3").put_object(
+                Bucket=target.outputs["results_bucket"],
+                Key=run.stage_record_key(stage),
+                Body=record.to_json(),
+            )
+    file = tmp_path / "Pulumi.local.yaml"
+    before = (ROOT / "Pulumi.local.yaml").read_text()
+    file.write_text(before)
+    err = Console(file=io.StringIO())
+    said = Console(file=io.StringIO(), width=120)
+    asked: dict[str, Any] = {"margin_percent": 20, "runs": 200}
+    rightsize.show(said, err, target, apply_to=None, as_json=False, **asked)
+    assert file.read_text() == before
+    text = said.file.getvalue()  # type: ignore[attr-defined]
+    assert "-      memory_mib: 4096" in text
+    assert "+      memory_mib: 1024" in text
+    rightsize.show(said, err, target, apply_to=file, as_json=True, **asked)
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, document_schema("rightsize"))
+    assert document["applied"] is True
+    assert document["saves_usd_a_month"] > 0
+    assert document["stages"][0]["changes"] == {
+        "jobs.preprocess.memory_mib": 1024,
+        "jobs.preprocess.vcpus": 1.0,
+    }
+    changed = file.read_text()
+    assert changed.splitlines()[0] == before.splitlines()[0]  # comments stay
+    assert len(changed.splitlines()) == len(before.splitlines())
+    rightsize.show(said, err, target, apply_to=file, as_json=False, **asked)
+    assert said.file.getvalue().rstrip().endswith("nothing to change")  # type: ignore[attr-defined]
+
+
+# ---- drift ---------------------------------------------------------------------------------------
+
+PREVIEW = {
+    "steps": [
+        {"op": "same", "urn": "urn:pulumi:p::b::aws:s3/bucketV2:BucketV2::ingest"},
+        {
+            "op": "update",
+            "urn": "urn:pulumi:p::b::x:Y$aws:batch/jobQueue:JobQueue::main",
+            "detailedDiff": {"priority": {"kind": "update"}},
+            "diffReasons": ["priority", "state"],
+        },
+        {"op": "create-replacement", "urn": "urn:pulumi:p::b::aws:sns/topic:Topic::alarms"},
+        {"op": "replace", "urn": "urn:pulumi:p::b::aws:sns/topic:Topic::alarms"},
+        {"op": "create", "urn": "urn:pulumi:p::b::aws:sqs/queue:Queue::letters"},
+    ]
+}
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """A pulumi CLI that prints and ends as it is told."""
+
+    def answers(text: str, code: int) -> None:
+        (tmp_path / "answer").write_text(text)
+        program = tmp_path / "pulumi"
+        program.write_text(f"#!/bin/sh\ncat {tmp_path / 'answer'}\nexit {code}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return answers
+
+
+def test_drift_names_what_differs(
+    pulumi: Callable[[str, int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(json.dumps(PREVIEW), 0)
+    console = Console(file=io.StringIO(), width=200)
+    assert drift.show(console, "prod", as_json=False) == ExitCode.NOT_READY
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "main (aws:batch/jobQueue:JobQueue) differs: priority, state" in text
+    assert "3 differences" in text
+    drift.show(console, "prod", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, document_schema("drift"))
+    found = document["differences"]
+    assert [each["operation"] for each in found] == ["update", "replace", "create"]
+
+
+def test_no_drift_is_said(pulumi: Callable[[str, int], None]) -> None:
+    pulumi(json.dumps({"steps": PREVIEW["steps"][:1]}), 0)
+    assert drift.show(Console(file=io.StringIO()), "prod", as_json=False) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("error: no stack named 'prod' found", 255),
+        (json.dumps({"diagnostics": [{"severity": "error", "message": "expired token"}]}), 255),
+    ],
+)
+def test_what_pulumi_refuses_is_one_sentence(
+    pulumi: Callable[[str, int], None], answer: str, code: int
+) -> None:
+    pulumi(answer, code)
+    with pytest.raises(CliError, match=r"no stack named|expired token"):
+        drift.show(Console(file=io.StringIO()), "prod", as_json=False)
+
+
+def test_drift_needs_a_stack() -> None:
+    with pytest.raises(CliError, match="name it with --stack"):
+        drift.show(Console(file=io.StringIO()), "", as_json=False)

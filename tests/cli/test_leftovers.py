@@ -1,0 +1,145 @@
+"""What is left of a stack: planted in the AWS in memory, and found by the AWS API alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from cli import leftovers
+from cli.errors import ExitCode
+from cli.leftovers import Account, Leftover
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import deploy, destroy
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "batch-reference"
+OPEN = {
+    "batch-reference:storage": json.dumps({"protect": False, "delete_with_content": True}),
+}
+
+
+def of(cloud: LocalCloud, stack: str = "dev") -> Account:
+    return Account(client=cloud.client, project=PROJECT, stack=stack)
+
+
+def kinds(found: list[Leftover]) -> set[str]:
+    return {one.kind for one in found}
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory) -> Iterator[tuple[LocalCloud, set[str]]]:
+    """An AWS in which the stack `dev` was deployed and destroyed, and what was left before."""
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+        alive = deploy(ROOT, "dev", cloud.client, config=OPEN)
+        before = kinds(leftovers.examine(of(cloud))[0])
+        destroy(ROOT, "dev", cloud.client, previous=alive.state, config=OPEN)
+        yield cloud, before
+
+
+def test_a_stack_that_stands_is_all_left(clouds) -> None:
+    _, before = clouds
+    assert {"bucket", "table", "NAT gateway", "compute environment", "log group", "alarm"} <= before
+
+
+def test_a_destroyed_stack_leaves_nothing_that_costs(clouds) -> None:
+    cloud, _ = clouds
+    found, unseen = leftovers.examine(of(cloud))
+    assert unseen == []
+    assert [one for one in found if leftovers._costly(one)] == []
+    assert kinds(found) <= {"service-linked role", "secret"}
+
+
+def _log_group(client: Callable[[str], Any]) -> str:
+    name = f"/{PROJECT}/dev/analysis"
+    client("logs").create_log_group(logGroupName=name)
+    return name
+
+
+def _secret(client: Callable[[str], Any]) -> str:
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    client("secretsmanager").create_secret(Name="late", SecretString="x", Tags=tags)
+    client("secretsmanager").delete_secret(SecretId="late", RecoveryWindowInDays=7)
+    return "late"
+
+
+def _cluster(client: Callable[[str], Any]) -> str:
+    client("ecs").create_cluster(clusterName="AWSBatch-environments-gpu-1234567-abc")
+    return "AWSBatch-environments-gpu-1234567-abc"
+
+
+def _bucket(client: Callable[[str], Any]) -> str:
+    client("s3").create_bucket(Bucket="kept-results")
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    client("s3").put_bucket_tagging(Bucket="kept-results", Tagging={"TagSet": tags})
+    return "arn:aws:s3:::kept-results"
+
+
+def _volume(client: Callable[[str], Any]) -> str:
+    tags = [{"Key": "project", "Value": PROJECT}, {"Key": "stack", "Value": "dev"}]
+    made = client("ec2").create_volume(
+        AvailabilityZone="us-east-1a",
+        Size=8,
+        TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
+    )
+    return f"arn:aws:ec2:us-east-1:123456789012:volume/{made['VolumeId']}"
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind", "remove"),
+    [
+        (
+            _log_group,
+            "log group",
+            "delete-log-group --log-group-name /batch-reference/dev/analysis",
+        ),
+        (_secret, "secret", "--force-delete-without-recovery --secret-id late"),
+        (_cluster, "ECS cluster", "delete-cluster --cluster AWSBatch-environments-gpu-1234567-abc"),
+        (_bucket, "bucket", "aws s3 rb --force s3://kept-results"),
+        (_volume, "EBS volume", "delete-volume --volume-id vol-"),
+    ],
+)
+def test_what_is_left_is_named_with_its_removal(clouds, plant, kind, remove) -> None:
+    cloud, _ = clouds
+    name = plant(cloud.client)
+    found, _ = leftovers.examine(of(cloud))
+    one = next(one for one in found if one.name == name)
+    assert one.kind == kind
+    assert remove in one.remove
+    others, _ = leftovers.examine(of(cloud, "prod"))
+    assert name not in {other.name for other in others} - {
+        one.name for one in found if "AWSBatch" in one.name
+    }
+
+
+def test_what_may_not_be_looked_at_is_said(clouds, monkeypatch) -> None:
+    cloud, _ = clouds
+
+    def client(service: str) -> Any:
+        if service == "ecs":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListClusters")
+        return cloud.client(service)
+
+    monkeypatch.setattr(leftovers, "clients", lambda *_: client)
+    out = Console(file=io.StringIO(), width=100)
+    assert leftovers.show(out, "dev", endpoint_url="", as_json=False) is ExitCode.NOT_READY
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "not looked for" in text
+    assert "ListClusters" in text
+
+
+def test_json_has_everything(clouds, monkeypatch, capsys) -> None:
+    cloud, _ = clouds
+    monkeypatch.setattr(leftovers, "clients", lambda *_: cloud.client)
+    leftovers.show(Console(file=io.StringIO()), "dev", endpoint_url="", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["stack"] == "dev"
+    assert all(
+        one.keys() == {"kind", "name", "why", "costs", "remove"} for one in document["leftovers"]
+    )

@@ -1,0 +1,165 @@
+"""Stopping, holding back and repeating runs by the command line, under either orchestrator; nothing but the AWS API is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.errors import ExitCode
+from tests.end_to_end.failing import Planted, planted_stack
+from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
+from tests.localcloud.conftest import until
+from tests.support.operator import Operator, at_terminal
+from workloads.contract import Run
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+
+SECONDS = 60
+
+
+@pytest.fixture(scope="module", params=["batch", "step-functions"])
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Planted]:
+    pipeline = PIPELINE if request.param == "step-functions" else {"orchestrator": "batch"}
+    fallback = {"jobs": {"fallback": FALLBACK}} if request.param == "step-functions" else {}
+    directory = tmp_path_factory.mktemp("operating")
+    with planted_stack(directory, pipeline=pipeline, **fallback) as planted:
+        yield planted
+
+
+@pytest.fixture
+def batchref(stack: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    return at_terminal(stack.ready, tmp_path, monkeypatch)
+
+
+def _reaches(stack: Planted, run: Run, state: str) -> None:
+    until(
+        lambda: stack.state(run) == state,
+        what=lambda: f"{state}, {stack.items(run)}",
+        seconds=SECONDS,
+    )
+
+
+def _active(stack: Planted, run: Run) -> list[str]:
+    batch = stack.ready.client("batch")
+    filters = [{"name": "JOB_NAME", "values": [f"{run.run_id}*"]}]
+    return [
+        job["jobName"]
+        for queue in set(stack.ready.outputs["queues"].values())
+        for job in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]
+        if job["status"] not in {"SUCCEEDED", "FAILED"}
+    ]
+
+
+def test_a_cancelled_run_ends_whole_is_told_once_and_can_begin_again(
+    stack: Planted, batchref: Operator
+) -> None:
+    run = stack.upload(analysis="hang")
+    stack.hang(run, "analysis")
+    refused = batchref("retry", run.run_id)
+    assert refused.code == ExitCode.RUN_FAILED
+    assert f"`batchref cancel {run.run_id}` ends it" in refused.text
+
+    done = batchref.json("cancel", run.run_id[:20], "--reason", "wrong file")
+
+    machine = bool(stack.ready.outputs["state_machine_arn"])
+    assert done["execution_stopped"] is machine
+    assert done["jobs_still_ending"] == []
+    assert stack.job_id(run, "analysis") in done["jobs_stopped"]
+    assert _active(stack, run) == []
+    assert stack.state(run) == "CANCELLED"
+    until(lambda: stack.messages(run.run_id), what="nobody is told", seconds=SECONDS)
+    # the ends of the jobs and of the execution come as events, and find the run ended
+    stack.ready.cloud.tick()
+    assert len(stack.messages(run.run_id)) == 1
+    assert stack.messages(run.run_id, "was cancelled", "wrong file")
+    assert not [name for name in stack.jobs_of(run) if name.endswith("-fallback")]
+    shown = batchref.json("show", run.run_id)
+    assert shown["run"]["failure"].endswith("cancelled the run: wrong file")
+    assert [told["what"] for told in shown["told"]] == ["that the run was cancelled"]
+    assert shown["told"][0]["at"]
+
+    again = batchref.json("cancel", run.run_id)
+    assert again["jobs_stopped"] == []
+    assert len(stack.messages(run.run_id)) == 1, "a second time changes nothing"
+
+    del stack.behaviour[run.run_id, "analysis"]
+    retried = batchref.json("retry", run.run_id)
+    assert (retried["outcome"], retried["attempt"]) == ("submitted", 2)
+    _reaches(stack, run, "SUCCEEDED")
+    over = batchref("cancel", run.run_id)
+    assert over.code == ExitCode.RUN_FAILED
+    assert "has ended as SUCCEEDED" in over.text
+    assert stack.ready.cloud.denials == []
+
+
+def test_uploads_wait_while_the_pipeline_is_paused(stack: Planted, batchref: Operator) -> None:
+    before = stack.upload(analysis="hang")
+    stack.hang(before, "analysis")
+    (paused,) = batchref.json("pause", "--reason", "new AMI")
+    assert (paused["queue"], paused["reason"]) == (None, "new AMI")
+
+    waiting, unwanted = stack.upload(), stack.upload()
+    _reaches(stack, waiting, "WAITING")
+    _reaches(stack, unwanted, "WAITING")
+    assert stack.jobs_of(waiting) == []
+    assert "the pipeline is paused since" in batchref("runs").text
+    begun_before = {run["run_id"] for run in batchref.json("runs", "--state", "waiting")}
+    assert begun_before == {waiting.run_id, unwanted.run_id}
+    assert batchref.json("cancel", before.run_id)["state"] == "CANCELLED", "a pause stops nothing"
+    held = batchref("retry", before.run_id)
+    assert held.code == ExitCode.RUN_FAILED
+    assert "the pipeline is paused: `batchref resume` first" in held.text
+    batchref.json("cancel", unwanted.run_id)
+
+    assert batchref.json("resume")["begun"] == [waiting.run_id]
+
+    _reaches(stack, waiting, "SUCCEEDED")
+    assert stack.state(unwanted) == "CANCELLED"
+    assert "paused" not in batchref("runs").text
+    assert batchref.json("resume")["begun"] == []
+    assert stack.ready.cloud.denials == []
+
+
+def test_a_paused_queue_starts_no_job_and_fails_none(stack: Planted, batchref: Operator) -> None:
+    queues, environments = stack.ready.outputs["queues"], stack.ready.outputs["environments"]
+    (paused,) = batchref.json("pause", "--queue", "nodes")
+    assert paused["environments"] == [environments["nodes"]]
+    run = stack.upload()
+    stack.job(run, "preprocess", "SUCCEEDED")
+    waits = stack.job(run, "analysis", "RUNNABLE")
+    assert "waits on" in batchref("show", run.run_id).text
+
+    assert batchref("resume", "--queue", "main").code == ExitCode.RUN_FAILED
+    assert batchref.json("resume", "--queue", queues["nodes"])["queues"] == ["nodes"]
+
+    _reaches(stack, run, "SUCCEEDED")
+    assert stack.job_id(run, "analysis") == waits["jobId"], (
+        "the job that waited is the one that ran"
+    )
+    unknown = batchref("pause", "--queue", "nix")
+    assert unknown.code == ExitCode.NOT_FOUND
+    assert "the stack has main, nodes" in unknown.text
+
+
+def test_a_queue_is_not_paused_with_that_of_somebody_else(
+    stack: Planted, batchref: Operator
+) -> None:
+    batch, environment = stack.ready.client("batch"), stack.ready.outputs["environments"]["nodes"]
+    batch.create_job_queue(
+        jobQueueName="neighbour",
+        priority=1,
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+    )
+    try:
+        refused = batchref("pause", "--queue", "nodes")
+        assert refused.code == ExitCode.USAGE
+        assert "works for the queue neighbour too" in refused.text
+        found = batch.describe_compute_environments(computeEnvironments=[environment])
+        assert found["computeEnvironments"][0]["state"] == "ENABLED"
+    finally:
+        batch.update_job_queue(jobQueue="neighbour", state="DISABLED")
+        batch.delete_job_queue(jobQueue="neighbour")

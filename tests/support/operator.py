@@ -1,0 +1,68 @@
+"""The command line as an operator uses it, in this process, on a stack that is deployed here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from typer.testing import CliRunner
+
+from cli import service
+from cli.app import app
+from cli.errors import CliError, of_aws
+from cli.paths import ROOT
+from cli.rehearsal import Rehearsal
+from cli.serving import endpoint_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """How a command ended."""
+
+    code: int
+    text: str
+    """Standard output, or the sentence of the error."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody at a terminal of a width."""
+
+    width: int = 100
+
+    def __call__(self, *words: str) -> Said:
+        """Runs a command."""
+        done = CliRunner(env={"COLUMNS": str(self.width)}).invoke(app, list(words))
+        error = done.exception
+        if isinstance(error, SystemExit) or error is None:
+            return Said(code=done.exit_code, text=done.output)
+        said = error if isinstance(error, CliError) else of_aws(error)  # type: ignore[arg-type]
+        if said is None:
+            raise error
+        return Said(code=said.code, text=str(said))
+
+    def json(self, command: str, *words: str) -> Any:
+        """Runs a command with --json; what it prints, which its schema allows."""
+        said = self(command, *words, "--json")
+        schema = json.loads((ROOT / "cli" / "schemas" / f"{command}.schema.json").read_text())
+        documents = (
+            [json.loads(line) for line in said.text.splitlines()]
+            if command == "logs"
+            else [json.loads(said.text)]
+        )
+        for document in documents:
+            Draft202012Validator(schema).validate(document)
+        return documents if command == "logs" else documents[0]
+
+
+def at_terminal(ready: Rehearsal, directory: Path, patch: pytest.MonkeyPatch) -> Operator:
+    """An operator whose commands find this stack as that of `up`."""
+    file = directory / "endpoint.json"
+    file.write_text(json.dumps(asdict(endpoint_of(ready))))
+    patch.setattr(service, "ENDPOINT", file)
+    patch.delenv("BATCHREF_STACK", raising=False)
+    return Operator()

@@ -1,0 +1,67 @@
+"""Sums over rows in an order that follows from the number of rows alone.
+
+Halves are folded onto one another, element by element, until few partial sums are left; the last
+of them are added without an error (`math.fsum`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.profile.double import Double
+
+Array = Any
+"""A NumPy or a CuPy array."""
+
+_LAST: Final = 16
+"""Partial sums that are left to `math.fsum`."""
+
+
+def folded(terms: Array, partials: int) -> Array:
+    """Partial sums over the last axis, (d, n) -> (d, at most `partials`); overwrites `terms`."""
+    width = terms.shape[1]
+    while width > partials:
+        half = (width + 1) // 2
+        terms[:, : width - half] += terms[:, half:width]
+        width = half
+    return terms[:, :width].copy()
+
+
+def folded_doubles(terms: Double) -> Double:
+    """The same of `Double`, down to what `total` adds."""
+    while (width := terms.high.shape[1]) > _LAST:
+        half = (width + 1) // 2
+        sums, middle = terms[:, : width - half] + terms[:, half:], terms[:, width - half : half]
+        terms = Double(
+            np.concatenate((sums.high, middle.high), axis=1),
+            np.concatenate((sums.low, middle.low), axis=1),
+        )
+    return terms
+
+
+def folded_exactly(terms: npt.NDArray[np.float64]) -> Double:
+    """The same of float64, on the host; what rounding takes from the sums is folded beside them."""
+    high, low = terms, np.zeros_like(terms)
+    while (width := high.shape[1]) > _LAST:
+        half = (width + 1) // 2
+        left, right = high[:, : width - half], high[:, half:]
+        beside = low[:, : width - half] + low[:, half:]
+        sums = left + right
+        back = sums - left
+        beside += (left - (sums - back)) + (right - back)
+        middle = slice(width - half, half)
+        high = np.concatenate((sums, high[:, middle]), axis=1)
+        low = np.concatenate((beside, low[:, middle]), axis=1)
+    return Double(high, low)
+
+
+def total(*partials: npt.NDArray[Any]) -> Double:
+    """(d, n) each, on the host -> (d,) the sum of all, without an error but that of a `Double`."""
+    rows = np.concatenate(partials, axis=1).tolist()
+    high = [math.fsum(row) for row in rows]
+    low = [math.fsum([*row, -found]) for row, found in zip(rows, high, strict=True)]
+    return Double(np.array(high), np.array(low))

@@ -1,0 +1,196 @@
+"""Sums of powers of centred columns, with the same bits on every machine and better than float64 would add them up.
+
+The centred values themselves are cut into whole numbers, whose sum is exact, and what is beside
+them. Their powers are rounded one by one and folded in an order that follows from the number of
+rows alone. What that leaves is the rounding of terms, thousands of them and independent of one
+another: some hundredth of a unit in the last place of the sum, unless few rows make up most of it.
+Such rows, which a fourth power tells from the others, are worked on as `Double`; in units of up to
+8,192 rows all of them are, for there errors have few others to cancel them, and time is no matter.
+
+NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing is fused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.analysis.profile.double import Double
+from workloads.analysis.profile.folds import folded, folded_doubles, folded_exactly, total
+from workloads.analysis.profile.frame import Array, Frame
+from workloads.analysis.profile.moments import Floats
+
+Sums = tuple[Double, Double, Double, Double, Double]
+"""(d,) each: of y, y^2, y^3 and y^4, and of the products of y in each row with y in the row after it."""
+
+FEW: Final = 1 << 13
+"""Rows of a unit that is worked on in `Double`."""
+_PARTIALS: Final = 2048
+"""To which float64 folds; from there on nothing is lost."""
+_BITS: Final = 35
+"""Of the whole numbers: the sum of 2^16 stays within 2^52."""
+_TERMS: Final = 5
+"""That are folded: what is beside the whole numbers, three powers, and the products of neighbours."""
+_HEAVY: Final = 2.0**-8
+"""Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
+_FAR: Final = 2.0**-12
+"""Share of each of these: no more than 4,096 rows can have it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """Columns without gaps, on the host or on a GPU."""
+
+    values: Array
+    """(d, n) finite float64; n > 0."""
+    rests: Array | None
+    """(d, n) what float64 took from whole numbers beyond 2^53: the value is the sum of both. None where it took nothing."""
+    frame: Frame
+    upload: Callable[[npt.NDArray[Any]], Array]
+    """From the host to where the arrays are."""
+    download: Callable[[Array], npt.NDArray[Any]]
+    """Back."""
+
+
+def scratch(like: Array, rows: int) -> Array:
+    """Memory for columns of so many rows, where `like` is; whole cache lines each."""
+    return np.empty_like(like, shape=(_TERMS + 1, -(-rows // 8) * 8))
+
+
+def sums(columns: Columns, farthest: Floats, room: Array | None) -> Sums:
+    """Of all columns.
+
+    Args:
+        columns: The columns.
+        farthest: (d,) largest |y| of each.
+        room: What `scratch` gave for as many rows or more; saves time where it is used again.
+    """
+    rows = columns.values.shape[1]
+    if rows <= FEW:
+        return _careful(columns)
+    room = scratch(columns.values, rows) if room is None else room
+    found = [_Column(columns, place, room[:, :rows]) for place in range(columns.values.shape[0])]
+    sums = _added(found, columns)
+    heavy = np.flatnonzero(_largest(columns.frame, farthest) > _HEAVY * sums[3].high)
+    if heavy.size:
+        few = np.zeros((3, 2, len(found)))
+        for place in heavy.tolist():
+            far = found[place].take_far(_FAR * float(sums[3].high[place]))
+            for power, one in enumerate(_powers(far, columns.download)[1:]):
+                few[power, :, place] = one.high[0], one.low[0]
+        first, *others, pairs = _added(found, columns)
+        second, third, fourth = (one + Double(*more) for one, more in zip(others, few, strict=True))
+        sums = first, second, third, fourth, pairs
+    unit = columns.frame.spread - _BITS
+    first, second, third, fourth, pairs = (
+        one.scaled(power * unit) for one, power in zip(sums, (1, 2, 3, 4, 2), strict=True)
+    )
+    return first, second, third, fourth, pairs
+
+
+class _Column:
+    """A column of many rows; all sums are of y in units of 2^(spread - 35).
+
+    Args:
+        columns: It is one of these.
+        place: Its place among them.
+        terms: (6, n) memory to work in, which is overwritten.
+    """
+
+    def __init__(self, columns: Columns, place: int, terms: Array) -> None:
+        self._columns, self._terms = columns, terms
+        self._rows = slice(place, place + 1)
+        frame = columns.frame
+        self._shift, self._scale = int(frame.shift[place]), float(frame.scale(_BITS)[place])
+        self._centre = float(frame.centre[place]) * self._scale
+        self.whole = self._cut()
+        """Sum of the whole numbers."""
+        centred, pairs = terms[0], terms[_TERMS]
+        np.multiply(centred[:-1], centred[1:], out=pairs[:-1])
+        pairs[-1:] = 0.0  # the last row of all has none after it
+        self._multiply()
+        self.partials = folded(terms[1:], _PARTIALS)
+        """(5, m) of the terms."""
+
+    def take_far(self, limit: float) -> Double:
+        """(1, m) of rows with a fourth power above the limit, without an error that matters; the sums are now of the others."""
+        self._cut()
+        self._multiply()
+        (far,) = (self._terms[4] > limit).nonzero()
+        self._terms[0][far] = 0.0
+        self._multiply()
+        self.partials[1:4] = folded(self._terms[2:5], _PARTIALS)
+        values = self._scaled()[:, far]
+        centred = Double.of(values) - Double.of(np.full_like(values, self._centre))
+        if self._columns.rests is None:
+            return centred
+        return centred + Double.of(self._columns.rests[self._rows, far] * self._scale)
+
+    def _scaled(self) -> Array:
+        """(1, n) in these units, not centred."""
+        values = self._columns.values[self._rows]
+        return (np.ldexp(values, -self._shift) if self._shift else values) * self._scale
+
+    def _cut(self) -> float:
+        """Writes y, and what is beside its whole numbers; their sum, which is exact in any order."""
+        centred, beside, whole = self._terms[:3]
+        values = self._columns.values[self._rows][0]
+        if self._shift:
+            values = np.ldexp(values, -self._shift)
+        np.multiply(values, self._scale, out=beside)
+        np.rint(beside, out=whole)
+        beside -= whole
+        whole -= self._centre
+        if self._columns.rests is not None:
+            beside += self._columns.rests[self._rows][0] * self._scale
+        np.add(whole, beside, out=centred)
+        return float(whole.sum())
+
+    def _multiply(self) -> None:
+        centred, _, square, cube, fourth = self._terms[:5]
+        np.multiply(centred, centred, out=square)
+        np.multiply(square, centred, out=cube)
+        np.multiply(square, square, out=fourth)
+
+
+def _added(found: list[_Column], columns: Columns) -> Sums:
+    partials = np.concatenate([columns.download(column.partials) for column in found])
+    added = folded_exactly(partials)
+    each = total(added.high, added.low)
+    beside, second, third, fourth, pairs = (each[term::_TERMS] for term in range(_TERMS))
+    whole = np.array([column.whole for column in found])
+    return Double.of(whole) + beside, second, third, fourth, pairs
+
+
+def _largest(frame: Frame, farthest: Floats) -> Floats:
+    """(d,) largest fourth power of each column."""
+    square = np.square(farthest * frame.scale(_BITS))
+    return square * square
+
+
+def _powers(centred: Double, download: Callable[[Array], npt.NDArray[Any]]) -> list[Double]:
+    """(d,) sums of the first four powers."""
+    square = centred * centred
+    terms = (centred, square, square * centred, square * square)
+    return [_total(one, download) for one in terms]
+
+
+def _careful(columns: Columns) -> Sums:
+    """Without a rounding error that matters."""
+    scaled = columns.frame.scaled(columns.values, columns.upload)
+    centre = np.zeros_like(scaled) + columns.upload(columns.frame.centre[:, None])
+    centred = Double.of(scaled) - Double.of(centre)
+    if columns.rests is not None:
+        centred += Double.of(columns.rests)
+    first, second, third, fourth = _powers(centred, columns.download)
+    pairs = centred[:, :-1] * centred[:, 1:]
+    return first, second, third, fourth, _total(pairs, columns.download)
+
+
+def _total(terms: Double, download: Callable[[Array], npt.NDArray[Any]]) -> Double:
+    added = folded_doubles(terms)
+    return total(download(added.high), download(added.low))
