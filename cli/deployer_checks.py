@@ -8,7 +8,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from cli.account_checks import Finding, Questions
+from cli.questions import Finding, Questions
 
 _SMALLEST: Final = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
 _DENIED: Final = ("AccessDenied", "AccessDeniedException")

@@ -15,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 from rich.text import Text
 
-from cli.account_checks import CHECKS, Finding, Questions, unsure
+from cli.account_checks import CHECKS, unsure
 from cli.check import hanging, valid
 from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from cli.stack_files import read
 
 _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "bold red")}

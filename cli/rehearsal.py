@@ -151,13 +151,11 @@ def rehearsal(
             yield ready(outputs=outputs, resources=resources, checkpoint=None)
         else:
             made = _deploy(file, program, cloud, config=config or {}, secrets=secrets)
-            _publish(cloud.client("ecr"), made.outputs)
             given = {
                 key.removeprefix("aws:"): value
                 for key, value in settings.items()
                 if key.startswith("aws:")
             }
-            _publish(cloud.client("ecr"), made.outputs)
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),

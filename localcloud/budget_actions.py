@@ -38,7 +38,9 @@ class BudgetActions:
         self._tags: dict[str, dict[str, str]] = {}
         self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateBudgetAction": self._create,
+            "DescribeBudgetAction": self._describe_one,
             "DescribeBudgetActionsForBudget": self._describe,
+            "DescribeSubscribersForNotification": self._subscribers,
             "UpdateBudgetAction": self._change,
             "DeleteBudgetAction": self._delete,
             "ExecuteBudgetAction": self._execute,
@@ -131,6 +133,19 @@ class BudgetActions:
 
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
+
+    def _describe_one(self, params: Params) -> Params:
+        told = {name: params[name] for name in ("AccountId", "BudgetName")}
+        return {**told, "Action": self._action(params)}
+
+    def _subscribers(self, params: Params) -> Params:
+        name = self._budget(params)
+        found = self._state.subscribers(name, params["Notification"])
+        if found is None:
+            raise WireError(
+                "NotFoundException", f"budget {name} has no such notification", status=404
+            )
+        return {"Subscribers": found}
 
     def _change(self, params: Params) -> Params:
         action = self._action(params)

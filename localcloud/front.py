@@ -306,16 +306,8 @@ class Front:
         shortcoming = shortcomings.of_answer(call, code, answer["headers"], body)
         if shortcoming is not None:
             raise shortcoming
-        if (
-            code == HTTPStatus.NOT_FOUND
-            and call.service == "s3"
-            and principal is not None
-            and self._hides_absence(call, principal)
-        ):
-            close = getattr(body, "close", None)
-            if close:
-                close()
-            raise WireError("AccessDenied", "Access Denied", status=403)
+        if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None:
+            self._access.check_absence(call, principal)
         if code < HTTPStatus.MULTIPLE_CHOICES:
             body = self._after(call, answer["headers"], body)
         start_response(answer["status"], answer["headers"])
@@ -330,15 +322,6 @@ class Front:
             receive(call, self._objects)
         if call.body is not None:
             call.read_body()
-
-    def _hides_absence(self, call: Call, principal: Principal) -> bool:
-        """S3 does not tell that an object is absent to those who may not list the bucket: they get 403 for 404."""
-        if call.operation not in ("GetObject", "HeadObject"):
-            return False
-        key, bucket = str(call.uri_params.get("Key", "")), call.uri_params.get("Bucket")
-        return not self._access.may(
-            principal.role_arn, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}
-        )
 
     def _after(
         self, call: Call, headers: list[tuple[str, str]], body: Iterable[bytes]

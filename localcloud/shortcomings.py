@@ -99,5 +99,5 @@ def _problem(call: Call) -> str:
         return f"the request cannot be read as {shape.name}: {error}"
     report = ParamValidator().validate(params, shape)
     if report.has_errors():
-        return report.generate_report()
+        return str(report.generate_report())
     return "; ".join(violations(shape, params))

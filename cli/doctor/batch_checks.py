@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, error, ok, warning
+from cli.questions import Finding
 from cli.why.starting import start_causes
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, asked, error, ok, warning
+from cli.questions import Finding
 from components.context import PROJECT_TAG, STACK_TAG
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, asked, error, log_group, ok, warning
+from cli.questions import Finding
 from cli.why.account import AbsentError
 
 _SECRET_VARIABLES: Final = "_SECRET_ARN"  # noqa: S105 - how names of variables end

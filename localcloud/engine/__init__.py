@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from localcloud.engine.autonaming import Names
-from localcloud.engine.changes import PROVIDER_PREFIX, Changes, Made, Wanted
+from localcloud.engine.changes import PROVIDER_PREFIX, Changes, HalfMadeError, Made, Wanted
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import Failure, Options, Resource, State, Step
 from localcloud.provider import Provider, ProviderError, unmodelled
@@ -147,7 +147,7 @@ class Engine:
         }
         try:
             wanted = self._wanted(urn, request, inputs, aliases)
-            made = self._changes.apply(wanted)
+            made = self._apply(wanted, request, trail)
         except SchemaError as error:
             return self._fail(failure, *error.problems)
         except (ProviderError, EngineRefusalError) as error:
@@ -340,6 +340,13 @@ class Engine:
                 },
             ),
         )
+
+    def _apply(self, wanted: Wanted, request: Any, trail: tuple[str, ...]) -> Made:
+        try:
+            return self._changes.apply(wanted)
+        except HalfMadeError as error:
+            self._record(wanted, request, error.made, trail)
+            raise
 
     def _record(self, wanted: Wanted, request: Any, made: Made, trail: tuple[str, ...]) -> None:
         known = {

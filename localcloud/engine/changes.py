@@ -7,7 +7,7 @@ otherwise or both would have the same name; deletions happen in reverse order of
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -24,7 +24,7 @@ from localcloud.engine.state import (
     by_urn,
     deletion_order,
 )
-from localcloud.provider import Provider, ProviderError
+from localcloud.provider import CreatedError, Provider, ProviderError
 from localcloud.provider.archive import with_hashes
 from localcloud.provider.lifecycle import at
 from localcloud.provider.values import Secret, encode, plain
@@ -53,6 +53,14 @@ class Made:
     id: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+
+
+class HalfMadeError(ProviderError):
+    """A resource whose creation has failed half way; `made` is what there is of it."""
+
+    def __init__(self, message: str, made: Made) -> None:
+        super().__init__(message)
+        self.made = made
 
 
 class Changes:
@@ -169,7 +177,19 @@ class Changes:
                 wanted.type, wanted.name, wanted.inputs, preview=self._preview
             )
 
-        made, outputs = self._hooks.around(
+        try:
+            made, outputs = self._around_creation(wanted, create)
+        except CreatedError as error:
+            self._note(operation, wanted, changed)
+            half = Made(id=error.id, inputs=error.inputs, outputs=error.outputs)
+            raise HalfMadeError(str(error), half) from error
+        self._note(operation, wanted, changed)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
+
+    def _around_creation(
+        self, wanted: Wanted, create: Callable[[], tuple[str, dict[str, Any]]]
+    ) -> tuple[str, dict[str, Any]]:
+        return self._hooks.around(
             "create",
             create,
             bound=wanted.options.hooks,
@@ -177,8 +197,6 @@ class Changes:
             told=lambda done: {"id": done[0], "new_outputs": encode(done[1])},
             preview=self._preview,
         )
-        self._note(operation, wanted, changed)
-        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
 
     def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         def update() -> tuple[str, dict[str, Any]]:

@@ -79,17 +79,16 @@ def instance_profile(update: Update) -> None:
 
 def key(update: Update) -> None:
     """Policy, description, rotation."""
-    policy, description, rotate = (
-        update.new("policy"),
-        update.new("description"),
-        update.new_or_nothing("enableKeyRotation"),
-    )
+    policy, description = update.new("policy"), update.new("description")
+    rotate, days = update.take("enableKeyRotation"), update.take("rotationPeriodInDays")
     if policy is not None:
         update.send("kms", "PutKeyPolicy", KeyId=update.id, PolicyName="default", Policy=policy)
     if description is not None:
         update.send("kms", "UpdateKeyDescription", KeyId=update.id, Description=description)
-    if update.has("enableKeyRotation"):
-        update.send("kms", "EnableKeyRotation" if rotate else "DisableKeyRotation", KeyId=update.id)
+    if rotate and (update.has("enableKeyRotation") or update.has("rotationPeriodInDays")):
+        update.send("kms", "EnableKeyRotation", KeyId=update.id, RotationPeriodInDays=days)
+    elif update.has("enableKeyRotation"):
+        update.send("kms", "DisableKeyRotation", KeyId=update.id)
 
 
 # ---- functions and messages --------------------------------------------------------------------------------------------------------------

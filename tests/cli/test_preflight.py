@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -17,9 +15,9 @@ from botocore.stub import Stubber
 from rich.console import Console
 
 from cli import account_checks, preflight
-from cli.account_checks import Finding, Questions
 from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
@@ -285,45 +283,6 @@ def test_a_secret_on_its_way_out_of_a_stack_that_was_destroyed_is_no_error(
     client.create_secret(Name="new", SecretString="x", Tags=tags)
     (found,) = account_checks.secrets(asked(cloud, prod({})))
     assert (found.level, found.what) == ("ok", "1 secrets of the stack exist")
-
-
-def test_a_function_that_is_called_and_writes_no_log_is_an_error(cloud: LocalCloud) -> None:
-    now = datetime.now(UTC)
-    group = "/batch-reference/prod/pipeline-submit"
-    calls, written = [0], [0]
-
-    class Client:
-        def get_paginator(self, _: str) -> Any:
-            functions = [
-                {"FunctionName": "own", "LoggingConfig": {"LogGroup": group}},
-                {"FunctionName": "other"},
-            ]
-            return SimpleNamespace(paginate=lambda: [{"Functions": functions}])
-
-        def get_metric_statistics(self, **asked_for: Any) -> Any:
-            assert (asked_for["Namespace"], asked_for["MetricName"]) == (
-                "AWS/Lambda",
-                "Invocations",
-            )
-            return {"Datapoints": [{"Sum": float(calls[0])}]}
-
-        def describe_log_streams(self, **asked_for: Any) -> Any:
-            assert asked_for["logGroupName"] == group
-            return {"logStreams": [{"lastIngestionTime": written[0]}] if written[0] else []}
-
-    def level() -> str:
-        (found,) = account_checks.function_logs(
-            Questions(prod({}), "us-east-1", lambda _: Client())
-        )
-        return found.level
-
-    assert level() == "ok", "nobody called it"
-    calls[0] = 3
-    assert level() == "error"
-    written[0] = int((now - timedelta(days=3)).timestamp() * 1000)
-    assert level() == "error", "it has not always been so"
-    written[0] = int(now.timestamp() * 1000)
-    assert level() == "ok"
 
 
 def test_no_rights_are_warnings_and_never_errors() -> None:
