@@ -33,6 +33,7 @@ from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile.sketch import Sketch
 from workloads.analysis.tree import NodeId, reduce_units
+from workloads.parameters import AnalysisParameters
 
 UNIT_ROWS = 1 << 16
 THREADS = 2
@@ -75,34 +76,34 @@ def medians(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def neighbours(n: int, d: int, repeats: int) -> list[str]:
+def neighbours(n: int, d: int, k: int, repeats: int) -> list[str]:
     rows = clustered(n, d)
     kept: dict[str, Any] = {}
 
     def full() -> None:
         with threadpool_limits(1, "blas"):
             table = in_units(rows)
-            kept["full"] = finish(all_pairs(NumpyPairs(THREADS), table, units=len(table), k=K))
+            kept["full"] = finish(all_pairs(NumpyPairs(THREADS), table, units=len(table), k=k))
 
     def top() -> None:
         with threadpool_limits(1, "blas"):
-            kept["top"], _ = top_rows(NumpyPairs(THREADS), in_units(rows), count=TOP, k=K)
+            kept["top"], _ = top_rows(NumpyPairs(THREADS), in_units(rows), count=TOP, k=k)
 
     def peer() -> None:
         kept["peer"], _ = (
-            NearestNeighbors(n_neighbors=K + 1, algorithm="brute").fit(rows).kneighbors(rows)
+            NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(rows).kneighbors(rows)
         )
 
     seconds = medians(repeats, full=full, top=top, peer=peer)
     scores = kept["full"]
-    worst = float(np.max(np.abs(kept["peer"][:, K] - scores.scores) / scores.scores))
+    worst = float(np.max(np.abs(kept["peer"][:, k] - scores.scores) / scores.scores))
     assert worst < 1e-6
     assert kept["top"].ids.tolist() == scores.ids[scores.top(TOP)].tolist()
     assert scores.certified_fraction == 1.0
     peer_name = "scikit-learn brute `kneighbors`"
     return [
         line(
-            f"kNN distance of all rows, n = {n:,}, d = {d}",
+            f"kNN distance of all rows, k = {k}, n = {n:,}, d = {d}",
             seconds["full"],
             peer_name,
             seconds["peer"],
@@ -223,8 +224,10 @@ def main() -> None:
     repeats = 1 if quick else 3
     print(machine())
     print("\n| what | ours | peer | theirs | ratio | |\n|---|---|---|---|---|---|")
+    n = 10_000 if quick else 40_000
     for d in (32,) if quick else (32, 64, 128):
-        print(*neighbours(10_000 if quick else 40_000, d, repeats), sep="\n", flush=True)
+        print(*neighbours(n, d, K, repeats), sep="\n", flush=True)
+    print(*neighbours(n, 32, AnalysisParameters().neighbours(n), repeats), sep="\n", flush=True)
     for threads in (THREADS, 1):
         print(*profile(UNIT_ROWS * (2 if quick else 8), 64, repeats, threads), sep="\n", flush=True)
     print(

@@ -6,22 +6,19 @@ A question that AWS does not answer, for want of rights or otherwise, is a warni
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
 from botocore.exceptions import ClientError
 
-from components.context import PROJECT_TAG, STACK_TAG
+from cli.log_checks import of_functions, of_machines
+from cli.questions import Finding, Questions
+from components.context import STACK_TAG
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 from config.facts import instance_type
 from config.quotas import VCPU_QUOTAS, family_of, increase_command
 from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
-
-Level = Literal["ok", "warning", "error"]
 
 _BATCH_LIMIT: Final = 50
 """Compute environments, and job queues, of an account in a region (AWS Batch user guide, service_limits)."""
@@ -31,47 +28,6 @@ _SERVICE_ROLES: Final = {
     "spot": "AWSServiceRoleForEC2Spot",
     "spotfleet": "AWSServiceRoleForEC2SpotFleet",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One answer."""
-
-    level: Level
-    check: str
-    what: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Questions:
-    """What the checks look at: the config of a stack, and the account through `client`, which gives a boto3 client for a service."""
-
-    config: StackConfig
-    region: str
-    client: Callable[[str], Any]
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """By which the stack's own resources are known."""
-        return {PROJECT_TAG: NAMESPACE, STACK_TAG: self.config.name}
-
-    @cached_property
-    def zones(self) -> list[str]:
-        """The zones that the network takes, as components/network.py chooses them."""
-        filters = [
-            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
-            {"Name": "state", "Values": ["available"]},
-        ]
-        found = self.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
-        return sorted(zone["ZoneName"] for zone in found)[: self.config.network.az_count]
-
-    @property
-    def hpc(self) -> dict[str, HpcEnvironment]:
-        """Environments of kind hpc."""
-        return {
-            name: e for name, e in self.config.environments.items() if isinstance(e, HpcEnvironment)
-        }
 
 
 def unsure(check: str, what: str, error: Exception) -> Finding:
@@ -393,47 +349,10 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
         )
 
 
-def function_logs(asked: Questions) -> Iterator[Finding]:
-    """Functions of the stack that ran within a day have written a log: one that may not write it is silent in every other respect."""
-    prefix, since = f"/{NAMESPACE}/{asked.config.name}/", datetime.now(UTC) - timedelta(days=1)
-    for page in asked.client("lambda").get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            group = (function.get("LoggingConfig") or {}).get("LogGroup", "")
-            if group.startswith(prefix):
-                yield _function_log(asked, str(function["FunctionName"]), group, since)
-
-
-def _function_log(asked: Questions, name: str, group: str, since: datetime) -> Finding:
-    points = asked.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Invocations",
-        Dimensions=[{"Name": "FunctionName", "Value": name}],
-        StartTime=since,
-        EndTime=datetime.now(UTC),
-        Period=86_400,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    calls = sum(int(point["Sum"]) for point in points)
-    newest = asked.client("logs").describe_log_streams(
-        logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
-    )["logStreams"]
-    written = max(
-        (
-            int(stream.get("lastIngestionTime") or stream.get("lastEventTimestamp") or 0)
-            for stream in newest
-        ),
-        default=0,
-    )
-    if calls and written < since.timestamp() * 1000:
-        what = f"function {name} was called {calls} times within a day and has written nothing into {group}"
-        fix = f"its role has to allow logs:CreateLogStream and logs:PutLogEvents on {group}; pulumi up restores that"
-        return Finding(level="error", check="logs", what=what, fix=fix)
-    said = (
-        f"was called {calls} times within a day, and its log stands in {group}"
-        if calls
-        else "was not called within a day"
-    )
-    return Finding(level="ok", check="logs", what=f"function {name} {said}")
+def logs(asked: Questions) -> Iterator[Finding]:
+    """What functions and state machines of the stack say is written: see cli/log_checks.py."""
+    for what, said, fix in (*of_functions(asked), *of_machines(asked)):
+        yield Finding(level="error" if fix else "ok", check="logs", what=f"{what}: {said}", fix=fix)
 
 
 CHECKS: Final = (
@@ -446,5 +365,5 @@ CHECKS: Final = (
     secrets,
     service_roles,
     subnet_addresses,
-    function_logs,
+    logs,
 )

@@ -85,7 +85,7 @@ def _own_pulumi(endpoint: Endpoint) -> list[str]:
     told, stack = endpoint.pulumi, endpoint.stack
     settings = pulumi.variables(Path(told["state"]), int(told["provider"]))
     lines = [
-        "# your own Pulumi CLI: docs/pulumi-cli.md; its stack file is a copy, the checkout stays as it is",
+        "# your own Pulumi CLI: docs/pulumi-cli.md; or: . .local/up/pulumi.sh",
         "export " + " ".join(f"{name}={value}" for name, value in settings.items()),
         f"cd {shlex.quote(told['program'])}",
     ]
@@ -97,6 +97,15 @@ def _own_pulumi(endpoint: Endpoint) -> list[str]:
     else:
         lines.append(f"pulumi stack select {stack}")
     return [*lines, "pulumi preview --diff"]
+
+
+def pulumi_script(endpoint: Endpoint) -> str:
+    """The same, and the aws CLI's variables, as a file to be read by a shell: `. .local/up/pulumi.sh`."""
+    script = ROOT / "scripts" / "pulumi.sh"
+    path = f'export PATH="{ROOT}/.venv/bin:$(sh {shlex.quote(str(script))} --ready):$PATH"'
+    names = {**_environment(endpoint), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    aws = "export " + " ".join(f"{name}={value}" for name, value in names.items())
+    return "\n".join([path, aws, *_own_pulumi(endpoint)[1:-1], ""])
 
 
 def _own_client(endpoint: Endpoint) -> list[str]:

@@ -15,9 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 from rich.text import Text
 
-from cli.account_checks import CHECKS, Finding, Questions, unsure
+from cli.account_checks import CHECKS, unsure
 from cli.check import hanging, valid
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from cli.stack_files import read
 
 _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "bold red")}
@@ -72,7 +74,7 @@ def clients(region: str, endpoint_url: str) -> Callable[[str], Any]:
 def examine(asked: Questions) -> list[Finding]:
     """All answers; a question that cannot be asked is a warning."""
     found: list[Finding] = []
-    for check in CHECKS:
+    for check in (*CHECKS, state_machine_validation):
         try:
             for finding in check(asked):
                 found.append(finding)  # noqa: PERF402 - what was found before a failure is kept

@@ -71,8 +71,9 @@ _MANIFEST: Final = json.dumps(
 def _publish(ecr: Any, outputs: Mapping[str, Any]) -> None:
     """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever asks ECR finds them."""
     for kind in ("cpu", "gpu"):
-        name = str(outputs[f"{kind}_repository_url"]).partition("/")[2]
-        ecr.put_image(repositoryName=name, imageManifest=_MANIFEST, imageTag=UNPUBLISHED_TAG)
+        name = str(outputs.get(f"{kind}_repository_url", "")).partition("/")[2]
+        if name:  # a program of one's own has none
+            ecr.put_image(repositoryName=name, imageManifest=_MANIFEST, imageTag=UNPUBLISHED_TAG)
 
 
 @contextmanager
@@ -155,7 +156,6 @@ def rehearsal(
                 for key, value in settings.items()
                 if key.startswith("aws:")
             }
-            _publish(cloud.client("ecr"), made.outputs)
             yield ready(
                 outputs=made.outputs,
                 resources=len(made.resources),

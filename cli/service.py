@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -71,6 +72,12 @@ def running() -> Endpoint | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return endpoint if endpoint.alive else None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a new file that is its owner's alone before a secret is in it. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def start(

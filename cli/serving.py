@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import psutil
@@ -70,19 +69,13 @@ def serve(
     ) as ready:
         endpoint = endpoint_of(ready)
         if ready.checkpoint:
-            _private(_CHECKPOINT, ready.checkpoint())
+            service.write_private(_CHECKPOINT, ready.checkpoint())
         partial = service.ENDPOINT.with_suffix(".partial")
-        _private(partial, json.dumps(asdict(endpoint), indent=1))
+        service.write_private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(service.ENDPOINT)
         while signal.sigtimedwait(ends, _BEAT_SECONDS) is None:
             ready.cloud.tick()
         service.ENDPOINT.unlink()
-
-
-def _private(path: Path, text: str) -> None:
-    """Writes a file that is its owner's alone before a secret is in it."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def _roles(batch: Any, definition: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import boto3
 from localcloud.batch.container_engine import ENGINES, Engine, EngineError
 
 IMAGE: Final = "clients/python:1"
+_PYTHON: Final = Path(sys.executable).resolve()
 _MODELS: Final = re.compile(r"^(?:s3|sts)/|^[^/]+\.json$")
 """Of botocore's data: what a client of S3 reads. The rest is a hundred megabytes."""
 _LEFT_OUT: Final = re.compile(r"/(?:site-packages|test|tests|idlelib|lib2to3|config-[^/]*)(?:/|$)")
@@ -36,7 +38,7 @@ def answering(directory: Path) -> list[str]:
 def make_image(engine: str, directory: Path) -> None:
     """Imports an image with this Python, its libraries and boto3, and a user `job` (1000).
 
-    Its entry point is the interpreter, at /python.
+    Its entry point is the interpreter, where it is on this machine: from there it finds the rest.
     """
     archive = directory / "image.tar"
     with tarfile.open(archive, "w") as tar:
@@ -45,7 +47,8 @@ def make_image(engine: str, directory: Path) -> None:
         [
             engine,
             "import",
-            *("--change", 'ENTRYPOINT ["/python", "-u"]', "--change", "ENV IMAGE=own"),
+            *("--change", f"ENTRYPOINT {json.dumps([str(_PYTHON), '-u'])}"),
+            *("--change", "ENV IMAGE=own"),
             str(archive),
             IMAGE,
         ],
@@ -55,12 +58,11 @@ def make_image(engine: str, directory: Path) -> None:
 
 
 def _files(tar: tarfile.TarFile) -> None:
-    python, stdlib = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib")).resolve()
+    stdlib = Path(sysconfig.get_path("stdlib")).resolve()
     _text(tar, "etc/passwd", "root:x:0:0::/:/bin/sh\njob:x:1000:1000::/tmp:/bin/sh\n")
     _folder(tar, "tmp", 0o1777)
-    tar.add(python, "python")
-    tar.add(python, str(python))  # from where it is, Python finds its library
-    for file in sorted(_libraries([python, *stdlib.glob("lib-dynload/*.so")])):
+    tar.add(_PYTHON, str(_PYTHON))
+    for file in sorted(_libraries([_PYTHON, *stdlib.glob("lib-dynload/*.so")])):
         tar.add(file.resolve(), str(file))
     tar.add(stdlib, str(stdlib), filter=lambda each: None if _LEFT_OUT.search(each.name) else each)
     for package in ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil"):

@@ -150,6 +150,18 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:
         above=0,  # SQS sends no data for a queue that has long been empty
     )
     yield Rule(
+        label=f"{label}-lost-letters",
+        section="dead-letters",
+        what=f"An event that the {label} function could not handle was lost: Lambda could not send it to the dead-letter queue",
+        todo="Look whether the queue is there and the function's role may send to it (sqs:SendMessage); begin again by hand what was lost.",
+        namespace="AWS/Lambda",
+        metric="DeadLetterErrors",
+        dimensions={"FunctionName": function.name},
+        statistic="Sum",
+        seconds=_FIVE_MINUTES,
+        above=0,
+    )
+    yield Rule(
         label=f"{label}-errors",
         section="function-errors",
         what=f"The {label} function fails",

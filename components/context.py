@@ -66,6 +66,8 @@ class Component(pulumi.ComponentResource):
         ignore_changes: list[str] | None = None,
         aliases: list[str] | None = None,
         replace_on_changes: list[str] | None = None,
+        replace_with: list[pulumi.Resource] | None = None,
+        replacement_trigger: str | None = None,
         hooks: pulumi.ResourceHookBinding | None = None,
     ) -> pulumi.ResourceOptions:
         """Options of a child: this component as parent, and what the child itself needs.
@@ -79,5 +81,7 @@ class Component(pulumi.ComponentResource):
             ignore_changes=ignore_changes,
             aliases=[pulumi.Alias(name=each) for each in aliases] if aliases else None,
             replace_on_changes=replace_on_changes,
+            replace_with=replace_with,
+            replacement_trigger=replacement_trigger,
             hooks=hooks,
         )

@@ -17,6 +17,10 @@ _GRACE_SECONDS: Final = 3600
 _MOST_FAILED_PERCENT: Final = 100.0
 """Of the files: each one's trouble is caught, and what is caught is told at the deadline."""
 
+_BROKEN: Final = "Broken"
+"""State, and in small letters result, of a file that the machine itself failed on: that ends the day's execution as failed, of which an alarm
+tells, after the others are done."""
+
 State = dict[str, Any]
 
 
@@ -63,7 +67,22 @@ def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:
                     "StartAt": "Begin",
                     "States": _file_states(args),
                 },
-                "End": True,
+                "ResultSelector": {
+                    "words.$": "$",
+                    "broken.$": f"States.ArrayContains($, '{_BROKEN.lower()}')",
+                },
+                "Next": "Whole",
+            },
+            "Whole": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.broken", "BooleanEquals": True, "Next": "NotFollowed"}],
+                "Default": "Done",
+            },
+            "Done": {"Type": "Pass", "OutputPath": "$.words", "End": True},
+            "NotFollowed": {
+                "Type": "Fail",
+                "Error": "FilesNotFollowed",
+                "Cause": "Files of the day could not be begun or followed; the log of the machine says why",
             },
         },
     }
@@ -71,7 +90,7 @@ def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:
 
 def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
     """One file. The result is one word: the files' results together have to fit into what one state hands on."""
-    broken = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Broken"}]
+    broken = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": _BROKEN}]
     return {
         "Begin": {
             "Type": "Task",
@@ -126,7 +145,7 @@ def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
         "Wait": {"Type": "Wait", "Seconds": args.poll_seconds, "Next": "Read"},
         **{
             word: {"Type": "Pass", "Result": word.lower(), "End": True}
-            for word in ("Succeeded", "Failed", "Late", "Refused", "Broken")
+            for word in ("Succeeded", "Failed", "Late", "Refused", _BROKEN)
         },
     }
 

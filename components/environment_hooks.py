@@ -9,6 +9,10 @@ A replacement makes the new environment, moves the queues to it and then deletes
 - Nobody asks whether jobs run there. AWS documents for Fargate that an environment with active jobs becomes invalid by the deletion (API
   reference, DeleteComputeEnvironment), and for instances nothing. A hook waits until no task is left in the environment's ECS cluster.
 
+An update in place has a wait of its own: AWS leaves the environment UPDATING until the jobs on its former instances have ended, up to
+`update_timeout_minutes`, and the provider waits 20 minutes for that, whatever its options say. The error hook waits on, and then has the
+update tried again, which by then has nothing left to do.
+
 Hooks of deletions need the program: `pulumi destroy` has to be called with `--run-program`.
 """
 
@@ -27,12 +31,18 @@ from config.environments import DEFAULT_UPDATE_MINUTES
 
 _RELATED: Final = "found existing JobQueue relationship"
 _PLACEMENT_IN_USE: Final = "InvalidPlacementGroup.InUse"
+_BEING_UPDATED: Final = re.compile(
+    r"timeout while waiting for state to become 'VALID'|resource is being modified"
+)
+"""How an update fails that goes on in AWS, or that finds one going on (terraform-provider-aws, compute_environment.go; Batch API)."""
 _NO_CLUSTER: Final = re.compile(
     r"empty result|couldn't find resource|ClusterNotFoundException|\): INACTIVE"
 )
 """How the provider says that there is no ECS cluster of the name (terraform-provider-aws, internal/service/ecs/cluster.go)."""
 RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
 """Seconds before each further try of a deletion: ten minutes in all. The engine allows a hundred tries."""
+_REPLACEMENT_MINUTES: Final = 30
+"""For instances to go and to come, beside the time that jobs have."""
 _LOOKS: Final = 2
 """Times in a row that no task may be there: for a moment the scheduler may still place a job by the queue's former order."""
 _LOOK_SECONDS: Final = 2.0
@@ -56,10 +66,45 @@ def departure_hooks(
         if minutes and cluster:
             await _drained(args.id, str(cluster).rpartition("/")[2], minutes)
 
+    async def again(args: pulumi.ErrorHookArgs) -> bool:
+        if args.errors and _BEING_UPDATED.search(args.errors[0]):
+            section = environments.get(args.name)
+            jobs = section.update_timeout_minutes if section is not None else DEFAULT_UPDATE_MINUTES
+            return await _updated(args.id, jobs + _REPLACEMENT_MINUTES)
+        return await released(args)
+
     return pulumi.ResourceHookBinding(
         before_delete=[pulumi.ResourceHook(f"{name}-drained", drain)],
-        on_error=[pulumi.ErrorHook(f"{name}-released", released)],
+        on_error=[pulumi.ErrorHook(f"{name}-released", again)],
     )
+
+
+async def _updated(environment: str, minutes: int) -> bool:
+    """Whether an environment is ready for another try; waits until AWS has ended the update that goes on."""
+    waited, told = 0.0, False
+    while True:
+        found = await aws.batch.get_compute_environment_output(name=environment).future()
+        status = found.status if found is not None else ""
+        if status != "UPDATING":
+            if status == "INVALID":
+                pulumi.log.warn(
+                    f"compute environment {environment} is INVALID: {found.status_reason if found else ''}"
+                )
+            return status == "VALID"
+        if waited >= minutes * 60:
+            pulumi.log.warn(
+                f"compute environment {environment} is still UPDATING after {minutes} minutes; AWS goes on with it. "
+                "Run the update again when it is VALID"
+            )
+            return False
+        if not told:
+            told = True
+            pulumi.log.info(
+                f"compute environment {environment} is UPDATING until the jobs on its former instances have ended"
+            )
+        pause = min(_LONGEST_LOOK_SECONDS, max(_LOOK_SECONDS, waited / 10))
+        await asyncio.sleep(pause)
+        waited += pause
 
 
 async def released(args: pulumi.ErrorHookArgs) -> bool:

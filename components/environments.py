@@ -67,13 +67,14 @@ class Environments(Component):
         args = self._args
         if isinstance(environment, FargateEnvironment):
             # AWS changes subnets, groups and vCPUs of such an environment, and the provider would try the type in place too
-            resources, update, replacing = (
-                self._fargate(environment),
-                None,
-                ["computeResources.type"],
-            )
+            resources, update, image = self._fargate(environment), None, None
+            replacing = ["computeResources.type"]
         else:
             replacing = None
+            # Optional and Computed: an image that is taken away would stay (terraform-provider-aws, compute_environment.go)
+            image = (
+                "the image of AWS Batch" if environment.image_id is None else "an image of its own"
+            )
             resources = self._instances(name, environment)
             update = aws.batch.ComputeEnvironmentUpdatePolicyArgs(
                 job_execution_timeout_minutes=environment.update_timeout_minutes,
@@ -89,6 +90,7 @@ class Environments(Component):
             opts=self.child(
                 depends_on=[*args.network.ready, *args.roles.ready],
                 replace_on_changes=replacing,
+                replacement_trigger=image,
                 hooks=self._hooks,
             ),
         )

@@ -25,7 +25,8 @@ _LOG_DELIVERY: Final = tuple(
         "DescribeLogGroups",
     )
 )
-"""Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs")."""
+"""Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs"). The guide also lists two actions on log
+streams; the delivery writes those itself, and the roles that AWS CDK makes for state machines have these eight alone."""
 
 VENDED_LOGS: Final = "/aws/vendedlogs/states"
 """For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120 characters for all state machines together
@@ -70,18 +71,11 @@ class Machine(Component):
             tags=context.tags,
             opts=self.child(),
         )
-        write_logs = [
-            statement("DeliverLogs", actions=_LOG_DELIVERY, resources=["*"]),
-            statement(
-                "WriteLogs",
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[pulumi.Output.concat(logs.arn, ":log-stream:*")],
-            ),
-        ]
+        deliver_logs = statement("DeliverLogs", actions=_LOG_DELIVERY, resources=["*"])
         policy = aws.iam.RolePolicy(
             f"{name}-role",
             role=role.id,
-            policy=document(*args.statements, *write_logs),
+            policy=document(*args.statements, deliver_logs),
             opts=self.child(),
         )
         machine = aws.sfn.StateMachine(

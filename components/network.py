@@ -136,7 +136,11 @@ class Network(Component):
         """All that makes the subnets public. A NAT gateway without any part of it leads nowhere."""
         name = f"{self._name}-internet"
         gateway = aws.ec2.InternetGateway(
-            name, vpc_id=self.vpc_id, tags=self._context.named_tags(name), opts=self.child()
+            name,
+            vpc_id=self.vpc_id,
+            tags=self._context.named_tags(name),
+            # AWS does not let it go from a VPC in which public addresses are mapped: a new VPC gets one of its own
+            opts=self.child(replace_on_changes=["vpcId"]),
         )
         table = self._route_table("public")
         route = aws.ec2.Route(
@@ -164,7 +168,13 @@ class Network(Component):
         tags = self._context.named_tags(name)
         # Both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway). And
         # while environments drain before a deletion, instances tell the ends of their tasks by this way, so all of it goes after them.
-        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self.child(depends_on=way_out))
+        # A gateway that is replaced keeps its address until it is gone, which is after the new one was made: that one has its own.
+        address = aws.ec2.Eip(
+            name,
+            domain="vpc",
+            tags=tags,
+            opts=self.child(depends_on=way_out, replace_with=[subnet]),
+        )
         return aws.ec2.NatGateway(
             name,
             allocation_id=address.id,

@@ -8,7 +8,7 @@ answers, throttling and missing permission among it, is `Batch.BatchException` w
 guide, "AWS SDK service integrations"). A call that was refused ends the run; after throttling and any doubtful end the job is looked for by
 its name, among those since the run was claimed, before it is submitted again.
 
-Somebody who terminates the analysis, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
+Somebody who terminates the analysis or a part of it, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
 that ends as failed carries `JobFailed`, of which the failed job's own event tells, or another error, of which its own event tells.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pulumi
 
+from components.ended_jobs import FailedJob
 from workloads import contract
 from workloads.contract import Stage
 
@@ -247,7 +248,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Choice",
             "Choices": [
                 {"Variable": "$.seen.status", "StringEquals": "SUCCEEDED", "Next": job.next},
-                *_after_failure(job),
+                *_failed(job, args).choices(),
                 {
                     "Variable": "$$.State.EnteredTime",
                     "TimestampGreaterThanPath": "$.deadline",
@@ -256,7 +257,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             ],
             "Default": f"{label}Wait",
         },
-        **_terminated(job),
+        **_failed(job, args).states(),
         f"{label}Late": {
             "Type": "Pass",
             "Parameters": {
@@ -276,51 +277,46 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "ResultPath": None,
             "Retry": [_retry(("States.ALL",), attempts=8)],
             "Catch": [
-                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.notStopped", "Next": _BROKEN}
+                {
+                    "ErrorEquals": ["States.ALL"],
+                    "ResultPath": "$.notStopped",
+                    "Next": f"{label}GoesOn",
+                }
             ],
+            "Next": _BROKEN,
+        },
+        f"{label}GoesOn": {
+            "Type": "Pass",
+            "Parameters": {
+                "Error.$": "$.error.Error",
+                "Cause.$": "States.Format('{}; the job {} goes on, it could not be stopped: {}', $.error.Cause, $.job.JobId, $.notStopped.Cause)",
+            },
+            "ResultPath": "$.error",
             "Next": _BROKEN,
         },
     }
 
 
-def _after_failure(job: MachineJob) -> list[dict[str, Any]]:
-    """Choices on a job that has failed: where a fallback follows, not after somebody ended the job; Batch itself is nobody."""
-    failed = {"Variable": "$.seen.status", "StringEquals": "FAILED"}
-    if job.on_failure == JOB_FAILED:
-        return [{**failed, "Next": JOB_FAILED}]
-    # its own end of a job that cannot start counts as cancelled too (AWS Batch API reference, JobStateTimeLimitAction)
-    by_limit = {"Variable": "$.seen.reasons[0]", "StringMatches": "*JobStateTimeLimit*"}
-    ended = [
-        {
-            "And": [
-                failed,
-                {"Variable": f"$.seen.{flag}[0]", "IsPresent": True},
-                {"Variable": f"$.seen.{flag}[0]", "BooleanEquals": True},
-            ],
-            "Next": f"{job.label}Terminated",
+def _failed(job: MachineJob, args: DefinitionArgs) -> FailedJob:
+    def task(action: str, parameters: dict[str, Any]) -> State:
+        return {
+            "Type": "Task",
+            "Resource": _resource(args, f"aws-sdk:batch:{action}"),
+            "Parameters": parameters,
+            "Retry": [_retry(("States.ALL",), attempts=8)],
+            # who cannot say that nobody ended it spends nothing more
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": _BROKEN}],
         }
-        for flag in ("terminated", "cancelled")
-    ]
-    of_batch = {
-        "And": [failed, {"Variable": "$.seen.reasons[0]", "IsPresent": True}, by_limit],
-        "Next": job.on_failure,
-    }
-    return [of_batch, *ended, {**failed, "Next": job.on_failure}]
 
-
-def _terminated(job: MachineJob) -> dict[str, State]:
-    """The state in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
-    if job.on_failure == JOB_FAILED:
-        return {}
-    said = f"States.Format('the job of the stage {job.stage} was ended by somebody, so no fallback follows: {{}}', $.seen.reasons[0])"
-    return {
-        f"{job.label}Terminated": {
-            "Type": "Pass",
-            "Parameters": {"Error": contract.JOB_TERMINATED_ERROR, "Cause.$": said},
-            "ResultPath": "$.error",
-            "Next": _BROKEN,
-        }
-    }
+    return FailedJob(
+        label=job.label,
+        stage=job.stage,
+        on_failure=job.on_failure,
+        falls_back=job.on_failure != JOB_FAILED,
+        is_array=job.shards > 1,
+        broken=_BROKEN,
+        task=task,
+    )
 
 
 def _submit_parameters(job: MachineJob) -> dict[str, Any]:

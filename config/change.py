@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -130,6 +131,10 @@ def _of_kinds(before: BaseModel, after: BaseModel) -> Kind:
 
 
 def _told(change: Change, before: StackConfig, after: StackConfig) -> Change:
+    section, _, field = change.path.partition(".")
+    put_in_or_away = (change.before is None) != (change.after is None)
+    if section == "environments" and field.endswith(".image_id") and put_in_or_away:
+        change = dataclasses.replace(change, kind="replaces")
     effect = _effect(change, before, after)
     return Change(
         path=change.path, before=change.before, after=change.after, kind=change.kind, effect=effect
@@ -150,8 +155,6 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
             else "a new environment is made and the queues move to it"
         )
         return f"{first}; {_departure(before.environments[name], after.environments.get(name))}"
-    if section == "environments" and field == "image_id" and change.after is None:
-        return "nothing: the provider leaves the AMI where none is named any more. Another name of the environment makes it anew, without it"
     if section == "environments" and change.kind == "in place" and field not in _SCALING:
         return _infrastructure_update(before, name)
     if section == "jobs" and change.kind == "in place":

@@ -33,7 +33,7 @@ class _Instances(_Managed):
     )
     image_id: ImageId | None = setting(
         None,
-        about="An AMI of your own in place of Batch's; it must match image_type. Taken away it stays: give the environment a new name.",
+        about="An AMI of your own in place of Batch's; it must match image_type. Put in or taken away it replaces the environment.",
         change="in place",
     )
     root_volume_gib: int = setting(

@@ -79,6 +79,7 @@ class Access:
         self._state = state
         self._documents: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]] = {}
         self._decisions: dict[str, Asked] = {}
+        self._asked: list[Asked] = []
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
@@ -102,9 +103,20 @@ class Access:
                     "because no resource-based policy allows the sts:AssumeRole action",
                 )
 
+    def check_absence(self, call: Call, principal: Principal) -> None:
+        """Raises WireError, which records the denial, where S3 would not tell that an object is not there.
+
+        Only those learn it who may list the bucket (API reference, GetObject); the others get 403
+        in the words of a refused ListBucket (user guide, "Troubleshoot access denied (403 Forbidden)
+        errors"). The question has no prefix, so that a condition on it does not hold.
+        """
+        if call.operation in ("GetObject", "HeadObject"):
+            bucket = f"arn:aws:s3:::{call.uri_params.get('Bucket')}"
+            self._require("s3", principal, Requirement(action="s3:ListBucket", resource=bucket))
+
     def asked(self) -> list[Asked]:
-        """What was needed since IAM changed last, each once; the newest some thousands."""
-        return list(self._decisions.values())
+        """What was needed, in order, each once between two changes of IAM; the newest some thousands."""
+        return list(self._asked)
 
     def may(
         self, role_arn: str, action: str, resource: str, context: Context | None = None
@@ -202,13 +214,16 @@ class Access:
             decision = decide([boundary], requirement.action, requirement.resource, context)
         if len(decisions) >= _MOST_DECISIONS:
             decisions.clear()
-        decisions[question] = Asked(
+        asked = decisions[question] = Asked(
             role_arn=principal.role_arn,
             action=requirement.action,
             resource=requirement.resource,
             context=context,
             decision=decision,
         )
+        with self._lock:
+            self._asked.append(asked)
+            del self._asked[: -2 * _MOST_DECISIONS]
         return decision
 
     def _denied(

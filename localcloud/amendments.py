@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, Final
 
 from localcloud import shortcomings
@@ -40,6 +39,8 @@ class Amendments:
             ("stepfunctions", "StartSyncExecution"): _name_execution,
             ("stepfunctions", "StopExecution"): self._keep_reason,
             ("logs", "GetLogEvents"): self._log_stream_exists,
+            ("ec2", "DeleteNatGateway"): self._free_addresses,
+            ("ec2", "DetachInternetGateway"): self._nothing_is_mapped,
             ("sts", "GetSessionToken"): _refuse,  # moto hands out keys that nobody has
             ("sts", "GetFederationToken"): _refuse,
             ("dynamodb", "ExecuteStatement"): _refuse,
@@ -63,6 +64,24 @@ class Amendments:
                     call.params.get("cause"),
                 )
 
+    def _free_addresses(self, call: Call) -> None:
+        """Moto keeps an Elastic IP address associated with a NAT gateway that is gone."""
+        for gateway in self._state.nat_gateways():
+            if gateway.id == call.params.get("NatGatewayId"):
+                self._state.free_addresses(gateway)
+
+    def _nothing_is_mapped(self, call: Call) -> None:
+        """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API, DetachInternetGateway)."""
+        vpc = call.params.get("VpcId")
+        if any(
+            each.vpc_id == vpc and each.state != "deleted" for each in self._state.nat_gateways()
+        ):
+            raise WireError(
+                "DependencyViolation",
+                f"Network {vpc} has some mapped public address(es). "
+                "Please unmap those public address(es) before detaching the gateway.",
+            )
+
     def _log_stream_exists(self, call: Call) -> None:
         group, stream = (
             str(call.params.get("logGroupName") or ""),
@@ -80,6 +99,4 @@ def _name_execution(call: Call) -> None:
     """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first alone."""
     members: Any = json.loads(call.read_body() or b"{}")
     if isinstance(members, dict) and not members.get("name"):
-        call.body = json.dumps({**members, "name": str(uuid.uuid4())}).encode()
-        call.environ["wsgi.input"] = BytesIO(call.body)
-        call.environ["CONTENT_LENGTH"] = str(len(call.body))
+        call.replace_body(json.dumps({**members, "name": str(uuid.uuid4())}).encode())

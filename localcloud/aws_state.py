@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from config.facts import usable_memory_mib
 from localcloud.aws_backends import ACCOUNT_ID, PARTITION
 from localcloud.aws_identity import Identities, document
+from localcloud.moto_answers import complete_answers
 
 __all__ = [
     "ACCOUNT_ID",
@@ -47,6 +48,7 @@ def prepare_moto(port: int) -> None:
     default_user_config["iam"]["load_aws_managed_policies"] = False
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     os.environ["MOTO_PORT"] = str(port)
+    complete_answers()
 
 
 def reset_moto() -> None:
@@ -111,6 +113,14 @@ class AwsState(Identities):
         found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
         return None if found is None else found.budget
 
+    def subscribers(self, name: str, notification: dict[str, Any]) -> list[dict[str, str]] | None:
+        """Who hears of one notification of a budget; None where it has no such notification."""
+        found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
+        for each in found.notifications if found is not None else ():
+            if all(each.details.get(member) == value for member, value in notification.items()):
+                return list(each.subscribers)
+        return None
+
     def partition_key(self, table_name_or_arn: str) -> str:
         """Name of a DynamoDB table's partition key; empty where there is no such table."""
         name = table_name_or_arn.rsplit("/", 1)[-1]
@@ -164,6 +174,18 @@ class AwsState(Identities):
             ),
             None,
         )
+
+    def nat_gateways(self) -> list[Any]:
+        """Moto's NAT gateway objects, those too that are deleted."""
+        return list(self._regional("ec2").nat_gateways.values())
+
+    def free_addresses(self, gateway: Any) -> None:
+        """Takes the Elastic IP addresses of a NAT gateway away from it."""
+        backend = self._regional("ec2")
+        held = {each.get("allocationId") for each in gateway.address_set}
+        for address in list(backend.addresses):
+            if address.allocation_id in held and address.association_id:
+                backend.disassociate_address(association_id=address.association_id)
 
     def security_group(self, group_id: str) -> Any | None:
         """Moto's security group object, or None."""
@@ -394,13 +416,19 @@ class AwsState(Identities):
         queue = self._regional("sqs").queues.get(name)
         return 0 if queue is None else int(queue.receive_message_wait_time_seconds)
 
+    def state_machine_role(self, arn: str) -> str | None:
+        """The role of a state machine; None where there is none of that ARN."""
+        return next((each.roleArn for each in self._state_machines() if each.arn == arn), None)
+
+    def _state_machines(self) -> list[Any]:
+        # moto keeps what it runs apart from what it only stores
+        return list(stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines)
+
     def running_executions(self) -> list[Any]:
         """Moto's objects of the executions of state machines that have not ended."""
-        # moto keeps what it runs apart from what it only stores
-        machines = stepfunctions_parser_backends[ACCOUNT_ID][self.region].state_machines
         return [
             execution
-            for machine in list(machines)
+            for machine in self._state_machines()
             for execution in list(machine.executions)
             if execution.status == "RUNNING"
         ]

@@ -38,7 +38,9 @@ class BudgetActions:
         self._tags: dict[str, dict[str, str]] = {}
         self.operations: dict[str, Callable[[Params], Params]] = {
             "CreateBudgetAction": self._create,
+            "DescribeBudgetAction": self._describe_one,
             "DescribeBudgetActionsForBudget": self._describe,
+            "DescribeSubscribersForNotification": self._subscribers,
             "UpdateBudgetAction": self._change,
             "DeleteBudgetAction": self._delete,
             "ExecuteBudgetAction": self._execute,
@@ -132,6 +134,19 @@ class BudgetActions:
     def _describe(self, params: Params) -> Params:
         return {"Actions": self._actions.get(self._budget(params), [])}
 
+    def _describe_one(self, params: Params) -> Params:
+        told = {name: params[name] for name in ("AccountId", "BudgetName")}
+        return {**told, "Action": self._action(params)}
+
+    def _subscribers(self, params: Params) -> Params:
+        name = self._budget(params)
+        found = self._state.subscribers(name, params["Notification"])
+        if found is None:
+            raise WireError(
+                "NotFoundException", f"budget {name} has no such notification", status=404
+            )
+        return {"Subscribers": found}
+
     def _change(self, params: Params) -> Params:
         action = self._action(params)
         new = {
@@ -183,7 +198,7 @@ class BudgetActions:
         )
         if found is None:
             raise WireError(
-                "NotFoundException", f"budget {name} has no action {params['ActionId']}", status=404
+                "NotFoundException", f"budget {name} has no action {params['ActionId']}"
             )
         return found
 
@@ -217,5 +232,5 @@ class BudgetActions:
     def _budget(self, params: Params) -> str:
         name: str = params["BudgetName"]
         if self._state.budget(name) is None:
-            raise WireError("NotFoundException", f"there is no budget {name}", status=404)
+            raise WireError("NotFoundException", f"there is no budget {name}")
         return name

@@ -217,7 +217,7 @@ class LocalCloud:
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            refusals=Refusals(state, store),
+            refusals=Refusals(state, store, access),
             instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
@@ -239,6 +239,7 @@ class LocalCloud:
                 ),
                 metrics.execution_counted,
                 self.transitions_throttled,
+                access.require,
             )
         )
         server.start()
@@ -280,7 +281,7 @@ class LocalCloud:
 
     @property
     def asked(self) -> list[Asked]:
-        """The permissions that jobs, functions and services needed since IAM changed last."""
+        """The permissions that jobs, functions and services needed, in order; see `Access.asked`."""
         return self._access.asked()
 
     @property

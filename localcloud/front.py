@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from localcloud import shortcomings, slack
+from localcloud import cbor, shortcomings, slack
 from localcloud.access import Access, Principal, changes_iam
 from localcloud.alarms import Alarms
 from localcloud.amendments import Amendments
@@ -158,6 +158,13 @@ class Front:
         if isinstance(opened, Reply):
             return _send(opened, start_response)
         call, form = opened
+        if call.in_cbor:
+            return _send(self._answer_in_cbor(call), start_response)
+        return self._answer_call(call, form, start_response)
+
+    def _answer_call(
+        self, call: Call, form: Form | None, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         try:
             if form is not None:
                 return _send(self._upload(call, form), start_response)
@@ -170,6 +177,16 @@ class Front:
             raise
         except Exception as error:  # noqa: BLE001 - logged; the caller gets an answer that no SDK repeats
             return _send(call.error(shortcomings.of_exception(call, error)), start_response)
+
+    def _answer_in_cbor(self, call: Call) -> Reply:
+        answer: dict[str, Any] = {}
+
+        def capture(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            answer.update(status=int(status.partition(" ")[0]), headers=headers)
+
+        body = b"".join(self._answer_call(call, None, capture))
+        headers = {name.lower(): value for name, value in answer["headers"]}
+        return cbor.from_json(call, answer["status"], headers, body)
 
     def _upload(self, call: Call, form: Form) -> Reply:
         """Puts the object of a form, under the rights of whoever has signed it."""
@@ -191,6 +208,9 @@ class Front:
     def _answer(
         self, call: Call, principal: Principal | None, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        call.inflate()
+        if call.in_cbor:
+            cbor.to_json(call)
         for fault in list(self.faults):
             reply = fault(call, principal)
             if reply is not None:
@@ -252,7 +272,10 @@ class Front:
         if call.service == "lambda" and call.operation in _INVOCATIONS:
             return self._functions.answer(call.params, call.read_body())
         operation = self._own.get(call.service, {}).get(call.operation)
-        return None if operation is None else call.result(operation(call.params))
+        if operation is None:
+            return None
+        shortcomings.hold_to_model(call)
+        return call.result(operation(call.params))
 
     # ---- moto --------------------------------------------------------------------------------------------------------------------------
 
@@ -283,16 +306,8 @@ class Front:
         shortcoming = shortcomings.of_answer(call, code, answer["headers"], body)
         if shortcoming is not None:
             raise shortcoming
-        if (
-            code == HTTPStatus.NOT_FOUND
-            and call.service == "s3"
-            and principal is not None
-            and self._hides_absence(call, principal)
-        ):
-            close = getattr(body, "close", None)
-            if close:
-                close()
-            raise WireError("AccessDenied", "Access Denied", status=403)
+        if code == HTTPStatus.NOT_FOUND and call.service == "s3" and principal is not None:
+            self._access.check_absence(call, principal)
         if code < HTTPStatus.MULTIPLE_CHOICES:
             body = self._after(call, answer["headers"], body)
         start_response(answer["status"], answer["headers"])
@@ -307,15 +322,6 @@ class Front:
             receive(call, self._objects)
         if call.body is not None:
             call.read_body()
-
-    def _hides_absence(self, call: Call, principal: Principal) -> bool:
-        """S3 does not tell that an object is absent to those who may not list the bucket: they get 403 for 404."""
-        if call.operation not in ("GetObject", "HeadObject"):
-            return False
-        key, bucket = str(call.uri_params.get("Key", "")), call.uri_params.get("Bucket")
-        return not self._access.may(
-            principal.role_arn, "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}
-        )
 
     def _after(
         self, call: Call, headers: list[tuple[str, str]], body: Iterable[bytes]

@@ -220,7 +220,7 @@ class Functions:
                 result.payload.decode("utf-8", "replace"),
             )
             if queue := kept.get("DeadLetterConfig", {}).get("TargetArn"):
-                self._send(function, queue, payload.decode())
+                self._send(function, queue, payload.decode(), dead=True)
         outcome = "OnFailure" if result.error else "OnSuccess"
         destination = (config.get("DestinationConfig") or {}).get(outcome, {}).get("Destination")
         if destination:
@@ -242,8 +242,8 @@ class Functions:
             }
             self._send(function, destination, json.dumps(record))
 
-    def _send(self, function: Any, arn: str, message: str) -> None:
-        """Sends under the function's own role, as Lambda does."""
+    def _send(self, function: Any, arn: str, message: str, *, dead: bool = False) -> None:
+        """Sends a dead letter, or to a destination, under the function's own role, as Lambda does."""
         service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
         try:
             client = self._role_client(service, function.role, _LAMBDA)
@@ -255,6 +255,7 @@ class Functions:
             else:
                 client.invoke(FunctionName=arn, InvocationType="Event", Payload=message)
         except (ClientError, BotoCoreError, AssumeRoleError) as error:
+            self._metrics.function_letter_lost(function.function_name, dead=dead)
             _log.warning(
                 "function %s could not reach its destination %s: %s",
                 function.function_name,
@@ -285,7 +286,7 @@ class Functions:
             or function.logs_group_name
         )
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
-        logged = self._prepare_log(function.role, group, stream)
+        write_line = self._log_writer(function.role, group, stream)
         code, handler = self._code(function)
         try:
             credentials = self._access.assume_role(
@@ -329,26 +330,26 @@ class Functions:
             "_HANDLER": handler,
             **credentials,
         }
-        put = self._state.put_log_lines
-        write_line = (lambda line: put(group, stream, [line])) if logged else (lambda _: None)
         return Worker(
             key=key, handler=handler, code=code, environment=environment, write_line=write_line
         )
 
-    def _prepare_log(self, role: str, group: str, stream: str) -> bool:
-        """Whether the role lets Lambda write logs; it stays silent where it may not, as on AWS."""
+    def _log_writer(self, role: str, group: str, stream: str) -> Callable[[str], None]:
+        """Writes a line as far as the role lets Lambda do it; it stays silent where it may not, as on AWS."""
         arn = self._state.arn("logs", f"log-group:{group}")
         if not self._state.has_log_group(group):
             if not self._access.may(role, "logs:CreateLogGroup", arn):
-                return False
+                return lambda _: None
             self._state.create_log_group(group)
-        allowed = all(
-            self._access.may(role, action, f"{arn}:log-stream:{stream}")
-            for action in ("logs:CreateLogStream", "logs:PutLogEvents")
-        )
-        if allowed:
-            self._state.create_log_stream(group, stream)
-        return allowed
+        if not self._access.may(role, "logs:CreateLogStream", f"{arn}:log-stream:{stream}"):
+            return lambda _: None
+        self._state.create_log_stream(group, stream)
+
+        def write(line: str) -> None:
+            if self._access.may(role, "logs:PutLogEvents", f"{arn}:log-stream:{stream}"):
+                self._state.put_log_lines(group, stream, [line])
+
+        return write
 
     def _code(self, function: Any) -> tuple[Path, str]:
         if function.package_type == "Image":

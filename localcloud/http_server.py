@@ -201,6 +201,11 @@ class _Handler(MotoRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Nothing: an access log of a rehearsal is noise."""
 
+    def log_error(self, text: str, *arguments: Any) -> None:
+        """What went wrong with a request; a line that a client has kept open and no longer uses is nothing of that."""
+        if not any(isinstance(each, TimeoutError) for each in arguments):
+            super().log_error(text, *arguments)
+
 
 class _Server(ThreadedWSGIServer):
     daemon_threads = True

@@ -65,12 +65,6 @@ class MetricReads:
                 "InvalidParameterCombination",
                 "Must specify either Statistics or ExtendedStatistics",
             )
-        for statistic in wanted:
-            if statistic not in STATISTICS:
-                raise WireError(
-                    "InvalidParameterValue",
-                    f"Statistics: {statistic!r} is not one of {', '.join(STATISTICS)}",
-                )
         period = _period(params.get("Period"))
         start, end = self._range(params, period, "InvalidParameterValue")
         asked_for = -(-(end - start) // timedelta(seconds=period))

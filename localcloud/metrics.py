@@ -70,12 +70,18 @@ class Metrics:
         self.put("AWS/Batch", {"JobQueueName": queue}, {f"JobsMovedTo{status.capitalize()}": 1})
 
     def function_invoked(self, name: str, *, failed: bool, milliseconds: float) -> None:
-        """Counts an invocation of a function."""
+        """Counts an invocation of a function that has just ended, at its beginning (Lambda developer guide, "Viewing metrics")."""
         self.put(
             "AWS/Lambda",
             {"FunctionName": name},
             {"Invocations": 1, "Errors": float(failed), "Duration": milliseconds},
+            at=self._now() - milliseconds / 1000,
         )
+
+    def function_letter_lost(self, name: str, *, dead: bool) -> None:
+        """Counts an event that Lambda could not give to a dead-letter queue, or to a destination."""
+        metric = "DeadLetterErrors" if dead else "DestinationDeliveryFailures"
+        self.put("AWS/Lambda", {"FunctionName": name}, {metric: 1})
 
     def execution_counted(self, machine_arn: str, metric: str) -> None:
         """Counts one in a metric of a state machine."""

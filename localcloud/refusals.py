@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from localcloud.access import Access
 from localcloud.aws_state import AwsState
 from localcloud.batch.records import Store
 from localcloud.wire import Call, WireError
@@ -19,6 +20,16 @@ _LONGEST_ALARM_RULE: Final = 10_240
 _MOST_CHILDREN: Final = 100
 _MOST_WIDGETS: Final = 500
 _MOST_ALARMS: Final = 100
+_LOG_DELIVERY: Final = (
+    "CreateLogDelivery",
+    "GetLogDelivery",
+    "UpdateLogDelivery",
+    "DeleteLogDelivery",
+    "ListLogDeliveries",
+    "PutResourcePolicy",
+    "DescribeResourcePolicies",
+    "DescribeLogGroups",
+)
 _MOST_METRICS: Final = (500, 2500)
 """Of one widget, of all widgets of a dashboard."""
 
@@ -26,8 +37,8 @@ _MOST_METRICS: Final = (500, 2500)
 class Refusals:
     """The account's dependencies and limits, each by the operation that they forbid."""
 
-    def __init__(self, state: AwsState, store: Store) -> None:
-        self._state, self._store = state, store
+    def __init__(self, state: AwsState, store: Store, access: Access) -> None:
+        self._state, self._store, self._access = state, store, access
         self._rules: dict[tuple[str, str], Callable[[Params], None]] = {
             ("iam", "DeletePolicy"): self._policy_is_free,
             ("ec2", "DeletePlacementGroup"): self._group_is_empty,
@@ -36,6 +47,8 @@ class Refusals:
             ("events", "PutRule"): _pattern_is_short,
             ("cloudwatch", "PutDashboard"): _dashboard_is_small,
             ("cloudwatch", "PutCompositeAlarm"): _alarm_rule_is_short,
+            ("stepfunctions", "CreateStateMachine"): self._logs_are_delivered,
+            ("stepfunctions", "UpdateStateMachine"): self._logs_are_delivered,
         }
 
     def check(self, call: Call) -> None:
@@ -71,6 +84,25 @@ class Refusals:
         if len(policy.versions) > 1:
             message = "This policy has more than one version. Before you delete a policy, you must delete the policy's versions."
             raise WireError("DeleteConflict", message, status=409)
+
+    def _logs_are_delivered(self, params: Params) -> None:
+        """Step Functions developer guide, "Logging using CloudWatch Logs": the machine's role sets the delivery up.
+
+        AWS documents two actions more, on log streams, which the delivery itself writes: roles that
+        aws-cdk makes have these eight alone.
+        """
+        logging = params.get("loggingConfiguration") or {}
+        role = params.get("roleArn") or self._state.state_machine_role(
+            params.get("stateMachineArn", "")
+        )
+        if logging.get("level", "OFF") == "OFF" or role is None:
+            return
+        try:
+            for action in _LOG_DELIVERY:
+                self._access.require(role, "states", f"logs:{action}", "*")
+        except WireError as error:
+            message = "The state machine IAM Role is not authorized to access the Log Destination"
+            raise WireError("AccessDeniedException", message) from error
 
 
 def _variables_are_short(params: Params) -> None:

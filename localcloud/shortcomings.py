@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from botocore.validate import ParamValidator
 
+from localcloud.modelcheck import violations
 from localcloud.wire import Call, WireError
 
 _log = logging.getLogger(__name__)
@@ -44,17 +45,28 @@ def of_exception(call: Call, error: Exception) -> WireError:
         return missing(call)
     problem = _problem(call)
     if problem:
-        code = (
-            "ClientException"
-            if call.service == "batch"
-            else _MISSING.get(call.protocol, "ValidationException")
-        )
-        return WireError(code, problem, status=400)
+        return _invalid(call, problem)
     _log.error(
         "%s %s failed inside the AWS in memory", call.service, call.operation, exc_info=error
     )
     sentence = f"the AWS in memory fails at {call.operation} of {call.service} where AWS would not ({type(error).__name__}: {error})"
     return WireError(_CODE, sentence, status=501)
+
+
+def hold_to_model(call: Call) -> None:
+    """Raises WireError where a call's members are not those of the operation's model."""
+    problem = _problem(call)
+    if problem:
+        raise _invalid(call, problem)
+
+
+def _invalid(call: Call, problem: str) -> WireError:
+    code = (
+        "ClientException"
+        if call.service == "batch"
+        else _MISSING.get(call.protocol, "ValidationException")
+    )
+    return WireError(code, problem, status=400)
 
 
 def of_answer(
@@ -86,4 +98,6 @@ def _problem(call: Call) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a value of a wrong type does to the parser
         return f"the request cannot be read as {shape.name}: {error}"
     report = ParamValidator().validate(params, shape)
-    return report.generate_report() if report.has_errors() else ""
+    if report.has_errors():
+        return str(report.generate_report())
+    return "; ".join(violations(shape, params))

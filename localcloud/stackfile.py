@@ -15,7 +15,7 @@ from typing import Any, Final
 from localcloud.project_file import Project, read_project
 from localcloud.stack_yaml.nodes import YamlError, compose, shown
 from localcloud.stack_yaml.texts import json_text
-from localcloud.stack_yaml.values import Altered, DateText, Values, decode
+from localcloud.stack_yaml.values import Altered, Values, decode
 
 _KNOWN: Final = ("secretsprovider", "encryptedkey", "encryptionsalt", "config", "environment")
 
@@ -133,7 +133,8 @@ def stack_document(data: bytes, label: str, project_name: str) -> StackDocument:
     content = found.content
     if not isinstance(content, dict):
         raise StackFileError(
-            f"{label} holds {_kind(content)}, expected a map with the key `config`"
+            f"{label} holds {_kind(content)}, expected a map with the key `config`; "
+            "write the settings below it"
         )
     given = content.get("config")
     if given is not None and not isinstance(given, dict):
@@ -180,11 +181,7 @@ def encrypted(value: Any, path: str) -> str | None:
     """The path of the first encrypted value; None where all is in plain text."""
     if isinstance(value, Mapping):
         secret = value.get("secure")
-        if (
-            set(value) == {"secure"}
-            and isinstance(secret, str)
-            and not isinstance(secret, DateText)
-        ):
+        if set(value) == {"secure"} and isinstance(secret, str):
             return path
         children = ((f"{path}.{name}", item) for name, item in value.items())
     elif isinstance(value, list):

@@ -33,9 +33,11 @@ from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
+from localcloud import map_runs
 from localcloud.aws_state import AwsState
 from localcloud.execution_ends import ExecutionEnds
 from localcloud.execution_jobs import ExecutionJobs
+from localcloud.execution_logs import log_end
 
 RoleClient = Callable[[str, str, str], Any]
 """(service, role ARN, service principal) -> boto3 client of a role."""
@@ -70,6 +72,7 @@ def interpreter(
     publish: Publish,
     count: Count,
     throttled: threading.Event,
+    require: map_runs.Require,
 ) -> Iterator[None]:
     """Completes moto's interpreter for the time; at the end every execution that still runs is stopped.
 
@@ -85,6 +88,7 @@ def interpreter(
 
     def ended(execution: Any) -> None:
         jobs.end(execution)
+        log_end(state, execution)
         count(execution.state_machine.arn, f"Executions{_ENDS[execution.exec_status]}")
         publish(
             "aws.states",
@@ -110,6 +114,7 @@ def interpreter(
         (service_task.StateTaskService, "_normalise_response", _from_sdk),
         *ends.replacements(),
         *jobs.replacements(),
+        *map_runs.replacements(require),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
         (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,6 +83,11 @@ class Call:
         self.body: bytes | None = None
         self.content: bytes = b""
         """The object that the call carries, where it carries one and it has been received."""
+        self.in_cbor = (
+            "/operation/" in environ.get("PATH_INFO", "")
+            and environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor"
+        )
+        """Whether it came in Smithy's RPC v2 CBOR protocol, and is answered in it."""
         self.by_form = False
         """Whether it is the PutObject that a form asks for."""
         self.operation = self._operation()
@@ -129,6 +135,30 @@ class Call:
             )
         self.environ["wsgi.input"] = BytesIO(self.body)
         return self.body
+
+    def inflate(self) -> None:
+        """Unpacks a compressed body (the trait `requestCompression`); an object of S3 stays as it is.
+
+        Raises WireError where it is not what it says, or too large.
+        """
+        if self.service == "s3" or self.environ.get("HTTP_CONTENT_ENCODING") != "gzip":
+            return
+        unpacker = zlib.decompressobj(wbits=31)  # with gzip's header
+        try:
+            body = unpacker.decompress(self.read_body(), _LARGEST_STRUCTURED_BODY)
+        except zlib.error as error:
+            raise WireError("SerializationException", f"the body is no gzip: {error}") from None
+        if not unpacker.eof:
+            raise WireError("SerializationException", "the body is cut off, or too large")
+        self.replace_body(body)
+        del self.environ["HTTP_CONTENT_ENCODING"]
+
+    def replace_body(self, body: bytes) -> None:
+        """Puts another body in the place of the call's own."""
+        self.body = body
+        self.environ["wsgi.input"] = BytesIO(body)
+        self.environ["CONTENT_LENGTH"] = str(len(body))
+        self.environ.pop("wsgi.input_terminated", None)
 
     @property
     def request(self) -> Request:
@@ -220,7 +250,9 @@ class Call:
                     ("Content-Type", "application/cbor"),
                     ("smithy-protocol", "rpc-v2-cbor"),
                 ]
-                return Reply(status=error.status, headers=tuple(headers), body=_cbor(members))
+                return Reply(
+                    status=error.status, headers=tuple(headers), body=cbor_of_texts(members)
+                )
             headers.append(("Content-Type", "application/json"))
             return Reply(
                 status=error.status, headers=tuple(headers), body=json.dumps(members).encode()
@@ -252,10 +284,7 @@ class Call:
     @property
     def protocol(self) -> str:
         """The wire protocol of the request: that of its form, else that of its service."""
-        if (
-            "/operation/" in self.environ.get("PATH_INFO", "")
-            and self.environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor"
-        ):
+        if self.in_cbor:
             return "smithy-rpc-v2-cbor"
         if self.environ.get("HTTP_X_AMZ_TARGET"):
             return "json"
@@ -292,11 +321,13 @@ def _to_path_style(environ: dict[str, Any]) -> None:
         environ["HTTP_HOST"] = f"localhost:{environ['SERVER_PORT']}"
 
 
-def _cbor(members: Mapping[str, str]) -> bytes:
-    """A map of texts (RFC 8949): major type 5 with up to 23 entries, texts of major type 3 with a length of four bytes."""
+def cbor_of_texts(members: Mapping[str, str]) -> bytes:
+    """A map of texts (RFC 8949): major types 5 and 3, with lengths of two and of four bytes."""
     texts = [text.encode() for pair in members.items() for text in pair]
-    return bytes([0xA0 + len(members)]) + b"".join(
-        b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts
+    return (
+        b"\xb9"
+        + len(members).to_bytes(2, "big")
+        + b"".join(b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts)
     )
 
 

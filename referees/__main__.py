@@ -47,6 +47,7 @@ def _judge(folder: Path) -> int:
         found: list[Finding] = [
             *judges.cfn_lint(templates, mocks.REGION),
             *judges.checkov(templates),
+            *judges.cdk_nag(templates),
             *judges.iam(asked),
         ]
     except judges.RefereeError as error:

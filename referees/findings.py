@@ -89,7 +89,7 @@ def table(known: Iterable[Answer]) -> str:
         checks = sorted({(referee, check) for referee, check, _, _ in answer.checks})
         told = (
             ", ".join(f"{referee} `{check}`" for referee, check in checks)
-            or "trivy, cdk-nag, cfripper or prowler"
+            or "trivy, cfripper or prowler"
         )
         lines.append(f"| {answer.finding} | {answer.answer} | {told} |")
     return "\n".join(lines) + "\n"

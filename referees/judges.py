@@ -54,6 +54,13 @@ def checkov(templates: Mapping[str, Path]) -> Iterator[Finding]:
             )
 
 
+def cdk_nag(templates: Mapping[str, Path]) -> Iterator[Finding]:
+    """What the pack AwsSolutions of cdk-nag says of the templates, which AWS CDK reads in Node.js."""
+    script = str(Path(__file__).with_name("nag.py"))
+    for each in json.loads(_run("python", [script, *map(str, templates.values())])):
+        yield Finding(**each)
+
+
 def iam(documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """What parliament, policy_sentry and cloudsplaining say about policies, each `{where, policy}`."""
     script = str(Path(__file__).with_name("iam.py"))

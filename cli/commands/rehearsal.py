@@ -78,6 +78,7 @@ def up(
     if endpoint is None:
         with err.status(Text(f"deploying stack {stack}")):
             endpoint = service.start(stack, port, engine, containers)
+        service.write_private(service.DIRECTORY / "pulumi.sh", hints.pulumi_script(endpoint))
     elif containers is not None and endpoint.containers != containers:
         raise CliError(
             f"already up, with {endpoint.containers or 'no engine'} for containers; "
@@ -102,6 +103,14 @@ def down() -> None:
         raise CliError("nothing is up", ExitCode.NOT_RUNNING)
     service.stop(endpoint)
     say(f"down (stack {endpoint.stack})")
+
+
+@app.command(rich_help_panel=REHEARSAL)
+def refresh(as_json: AsJson = False) -> None:
+    """Say what was changed by hand in the AWS that `up` keeps."""
+    from cli import refresh as command
+
+    raise typer.Exit(command.run(out, as_json=as_json))
 
 
 @app.command(hidden=True)

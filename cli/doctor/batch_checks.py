@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, error, ok, warning
+from cli.questions import Finding
 from cli.why.starting import start_causes
 
 
@@ -16,16 +16,21 @@ def environments(patient: Patient) -> Iterator[Finding]:
     for name, physical in (patient.account.outputs.get("environments") or {}).items():
         found = there.get(physical)
         if found is None:
-            yield error("environments", f"{name} ({physical}) does not exist", UP)
+            yield error("compute", f"environment {name} ({physical}) does not exist", UP)
         elif found["status"] == "INVALID":
-            fix = "batchref why <queue>; docs/runbook.md, An environment is INVALID"
-            yield error("environments", f"{name} is INVALID: {found.get('statusReason')}", fix)
+            fix = (
+                f"{patient.account.command('why <queue>')}; docs/runbook.md, An "
+                "environment is INVALID"
+            )
+            yield error(
+                "compute", f"environment {name} is INVALID: {found.get('statusReason')}", fix
+            )
         elif found["state"] != "ENABLED":
             fix = (
                 "aws batch update-compute-environment --compute-environment "
                 f"{physical} --state ENABLED"
             )
-            yield warning("environments", f"{name} is disabled and takes no jobs", fix)
+            yield warning("compute", f"environment {name} is disabled and takes no jobs", fix)
         else:
             yield from _image(name, physical, found)
 
@@ -42,7 +47,9 @@ def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator
             f"aws batch update-compute-environment --compute-environment {physical} "
             "--compute-resources updateToLatestImageVersion=true"
         )
-        yield warning("environments", f"{name} boots an outdated AMI of {', '.join(old)}", fix)
+        yield warning(
+            "compute", f"environment {name} boots an outdated AMI of {', '.join(old)}", fix
+        )
     else:
         used = f", {resources.get('desiredvCpus', 0)} of {resources.get('maxvCpus')} vCPUs"
         yield ok(

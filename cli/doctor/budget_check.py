@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, asked, error, ok, warning
+from cli.questions import Finding
 from components.context import PROJECT_TAG, STACK_TAG
 
 
@@ -38,7 +38,10 @@ def budget(patient: Patient) -> Iterator[Finding]:
             yield warning(
                 "budget",
                 words,
-                ("raise budget.monthly_usd, or see what it went for: batchref runs --cost-above 1"),
+                (
+                    "raise budget.monthly_usd, or see what it went for: "
+                    f"{patient.account.command('runs --cost-above 1')}"
+                ),
             )
         else:
             yield ok("budget", words)

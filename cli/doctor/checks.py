@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from cli.account_checks import Finding
 from cli.doctor.batch_checks import environments, jobs, queues
 from cli.doctor.budget_check import budget
 from cli.doctor.function_checks import dead_letters, events, functions, secrets
 from cli.doctor.patient import Patient, warning
 from cli.doctor.store_checks import alarms, log_groups, storage
+from cli.questions import Finding
 
 CHECKS: Final[Sequence[Callable[[Patient], Iterator[Finding]]]] = (
     functions,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, asked, error, log_group, ok, warning
+from cli.questions import Finding
 from cli.why.account import AbsentError
 
 _SECRET_VARIABLES: Final = "_SECRET_ARN"  # noqa: S105 - how names of variables end
@@ -63,17 +63,15 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
             continue
         count = _messages(patient, url)
         replay = (
-            f"mend the cause, then batchref replay {by_function[name]}"
+            f"mend the cause, then {patient.account.command('replay ' + by_function[name])}"
             if name in by_function
             else "docs/runbook.md, Dead letters"
         )
         if count:
             plural = "s" if count > 1 else ""
-            yield error(
-                "dead letters", f"{count} event{plural} of {name} could not be handled", replay
-            )
+            yield error("letters", f"{count} event{plural} of {name} could not be handled", replay)
         else:
-            yield ok("dead letters", f"none of {name}")
+            yield ok("letters", f"none of {name}")
 
 
 def _messages(patient: Patient, url: str) -> int:
@@ -134,7 +132,10 @@ def events(patient: Patient) -> Iterator[Finding]:
                 submit = function["FunctionName"] == patient.account.outputs.get("submit_function")
                 what = f"rule {name} is disabled: {function['FunctionName']} is not called"
                 fix = (
-                    ("set pipeline.enabled to true and run pulumi up, or batchref resume")
+                    (
+                        "set pipeline.enabled to true and run pulumi up, or "
+                        f"{patient.account.command('resume')}"
+                    )
                     if submit
                     else UP
                 )

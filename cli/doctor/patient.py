@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from cli.account_checks import Finding
+from cli.questions import Finding
 from cli.why.account import AbsentError, Account
 
 _DAY: Final = timedelta(days=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.account_checks import Finding
 from cli.doctor.patient import UP, Patient, asked, error, log_group, ok, warning
+from cli.questions import Finding
 from cli.why.account import AbsentError
 
 

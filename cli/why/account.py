@@ -24,11 +24,13 @@ class Account:
         client: a boto3 client by the name of its service.
         outputs: of the stack; empty where none is known, then only physical names are said.
         now: seconds since 1970.
+        stack: its name; empty for the rehearsal.
     """
 
     client: Callable[[str], Any]
     outputs: Mapping[str, Any]
     now: Callable[[], float]
+    stack: str = ""
     unseen: list[str] = field(default_factory=list)
     _answers: dict[str, Any] = field(default_factory=dict)
 
@@ -90,6 +92,10 @@ class Account:
         sentence = f"{service}:{action}: {why}"
         if sentence not in self.unseen:
             self.unseen.append(sentence)
+
+    def command(self, words: str) -> str:
+        """A command line of this program for the stack, to be pasted."""
+        return f"batchref {words} --stack {self.stack}" if self.stack else f"batchref {words}"
 
     # ---- names of the stack file -----------------------------------------------------------------
 

@@ -37,7 +37,9 @@ _MARKS: Final = {
 
 def run(console: Console, target: Target, word: str, *, as_json: bool) -> ExitCode:
     """Finds what a word names, and prints why it is where it is. Raises CliError where there is nothing of that name."""
-    account = Account(client=target.client, outputs=target.outputs, now=time.time)
+    account = Account(
+        client=target.client, outputs=target.outputs, now=time.time, stack=target.stack
+    )
     return show(
         console, diagnose(account, word, lambda name: run_of(target, name)), as_json=as_json
     )

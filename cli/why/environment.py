@@ -94,7 +94,8 @@ def _state(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
             found="DISABLED",
             needed="ENABLED",
             fix=(
-                f"aws batch update-compute-environment --compute-environment {name} --state ENABLED"
+                f"aws batch update-compute-environment --compute-environment {name} "
+                "--state ENABLED; for good, enabled: true in the stack file"
             ),
         )
     if environment["status"] == "INVALID":

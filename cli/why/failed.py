@@ -13,7 +13,7 @@ from cli.why.demand import containers
 from cli.why.model import Cause, Diagnosis
 from workloads import contract
 from workloads.contract import ContractError, Run
-from workloads.functions.reasons import explain, is_cascade
+from workloads.functions.reasons import explain, for_run, is_cascade
 
 _LINES: Final = 400
 _SHOWN: Final = 8
@@ -56,7 +56,7 @@ def failed_job(
                 else f"child {speaker['jobId'].rpartition(':')[2]} failed: {below.verdict}",
             }
         )
-    cause = explain(job)
+    cause = for_run(explain(job), key=_run_id(job), stack=account.stack)
     own = _own_words(account, job)
     log, command = _log(account, job)
     what = f"{own['error']} ({cause.error})" if own else cause.error
@@ -184,11 +184,7 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
     """The error record that the stage wrote in this attempt (contract.Run.error_key); empty where it wrote none."""
     attempts = job.get("attempts") or [{}]
     code = (attempts[-1].get("container") or {}).get("exitCode")
-    variables = {
-        each["name"]: each.get("value", "")
-        for container in containers(job)
-        for each in container.get("environment") or []
-    }
+    variables = _variables(job)
     stage = (job.get("tags") or {}).get(contract.STAGE_TAG) or next(
         (each for each in contract.STAGES if str(job["jobName"]).endswith(f"-{each}")), None
     )
@@ -196,7 +192,7 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
     if code not in _BY_EXIT_CODE or not bucket or stage not in contract.STAGES:
         return {}
     try:
-        run = Run(variables.get(contract.ENV_RUN_ID, ""))
+        run = Run(_run_id(job))
         answer = account.ask("s3", "get_object", Bucket=bucket, Key=run.error_key(stage))
         record = json.loads(answer["Body"].read()) if answer else {}
     except (ContractError, AbsentError, ValueError):
@@ -204,6 +200,23 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
     if not isinstance(record, dict) or not record.get("error"):
         return {}
     return record if _written_in(attempts[-1], str(record.get("at") or "")) else {}
+
+
+def _variables(job: dict[str, Any]) -> dict[str, str]:
+    return {
+        each["name"]: each.get("value", "")
+        for container in containers(job)
+        for each in container.get("environment") or []
+    }
+
+
+def _run_id(job: dict[str, Any]) -> str:
+    """Of the run that a job belongs to; empty for a job of somebody else's.
+
+    Where the variables of a multi-node job, given by overrides, are not shown, its tag has the run.
+    """
+    tags = job.get("tags") or {}
+    return str(_variables(job).get(contract.ENV_RUN_ID) or tags.get(contract.RUN_ID_TAG) or "")
 
 
 def _written_in(attempt: dict[str, Any], at: str) -> bool:

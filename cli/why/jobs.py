@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cli.why.account import Account
+from cli.why.blocked import blocked_events
 from cli.why.demand import demand_of
 from cli.why.failed import failed_job
 from cli.why.model import Cause, Diagnosis
 from cli.why.queue import line_of, others_first, queue_causes, stopped, utilization
 from cli.why.starting import start_causes
+from workloads.functions.reasons import explain
 
 _DEEP: Final = 8
 """Dependencies that are followed; a chain that is longer is said to be."""
@@ -48,8 +50,6 @@ def _with(account: Account, diagnosis: Diagnosis, job: dict[str, Any]) -> Diagno
     attempts = job.get("attempts") or []
     if not attempts:
         return diagnosis
-    from workloads.functions.reasons import explain
-
     cause = explain({**job, "statusReason": attempts[-1].get("statusReason", "")})
     total = (job.get("retryStrategy") or {}).get("attempts", 1)
     seen = f"attempt {len(attempts)} of {total} failed: {cause.error}"
@@ -109,10 +109,12 @@ def _front(account: Account, arn: str, behind: dict[str, Any]) -> list[Cause]:
                 **vars(cause),
                 "code": f"FRONT-{cause.code}",
                 "what": (
-                    f"the job in front, {job_id} ({found[0]['jobName']}), holds up the queue: {cause.what}"
+                    f"the job in front, {job_id} ({found[0]['jobName']}), holds up the "
+                    f"queue: {cause.what}"
                 ),
                 "fix": (
-                    f"{cause.fix}; or take it out: aws batch terminate-job --job-id {job_id} --reason 'holds up the queue'"
+                    f"{cause.fix}; or take it out: aws batch terminate-job --job-id "
+                    f"{job_id} --reason 'holds up the queue'"
                 ),
             }
         )
@@ -128,6 +130,7 @@ def _diagnosed(
     minutes = int((account.now() * 1000 - job["createdAt"]) / 60_000)
     if said:
         seen.append(f"AWS Batch says: {said}")
+    seen += blocked_events(account, job)
     environments = account.listed("batch", "describe_compute_environments", "computeEnvironments")
     later = start_causes(account, job, environments)
     first = causes[0] if causes else None
@@ -157,8 +160,6 @@ def _diagnosed(
 
 
 def _unexplained(said: str) -> Cause:
-    from workloads.functions.reasons import explain
-
     cause = explain({"statusReason": said})
     return Cause(
         code="BATCH-REASON",
@@ -221,7 +222,7 @@ def _pending(account: Account, job: dict[str, Any], subject: str, depth: int) ->
         setting="dependsOn",
         found=str(other["status"]),
         needed="SUCCEEDED",
-        fix=f"see why that one does not go on: why {other['jobId']}",
+        fix=f"see why that one does not go on: {account.command('why ' + other['jobId'])}",
     )
     below = job_diagnosis(account, other, depth=depth + 1) if depth < _DEEP else None
     causes = [cause]
@@ -272,7 +273,8 @@ def _array(account: Account, job: dict[str, Any], subject: str, depth: int) -> D
                         "subject": subject,
                         "state": str(job["status"]),
                         "verdict": (
-                            f"of its {job['arrayProperties']['size']} children {counts}; child {listed[0]['jobId'].rpartition(':')[2]}: {below.verdict}"
+                            f"of its {job['arrayProperties']['size']} children {counts}; "
+                            f"child {listed[0]['jobId'].rpartition(':')[2]}: {below.verdict}"
                         ),
                     }
                 )
@@ -286,7 +288,8 @@ def _starting(account: Account, job: dict[str, Any], subject: str) -> Diagnosis:
         f"it has a place, and its container cannot start: {later[0].what}"
         if later
         else (
-            "it has a place, and its container is being started; the pull of a large image takes minutes"
+            "it has a place, and its container is being started; the pull of a large "
+            "image takes minutes"
         )
     )
     diagnosis = Diagnosis(
@@ -335,7 +338,8 @@ def queue_diagnosis(account: Account, queue: dict[str, Any]) -> Diagnosis:
         subject=subject,
         state=state,
         verdict=(
-            f"{more} wait in it; the first, {jobs[0]['jobId']} ({jobs[0]['jobName']}): {front.verdict}"
+            f"{more} wait in it; the first, {jobs[0]['jobId']} ({jobs[0]['jobName']}): "
+            f"{front.verdict}"
         ),
         causes=(*own, *front.causes),
         seen=(*seen, *front.seen),

@@ -161,7 +161,7 @@ def others_first(
             fix=(
                 "wait, or lower the weight of the share (a LOWER weight gets MORE)"
                 if policy is not None
-                else f"wait, or see why {front} does not start: why {front}"
+                else f"wait, or see why that one does not start: {account.command('why ' + front)}"
             ),
         )
     yield from _higher_queues(account, queue)

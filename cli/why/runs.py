@@ -153,7 +153,7 @@ def _claimed(account: Account, item: Mapping[str, Any], subject: str) -> Diagnos
         fix=(
             "see the log of "
             f"{account.outputs.get('submit_function', 'the submit function')}; its "
-            "event comes again by itself, or by `replay submit`"
+            f"event comes again by itself, or by {account.command('replay submit')}"
         ),
     )
     causes = [*_not_allowed(account), cause] if late else [cause]
@@ -200,7 +200,9 @@ def _no_upload(account: Account, run: Run) -> Cause:
         setting=f"s3://{bucket}/{prefix}",
         found=", ".join(keys[:3]) or "nothing",
         needed=f"{prefix}<name>.csv",
-        fix="begin it by hand: run <key>" if keys else "upload the file, which begins the run",
+        fix=f"begin it by hand: {account.command('run ' + keys[0])}"
+        if keys
+        else "upload the file, which begins the run",
     )
 
 
@@ -248,7 +250,8 @@ def _not_called(account: Account) -> list[Cause]:
                 found="false",
                 needed="true",
                 fix=(
-                    "set pipeline.enabled to true and run pulumi up; uploads of meanwhile begin by `backfill`"
+                    "set pipeline.enabled to true and run pulumi up; uploads of "
+                    f"meanwhile begin by {account.command('backfill')}"
                 ),
             )
         ]
@@ -290,7 +293,9 @@ def _not_allowed(account: Account) -> list[Cause]:
             found="explicit deny",
             needed="no deny",
             fix=(
-                "raise budget.monthly_usd and run pulumi up, reverse the action (docs/runbook.md, The budget is used up), then `replay submit`"
+                "raise budget.monthly_usd and run pulumi up, reverse the action "
+                "(docs/runbook.md, The budget is used up), then "
+                f"{account.command('replay submit')}"
             ),
         )
     ]
@@ -324,7 +329,7 @@ def _dead_letters(account: Account) -> list[Cause]:
             needed="0",
             fix=(
                 f"see the log of {queue.get('function', 'the submit function')}, mend "
-                "the cause, then `replay submit`"
+                f"the cause, then {account.command('replay submit')}"
             ),
         )
     ]

@@ -10,6 +10,7 @@ from localcloud.batch import (
     definitions,
     descriptions,
     environments,
+    infrastructure_updates,
     listing,
     queues,
     submission,
@@ -120,20 +121,33 @@ class BatchApi:
         }
 
     def _update_environment(self, params: Params) -> Params:
+        self._settle()
         environment = environments.update(self._store, params, self._groups)
+        self._settle()
         self._plane.wake()
         return {
             "computeEnvironmentName": environment.name,
             "computeEnvironmentArn": environment.arn,
         }
 
+    def _settle(self) -> None:
+        """Infrastructure updates go on: they end with the jobs on former instances, and these with the time that they have."""
+        for environment in list(self._store.environments.values()):
+            for job in infrastructure_updates.settle(self._store, environment):
+                self._lose_hosts(job)
+
+    def _lose_hosts(self, job: Job) -> None:
+        for node in range(len(job.nodes)):
+            self._plane.lose_host(job.id, node=node)
+
     def _delete_environment(self, params: Params) -> Params:
+        self._settle()
         for job in environments.delete(self._store, params.get("computeEnvironment", "")):
-            for node in range(len(job.nodes)):
-                self._plane.lose_host(job.id, node=node)
+            self._lose_hosts(job)
         return {}
 
     def _describe_environments(self, params: Params) -> Params:
+        self._settle()
         wanted = named(params, "computeEnvironments")
         found = (
             [self._store.environment(each) for each in wanted]

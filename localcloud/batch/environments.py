@@ -10,6 +10,7 @@ import time
 from typing import Any, Final
 
 from localcloud.aws_state import ACCOUNT_ID
+from localcloud.batch.infrastructure_updates import begin, refuse_meanwhile
 from localcloud.batch.records import ComputeEnvironment, Job, Store, client_error
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -91,7 +92,9 @@ def update(
 ) -> ComputeEnvironment:
     """UpdateComputeEnvironment. Raises ClientException."""
     environment = existing(store, params.get("computeEnvironment", ""))
+    refuse_meanwhile(environment, "update")
     change = dict(params.get("computeResources") or {})
+    changed = {name for name in change if change[name] != environment.resources.get(name)}
     _check_market(environment, change)
     infrastructure = set(change) - _SCALING_FIELDS
     if infrastructure and not environment.is_fargate:
@@ -124,6 +127,7 @@ def update(
     environment.resources = merged
     environment.update_policy = params.get("updatePolicy") or environment.update_policy
     environment.status, environment.status_reason = "VALID", "ComputeEnvironment Healthy"
+    begin(store, environment, changed)
     return environment
 
 
@@ -154,6 +158,7 @@ def delete(store: Store, name_or_arn: str) -> list[Job]:
     environment = store.environment(name_or_arn)
     if environment is None:
         return []
+    refuse_meanwhile(environment, "delete")
     queued = any(environment.arn in queue.environments for queue in store.queues.values())
     if queued or time.monotonic() < environment.related_until:
         raise client_error("Cannot delete, found existing JobQueue relationship.")

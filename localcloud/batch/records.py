@@ -59,6 +59,10 @@ class ComputeEnvironment:
     instances: dict[str, Instance] = field(default_factory=dict)
     instance_left: float = float("-inf")
     """When the last instance was terminated, by the monotonic clock."""
+    outdated: dict[str, int] = field(default_factory=dict)
+    """Job id -> attempt that runs on an instance from before the update that goes on."""
+    outdated_until: float = 0.0
+    """Until when such jobs may run, by the monotonic clock."""
 
     @property
     def market(self) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlparse
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from localcloud.engine.autonaming import Names
-from localcloud.engine.changes import PROVIDER_PREFIX, Changes, Made, Wanted
+from localcloud.engine.changes import PROVIDER_PREFIX, Changes, HalfMadeError, Made, Wanted
 from localcloud.engine.hooks import Hooks
 from localcloud.engine.state import Failure, Options, Resource, State, Step
 from localcloud.provider import Provider, ProviderError, unmodelled
@@ -147,7 +147,7 @@ class Engine:
         }
         try:
             wanted = self._wanted(urn, request, inputs, aliases)
-            made = self._changes.apply(wanted)
+            made = self._apply(wanted, request, trail)
         except SchemaError as error:
             return self._fail(failure, *error.problems)
         except (ProviderError, EngineRefusalError) as error:
@@ -331,6 +331,8 @@ class Engine:
                 replace_on_changes=tuple(request.replaceOnChanges),
                 aliases=aliases,
                 deleted_with=request.deletedWith,
+                replace_with=tuple(request.replace_with),
+                replacement_trigger=_trigger(request),
                 hooks={
                     kind: tuple(getattr(request.hooks, kind))
                     for kind in Hooks.KINDS
@@ -338,6 +340,13 @@ class Engine:
                 },
             ),
         )
+
+    def _apply(self, wanted: Wanted, request: Any, trail: tuple[str, ...]) -> Made:
+        try:
+            return self._changes.apply(wanted)
+        except HalfMadeError as error:
+            self._record(wanted, request, error.made, trail)
+            raise
 
     def _record(self, wanted: Wanted, request: Any, made: Made, trail: tuple[str, ...]) -> None:
         known = {
@@ -420,3 +429,11 @@ def _made_by(resource: Resource) -> Iterator[str]:
     yield from (
         leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )
+
+
+def _trigger(request: Any) -> str:
+    if not request.HasField("replacement_trigger") or request.replacement_trigger.HasField(
+        "null_value"
+    ):
+        return ""
+    return str(json_format.MessageToJson(request.replacement_trigger, sort_keys=True, indent=None))

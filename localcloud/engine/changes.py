@@ -7,7 +7,7 @@ otherwise or both would have the same name; deletions happen in reverse order of
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -24,7 +24,7 @@ from localcloud.engine.state import (
     by_urn,
     deletion_order,
 )
-from localcloud.provider import Provider, ProviderError
+from localcloud.provider import CreatedError, Provider, ProviderError
 from localcloud.provider.archive import with_hashes
 from localcloud.provider.lifecycle import at
 from localcloud.provider.values import Secret, encode, plain
@@ -55,6 +55,14 @@ class Made:
     outputs: Mapping[str, Any]
 
 
+class HalfMadeError(ProviderError):
+    """A resource whose creation has failed half way; `made` is what there is of it."""
+
+    def __init__(self, message: str, made: Made) -> None:
+        super().__init__(message)
+        self.made = made
+
+
 class Changes:
     """Brings one resource after the other from the previous state to what the program wants. Safe for concurrent calls.
 
@@ -78,6 +86,7 @@ class Changes:
         self._preview, self._destroy = preview, destroy
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
+        self._replaced: set[str] = set()
         self._doomed = list(previous.doomed)
         self._skipped = skipped
         self._previous = previous
@@ -105,9 +114,12 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        if not changed:
+        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+            wanted.options.replace_with
+        )
+        if not changed and not forced:
             return self._same(checked, old)
-        if difference.replaces or _demanded(checked, old, changed):
+        if forced or difference.replaces or _demanded(checked, old, changed):
             first = (
                 difference.deletes_first
                 or bool(wanted.options.delete_before_replace)
@@ -165,7 +177,19 @@ class Changes:
                 wanted.type, wanted.name, wanted.inputs, preview=self._preview
             )
 
-        made, outputs = self._hooks.around(
+        try:
+            made, outputs = self._around_creation(wanted, create)
+        except CreatedError as error:
+            self._note(operation, wanted, changed)
+            half = Made(id=error.id, inputs=error.inputs, outputs=error.outputs)
+            raise HalfMadeError(str(error), half) from error
+        self._note(operation, wanted, changed)
+        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
+
+    def _around_creation(
+        self, wanted: Wanted, create: Callable[[], tuple[str, dict[str, Any]]]
+    ) -> tuple[str, dict[str, Any]]:
+        return self._hooks.around(
             "create",
             create,
             bound=wanted.options.hooks,
@@ -173,8 +197,6 @@ class Changes:
             told=lambda done: {"id": done[0], "new_outputs": encode(done[1])},
             preview=self._preview,
         )
-        self._note(operation, wanted, changed)
-        return Made(id=made, inputs=wanted.inputs, outputs=outputs)
 
     def _update(self, wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> Made:
         def update() -> tuple[str, dict[str, Any]]:
@@ -201,9 +223,11 @@ class Changes:
     def _replace(
         self, wanted: Wanted, old: Resource, changed: tuple[str, ...], *, first: bool
     ) -> Made:
+        with self._lock:
+            self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed)} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
             )
         if first:
             self._delete(old, "delete replaced")
@@ -350,6 +374,11 @@ def _failure(old: Resource, message: str) -> Failure:
 
 def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
+
+
+def _triggered(wanted: Wanted, old: Resource) -> bool:
+    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
+    return bool(then and now and then != now)
 
 
 def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:

@@ -12,15 +12,17 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud.engine.state import Resource, State
-from localcloud.provider.values import SECRET, SIGNATURE_KEY, Secret
+from localcloud.engine.state import Options, Resource, State
+from localcloud.provider.values import SECRET, SIGNATURE_KEY, Secret, is_secret, plain
 
 _VERSION: Final = 3
+_PROVIDER: Final = "pulumi:providers:aws"
 _ROUNDS: Final = 1_000_000
 _PROBE: Final = b"pulumi"
 
@@ -55,6 +57,67 @@ def checkpoint(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What a deployment as JSON holds; `exports` have their secrets."""
+
+    state: State
+    exports: Mapping[str, Any]
+    settings: Mapping[str, str]
+
+
+def restored(text: str) -> Restored:
+    """The inverse of `checkpoint`; what only a running program knows of a resource, such as its line, is empty."""
+    entries = json.loads(text)["deployment"]["resources"]
+    provider = next(e for e in entries if e["type"] == _PROVIDER)
+    stack = next(e for e in entries if e["type"] == "pulumi:pulumi:Stack")
+    reference = f"{provider['urn']}::{provider['id']}"
+    settings = {name: value for name, value in provider["inputs"].items() if name != "version"}
+    return Restored(
+        state=State(
+            resources=tuple(_resource(each, reference) for each in entries if each is not provider)
+        ),
+        exports=_opened(stack.get("outputs", {})),
+        settings=settings,
+    )
+
+
+def _resource(entry: Mapping[str, Any], default: str) -> Resource:
+    inputs, outputs = _opened(entry.get("inputs", {})), _opened(entry.get("outputs", {}))
+    provider = entry.get("provider", "")
+    needs = entry.get("propertyDependencies", {})
+    return Resource(
+        urn=entry["urn"],
+        type=entry["type"],
+        name=entry["urn"].split("::", 3)[3],
+        parent=entry.get("parent", ""),
+        custom=entry.get("custom", False),
+        id=entry.get("id", ""),
+        inputs=plain(inputs),
+        outputs=plain(outputs),
+        secret_inputs=frozenset(name for name, value in inputs.items() if is_secret(value)),
+        provider="" if provider == default else provider,
+        dependencies=tuple(entry.get("dependencies", ())),
+        property_dependencies={name: tuple(urns) for name, urns in needs.items()},
+        options=Options(
+            protect=entry.get("protect", False),
+            retain_on_delete=entry.get("retainOnDelete", False),
+            deleted_with=entry.get("deletedWith", ""),
+        ),
+        location="",
+        trail=(),
+    )
+
+
+def _opened(value: Any) -> Any:
+    """The inverse of `_plain`."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE_KEY) == SECRET:
+            return Secret(_opened(json.loads(value["plaintext"])))
+        return {name: _opened(item) for name, item in value.items()}
+    return [_opened(item) for item in value] if isinstance(value, list) else value
+
+
 def _salt(passphrase: str) -> str:
     """The CLI's note of a passphrase: a salt, and a word that only the passphrase opens (pulumi's pkg/secrets/passphrase)."""
     salt, nonce = secrets.token_bytes(8), secrets.token_bytes(12)
@@ -72,7 +135,7 @@ def _default_provider(stack: Resource, version: str, settings: Mapping[str, str]
         "urn": f"{place}::pulumi:providers:aws::{name}",
         "custom": True,
         "id": str(uuid.uuid4()),
-        "type": "pulumi:providers:aws",
+        "type": _PROVIDER,
         "inputs": inputs,
         "outputs": inputs,
     }

@@ -23,6 +23,10 @@ class Options:
     aliases: tuple[str, ...] = ()
     """URNs that the resource may have had before."""
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
+    """URNs of resources whose replacement replaces this one."""
+    replacement_trigger: str = ""
+    """JSON of a value whose change replaces the resource; empty for none, which changes nothing either way."""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

@@ -17,6 +17,7 @@ from localcloud.provider import (
     messaging,
     monitoring,
     network,
+    readers,
     security,
     storage,
     tables,
@@ -35,6 +36,7 @@ from localcloud.provider.invokes import INVOKES, PREVIEWED
 from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
 from localcloud.provider.naming import Autonaming, automatic_name
 from localcloud.provider.outputs import mark_unmodelled, seal, tell, unmodelled
+from localcloud.provider.reading import READERS, Reading, imported, merged
 from localcloud.provider.references import missing_references
 from localcloud.provider.schema import ResourceSchema, resource_schema
 from localcloud.provider.settings import Settings
@@ -66,7 +68,8 @@ _CREATORS: Final = (
     storage,
     tables,
 )
-_MODULES: Final = (*_CREATORS, lifecycles)
+_MODULES: Final = (*_CREATORS, lifecycles, readers)
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {}, False)
 _JSON_INPUTS: Final = frozenset(
     {
         "assumeRolePolicy",
@@ -197,7 +200,11 @@ class Provider:
             if not (call.id and call.begun):
                 raise
             tell(outputs, {"region": self.aws.region, **call.outputs})
-            raise CreatedError(str(error), id=call.id, outputs=outputs) from error
+            # as it is, and not as it was to be: the next comparison finds what it lacks
+            found = self.read(token, call.id, inputs, outputs)
+            if found is None:
+                raise
+            raise CreatedError(str(error), id=call.id, inputs=found[0], outputs=found[1]) from error
         tell(outputs, {"region": self.aws.region, **call.outputs})
         mark_unmodelled(token, logical, outputs)
         return call.id, outputs
@@ -274,6 +281,45 @@ class Provider:
         tell(outputs, call.outputs)
         mark_unmodelled(token, logical, outputs)
         return call.id, outputs
+
+    def read(
+        self,
+        token: str,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """What there is of a resource: its inputs and outputs.
+
+        Args:
+            token: The type.
+            id: The provider's.
+            inputs: What is known of it, with secrets; nothing at an import.
+            outputs: The same.
+
+        Returns None where it does not exist. Raises ProviderError where AWS refuses or the type cannot be read.
+        """
+        schema, reader = self._schema(token), READERS.get(token)
+        if reader is None:
+            raise ProviderError(f"the type {token} cannot be read by the local provider")
+        values = {**plain(without_bookkeeping(inputs)), **plain(outputs)}
+        if not inputs:
+            values |= imported(token, id)
+        actual = reader(Reading(aws=self.aws, token=token, id=id, values=values))
+        if actual is None:
+            return None
+        if inputs:
+            found = merged(inputs, actual, _JSON_INPUTS)
+        else:
+            found = {name: value for name, value in actual.items() if value not in _EMPTY}
+            found |= {DEFAULTS: []}
+        told = without_bookkeeping(found)
+        gone = inputs.keys() - found.keys()
+        now = {**{name: value for name, value in outputs.items() if name not in gone}, **told}
+        if "tagsAll" in schema.outputs:
+            now["tagsAll"] = plain(found.get("tags")) or {}
+        seal(token, now)
+        return found, now
 
     def delete(self, token: str, before: Before) -> None:
         """Deletes a resource. Raises ProviderError where AWS refuses or the deletion is not modelled."""

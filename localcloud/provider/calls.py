@@ -29,11 +29,18 @@ class ProviderError(Exception):
 
 
 class CreatedError(ProviderError):
-    """A creation that failed half way: the resource exists, with this id and these outputs."""
+    """A creation that failed half way: the resource exists, with this id, and is as these inputs and outputs say."""
 
-    def __init__(self, message: str, *, id: str, outputs: Mapping[str, Any]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        message: str,
+        *,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> None:
         super().__init__(message)
-        self.id, self.outputs = id, outputs
+        self.id, self.inputs, self.outputs = id, inputs, outputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from localcloud.provider.values import DEFAULTS, SIGNATURE_KEY, is_asset
 
 Kind = Literal["add", "delete", "update"]
 _POSITION: Final = re.compile(r"\[\d+\]")
-_NOTHING: Final[tuple[Any, ...]] = (None, [], {})
+NOTHING: Final[tuple[Any, ...]] = (None, [], {})
 """An empty list or map says no more than none."""
 
 
@@ -88,9 +88,9 @@ def _walk(
     old: Any, new: Any, path: str, plain_path: str, sets: frozenset[str]
 ) -> Iterator[tuple[str, Kind]]:
     """`plain_path` is the path without positions in lists, as `sets` has it."""
-    if old in _NOTHING or new in _NOTHING:
-        if not (old in _NOTHING and new in _NOTHING):
-            yield path, "add" if old in _NOTHING else "delete"
+    if old in NOTHING or new in NOTHING:
+        if not (old in NOTHING and new in NOTHING):
+            yield path, "add" if old in NOTHING else "delete"
     elif isinstance(old, Mapping) and isinstance(new, Mapping) and not is_asset(new):
         for name in sorted({*old, *new} - {DEFAULTS}):
             inner = f"{path}.{name}" if name.isidentifier() else f"{path}[{json.dumps(name)}]"

@@ -262,6 +262,30 @@ def _cluster(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _compute_environment(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    answer = aws.call(
+        "batch", "DescribeComputeEnvironments", {"computeEnvironments": [arguments["name"]]}
+    )
+    if not answer["computeEnvironments"]:
+        raise ProviderError(
+            f"reading Batch Compute Environment ({arguments['name']}): empty result"
+        )
+    found = answer["computeEnvironments"][0]
+    policy = found.get("updatePolicy")
+    return {
+        "id": found["computeEnvironmentArn"],
+        "arn": found["computeEnvironmentArn"],
+        "name": found["computeEnvironmentName"],
+        "region": aws.region,
+        "updatePolicies": [policy] if policy else [],
+        "tags": found.get("tags") or {},
+        **{
+            name: found.get(name, "")
+            for name in ("ecsClusterArn", "serviceRole", "state", "status", "statusReason", "type")
+        },
+    }
+
+
 INVOKES: Final[Mapping[str, Invoke]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getRegion:getRegion": _region,
@@ -272,6 +296,7 @@ INVOKES: Final[Mapping[str, Invoke]] = {
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
     "aws:ssm/getParameter:getParameter": _ssm_parameter,
     "aws:ecs/getCluster:getCluster": _cluster,
+    "aws:batch/getComputeEnvironment:getComputeEnvironment": _compute_environment,
 }
 PREVIEWED: Final[Mapping[str, Invoke]] = {
     # what a preview can say without asking AWS; all else is unknown until the deployment

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from localcloud.provider import removals, tables, updates
+from localcloud.provider import batch_updates, network_updates, removals, tables, updates
 from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
 
 _OF_BUCKET: Final = ("bucket", "expectedBucketOwner")
@@ -25,7 +25,7 @@ lifecycles(
         # ---- Batch and images
         "batch/computeEnvironment:ComputeEnvironment": Lifecycle(
             delete=removals.compute_environment,
-            update=updates.compute_environment,
+            update=batch_updates.compute_environment,
             replaces=(
                 "name",
                 "namePrefix",
@@ -33,8 +33,8 @@ lifecycles(
                 "computeResources.placementGroup",
                 "computeResources.spotIamFleetRole",
             ),
-            when=updates.environment_replacements,
-            stays=updates.environment_keeps,
+            when=batch_updates.environment_replacements,
+            stays=batch_updates.environment_keeps,
             sets=(
                 "computeResources.instanceTypes",
                 "computeResources.subnets",
@@ -69,9 +69,9 @@ lifecycles(
         ),
         "batch/jobDefinition:JobDefinition": Lifecycle(
             delete=removals.job_definition,
-            update=updates.new_revision,
+            update=batch_updates.new_revision,
             replaces=("name", "namePrefix"),
-            when=updates.definition_replacements,
+            when=batch_updates.definition_replacements,
             steers=("deregisterOnNewRevision",),
             sets=("platformCapabilities",),
             decided=("arn", "revision"),
@@ -90,16 +90,16 @@ lifecycles(
         # ---- network and instances
         "ec2/vpc:Vpc": Lifecycle(
             delete=remove("ec2", "DeleteVpc", VpcId="{id}"),
-            update=updates.vpc,
+            update=network_updates.vpc,
             replaces=("cidrBlock", "instanceTenancy"),
         ),
         "ec2/subnet:Subnet": Lifecycle(
             delete=remove("ec2", "DeleteSubnet", SubnetId="{id}"),
-            update=updates.subnet,
+            update=network_updates.subnet,
             replaces=("vpcId", "cidrBlock", "availabilityZone"),
         ),
         "ec2/internetGateway:InternetGateway": Lifecycle(
-            delete=removals.internet_gateway, update=updates.internet_gateway
+            delete=removals.internet_gateway, update=network_updates.internet_gateway
         ),
         "ec2/eip:Eip": Lifecycle(
             delete=remove("ec2", "ReleaseAddress", AllocationId="{id}"), replaces=("domain",)
@@ -112,17 +112,17 @@ lifecycles(
         ),
         "ec2/route:Route": Lifecycle(
             delete=removals.route,
-            update=updates.route,
+            update=network_updates.route,
             replaces=("routeTableId", "destinationCidrBlock"),
         ),
         "ec2/routeTableAssociation:RouteTableAssociation": Lifecycle(
             delete=remove("ec2", "DisassociateRouteTable", AssociationId="{id}"),
-            update=updates.route_table_association,
+            update=network_updates.route_table_association,
             replaces=("subnetId", "gatewayId"),
         ),
         "ec2/vpcEndpoint:VpcEndpoint": Lifecycle(
             delete=remove("ec2", "DeleteVpcEndpoints", VpcEndpointIds=["{id}"]),
-            update=updates.vpc_endpoint,
+            update=network_updates.vpc_endpoint,
             replaces=("vpcId", "serviceName", "vpcEndpointType"),
             sets=("routeTableIds", "subnetIds", "securityGroupIds"),
         ),
@@ -132,7 +132,7 @@ lifecycles(
         ),
         "ec2/launchTemplate:LaunchTemplate": Lifecycle(
             delete=remove("ec2", "DeleteLaunchTemplate", LaunchTemplateId="{id}"),
-            update=updates.launch_template,
+            update=network_updates.launch_template,
             replaces=("name", "namePrefix"),
             sets=("vpcSecurityGroupIds", "networkInterfaces.securityGroups"),
             decided=("latestVersion", "defaultVersion"),
@@ -148,7 +148,9 @@ lifecycles(
                 GroupId="{securityGroupId}",
                 SecurityGroupRuleIds=["{id}"],
             ),
+            update=network_updates.security_group_rule,
             replaces=("securityGroupId",),
+            when=network_updates.another_kind_of_source,
         ),
         "vpc/securityGroupEgressRule:SecurityGroupEgressRule": Lifecycle(
             delete=remove(
@@ -157,7 +159,9 @@ lifecycles(
                 GroupId="{securityGroupId}",
                 SecurityGroupRuleIds=["{id}"],
             ),
+            update=network_updates.security_group_rule,
             replaces=("securityGroupId",),
+            when=network_updates.another_kind_of_source,
         ),
         # ---- identity and secrets
         "iam/role:Role": Lifecycle(

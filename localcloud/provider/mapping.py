@@ -48,10 +48,11 @@ def to_request(
 def member_of(shape: Any, name: str) -> str | None:
     """The member of a structure that an input name means; None where there is none."""
     folded = {member.lower(): member for member in shape.members}
-    return next((folded[variant] for variant in _variants(name.lower()) if variant in folded), None)
+    return next((folded[variant] for variant in variants(name.lower()) if variant in folded), None)
 
 
-def _variants(name: str) -> Iterator[str]:
+def variants(name: str) -> Iterator[str]:
+    """The names of a member that a lower-case input name may stand for, the likeliest first."""
     yield name
     yield f"{name}s"
     if name.endswith("ies"):

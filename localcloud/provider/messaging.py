@@ -44,7 +44,7 @@ TOPIC_ATTRIBUTES: Final = {
     "signatureVersion": "SignatureVersion",
     "tracingConfig": "TracingConfig",
 }
-_SUBSCRIPTION_ATTRIBUTES: Final = {
+SUBSCRIPTION_ATTRIBUTES: Final = {
     "deliveryPolicy": "DeliveryPolicy",
     "filterPolicy": "FilterPolicy",
     "filterPolicyScope": "FilterPolicyScope",
@@ -131,7 +131,7 @@ def subscription(call: Call) -> None:
         call.take("protocol"),
         {"TopicArn": call.take("topic"), "Endpoint": call.take("endpoint")},
     )
-    attributes = _attributes(call, _SUBSCRIPTION_ATTRIBUTES)
+    attributes = _attributes(call, SUBSCRIPTION_ATTRIBUTES)
     created = call.send(
         "sns",
         "Subscribe",

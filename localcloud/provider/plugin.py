@@ -16,7 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from localcloud.provider import Autonaming, CreatedError, Provider, ProviderError, unmodelled
 from localcloud.provider.neighbours import refusal
 from localcloud.provider.schema import SchemaError
-from localcloud.provider.values import decode, encode, is_unknown, plain, walk
+from localcloud.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
 
 _HOST: Final = "127.0.0.1"
 _WORKERS: Final = 64
@@ -179,17 +179,21 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
                 id=error.id,
                 properties=encode(_told(error.outputs, preview=False)),
                 reasons=[str(error)],
-                inputs=request.properties,
+                inputs=encode({DEFAULTS: inputs.get(DEFAULTS, []), **error.inputs}),
             )
             _abort(context, str(error), details)
         return provider_pb2.CreateResponse(
             id=made, properties=encode(_told(outputs, preview=request.preview))
         )
 
-    def Read(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        """What there is of a resource."""
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """What there is of a resource; an answer without an id is that there is nothing."""
+        inputs, outputs = decode(request.inputs), decode(request.properties)
+        found = self._of(context).read(_type(request), request.id, inputs, outputs)
+        if found is None:
+            return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
-            id=request.id, properties=request.properties, inputs=request.inputs
+            id=request.id, inputs=encode(found[0]), properties=encode(found[1])
         )
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -10,17 +10,25 @@ from typing import Any, Final
 from localcloud.provider.calls import ProviderError
 from localcloud.provider.lifecycle import Removal
 
-_PATIENCE_SECONDS: Final = 60.0
-_PAUSE_SECONDS: Final = 0.05
+_BATCH_MINUTES: Final = 10.0
+_DISABLED_MINUTES: Final = 20.0
+_NAT_MINUTES: Final = 30.0
+"""How long the real provider waits: job_queue.go, compute_environment.go and vpc_nat_gateway.go of terraform-provider-aws."""
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for AWS. Raises ProviderError after a minute."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def until(condition: Callable[[], bool], failure: str, *, seconds: float) -> None:
+    """Waits for AWS as long as the real provider does. Raises ProviderError with `failure` where that is not long enough."""
+    started = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
-            raise ProviderError(f"{what} has not come about within {_PATIENCE_SECONDS:.0f} seconds")
-        time.sleep(_PAUSE_SECONDS)
+        waited = time.monotonic() - started
+        if waited > seconds:
+            raise ProviderError(failure)
+        time.sleep(min(_LONGEST_PAUSE_SECONDS, max(_PAUSE_SECONDS, waited / 10)))
+
+
+def _late(what: str, minutes: float) -> str:
+    return f"{what} has not come about within {minutes:g} minutes"
 
 
 def compute_environment(removal: Removal) -> None:
@@ -38,12 +46,14 @@ def compute_environment(removal: Removal) -> None:
         return
     until(
         lambda: all(each["status"] != "UPDATING" for each in found()),
-        f"the DISABLED state of compute environment {removal.id}",
+        _late(f"the DISABLED state of compute environment {removal.id}", _DISABLED_MINUTES),
+        seconds=60 * _DISABLED_MINUTES,
     )
     removal.send("batch", "DeleteComputeEnvironment", computeEnvironment=removal.id)
     until(
         lambda: all(each["status"] != "DELETING" for each in found()),
-        f"the deletion of compute environment {removal.id}",
+        _late(f"the deletion of compute environment {removal.id}", _DISABLED_MINUTES),
+        seconds=60 * _DISABLED_MINUTES,
     )
     for each in found():
         raise ProviderError(
@@ -59,7 +69,8 @@ def job_queue(removal: Removal) -> None:
             lambda: (
                 not removal.send("batch", "DescribeJobQueues", jobQueues=[removal.id])["jobQueues"]
             ),
-            f"the deletion of job queue {removal.id}",
+            _late(f"the deletion of job queue {removal.id}", _BATCH_MINUTES),
+            seconds=60 * _BATCH_MINUTES,
         )
 
 
@@ -161,7 +172,11 @@ def nat_gateway(removal: Removal) -> None:
         return all(each["State"] == "deleted" for each in found)
 
     if removal.send_if_there("ec2", "DeleteNatGateway", NatGatewayId=removal.id):
-        until(gone, f"the deletion of NAT gateway {removal.id}")
+        until(
+            gone,
+            _late(f"the deletion of NAT gateway {removal.id}", _NAT_MINUTES),
+            seconds=60 * _NAT_MINUTES,
+        )
 
 
 def instance_profile(removal: Removal) -> None:

@@ -67,6 +67,12 @@ def resource_schema(token: str) -> ResourceSchema | None:
         return _read_schema(token)
 
 
+def input_fields(token: str) -> Mapping[str, Any]:
+    """The inputs of a type with their hints; none where pulumi_aws has no such type."""
+    schema = resource_schema(token)
+    return {} if schema is None else schema.inputs
+
+
 def _read_schema(token: str) -> ResourceSchema | None:
     module_name, _, class_name = token.partition(":")[2].partition(":")
     module = _module(module_name)
@@ -110,15 +116,16 @@ def _is_optional(hint: Any) -> bool:
     return get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint)
 
 
-def _unwrap(hint: Any) -> tuple[Any, ...]:
+def unwrapped(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of a type hint, without outputs and None."""
     """The alternatives of a hint without Optional, Output, Input and Awaitable."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return tuple(
-            found for arg in get_args(hint) if arg is not type(None) for found in _unwrap(arg)
+            found for arg in get_args(hint) if arg is not type(None) for found in unwrapped(arg)
         )
     if origin is Output or getattr(origin, "__name__", "") == "Awaitable":
-        return tuple(found for arg in get_args(hint) for found in _unwrap(arg))
+        return tuple(found for arg in get_args(hint) for found in unwrapped(arg))
     return (hint,)
 
 
@@ -139,7 +146,9 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     value = plain(value)
     if value is None or value is UNKNOWN or is_asset(value):
         return
-    alternatives = [a for a in _unwrap(hint) if not isinstance(a, type) or not issubclass(a, dict)]
+    alternatives = [
+        a for a in unwrapped(hint) if not isinstance(a, type) or not issubclass(a, dict)
+    ]
     classes = [a for a in alternatives if isinstance(a, type) and _types.is_input_type(a)]
     if classes and isinstance(value, Mapping):
         yield from _check_object(
@@ -151,7 +160,7 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
             (
                 a
                 for a in alternatives
-                if isinstance(value, list) and _name(a) in ("Sequence", "list")
+                if isinstance(value, list) and hint_name(a) in ("Sequence", "list")
             ),
             None,
         )
@@ -163,7 +172,8 @@ def _check_value(value: Any, hint: Any, path: str) -> Iterator[str]:
     yield f"{path} is {value!r:.80}, expected {expected}"
 
 
-def _name(hint: Any) -> str:
+def hint_name(hint: Any) -> str:
+    """The name of a type hint: `str`, `Sequence`, the class."""
     return str(getattr(get_origin(hint) or hint, "__name__", hint))
 
 
@@ -178,11 +188,11 @@ def _describe(hint: Any) -> str:
         "Sequence": "a list",
         "Mapping": "a map",
     }
-    return names.get(_name(hint), "an object")
+    return names.get(hint_name(hint), "an object")
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    kind = _name(hint)
+    kind = hint_name(hint)
     if kind == "Any" or (isinstance(hint, type) and issubclass(hint, Enum)):
         return kind == "Any" or isinstance(value, str)
     if kind in ("Sequence", "list"):

@@ -2,247 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from localcloud.provider.archive import archive_zip
-from localcloud.provider.batch import job_definition
 from localcloud.provider.budgets import notification
 from localcloud.provider.calls import ProviderError
-from localcloud.provider.compute import template_data
 from localcloud.provider.functions import logging_document
-from localcloud.provider.lifecycle import Update, at
+from localcloud.provider.lifecycle import Update
 from localcloud.provider.messaging import QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES, attribute_text
-from localcloud.provider.removals import until
 
 _MOST_POLICY_VERSIONS: Final = 5
 """Of one managed policy, which IAM keeps."""
 _CODE: Final = frozenset(
     {"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"}
 )
-
-
-# ---- Batch -------------------------------------------------------------------------------------------------------------------------------
-
-
-def environment_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What of a compute environment's change the provider cannot do in place.
-
-    A block of launch template or images that comes or goes always replaces; most else does so unless the environment has the service-linked
-    role and one of three strategies (terraform-provider-aws, internal/service/batch/compute_environment.go, schema and CustomizeDiff).
-    """
-    blocks = ("computeResources.launchTemplate", "computeResources.ec2Configurations")
-    found = [path for path in blocks if bool(at(old, path)) != bool(at(new, path))]
-    strategies = [at(values, "computeResources.allocationStrategy") for values in (old, new)]
-    if new.get("serviceRole") or not all(strategy in _UPDATABLE for strategy in strategies):
-        then, now = old.get("computeResources") or {}, new.get("computeResources") or {}
-        fargate = str(now.get("type", "")).startswith("FARGATE")
-        names = () if fargate else _IN_PLACE_ONLY_IF_UPDATABLE
-        found += [f"computeResources.{name}" for name in names if then.get(name) != now.get(name)]
-    return found
-
-
-def environment_keeps(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """AWS's side of `ec2Configurations` and of its image: both are Optional and Computed, so taking them away changes nothing."""
-    resources, before = new.get("computeResources"), at(old, "computeResources.ec2Configurations")
-    if (
-        not isinstance(resources, Mapping)
-        or not before
-        or str(resources.get("type", "")).startswith("FARGATE")
-    ):
-        return dict(new)
-    after = resources.get("ec2Configurations") or before
-    images = [
-        {"imageIdOverride": each["imageIdOverride"]} if each.get("imageIdOverride") else {}
-        for each in before
-    ]
-    kept = [{**image, **now} for image, now in zip(images, after, strict=False)]
-    return {
-        **new,
-        "computeResources": {**resources, "ec2Configurations": [*kept, *after[len(kept) :]]},
-    }
-
-
-_UPDATABLE: Final = (
-    "BEST_FIT_PROGRESSIVE",
-    "SPOT_CAPACITY_OPTIMIZED",
-    "SPOT_PRICE_CAPACITY_OPTIMIZED",
-)
-_IN_PLACE_ONLY_IF_UPDATABLE: Final = (
-    "allocationStrategy",
-    "bidPercentage",
-    "ec2Configurations",
-    "ec2KeyPair",
-    "imageId",
-    "instanceRole",
-    "instanceTypes",
-    "launchTemplate",
-    "securityGroupIds",
-    "subnets",
-    "tags",
-)
-_EMPTY: Final[Mapping[str, Any]] = {
-    "bidPercentage": 0,
-    "securityGroupIds": [],
-    "tags": {},
-    "minVcpus": 0,
-}
-"""What the provider sends for an input that is no longer given."""
-
-
-def compute_environment(update: Update) -> None:
-    """Only what differs is sent, and the ceiling always, without which AWS takes no resources at all."""
-    then, now = update.old.get("computeResources") or {}, update.take("computeResources") or {}
-    values: dict[str, Any] = {"maxVcpus": now.get("maxVcpus")}
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            if name not in now and name not in _EMPTY:
-                raise ProviderError(f"computeResources.{name} cannot be taken back by an update")
-            values[name] = now.get(name, _EMPTY.get(name))
-    rename = {"ec2Configurations": "ec2Configuration"}
-    policy, role, state = update.new("updatePolicy"), update.new("serviceRole"), update.new("state")
-    update.send(
-        "batch",
-        "UpdateComputeEnvironment",
-        computeEnvironment=update.id,
-        computeResources=update.aws.part("batch", "ComputeResourceUpdate", values, rename),
-        updatePolicy=update.aws.part("batch", "UpdatePolicy", policy) if policy else None,
-        serviceRole=role,
-        state=state,
-    )
-
-    def found() -> dict[str, Any]:
-        answer: dict[str, Any] = update.send(
-            "batch", "DescribeComputeEnvironments", computeEnvironments=[update.id]
-        )
-        first: dict[str, Any] = answer["computeEnvironments"][0]
-        return first
-
-    until(lambda: found()["status"] != "UPDATING", f"the update of compute environment {update.id}")
-    update.outputs |= {name: found().get(name) for name in ("status", "statusReason", "state")}
-
-
-def definition_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Another number of retry rules replaces a job definition; what they say, its type and all else make a revision.
-
-    (terraform-provider-aws, internal/service/batch/job_definition.go: `evaluate_on_exit` is a list with ForceNew.)
-    """
-    path = "retryStrategy.evaluateOnExits"
-    counts = [len(at(values, path) or ()) for values in (old, new)]
-    return [path] if counts[0] != counts[1] else []
-
-
-def new_revision(update: Update) -> None:
-    """A new revision; the one before goes only where `deregisterOnNewRevision` is not false."""
-    before, drop = update.id, update.values.get("deregisterOnNewRevision", True)
-    job_definition(update)
-    update.sent_whole()
-    if drop:
-        update.send("batch", "DeregisterJobDefinition", jobDefinition=before)
-
-
-# ---- EC2 and network ---------------------------------------------------------------------------------------------------------------------
-
-
-def launch_template(update: Update) -> None:
-    """A new version."""
-    update.ignore("updateDefaultVersion", "defaultVersion", "name")
-    description = update.take("description")
-    data = template_data(update)
-    update.sent_whole()
-    created = update.send(
-        "ec2",
-        "CreateLaunchTemplateVersion",
-        LaunchTemplateId=update.id,
-        VersionDescription=description,
-        LaunchTemplateData=data,
-    )
-    version = created["LaunchTemplateVersion"]["VersionNumber"]
-    update.outputs["latestVersion"] = version
-    if update.values.get("updateDefaultVersion"):
-        update.send(
-            "ec2", "ModifyLaunchTemplate", LaunchTemplateId=update.id, DefaultVersion=str(version)
-        )
-        update.outputs["defaultVersion"] = version
-
-
-def vpc(update: Update) -> None:
-    """DNS attributes."""
-    for name, member in (
-        ("enableDnsSupport", "EnableDnsSupport"),
-        ("enableDnsHostnames", "EnableDnsHostnames"),
-    ):
-        value = update.new(name)
-        if value is not None:
-            update.send(
-                "ec2", "ModifyVpcAttribute", VpcId=update.id, **{member: {"Value": bool(value)}}
-            )
-
-
-def subnet(update: Update) -> None:
-    """Whether instances get a public address."""
-    value = update.new_or_nothing("mapPublicIpOnLaunch")
-    update.send(
-        "ec2",
-        "ModifySubnetAttribute",
-        SubnetId=update.id,
-        MapPublicIpOnLaunch={"Value": bool(value)},
-    )
-
-
-def internet_gateway(update: Update) -> None:
-    """Moved to another VPC."""
-    vpc_id = update.new_or_nothing("vpcId")
-    if update.old.get("vpcId"):
-        update.send(
-            "ec2", "DetachInternetGateway", InternetGatewayId=update.id, VpcId=update.old["vpcId"]
-        )
-    if vpc_id:
-        update.send("ec2", "AttachInternetGateway", InternetGatewayId=update.id, VpcId=vpc_id)
-
-
-def route(update: Update) -> None:
-    """Another target of the same destination."""
-    values = {name: update.new_or_nothing(name) for name in sorted(update.changed)}
-    target = update.aws.request(
-        "ec2", "ReplaceRoute", {name: value for name, value in values.items() if value is not None}
-    )
-    destination = update.take("destinationCidrBlock")
-    update.send(
-        "ec2",
-        "ReplaceRoute",
-        RouteTableId=update.take("routeTableId"),
-        DestinationCidrBlock=destination,
-        **target,
-    )
-
-
-def route_table_association(update: Update) -> None:
-    """Another table; AWS gives the association a new id."""
-    table = update.new("routeTableId")
-    answer = update.send(
-        "ec2", "ReplaceRouteTableAssociation", AssociationId=update.id, RouteTableId=table
-    )
-    update.id = answer["NewAssociationId"]
-
-
-def vpc_endpoint(update: Update) -> None:
-    """Tables, subnets and groups that come and go, and the policy."""
-    request: dict[str, Any] = {}
-    for name, member in (
-        ("routeTableIds", "RouteTableIds"),
-        ("subnetIds", "SubnetIds"),
-        ("securityGroupIds", "SecurityGroupIds"),
-    ):
-        if update.has(name):
-            then, now = set(update.old.get(name) or []), set(update.new_or_nothing(name) or [])
-            request[f"Add{member}"], request[f"Remove{member}"] = (
-                sorted(now - then) or None,
-                sorted(then - now) or None,
-            )
-    request["PolicyDocument"] = update.new("policy")
-    request["PrivateDnsEnabled"] = update.new("privateDnsEnabled")
-    update.send("ec2", "ModifyVpcEndpoint", VpcEndpointId=update.id, **request)
 
 
 # ---- identity ----------------------------------------------------------------------------------------------------------------------------
@@ -306,17 +79,16 @@ def instance_profile(update: Update) -> None:
 
 def key(update: Update) -> None:
     """Policy, description, rotation."""
-    policy, description, rotate = (
-        update.new("policy"),
-        update.new("description"),
-        update.new_or_nothing("enableKeyRotation"),
-    )
+    policy, description = update.new("policy"), update.new("description")
+    rotate, days = update.take("enableKeyRotation"), update.take("rotationPeriodInDays")
     if policy is not None:
         update.send("kms", "PutKeyPolicy", KeyId=update.id, PolicyName="default", Policy=policy)
     if description is not None:
         update.send("kms", "UpdateKeyDescription", KeyId=update.id, Description=description)
-    if update.has("enableKeyRotation"):
-        update.send("kms", "EnableKeyRotation" if rotate else "DisableKeyRotation", KeyId=update.id)
+    if rotate and (update.has("enableKeyRotation") or update.has("rotationPeriodInDays")):
+        update.send("kms", "EnableKeyRotation", KeyId=update.id, RotationPeriodInDays=days)
+    elif update.has("enableKeyRotation"):
+        update.send("kms", "DisableKeyRotation", KeyId=update.id)
 
 
 # ---- functions and messages --------------------------------------------------------------------------------------------------------------

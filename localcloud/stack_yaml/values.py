@@ -134,6 +134,11 @@ class _Decoder:
                 raise _double(between, key.line, None)
             written.add(between)
             text = _key(tag, name)
+            if between == "<<":
+                raise YamlError(
+                    "the Pulumi CLI loses the quotes of the key `<<` and merges; take another key",
+                    key.line,
+                )
             if path in _TEXTUAL and _tag(key) != "!!str":
                 raise YamlError(f"the key `{shown(text)}` is no text; put it in quotes", key.line)
             self._note(key, (*path, text), text, name)
@@ -231,7 +236,7 @@ class _Decoder:
         if isinstance(final, int) and not -(2**63) <= final < 2**63 and len(path) > _TOP:
             final = float(final)
         self._note(node, path, final, value)
-        return DateText(final) if isinstance(value, Moment) else final
+        return final
 
     def _note(self, node: Node, path: tuple[str, ...], becomes: Any, value: Any) -> None:
         written = _resolved(node)
@@ -239,12 +244,6 @@ class _Decoder:
             self.altered.append(
                 Altered(path=path, line=node.line, text=written.value, becomes=becomes)
             )
-
-
-class DateText(str):
-    """The text that a date becomes."""
-
-    __slots__ = ()
 
 
 _LOST: Final = "\n\t\x85\u2028\u2029"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -17,8 +15,9 @@ from botocore.stub import Stubber
 from rich.console import Console
 
 from cli import account_checks, preflight
-from cli.account_checks import Finding, Questions
+from cli.deployer_checks import state_machine_validation
 from cli.errors import CliError, ExitCode
+from cli.questions import Finding, Questions
 from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
@@ -286,45 +285,6 @@ def test_a_secret_on_its_way_out_of_a_stack_that_was_destroyed_is_no_error(
     assert (found.level, found.what) == ("ok", "1 secrets of the stack exist")
 
 
-def test_a_function_that_is_called_and_writes_no_log_is_an_error(cloud: LocalCloud) -> None:
-    now = datetime.now(UTC)
-    group = "/batch-reference/prod/pipeline-submit"
-    calls, written = [0], [0]
-
-    class Client:
-        def get_paginator(self, _: str) -> Any:
-            functions = [
-                {"FunctionName": "own", "LoggingConfig": {"LogGroup": group}},
-                {"FunctionName": "other"},
-            ]
-            return SimpleNamespace(paginate=lambda: [{"Functions": functions}])
-
-        def get_metric_statistics(self, **asked_for: Any) -> Any:
-            assert (asked_for["Namespace"], asked_for["MetricName"]) == (
-                "AWS/Lambda",
-                "Invocations",
-            )
-            return {"Datapoints": [{"Sum": float(calls[0])}]}
-
-        def describe_log_streams(self, **asked_for: Any) -> Any:
-            assert asked_for["logGroupName"] == group
-            return {"logStreams": [{"lastIngestionTime": written[0]}] if written[0] else []}
-
-    def level() -> str:
-        (found,) = account_checks.function_logs(
-            Questions(prod({}), "us-east-1", lambda _: Client())
-        )
-        return found.level
-
-    assert level() == "ok", "nobody called it"
-    calls[0] = 3
-    assert level() == "error"
-    written[0] = int((now - timedelta(days=3)).timestamp() * 1000)
-    assert level() == "error", "it has not always been so"
-    written[0] = int(now.timestamp() * 1000)
-    assert level() == "ok"
-
-
 def test_no_rights_are_warnings_and_never_errors() -> None:
     found = preflight.examine(Questions(prod({}), "us-east-1", lambda _service: _Denied()))
     assert len(found) >= len(account_checks.CHECKS)
@@ -377,3 +337,31 @@ def test_without_credentials_there_is_one_sentence(
     console = Console(file=io.StringIO())
     with pytest.raises(CliError, match="there are no AWS credentials; log in"):
         preflight.show(console, console, "prod", endpoint_url="http://127.0.0.1:9", as_json=False)
+
+
+def definitions(stub: Any, **config: Any) -> list[Finding]:
+    """What is said of the validation of definitions; `stub` prepares the answer of Step Functions."""
+    client = boto3.client(
+        "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    with Stubber(client) as stubber:
+        stub(stubber)
+        asked = Questions(load(changed(config))[0], "us-east-1", lambda _service: client)
+        return list(state_machine_validation(asked))
+
+
+def test_definitions_of_state_machines_may_be_validated() -> None:
+    machine = {"pipeline.orchestrator": "step-functions"}
+    operation = "validate_state_machine_definition"
+
+    def denied(stub: Any) -> None:
+        stub.add_client_error(operation, "AccessDeniedException", "not authorized", 400)
+
+    def allowed(stub: Any) -> None:
+        stub.add_response(operation, {"result": "OK", "diagnostics": []})
+
+    (refused,) = definitions(denied, **machine)
+    assert (refused.level, refused.check) == ("warning", "deployer")
+    assert "states:ValidateStateMachineDefinition" in refused.fix
+    assert [f.level for f in definitions(allowed, **machine)] == ["ok"]
+    assert definitions(denied, **{"pipeline.orchestrator": "batch", "pipeline.daily": None}) == []

@@ -17,7 +17,7 @@ from tests.components.program import deploy, deployed
 
 MACHINE = "aws:sfn/stateMachine:StateMachine"
 RUN = "pipeline-run-machine"
-LOGS = {"WriteLogs", "DeliverLogs"}
+LOGS = {"DeliverLogs"}
 DAY = "pipeline-day-runs-machine"
 QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
@@ -30,6 +30,22 @@ FALLBACK = {
     "array_backend": "numpy",
     "share_identifier": "pipeline",
     "scheduling_priority": 100,
+}
+
+SHARDS = {"queue": "main", "nodes": 1, "vcpus": 4, "memory_mib": 4096, "shards": 5}
+OF_SHARDS = {
+    "jobs": {
+        "analysis": SHARDS,
+        "fallback": {
+            "queue": "main",
+            "nodes": 1,
+            "vcpus": 2,
+            "memory_mib": 4096,
+            "array_backend": "numpy",
+            "timeout_minutes": 30,
+        },
+    },
+    "pipeline": {"orchestrator": "step-functions"},
 }
 
 
@@ -50,11 +66,17 @@ def _next(state: dict[str, Any]) -> Iterator[str]:
                 yield holder[key]
 
 
-@pytest.mark.parametrize("fallback", [False, True])
+def _machine(kind: str, with_fallback: Recording) -> dict[str, Any]:
+    if kind == "shards":
+        return _definition(deploy("local", changes=OF_SHARDS))
+    return _definition(with_fallback if kind == "fallback" else deployed("prod"))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("plain", 15), ("fallback", 20), ("shards", 25)])
 def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_end(
-    fallback: bool, with_fallback: Recording
+    kind: str, count: int, with_fallback: Recording
 ) -> None:
-    machine = _definition(with_fallback if fallback else deployed("prod"))
+    machine = _machine(kind, with_fallback)
     states = machine["States"]
     reached, todo = set[str](), [machine["StartAt"]]
     while todo:
@@ -64,7 +86,7 @@ def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_en
             todo += _next(states[name])
     assert reached == states.keys()
     tasks = [state for state in states.values() if state["Type"] == "Task"]
-    assert len(tasks) == 5 * (4 if fallback else 3)
+    assert len(tasks) == count
     for task in tasks:
         assert task["Retry"]
         assert "States.ALL" in task["Catch"][-1]["ErrorEquals"]
@@ -84,9 +106,23 @@ def test_every_state_is_reached_every_task_is_retried_and_caught_and_all_ways_en
         assert seen & ends, name
 
 
-@pytest.mark.parametrize("fallback", [False, True])
-def test_validators_that_are_not_ours_accept_it(fallback: bool, with_fallback: Recording) -> None:
-    machine = _definition(with_fallback if fallback else deployed("prod"))
+def test_a_shard_that_batch_itself_cancelled_is_followed_by_the_fallback() -> None:
+    states = _definition(deploy("local", changes=OF_SHARDS))["States"]
+    assert states["AnalysisEnded"]["Choices"][-2]["Next"] == "AnalysisChildren"
+    by = states["AnalysisChildCancelledBy"]
+    assert [(each["StringMatches"], each["Next"]) for each in by["Choices"]] == [
+        ("*JobStateTimeLimit*", "FallbackSubmit")
+    ]
+    assert by["Default"] == states["AnalysisChildTerminated"]["Next"] == "AnalysisTerminated"
+    assert states["AnalysisChildrenFound"]["Default"] == "FallbackSubmit"
+    pages = (states["AnalysisChildren"], states["AnalysisChildrenMore"])
+    # a description of a job has some thousand bytes, and a state hands on 256 KiB
+    assert {page["Parameters"]["MaxResults"] for page in pages} == {20}
+
+
+@pytest.mark.parametrize("kind", ["plain", "fallback", "shards"])
+def test_validators_that_are_not_ours_accept_it(kind: str, with_fallback: Recording) -> None:
+    machine = _machine(kind, with_fallback)
     schema = json.loads(
         (
             Path(cfnlint.__file__).parent / "data/schemas/other/step_functions/statemachine.json"
@@ -256,7 +292,8 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     group = made.one("aws:cloudwatch/logGroup:LogGroup", "pipeline-run-logs").outputs
     # below this prefix a group takes nothing of the 5,120 characters that the account's log resource policy may have
     assert group["name"] == "/aws/vendedlogs/states/batch-reference/prod/pipeline-run"
-    assert of_machine["WriteLogs"]["Resource"] == [f"{group['arn']}:log-stream:*"]
+    # the eight that AWS CDK grants; what is written below the group the delivery writes itself
+    assert len(of_machine["DeliverLogs"]["Action"]) == 8
     assert of_machine["RunStates"]["Condition"] == {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["DS#*"]}
     }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localcloud.deploy import deploy, destroy
+from localcloud.engine.state import Options, Resource
 from tests.conformance.cli import ROOT, Cli, steps
 from tests.conformance.conftest import Rehearsal
+from tests.localcloud.drifts import DRIFTS
 from tests.localcloud.inventory import inventory
 
 WEBHOOK = "https://hooks.slack.com/services/T0/B0/secret"
 KEY = "batch-reference:slack-webhook-url"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehearsal) -> None:
     cli, cloud = rehearsal.cli, rehearsal.cloud
     cli.of_this_project()
@@ -33,6 +37,22 @@ def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehears
         .joinpath(".pulumi/stacks/batch-reference/local.json")
         .read_text()
     )
+
+    resources = cli.state()
+    expected = {}
+    for plant in DRIFTS:
+        resource, path = plant(functools.partial(_resource, resources), cloud.client)
+        expected[resource.urn] = path
+    seen = cli.preview("--refresh")
+    assert {step["urn"] for step in seen} >= set(expected)
+    told = {
+        step["urn"]: "gone" if step["op"] == "create" else min(step["detailedDiff"])
+        for step in seen
+        if step["urn"] in expected
+    }
+    assert told == expected
+    cli.run("up", "--refresh", "--yes", "--skip-preview", "--non-interactive")
+    assert cli.preview("--refresh") == []
 
     change = _change(cli)
     previewed = cli.preview()
@@ -65,6 +85,28 @@ def test_a_stack_comes_changes_and_goes_alike_in_both_engines(rehearsal: Rehears
             assert heads == set(step.changed), step.urn
     assert change
     destroy(cli.program, "local", cloud.client, secrets={KEY: WEBHOOK}, previous=changed.state)
+
+
+def _resource(found: list[dict[str, Any]], token: str, name: str) -> Resource:
+    """What the changes by hand have to know of a resource of the CLI's state."""
+    entry = next(r for r in found if r["type"] == token and r["urn"].endswith(f"::{name}"))
+    return Resource(
+        urn=entry["urn"],
+        type=token,
+        name=name,
+        parent="",
+        custom=True,
+        id=entry["id"],
+        inputs=entry["inputs"],
+        outputs=entry["outputs"],
+        provider="",
+        options=Options(),
+        location="",
+        trail=(),
+        secret_inputs=frozenset(),
+        dependencies=(),
+        property_dependencies={},
+    )
 
 
 def _change(cli: Cli) -> str:

@@ -155,7 +155,8 @@ def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Pl
 
     def run_stage(environment: Mapping[str, str], stopped: threading.Event) -> int:
         run = Run.from_env(environment)
-        job = environment["AWS_BATCH_JOB_ID"].partition("#")[0]
+        # nodes and shards as what was submitted: that has the tags
+        job = environment["AWS_BATCH_JOB_ID"].partition("#")[0].partition(":")[0]
         described = stacks[0].client("batch").describe_jobs(jobs=[job])["jobs"][0]
         stage: Job = (
             "fallback"

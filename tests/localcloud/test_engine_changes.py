@@ -262,3 +262,35 @@ def test_a_program_that_is_gone_can_still_be_destroyed(tmp_path: Path) -> None:
     gone = destroy(tmp_path, "dev", aws_client(), previous=first.state)
     assert steps(gone) == ["delete live", "delete dead", *(s for s in steps(gone) if "demo" in s)]
     assert not any(exists(url) for url in first.outputs["urls"])
+
+
+def test_a_trigger_replaces_where_it_was_and_is(tmp_path: Path) -> None:
+    def body(trigger: str) -> str:
+        return queues(more=f", opts=pulumi.ResourceOptions({trigger})")
+
+    first = run(tmp_path, queues())
+    given = run(tmp_path, body('replacement_trigger={"a": 1}'), previous=first.state)
+    assert steps(given) == []
+    same = run(tmp_path, body('replacement_trigger={"a": 1}'), previous=given.state)
+    assert steps(same) == []
+    other = run(tmp_path, body('replacement_trigger={"a": 2}'), previous=same.state)
+    assert steps(other) == ["replace live", "delete replaced live"]
+    assert steps(run(tmp_path, queues(), previous=other.state)) == []
+
+
+def test_what_is_replaced_takes_others_along(tmp_path: Path) -> None:
+    def body(kind: str) -> str:
+        return (
+            f'first = aws.sqs.Queue("first"{kind})\n'
+            'aws.sqs.Queue("second", opts=pulumi.ResourceOptions(replace_with=[first]))\n'
+        )
+
+    made = run(tmp_path, body(""))
+    assert steps(run(tmp_path, body(", delay_seconds=5"), previous=made.state)) == ["update first"]
+    replaced = run(tmp_path, body(", fifo_queue=True"), previous=made.state)
+    assert sorted(steps(replaced)) == [
+        "delete replaced first",
+        "delete replaced second",
+        "replace first",
+        "replace second",
+    ]

@@ -178,7 +178,7 @@ def test_data_points_come_in_pages(cloudwatch: Any) -> None:
         ({"EndTime": HOUR}, "StartTime must be less than"),
         ({"EndTime": HOUR + timedelta(days=2)}, "requested up to 2880 datapoints"),
         ({"Statistics": None}, "Must specify either"),
-        ({"Statistics": ["Median"]}, "'Median' is not one of"),
+        ({"Statistics": ["Median"]}, "is 'Median', allowed are"),
         ({"Statistics": None, "ExtendedStatistics": ["p99"]}, "percentiles are not computed here"),
     ],
 )

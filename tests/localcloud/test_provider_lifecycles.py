@@ -220,3 +220,35 @@ def test_automatic_names_end_where_the_provider_ends_them(
     run(tmp_path, body.format(name="n" * room, **texts), client=cloud.client)
     error = failure(tmp_path, body.format(name="n" * (room + 1), **texts), client=cloud.client)
     assert f"has {longest + 1} characters, AWS allows {longest}" in str(error)
+
+
+RULE = """
+    vpc = aws.ec2.Vpc("v", cidr_block="10.0.0.0/16")
+    group = aws.ec2.SecurityGroup("g", vpc_id=vpc.id)
+    aws.vpc.SecurityGroup{direction}Rule("r", security_group_id=group.id, {rule})
+"""
+
+
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_a_rule_of_a_security_group_changes_in_place(
+    cloud: LocalCloud, tmp_path: Path, direction: str
+) -> None:
+    """Another kind of source replaces, all else is an update (internal/service/ec2/vpc_security_group_ingress_rule.go)."""
+
+    def deployed(before: State, rule: str) -> Deployment:
+        body = RULE.format(direction=direction, rule=rule)
+        return run(tmp_path, body, client=cloud.client, previous=before)
+
+    ports = 'ip_protocol="tcp", from_port={0}, to_port={0}'
+    first = deployed(State(), f'cidr_ipv4="10.0.0.0/24", {ports.format(443)}')
+    second = deployed(first.state, f'cidr_ipv4="10.0.1.0/24", description="x", {ports.format(444)}')
+    assert steps(second) == ["update r"]
+    (identity,) = (r.id for r in second.resources if r.name == "r")
+    ec2 = cloud.client("ec2")
+    (rule,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=[identity])[
+        "SecurityGroupRules"
+    ]
+    assert (rule["CidrIpv4"], rule["FromPort"], rule["Description"]) == ("10.0.1.0/24", 444, "x")
+    third = deployed(second.state, f"referenced_security_group_id=group.id, {ports.format(444)}")
+    assert steps(third) == ["delete replaced r", "replace r"]
+    destroy(tmp_path, "dev", cloud.client, previous=third.state)

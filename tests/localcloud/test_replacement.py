@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from components import environment_hooks
 from localcloud.cloud import LocalCloud
 from localcloud.deploy import Deployment, DeploymentError, deploy
 from localcloud.engine.state import State
+from localcloud.provider import batch_updates
 from localcloud.wire import Call
 from tests.localcloud.conftest import until
 
@@ -253,3 +256,120 @@ def test_jobs_are_stopped_only_where_the_config_says_so(site: Site) -> None:
     site.replace(terminate_jobs_on_update=True)
     assert not site.exists(old)
     assert site.wait(job, "FAILED")["statusReason"].startswith("Host EC2")
+
+
+def status(site: Site) -> str:
+    (arn,) = site.environments()
+    found = site.batch.describe_compute_environments(computeEnvironments=[arn])
+    return str(found["computeEnvironments"][0]["status"])
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider's 20 minutes pass in a moment, and the hook looks again soon."""
+    monkeypatch.setattr(batch_updates, "UPDATE_MINUTES", 0.01)
+    monkeypatch.setattr(environment_hooks, "_LOOK_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_update_in_place_waits_for_jobs_longer_than_the_provider(site: Site) -> None:
+    (before,) = site.environments()
+    job = site.submit("long")
+    site.wait(job, "RUNNING")
+    with ThreadPoolExecutor() as executor:
+        future = executor.submit(site.deploy, root_volume_gib=70)
+        try:
+            until(
+                lambda: future.done() or status(site) == "UPDATING",
+                what=lambda: status(site),
+                seconds=PATIENCE_SECONDS,
+            )
+            with pytest.raises(ClientError, match=r"Cannot update, resource is being modified\."):
+                site.batch.update_compute_environment(
+                    computeEnvironment=before, computeResources={"maxvCpus": 72}
+                )
+            time.sleep(2)  # longer than the provider waits
+            assert not future.done(), future.result()
+        finally:
+            site.open_gate("long")
+        after = future.result(timeout=PATIENCE_SECONDS)
+    assert "environments-nodes" in _steps(after)["update"]
+    assert site.environments() == [before]
+    assert status(site) == "VALID"
+    ended = site.wait(job, "SUCCEEDED", "FAILED")
+    assert (ended["status"], len(ended["attempts"])) == ("SUCCEEDED", 1)
+    assert any("is UPDATING until the jobs" in text for _, text in after.messages)
+    assert _steps(site.deploy(root_volume_gib=70)).keys() == {"same"}
+
+
+@pytest.mark.usefixtures("hurried")
+def test_without_the_wait_the_update_fails_and_the_next_deployment_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> bool:
+        return False
+
+    job = site.submit("late")
+    site.wait(job, "RUNNING")
+    with monkeypatch.context() as patch:
+        patch.setattr(environment_hooks, "_updated", never)
+        with pytest.raises(
+            DeploymentError, match="timeout while waiting for state to become 'VALID'"
+        ):
+            site.deploy(root_volume_gib=80)
+        with pytest.raises(DeploymentError, match="resource is being modified"):
+            site.deploy(root_volume_gib=90)
+    site.open_gate("late")
+    site.wait(job, "SUCCEEDED")
+    site.deploy(root_volume_gib=90)
+    assert status(site) == "VALID"
+
+
+def test_jobs_lose_their_instances_when_the_time_of_an_update_is_over(site: Site) -> None:
+    job = site.submit("forever")
+    site.wait(job, "RUNNING")
+    with ThreadPoolExecutor() as executor:
+        future = executor.submit(site.deploy, root_volume_gib=110)
+        until(
+            lambda: status(site) == "UPDATING", what=lambda: status(site), seconds=PATIENCE_SECONDS
+        )
+        (arn,) = site.environments()
+        found = site.cloud.batch.store.environment(arn)
+        assert found is not None
+        assert 29 * 60 < found.outdated_until - time.monotonic() <= 30 * 60
+        found.outdated_until = 0.0
+        future.result(timeout=PATIENCE_SECONDS)
+    assert site.wait(job, "FAILED")["statusReason"].startswith("Host EC2")
+
+
+def test_a_change_of_the_number_of_vcpus_waits_for_nobody(site: Site) -> None:
+    job = site.submit("busy")
+    site.wait(job, "RUNNING")
+    site.deploy(root_volume_gib=110, max_vcpus=108)
+    assert status(site) == "VALID"
+    assert site.job(job)["status"] == "RUNNING"
+    site.open_gate("busy")
+    site.wait(job, "SUCCEEDED")
+
+
+def test_an_image_of_ones_own_comes_and_goes(site: Site) -> None:
+    """The provider leaves an image that is no longer named; the program has the environment made anew."""
+
+    def image() -> str | None:
+        found = site.batch.describe_compute_environments(computeEnvironments=site.environments())
+        (configuration,) = found["computeEnvironments"][0]["computeResources"]["ec2Configuration"]
+        return str(configuration["imageIdOverride"]) if "imageIdOverride" in configuration else None
+
+    site.cloud.batch.store.relation_seconds = 0.0
+    replaced = {"replace": {"environments-nodes"}, "delete replaced": {"environments-nodes"}}
+    for wanted, steps in (
+        ("ami-11111111", replaced),
+        ("ami-22222222", {}),
+        (None, replaced),
+    ):
+        more = {"image_id": wanted} if wanted else {}
+        done = _steps(site.deploy(**more))
+        assert image() == wanted
+        assert {
+            name: done[name] for name in ("replace", "delete replaced") if name in done
+        } == steps

@@ -129,12 +129,12 @@ def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int)
     most = max(unit_rows, _SMALLEST_SAMPLE)
     for size in _SAMPLE_ROWS:
         rows = min(size, most)
-        single, shared, seconds = _measure(pairs, columns, rows, _FEW_NEIGHBOURS)
+        single, shared, seconds = _measure(pairs, columns, rows)
         if seconds >= _LONG_ENOUGH_SECONDS or rows == most:
             break
     taken_in = math.inf
     if neighbours > _FEW_NEIGHBOURS:
-        _, _, longer = _measure(pairs, columns, rows, neighbours)
+        longer = _seconds_to_take_in(pairs, _blocks(columns, rows), neighbours)
         # of two halves of a table the second replaces half of the neighbours that the first has brought
         more = rows * (neighbours - _FEW_NEIGHBOURS) / 2
         taken_in = more / max(longer - seconds, 1e-9)
@@ -159,22 +159,36 @@ def _copy_rate() -> float:
     return 2.0 * _COPY_BYTES / fastest
 
 
-def _measure(pairs: PairBackend, columns: int, rows: int, k: int) -> tuple[float, float, float]:
+def _measure(pairs: PairBackend, columns: int, rows: int) -> tuple[float, float, float]:
     """Pairs per second for one side and for both, and the seconds of the former."""
-    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
-    starts = range(0, 3 * rows, rows)
-    query, first, second = (
-        Block(ids=np.arange(start, start + rows), rows=values[start : start + rows])
-        for start in starts
-    )
-    known, _ = pairs.between(query, first, Neighbours.empty(rows, k), Neighbours.empty(rows, k))
-    known_second = pairs.towards(second, first, Neighbours.empty(rows, k))
+    query, first, second = _blocks(columns, rows)
+    nothing = Neighbours.empty(rows, _FEW_NEIGHBOURS)
+    known, _ = pairs.between(query, first, nothing, nothing)
+    known_second = pairs.towards(second, first, nothing)
     start = time.perf_counter()
     pairs.towards(query, second, known)
     middle = time.perf_counter()
     pairs.between(query, second, known, known_second)
     end = time.perf_counter()
     return float(rows) ** 2 / (middle - start), float(rows) ** 2 / (end - middle), middle - start
+
+
+def _blocks(columns: int, rows: int) -> tuple[Block, Block, Block]:
+    values = np.random.default_rng(0).standard_normal((3 * rows, max(columns, 1)))
+    one, two, three = (
+        Block(ids=np.arange(start, start + rows), rows=values[start : start + rows])
+        for start in range(0, 3 * rows, rows)
+    )
+    return one, two, three
+
+
+def _seconds_to_take_in(pairs: PairBackend, blocks: tuple[Block, Block, Block], k: int) -> float:
+    """Of the first block's rows, which know k neighbours of the second, for those of the third."""
+    query, first, second = blocks
+    known = pairs.towards(query, first, Neighbours.empty(query.ids.size, k))
+    start = time.perf_counter()
+    pairs.towards(query, second, known)
+    return time.perf_counter() - start
 
 
 def slowest(machines: Sequence[Machine]) -> Machine:

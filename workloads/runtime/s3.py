@@ -35,6 +35,20 @@ _WRITE_PART: Final = 8 * MIB
 _WRITES_IN_FLIGHT: Final = 2
 _DELETE_BATCH: Final = 1000  # DeleteObjects takes no more
 _MAX_PARTS: Final = 10_000  # S3's limit for one multipart upload
+_NAMES_ACTION: Final = "is not authorized to perform: "
+"""In what AWS says of most refusals; the answer to HEAD has no body, so it says nothing but its status."""
+_READING: Final = "s3:GetObject (s3:GetObjectVersion for a version, s3:ListBucket on the bucket where there may be no such object)"
+_ACTIONS: Final = {
+    **dict.fromkeys(("HeadObject", "GetObject"), _READING),
+    **dict.fromkeys(
+        ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"),
+        "s3:PutObject",
+    ),
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "DeleteObjects": "s3:DeleteObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
+"""What each operation needs (S3 user guide, "Required permissions for Amazon S3 API operations")."""
 
 
 @functools.cache
@@ -57,9 +71,10 @@ def aws_error(error: ClientError | BotoCoreError, *, what: str = "") -> StageErr
         code = error.response.get("Error", {}).get("Code", "unknown")
         message = error.response.get("Error", {}).get("Message", "")
         if code in {"AccessDenied", "403", "AccessDeniedException"}:
+            needed = "" if _NAMES_ACTION in message else _ACTIONS.get(error.operation_name)
             return StageError(
                 f"AWS denied {error.operation_name}{subject}: {message}",
-                hint="the job role's policy has to allow this action on this resource",
+                hint=f"the job role's policy has to allow {needed or 'this action'} on this resource",
                 exit_code=EXIT_AWS,
             )
         missing = code in {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"}

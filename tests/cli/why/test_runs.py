@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from rich.console import Console
 
 from cli import paths
 from cli.errors import CliError, ExitCode
+from cli.schema import document_schema
 from cli.target import Target
 from cli.why import command
 from cli.why.account import Account
@@ -47,7 +49,9 @@ def why(target: Target, word: str) -> Diagnosis:
     return command.diagnose(account, word, lambda name: command.run_of(target, name))
 
 
-def test_a_stuck_run_is_found_and_mended(target: tuple[LocalCloud, Target]) -> None:
+def test_a_stuck_run_is_found_and_mended(
+    target: tuple[LocalCloud, Target], capsys: pytest.CaptureFixture[str]
+) -> None:
     cloud, at = target
     nodes = at.outputs["environments"]["nodes"]
     batch = cloud.client("batch")
@@ -68,10 +72,17 @@ def test_a_stuck_run_is_found_and_mended(target: tuple[LocalCloud, Target]) -> N
     assert why(at, key).causes[0] == why(at, "last").causes[0] == cause
     assert why(at, "nodes").causes[0].code == "MAX-VCPUS"
 
+    told = "AWS Batch sent an event that the job blocks its queue: MISCONFIGURATION:COMPUTE_"
+    until(lambda: any(each.startswith(told) for each in why(at, run.run_id).seen))
+
     console = Console(file=io.StringIO(), width=80)
     assert command.run(console, at, "last", as_json=False) == ExitCode.NOT_READY
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "environments.nodes.max_vcpus: has 36, needs 72" in text
+    command.run(console, at, "last", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, document_schema("why"))
+    assert document["stuck"] is True
 
     batch.update_compute_environment(computeEnvironment=nodes, computeResources={"maxvCpus": 72})
     until(lambda: why(at, run.run_id).state == "SUCCEEDED", what=lambda: why(at, run.run_id))

@@ -160,6 +160,14 @@ CASES: Final[dict[str, bytes]] = {
 }
 """What the file shows -> the file; read with the project `typed`."""
 STRICTER: Final = frozenset(
-    {"explicit key", "colon before a comma", "two byte order marks", "a broken second document"}
+    {
+        "an empty line first",
+        "colon before a comma",
+        "explicit key",
+        "null as a key of config",
+        "quoted merge",
+        "section twice, once without namespace",
+        "tab before a value",
+    }
 )
 """Cases that the CLI takes and this project refuses with a sentence."""

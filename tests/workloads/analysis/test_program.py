@@ -43,7 +43,7 @@ def run_stage(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,  # a ceiling for a busy machine, which a quiet one never comes near
         check=False,
     )
 

@@ -1,0 +1,79 @@
+"""`refresh`: what was changed by hand in the rehearsal since it was deployed, without the Pulumi CLI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+from rich.console import Console
+from rich.text import Text
+
+from cli import pulumi, service
+from cli.errors import CliError, ExitCode
+from localcloud.engine.checkpoint import checkpoint, restored
+from localcloud.engine.refresh import Drift, refresh
+from localcloud.provider import Provider
+
+
+def run(console: Console, *, as_json: bool) -> ExitCode:
+    """Prints each resource that is not as it was left, and takes what there is as the new state.
+
+    Raises CliError where nothing is up, where the CLI keeps the state, or where a resource cannot be read.
+    """
+    endpoint = service.running()
+    if endpoint is None:
+        raise CliError("nothing is up; `up` starts it", ExitCode.NOT_RUNNING)
+    if not endpoint.pulumi["checkpoint"]:
+        raise CliError(
+            "the Pulumi CLI keeps the state of this stack; `pulumi refresh` is the command",
+            ExitCode.USAGE,
+        )
+    path = Path(endpoint.pulumi["checkpoint"])
+    found = restored(path.read_text())
+    region = str(endpoint.outputs["region"])
+    keys: Any = endpoint.credentials
+    session: Any = boto3.Session(region_name=region, **keys)
+    provider = Provider(
+        client=lambda name: session.client(name, endpoint_url=endpoint.url),
+        config={f"aws:{name}": value for name, value in found.settings.items()},
+        preview=False,
+    )
+    done = refresh(found.state, provider)
+    if done.failures:
+        raise CliError("\n".join(map(str, done.failures)), ExitCode.REHEARSAL_FAILED)
+    now = checkpoint(
+        done.state,
+        exports=found.exports,
+        settings=found.settings,
+        passphrase=pulumi.PASSPHRASE,
+    )
+    path.unlink()
+    service.write_private(path, now)
+    if as_json:
+        print(json.dumps([_fact(each) for each in done.drift], indent=1))
+    else:
+        _show(console, done.drift)
+    return ExitCode.OK
+
+
+def _fact(drift: Drift) -> dict[str, Any]:
+    return {
+        "urn": drift.resource.urn,
+        "gone": drift.gone,
+        "paths": dict(drift.paths),
+    }
+
+
+def _show(console: Console, drift: tuple[Drift, ...]) -> None:
+    for each in drift:
+        kind = each.resource.type.rpartition(":")[2]
+        title = f"{'-' if each.gone else '~'} {kind} {each.resource.name}"
+        console.print(Text(f"{title}  is gone" if each.gone else title))
+        for path in each.paths:
+            console.print(Text(f"    {path}"))
+    word = "resource" if len(drift) == 1 else "resources"
+    console.print(
+        Text(f"{len(drift)} {word} changed by hand" if drift else "nothing was changed by hand")
+    )

@@ -1,0 +1,300 @@
+"""How each type is read; what one call does not tell stands in readings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from localcloud.provider import readings as more
+from localcloud.provider.reading import Described, readers
+
+_ARN: Final = {"resourceArn": "{arn}"}
+
+
+def _alarm(kind: str) -> Described:
+    return Described(
+        service="cloudwatch",
+        operation="DescribeAlarms",
+        request={"AlarmNames": ["{id}"], "AlarmTypes": [kind]},
+        at=f"{kind}s.0",
+        rename={"name": "AlarmName", "metricQueries": "Metrics"},
+        tags=("cloudwatch", "ListTagsForResource", {"ResourceARN": "{arn}"}),
+        more=more.alarm,
+    )
+
+
+def _ec2(operation: str, member: str, at: str, **details: Any) -> Described:
+    return Described(
+        service="ec2", operation=operation, request={member: ["{id}"]}, at=f"{at}.0", **details
+    )
+
+
+def _batch(operation: str, member: str, at: str, **details: Any) -> Described:
+    return Described(
+        service="batch", operation=operation, request={member: ["{id}"]}, at=f"{at}.0", **details
+    )
+
+
+def _s3(operation: str, at: str = "", **details: Any) -> Described:
+    return Described(
+        service="s3", operation=operation, request={"Bucket": "{bucket}"}, at=at, **details
+    )
+
+
+_IAM_ROLE: Final[Mapping[str, str]] = {"RoleName": "{id}"}
+readers(
+    {
+        # ---- Batch and images
+        "batch/computeEnvironment:ComputeEnvironment": _batch(
+            "DescribeComputeEnvironments",
+            "computeEnvironments",
+            "computeEnvironments",
+            rename={"computeResources.ec2Configurations": "ec2Configuration"},
+            absent={"status": ("DELETED", "DELETING")},
+        ),
+        "batch/jobQueue:JobQueue": _batch(
+            "DescribeJobQueues",
+            "jobQueues",
+            "jobQueues",
+            rename={"computeEnvironmentOrders": "computeEnvironmentOrder"},
+            absent={"status": ("DELETED", "DELETING")},
+        ),
+        "batch/jobDefinition:JobDefinition": _batch(
+            "DescribeJobDefinitions",
+            "jobDefinitions",
+            "jobDefinitions",
+            rename={"retryStrategy.evaluateOnExits": "evaluateOnExit"},
+            absent={"status": ("INACTIVE",)},
+        ),
+        "batch/schedulingPolicy:SchedulingPolicy": _batch(
+            "DescribeSchedulingPolicies",
+            "arns",
+            "schedulingPolicies",
+            rename={
+                "fairSharePolicy": "fairsharePolicy",
+                "fairSharePolicy.shareDistributions": "shareDistribution",
+            },
+        ),
+        "ecr/repository:Repository": Described(
+            service="ecr",
+            operation="DescribeRepositories",
+            request={"repositoryNames": ["{id}"]},
+            at="repositories.0",
+            rename={
+                "name": "repositoryName",
+                "encryptionConfigurations": "encryptionConfiguration",
+            },
+            tags=("ecr", "ListTagsForResource", _ARN),
+        ),
+        "ecr/lifecyclePolicy:LifecyclePolicy": Described(
+            service="ecr",
+            operation="GetLifecyclePolicy",
+            request={"repositoryName": "{id}"},
+            rename={"policy": "lifecyclePolicyText", "repository": "repositoryName"},
+        ),
+        "ecr/repositoryPolicy:RepositoryPolicy": Described(
+            service="ecr",
+            operation="GetRepositoryPolicy",
+            request={"repositoryName": "{id}"},
+            rename={"policy": "policyText", "repository": "repositoryName"},
+        ),
+        # ---- network and instances
+        "ec2/vpc:Vpc": _ec2("DescribeVpcs", "VpcIds", "Vpcs", more=more.vpc),
+        "ec2/subnet:Subnet": _ec2("DescribeSubnets", "SubnetIds", "Subnets"),
+        "ec2/internetGateway:InternetGateway": _ec2(
+            "DescribeInternetGateways",
+            "InternetGatewayIds",
+            "InternetGateways",
+            more=more.internet_gateway,
+        ),
+        "ec2/eip:Eip": _ec2("DescribeAddresses", "AllocationIds", "Addresses"),
+        "ec2/natGateway:NatGateway": _ec2(
+            "DescribeNatGateways",
+            "NatGatewayIds",
+            "NatGateways",
+            more=more.nat_gateway,
+            absent={"State": ("deleted", "deleting", "failed")},
+        ),
+        "ec2/routeTable:RouteTable": _ec2(
+            "DescribeRouteTables", "RouteTableIds", "RouteTables", more=more.without_routes
+        ),
+        "ec2/route:Route": more.route,
+        "ec2/routeTableAssociation:RouteTableAssociation": more.route_table_association,
+        "ec2/vpcEndpoint:VpcEndpoint": _ec2(
+            "DescribeVpcEndpoints",
+            "VpcEndpointIds",
+            "VpcEndpoints",
+            rename={"policy": "PolicyDocument"},
+            more=more.endpoint,
+            absent={"State": ("deleted", "deleting")},
+        ),
+        "ec2/placementGroup:PlacementGroup": Described(
+            service="ec2",
+            operation="DescribePlacementGroups",
+            request={"GroupNames": ["{id}"]},
+            at="PlacementGroups.0",
+            rename={"name": "GroupName"},
+            absent={"State": ("deleted", "deleting")},
+        ),
+        "ec2/launchTemplate:LaunchTemplate": more.launch_template,
+        "ec2/securityGroup:SecurityGroup": _ec2(
+            "DescribeSecurityGroups",
+            "GroupIds",
+            "SecurityGroups",
+            rename={"name": "GroupName"},
+            more=more.without_rules,
+        ),
+        "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2(
+            "DescribeSecurityGroupRules",
+            "SecurityGroupRuleIds",
+            "SecurityGroupRules",
+            rename={"securityGroupId": "GroupId"},
+            more=more.rule,
+        ),
+        "vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2(
+            "DescribeSecurityGroupRules",
+            "SecurityGroupRuleIds",
+            "SecurityGroupRules",
+            rename={"securityGroupId": "GroupId"},
+            more=more.rule,
+        ),
+        # ---- identity and secrets
+        "iam/role:Role": Described(
+            service="iam",
+            operation="GetRole",
+            request=_IAM_ROLE,
+            at="Role",
+            rename={"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"},
+            tags=("iam", "ListRoleTags", _IAM_ROLE),
+        ),
+        "iam/rolePolicy:RolePolicy": more.role_policy,
+        "iam/policy:Policy": Described(
+            service="iam",
+            operation="GetPolicy",
+            request={"PolicyArn": "{id}"},
+            at="Policy",
+            rename={"name": "PolicyName"},
+            tags=("iam", "ListPolicyTags", {"PolicyArn": "{id}"}),
+            more=more.policy,
+        ),
+        "iam/rolePolicyAttachment:RolePolicyAttachment": more.attachment,
+        "iam/instanceProfile:InstanceProfile": Described(
+            service="iam",
+            operation="GetInstanceProfile",
+            request={"InstanceProfileName": "{id}"},
+            at="InstanceProfile",
+            rename={"name": "InstanceProfileName"},
+            more=more.instance_profile,
+        ),
+        "kms/key:Key": Described(
+            service="kms",
+            operation="DescribeKey",
+            request={"KeyId": "{id}"},
+            at="KeyMetadata",
+            rename={"isEnabled": "Enabled", "customerMasterKeySpec": "KeySpec"},
+            tags=("kms", "ListResourceTags", {"KeyId": "{id}"}),
+            more=more.key,
+            absent={"KeyState": ("PendingDeletion",)},
+        ),
+        "secretsmanager/secret:Secret": Described(
+            service="secretsmanager",
+            operation="DescribeSecret",
+            request={"SecretId": "{id}"},
+            more=more.secret,
+        ),
+        "secretsmanager/secretVersion:SecretVersion": more.secret_version,
+        "ssm/parameter:Parameter": Described(
+            service="ssm",
+            operation="GetParameter",
+            request={"Name": "{id}", "WithDecryption": True},
+            at="Parameter",
+            tags=(
+                "ssm",
+                "ListTagsForResource",
+                {"ResourceType": "Parameter", "ResourceId": "{id}"},
+            ),
+        ),
+        # ---- functions, events, messages
+        "lambda/function:Function": Described(
+            service="lambda",
+            operation="GetFunctionConfiguration",
+            request={"FunctionName": "{id}"},
+            rename={"name": "FunctionName", "layers": ""},
+            tags=("lambda", "ListTags", {"Resource": "{arn}"}),
+            more=more.function,
+        ),
+        "lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Described(
+            service="lambda",
+            operation="GetFunctionEventInvokeConfig",
+            request={"FunctionName": "{functionName}"},
+            rename={"functionName": "", "qualifier": ""},
+        ),
+        "lambda/permission:Permission": more.permission,
+        "cloudwatch/eventRule:EventRule": Described(
+            service="events",
+            operation="DescribeRule",
+            request={"Name": "{name}"},
+            rename={"isEnabled": ""},
+            tags=("events", "ListTagsForResource", {"ResourceARN": "{arn}"}),
+        ),
+        "cloudwatch/eventTarget:EventTarget": more.event_target,
+        "scheduler/schedule:Schedule": more.schedule,
+        "scheduler/scheduleGroup:ScheduleGroup": Described(
+            service="scheduler",
+            operation="GetScheduleGroup",
+            request={"Name": "{id}"},
+            tags=("scheduler", "ListTagsForResource", {"ResourceArn": "{arn}"}),
+        ),
+        "sfn/stateMachine:StateMachine": Described(
+            service="stepfunctions",
+            operation="DescribeStateMachine",
+            request={"stateMachineArn": "{id}"},
+            tags=("stepfunctions", "ListTagsForResource", _ARN),
+            more=more.state_machine,
+            absent={"status": ("DELETING",)},
+        ),
+        "sqs/queue:Queue": more.queue,
+        "sqs/queuePolicy:QueuePolicy": more.queue_policy,
+        "sns/topic:Topic": more.topic,
+        "sns/topicPolicy:TopicPolicy": more.topic_policy,
+        "sns/topicSubscription:TopicSubscription": more.subscription,
+        # ---- storage
+        "s3/bucket:Bucket": more.bucket,
+        "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _s3(
+            "GetBucketLifecycleConfiguration", rename={"rules.id": "ID"}
+        ),
+        "s3/bucketOwnershipControls:BucketOwnershipControls": _s3(
+            "GetBucketOwnershipControls", "OwnershipControls", rename={"rule": "Rules"}
+        ),
+        "s3/bucketPolicy:BucketPolicy": _s3("GetBucketPolicy"),
+        "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _s3(
+            "GetPublicAccessBlock", "PublicAccessBlockConfiguration"
+        ),
+        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _s3(
+            "GetBucketEncryption",
+            "ServerSideEncryptionConfiguration",
+            rename={"rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID"},
+        ),
+        "s3/bucketVersioning:BucketVersioning": more.versioning,
+        "s3/bucketNotification:BucketNotification": more.notification,
+        "dynamodb/table:Table": Described(
+            service="dynamodb",
+            operation="DescribeTable",
+            request={"TableName": "{id}"},
+            at="Table",
+            rename={"name": "TableName"},
+            tags=("dynamodb", "ListTagsOfResource", {"ResourceArn": "{arn}"}),
+            more=more.table,
+        ),
+        # ---- what watches
+        "cloudwatch/logGroup:LogGroup": more.log_group,
+        "cloudwatch/metricAlarm:MetricAlarm": _alarm("MetricAlarm"),
+        "cloudwatch/compositeAlarm:CompositeAlarm": _alarm("CompositeAlarm"),
+        "cloudwatch/dashboard:Dashboard": Described(
+            service="cloudwatch", operation="GetDashboard", request={"DashboardName": "{id}"}
+        ),
+        "cloudwatch/queryDefinition:QueryDefinition": more.query_definition,
+        "budgets/budget:Budget": more.budget,
+        "budgets/budgetAction:BudgetAction": more.budget_action,
+    }
+)

@@ -1,0 +1,203 @@
+"""Logs that cannot be written: Lambda and Step Functions say nothing, so `preflight` has to; a job does not even start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cli import log_checks
+from cli.questions import Questions
+from tests.config.stacks import load, sections
+from tests.end_to_end.failing import Planted, planted_stack
+from tests.end_to_end.test_step_functions import PIPELINE
+from tests.localcloud.conftest import until
+
+pytestmark = pytest.mark.timeout(600)
+
+DAILY = {"file_by": "06:00", "finished_by": "07:00", "time_zone": "UTC"}
+FUNCTIONS = [
+    "budget-guard-watch",
+    "monitoring-alarm",
+    "monitoring-measure-look",
+    "monitoring-notify",
+    "monitoring-redrive-pass",
+    "pipeline-day-look",
+    "pipeline-submit",
+]
+SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    with planted_stack(
+        tmp_path_factory.mktemp("logs"),
+        pipeline={**PIPELINE, "daily": DAILY},
+        budget={"guard": {"limit_usd": 1000}},
+    ) as planted:
+        yield planted
+
+
+def _logs(stack: Planted) -> dict[str, tuple[str, str]]:
+    """What preflight says and how to mend it, by the name of the function or machine without its random end.
+
+    The rehearsal's logs are there with the call, and the minute of the last call has to be a part of the day.
+    """
+    config, _ = load({**sections("local"), "slack-webhook-url": {"secure": "AAAB"}}, "local")
+    asked, now = Questions(config, "us-east-1", stack.ready.client), -timedelta(minutes=1)
+    found = (*log_checks.of_functions(asked, lag=now), *log_checks.of_machines(asked, lag=now))
+    return {what.rpartition("-")[0].split(" ")[-1]: (said, fix) for what, said, fix in found}
+
+
+def _well(found: tuple[str, str]) -> bool:
+    return found[1] == ""
+
+
+def _function(stack: Planted, name: str) -> dict[str, Any]:
+    """Name, role and log group of a function."""
+    found = stack.ready.client("lambda").list_functions(MaxItems=50)["Functions"]
+    (each,) = (each for each in found if each["FunctionName"].startswith(f"{name}-function-"))
+    return {
+        "name": each["FunctionName"],
+        "role": each["Role"].rsplit("/", 1)[-1],
+        "group": each["LoggingConfig"]["LogGroup"],
+    }
+
+
+@contextmanager
+def _denied(stack: Planted, role: str, action: str) -> Iterator[None]:
+    """The role without the action."""
+    iam = stack.ready.client("iam")
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    without = json.loads(json.dumps(document))
+    for statement in without["Statement"]:
+        statement["Action"] = [each for each in statement["Action"] if each != action]
+    assert without != document, f"{role} has no {action}"
+    put = partial(iam.put_role_policy, RoleName=role, PolicyName=policy)
+    put(PolicyDocument=json.dumps(without))
+    try:
+        yield
+    finally:
+        put(PolicyDocument=json.dumps(document))
+
+
+@contextmanager
+def _gone(stack: Planted, group: str) -> Iterator[None]:
+    """The log group deleted."""
+    stack.ready.client("logs").delete_log_group(logGroupName=group)
+    try:
+        yield
+    finally:
+        stack.ready.client("logs").create_log_group(logGroupName=group)
+
+
+def _call(stack: Planted, function: dict[str, Any]) -> None:
+    """A call in a new worker, whose log begins with nothing."""
+    client, name = stack.ready.client("lambda"), function["name"]
+    client.update_function_configuration(
+        FunctionName=name,
+        Timeout=client.get_function_configuration(FunctionName=name)["Timeout"] + 1,
+    )
+    client.invoke(FunctionName=name, Payload=b"{}")
+
+
+def _empty(stack: Planted, group: str) -> None:
+    with _gone(stack, group):
+        pass
+
+
+LOSSES: dict[str, Callable[[Planted, dict[str, Any]], AbstractContextManager[None]]] = {
+    "no stream": lambda stack, of: _denied(stack, of["role"], "logs:CreateLogStream"),
+    "no lines": lambda stack, of: _denied(stack, of["role"], "logs:PutLogEvents"),
+    "no group": lambda stack, of: _gone(stack, of["group"]),
+}
+
+
+def test_the_functions_are_all_there_are(stack: Planted) -> None:
+    found = stack.ready.client("lambda").list_functions(MaxItems=50)["Functions"]
+    assert sorted(each["FunctionName"].partition("-function-")[0] for each in found) == FUNCTIONS
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_whose_log_is_lost_is_named(stack: Planted, name: str, loss: str) -> None:
+    function = _function(stack, name)
+    label = f"{name}-function"
+    _empty(stack, function["group"])
+    _call(stack, function)
+    assert _well(_logs(stack)[label]), _logs(stack)[label]
+
+    with LOSSES[loss](stack, function):
+        if loss != "no group":
+            _empty(stack, function["group"])
+        _call(stack, function)
+        said, fix = _logs(stack)[label]
+        assert fix, said
+        assert function["group"] in said
+        assert ("is gone" if loss == "no group" else "logs:PutLogEvents") in said + fix
+
+    _call(stack, function)
+    assert _well(_logs(stack)[label]), _logs(stack)[label]
+
+
+def test_a_warm_function_that_may_write_no_more_is_silent(stack: Planted) -> None:
+    function = _function(stack, "monitoring-redrive-pass")
+    _call(stack, function)
+    with _denied(stack, function["role"], "logs:PutLogEvents"):
+        _empty(stack, function["group"])
+        stack.ready.client("lambda").invoke(FunctionName=function["name"], Payload=b"{}")
+        assert not _well(_logs(stack)["monitoring-redrive-pass-function"])
+
+
+def test_what_the_measure_function_cannot_publish_rings(stack: Planted) -> None:
+    with _denied(stack, _function(stack, "monitoring-measure-look")["role"], "logs:PutLogEvents"):
+        for _ in range(4):
+            stack.ready.cloud.tick()
+            stack.ready.cloud.batch.advance(60)
+        until(
+            lambda: "not-measured" in stack.ringing(),
+            what=lambda: str(stack.ringing()),
+            seconds=SECONDS,
+        )
+
+
+def test_a_state_machine_whose_log_is_lost_is_named(stack: Planted) -> None:
+    group = "/aws/vendedlogs/states/batch-reference/local/pipeline-run"
+    run = stack.upload(preprocess="fail")
+    until(lambda: stack.state(run) == "FAILED", what=lambda: str(stack.state_item(run)))
+    label = "pipeline-run-machine"
+    stands = f"its last failed execution stands in {group}"
+    until(lambda: _logs(stack)[label] == (stands, ""), what=lambda: _logs(stack)[label])
+    _empty(stack, group)
+    said, fix = _logs(stack)[label]
+    assert ("nothing stands in" in said, "components/machine.py" in fix) == (True, True)
+    with _gone(stack, group):
+        said, fix = _logs(stack)[label]
+        assert ("is gone" in said, bool(fix)) == (True, True)
+    assert _well(_logs(stack)["pipeline-day-runs-machine"])
+
+
+@pytest.mark.parametrize("action", ["logs:CreateLogStream", "logs:PutLogEvents"])
+def test_a_job_that_may_write_no_log_says_so(stack: Planted, action: str) -> None:
+    roles = stack.ready.client("iam").list_roles()["Roles"]
+    (role,) = (
+        each["RoleName"] for each in roles if each["RoleName"].startswith("roles-execution-")
+    )
+    with _denied(stack, role, action):
+        run = stack.upload()
+        until(lambda: stack.messages(run.run_id, action), what="nobody is told", seconds=SECONDS)
+    assert stack.state(run) == "FAILED"
+
+
+def test_a_job_whose_log_group_is_gone_says_so(stack: Planted) -> None:
+    group = stack.ready.outputs["log_groups"]["preprocess"]
+    with _gone(stack, group):
+        run = stack.upload()
+        until(lambda: stack.messages(run.run_id, group), what="nobody is told", seconds=SECONDS)
+    assert stack.state(run) == "FAILED"

@@ -1,0 +1,134 @@
+"""What is changed by hand is seen, resource by resource, and nothing else is; a deployment brings it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.cloud import LocalCloud
+from localcloud.deploy import Deployment, DeploymentError, deploy
+from localcloud.engine.refresh import refresh
+from localcloud.provider import HANDLERS, Provider
+from localcloud.provider.lifecycle import LIFECYCLES
+from localcloud.provider.reading import READERS
+from tests.localcloud.deploying import run
+from tests.localcloud.drifts import DRIFTS
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {"batch-reference:slack-webhook-url": "https://hooks.slack.com/services/T0/B0/x"}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), images={}) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def provider(cloud: LocalCloud) -> Provider:
+    return Provider(client=cloud.client, config={"aws:region": cloud.region}, preview=False)
+
+
+@pytest.mark.timeout(300)
+def test_twenty_changes_by_hand_are_seen_and_brought_back(
+    cloud: LocalCloud, provider: Provider
+) -> None:
+    deployed = deploy(ROOT, "local", cloud.client, secrets=SECRETS)
+    untouched = refresh(deployed.state, provider)
+    assert untouched.failures == ()
+    assert [(each.resource.name, each.paths) for each in untouched.drift] == []
+    assert untouched.state == deployed.state
+
+    expected = {}
+    for plant in DRIFTS:
+        resource, path = plant(deployed.resource, cloud.client)
+        expected[resource.urn] = path
+    assert len(expected) >= 20
+    found = refresh(deployed.state, provider)
+    assert found.failures == ()
+    seen = {each.resource.urn: "gone" if each.gone else min(each.paths) for each in found.drift}
+    assert seen == expected
+    assert all(len(each.paths) == 1 for each in found.drift if not each.gone)
+
+    back = deploy(ROOT, "local", cloud.client, secrets=SECRETS, previous=found.state)
+    touched = {step.urn for step in back.steps if step.operation != "same"}
+    assert touched >= set(expected)
+    again = refresh(back.state, provider)
+    assert [(each.resource.name, each.paths) for each in again.drift] == []
+
+
+def test_every_type_that_can_change_can_be_read() -> None:
+    assert set(LIFECYCLES) - set(READERS) == set()
+    assert set(READERS) <= set(HANDLERS)
+
+
+def _bucket(client: Callable[[str], Any]) -> str:
+    client("s3").create_bucket(Bucket="imported")
+    tags = [{"Key": "a", "Value": "b"}]
+    client("s3").put_bucket_tagging(Bucket="imported", Tagging={"TagSet": tags})
+    return "imported"
+
+
+def _queue(client: Callable[[str], Any]) -> str:
+    made = client("sqs").create_queue(QueueName="imported", Attributes={"DelaySeconds": "7"})
+    return str(made["QueueUrl"])
+
+
+def _group(client: Callable[[str], Any]) -> str:
+    client("logs").create_log_group(logGroupName="/imported")
+    client("logs").put_retention_policy(logGroupName="/imported", retentionInDays=7)
+    return "/imported"
+
+
+def _role(client: Callable[[str], Any]) -> str:
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    client("iam").create_role(
+        RoleName="imported", AssumeRolePolicyDocument=document, Description="x"
+    )
+    return "imported"
+
+
+@pytest.mark.parametrize(
+    ("token", "make", "inputs"),
+    [
+        ("aws:s3/bucket:Bucket", _bucket, {"bucket": "imported", "tags": {"a": "b"}}),
+        ("aws:sqs/queue:Queue", _queue, {"name": "imported", "delaySeconds": "7"}),
+        ("aws:cloudwatch/logGroup:LogGroup", _group, {"retentionInDays": 7}),
+        ("aws:iam/role:Role", _role, {"name": "imported", "description": "x"}),
+    ],
+)
+def test_what_exists_already_is_read_by_its_id_alone(
+    cloud: LocalCloud,
+    provider: Provider,
+    token: str,
+    make: Callable[[Any], str],
+    inputs: dict[str, Any],
+) -> None:
+    found = provider.read(token, make(cloud.client), {}, {})
+    assert found is not None
+    assert {name: found[0].get(name) for name in inputs} == inputs
+    assert provider.read(token, "nothing-of-this-name", {}, {}) is None or token.startswith(
+        "aws:sqs"
+    )
+
+
+def test_what_was_half_made_is_finished_by_the_next_deployment(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    """The engine keeps what exists, as it is, and the next deployment sees what it lacks."""
+
+    def key(days: int) -> str:
+        return f'aws.kms.Key("half", enable_key_rotation=True, rotation_period_in_days={days})'
+
+    with pytest.raises(DeploymentError) as caught:
+        run(tmp_path, key(1), client=cloud.client)
+    assert caught.value.state is not None
+    (half,) = (r for r in caught.value.state.resources if r.name == "half")
+    done: Deployment = run(tmp_path, key(90), client=cloud.client, previous=caught.value.state)
+    assert [s.operation for s in done.steps if s.name == "half"] == ["update"]
+    status = cloud.client("kms").get_key_rotation_status(KeyId=half.id)
+    assert status["KeyRotationEnabled"]
