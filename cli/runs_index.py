@@ -192,11 +192,11 @@ def _by_id(target: Target, state: str, prefix: str, first: str, last: str) -> It
 
 def _query(target: Target, index: str, **asked: Any) -> Iterator[Entry]:
     client, table = target.client("dynamodb"), target.output("table")
-    start: dict[str, Any] = {}
-    size = _PAGE
+    # a short page first, for a list shows few runs; who wants more gets as much as DynamoDB gives at once
+    more: dict[str, Any] = {"Limit": _PAGE}
     while True:
         page = client.query(
-            TableName=table, IndexName=index, ScanIndexForward=False, Limit=size, **asked, **start
+            TableName=table, IndexName=index, ScanIndexForward=False, **asked, **more
         )
         for raw in page["Items"]:
             item = {name: plain(value) for name, value in raw.items()}
@@ -213,4 +213,4 @@ def _query(target: Target, index: str, **asked: Any) -> Iterator[Entry]:
             )
         if "LastEvaluatedKey" not in page:
             return
-        start, size = {"ExclusiveStartKey": page["LastEvaluatedKey"]}, 1000
+        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -25,7 +25,7 @@ from typing import Any, Final, Self
 import boto3
 from botocore.config import Config
 from moto.awslambda import models as moto_lambda
-from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.table import SecondaryIndex, Table
 from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
@@ -412,6 +412,7 @@ def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
         # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
         (moto_s3.FakeBucket, "get_permission", no_opinion),
         (Table, "query", table_queries.query),
+        (SecondaryIndex, "project", table_queries.project),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
     for owner, name, value in replaced:

@@ -1,7 +1,7 @@
 """Queries of DynamoDB tables in moto, which goes through the whole table and sorts it for each query.
 
-What a query can find is picked out before, so that it takes as long as what it finds and not as long as what the table holds. The answers
-are moto's own.
+What a query can find is picked out before, so that it takes as long as what it finds and not as long as what the table holds. Pages and
+order are moto's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 from typing import Any, Final
 
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
-from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.table import SecondaryIndex, Table
 
 _whole_table_query: Final = Table.query
 _SIGNATURE: Final = inspect.signature(Table.query)
@@ -34,6 +34,20 @@ def query(table: Table, *given: Any, **named: Any) -> Any:
             narrowed.items.setdefault(item.hash_key, {})[item.range_key] = item
         asked["exclusive_start_key"] = None
     return _whole_table_query(narrowed, **asked)
+
+
+def project(index: SecondaryIndex, item: Item) -> Item:
+    """In place of SecondaryIndex.project: the attributes that the index holds; moto renders the whole item anew for each of them."""
+    projection: dict[str, Any] = index.projection or {}
+    if projection.get("ProjectionType") not in {"KEYS_ONLY", "INCLUDE"}:
+        return item
+    held = {*index.table_key_attrs, *(key["AttributeName"] for key in index.schema)}
+    if projection["ProjectionType"] == "INCLUDE":
+        held.update(projection.get("NonKeyAttributes", []))
+    projected = copy.copy(item)
+    attributes = {name: value for name, value in item.attrs.items() if name in held}
+    projected.attrs = type(item.attrs)(attributes)
+    return projected
 
 
 def _sort_key(table: Table, asked: dict[str, Any]) -> str | None:

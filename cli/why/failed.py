@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from cli.why.demand import containers
 from cli.why.model import Cause, Diagnosis
 from workloads import contract
 from workloads.contract import ContractError, Run
-from workloads.functions.reasons import explain, for_run, is_cascade
+from workloads.functions.reasons import AGAIN, explain, for_run, is_cascade
+from workloads.functions.reasons import Cause as Explained
 
 _LINES: Final = 400
 _SHOWN: Final = 8
@@ -56,7 +58,7 @@ def failed_job(
                 else f"child {speaker['jobId'].rpartition(':')[2]} failed: {below.verdict}",
             }
         )
-    cause = for_run(explain(job), key=_run_id(job), stack=account.stack)
+    cause = _for_job(explain(job), job, account)
     own = _own_words(account, job)
     log, command = _log(account, job)
     what = f"{own['error']} ({cause.error})" if own else cause.error
@@ -200,6 +202,15 @@ def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
     if not isinstance(record, dict) or not record.get("error"):
         return {}
     return record if _written_in(attempts[-1], str(record.get("at") or "")) else {}
+
+
+def _for_job(cause: Explained, job: dict[str, Any], account: Account) -> Explained:
+    """The same with commands ready to paste; a job that belongs to no run is submitted again."""
+    run = _run_id(job)
+    if run:
+        return for_run(cause, key=run, stack=account.stack)
+    hint = cause.hint.replace(f"begin the run again ({AGAIN})", "submit the job again")
+    return replace(cause, hint=hint.replace(AGAIN, "submit the job again"))
 
 
 def _variables(job: dict[str, Any]) -> dict[str, str]:

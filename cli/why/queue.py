@@ -155,7 +155,7 @@ def others_first(
                 "queues", str(queue["jobQueueName"]), "fair_share.weights", "shareDistribution"
             )
             if policy is not None
-            else account.setting("queues", str(queue["jobQueueName"]), "environments", "order"),
+            else f"place in queue {name}",
             found=where,
             needed="number 1",
             fix=(

@@ -5,8 +5,11 @@ A type without an entry can be created only; a change that its entry does not kn
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -120,12 +123,25 @@ class Lifecycle:
 LIFECYCLES: Final[dict[str, Lifecycle]] = {}
 
 
+@cache
+def rules() -> dict[str, Any]:
+    """What the schemas of the real provider say of types: `replaces`, `sets`, `deletes_first`, and the file where they say it."""
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("rules.json").read_text())
+    return found
+
+
 def lifecycles(table: Mapping[str, Lifecycle]) -> None:
-    """Registers what becomes of types, by token without the package."""
-    for token, lifecycle in table.items():
+    """Registers what becomes of types, by token without the package; rules.json says the rest of each."""
+    for token, given in table.items():
         if f"aws:{token}" in LIFECYCLES:
             raise ValueError(f"aws:{token} has two lifecycles")
-        LIFECYCLES[f"aws:{token}"] = lifecycle
+        rule = rules()["types"][token]
+        LIFECYCLES[f"aws:{token}"] = replace(
+            given,
+            replaces=tuple(rule.get("replaces", ())),
+            sets=tuple(rule.get("sets", ())),
+            deletes_first=bool(rule.get("deletes_first")),
+        )
 
 
 def lifecycle(token: str) -> Lifecycle:

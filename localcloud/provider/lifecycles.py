@@ -1,23 +1,16 @@
 """The lifecycle of every type that this project's stacks use: what replaces it, what updates it, what deletes it.
 
-What replaces is taken from the schemas of terraform-provider-aws (ForceNew), which the Pulumi provider bridges.
+Which inputs replace and which lists are sets is data, rules.json; here stands what a path cannot say.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from localcloud.provider import batch_updates, network_updates, removals, tables, updates
 from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
 
-_OF_BUCKET: Final = ("bucket", "expectedBucketOwner")
-_TOLD_BY_ALARMS: Final = ("alarmActions", "okActions", "insufficientDataActions")
-
 
 def _bucket_setting(delete: str) -> Lifecycle:
-    return Lifecycle(
-        delete=remove("s3", delete, Bucket="{bucket}"), update=put_again, replaces=_OF_BUCKET
-    )
+    return Lifecycle(delete=remove("s3", delete, Bucket="{bucket}"), update=put_again)
 
 
 lifecycles(
@@ -26,20 +19,8 @@ lifecycles(
         "batch/computeEnvironment:ComputeEnvironment": Lifecycle(
             delete=removals.compute_environment,
             update=batch_updates.compute_environment,
-            replaces=(
-                "name",
-                "namePrefix",
-                "type",
-                "computeResources.placementGroup",
-                "computeResources.spotIamFleetRole",
-            ),
             when=batch_updates.environment_replacements,
             stays=batch_updates.environment_keeps,
-            sets=(
-                "computeResources.instanceTypes",
-                "computeResources.subnets",
-                "computeResources.securityGroupIds",
-            ),
             decided=("status", "statusReason"),
         ),
         "batch/jobQueue:JobQueue": Lifecycle(
@@ -51,7 +32,6 @@ lifecycles(
                 ignore=("timeouts",),
                 jobQueue="{id}",
             ),
-            replaces=("name",),
         ),
         "batch/schedulingPolicy:SchedulingPolicy": Lifecycle(
             delete=remove("batch", "DeleteSchedulingPolicy", arn="{id}"),
@@ -64,82 +44,62 @@ lifecycles(
                 },
                 arn="{id}",
             ),
-            replaces=("name",),
-            sets=("fairSharePolicy.shareDistributions",),
         ),
         "batch/jobDefinition:JobDefinition": Lifecycle(
             delete=removals.job_definition,
             update=batch_updates.new_revision,
-            replaces=("name", "namePrefix"),
             when=batch_updates.definition_replacements,
             steers=("deregisterOnNewRevision",),
-            sets=("platformCapabilities",),
             decided=("arn", "revision"),
         ),
         "ecr/repository:Repository": Lifecycle(
             delete=remove("ecr", "DeleteRepository", repositoryName="{id}", force=True),
             update=updates.repository,
-            replaces=("name", "encryptionConfigurations"),
             steers=("forceDelete",),
         ),
         "ecr/lifecyclePolicy:LifecyclePolicy": Lifecycle(
             delete=remove("ecr", "DeleteLifecyclePolicy", repositoryName="{repository}"),
-            replaces=("repository", "policy"),
-            deletes_first=True,
         ),
         # ---- network and instances
         "ec2/vpc:Vpc": Lifecycle(
             delete=remove("ec2", "DeleteVpc", VpcId="{id}"),
             update=network_updates.vpc,
-            replaces=("cidrBlock", "instanceTenancy"),
         ),
         "ec2/subnet:Subnet": Lifecycle(
             delete=remove("ec2", "DeleteSubnet", SubnetId="{id}"),
             update=network_updates.subnet,
-            replaces=("vpcId", "cidrBlock", "availabilityZone"),
         ),
         "ec2/internetGateway:InternetGateway": Lifecycle(
             delete=removals.internet_gateway, update=network_updates.internet_gateway
         ),
-        "ec2/eip:Eip": Lifecycle(
-            delete=remove("ec2", "ReleaseAddress", AllocationId="{id}"), replaces=("domain",)
-        ),
-        "ec2/natGateway:NatGateway": Lifecycle(
-            delete=removals.nat_gateway, replaces=("allocationId", "subnetId", "connectivityType")
-        ),
+        "ec2/eip:Eip": Lifecycle(delete=remove("ec2", "ReleaseAddress", AllocationId="{id}")),
+        "ec2/natGateway:NatGateway": Lifecycle(delete=removals.nat_gateway),
         "ec2/routeTable:RouteTable": Lifecycle(
-            delete=remove("ec2", "DeleteRouteTable", RouteTableId="{id}"), replaces=("vpcId",)
+            delete=remove("ec2", "DeleteRouteTable", RouteTableId="{id}")
         ),
         "ec2/route:Route": Lifecycle(
             delete=removals.route,
             update=network_updates.route,
-            replaces=("routeTableId", "destinationCidrBlock"),
         ),
         "ec2/routeTableAssociation:RouteTableAssociation": Lifecycle(
             delete=remove("ec2", "DisassociateRouteTable", AssociationId="{id}"),
             update=network_updates.route_table_association,
-            replaces=("subnetId", "gatewayId"),
         ),
         "ec2/vpcEndpoint:VpcEndpoint": Lifecycle(
             delete=remove("ec2", "DeleteVpcEndpoints", VpcEndpointIds=["{id}"]),
             update=network_updates.vpc_endpoint,
-            replaces=("vpcId", "serviceName", "vpcEndpointType"),
-            sets=("routeTableIds", "subnetIds", "securityGroupIds"),
+            when=network_updates.endpoint_replacements,
         ),
         "ec2/placementGroup:PlacementGroup": Lifecycle(
             delete=remove("ec2", "DeletePlacementGroup", GroupName="{id}"),
-            replaces=("name", "strategy", "partitionCount", "spreadLevel"),
         ),
         "ec2/launchTemplate:LaunchTemplate": Lifecycle(
             delete=remove("ec2", "DeleteLaunchTemplate", LaunchTemplateId="{id}"),
             update=network_updates.launch_template,
-            replaces=("name", "namePrefix"),
-            sets=("vpcSecurityGroupIds", "networkInterfaces.securityGroups"),
             decided=("latestVersion", "defaultVersion"),
         ),
         "ec2/securityGroup:SecurityGroup": Lifecycle(
             delete=remove("ec2", "DeleteSecurityGroup", GroupId="{id}"),
-            replaces=("name", "namePrefix", "description", "vpcId"),
         ),
         "vpc/securityGroupIngressRule:SecurityGroupIngressRule": Lifecycle(
             delete=remove(
@@ -149,7 +109,6 @@ lifecycles(
                 SecurityGroupRuleIds=["{id}"],
             ),
             update=network_updates.security_group_rule,
-            replaces=("securityGroupId",),
             when=network_updates.another_kind_of_source,
         ),
         "vpc/securityGroupEgressRule:SecurityGroupEgressRule": Lifecycle(
@@ -160,54 +119,42 @@ lifecycles(
                 SecurityGroupRuleIds=["{id}"],
             ),
             update=network_updates.security_group_rule,
-            replaces=("securityGroupId",),
             when=network_updates.another_kind_of_source,
         ),
         # ---- identity and secrets
         "iam/role:Role": Lifecycle(
             delete=remove("iam", "DeleteRole", RoleName="{id}"),
             update=updates.role,
-            replaces=("name", "namePrefix", "path"),
         ),
         "iam/rolePolicy:RolePolicy": Lifecycle(
             delete=remove("iam", "DeleteRolePolicy", RoleName="{role}", PolicyName="{name}"),
             update=put_again,
-            replaces=("role", "name"),
         ),
         "iam/policy:Policy": Lifecycle(
             delete=removals.policy,
             update=updates.policy,
-            replaces=("name", "namePrefix", "path", "description"),
         ),
         "iam/rolePolicyAttachment:RolePolicyAttachment": Lifecycle(
             delete=remove("iam", "DetachRolePolicy", RoleName="{role}", PolicyArn="{policyArn}"),
-            replaces=("role", "policyArn"),
-            deletes_first=True,
         ),
         "iam/instanceProfile:InstanceProfile": Lifecycle(
             delete=removals.instance_profile,
             update=updates.instance_profile,
-            replaces=("name", "namePrefix", "path"),
         ),
         "kms/key:Key": Lifecycle(
             delete=remove("kms", "ScheduleKeyDeletion", KeyId="{id}", PendingWindowInDays=30),
             update=updates.key,
-            replaces=("customerMasterKeySpec", "keyUsage", "multiRegion"),
         ),
         "secretsmanager/secret:Secret": Lifecycle(
             delete=removals.secret,
             update=updates.secret,
-            replaces=("name", "namePrefix"),
             steers=("recoveryWindowInDays",),
         ),
-        "secretsmanager/secretVersion:SecretVersion": Lifecycle(
-            delete=None, replaces=("secretId", "secretString")
-        ),
+        "secretsmanager/secretVersion:SecretVersion": Lifecycle(delete=None),
         # ---- functions, events, messages
         "lambda/function:Function": Lifecycle(
             delete=remove("lambda", "DeleteFunction", FunctionName="{id}"),
             update=updates.function,
-            replaces=("name", "packageType"),
             decided=(
                 "codeSha256",
                 "lastModified",
@@ -222,66 +169,46 @@ lifecycles(
                 "lambda", "DeleteFunctionEventInvokeConfig", FunctionName="{functionName}"
             ),
             update=put_again,
-            replaces=("functionName", "qualifier"),
         ),
         "lambda/permission:Permission": Lifecycle(
             delete=remove(
                 "lambda", "RemovePermission", FunctionName="{function}", StatementId="{statementId}"
             ),
-            replaces=(
-                "action",
-                "function",
-                "principal",
-                "sourceArn",
-                "sourceAccount",
-                "statementId",
-                "qualifier",
-            ),
         ),
         "cloudwatch/eventRule:EventRule": Lifecycle(
             delete=remove("events", "DeleteRule", Name="{name}"),
             update=put_again,
-            replaces=("name", "namePrefix", "eventBusName"),
         ),
         "cloudwatch/eventTarget:EventTarget": Lifecycle(
             delete=removals.event_target,
             update=put_again,
-            replaces=("rule", "targetId", "eventBusName"),
             keeps=("targetId",),
         ),
         "sfn/stateMachine:StateMachine": Lifecycle(
             delete=remove("stepfunctions", "DeleteStateMachine", stateMachineArn="{id}"),
             update=updates.state_machine,
-            replaces=("name", "namePrefix", "type"),
         ),
         "sqs/queue:Queue": Lifecycle(
             delete=remove("sqs", "DeleteQueue", QueueUrl="{id}"),
             update=updates.queue,
-            replaces=("name", "namePrefix", "fifoQueue"),
         ),
         "sqs/queuePolicy:QueuePolicy": Lifecycle(
             delete=remove(
                 "sqs", "SetQueueAttributes", QueueUrl="{queueUrl}", Attributes={"Policy": ""}
             ),
             update=put_again,
-            replaces=("queueUrl",),
         ),
         "sns/topic:Topic": Lifecycle(
             delete=remove("sns", "DeleteTopic", TopicArn="{id}"),
             update=updates.topic,
-            replaces=("name", "namePrefix", "fifoTopic"),
         ),
-        "sns/topicPolicy:TopicPolicy": Lifecycle(
-            delete=removals.topic_policy, update=put_again, replaces=("arn",)
-        ),
+        "sns/topicPolicy:TopicPolicy": Lifecycle(delete=removals.topic_policy, update=put_again),
         "sns/topicSubscription:TopicSubscription": Lifecycle(
             delete=remove("sns", "Unsubscribe", SubscriptionArn="{id}"),
-            replaces=("endpoint", "protocol", "topic"),
         ),
         # ---- storage
         "s3/bucket:Bucket": Lifecycle(
             delete=removals.bucket,
-            replaces=("bucket", "bucketPrefix", "objectLockEnabled"),
             steers=("forceDestroy",),
         ),
         "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_setting(
@@ -298,7 +225,7 @@ lifecycles(
             "DeleteBucketEncryption"
         ),
         "s3/bucketVersioning:BucketVersioning": Lifecycle(
-            delete=removals.versioning, update=put_again, replaces=_OF_BUCKET
+            delete=removals.versioning, update=put_again
         ),
         "s3/bucketNotification:BucketNotification": Lifecycle(
             delete=remove(
@@ -308,36 +235,27 @@ lifecycles(
                 NotificationConfiguration={},
             ),
             update=put_again,
-            replaces=_OF_BUCKET,
         ),
         "dynamodb/table:Table": Lifecycle(
             delete=remove("dynamodb", "DeleteTable", TableName="{id}"),
             update=tables.change_table,
-            replaces=("name", "hashKey", "rangeKey"),
-            sets=("attributes", "globalSecondaryIndexes"),
         ),
         # ---- what watches
         "cloudwatch/logGroup:LogGroup": Lifecycle(
             delete=remove("logs", "DeleteLogGroup", logGroupName="{id}"),
             update=updates.log_group,
-            replaces=("name", "namePrefix"),
         ),
         "cloudwatch/metricAlarm:MetricAlarm": Lifecycle(
             delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]),
             update=put_again,
-            replaces=("name",),
-            sets=_TOLD_BY_ALARMS,
         ),
         "cloudwatch/compositeAlarm:CompositeAlarm": Lifecycle(
             delete=remove("cloudwatch", "DeleteAlarms", AlarmNames=["{id}"]),
             update=put_again,
-            replaces=("alarmName",),
-            sets=_TOLD_BY_ALARMS,
         ),
         "cloudwatch/dashboard:Dashboard": Lifecycle(
             delete=remove("cloudwatch", "DeleteDashboards", DashboardNames=["{id}"]),
             update=put_again,
-            replaces=("dashboardName",),
         ),
         "cloudwatch/queryDefinition:QueryDefinition": Lifecycle(
             delete=remove("logs", "DeleteQueryDefinition", queryDefinitionId="{id}"),
@@ -346,13 +264,6 @@ lifecycles(
         "budgets/budget:Budget": Lifecycle(
             delete=remove("budgets", "DeleteBudget", AccountId="{account}", BudgetName="{name}"),
             update=updates.budget,
-            sets=(
-                "costFilters",
-                "notifications",
-                "notifications.subscriberEmailAddresses",
-                "notifications.subscriberSnsTopicArns",
-            ),
-            replaces=("accountId", "name", "namePrefix"),
         ),
         "budgets/budgetAction:BudgetAction": Lifecycle(
             delete=remove(
@@ -363,17 +274,13 @@ lifecycles(
                 ActionId="{actionId}",
             ),
             update=updates.budget_action,
-            replaces=("accountId", "budgetName", "actionType"),
-            sets=("subscribers", "definition.iamActionDefinition.roles"),
         ),
         "scheduler/schedule:Schedule": Lifecycle(
             delete=removals.schedule,
             update=updates.schedule,
-            replaces=("name", "namePrefix", "groupName"),
         ),
         "scheduler/scheduleGroup:ScheduleGroup": Lifecycle(
             delete=remove("scheduler", "DeleteScheduleGroup", Name="{name}"),
-            replaces=("name", "namePrefix"),
         ),
     }
 )

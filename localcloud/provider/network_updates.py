@@ -132,6 +132,12 @@ def security_group_rule(update: Update) -> None:
             raise ProviderError(f"a change of {name} is not modelled by the AWS in memory")
 
 
+def endpoint_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Private DNS changes in place for interface endpoints alone (pulumi_aws, ec2.VpcEndpointArgs)."""
+    differs = bool(old.get("privateDnsEnabled")) != bool(new.get("privateDnsEnabled"))
+    return ["privateDnsEnabled"] if differs and new.get("vpcEndpointType") != "Interface" else []
+
+
 def vpc_endpoint(update: Update) -> None:
     """Tables, subnets and groups that come and go, and the policy."""
     request: dict[str, Any] = {}

@@ -68,13 +68,13 @@ def _definition_gone(find: Find, client: Client) -> tuple[Resource, str]:
 
 
 def _function_memory(find: Find, client: Client) -> tuple[Resource, str]:
-    function = find("aws:lambda/function:Function", "monitoring-notify-function")
+    function = find("aws:lambda/function:Function", "monitoring-notify")
     client("lambda").update_function_configuration(FunctionName=function.id, MemorySize=1024)
     return function, "memorySize"
 
 
 def _function_variable(find: Find, client: Client) -> tuple[Resource, str]:
-    function = find("aws:lambda/function:Function", "pipeline-submit-function")
+    function = find("aws:lambda/function:Function", "pipeline-submit")
     variables = {**function.inputs["environment"]["variables"], "BY": "hand"}
     client("lambda").update_function_configuration(
         FunctionName=function.id, Environment={"Variables": variables}
@@ -140,7 +140,7 @@ def _subnet(find: Find, client: Client) -> tuple[Resource, str]:
 
 
 def _rule_disabled(find: Find, client: Client) -> tuple[Resource, str]:
-    rule = find("aws:cloudwatch/eventRule:EventRule", "pipeline-uploads-rule")
+    rule = find("aws:cloudwatch/eventRule:EventRule", "pipeline-uploads")
     client("events").disable_rule(Name=rule.id)
     return rule, "state"
 

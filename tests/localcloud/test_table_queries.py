@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -11,10 +12,17 @@ import pytest
 from boto3.dynamodb.conditions import Attr, Key
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.table import SecondaryIndex, Table
 
 from localcloud import table_queries
 from localcloud.cloud import LocalCloud
+
+MOTOS_PROJECT = SecondaryIndex.project
+PROJECTIONS: dict[str, Any] = {
+    "by-at": {"ProjectionType": "KEYS_ONLY"},
+    "with-more": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["more", "map"]},
+    "with-all": {"ProjectionType": "ALL"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +42,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             ],
             GlobalSecondaryIndexes=[
                 {
-                    "IndexName": "by-at",
+                    "IndexName": name,
                     "KeySchema": [
                         {"AttributeName": "state", "KeyType": "HASH"},
                         {"AttributeName": "at", "KeyType": "RANGE"},
                     ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    "Projection": projection,
                 }
+                for name, projection in PROJECTIONS.items()
             ],
         )
         order = random.Random(7)  # noqa: S311 - items, not secrets
@@ -48,6 +57,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             item: dict[str, Any] = {"pk": f"p{order.randrange(4)}", "sk": f"s{number:02d}"}
             if order.random() < 0.8:
                 item |= {"state": order.choice(["OPEN", "DONE"]), "at": order.randrange(8)}
+            if order.random() < 0.5:
+                item |= {"more": Decimal("7.25"), "map": {"a": [1, None, "x"]}, "left": "out"}
             resource(cloud).put_item(Item=item)
         yield resource(cloud)
 
@@ -63,12 +74,12 @@ def resource(cloud: LocalCloud) -> Any:
     return service.Table("t")
 
 
-def pages(table: Any, **asked: Any) -> list[list[tuple[str, str]]]:
-    found: list[list[tuple[str, str]]] = []
+def pages(table: Any, **asked: Any) -> list[list[dict[str, Any]]]:
+    found: list[list[dict[str, Any]]] = []
     start: dict[str, Any] = {}
     while True:
         page = table.query(**asked, **start)
-        found.append([(item["pk"], item["sk"]) for item in page["Items"]])
+        found.append(page["Items"])
         if "LastEvaluatedKey" not in page:
             return found
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -86,7 +97,7 @@ QUERIES = st.fixed_dictionaries(
         ),
         "ScanIndexForward": st.booleans(),
         "Limit": st.integers(1, 30),
-        "IndexName": st.just("by-at"),
+        "IndexName": st.sampled_from(list(PROJECTIONS)),
     }
 ) | st.fixed_dictionaries(
     {
@@ -110,6 +121,7 @@ def test_the_pages_are_those_of_moto(table: Any, asked: dict[str, Any]) -> None:
     mine = pages(table, **asked)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Table, "query", table_queries._whole_table_query)
+        patch.setattr(SecondaryIndex, "project", MOTOS_PROJECT)
         theirs = pages(table, **asked)
     # moto may end a limited index query by an empty page more, where items after the last do not match
     assert [page for page in mine if page] == [page for page in theirs if page]

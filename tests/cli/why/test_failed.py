@@ -120,6 +120,7 @@ def test_somebody_ended_it(asking: Asking) -> None:
     found = asking.why(job)
     assert found.causes[0].code == "ENDED-BY-HAND"
     assert "the wrong file" in found.verdict
+    assert found.causes[0].fix == "if that was not meant, submit the job again"
 
 
 def test_a_time_limit_of_the_queue(asking: Asking) -> None:
