@@ -151,6 +151,7 @@ def rehearsal(
             yield ready(outputs=outputs, resources=resources, checkpoint=None)
         else:
             made = _deploy(file, program, cloud, config=config or {}, secrets=secrets)
+            _publish(cloud.client("ecr"), made.outputs)
             given = {
                 key.removeprefix("aws:"): value
                 for key, value in settings.items()
