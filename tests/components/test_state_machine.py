@@ -304,6 +304,7 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
     }
     assert of_function.keys() == {
         "StartRuns",
+        "Pause",
         "RunStates",
         "WhatWasTold",
         "ReadWebhook",
