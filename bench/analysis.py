@@ -23,10 +23,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.full import all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.anomaly.top import top_rows
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.full import all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.top import top_rows
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode

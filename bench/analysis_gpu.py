@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.exact import squares
-from workloads.analysis.anomaly.full import Scores, finish, process_pair
-from workloads.analysis.anomaly.state import QueryState
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.exact import squares
+from workloads.analysis.knn.full import Scores, finish, process_pair
+from workloads.analysis.knn.state import QueryState
 
 K = 10
 UNIT_ROWS = 1 << 16
@@ -149,8 +149,8 @@ def profile(bench: Bench) -> Iterator[str]:
 
 def search_filter(bench: Bench) -> Iterator[str]:
     """knn_filter.cu alone with limits that let about K pairs per row pass, against the matrix product of the same run."""
-    from workloads.analysis.anomaly.half_block import prepare
-    from workloads.analysis.anomaly.pairs_cupy import CupyKernels
+    from workloads.analysis.knn.half_block import prepare
+    from workloads.analysis.knn.pairs_cupy import CupyKernels
 
     kernels = CupyKernels()
     yield "\n| filter kernel alone | s | 1e12 pairs/s | TFLOP/s | share of fp16 product |\n|---|---|---|---|---|"
@@ -180,7 +180,7 @@ def full_on_device(
     rows: Rows, unit_rows: int, deadline: float = np.inf
 ) -> tuple[Scores | None, int]:
     """All pairs of units, and how many pairs of rows these are; no scores where the clock passes the deadline before the end."""
-    from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+    from workloads.analysis.knn.pairs_cupy import CupyPairs
 
     table, pairs = in_units(rows, unit_rows), CupyPairs()
     states = {

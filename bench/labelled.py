@@ -35,11 +35,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tests.workloads.analysis.profile.serial import profile_of
-from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly.full import all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.knn.block import prepare
+from workloads.analysis.knn.full import all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.parameters import AnalysisParameters, ScalingName
 
 LARGEST, SHARE, FEWEST = 6_000, 0.05, 5

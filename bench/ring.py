@@ -19,11 +19,11 @@ import numpy as np
 from mpi4py import MPI
 
 from workloads.analysis import backend as backends
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.checkpoint.cooperation import Saved
-from workloads.analysis.distribution.exchange import EXCHANGES
-from workloads.analysis.distribution.exchange_choice import choose, opener_of
-from workloads.analysis.full_search import FullSearch
+from workloads.analysis.checkpoint.coordinator import Saved
+from workloads.analysis.distributed.transport.choice import choose, opener_of
+from workloads.analysis.distributed.transport.exchange import EXCHANGES
+from workloads.analysis.knn.block import Block
+from workloads.analysis.outliers.full_search import FullSearch
 from workloads.analysis.progress import Progress
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.workloads.postprocess import finished_analysis as fa
 from tests.workloads.postprocess.conftest import table
-from workloads.analysis.anomaly_result import decode_scores
+from workloads.analysis.outliers.result import decode_scores
 from workloads.analysis.table import Table
 from workloads.contract import ContractError, Run
 from workloads.lines import Lines

@@ -16,7 +16,7 @@ from workloads.runtime.errors import StageError
 from workloads.runtime.stage import run_stage
 
 if TYPE_CHECKING:
-    from workloads.analysis.profile.partials import Success
+    from workloads.analysis.pipeline.partials import Success
 
 
 def main(run: Run) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def main(run: Run) -> dict[str, Any] | None:
     except StageError as error:
         sentence = f"{shard.name}: {error.sentence}" if shard.count > 1 else error.sentence
         raise StageError(sentence, hint=error.hint, exit_code=error.exit_code) from error
-    from workloads.analysis.profile.partials import Success, launched
+    from workloads.analysis.pipeline.partials import Success, launched
     from workloads.runtime import s3
 
     bucket = env.text(contract.ENV_RESULTS_BUCKET)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from workloads.analysis.anomaly.pairs import PairBackend
+from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers, Moments
 from workloads.analysis.profile.sketch import Sketch
@@ -85,10 +85,10 @@ def choose_pairs(name: str, threads: int) -> PairBackend:
     """
     if name == "cupy":
         _require_cupy()
-        from workloads.analysis.anomaly.pairs_cupy import CupyPairs
+        from workloads.analysis.knn.pairs_cupy import CupyPairs
 
         return CupyPairs()
-    from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+    from workloads.analysis.knn.pairs_numpy import NumpyPairs
 
     return NumpyPairs(threads)
 

@@ -17,20 +17,13 @@ from typing import Final
 
 _PACKAGE: Final = Path(__file__).parent
 _PARTS: Final = (
-    *("anomaly", "kernels", "profile", "rotate"),
-    *(
-        "anomaly_result.py",
-        "anomaly_stage.py",
-        "arrays.py",
-        "found.py",
-        "full_search.py",
-        "profile_stage.py",
-        "quantile_stage.py",
-    ),
-    *("shard.py", "shard_store.py", "table.py", "top_search.py", "tree.py", "visit.py"),
+    *("kernels", "knn", "outliers", "profile", "space"),
+    *("arrays.py", "shard.py", "table.py", "tree.py", "distributed/travelling_unit.py"),
+    *("pipeline/outlier_stage.py", "pipeline/partial_result.py", "pipeline/partials.py"),
+    *("pipeline/profile_stage.py", "pipeline/quantile_stage.py", "pipeline/shard_store.py"),
 )
 """Of this package: files, and folders with all that is in them."""
-_FOR_TESTS: Final = frozenset({"anomaly/kernels_numpy.py"})
+_FOR_TESTS: Final = frozenset({"knn/kernels_numpy.py"})
 """Within these parts, what no job runs."""
 _COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 

@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from mpi4py import MPI
 
-from workloads.analysis.one_shard import OneShard
+from workloads.analysis.pipeline.shard_run import OneShard
+from workloads.analysis.pipeline.table_run import WholeTable
 from workloads.analysis.progress import Progress, Stop, StoppedError
 from workloads.analysis.rank_failure import RankFailure
 from workloads.analysis.settings import Settings
-from workloads.analysis.whole_table import WholeTable
 from workloads.contract import ContractError
 from workloads.runtime import logs
 from workloads.runtime.batch_env import BatchEnv

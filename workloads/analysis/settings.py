@@ -8,8 +8,8 @@ from typing import Final
 
 from workloads import contract
 from workloads.analysis.backend import BACKENDS
-from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS
-from workloads.analysis.distribution.exchange import EXCHANGES
+from workloads.analysis.checkpoint.schedule import NODE_MTBF_HOURS
+from workloads.analysis.distributed.transport.exchange import EXCHANGES
 from workloads.analysis.shard import Shard
 from workloads.contract import ContractError, Run
 from workloads.parameters import AnalysisParameters

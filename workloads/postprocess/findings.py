@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from workloads import names
-from workloads.analysis.anomaly_result import Anomalies
+from workloads.analysis.outliers.result import Anomalies
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.spectrum import spectrum
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.spectrum import spectrum
 from workloads.contract import Run
 from workloads.lines import Lines
 from workloads.postprocess.cost import RunCost

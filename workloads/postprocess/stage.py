@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from workloads import contract
-from workloads.analysis.anomaly_result import load_anomalies
-from workloads.analysis.profile.partials import load_profile, load_success
+from workloads.analysis.outliers.result import load_anomalies
+from workloads.analysis.pipeline.partials import load_profile, load_success
 from workloads.contract import Run, Stage
 from workloads.formats import now
 from workloads.functions.states import RunStates

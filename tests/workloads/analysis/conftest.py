@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.workloads.analysis.tables import Columns, lines_object, run_of, write_table
 from workloads import contract
-from workloads.analysis.profile.partials import Success, load_profile, load_success
+from workloads.analysis.pipeline.partials import Success, load_profile, load_success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 from workloads.records import ColumnUse, Manifest

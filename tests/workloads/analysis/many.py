@@ -16,8 +16,8 @@ import numpy.typing as npt
 from tests.workloads.analysis import mpirun_program
 from tests.workloads.analysis.conftest import RESULTS, Store
 from workloads import contract
-from workloads.analysis.anomaly_result import Anomalies, decode_scores, load_anomalies
-from workloads.analysis.profile.partials import Success
+from workloads.analysis.outliers.result import Anomalies, decode_scores, load_anomalies
+from workloads.analysis.pipeline.partials import Success
 from workloads.analysis.profile.result import Profile
 from workloads.contract import Run
 
@@ -107,9 +107,9 @@ def main(wanted: Path, done: Path) -> None:
     """One rank."""
     from mpi4py import MPI
 
+    from workloads.analysis.pipeline.table_run import WholeTable
     from workloads.analysis.progress import Progress, Stop
     from workloads.analysis.settings import Settings
-    from workloads.analysis.whole_table import WholeTable
 
     found = []
     for environ in json.loads(wanted.read_text()):

@@ -20,20 +20,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly.full import all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.anomaly.top import top_rows
 from workloads.analysis.arrays import digest
+from workloads.analysis.knn.block import prepare
+from workloads.analysis.knn.full import all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.top import top_rows
 from workloads.analysis.profile.drift import drift
 from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode, merge
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.profile.sketch import Sketch
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import METRICS, Space
-from workloads.analysis.rotate.spectrum import spectrum
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import METRICS, Space
+from workloads.analysis.space.spectrum import spectrum
 from workloads.analysis.tree import Forest, NodeId
 
 Values = npt.NDArray[np.float64]

@@ -14,15 +14,15 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from tests.workloads.analysis import many
-from tests.workloads.analysis.anomaly.tables import plain
 from tests.workloads.analysis.conftest import RESULTS, Store
+from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.tables import FIRST_LINE
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
-from workloads.analysis.anomaly_result import decode_scores, load_anomalies
+from workloads.analysis.outliers.result import decode_scores, load_anomalies
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.contract import ContractError, Run
 from workloads.parameters import Metric, ScalingName
 

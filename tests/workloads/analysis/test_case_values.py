@@ -12,8 +12,8 @@ from sklearn.neighbors import NearestNeighbors
 from tests.workloads.analysis.test_values import profile_of, scores_of, table_of
 from tests.workloads.preprocess.cleaning import run
 from tests.workloads.preprocess.test_cases import CASES, RIGHT
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.analysis.table import Table
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.workloads.analysis.anomaly.tables import plain
+from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.many import Found, Job, analyse, load
-from workloads.analysis.profile.partials import Success
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import METRICS, Space
+from workloads.analysis.pipeline.partials import Success
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import METRICS, Space
 from workloads.parameters import Metric
 
 K, TOP = 5, 12

@@ -19,14 +19,15 @@ import pytest
 
 from localcloud.cloud import LocalCloud
 from tests.workloads.analysis.tables import run_of
-from workloads.analysis import anomaly_result, first_writer
-from workloads.analysis.anomaly.top import Top
-from workloads.analysis.anomaly_result import Stored, decode_scores, scores_digest
-from workloads.analysis.figures import Figures
-from workloads.analysis.found import Found
-from workloads.analysis.full_search import UnitScores
-from workloads.analysis.score_files import ScoreFiles
-from workloads.analysis.shard_store import Part, ShardStore
+from workloads.analysis import first_writer
+from workloads.analysis.knn.top import Top
+from workloads.analysis.outliers import result
+from workloads.analysis.outliers.full_search import UnitScores
+from workloads.analysis.outliers.result import Stored, decode_scores, scores_digest
+from workloads.analysis.outliers.score_files import ScoreFiles
+from workloads.analysis.pipeline.partial_result import Found
+from workloads.analysis.pipeline.run_metrics import Figures
+from workloads.analysis.pipeline.shard_store import Part, ShardStore
 from workloads.lines import Lines
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
@@ -113,7 +114,7 @@ def test_of_fifty_mixed_writers_those_that_contradict_the_first_name_both_machin
         return files.store(0, scores(number if number in wrong else 0), LINES)
 
     found = at_once(write)
-    key = run.scores_prefix + anomaly_result.scores_name(0)
+    key = run.scores_prefix + result.scores_name(0)
     first = cloud.client("s3").head_object(Bucket=BUCKET, Key=key)["Metadata"]["machine"]
     errors = {number: each for number, each in enumerate(found) if isinstance(each, StageError)}
     mistaken = int(first.removeprefix("machine-")) in wrong

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.workloads.analysis.many import Job, analyse
-from workloads.analysis.profile.partials import Success
+from workloads.analysis.pipeline.partials import Success
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from workloads.analysis.anomaly.kernels_numpy import NumpyKernels
-from workloads.analysis.anomaly.pairs_half import HalfPairs
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.figures import Figures
-from workloads.analysis.plan import Machine, Shape, admit, calibrate, predict, slowest
+from workloads.analysis.knn.kernels_numpy import NumpyKernels
+from workloads.analysis.knn.pairs_half import HalfPairs
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.pipeline.plan import Machine, Shape, admit, calibrate, predict, slowest
+from workloads.analysis.pipeline.run_metrics import Figures
 from workloads.analysis.settings import SearchMeans
 from workloads.runtime.errors import StageError
 

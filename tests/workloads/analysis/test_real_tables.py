@@ -13,7 +13,7 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from tests.workloads.analysis.many import Found, Job, analyse, load
-from workloads.analysis.rotate.space import METRICS
+from workloads.analysis.space.space import METRICS
 
 LOADERS: dict[str, Any] = {
     name: getattr(datasets, f"load_{name.replace('-', '_')}")

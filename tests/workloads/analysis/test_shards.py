@@ -15,7 +15,7 @@ from tests.workloads.analysis.tables import run_of
 from tests.workloads.analysis.test_program import run_stage
 from workloads import contract
 from workloads.analysis import first_writer
-from workloads.analysis.shard_store import ShardStore
+from workloads.analysis.pipeline.shard_store import ShardStore
 from workloads.contract import Run
 from workloads.records import StageRecord
 from workloads.runtime import s3

@@ -13,19 +13,19 @@ import pyarrow as pa
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from tests.workloads.analysis.anomaly.tables import plain
+from tests.workloads.analysis.knn.tables import plain
 from tests.workloads.analysis.many import Job, analyse, load
 from tests.workloads.analysis.tables import run_of, write_table
-from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly.contributions import Cells, contributions
-from workloads.analysis.anomaly.full import Scores, all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.block import prepare
+from workloads.analysis.knn.contributions import Cells, contributions
+from workloads.analysis.knn.full import Scores, all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.profile.exact import ExactSearch
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode, merge
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.analysis.table import Table, UnitData
 from workloads.analysis.tree import Forest, NodeId
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly_result import (
+from workloads.analysis.knn.block import prepare
+from workloads.analysis.outliers.result import (
     AnomalyRecord,
     TopRows,
     combined_digest,
@@ -22,14 +22,14 @@ from workloads.analysis.anomaly_result import (
     parameters_of,
     result_digest,
 )
+from workloads.analysis.pipeline import partials
 from workloads.analysis.profile import node as nodes
-from workloads.analysis.profile import partials
 from workloads.analysis.profile.exact import PROBABILITIES, exact_quantiles
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.node import ProfileNode
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.analysis.tree import Forest, NodeId
 from workloads.contract import Run
 from workloads.parameters import AnalysisParameters, Metric

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.cadence import Cadence
+from workloads.analysis.checkpoint.schedule import Cadence
 from workloads.analysis.checkpoint.store import Arrays, CheckpointStore, DamagedError, Entry
 from workloads.analysis.progress import Progress, Stop, StoppedError
 

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from workloads.analysis.anomaly.block import Block, prepare
+from workloads.analysis.knn.block import Block, prepare
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.progress import Progress
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.space import Space
 from workloads.analysis.table import Table, UnitData
 
 

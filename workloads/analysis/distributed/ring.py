@@ -8,7 +8,7 @@ from functools import partial
 
 from mpi4py import MPI
 
-from workloads.analysis.distribution.exchange import Bytes, Exchange, Parcel, Transfer
+from workloads.analysis.distributed.transport.exchange import Bytes, Exchange, Parcel, Transfer
 from workloads.analysis.progress import Progress
 
 Offer = Callable[[], Bytes | None]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.neighbours import NOBODY, Neighbours
-from workloads.analysis.anomaly.state import QueryState
-from workloads.analysis.distribution.exchange import Bytes
-from workloads.analysis.distribution.messages import Part, pack, rows_of, size_of, unpack
+from workloads.analysis.distributed.transport.exchange import Bytes
+from workloads.analysis.distributed.transport.messages import Part, pack, rows_of, size_of, unpack
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.neighbours import NOBODY, Neighbours
+from workloads.analysis.knn.state import QueryState
 from workloads.analysis.profile.moments import Integers
 
 

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly import bounds
-from workloads.analysis.anomaly.exact import half_squares
+from workloads.analysis.knn import bounds
+from workloads.analysis.knn.exact import half_squares
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.space import Space
 
 _ROWS: Final = 4096
 """Rounded at a time."""

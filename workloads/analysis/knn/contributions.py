@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workloads.analysis.profile.moments import Floats
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)

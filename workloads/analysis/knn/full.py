@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.anomaly.state import QueryState
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.pairs import PairBackend
+from workloads.analysis.knn.state import QueryState
 from workloads.analysis.profile.moments import Floats, Integers
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly import bounds_fp16
-from workloads.analysis.anomaly.block import Block
+from workloads.analysis.knn import bounds_fp16
+from workloads.analysis.knn.block import Block
 from workloads.analysis.profile.moments import Integers
 
 TILE: Final = 128

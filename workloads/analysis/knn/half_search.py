@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly import bounds_fp16
-from workloads.analysis.anomaly.half_block import TILE, Array, HalfBlock
-from workloads.analysis.anomaly.neighbours import Neighbours
+from workloads.analysis.knn import bounds_fp16
+from workloads.analysis.knn.half_block import TILE, Array, HalfBlock
+from workloads.analysis.knn.neighbours import Neighbours
 
 CAPACITY: Final = 256
 """Candidates per row, and the length of a range that cannot overflow; the kernels have the same figure."""

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly import bounds_fp16
-from workloads.analysis.anomaly.exact import squares as exact_squares
-from workloads.analysis.anomaly.half_block import TILE, HalfBlock
-from workloads.analysis.anomaly.half_search import CAPACITY, Rows
-from workloads.analysis.anomaly.neighbours import NOBODY, nearest
+from workloads.analysis.knn import bounds_fp16
+from workloads.analysis.knn.exact import squares as exact_squares
+from workloads.analysis.knn.half_block import TILE, HalfBlock
+from workloads.analysis.knn.half_search import CAPACITY, Rows
+from workloads.analysis.knn.neighbours import NOBODY, nearest
 
 _DEPTH_STEP = 16  # of one tensor-core instruction
 

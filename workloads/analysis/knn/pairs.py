@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.neighbours import Neighbours
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.profile.moments import Integers
 
 

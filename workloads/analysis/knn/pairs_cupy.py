@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workloads.analysis import kernels
-from workloads.analysis.anomaly import bounds_fp16
-from workloads.analysis.anomaly.half_block import TILE, Array, HalfBlock
-from workloads.analysis.anomaly.half_search import CAPACITY, Rows
-from workloads.analysis.anomaly.pairs_half import HalfPairs
+from workloads.analysis.knn import bounds_fp16
+from workloads.analysis.knn.half_block import TILE, Array, HalfBlock
+from workloads.analysis.knn.half_search import CAPACITY, Rows
+from workloads.analysis.knn.pairs_half import HalfPairs
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 try:

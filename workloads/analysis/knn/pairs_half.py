@@ -6,11 +6,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from workloads.analysis.anomaly import bounds_fp16
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.half_block import HalfBlock, prepare
-from workloads.analysis.anomaly.half_search import CAPACITY, HalfKernels, HalfSearch
-from workloads.analysis.anomaly.neighbours import Neighbours
+from workloads.analysis.knn import bounds_fp16
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.half_block import HalfBlock, prepare
+from workloads.analysis.knn.half_search import CAPACITY, HalfKernels, HalfSearch
+from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.profile.moments import Integers
 
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from workloads.analysis.anomaly import bounds
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.neighbours import Neighbours
-from workloads.analysis.anomaly.search import Search
-from workloads.analysis.anomaly.strip import RUN, TILE, Strip
+from workloads.analysis.knn import bounds
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.neighbours import Neighbours
+from workloads.analysis.knn.search import Search
+from workloads.analysis.knn.strip import RUN, TILE, Strip
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.threads import share_out
 

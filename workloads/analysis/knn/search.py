@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly import bounds
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.exact import squares as exact_squares
-from workloads.analysis.anomaly.neighbours import NOBODY, Neighbours, nearest
+from workloads.analysis.knn import bounds
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.exact import squares as exact_squares
+from workloads.analysis.knn.neighbours import NOBODY, Neighbours, nearest
 from workloads.analysis.profile.moments import Integers
 
 Positions = npt.NDArray[np.intp]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.neighbours import Neighbours, merge
+from workloads.analysis.knn.neighbours import Neighbours, merge
 from workloads.analysis.profile.moments import Integers
 
 

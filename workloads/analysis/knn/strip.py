@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.search import Positions, Search, Values
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.search import Positions, Search, Values
 from workloads.analysis.profile.moments import Integers
 
 TILE: Final = 512

@@ -23,9 +23,9 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block, concatenate
-from workloads.analysis.anomaly.neighbours import Neighbours
-from workloads.analysis.anomaly.pairs import PairBackend
+from workloads.analysis.knn.block import Block, concatenate
+from workloads.analysis.knn.neighbours import Neighbours
+from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.profile.moments import Floats, Integers
 
 _PILOTS_PER_ROW: Final = 4

@@ -16,18 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.anomaly import full
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.anomaly.state import QueryState
-from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution import assignment
-from workloads.analysis.distribution.blocks import BlockSource, block_bytes, state_bytes
-from workloads.analysis.distribution.exchange import Bytes, Exchange
-from workloads.analysis.distribution.ring import Ring
-from workloads.analysis.profile.moments import Floats, Integers
-from workloads.analysis.tree import share, share_of
-from workloads.analysis.visit import (
+from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.distributed import assignment
+from workloads.analysis.distributed.blocks import BlockSource, block_bytes, state_bytes
+from workloads.analysis.distributed.ring import Ring
+from workloads.analysis.distributed.transport.exchange import Bytes, Exchange
+from workloads.analysis.distributed.travelling_unit import (
     Visit,
     announce,
     found_bytes,
@@ -36,6 +30,12 @@ from workloads.analysis.visit import (
     read_data,
     read_found,
 )
+from workloads.analysis.knn import full
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.pairs import PairBackend
+from workloads.analysis.knn.state import QueryState
+from workloads.analysis.profile.moments import Floats, Integers
+from workloads.analysis.tree import share, share_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workloads.analysis.anomaly.contributions import Cells, Contribution, contributions
-from workloads.analysis.anomaly.neighbours import NOBODY
 from workloads.analysis.arrays import digest, pack, unpack
+from workloads.analysis.knn.contributions import Cells, Contribution, contributions
+from workloads.analysis.knn.neighbours import NOBODY
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import Space
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import Space
 from workloads.contract import ContractError, Run
 from workloads.decoding import DAMAGED, fault
 from workloads.lines import Lines

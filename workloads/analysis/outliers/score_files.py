@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from workloads.analysis import anomaly_result as results
 from workloads.analysis import first_writer
-from workloads.analysis.anomaly_result import Stored
-from workloads.analysis.full_search import UnitScores
+from workloads.analysis.outliers import result as results
+from workloads.analysis.outliers.full_search import UnitScores
+from workloads.analysis.outliers.result import Stored
 from workloads.contract import Run
 from workloads.lines import Lines
 

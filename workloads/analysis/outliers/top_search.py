@@ -14,19 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.anomaly import top
-from workloads.analysis.anomaly.block import Block, concatenate
-from workloads.analysis.anomaly.neighbours import Neighbours, merge
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.anomaly.top import Cutoff, Screened
-from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
-from workloads.analysis.distribution.blocks import (
+from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.distributed.blocks import (
     SMALLEST_CHUNK,
     BlockSource,
     block_bytes,
     largest_panel,
     state_bytes,
 )
+from workloads.analysis.knn import top
+from workloads.analysis.knn.block import Block, concatenate
+from workloads.analysis.knn.neighbours import Neighbours, merge
+from workloads.analysis.knn.pairs import PairBackend
+from workloads.analysis.knn.top import Cutoff, Screened
 from workloads.analysis.profile.moments import Integers
 from workloads.analysis.tree import share, share_of
 

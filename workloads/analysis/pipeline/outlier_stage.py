@@ -9,23 +9,23 @@ from typing import Final
 import numpy as np
 from mpi4py import MPI
 
-from workloads.analysis import anomaly_result as results
-from workloads.analysis.anomaly.neighbours import NOBODY
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.anomaly.top import Top
-from workloads.analysis.anomaly_result import AnomalyRecord, Stored, TopRows
-from workloads.analysis.checkpoint.cooperation import Cooperation
-from workloads.analysis.distribution.blocks import BlockSource
-from workloads.analysis.distribution.exchange import Exchange
-from workloads.analysis.found import Found
-from workloads.analysis.full_search import FullSearch, UnitScores
+from workloads.analysis.checkpoint.coordinator import Cooperation
+from workloads.analysis.distributed.blocks import BlockSource
+from workloads.analysis.distributed.transport.exchange import Exchange
+from workloads.analysis.knn.neighbours import NOBODY
+from workloads.analysis.knn.pairs import PairBackend
+from workloads.analysis.knn.top import Top
+from workloads.analysis.outliers import result as results
+from workloads.analysis.outliers.full_search import FullSearch, UnitScores
+from workloads.analysis.outliers.result import AnomalyRecord, Stored, TopRows
+from workloads.analysis.outliers.score_files import ScoreFiles
+from workloads.analysis.outliers.top_search import TopSearch
+from workloads.analysis.pipeline.partial_result import Found
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import Scaling, scaling
-from workloads.analysis.rotate.space import Space
-from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
+from workloads.analysis.space.scaling import Scaling, scaling
+from workloads.analysis.space.space import Space
 from workloads.analysis.table import Table
-from workloads.analysis.top_search import TopSearch
 from workloads.analysis.tree import share, share_of
 from workloads.lines import Lines
 from workloads.runtime import s3

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from workloads.analysis.anomaly.top import Top
-from workloads.analysis.anomaly_result import Stored
+from workloads.analysis.knn.top import Top
+from workloads.analysis.outliers.result import Stored
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

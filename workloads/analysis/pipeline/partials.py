@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 
-from workloads.analysis.anomaly_result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.arrays import pack, unpack
+from workloads.analysis.outliers.result import AnomalyRecord, Stored, checked, combined_digest
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.exact import ExactQuantiles
 from workloads.analysis.profile.node import ProfileNode

@@ -10,15 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.neighbours import Neighbours
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.distribution.blocks import (
+from workloads.analysis.distributed.blocks import (
     SMALLEST_CHUNK,
     block_bytes,
     largest_panel,
     state_bytes,
 )
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.neighbours import Neighbours
+from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.settings import SearchMeans
 from workloads.contract import ENV_MAX_DOLLARS, ENV_STAGE_PRICES
 from workloads.runtime.errors import StageError

@@ -13,15 +13,15 @@ from dataclasses import asdict
 from typing import Final, TypeVar
 
 from workloads.analysis import backend as backends
-from workloads.analysis.anomaly_result import Stored
-from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
+from workloads.analysis.outliers.result import Stored
+from workloads.analysis.pipeline.partials import Partial, Profiled, encode
 from workloads.analysis.profile import node as nodes
 from workloads.analysis.profile.exact import ExactQuantiles
 from workloads.analysis.profile.moments import Moments
 from workloads.analysis.profile.moments import merge as merge_moments
 from workloads.analysis.profile.node import ProfileNode
-from workloads.analysis.profile.partials import Partial, Profiled, encode
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table, UnitData

@@ -9,10 +9,10 @@ from typing import Final
 
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.cooperation import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.pipeline.partials import Profiled, encode_quantiles
 from workloads.analysis.profile.exact import MOST_LOOKS, PROBABILITIES, ExactSearch
 from workloads.analysis.profile.moments import Integers
-from workloads.analysis.profile.partials import Profiled, encode_quantiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.analysis.tree import share

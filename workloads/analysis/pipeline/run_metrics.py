@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from workloads.analysis.backend import ProfileBackend
-from workloads.analysis.checkpoint.cooperation import Cooperation
-from workloads.analysis.plan import Machine, ModePlan
+from workloads.analysis.checkpoint.coordinator import Cooperation
+from workloads.analysis.pipeline.plan import Machine, ModePlan
 from workloads.analysis.table import Table
 from workloads.runtime.memory import peak_rss_mib
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from workloads.analysis.anomaly_stage import AnomalyStage
 from workloads.analysis.checkpoint.store import NoStore
-from workloads.analysis.figures import Figures
-from workloads.analysis.found import Found
-from workloads.analysis.profile.partials import Profiled, Success, launched
-from workloads.analysis.profile_stage import packed, unpacked
-from workloads.analysis.shard_store import Part, ShardStore
+from workloads.analysis.pipeline.outlier_stage import AnomalyStage
+from workloads.analysis.pipeline.partial_result import Found
+from workloads.analysis.pipeline.partials import Profiled, Success, launched
+from workloads.analysis.pipeline.profile_stage import packed, unpacked
+from workloads.analysis.pipeline.run_metrics import Figures
+from workloads.analysis.pipeline.shard_store import Part, ShardStore
+from workloads.analysis.pipeline.table_run import Search, WholeTable
 from workloads.analysis.table import Table
-from workloads.analysis.whole_table import Search, WholeTable
 from workloads.runtime import s3
 
 log = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from workloads.analysis import first_writer
-from workloads.analysis.anomaly.top import Top
 from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
-from workloads.analysis.figures import Figures
-from workloads.analysis.found import Found
+from workloads.analysis.knn.top import Top
+from workloads.analysis.pipeline.partial_result import Found
+from workloads.analysis.pipeline.run_metrics import Figures
 from workloads.contract import Run
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError

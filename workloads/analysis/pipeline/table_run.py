@@ -13,24 +13,24 @@ from mpi4py import MPI
 
 from workloads.analysis import backend as backends
 from workloads.analysis import first_writer
-from workloads.analysis import plan as plans
-from workloads.analysis.anomaly.pairs import PairBackend
-from workloads.analysis.anomaly_result import AnomalyRecord, combined_digest
-from workloads.analysis.anomaly_stage import AnomalyStage
-from workloads.analysis.checkpoint.cadence import Cadence
-from workloads.analysis.checkpoint.cooperation import Cooperation
+from workloads.analysis.checkpoint.coordinator import Cooperation
+from workloads.analysis.checkpoint.schedule import Cadence
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.code_version import code_version
-from workloads.analysis.distribution import exchange_choice as exchanges
-from workloads.analysis.distribution.exchange_choice import Chosen
-from workloads.analysis.figures import Figures, SearchFigures, gathered
-from workloads.analysis.found import Found
-from workloads.analysis.plan import Machine, ModePlan, Shape
-from workloads.analysis.profile.partials import Profiled, Success, digest_of
-from workloads.analysis.profile_stage import ProfileStage
+from workloads.analysis.distributed.transport import choice as exchanges
+from workloads.analysis.distributed.transport.choice import Chosen
+from workloads.analysis.knn.pairs import PairBackend
+from workloads.analysis.outliers.result import AnomalyRecord, combined_digest
+from workloads.analysis.outliers.score_files import ScoreFiles
+from workloads.analysis.pipeline import plan as plans
+from workloads.analysis.pipeline.outlier_stage import AnomalyStage
+from workloads.analysis.pipeline.partial_result import Found
+from workloads.analysis.pipeline.partials import Profiled, Success, digest_of
+from workloads.analysis.pipeline.plan import Machine, ModePlan, Shape
+from workloads.analysis.pipeline.profile_stage import ProfileStage
+from workloads.analysis.pipeline.quantile_stage import QuantileStage
+from workloads.analysis.pipeline.run_metrics import Figures, SearchFigures, gathered
 from workloads.analysis.progress import Progress, Stop
-from workloads.analysis.quantile_stage import QuantileStage
-from workloads.analysis.score_files import ScoreFiles
 from workloads.analysis.settings import Settings
 from workloads.analysis.table import Table
 from workloads.contract import ContractError

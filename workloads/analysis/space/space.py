@@ -11,8 +11,8 @@ import numpy.typing as npt
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.scaling import Scaling
-from workloads.analysis.rotate.whitening import whitening
+from workloads.analysis.space.scaling import Scaling
+from workloads.analysis.space.whitening import whitening
 from workloads.parameters import Metric
 
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)

@@ -8,9 +8,9 @@ import numpy as np
 
 from workloads.analysis.profile.moments import Floats
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.correlation import Correlation
-from workloads.analysis.rotate.eigenvalues import eigenvalues
-from workloads.analysis.rotate.scaling import Scaling
+from workloads.analysis.space.correlation import Correlation
+from workloads.analysis.space.eigenvalues import eigenvalues
+from workloads.analysis.space.scaling import Scaling
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

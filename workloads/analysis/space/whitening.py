@@ -16,7 +16,7 @@ import numpy as np
 
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.correlation import Correlation
+from workloads.analysis.space.correlation import Correlation
 
 _FLOOR: Final = 1e-10
 """For each column, added to every eigenvalue. A repeated column has an eigenvalue that is rounding only, some d^2 2^-53 at most, and

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from workloads.analysis.checkpoint.cadence import NODE_MTBF_HOURS, Cadence
+from workloads.analysis.checkpoint.schedule import NODE_MTBF_HOURS, Cadence
 
 
 def test_dear_checkpoints_come_seldom_and_cheap_ones_never_below_the_floor():

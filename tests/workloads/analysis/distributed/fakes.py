@@ -13,13 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.distribution.exchange import Bytes
-from workloads.analysis.distribution.exchange_choice import (
-    CudaAwareOpener,
-    NcclOpener,
-    Opener,
-)
-from workloads.analysis.distribution.exchange_device import UnusableError
+from workloads.analysis.distributed.transport.choice import CudaAwareOpener, NcclOpener, Opener
+from workloads.analysis.distributed.transport.device import UnusableError
+from workloads.analysis.distributed.transport.exchange import Bytes
 
 FAULTS = {
     "": "all is well",

@@ -11,7 +11,7 @@ from workloads.analysis.launch import mpirun
 
 def run_ranks(ranks: int, *arguments: str) -> dict[str, Any]:
     """What rank 0 printed."""
-    program = [*mpirun.PROGRAM[:3], "-m", "tests.workloads.analysis.distribution.ranks", *arguments]
+    program = [*mpirun.PROGRAM[:3], "-m", "tests.workloads.analysis.distributed.ranks", *arguments]
     printed = mpirun_program.run(ranks, program, environ={}, timeout_seconds=90)
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found

@@ -14,15 +14,15 @@ from typing import Any, cast
 import numpy as np
 from mpi4py import MPI
 
-from tests.workloads.analysis.distribution import fakes
-from workloads.analysis.anomaly import full
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.checkpoint.cooperation import Saved
-from workloads.analysis.distribution.blocks import block_bytes, state_bytes
-from workloads.analysis.distribution.exchange import Exchange, HostExchange
-from workloads.analysis.distribution.exchange_choice import choose, mpi_takes_device_memory
-from workloads.analysis.full_search import FullSearch, UnitScores
+from tests.workloads.analysis.distributed import fakes
+from workloads.analysis.checkpoint.coordinator import Saved
+from workloads.analysis.distributed.blocks import block_bytes, state_bytes
+from workloads.analysis.distributed.transport.choice import choose, mpi_takes_device_memory
+from workloads.analysis.distributed.transport.exchange import Exchange, HostExchange
+from workloads.analysis.knn import full
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.outliers.full_search import FullSearch, UnitScores
 from workloads.analysis.progress import Progress, StoppedError
 
 K = 4

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workloads.analysis.distribution.assignment import groups, rounds
+from workloads.analysis.distributed.assignment import groups, rounds
 from workloads.analysis.tree import share
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workloads.analysis.distribution.mpirun import run_ranks
+from tests.workloads.analysis.distributed.mpirun import run_ranks
 
 ALL_WELL = ""
 

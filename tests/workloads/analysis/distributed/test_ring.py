@@ -10,14 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workloads.analysis.distribution.mpirun import run_ranks
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.neighbours import Neighbours
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.anomaly.state import QueryState
-from workloads.analysis.distribution import assignment
-from workloads.analysis.distribution.messages import pack, rows_of, size_of, unpack
-from workloads.analysis.visit import Visit, announce, found_bytes, pack_found, read_found
+from tests.workloads.analysis.distributed.mpirun import run_ranks
+from workloads.analysis.distributed import assignment
+from workloads.analysis.distributed.transport.messages import pack, rows_of, size_of, unpack
+from workloads.analysis.distributed.travelling_unit import (
+    Visit,
+    announce,
+    found_bytes,
+    pack_found,
+    read_found,
+)
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.neighbours import Neighbours
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.state import QueryState
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.full import Scores, all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.full import Scores, all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
 
 
 def blocks(rows: npt.NDArray[np.float64], unit_rows: int) -> dict[int, Block]:

@@ -7,11 +7,11 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.analysis.anomaly.tables import GENERATORS, generated
-from workloads.analysis.anomaly import bounds
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.exact import squares
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from tests.workloads.analysis.knn.tables import GENERATORS, generated
+from workloads.analysis.knn import bounds
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.exact import squares
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
 
 
 def products(block: Block) -> npt.NDArray[np.float64]:

@@ -10,13 +10,13 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated, plain
+from tests.workloads.analysis.knn.tables import GENERATORS, blocks, full, generated, plain
 from workloads.analysis import arrays
-from workloads.analysis.anomaly.full import finish, process_pair
-from workloads.analysis.anomaly.neighbours import NOBODY
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.anomaly.state import QueryState
-from workloads.analysis.anomaly.strip import Strip
+from workloads.analysis.knn.full import finish, process_pair
+from workloads.analysis.knn.neighbours import NOBODY
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.state import QueryState
+from workloads.analysis.knn.strip import Strip
 
 
 @pytest.mark.parametrize("name", GENERATORS)

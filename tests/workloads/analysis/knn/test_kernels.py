@@ -10,7 +10,7 @@ import pytest
 
 from tests.workloads.analysis.nvrtc import compile_for
 from workloads.analysis import kernels
-from workloads.analysis.anomaly import bounds_fp16, half_block, half_search
+from workloads.analysis.knn import bounds_fp16, half_block, half_search
 
 SHARED_MEMORY = {"sm_80": 163 * 1024, "sm_90": 227 * 1024, "sm_100": 227 * 1024}
 """Most that one block can have (CUDA C++ Programming Guide, table of technical specifications)."""
@@ -87,7 +87,7 @@ def test_figures_agree(name, figure, value):
 
 
 def test_the_gpu_backend_says_in_one_sentence_that_cupy_is_missing():
-    script = "import sys; sys.modules['cupy'] = None\nimport workloads.analysis.anomaly.pairs_cupy"
+    script = "import sys; sys.modules['cupy'] = None\nimport workloads.analysis.knn.pairs_cupy"
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workloads.analysis.anomaly.tables import generated
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.half_block import prepare
-from workloads.analysis.anomaly.half_search import CAPACITY, Rows
+from tests.workloads.analysis.knn.tables import generated
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.half_block import prepare
+from workloads.analysis.knn.half_search import CAPACITY, Rows
 
 DTYPES = {
     "Half": "float16",
@@ -145,7 +145,7 @@ def pairs_cupy(monkeypatch):
     cupyx.__dict__.update(empty_pinned=np.empty)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", cupyx)
-    name = "workloads.analysis.anomaly.pairs_cupy"
+    name = "workloads.analysis.knn.pairs_cupy"
     sys.modules.pop(name, None)
     yield importlib.import_module(name)
     sys.modules.pop(name, None)

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated
+from tests.workloads.analysis.knn.tables import GENERATORS, blocks, full, generated
 from workloads.analysis import arrays
-from workloads.analysis.anomaly import bounds_fp16, half_search, top
-from workloads.analysis.anomaly.block import Block
-from workloads.analysis.anomaly.exact import squares
-from workloads.analysis.anomaly.full import Scores, all_pairs, finish, process_pair
-from workloads.analysis.anomaly.half_block import HalfBlock, prepare
-from workloads.analysis.anomaly.kernels_numpy import NumpyKernels
-from workloads.analysis.anomaly.neighbours import Neighbours
-from workloads.analysis.anomaly.pairs_half import HalfPairs
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
-from workloads.analysis.anomaly.state import QueryState
+from workloads.analysis.knn import bounds_fp16, half_search, top
+from workloads.analysis.knn.block import Block
+from workloads.analysis.knn.exact import squares
+from workloads.analysis.knn.full import Scores, all_pairs, finish, process_pair
+from workloads.analysis.knn.half_block import HalfBlock, prepare
+from workloads.analysis.knn.kernels_numpy import NumpyKernels
+from workloads.analysis.knn.neighbours import Neighbours
+from workloads.analysis.knn.pairs_half import HalfPairs
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.state import QueryState
 
 
 class Counting(NumpyKernels):

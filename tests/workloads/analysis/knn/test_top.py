@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.workloads.analysis.anomaly.tables import GENERATORS, blocks, full, generated
-from workloads.analysis.anomaly import top
-from workloads.analysis.anomaly.block import Block, concatenate
-from workloads.analysis.anomaly.exact import fold
-from workloads.analysis.anomaly.neighbours import Neighbours, merge
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from tests.workloads.analysis.knn.tables import GENERATORS, blocks, full, generated
+from workloads.analysis.knn import top
+from workloads.analysis.knn.block import Block, concatenate
+from workloads.analysis.knn.exact import fold
+from workloads.analysis.knn.neighbours import Neighbours, merge
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -9,17 +9,17 @@ from sklearn.covariance import oas
 from sklearn.datasets import load_breast_cancer, load_wine
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from workloads.analysis.anomaly.block import prepare
-from workloads.analysis.anomaly.contributions import Cells, contributions
-from workloads.analysis.anomaly.full import all_pairs, finish
-from workloads.analysis.anomaly.pairs_numpy import NumpyPairs
+from workloads.analysis.knn.block import prepare
+from workloads.analysis.knn.contributions import Cells, contributions
+from workloads.analysis.knn.full import all_pairs, finish
+from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.profile.leaf_numpy import NumpyProfile
 from workloads.analysis.profile.result import Profile
-from workloads.analysis.rotate.correlation import Correlation, shrinkage
-from workloads.analysis.rotate.scaling import scaling
-from workloads.analysis.rotate.space import METRICS, Space
-from workloads.analysis.rotate.spectrum import spectrum
-from workloads.analysis.rotate.whitening import whitening
+from workloads.analysis.space.correlation import Correlation, shrinkage
+from workloads.analysis.space.scaling import scaling
+from workloads.analysis.space.space import METRICS, Space
+from workloads.analysis.space.spectrum import spectrum
+from workloads.analysis.space.whitening import whitening
 
 
 def profile_of(values: npt.NDArray[np.floating]) -> Profile:

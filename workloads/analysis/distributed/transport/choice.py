@@ -16,13 +16,19 @@ from typing import Any, Final, Protocol, TypeVar
 import numpy as np
 from mpi4py import MPI
 
-from workloads.analysis.distribution.exchange import Bytes, Exchange, HostExchange, Parcel, Transfer
-from workloads.analysis.distribution.exchange_device import (
+from workloads.analysis.distributed.transport.device import (
     Communicator,
     CudaAwareExchange,
     Device,
     NcclExchange,
     UnusableError,
+)
+from workloads.analysis.distributed.transport.exchange import (
+    Bytes,
+    Exchange,
+    HostExchange,
+    Parcel,
+    Transfer,
 )
 
 log = logging.getLogger(__name__)
@@ -152,11 +158,11 @@ def opener_of(asked: str) -> Opener | None:
     """How to get one of EXCHANGES, of which all but the host's need CuPy."""
     if asked == "host":
         return None
-    from workloads.analysis.distribution.device_cupy import CupyDevice
+    from workloads.analysis.distributed.transport.device_cupy import CupyDevice
 
     if asked == "cuda-aware":
         return CudaAwareOpener(CupyDevice, mpi_takes_device_memory)
-    from workloads.analysis.distribution.nccl_cupy import CupyNccl
+    from workloads.analysis.distributed.transport.nccl_cupy import CupyNccl
 
     return NcclOpener(CupyDevice, CupyNccl())
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mpi4py import MPI
 
-from workloads.analysis.distribution.exchange import Bytes, MpiTransfer, Parcel, requests
+from workloads.analysis.distributed.transport.exchange import Bytes, MpiTransfer, Parcel, requests
 
 Array = Any
 """A flat array of bytes on the device; slices like one of NumPy and has its `size`."""

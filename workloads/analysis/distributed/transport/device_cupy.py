@@ -8,8 +8,8 @@ import cupy
 import cupyx
 import numpy as np
 
-from workloads.analysis.distribution.exchange import Bytes
-from workloads.analysis.distribution.exchange_device import Array, Mark
+from workloads.analysis.distributed.transport.device import Array, Mark
+from workloads.analysis.distributed.transport.exchange import Bytes
 
 
 class CupyDevice:

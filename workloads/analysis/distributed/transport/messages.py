@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workloads.analysis.distribution.exchange import Bytes
+from workloads.analysis.distributed.transport.exchange import Bytes
 
 _ALIGNED: Final = 8
 

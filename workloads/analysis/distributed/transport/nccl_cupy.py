@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cupy.cuda import nccl
 
-from workloads.analysis.distribution.device_cupy import CupyDevice
-from workloads.analysis.distribution.exchange_device import Array, UnusableError
+from workloads.analysis.distributed.transport.device import Array, UnusableError
+from workloads.analysis.distributed.transport.device_cupy import CupyDevice
 
 
 class CupyNccl:
