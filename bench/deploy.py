@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, deploy
+from localcloud.deployment.deploy import Deployment, deploy
 
 ROOT = Path(__file__).parents[1]
 SECRETS = {"batch-reference:slack-webhook-url": "https://hooks.slack.com/services/T0/B0/x"}

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from cli.follow import RunStatus, look
 from cli.rehearsal import Rehearsal
-from localcloud.access import Principal
-from localcloud.front import Fault
-from localcloud.wire import Call, Reply, WireError
+from localcloud.http.front import Fault
+from localcloud.iam.access import Principal
+from localcloud.protocol.wire import Call, Reply, WireError
 from workloads.contract import Run, Upload
 
 GOOD: Final = b"id,height,weight\n" + b"".join(

@@ -38,9 +38,9 @@ from cli.log_checks import of_functions
 from cli.paths import ROOT
 from cli.questions import Questions
 from cli.rehearsal import rehearsal
-from localcloud.access import Asked
-from localcloud.policy_evaluation import decide
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
+from localcloud.iam.access import Asked
+from localcloud.iam.policy_evaluation import decide
 
 LOGS: Final = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 TELLING_SECONDS: Final = 30.0

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from cli import pulumi, service
 from cli.errors import CliError, ExitCode
-from localcloud.engine.checkpoint import checkpoint, restored
-from localcloud.engine.refresh import Drift, refresh
-from localcloud.provider import Provider
+from localcloud.deployment.engine.checkpoint import checkpoint, restored
+from localcloud.deployment.engine.refresh import Drift, refresh
+from localcloud.deployment.provider import Provider
 
 
 def run(console: Console, *, as_json: bool) -> ExitCode:

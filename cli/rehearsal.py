@@ -20,10 +20,10 @@ from config.stack import NAMESPACE
 from localcloud.batch.container_engine import EngineError
 from localcloud.batch.tasks import Program
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, DeploymentError, deploy
-from localcloud.engine.checkpoint import checkpoint
-from localcloud.provider.plugin import Server
-from localcloud.stackfile import StackFileError, read_stack
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy
+from localcloud.deployment.engine.checkpoint import checkpoint
+from localcloud.deployment.provider.plugin import Server
+from localcloud.deployment.stack_file import StackFileError, read_stack
 
 IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT}
 """The images of the stack's own repositories stand for this checkout: its `workloads/` is what they hold."""

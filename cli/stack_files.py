@@ -15,7 +15,7 @@ from cli.errors import CliError, ExitCode
 from cli.paths import ROOT
 from config import ConfigError, Problem, StackConfig, load_stack_config
 from config.stack import NAMESPACE, SECRETS, SECTIONS
-from localcloud.stackfile import StackDocument, StackFileError, stack_document, text
+from localcloud.deployment.stack_file import StackDocument, StackFileError, stack_document, text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,11 +30,6 @@ from moto.iam.access_control import PermissionResult
 from moto.s3 import models as moto_s3
 from moto.s3 import notifications as moto_notifications
 
-from localcloud import table_queries
-from localcloud.access import Access, Asked, Denial
-from localcloud.alarms import Alarms, Change
-from localcloud.amendments import Amendments
-from localcloud.aws_state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
 from localcloud.batch.container_engine import Engine
@@ -42,24 +37,29 @@ from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
-from localcloud.budget_actions import BudgetActions
-from localcloud.events import EventBus, Targets, Undelivered
-from localcloud.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
-from localcloud.functions import Functions
-from localcloud.http_server import HOST, HttpServer
-from localcloud.insights.saved import Queries
-from localcloud.instance_metadata import InstanceMetadata
-from localcloud.keys import Deployer, Keys
-from localcloud.metric_reads import MetricReads
-from localcloud.metrics import Metrics
-from localcloud.placement_groups import PlacementGroups
-from localcloud.polling import ShortPolls
-from localcloud.refusals import Refusals
-from localcloud.s3.disk import contents_on_disk
-from localcloud.schedules import Schedules
-from localcloud.slack import SlackSink
-from localcloud.step_functions import interpreter
-from localcloud.storage_events import StorageEvents
+from localcloud.http.amendments import Amendments
+from localcloud.http.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
+from localcloud.http.keys import Deployer, Keys
+from localcloud.http.refusals import Refusals
+from localcloud.http.server import HOST, HttpServer
+from localcloud.iam.access import Access, Asked, Denial
+from localcloud.moto.state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
+from localcloud.services import table_queries
+from localcloud.services.budgets import BudgetActions
+from localcloud.services.cloudwatch_alarms import Alarms, Change
+from localcloud.services.cloudwatch_metrics import Metrics
+from localcloud.services.eventbridge import EventBus, Targets, Undelivered
+from localcloud.services.functions import Functions
+from localcloud.services.instance_metadata import InstanceMetadata
+from localcloud.services.logs_insights.saved import Queries
+from localcloud.services.metric_reads import MetricReads
+from localcloud.services.placement_groups import PlacementGroups
+from localcloud.services.s3.disk import contents_on_disk
+from localcloud.services.s3_events import StorageEvents
+from localcloud.services.scheduler import Schedules
+from localcloud.services.slack import SlackSink
+from localcloud.services.sqs_polling import ShortPolls
+from localcloud.services.step_functions import interpreter
 
 _CLIENT_CONFIG: Final = Config(
     retries={"max_attempts": 2, "mode": "standard"},

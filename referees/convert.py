@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.engine import Resource
-from localcloud.provider.values import plain
+from localcloud.deployment.engine import Resource
+from localcloud.deployment.provider.values import plain
 from referees import shapes
 
 _REF_IS_ARN = {

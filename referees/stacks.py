@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from localcloud.engine import Resource
-from localcloud.stackfile import read_stack
+from localcloud.deployment.engine import Resource
+from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
 from tests.components.program import ROOT, SLACK
 from tests.config.stacks import EXAMPLES, program_with

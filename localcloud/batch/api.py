@@ -19,7 +19,7 @@ from localcloud.batch import (
 from localcloud.batch.listing import named, page
 from localcloud.batch.plane import DataPlane
 from localcloud.batch.records import Job, Store, client_error
-from localcloud.wire import WireError
+from localcloud.protocol.wire import WireError
 
 Params = dict[str, Any]
 _MOST_AT_ONCE: Final = 50

@@ -17,11 +17,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from localcloud.access import Access, AssumeRoleError
-from localcloud.aws_state import AwsState
 from localcloud.batch.container_engine import Engine
 from localcloud.batch.tasks import Container, Program, StartError
-from localcloud.wire import WireError
+from localcloud.iam.access import Access, AssumeRoleError
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import WireError
 
 _ECR_IMAGE: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"

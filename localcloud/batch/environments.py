@@ -9,9 +9,9 @@ import re
 import time
 from typing import Any, Final
 
-from localcloud.aws_state import ACCOUNT_ID
 from localcloud.batch.infrastructure_updates import begin, refuse_meanwhile
 from localcloud.batch.records import ComputeEnvironment, Job, Store, client_error
+from localcloud.moto.state import ACCOUNT_ID
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SPOT_STRATEGIES: Final = (

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from config.quotas import VCPU_QUOTAS, Quota, quota_of
-from localcloud.aws_state import InstanceShape
 from localcloud.batch.records import ComputeEnvironment, Store
-from localcloud.wire import WireError
+from localcloud.moto.state import InstanceShape
+from localcloud.protocol.wire import WireError
 
 AMPLE_VCPUS: Final = 100_000.0
 """Each quota at the start: the account of the rehearsal has had its quotas raised. AWS begins with

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.aws_state import InstanceShape
 from localcloud.batch.definitions import resource_value
 from localcloud.batch.launches import NO_CAPACITY, UNDETERMINED, UNSUPPORTED, Failure, Launches
 from localcloud.batch.records import ComputeEnvironment, Instance
+from localcloud.moto.state import InstanceShape
 
 _GROUPS: Final = {
     "optimal": ("m6i", "c6i", "r6i", "c7i"),

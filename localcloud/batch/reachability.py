@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from localcloud.access import Access
-from localcloud.aws_state import AwsState
 from localcloud.batch.records import ComputeEnvironment
-from localcloud.policy_evaluation import resource_policy_allows
+from localcloud.iam.access import Access
+from localcloud.iam.policy_evaluation import resource_policy_allows
+from localcloud.moto.state import AwsState
 
 _AGENT_ACTIONS: Final = (
     "ecs:RegisterContainerInstance",

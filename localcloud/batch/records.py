@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from localcloud.aws_state import AwsState
-from localcloud.wire import WireError
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import WireError
 
 Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 ENDED: Final = ("SUCCEEDED", "FAILED")

@@ -20,12 +20,12 @@ from typing import Any, Final
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
-from localcloud.engine import Engine
-from localcloud.engine.autonaming import Names, NamingError
-from localcloud.engine.state import Failure, Resource, State, Step
-from localcloud.provider import Provider
-from localcloud.provider.values import UNKNOWN, is_secret, plain, walk
-from localcloud.stackfile import Stack, StackFileError, read_stack
+from localcloud.deployment.engine import Engine
+from localcloud.deployment.engine.autonaming import Names, NamingError
+from localcloud.deployment.engine.state import Failure, Resource, State, Step
+from localcloud.deployment.provider import Provider
+from localcloud.deployment.provider.values import UNKNOWN, is_secret, plain, walk
+from localcloud.deployment.stack_file import Stack, StackFileError, read_stack
 
 _PARALLEL: Final = (
     8  # the in-memory AWS shares this interpreter, so more threads would only wait for one another

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.stack_yaml.texts import json_text
+from localcloud.deployment.stack_yaml.texts import json_text
 
 _TYPES: Final = ("string", "integer", "boolean", "object", "array")
 _WORDS: Final = frozenset({"type", "items", "description", "secret", "default", "value"})

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from localcloud.project_file import Project, read_project
-from localcloud.stack_yaml.nodes import YamlError, compose, shown
-from localcloud.stack_yaml.texts import json_text
-from localcloud.stack_yaml.values import Altered, Values, decode
+from localcloud.deployment.project_file import Project, read_project
+from localcloud.deployment.stack_yaml.nodes import YamlError, compose, shown
+from localcloud.deployment.stack_yaml.texts import json_text
+from localcloud.deployment.stack_yaml.values import Altered, Values, decode
 
 _KNOWN: Final = ("secretsprovider", "encryptedkey", "encryptionsalt", "config", "environment")
 

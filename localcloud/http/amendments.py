@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from localcloud import shortcomings
-from localcloud.aws_state import AwsState
-from localcloud.wire import Call, WireError
+from localcloud.http import shortcomings
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import Call, WireError
 
 _NOT_OF_MOTOS_S3: Final = """
     CreateBucketMetadataConfiguration CreateBucketMetadataTableConfiguration CreateSession DeleteBucketAnalyticsConfiguration

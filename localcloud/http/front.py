@@ -13,31 +13,33 @@ from typing import Any, Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from localcloud import cbor, shortcomings, slack
-from localcloud.access import Access, Principal, changes_iam
-from localcloud.alarms import Alarms
-from localcloud.amendments import Amendments
 from localcloud.batch.api import BatchApi
 from localcloud.batch.plane import DataPlane
-from localcloud.budget_actions import BudgetActions
-from localcloud.events import EventBus
-from localcloud.functions import Functions
-from localcloud.http_server import MalformedBodyError, Streamed
-from localcloud.insights.saved import Queries
-from localcloud.instance_metadata import InstanceMetadata
-from localcloud.keys import Keys
-from localcloud.metric_reads import MetricReads
-from localcloud.placement_groups import PlacementGroups
-from localcloud.polling import ShortPolls
-from localcloud.refusals import Refusals
-from localcloud.s3.blobs import Passing, ticket_in
-from localcloud.s3.bodies import CARRY_OBJECTS, receive
-from localcloud.s3.disk import PASS_CONTENTS_ON
-from localcloud.s3.forms import Form, error_of_s3, is_form
-from localcloud.s3.key_locks import KeyLocks
-from localcloud.schedules import Schedules
-from localcloud.storage_events import StorageEvents
-from localcloud.wire import Call, Reply, WireError
+from localcloud.http import shortcomings
+from localcloud.http.amendments import Amendments
+from localcloud.http.keys import Keys
+from localcloud.http.refusals import Refusals
+from localcloud.http.server import MalformedBodyError, Streamed
+from localcloud.iam.access import Access, Principal, changes_iam
+from localcloud.protocol import cbor
+from localcloud.protocol.wire import Call, Reply, WireError
+from localcloud.services import slack
+from localcloud.services.budgets import BudgetActions
+from localcloud.services.cloudwatch_alarms import Alarms
+from localcloud.services.eventbridge import EventBus
+from localcloud.services.functions import Functions
+from localcloud.services.instance_metadata import InstanceMetadata
+from localcloud.services.logs_insights.saved import Queries
+from localcloud.services.metric_reads import MetricReads
+from localcloud.services.placement_groups import PlacementGroups
+from localcloud.services.s3.blobs import Passing, ticket_in
+from localcloud.services.s3.bodies import CARRY_OBJECTS, receive
+from localcloud.services.s3.disk import PASS_CONTENTS_ON
+from localcloud.services.s3.forms import Form, error_of_s3, is_form
+from localcloud.services.s3.key_locks import KeyLocks
+from localcloud.services.s3_events import StorageEvents
+from localcloud.services.scheduler import Schedules
+from localcloud.services.sqs_polling import ShortPolls
 
 _log = logging.getLogger(__name__)
 METADATA_PATH: Final = "/_localcloud/ecs/v4/"

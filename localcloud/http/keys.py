@@ -13,14 +13,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from localcloud import shortcomings
-from localcloud.access import Principal
-from localcloud.aws_state import AwsState
-from localcloud.s3.bodies import CARRY_OBJECTS
-from localcloud.s3.forms import Form
-from localcloud.signature_errors import Problem, refusal
-from localcloud.signatures import UNSIGNED_PAYLOAD, Claim, is_policy_signed_by, is_signed_by
-from localcloud.wire import Call
+from localcloud.http import shortcomings
+from localcloud.iam.access import Principal
+from localcloud.moto.state import AwsState
+from localcloud.protocol.signature_errors import Problem, refusal
+from localcloud.protocol.signatures import (
+    UNSIGNED_PAYLOAD,
+    Claim,
+    is_policy_signed_by,
+    is_signed_by,
+)
+from localcloud.protocol.wire import Call
+from localcloud.services.s3.bodies import CARRY_OBJECTS
+from localcloud.services.s3.forms import Form
 
 _SKEW: Final = timedelta(minutes=15)
 _WITHOUT_SIGNATURE: Final = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from localcloud.access import Access
-from localcloud.aws_state import AwsState
 from localcloud.batch.records import Store
-from localcloud.wire import Call, WireError
+from localcloud.iam.access import Access
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import Call, WireError
 
 Params = Mapping[str, Any]
 _MOST_VARIABLES_BYTES: Final = 4096

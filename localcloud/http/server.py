@@ -16,7 +16,7 @@ from typing import Any, Final
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from localcloud.doors import refusal
+from localcloud.http.doors import refusal
 
 HOST: Final = "127.0.0.1"
 _BLOCK: Final = 1 << 16

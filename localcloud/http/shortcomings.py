@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from botocore.validate import ParamValidator
 
-from localcloud.modelcheck import violations
-from localcloud.wire import Call, WireError
+from localcloud.protocol.model_check import violations
+from localcloud.protocol.wire import Call, WireError
 
 _log = logging.getLogger(__name__)
 _CODE: Final = "NotImplemented"

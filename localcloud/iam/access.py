@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.authorization import Requirement, requirements
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.policy_evaluation import (
+from localcloud.iam.authorization import Requirement, requirements
+from localcloud.iam.policy_evaluation import (
     Context,
     Decision,
     decide,
     resource_policy_allows,
     resource_policy_decision,
 )
-from localcloud.wire import Call, WireError
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import Call, WireError
 
 _CODES: Final = {
     "s3": ("AccessDenied", 403),

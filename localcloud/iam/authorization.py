@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from localcloud.aws_state import ACCOUNT_ID, AwsState, function_name
-from localcloud.wire import Call
+from localcloud.moto.state import ACCOUNT_ID, AwsState, function_name
+from localcloud.protocol.wire import Call
 
 
 @dataclass(frozen=True, kw_only=True)

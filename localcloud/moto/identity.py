@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from localcloud.aws_backends import Backends
+from localcloud.moto.backends import Backends
 
 _SERVICE_SECONDS: Final = 10 * 365 * 86_400
 

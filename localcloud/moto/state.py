@@ -20,9 +20,9 @@ from moto.core.model_instances import reset_model_data
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from config.facts import usable_memory_mib
-from localcloud.aws_backends import ACCOUNT_ID, PARTITION
-from localcloud.aws_identity import Identities, document
-from localcloud.moto_answers import complete_answers
+from localcloud.moto.answers import complete_answers
+from localcloud.moto.backends import ACCOUNT_ID, PARTITION
+from localcloud.moto.identity import Identities, document
 
 __all__ = [
     "ACCOUNT_ID",

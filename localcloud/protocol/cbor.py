@@ -15,7 +15,7 @@ from typing import Any
 from botocore.parsers import JSONParser, ResponseParserError, RpcV2CBORParser
 from botocore.serialize import RpcV2CBORSerializer
 
-from localcloud.wire import Call, Reply, WireError, cbor_of_texts
+from localcloud.protocol.wire import Call, Reply, WireError, cbor_of_texts
 
 
 def to_json(call: Call) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from localcloud.wire import Call, WireError
+from localcloud.protocol.wire import Call, WireError
 
 
 class Problem(Enum):

@@ -26,7 +26,7 @@ from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from localcloud import signatures
+from localcloud.protocol import signatures
 
 _SERVICE_OF_SIGNING_NAME: Final = {
     "states": "stepfunctions",

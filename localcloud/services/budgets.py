@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from localcloud.access import AssumeRoleError
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.wire import WireError
+from localcloud.iam.access import AssumeRoleError
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import WireError
 
 _BUDGETS: Final = "budgets.amazonaws.com"
 RoleClient = Callable[[str, str, str, str], Any]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from localcloud.access import Access
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.metric_points import STATISTICS, of_metric, sorted_dimensions
-from localcloud.wire import WireError
+from localcloud.iam.access import Access
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import WireError
+from localcloud.services.metric_points import STATISTICS, of_metric, sorted_dimensions
 
 _CLOUDWATCH: Final = "cloudwatch.amazonaws.com"
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.aws_state import AwsState
+from localcloud.moto.state import AwsState
 
 
 class Metrics:

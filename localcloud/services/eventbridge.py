@@ -23,9 +23,9 @@ from typing import Any, Final
 import jmespath  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.access import Access, AssumeRoleError
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.wire import WireError
+from localcloud.iam.access import Access, AssumeRoleError
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import WireError
 
 _log = logging.getLogger(__name__)
 _EVENTS: Final = "events.amazonaws.com"

@@ -20,7 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_callback,
 )
 
-from localcloud.access import AssumeRoleError
+from localcloud.iam.access import AssumeRoleError
 
 _log = logging.getLogger(__name__)
 _ENDED = ("SUCCEEDED", "FAILED")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from localcloud.aws_state import AwsState
+from localcloud.moto.state import AwsState
 
 _TYPES: Final = {
     "FAILED": "ExecutionFailed",

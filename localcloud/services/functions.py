@@ -28,11 +28,11 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.access import Access, AssumeRoleError
-from localcloud.aws_state import AwsState, function_name
-from localcloud.function_workers import Worker, WorkerPool
-from localcloud.metrics import Metrics
-from localcloud.wire import Reply, WireError
+from localcloud.iam.access import Access, AssumeRoleError
+from localcloud.moto.state import AwsState, function_name
+from localcloud.protocol.wire import Reply, WireError
+from localcloud.services.cloudwatch_metrics import Metrics
+from localcloud.services.function_workers import Worker, WorkerPool
 
 _log = logging.getLogger(__name__)
 _LAMBDA: Final = "lambda.amazonaws.com"

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from localcloud.access import Access, AssumeRoleError
-from localcloud.aws_state import ACCOUNT_ID, AwsState
 from localcloud.batch.attempts import RunningAttempt
-from localcloud.wire import Reply
+from localcloud.iam.access import Access, AssumeRoleError
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import Reply
 
 IMAGE_USER: Final = "10001"
 """Whom the project's images run as (`USER` in docker/); a container's own `user` goes before."""

@@ -24,7 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.dist
     DistributedIterationComponent,
 )
 
-from localcloud.wire import WireError
+from localcloud.protocol.wire import WireError
 
 Require = Callable[[str, str, str, str], None]
 """(role ARN, session, action, resource): raises WireError where the role lacks the permission."""

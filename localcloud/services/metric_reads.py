@@ -12,9 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from localcloud.aws_state import AwsState
-from localcloud.metric_points import STATISTICS, Point, in_utc, of_metric, sorted_dimensions
-from localcloud.wire import WireError
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import WireError
+from localcloud.services.metric_points import (
+    STATISTICS,
+    Point,
+    in_utc,
+    of_metric,
+    sorted_dimensions,
+)
 
 Params = dict[str, Any]
 _MOST_LISTED: Final = 500

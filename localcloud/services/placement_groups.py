@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
-from localcloud.aws_state import AwsState
-from localcloud.wire import WireError
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import WireError
 
 _STRATEGIES: Final = ("cluster", "spread", "partition")
 Params = dict[str, Any]

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from localcloud.access import Access
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.events import EventBus
-from localcloud.wire import Call, header_value, url_encoded_key
+from localcloud.iam.access import Access
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import Call, header_value, url_encoded_key
+from localcloud.services.eventbridge import EventBus
 
 _S3: Final = "s3.amazonaws.com"
 _CREATED: Final = {

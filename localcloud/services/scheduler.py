@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.access import AssumeRoleError
-from localcloud.aws_state import AwsState
-from localcloud.events import Targets
+from localcloud.iam.access import AssumeRoleError
+from localcloud.moto.state import AwsState
+from localcloud.services.eventbridge import Targets
 
 _log = logging.getLogger(__name__)
 _SCHEDULER: Final = "scheduler.amazonaws.com"

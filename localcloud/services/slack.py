@@ -7,7 +7,7 @@ import secrets
 import threading
 from typing import Any, Final
 
-from localcloud.wire import Reply
+from localcloud.protocol.wire import Reply
 
 _PATH: Final = "/_localcloud/slack/services/T000/B000/"
 

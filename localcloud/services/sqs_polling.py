@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from localcloud.aws_state import AwsState
+from localcloud.moto.state import AwsState
 
 
 class ShortPolls:

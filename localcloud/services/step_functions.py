@@ -33,11 +33,11 @@ from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-from localcloud import map_runs
-from localcloud.aws_state import AwsState
-from localcloud.execution_ends import ExecutionEnds
-from localcloud.execution_jobs import ExecutionJobs
-from localcloud.execution_logs import log_end
+from localcloud.moto.state import AwsState
+from localcloud.services import map_runs
+from localcloud.services.execution_ends import ExecutionEnds
+from localcloud.services.execution_jobs import ExecutionJobs
+from localcloud.services.execution_logs import log_end
 
 RoleClient = Callable[[str, str, str], Any]
 """(service, role ARN, service principal) -> boto3 client of a role."""

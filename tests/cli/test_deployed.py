@@ -23,7 +23,7 @@ from cli.schema import document_schema
 from cli.target import Target
 from cli.why.account import Account
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deployment.deploy import deploy
 from workloads.contract import STAGES, Run
 from workloads.records import StageRecord, Used
 

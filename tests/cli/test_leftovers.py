@@ -16,7 +16,7 @@ from cli import leftovers
 from cli.errors import ExitCode
 from cli.leftovers import Account, Leftover
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy, destroy
+from localcloud.deployment.deploy import deploy, destroy
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "batch-reference"

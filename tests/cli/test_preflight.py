@@ -21,7 +21,7 @@ from cli.questions import Finding, Questions
 from config.quotas import family_of
 from config.stack import StackConfig
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deployment.deploy import deploy
 from tests.config.stacks import Changes, changed, load, sections
 
 ROOT = Path(__file__).parents[2]

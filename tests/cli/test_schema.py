@@ -15,7 +15,7 @@ from config import SECTIONS
 from config.rules import RULES
 from config.schema import stack_file_schema
 from config.stack import NAMESPACE
-from localcloud.stackfile import stack_document
+from localcloud.deployment.stack_file import stack_document
 from tests.config.stacks import REMOVED, changed
 from tests.config.test_shape import CASES
 

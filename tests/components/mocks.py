@@ -19,12 +19,12 @@ from typing import Any
 
 from pulumi.runtime import run_in_stack, set_all_config, settings
 
-from localcloud.deploy import DeploymentError
-from localcloud.engine import Engine, Resource
-from localcloud.provider import Provider, ProviderError
-from localcloud.provider.calls import NAMES
-from localcloud.provider.schema import resource_schema
-from localcloud.provider.values import UNKNOWN, plain, poison
+from localcloud.deployment.deploy import DeploymentError
+from localcloud.deployment.engine import Engine, Resource
+from localcloud.deployment.provider import Provider, ProviderError
+from localcloud.deployment.provider.calls import NAMES
+from localcloud.deployment.provider.schema import resource_schema
+from localcloud.deployment.provider.values import UNKNOWN, plain, poison
 
 PROJECT = "batch-reference"
 REGION = "us-east-1"

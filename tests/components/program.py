@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import StackConfig, load_stack_config
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
 from tests.components import mocks
 
 ROOT = Path(__file__).parents[2]

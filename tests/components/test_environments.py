@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.environments import FargateEnvironment
-from localcloud.engine import Resource
+from localcloud.deployment.engine import Resource
 from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
 

@@ -10,7 +10,7 @@ import pytest
 
 from components import guard as guard_module
 from config.facts import ec2_facts
-from localcloud.engine import Resource
+from localcloud.deployment.engine import Resource
 from tests.components import mocks
 from tests.components.program import deploy, deployed
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from components.context import TYPE_PACKAGE
-from localcloud.engine import Resource
-from localcloud.provider.schema import resource_schema
+from localcloud.deployment.engine import Resource
+from localcloud.deployment.provider.schema import resource_schema
 from tests.components.mocks import PROJECT, Recording
 from tests.components.program import ROOT, SLACK_URL, STACKS, deployed
 

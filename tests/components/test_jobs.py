@@ -15,8 +15,8 @@ from components import jobs
 from components.containers import container_properties
 from components.retries import retry_strategy
 from config.environments import HpcEnvironment
-from localcloud.deploy import DeploymentError
-from localcloud.engine import Resource
+from localcloud.deployment.deploy import DeploymentError
+from localcloud.deployment.engine import Resource
 from tests.components.mocks import Recording
 from tests.components.program import STACKS, config_of, deploy, deployed
 from workloads.analysis.launch.exit_codes import LaunchExit

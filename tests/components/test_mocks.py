@@ -6,8 +6,8 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from localcloud.deploy import DeploymentError
-from localcloud.provider.values import UNKNOWN
+from localcloud.deployment.deploy import DeploymentError
+from localcloud.deployment.provider.values import UNKNOWN
 from tests.components import mocks
 
 BUCKET = "aws:s3/bucket:Bucket"

@@ -7,7 +7,7 @@ import pytest
 
 from components.network import Network, NetworkArgs
 from config.network import PRIVATE_BATCH_SERVICES, NetworkSection
-from localcloud.policy_evaluation import resource_policy_allows
+from localcloud.iam.policy_evaluation import resource_policy_allows
 from tests.components import mocks
 
 SUBNET, ROUTE, TABLE = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from config import ConfigError, Problem, StackConfig, load_stack_config
 from config.stack import SECRETS
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "prod", "local")

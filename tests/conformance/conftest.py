@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.provider.plugin import Server
+from localcloud.deployment.provider.plugin import Server
 from tests.conformance import cli
 
 

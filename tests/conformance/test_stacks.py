@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.deploy import deploy, destroy
-from localcloud.engine.state import Options, Resource
+from localcloud.deployment.deploy import deploy, destroy
+from localcloud.deployment.engine.state import Options, Resource
 from tests.conformance.cli import ROOT, Cli, steps
 from tests.conformance.conftest import Rehearsal
 from tests.localcloud.drifts import DRIFTS

@@ -16,10 +16,10 @@ import boto3
 
 from cli.paths import ROOT
 from cli.rehearsal import IMAGES, Rehearsal, rehearsal
-from localcloud.access import Principal
-from localcloud.front import Fault
-from localcloud.stackfile import read_stack
-from localcloud.wire import Call, Reply, WireError
+from localcloud.deployment.stack_file import read_stack
+from localcloud.http.front import Fault
+from localcloud.iam.access import Principal
+from localcloud.protocol.wire import Call, Reply, WireError
 from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
 from workloads.contract import STAGE_TAG, STAGES, Run, Stage

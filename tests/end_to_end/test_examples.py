@@ -10,7 +10,7 @@ import pytest
 from cli.follow import follow
 from cli.rehearsal import IMAGES
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deployment.deploy import deploy
 from tests.config.stacks import EXAMPLES, load, program_with, sections
 from workloads.contract import Run, Upload
 

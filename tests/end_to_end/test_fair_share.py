@@ -14,7 +14,7 @@ import pytest
 
 from cli.paths import ROOT
 from cli.rehearsal import IMAGES, Rehearsal, rehearsal
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
 from tests.localcloud.conftest import until
 
 pytestmark = pytest.mark.timeout(600)

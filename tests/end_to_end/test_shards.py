@@ -15,7 +15,7 @@ from cli.hints import text
 from cli.paths import ROOT
 from cli.rehearsal import rehearsal
 from cli.serving import endpoint_of
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import Stack
 from tests.localcloud.conftest import until
 from workloads import contract

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from cli.paths import ROOT
-from localcloud.access import Principal
-from localcloud.stackfile import read_stack
-from localcloud.wire import Call, Reply
+from localcloud.deployment.stack_file import read_stack
+from localcloud.iam.access import Principal
+from localcloud.protocol.wire import Call, Reply
 from tests.end_to_end.failing import Behaviour, Planted, planted_stack
 from tests.end_to_end.test_shards import ANALYSIS
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE

@@ -10,7 +10,7 @@ import pytest
 
 from cli.paths import ROOT, SAMPLE
 from cli.rehearsal import rehearsal
-from localcloud.stackfile import read_stack
+from localcloud.deployment.stack_file import read_stack
 from tests.end_to_end.conftest import SHARES_THE_STACK, SharedStack, Stack
 from tests.localcloud.conftest import until
 from workloads import contract

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from localcloud.deploy import Deployment, DeploymentError, deploy
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy
 
 REGION = "us-east-1"
 HEADER = """\

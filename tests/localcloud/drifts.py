@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from localcloud.engine.state import Resource
+from localcloud.deployment.engine.state import Resource
 
 Find = Callable[[str, str], Resource]
 Client = Callable[[str], Any]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.access import AssumeRoleError
-from localcloud.policy_evaluation import decide, resource_policy_allows
+from localcloud.iam.access import AssumeRoleError
+from localcloud.iam.policy_evaluation import decide, resource_policy_allows
 from tests.localcloud.conftest import ACCOUNT, Stage
 
 JOBS = "ecs-tasks.amazonaws.com"

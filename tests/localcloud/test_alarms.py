@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from localcloud.access import Principal
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
-from localcloud.stackfile import read_stack
-from localcloud.wire import Call, Reply, WireError
+from localcloud.deployment.deploy import deploy
+from localcloud.deployment.stack_file import read_stack
+from localcloud.iam.access import Principal
+from localcloud.protocol.wire import Call, Reply, WireError
 from tests.localcloud.conftest import forward, until
 from workloads import metrics
 from workloads.contract import Upload

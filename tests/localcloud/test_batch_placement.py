@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.aws_state import AwsState, InstanceShape
 from localcloud.batch.fair_share import Ledger, Usage, available_fraction, ordered, weight
 from localcloud.batch.launches import NO_CAPACITY, Launches
 from localcloud.batch.node_ranges import check_ranges, range_of
@@ -31,7 +30,8 @@ from localcloud.batch.records import (
     Store,
 )
 from localcloud.batch.retries import AttemptEnd, retries
-from localcloud.wire import WireError
+from localcloud.moto.state import AwsState, InstanceShape
+from localcloud.protocol.wire import WireError
 from tests.localcloud.conftest import Stage, until
 
 SHAPES = {

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from localcloud.engine.checkpoint import checkpoint, restored
-from localcloud.engine.state import Options
+from localcloud.deployment.engine.checkpoint import checkpoint, restored
+from localcloud.deployment.engine.state import Options
 from tests.localcloud.deploying import run
 
 BODY = """

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, deploy, destroy
+from localcloud.deployment.deploy import Deployment, deploy, destroy
 from tests.localcloud.deploying import no_aws
 from tests.localcloud.inventory import inventory
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, deploy
-from localcloud.provider import HANDLERS
+from localcloud.deployment.deploy import Deployment, deploy
+from localcloud.deployment.provider import HANDLERS
 
 EVERYTHING = Path(__file__).with_name("everything")
 

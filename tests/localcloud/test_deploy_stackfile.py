@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.deploy import DeploymentError, deploy
-from localcloud.stackfile import StackFileError, read_stack
+from localcloud.deployment.deploy import DeploymentError, deploy
+from localcloud.deployment.stack_file import StackFileError, read_stack
 from tests.localcloud.deploying import no_aws
 
 TEXTS = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), max_size=12)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import DeploymentError, deploy, destroy
-from localcloud.engine.state import State
+from localcloud.deployment.deploy import DeploymentError, deploy, destroy
+from localcloud.deployment.engine.state import State
 from tests.localcloud.deploying import no_aws
 from tests.localcloud.inventory import inventory
 

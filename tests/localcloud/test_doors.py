@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.doors import refusal
+from localcloud.http.doors import refusal
 from tests.localcloud.conftest import Stage
 
 REGISTER = json.dumps(

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, DeploymentError, deploy
-from localcloud.engine.refresh import refresh
-from localcloud.provider import HANDLERS, Provider
-from localcloud.provider.lifecycle import LIFECYCLES
-from localcloud.provider.reading import READERS
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy
+from localcloud.deployment.engine.refresh import refresh
+from localcloud.deployment.provider import HANDLERS, Provider
+from localcloud.deployment.provider.lifecycle import LIFECYCLES
+from localcloud.deployment.provider.reading import READERS
 from tests.localcloud.deploying import run
 from tests.localcloud.drifts import DRIFTS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pulumi.runtime import settings
 
-from localcloud.deploy import deploy
-from localcloud.provider.values import UNKNOWN
+from localcloud.deployment.deploy import deploy
+from localcloud.deployment.provider.values import UNKNOWN
 from tests.localcloud.deploying import FIRST_LINE, aws_client, failure, no_aws, run, write_program
 
 QUEUE = "aws:sqs/queue:Queue"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.deploy import Deployment, destroy
-from localcloud.engine.state import State
+from localcloud.deployment.deploy import Deployment, destroy
+from localcloud.deployment.engine.state import State
 from tests.localcloud.deploying import aws_client, failure, no_aws, run, write_program
 
 TOPIC = "aws:sns/topic:Topic"

@@ -10,8 +10,8 @@ from pathlib import Path
 import grpc
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
-from localcloud.engine import Engine
-from localcloud.provider import Provider
+from localcloud.deployment.engine import Engine
+from localcloud.deployment.provider import Provider
 from tests.localcloud.deploying import REGION, aws_client, run, write_program
 
 HOST = """\

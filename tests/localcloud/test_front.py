@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.access import Principal
-from localcloud.wire import Call, Reply, WireError
+from localcloud.iam.access import Principal
+from localcloud.protocol.wire import Call, Reply, WireError
 from tests.localcloud.conftest import Stage
 
 

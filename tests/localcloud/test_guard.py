@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
-from localcloud.stackfile import read_stack
+from localcloud.deployment.deploy import deploy
+from localcloud.deployment.stack_file import read_stack
 from tests.localcloud.conftest import until
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import http_server
-from localcloud.http_server import HOST, HttpServer
+from localcloud.http import server as http_server
+from localcloud.http.server import HOST, HttpServer
 
 
 def _application(_: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.dashboard import _QUERIES
-from localcloud.insights.language import MalformedQueryError, parse
-from localcloud.insights.run import run
+from localcloud.services.logs_insights.language import MalformedQueryError, parse
+from localcloud.services.logs_insights.run import run
 from tests.localcloud.conftest import Stage
 
 GROUP = "/test/insights"

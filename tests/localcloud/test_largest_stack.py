@@ -11,7 +11,7 @@ import pytest
 from config.loading import load_stack_config
 from config.stack import SECTIONS
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deployment.deploy import deploy
 from tests.config.stacks import sections
 
 ROOT = Path(__file__).parents[2]

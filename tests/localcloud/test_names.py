@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, DeploymentError, deploy
-from localcloud.engine.autonaming import Names, NamingError
-from localcloud.provider import Provider
-from localcloud.provider.calls import NAMES
-from localcloud.provider.naming import Autonaming
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy
+from localcloud.deployment.engine.autonaming import Names, NamingError
+from localcloud.deployment.provider import Provider
+from localcloud.deployment.provider.calls import NAMES
+from localcloud.deployment.provider.naming import Autonaming
 from tests.localcloud.deploying import HEADER, no_aws
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, deploy, destroy
+from localcloud.deployment.deploy import Deployment, deploy, destroy
 from tests.localcloud.inventory import inventory
 
 ROOT = Path(__file__).parents[2]

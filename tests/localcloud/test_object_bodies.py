@@ -23,8 +23,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.s3 import checksums
-from localcloud.signatures import Claim, signing_key
+from localcloud.protocol.signatures import Claim, signing_key
+from localcloud.services.s3 import checksums
 from tests.localcloud.conftest import Stage
 
 BIG = 3 << 20

@@ -24,14 +24,14 @@ from config.environments import Environment, FargateEnvironment, HpcEnvironment,
 from config.rules import RULES
 from config.topology import Job as StageJob
 from config.topology import instance_types_of, jobs, nodes_of, placing_environments_of
-from localcloud.aws_state import AwsState
 from localcloud.batch import definitions, environments, queues, submission
 from localcloud.batch.fair_share import available_fraction
 from localcloud.batch.placement import Capacity, Need, Refusal, release
 from localcloud.batch.records import Job, Store
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
-from localcloud.wire import WireError
+from localcloud.deployment.deploy import deploy
+from localcloud.moto.state import AwsState
+from localcloud.protocol.wire import WireError
 from tests.config.stacks import ROOT
 from tests.localcloud.conftest import until
 from tests.localcloud.made_configs import Maker

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, destroy
-from localcloud.engine.state import State
+from localcloud.deployment.deploy import Deployment, destroy
+from localcloud.deployment.engine.state import State
 from tests.localcloud.deploying import failure, run
 
 STOP = """

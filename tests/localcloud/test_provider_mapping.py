@@ -13,11 +13,11 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.modelcheck import violations
-from localcloud.provider.archive import archive_zip
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.mapping import MappingError, to_request
-from localcloud.provider.values import ARCHIVE, ASSET, SIGNATURE_KEY
+from localcloud.deployment.provider.archive import archive_zip
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.mapping import MappingError, to_request
+from localcloud.deployment.provider.values import ARCHIVE, ASSET, SIGNATURE_KEY
+from localcloud.protocol.model_check import violations
 
 SESSION = botocore.session.get_session()
 OPERATIONS = (

@@ -16,8 +16,8 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.provider.plugin import Server
-from localcloud.provider.values import (
+from localcloud.deployment.provider.plugin import Server
+from localcloud.deployment.provider.values import (
     ASSET,
     DEFAULTS,
     SIGNATURE_KEY,
@@ -37,8 +37,8 @@ ROOT = Path(__file__).parents[2]
 TOUCH_ALL_AT_ONCE = """\
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from localcloud.provider import HANDLERS
-from localcloud.provider.schema import resource_schema
+from localcloud.deployment.provider import HANDLERS
+from localcloud.deployment.provider.schema import resource_schema
 
 sys.setswitchinterval(1e-5)
 tokens, start = sorted(HANDLERS), threading.Barrier(32)

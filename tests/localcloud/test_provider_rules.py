@@ -9,9 +9,9 @@ import re
 import pytest
 from pulumi import _types
 
-from localcloud.provider.lifecycle import LIFECYCLES, rules
-from localcloud.provider.schema import resource_schema
-from localcloud.provider.table import FILE, table
+from localcloud.deployment.provider.lifecycle import LIFECYCLES, rules
+from localcloud.deployment.provider.schema import resource_schema
+from localcloud.deployment.provider.table import FILE, table
 
 FORCES = re.compile(
     r"forces? (?:a |the creation of a )?(?:new|replacement)|will (?:force|create) a new|recreated",

@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 
 from components import environment_hooks
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, DeploymentError, deploy
-from localcloud.engine.state import State
-from localcloud.provider import batch_updates
-from localcloud.wire import Call
+from localcloud.deployment.deploy import Deployment, DeploymentError, deploy
+from localcloud.deployment.engine.state import State
+from localcloud.deployment.provider import batch_updates
+from localcloud.protocol.wire import Call
 from tests.localcloud.conftest import until
 
 pytestmark = pytest.mark.timeout(300)

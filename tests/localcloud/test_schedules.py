@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.schedules import due
+from localcloud.services.scheduler import due
 from tests.localcloud.conftest import Stage, until
 from tests.localcloud.test_events import queue, received
 

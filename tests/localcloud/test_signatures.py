@@ -28,7 +28,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud import signatures
+from localcloud.protocol import signatures
 from tests.localcloud.conftest import Stage, trust
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -204,7 +204,7 @@ def test_unknown_keys_and_wrong_secrets_in_the_words_of_each_service(
 
 
 def test_every_start_has_its_own_secret(stage: Stage) -> None:
-    from localcloud.keys import Deployer
+    from localcloud.http.keys import Deployer
 
     assert len({Deployer().secret for _ in range(10)}) == 10
     assert stage.cloud.deployer.secret not in repr(stage.cloud.deployer)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.stack_yaml.nodes import shown
-from localcloud.stackfile import StackFileError, read_stack, stack_document
+from localcloud.deployment.stack_file import StackFileError, read_stack, stack_document
+from localcloud.deployment.stack_yaml.nodes import shown
 from tests.localcloud.stack_files.cases import CASES, PROJECTS, STRICTER
 from tests.localcloud.stack_files.made import Maker, damaged
 from tests.localcloud.stack_files.record import RECORD

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import Deployment, deploy, destroy
-from localcloud.engine.state import State
+from localcloud.deployment.deploy import Deployment, deploy, destroy
+from localcloud.deployment.engine.state import State
 
 ROOT = Path(__file__).parents[2]
 CE, DEFINITION = (

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.dynamodb.models.table import SecondaryIndex, Table
 
-from localcloud import table_queries
 from localcloud.cloud import LocalCloud
+from localcloud.services import table_queries
 
 MOTOS_PROJECT = SecondaryIndex.project
 PROJECTIONS: dict[str, Any] = {

@@ -18,13 +18,19 @@ from urllib.parse import unquote, urlparse
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from localcloud.engine.autonaming import Names
-from localcloud.engine.changes import PROVIDER_PREFIX, Changes, HalfMadeError, Made, Wanted
-from localcloud.engine.hooks import Hooks
-from localcloud.engine.state import Failure, Options, Resource, State, Step
-from localcloud.provider import Provider, ProviderError, unmodelled
-from localcloud.provider.schema import SchemaError
-from localcloud.provider.values import (
+from localcloud.deployment.engine.autonaming import Names
+from localcloud.deployment.engine.changes import (
+    PROVIDER_PREFIX,
+    Changes,
+    HalfMadeError,
+    Made,
+    Wanted,
+)
+from localcloud.deployment.engine.hooks import Hooks
+from localcloud.deployment.engine.state import Failure, Options, Resource, State, Step
+from localcloud.deployment.provider import Provider, ProviderError, unmodelled
+from localcloud.deployment.provider.schema import SchemaError
+from localcloud.deployment.provider.values import (
     Secret,
     decode,
     encode,

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
-from localcloud.provider import Autonaming
+from localcloud.deployment.provider import Autonaming
 
 _KEY: Final = "pulumi:autonaming"
 _RANDOM: Final = re.compile(r"\$\{(hex|alphanum|string|num)\((\d+)\)\}|\$\{uuid\}")

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from localcloud.engine.autonaming import Names
-from localcloud.engine.hooks import Hooks
-from localcloud.engine.state import (
+from localcloud.deployment.engine.autonaming import Names
+from localcloud.deployment.engine.hooks import Hooks
+from localcloud.deployment.engine.state import (
     Failure,
     Operation,
     Options,
@@ -24,10 +24,10 @@ from localcloud.engine.state import (
     by_urn,
     deletion_order,
 )
-from localcloud.provider import CreatedError, Provider, ProviderError
-from localcloud.provider.archive import with_hashes
-from localcloud.provider.lifecycle import at
-from localcloud.provider.values import Secret, encode, plain
+from localcloud.deployment.provider import CreatedError, Provider, ProviderError
+from localcloud.deployment.provider.archive import with_hashes
+from localcloud.deployment.provider.lifecycle import at
+from localcloud.deployment.provider.values import Secret, encode, plain
 
 PROVIDER_PREFIX: Final = "pulumi:providers:"
 _PARALLEL: Final = 8

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud.engine.state import Options, Resource, State
-from localcloud.provider.values import SECRET, SIGNATURE_KEY, Secret, is_secret, plain
+from localcloud.deployment.engine.state import Options, Resource, State
+from localcloud.deployment.provider.values import SECRET, SIGNATURE_KEY, Secret, is_secret, plain
 
 _VERSION: Final = 3
 _PROVIDER: Final = "pulumi:providers:aws"

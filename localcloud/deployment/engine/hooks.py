@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 import grpc
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
-from localcloud.provider import ProviderError
+from localcloud.deployment.provider import ProviderError
 
 _MOST_FAILURES: Final = 100  # of the real engine, after which an error hook is no longer asked
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from localcloud.engine.state import Failure, Resource, State
-from localcloud.provider import Provider, ProviderError
-from localcloud.provider.values import DEFAULTS, Secret, is_secret, plain
+from localcloud.deployment.engine.state import Failure, Resource, State
+from localcloud.deployment.provider import Provider, ProviderError
+from localcloud.deployment.provider.values import DEFAULTS, Secret, is_secret, plain
 
 _PARALLEL: Final = 8
 _ENGINES_OWN: Final = "pulumi:"

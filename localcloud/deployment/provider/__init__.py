@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from localcloud.provider import (
+from localcloud.deployment.provider import (
     batch,
     budgets,
     compute,
@@ -22,7 +22,7 @@ from localcloud.provider import (
     storage,
     tables,
 )
-from localcloud.provider.calls import (
+from localcloud.deployment.provider.calls import (
     HANDLERS,
     NAMES,
     Aws,
@@ -31,17 +31,17 @@ from localcloud.provider.calls import (
     ProviderError,
     json_object,
 )
-from localcloud.provider.differences import Before, Difference, differences, touches
-from localcloud.provider.invokes import INVOKES, PREVIEWED
-from localcloud.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
-from localcloud.provider.naming import Autonaming, automatic_name
-from localcloud.provider.outputs import mark_unmodelled, seal, tell, unmodelled
-from localcloud.provider.reading import READERS, Reading, imported, merged
-from localcloud.provider.references import missing_references
-from localcloud.provider.schema import ResourceSchema, resource_schema
-from localcloud.provider.settings import Settings
-from localcloud.provider.tagging import retag
-from localcloud.provider.values import DEFAULTS, UNKNOWN, plain, without_bookkeeping
+from localcloud.deployment.provider.differences import Before, Difference, differences, touches
+from localcloud.deployment.provider.invokes import INVOKES, PREVIEWED
+from localcloud.deployment.provider.lifecycle import LIFECYCLES, Removal, Update, lifecycle
+from localcloud.deployment.provider.naming import Autonaming, automatic_name
+from localcloud.deployment.provider.outputs import mark_unmodelled, seal, tell, unmodelled
+from localcloud.deployment.provider.reading import READERS, Reading, imported, merged
+from localcloud.deployment.provider.references import missing_references
+from localcloud.deployment.provider.schema import ResourceSchema, resource_schema
+from localcloud.deployment.provider.settings import Settings
+from localcloud.deployment.provider.tagging import retag
+from localcloud.deployment.provider.values import DEFAULTS, UNKNOWN, plain, without_bookkeeping
 
 __all__ = [
     "HANDLERS",

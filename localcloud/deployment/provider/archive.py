@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.values import ASSET, SIGNATURE_KEY, Secret, is_asset
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.values import ASSET, SIGNATURE_KEY, Secret, is_asset
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _BLOCK: Final = tarfile.BLOCKSIZE

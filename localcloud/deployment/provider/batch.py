@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import (
+from localcloud.deployment.provider.calls import (
     Call,
     Naming,
     ProviderError,

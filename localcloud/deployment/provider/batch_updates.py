@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.batch import job_definition
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.lifecycle import Update, at
-from localcloud.provider.removals import until
+from localcloud.deployment.provider.batch import job_definition
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.lifecycle import Update, at
+from localcloud.deployment.provider.removals import until
 
 UPDATE_MINUTES = 20.0
 """How long the real provider waits for an update, whatever the resource says of timeouts: its schema has no block for them

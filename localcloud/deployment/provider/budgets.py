@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, handles
+from localcloud.deployment.provider.calls import Call, Naming, handles
 
 _TIME: Final = "%Y-%m-%d_%H:%M"  # Terraform's form of a budget's start and end
 

@@ -14,8 +14,14 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from localcloud import modelcheck
-from localcloud.provider.mapping import MappingError, convert, member_of, pair_list, to_request
+from localcloud.deployment.provider.mapping import (
+    MappingError,
+    convert,
+    member_of,
+    pair_list,
+    to_request,
+)
+from localcloud.protocol import model_check
 
 _LONGEST_ERROR: Final = 400
 _READING: Final = ("Describe", "Get", "List")
@@ -103,7 +109,7 @@ class Aws:
         """Sends one request. Raises ProviderError where botocore's model or the service refuses it."""
         client = self.client(service)
         shape = client.meta.service_model.operation_model(operation).input_shape
-        problems = list(modelcheck.violations(shape, request))
+        problems = list(model_check.violations(shape, request))
         if problems:
             raise ProviderError("; ".join(problems))
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, handles
+from localcloud.deployment.provider.calls import Call, Naming, handles
 
 _RENAME: Final = {
     "blockDeviceMappings.noDevice": "NoDevice",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from localcloud.provider.values import DEFAULTS, SIGNATURE_KEY, is_asset
+from localcloud.deployment.provider.values import DEFAULTS, SIGNATURE_KEY, is_asset
 
 Kind = Literal["add", "delete", "update"]
 _POSITION: Final = re.compile(r"\[\d+\]")

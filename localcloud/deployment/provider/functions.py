@@ -6,8 +6,16 @@ import base64
 import hashlib
 from typing import Any
 
-from localcloud.provider.archive import archive_zip
-from localcloud.provider.calls import Call, Naming, ProviderError, Row, handles, names, rows
+from localcloud.deployment.provider.archive import archive_zip
+from localcloud.deployment.provider.calls import (
+    Call,
+    Naming,
+    ProviderError,
+    Row,
+    handles,
+    names,
+    rows,
+)
 
 names(
     {

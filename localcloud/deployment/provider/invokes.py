@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import Aws, ProviderError
-from localcloud.provider.values import Secret
+from localcloud.deployment.provider.calls import Aws, ProviderError
+from localcloud.deployment.provider.values import Secret
 
 Invoke = Callable[[Aws, Mapping[str, Any]], dict[str, Any]]
 

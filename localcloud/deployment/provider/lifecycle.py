@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from localcloud.provider.calls import HANDLERS, Aws, Call, ProviderError
+from localcloud.deployment.provider.calls import HANDLERS, Aws, Call, ProviderError
 
 _ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "Unknown", "does not exist")
 

@@ -5,8 +5,14 @@ Which inputs replace and which lists are sets is data, rules.json; here stands w
 
 from __future__ import annotations
 
-from localcloud.provider import batch_updates, network_updates, removals, tables, updates
-from localcloud.provider.lifecycle import Lifecycle, changes, lifecycles, put_again, remove
+from localcloud.deployment.provider import batch_updates, network_updates, removals, tables, updates
+from localcloud.deployment.provider.lifecycle import (
+    Lifecycle,
+    changes,
+    lifecycles,
+    put_again,
+    remove,
+)
 
 
 def _bucket_setting(delete: str) -> Lifecycle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, handles, names
+from localcloud.deployment.provider.calls import Call, Naming, handles, names
 
 names(
     {

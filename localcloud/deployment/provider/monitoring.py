@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, Row, handles, names, rows
+from localcloud.deployment.provider.calls import Call, Naming, Row, handles, names, rows
 
 names(
     {

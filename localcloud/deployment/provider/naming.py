@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from localcloud.provider.calls import NAMES, ProviderError
-from localcloud.provider.values import DEFAULTS, UNKNOWN, is_unknown, plain
+from localcloud.deployment.provider.calls import NAMES, ProviderError
+from localcloud.deployment.provider.values import DEFAULTS, UNKNOWN, is_unknown, plain
 
 
 @dataclass(frozen=True, kw_only=True)

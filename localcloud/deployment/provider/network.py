@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from localcloud.provider.calls import Call, Naming, Row, handles, rows
+from localcloud.deployment.provider.calls import Call, Naming, Row, handles, rows
 
 rows(
     {

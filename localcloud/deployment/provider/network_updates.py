@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.compute import template_data
-from localcloud.provider.lifecycle import Update
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.compute import template_data
+from localcloud.deployment.provider.lifecycle import Update
 
 
 def launch_template(update: Update) -> None:

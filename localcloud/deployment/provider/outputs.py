@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.schema import resource_schema
-from localcloud.provider.values import UNKNOWN, Secret, poison, poisoned
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.schema import resource_schema
+from localcloud.deployment.provider.values import UNKNOWN, Secret, poison, poisoned
 
 _SECRET_OUTPUTS: Final = {
     "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),

@@ -13,10 +13,16 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.provider import Autonaming, CreatedError, Provider, ProviderError, unmodelled
-from localcloud.provider.neighbours import refusal
-from localcloud.provider.schema import SchemaError
-from localcloud.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
+from localcloud.deployment.provider import (
+    Autonaming,
+    CreatedError,
+    Provider,
+    ProviderError,
+    unmodelled,
+)
+from localcloud.deployment.provider.neighbours import refusal
+from localcloud.deployment.provider.schema import SchemaError
+from localcloud.deployment.provider.values import DEFAULTS, decode, encode, is_unknown, plain, walk
 
 _HOST: Final = "127.0.0.1"
 _WORKERS: Final = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider import readings as more
-from localcloud.provider.reading import Described, readers
+from localcloud.deployment.provider import readings as more
+from localcloud.deployment.provider.reading import Described, readers
 
 _ARN: Final = {"resourceArn": "{arn}"}
 

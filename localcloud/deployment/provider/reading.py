@@ -14,12 +14,12 @@ from typing import Any, Final, get_args
 
 from pulumi import _types
 
-from localcloud.provider.calls import NAMES, Aws, ProviderError
-from localcloud.provider.differences import NOTHING, differences
-from localcloud.provider.lifecycle import is_absent
-from localcloud.provider.mapping import variants
-from localcloud.provider.schema import hint_name, input_fields, unwrapped
-from localcloud.provider.values import Secret, plain
+from localcloud.deployment.provider.calls import NAMES, Aws, ProviderError
+from localcloud.deployment.provider.differences import NOTHING, differences
+from localcloud.deployment.provider.lifecycle import is_absent
+from localcloud.deployment.provider.mapping import variants
+from localcloud.deployment.provider.schema import hint_name, input_fields, unwrapped
+from localcloud.deployment.provider.values import Secret, plain
 
 
 @dataclass(kw_only=True)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.lifecycle import is_absent
-from localcloud.provider.messaging import (
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.lifecycle import is_absent
+from localcloud.deployment.provider.messaging import (
     QUEUE_ATTRIBUTES,
     SUBSCRIPTION_ATTRIBUTES,
     TOPIC_ATTRIBUTES,
 )
-from localcloud.provider.reading import Actual, Described, Reading, tag_map
+from localcloud.deployment.provider.reading import Actual, Described, Reading, tag_map
 
 Found = Mapping[str, Any]
 

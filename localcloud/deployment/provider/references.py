@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.provider.calls import Aws, ProviderError
-from localcloud.provider.values import walk
+from localcloud.deployment.provider.calls import Aws, ProviderError
+from localcloud.deployment.provider.values import walk
 
 _EC2_IDS: Final = {
     "vpc": ("DescribeVpcs", "VpcIds"),

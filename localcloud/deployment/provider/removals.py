@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.lifecycle import Removal
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.lifecycle import Removal
 
 _BATCH_MINUTES: Final = 10.0
 _DISABLED_MINUTES: Final = 20.0

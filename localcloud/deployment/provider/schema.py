@@ -21,7 +21,7 @@ from typing import Any, Union, get_args, get_origin
 from pulumi import _types
 from pulumi.output import Output
 
-from localcloud.provider.values import UNKNOWN, is_asset, plain
+from localcloud.deployment.provider.values import UNKNOWN, is_asset, plain
 
 _LOADING = threading.RLock()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, ProviderError, handles, names, rows
+from localcloud.deployment.provider.calls import Call, Naming, ProviderError, handles, names, rows
 
 names({"ec2/securityGroup:SecurityGroup": Naming()})
 _DEFAULT_DESCRIPTION: Final = "Managed by Pulumi"

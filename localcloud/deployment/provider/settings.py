@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
-from localcloud.provider.calls import Aws, ProviderError
-from localcloud.provider.values import Secret, plain
+from localcloud.deployment.provider.calls import Aws, ProviderError
+from localcloud.deployment.provider.values import Secret, plain
 
 _PREVIEW_ACCOUNT: Final = "123456789012"
 # settings that make the real provider talk to a local endpoint, or say who deploys; here the client does both already

@@ -6,8 +6,16 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from localcloud.provider.archive import asset_bytes
-from localcloud.provider.calls import Call, Handler, Naming, ProviderError, handles, names, rows
+from localcloud.deployment.provider.archive import asset_bytes
+from localcloud.deployment.provider.calls import (
+    Call,
+    Handler,
+    Naming,
+    ProviderError,
+    handles,
+    names,
+    rows,
+)
 
 names(
     {

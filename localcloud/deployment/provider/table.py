@@ -1,6 +1,6 @@
 """docs/provider.md: what a change of a resource's inputs does, by type, as the rehearsal has learned it.
 
-`python -m localcloud.provider.table --write` makes it; a test holds it current.
+`python -m localcloud.deployment.provider.table --write` makes it; a test holds it current.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from localcloud.provider.calls import NAMES
-from localcloud.provider.lifecycle import LIFECYCLES, rules
+from localcloud.deployment.provider.calls import NAMES
+from localcloud.deployment.provider.lifecycle import LIFECYCLES, rules
 
 FILE: Final = Path(__file__).parents[2] / "docs" / "provider.md"
 _INTRO: Final = """\
 # What a change of a resource does
 
-Made by `python -m localcloud.provider.table --write` from `localcloud/provider/rules.json` and the table of automatic names; a test holds
+Made by `python -m localcloud.deployment.provider.table --write` from `localcloud/deployment/provider/rules.json` and the table of automatic names; a test holds
 it current, and compares it with the installed pulumi_aws, which has the names and says little of what replaces. It is what the local
 provider does, and what the schemas of terraform-provider-aws {release} say, the last release whose sources were read; pulumi-aws bridges
 them. Properties that are not here change in place. A property
 *replaces* where its change needs another resource, is a *set* where the order of its entries says nothing, and has an *automatic* value
 where the program gives none (`pulumi:autonaming`), of at most so many characters. Behind a type stands its file there, and *old first*
 where the old resource goes before the new one is made. Conditions that a property alone does not tell are in code:
-`localcloud/provider/batch_updates.py` and `network_updates.py`.
+`localcloud/deployment/provider/batch_updates.py` and `network_updates.py`.
 """
 
 

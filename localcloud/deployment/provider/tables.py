@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from localcloud.provider.calls import Call, Naming, handles
-from localcloud.provider.lifecycle import Update
+from localcloud.deployment.provider.calls import Call, Naming, handles
+from localcloud.deployment.provider.lifecycle import Update
 
 _TYPES: Final = {"hashKey": "HASH", "rangeKey": "RANGE"}
 

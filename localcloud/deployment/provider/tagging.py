@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.lifecycle import Update
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.lifecycle import Update
 
 
 class _Tagging(NamedTuple):

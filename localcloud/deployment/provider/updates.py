@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from localcloud.provider.archive import archive_zip
-from localcloud.provider.budgets import notification
-from localcloud.provider.calls import ProviderError
-from localcloud.provider.functions import logging_document
-from localcloud.provider.lifecycle import Update
-from localcloud.provider.messaging import QUEUE_ATTRIBUTES, TOPIC_ATTRIBUTES, attribute_text
+from localcloud.deployment.provider.archive import archive_zip
+from localcloud.deployment.provider.budgets import notification
+from localcloud.deployment.provider.calls import ProviderError
+from localcloud.deployment.provider.functions import logging_document
+from localcloud.deployment.provider.lifecycle import Update
+from localcloud.deployment.provider.messaging import (
+    QUEUE_ATTRIBUTES,
+    TOPIC_ATTRIBUTES,
+    attribute_text,
+)
 
 _MOST_POLICY_VERSIONS: Final = 5
 """Of one managed policy, which IAM keeps."""

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import yaml
 
-from localcloud.stack_yaml.scalars import resolve
+from localcloud.deployment.stack_yaml.scalars import resolve
 
 _BYTES: Final = 1 << 20
 _DEPTH: Final = 64

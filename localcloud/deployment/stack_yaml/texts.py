@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from localcloud.stack_yaml.scalars import Moment
+from localcloud.deployment.stack_yaml.scalars import Moment
 
 _FORM_G_DIGITS: Final = 6
 _ESCAPED: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029\x7f"} | {0x7F: "\x7f"}

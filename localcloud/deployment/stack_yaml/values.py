@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from localcloud.stack_yaml.nodes import Node, YamlError, shown
-from localcloud.stack_yaml.scalars import RESOLVED, Moment, resolve
-from localcloud.stack_yaml.texts import key_text, shortest
+from localcloud.deployment.stack_yaml.nodes import Node, YamlError, shown
+from localcloud.deployment.stack_yaml.scalars import RESOLVED, Moment, resolve
+from localcloud.deployment.stack_yaml.texts import key_text, shortest
 
 _DEPTH: Final = 96
 _FREE_ALIASES, _FREE_DECODES = 100, 1000

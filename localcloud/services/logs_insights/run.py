@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from localcloud.insights.language import MOST_ROWS, Aggregate, Row, Step, number
+from localcloud.services.logs_insights.language import MOST_ROWS, Aggregate, Row, Step, number
 
 _OWN_TIMES: Final = ("@timestamp", "@ingestionTime")
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.aws_state import ACCOUNT_ID, AwsState
-from localcloud.insights.language import MOST_ROWS, MalformedQueryError, parse
-from localcloud.insights.run import row, run
-from localcloud.wire import WireError
+from localcloud.moto.state import ACCOUNT_ID, AwsState
+from localcloud.protocol.wire import WireError
+from localcloud.services.logs_insights.language import MOST_ROWS, MalformedQueryError, parse
+from localcloud.services.logs_insights.run import row, run
 
 Params = dict[str, Any]
 _MOST_GROUPS: Final = 50

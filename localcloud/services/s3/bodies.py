@@ -15,10 +15,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from localcloud.s3 import checksums
-from localcloud.s3.blobs import BLOCK, BlobWriter, Ticket
-from localcloud.signatures import UNSIGNED_PAYLOAD, signing_key
-from localcloud.wire import Call, WireError
+from localcloud.protocol.signatures import UNSIGNED_PAYLOAD, signing_key
+from localcloud.protocol.wire import Call, WireError
+from localcloud.services.s3 import checksums
+from localcloud.services.s3.blobs import BLOCK, BlobWriter, Ticket
 
 CARRY_OBJECTS: Final = frozenset({"PutObject", "UploadPart"})
 _SIGNED: Final = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"

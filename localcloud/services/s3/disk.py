@@ -13,8 +13,8 @@ from moto import settings
 from moto.s3 import models
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
 
-from localcloud.s3 import checksums
-from localcloud.s3.blobs import BLOCK, BlobFile, BlobWriter, Passing, ticket_in
+from localcloud.services.s3 import checksums
+from localcloud.services.s3.blobs import BLOCK, BlobFile, BlobWriter, Passing, ticket_in
 
 PASS_CONTENTS_ON: Final = frozenset({"GetObject", "CopyObject", "UploadPartCopy"})
 """Operations in which moto itself looks at no byte of an object."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from localcloud.wire import WireError
+from localcloud.protocol.wire import WireError
 
 _FREE: Final = frozenset(
     {"x-amz-signature", "file", "policy", "awsaccesskeyid", "signature", "bucket"}

@@ -18,10 +18,15 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from localcloud.s3.blobs import BLOCK
-from localcloud.s3.form_policy import Policy
-from localcloud.signatures import Claim, MalformedSignatureError, bucket_of_host, claim_of_form
-from localcloud.wire import Reply, WireError, header_value
+from localcloud.protocol.signatures import (
+    Claim,
+    MalformedSignatureError,
+    bucket_of_host,
+    claim_of_form,
+)
+from localcloud.protocol.wire import Reply, WireError, header_value
+from localcloud.services.s3.blobs import BLOCK
+from localcloud.services.s3.form_policy import Policy
 
 _MOST_BEFORE_THE_FILE: Final = 20_000
 _HEADERS: Final = (

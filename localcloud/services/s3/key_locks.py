@@ -6,7 +6,7 @@ import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from localcloud.wire import Call
+from localcloud.protocol.wire import Call
 
 _CHANGES: Final = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject"})
 _LOCKS: Final = 64

@@ -19,7 +19,7 @@ from cli.why import command
 from cli.why.account import Account
 from cli.why.model import Diagnosis
 from localcloud.cloud import LocalCloud
-from localcloud.deploy import deploy
+from localcloud.deployment.deploy import deploy
 from tests.localcloud.conftest import until
 from workloads.contract import Run, Upload
 

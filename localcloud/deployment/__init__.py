@@ -1,0 +1,1 @@
+"""Deployment without the Pulumi CLI: engine, provider, stack files."""

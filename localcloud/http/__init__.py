@@ -1,0 +1,1 @@
+"""What meets a call first: the port, its doors, keys, and what is put right or refused before moto."""

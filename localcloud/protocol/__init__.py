@@ -1,0 +1,1 @@
+"""The wire protocols and signatures of AWS, from the side of the server."""

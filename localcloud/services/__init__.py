@@ -1,0 +1,1 @@
+"""Services of AWS, or those parts of them, that moto lacks."""
