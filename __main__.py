@@ -9,7 +9,7 @@ from components.context import StackContext
 from components.environments import Environments, EnvironmentsArgs
 from components.images import Images, ImagesArgs
 from components.jobs import Jobs, JobsArgs
-from components.monitoring import Monitoring, MonitoringArgs
+from components.monitoring.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.pipeline import Pipeline, PipelineArgs
 from components.queues import Queues, QueuesArgs

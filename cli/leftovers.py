@@ -18,7 +18,7 @@ from cli.leftover_kinds import FREE, KINDS, OTHER
 from cli.preflight import account_of, clients
 from cli.stack_files import read
 from components.context import PROJECT_TAG, STACK_TAG
-from components.machine import VENDED_LOGS
+from components.state_machines.machine import VENDED_LOGS
 from config.stack import NAMESPACE
 
 _SERVICE_ROLES: Final = (

@@ -27,7 +27,7 @@ _OR_ITS_KEY: Final = (
     ", and a key of the group has to be enabled; pulumi up --refresh restores the role"
 )
 _VENDED: Final = "/aws/vendedlogs/states"
-"""Below it lie the groups of state machines (components/machine.py)."""
+"""Below it lie the groups of state machines (components/state_machines/machine.py)."""
 
 
 def of_functions(asked: Questions, *, lag: timedelta = LAG) -> Iterator[Said]:
@@ -102,7 +102,11 @@ def _of_machine(asked: Questions, arn: str, name: str, group: str, lag: timedelt
     if written:
         return what, f"its last failed execution stands in {group}", ""
     said = f"an execution failed at {last:%H:%M} UTC, and nothing stands in {group}"
-    return what, said, f"its role has to allow what components/machine.py says{_OR_ITS_KEY}"
+    return (
+        what,
+        said,
+        f"its role has to allow what components/state_machines/machine.py says{_OR_ITS_KEY}",
+    )
 
 
 def _gone(group: str) -> str:

@@ -9,7 +9,6 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component, StackContext
-from components.day_machine import DayDefinitionArgs, day_definition
 from components.function import (
     EventTrigger,
     EventTriggerArgs,
@@ -17,8 +16,9 @@ from components.function import (
     LambdaFunctionArgs,
     rate,
 )
-from components.machine import Machine, MachineArgs
 from components.policies import document, leading_keys, statement, trust
+from components.state_machines.day_machine import DayDefinitionArgs, day_definition
+from components.state_machines.machine import Machine, MachineArgs
 from components.storage import Storage
 from config.pipeline import DailySection
 from config.rules.orchestration import minutes_of_day

@@ -9,10 +9,16 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.jobs import Definition, Jobs
-from components.machine import Machine, MachineArgs
 from components.policies import leading_keys, statement
 from components.queues import Queues
-from components.state_machine import DONE, JOB_FAILED, DefinitionArgs, MachineJob, definition
+from components.state_machines.machine import Machine, MachineArgs
+from components.state_machines.run_machine import (
+    DONE,
+    JOB_FAILED,
+    DefinitionArgs,
+    MachineJob,
+    definition,
+)
 from components.storage import Storage
 from config.stack import StackConfig
 from config.topology import jobs as jobs_of

@@ -11,11 +11,11 @@ from components.context import Component, StackContext
 from components.daily import Daily, DailyArgs
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
 from components.jobs import Jobs
-from components.machine import Machine
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.secrets import Secrets
+from components.state_machines.machine import Machine
 from components.storage import Storage
 from config.stack import StackConfig
 from config.topology import jobs as jobs_of

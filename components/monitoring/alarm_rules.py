@@ -1,6 +1,6 @@
 """What the alarms of the stack are: the metric, the threshold, and what people are told.
 
-Each is on a metric that somebody publishes. `what` and `todo` are the first two lines of its description (components/alarms.py).
+Each is on a metric that somebody publishes. `what` and `todo` are the first two lines of its description (components/monitoring/alarms.py).
 """
 
 from __future__ import annotations

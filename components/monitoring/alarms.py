@@ -11,8 +11,8 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.alarm_rules import FLOODS, AlarmsArgs, Flood, Rule, rules_of
 from components.context import Component
+from components.monitoring.alarm_rules import FLOODS, AlarmsArgs, Flood, Rule, rules_of
 
 _RUNBOOK: Final = "docs/runbook.md"
 

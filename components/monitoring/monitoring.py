@@ -10,10 +10,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from components.alarm_rules import AlarmsArgs
-from components.alarms import Alarms
 from components.context import Component, StackContext
-from components.dashboard import Dashboard, DashboardArgs
 from components.environments import Environments
 from components.function import (
     EventTrigger,
@@ -25,7 +22,10 @@ from components.function import (
     job_state_changes,
 )
 from components.jobs import Jobs
-from components.measuring import Measuring, MeasuringArgs
+from components.monitoring.alarm_rules import AlarmsArgs
+from components.monitoring.alarms import Alarms
+from components.monitoring.dashboard import Dashboard, DashboardArgs
+from components.monitoring.measuring import Measuring, MeasuringArgs
 from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues

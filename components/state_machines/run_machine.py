@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pulumi
 
-from components.ended_jobs import FailedJob
+from components.state_machines.ended_jobs import FailedJob
 from workloads import contract
 from workloads.contract import Stage
 

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from moto.sns.utils import FilterPolicyMatcher
 
-from components import measuring as measuring_module
+from components.monitoring import measuring as measuring_module
 from components.prices import job_prices
 from config.facts import ec2_facts
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed

@@ -89,7 +89,7 @@ class Planted(Stack):
         )
 
     def ringing(self) -> set[str]:
-        """The alarms in state ALARM after another beat of the clock, by their labels in components/alarms.py."""
+        """The alarms in state ALARM after another beat of the clock, by their labels in components/monitoring/alarms.py."""
         self.ready.cloud.tick()
         found = self.ready.client("cloudwatch").describe_alarms(
             AlarmTypes=["MetricAlarm", "CompositeAlarm"]

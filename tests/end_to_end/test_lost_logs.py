@@ -176,7 +176,10 @@ def test_a_state_machine_whose_log_is_lost_is_named(stack: Planted) -> None:
     until(lambda: _logs(stack)[label] == (stands, ""), what=lambda: _logs(stack)[label])
     _empty(stack, group)
     said, fix = _logs(stack)[label]
-    assert ("nothing stands in" in said, "components/machine.py" in fix) == (True, True)
+    assert ("nothing stands in" in said, "components/state_machines/machine.py" in fix) == (
+        True,
+        True,
+    )
     with _gone(stack, group):
         said, fix = _logs(stack)[label]
         assert ("is gone" in said, bool(fix)) == (True, True)

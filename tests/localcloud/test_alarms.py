@@ -64,7 +64,7 @@ class Watched:
     resources: dict[str, dict[str, Any]]
     """Outputs by logical name."""
     labels: dict[str, str]
-    """Physical name of an alarm -> its label in components/alarms.py."""
+    """Physical name of an alarm -> its label in components/monitoring/alarms.py."""
     rang: set[str] = field(default_factory=set)
     calm: set[str] = field(default_factory=set)
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.dashboard import _QUERIES
+from components.monitoring.dashboard import _QUERIES
 from localcloud.services.logs_insights.language import MalformedQueryError, parse
 from localcloud.services.logs_insights.run import run
 from tests.localcloud.conftest import Stage

@@ -87,7 +87,7 @@ def _handle(message: str) -> str:
 def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> slack.Message:
     """What happened, since when, why, what to do, and where to look.
 
-    The alarm's description has the lines that components/alarms.py writes: what, what to do, runbook. `details` are sentences on the case.
+    The alarm's description has the lines that components/monitoring/alarms.py writes: what, what to do, runbook. `details` are sentences on the case.
     """
     name, state = str(alarm["AlarmName"]), str(alarm["NewStateValue"])
     lines = [

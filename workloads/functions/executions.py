@@ -74,7 +74,7 @@ def start(states: RunStates, claim: Claim, upload: Upload, settings: Settings, f
 def execution_input(
     claim: Claim, upload: Upload, deadline_hours: float, first: Stage
 ) -> dict[str, Any]:
-    """What the state machine (components/state_machine.py) works on."""
+    """What the state machine (components/state_machines/run_machine.py) works on."""
     run = claim.run
     claimed = datetime.fromtimestamp(claim.first_claimed_ms / 1000, UTC)
     names = {stage: run.job_name(stage, claim.attempt) for stage in STAGES}

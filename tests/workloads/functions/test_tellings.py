@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from components.monitoring import _NOTIFY_TIMEOUT_SECONDS
+from components.monitoring.monitoring import _NOTIFY_TIMEOUT_SECONDS
 from tests.workloads.functions.metrics_table import aws_with_table
 from workloads.functions import clients, slack, tellings
 from workloads.functions.states import TELL_LEASE_MS

@@ -1,0 +1,1 @@
+"""What is watched and told: gauges, alarms, dashboard, topic."""

@@ -1,0 +1,1 @@
+"""State machines: of a run, and of the daily look."""
