@@ -12,7 +12,7 @@ from workloads.analysis.code_version import code_version
 
 CHANGES = {
     "a comment": (
-        "anomaly/top.py",
+        "knn/top.py",
         "_PILOTS_PER_ROW: Final = 4",
         "_PILOTS_PER_ROW: Final = 4  # four",
         True,
@@ -25,48 +25,48 @@ CHANGES = {
     ),
     "a message": ("table.py", "is damaged: its sha256", "is broken: its sha256", True),
     "a sentence of a record": (
-        "anomaly_stage.py",
+        "pipeline/outlier_stage.py",
         "no column of the table holds quantities",
         "the table has no column that holds quantities",
         True,
     ),
     "a sentence with values": (
-        "rotate/scaling.py",
+        "space/scaling.py",
         "constant but for rounding (",
         "rounded (",
         True,
     ),
     "what an error is told with": ("table.py", "do not belong together", "differ", True),
-    "a log line": ("shard_store.py", "log.warning(", "log.error(", True),
+    "a log line": ("pipeline/shard_store.py", "log.warning(", "log.error(", True),
     "a log line more": (
-        "quantile_stage.py",
+        "pipeline/quantile_stage.py",
         "        loaded = self._cooperation.load(names)",
         "        log.info('loaded')\n        loaded = self._cooperation.load(names)",
         True,
     ),
     "a comment with code in it": (
-        "anomaly/bounds.py",
+        "knn/bounds.py",
         "    omega = _omega(columns)\n",
         "    # omega = 3 * _omega(columns)\n    omega = _omega(columns)\n",
         True,
     ),
     "the layout": (
-        "anomaly/exact.py",
+        "knn/exact.py",
         "from __future__ import annotations\n",
         "from __future__ import annotations\n\n\n",
         True,
     ),
-    "the plan": ("plan.py", "_PASSES: Final = {", "_PASSED: Final = {}\n_PASSES: Final = {", True),
-    "the checkpoints' cadence": ("checkpoint/cadence.py", "import", "import os\nimport", True),
+    "the plan": ("pipeline/plan.py", "_PASSES: Final = {", "_PASSED: Final = {}\n_PASSES: Final = {", True),
+    "the checkpoints' cadence": ("checkpoint/schedule.py", "import", "import os\nimport", True),
     "the twin of the kernels": (
-        "anomaly/kernels_numpy.py",
+        "knn/kernels_numpy.py",
         "_DEPTH_STEP = 16",
         "_DEPTH_STEP = 32",
         True,
     ),
     "the layout of a kernel": ("kernels/knn_merge.cu", "{", "{\n\n", True),
     "documentation more": (
-        "anomaly/exact.py",
+        "knn/exact.py",
         "from __future__ import annotations\n",
         'from __future__ import annotations\n\n"""More about it."""\n',
         True,
@@ -74,14 +74,14 @@ CHANGES = {
     "the launcher": ("launch/mpirun.py", "import", "import sys  # noqa\nimport", True),
     "a comment of a kernel": ("kernels/rerank.cu", "// Squared distances", "// Distances", True),
     "a number": (
-        "anomaly/top.py",
+        "knn/top.py",
         "_PILOTS_PER_ROW: Final = 4",
         "_PILOTS_PER_ROW: Final = 5",
         False,
     ),
     "the name of an array": ("profile/node.py", 'arrays["sketch_keys"]', 'arrays["keys"]', False),
     "a comparison": (
-        "anomaly/top.py",
+        "knn/top.py",
         "scores > limit.score",
         "scores >= limit.score",
         False,
@@ -104,7 +104,7 @@ CHANGES = {
         "#define DEPTH 128",
         False,
     ),
-    "an operation": ("rotate/space.py", "block /= self.unit", "block *= self.unit", False),
+    "an operation": ("space/space.py", "block /= self.unit", "block *= self.unit", False),
     "a number of a kernel": ("kernels/rerank.cu", "CAPACITY = 256", "CAPACITY = 128", False),
 }
 

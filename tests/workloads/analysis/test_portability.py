@@ -153,19 +153,19 @@ ALLOWED = {
     ("profile/powers.py", "sum"): "whole numbers, whose sum is exact",
     ("profile/drift.py", "sum"): "counts",
     ("profile/drift.py", "cumsum"): "counts",
-    ("anomaly/strip.py", "matmul"): FILTER,
-    ("anomaly/strip.py", "sum"): "counts",
-    ("anomaly/pairs_numpy.py", "matmul"): "measures the machine's limit",
-    ("anomaly/pairs_numpy.py", "**"): "measures the machine's limit",
-    ("anomaly/pairs_cupy.py", "matmul"): "measures the machine's limit",
-    ("anomaly/pairs_cupy.py", "**"): "measures the machine's limit",
-    ("anomaly/kernels_numpy.py", "@"): FILTER,
-    ("anomaly/kernels_numpy.py", "sum"): "counts",
-    ("anomaly/kernels_numpy.py", "cumsum"): "counts",
-    ("anomaly/half_block.py", "sum"): FILTER,
-    ("anomaly/search.py", "sum"): "counts",
-    ("anomaly/search.py", "cumsum"): "counts",
-    ("anomaly/full.py", "sum"): "counts",
+    ("knn/strip.py", "matmul"): FILTER,
+    ("knn/strip.py", "sum"): "counts",
+    ("knn/pairs_numpy.py", "matmul"): "measures the machine's limit",
+    ("knn/pairs_numpy.py", "**"): "measures the machine's limit",
+    ("knn/pairs_cupy.py", "matmul"): "measures the machine's limit",
+    ("knn/pairs_cupy.py", "**"): "measures the machine's limit",
+    ("knn/kernels_numpy.py", "@"): FILTER,
+    ("knn/kernels_numpy.py", "sum"): "counts",
+    ("knn/kernels_numpy.py", "cumsum"): "counts",
+    ("knn/half_block.py", "sum"): FILTER,
+    ("knn/search.py", "sum"): "counts",
+    ("knn/search.py", "cumsum"): "counts",
+    ("knn/full.py", "sum"): "counts",
     ("postprocess/charts.py", "cumsum"): "counts",
     ("postprocess/findings.py", "sum"): "counts",
     ("postprocess/findings.py", "cumsum"): "one after the other, as each is a result",
@@ -195,7 +195,7 @@ def uses(path: Path) -> Iterator[str]:
 
 def test_no_function_whose_last_bits_differ_stands_between_data_and_what_is_told():
     found = set()
-    folders = [PACKAGE / name for name in ("profile", "rotate", "anomaly")]
+    folders = [PACKAGE / name for name in ("profile", "space", "knn")]
     for folder in (*folders, PACKAGE.with_name("postprocess")):
         for path in folder.rglob("*.py"):
             found |= {(f"{folder.name}/{path.name}", name) for name in uses(path)}

@@ -33,7 +33,7 @@ class Figures:
     plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """Mode -> what was predicted: see `plan.ModePlan`."""
     exchange: dict[str, str] = field(default_factory=dict)
-    """What carried rows between ranks: see `exchange_choice.Chosen`."""
+    """What carried rows between ranks: see `choice.Chosen`."""
     checkpoint: dict[str, float] = field(default_factory=dict)
     shard_seconds: list[float] = field(default_factory=list)
     """Of each shard in order, from its beginning to its part of the result; empty where the job is no array job."""
