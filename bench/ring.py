@@ -29,7 +29,7 @@ from workloads.analysis.progress import Progress
 
 @dataclass
 class NoCheckpoints:
-    """A Cooperation that stores nothing."""
+    """A CheckpointCoordinator that stores nothing."""
 
     comm: MPI.Intracomm
     progress: Progress = field(default_factory=Progress)
@@ -93,13 +93,13 @@ def main() -> None:
     rng = np.random.default_rng(arguments.columns)
     rows = rng.standard_normal((arguments.rows, arguments.columns))
     rows *= np.exp(0.3 * rng.standard_normal((arguments.rows, 1)))
-    source, cooperation = Rows(rows, arguments.unit_rows), NoCheckpoints(comm)
+    source, coordinator = Rows(rows, arguments.unit_rows), NoCheckpoints(comm)
     chosen = choose(opener_of(arguments.exchange), comm)
     comm.Barrier()
     start = time.perf_counter()
     search = FullSearch(
         comm=comm,
-        cooperation=cast(Any, cooperation),
+        coordinator=cast(Any, coordinator),
         source=cast(Any, source),
         pairs=pairs,
         exchange=chosen.exchange,
@@ -110,7 +110,7 @@ def main() -> None:
     )
     search.run()
     seconds = time.perf_counter() - start
-    progress = cooperation.progress
+    progress = coordinator.progress
     gathered = comm.gather(
         (search.finished, progress.evaluations, progress.bytes.get("exchange", 0), progress.seconds)
     )

@@ -43,7 +43,7 @@ RETRY_PAUSES: Final = (1, 2, 4, 8, 16, *(30 for _ in range(19)))
 """Seconds before each further try of a deletion: ten minutes in all. The engine allows a hundred tries."""
 _REPLACEMENT_MINUTES: Final = 30
 """For instances to go and to come, beside the time that jobs have."""
-_LOOKS: Final = 2
+_QUIET_POLLS: Final = 2
 """Times in a row that no task may be there: for a moment the scheduler may still place a job by the queue's former order."""
 _LOOK_SECONDS: Final = 2.0
 _LONGEST_LOOK_SECONDS: Final = 30.0
@@ -162,7 +162,7 @@ async def _drained(environment: str, cluster: str, minutes: int) -> None:
     while True:
         tasks = await _tasks(environment, cluster)
         quiet = 0 if tasks else quiet + 1
-        if quiet == _LOOKS:
+        if quiet == _QUIET_POLLS:
             return
         counted = f"{tasks} task{'s' if tasks > 1 else ''}"
         if tasks and waited >= minutes * 60:

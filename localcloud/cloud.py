@@ -229,7 +229,7 @@ class LocalCloud:
             objects=objects,
             amendments=Amendments(state),
         )
-        stack.enter_context(_without_motos_own_ways(functions))
+        stack.enter_context(_moto_overrides(functions))
         stack.enter_context(
             interpreter(
                 state,
@@ -379,7 +379,7 @@ def _ignore(_: object) -> None:
 
 
 @contextlib.contextmanager
-def _without_motos_own_ways(functions: Functions) -> Iterator[None]:
+def _moto_overrides(functions: Functions) -> Iterator[None]:
     """Stops moto from sending S3 notifications, which the front sends, and lets it run functions here where it would start Docker.
 
     moto itself invokes functions for SNS subscriptions, log subscriptions and event source mappings; all of it passes `_invoke_lambda`.

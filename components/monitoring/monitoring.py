@@ -68,7 +68,7 @@ class Monitoring(Component):
     """The notify function on failed jobs, the measure function, the alarms with their topic, what tries again, and the dashboard."""
 
     notify: LambdaFunction
-    tellers: dict[str, LambdaFunction]
+    notifiers: dict[str, LambdaFunction]
     """The functions that tell people, by a short name; their dead letters are tried again by themselves."""
     topic_arn: pulumi.Output[str]
 
@@ -89,12 +89,12 @@ class Monitoring(Component):
                 filter_policy_scope="MessageBody",
                 opts=self.child(),
             )
-        self.tellers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
+        self.notifiers = {"notify": self.notify, "alarm": self._tell(name, args, topic)}
         redrive = Redrive(
             f"{name}-redrive",
             RedriveArgs(
                 context=args.context,
-                functions=self.tellers,
+                functions=self.notifiers,
                 log_retention_days=args.config.monitoring.log_retention_days,
             ),
             opts=self.child(),
@@ -111,7 +111,7 @@ class Monitoring(Component):
         )
         functions = {
             **args.watched,
-            **self.tellers,
+            **self.notifiers,
             "measure": measuring.function,
             "redrive": redrive.function,
         }

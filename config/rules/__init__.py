@@ -122,11 +122,11 @@ def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
     return sorted(
-        (problem for rule in able for problem in _heard(rule, config)),
+        (problem for rule in able for problem in _run_rule(rule, config)),
         key=lambda problem: problem.level != "error",
     )
 
 
-def _heard(rule: Rule, config: StackConfig) -> Iterator[Problem]:
+def _run_rule(rule: Rule, config: StackConfig) -> Iterator[Problem]:
     with suppress(BrokenFieldError):
         yield from rule.check(config)

@@ -254,16 +254,17 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     stack: str,
 ) -> None:
     made = deployed(stack)
-    tellers = ("notify", "alarm")
+    notifiers = ("notify", "alarm")
     queues = {
-        name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters") for name in tellers
+        name: made.one("aws:sqs/queue:Queue", f"monitoring-{name}-dead-letters")
+        for name in notifiers
     }
-    functions = {name: made.one(FUNCTION, f"monitoring-{name}") for name in tellers}
+    functions = {name: made.one(FUNCTION, f"monitoring-{name}") for name in notifiers}
     redrive = made.one(FUNCTION, "monitoring-redrive-pass")
     told = json.loads(redrive.inputs["environment"]["variables"][contract.ENV_REDRIVEN])
     assert told == {
         name: {"url": queues[name].outputs["url"], "function": functions[name].outputs["name"]}
-        for name in tellers
+        for name in notifiers
     }
     role = {
         each["Sid"]: (each["Action"], each["Resource"])
@@ -272,11 +273,11 @@ def test_dead_letters_of_the_functions_that_tell_are_tried_again_and_of_no_other
     of_messages = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
     assert role.pop("DeadLetters") == (
         of_messages,
-        [queues[name].outputs["arn"] for name in tellers],
+        [queues[name].outputs["arn"] for name in notifiers],
     )
     assert role.pop("CallFunctions") == (
         ["lambda:InvokeFunction"],
-        [functions[name].outputs["arn"] for name in tellers],
+        [functions[name].outputs["arn"] for name in notifiers],
     )
     assert role.keys() == {"WriteLogs", "KeepDeadLetters"}
     assert all(each.inputs["timeout"] < SECONDS_FOR_ONE for each in functions.values())

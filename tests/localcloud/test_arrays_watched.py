@@ -39,14 +39,14 @@ def test_children_are_counted_and_paid_for_in_place_of_their_parent(stage: Stage
     assert 0 < usd[":0"] < 0.001, "the half second of the child that has failed counts too"
     assert (usd[":3"], usd[waiting]) == (0, 0)
 
-    told = arrays.telling_child(stage.batch, parent)
+    told = arrays.notifying_child(stage.batch, parent)
     assert told is not None
     assert (told["jobId"], told["attempts"][0]["container"]["exitCode"]) == (f"{parent}:0", 3)
     for job in jobs:
         stage.batch.terminate_job(jobId=job["jobId"], reason="too dear")
     until(lambda: stage.job(parent)["status"] == "FAILED")
     assert stage.job(parent)["arrayProperties"]["statusSummary"]["FAILED"] == 4
-    assert arrays.telling_child(stage.batch, parent)["jobId"] == f"{parent}:0", (  # type: ignore[index]
+    assert arrays.notifying_child(stage.batch, parent)["jobId"] == f"{parent}:0", (  # type: ignore[index]
         "the first that failed tells why"
     )
 
@@ -60,6 +60,6 @@ def test_an_array_that_failed_with_the_job_before_it_has_no_child_of_its_own_to_
         queue, stage.python("print()"), arrayProperties={"size": 2}, dependsOn=[{"jobId": first}]
     )
     assert stage.wait(parent)["statusReason"] == "Array Child Job failed"
-    told = arrays.telling_child(stage.batch, parent)
+    told = arrays.notifying_child(stage.batch, parent)
     assert told is not None
     assert told["statusReason"] == "Dependent Job failed"

@@ -201,7 +201,7 @@ def test_one_deployment_replaces_an_environment_while_jobs_run_and_wait(
     assert "queues-nodes" in steps["update"]
     assert steps["delete"] == {"environments-nodes-placement"}
     assert "create" not in steps
-    assert after.state.doomed == ()
+    assert after.state.pending_deletion == ()
     assert any("deleted when they have ended" in text for _, text in after.messages)
     assert _steps(site.deploy()).keys() == {"same"}
 
@@ -220,13 +220,13 @@ def test_without_the_error_hook_the_deletion_fails_and_the_next_deployment_ends_
             DeploymentError, match=r"not deleted: .*found existing JobQueue relationship\."
         ):
             site.replace()
-    assert [(half.name, half.outputs["arn"]) for half in site.state.doomed] == [
+    assert [(half.name, half.outputs["arn"]) for half in site.state.pending_deletion] == [
         ("environments-nodes", old)
     ]
     assert site.environments() != [old]  # the queue works already
     site.forget_relation(old)
     assert _steps(site.deploy())["delete replaced"] == {"environments-nodes"}
-    assert site.state.doomed == ()
+    assert site.state.pending_deletion == ()
     assert not site.exists(old)
 
 

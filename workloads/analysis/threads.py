@@ -10,7 +10,9 @@ from typing import TypeVar
 Task = TypeVar("Task")
 
 
-def share_out(workers: Sequence[Callable[[Iterable[Task]], None]], tasks: Iterable[Task]) -> None:
+def parallel_map(
+    workers: Sequence[Callable[[Iterable[Task]], None]], tasks: Iterable[Task]
+) -> None:
     """Let workers, each in a thread of its own, take tasks one by one until none is left; a single one works in the caller's thread.
 
     Args:

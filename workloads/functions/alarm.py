@@ -16,7 +16,7 @@ from workloads.contract import ContractError
 from workloads.functions import clients, forms, slack
 from workloads.functions.alarm_details import details
 from workloads.functions.log import log
-from workloads.functions.tellings import Telling, Tellings
+from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.webhook import tell
 
 _ALARM: Final = {
@@ -51,36 +51,40 @@ def _handle(message: str) -> str:
         log("message ignored", reason="it is not of an alarm", message=message[:1000])
         return "ignored"
     forms.check(alarm, _ALARM, what="the message of the alarm")
-    telling = Telling(
+    notification = Notification(
         pk=f"{metrics.ALARM_KEY_PREFIX}{alarm['AlarmName']}",
         sk="STATE",
         state=alarm["NewStateValue"],
         changed_at=alarm["StateChangeTime"],
     )
     table = clients.metrics_table()
-    tellings = Tellings(table)
-    if not tellings.begin(telling, only_after=None if telling.state == "ALARM" else "ALARM"):
+    notification_log = NotificationLog(table)
+    if not notification_log.begin(
+        notification, only_after=None if notification.state == "ALARM" else "ALARM"
+    ):
         log(
             "alarm told already",
             alarm=alarm["AlarmName"],
-            state=telling.state,
-            changed_at=telling.changed_at,
+            state=notification.state,
+            changed_at=notification.changed_at,
         )
         return "told already"
     log(
         "alarm changed",
         alarm=alarm["AlarmName"],
-        state=telling.state,
+        state=notification.state,
         reason=alarm.get("NewStateReason"),
     )
     try:
         tell(
-            alarm_message(alarm, details=details(alarm, table) if telling.state == "ALARM" else [])
+            alarm_message(
+                alarm, details=details(alarm, table) if notification.state == "ALARM" else []
+            )
         )
     except Exception:
-        tellings.not_told(telling)
+        notification_log.release(notification)
         raise
-    tellings.told(telling)
+    notification_log.told(notification)
     return "told"
 
 

@@ -45,7 +45,7 @@ def children(batch: Any, parent: str, *statuses: str) -> Iterator[dict[str, Any]
             yield from page["jobSummaryList"]
 
 
-def telling_child(batch: Any, parent: str) -> dict[str, Any] | None:
+def notifying_child(batch: Any, parent: str) -> dict[str, Any] | None:
     """Description of the child that failed first for a reason of its own, or else of any that failed; None where none has."""
     failed = sorted(
         children(batch, parent, "FAILED"),

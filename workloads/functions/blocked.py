@@ -11,8 +11,8 @@ from urllib.parse import quote
 from workloads import metrics
 from workloads.functions import clients, forms, slack
 from workloads.functions.log import log
+from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.reasons import explain
-from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 
 _BLOCKED: Final = {
@@ -35,22 +35,22 @@ def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
     detail: dict[str, Any] = event["detail"]
     reason = str(detail.get("statusReason") or "")
     submitted = str(detail["jobId"]).partition(":")[0]
-    telling = Telling(
+    notification = Notification(
         pk=f"{metrics.BLOCKED_KEY_PREFIX}{submitted}",
         sk=reason.partition(" ")[0] or "UNKNOWN",
         state="BLOCKED",
         changed_at="-",
     )
-    tellings = Tellings(clients.metrics_table())
-    if not tellings.begin(telling):
+    notification_log = NotificationLog(clients.metrics_table())
+    if not notification_log.begin(notification):
         return {"outcome": "told already"}
     log("queue blocked", job_id=detail["jobId"], queue=detail.get("jobQueue"), reason=reason)
     try:
         tell(blocked_message(detail, region=str(event.get("region") or "")))
     except Exception:
-        tellings.not_told(telling)
+        notification_log.release(notification)
         raise
-    tellings.told(telling)
+    notification_log.told(notification)
     return {"outcome": "blocked"}
 
 

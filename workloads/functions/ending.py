@@ -14,7 +14,7 @@ from workloads.functions import slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending
-from workloads.functions.states import BeingToldError, RunStates, standing
+from workloads.functions.states import NotificationLeasedError, RunStates, standing
 from workloads.functions.webhook import tell
 
 _PATIENCE_SECONDS: Final = 45.0
@@ -25,7 +25,7 @@ _POLL_SECONDS: Final = 1.0
 def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> bool:
     """Whether a failure is no news: the run has ended otherwise, or Slack knows of this very failure.
 
-    Waits for an invocation that is telling of it. Raises BeingToldError where that one does not come to an end: if it died, this event is
+    Waits for an invocation that is telling of it. Raises NotificationLeasedError where that one does not come to an end: if it died, this event is
     the one that carries on. Other arguments as in standing.
     """
     began = time.monotonic()
@@ -36,7 +36,7 @@ def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> b
         if found != "being told":
             return found == "closed"
         if time.monotonic() - began >= _PATIENCE_SECONDS:
-            raise BeingToldError(run)
+            raise NotificationLeasedError(run)
         time.sleep(_POLL_SECONDS)
 
 
@@ -103,5 +103,5 @@ def tell_end(
         tell(message(spent))
         states.told(run, at=now(), state=state)
     except Exception:
-        states.not_told(run, state=state)
+        states.release(run, state=state)
         raise

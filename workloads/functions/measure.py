@@ -70,7 +70,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             detail = {
                 **detail,
                 "statusReason": (
-                    arrays.telling_child(boto3.client("batch"), detail["jobId"]) or detail
+                    arrays.notifying_child(boto3.client("batch"), detail["jobId"]) or detail
                 ).get("statusReason"),
             }
         return {"outcome": "counted" if count_end(detail, at_ms=at_ms) else "ignored"}

@@ -19,12 +19,12 @@ _LEASE_MS: Final = 90_000
 """How long one invocation has for telling before a repeated message may take over; longer than the functions' timeouts."""
 
 
-class BeingToldError(RuntimeError):
+class NotificationLeasedError(RuntimeError):
     """Another invocation has the right to tell this, and has not done it yet; in case it never does, the message has to come again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
+class Notification:
     """Something to tell: `state` of a subject since `changed_at`, which sorts as text."""
 
     pk: str
@@ -34,41 +34,41 @@ class Telling:
 
 
 @dataclass(frozen=True)
-class Tellings:
+class NotificationLog:
     """One item of the metrics table for each subject. Methods raise botocore's ClientError where DynamoDB refuses for another reason."""
 
     table: Table
 
-    def begin(self, telling: Telling, *, only_after: str | None = None) -> bool:
+    def begin(self, notification: Notification, *, only_after: str | None = None) -> bool:
         """Takes the right to tell.
 
         Args:
-            telling: what is to be told.
+            notification: what is to be told.
             only_after: the state that must have been told before, where the new one is no news without it.
 
         Returns:
             False where this or something newer was told already, or is no news.
 
-        Raises BeingToldError.
+        Raises NotificationLeasedError.
         """
         now_ms = int(time.time() * 1000)
-        newer: ConditionBase = Attr("changed_at").lt(telling.changed_at)
+        newer: ConditionBase = Attr("changed_at").lt(notification.changed_at)
         news = (
             newer & Attr("state").eq(only_after)
             if only_after is not None
             else Attr("pk").not_exists() | newer
         )
-        same = Attr("changed_at").eq(telling.changed_at) & Attr("state").eq(telling.state)
+        same = Attr("changed_at").eq(notification.changed_at) & Attr("state").eq(notification.state)
         untold = same & Attr("told_at").not_exists() & Attr("tell_until_ms").lt(now_ms)
         try:
             self.table.update_item(
-                Key={"pk": telling.pk, "sk": telling.sk},
+                Key={"pk": notification.pk, "sk": notification.sk},
                 UpdateExpression="SET #state = :state, changed_at = :changed, tell_until_ms = :until REMOVE told_at",
                 ConditionExpression=news | untold,
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues={
-                    ":state": telling.state,
-                    ":changed": telling.changed_at,
+                    ":state": notification.state,
+                    ":changed": notification.changed_at,
                     ":until": now_ms + _LEASE_MS,
                 },
             )
@@ -76,29 +76,29 @@ class Tellings:
             if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
             item = self.table.get_item(
-                Key={"pk": telling.pk, "sk": telling.sk}, ConsistentRead=True
+                Key={"pk": notification.pk, "sk": notification.sk}, ConsistentRead=True
             ).get("Item", {})
             if (item.get("state"), item.get("changed_at")) == (
-                telling.state,
-                telling.changed_at,
+                notification.state,
+                notification.changed_at,
             ) and "told_at" not in item:
-                raise BeingToldError(
-                    f"{telling.pk} {telling.state}: another invocation is telling Slack and has not finished"
+                raise NotificationLeasedError(
+                    f"{notification.pk} {notification.state}: another invocation is telling Slack and has not finished"
                 ) from error
             return False
         return True
 
-    def told(self, telling: Telling) -> None:
+    def told(self, notification: Notification) -> None:
         """Notes that Slack knows, or that the stack has no Slack."""
-        self._set(telling, "told_at", now())
+        self._set(notification, "told_at", now())
 
-    def not_told(self, telling: Telling) -> None:
+    def release(self, notification: Notification) -> None:
         """Gives the right to tell back, so that the next delivery can try again at once."""
-        self._set(telling, "tell_until_ms", 0)
+        self._set(notification, "tell_until_ms", 0)
 
-    def _set(self, telling: Telling, name: str, value: Any) -> None:
+    def _set(self, notification: Notification, name: str, value: Any) -> None:
         self.table.update_item(
-            Key={"pk": telling.pk, "sk": telling.sk},
+            Key={"pk": notification.pk, "sk": notification.sk},
             UpdateExpression="SET #name = :value",
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":value": value},

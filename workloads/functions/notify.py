@@ -122,7 +122,7 @@ def _speaker(detail: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str],
         size = (described.get("arrayProperties") or {}).get("size")
         return detail, described.get("tags") or {}, arrays.shard_name(detail, size)
     child = (
-        arrays.telling_child(boto3.client("batch"), job_id) if arrays.is_parent(detail) else None
+        arrays.notifying_child(boto3.client("batch"), job_id) if arrays.is_parent(detail) else None
     )
     return (
         (detail, tags, "")

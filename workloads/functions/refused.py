@@ -5,7 +5,7 @@ from __future__ import annotations
 from workloads import contract
 from workloads.functions import clients, slack
 from workloads.functions.log import log
-from workloads.functions.tellings import Telling, Tellings
+from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.webhook import tell
 
 
@@ -15,14 +15,14 @@ def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
     Raises SlackError and botocore's errors: a repeated event tells.
     """
     log("upload refused", bucket=bucket, key=key, reason=reason)
-    telling = Telling(
+    notification = Notification(
         pk=f"{contract.REFUSED_KEY_PREFIX}{bucket}/{key}",
         sk=etag.strip('"'),
         state="REFUSED",
         changed_at="-",
     )
-    tellings = Tellings(clients.metrics_table())
-    if not tellings.begin(telling):
+    notification_log = NotificationLog(clients.metrics_table())
+    if not notification_log.begin(notification):
         return reason
     message = slack.Message(
         text=f"Upload refused: {slack.escape(reason)}",
@@ -37,7 +37,7 @@ def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
     try:
         tell(message)
     except Exception:
-        tellings.not_told(telling)
+        notification_log.release(notification)
         raise
-    tellings.told(telling)
+    notification_log.told(notification)
     return reason

@@ -36,7 +36,7 @@ Standing = Literal["open", "closed", "being told"]
 """Of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
 
 
-class BeingToldError(RuntimeError):
+class NotificationLeasedError(RuntimeError):
     """Another invocation has the right to tell, and has not done it yet: the event has to be delivered again in case it never does."""
 
     def __init__(self, run: Run) -> None:
@@ -265,7 +265,7 @@ class RunStates:
     def tell_findings(self, run: Run, *, now_ms: int) -> bool:
         """Takes the right to tell Slack of a run that succeeded.
 
-        Returns False where that is done, or the run did not succeed. Raises BeingToldError where another one is at it.
+        Returns False where that is done, or the run did not succeed. Raises NotificationLeasedError where another one is at it.
         """
         lease_over = Attr("tell_until_ms").not_exists() | Attr("tell_until_ms").lt(now_ms)
         untold = Attr("state").eq("SUCCEEDED") & Attr("told_at").not_exists()
@@ -273,14 +273,14 @@ class RunStates:
             return True
         item = self.get(run)
         if item.get("state") == "SUCCEEDED" and "told_at" not in item:
-            raise BeingToldError(run)
+            raise NotificationLeasedError(run)
         return False
 
     def told(self, run: Run, *, at: str, state: RunState = "FAILED") -> None:
         """Notes that Slack has the message on the end in this state, or that the stack has no Slack."""
         self._update(run, {"told_at": at}, Attr("state").eq(state))
 
-    def not_told(self, run: Run, *, state: RunState = "FAILED") -> None:
+    def release(self, run: Run, *, state: RunState = "FAILED") -> None:
         """Gives the right to tell Slack back, so that the next delivery of the event can try again at once."""
         self._update(run, {"tell_until_ms": 0}, Attr("state").eq(state))
 

@@ -23,10 +23,10 @@ from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
 from workloads.functions import clients, executions, forms, pauses, slack
 from workloads.functions.log import log
+from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
 from workloads.functions.states import RunStates
-from workloads.functions.tellings import Telling, Tellings
 from workloads.functions.webhook import tell
 from workloads.runtime.quoting import escaped, quoted
 
@@ -343,14 +343,14 @@ def _tell_forbidden(run: Run, reason: str) -> None:
 
     The event is raised on and ends in the dead-letter queue, from where the run can be begun; so Slack's own trouble ends in the log.
     """
-    telling = Telling(
+    notification = Notification(
         pk=run.partition_key,
         sk=f"{run.sort_key_prefix}FORBIDDEN",
         state="FORBIDDEN",
         changed_at="-",
     )
-    tellings = Tellings(clients.metrics_table())
-    if not tellings.begin(telling):
+    notification_log = NotificationLog(clients.metrics_table())
+    if not notification_log.begin(notification):
         return
     title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run has not begun"
     message = slack.Message(
@@ -371,9 +371,9 @@ def _tell_forbidden(run: Run, reason: str) -> None:
         tell(message)
     except (slack.SlackError, ClientError, BotoCoreError) as error:
         log("slack not told", reason=str(error))
-        tellings.not_told(telling)
+        notification_log.release(notification)
     else:
-        tellings.told(telling)
+        notification_log.told(notification)
 
 
 def _now_ms() -> int:

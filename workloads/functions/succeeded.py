@@ -20,7 +20,7 @@ _FINDINGS: Final = {
 def tell_success(event: dict[str, Any]) -> dict[str, Any]:
     """Handles the event that postprocess sends, `{"run_id", "message"}`: its message goes to Slack, once.
 
-    Returns `{"outcome", "run_id"}`. Raises SlackError, BeingToldError, botocore's errors, and
+    Returns `{"outcome", "run_id"}`. Raises SlackError, NotificationLeasedError, botocore's errors, and
     ContractError where the event is not of its form: Lambda delivers the event again, then to the
     dead-letter queue, from where it comes back until Slack takes it.
     """
@@ -37,7 +37,7 @@ def tell_success(event: dict[str, Any]) -> dict[str, Any]:
     try:
         tell(message)
     except Exception:
-        states.not_told(run, state="SUCCEEDED")
+        states.release(run, state="SUCCEEDED")
         raise
     states.told(run, at=now(), state="SUCCEEDED")
     log("findings told", run_id=run.run_id)

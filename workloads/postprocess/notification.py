@@ -15,7 +15,7 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.formats import now
 from workloads.functions import slack
-from workloads.functions.states import BeingToldError, RunStates
+from workloads.functions.states import NotificationLeasedError, RunStates
 from workloads.runtime import s3
 from workloads.runtime.errors import EXIT_AWS, StageError
 
@@ -37,14 +37,14 @@ def tell(states: RunStates, run: Run, message: slack.Message, *, stack: str) -> 
         if not states.tell_findings(run, now_ms=int(time.time() * 1000)):
             return "delivered before"
     except (
-        BeingToldError
+        NotificationLeasedError
     ) as error:  # by an attempt that was cut off, or by the notify function: the event sees to it
         _hand_on(run, message, stack, reason=str(error))
         return f"handed on: {error}"
     try:
         slack.post(url, message)
     except slack.SlackError as error:
-        states.not_told(run, state="SUCCEEDED")
+        states.release(run, state="SUCCEEDED")
         _hand_on(run, message, stack, reason=str(error))
         return f"handed on: {error}"
     states.told(run, at=now(), state="SUCCEEDED")

@@ -30,10 +30,10 @@ from workloads.postprocess import (
     findings_table,
     items,
     message,
+    notification,
     reference,
     report,
     rows,
-    telling,
 )
 from workloads.records import Manifest, StageRecord
 from workloads.runtime import env, s3
@@ -187,7 +187,7 @@ class Postprocess:
             stack=stack or "?",
             show_values=show_values,
         )
-        return {"slack": telling.tell(states, run, text, stack=stack)}
+        return {"slack": notification.tell(states, run, text, stack=stack)}
 
 
 def main(run: Run) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Changes:
         self._before = by_urn(previous.resources)
         self._matched: set[str] = set()
         self._replaced: set[str] = set()
-        self._doomed = list(previous.doomed)
+        self._pending_deletion = list(previous.pending_deletion)
         self._skipped = skipped
         self._previous = previous
         self._lock = threading.Lock()
@@ -236,14 +236,14 @@ class Changes:
             return self._create(wanted, "replace", changed)
         made = self._create(wanted, "replace", changed)
         with self._lock:
-            self._doomed.append(old)
+            self._pending_deletion.append(old)
         return made
 
     # ---- the end -------------------------------------------------------------------------------------------------------------------------
 
     def finish(self) -> list[Failure]:
         """Deletes what the program no longer has and the old halves of replacements; returns what could not be deleted, and why."""
-        halves = {id(old) for old in self._doomed}
+        halves = {id(old) for old in self._pending_deletion}
         removed = [
             old for urn, old in self._before.items() if self._destroy or urn not in self._matched
         ]
@@ -252,7 +252,7 @@ class Changes:
             message = "it is protected and the program no longer has it; unprotect it first, then remove it"
             return [_failure(old, message) for old in protected]
         failures: list[Failure] = []
-        groups = deletion_order([*self._doomed, *removed])
+        groups = deletion_order([*self._pending_deletion, *removed])
         failed: list[Resource] | None = None
         with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="delete") as executor:
             while True:
@@ -274,7 +274,7 @@ class Changes:
         # what those need had to stay
         told_of = {failure.urn for failure in failures}
         left = [
-            *self._doomed,
+            *self._pending_deletion,
             *(old for old in removed if old.urn in self._before and not self._preview),
         ]
         self._skipped.extend(
@@ -287,8 +287,11 @@ class Changes:
         if self._preview:
             return self._previous
         if self._destroy:
-            return State(resources=tuple(self._before.values()), doomed=tuple(self._doomed))
-        replaced = {old.urn for old in self._doomed}
+            return State(
+                resources=tuple(self._before.values()),
+                pending_deletion=tuple(self._pending_deletion),
+            )
+        replaced = {old.urn for old in self._pending_deletion}
         left = {
             urn: old
             for urn, old in self._before.items()
@@ -298,7 +301,10 @@ class Changes:
             a for r in resources.values() for a in r.options.aliases
         }
         kept = {urn: old for urn, old in left.items() if urn not in renamed}
-        return State(resources=(*kept.values(), *resources.values()), doomed=tuple(self._doomed))
+        return State(
+            resources=(*kept.values(), *resources.values()),
+            pending_deletion=tuple(self._pending_deletion),
+        )
 
     def _try_delete(self, old: Resource, operation: Operation) -> str | None:
         try:
@@ -309,7 +315,7 @@ class Changes:
             return f"the local provider broke: {type(error).__name__}: {error}"
         with self._lock:
             if operation == "delete replaced":
-                self._doomed.remove(old)
+                self._pending_deletion.remove(old)
             else:
                 del self._before[old.urn]
         return None

@@ -96,11 +96,11 @@ class Step:
 class State:
     """What exists after a deployment, a failed one included, in the order of its creation.
 
-    `doomed` are the old halves of replacements whose deletion has failed so far; the next deployment tries them again.
+    `pending_deletion` are the old halves of replacements whose deletion has failed so far; the next deployment tries them again.
     """
 
     resources: tuple[Resource, ...] = ()
-    doomed: tuple[Resource, ...] = ()
+    pending_deletion: tuple[Resource, ...] = ()
 
 
 def by_urn(resources: Iterable[Resource]) -> dict[str, Resource]:

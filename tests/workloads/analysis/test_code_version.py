@@ -56,7 +56,12 @@ CHANGES = {
         "from __future__ import annotations\n\n\n",
         True,
     ),
-    "the plan": ("pipeline/plan.py", "_PASSES: Final = {", "_PASSED: Final = {}\n_PASSES: Final = {", True),
+    "the plan": (
+        "pipeline/plan.py",
+        "_PASSES: Final = {",
+        "_PASSED: Final = {}\n_PASSES: Final = {",
+        True,
+    ),
     "the checkpoints' cadence": ("checkpoint/schedule.py", "import", "import os\nimport", True),
     "the twin of the kernels": (
         "knn/kernels_numpy.py",

@@ -194,7 +194,7 @@ def test_a_failed_array_counts_unless_its_children_failed_with_the_job_before(
     monkeypatch.setattr(boto3, "client", lambda _: None)
     monkeypatch.setattr(
         arrays,
-        "telling_child",
+        "notifying_child",
         lambda _batch, parent: {"jobId": f"{parent}:1", "statusReason": reason},
     )
     detail = {

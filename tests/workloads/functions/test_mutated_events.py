@@ -27,12 +27,12 @@ from workloads.functions import (
     forms,
     guard,
     measure,
+    notification_log,
     notify,
     redrive,
     slack,
     states,
     submit,
-    tellings,
 )
 
 MUTATIONS = 600
@@ -41,7 +41,12 @@ DEEP = json.loads("[" * 900 + "]" * 900)
 NASTY: tuple[Any, ...] = (
     None, True, -1, 0, 1.5, 2**63, 10**400, 1e308, "", "x", "\ud800", "\u202e\x1b[31m\n", "9" * 5000, [], {}, [[]], {"a": 1}, [None], DEEP,
 )  # fmt: skip
-OURS = (ContractError, slack.SlackError, states.BeingToldError, tellings.BeingToldError)
+OURS = (
+    ContractError,
+    slack.SlackError,
+    states.NotificationLeasedError,
+    notification_log.NotificationLeasedError,
+)
 QUEUE = "arn:aws:batch:eu-west-1:123456789012:job-queue/gpu"
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 0)
 UPLOAD = Upload(bucket="ingest", key="data/20260131/sales.csv", etag="0123")

@@ -24,7 +24,7 @@ from tests.workloads.functions.failed_jobs import (
 from workloads import contract
 from workloads.functions import arrays, ending, notify, slack
 from workloads.functions.reasons import explain, is_cascade
-from workloads.functions.states import BeingToldError, RunStates
+from workloads.functions.states import NotificationLeasedError, RunStates
 
 CASES = [
     (
@@ -179,7 +179,7 @@ def array(monkeypatch):
         "describe",
         lambda _batch, ids: [found["parent"]] if list(ids) == ["array-1"] else [],
     )
-    monkeypatch.setattr(arrays, "telling_child", lambda _batch, _parent: found["child"])
+    monkeypatch.setattr(arrays, "notifying_child", lambda _batch, _parent: found["child"])
     return found
 
 
@@ -276,12 +276,12 @@ def test_a_crash_before_telling_is_made_good_after_the_lease(world, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(ending, "tell", die)
-        patch.setattr(RunStates, "not_told", lambda *_: None)
+        patch.setattr(RunStates, "release", lambda *_: None)
         with pytest.raises(Crash):
             notify.handler(event(attempt(42)), None)
     monkeypatch.setattr(ending, "_PATIENCE_SECONDS", 0.0)
     with pytest.raises(
-        BeingToldError
+        NotificationLeasedError
     ):  # the lease still runs; whoever swallowed this event now would lose the message
         notify.handler(event(attempt(42)), None)
     later = time.time() + 200

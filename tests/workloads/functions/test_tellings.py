@@ -8,13 +8,17 @@ import pytest
 
 from components.monitoring.monitoring import _NOTIFY_TIMEOUT_SECONDS
 from tests.workloads.functions.metrics_table import aws_with_table
-from workloads.functions import clients, slack, tellings
+from workloads.functions import clients, notification_log, slack
+from workloads.functions.notification_log import (
+    Notification,
+    NotificationLeasedError,
+    NotificationLog,
+)
 from workloads.functions.states import TELL_LEASE_MS
-from workloads.functions.tellings import BeingToldError, Telling, Tellings
 
 FIRST_REPEAT_SECONDS = 60
 """After an invocation that failed (Lambda developer guide, "Error handling for asynchronous invocation")."""
-RINGS = Telling(pk="ALARM#stuck", sk="STATE", state="ALARM", changed_at="2026-01-01T00:00:00Z")
+RINGS = Notification(pk="ALARM#stuck", sk="STATE", state="ALARM", changed_at="2026-01-01T00:00:00Z")
 
 
 @pytest.fixture
@@ -27,24 +31,24 @@ def now(monkeypatch):
 
 
 def test_a_teller_that_died_is_followed_by_the_first_repeat(now):
-    told = Tellings(clients.metrics_table())
+    told = NotificationLog(clients.metrics_table())
     assert told.begin(RINGS)
     now[0] += _NOTIFY_TIMEOUT_SECONDS + FIRST_REPEAT_SECONDS - 1
     assert told.begin(RINGS), "its right to tell has run out before the repeat comes"
 
 
 def test_a_slow_teller_keeps_its_right_for_as_long_as_it_may_run(now):
-    told = Tellings(clients.metrics_table())
+    told = NotificationLog(clients.metrics_table())
     assert told.begin(RINGS)
     now[0] += max(_NOTIFY_TIMEOUT_SECONDS, slack._MOST_SECONDS)
-    with pytest.raises(BeingToldError, match="another invocation is telling Slack"):
+    with pytest.raises(NotificationLeasedError, match="another invocation is telling Slack"):
         told.begin(RINGS)  # as a success this event would be gone, and with it the message
 
 
 def test_what_was_told_is_no_news_and_what_was_given_back_is(now):
-    told = Tellings(clients.metrics_table())
+    told = NotificationLog(clients.metrics_table())
     assert told.begin(RINGS)
-    told.not_told(RINGS)
+    told.release(RINGS)
     assert told.begin(RINGS)
     told.told(RINGS)
     now[0] += 3600
@@ -52,4 +56,4 @@ def test_what_was_told_is_no_news_and_what_was_given_back_is(now):
 
 
 def test_runs_and_alarms_are_told_by_the_same_lease():
-    assert tellings._LEASE_MS == TELL_LEASE_MS
+    assert notification_log._LEASE_MS == TELL_LEASE_MS

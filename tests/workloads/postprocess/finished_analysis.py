@@ -193,7 +193,7 @@ def remote_rows(
         excluded={one.column: one.reason for one in chosen.excluded},
         complete_rows=ids.size,
         incomplete_rows=prepared.incomplete.size,
-        undirected_rows=prepared.undirected.size,
+        undirected_rows=prepared.zero_norm.size,
         certified_fraction=1.0,
         fallback_rows=0,
         evaluations=ids.size**2,

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.schedule import Cadence
+from workloads.analysis.checkpoint.schedule import CheckpointSchedule
 from workloads.analysis.checkpoint.store import Arrays, CheckpointStore, DamagedError, Entry
 from workloads.analysis.progress import Progress, Stop, StoppedError
 
@@ -42,12 +42,12 @@ class Cost:
 
 
 @dataclass(kw_only=True)
-class Cooperation:
+class CheckpointCoordinator:
     """Every method is collective: all ranks call it, in the same order."""
 
     comm: MPI.Intracomm
     store: CheckpointStore
-    cadence: Cadence
+    schedule: CheckpointSchedule
     stop: Stop
     progress: Progress
     cost: Cost = field(default_factory=Cost)
@@ -110,7 +110,7 @@ class Cooperation:
         self.cost.count += 1
         self.cost.seconds += time.perf_counter() - start
         self.cost.bytes += sum(entry.bytes for entry in entries.values())
-        self.cadence.stored(time.perf_counter() - start)
+        self.schedule.stored(time.perf_counter() - start)
 
     def work(
         self, tasks: Iterable[Task], collect: Callable[[], Saved], *, between: Task | None = None
@@ -129,7 +129,7 @@ class Cooperation:
         while True:
             unfinished = self._slice(left, between)
             agreed = np.array(
-                [unfinished, self.stop.requested, self.comm.rank == 0 and self.cadence.due()],
+                [unfinished, self.stop.requested, self.comm.rank == 0 and self.schedule.due()],
                 np.uint8,
             )
             with self.progress.timed("wait"):
@@ -142,7 +142,7 @@ class Cooperation:
                 return
 
     def _slice(self, left: Any, between: Task | None) -> bool:
-        deadline = time.monotonic() + min(_LONGEST_SLICE_SECONDS, self.cadence.interval_seconds)
+        deadline = time.monotonic() + min(_LONGEST_SLICE_SECONDS, self.schedule.interval_seconds)
         while not self.stop.requested:
             task = next(left, None)
             if task is None:

@@ -12,7 +12,7 @@ NODE_MTBF_HOURS: Final = 30 * 24.0
 in 54 days on 2,048 nodes, one in 264 days per node."""
 
 
-class Cadence:
+class CheckpointSchedule:
     """When the next checkpoint is due: after sqrt(2 C M), C being the cost of the last one and M the time between failures of the job.
 
     Young, CACM 17 (1974) 530; Daly, FGCS 22 (2006) 303, whose higher terms matter only where C comes near M.

@@ -85,7 +85,7 @@ class BlockSource:
                 yield kept
         self._progress.unit = None
 
-    def undirected(self, own: Sequence[int]) -> int:
+    def zero_norm(self, own: Sequence[int]) -> int:
         """Complete rows of some units that have no direction (metric `cosine`). Reads again what a resumed run has not seen."""
         if self.space.metric == "cosine":
             for _ in self.blocks([unit for unit in own if unit not in self._undirected]):
@@ -118,7 +118,7 @@ class BlockSource:
         with self._progress.timed("scale"):
             prepared = prepare(self.space, data.unit.row_offset, data.values, data.rests)
         block = prepared.block
-        self._undirected[unit] = prepared.undirected.size
+        self._undirected[unit] = prepared.zero_norm.size
         size = block_bytes(block.ids.size, self.columns)
         if size <= self._left:
             self._left -= size

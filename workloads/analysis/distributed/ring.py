@@ -8,7 +8,7 @@ from functools import partial
 
 from mpi4py import MPI
 
-from workloads.analysis.distributed.transport.exchange import Bytes, Exchange, Parcel, Transfer
+from workloads.analysis.distributed.transport.exchange import Bytes, Exchange, Message, Transfer
 from workloads.analysis.progress import Progress
 
 Offer = Callable[[], Bytes | None]
@@ -45,11 +45,11 @@ class Ring:
     def tour(self, offers: Sequence[Offer], steps: range) -> Iterator[Stop]:
         """The messages of all rounds at the steps given, which begin with 0 or 1 and are at least one. Collective.
 
-        The caller works on a message before it asks for the next one, and calls `poke` meanwhile. A round's messages are made while the
+        The caller works on a message before it asks for the next one, and calls `progress_transfer` meanwhile. A round's messages are made while the
         last ones of the round before are worked on.
         """
         places = [(turn, step) for turn in range(len(offers)) for step in steps]
-        present: Parcel | None = None
+        present: Message | None = None
         for index, (turn, step) in enumerate(places):
             if index == 0:
                 arriving = self._begin(offers[turn], step, steps.start, present)
@@ -76,7 +76,7 @@ class Ring:
             A call that waits for what comes in.
         """
         ranks, rank = self._comm.size, self._comm.rank
-        leaving = None if message is None else Parcel(message)
+        leaving = None if message is None else Message(message)
         transfer = self._start(
             leaving, (rank + distance) % ranks, expected, (rank - distance) % ranks
         )
@@ -87,19 +87,19 @@ class Ring:
 
         return wait
 
-    def poke(self) -> None:
+    def progress_transfer(self) -> None:
         """Lets messages advance."""
         for transfer in self._under_way:
-            transfer.poke()
+            transfer.progress_transfer()
 
     def _begin(
-        self, offer: Offer, step: int, first: int, present: Parcel | None
-    ) -> Callable[[], Parcel | None]:
+        self, offer: Offer, step: int, first: int, present: Message | None
+    ) -> Callable[[], Message | None]:
         """Start moving what will be here at a step; the call returned waits for it. `present` is here at the step before."""
         ranks, rank = self._comm.size, self._comm.rank
         if step == first:
             own = offer()
-            present = None if own is None else Parcel(own)
+            present = None if own is None else Message(own)
             self._sizes = self._comm.allgather(-1 if own is None else own.size)
         if step == 0:
             return lambda: present
@@ -112,14 +112,14 @@ class Ring:
         )
 
     def _start(
-        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+        self, leaving: Message | None, to: int, expected: int | None, source: int
     ) -> Transfer:
         self._progress.moved("exchange", expected or 0)
         transfer = self._exchange.start(leaving, to, expected, source)
         self._under_way.append(transfer)
         return transfer
 
-    def _arrived(self, transfer: Transfer) -> Parcel | None:
+    def _arrived(self, transfer: Transfer) -> Message | None:
         with self._progress.timed("exchange"):
             found = transfer.wait()
         self._under_way.remove(transfer)

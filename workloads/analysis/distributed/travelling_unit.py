@@ -14,13 +14,13 @@ import numpy.typing as npt
 from workloads.analysis.distributed.transport.exchange import Bytes
 from workloads.analysis.distributed.transport.messages import Part, pack, rows_of, size_of, unpack
 from workloads.analysis.knn.block import Block
-from workloads.analysis.knn.neighbours import NOBODY, Neighbours
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR, Neighbours
 from workloads.analysis.knn.state import QueryState
 from workloads.analysis.profile.moments import Integers
 
 
 @dataclass(kw_only=True, eq=False)
-class Visit:
+class TravellingUnit:
     """A unit that came to be compared with the units here."""
 
     block: Block
@@ -32,7 +32,7 @@ class Visit:
     """(m,) the neighbour that it brought."""
 
     @classmethod
-    def read(cls, message: Bytes, unit: int, *, columns: int, units: int, k: int) -> Visit:
+    def read(cls, message: Bytes, unit: int, *, columns: int, units: int, k: int) -> TravellingUnit:
         """What `announce` packed."""
         ids, squares, last_ids, rows, done = unpack(
             message, _announced(rows_of(message), columns, units)
@@ -57,7 +57,7 @@ class Visit:
             ids=self.state.ids,
             neighbours=Neighbours(
                 squares=np.where(brought, np.inf, neighbours.squares),
-                ids=np.where(brought, NOBODY, neighbours.ids),
+                ids=np.where(brought, NO_NEIGHBOUR, neighbours.ids),
                 recomputed=neighbours.recomputed,
             ),
             done=self.state.done & ~self.done_at_home,

@@ -48,7 +48,7 @@ class Block:
         return found
 
     @cached_property
-    def wild(self) -> npt.NDArray[np.intp]:
+    def out_of_range(self) -> npt.NDArray[np.intp]:
         """Positions of the rows too far out for the float32 filter; they are compared in float64 with everything."""
         return np.flatnonzero(self.half_squares > bounds.HALF_SQUARE_LIMIT)
 
@@ -60,7 +60,7 @@ class Block:
             found[start : start + _ROWS, : self.columns] = bounds.rounded(
                 self.rows[start : start + _ROWS]
             )
-        found[self.wild, : self.columns] = 0
+        found[self.out_of_range, : self.columns] = 0
         found[:, -2] = bounds.lowered(self.half_squares, self.columns)
         found[:, -1] = -1
         return found
@@ -80,7 +80,7 @@ class Prepared:
     block: Block
     incomplete: Integers
     """Row numbers, in the whole table, of the rows that lack a finite value in a compared column: they have no score."""
-    undirected: Integers
+    zero_norm: Integers
     """Metric `cosine`: row numbers of the complete rows at the centre of the table, which have no direction and no score either."""
 
 
@@ -101,8 +101,8 @@ def prepare(space: Space, row_offset: int, values: Floats, rests: Rests = NO_RES
     else:
         beside = {column: rest[complete] for column, rest in rests.items()}
         block = Block(ids=ids[complete], rows=space.rows(values[:, complete], beside))
-    undirected = np.zeros(0, np.int64)
+    zero_norm = np.zeros(0, np.int64)
     if space.metric == "cosine" and not (directed := block.rows.any(axis=1)).all():
-        undirected = block.ids[~directed]
+        zero_norm = block.ids[~directed]
         block = block.take(np.flatnonzero(directed))
-    return Prepared(block=block, incomplete=ids[~complete], undirected=undirected)
+    return Prepared(block=block, incomplete=ids[~complete], zero_norm=zero_norm)

@@ -68,7 +68,7 @@ class Scores:
     kth_ids: Integers
     """(n,) row number of the k-th neighbour; `neighbours.NOBODY` where there is none."""
     nearest_ids: Integers
-    """(n,) row number of the nearest neighbour; `NOBODY` where there is none."""
+    """(n,) row number of the nearest neighbour; `NO_NEIGHBOUR` where there is none."""
     fallback_rows: int
     """Rows that were compared in float64 throughout, since the filter could not certify them."""
 

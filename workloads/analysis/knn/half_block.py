@@ -38,7 +38,7 @@ class HalfBlock:
     """(m,) float64 h of the rounded rows."""
     kappas: Array
     """(m,) float64, see bounds_fp16."""
-    wild: npt.NDArray[np.int32]
+    out_of_range: npt.NDArray[np.int32]
     """On the host: rows outside float16's range; they are compared in float64 with everything."""
 
     @property
@@ -95,5 +95,5 @@ def prepare(
         norms=norms,
         half_squares=half_squares,
         kappas=bounds_fp16.kappa(residuals, half_squares, d),
-        wild=np.flatnonzero(~download(inside)).astype(np.int32),
+        out_of_range=np.flatnonzero(~download(inside)).astype(np.int32),
     )

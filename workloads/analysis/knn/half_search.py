@@ -47,7 +47,7 @@ class Rows:
     """(m, k) float64 nearest, sorted."""
     ids: Array
     """(m, k) int64 their row numbers."""
-    doubted: Array
+    unverified: Array
     """(m,) uint8 1 where a product broke its bounds."""
 
 
@@ -91,43 +91,43 @@ class HalfSearch:
         self, kernels: HalfKernels, query: HalfBlock, data: HalfBlock, known: Neighbours
     ) -> None:
         self._kernels, self._query, self._data, self._known = kernels, query, data, known
-        self._wild = np.zeros(query.order.size, np.bool_)
-        self._wild[query.wild] = True
+        self._out_of_range = np.zeros(query.order.size, np.bool_)
+        self._out_of_range[query.out_of_range] = True
         self._rows = self._start()
 
     def run(self) -> None:
         """Everything up to the result, which stays where the kernels run."""
-        tame = self._kernels.upload(np.flatnonzero(~self._wild).astype(np.int32))
-        ignorant = self._rows.limits[tame] <= np.float32(-bounds_fp16.UNBOUNDED)
+        in_range = self._kernels.upload(np.flatnonzero(~self._out_of_range).astype(np.int32))
+        without_threshold = self._rows.limits[in_range] <= np.float32(-bounds_fp16.UNBOUNDED)
         end = self._data.padded
         first, last = 0, min(CAPACITY, end)
         while first < end:
-            self._sweep(tame[ignorant], first, last)
+            self._sweep(in_range[without_threshold], first, last)
             first, last = last, min(last * _GROWTH, end)
-        self._sweep(tame[~ignorant], 0, end)
-        self._settle(tame)
-        doubted = self._rows.doubted[tame] != 0
-        again = tame[doubted]
+        self._sweep(in_range[~without_threshold], 0, end)
+        self._settle(in_range)
+        unverified = self._rows.unverified[in_range] != 0
+        again = in_range[unverified]
         if again.size:
             squares, ids = self._upload_known()
             self._rows.squares[again], self._rows.ids[again] = squares[again], ids[again]
         everybody = np.arange(self._data.order.size, dtype=np.int32)
-        self._brute(tame[~doubted], self._data.wild)
+        self._brute(in_range[~unverified], self._data.out_of_range)
         self._brute(again, everybody)
-        self._brute(self._kernels.upload(self._query.wild), everybody)
+        self._brute(self._kernels.upload(self._query.out_of_range), everybody)
 
     def found(self) -> Callable[[], Neighbours]:
         """Start copying the result to the host; the call returned waits for the end."""
-        wait = self._kernels.download(self._rows.squares, self._rows.ids, self._rows.doubted)
+        wait = self._kernels.download(self._rows.squares, self._rows.ids, self._rows.unverified)
 
         def finish() -> Neighbours:
             back = np.empty_like(self._query.order)
             back[self._query.order] = np.arange(back.size)
-            squares, ids, doubted = (array[back] for array in wait())
+            squares, ids, unverified = (array[back] for array in wait())
             return Neighbours(
                 squares=squares,
                 ids=ids,
-                recomputed=self._known.recomputed | self._wild[back] | (doubted != 0),
+                recomputed=self._known.recomputed | self._out_of_range[back] | (unverified != 0),
             )
 
         return finish
@@ -152,7 +152,7 @@ class HalfSearch:
             exact=empty((m, CAPACITY), np.float64),
             squares=squares,
             ids=ids,
-            doubted=upload(np.zeros(m, np.uint8)),
+            unverified=upload(np.zeros(m, np.uint8)),
         )
 
     def _sweep(self, some: Array, first: int, last: int) -> None:

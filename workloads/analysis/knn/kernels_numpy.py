@@ -16,7 +16,7 @@ from workloads.analysis.knn import bounds_fp16
 from workloads.analysis.knn.exact import squares as exact_squares
 from workloads.analysis.knn.half_block import TILE, HalfBlock
 from workloads.analysis.knn.half_search import CAPACITY, Rows
-from workloads.analysis.knn.neighbours import NOBODY, nearest
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR, nearest
 
 _DEPTH_STEP = 16  # of one tensor-core instruction
 
@@ -123,7 +123,7 @@ class NumpyKernels:
             products, query.half_squares[at], query.kappas[at], query.columns
         ) * (1 + 2.0**-40)
         closest = bounds_fp16.nearest(products, query.kappas[at]) * (1 - 2.0**-40)
-        rows.doubted[at[(distances > farthest) | (distances < closest)]] = (
+        rows.unverified[at[(distances > farthest) | (distances < closest)]] = (
             1  # false where there is no product
         )
 
@@ -139,7 +139,7 @@ class NumpyKernels:
         squares = np.where(valid, rows.exact[some, :width], np.inf)
         rows.squares[some], rows.ids[some] = nearest(
             np.concatenate((rows.squares[some], squares), axis=1),
-            np.concatenate((rows.ids[some], np.where(valid, ids, NOBODY)), axis=1),
+            np.concatenate((rows.ids[some], np.where(valid, ids, NO_NEIGHBOUR)), axis=1),
             k,
         )
         distances = np.sqrt(rows.squares[some, -1]) * bounds_fp16.SCALE

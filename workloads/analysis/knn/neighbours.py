@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from workloads.analysis.profile.moments import Floats, Integers
 
-NOBODY: Final = np.iinfo(np.int64).max
+NO_NEIGHBOUR: Final = np.iinfo(np.int64).max
 """Row id of a place that is still empty; sorts after all rows."""
 
 
@@ -25,7 +25,7 @@ class Neighbours:
     squares: Floats
     """(m, k) exact squared distances, ascending; infinity in empty places."""
     ids: Integers
-    """(m, k) row ids; NOBODY in empty places."""
+    """(m, k) row ids; NO_NEIGHBOUR in empty places."""
     recomputed: npt.NDArray[np.bool_]
     """(m,) rows that the filter could not certify and that were compared in float64 throughout."""
 
@@ -34,7 +34,7 @@ class Neighbours:
         """Compared with nobody yet: merging it changes nothing."""
         return cls(
             squares=np.full((rows, k), np.inf),
-            ids=np.full((rows, k), NOBODY),
+            ids=np.full((rows, k), NO_NEIGHBOUR),
             recomputed=np.zeros(rows, np.bool_),
         )
 

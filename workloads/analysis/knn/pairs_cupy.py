@@ -186,7 +186,7 @@ class CupyKernels:
             query.half_squares,
             query.kappas,
         )
-        changed = (rows.count, rows.values, rows.beside, rows.exact, rows.doubted)
+        changed = (rows.count, rows.values, rows.beside, rows.exact, rows.unverified)
         self._rerank(
             (-(-some.size // _WARPS),),
             (_THREADS,),

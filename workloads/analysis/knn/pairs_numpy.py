@@ -15,7 +15,7 @@ from workloads.analysis.knn.neighbours import Neighbours
 from workloads.analysis.knn.search import Search
 from workloads.analysis.knn.strip import RUN, TILE, Strip
 from workloads.analysis.profile.moments import Integers
-from workloads.analysis.threads import share_out
+from workloads.analysis.threads import parallel_map
 
 _LIMIT_ROWS: Final = 2048
 
@@ -112,7 +112,7 @@ class NumpyPairs:
         self, work: Callable[[Iterable[tuple[int, int]]], None], tasks: Iterable[tuple[int, int]]
     ) -> None:
         """Let the threads take tasks one by one."""
-        share_out([work] * self._threads, tasks)
+        parallel_map([work] * self._threads, tasks)
 
 
 def _grid(a: Block, b: Block) -> Iterable[tuple[int, int]]:

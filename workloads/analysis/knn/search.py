@@ -16,7 +16,7 @@ import numpy.typing as npt
 from workloads.analysis.knn import bounds
 from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.exact import squares as exact_squares
-from workloads.analysis.knn.neighbours import NOBODY, Neighbours, nearest
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR, Neighbours, nearest
 from workloads.analysis.profile.moments import Integers
 
 Positions = npt.NDArray[np.intp]
@@ -47,7 +47,9 @@ class Search:
         self.thresholds = bounds.threshold(
             self._squares[:, -1] * 0.5, query.half_squares, query.columns
         )
-        self.thresholds[query.wild] = 0  # their products are minus infinity and pass nothing
+        self.thresholds[query.out_of_range] = (
+            0  # their products are minus infinity and pass nothing
+        )
         capacity = max(3 * self.k, 32)
         self._values = np.full((rows, capacity), -np.inf, np.float32)
         self._beside = np.zeros((rows, capacity), np.int32)
@@ -66,7 +68,7 @@ class Search:
         limits[done] = np.inf
         return limits
 
-    def ignorant(self, start: int, stop: int) -> bool:
+    def without_threshold(self, start: int, stop: int) -> bool:
         """Whether some of these rows have no threshold yet."""
         return bool((self.thresholds[start:stop] == bounds.UNBOUNDED).any())
 
@@ -109,9 +111,9 @@ class Search:
         at, place = np.nonzero(valid)
         beside = self._beside[rows[at], place]
         found = exact_squares(self.query.rows, rows[at], self.data.rows, beside)
-        self._doubt(rows[at], self._values[rows[at], place], found)
+        self._flag_violations(rows[at], self._values[rows[at], place], found)
         squares = np.full((rows.size, self.k + width), np.inf)
-        ids = np.full((rows.size, self.k + width), NOBODY)
+        ids = np.full((rows.size, self.k + width), NO_NEIGHBOUR)
         squares[:, : self.k], ids[:, : self.k] = self._squares[rows], self._ids[rows]
         squares[at, self.k + place], ids[at, self.k + place] = found, self.data.ids[beside]
         self._replace(rows, squares, ids)
@@ -120,14 +122,14 @@ class Search:
 
     def compare_in_float64(self) -> None:
         """What is left when all candidates are settled: rows outside the filter's range, and rows whose products broke their bounds."""
-        wild = np.zeros(self.query.ids.size, np.bool_)
-        wild[self.query.wild] = True
-        again = np.flatnonzero(self._doubted & ~wild)
+        out_of_range = np.zeros(self.query.ids.size, np.bool_)
+        out_of_range[self.query.out_of_range] = True
+        again = np.flatnonzero(self._doubted & ~out_of_range)
         self._squares[again], self._ids[again] = self._known.squares[again], self._known.ids[again]
         others = np.arange(self.data.ids.size)
-        self._brute(np.flatnonzero(~wild & ~self._doubted), self.data.wild)
-        self._brute(np.flatnonzero(wild | self._doubted), others)
-        self.recomputed |= wild | self._doubted
+        self._brute(np.flatnonzero(~out_of_range & ~self._doubted), self.data.out_of_range)
+        self._brute(np.flatnonzero(out_of_range | self._doubted), others)
+        self.recomputed |= out_of_range | self._doubted
 
     def _brute(self, rows: Positions, beside: Positions) -> None:
         step = max((1 << 18) // max(beside.size, 1), 1)
@@ -137,7 +139,7 @@ class Search:
             found = exact_squares(self.query.rows, at, self.data.rows, other)
             found_ids = self.data.ids[other].copy()
             itself = found_ids == self.query.ids[at]
-            found[itself], found_ids[itself] = np.inf, NOBODY
+            found[itself], found_ids[itself] = np.inf, NO_NEIGHBOUR
             shape = (some.size, beside.size)
             self._replace(
                 some,
@@ -187,7 +189,9 @@ class Search:
         )
         self.thresholds[rows] = np.minimum(self.thresholds[rows], exact)
 
-    def _doubt(self, rows: Positions, values: Values, found: npt.NDArray[np.float64]) -> None:
+    def _flag_violations(
+        self, rows: Positions, values: Values, found: npt.NDArray[np.float64]
+    ) -> None:
         """Mark rows where the filter's product broke its bounds, which correct float32 arithmetic cannot do."""
         half, product = found * 0.5, values.astype(np.float64)
         half_squares, columns = self.query.half_squares[rows], self.query.columns

@@ -52,7 +52,9 @@ class Strip:
         second, tiles, same = self._prepare(left.query, left.data, i, j)
         rows = left.query.augmented[i : i + TILE]
         m, n = rows.shape[0], second.shape[0]
-        learning = left.ignorant(i, i + m) or (right is not None and right.ignorant(j, j + n))
+        learning = left.without_threshold(i, i + m) or (
+            right is not None and right.without_threshold(j, j + n)
+        )
         with np.errstate(
             over="ignore", under="ignore", invalid="ignore"
         ):  # rows outside the range carry infinities

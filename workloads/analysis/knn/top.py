@@ -3,12 +3,12 @@
 Rows are ordered by score, larger first, and equal ones by row number. The rule is that of Bay and Schwabacher (KDD 2003): a row is dropped
 when it is proved to come after N others. What ranks have to agree on:
 
-1. Pilots: each rank offers its `remotest` rows, and those of all offers are the pilots: the 4 N rows farthest from the centre of the table,
+1. Pilots: each rank offers its `farthest` rows, and those of all offers are the pilots: the 4 N rows farthest from the centre of the table,
    or, where all rows have the same length, from a sample of it.
 2. Cutoff: pilots are compared with every unit (`towards`), the lists of all ranks merged; `cutoff` is the N-th pilot.
 3. Panels: for each of `panels`, every rank gives the `members` of its units; all of them together are compared with the rows that are left
    (`screen`). After each panel the ranks add up how many rows are left, and stop when there are no more than `few` or no panel is left.
-4. The rows left are compared with every unit; `still_in` may drop rows after each unit, on each rank by what that rank has seen, since a
+4. The rows left are compared with every unit; `surviving` may drop rows after each unit, on each rank by what that rank has seen, since a
    list over some units bounds the merged one. The lists of all ranks merged, `select` takes the N first of pilots and rows left.
 
 Pilots, cutoff and result are functions of the table. Which rows are dropped when may differ between devices, and never matters.
@@ -133,7 +133,7 @@ def sample(rows: int) -> tuple[int, int]:
     return 0, _place(min(_FIRST_PANEL, rows), max(rows, 1))
 
 
-def remotest(
+def farthest(
     candidates: Sequence[Block], count: int, remoteness: Remoteness = from_centre
 ) -> Block:
     """The pilots among the rows of several blocks, for a result of `count` rows, in order of their ids. The sequence is not empty."""
@@ -206,7 +206,7 @@ def screen(
     return Screened(positions=screened.positions[left], nearer=nearer[left])
 
 
-def still_in(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArray[np.intp]:
+def surviving(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArray[np.intp]:
     """Positions of the rows that may yet come before the cutoff, by their neighbours among any part of the table."""
     scores = neighbours.scores
     return np.flatnonzero((scores > limit.score) | ((scores == limit.score) & (ids < limit.row)))
@@ -245,7 +245,7 @@ def top_rows(
         k: Which neighbour's distance is the score.
     """
     rows = sum(block.ids.size for block in blocks.values())
-    chosen = remotest([remotest([block], count) for block in blocks.values()], count)
+    chosen = farthest([farthest([block], count) for block in blocks.values()], count)
     known = Neighbours.empty(chosen.ids.size, k)
     for block in blocks.values():
         known = pairs.towards(chosen, block, known)
@@ -267,7 +267,7 @@ def top_rows(
     for block in blocks.values():
         evaluations += remaining.ids.size * block.ids.size
         found = pairs.towards(remaining, block, found)
-        places_left = still_in(remaining.ids, found, limit)
+        places_left = surviving(remaining.ids, found, limit)
         remaining, found = remaining.take(places_left), found.take(places_left)
     ids = np.concatenate((chosen.ids, remaining.ids))
     joined = Neighbours(

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator, Saved, Task
 from workloads.analysis.distributed import assignment
 from workloads.analysis.distributed.blocks import BlockSource, block_bytes, state_bytes
 from workloads.analysis.distributed.ring import Ring
 from workloads.analysis.distributed.transport.exchange import Bytes, Exchange
 from workloads.analysis.distributed.travelling_unit import (
-    Visit,
+    TravellingUnit,
     announce,
     found_bytes,
     pack_data,
@@ -84,7 +84,7 @@ class UnitScores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Awaited:
+class _InFlight:
     """Findings on their way between two ranks, in both directions."""
 
     coming: Callable[[], Bytes | None]
@@ -106,7 +106,7 @@ class FullSearch:
     """Scores of all complete rows. All methods without an underscore are collective."""
 
     comm: MPI.Intracomm
-    cooperation: Cooperation
+    coordinator: CheckpointCoordinator
     source: BlockSource
     pairs: PairBackend
     exchange: Exchange
@@ -120,9 +120,9 @@ class FullSearch:
     """This rank's units."""
     _states: dict[int, QueryState] = field(default_factory=dict)
     _blocks: dict[int, Block] = field(default_factory=dict)
-    _visits: dict[str, Visit] = field(default_factory=dict)
+    _visits: dict[str, TravellingUnit] = field(default_factory=dict)
     """Name for the checkpoint -> a unit of another rank that is here, or whose findings are on their way home."""
-    _awaited: _Awaited | None = None
+    _in_flight: _InFlight | None = None
     _stored: dict[object, object] = field(default_factory=dict)
     _gone: list[str] = field(default_factory=list)
     """Findings of an earlier checkpoint that are in a state of this rank since."""
@@ -138,15 +138,15 @@ class FullSearch:
         mine = assignment.groups(todo, cost, self.budget)
         for place in range(self.comm.allreduce(len(mine), MPI.MAX)):
             self._search(mine[place] if place < len(mine) else [])
-        self.cooperation.save(self._collect())
+        self.coordinator.save(self._collect())
 
     def _resume(self, own: range) -> None:
         kinds: dict[str, list[str]] = {"scores": [], "query": [], "found": []}
-        for name in sorted(self.cooperation.found):
+        for name in sorted(self.coordinator.found):
             kind, *rest = name.split("-")
             if kind in kinds and int(rest[0]) in own:
                 kinds[kind].append(name)
-        for name, arrays in self.cooperation.load(
+        for name, arrays in self.coordinator.load(
             [name for names in kinds.values() for name in names]
         ).items():
             kind, *rest = name.split("-")
@@ -165,7 +165,7 @@ class FullSearch:
         for unit, block in self._blocks.items():
             if unit not in self._states:
                 self._states[unit] = QueryState.start(unit, block.ids, units=self.units, k=self.k)
-        self.cooperation.work(self._own_pairs(group), self._collect)
+        self.coordinator.work(self._own_pairs(group), self._collect)
         together: list[list[int]] = self.comm.allgather(list(group))
         self._meet(together)
         self._compare_with_data(group, {unit for some in together for unit in some})
@@ -190,9 +190,9 @@ class FullSearch:
     def _compared(
         self, a: QueryState, a_block: Block, b: QueryState, b_block: Block
     ) -> tuple[QueryState, QueryState]:
-        with self.cooperation.progress.timed("pairs"):
+        with self.coordinator.progress.timed("pairs"):
             if not (a.done[b.unit] and b.done[a.unit]):
-                self.cooperation.progress.evaluations += (
+                self.coordinator.progress.evaluations += (
                     a_block.ids.size * b_block.ids.size // (2 if a is b else 1)
                 )
             return full.process_pair(self.pairs, a, a_block, b, b_block)
@@ -201,7 +201,7 @@ class FullSearch:
 
     def _meet(self, together: Sequence[Sequence[int]]) -> None:
         """Every pair of units in the groups of different ranks. Rank -> its group."""
-        rank, ring = self.comm.rank, Ring(self.comm, self.exchange, self.cooperation.progress)
+        rank, ring = self.comm.rank, Ring(self.comm, self.exchange, self.coordinator.progress)
         going = self._going(together)
         rounds = assignment.rounds([[unit for unit in group if going[unit]] for group in together])
         offers = [partial(self._announce, travelling[rank]) for travelling in rounds]
@@ -209,14 +209,16 @@ class FullSearch:
             visitor, mine = rounds[stop.round][stop.home], rounds[stop.round][rank]
             visit = None
             if visitor is not None and stop.message is not None:
-                visit = Visit.read(
+                visit = TravellingUnit.read(
                     stop.message, visitor, columns=self.source.columns, units=self.units, k=self.k
                 )
                 self._visits[_found_name(visitor, rank)] = visit
-            self.cooperation.work(
-                self._receive(visit, together[rank], stop.step), self._collect, between=ring.poke
+            self.coordinator.work(
+                self._receive(visit, together[rank], stop.step),
+                self._collect,
+                between=ring.progress_transfer,
             )
-            self._welcome()
+            self._merge_returned()
             expected = (
                 None
                 if mine is None
@@ -225,13 +227,13 @@ class FullSearch:
             coming = ring.back(
                 None if visit is None else pack_found(visit.found), stop.step, expected
             )
-            self._awaited = _Awaited(
+            self._in_flight = _InFlight(
                 coming=coming,
                 unit=mine,
                 source=(rank - stop.step) % self.comm.size,
                 sent=None if visitor is None else _found_name(visitor, rank),
             )
-        self._welcome()
+        self._merge_returned()
 
     def _going(self, together: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:
         """(units,) which have anything to do with a unit in the group of another rank: all of them, unless the run was resumed."""
@@ -249,31 +251,33 @@ class FullSearch:
     def _announce(self, unit: int | None) -> Bytes | None:
         return None if unit is None else announce(self._blocks[unit], self._states[unit])
 
-    def _receive(self, visit: Visit | None, group: Sequence[int], step: int) -> Iterator[Task]:
+    def _receive(
+        self, visit: TravellingUnit | None, group: Sequence[int], step: int
+    ) -> Iterator[Task]:
         if visit is not None:
             for unit in group:
                 if assignment.meet(visit.state.unit, unit, step, self.comm.size):
                     yield lambda unit=unit: self._visited(visit, unit)  # type: ignore[misc]
 
-    def _visited(self, visit: Visit, unit: int) -> None:
+    def _visited(self, visit: TravellingUnit, unit: int) -> None:
         visit.state, self._states[unit] = self._compared(
             visit.state, visit.block, self._states[unit], self._blocks[unit]
         )
 
-    def _welcome(self) -> None:
+    def _merge_returned(self) -> None:
         """Take in what this rank's travelling unit has found at the stop before."""
-        awaited, self._awaited = self._awaited, None
-        if awaited is None:
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is None:
             return
-        message = awaited.coming()
-        if awaited.unit is not None and message is not None:
-            with self.cooperation.progress.timed("pairs"):
-                state = self._states[awaited.unit]
-                self._states[awaited.unit] = state.joined(read_found(message, state))
-            self._gone.append(_found_name(awaited.unit, awaited.source))
-        if awaited.sent is not None:
-            self._stored.pop(awaited.sent, None)
-            del self._visits[awaited.sent]
+        message = in_flight.coming()
+        if in_flight.unit is not None and message is not None:
+            with self.coordinator.progress.timed("pairs"):
+                state = self._states[in_flight.unit]
+                self._states[in_flight.unit] = state.joined(read_found(message, state))
+            self._gone.append(_found_name(in_flight.unit, in_flight.source))
+        if in_flight.sent is not None:
+            self._stored.pop(in_flight.sent, None)
+            del self._visits[in_flight.sent]
 
     # ---- units of the group with all others, for the group alone -----------------------------------------------------------------------
 
@@ -284,7 +288,7 @@ class FullSearch:
             wanted |= ~self._states[unit].done
         wanted[list(met)] = False
         self.comm.Allreduce(MPI.IN_PLACE, wanted, MPI.LOR)
-        ring = Ring(self.comm, self.exchange, self.cooperation.progress)
+        ring = Ring(self.comm, self.exchange, self.coordinator.progress)
         shares = [share(rank, self.comm.size, self.units) for rank in range(self.comm.size)]
         rounds = assignment.rounds([[unit for unit in some if wanted[unit]] for some in shares])
         offers = [partial(self._data, offered[self.comm.rank]) for offered in rounds]
@@ -295,8 +299,10 @@ class FullSearch:
                 if data_unit is None or stop.message is None
                 else read_data(stop.message, self.source.columns)
             )
-            self.cooperation.work(
-                self._towards_all(group, data_unit, data), self._collect, between=ring.poke
+            self.coordinator.work(
+                self._towards_all(group, data_unit, data),
+                self._collect,
+                between=ring.progress_transfer,
             )
 
     def _data(self, unit: int | None) -> Bytes | None:
@@ -314,9 +320,9 @@ class FullSearch:
         if state.done[data_unit]:
             return
         neighbours = state.neighbours
-        with self.cooperation.progress.timed("pairs"):
+        with self.coordinator.progress.timed("pairs"):
             if block.ids.size and data.ids.size:
-                self.cooperation.progress.evaluations += block.ids.size * data.ids.size
+                self.coordinator.progress.evaluations += block.ids.size * data.ids.size
                 neighbours = self.pairs.towards(block, data, neighbours)
         self._states[unit] = state.after(neighbours, (data_unit,))
 

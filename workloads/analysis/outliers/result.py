@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from workloads.analysis.arrays import digest, pack, unpack
 from workloads.analysis.knn.contributions import Cells, Contribution, contributions
-from workloads.analysis.knn.neighbours import NOBODY
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.result import Profile
 from workloads.analysis.space.scaling import scaling
@@ -81,9 +81,9 @@ class TopRows:
     scores: Floats
     """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no other row was compared."""
     kth_ids: Integers
-    """(n,) row number of the k-th neighbour, NOBODY where there is none."""
+    """(n,) row number of the k-th neighbour, NO_NEIGHBOUR where there is none."""
     nearest_ids: Integers
-    """(n,) row number of the nearest neighbour, NOBODY where there is none."""
+    """(n,) row number of the nearest neighbour, NO_NEIGHBOUR where there is none."""
     values: Floats
     """(n, number columns) as they stand in the table."""
     rests: Floats
@@ -181,7 +181,7 @@ def encode_scores(ids: Integers, scores: Floats, nearest_ids: Integers, lines: L
     The neighbour is the nearest, by its row number; both are null where there is none. Lines are
     those of the file.
     """
-    nobody = nearest_ids == NOBODY
+    nobody = nearest_ids == NO_NEIGHBOUR
     table = pa.table(
         {
             "row": ids,
@@ -202,7 +202,7 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
     """Row numbers, scores and neighbours that encode_scores wrote. Raises ValueError where it is something else."""
     try:
         table = pq.read_table(io.BytesIO(data))
-        neighbour = table.column("neighbour").combine_chunks().fill_null(NOBODY)
+        neighbour = table.column("neighbour").combine_chunks().fill_null(NO_NEIGHBOUR)
         return (
             table.column("row").to_numpy(),
             table.column("score").to_numpy(),
@@ -263,9 +263,11 @@ def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
         TopRow(
             row=int(top.ids[place]),
             score=float(top.scores[place]),
-            neighbour=None if top.nearest_ids[place] == NOBODY else int(top.nearest_ids[place]),
+            neighbour=None
+            if top.nearest_ids[place] == NO_NEIGHBOUR
+            else int(top.nearest_ids[place]),
             contributions=()
-            if top.kth_ids[place] == NOBODY
+            if top.kth_ids[place] == NO_NEIGHBOUR
             else contributions(space, columns, *top.cells(place)),
         )
         for place in range(top.ids.size)

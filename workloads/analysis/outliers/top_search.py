@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator, Saved, Task
 from workloads.analysis.distributed.blocks import (
     SMALLEST_CHUNK,
     BlockSource,
@@ -108,7 +108,7 @@ class TopSearch:
     """The first rows by score. `run` is collective, and all ranks come to the same result."""
 
     comm: MPI.Intracomm
-    cooperation: Cooperation
+    coordinator: CheckpointCoordinator
     source: BlockSource
     pairs: PairBackend
     units: int
@@ -141,7 +141,7 @@ class TopSearch:
         """Finished rows of the query units, among which are those of the table's first `count` rows. Raises StoppedError."""
         self._own = share(self.comm.rank, self.comm.size, self.units)
         self._asked = share_of(self.comm.rank, self.comm.size, self.queries)
-        stored = self.cooperation.load(("pilots", "left", "kept", "chunk"))
+        stored = self.coordinator.load(("pilots", "left", "kept", "chunk"))
         pilots = self._compare("pilots", self._stored_pilots(stored) or self._find_pilots(), None)
         limit = top.cutoff(pilots.block.ids, pilots.neighbours, self.count)
         self._save({"pilots": self._arrays(pilots)})
@@ -214,14 +214,14 @@ class TopSearch:
         def offer(unit: int, block: Block) -> None:
             nonlocal offered
             rows[unit] = block.ids.size
-            with self.cooperation.progress.timed("panels" if compared else "pilots"):
-                self.cooperation.progress.evaluations += block.ids.size * compared
-                offered = top.remotest(
-                    [offered, top.remotest([block], self.count, remoteness)], self.count, remoteness
+            with self.coordinator.progress.timed("panels" if compared else "pilots"):
+                self.coordinator.progress.evaluations += block.ids.size * compared
+                offered = top.farthest(
+                    [offered, top.farthest([block], self.count, remoteness)], self.count, remoteness
                 )
 
         blocks = zip(self._own, self.source.blocks(self._own), strict=True)
-        self.cooperation.work(
+        self.coordinator.work(
             (lambda unit=unit, block=block: offer(unit, block) for unit, block in blocks),  # type: ignore[misc]
             _nothing,
         )
@@ -229,7 +229,7 @@ class TopSearch:
         self.query_rows = int(
             self.comm.allreduce(sum(count for unit, count in rows.items() if unit in self.queries))
         )
-        pilots = top.remotest(self.comm.allgather(offered), self.count, remoteness)
+        pilots = top.farthest(self.comm.allgather(offered), self.count, remoteness)
         return Candidates.start(pilots, units=self.units, k=self.k)
 
     def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
@@ -242,7 +242,7 @@ class TopSearch:
             ):
                 break
             sample = self._members(panel)
-            self.cooperation.work(self._screening(left, sample, limit), _nothing)
+            self.coordinator.work(self._screening(left, sample, limit), _nothing)
         ids = [
             block.ids[left[unit].positions]
             for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True)
@@ -253,14 +253,14 @@ class TopSearch:
 
     def _members(self, panel: tuple[int, int]) -> Block:
         """The rows of a panel, of all ranks."""
-        with self.cooperation.progress.timed("panels"):
+        with self.coordinator.progress.timed("panels"):
             members = [top.members(block, panel) for block in self.source.blocks(self._own)]
             return concatenate(self.comm.allgather(concatenate([self.source.empty(), *members])))
 
     def _screening(self, left: dict[int, Screened], sample: Block, limit: Cutoff) -> Iterator[Task]:
         def screen(unit: int, block: Block) -> None:
-            with self.cooperation.progress.timed("panels"):
-                self.cooperation.progress.evaluations += left[unit].positions.size * sample.ids.size
+            with self.coordinator.progress.timed("panels"):
+                self.coordinator.progress.evaluations += left[unit].positions.size * sample.ids.size
                 left[unit] = top.screen(self.pairs, block, left[unit], sample, limit, self.k)
 
         for unit, block in zip(self._asked, self.source.blocks(self._asked), strict=True):
@@ -282,13 +282,13 @@ class TopSearch:
         """Compare rows with the units that are not done; those that come after the cutoff are dropped."""
         self._phase, self._base = phase, candidates
         self._mine = Candidates.start(candidates.block, units=self.units, k=self.k)
-        self.cooperation.work(self._comparing(candidates.done, limit), self._collect)
+        self.coordinator.work(self._comparing(candidates.done, limit), self._collect)
         found = joined([candidates, *self.comm.allgather(self._mine)])
         self._mine = self._base = None
         return (
             found
             if limit is None
-            else found.take(top.still_in(found.block.ids, found.neighbours, limit))
+            else found.take(top.surviving(found.block.ids, found.neighbours, limit))
         )
 
     def _comparing(self, done: npt.NDArray[np.bool_], limit: Cutoff | None) -> Iterator[Task]:
@@ -300,17 +300,17 @@ class TopSearch:
         mine = self._mine
         if mine is None:
             raise AssertionError("no comparison is under way")
-        with self.cooperation.progress.timed("pairs"):
+        with self.coordinator.progress.timed("pairs"):
             neighbours, done = mine.neighbours, mine.done.copy()
             done[unit] = True
             if mine.block.ids.size and data.ids.size:
-                self.cooperation.progress.evaluations += mine.block.ids.size * data.ids.size
+                self.coordinator.progress.evaluations += mine.block.ids.size * data.ids.size
                 neighbours = self.pairs.towards(mine.block, data, neighbours)
             found = Candidates(block=mine.block, neighbours=neighbours, done=done)
             self._mine = (
                 found
                 if limit is None
-                else found.take(top.still_in(found.block.ids, neighbours, limit))
+                else found.take(top.surviving(found.block.ids, neighbours, limit))
             )
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ class TopSearch:
         self, objects: Mapping[str, Mapping[str, npt.NDArray[Any]]], gone: tuple[str, ...] = ()
     ) -> None:
         """What all ranks have alike is stored by one of them."""
-        self.cooperation.save(Saved(objects=objects if self.comm.rank == 0 else {}, gone=gone))
+        self.coordinator.save(Saved(objects=objects if self.comm.rank == 0 else {}, gone=gone))
 
 
 def _nothing() -> Saved:

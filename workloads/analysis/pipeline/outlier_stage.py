@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.coordinator import Cooperation
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator
 from workloads.analysis.distributed.blocks import BlockSource
 from workloads.analysis.distributed.transport.exchange import Exchange
-from workloads.analysis.knn.neighbours import NOBODY
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR
 from workloads.analysis.knn.pairs import PairBackend
 from workloads.analysis.knn.top import Top
 from workloads.analysis.outliers import result as results
@@ -44,7 +44,7 @@ class AnomalyStage:
         pairs: What compares.
         exchange: What carries rows between ranks.
         table: The cleaned table.
-        cooperation: Of all ranks.
+        coordinator: Of all ranks.
         score_files: Where the scores of units go.
         profile: Of the table; rank 0's.
     """
@@ -56,7 +56,7 @@ class AnomalyStage:
         pairs: PairBackend,
         exchange: Exchange,
         table: Table,
-        cooperation: Cooperation,
+        coordinator: CheckpointCoordinator,
         score_files: ScoreFiles,
         profile: Profile | None,
     ) -> None:
@@ -68,7 +68,7 @@ class AnomalyStage:
             exchange,
             table,
         )
-        self._cooperation, self._progress = cooperation, cooperation.progress
+        self._cooperation, self._progress = coordinator, coordinator.progress
         self._scaling: Scaling
         self._scaling, self._space = comm.bcast(
             _space(profile, settings) if profile is not None else None
@@ -95,7 +95,7 @@ class AnomalyStage:
     def _full(self, queries: range) -> Found:
         search = FullSearch(
             comm=self._comm,
-            cooperation=self._cooperation,
+            coordinator=self._cooperation,
             source=self._source,
             pairs=self._pairs,
             exchange=self._exchange,
@@ -140,7 +140,7 @@ class AnomalyStage:
     def _top(self, queries: range) -> Found:
         search = TopSearch(
             comm=self._comm,
-            cooperation=self._cooperation,
+            coordinator=self._cooperation,
             source=self._source,
             pairs=self._pairs,
             units=len(self._table.manifest.units),
@@ -180,7 +180,7 @@ class AnomalyStage:
 
     def _undirected(self, queries: range) -> int:
         own = share_of(self._comm.rank, self._comm.size, queries)
-        return int(self._comm.allreduce(self._source.undirected(own)))
+        return int(self._comm.allreduce(self._source.zero_norm(own)))
 
     def conclude(self, found: Found) -> AnomalyRecord | None:
         """Store the result of the whole table, of which all units have been query units; returned by rank 0."""
@@ -248,7 +248,7 @@ class AnomalyStage:
     def _with_values(self, first: Top) -> TopRows | None:
         """The first rows with their values, their nearest rows' and their k-th neighbours', on rank 0."""
         everyone = np.concatenate((first.ids, first.nearest_ids, first.kth_ids))
-        wanted = np.unique(everyone[everyone != NOBODY])
+        wanted = np.unique(everyone[everyone != NO_NEIGHBOUR])
         own = self._source.raw(
             wanted, share(self._comm.rank, self._comm.size, len(self._table.manifest.units))
         )
@@ -259,7 +259,7 @@ class AnomalyStage:
         missing = np.full((1, values.shape[1]), np.nan)
         values = np.concatenate((values, missing))
         rests = np.concatenate((rests, np.zeros_like(missing)))
-        places = {  # NOBODY sorts behind all rows
+        places = {  # NO_NEIGHBOUR sorts behind all rows
             "": np.searchsorted(wanted, first.ids),
             "nearest_": np.searchsorted(wanted, first.nearest_ids),
             "kth_": np.searchsorted(wanted, first.kth_ids),

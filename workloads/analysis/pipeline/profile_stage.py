@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Final, TypeVar
 
 from workloads.analysis import backend as backends
-from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator, Saved, Task
 from workloads.analysis.checkpoint.store import Arrays, as_bytes, from_bytes
 from workloads.analysis.outliers.result import Stored
 from workloads.analysis.pipeline.partials import Partial, Profiled, encode
@@ -43,7 +43,7 @@ class ProfileStage:
     """One rank's part.
 
     Args:
-        cooperation: Of all ranks.
+        coordinator: Of all ranks.
         settings: Of the job.
         backend: What computes.
         table: The cleaned table.
@@ -51,15 +51,15 @@ class ProfileStage:
 
     def __init__(
         self,
-        cooperation: Cooperation,
+        coordinator: CheckpointCoordinator,
         settings: Settings,
         backend: backends.ProfileBackend,
         table: Table,
     ) -> None:
         self._cooperation, self._comm, self._progress = (
-            cooperation,
-            cooperation.comm,
-            cooperation.progress,
+            coordinator,
+            coordinator.comm,
+            coordinator.progress,
         )
         self._settings, self._backend, self._table = settings, backend, table
         self._units = len(table.manifest.units)

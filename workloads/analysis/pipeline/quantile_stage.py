@@ -9,7 +9,7 @@ from typing import Final
 
 from mpi4py import MPI
 
-from workloads.analysis.checkpoint.coordinator import Cooperation, Saved, Task
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator, Saved, Task
 from workloads.analysis.pipeline.partials import Profiled, encode_quantiles
 from workloads.analysis.profile.exact import MOST_LOOKS, PROBABILITIES, ExactSearch
 from workloads.analysis.profile.moments import Integers
@@ -26,16 +26,18 @@ class QuantileStage:
     """One rank's part; on the host, whatever the backend.
 
     Args:
-        cooperation: Of all ranks.
+        coordinator: Of all ranks.
         settings: Of the job.
         table: The cleaned table.
     """
 
-    def __init__(self, cooperation: Cooperation, settings: Settings, table: Table) -> None:
+    def __init__(
+        self, coordinator: CheckpointCoordinator, settings: Settings, table: Table
+    ) -> None:
         self._cooperation, self._comm, self._progress = (
-            cooperation,
-            cooperation.comm,
-            cooperation.progress,
+            coordinator,
+            coordinator.comm,
+            coordinator.progress,
         )
         self._settings, self._table = settings, table
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from workloads.analysis.backend import ProfileBackend
-from workloads.analysis.checkpoint.coordinator import Cooperation
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator
 from workloads.analysis.pipeline.plan import Machine, ModePlan
 from workloads.analysis.table import Table
 from workloads.runtime.memory import peak_rss_mib
@@ -95,7 +95,7 @@ def gathered(
     backend: ProfileBackend,
     start: float,
     table: Table,
-    cooperation: Cooperation,
+    coordinator: CheckpointCoordinator,
     search: SearchFigures | None,
 ) -> Figures | None:
     """Of all ranks so far, on rank 0. Collective.
@@ -105,17 +105,17 @@ def gathered(
         backend: Of this rank.
         start: When this rank began, by `time.perf_counter`.
         table: That was analysed.
-        cooperation: Of all ranks.
+        coordinator: Of all ranks.
         search: None where nothing was searched for.
     """
     own = (
-        cooperation.progress,
+        coordinator.progress,
         node,
         peak_rss_mib() << 20,
         backend.peak_device_bytes(),
-        cooperation.cost.bytes,
+        coordinator.cost.bytes,
     )
-    figures = cooperation.comm.gather(own)
+    figures = coordinator.comm.gather(own)
     if figures is None:
         return None
     seconds = _combined(max, (one.seconds for one, *_ in figures)) | {
@@ -132,7 +132,7 @@ def gathered(
         }
         possible = search.machine.possible(busy)
     return Figures(
-        ranks=cooperation.comm.size,
+        ranks=coordinator.comm.size,
         nodes=len({node for _, node, *_ in figures}),
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         bytes_moved={
@@ -146,10 +146,10 @@ def gathered(
         plan={mode: asdict(one) for mode, one in search.plan.items()} if search else {},
         exchange=search.exchange if search else {},
         checkpoint={
-            "count": cooperation.cost.count,
-            "seconds": round(cooperation.cost.seconds, 4),
+            "count": coordinator.cost.count,
+            "seconds": round(coordinator.cost.seconds, 4),
             "bytes": sum(count for *_, count in figures),
-            "objects_resumed": cooperation.objects_resumed,
+            "objects_resumed": coordinator.objects_resumed,
         },
     )
 

@@ -38,19 +38,19 @@ class OneShard(WholeTable):
             return None
         search = self._prepared(table, queries)
         if not stored:
-            search.cooperation.resume()
+            search.coordinator.resume()
         profiled = self._shared_profile(table, shards)
         alone = not self._comm.bcast(profiled is not None)
         if alone and stored:
             return self._late(table, search, shards)
         if alone:
-            profiled = self._profile(table, search.cooperation)
+            profiled = self._profile(table, search.coordinator)
             if profiled is not None:
                 profiled = unpacked(shards.offer_profile(packed(profiled)), table.columns)
         stage = self._stage(table, search, profiled)
         if not stored:
             found = stage.search(queries)
-            figures = self._figures(table, search.cooperation, search.figures(found, stage.columns))
+            figures = self._figures(table, search.coordinator, search.figures(found, stage.columns))
             if figures is not None:
                 shards.offer_part(queries, Part(found=found, figures=figures))
         return self._conclude(table, profiled, stage, shards)
@@ -60,7 +60,7 @@ class OneShard(WholeTable):
         if self._concluded():
             self._say_nothing_to_do("the result of this launch is stored")
             return None
-        profiled = self._profile(table, replace(search.cooperation, store=NoStore()))
+        profiled = self._profile(table, replace(search.coordinator, store=NoStore()))
         return self._conclude(table, profiled, self._stage(table, search, profiled), shards)
 
     def _shared_profile(self, table: Table, shards: ShardStore) -> Profiled | None:

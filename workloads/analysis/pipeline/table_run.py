@@ -13,8 +13,8 @@ from mpi4py import MPI
 
 from workloads.analysis import backend as backends
 from workloads.analysis import first_writer
-from workloads.analysis.checkpoint.coordinator import Cooperation
-from workloads.analysis.checkpoint.schedule import Cadence
+from workloads.analysis.checkpoint.coordinator import CheckpointCoordinator
+from workloads.analysis.checkpoint.schedule import CheckpointSchedule
 from workloads.analysis.checkpoint.store import Attempt, CheckpointStore
 from workloads.analysis.code_version import code_version
 from workloads.analysis.distributed.transport import choice as exchanges
@@ -48,7 +48,7 @@ class Search:
     pairs: PairBackend
     machine: Machine
     plan: dict[str, ModePlan]
-    cooperation: Cooperation
+    coordinator: CheckpointCoordinator
     exchange: Chosen
 
     def figures(self, found: Found, columns: int) -> SearchFigures:
@@ -101,13 +101,13 @@ class WholeTable:
         queries = range(len(table.manifest.units))
         searching = self._settings.parameters.anomaly_mode != "off"
         search = self._prepared(table, queries) if searching else None
-        cooperation = (
-            search.cooperation if search is not None else self._cooperation(table, queries)
+        coordinator = (
+            search.coordinator if search is not None else self._cooperation(table, queries)
         )
-        cooperation.resume()
-        profiled = self._profile(table, cooperation)
+        coordinator.resume()
+        profiled = self._profile(table, coordinator)
         if search is None:
-            success = self._finish(table, profiled, None, self._figures(table, cooperation, None))
+            success = self._finish(table, profiled, None, self._figures(table, coordinator, None))
         else:
             stage = self._stage(table, search, profiled)
             found = stage.search(queries)
@@ -116,10 +116,10 @@ class WholeTable:
                 table,
                 profiled,
                 record,
-                self._figures(table, cooperation, search.figures(found, stage.columns)),
+                self._figures(table, coordinator, search.figures(found, stage.columns)),
             )
         if success is not None:
-            cooperation.store.clear()
+            coordinator.store.clear()
         return success
 
     def _prepared(self, table: Table, queries: range) -> Search:
@@ -136,7 +136,7 @@ class WholeTable:
             pairs=pairs,
             machine=machine,
             plan=plan,
-            cooperation=self._cooperation(table, queries),
+            coordinator=self._cooperation(table, queries),
             exchange=exchange,
         )
 
@@ -148,7 +148,7 @@ class WholeTable:
             search.pairs,
             search.exchange.exchange,
             table,
-            search.cooperation,
+            search.coordinator,
             self._score_files(table),
             profile,
         )
@@ -159,10 +159,10 @@ class WholeTable:
         return ScoreFiles(bucket=settings.results_bucket, run=settings.run, identity=identity)
 
     def _figures(
-        self, table: Table, cooperation: Cooperation, search: SearchFigures | None
+        self, table: Table, coordinator: CheckpointCoordinator, search: SearchFigures | None
     ) -> Figures | None:
         return gathered(
-            self._settings.batch.node_index, self._backend, self._start, table, cooperation, search
+            self._settings.batch.node_index, self._backend, self._start, table, coordinator, search
         )
 
     def _read_manifest(self) -> bytes:
@@ -218,17 +218,17 @@ class WholeTable:
             "code_version": code_version(),
         }
 
-    def _cooperation(self, table: Table, queries: range) -> Cooperation:
+    def _cooperation(self, table: Table, queries: range) -> CheckpointCoordinator:
         settings, nodes = self._settings, len(set(self._nodes_of_ranks))
         identity, prefix = self._identity(table), settings.run.checkpoints_prefix
         if settings.shard.count > 1:
             identity["queries"] = [queries.start, queries.stop]
             prefix = f"{settings.run.shards_prefix}units-{queries.start:06}-{queries.stop:06}/"
         attempt = Attempt(job_id=settings.batch.job_id, number=settings.batch.attempt)
-        return Cooperation(
+        return CheckpointCoordinator(
             comm=self._comm,
             store=CheckpointStore(settings.results_bucket, prefix, identity, attempt),
-            cadence=Cadence(
+            schedule=CheckpointSchedule(
                 nodes=nodes,
                 floor_seconds=settings.means.checkpoint_floor_seconds,
                 node_mtbf_hours=settings.means.node_mtbf_hours,
@@ -237,11 +237,11 @@ class WholeTable:
             progress=self._progress,
         )
 
-    def _profile(self, table: Table, cooperation: Cooperation) -> Profiled | None:
+    def _profile(self, table: Table, coordinator: CheckpointCoordinator) -> Profiled | None:
         """From the checkpoint or anew; on rank 0."""
-        profiled = ProfileStage(cooperation, self._settings, self._backend, table).run()
+        profiled = ProfileStage(coordinator, self._settings, self._backend, table).run()
         if self._settings.parameters.exact_quantiles:
-            profiled = QuantileStage(cooperation, self._settings, table).run(profiled)
+            profiled = QuantileStage(coordinator, self._settings, table).run(profiled)
         return profiled
 
     def _finish(

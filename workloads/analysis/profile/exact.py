@@ -18,7 +18,7 @@ from workloads.analysis.profile.double import Double
 from workloads.analysis.profile.leaf_numpy import NO_RESTS, Rests
 from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.sketch import SHIFT, Sketch, ordered_keys, positions, value_of
-from workloads.analysis.threads import share_out
+from workloads.analysis.threads import parallel_map
 
 PROBABILITIES: Final = (0.005, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.995)
 """Of the quantiles that findings and pictures show, and that columns are scaled by."""
@@ -113,7 +113,7 @@ class ExactSearch:
                 elif place in self._wide:
                     self._columns[place].count_rests(values[place], rests.get(place), parts[place])
 
-        share_out([work] * self._threads, range(len(self._columns)))
+        parallel_map([work] * self._threads, range(len(self._columns)))
 
     def narrow(self, counts: Integers) -> None:
         """Ends a look."""

@@ -25,7 +25,7 @@ from workloads.analysis.profile.moments import (
 )
 from workloads.analysis.profile.powers import FEW, scratch
 from workloads.analysis.profile.sketch import PrefixCounts, Sketch
-from workloads.analysis.threads import share_out
+from workloads.analysis.threads import parallel_map
 from workloads.analysis.tree import Forest, NodeId
 
 Rests = Mapping[int, Floats]
@@ -148,7 +148,7 @@ class NumpyProfile:
         return joint([worker.sums for worker in self._workers], places, rows, frame)
 
     def _share(self, tasks: Iterable[_Task]) -> None:
-        share_out([worker.run for worker in self._workers], _listed(tasks))
+        parallel_map([worker.run for worker in self._workers], _listed(tasks))
 
 
 def _listed(tasks: Iterable[_Task]) -> Iterator[_Task]:

@@ -33,7 +33,7 @@ COMM = MPI.COMM_WORLD
 
 @dataclass
 class Memory:
-    """Stands in for Cooperation: keeps checkpoints in a dictionary that all ranks have, and stops after so many."""
+    """Stands in for CheckpointCoordinator: keeps checkpoints in a dictionary that all ranks have, and stops after so many."""
 
     comm: MPI.Intracomm
     objects: dict[str, dict[str, Any]]
@@ -117,10 +117,10 @@ def evaluations_of(table: dict[int, Block]) -> int:
 def search(
     memory: Memory, source: Any, units: int, budget: int, exchange: Exchange
 ) -> dict[int, UnitScores]:
-    comm, cooperation = memory.comm, cast(Any, memory)
+    comm, coordinator = memory.comm, cast(Any, memory)
     one = FullSearch(
         comm=comm,
-        cooperation=cooperation,
+        coordinator=coordinator,
         source=source,
         pairs=NumpyPairs(1),
         exchange=exchange,
@@ -167,19 +167,19 @@ def rings(
     wrong: list[Any] = []
     for units, groups in shapes:
         table = table_of(rng, units, ROWS)
-        cooperation = Memory(COMM, {})
+        coordinator = Memory(COMM, {})
         found = search(
-            cooperation,
+            coordinator,
             Source(table, ROWS, 3),
             units,
             UNIT_BYTES * -(-units // COMM.size // groups),
             exchange,
         )
-        if not equal(found, expected_of(table)) or cooperation.found != {
+        if not equal(found, expected_of(table)) or coordinator.found != {
             f"scores-{unit:06}" for unit in range(units)
         }:
             wrong.append([units, groups])
-        evaluations = COMM.allreduce(cooperation.progress.evaluations)
+        evaluations = COMM.allreduce(coordinator.progress.evaluations)
         if groups == 1 and evaluations != evaluations_of(table):
             wrong.append([units, evaluations, evaluations_of(table)])
     return {"wrong": wrong, "parts": parts_of_even_units(exchange)}
@@ -193,9 +193,9 @@ def parts_of_even_units(exchange: Exchange) -> list[float]:
         )
         for unit in range(units)
     }
-    cooperation = Memory(COMM, {})
-    search(cooperation, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
-    return [one / evaluations_of(even) for one in COMM.allgather(cooperation.progress.evaluations)]
+    coordinator = Memory(COMM, {})
+    search(coordinator, Source(even, ROWS, 3), units, UNIT_BYTES * units, exchange)
+    return [one / evaluations_of(even) for one in COMM.allgather(coordinator.progress.evaluations)]
 
 
 def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
@@ -214,13 +214,13 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
             comm = cast(MPI.Intracomm, COMM.Split(int(COMM.rank < ranks), COMM.rank))
             done: tuple[Any, ...] = (None, {}, 0)
             if COMM.rank < ranks:
-                cooperation = Memory(comm, objects, stop_after)
+                coordinator = Memory(comm, objects, stop_after)
                 result = None
                 with contextlib.suppress(StoppedError):
                     result = search(
-                        cooperation, Source(table, ROWS, 3), units, budget, HostExchange(comm)
+                        coordinator, Source(table, ROWS, 3), units, budget, HostExchange(comm)
                     )
-                done = result, cooperation.objects, comm.allreduce(cooperation.progress.evaluations)
+                done = result, coordinator.objects, comm.allreduce(coordinator.progress.evaluations)
             comm.Free()
             found, objects, evaluations = COMM.bcast(done)
             total += evaluations

@@ -14,7 +14,7 @@ from tests.workloads.analysis.distributed.mpirun import run_ranks
 from workloads.analysis.distributed import assignment
 from workloads.analysis.distributed.transport.messages import pack, rows_of, size_of, unpack
 from workloads.analysis.distributed.travelling_unit import (
-    Visit,
+    TravellingUnit,
     announce,
     found_bytes,
     pack_found,
@@ -68,7 +68,7 @@ def test_what_a_travelling_unit_finds_completes_what_is_known_at_home():
     ]
     home = QueryState.start(0, blocks[0].ids, units=3, k=k)
     home = home.after(pairs.within(blocks[0], home.neighbours), (0,))
-    visit = Visit.read(announce(blocks[0], home), 0, columns=2, units=3, k=k)
+    visit = TravellingUnit.read(announce(blocks[0], home), 0, columns=2, units=3, k=k)
     visit.state = visit.state.after(
         pairs.towards(visit.block, blocks[1], visit.state.neighbours), (1,)
     )

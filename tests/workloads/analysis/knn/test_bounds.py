@@ -31,7 +31,7 @@ def test_products_lie_within_their_bounds(name, d, seed, power):
         rows = rows * np.float64(10.0**power)
     rows = np.concatenate((rows, np.nextafter(rows, np.float64(np.inf))))
     block = Block(ids=np.arange(120), rows=rows)
-    inside = np.setdiff1d(np.arange(120), block.wild)
+    inside = np.setdiff1d(np.arange(120), block.out_of_range)
     block = block.take(inside)
     if not inside.size:
         return

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tests.workloads.analysis.knn.tables import GENERATORS, blocks, full, generated, plain
 from workloads.analysis import arrays
 from workloads.analysis.knn.full import finish, process_pair
-from workloads.analysis.knn.neighbours import NOBODY
+from workloads.analysis.knn.neighbours import NO_NEIGHBOUR
 from workloads.analysis.knn.pairs_numpy import NumpyPairs
 from workloads.analysis.knn.state import QueryState
 from workloads.analysis.knn.strip import Strip
@@ -65,7 +65,7 @@ def test_fewer_rows_than_neighbours(n):
     found = full(rows, k=10, unit_rows=4)
     assert found.ids.size == n
     assert np.array_equal(np.isfinite(found.scores), np.full(n, n > 10))
-    assert np.array_equal(found.kth_ids == NOBODY, np.full(n, n <= 10))
+    assert np.array_equal(found.kth_ids == NO_NEIGHBOUR, np.full(n, n <= 10))
 
 
 def test_equal_rows_have_score_zero_and_the_first_ids():

@@ -169,7 +169,7 @@ def test_every_argument_has_its_parameters_type(pairs_cupy, columns):
         exact=kernels.empty((300, CAPACITY), np.float64),
         squares=kernels.empty((300, 10), np.float64),
         ids=kernels.empty((300, 10), np.int64),
-        doubted=kernels.empty((300,), np.uint8),
+        unverified=kernels.empty((300,), np.uint8),
     )
     some = np.arange(0, 300, 2, dtype=np.int32)
     kernels.append(half, half, some, 128, 384, rows)

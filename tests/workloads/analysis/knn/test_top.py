@@ -89,15 +89,15 @@ def test_ranks_that_follow_the_rules_agree():
                     squares[left], ids[left] = part.squares, part.ids
                     seen = Neighbours(squares=squares, ids=ids, recomputed=seen.recomputed)
                     if limit is not None:
-                        left = np.intersect1d(left, top.still_in(query.ids, seen, limit))
+                        left = np.intersect1d(left, top.surviving(query.ids, seen, limit))
                 merged = merge(merged, seen)
             return merged
 
         offered = [
-            top.remotest([top.remotest([block], 25) for block in units.values()], 25)
+            top.farthest([top.farthest([block], 25) for block in units.values()], 25)
             for units in mine
         ]
-        chosen = top.remotest(offered, 25)
+        chosen = top.farthest(offered, 25)
         known = lists(chosen, None)
         limit = top.cutoff(chosen.ids, known, 25)
         left = {unit: top.unscreened(block, chosen.ids) for unit, block in table.items()}

@@ -192,13 +192,13 @@ def test_rows_without_a_direction_are_left_out_and_named():
     values = np.concatenate((half, -half), axis=1)  # the centre is 0
     profile = profile_of(values)
     found = prepare(Space.of(profile, scaling(profile, "standard"), "cosine"), 1000, values)
-    assert found.undirected.tolist() == [1007, 1047]
+    assert found.zero_norm.tolist() == [1007, 1047]
     assert found.block.ids.size == 78
     np.testing.assert_allclose(
         np.linalg.norm(found.block.rows.astype(np.float64), axis=1), 1.0, rtol=1e-7
     )
     assert (
-        prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).undirected.size
+        prepare(Space.of(profile, scaling(profile), "mahalanobis"), 1000, values).zero_norm.size
         == 0
     )
 

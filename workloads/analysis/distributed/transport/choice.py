@@ -27,7 +27,7 @@ from workloads.analysis.distributed.transport.exchange import (
     Bytes,
     Exchange,
     HostExchange,
-    Parcel,
+    Message,
     Transfer,
 )
 
@@ -234,14 +234,14 @@ def self_test(
     """
     ranks, rank = comm.size, comm.rank
     deadline = time.monotonic() + seconds
-    parcel: Parcel | None = Parcel(_pattern(rank))
+    parcel: Message | None = Message(_pattern(rank))
     problem = ""
     for step in range(1, ranks + 1):  # the last step brings the own one home
         home = (rank + step) % ranks
         transfer = exchange.start(
             parcel, (rank - 1) % ranks, _pattern(home).size, (rank + 1) % ranks
         )
-        while not transfer.poke():
+        while not transfer.progress_transfer():
             if time.monotonic() > deadline:
                 under_way.append(transfer)
                 exchange.abandon()

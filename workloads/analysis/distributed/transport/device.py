@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mpi4py import MPI
 
-from workloads.analysis.distributed.transport.exchange import Bytes, MpiTransfer, Parcel, requests
+from workloads.analysis.distributed.transport.exchange import Bytes, Message, MpiTransfer, requests
 
 Array = Any
 """A flat array of bytes on the device; slices like one of NumPy and has its `size`."""
@@ -83,7 +83,7 @@ class CudaAwareExchange:
         self._comm, self._device = comm, device
 
     def start(
-        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+        self, leaving: Message | None, to: int, expected: int | None, source: int
     ) -> CudaAwareTransfer:
         """Send a message and receive one."""
         sent = None if leaving is None else _on(self._device, leaving)
@@ -102,17 +102,17 @@ class CudaAwareTransfer:
     def __init__(self, transfer: MpiTransfer, device: Device, arriving: Array | None) -> None:
         self._transfer, self._device, self._arriving = transfer, device, arriving
 
-    def poke(self) -> bool:
+    def progress_transfer(self) -> bool:
         """Let MPI move data."""
-        return self._transfer.poke()
+        return self._transfer.progress_transfer()
 
-    def wait(self) -> Parcel | None:
+    def wait(self) -> Message | None:
         """What came in."""
         self._transfer.wait()
         return (
             None
             if self._arriving is None
-            else Parcel(self._device.download(self._arriving), self._arriving)
+            else Message(self._device.download(self._arriving), self._arriving)
         )
 
 
@@ -130,7 +130,7 @@ class NcclExchange:
         self._communicator, self._device = communicator, device
 
     def start(
-        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+        self, leaving: Message | None, to: int, expected: int | None, source: int
     ) -> NcclTransfer:
         """Send a message and receive one."""
         sent = None if leaving is None else _on(self._device, leaving)
@@ -148,26 +148,26 @@ class NcclTransfer:
     """Work in the device's queue."""
 
     def __init__(
-        self, device: Device, mark: Mark, leaving: Parcel | None, arriving: Array | None
+        self, device: Device, mark: Mark, leaving: Message | None, arriving: Array | None
     ) -> None:
         self._device, self._mark, self._leaving, self._arriving = device, mark, leaving, arriving
 
-    def poke(self) -> bool:
+    def progress_transfer(self) -> bool:
         """The device moves data by itself."""
         return self._mark.done
 
-    def wait(self) -> Parcel | None:
+    def wait(self) -> Message | None:
         """What came in."""
         self._mark.synchronize()
         self._leaving = None
         return (
             None
             if self._arriving is None
-            else Parcel(self._device.download(self._arriving), self._arriving)
+            else Message(self._device.download(self._arriving), self._arriving)
         )
 
 
-def _on(device: Device, parcel: Parcel) -> Array:
+def _on(device: Device, parcel: Message) -> Array:
     if parcel.device is None:
         parcel.device = device.upload(parcel.host)
     return parcel.device

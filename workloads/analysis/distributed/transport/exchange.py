@@ -18,7 +18,7 @@ _TAG: Final = 17
 
 
 @dataclass(eq=False)
-class Parcel:
+class Message:
     """A message: its bytes on the host, and where a device has them too, so that it can go on without being copied there again."""
 
     host: Bytes
@@ -28,10 +28,10 @@ class Parcel:
 class Transfer(Protocol):
     """Messages under way."""
 
-    def poke(self) -> bool:
+    def progress_transfer(self) -> bool:
         """Let them advance; whether they have arrived."""
 
-    def wait(self) -> Parcel | None:
+    def wait(self) -> Message | None:
         """The one that came in, once both have arrived; None where none was expected."""
 
 
@@ -42,7 +42,9 @@ class Exchange(Protocol):
     def name(self) -> str:
         """`host`, `cuda-aware` or `nccl`."""
 
-    def start(self, leaving: Parcel | None, to: int, expected: int | None, source: int) -> Transfer:
+    def start(
+        self, leaving: Message | None, to: int, expected: int | None, source: int
+    ) -> Transfer:
         """Send a message and receive one.
 
         Args:
@@ -66,15 +68,15 @@ class MpiTransfer:
     """
 
     def __init__(
-        self, requests: list[MPI.Request], leaving: Parcel | None, arriving: Parcel | None
+        self, requests: list[MPI.Request], leaving: Message | None, arriving: Message | None
     ) -> None:
         self._requests, self._leaving, self._arriving = requests, leaving, arriving
 
-    def poke(self) -> bool:
+    def progress_transfer(self) -> bool:
         """MPI without a thread of its own moves data only while it is called."""
         return bool(MPI.Request.Testall(self._requests))
 
-    def wait(self) -> Parcel | None:
+    def wait(self) -> Message | None:
         """What came in."""
         MPI.Request.Waitall(self._requests)
         self._leaving = None
@@ -114,10 +116,10 @@ class HostExchange:
         self._comm = comm
 
     def start(
-        self, leaving: Parcel | None, to: int, expected: int | None, source: int
+        self, leaving: Message | None, to: int, expected: int | None, source: int
     ) -> MpiTransfer:
         """Send a message and receive one."""
-        arriving = None if expected is None else Parcel(np.empty(expected, np.uint8))
+        arriving = None if expected is None else Message(np.empty(expected, np.uint8))
         started = requests(
             self._comm,
             None if leaving is None else leaving.host,
