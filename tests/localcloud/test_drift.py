@@ -132,3 +132,20 @@ def test_what_was_half_made_is_finished_by_the_next_deployment(
     assert [s.operation for s in done.steps if s.name == "half"] == ["update"]
     status = cloud.client("kms").get_key_rotation_status(KeyId=half.id)
     assert status["KeyRotationEnabled"]
+
+
+def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
+    """A bucket with content is destroyed after its versioning was suspended; moto broke at its markers."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="marked")
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration={"Status": status})
+        s3.put_object(Bucket="marked", Key="a", Body=b"x")
+        if status == "Enabled":
+            s3.delete_object(Bucket="marked", Key="a")
+    found = s3.list_object_versions(Bucket="marked")
+    there = [*found["Versions"], *found["DeleteMarkers"]]
+    keys = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
+    s3.delete_objects(Bucket="marked", Delete={"Objects": keys})
+    s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
+    s3.delete_object(Bucket="marked", Key="a")
