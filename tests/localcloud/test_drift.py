@@ -138,14 +138,10 @@ def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
     """A bucket with content is destroyed after its versioning was suspended; moto broke at its markers."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="marked")
-    for status in ("Enabled", "Suspended"):
-        s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration={"Status": status})
-        s3.put_object(Bucket="marked", Key="a", Body=b"x")
-        if status == "Enabled":
-            s3.delete_object(Bucket="marked", Key="a")
-    found = s3.list_object_versions(Bucket="marked")
-    there = [*found["Versions"], *found["DeleteMarkers"]]
-    keys = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
-    s3.delete_objects(Bucket="marked", Delete={"Objects": keys})
-    s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
+    enabled, suspended = {"Status": "Enabled"}, {"Status": "Suspended"}
+    s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=enabled)
+    s3.put_object(Bucket="marked", Key="a", Body=b"x")
     s3.delete_object(Bucket="marked", Key="a")
+    s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=suspended)
+    done = s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
+    assert "Errors" not in done
