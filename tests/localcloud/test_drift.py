@@ -132,3 +132,16 @@ def test_what_was_half_made_is_finished_by_the_next_deployment(
     assert [s.operation for s in done.steps if s.name == "half"] == ["update"]
     status = cloud.client("kms").get_key_rotation_status(KeyId=half.id)
     assert status["KeyRotationEnabled"]
+
+
+def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
+    """A bucket with content is destroyed after its versioning was suspended; moto broke at its markers."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="marked")
+    enabled, suspended = {"Status": "Enabled"}, {"Status": "Suspended"}
+    s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=enabled)
+    s3.put_object(Bucket="marked", Key="a", Body=b"x")
+    s3.delete_object(Bucket="marked", Key="a")
+    s3.put_bucket_versioning(Bucket="marked", VersioningConfiguration=suspended)
+    done = s3.delete_objects(Bucket="marked", Delete={"Objects": [{"Key": "a"}]})
+    assert "Errors" not in done
