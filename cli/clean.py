@@ -26,7 +26,7 @@ from workloads.runtime.errors import StageError
 from workloads.runtime.quoting import OMITTED, escaped
 
 _LARGE_BYTES: Final = 8 << 20
-"""From this size on progress is shown."""
+"""Smallest file whose progress is shown."""
 _SHOWN_EVERY_SECONDS: Final = 0.2
 
 

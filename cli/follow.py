@@ -22,7 +22,7 @@ class StageStatus:
     stage: Stage
     job_id: str = ""
     status: str = ""
-    """Of the Batch job; empty before it is submitted."""
+    """Status of the Batch job; empty before it is submitted."""
     reason: str = ""
     nodes: tuple[str, ...] = ()
     """Status of each node of a multi-node job."""
@@ -37,7 +37,7 @@ class RunStatus:
     """A run at one moment."""
 
     state: str
-    """Of the state item; empty before the event has arrived."""
+    """State in the run's state item; empty before the event has arrived."""
     stages: tuple[StageStatus, ...] = field(
         default_factory=lambda: tuple(StageStatus(stage=stage) for stage in STAGES)
     )

@@ -35,7 +35,7 @@ class Endpoint:
     url: str
     access_key: str
     secret: str = field(repr=False)
-    """Of the deployer, who may do everything; new with each start."""
+    """Secret key of the deployer, who may do everything; new with each start."""
     account_id: str
     job_path: str
     """PATH of jobs."""
@@ -46,7 +46,7 @@ class Endpoint:
     limits_not_enforced: Sequence[str]
     """Flags of the limits that the engine cannot set on this machine."""
     roles: Mapping[str, Mapping[str, str]]
-    """By stage: `job` and `execution` role, empty where its definition has none."""
+    """Roles by stage, `job` and `execution`, empty where its definition has none."""
     outputs: Mapping[str, Any]
     pulumi: Mapping[str, str]
     """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""

@@ -19,7 +19,7 @@ from localcloud.batch.container import JOB_PATH
 _CHECKPOINT: Final = service.DIRECTORY / "stack.json"
 """Where the Pulumi CLI takes the stack over from."""
 _BEAT_SECONDS: Final = 60
-"""From one beat of the cloud's clocks to the next: rules with a schedule, schedules, alarms."""
+"""Seconds between two ticks of the cloud's clocks: rules with a schedule, schedules, alarms."""
 
 
 def endpoint_of(ready: Rehearsal) -> Endpoint:

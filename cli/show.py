@@ -34,7 +34,7 @@ _MARKUP = re.compile(
 )
 _MARKUP_STYLES = {"bold": "bold", "code": "cyan", "link": "underline", "plain": ""}
 _WIDTH = 110
-"""Of boxes, so that they stay readable on a wide terminal."""
+"""Largest width of boxes, so that they stay readable on a wide terminal."""
 
 
 def findings(

@@ -26,7 +26,7 @@ class StackFile:
     """How it was asked for, short enough to print."""
     stack: str
     values: Mapping[str, Any]
-    """Of the program's own keys, without the namespace."""
+    """Values of the program's own keys, without the namespace."""
     region: str | None
     lines: Mapping[str, int]
     """Dotted path below the namespace, keys of other namespaces in full -> line, from 1."""

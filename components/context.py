@@ -27,7 +27,7 @@ class StackContext:
     partition: str
     """`aws` or `aws-us-gov`; a rule refuses the regions of China."""
     tags: Mapping[str, str]
-    """On every resource that can have tags: the config's, then project and stack."""
+    """Tags of every resource that can have tags: the config's, then project and stack."""
 
     @classmethod
     def current(cls, tags: Mapping[str, str]) -> Self:

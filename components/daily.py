@@ -26,7 +26,7 @@ from config.stack import StackConfig
 from workloads import contract, metrics, names
 
 _TIMEOUT_SECONDS: Final = 300
-"""Of a look: the folder of a day is listed, and the state of every run in it is read."""
+"""Timeout of a look: the folder of a day is listed, and the state of every run in it is read."""
 _LOOK_MAX_AGE_HOURS: Final = 1
 """A look that comes late is as good as the next one."""
 _CALL_MAX_AGE_SECONDS: Final = 3600
@@ -51,7 +51,7 @@ class Daily(Component):
 
     function: LambdaFunction
     machine: Machine | None
-    """Of the day, where the orchestrator is one."""
+    """State machine of the day, where the orchestrator is one."""
 
     def __init__(
         self, name: str, args: DailyArgs, opts: pulumi.ResourceOptions | None = None

@@ -24,7 +24,7 @@ class EnvironmentsArgs:
 
     context: StackContext
     environments: Mapping[str, Environment]
-    """By name; decides how many resources there are."""
+    """Environments by name; decides how many resources there are."""
     network: Network
     roles: Roles
 

@@ -186,7 +186,7 @@ class EventTriggerArgs:
     description: str
     pattern: Pattern | None = None
     schedule: str | None = None
-    """In place of a pattern: a schedule expression, for example `rate(5 minutes)`."""
+    """Schedule expression in place of a pattern, for example `rate(5 minutes)`."""
     further: Mapping[str, Pattern] = field(default_factory=dict)
     """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all rules of a function belong together."""
     enabled: bool

@@ -28,7 +28,7 @@ from workloads.parameters import AnalysisParameters
 
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
-"""Of a container's memory; the rest is for interpreters, units being read, and results."""
+"""Share of a container's memory for blocks of rows; the rest is for interpreters, units being read, and results."""
 _CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -65,7 +65,7 @@ class Jobs(Component):
 
     definitions: dict[Stage, Definition]
     fallback: Definition | None
-    """Of the job that follows a failed analysis, where the config has one."""
+    """Definition of the job that follows a failed analysis, where the config has one."""
     log_group_names: dict[Stage, pulumi.Output[str]]
 
     def __init__(

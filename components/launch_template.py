@@ -27,7 +27,7 @@ class LaunchTemplateArgs:
     context: StackContext
     environment: InstanceEnvironment
     efa_security_group_id: pulumi.Input[str]
-    """Of every interface, where the template declares interfaces."""
+    """Security group of every interface, where the template declares interfaces."""
 
 
 class LaunchTemplate(Component):
@@ -40,7 +40,7 @@ class LaunchTemplate(Component):
     version: pulumi.Output[str]
     """A number. `$Latest` would be read once, when the environment is made: a later change of the template would never reach it."""
     declares_interfaces: bool
-    """Then the environment must not name security groups: AWS accepts one of the two (aws/aws-cdk#21577)."""
+    """Whether the template declares interfaces: then the environment must not name security groups: AWS accepts one of the two (aws/aws-cdk#21577)."""
 
     def __init__(
         self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None

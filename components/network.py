@@ -36,9 +36,9 @@ class Network(Component):
     zones: list[str]
     """Names of the Availability Zones; plain."""
     public_subnet_ids: list[pulumi.Output[str]]
-    """Index = zone; empty without NAT."""
+    """Subnet ids by index of the zone; empty without NAT."""
     private_subnet_ids: list[pulumi.Output[str]]
-    """Index = zone."""
+    """Subnet ids by index of the zone."""
     instance_security_group_id: pulumi.Output[str]
     """Nothing in, everything out: instances and Fargate tasks."""
     hpc_security_group_id: pulumi.Output[str]
@@ -47,7 +47,7 @@ class Network(Component):
     """The VPC's own, as AWS made it (all among its members, all out). Containers of a multi-node job take it where their environment names
     no security groups, which it cannot where a launch template has the interfaces (AWS Batch user guide, mnp-ce)."""
     ready: list[pulumi.Resource]
-    """Without these an instance starts and never registers, or cannot fetch its image: environments depend on them."""
+    """Resources without which an instance starts and never registers, or cannot fetch its image: environments depend on them."""
 
     def __init__(
         self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None

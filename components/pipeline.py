@@ -45,7 +45,7 @@ class Pipeline(Component):
     daily: Daily | None
     """What waits for the files of a day, where the config asks for it."""
     functions: dict[str, LambdaFunction]
-    """By a short name."""
+    """Functions by a short name."""
     machines: dict[str, Machine]
     """`run` and `day`; empty where dependencies between the jobs order the stages."""
     stage_queues: dict[Stage, pulumi.Output[str]]

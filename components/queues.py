@@ -18,7 +18,7 @@ class QueuesArgs:
 
     context: StackContext
     queues: Mapping[str, Queue]
-    """By name; decides how many resources there are."""
+    """Queues by name; decides how many resources there are."""
     environment_arns: Mapping[str, pulumi.Input[str]]
 
 

@@ -20,7 +20,7 @@ from components.policies import statement
 from workloads import contract
 
 _MINUTES: Final = 4
-"""Between two passes. Shorter than the five minutes of the alarms on errors and dead letters (components/monitoring/alarms.py): an alarm then lasts as
+"""Minutes between two passes. Shorter than the five minutes of the alarms on errors and dead letters (components/monitoring/alarms.py): an alarm then lasts as
 long as Slack is down, and does not come and go, with messages of its own, after each pass."""
 _TIMEOUT_SECONDS: Final = 180
 _EVENT_MAX_AGE_HOURS: Final = 1
@@ -32,7 +32,7 @@ class RedriveArgs:
 
     context: StackContext
     functions: Mapping[str, LambdaFunction]
-    """By a short name; they may be called with an event twice, and take less than redrive.SECONDS_FOR_ONE."""
+    """Functions by a short name; they may be called with an event twice, and take less than redrive.SECONDS_FOR_ONE."""
     log_retention_days: int
 
 

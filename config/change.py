@@ -48,7 +48,7 @@ class Change:
 
     path: str
     before: Any
-    """None where there was nothing."""
+    """Value before the change, None where there was none."""
     after: Any
     kind: Kind
     effect: str

@@ -68,17 +68,17 @@ class Estimate:
     """What a stack costs."""
 
     region: str | None
-    """Of the stack, None where its file names none."""
+    """Region of the stack, None where its file names none."""
     price_region: str
     price_date: str
     service_price_date: str
     rest: tuple[Line, ...]
-    """By the month, without a single run."""
+    """Costs of a month, without a single run."""
     stages: tuple[StageCost, ...]
     runs: int
     """A month."""
     ceiling: tuple[Line, ...]
-    """By the hour: each environment filled to max_vcpus, and one instance more."""
+    """Costs of an hour at most: each environment filled to max_vcpus, and one instance more."""
     budget_usd: float
     unpriced: tuple[str, ...]
     """Instance types whose price is not known."""

@@ -30,7 +30,7 @@ class InstanceType(_Facts):
     gpus: int = 0
     gpu_name: str | None = None
     gpu_memory_mib: int = 0
-    """Of one GPU."""
+    """Memory of one GPU."""
     efa_interfaces: int = 0
     network_cards: int = 1
     interfaces_per_card: int = 2
@@ -38,7 +38,7 @@ class InstanceType(_Facts):
     scratch_disk_gb: int = 0
     spot: bool = True
     usd_per_hour: float | None = None
-    """On-Demand, Linux; None where no price is known."""
+    """Price of On-Demand, Linux; None where no price is known."""
     price_confirmed: bool = True
 
     @property

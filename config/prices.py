@@ -21,7 +21,7 @@ from config.stack import StackConfig
 from config.topology import Job, environments_of, instance_types_of, jobs
 
 HOURS_PER_MONTH: Final = 730
-"""As AWS counts in its own price examples: 8760 hours a year through twelve."""
+"""Hours of a month as AWS counts them in its own price examples: 8760 hours a year through twelve."""
 _FARGATE_MAX_GIB_PER_VCPU: Final = 8
 
 Service = Literal[

@@ -22,7 +22,7 @@ SECRETS: Final = ("slack-webhook-url",)
 
 
 NAMESPACE: Final = "batch-reference"
-"""Of the program's own keys in a stack file: the project's name."""
+"""Namespace of the program's own keys in a stack file: the project's name."""
 
 
 class StackConfig(BaseModel):
@@ -31,7 +31,7 @@ class StackConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = ""
-    """Of the stack."""
+    """Name of the stack."""
     region: str = ""
     """`aws:region` of the stack's file; empty where it names none."""
     secrets: FrozenMap[str, Literal["encrypted", "plain"]] = FrozenDict()

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # as a script it has its own folder there
 from tests.support.units import UNKNOWN_SECONDS, recorded  # noqa: E402
 
 BUDGET_SECONDS = 80.0
-"""Of all chosen files together, on two workers."""
+"""Budget of all chosen files together, on two workers."""
 EVERY_TIME = ("tests/test_project.py",)
 """What looks at the files themselves."""
 

@@ -32,7 +32,7 @@ ENV_UNIT_ROWS: Final = "PIPELINE_UNIT_ROWS"
 ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
 """`reject` or `keep`: what becomes of a row that lacks a value in a compared or required column."""
 ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
-"""Above this share of rejected rows the file is refused as a whole; columns whose gaps would cost more rows are not compared."""
+"""Share above which of rejected rows the file is refused as a whole; columns whose gaps would cost more rows are not compared."""
 ENV_COLUMNS: Final = "PIPELINE_COLUMNS"
 """JSON object, data set -> column -> {"type", "use", "required"}: what the owner of the data set declares about its columns."""
 ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
@@ -111,7 +111,7 @@ RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
 OWN_STOP: Final = "Stopped by the "
 """How a reason begins for which this program itself ends a job."""
 FALLBACK_TAG: Final = "pipeline-fallback"
-"""On a job whose failure is not the end of its run: the state machine goes on with another job."""
+"""Tag of a job whose failure is not the end of its run: the state machine goes on with another job."""
 ANALYSIS_TARGET_NODES: Final = "0:"
 """Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit. Overrides must repeat it exactly."""
 
@@ -150,7 +150,7 @@ _RUN_ID = re.compile(
 )
 _EXECUTION_NAME_MAX = 80
 FINDINGS_PREFIX: Final = "findings/"
-"""In the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
+"""Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
 
 
 @dataclass(frozen=True, kw_only=True)

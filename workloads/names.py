@@ -16,9 +16,9 @@ from typing import Final
 
 UPLOAD_PREFIX: Final = "data/"
 ENDINGS: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-"""Of uploads, in any letter case. They begin the run and no more: what a file holds is found from its bytes."""
+"""Endings of uploads, in any letter case. They begin the run and no more: what a file holds is found from its bytes."""
 DATASET_PATTERN: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*(?:--[0-9a-f]{12})?"
-"""Of data set ids. The double hyphen stands before a digest and nowhere else, so that no plain name can meet one with a digest."""
+"""Pattern of data set ids. The double hyphen stands before a digest and nowhere else, so that no plain name can meet one with a digest."""
 _PLAIN: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SEPARATORS: Final = re.compile(r"[ _.\-]+")
 _DATASET_MAX: Final = 64  # leaves room for the rest of a Batch job name, 128 characters in all

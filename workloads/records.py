@@ -41,7 +41,7 @@ class StageRecord:
     """ISO 8601, UTC."""
     seconds: float
     attempt: int
-    """From 1; AWS Batch counts attempts so."""
+    """Attempt, counted from 1; AWS Batch counts attempts so."""
     job_id: str
     details: dict[str, Any]
     """Figures of the stage's own, JSON values only."""
@@ -69,7 +69,7 @@ class Column:
     name: str
     """Unique in the table."""
     source_name: str
-    """As in the file's header; empty where the file names no column."""
+    """Name as in the file's header; empty where the file names no column."""
     kind: ColumnKind
     type: str
     """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`, `timestamp[us, tz=UTC]`, `bool` or `string`."""
@@ -106,7 +106,7 @@ class Unit:
     """First byte of the row group in the Parquet object."""
     byte_length: int
     sha256: str
-    """Of those bytes."""
+    """SHA-256 of those bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

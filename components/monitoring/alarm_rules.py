@@ -33,7 +33,7 @@ class AlarmsArgs:
     config: StackConfig
     queues: Queues
     functions: Mapping[str, LambdaFunction]
-    """By a short name: their errors and dead letters are watched."""
+    """Functions by a short name: their errors and dead letters are watched."""
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run` and `day`, each where there is one."""
     topic_arn: pulumi.Input[str]
@@ -45,7 +45,7 @@ class Rule:
 
     label: str
     section: str
-    """Of the runbook, as an anchor."""
+    """Section of the runbook, as an anchor."""
     what: str
     todo: str
     namespace: str = metrics.NAMESPACE

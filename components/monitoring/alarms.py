@@ -21,7 +21,7 @@ class Alarms(Component):
     """All alarms of the stack; the topic is their only action."""
 
     arns: dict[str, pulumi.Output[str]]
-    """By a short name."""
+    """ARNs of the alarms by a short name."""
 
     def __init__(
         self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None

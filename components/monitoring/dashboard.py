@@ -50,7 +50,7 @@ class DashboardArgs:
     config: StackConfig
     queues: Queues
     functions: Mapping[str, LambdaFunction]
-    """By a short name."""
+    """Functions by a short name."""
     stage_logs: Mapping[Stage, pulumi.Input[str]]
     """Names of the stages' log groups."""
     state_machine_arns: Mapping[str, pulumi.Output[str]]

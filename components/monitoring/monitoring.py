@@ -38,11 +38,11 @@ from config.topology import jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
-"""Below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
+"""Timeout of the notify function: below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
 may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
 _MAILED: Final = {"NewStateValue": ["ALARM"]}
-"""Of what alarms tell, what is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
+"""The part of the alarms' news that is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
 INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"): each change of an alarm would mail everybody. Slack hears of the end of
 what it heard the beginning of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering"."""
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 import pulumi
 
 _GRACE_SECONDS: Final = 3600
-"""From the deadline, at which the machine itself stops waiting, until Step Functions ends the execution."""
+"""Time from the deadline, at which the machine itself stops waiting, until Step Functions ends the execution."""
 _MOST_FAILED_PERCENT: Final = 100.0
-"""Of the files: each one's trouble is caught, and what is caught is told at the deadline."""
+"""Largest failed share of the files: each one's trouble is caught, and what is caught is told at the deadline."""
 
 _BROKEN: Final = "Broken"
 """State, and in small letters result, of a file that the machine itself failed on: that ends the day's execution as failed, of which an alarm
@@ -35,7 +35,7 @@ class DayDefinitionArgs:
     max_parallel: int
     poll_seconds: int
     wait_minutes: int
-    """From the start to the deadline."""
+    """Minutes from the start to the deadline."""
 
 
 def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:

@@ -25,12 +25,12 @@ from workloads import contract
 from workloads.contract import Stage
 
 SETTLE_SECONDS: Final = (20, 60)
-"""From a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of the range that a random wait is taken from:
+"""Time from a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of the range that a random wait is taken from:
 runs that were throttled together do not come back together."""
 _MOST_SUBMISSIONS: Final = 8
-"""Of each job, beyond the first."""
+"""Most submissions of each job beyond the first."""
 _GRACE_SECONDS: Final = 3600
-"""From the deadline, at which the machine itself stops the job and says so, until Step Functions ends the execution."""
+"""Time from the deadline, at which the machine itself stops the job and says so, until Step Functions ends the execution."""
 _THROTTLED: Final = ("Batch.TooManyRequestsException", "Batch.ThrottlingException")
 """Names under which others have met throttling; without a name it is one of _UNNAMED."""
 _REFUSED: Final = ("Batch.ClientException",)
@@ -53,7 +53,7 @@ class MachineJob:
     """How the names of its states begin."""
     stage: Stage
     name_key: str
-    """Under which the execution's input holds the job's name."""
+    """Key under which the execution's input holds the job's name."""
     queue_arn: pulumi.Input[str]
     definition: pulumi.Input[str]
     """ARN without revision."""
@@ -73,7 +73,7 @@ class DefinitionArgs:
     partition: str
     table_name: pulumi.Input[str]
     jobs: Sequence[MachineJob]
-    """In order; the first one is started first."""
+    """Jobs in their order; the first one is started first."""
     poll_seconds: int
     deadline_hours: int
 

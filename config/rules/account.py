@@ -17,7 +17,7 @@ OWN_TAGS: Final = ("Name", "project", "stack", "pipeline-stage", "pipeline-run-i
 _MOST_TAGS: Final = 50
 _MOST_PER_REGION: Final = 50
 _MOST_COLUMNS_BYTES: Final = 20 * 1024
-"""Of 24 KiB; all else in the definition of the preprocess job stays below 4 KiB (tests/components/test_jobs.py)."""
+"""Most bytes of `columns`, of 24 KiB; all else in the definition of the preprocess job stays below 4 KiB (tests/components/test_jobs.py)."""
 _LONGEST_STACK: Final = 12
 """So that <project>-<stack>-<logical name>-<random digits> fits the 64 characters of roles, functions and rules (Pulumi.yaml,
 pulumi:autonaming; tests/components/test_names.py)."""

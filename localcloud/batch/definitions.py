@@ -16,7 +16,7 @@ from localcloud.batch.records import JobDefinition, Store, client_error
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _LARGEST_BYTES: Final = 24 * 1024
-"""Of a job definition (User Guide, service_limits), counted by its properties alone: AWS does not say what it counts."""
+"""Largest size of a job definition (User Guide, service_limits), counted by its properties alone: AWS does not say what it counts."""
 _ON_EXIT_PATTERN: Final = re.compile(r"[A-Za-z0-9.:\s]*\*?")
 _EXIT_CODE_PATTERN: Final = re.compile(r"[0-9]*\*?")
 _LOG_DRIVERS: Final = (

@@ -54,7 +54,7 @@ class ComputeEnvironment:
     status: str = "VALID"
     status_reason: str = "ComputeEnvironment Healthy"
     related_until: float = 0.0
-    """Until when (`time.monotonic`) AWS still sees a queue that has let go of it."""
+    """Moment until which (`time.monotonic`) AWS still sees a queue that has let go of it."""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     instances: dict[str, Instance] = field(default_factory=dict)
     instance_left: float = float("-inf")

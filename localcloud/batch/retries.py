@@ -12,9 +12,9 @@ class AttemptEnd:
     """How an attempt ended."""
 
     exit_code: int | None
-    """Of the container; None where it had none (host lost, never started)."""
+    """Exit code of the container; None where it had none (host lost, never started)."""
     reason: str
-    """Of the container, often empty."""
+    """Reason that the container gave, often empty."""
     status_reason: str
 
 

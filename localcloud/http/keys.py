@@ -29,7 +29,7 @@ from localcloud.services.s3.forms import Form
 
 _SKEW: Final = timedelta(minutes=15)
 _WITHOUT_SIGNATURE: Final = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
-"""Of STS: no identity provider vouches for anybody here."""
+"""Operations of STS that need no signature: no identity provider vouches for anybody here."""
 _HASH_DIGITS: Final = 64
 _UPPER: Final = string.ascii_uppercase + "234567"
 _SECRET: Final = string.ascii_letters + string.digits
@@ -44,7 +44,7 @@ class Deployer:
     """The key of the one who may do everything, new with each start."""
 
     access_key: str = field(default_factory=lambda: f"LKIA{_random(_UPPER, 16)}")
-    """Not `AKIA`, so that no scanner and no AWS takes it for a real one."""
+    """Access key id, not `AKIA...`, so that no scanner and no AWS takes it for a real one."""
     secret: str = field(default_factory=lambda: _random(_SECRET, 40), repr=False)
 
     @property
@@ -59,7 +59,7 @@ class Key:
 
     secret: str
     principal: Principal | None
-    """None for the deployer."""
+    """Principal of the key, None for the deployer."""
     token: str | None = None
     expires: datetime | None = None
 

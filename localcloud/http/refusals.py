@@ -31,7 +31,7 @@ _LOG_DELIVERY: Final = (
     "DescribeLogGroups",
 )
 _MOST_METRICS: Final = (500, 2500)
-"""Of one widget, of all widgets of a dashboard."""
+"""Most metrics of one widget, of all widgets of a dashboard."""
 
 
 class Refusals:

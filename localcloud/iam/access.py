@@ -63,7 +63,7 @@ class Principal:
     """A role session, or a user of IAM."""
 
     role_arn: str
-    """Whose policies count: the role's ARN, or the user's."""
+    """ARN of the principal whose policies count: the role's, or the user's."""
     arn: str
     """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`; of a user, its own."""
 

@@ -46,7 +46,7 @@ class Request:
     target: str
     """Path and query as they came over the line, still encoded."""
     headers: Mapping[str, str]
-    """By lower-case name; values of repeated headers joined by commas."""
+    """Headers by lower-case name; values of repeated headers joined by commas."""
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Self:
@@ -80,7 +80,7 @@ class Claim:
     """4, or 2."""
     presigned: bool
     expires_seconds: int | None = None
-    """For how long a presigned URL holds."""
+    """Seconds for which a presigned URL holds."""
     token: str | None = None
     """Session token of temporary credentials."""
     date: str = ""

@@ -68,7 +68,7 @@ class Call:
         self.malformed = ""
         """What is wrong with the signature, where it cannot be read."""
         self.secret = ""
-        """Of the key that has signed the call, once that is proven."""
+        """Secret of the key that has signed the call, once that is proven."""
         try:
             self.claim = signatures.claim(self.signed_request)
         except signatures.MalformedSignatureError as error:

@@ -37,7 +37,7 @@ from localcloud.services.function_workers import Worker, WorkerPool
 _log = logging.getLogger(__name__)
 _LAMBDA: Final = "lambda.amazonaws.com"
 _RETRY_SECONDS: Final = (0.2, 0.4)
-"""Before the second and third try of an asynchronous invocation; Lambda waits one and two minutes."""
+"""Waits before the second and third try of an asynchronous invocation; Lambda waits one and two minutes."""
 _LOG_TAIL: Final = 4096
 _KEPT_MEMBERS: Final = ("LoggingConfig", "DeadLetterConfig")
 

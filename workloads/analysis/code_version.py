@@ -22,7 +22,7 @@ _PARTS: Final = (
     *("pipeline/outlier_stage.py", "pipeline/partial_result.py", "pipeline/partials.py"),
     *("pipeline/profile_stage.py", "pipeline/quantile_stage.py", "pipeline/shard_store.py"),
 )
-"""Of this package: files, and folders with all that is in them."""
+"""Parts of this package: files, and folders with all that is in them."""
 _FOR_TESTS: Final = frozenset({"knn/kernels_numpy.py"})
 """Within these parts, what no job runs."""
 _COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)

@@ -28,9 +28,9 @@ class SearchMeans:
 
     max_dollars: float | None
     usd_per_hour: float | None
-    """Of all machines of the stage; None where it is not known."""
+    """Price of all machines of the stage; None where it is not known."""
     block_memory_bytes: int
-    """Of one rank."""
+    """Memory of one rank for blocks."""
     checkpoint_floor_seconds: float
     node_mtbf_hours: float
 
@@ -72,7 +72,7 @@ class Settings:
     exchange: str
     """That is asked for."""
     threads: int
-    """Of one rank, on the host."""
+    """Threads of one rank, on the host."""
     parameters: AnalysisParameters
     means: SearchMeans
     shard: Shard

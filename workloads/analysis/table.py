@@ -32,7 +32,7 @@ _HINT: Final = (
 _DTYPES: Final = {"double": np.float64, "int64": np.int64}
 """Arrow types of the columns that are read."""
 _EXACT: Final = 1 << 53
-"""Up to here float64 holds every whole number."""
+"""Largest whole number up to which float64 holds all of them."""
 _AHEAD: Final = 3
 """Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight keep up with the arithmetic."""
 

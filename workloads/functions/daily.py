@@ -32,7 +32,7 @@ _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
 _NAMED: Final = 10
 """Runs that a message names; the others are counted."""
 _MOST_BYTES: Final = 200_000
-"""Of the answer to the state machine, whose states hand on 256 KiB at most (Step Functions developer guide, service quotas)."""
+"""Largest size of the answer to the state machine, whose states hand on 256 KiB at most (Step Functions developer guide, service quotas)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from workloads.functions.state_items import Claim
 from workloads.functions.states import RunStates
 
 CLOCK_SKEW_MS: Final = 60_000
-"""Between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
+"""Most difference between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
 
 
 @dataclass(frozen=True, kw_only=True)

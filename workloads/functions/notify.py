@@ -34,7 +34,7 @@ from workloads.functions.states import RunStates
 from workloads.functions.succeeded import tell_success
 
 _CLOCK_SKEW_MS: Final = 2_000
-"""Between the machine that wrote the error record and Batch."""
+"""Most difference between the machine that wrote the error record and Batch."""
 
 _OTHERS: Final = {
     "Batch Job Queue Blocked": tell_blocked,

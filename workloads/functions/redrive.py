@@ -19,12 +19,12 @@ from workloads.functions.dead_letters import DeadLetters, redeliver
 from workloads.functions.log import log
 
 MOST_FAILURES: Final = 2
-"""After so many failures a pass leaves a queue alone: Slack is still down. Not after one: a single event that can never be handled
+"""Failures after which a pass leaves a queue alone: Slack is still down. Not after one: a single event that can never be handled
 would hold up those behind it."""
 SECONDS_FOR_ONE: Final = 90
 """What has to be left for another message: the functions' own limit (components/monitoring/monitoring.py), and the calls around it."""
 HIDDEN_SECONDS: Final = 180
-"""As long as a pass may take."""
+"""Time that a message is hidden: as long as a pass may take."""
 
 
 def handler(_event: Any, context: Any) -> dict[str, Any]:

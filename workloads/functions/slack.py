@@ -28,7 +28,7 @@ _FIRST_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 20.0
 """A longer Retry-After is not waited for: a Lambda function and a job pay for every second."""
 _MOST_SECONDS: Final = 40.0
-"""For all attempts together: whoever tells has to be done while it has the right to (states.py), and before its function is ended."""
+"""Time for all attempts together: whoever tells has to be done while it has the right to (states.py), and before its function is ended."""
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 

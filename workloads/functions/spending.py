@@ -39,9 +39,9 @@ class Spent:
     """A stage, or `fallback`."""
     attempts: int
     seconds: float
-    """Of all attempts together."""
+    """Seconds of all attempts together."""
     usd: float | None
-    """None where its machines have no known price."""
+    """Price in US dollars, None where its machines have no known price."""
 
     def __str__(self) -> str:
         tries = f" in {self.attempts} attempts" if self.attempts > 1 else ""

@@ -33,7 +33,7 @@ TELL_LEASE_MS: Final = 90_000
 than the time after which Lambda delivers its event for the third time."""
 
 Standing = Literal["open", "closed", "being told"]
-"""Of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
+"""Standing of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
 
 
 class NotificationLeasedError(RuntimeError):

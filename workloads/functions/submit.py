@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
 
 _SETTLE_SECONDS: Final = 15.0
-"""From the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
+"""Time from the last possible SubmitJob of a claim's holder until ListJobs surely shows the job."""
 _POLL_SECONDS: Final = 0.5
 _STOP_BEFORE_DEADLINE_SECONDS: Final = 3.0
 _THROTTLED: Final = frozenset(
@@ -42,7 +42,7 @@ _THROTTLED: Final = frozenset(
 )
 _SUBMIT_ATTEMPTS: Final = 6
 _FORBIDDEN: Final = "with an explicit deny"
-"""In every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
+"""Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
 
 _OBJECT_CREATED: Final = {
     "detail": {

@@ -18,7 +18,7 @@ class StageCost:
     stage: Stage
     started_at: str | None
     seconds: float | None
-    """Of an array job the mean of its shards."""
+    """Run time in seconds; of an array job the mean of its shards."""
     attempt: int | None
     job_id: str | None
     usd_per_hour: float | None

@@ -11,7 +11,7 @@ from workloads.formats import DASH
 
 _FEW_DIGITS = 9
 _EXACT = 2**53
-"""Up to here every whole number is a float64."""
+"""Largest whole number up to which each is a float64."""
 
 
 def number(value: float | None, *, spread: float | None = None) -> str:

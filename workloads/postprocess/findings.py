@@ -30,7 +30,7 @@ SCHEMA: Final = 2
 """Version of the summary's shape; grows by one when a field changes its meaning or goes away."""
 PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FULL_MATRIX_COLUMNS: Final = 200
-"""Above this the summary holds the strongest pairs only: the matrix would be megabytes of text."""
+"""Columns above which the summary holds the strongest pairs only: the matrix would be megabytes of text."""
 _STRONGEST_PAIRS: Final = 50
 _REASONS: Final = 3
 """Columns that the sentence on nothing to compare gives the reasons of."""
@@ -57,7 +57,7 @@ class Remote:
 
     anomalies: Anomalies
     rows: Mapping[int, SourceRow]
-    """By row number: those that are reported."""
+    """Rows by their number: those that are reported."""
     lines: Lines
 
 

@@ -38,7 +38,7 @@ _REJECT_BARS = 20
 _REMOTE_ROWS = 25
 _IDENTIFIERS = 6
 _CELLS = 200
-"""Of a remote row: a report of a table with thousands of columns has to open in a browser."""
+"""Most cells of a farthest row: a report of a table with thousands of columns has to open in a browser."""
 _USES = {
     "compare": "rows are compared by it",
     "describe": "described, not compared",

@@ -28,7 +28,7 @@ class SourceRow:
     """A row of the table as the file had it."""
 
     line: int
-    """Of the file, counted from 1, header and all."""
+    """Line of the file, counted from 1, header and all."""
     identifiers: dict[str, Any]
     """Column by which people know the row, rather than compare it -> its cell."""
     values: dict[str, Any]

@@ -61,15 +61,15 @@ class Decision:
 
     kind: Kind
     reason: str
-    """Why, as the rest of a sentence that begins with the column."""
+    """Reason of the decision, as the rest of a sentence that begins with the column."""
     use: ColumnUse = "keep"
     spelling: Spelling = PLAIN
     pattern: str = ""
-    """Of dates that are not ISO 8601: see `dates.choose`."""
+    """Pattern of dates that are not ISO 8601: see `dates.choose`."""
     leading_zeros: bool = False
-    """Of whole numbers: whether `007` is 7; else it is no number but an identifier."""
+    """Whether, of whole numbers, `007` is 7; else it is no number but an identifier."""
     only_empty_missing: bool = False
-    """Of a text column: whether `NA` and its like are values."""
+    """Whether, in a text column, `NA` and its like are values."""
     told: tuple[Told, ...] = ()
 
 

@@ -75,7 +75,7 @@ class Order:
     """How a column's dates are written."""
 
     pattern: str
-    """As in strptime; empty where none fits, or two fit."""
+    """Pattern as in strptime; empty where none fits, or two fit."""
     good: int
     """Cells that it reads."""
     doubt: str = ""

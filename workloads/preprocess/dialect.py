@@ -25,7 +25,7 @@ class Dialect:
     grammar: Grammar
     structure: Structure
     source_names: tuple[str, ...]
-    """As in the file; empty where a column has no name."""
+    """Names as in the file; empty where a column has no name."""
     preamble: tuple[str, ...]
     """Lines before the header that are no part of the table."""
     comment: str

@@ -22,7 +22,7 @@ _LATIN: Final = (
     "cp850",
     "cp437",
 )
-"""Of several that fit alike, the first is taken."""
+"""Encodings of western languages: of several that fit alike, the first is taken."""
 _OTHER_ALPHABETS: Final = (
     "cp1251",
     "koi8_r",
@@ -39,7 +39,7 @@ ONE_BYTE: Final = (*_LATIN, *_OTHER_ALPHABETS)
 OTHERS: Final = ("cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949", "iso2022_jp")
 _TIE: Final = 0.005
 _LATIN_FIRST: Final = 0.03
-"""By which another alphabet has to explain a text better: of a few signs among English words it may."""
+"""Margin by which another alphabet has to explain a text better: of a few signs among English words it may."""
 _NAMES: Final = {
     "cp932": "shift_jis",
     "cp949": "euc-kr",

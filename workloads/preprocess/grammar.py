@@ -12,7 +12,7 @@ from typing import Final
 from workloads.preprocess.records import MAX_RECORD_BYTES
 
 BLANKS: Final = "blanks"
-"""In place of a delimiter: one or several blanks or tabs stand between two fields."""
+"""Mark in place of a delimiter: one or several blanks or tabs stand between two fields."""
 _INNER: Final = "\x1f"
 """Stands for a delimiter of several characters while a line is read."""
 _RUN: Final = re.compile(r"[ \t]+")

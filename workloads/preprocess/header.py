@@ -13,7 +13,7 @@ from workloads.runtime.quoting import quoted
 _PROFILED: Final = 400
 _TINY: Final = 4
 _FEW: Final = 30
-"""With fewer rows nearly all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
+"""Number of rows: with fewer nearly all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
 _UNIT: Final = re.compile(
     r"[\[(]?(?:[%‰°µμ]\S*|°?[CFK]|deg\w*|[kMGmµμnc]?(?:m|g|s|l|L|A|V|W|Pa|Hz|J|N|mol|bar|B|eV|ohm|Wh|b|y)\d?|hPa|ppmv?|ppb|psu|PSU|rad|min|h|hr|hrs|d|day|days"
     r"|yr|year|years|dB|lux|USD|EUR|GBP|usd|eur|count|counts|number|none|unitless|n/?a|-|int(?:eger)?|float|double|str(?:ing)?|text|date(?:time)?|bool(?:ean)?|numeric|\w+(?:[*/·.^]\w+[-+]?\d*)+|\w+\^-?\d+)[\])]?"

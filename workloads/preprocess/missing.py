@@ -53,7 +53,7 @@ SPELLINGS: Final = tuple(
         )
     )
 )
-"""For a reader that compares character by character: the usual ways to write the markers. In columns that are not text."""
+"""Spellings for a reader that compares character by character: the usual ways to write the markers. In columns that are not text."""
 
 IN_TEXT: Final = pa.array(
     [
@@ -70,7 +70,7 @@ IN_TEXT: Final = pa.array(
         *(word.upper() for word in _ERRORS),
     ]
 )
-"""In columns of text, where a dash or a word such as `None` may well be a value."""
+"""Markers in columns of text, where a dash or a word such as `None` may well be a value."""
 _EMPTY: Final = pa.array([""])
 
 

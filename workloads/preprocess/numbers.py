@@ -43,7 +43,7 @@ class Candidate:
     present: Texts
     """Cells with a value, without white space around them."""
     numerals: Any
-    """Of these, as a program writes numbers; null where one is none."""
+    """Numerals of these cells, as a program writes numbers; null where one is none."""
     good: int
     """Cells that are numbers, also those that cannot be stored."""
 

@@ -48,9 +48,9 @@ class Plan:
     columns: tuple[ColumnPlan, ...]
     remarks: tuple[Remark, ...]
     texts: tuple[Texts, ...] = field(repr=False, compare=False)
-    """Of the sample's cells that are not empty."""
+    """Texts of the sample's cells that are not empty."""
     delimiter: str = ","
-    """Of the file."""
+    """Delimiter of the file."""
 
     @property
     def decimal(self) -> str:

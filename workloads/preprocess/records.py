@@ -25,7 +25,7 @@ _LF: Final = ord("\n")
 _CR: Final = ord("\r")
 MAX_RECORD_BYTES: Final = 16 << 20
 RAW_BYTES: Final = 4096
-"""Of a rejected row, this much is kept."""
+"""Bytes of a rejected row that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Block:
     raws: Mapping[int, bytes] | None = None
     """The text of rewritten records as it stands in the file, by where they begin in the data."""
     lengths: Offsets | None = None
-    """Of the physical lines with their ends, where they were measured."""
+    """Lengths of the physical lines with their ends, where they were measured."""
 
     def spans(self, delimiter: int) -> tuple[Offsets, Offsets, Offsets]:
         """Beginning, end and physical line of every record that is not blank."""

@@ -26,13 +26,13 @@ _CELLS: Final = 4000
 _ONE_COLUMN: Final = 0.01
 """What a table of one column scores in place of (width - 1) / width: any delimiter that splits most rows alike beats it."""
 _ALIKE: Final = 0.5
-"""So many of the rows have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
+"""Share of the rows that have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
 _ALIKE_IN_TEXT: Final = 0.8
 _TEXT_PENALTY: Final = 0.9
 _HEADLESS: Final = 0.5
-"""For a delimiter that the first row does not hold."""
+"""Factor for a delimiter that the first row does not hold."""
 _NO_QUOTES: Final = 3
-"""So many fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
+"""Number of fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 

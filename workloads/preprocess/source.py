@@ -18,7 +18,7 @@ SAMPLE_BYTES: Final = 2 << 20
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_MAX_RATIO: Final = 300
 _GZIP_FREE_BYTES: Final = 256 << 20
-"""Below this size no ratio is suspicious: a table of constants packs very well."""
+"""Size below which no ratio is suspicious: a table of constants packs very well."""
 _NUL_SHARE: Final = 0.01
 _CONTROLS: Final = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r")
 _MOST_CONTROLS: Final = 8

@@ -45,7 +45,7 @@ class Spelling:
 
     decimal: str = "."
     group: str = ""
-    """Between thousands: nothing, `,`, `.`, a blank of any kind (` `) or an apostrophe of any kind (`'`)."""
+    """Sign between thousands: nothing, `,`, `.`, a blank of any kind (` `) or an apostrophe of any kind (`'`)."""
     decorated: bool = False
     """Whether signs stand around some: a currency, percent, a unit, parentheses or another minus for negative ones."""
     unit: str = ""
@@ -130,7 +130,7 @@ class Signs:
     """`12.345`: thousands or thousandths."""
     three_after_comma: int
     small_wholes: int
-    """Below 1,000: without a sign between thousands in any spelling."""
+    """Whole numbers below 1,000: without a sign between thousands in any spelling."""
     large_wholes: int
 
 
@@ -177,7 +177,7 @@ class Choice:
     doubt: str = ""
     """What else the numbers could mean, as a sentence without its subject; empty where the choice is sure."""
     evidence: Evidence | None = None
-    """From which the choice among ambiguous readings follows."""
+    """Evidence from which the choice among ambiguous readings follows."""
 
     @property
     def sure(self) -> bool:

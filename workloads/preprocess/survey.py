@@ -44,11 +44,11 @@ class Seen:
     """What one block has shown."""
 
     rows: int
-    """As wide as the table."""
+    """Rows as wide as the table."""
     odd: Mapping[int, Mapping[str, int]]
     """Column -> text -> cells."""
     gaps: tuple[NDArray[np.int64], NDArray[np.uint8]]
-    """Of the columns that could be compared: see `gaps.pack`."""
+    """Gaps of the columns that could be compared: see `gaps.pack`."""
 
     @classmethod
     def nothing(cls) -> Seen:

@@ -22,10 +22,10 @@ class BatchEnv:
     """Where and as what this process runs."""
 
     job_id: str
-    """As DescribeJobs knows it: without the `#<node>` that a node of a multi-node job has at its end, with the `:<index>` of a child of an
+    """Job id as DescribeJobs knows it: without the `#<node>` that a node of a multi-node job has at its end, with the `:<index>` of a child of an
     array job."""
     attempt: int
-    """From 1."""
+    """Attempt, counted from 1."""
     queue: str
     compute_environment: str
     node_index: int
@@ -34,7 +34,7 @@ class BatchEnv:
     main_node_address: str | None
     """Private IPv4 address of the main node; Batch tells it to the child nodes only."""
     array_index: int | None = None
-    """Of a child of an array job, from 0; None elsewhere."""
+    """Index of a child of an array job, from 0; None elsewhere."""
     array_size: int | None = None
     """Children of the array; None elsewhere, or where Batch does not say."""
 

@@ -113,9 +113,9 @@ class ObjectInfo:
     key: str
     size: int
     etag: str
-    """Without quotation marks."""
+    """ETag without quotation marks."""
     version_id: str | None
-    """None where the bucket is not versioned."""
+    """Version id, None where the bucket is not versioned."""
 
 
 def head(bucket: str, key: str, version_id: str | None = None) -> ObjectInfo:

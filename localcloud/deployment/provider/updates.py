@@ -16,7 +16,7 @@ from localcloud.deployment.provider.messaging import (
 )
 
 _MOST_POLICY_VERSIONS: Final = 5
-"""Of one managed policy, which IAM keeps."""
+"""Most versions of one managed policy, which IAM keeps."""
 _CODE: Final = frozenset(
     {"code", "imageUri", "s3Bucket", "s3Key", "s3ObjectVersion", "architectures"}
 )

@@ -52,7 +52,7 @@ class CheckpointCoordinator:
     progress: Progress
     cost: Cost = field(default_factory=Cost)
     objects_resumed: int = 0
-    """Of an earlier attempt."""
+    """Objects taken over from an earlier attempt."""
     _found: dict[str, Entry] = field(default_factory=dict)
 
     def resume(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 NODE_MTBF_HOURS: Final = 30 * 24.0
-"""Between failures of one node. Cautious: "The Llama 3 Herd of Models" (2024), section 3.3.4, counts 419 unexpected interruptions
+"""Mean time between failures of one node. Cautious: "The Llama 3 Herd of Models" (2024), section 3.3.4, counts 419 unexpected interruptions
 in 54 days on 2,048 nodes, one in 264 days per node."""
 
 

@@ -40,7 +40,7 @@ class Ring:
         self._comm, self._exchange, self._progress = comm, exchange, progress
         self._under_way: list[Transfer] = []
         self._sizes: list[int] = []
-        """Of the messages of a round by the rank of their home; negative where there is none."""
+        """Sizes of the messages of a round by the rank of their home; negative where there is none."""
 
     def tour(self, offers: Sequence[Offer], steps: range) -> Iterator[Stop]:
         """The messages of all rounds at the steps given, which begin with 0 or 1 and are at least one. Collective.

@@ -25,7 +25,7 @@ class TravellingUnit:
 
     block: Block
     state: QueryState
-    """To begin with, all k neighbours of a row are the last one that it had at home."""
+    """State of the rows: to begin with, all k neighbours of a row are the last one that it had at home."""
     done_at_home: npt.NDArray[np.bool_]
     """(units,) it was compared with these before it left."""
     last_ids: Integers

@@ -17,7 +17,7 @@ class Contribution:
 
     column: str
     share: float
-    """Of the squared distance from the k-th neighbour, which the score is; all columns together make 1. May be negative with the metric
+    """Share of the squared distance from the k-th neighbour, which the score is; all columns together make 1. May be negative with the metric
     `mahalanobis`."""
     value: float | int
     """The row's own value, as it stands in the table: whole numbers beyond 2^53 to the last digit."""

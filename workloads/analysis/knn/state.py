@@ -21,7 +21,7 @@ class QueryState:
     ids: Integers
     """(m,) row numbers in the whole table."""
     neighbours: Neighbours
-    """Of the m rows."""
+    """Neighbours of the m rows."""
     done: npt.NDArray[np.bool_]
     """(units,) data units that the rows were compared with."""
 

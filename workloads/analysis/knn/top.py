@@ -38,7 +38,7 @@ class Cutoff:
     """The N-th pilot: rows that come after it are not among the first N."""
 
     score: float
-    """Below 0 where there are fewer than N pilots, and nothing can be dropped."""
+    """Score to beat, below 0 where there are fewer than N pilots, and nothing can be dropped."""
     row: int
 
     @property

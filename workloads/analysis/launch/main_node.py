@@ -43,7 +43,7 @@ from workloads.runtime.errors import (
 log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS: Final = 2.0
-"""After mpirun failed: how long the news of a lost child, which may be the cause, can take to arrive."""
+"""Time, after mpirun failed, that the news of a lost child, which may be the cause, can take to arrive."""
 
 
 @dataclass(frozen=True)

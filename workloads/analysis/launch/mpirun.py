@@ -25,7 +25,7 @@ _AGENT: Final = shlex.join(
 all of them, and warns where it is not."""
 _LOOPBACK: Final = "127.0.0.0/8"
 _LINK_LOCAL: Final = "169.254.0.0/16"
-"""Of `ecs-eth0` in a container, which leads to the container agent only."""
+"""Network of `ecs-eth0` in a container, which leads to the container agent only."""
 
 
 def find() -> str:

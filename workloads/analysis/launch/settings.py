@@ -14,7 +14,7 @@ from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 PORT: Final = 7077
-"""On which the main node listens. The nodes' security group lets its members reach each other on every port, as MPI needs it."""
+"""Port on which the main node listens. The nodes' security group lets its members reach each other on every port, as MPI needs it."""
 _JOIN_DEADLINE_SECONDS: Final = 600
 
 
@@ -26,7 +26,7 @@ class LaunchSettings:
     ranks_per_node: int
     join_deadline_seconds: float
     token: str = field(repr=False)
-    """Empty where there is one node."""
+    """Shared secret of the nodes, empty where there is one node."""
     program: tuple[str, ...] = PROGRAM
     """Command of one rank."""
 

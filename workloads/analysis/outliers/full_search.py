@@ -89,7 +89,7 @@ class _InFlight:
 
     coming: Callable[[], Bytes | None]
     unit: int | None
-    """Of this rank, to which they come."""
+    """Unit of this rank, to which they come."""
     source: int
     """Rank from which they come."""
     sent: str | None

@@ -34,7 +34,7 @@ class Stored:
     """An object of the result."""
 
     name: str
-    """Below `Run.partials_prefix` for the top rows, below `Run.scores_prefix` for scores."""
+    """Key below `Run.partials_prefix` for the top rows, below `Run.scores_prefix` for scores."""
     sha256: str
 
 
@@ -47,7 +47,7 @@ class AnomalyRecord:
     neighbours_used: int
     """The number k that scores go by: as asked for, or all other rows where no more than k were compared."""
     columns: tuple[str, ...]
-    """By which rows were compared."""
+    """Columns by which rows were compared."""
     excluded: dict[str, str]
     """Number column by which they were not -> why."""
     complete_rows: int

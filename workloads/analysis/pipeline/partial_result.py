@@ -15,18 +15,18 @@ class Found:
     """Of a run of query units."""
 
     first: Top
-    """Of their rows, as many as are wanted of the whole table."""
+    """The farthest of these rows, as many as are wanted of the whole table."""
     rows: int
-    """Of them, that were compared."""
+    """Rows of them that were compared."""
     undirected_rows: int
-    """Of them, that have no direction (metric `cosine`)."""
+    """Rows of them that have no direction (metric `cosine`)."""
     fallback_rows: int
     evaluations: int
     rows_left: int
     scores: tuple[Stored, ...] = ()
     """Mode `full`: one for each unit, in order."""
     digests: tuple[str, ...] = ()
-    """Of those scores."""
+    """Digests of those scores."""
 
     @classmethod
     def joined(cls, parts: Sequence[Found], count: int) -> Self:

@@ -33,7 +33,7 @@ class Partial:
     level: int
     index: int
     name: str
-    """Below `Run.partials_prefix`."""
+    """Key below `Run.partials_prefix`."""
     sha256: str
 
 
@@ -54,9 +54,9 @@ class Success:
 
     run_id: str
     manifest_sha256: str
-    """Of the manifest's bytes: the identity of the table."""
+    """SHA-256 of the manifest's bytes: the identity of the table."""
     digest: str
-    """See `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
+    """Digest of the result, see `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
     columns: tuple[str, ...]
     compared: tuple[int, ...]
     """Places among these of the columns that rows may be compared by."""
@@ -69,7 +69,7 @@ class Success:
     nodes: int
     backend: str
     precision: str
-    """Of moments and co-moments."""
+    """Precision of moments and co-moments."""
     seconds: dict[str, float]
     """Stage -> seconds; the slowest rank where ranks differ."""
     bytes_read: int
@@ -79,7 +79,7 @@ class Success:
     quantiles: Stored | None = None
     """Exact quantiles; None where they were not asked for."""
     anomaly: AnomalyRecord | None = None
-    """None where the mode is `off`."""
+    """Record of the search, None where the mode is `off`."""
     bytes_moved: dict[str, int] = field(default_factory=dict)
     """Stage -> bytes, all ranks together."""
     percent_of_limit: dict[str, float] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Success:
     checkpoint: dict[str, float] = field(default_factory=dict)
     """What the checkpoints of this attempt cost: count, seconds, bytes; and how many objects of an earlier one were found."""
     shard_seconds: tuple[float, ...] = ()
-    """Of an array job, each shard's seconds up to its part of the result; `ranks`, `nodes` and what adds up are of all shards."""
+    """Seconds of each shard of an array job up to its part of the result; `ranks`, `nodes` and what adds up are of all shards."""
     launch: str = ""
     """Batch job that computed it; of an array job the parent."""
 

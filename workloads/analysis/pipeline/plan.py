@@ -33,7 +33,7 @@ _TOP_EVALUATIONS_PER_NEIGHBOUR: Final = 25
 _TOP_SEARCHED: Final = 8
 """Rows that are compared with the whole table, for each of the rows wanted: pilots, and about as many that are left."""
 _READ_BYTES_PER_SECOND: Final = 150e6
-"""Of one rank with three S3 connections of 50 MB/s."""
+"""Reading speed of one rank with three S3 connections of 50 MB/s."""
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
 _UNITS_READ: Final = 4
@@ -41,18 +41,18 @@ _UNITS_READ: Final = 4
 _FIXED_BYTES: Final = 24 << 20
 """Threads, connections and libraries that come in only when work begins; measured."""
 _COUNTS_BYTES: Final = 1 << 20
-"""Of a column while it is counted: bins of both signs from 0 to values of ordinary size."""
+"""Memory of a column while it is counted: bins of both signs from 0 to values of ordinary size."""
 _FILLED_BINS: Final = 4096
-"""Of a column's sketch: what values over sixty powers of two fill."""
+"""Bins of a column's sketch that values over sixty powers of two fill."""
 _SKETCHES: Final = 3
-"""At a time: two that are merged, and what they become."""
+"""Sketches at a time: two that are merged, and what they become."""
 _STRIP_BYTES: Final = 12 << 20
 """Tiles of the comparison, of one thread."""
 _SAMPLE_ROWS: Final = (2048, 8192, 32_768)
 _SMALLEST_SAMPLE: Final = 256
 _COPY_BYTES: Final = 16 << 20
 _LONG_ENOUGH_SECONDS: Final = 0.002
-"""Below this a device has spent its time on being called."""
+"""Run time below which a device has spent its time on being called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Shape:
     shards: int
     """That share the query rows; 1 where the job is no array job."""
     unit_bytes: int
-    """Of the largest unit in the file, text columns included."""
+    """Size of the largest unit in the file, text columns included."""
     neighbours: int
     """k."""
     top: int
@@ -111,9 +111,9 @@ class ModePlan:
     evaluations: float
     seconds: float
     memory_bytes: int
-    """Of one rank, the interpreter included."""
+    """Memory of one rank, the interpreter included."""
     usd: float | None
-    """None where the price of the machines is not known."""
+    """Price in US dollars, None where the price of the machines is not known."""
 
 
 def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int) -> Machine:

@@ -33,10 +33,10 @@ T = TypeVar("T")
 _WHOLE: Final = "profile"
 """Name of the checkpoint's object with the merged profile."""
 _NODE: Final = "profile-"
-"""Of the objects with tree nodes, while there is no merged profile: `profile-BACKEND-LL-IIIIII`. Backends agree to rounding, not to the
+"""Name of the objects with tree nodes, while there is no merged profile: `profile-BACKEND-LL-IIIIII`. Backends agree to rounding, not to the
 bit, so nodes of another one are left alone."""
 _CLOSING_SHARE: Final = 0.02
-"""Of a node's time, that may go into turning counts into its sketch: where it is more, the next node has twice as many units."""
+"""Share of a node's time that may go into turning counts into its sketch: where it is more, the next node has twice as many units."""
 
 
 class ProfileStage:

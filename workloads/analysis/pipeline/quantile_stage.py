@@ -19,7 +19,7 @@ from workloads.analysis.tree import share
 from workloads.runtime import s3
 
 _LOOK: Final = "quantiles-look-"
-"""Of the checkpoint's objects with the sum of a look's counts: `quantiles-look-N`."""
+"""Name of the checkpoint's objects with the sum of a look's counts: `quantiles-look-N`."""
 
 
 class QuantileStage:

@@ -36,7 +36,7 @@ class Figures:
     """What carried rows between ranks: see `choice.Chosen`."""
     checkpoint: dict[str, float] = field(default_factory=dict)
     shard_seconds: list[float] = field(default_factory=list)
-    """Of each shard in order, from its beginning to its part of the result; empty where the job is no array job."""
+    """Seconds of each shard in order, from its beginning to its part of the result; empty where the job is no array job."""
 
     @property
     def percent_of_limit(self) -> dict[str, float]:

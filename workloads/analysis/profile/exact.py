@@ -21,14 +21,14 @@ from workloads.analysis.profile.sketch import SHIFT, Sketch, ordered_keys, posit
 from workloads.analysis.threads import parallel_map
 
 PROBABILITIES: Final = (0.005, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.995)
-"""Of the quantiles that findings and pictures show, and that columns are scaled by."""
+"""Probabilities of the quantiles that findings and pictures show, and that columns are scaled by."""
 MOST_LOOKS: Final = SHIFT + 1
 _COUNTERS: Final = 1 << 21
-"""Of one look at most, about: 16 MiB."""
+"""Counters of one look at most, about: 16 MiB."""
 _MOST_BITS: Final = 16
 _REST_BITS: Final = 11
 _LARGEST_REST: Final = 512
-"""Of an int64, what float64 takes from it."""
+"""Largest part of an int64, what float64 takes from it."""
 _Keys = npt.NDArray[np.uint64]
 
 

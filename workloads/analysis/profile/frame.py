@@ -30,7 +30,7 @@ _SAMPLE_PARTIALS: Final = 64
 _SMALLEST, _LARGEST = -150, 200
 """Exponents of the largest value of a column whose fourth powers neither vanish nor overflow."""
 _CENTRE_BITS: Final = 12
-"""Of a centre, below the exponent of the column's range. That range is at most 512 standard
+"""Bits of a centre, below the exponent of the column's range. That range is at most 512 standard
 deviations of 2^16 rows, so that centres are as near as the sample lets them be, and powers of
 ordinary whole numbers have few digits."""
 

@@ -161,7 +161,7 @@ class Quantiles:
     bounds: Floats
     """`abs(value - true value) <= bound`; 0 where the value is exact."""
     rests: Floats
-    """Of exact quantiles of whole numbers beyond 2^53, what float64 takes from them; else 0."""
+    """Parts that float64 takes from exact quantiles of whole numbers beyond 2^53; else 0."""
 
 
 def quantiles(

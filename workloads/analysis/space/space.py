@@ -18,10 +18,10 @@ from workloads.parameters import Metric
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 _LARGEST: Final = 2.0**500
-"""Of a coordinate: squared distances stay finite."""
+"""Largest size of a coordinate: squared distances stay finite."""
 _BLOCK_VALUES: Final = 1 << 17
 _NO_LENGTH: Final = 1e-8
-"""Below this a row stands at the centre: where a column's mean is 1e7 units from 0, its rounding is 1e-9 units."""
+"""Length below which a row stands at the centre: where a column's mean is 1e7 units from 0, its rounding is 1e-9 units."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from workloads.analysis.profile.result import Profile
 from workloads.analysis.space.correlation import Correlation
 
 _FLOOR: Final = 1e-10
-"""For each column, added to every eigenvalue. A repeated column has an eigenvalue that is rounding only, some d^2 2^-53 at most, and
+"""Floor for each column, added to every eigenvalue. A repeated column has an eigenvalue that is rounding only, some d^2 2^-53 at most, and
 dividing by its root would turn rounding into distance."""
 
 

@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SECONDS: Final = 60.0
-"""For each step. NCCL finds its network in some seconds on machines with 32 cards."""
+"""Time limit of each step. NCCL finds its network in some seconds on machines with 32 cards."""
 _TEST_BYTES: Final = (1 << 20) + 1
-"""Past the size up to which MPI sends without asking the receiver; not a whole number of anything."""
+"""Size of the test message: past the size up to which MPI sends without asking the receiver; not a whole number of anything."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
