@@ -1,4 +1,7 @@
-"""Nightly CSV analysis on AWS Batch: one stack. What it may look like is said in config/, how it is built in components/."""
+"""Nightly CSV analysis on AWS Batch: one stack.
+
+What it may look like is said in config/, how it is built in components/.
+"""
 
 from __future__ import annotations
 

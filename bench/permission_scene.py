@@ -135,7 +135,9 @@ class Scene:
 
     @cached_property
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Functions of the stack by a short name that their roles share: name, role, queue of dead letters."""
+        """Functions of the stack by a short name that their roles share: name, role, queue of dead
+        letters.
+        """
         found = {}
         for page in self.client("lambda").get_paginator("list_functions").paginate():
             for each in page["Functions"]:
@@ -189,7 +191,9 @@ class Scene:
         spared: str = "",
         times: int = 10**6,
     ) -> Iterator[None]:
-        """Calls by a role are answered with an error: so many, of these operations or of all, but for the spared one."""
+        """Calls by a role are answered with an error: so many, of these operations or of all, but
+        for the spared one.
+        """
         left = [times]
 
         def refuse(call: Call, principal: Principal | None) -> Reply | None:
@@ -212,7 +216,9 @@ class Scene:
             self.ready.cloud.faults.remove(fault)
 
     def shorten(self) -> None:
-        """Lets the state machines wait for a second where they wait for minutes; what they do stays as it is."""
+        """Lets the state machines wait for a second where they wait for minutes; what they do stays
+        as it is.
+        """
         machines = self.client("stepfunctions")
         for each in machines.list_state_machines()["stateMachines"]:
             arn = each["stateMachineArn"]

@@ -1,4 +1,6 @@
-"""Where somebody learns that a role lacks an action: what `bench.permissions` looks at after a call was refused."""
+"""Where somebody learns that a role lacks an action: what `bench.permissions` looks at after a call
+was refused.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,15 @@ class Telling:
         self._since_ms = int(time.time() * 1000)
 
     def wait(self, seconds: float) -> str:
-        """Where it is told, empty where it is not within this time: to people, or in a log to which an alarm sends them."""
+        """Where it is told, empty where it is not within this time: to people, or in a log to which
+        an alarm sends them.
+        """
         end, written = time.monotonic() + seconds, ""
         while time.monotonic() < end:
             if told := self._to_people():
                 return told
-            # a function may write down what it tells in a moment, of a job for example: its own log counts for its own role
+            # a function may write down what it tells in a moment, of a job for example: its own log
+            # counts for its own role
             written = written or (self._in_a_log() if self._own else "")
             self._scene.ready.cloud.tick()
             if (alarm := self._alarm()) and (written or "lost-letters" in alarm):
@@ -55,7 +60,9 @@ class Telling:
 
     @cached_property
     def _own(self) -> dict[str, set[str]]:
-        """What is the role's own, by the names of functions, queues of dead letters and state machines."""
+        """What is the role's own, by the names of functions, queues of dead letters and state
+        machines.
+        """
         scene = self._scene
         mine = [each for each in scene.functions.values() if each["role"] == self._role]
         day = [each for name, each in scene.functions.items() if "day-look" in name]
@@ -90,7 +97,8 @@ class Telling:
         for each in failed["executions"]:
             if each["startDate"].timestamp() * 1000 >= self._since_ms:
                 found = machines.describe_execution(executionArn=each["executionArn"])
-                # what its parts failed on stands in their own logs, which the rehearsal does not have
+                # what its parts failed on stands in their own logs, which the rehearsal does not
+                # have
                 whole = found.get("error") == "FilesNotFollowed"
                 yield self._action if whole else str(found.get("cause"))
 

@@ -1,4 +1,6 @@
-"""Walks over a deployed stack that together make every call that its roles are there for: what `bench.permissions` drills with."""
+"""Walks over a deployed stack that together make every call that its roles are there for: what
+`bench.permissions` drills with.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,9 @@ def dead_letter(scene: Scene, function: str) -> None:
 
 
 def messages_kept(scene: Scene) -> None:
-    """Slack is down while a run fails, and comes back: the message lies in a queue and is given again."""
+    """Slack is down while a run fails, and comes back: the message lies in a queue and is given
+    again.
+    """
     (notify,) = (each for each in scene.functions if each.endswith("notify"))
     slack = scene.ready.cloud.slack
     slack.fail_next(10**6, status=403)  # whose refusals cost no waiting
@@ -143,7 +147,9 @@ def findings_kept(scene: Scene) -> None:
 
 
 def answer_lost(scene: Scene) -> None:
-    """A job is submitted twice at most: the answer to SubmitJob is lost, so the job is looked for."""
+    """A job is submitted twice at most: the answer to SubmitJob is lost, so the job is looked
+    for.
+    """
     role = "pipeline-run" if scene.ready.outputs["state_machine_arn"] else "pipeline-submit"
     with scene.failing(role, "SubmitJob", status=500, times=6):
         scene.ends(scene.upload(BAD))
@@ -170,7 +176,9 @@ def deadline(scene: Scene) -> None:
 
 
 def logging_changed(scene: Scene) -> None:
-    """The state machines are deployed again: Step Functions looks whether their roles may deliver logs."""
+    """The state machines are deployed again: Step Functions looks whether their roles may deliver
+    logs.
+    """
     machines = scene.client("stepfunctions")
     for each in machines.list_state_machines()["stateMachines"]:
         arn = each["stateMachineArn"]
@@ -293,7 +301,9 @@ def schedule_undelivered(scene: Scene) -> None:
 
 
 def later_walks() -> dict[str, Walk]:
-    """By name, those that put the clock forward: what functions do by their own clocks has to be drilled before."""
+    """By name, those that put the clock forward: what functions do by their own clocks has to be
+    drilled before.
+    """
     return {"day": day, "schedule undelivered": schedule_undelivered}
 
 

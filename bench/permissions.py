@@ -1,12 +1,15 @@
-"""Takes every single action of every role away, one after the other, and looks what happens: who misses it, and who says so?
+"""Takes every single action of every role away, one after the other, and looks what happens: who
+misses it, and who says so?
 
     python -m bench.permissions [--orchestrator step-functions] [--roles submit,notify]
 
-The local stack is deployed with everything that has a role of its own. Walks (`bench.permission_walks`) are gone with all permissions,
-and of each action is kept which walk had a call that needs it. Then each action is really taken away, and that walk is gone again. Prints
-a line for each action: whether the call was refused, and where somebody learns of it by the action's name: Slack, the answer to whoever
-deploys, or a log with the alarm that sends somebody there. `log lost`: the function wrote nothing, and `preflight` names it. Ends with 1
-where nobody missed an action or two statements allow it (it should go), or where nobody is told.
+The local stack is deployed with everything that has a role of its own. Walks
+(`bench.permission_walks`) are gone with all permissions, and of each action is kept which walk had
+a call that needs it. Then each action is really taken away, and that walk is gone again. Prints a
+line for each action: whether the call was refused, and where somebody learns of it by the action's
+name: Slack, the answer to whoever deploys, or a log with the alarm that sends somebody there. `log
+lost`: the function wrote nothing, and `preflight` names it. Ends with 1 where nobody missed an
+action or two statements allow it (it should go), or where nobody is told.
 """
 
 from __future__ import annotations
@@ -102,7 +105,9 @@ def documents(iam: Any, removal: Removal) -> list[dict[str, Any]]:
 
 
 def needing(iam: Any, removal: Removal, asked: Mapping[str, list[Asked]]) -> str | None:
-    """The first walk with a call that the action allows: `allowed twice` where other statements allow all of them as well."""
+    """The first walk with a call that the action allows: `allowed twice` where other statements
+    allow all of them as well.
+    """
     left, found = documents(iam, removal), None
     alone = [{"Statement": [removal.statement]}]
     for walk, calls in asked.items():
@@ -173,7 +178,9 @@ def drill(scene: Scene, removal: Removal, walk: Walk) -> tuple[str, str]:
 
 
 def log_lost(scene: Scene, removal: Removal) -> tuple[str, str]:
-    """Takes the action away from a function, whose log then stays empty: whether `preflight` names both."""
+    """Takes the action away from a function, whose log then stays empty: whether `preflight` names
+    both.
+    """
     function = next(each for each in scene.functions.values() if each["role"] == removal.role)
     logs, group = scene.client("logs"), function["group"]
     call = partial(scene.client("lambda").invoke, FunctionName=function["name"], Payload=b"{}")

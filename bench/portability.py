@@ -1,9 +1,12 @@
-"""The whole analysis of one table under every kernel, number of threads and ranks, and split into shards: one digest.
+"""The whole analysis of one table under every kernel, number of threads and ranks, and split into
+shards: one digest.
 
-`python -m bench.portability [--rows 20000 --columns 8 --unit-rows 9000 --metrics euclidean,mahalanobis,cosine]` prints one digest a line
-for each mode and metric, and ends with 1 where two differ. Kernels that this processor does not have are left out and named. With
-`--mixed N` an array job of two to four shards on as many kinds of kernel runs N times, and none may fail; `--python PATH`, which may
-be given again, names interpreters of other environments (with NumPy, pyarrow, boto3, mpi4py and openmpi) that the shards take in turn.
+`python -m bench.portability [--rows 20000 --columns 8 --unit-rows 9000 --metrics
+euclidean,mahalanobis,cosine]` prints one digest a line for each mode and metric, and ends with 1
+where two differ. Kernels that this processor does not have are left out and named. With `--mixed N`
+an array job of two to four shards on as many kinds of kernel runs N times, and none may fail;
+`--python PATH`, which may be given again, names interpreters of other environments (with NumPy,
+pyarrow, boto3, mpi4py and openmpi) that the shards take in turn.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ def main() -> int:
     metrics = options.metrics.split(",")
     left_out = sorted(name for name, flag in NEEDS.items() if flag not in processor_flags())
     print(
-        f"NumPy {np.__version__}, {os.cpu_count()} processors; {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows"
+        f"NumPy {np.__version__}, {os.cpu_count()} processors; {options.rows:,} x"
+        f" {options.columns}, units of {options.unit_rows:,} rows"
     )
     print(f"kernels that this processor lacks: {', '.join(left_out) or 'none'}")
     versions = [version_of(python) for python in pythons]
@@ -87,7 +91,8 @@ def main() -> int:
             )
     differing = [case for case, digests in found.items() if len(digests) > 1]
     print(
-        f"{len(found)} analyses, {'one digest each' if not differing else f'more than one digest: {differing}'}"
+        f"{len(found)} analyses,"
+        f" {'one digest each' if not differing else f'more than one digest: {differing}'}"
     )
     return 1 if differing else 0
 
@@ -105,13 +110,18 @@ def variants() -> list[tuple[str, dict[str, str], int, int]]:
 
 def version_of(python: str) -> str:
     """Of Python and NumPy."""
-    code = "import platform, numpy; print('Python', platform.python_version(), 'NumPy', numpy.__version__)"
+    code = (
+        "import platform, numpy; print('Python', platform.python_version(), 'NumPy',"
+        " numpy.__version__)"
+    )
     ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 
 
 def mixed(store: Store, run: Run, metric: str, number: int, shards: int, pythons: list[str]) -> str:
-    """Shards that each have a kernel and an interpreter of their own, in another order each time; the digest that they come to."""
+    """Shards that each have a kernel and an interpreter of their own, in another order each time;
+    the digest that they come to.
+    """
     kernels = list(environments().values())
     for place in range(shards):
         shard = (place + number) % shards

@@ -1,12 +1,15 @@
-"""How fast the preprocess stage turns CSV into Parquet, and how much memory that takes, beside bare polars, pandas and DuckDB.
+"""How fast the preprocess stage turns CSV into Parquet, and how much memory that takes, beside bare
+polars, pandas and DuckDB.
 
     python -m bench.preprocess [--small]
 
-All read the same local files and write Parquet to the same disk, each in a process of its own, in turn; a figure is the median of three
-runs. The clock starts after the imports. CPU seconds are those of all threads; where others use the machine too, they tell more than wall
-seconds. The peers only convert; the stage also checks every row, lists the rejected ones with line and reason, and writes units with
-checksums. The second file is ten times the first: seconds should grow tenfold, the stage's memory not at all. `--small` takes files of 10
-and 100 MB instead of 100 MB and 1 GB. The limit to compare with is reading the file and counting its lines.
+All read the same local files and write Parquet to the same disk, each in a process of its own, in
+turn; a figure is the median of three runs. The clock starts after the imports. CPU seconds are
+those of all threads; where others use the machine too, they tell more than wall seconds. The peers
+only convert; the stage also checks every row, lists the rejected ones with line and reason, and
+writes units with checksums. The second file is ten times the first: seconds should grow tenfold,
+the stage's memory not at all. `--small` takes files of 10 and 100 MB instead of 100 MB and 1 GB.
+The limit to compare with is reading the file and counting its lines.
 """
 
 from __future__ import annotations
@@ -120,7 +123,9 @@ def one(name: str, source: Path, target: Path) -> None:
 
 
 def generate(target: Path, size: int, *, dirty_percent: float) -> int:
-    """Writes a table of about `size` bytes and returns its rows; beyond 100 MB they repeat, or making the file would take minutes."""
+    """Writes a table of about `size` bytes and returns its rows; beyond 100 MB they repeat, or
+    making the file would take minutes.
+    """
     from workloads.samples.generate import Table
 
     table = Table(
@@ -182,7 +187,8 @@ def main() -> None:
 
     sizes = (10_000_000, 100_000_000) if options.small else (100_000_000, 1_000_000_000)
     print(
-        f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}\n"
+        f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} processors,"
+        f" Python {platform.python_version()}\n"
     )
     print("| file | program | seconds | CPU seconds | MB/s | rows/s | peak memory, MiB |")
     print("|---|---|---:|---:|---:|---:|---:|")

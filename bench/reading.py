@@ -1,9 +1,11 @@
-"""How right polluted files are read: this reader, DuckDB's, and CleverCSV's where it is installed, each told nothing.
+"""How right polluted files are read: this reader, DuckDB's, and CleverCSV's where it is installed,
+each told nothing.
 
     python -m bench.reading [--every N]
 
-The files are those of tests/workloads/preprocess/pollutions.py, every N-th of those that touch one row (11 if not told; 1 takes some
-minutes). Points are those of the Pollock benchmark, of ten, by value.
+The files are those of tests/workloads/preprocess/pollutions.py, every N-th of those that touch one
+row (11 if not told; 1 takes some minutes). Points are those of the Pollock benchmark, of ten, by
+value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""kill -9 of random ranks at random moments, resume on another number of ranks, one digest: any number of times.
+"""kill -9 of random ranks at random moments, resume on another number of ranks, one digest: any
+number of times.
 
 python -m bench.resume --kills 200 --rows 60000 --columns 48 --unit-rows 2000
 """
@@ -44,10 +45,12 @@ def run_all(store: Store, options: argparse.Namespace) -> None:
         .astype(np.float64)
     )
     print(
-        f"seed {options.seed}: {options.rows:,} x {options.columns}, units of {options.unit_rows:,} rows"
+        f"seed {options.seed}: {options.rows:,} x {options.columns}, units of {options.unit_rows:,}"
+        " rows"
     )
     print(
-        f"{'mode':>5} {'kills':>5} {'total':>5} {'seconds':>8} {'resumed':>8} {'stored s':>8}  digest"
+        f"{'mode':>5} {'kills':>5} {'total':>5} {'seconds':>8} {'resumed':>8} {'stored s':>8} "
+        " digest"
     )
     expected: dict[str, str] = {}
     killed, runs = 0, 0
@@ -74,11 +77,13 @@ def run_all(store: Store, options: argparse.Namespace) -> None:
         seconds = time.perf_counter() - start
         resumed = int(success.checkpoint["objects_resumed"])
         print(
-            f"{mode:>5} {kills:>5} {killed:>5} {seconds:>8.1f} {resumed:>8} {stored[-1]:>8.3f}  {success.digest[:16]}",
+            f"{mode:>5} {kills:>5} {killed:>5} {seconds:>8.1f} {resumed:>8} {stored[-1]:>8.3f} "
+            f" {success.digest[:16]}",
             flush=True,
         )
     print(
-        f"{killed} kills over {runs} runs: one digest per mode; a checkpoint took {statistics.median(stored):.3f} s (median)"
+        f"{killed} kills over {runs} runs: one digest per mode; a checkpoint took"
+        f" {statistics.median(stored):.3f} s (median)"
     )
 
 

@@ -1,7 +1,9 @@
-"""One rank of `full` over the ring, without S3: `mpirun -n 2 python -m mpi4py -m bench.ring --backend numpy`.
+"""One rank of `full` over the ring, without S3: `mpirun -n 2 python -m mpi4py -m bench.ring
+--backend numpy`.
 
-Rank 0 prints one JSON object: the digest of all scores, the pairs of rows that all ranks compared, the exchange that was used and why not
-the one that was asked for, seconds, and bytes that came from other ranks.
+Rank 0 prints one JSON object: the digest of all scores, the pairs of rows that all ranks compared,
+the exchange that was used and why not the one that was asked for, seconds, and bytes that came from
+other ranks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""What an AWS account has to have before a stack can run in it: one function for each question, which asks AWS and judges the answer.
+"""What an AWS account has to have before a stack can run in it: one function for each question,
+which asks AWS and judges the answer.
 
-A question that AWS does not answer, for want of rights or otherwise, is a warning: only what is known to be wrong is an error.
+A question that AWS does not answer, for want of rights or otherwise, is a warning: only what is
+known to be wrong is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from config.stack import NAMESPACE, StackConfig
 from config.topology import environments_of, instance_types_of, known_types_of
 
 _BATCH_LIMIT: Final = 50
-"""Compute environments, and job queues, of an account in a region (AWS Batch user guide, service_limits)."""
+"""Compute environments, and job queues, of an account in a region (AWS Batch user guide,
+service_limits).
+"""
 _SERVICE_ROLES: Final = {
     "batch": "AWSServiceRoleForBatch",
     "ecs": "AWSServiceRoleForECS",
@@ -61,7 +65,9 @@ def region(asked: Questions) -> Iterator[Finding]:
 
 
 def vcpu_quotas(asked: Questions) -> Iterator[Finding]:
-    """The quotas on vCPUs hold what one job needs (else an error), and all that the environments may start (else a warning)."""
+    """The quotas on vCPUs hold what one job needs (else an error), and all that the environments
+    may start (else a warning).
+    """
     ceiling, least, users = (
         defaultdict[str, int](int),
         defaultdict[str, int](int),
@@ -122,7 +128,9 @@ def _families(environment: Environment) -> set[str]:
 
 
 def _least_vcpus(config: StackConfig, name: str, environment: Environment) -> int:
-    """VCPUs below which a job of the pipeline cannot start in the environment: all nodes of the analysis, or the smallest type."""
+    """VCPUs below which a job of the pipeline cannot start in the environment: all nodes of the
+    analysis, or the smallest type.
+    """
     smallest = min((facts.vcpus for facts in known_types_of(environment).values()), default=1)
     analysis = config.jobs.analysis
     return (
@@ -149,7 +157,10 @@ def batch_limits(asked: Questions) -> Iterator[Finding]:
             each for page in batch.get_paginator(operation).paginate() for each in page[member]
         ]
         others = sum(not asked.tags.items() <= each.get("tags", {}).items() for each in found)
-        text = f"{others} {what}s of others and {needed} of this stack, of {_BATCH_LIMIT} in the account"
+        text = (
+            f"{others} {what}s of others and {needed} of this stack, of {_BATCH_LIMIT} in the"
+            " account"
+        )
         full = others + needed > _BATCH_LIMIT
         fix = "delete what nobody uses, or take another region" if full else ""
         yield Finding(level="error" if full else "ok", check="batch", what=text, fix=fix)
@@ -165,7 +176,10 @@ def instance_offerings(asked: Questions) -> Iterator[Finding]:
         }
     )
     if len(asked.zones) < asked.config.network.az_count:
-        what = f"network.az_count is {asked.config.network.az_count}, and the region offers {len(asked.zones)} zones"
+        what = (
+            f"network.az_count is {asked.config.network.az_count}, and the region offers"
+            f" {len(asked.zones)} zones"
+        )
         yield Finding(level="error", check="zones", what=what, fix="lower az_count")
         return
     if not wanted:
@@ -227,7 +241,10 @@ def efa(asked: Questions) -> Iterator[Finding]:
                 level="error", check="efa", what=what, fix="turn efa off, or take another type"
             )
         elif facts is not None and facts.efa_interfaces != has:
-            what = f"environment {name}: {environment.instance_type} has {has} EFA interfaces, and the facts file says {facts.efa_interfaces}"
+            what = (
+                f"environment {name}: {environment.instance_type} has {has} EFA interfaces, and the"
+                f" facts file says {facts.efa_interfaces}"
+            )
             yield Finding(
                 level="error", check="efa", what=what, fix="python scripts/refresh_ec2_facts.py"
             )
@@ -269,7 +286,9 @@ def images(asked: Questions) -> Iterator[Finding]:
 
 
 def secrets(asked: Questions) -> Iterator[Finding]:
-    """The webhook is set, and the stack's secrets exist; those of an earlier one of its name may be on their way out."""
+    """The webhook is set, and the stack's secrets exist; those of an earlier one of its name may be
+    on their way out.
+    """
     if not asked.config.secrets:
         what = "no slack-webhook-url: nobody hears of findings and failures on Slack"
         yield Finding(
@@ -290,17 +309,23 @@ def secrets(asked: Questions) -> Iterator[Finding]:
         for s in found
         if asked.tags.items() <= {tag["Key"]: tag["Value"] for tag in s.get("Tags", [])}.items()
     ]
-    # names are automatic and a deleted secret keeps its own for 30 days, so that one of an earlier deployment stands in nobody's way
+    # names are automatic and a deleted secret keeps its own for 30 days, so that one of an earlier
+    # deployment stands in nobody's way
     alive = [secret for secret in own if not secret.get("DeletedDate")]
     if alive:
         yield Finding(level="ok", check="secrets", what=f"{len(alive)} secrets of the stack exist")
     elif own:
-        what = f"{len(own)} secrets of an earlier deployment of this stack are about to be deleted; the next one makes new ones"
+        what = (
+            f"{len(own)} secrets of an earlier deployment of this stack are about to be deleted;"
+            " the next one makes new ones"
+        )
         yield Finding(level="ok", check="secrets", what=what)
 
 
 def service_roles(asked: Questions) -> Iterator[Finding]:
-    """The service-linked roles exist, which AWS makes by itself only for somebody who may make them."""
+    """The service-linked roles exist, which AWS makes by itself only for somebody who may make
+    them.
+    """
     spot = any(
         isinstance(environment, SpotEnvironment)
         for environment in asked.config.environments.values()
@@ -321,7 +346,9 @@ def service_roles(asked: Questions) -> Iterator[Finding]:
 
 
 def subnet_addresses(asked: Questions) -> Iterator[Finding]:
-    """The subnet of a multi-node analysis, where there is one already, has an address for every interface."""
+    """The subnet of a multi-node analysis, where there is one already, has an address for every
+    interface.
+    """
     analysis = asked.config.jobs.analysis
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in asked.tags.items()]
     subnets = asked.client("ec2").describe_subnets(Filters=filters)["Subnets"]
@@ -342,7 +369,10 @@ def subnet_addresses(asked: Questions) -> Iterator[Finding]:
         )  # the public one is a fraction of it
         free = int(private["AvailableIpAddressCount"])
         need = analysis.nodes * ((facts.network_cards if environment.efa else 1) + 1)
-        what = f"{private['SubnetId']} in {zone} has {free} free addresses, and {analysis.nodes} nodes of {name} take {need}"
+        what = (
+            f"{private['SubnetId']} in {zone} has {free} free addresses, and {analysis.nodes} nodes"
+            f" of {name} take {need}"
+        )
         fix = "" if free >= need else "find out what holds the addresses, or take fewer nodes"
         yield Finding(
             level="ok" if free >= need else "error", check="addresses", what=what, fix=fix

@@ -1,4 +1,6 @@
-"""`retry`: begins an ended run again, at the first stage whose result is not there or not valid any more."""
+"""`retry`: begins an ended run again, at the first stage whose result is not there or not valid any
+more.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class Found:
 
 
 def retry(target: Target, name: str, *, first: str, as_json: bool) -> int:
-    """Begins the run again and says what it uses again. Raises CliError where it cannot begin there."""
+    """Begins the run again and says what it uses again.
+
+    Raises CliError where it cannot begin there.
+    """
     if first and first not in STAGES:
         raise CliError(f"--from {first}: give one of {', '.join(STAGES)}", ExitCode.USAGE)
     entry = runs_index.find(target, name)
@@ -60,7 +65,8 @@ def retry(target: Target, name: str, *, first: str, as_json: bool) -> int:
     upload = item.get("upload") or {}
     if not upload.get("key"):
         raise CliError(
-            f"run {entry.run_id} has no upload: its jobs were submitted by hand, and only that begins them again",
+            f"run {entry.run_id} has no upload: its jobs were submitted by hand, and only that"
+            " begins them again",
             ExitCode.RUN_FAILED,
         )
     found = look(target, entry.run)
@@ -86,7 +92,8 @@ def retry(target: Target, name: str, *, first: str, as_json: bool) -> int:
         print_json(document)
     elif answer["outcome"] == "submitted":
         say(
-            f"run {entry.run_id} begins again at {begin_at} (attempt {attempt}): {found.used(begin_at)}"
+            f"run {entry.run_id} begins again at {begin_at} (attempt {attempt}):"
+            f" {found.used(begin_at)}"
         )
         say(f"see it: batchref show {entry.run_id} --watch")
     elif answer["outcome"] == "paused":
@@ -117,7 +124,9 @@ def _moment(head: Mapping[str, Any]) -> str:
 
 
 def _choose(item: Mapping[str, Any], found: Found) -> str:
-    """A run that succeeded is wanted anew as a whole; of others nothing is done twice, but for the stage that failed."""
+    """A run that succeeded is wanted anew as a whole; of others nothing is done twice, but for the
+    stage that failed.
+    """
     if item.get("state") == "SUCCEEDED":
         return "preprocess"
     failed = str((item.get("failure") or {}).get("stage") or "")
@@ -133,11 +142,13 @@ def _check(
         version = {"VersionId": upload["version_id"]} if upload.get("version_id") else {}
         if submitting.head(target, str(upload["bucket"]), str(upload["key"]), **version) is None:
             raise CliError(
-                f"the file of run {run.run_id}, s3://{upload['bucket']}/{upload['key']}, is not there any more; upload it again",
+                f"the file of run {run.run_id}, s3://{upload['bucket']}/{upload['key']}, is not"
+                " there any more; upload it again",
                 ExitCode.NOT_FOUND,
             )
     elif STAGES.index(begin_at) > STAGES.index(found.first):
         raise CliError(
-            f"--from {begin_at}: what {found.first} makes is not there or is of another table; begin at {found.first}",
+            f"--from {begin_at}: what {found.first} makes is not there or is of another table;"
+            f" begin at {found.first}",
             ExitCode.RUN_FAILED,
         )

@@ -12,7 +12,9 @@ __all__ = ["app", "files", "main", "operate", "rehearsal", "runs", "understand"]
 
 
 def main() -> None:
-    """Runs the command line; a CliError, and what AWS refuses, becomes a sentence and an exit code."""
+    """Runs the command line; a CliError, and what AWS refuses, becomes a sentence and an exit
+    code.
+    """
     try:
         app(prog_name="batchref")
     except Exception as error:

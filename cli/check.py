@@ -25,9 +25,10 @@ _INDENT = 15
 def check(console: Console, sources: Sequence[str], *, as_json: bool) -> ExitCode:
     """Checks stack files, all of the checkout unless some are named.
 
-    Returns OK where there are no errors (there may be warnings), USAGE where there are. Raises CliError where a file cannot be read.
+    Returns OK where there are no errors (there may be warnings), USAGE where there are. Raises
+    CliError where a file cannot be read.
     """
-    files = [read(source) for source in (sources or all_stacks())]
+    files = [read(source) for source in sources or all_stacks()]
     found = {file.label: problems(file) for file in files}
     if as_json:
         print(
@@ -57,7 +58,9 @@ def problems(file: StackFile) -> tuple[Problem, ...]:
 
 
 def valid(console: Console, file: StackFile) -> StackConfig:
-    """The config of a file that has no errors; otherwise shows them on `console` and raises CliError."""
+    """The config of a file that has no errors; otherwise shows them on `console` and raises
+    CliError.
+    """
     try:
         return file.load()[0]
     except ConfigError as error:
@@ -115,7 +118,9 @@ def _show(console: Console, file: StackFile, problems: Sequence[Problem]) -> Non
 
 
 def hanging(console: Console, label: str, text: str, *, mark: Text | None = None) -> None:
-    """A labelled paragraph; on a terminal its further lines stand below its first, elsewhere it is one line for grep."""
+    """A labelled paragraph; on a terminal its further lines stand below its first, elsewhere it is
+    one line for grep.
+    """
     indent = " " * _INDENT
     width = console.width if console.is_terminal else sys.maxsize
     lines = textwrap.wrap(

@@ -42,7 +42,10 @@ class Wanted:
 
 
 def run(console: Console, errors: Console, wanted: Wanted) -> ExitCode:
-    """Cleans a file and shows what was decided. Raises CliError (USAGE) where the file is refused or cannot be read or written."""
+    """Cleans a file and shows what was decided.
+
+    Raises CliError (USAGE) where the file is refused or cannot be read or written.
+    """
     settings = _settings(wanted)
     size = _size(wanted.file)
     with _folder(wanted.out) as folder:
@@ -176,7 +179,9 @@ class _Counted(io.FileIO):
 def _progress(
     errors: Console, size: int
 ) -> Iterator[tuple[Callable[[Path], _Counted], Callable[[int, int], None]]]:
-    """How to open the file, and whom to tell of rows; a line on the terminal says how far a large file is."""
+    """How to open the file, and whom to tell of rows; a line on the terminal says how far a large
+    file is.
+    """
     if size < _LARGE_BYTES or not errors.is_terminal:
         yield (lambda path: _Counted(path, lambda _count: None)), (lambda _kept, _rejected: None)
         return
@@ -203,7 +208,8 @@ def _progress(
             if time.monotonic() - shown > _SHOWN_EVERY_SECONDS:
                 shown = time.monotonic()
                 status.update(
-                    f"{min(100, 100 * read // size)} % read, {kept:,} rows kept, {rejected:,} rejected"
+                    f"{min(100, 100 * read // size)} % read, {kept:,} rows kept, {rejected:,}"
+                    " rejected"
                 )
 
         yield opened, rows

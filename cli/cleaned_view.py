@@ -1,4 +1,7 @@
-"""What cleaning has made of a file, on a terminal. Nothing that the file holds steers the terminal."""
+"""What cleaning has made of a file, on a terminal.
+
+Nothing that the file holds steers the terminal.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ def show(
     rows: Sequence[Mapping[str, Any]],
     written: Mapping[str, str],
 ) -> None:
-    """The whole report: how the file was read, its columns, remarks, rejected rows and first rows."""
+    """The whole report: how the file was read, its columns, remarks, rejected rows and first
+    rows.
+    """
 
     def line(text: str) -> None:
         console.print(Text(escaped(text)), soft_wrap=True)

@@ -187,7 +187,9 @@ def _asked(analysis: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stages(entry: Entry, summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Seconds and dollars by stage: of the findings where there are some, else of the state item, and of both together `all`."""
+    """Seconds and dollars by stage: of the findings where there are some, else of the state item,
+    and of both together `all`.
+    """
     run = summary.get("run")
     stages: dict[str, Mapping[str, Any]] = (
         {each["stage"]: each for each in run["stages"]} if run else {}
@@ -264,7 +266,8 @@ def _show(console: Console, document: Compared) -> None:
             run["run_id"] for run in document["runs"] if run["state"] != "SUCCEEDED"
         )
         say(
-            f"not compared, for there are no findings of {without or 'one of them'}: {', '.join(document['not_compared'])}"
+            f"not compared, for there are no findings of {without or 'one of them'}:"
+            f" {', '.join(document['not_compared'])}"
         )
 
 

@@ -1,4 +1,7 @@
-"""What the shell offers to complete. A completion never fails and never waits long: where nothing can be asked, it offers nothing."""
+"""What the shell offers to complete.
+
+A completion never fails and never waits long: where nothing can be asked, it offers nothing.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ def queues(ctx: typer.Context, incomplete: str) -> list[str]:
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the stack that the command line names, newest first, and `last`."""
     found = ["last"] if "last".startswith(incomplete) else []
-    # whatever is wrong, the command itself says it; here it would end in the middle of somebody's line
+    # whatever is wrong, the command itself says it; here it would end in the middle of somebody's
+    # line
     with contextlib.suppress(Exception):
         from cli.runs_index import newest
         from cli.target import Target

@@ -1,4 +1,6 @@
-"""What whoever deploys may have to be allowed beside the resources themselves, asked by doing it."""
+"""What whoever deploys may have to be allowed beside the resources themselves, asked by doing
+it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def state_machine_validation(asked: Questions) -> Iterator[Finding]:
         yield Finding(
             level="warning",
             check="deployer",
-            what="these credentials may not have the definition of a state machine validated, as the provider does in every preview and update",
+            what=(
+                "these credentials may not have the definition of a state machine validated, as the"
+                " provider does in every preview and update"
+            ),
             fix="allow states:ValidateStateMachineDefinition to whoever deploys",
         )
     else:

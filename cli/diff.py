@@ -74,7 +74,10 @@ def show(
 
 
 def compare(before: StackFile, after: StackFile, minutes: Mapping[Stage, float]) -> Difference:
-    """Compares two files of the right shape; what rules say of them is `check`'s matter. Raises CliError."""
+    """Compares two files of the right shape; what rules say of them is `check`'s matter.
+
+    Raises CliError.
+    """
     old, new = before.unchecked(), after.unchecked()
     found = [*_outside(before, after), *changes(old, new)]
     then, now = (
@@ -112,7 +115,10 @@ def compare(before: StackFile, after: StackFile, minutes: Mapping[Stage, float])
 def _outside(before: StackFile, after: StackFile) -> Iterator[Change]:
     """Changes outside of the sections."""
     if before.region != after.region:
-        effect = "every resource is made anew in the other region; the data stay behind, and protected buckets forbid it"
+        effect = (
+            "every resource is made anew in the other region; the data stay behind, and protected"
+            " buckets forbid it"
+        )
         yield Change(
             path="aws:region",
             before=before.region,
@@ -191,7 +197,10 @@ def _markdown(found: Difference) -> Iterator[str]:
     yield "| US dollars | before | after | change |"
     yield "|---|---:|---:|---:|"
     for price in found.prices:
-        yield f"| {price.what} | {dollars(price.before)} | {dollars(price.after)} | {_signed(price.difference)} |"
+        yield (
+            f"| {price.what} | {dollars(price.before)} | {dollars(price.after)} |"
+            f" {_signed(price.difference)} |"
+        )
     yield ""
     for note in _notes(found):
         yield f"- {note}"
@@ -204,7 +213,10 @@ def _notes(found: Difference) -> Iterator[str]:
             f"{problem.code} at {problem.path}" for problem in verdict
         )
     if found.minutes_are_timeouts:
-        yield "a run is counted with the timeout of one attempt of each stage, unless --minutes says better"
+        yield (
+            "a run is counted with the timeout of one attempt of each stage, unless --minutes says"
+            " better"
+        )
     for reason in found.unknown:
         yield f"unknown: {reason}"
 
@@ -237,9 +249,10 @@ def _values(change: Change) -> tuple[str, str]:
         words = [f"without {', '.join(map(_value, gone))}"] * bool(gone) + [
             f"with {', '.join(map(_value, new))}"
         ] * bool(new)
-        return f"{len(then)} entr{'y' if len(then) == 1 else 'ies'}", "; ".join(
-            words
-        ) or "in another order"
+        return (
+            f"{len(then)} entr{'y' if len(then) == 1 else 'ies'}",
+            "; ".join(words) or "in another order",
+        )
     return _value(then), _value(now)
 
 

@@ -1,4 +1,5 @@
-"""What commands print with --json. Their JSON Schemas stand in cli/schemas/, written by `schema --write`.
+"""What commands print with --json. Their JSON Schemas stand in cli/schemas/, written by `schema
+--write`.
 
 Times are ISO 8601 in UTC, durations seconds, money US dollars. What is not known is null.
 """
@@ -83,7 +84,9 @@ class Begun(TypedDict):
 
     key: str
     outcome: str
-    """`submitted`, `exists`, `waiting` (the pipeline is paused), `ignored`, `refused` or `paused`."""
+    """`submitted`, `exists`, `waiting` (the pipeline is paused), `ignored`, `refused` or
+    `paused`.
+    """
     run_id: str | None
     reason: str | None
 
@@ -166,7 +169,9 @@ class StageJob(TypedDict):
 
 
 class StageCost(TypedDict):
-    """What a stage took and cost; a job that a fallback took the place of counts as `fallback`'s stage."""
+    """What a stage took and cost; a job that a fallback took the place of counts as `fallback`'s
+    stage.
+    """
 
     stage: str
     attempts: int
@@ -230,7 +235,9 @@ class LogLine(TypedDict):
 
 
 class Findings(TypedDict):
-    """What a run found; the fields of summary.json that docs/data.md describes, and the remote rows of findings.parquet."""
+    """What a run found; the fields of summary.json that docs/data.md describes, and the remote rows
+    of findings.parquet.
+    """
 
     run_id: str
     digest: str

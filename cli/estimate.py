@@ -39,7 +39,10 @@ def show(
     endpoint_url: str,
     as_json: bool,
 ) -> ExitCode:
-    """Prints the estimate of a stack. Raises CliError where the file, the minutes or the past runs cannot be read."""
+    """Prints the estimate of a stack.
+
+    Raises CliError where the file, the minutes or the past runs cannot be read.
+    """
     file = read(source)
     config = valid(errors, file)
     past = past_minutes(results_bucket, file.region, endpoint_url) if results_bucket else {}
@@ -95,7 +98,10 @@ def parse_minutes(text: str) -> dict[Stage, float]:
 
 
 def past_minutes(bucket: str, region: str | None, endpoint_url: str) -> dict[Stage, float]:
-    """Median minutes by stage of the newest finished runs in a results bucket. Raises CliError where it cannot be read or has none."""
+    """Median minutes by stage of the newest finished runs in a results bucket.
+
+    Raises CliError where it cannot be read or has none.
+    """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -193,10 +199,16 @@ def _cents(amount: float | None) -> float | None:
 def why_unknown(found: Estimate) -> str:
     """Why an amount is not known, empty where all are."""
     if found.region not in (None, found.price_region):
-        return f"the price list is that of {found.price_region}; scripts/refresh_ec2_facts.py --region {found.region} asks AWS"
+        return (
+            f"the price list is that of {found.price_region}; scripts/refresh_ec2_facts.py --region"
+            f" {found.region} asks AWS"
+        )
     if not found.unpriced:
         return ""
-    return f"no price of {', '.join(found.unpriced)}; nothing is guessed, and a sum with an unknown part is unknown"
+    return (
+        f"no price of {', '.join(found.unpriced)}; nothing is guessed, and a sum with an unknown"
+        " part is unknown"
+    )
 
 
 def dollars(amount: float | None) -> str:
@@ -256,15 +268,24 @@ def _notes(found: Estimate) -> Sequence[tuple[str, str]]:
     notes = [
         (
             "prices",
-            f"{found.price_region}, machines of {found.price_date}, services of {found.service_price_date}; {facts.source}",
+            (
+                f"{found.price_region}, machines of {found.price_date}, services of"
+                f" {found.service_price_date}; {facts.source}"
+            ),
         ),
         (
             "~",
-            "a price of an older copy, not of the dated list; scripts/refresh_ec2_facts.py asks AWS",
+            (
+                "a price of an older copy, not of the dated list; scripts/refresh_ec2_facts.py"
+                " asks AWS"
+            ),
         ),
         (
             "worst",
-            "every attempt runs into its timeout, on the dearest type, with the one instance by which AWS Batch may pass max_vcpus",
+            (
+                "every attempt runs into its timeout, on the dearest type, with the one instance by"
+                " which AWS Batch may pass max_vcpus"
+            ),
         ),
         ("without", NOT_COUNTED),
     ]
@@ -273,7 +294,10 @@ def _notes(found: Estimate) -> Sequence[tuple[str, str]]:
             0,
             (
                 "max",
-                "the timeout of one attempt stands for the minutes; --minutes or --results-bucket say better",
+                (
+                    "the timeout of one attempt stands for the minutes; --minutes or"
+                    " --results-bucket say better"
+                ),
             ),
         )
     if unknown := why_unknown(found):

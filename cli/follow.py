@@ -75,7 +75,8 @@ def follow(
         status = look(client, batch, table, run)
         if not status.state and time.monotonic() > deadline:
             raise RunNotStartedError(
-                f"run {run.run_id} did not begin within {start_seconds:g} s; look at the log of the submit function"
+                f"run {run.run_id} did not begin within {start_seconds:g} s; look at the log of the"
+                " submit function"
             )
         yield status
         if status.state in ENDED and all(

@@ -1,8 +1,9 @@
-"""The frame of the command line: the application that commands join, the options that they share, how they write.
+"""The frame of the command line: the application that commands join, the options that they share,
+how they write.
 
-A module of `cli.commands` decorates its commands with `app.command(rich_help_panel=<section>)`, where the section is
-one of SECTIONS. Commands import what they need when they are called, so that `--help`, completion and a look at a
-stack file need neither boto3 nor the AWS in memory.
+A module of `cli.commands` decorates its commands with `app.command(rich_help_panel=<section>)`,
+where the section is one of SECTIONS. Commands import what they need when they are called, so that
+`--help`, completion and a look at a stack file need neither boto3 nor the AWS in memory.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class _Manual(TyperGroup):
 
 app = typer.Typer(
     cls=_Manual,
-    help="Batch Reference: the operator's commands, and the whole system on one machine.\n\n"
-    "RUN is a run id, the beginning of one, `last`, or the key of an upload (data/20260131/sales.csv). "
-    "Commands work on the rehearsal of `up`, or with --stack (or BATCHREF_STACK) on a deployed stack.",
+    help=(
+        "Batch Reference: the operator's commands, and the whole system on one machine.\n\nRUN is a"
+        " run id, the beginning of one, `last`, or the key of an upload (data/20260131/sales.csv)."
+        " Commands work on the rehearsal of `up`, or with --stack (or BATCHREF_STACK) on a deployed"
+        " stack."
+    ),
     epilog="\b\n"
     + "\n".join(["Exit codes:", *(f"  {code.value}  {code.meaning}" for code in ExitCode)]),
     no_args_is_help=True,

@@ -31,7 +31,9 @@ def show(console: Console, endpoint: Endpoint) -> None:
 
 
 def facts(endpoint: Endpoint) -> dict[str, Any]:
-    """All that a client of one's own needs to know, for programs; `docs/bring-your-own.md` explains it."""
+    """All that a client of one's own needs to know, for programs; `docs/bring-your-own.md` explains
+    it.
+    """
     out = dict(endpoint.outputs)
     port = endpoint.url.rpartition(":")[2]
     return {
@@ -68,7 +70,8 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
         "AWS_REGION": str(endpoint.outputs["region"]),
         "AWS_ACCESS_KEY_ID": endpoint.access_key,
         "AWS_SECRET_ACCESS_KEY": endpoint.secret,
-        "AWS_ALLOW_HTTP": "true",  # of clients in Rust, which refuse endpoints without TLS otherwise
+        # of clients in Rust, which refuse endpoints without TLS otherwise
+        "AWS_ALLOW_HTTP": "true",
     }
 
 
@@ -100,7 +103,9 @@ def _own_pulumi(endpoint: Endpoint) -> list[str]:
 
 
 def pulumi_script(endpoint: Endpoint) -> str:
-    """The same, and the aws CLI's variables, as a file to be read by a shell: `. .local/up/pulumi.sh`."""
+    """The same, and the aws CLI's variables, as a file to be read by a shell: `.
+    .local/up/pulumi.sh`.
+    """
     script = ROOT / "scripts" / "pulumi.sh"
     path = f'export PATH="{ROOT}/.venv/bin:$(sh {shlex.quote(str(script))} --ready):$PATH"'
     names = {**_environment(endpoint), "PULUMI_SKIP_UPDATE_CHECK": "true"}
@@ -109,10 +114,15 @@ def pulumi_script(endpoint: Endpoint) -> str:
 
 
 def _own_client(endpoint: Endpoint) -> list[str]:
-    """What people need who bring their own client, image or job definition, as comments of a shell."""
+    """What people need who bring their own client, image or job definition, as comments of a
+    shell.
+    """
     roles = endpoint.roles["preprocess"]
     known = {
-        "S3": f"path style at {endpoint.url}; buckets as hosts at http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}",
+        "S3": (
+            f"path style at {endpoint.url}; buckets as hosts at"
+            f" http://<bucket>.localhost:{endpoint.url.rpartition(':')[2]}"
+        ),
         "jobs find programs on": endpoint.job_path,
         "images that are known": ", ".join(endpoint.images),
         "other images": _other_images(endpoint),
@@ -163,8 +173,9 @@ def text(endpoint: Endpoint) -> str:
     def submit(stage: contract.Stage, overrides: str, after: str) -> str:
         depends = f" --depends-on jobId={after}" if after else ""
         return (
-            f"{stage.upper()}=$(aws batch submit-job --job-name by-hand-{stage} --job-queue {queues[stage]} "
-            f"--job-definition {definitions[stage]}{depends} {overrides} --query jobId --output text)"
+            f"{stage.upper()}=$(aws batch submit-job --job-name by-hand-{stage} --job-queue"
+            f" {queues[stage]} --job-definition {definitions[stage]}{depends} {overrides} --query"
+            " jobId --output text)"
         )
 
     return "\n".join(
@@ -175,19 +186,34 @@ def text(endpoint: Endpoint) -> str:
             "",
             "# an upload starts a run",
             f"aws s3 cp {sample} s3://{out['ingest_bucket']}/{key}",
-            f"aws dynamodb scan --table-name {out['table']} --query 'Items[].[sk.S,state.S]' --output text",
+            (
+                f"aws dynamodb scan --table-name {out['table']} --query 'Items[].[sk.S,state.S]'"
+                " --output text"
+            ),
             "",
             "# the same by hand: three jobs, each after the one before",
             submit("preprocess", f"--container-overrides '{container}'", ""),
             submit("analysis", analysis, "$PREPROCESS"),
             submit("postprocess", f"--container-overrides '{container}'", "$ANALYSIS"),
-            "aws batch describe-jobs --jobs $PREPROCESS $ANALYSIS $POSTPROCESS --query 'jobs[].[jobName,status]' --output table",
+            (
+                "aws batch describe-jobs --jobs $PREPROCESS $ANALYSIS $POSTPROCESS --query"
+                " 'jobs[].[jobName,status]' --output table"
+            ),
             *([f"aws batch list-jobs {parts} $ANALYSIS --job-status SUCCEEDED"] if parts else []),
-            f"aws logs describe-log-streams --log-group-name {logs} --query 'logStreams[].logStreamName'   # one for each node",
-            f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message' --output text",
+            (
+                f"aws logs describe-log-streams --log-group-name {logs} --query"
+                " 'logStreams[].logStreamName'   # one for each node"
+            ),
+            (
+                f"aws logs filter-log-events --log-group-name {logs} --query 'events[].message'"
+                " --output text"
+            ),
             f"aws s3 cp s3://{out['results_bucket']}/runs/{run}/report.html report.html",
             "",
-            f"# what a run leaves, by pandas, polars and DuckDB; statements for Athena: runs/{run}/athena.sql; more in docs/data.md",
+            (
+                "# what a run leaves, by pandas, polars and DuckDB; statements for Athena:"
+                f" runs/{run}/athena.sql; more in docs/data.md"
+            ),
             *reading(
                 {
                     "RESULTS": out["results_bucket"],

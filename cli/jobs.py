@@ -1,4 +1,6 @@
-"""The jobs of a run as AWS Batch describes them: attempts, nodes of a multi-node job, shards of an array job, log streams."""
+"""The jobs of a run as AWS Batch describes them: attempts, nodes of a multi-node job, shards of an
+array job, log streams.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def moment(ms: Any) -> str | None:
 
 
 def of_run(target: Target, item: Mapping[str, Any]) -> list[tuple[Stage, dict[str, Any]]]:
-    """Stage and description of each job that a state item names, in order; a job that its fallback took the place of comes before it."""
+    """Stage and description of each job that a state item names, in order; a job that its fallback
+    took the place of comes before it.
+    """
     named: list[tuple[Stage, str]] = []
     for stage in STAGES:
         if stage == "analysis" and item.get("replaced"):

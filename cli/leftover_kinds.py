@@ -23,14 +23,18 @@ KINDS: Final[dict[str, Kind]] = {
     "s3": Kind(
         kind="bucket",
         costs="its objects and their versions, about $0.023 a GB a month",
-        remove="storage.protect: false and storage.delete_with_content: true, `pulumi up`, then destroy;"
-        " or `aws s3 rb --force s3://{name}` (old versions have to go first)",
+        remove=(
+            "storage.protect: false and storage.delete_with_content: true, `pulumi up`, then"
+            " destroy; or `aws s3 rb --force s3://{name}` (old versions have to go first)"
+        ),
     ),
     "dynamodb": Kind(
         kind="table",
         costs="its items, about $0.25 a GB a month, and as much for point-in-time recovery",
-        remove="aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled &&"
-        " aws dynamodb delete-table --table-name {name}",
+        remove=(
+            "aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled &&"
+            " aws dynamodb delete-table --table-name {name}"
+        ),
     ),
     "ecr": Kind(
         kind="image repository",
@@ -70,8 +74,10 @@ KINDS: Final[dict[str, Kind]] = {
     "batch:compute-environment": Kind(
         kind="compute environment",
         costs="its instances, while they run",
-        remove="aws batch update-compute-environment --compute-environment {name} --state DISABLED &&"
-        " aws batch delete-compute-environment --compute-environment {name}",
+        remove=(
+            "aws batch update-compute-environment --compute-environment {name} --state DISABLED &&"
+            " aws batch delete-compute-environment --compute-environment {name}"
+        ),
     ),
     "batch:job-definition": Kind(
         kind="job definition",
@@ -91,8 +97,10 @@ KINDS: Final[dict[str, Kind]] = {
     "sqs": Kind(
         kind="queue",
         costs=f"{FREE} without messages",
-        remove="aws sqs delete-queue --queue-url $(aws sqs get-queue-url --query QueueUrl"
-        " --output text --queue-name {name})",
+        remove=(
+            "aws sqs delete-queue --queue-url $(aws sqs get-queue-url --query QueueUrl"
+            " --output text --queue-name {name})"
+        ),
     ),
     "lambda": Kind(
         kind="function",
@@ -107,8 +115,10 @@ KINDS: Final[dict[str, Kind]] = {
     "batch:job-queue": Kind(
         kind="job queue",
         costs=f"{FREE} by itself",
-        remove="aws batch update-job-queue --job-queue {name} --state DISABLED &&"
-        " aws batch delete-job-queue --job-queue {name}",
+        remove=(
+            "aws batch update-job-queue --job-queue {name} --state DISABLED &&"
+            " aws batch delete-job-queue --job-queue {name}"
+        ),
     ),
     "cloudwatch": Kind(
         kind="alarm",
@@ -116,7 +126,10 @@ KINDS: Final[dict[str, Kind]] = {
         remove="aws cloudwatch delete-alarms --alarm-names {name}",
     ),
 }
-"""By service, or service and type of resource, of the ARN. Prices are those of us-east-1 (2026-11)."""
+"""By service, or service and type of resource, of the ARN.
+
+Prices are those of us-east-1 (2026-11).
+"""
 OTHER: Final = Kind(
     kind="resource", costs=f"{FREE} by itself", remove="delete it in the console of its service"
 )

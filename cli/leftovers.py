@@ -1,4 +1,6 @@
-"""`leftovers`: what an account still holds of a stack that was destroyed, and what AWS keeps by design."""
+"""`leftovers`: what an account still holds of a stack that was destroyed, and what AWS keeps by
+design.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +87,9 @@ Look = Callable[[Account], Iterator[Leftover]]
 def show(console: Console, source: str, *, endpoint_url: str, as_json: bool) -> ExitCode:
     """Looks and prints.
 
-    Returns OK where nothing is left but what AWS keeps free of charge, NOT_READY where something costs
-    money or could not be looked for. Raises CliError where the file names no region, or where there
-    are no credentials.
+    Returns OK where nothing is left but what AWS keeps free of charge, NOT_READY where something
+    costs money or could not be looked for. Raises CliError where the file names no region, or where
+    there are no credentials.
     """
     file = read(source)
     if file.region is None:
@@ -178,7 +180,9 @@ _GOING: Final[dict[str, Callable[[Account, str], bool]]] = {
     "secretsmanager": _secret_waits,
     "kms": _key_waits,
 }
-"""Kinds that the tagging API still names for a while after their deletion -> whether one is deleted."""
+"""Kinds that the tagging API still names for a while after their deletion -> whether one is
+deleted.
+"""
 
 
 def _parts(arn: str) -> tuple[str, str, list[str]]:
@@ -231,13 +235,17 @@ def _secrets(account: Account) -> Iterator[Leftover]:
                 name=secret["Name"],
                 why=f"waits for its deletion (DeletedDate {moment:%Y-%m-%d}), 7 to 30 days in all",
                 costs=f"{FREE} while it waits; its name cannot be used again until then",
-                remove="aws secretsmanager delete-secret --force-delete-without-recovery"
-                f" --secret-id {secret['Name']}",
+                remove=(
+                    "aws secretsmanager delete-secret --force-delete-without-recovery"
+                    f" --secret-id {secret['Name']}"
+                ),
             )
 
 
 def _backups(account: Account) -> Iterator[Leftover]:
-    """Backups of the metrics table: one is made by AWS when a table with recovery is deleted, for 35 days."""
+    """Backups of the metrics table: one is made by AWS when a table with recovery is deleted, for
+    35 days.
+    """
     summaries = account.pages("dynamodb", "list_backups", "BackupSummaries", BackupType="ALL")
     for backup in summaries:
         if backup["TableName"].startswith((account.prefix, _TABLE_NAME)):
@@ -245,9 +253,11 @@ def _backups(account: Account) -> Iterator[Leftover]:
             yield Leftover(
                 kind="table backup",
                 name=backup["BackupArn"],
-                why="was made by DynamoDB when the table was deleted, and goes after 35 days"
-                if system
-                else "was made by somebody",
+                why=(
+                    "was made by DynamoDB when the table was deleted, and goes after 35 days"
+                    if system
+                    else "was made by somebody"
+                ),
                 costs=f"{FREE}" if system else "about $0.10 a GB a month",
                 remove=f"aws dynamodb delete-backup --backup-arn {backup['BackupArn']}",
             )
@@ -282,7 +292,10 @@ def _images(account: Account) -> Iterator[Leftover]:
             name=image["ImageId"],
             why="was baked for the stack, and is no resource of it",
             costs="its snapshots, about $0.05 a GB a month",
-            remove=f"aws ec2 deregister-image --delete-associated-snapshots --image-id {image['ImageId']}",
+            remove=(
+                "aws ec2 deregister-image --delete-associated-snapshots --image-id"
+                f" {image['ImageId']}"
+            ),
         )
 
 
@@ -293,7 +306,9 @@ def _service_roles(account: Account) -> Iterator[Leftover]:
             yield Leftover(
                 kind="service-linked role",
                 name=role["RoleName"],
-                why="belongs to the account: AWS made it at the first use, and other stacks need it",
+                why=(
+                    "belongs to the account: AWS made it at the first use, and other stacks need it"
+                ),
                 costs=FREE,
                 remove=f"aws iam delete-service-linked-role --role-name {role['RoleName']}",
             )

@@ -138,7 +138,9 @@ def failure_of(item: dict[str, Any] | Any) -> str | None:
 
 
 def _table(entries: Sequence[Entry], width: int) -> Table:
-    """The list; what does not fit beside the run ids, which are never cut, is left out: reasons first, then cost and attempt."""
+    """The list; what does not fit beside the run ids, which are never cut, is left out: reasons
+    first, then cost and attempt.
+    """
     now = time.time()
     roomy, wide = width >= 100, width >= 120
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

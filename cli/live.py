@@ -1,4 +1,6 @@
-"""Progress of a run on a terminal: one line per stage that changes in place, or plain lines where there is no terminal."""
+"""Progress of a run on a terminal: one line per stage that changes in place, or plain lines where
+there is no terminal.
+"""
 
 from __future__ import annotations
 

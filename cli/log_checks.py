@@ -1,7 +1,8 @@
-"""Logs that are not written: whoever may not write one is silent in every other respect, so the account is asked.
+"""Logs that are not written: whoever may not write one is silent in every other respect, so the
+account is asked.
 
-Lambda and Step Functions drop what they cannot write, for want of a permission, of the log group or of its key, and count nothing. So what
-ran is compared with what was written since then.
+Lambda and Step Functions drop what they cannot write, for want of a permission, of the log group or
+of its key, and count nothing. So what ran is compared with what was written since then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _DAY: Final = timedelta(days=1)
 LAG: Final = timedelta(minutes=5)
 """From a call until its log is surely there: what is younger is not judged yet."""
 Said = tuple[str, str, str]
-"""Who it is about, what is known of its log, and how to mend that; the last is empty where nothing is wrong."""
+"""Who it is about, what is known of its log, and how to mend that; the last is empty where nothing
+is wrong.
+"""
 _MAKE_AGAIN: Final = "pulumi up --refresh makes it again"
 _OR_ITS_KEY: Final = (
     ", and a key of the group has to be enabled; pulumi up --refresh restores the role"
@@ -68,7 +71,10 @@ def _of_function(asked: Questions, name: str, group: str, lag: timedelta) -> Sai
 
 
 def of_machines(asked: Questions, *, lag: timedelta = LAG) -> Iterator[Said]:
-    """The logs of the state machines of the stack, which log nothing but failures. Raises botocore's errors."""
+    """The logs of the state machines of the stack, which log nothing but failures.
+
+    Raises botocore's errors.
+    """
     prefix = f"{_VENDED}/{NAMESPACE}/{asked.config.name}/"
     machines = asked.client("stepfunctions")
     for page in machines.get_paginator("list_state_machines").paginate():

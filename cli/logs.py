@@ -1,4 +1,6 @@
-"""`logs`: the log lines of a run, of all its stages, nodes, shards and attempts in the order of time."""
+"""`logs`: the log lines of a run, of all its stages, nodes, shards and attempts in the order of
+time.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OWN: Final = frozenset(
     {"time", "level", "message", "logger", "run_id", "stage", "attempt", "node"}
 )
-"""Fields of a line of this program's log that are shown otherwise, or that every line of a run has."""
+"""Fields of a line of this program's log that are shown otherwise, or that every line of a run
+has.
+"""
 _STYLES: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 
@@ -91,7 +95,10 @@ class Wanted:
 def show(
     console: Console, target: Target, name: str, wanted: Wanted, *, follow: bool, as_json: bool
 ) -> int:
-    """Prints the lines; with `follow` until the run has ended. Raises CliError where the run has no such log."""
+    """Prints the lines; with `follow` until the run has ended.
+
+    Raises CliError where the run has no such log.
+    """
     run = runs_index.find(target, name).run
     reader = _Reader(target, run, wanted)
     if not reader.streams() and not follow:
@@ -171,7 +178,9 @@ class _Reader:
 
 
 def _existing(client: Any, pages: Any) -> Iterator[dict[str, Any]]:
-    """The pages; none where a container has begun and not written yet, for then there is no stream."""
+    """The pages; none where a container has begun and not written yet, for then there is no
+    stream.
+    """
     try:
         yield from pages
     except client.exceptions.ResourceNotFoundException:
@@ -186,8 +195,10 @@ def _line(event: dict[str, Any], stream: Stream) -> LogLine:
         own = None
     fields = own if isinstance(own, dict) and "message" in own else {}
     return {
-        "time": datetime.fromtimestamp(int(event["timestamp"]) / 1000, UTC).isoformat(
-            timespec="milliseconds"
+        "time": (
+            datetime.fromtimestamp(int(event["timestamp"]) / 1000, UTC).isoformat(
+                timespec="milliseconds"
+            )
         ),
         "stage": stream.stage,
         "node": stream.node,
@@ -225,15 +236,17 @@ def _picture(line: LogLine, *, several: bool) -> Text:
 def _nothing(reader: _Reader) -> str:
     if not reader.known:
         return (
-            f"run {reader.run.run_id} has no log: no job of it has begun, or AWS Batch no longer knows its jobs; "
-            f"`{reader.target.command(f'show {reader.run.run_id}')}` says which"
+            f"run {reader.run.run_id} has no log: no job of it has begun, or AWS Batch no longer"
+            f" knows its jobs; `{reader.target.command(f'show {reader.run.run_id}')}` says which"
         )
     labels = ", ".join(dict.fromkeys(stream.label for stream in reader.known[:8]))
     return f"run {reader.run.run_id} has no such log; it has {labels}"
 
 
 def _since(text: str) -> int:
-    """Milliseconds since 1970 of `10m`, `2h 30m`, `1d`, or a moment in ISO 8601, in UTC where it has no zone."""
+    """Milliseconds since 1970 of `10m`, `2h 30m`, `1d`, or a moment in ISO 8601, in UTC where it
+    has no zone.
+    """
     spans = _SPAN.findall(text)
     if spans and not _SPAN.sub("", text).strip():
         back = timedelta(**{_UNITS[unit]: int(count) for count, unit in spans})

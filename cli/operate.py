@@ -1,7 +1,9 @@
-"""`run`, `backfill` and `replay`: begin a run by hand, begin those of many days, replay what a function could not handle.
+"""`run`, `backfill` and `replay`: begin a run by hand, begin those of many days, replay what a
+function could not handle.
 
-They ask the deployed functions to do what an event would have asked, so every rule about runs is kept in one place: there is one run for
-each version of a file, and one that has ended begins again only where somebody says so.
+They ask the deployed functions to do what an event would have asked, so every rule about runs is
+kept in one place: there is one run for each version of a file, and one that has ended begins again
+only where somebody says so.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ from workloads.runtime.quoting import escaped
 
 _MOST_DAYS: Final = 366
 _HIDDEN_SECONDS: Final = 900
-"""How long a dead letter that is being replayed is kept from others: as long as a function may take. What fails is put back at the end."""
+"""How long a dead letter that is being replayed is kept from others: as long as a function may
+take.
+
+What fails is put back at the end.
+"""
 _SAMPLE: Final = 200
 """Of so many of the newest successful runs the price of one to come is the median."""
 
@@ -97,7 +103,9 @@ def backfill(
 
 
 def replay(target: Target, function: str, *, as_json: bool) -> int:
-    """Gives a function its dead letters again, each once; what fails stays in the queue, and is an exit code."""
+    """Gives a function its dead letters again, each once; what fails stays in the queue, and is an
+    exit code.
+    """
     queues = target.output("dead_letter_queues")
     if function not in queues:
         raise CliError(
@@ -186,11 +194,14 @@ def _plan(target: Target, first: date, last: date, *, again: bool) -> Iterator[_
 
 
 def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str]]:
-    """Key and ETag of every object in the folders of some days, oldest day first; folder markers are none."""
+    """Key and ETag of every object in the folders of some days, oldest day first; folder markers
+    are none.
+    """
     days = (last - first).days + 1
     if not 1 <= days <= _MOST_DAYS:
         raise CliError(
-            f"--from {first} and --to {last} are {days} days; give 1 to {_MOST_DAYS}, the earlier one first",
+            f"--from {first} and --to {last} are {days} days; give 1 to {_MOST_DAYS}, the earlier"
+            " one first",
             ExitCode.USAGE,
         )
     pages = target.client("s3").get_paginator("list_objects_v2")
@@ -203,7 +214,9 @@ def _uploads(target: Target, first: date, last: date) -> Iterator[tuple[str, str
 
 
 def _price(target: Target, wanted: list[_Planned]) -> float | None:
-    """Sum over the runs of what one of the data set cost so far, the median; of any data set where it has none. None: not known."""
+    """Sum over the runs of what one of the data set cost so far, the median; of any data set where
+    it has none. None: not known.
+    """
     if not wanted:
         return 0.0
     done = [

@@ -1,7 +1,9 @@
-"""`pause` and `resume`: the whole pipeline, whose uploads wait, or queues, whose jobs wait. No deployment is needed for either.
+"""`pause` and `resume`: the whole pipeline, whose uploads wait, or queues, whose jobs wait. No
+deployment is needed for either.
 
-A queue is paused by its compute environments: while they are DISABLED, AWS Batch places no job in them, and what runs goes on (user
-guide, "Compute environment parameters"). The queue itself stays ENABLED: a disabled one refuses jobs, which would fail runs under way.
+A queue is paused by its compute environments: while they are DISABLED, AWS Batch places no job in
+them, and what runs goes on (user guide, "Compute environment parameters"). The queue itself stays
+ENABLED: a disabled one refuses jobs, which would fail runs under way.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from workloads import operating
 _QUEUE: Final = "QUEUE#"
 """Beginning of `sk` of the items of paused queues."""
 _SETTLE_SECONDS: Final = 1.5
-"""After which an index surely holds what was written before (DynamoDB developer guide, "Eventually consistent reads")."""
+"""After which an index surely holds what was written before (DynamoDB developer guide, "Eventually
+consistent reads").
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +115,19 @@ def pause(target: Target, queues: Sequence[str], *, reason: str, as_json: bool) 
         say(
             "jobs that run go on; others wait, and Slack may hear that the queue is blocked"
             if queues
-            else "uploads wait; runs under way go on (`cancel` ends one, `pause --queue` holds their jobs)"
+            else (
+                "uploads wait; runs under way go on (`cancel` ends one, `pause --queue` holds their"
+                " jobs)"
+            )
         )
     return ExitCode.OK
 
 
 def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
-    """Ends the pause of the pipeline and begins what waits, oldest first; or that of the queues. Raises CliError."""
+    """Ends the pause of the pipeline and begins what waits, oldest first; or that of the queues.
+
+    Raises CliError.
+    """
     known = {each.queue: each for each in pauses(target)}
     queues = list(_names(target, queues))
     unknown = [name for name in queues if name not in known]
@@ -133,7 +143,8 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
         shared = sorted(held & {*known[name].environments})
         if shared:
             raise CliError(
-                f"environment {shared[0]} of queue {name} belongs to another paused queue; resume both at once",
+                f"environment {shared[0]} of queue {name} belongs to another paused queue; resume"
+                " both at once",
                 ExitCode.USAGE,
             )
         for environment in known[name].environments:
@@ -159,7 +170,9 @@ def resume(target: Target, queues: Sequence[str], *, as_json: bool) -> int:
 
 
 def _begin_waiting(target: Target) -> list[Entry]:
-    """Begins what waits until nothing waits any more; an upload that came while the pause ended is in the index a moment later."""
+    """Begins what waits until nothing waits any more; an upload that came while the pause ended is
+    in the index a moment later.
+    """
     begun: dict[str, Entry] = {}
     quiet = 0
     while quiet < 2:
@@ -181,7 +194,10 @@ def _begin_waiting(target: Target) -> list[Entry]:
 
 
 def _wanted(target: Target, queues: Sequence[str], known: dict[str, Pause]) -> dict[str, list[str]]:
-    """What to pause, with the environments to disable; the pipeline has none. Raises CliError for one that others need."""
+    """What to pause, with the environments to disable; the pipeline has none.
+
+    Raises CliError for one that others need.
+    """
     if not queues:
         return {"": []}
     names = _names(target, queues)
@@ -196,8 +212,8 @@ def _wanted(target: Target, queues: Sequence[str], known: dict[str, Pause]) -> d
         if shared and physical not in names.values() and not (paused and paused[0] in known):
             other = f"--queue {paused[0]}" if paused else physical
             raise CliError(
-                f"environment {shared[0]} works for the queue {physical} too, whose jobs would wait as well; "
-                f"name it as well ({other}) if that is meant",
+                f"environment {shared[0]} works for the queue {physical} too, whose jobs would wait"
+                f" as well; name it as well ({other}) if that is meant",
                 ExitCode.USAGE,
             )
     states = {

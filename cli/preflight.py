@@ -33,8 +33,8 @@ def show(
 ) -> ExitCode:
     """Asks the account and prints the answers.
 
-    Returns OK where nothing is known to be wrong, NOT_READY where something is. Raises CliError where the file is not valid, names no
-    region, or where there are no credentials.
+    Returns OK where nothing is known to be wrong, NOT_READY where something is. Raises CliError
+    where the file is not valid, names no region, or where there are no credentials.
     """
     file = read(source)
     config = valid(errors, file)
@@ -85,7 +85,10 @@ def examine(asked: Questions) -> list[Finding]:
 
 
 def account_of(client: Callable[[str], Any]) -> str:
-    """Number of the account. Raises CliError where there are no credentials, or AWS does not answer."""
+    """Number of the account.
+
+    Raises CliError where there are no credentials, or AWS does not answer.
+    """
     try:
         return str(client("sts").get_caller_identity()["Account"])
     except NoCredentialsError as error:

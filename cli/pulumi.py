@@ -1,6 +1,8 @@
-"""The Pulumi CLI in front of a rehearsal: where it is, what it is told, and the folder in which it works.
+"""The Pulumi CLI in front of a rehearsal: where it is, what it is told, and the folder in which it
+works.
 
-The folder holds the program as links and the stack file as a copy: `pulumi config set` changes that one, never the checkout.
+The folder holds the program as links and the stack file as a copy: `pulumi config set` changes that
+one, never the checkout.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ class StackFile:
 
 
 def stack_file(stack: str) -> StackFile:
-    """The stack of a name, or of a path to `Pulumi.<name>.yaml`. Raises CliError (USAGE) where there is none."""
+    """The stack of a name, or of a path to `Pulumi.<name>.yaml`.
+
+    Raises CliError (USAGE) where there is none.
+    """
     named = ROOT / f"Pulumi.{stack}.yaml"
     if "/" not in stack and named.is_file():
         return StackFile(name=stack, path=named)
@@ -59,7 +64,8 @@ def stack_file(stack: str) -> StackFile:
             f"{stack} is not named as a stack file is; call it Pulumi.<stack>.yaml", ExitCode.USAGE
         )
     raise CliError(
-        f"there is no Pulumi.{stack}.yaml; stack files stand here for: {known}; others by their path",
+        f"there is no Pulumi.{stack}.yaml; stack files stand here for: {known}; others by their"
+        " path",
         ExitCode.USAGE,
     )
 
@@ -83,7 +89,10 @@ def variables(home: Path, provider: int) -> dict[str, str]:
 
 
 def bin_folder() -> Path:
-    """Where the CLI is, on PATH or built by `make pulumi`. Raises CliError (USAGE) with the way to get one."""
+    """Where the CLI is, on PATH or built by `make pulumi`.
+
+    Raises CliError (USAGE) with the way to get one.
+    """
     done = subprocess.run(
         ["sh", str(_SCRIPT), "--ready"], capture_output=True, text=True, check=False
     )
@@ -145,7 +154,9 @@ class Pulumi:
         return out
 
     def deploy(self, stack: str, secrets: Mapping[str, str]) -> tuple[dict[str, Any], int]:
-        """Deploys a stack that does not exist yet; returns its outputs and the number of its resources."""
+        """Deploys a stack that does not exist yet; returns its outputs and the number of its
+        resources.
+        """
         self.must("stack", "init", stack)
         for key, value in secrets.items():
             self.must("config", "set", "--secret", key, value, "--stack", stack)

@@ -26,7 +26,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Questions:
-    """What the checks look at: the config of a stack, and the account through `client`, which gives a boto3 client for a service."""
+    """What the checks look at: the config of a stack, and the account through `client`, which gives
+    a boto3 client for a service.
+    """
 
     config: StackConfig
     region: str

@@ -1,4 +1,6 @@
-"""`refresh`: what was changed by hand in the rehearsal since it was deployed, without the Pulumi CLI."""
+"""`refresh`: what was changed by hand in the rehearsal since it was deployed, without the Pulumi
+CLI.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from localcloud.deployment.provider import Provider
 def run(console: Console, *, as_json: bool) -> ExitCode:
     """Prints each resource that is not as it was left, and takes what there is as the new state.
 
-    Raises CliError where nothing is up, where the CLI keeps the state, or where a resource cannot be read.
+    Raises CliError where nothing is up, where the CLI keeps the state, or where a resource cannot
+    be read.
     """
     endpoint = service.running()
     if endpoint is None:

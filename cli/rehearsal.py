@@ -26,11 +26,15 @@ from localcloud.deployment.provider.plugin import Server
 from localcloud.deployment.stack_file import StackFileError, read_stack
 
 IMAGES: Final[Mapping[str, Path | Program]] = {"*/batch-reference*": ROOT}
-"""The images of the stack's own repositories stand for this checkout: its `workloads/` is what they hold."""
+"""The images of the stack's own repositories stand for this checkout: its `workloads/` is what they
+hold.
+"""
 
 
 _COLLECT_SELDOM: Final = (200_000, 50, 1000)
-"""A deployment makes millions of objects that stay; looking through them again and again takes a fourth of its time."""
+"""A deployment makes millions of objects that stay; looking through them again and again takes a
+fourth of its time.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,9 @@ _MANIFEST: Final = json.dumps(
 
 
 def _publish(ecr: Any, outputs: Mapping[str, Any]) -> None:
-    """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever asks ECR finds them."""
+    """Puts the stack's images into its repositories, as `make push` does on AWS, so that whoever
+    asks ECR finds them.
+    """
     for kind in ("cpu", "gpu"):
         name = str(outputs.get(f"{kind}_repository_url", "")).partition("/")[2]
         if name:  # a program of one's own has none
@@ -88,14 +94,16 @@ def rehearsal(
     containers: str | None = None,
     say: Callable[[str], None],
 ) -> Iterator[Rehearsal]:
-    """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops all of it at the end.
+    """Starts the in-memory AWS in `directory`, which is emptied first, and deploys the stack; stops
+    all of it at the end.
 
     Args:
         stack: name of the stack, or path of its file.
         directory: for the files of jobs and functions.
         port: of the endpoint on the loopback interface; 0 takes a free one.
         engine: `own` deploys in this process, `pulumi` by the Pulumi CLI.
-        config: values by full key (`batch-reference:pipeline`) that replace those of the stack file.
+        config: values by full key (`batch-reference:pipeline`) that replace those of the stack
+            file.
         images: what the images of jobs stand for; see LocalCloud.
         containers: engine for jobs with other images; see LocalCloud.
         say: is told of each step.

@@ -78,7 +78,10 @@ def results(
 
 
 def report(target: Target, name: str, *, file: Path | None, as_json: bool) -> int:
-    """Saves the report of a run, and opens it where no file was named. Raises CliError where there is none."""
+    """Saves the report of a run, and opens it where no file was named.
+
+    Raises CliError where there is none.
+    """
     entry = runs_index.find(target, name)
     body = _object(target, entry, entry.run.report_key)
     path = file or STATE / "reports" / f"{entry.run_id}.html"

@@ -1,4 +1,6 @@
-"""Runs in the metrics table: the newest ones by its indexes, and one by whatever a person calls it."""
+"""Runs in the metrics table: the newest ones by its indexes, and one by whatever a person calls
+it.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +194,8 @@ def _by_id(target: Target, state: str, prefix: str, first: str, last: str) -> It
 
 def _query(target: Target, index: str, **asked: Any) -> Iterator[Entry]:
     client, table = target.client("dynamodb"), target.output("table")
-    # a short page first, for a list shows few runs; who wants more gets as much as DynamoDB gives at once
+    # a short page first, for a list shows few runs; who wants more gets as much as DynamoDB gives
+    # at once
     more: dict[str, Any] = {"Limit": _PAGE}
     while True:
         page = client.query(

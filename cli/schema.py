@@ -1,4 +1,6 @@
-"""`schema`: what a stack file may say, for editors and for readers, and what commands print for programs."""
+"""`schema`: what a stack file may say, for editors and for readers, and what commands print for
+programs.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def _text(command: str) -> str:
 
 
 def show(console: Console, command: str, *, write: bool) -> ExitCode:
-    """Prints the JSON Schema of stack files, or of what a command prints; or writes the generated files. Raises CliError."""
+    """Prints the JSON Schema of stack files, or of what a command prints; or writes the generated
+    files. Raises CliError.
+    """
     if command and command not in DOCUMENTS:
         raise CliError(
             f"no schema of {command}; there is one of {', '.join(DOCUMENTS)}", ExitCode.NOT_FOUND

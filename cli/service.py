@@ -1,4 +1,6 @@
-"""The rehearsal that stays: the background process, and the file by which other commands find it."""
+"""The rehearsal that stays: the background process, and the file by which other commands find
+it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Endpoint:
 
     pid: int
     started: float
-    """Creation time of the process; a process id alone may have been given to another process since."""
+    """Creation time of the process; a process id alone may have been given to another process
+    since.
+    """
     stack: str
     url: str
     access_key: str
@@ -49,7 +53,9 @@ class Endpoint:
     """Roles by stage, `job` and `execution`, empty where its definition has none."""
     outputs: Mapping[str, Any]
     pulumi: Mapping[str, str]
-    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or nothing, `slack` URL or nothing."""
+    """For the Pulumi CLI: `program` folder, `provider` port, `state` folder, `checkpoint` file or
+    nothing, `slack` URL or nothing.
+    """
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -75,7 +81,10 @@ def running() -> Endpoint | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a new file that is its owner's alone before a secret is in it. Raises FileExistsError."""
+    """Writes a new file that is its owner's alone before a secret is in it.
+
+    Raises FileExistsError.
+    """
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
 
@@ -108,9 +117,11 @@ def start(
         if process.poll() is not None:
             raise CliError(
                 _tail(_LOG),
-                ExitCode(process.returncode)
-                if process.returncode in set(ExitCode)
-                else ExitCode.REHEARSAL_FAILED,
+                (
+                    ExitCode(process.returncode)
+                    if process.returncode in set(ExitCode)
+                    else ExitCode.REHEARSAL_FAILED
+                ),
             )
         time.sleep(0.1)
     process.terminate()

@@ -61,7 +61,8 @@ def serve(
     say: Callable[[str], None],
 ) -> None:
     """Runs the rehearsal in this process until SIGTERM or SIGINT."""
-    # Blocked before any thread starts, so that every thread inherits the mask and only sigwait below receives them.
+    # Blocked before any thread starts, so that every thread inherits the mask and only sigwait
+    # below receives them.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with rehearsal(

@@ -51,8 +51,9 @@ def findings(
     summary = json.loads(summary_json)
     table = summary["table"]
     head = (
-        f" kept of {figures.count(table['rows_read'])}, {figures.count(table['rejected_rows'])} rejected; "
-        f"{table['number_columns']} number columns of {table['columns']}; digest {summary['digest'][:16]}"
+        f" kept of {figures.count(table['rows_read'])}, {figures.count(table['rejected_rows'])}"
+        f" rejected; {table['number_columns']} number columns of {table['columns']}; digest"
+        f" {summary['digest'][:16]}"
     )
     console.print(Text.assemble("\n", (f"{figures.count(table['rows'])} rows", "bold"), head))
     for reason, rows in table["rejected"].items():
@@ -98,7 +99,10 @@ def findings(
 
 
 def _column_table(columns: Sequence[dict[str, Any]], width: int) -> Table:
-    """Statistics of the first number columns. A number is never cut: where they do not fit side by side, some are left to the report."""
+    """Statistics of the first number columns.
+
+    A number is never cut: where they do not fit side by side, some are left to the report.
+    """
     numbers = [column for column in columns if "mean" in column]
     cells = {
         name: [_column_cell(column, name) for column in numbers[:_COLUMNS]] for name in _STATISTICS
@@ -138,7 +142,9 @@ def _column_cell(column: dict[str, Any], name: str) -> str:
 def _remote_rows(
     console: Console, anomalies: dict[str, Any] | None, rows: int, *, values: bool
 ) -> None:
-    """The rows farthest from all others, with the columns that put them there; nothing where the analysis did not look for them."""
+    """The rows farthest from all others, with the columns that put them there; nothing where the
+    analysis did not look for them.
+    """
     if not anomalies or not anomalies["top"]:
         return
     table = Table(
@@ -211,7 +217,9 @@ def _block_lines(block: dict[str, Any]) -> list[str]:
 
 
 def _mrkdwn(text: str) -> Text:
-    """Slack's markup as a terminal shows it: *bold*, `code`, and the words of <links|with words>."""
+    """Slack's markup as a terminal shows it: *bold*, `code`, and the words of <links|with
+    words>.
+    """
     shown = Text()
     for part in _MARKUP.finditer(text):
         kind = part.lastgroup or ""
@@ -227,6 +235,7 @@ def denials(console: Console, refused: Sequence[Any]) -> None:
             console.print(f"  {escaped(str(denial))}", highlight=False, markup=False, emoji=False)
     else:
         console.print(
-            "every call of jobs and functions was allowed by the deployed policies; none was refused",
+            "every call of jobs and functions was allowed by the deployed policies; none was"
+            " refused",
             style="dim",
         )

@@ -1,4 +1,6 @@
-"""`show`: one run with its stages, attempts, nodes and shards, reasons, cost, what was told, and where to look further."""
+"""`show`: one run with its stages, attempts, nodes and shards, reasons, cost, what was told, and
+where to look further.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ _WORST_PARTS = 6
 
 
 def show(console: Console, target: Target, name: str, *, watch: bool, as_json: bool) -> int:
-    """Prints a run; with `watch` until it has ended. Returns an exit code that says whether it failed."""
+    """Prints a run; with `watch` until it has ended.
+
+    Returns an exit code that says whether it failed.
+    """
     entry = runs_index.find(target, name)
 
     def look() -> Shown:
@@ -204,7 +209,8 @@ class _Picture:
         yield table
         if self.shown["run"]["usd"] is not None:
             yield _plain(
-                f"cost     {formats.dollars(self.shown['run']['usd'])} on AWS, as report and Slack show it"
+                f"cost     {formats.dollars(self.shown['run']['usd'])} on AWS, as report and Slack"
+                " show it"
             )
 
     def rest(self) -> Iterator[RenderableType]:
@@ -221,7 +227,8 @@ class _Picture:
                 else ""
             )
             yield _plain(
-                f"found    {figures.count(found['rows'])} rows, {figures.count(found['rejected_rows'])} rejected{remote}{drift}"
+                f"found    {figures.count(found['rows'])} rows,"
+                f" {figures.count(found['rejected_rows'])} rejected{remote}{drift}"
             )
         for name, link in self.shown["links"].items():
             yield Text(f"{name:<8} {link}", style="dim", overflow="fold")
@@ -290,7 +297,8 @@ def _attempt(attempt: Attempt) -> str:
     code = attempt["exit_code"]
     reason = attempt["reason"] or ""
     took = "" if attempt["seconds"] is None else f"{formats.duration(attempt['seconds'])}, "
-    return f"{attempt['number']} ({took}{'goes on' if not attempt['stopped_at'] else escaped(reason) if code is None else f'exit code {code}'})"
+    ended = escaped(reason) if code is None else f"exit code {code}"
+    return f"{attempt['number']} ({took}{ended if attempt['stopped_at'] else 'goes on'})"
 
 
 def _dollars(cost: StageCost | None) -> str:

@@ -1,4 +1,6 @@
-"""Stack files as the commands without a cloud read them: from the working tree or from a commit, with the line of every value."""
+"""Stack files as the commands without a cloud read them: from the working tree or from a commit,
+with the line of every value.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,10 @@ class StackFile:
         return config, [*warnings, *self.doubts]
 
     def unchecked(self) -> StackConfig:
-        """The config without a look at the rules. Raises CliError (USAGE) where a section has the wrong shape."""
+        """The config without a look at the rules.
+
+        Raises CliError (USAGE) where a section has the wrong shape.
+        """
         sections: dict[str, Any] = {}
         for name, adapter in SECTIONS.items():
             try:
@@ -64,13 +69,16 @@ class StackFile:
                 )
             except ValidationError as error:
                 raise CliError(
-                    f"section {name} of {self.label} has the wrong shape; `check {self.label}` says how",
+                    f"section {name} of {self.label} has the wrong shape; `check {self.label}`"
+                    " says how",
                     ExitCode.USAGE,
                 ) from error
         return StackConfig.model_construct(name=self.stack, **sections)
 
     def line(self, path: str) -> int | None:
-        """Line of a value, or of the nearest thing around it that the file holds; None where it holds nothing of the kind."""
+        """Line of a value, or of the nearest thing around it that the file holds; None where it
+        holds nothing of the kind.
+        """
         while path:
             if path in self.lines:
                 return self.lines[path]
@@ -87,7 +95,8 @@ def read(source: str) -> StackFile:
     """Reads a stack file.
 
     Args:
-        source: the name of a stack of this checkout (`prod`), a path, or `git:<revision>:<path from the root of the checkout>`.
+        source: the name of a stack of this checkout (`prod`), a path, or `git:<revision>:<path from
+            the root of the checkout>`.
 
     Raises CliError (USAGE) where there is no such file, or where it is not a stack file.
     """
@@ -106,7 +115,8 @@ def read(source: str) -> StackFile:
     except FileNotFoundError:
         known = ", ".join(all_stacks())
         raise CliError(
-            f"there is no {file.name if file.parent == ROOT else file}; stack files stand here for: {known}",
+            f"there is no {file.name if file.parent == ROOT else file}; stack files stand here for:"
+            f" {known}",
             ExitCode.USAGE,
         ) from None
     except OSError as error:
@@ -168,9 +178,11 @@ def _doubts(document: StackDocument) -> Iterator[Problem]:
             level="warning",
             path=key,
             found=key,
-            message="the Pulumi CLI reads only the first document of a file"
-            if second
-            else "the Pulumi CLI passes over unknown keys beside `config`",
+            message=(
+                "the Pulumi CLI reads only the first document of a file"
+                if second
+                else "the Pulumi CLI passes over unknown keys beside `config`"
+            ),
             fix="keep one document in a file" if second else "remove it, or move it below `config`",
         )
     if document.imports:

@@ -31,7 +31,8 @@ _PASSING: Final = frozenset({"ThrottlingException", "ServerException"})
 
 
 def cancel(console: Console, target: Target, name: str, *, reason: str, as_json: bool) -> int:
-    """Ends the run as CANCELLED, tells Slack once, stops its execution, terminates its jobs, and waits for their ends.
+    """Ends the run as CANCELLED, tells Slack once, stops its execution, terminates its jobs, and
+    waits for their ends.
 
     May be repeated: what an interrupted one has left is stopped by the next. Raises CliError.
     """
@@ -77,9 +78,11 @@ def caller(target: Target) -> str:
 
 
 def _end(target: Target, entry: Entry, attempt: int, *, by: str, reason: str) -> None:
-    """Has the notify function end the run, and waits until it has: jobs that end before would count as failures.
+    """Has the notify function end the run, and waits until it has: jobs that end before would count
+    as failures.
 
-    The function is called as by an event, so that Lambda calls it again where Slack is down, and the redrive function after that.
+    The function is called as by an event, so that Lambda calls it again where Slack is down, and
+    the redrive function after that.
     """
     detail = {
         "run_id": entry.run_id,
@@ -106,8 +109,8 @@ def _end(target: Target, entry: Entry, attempt: int, *, by: str, reason: str) ->
             )
         time.sleep(0.3)
     raise CliError(
-        f"the notify function did not end run {entry.run_id} within {_TAKEN_SECONDS:g} s; nothing was stopped: "
-        "look at its log, and cancel again",
+        f"the notify function did not end run {entry.run_id} within {_TAKEN_SECONDS:g} s; nothing"
+        " was stopped: look at its log, and cancel again",
         ExitCode.RUN_FAILED,
     )
 
@@ -130,7 +133,9 @@ def _stop_execution(target: Target, entry: Entry, item: dict[str, Any], said: st
 
 
 def _stop_jobs(target: Target, entry: Entry, reason: str) -> tuple[set[str], set[str]]:
-    """Terminates all jobs of the run, those too that are submitted meanwhile; the ids of those that ended so, and of those that have not yet."""
+    """Terminates all jobs of the run, those too that are submitted meanwhile; the ids of those that
+    ended so, and of those that have not yet.
+    """
     stopped: set[str] = set()
     deadline = time.monotonic() + _END_SECONDS
     quiet = 0
@@ -146,7 +151,9 @@ def _stop_jobs(target: Target, entry: Entry, reason: str) -> tuple[set[str], set
 
 
 def jobs_of(target: Target, entry: Entry) -> list[dict[str, Any]]:
-    """Descriptions of all jobs of a run: those that its state item names, and those that the queues list under its names."""
+    """Descriptions of all jobs of a run: those that its state item names, and those that the queues
+    list under its names.
+    """
     batch, item = target.client("batch"), runs_index.state_item(target, entry.run)
     ids = [str(job) for job in (item.get("jobs") or {}).values()]
     ids += [str(item["replaced"])] if item.get("replaced") else []
@@ -176,7 +183,8 @@ def terminate(target: Target, jobs: Sequence[str], reason: str) -> None:
         final = [error for error in refused if error["code"] not in _PASSING]
         if final:
             raise CliError(
-                f"AWS Batch did not terminate job {final[0]['job']} ({final[0]['code']}): {final[0]['message']}",
+                f"AWS Batch did not terminate job {final[0]['job']} ({final[0]['code']}):"
+                f" {final[0]['message']}",
                 ExitCode.AWS_REFUSED,
             )
         if not waiting:

@@ -1,4 +1,6 @@
-"""Beginning runs: the deployed submit function is asked as an event would ask it, so that every rule about runs stays in one place."""
+"""Beginning runs: the deployed submit function is asked as an event would ask it, so that every
+rule about runs stays in one place.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from cli.errors import CliError, ExitCode
 from cli.target import Target
 
 DONE = frozenset({"submitted", "exists", "ignored", "waiting"})
-"""Outcomes after which nothing is left to do: begun, begun before, no upload, held by a pause until `resume`."""
+"""Outcomes after which nothing is left to do: begun, begun before, no upload, held by a pause until
+`resume`.
+"""
 
 
 def begin(
@@ -21,7 +25,9 @@ def begin(
     again: bool = False,
     first: str = "",
 ) -> dict[str, Any]:
-    """Begins the run of one version of an object, or an ended one again from a stage on; returns the function's answer."""
+    """Begins the run of one version of an object, or an ended one again from a stage on; returns
+    the function's answer.
+    """
     found = {"key": key, "etag": etag.strip('"')} | (
         {"version-id": version_id} if version_id else {}
     )

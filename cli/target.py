@@ -30,7 +30,9 @@ class Target:
 
     @classmethod
     def find(cls, stack: str) -> Self:
-        """The rehearsal of `up` where no stack is named, else the stack that the Pulumi CLI knows by the name. Raises CliError."""
+        """The rehearsal of `up` where no stack is named, else the stack that the Pulumi CLI knows
+        by the name. Raises CliError.
+        """
         if not stack:
             from cli import service
 
@@ -48,9 +50,11 @@ class Target:
         return cls(stack=stack, outputs=_pulumi_outputs(stack))
 
     def client(self, name: str, *, once: bool = False) -> Any:
-        """A client of botocore, without the half second of boto3: with the caller's own credentials on AWS, with the deployer's on the rehearsal.
+        """A client of botocore, without the half second of boto3: with the caller's own credentials
+        on AWS, with the deployer's on the rehearsal.
 
-        `once`: calls are neither repeated nor given up early, as a call of a function that changes something wants it.
+        `once`: calls are neither repeated nor given up early, as a call of a function that changes
+        something wants it.
         """
         if (name, once) not in self._clients:
             from botocore.config import Config
@@ -72,7 +76,10 @@ class Target:
         return self._clients[name, once]
 
     def output(self, name: str) -> Any:
-        """One output of the stack. Raises CliError where the stack is older than this program and lacks it."""
+        """One output of the stack.
+
+        Raises CliError where the stack is older than this program and lacks it.
+        """
         if name not in self.outputs:
             raise CliError(
                 f"stack {self.stack or 'of the rehearsal'} has no output {name}; "
@@ -82,14 +89,18 @@ class Target:
         return self.outputs[name]
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls a function and waits for its answer. Raises CliError with what the function raised."""
+        """Calls a function and waits for its answer.
+
+        Raises CliError with what the function raised.
+        """
         reply = self.client("lambda", once=True).invoke(
             FunctionName=function, Payload=json.dumps(event).encode()
         )
         answer: dict[str, Any] = json.loads(reply["Payload"].read())
         if "FunctionError" in reply:
             raise CliError(
-                f"function {function} failed: {answer.get('errorMessage', answer)}; its log says more",
+                f"function {function} failed: {answer.get('errorMessage', answer)}; its log says"
+                " more",
                 ExitCode.RUN_FAILED,
             )
         return answer

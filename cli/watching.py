@@ -1,4 +1,6 @@
-"""Looking again and again: a picture that changes in place on a terminal, else what is new, once."""
+"""Looking again and again: a picture that changes in place on a terminal, else what is new,
+once.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def watch(
     ended: Callable[[T], bool] = lambda _: False,
     seconds: float = _SECONDS,
 ) -> T:
-    """Shows what `look` finds until it has ended, or somebody interrupts; returns what was found last.
+    """Shows what `look` finds until it has ended, or somebody interrupts; returns what was found
+    last.
 
     Args:
         console: where to.

@@ -1,1 +1,3 @@
-"""Third-party clients against the AWS in memory, each in an environment of its own: `make clients`."""
+"""Third-party clients against the AWS in memory, each in an environment of its own: `make
+clients`.
+"""

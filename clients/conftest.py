@@ -1,4 +1,6 @@
-"""An AWS in memory for clients: a queue, roles, a bucket; the client's environment stands for the image of its jobs."""
+"""An AWS in memory for clients: a queue, roles, a bucket; the client's environment stands for the
+image of its jobs.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ class Client:
     def run(
         self, *command: str, files: Mapping[str, str], variables: Mapping[str, str] | None = None
     ) -> str:
-        """Runs one of the client's programs among these files; its output. Fails with all of it where the program fails."""
+        """Runs one of the client's programs among these files; its output.
+
+        Fails with all of it where the program fails.
+        """
         for name, text in files.items():
             path = self.directory / name
             path.parent.mkdir(parents=True, exist_ok=True)

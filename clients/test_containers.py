@@ -79,8 +79,9 @@ def containers(engine: str, directory: Path) -> list[str]:
 
 def test_output_exit_code_user_and_variables(stage: Stage, run: Callable[..., Any]) -> None:
     code = (
-        "import os, sys, time; print(os.environ['IMAGE'], os.environ['A'], os.getuid(), os.getpid());"
-        "print('err', file=sys.stderr); time.sleep(0.5); sys.stdout.write('no end'); sys.exit(7)"
+        "import os, sys, time; print(os.environ['IMAGE'], os.environ['A'], os.getuid(),"
+        " os.getpid());print('err', file=sys.stderr); time.sleep(0.5); sys.stdout.write('no end');"
+        " sys.exit(7)"
     )
     job = run(code, user="job", environment=[{"name": "A", "value": "x\ny"}])
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 7)
@@ -114,9 +115,9 @@ def test_a_job_calls_aws_under_its_role(stage: Stage, run: Callable[..., Any]) -
         {"Action": "s3:PutObject", "Resource": "arn:aws:s3:::of-the-job/*"},
     )
     code = (
-        "import sys; sys.path.append('/site'); import boto3; s3 = boto3.client('s3', region_name='us-east-1')\n"
-        "s3.put_object(Bucket='of-the-job', Key='k', Body=b'from a container')\n"
-        "s3.list_objects_v2(Bucket='of-the-job')"
+        "import sys; sys.path.append('/site'); import boto3; s3 = boto3.client('s3',"
+        " region_name='us-east-1')\ns3.put_object(Bucket='of-the-job', Key='k', Body=b'from a"
+        " container')\ns3.list_objects_v2(Bucket='of-the-job')"
     )
     job = run(code, jobRoleArn=role)
     body = stage.client("s3").get_object(Bucket="of-the-job", Key="k")["Body"].read()

@@ -1,1 +1,4 @@
-"""The parts of the stack: one file, one args class, one component. Knows no workload code but the data contract."""
+"""The parts of the stack: one file, one args class, one component.
+
+Knows no workload code but the data contract.
+"""

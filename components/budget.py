@@ -38,13 +38,15 @@ class BudgetArgs:
 class Budget(Component):
     """A monthly cost budget over the resources that carry the tags of this project and this stack.
 
-    AWS counts a tag only after somebody has activated it as a cost allocation tag in the payer account; until both are, the budget sees
-    nothing.
+    AWS counts a tag only after somebody has activated it as a cost allocation tag in the payer
+    account; until both are, the budget sees nothing.
     """
 
     budget_name: pulumi.Output[str]
     functions: Mapping[str, LambdaFunction]
-    """The guard's function where there is a guard, by a short name: its dead letters are to be watched."""
+    """The guard's function where there is a guard, by a short name: its dead letters are to be
+    watched.
+    """
 
     def __init__(
         self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None
@@ -93,8 +95,8 @@ class Budget(Component):
             time_unit="MONTHLY",
             limit_amount=f"{section.monthly_usd:.2f}",
             limit_unit="USD",
-            # cost filters would join two tags by "or"; an expression has to name its metric, or AWS makes a budget that counts nothing
-            # (hashicorp/terraform-provider-aws issue 46866)
+            # cost filters would join two tags by "or"; an expression has to name its metric, or AWS
+            # makes a budget that counts nothing (hashicorp/terraform-provider-aws issue 46866)
             filter_expression=aws.budgets.BudgetFilterExpressionArgs(
                 ands=[
                     aws.budgets.BudgetFilterExpressionAndArgs(

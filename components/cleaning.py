@@ -1,4 +1,6 @@
-"""How the config of the preprocess job reaches its code: by environment variables, which `clean` of the command line takes, too."""
+"""How the config of the preprocess job reaches its code: by environment variables, which `clean` of
+the command line takes, too.
+"""
 
 from __future__ import annotations
 

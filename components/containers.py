@@ -17,9 +17,11 @@ from config.stack import StackConfig
 from config.topology import Job, environments_of
 
 _SCRATCH_VOLUME: Final = "scratch"
-# ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no endpoint, or that of another region
+# ECS itself tells it on Fargate alone (aws/containers-roadmap#1611); without it SDKs find no
+# endpoint, or that of another region
 _REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-# Limits under which Open MPI, libfabric and CUDA register memory and open sockets (AWS's samples for EFA on AWS Batch); -1: none.
+# Limits under which Open MPI, libfabric and CUDA register memory and open sockets (AWS's samples
+# for EFA on AWS Batch); -1: none.
 _ULIMITS: Final = {"memlock": -1, "stack": 67_108_864, "nofile": 1_024_000}
 
 
@@ -49,9 +51,11 @@ class Placement:
             fargate=any(isinstance(e, FargateEnvironment) for e in environments),
             scratch=all(not isinstance(e, FargateEnvironment) and e.scratch for e in environments),
             instance_type=hpc.instance_type if hpc is not None else None,
-            efa_devices=efa_device_count(hpc.instance_type, instance_type(hpc.instance_type))
-            if hpc is not None and hpc.efa
-            else 0,
+            efa_devices=(
+                efa_device_count(hpc.instance_type, instance_type(hpc.instance_type))
+                if hpc is not None and hpc.efa
+                else 0
+            ),
         )
 
 
@@ -74,7 +78,9 @@ class ContainerArgs:
 
 
 def container_properties(args: ContainerArgs) -> dict[str, Any]:
-    """The properties, in the API's own spelling: the provider drops what it does not know without a word."""
+    """The properties, in the API's own spelling: the provider drops what it does not know without a
+    word.
+    """
     placement = args.placement
     variables = {**dict.fromkeys(_REGION_VARIABLES, args.region), **args.environment}
     return {

@@ -13,12 +13,17 @@ TYPE_PACKAGE: Final = "batch-reference:components"
 """Package and module of the components' type tokens."""
 PROJECT_TAG: Final = "project"
 STACK_TAG: Final = "stack"
-"""Tags by which budget, cost report and clean-up tell the resources of one stack from all others."""
+"""Tags by which budget, cost report and clean-up tell the resources of one stack from all
+others.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackContext:
-    """Plain facts about the stack. Plain, because names, policies and counts are made from them while the program runs."""
+    """Plain facts about the stack.
+
+    Plain, because names, policies and counts are made from them while the program runs.
+    """
 
     project: str
     stack: str
@@ -31,7 +36,10 @@ class StackContext:
 
     @classmethod
     def current(cls, tags: Mapping[str, str]) -> Self:
-        """The stack that is being deployed, with the tags of its config. Asks AWS for account, region and partition."""
+        """The stack that is being deployed, with the tags of its config.
+
+        Asks AWS for account, region and partition.
+        """
         project, stack = pulumi.get_project(), pulumi.get_stack()
         return cls(
             project=project,
@@ -53,7 +61,9 @@ class StackContext:
 
 
 class Component(pulumi.ComponentResource):
-    """A part of the stack: type token `batch-reference:components:<Class>`, children named `<name>-...`."""
+    """A part of the stack: type token `batch-reference:components:<Class>`, children named
+    `<name>-...`.
+    """
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(f"{TYPE_PACKAGE}:{type(self).__name__}", name, None, opts)

@@ -1,4 +1,6 @@
-"""What has to be there when on every day: the daily function, its two times, and the state machine of the day where stages have one too."""
+"""What has to be there when on every day: the daily function, its two times, and the state machine
+of the day where stages have one too.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class DailyArgs:
 
 
 class Daily(Component):
-    """Two schedules in the config's time zone, a rule for the looks between, and the function (workloads/functions/daily.py)."""
+    """Two schedules in the config's time zone, a rule for the looks between, and the function
+    (workloads/functions/daily.py).
+    """
 
     function: LambdaFunction
     machine: Machine | None
@@ -63,7 +67,10 @@ class Daily(Component):
             f"{name}-look",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Looks for the files of the day and the ends of their runs, and begins what no event began",
+                description=(
+                    "Looks for the files of the day and the ends of their runs, and begins what no"
+                    " event began"
+                ),
                 handler="workloads.functions.daily.handler",
                 environment=_environment(args),
                 settings={metrics.ENV_DAILY: _settings(args, begins=not by_machine)},

@@ -24,13 +24,15 @@ _DEVICE_IS_ONE: Final = ("hpc7a.",)
 def efa_interfaces(type_name: str, facts: InstanceType | None) -> tuple[Interface, ...]:
     """One interface per network card, in card order; the first is the primary one.
 
-    Device indexes beyond card 0 are those of AWS's own samples for AWS Batch (P5: 0; P4d: the card's index) and for hpc7a (1). On P5, whose
-    card 0 has room for two interfaces, this leaves one for the interface that ECS adds for the container of a multi-node job; EC2's
-    layout for most bandwidth fills both.
+    Device indexes beyond card 0 are those of AWS's own samples for AWS Batch (P5: 0; P4d: the
+    card's index) and for hpc7a (1). On P5, whose card 0 has room for two interfaces, this leaves
+    one for the interface that ECS adds for the container of a multi-node job; EC2's layout for most
+    bandwidth fills both.
 
-    On P5 and P6 all but the primary one are `efa-only`: an adapter without an address, which serves what bypasses the operating system, and
-    that is all that these cards are for; a p5.48xlarge takes one address in place of 32 (EC2 user guide, efa-acc-inst-types; the provider
-    knows the type since 5.74, terraform-provider-aws #39882).
+    On P5 and P6 all but the primary one are `efa-only`: an adapter without an address, which serves
+    what bypasses the operating system, and that is all that these cards are for; a p5.48xlarge
+    takes one address in place of 32 (EC2 user guide, efa-acc-inst-types; the provider knows the
+    type since 5.74, terraform-provider-aws #39882).
 
     A type without facts gets one adapter, which every type with EFA has.
     """

@@ -1,7 +1,9 @@
-"""What VPC endpoints let through where they are the only way out: the own account's principals to the own account's resources.
+"""What VPC endpoints let through where they are the only way out: the own account's principals to
+the own account's resources.
 
-Without these a job whose credentials are somebody else's, or that names somebody else's bucket, could carry data out by the endpoints that
-it needs (VPC user guide, vpc-endpoints-access; IAM user guide, data perimeters).
+Without these a job whose credentials are somebody else's, or that names somebody else's bucket,
+could carry data out by the endpoints that it needs (VPC user guide, vpc-endpoints-access; IAM user
+guide, data perimeters).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from components.context import StackContext
 from components.policies import document, statement
 
 _WITHOUT_POLICY: Final = ("ecs-agent", "ecs-telemetry")
-"""Control channels of the container agent, for which AWS documents no endpoint policies; no service of the kind that keeps data."""
+"""Control channels of the container agent, for which AWS documents no endpoint policies; no service
+of the kind that keeps data.
+"""
 
 
 def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
@@ -30,8 +34,8 @@ def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
         )
     ]
     if service == "s3":
-        # read by AWS's own links, or by nobody in particular: layers of images (ECR user guide, vpc-endpoints), packages of the AMI (Amazon
-        # Linux 2023 user guide, repositories in S3)
+        # read by AWS's own links, or by nobody in particular: layers of images (ECR user guide,
+        # vpc-endpoints), packages of the AMI (Amazon Linux 2023 user guide, repositories in S3)
         buckets = {
             "ImageLayers": f"prod-{context.region}-starport-layer-bucket",
             "AmazonLinux": f"al2023-repos-{context.region}-de612dc2",
@@ -49,7 +53,10 @@ def gateway_policy(service: str, context: StackContext) -> pulumi.Output[str]:
 
 
 def interface_policy(service: str, context: StackContext) -> pulumi.Output[str] | None:
-    """Policy of an interface endpoint; None for the services that take none. Some actions are of no resource and so of no account."""
+    """Policy of an interface endpoint; None for the services that take none.
+
+    Some actions are of no resource and so of no account.
+    """
     if service in _WITHOUT_POLICY:
         return None
     conditions = {

@@ -32,10 +32,11 @@ class EnvironmentsArgs:
 class Environments(Component):
     """One compute environment for each entry of the section.
 
-    So that changes reach an environment in place, none has a service role of its own (AWS Batch takes its service-linked role) or a fixed
-    name, and all have one of the strategies that AWS and the provider update (AWS Batch user guide, updating-compute-environments). Nothing
-    here says how many vCPUs are wanted at present: AWS Batch changes that number itself. What can only be replaced is made anew first, then
-    the queues move, and the old one goes by way of its hooks.
+    So that changes reach an environment in place, none has a service role of its own (AWS Batch
+    takes its service-linked role) or a fixed name, and all have one of the strategies that AWS and
+    the provider update (AWS Batch user guide, updating-compute-environments). Nothing here says how
+    many vCPUs are wanted at present: AWS Batch changes that number itself. What can only be
+    replaced is made anew first, then the queues move, and the old one goes by way of its hooks.
     """
 
     arns: dict[str, pulumi.Output[str]]
@@ -66,12 +67,14 @@ class Environments(Component):
     def _environment(self, name: str, environment: Environment) -> aws.batch.ComputeEnvironment:
         args = self._args
         if isinstance(environment, FargateEnvironment):
-            # AWS changes subnets, groups and vCPUs of such an environment, and the provider would try the type in place too
+            # AWS changes subnets, groups and vCPUs of such an environment, and the provider would
+            # try the type in place too
             resources, update, image = self._fargate(environment), None, None
             replacing = ["computeResources.type"]
         else:
             replacing = None
-            # Optional and Computed: an image that is taken away would stay (terraform-provider-aws, compute_environment.go)
+            # Optional and Computed: an image that is taken away would stay (terraform-provider-aws,
+            # compute_environment.go)
             image = (
                 "the image of AWS Batch" if environment.image_id is None else "an image of its own"
             )
@@ -122,15 +125,17 @@ class Environments(Component):
         return ComputeResources(
             type="SPOT" if isinstance(environment, SpotEnvironment) else "EC2",
             allocation_strategy=environment.allocation_strategy,
-            bid_percentage=environment.bid_percent
-            if isinstance(environment, SpotEnvironment)
-            else None,
+            bid_percentage=(
+                environment.bid_percent if isinstance(environment, SpotEnvironment) else None
+            ),
             # idle instances of an HPC environment would be paid for day and night
             min_vcpus=0 if isinstance(environment, HpcEnvironment) else environment.min_vcpus,
             max_vcpus=environment.max_vcpus,
-            instance_types=[environment.instance_type]
-            if isinstance(environment, HpcEnvironment)
-            else list(environment.instance_types),
+            instance_types=(
+                [environment.instance_type]
+                if isinstance(environment, HpcEnvironment)
+                else list(environment.instance_types)
+            ),
             instance_role=args.roles.instance_profile_arn,
             # without the block the provider falls back on an image type that AWS no longer accepts
             ec2_configurations=[
@@ -141,15 +146,19 @@ class Environments(Component):
             launch_template=aws.batch.ComputeEnvironmentComputeResourcesLaunchTemplateArgs(
                 launch_template_id=template.template_id, version=template.version
             ),
-            # nodes of one job must share a subnet: EFA is not routed, and a cluster placement group lies in one zone
-            subnets=[network.private_subnet_ids[hpc.zone_index]]
-            if hpc is not None
-            else network.private_subnet_ids,
+            # nodes of one job must share a subnet: EFA is not routed, and a cluster placement group
+            # lies in one zone
+            subnets=(
+                [network.private_subnet_ids[hpc.zone_index]]
+                if hpc is not None
+                else network.private_subnet_ids
+            ),
             security_group_ids=None if template.declares_interfaces else [security_group_id],
-            placement_group=self._placement_group(name)
-            if hpc is not None and hpc.placement_group
-            else None,
-            # tags of the environment stay on the environment; these reach the instances, where the money is spent
+            placement_group=(
+                self._placement_group(name) if hpc is not None and hpc.placement_group else None
+            ),
+            # tags of the environment stay on the environment; these reach the instances, where the
+            # money is spent
             tags=args.context.named_tags(name),
         )
 

@@ -34,10 +34,13 @@ _EVENTBRIDGE_RETRIES: Final = (
     185  # the most that EventBridge takes: the age of the event ends the attempts
 )
 _ARNS_PER_RULE: Final = 10
-"""However long the names are, so many ARNs of AWS Batch and what stands beside them fit into a pattern, which takes 2,048 characters
-(EventBridge user guide, quotas)."""
+"""However long the names are, so many ARNs of AWS Batch and what stands beside them fit into a
+pattern, which takes 2,048 characters (EventBridge user guide, quotas).
+"""
 _LONGEST_IN_ENVIRONMENT: Final = 2048
-"""Bytes of one setting: half of what Lambda takes of all variables together (Lambda developer guide, quotas)."""
+"""Bytes of one setting: half of what Lambda takes of all variables together (Lambda developer
+guide, quotas).
+"""
 
 
 Pattern = Mapping[str, Any]
@@ -61,14 +64,16 @@ class LambdaFunctionArgs:
     event_max_age_hours: int
     log_retention_days: int
     called_by_rules: bool = True
-    """Whether an EventTrigger belongs to it, which then says who may send to its dead-letter queue."""
+    """Whether an EventTrigger belongs to it, which then says who may send to its dead-letter
+    queue.
+    """
 
 
 class LambdaFunction(Component):
     """A function of workloads/functions with role, log group and dead-letter queue.
 
-    An event that the function fails on is delivered twice more by Lambda; then the event itself, as it came, lies in the queue, from where
-    it can be sent to the function again.
+    An event that the function fails on is delivered twice more by Lambda; then the event itself, as
+    it came, lies in the queue, from where it can be sent to the function again.
     """
 
     name: pulumi.Output[str]
@@ -188,13 +193,18 @@ class EventTriggerArgs:
     schedule: str | None = None
     """Schedule expression in place of a pattern, for example `rate(5 minutes)`."""
     further: Mapping[str, Pattern] = field(default_factory=dict)
-    """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all rules of a function belong together."""
+    """Further patterns by a short name, each in a rule of its own: a queue has one policy, so all
+    rules of a function belong together.
+    """
     enabled: bool
     function: LambdaFunction
 
 
 class EventTrigger(Component):
-    """The EventBridge rules that call a function. What cannot be delivered goes to the function's dead-letter queue."""
+    """The EventBridge rules that call a function.
+
+    What cannot be delivered goes to the function's dead-letter queue.
+    """
 
     def __init__(
         self, name: str, args: EventTriggerArgs, opts: pulumi.ResourceOptions | None = None
@@ -235,9 +245,9 @@ class EventTrigger(Component):
         return aws.cloudwatch.EventRule(
             name,
             description=args.description,
-            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True)
-            if pattern is not None
-            else None,
+            event_pattern=(
+                pulumi.Output.json_dumps(pattern, sort_keys=True) if pattern is not None else None
+            ),
             schedule_expression=schedule,
             state="ENABLED" if args.enabled else "DISABLED",
             tags=args.context.tags,
@@ -282,7 +292,9 @@ def in_rules(
     arns: Sequence[pulumi.Input[str]],
     pattern: Callable[[Sequence[pulumi.Input[str]]], Pattern],
 ) -> dict[str, Pattern]:
-    """Patterns by short names that together let pass what one would for all the ARNs; each event fits one of them."""
+    """Patterns by short names that together let pass what one would for all the ARNs; each event
+    fits one of them.
+    """
     parts = [arns[start : start + _ARNS_PER_RULE] for start in range(0, len(arns), _ARNS_PER_RULE)]
     return {
         label if number == 0 else f"{label}-{number}": pattern(part)
@@ -311,7 +323,9 @@ def _is_long(text: str) -> bool:
 
 
 def _code() -> pulumi.AssetArchive:
-    """The functions and what they agree on, file by file: caches beside them would make every deployment a change."""
+    """The functions and what they agree on, file by file: caches beside them would make every
+    deployment a change.
+    """
     workloads = Path(contract.__file__).parent
     shared = [workloads / name for name in _SHARED]
     files = [*shared, *sorted((workloads / "functions").glob("*.py"))]

@@ -1,4 +1,6 @@
-"""What stops the spending: submissions when the budget is used up, running jobs when they have cost too much."""
+"""What stops the spending: submissions when the budget is used up, running jobs when they have cost
+too much.
+"""
 
 from __future__ import annotations
 
@@ -45,16 +47,20 @@ class SubmissionStopArgs:
     """Share of the budget that has been spent."""
     emails: tuple[str, ...]
     role_names: Sequence[pulumi.Input[str]]
-    """Roles that submit jobs or start runs: the submit function's, and those of the state machines."""
+    """Roles that submit jobs or start runs: the submit function's, and those of the state
+    machines.
+    """
 
 
 class SubmissionStop(Component):
-    """An action of AWS Budgets: a policy that forbids to submit jobs and to start runs is attached to every role that does either.
+    """An action of AWS Budgets: a policy that forbids to submit jobs and to start runs is attached
+    to every role that does either.
 
-    Whoever orders the stages, a new run is refused; of a run under way the jobs that are submitted already go on, and with the state
-    machine the next stage is refused. The policy stays there until somebody reverses the action (docs/runbook.md, "The budget is used
-    up"), which has to be done before the stack is destroyed too: IAM deletes no policy that is attached. Uploads meanwhile end in the
-    submit function's dead-letter queue, from where they can be sent again.
+    Whoever orders the stages, a new run is refused; of a run under way the jobs that are submitted
+    already go on, and with the state machine the next stage is refused. The policy stays there
+    until somebody reverses the action (docs/runbook.md, "The budget is used up"), which has to be
+    done before the stack is destroyed too: IAM deletes no policy that is attached. Uploads
+    meanwhile end in the submit function's dead-letter queue, from where they can be sent again.
     """
 
     def __init__(
@@ -158,7 +164,10 @@ class Guard(Component):
             f"{name}-watch",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Disables the queue of the analysis and terminates its jobs when they have cost too much",
+                description=(
+                    "Disables the queue of the analysis and terminates its jobs when they have cost"
+                    " too much"
+                ),
                 handler="workloads.functions.guard.handler",
                 environment=_environment(args),
                 statements=_statements(args),
@@ -193,12 +202,15 @@ def _environment(args: GuardArgs) -> Mapping[str, pulumi.Input[str]]:
 
 
 def _rates(args: GuardArgs) -> list[dict[str, float]]:
-    """Raises pulumi.RunError where the price list is another region's: a guard that cannot count is none."""
+    """Raises pulumi.RunError where the price list is another region's: a guard that cannot count is
+    none.
+    """
     region = ec2_facts().prices.region
     if args.context.region != region:
         raise pulumi.RunError(
-            f"budget.guard counts with the price list of {region}, and the stack is in {args.context.region}. "
-            f"Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove budget.guard."
+            f"budget.guard counts with the price list of {region}, and the stack is in"
+            f" {args.context.region}. Fix: python scripts/refresh_ec2_facts.py --region"
+            f" {args.context.region}, or remove budget.guard."
         )
     environments = environments_of(args.config, args.config.jobs.analysis.queue).values()
     # rule GUARD-PRICE holds that every environment has its rates

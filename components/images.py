@@ -13,7 +13,10 @@ from components.context import Component, StackContext
 from config.images import ImagesSection
 
 UNPUBLISHED_TAG: Final = "unpublished"
-"""Tag that jobs name until the config has a digest. Nothing is ever pushed under it, so that such a job fails with the pull and says so."""
+"""Tag that jobs name until the config has a digest.
+
+Nothing is ever pushed under it, so that such a job fails with the pull and says so.
+"""
 _UNTAGGED_DAYS: Final = 7
 
 
@@ -28,8 +31,8 @@ class ImagesArgs:
 class Images(Component):
     """Two repositories: `cpu` for preprocess and postprocess, `gpu` for the analysis.
 
-    Their names are fixed, `<project>-<stack>/cpu` and `/gpu`, because whoever builds an image must know them, and nothing that this
-    component changes replaces a repository.
+    Their names are fixed, `<project>-<stack>/cpu` and `/gpu`, because whoever builds an image must
+    know them, and nothing that this component changes replaces a repository.
     """
 
     cpu_image: pulumi.Output[str]
@@ -67,7 +70,8 @@ class Images(Component):
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(
                 scan_on_push=True
             ),
-            force_delete=True,  # an image can be built again from its commit; the data have protection of their own
+            # an image can be built again from its commit; the data have protection of their own
+            force_delete=True,
             tags=args.context.tags,
             opts=self.child(),
         )
@@ -87,7 +91,10 @@ def _reference(repository: aws.ecr.Repository, digest: str | None) -> pulumi.Out
 
 
 def _lifecycle_rules(keep_images: int) -> list[dict[str, object]]:
-    """Untagged images go after a week; of all others the newest stay. ECR wants the rule for any image to come last."""
+    """Untagged images go after a week; of all others the newest stay.
+
+    ECR wants the rule for any image to come last.
+    """
     return [
         {
             "rulePriority": 1,

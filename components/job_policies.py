@@ -1,4 +1,6 @@
-"""What the code of each stage may do, by the key layout of the data contract (`workloads/contract.py`)."""
+"""What the code of each stage may do, by the key layout of the data contract
+(`workloads/contract.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from workloads import contract
 from workloads.contract import Stage
 
 _WRITE_STREAM: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
-"""Large objects are sent in parts, which are given up when the stage fails (Writer in workloads/runtime/s3.py)."""
+"""Large objects are sent in parts, which are given up when the stage fails (Writer in
+workloads/runtime/s3.py).
+"""
 
 
 def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[dict[str, Any]]]:
@@ -55,13 +59,15 @@ def job_statements(context: StackContext, storage: Storage) -> dict[Stage, list[
                     results, "runs/*/partials/*", "runs/*/scores/*", "runs/*/_SUCCESS.json"
                 ),
             ),
-            # reading belongs to writing on a condition (S3 user guide, "Conditional writes"), and to going on from a checkpoint
+            # reading belongs to writing on a condition (S3 user guide, "Conditional writes"), and
+            # to going on from a checkpoint
             statement(
                 "KeepCheckpoints",
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
                 resources=_objects(results, "runs/*/checkpoints/*"),
             ),
-            # the main node reads back what the ranks wrote, for its stage record; who finds that another attempt was first compares
+            # the main node reads back what the ranks wrote, for its stage record; who finds that
+            # another attempt was first compares
             statement(
                 "ReadSuccess",
                 actions=["s3:GetObject"],
@@ -148,9 +154,11 @@ def _write_records(results: aws.s3.Bucket, stage: Stage) -> dict[str, Any]:
 
 
 def _tell_missing(*buckets: aws.s3.Bucket) -> dict[str, Any]:
-    """S3 answers 404 for a missing object only to those who may list the bucket, and 403 to all others (API reference, GetObject).
+    """S3 answers 404 for a missing object only to those who may list the bucket, and 403 to all
+    others (API reference, GetObject).
 
-    Without a condition on the prefix: GetObject has no such parameter, so that a condition on it would never hold.
+    Without a condition on the prefix: GetObject has no such parameter, so that a condition on it
+    would never hold.
     """
     return statement("TellMissingFromDenied", actions=["s3:ListBucket"], resources=_arns(buckets))
 

@@ -28,7 +28,9 @@ from workloads.parameters import AnalysisParameters
 
 _LARGEST_DEFINITION_BYTES: Final = 24 * 1024
 _SHARE_OF_BLOCKS: Final = 0.6
-"""Share of a container's memory for blocks of rows; the rest is for interpreters, units being read, and results."""
+"""Share of a container's memory for blocks of rows; the rest is for interpreters, units being read,
+and results.
+"""
 _CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -59,8 +61,8 @@ class Definition:
 class Jobs(Component):
     """A job definition and a log group for each stage.
 
-    The analysis of several nodes is a multi-node parallel job whose node range is open-ended, so that a submission may name another number
-    of nodes; of one node it is a plain container job.
+    The analysis of several nodes is a multi-node parallel job whose node range is open-ended, so
+    that a submission may name another number of nodes; of one node it is a plain container job.
     """
 
     definitions: dict[Stage, Definition]
@@ -141,10 +143,11 @@ class Jobs(Component):
             type="container" if nodes == 1 else "multinode",
             container_properties=text if nodes == 1 else None,
             node_properties=text if nodes > 1 else None,
-            # multi-node jobs run on EC2 alone, and AWS keeps no capabilities for them: naming one would show as a change for ever
-            platform_capabilities=None
-            if nodes > 1
-            else ["FARGATE" if placement.fargate else "EC2"],
+            # multi-node jobs run on EC2 alone, and AWS keeps no capabilities for them: naming one
+            # would show as a change for ever
+            platform_capabilities=(
+                None if nodes > 1 else ["FARGATE" if placement.fargate else "EC2"]
+            ),
             retry_strategy=retry_strategy(
                 attempts=job.attempts, fargate=placement.fargate, multi_node=nodes > 1
             ),
@@ -153,8 +156,9 @@ class Jobs(Component):
             ),
             scheduling_priority=job.scheduling_priority,
             propagate_tags=True,
-            # A chain waits with the revisions that it was submitted with, for hours where capacity is short. An update must not take them
-            # away, nor an operator's way to repeat a run with the definition of its day. Old revisions cost nothing.
+            # A chain waits with the revisions that it was submitted with, for hours where capacity
+            # is short. An update must not take them away, nor an operator's way to repeat a run
+            # with the definition of its day. Old revisions cost nothing.
             deregister_on_new_revision=False,
             tags={**args.context.tags, contract.STAGE_TAG: stage},
             opts=self.child(),
@@ -228,7 +232,8 @@ def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Ou
 def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Output[str]:
     """The properties as JSON, keys in a fixed order so that nothing but a change shows as one.
 
-    Raises pulumi.RunError where AWS Batch knows no such properties: the provider would drop them without a word.
+    Raises pulumi.RunError where AWS Batch knows no such properties: the provider would drop them
+    without a word.
     """
     problems = property_problems(shape, properties)
     if problems:
@@ -240,8 +245,9 @@ def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Outp
         size = len(text.encode())
         if size > _LARGEST_DEFINITION_BYTES:
             raise pulumi.RunError(
-                f"the job definition of {stage} has {size} bytes, and AWS Batch takes {_LARGEST_DEFINITION_BYTES}. "
-                "Fix: an instance type with fewer network cards, efa: false, or fewer entries in jobs.preprocess.columns."
+                f"the job definition of {stage} has {size} bytes, and AWS Batch takes"
+                f" {_LARGEST_DEFINITION_BYTES}. Fix: an instance type with fewer network cards,"
+                " efa: false, or fewer entries in jobs.preprocess.columns."
             )
         return text
 

@@ -38,9 +38,13 @@ class LaunchTemplate(Component):
 
     template_id: pulumi.Output[str]
     version: pulumi.Output[str]
-    """A number. `$Latest` would be read once, when the environment is made: a later change of the template would never reach it."""
+    """A number. `$Latest` would be read once, when the environment is made: a later change of the
+    template would never reach it.
+    """
     declares_interfaces: bool
-    """Whether the template declares interfaces: then the environment must not name security groups: AWS accepts one of the two (aws/aws-cdk#21577)."""
+    """Whether the template declares interfaces: then the environment must not name security groups:
+    AWS accepts one of the two (aws/aws-cdk#21577).
+    """
 
     def __init__(
         self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None
@@ -67,14 +71,17 @@ class LaunchTemplate(Component):
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
-                http_put_response_hop_limit=1,  # a process on the host needs no more, and containers on the bridge are a hop further
+                # a process on the host needs no more, and containers on the bridge are a hop
+                # further
+                http_put_response_hop_limit=1,
             ),
-            network_interfaces=_interfaces(hpc, args.efa_security_group_id)
-            if hpc is not None and efa
-            else None,
+            network_interfaces=(
+                _interfaces(hpc, args.efa_security_group_id) if hpc is not None and efa else None
+            ),
             capacity_reservation_specification=_reservation(hpc),
             instance_market_options=_market(hpc),
-            # the instances themselves have the tags of the environment's compute resources, which do not reach these two
+            # the instances themselves have the tags of the environment's compute resources, which
+            # do not reach these two
             tag_specifications=[
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
                 for kind in ("volume", "network-interface")
@@ -120,7 +127,9 @@ def _reservation(
 def _market(
     environment: HpcEnvironment | None,
 ) -> aws.ec2.LaunchTemplateInstanceMarketOptionsArgs | None:
-    """AWS Batch ignores Spot options here, but not Capacity Blocks: AWS's own sample for P5 on AWS Batch asks for one so."""
+    """AWS Batch ignores Spot options here, but not Capacity Blocks: AWS's own sample for P5 on AWS
+    Batch asks for one so.
+    """
     if environment is None or not environment.capacity_block:
         return None
     return aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")

@@ -26,10 +26,12 @@ class NetworkArgs:
 
 
 class Network(Component):
-    """A VPC with a private subnet in each zone, where all jobs run, and where there is NAT with a public one beside it.
+    """A VPC with a private subnet in each zone, where all jobs run, and where there is NAT with a
+    public one beside it.
 
-    The public subnets hold nothing but NAT gateways: AWS gives the interfaces of multi-node containers no public address, so such a job
-    would have no way out of a public subnet. Without NAT there is no internet gateway either, and the endpoints lead to this account alone.
+    The public subnets hold nothing but NAT gateways: AWS gives the interfaces of multi-node
+    containers no public address, so such a job would have no way out of a public subnet. Without
+    NAT there is no internet gateway either, and the endpoints lead to this account alone.
     """
 
     vpc_id: pulumi.Output[str]
@@ -44,10 +46,14 @@ class Network(Component):
     hpc_security_group_id: pulumi.Output[str]
     """Everything among its members, everything out: interfaces with EFA."""
     default_security_group_id: pulumi.Output[str]
-    """The VPC's own, as AWS made it (all among its members, all out). Containers of a multi-node job take it where their environment names
-    no security groups, which it cannot where a launch template has the interfaces (AWS Batch user guide, mnp-ce)."""
+    """The VPC's own, as AWS made it (all among its members, all out). Containers of a multi-node
+    job take it where their environment names no security groups, which it cannot where a launch
+    template has the interfaces (AWS Batch user guide, mnp-ce).
+    """
     ready: list[pulumi.Resource]
-    """Resources without which an instance starts and never registers, or cannot fetch its image: environments depend on them."""
+    """Resources without which an instance starts and never registers, or cannot fetch its image:
+    environments depend on them.
+    """
 
     def __init__(
         self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
@@ -139,7 +145,8 @@ class Network(Component):
             name,
             vpc_id=self.vpc_id,
             tags=self._context.named_tags(name),
-            # AWS does not let it go from a VPC in which public addresses are mapped: a new VPC gets one of its own
+            # AWS does not let it go from a VPC in which public addresses are mapped: a new VPC gets
+            # one of its own
             opts=self.child(replace_on_changes=["vpcId"]),
         )
         table = self._route_table("public")
@@ -166,9 +173,11 @@ class Network(Component):
     ) -> aws.ec2.NatGateway:
         name = f"{self._name}-nat-{index}"
         tags = self._context.named_tags(name)
-        # Both work only in a VPC that has its internet gateway already (CloudFormation reference, AWS::EC2::EIP and ::NatGateway). And
-        # while environments drain before a deletion, instances tell the ends of their tasks by this way, so all of it goes after them.
-        # A gateway that is replaced keeps its address until it is gone, which is after the new one was made: that one has its own.
+        # Both work only in a VPC that has its internet gateway already (CloudFormation reference,
+        # AWS::EC2::EIP and ::NatGateway). And while environments drain before a deletion, instances
+        # tell the ends of their tasks by this way, so all of it goes after them. A gateway that is
+        # replaced keeps its address until it is gone, which is after the new one was made: that one
+        # has its own.
         address = aws.ec2.Eip(
             name,
             domain="vpc",
@@ -206,7 +215,9 @@ class Network(Component):
         return table
 
     def _security_group(self, label: str, description: str) -> aws.ec2.SecurityGroup:
-        """A group with a way out; the provider takes away the rule that AWS itself makes for that."""
+        """A group with a way out; the provider takes away the rule that AWS itself makes for
+        that.
+        """
         name = f"{self._name}-{label}"
         group = aws.ec2.SecurityGroup(
             name,
@@ -231,8 +242,8 @@ class Network(Component):
     def _hpc_security_group(self) -> aws.ec2.SecurityGroup:
         """A group whose members reach one another.
 
-        EFA traffic that bypasses the operating system passes only where the group itself is named, in both directions; an address range is
-        not enough (EC2 user guide, efa-start).
+        EFA traffic that bypasses the operating system passes only where the group itself is named,
+        in both directions; an address range is not enough (EC2 user guide, efa-start).
         """
         group = self._security_group("hpc", "Interfaces of HPC instances: EFA among its members")
         for rule, direction in (
@@ -309,10 +320,11 @@ class Network(Component):
 
 
 def _zones(context: StackContext, count: int) -> list[str]:
-    """The first zones by name, in whatever state: were an impaired one left out, all after it would move up and their subnets with them.
+    """The first zones by name, in whatever state: were an impaired one left out, all after it would
+    move up and their subnets with them.
 
-    Those that an account has to opt into (Local Zones, Wavelength) have no place here. Raises pulumi.RunError
-    where the region has too few.
+    Those that an account has to opt into (Local Zones, Wavelength) have no place here. Raises
+    pulumi.RunError where the region has too few.
     """
     names = sorted(
         aws.get_availability_zones(
@@ -325,7 +337,8 @@ def _zones(context: StackContext, count: int) -> list[str]:
     )
     if len(names) < count:
         raise pulumi.RunError(
-            f"network.az_count is {count}, and region {context.region} offers this account {len(names)} zones ({', '.join(names)}). "
-            f"Fix: lower az_count to {len(names)} or less, or take another region."
+            f"network.az_count is {count}, and region {context.region} offers this account"
+            f" {len(names)} zones ({', '.join(names)}). Fix: lower az_count to {len(names)} or"
+            " less, or take another region."
         )
     return names[:count]

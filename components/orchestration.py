@@ -1,4 +1,6 @@
-"""The state machine that runs the stages, where the config asks for it in place of dependencies between jobs."""
+"""The state machine that runs the stages, where the config asks for it in place of dependencies
+between jobs.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +164,8 @@ def submit_statements(
             actions=["batch:SubmitJob"],
             resources=[
                 *(queues.arns[queue] for queue in names),
-                # by name alone AWS Batch asks for both forms (service authorization reference, AWS Batch)
+                # by name alone AWS Batch asks for both forms (service authorization reference, AWS
+                # Batch)
                 *(
                     arn
                     for each in definitions

@@ -1,4 +1,6 @@
-"""From upload to run: the event of the ingest bucket calls the submit function, which submits the jobs or starts the state machine."""
+"""From upload to run: the event of the ingest bucket calls the submit function, which submits the
+jobs or starts the state machine.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from workloads import contract, names, operating
 from workloads.contract import STAGES, Stage
 
 _UPLOADS: Final = [{"prefix": names.UPLOAD_PREFIX}]
-"""Object keys that start the function: all that somebody may have meant as an upload, so that the function says so where it is none."""
+"""Object keys that start the function: all that somebody may have meant as an upload, so that the
+function says so where it is none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

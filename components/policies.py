@@ -12,7 +12,9 @@ from components.context import StackContext
 POLICY_VERSION: Final = "2012-10-17"
 
 Conditions = Mapping[str, Mapping[str, Any]]
-"""Operator -> condition key -> value or values, for example {"StringLike": {"s3:prefix": "data/*"}}."""
+"""Operator -> condition key -> value or values, for example {"StringLike": {"s3:prefix":
+"data/*"}}.
+"""
 
 
 def statement(
@@ -24,7 +26,11 @@ def statement(
     effect: Literal["Allow", "Deny"] = "Allow",
     principal: Literal["*"] | Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """One statement. `sid` has letters and digits only; `principal`, for policies of resources, is anybody or a map of kinds."""
+    """One statement.
+
+    `sid` has letters and digits only; `principal`, for policies of resources, is anybody or a map
+    of kinds.
+    """
     result: dict[str, Any] = {
         "Sid": sid,
         "Effect": effect,
@@ -39,7 +45,9 @@ def statement(
 
 
 def leading_keys(*prefixes: str) -> Conditions:
-    """Only items of a table whose partition key begins so (DynamoDB developer guide, "Fine-grained access control")."""
+    """Only items of a table whose partition key begins so (DynamoDB developer guide, "Fine-grained
+    access control").
+    """
     return {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]}
     }
@@ -65,8 +73,9 @@ def document(*statements: Mapping[str, Any]) -> pulumi.Output[str]:
 def trust(service: str, context: StackContext | None = None) -> pulumi.Output[str]:
     """A trust policy: the service may assume the role.
 
-    With a context only on behalf of the stack's own account (the confused deputy: IAM user guide, confused-deputy), for the services that
-    send `aws:SourceAccount`; EC2 does not when it hands an instance its role.
+    With a context only on behalf of the stack's own account (the confused deputy: IAM user guide,
+    confused-deputy), for the services that send `aws:SourceAccount`; EC2 does not when it hands an
+    instance its role.
     """
     allow: dict[str, Any] = {
         "Effect": "Allow",

@@ -10,11 +10,13 @@ from workloads.contract import STAGES, Stage
 
 
 def stage_prices(config: StackConfig, region: str) -> dict[Stage, float]:
-    """US dollars per hour by stage, On-Demand, of what the stage reserves; a stage whose price is not known is left out.
+    """US dollars per hour by stage, On-Demand, of what the stage reserves; a stage whose price is
+    not known is left out.
 
-    A multi-node job reserves its instances whole. Another job reserves its share of an instance, the larger of its shares of vCPUs and
-    memory, of the cheapest fitting type in the first environment of its queue that has a price. Spot is counted at the On-Demand price:
-    the truth is below it. Outside of the region of the price list nothing is known.
+    A multi-node job reserves its instances whole. Another job reserves its share of an instance,
+    the larger of its shares of vCPUs and memory, of the cheapest fitting type in the first
+    environment of its queue that has a price. Spot is counted at the On-Demand price: the truth is
+    below it. Outside of the region of the price list nothing is known.
     """
     prices = job_prices(config, region)
     return {stage: prices[stage] for stage in STAGES if stage in prices}

@@ -50,9 +50,9 @@ class Queues(Component):
                 )
                 for order, environment in enumerate(queue.environments, start=1)
             ],
-            scheduling_policy_arn=self._policy(name, queue.fair_share)
-            if queue.fair_share is not None
-            else None,
+            scheduling_policy_arn=(
+                self._policy(name, queue.fair_share) if queue.fair_share is not None else None
+            ),
             job_state_time_limit_actions=[
                 aws.batch.JobQueueJobStateTimeLimitActionArgs(
                     reason=limit.reason,
@@ -63,7 +63,8 @@ class Queues(Component):
                 for limit in queue.runnable_limits
             ],
             tags=args.context.tags,
-            # AWS can neither add a policy to a queue nor take it away, and the provider would try it in place
+            # AWS can neither add a policy to a queue nor take it away, and the provider would try
+            # it in place
             opts=self.child(replace_on_changes=["schedulingPolicyArn"]),
         )
 

@@ -1,4 +1,7 @@
-"""The redrive function: dead letters of the functions that tell people are tried again. See workloads/functions/redrive.py."""
+"""The redrive function: dead letters of the functions that tell people are tried again.
+
+See workloads/functions/redrive.py.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,10 @@ from components.policies import statement
 from workloads import contract
 
 _MINUTES: Final = 4
-"""Minutes between two passes. Shorter than the five minutes of the alarms on errors and dead letters (components/monitoring/alarms.py): an alarm then lasts as
-long as Slack is down, and does not come and go, with messages of its own, after each pass."""
+"""Minutes between two passes. Shorter than the five minutes of the alarms on errors and dead
+letters (components/monitoring/alarms.py): an alarm then lasts as long as Slack is down, and does
+not come and go, with messages of its own, after each pass.
+"""
 _TIMEOUT_SECONDS: Final = 180
 _EVENT_MAX_AGE_HOURS: Final = 1
 
@@ -32,12 +37,17 @@ class RedriveArgs:
 
     context: StackContext
     functions: Mapping[str, LambdaFunction]
-    """Functions by a short name; they may be called with an event twice, and take less than redrive.SECONDS_FOR_ONE."""
+    """Functions by a short name; they may be called with an event twice, and take less than
+    redrive.SECONDS_FOR_ONE.
+    """
     log_retention_days: int
 
 
 class Redrive(Component):
-    """The function, called on a schedule. It may read these queues, call these functions, and nothing else."""
+    """The function, called on a schedule.
+
+    It may read these queues, call these functions, and nothing else.
+    """
 
     function: LambdaFunction
 

@@ -17,7 +17,8 @@ from components.storage import Storage
 from workloads.contract import STAGES, Stage
 
 _INSTANCE_POLICIES: Final = {
-    # registers the instance with ECS, pulls images, writes logs; without it no job ever leaves RUNNABLE
+    # registers the instance with ECS, pulls images, writes logs; without it no job ever leaves
+    # RUNNABLE
     "ecs": "service-role/AmazonEC2ContainerServiceforEC2Role",
     # a shell on an instance without ssh, keys or open ports
     "ssm": "AmazonSSMManagedInstanceCore",
@@ -37,8 +38,9 @@ class RolesArgs:
 class Roles(Component):
     """One instance role, one execution role, one job role for each stage.
 
-    AWS Batch itself uses its service-linked role: a role of our own would forbid updates of environments in place. Spot needs no fleet role
-    with the allocation strategies that the config offers.
+    AWS Batch itself uses its service-linked role: a role of our own would forbid updates of
+    environments in place. Spot needs no fleet role with the allocation strategies that the config
+    offers.
     """
 
     instance_profile_arn: pulumi.Output[str]
@@ -47,8 +49,9 @@ class Roles(Component):
     job_role_arns: dict[Stage, pulumi.Output[str]]
     """What the code of a stage may do."""
     ready: list[pulumi.Resource]
-    """Environments depend on these: an instance that boots before them cannot register, and on destroy AWS Batch needs them to take its
-    instances down, else the environment stays in DELETING."""
+    """Environments depend on these: an instance that boots before them cannot register, and on
+    destroy AWS Batch needs them to take its instances down, else the environment stays in DELETING.
+    """
 
     def __init__(
         self, name: str, args: RolesArgs, opts: pulumi.ResourceOptions | None = None
@@ -111,7 +114,8 @@ def _execution_statements(args: RolesArgs) -> list[dict[str, Any]]:
     secret_arns = [
         arn for arn in (secrets.launch_token_arn, secrets.slack_webhook_arn) if arn is not None
     ]
-    log_streams = f"arn:{context.partition}:logs:{context.region}:{context.account_id}:log-group:{context.log_group_prefix}*:log-stream:*"
+    logs = f"arn:{context.partition}:logs:{context.region}:{context.account_id}"
+    log_streams = f"{logs}:log-group:{context.log_group_prefix}*:log-stream:*"
     return [
         # this one action knows no resources (service authorization reference, Amazon ECR)
         statement("EcrLogin", actions=["ecr:GetAuthorizationToken"], resources=["*"]),

@@ -19,11 +19,16 @@ class SecretsArgs:
 
     context: StackContext
     slack_webhook_url: pulumi.Input[str] | None
-    """Incoming webhook; None where nobody reads Slack. Whether it is given decides how many secrets there are."""
+    """Incoming webhook; None where nobody reads Slack.
+
+    Whether it is given decides how many secrets there are.
+    """
 
 
 class Secrets(Component):
-    """The launch token by which the nodes of one analysis job know each other, and the Slack webhook."""
+    """The launch token by which the nodes of one analysis job know each other, and the Slack
+    webhook.
+    """
 
     launch_token_arn: pulumi.Output[str]
     slack_webhook_arn: pulumi.Output[str] | None
@@ -35,8 +40,8 @@ class Secrets(Component):
         token = aws.secretsmanager.get_random_password_output(
             password_length=48, exclude_punctuation=True
         ).random_password
-        # AWS makes up another token at every preview; only the first one counts, else each deployment would cut the nodes of a running
-        # job off from those that start after it
+        # AWS makes up another token at every preview; only the first one counts, else each
+        # deployment would cut the nodes of a running job off from those that start after it
         self.launch_token_arn = self._secret(
             f"{name}-launch-token",
             args,

@@ -12,7 +12,10 @@ _SLACK_WEBHOOK_KEY = "slack-webhook-url"
 
 
 def read_config() -> StackConfig:
-    """The sections of `Pulumi.<stack>.yaml`, checked; shows warnings. Raises pulumi.RunError, which Pulumi prints without a traceback."""
+    """The sections of `Pulumi.<stack>.yaml`, checked; shows warnings.
+
+    Raises pulumi.RunError, which Pulumi prints without a traceback.
+    """
     values = pulumi.Config()
     given = _keys()
     own = [
@@ -44,5 +47,7 @@ def _keys() -> list[str]:
 
 
 def slack_webhook_url() -> pulumi.Output[str] | None:
-    """The incoming webhook, a secret key of its own (`pulumi config set --secret slack-webhook-url`); None where it is not set."""
+    """The incoming webhook, a secret key of its own (`pulumi config set --secret
+    slack-webhook-url`); None where it is not set.
+    """
     return pulumi.Config().get_secret(_SLACK_WEBHOOK_KEY)

@@ -29,8 +29,8 @@ class StorageArgs:
 class Storage(Component):
     """The three buckets of the pipeline and its DynamoDB table.
 
-    Objects are encrypted with keys of S3 itself (SSE-S3), not of KMS, because then the ETag of an object that was sent in one piece is the
-    digest of its content, which run ids are made from.
+    Objects are encrypted with keys of S3 itself (SSE-S3), not of KMS, because then the ETag of an
+    object that was sent in one piece is the digest of its content, which run ids are made from.
     """
 
     ingest: aws.s3.Bucket
@@ -137,7 +137,8 @@ class Storage(Component):
             name,
             bucket=bucket.bucket,
             policy=_tls_only(bucket),
-            # S3 takes one change of a bucket's access settings at a time and refuses the other (OperationAborted)
+            # S3 takes one change of a bucket's access settings at a time and refuses the other
+            # (OperationAborted)
             opts=self.child(depends_on=[access]),
         )
         return bucket

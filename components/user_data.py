@@ -1,4 +1,6 @@
-"""What an instance does when it boots, before the container agent starts: jobs kept from the instance's role, scratch disks, EFA."""
+"""What an instance does when it boots, before the container agent starts: jobs kept from the
+instance's role, scratch disks, EFA.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,9 @@ chmod 1777 {SCRATCH_PATH}
 def user_data(*, scratch: bool, efa: bool) -> str:
     """Base64 of a MIME multipart archive of shell scripts.
 
-    AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide, launch-templates). Everything here takes
-    seconds: an instance registers, and jobs leave RUNNABLE, only after it.
+    AWS Batch adds a part of its own, so that plain scripts are refused (AWS Batch user guide,
+    launch-templates). Everything here takes seconds: an instance registers, and jobs leave
+    RUNNABLE, only after it.
     """
     scripts = [_METADATA, *([_EFA] if efa else []), *([_SCRATCH] if scratch else [])]
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"', ""]

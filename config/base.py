@@ -23,8 +23,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Change = Literal["in place", "new revision", "replaces", "drained queue"]
-"""What changing a field costs: nothing but an update; a new job definition revision; a replacement of the resource; a replacement which
-needs the queue to be empty of running jobs first, because they would be stopped."""
+"""What changing a field costs: nothing but an update; a new job definition revision; a replacement
+of the resource; a replacement which needs the queue to be empty of running jobs first, because they
+would be stopped.
+"""
 
 
 class BrokenFieldError(AttributeError):
@@ -95,7 +97,8 @@ def _cidr_block(value: str) -> str:
         ) from error
     if not 16 <= network.prefixlen <= 24:
         raise ValueError(
-            "expected a prefix length from /16 to /24, the sizes that AWS allows for a VPC and that leave room for subnets"
+            "expected a prefix length from /16 to /24, the sizes that AWS allows for a VPC and that"
+            " leave room for subnets"
         )
     if not network.is_private:
         raise ValueError("expected a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
@@ -175,7 +178,9 @@ ResourceName = Annotated[
         "lower-case letters, digits and hyphens, at most 30, beginning with a letter",
     ),
 ]
-"""Part of the name of an AWS resource; short enough that stack, component and random suffix fit beside it in 64 characters."""
+"""Part of the name of an AWS resource; short enough that stack, component and random suffix fit
+beside it in 64 characters.
+"""
 InstanceTypeName = Annotated[
     str, _Pattern(r"[a-z0-9-]+\.[a-z0-9-]+", "an EC2 instance type, for example c6i.xlarge")
 ]
@@ -206,7 +211,8 @@ DatasetName = Annotated[
     str,
     _Pattern(
         r"(?!.*\.(?:[cC][sS][vV]|[tT][sS][vV])(?:\.[gG][zZ])?$)[^/\x00-\x1f\x7f]{1,250}",
-        "the name of the data set's files without folder and ending, for example sales for data/20260131/sales.csv",
+        "the name of the data set's files without folder and ending, for example sales for"
+        " data/20260131/sales.csv",
     ),
 ]
 ColumnName = Annotated[

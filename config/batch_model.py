@@ -1,7 +1,8 @@
 """Container and node properties against AWS Batch's own service model.
 
-The provider takes both as text and drops what it does not know without a word: `linuxParameter` for `linuxParameters` would register a
-job without its devices. The model is a part of botocore's, in the data file `batch_model.json`.
+The provider takes both as text and drops what it does not know without a word: `linuxParameter` for
+`linuxParameters` would register a job without its devices. The model is a part of botocore's, in
+the data file `batch_model.json`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ def _shapes() -> dict[str, dict[str, Any]]:
 
 
 def property_problems(shape: Shape, properties: Mapping[str, Any]) -> list[str]:
-    """One sentence for each member, value or type that RegisterJobDefinition does not know; empty where all is well.
+    """One sentence for each member, value or type that RegisterJobDefinition does not know; empty
+    where all is well.
 
-    Values that are not JSON, such as outputs of other resources, are known only when those exist: nothing is said about them.
+    Values that are not JSON, such as outputs of other resources, are known only when those exist:
+    nothing is said about them.
     """
     return list(_check(shape, properties, ""))
 
@@ -52,7 +55,10 @@ def _check(name: str, value: Any, path: str) -> Iterator[str]:
         for key, item in value.items():
             yield from _check(shape["value"], item, f"{path}.{key}")
     elif not _is_of(kind, value):
-        yield f"{path} is {json.dumps(value, default=str)}, expected {'an' if kind == 'integer' else 'a'} {kind}"
+        yield (
+            f"{path} is {json.dumps(value, default=str)}, expected"
+            f" {'an' if kind == 'integer' else 'a'} {kind}"
+        )
     elif "enum" in shape and value not in shape["enum"]:
         yield f"{path} is {json.dumps(value)}, expected one of {', '.join(shape['enum'])}"
 

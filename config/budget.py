@@ -12,10 +12,15 @@ Percent = Annotated[int, Field(ge=1, le=1000)]
 
 
 class RunningCostGuard(Section):
-    """A function that looks every few minutes at what the unfinished jobs on the analysis' queue have cost so far."""
+    """A function that looks every few minutes at what the unfinished jobs on the analysis' queue
+    have cost so far.
+    """
 
     limit_usd: float = setting(
-        about="US dollars above which the queue is disabled and all of its unfinished jobs are terminated.",
+        about=(
+            "US dollars above which the queue is disabled and all of its unfinished jobs are"
+            " terminated."
+        ),
         change="in place",
         gt=0,
     )
@@ -32,7 +37,10 @@ class BudgetSection(Section):
     )
     notify_percents: tuple[Percent, ...] = setting(
         (50, 80, 100),
-        about="Shares of the limit at which people are told; the forecast of passing it comes on top, and AWS allows five in all.",
+        about=(
+            "Shares of the limit at which people are told; the forecast of passing it comes on top,"
+            " and AWS allows five in all."
+        ),
         change="in place",
         max_length=4,
     )
@@ -41,8 +49,10 @@ class BudgetSection(Section):
     )
     stop_submissions_percent: Percent | None = setting(
         None,
-        about="Share of the limit from which on the submit function may submit no more jobs, by an action of AWS Budgets, whose figures "
-        "are hours old; without it nothing is stopped.",
+        about=(
+            "Share of the limit from which on the submit function may submit no more jobs, by an"
+            " action of AWS Budgets, whose figures are hours old; without it nothing is stopped."
+        ),
         change="in place",
     )
     guard: RunningCostGuard | None = setting(

@@ -1,4 +1,6 @@
-"""What becomes of a living stack when its file changes: which fields differ, and what each of them does."""
+"""What becomes of a living stack when its file changes: which fields differ, and what each of them
+does.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,14 @@ Kind = Literal["in place", "new revision", "replaces", "drained queue", "created
 _SCALING: Final = frozenset(
     {"max_vcpus", "min_vcpus", "enabled", "update_timeout_minutes", "terminate_jobs_on_update"}
 )
-"""Fields of environments of instances that take effect without an infrastructure update (AWS Batch user guide,
-updating-compute-environments)."""
+"""Fields of environments of instances that take effect without an infrastructure update (AWS Batch
+user guide, updating-compute-environments).
+"""
 _EFFECTS: Final[dict[str, str]] = {
     "in place": "updated; what runs goes on",
-    "new revision": "a new revision of the job definition; jobs that were submitted before keep the old one",
+    "new revision": (
+        "a new revision of the job definition; jobs that were submitted before keep the old one"
+    ),
     "replaces": "made anew, and the old one deleted",
     "drained queue": "made anew, and running jobs would be stopped: wait until the queue is empty",
 }
@@ -38,7 +43,10 @@ _SECTION_EFFECTS: Final[dict[tuple[str, str], str]] = {
     (
         "queues",
         "replaces",
-    ): "a new queue takes its place, and AWS terminates the jobs that are left in the old one: wait until it is empty",
+    ): (
+        "a new queue takes its place, and AWS terminates the jobs that are left in the old one:"
+        " wait until it is empty"
+    ),
 }
 
 
@@ -56,7 +64,10 @@ class Change:
 
 
 def changes(before: StackConfig, after: StackConfig) -> list[Change]:
-    """Every field whose value differs, defaults included, in the order of the sections. Writing a default out is no change."""
+    """Every field whose value differs, defaults included, in the order of the sections.
+
+    Writing a default out is no change.
+    """
     found = [
         change
         for name in SECTIONS
@@ -98,11 +109,13 @@ def _compare(path: str, before: Any, after: Any, kind: Kind) -> Iterator[Change]
                     path=f"{path}.{name}",
                     before=_plain(before.get(name)),
                     after=_plain(after.get(name)),
-                    kind="created"
-                    if not gone
-                    else "removed"
-                    if path == "environments"
-                    else "drained queue",
+                    kind=(
+                        "created"
+                        if not gone
+                        else "removed"
+                        if path == "environments"
+                        else "drained queue"
+                    ),
                     effect="",
                 )
             else:
@@ -120,8 +133,9 @@ def _compare(path: str, before: Any, after: Any, kind: Kind) -> Iterator[Change]
 def _of_kinds(before: BaseModel, after: BaseModel) -> Kind:
     """What another kind of environment does.
 
-    The provider updates between On-Demand and Spot in place. It replaces where the launch template comes or goes, as to and from Fargate,
-    or the placement group (terraform-provider-aws, internal/service/batch/compute_environment.go).
+    The provider updates between On-Demand and Spot in place. It replaces where the launch template
+    comes or goes, as to and from Fargate, or the placement group (terraform-provider-aws,
+    internal/service/batch/compute_environment.go).
     """
     to_or_from_fargate = isinstance(before, FargateEnvironment) or isinstance(
         after, FargateEnvironment
@@ -162,9 +176,15 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
     if change.path == "network.nat":
         return "routes and gateways are updated; connections through a gateway that goes are cut"
     if change.path == "network.az_count":
-        return "subnets come or go and no other moves; an infrastructure update of each environment of instances that is not of kind hpc"
+        return (
+            "subnets come or go and no other moves; an infrastructure update of each environment of"
+            " instances that is not of kind hpc"
+        )
     if section == "tags":
-        return "every resource is updated; the instances' tags by an infrastructure update of each environment"
+        return (
+            "every resource is updated; the instances' tags by an infrastructure update of each"
+            " environment"
+        )
     return _SECTION_EFFECTS.get((section, change.kind), _EFFECTS[change.kind])
 
 
@@ -179,8 +199,9 @@ def _departure(old: Environment, new: Environment | None) -> str:
         else section.update_timeout_minutes
     )
     return (
-        f"the old one is deleted when the jobs that run there have ended. The update waits {minutes} minutes for them; if some still run "
-        "then, it fails, nothing is stopped, and the next update deletes it"
+        "the old one is deleted when the jobs that run there have ended. The update waits"
+        f" {minutes} minutes for them; if some still run then, it fails, nothing is stopped, and"
+        " the next update deletes it"
     )
 
 
@@ -189,9 +210,15 @@ def _infrastructure_update(before: StackConfig, name: str) -> str:
     if isinstance(environment, FargateEnvironment):
         return _EFFECTS["in place"]
     if environment.terminate_jobs_on_update:
-        return "an infrastructure update: running jobs are stopped at once, and start again where attempts are left"
+        return (
+            "an infrastructure update: running jobs are stopped at once, and start again where"
+            " attempts are left"
+        )
     minutes = environment.update_timeout_minutes
-    return f"an infrastructure update: jobs that still run after {minutes} minutes are stopped, and start again where attempts are left"
+    return (
+        f"an infrastructure update: jobs that still run after {minutes} minutes are stopped, and"
+        " start again where attempts are left"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Section `environments`: AWS Batch compute environments by name, a union on `kind`.
 
-A field exists only where AWS gives it a meaning: strategies belong to one purchase option, instances do not exist on Fargate.
+A field exists only where AWS gives it a meaning: strategies belong to one purchase option,
+instances do not exist on Fargate.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pydantic import Field
 from config.base import CapacityReservationId, ImageId, InstanceTypeName, Section, setting
 
 DEFAULT_UPDATE_MINUTES: Final = 30
-"""How long AWS waits for the jobs of an environment that changes where nothing else is said (API reference, UpdatePolicy)."""
+"""How long AWS waits for the jobs of an environment that changes where nothing else is said (API
+reference, UpdatePolicy).
+"""
 
 
 class _Managed(Section):
@@ -33,7 +36,10 @@ class _Instances(_Managed):
     )
     image_id: ImageId | None = setting(
         None,
-        about="An AMI of your own in place of Batch's; it must match image_type. Put in or taken away it replaces the environment.",
+        about=(
+            "An AMI of your own in place of Batch's; it must match image_type. Put in or taken away"
+            " it replaces the environment."
+        ),
         change="in place",
     )
     root_volume_gib: int = setting(
@@ -45,19 +51,28 @@ class _Instances(_Managed):
     )
     scratch: bool = setting(
         False,
-        about="Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at /scratch.",
+        about=(
+            "Whether the instance-store disks are joined (RAID 0) and mounted in the jobs at"
+            " /scratch."
+        ),
         change="in place",
     )
     update_timeout_minutes: int = setting(
         DEFAULT_UPDATE_MINUTES,
-        about="How long an infrastructure update, or the deletion after a replacement, waits for running jobs.",
+        about=(
+            "How long an infrastructure update, or the deletion after a replacement, waits for"
+            " running jobs."
+        ),
         change="in place",
         ge=1,
         le=360,
     )
     terminate_jobs_on_update: bool = setting(
         False,
-        about="Whether an infrastructure update, or the deletion after a replacement, stops running jobs.",
+        about=(
+            "Whether an infrastructure update, or the deletion after a replacement, stops running"
+            " jobs."
+        ),
         change="in place",
     )
 

@@ -1,6 +1,8 @@
-"""What a stack costs: at rest, a run, a month, and at worst. Arithmetic on the config and the dated prices; nothing is measured here.
+"""What a stack costs: at rest, a run, a month, and at worst. Arithmetic on the config and the dated
+prices; nothing is measured here.
 
-All amounts are US dollars. An amount whose price is not known is None, and so is every sum that would need it.
+All amounts are US dollars. An amount whose price is not known is None, and so is every sum that
+would need it.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ IMAGES_GB: Final = 20
 _FUNCTIONS: Final = 5
 """Submit, notify, measure, alarm, redrive; those of the guard and of the day are two more."""
 NOT_COUNTED: Final = (
-    "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that start or idle, taxes; "
-    "Spot counts as On-Demand"
+    "data transfer and NAT traffic, requests to S3 and DynamoDB, logs, root volumes, machines that"
+    " start or idle, taxes; Spot counts as On-Demand"
 )
 
 
@@ -59,7 +61,9 @@ class StageCost:
     """Where the minutes come from: `given`, `past runs`, or `timeout`, the limit of one attempt."""
     usd: float | None
     worst_usd: float | None
-    """Every attempt runs into its timeout, on the dearest machines, with one instance beyond max_vcpus."""
+    """Every attempt runs into its timeout, on the dearest machines, with one instance beyond
+    max_vcpus.
+    """
     confirmed: bool
 
 
@@ -140,10 +144,12 @@ def estimate(
 
     Args:
         config: the stack.
-        region: where it stands; elsewhere than in the region of the price lists nothing is known. None counts as that region.
+        region: where it stands; elsewhere than in the region of the price lists nothing is known.
+            None counts as that region.
         webhook: whether the stack has a Slack webhook, which is one more secret.
         minutes: stage -> minutes of one attempt, as somebody plans them.
-        past: stage -> minutes as past runs took, for the stages that `minutes` does not name. What neither names takes its timeout.
+        past: stage -> minutes as past runs took, for the stages that `minutes` does not name. What
+            neither names takes its timeout.
         runs: runs a month.
         stored_gb: gigabytes in the buckets.
     """
@@ -217,7 +223,9 @@ def _machines(config: StackConfig) -> int:
 
 
 def _alarms(config: StackConfig) -> int:
-    """Two for each function, three for each queue, one or two for each environment, four for each machine; of the day and the stack."""
+    """Two for each function, three for each queue, one or two for each environment, four for each
+    machine; of the day and the stack.
+    """
     section = config.monitoring
     daily = config.pipeline.daily is not None
     functions = _FUNCTIONS + (config.budget.guard is not None) + daily
@@ -234,7 +242,9 @@ def _alarms(config: StackConfig) -> int:
 
 
 def _custom_metrics(config: StackConfig) -> int:
-    """Six for each queue, three or five for each environment, three for each stage, two for the stack, and three of the day."""
+    """Six for each queue, three or five for each environment, three for each stage, two for the
+    stack, and three of the day.
+    """
     daily = 3 * (config.pipeline.daily is not None)
     return (
         6 * len(config.queues)

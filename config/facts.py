@@ -1,4 +1,7 @@
-"""Facts about EC2 instance types: sizes, network cards, prices with their date. One data file, `ec2_facts.json`."""
+"""Facts about EC2 instance types: sizes, network cards, prices with their date.
+
+One data file, `ec2_facts.json`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 EFA_ONLY_FAMILIES: Final = ("p5.", "p5e.", "p5en.", "p6-")
-"""Beginnings of the types of whose network cards only the first takes an address: the others get interfaces of type efa-only."""
+"""Beginnings of the types of whose network cards only the first takes an address: the others get
+interfaces of type efa-only.
+"""
 
 
 USABLE_MEMORY_SHARE: Final = 0.94

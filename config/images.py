@@ -6,11 +6,16 @@ from config.base import ImageDigest, Section, setting
 
 
 class ImagesSection(Section):
-    """Digests in the stack's own ECR repositories; `make push` builds, pushes and writes them here."""
+    """Digests in the stack's own ECR repositories; `make push` builds, pushes and writes them
+    here.
+    """
 
     cpu_digest: ImageDigest | None = setting(
         None,
-        about="Image of the preprocess and postprocess stages. Without it the jobs name the tag `unpublished`.",
+        about=(
+            "Image of the preprocess and postprocess stages. Without it the jobs name the tag"
+            " `unpublished`."
+        ),
         change="new revision",
     )
     gpu_digest: ImageDigest | None = setting(

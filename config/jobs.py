@@ -28,7 +28,9 @@ class _Job(Section):
         le=448,
     )
     memory_mib: int = setting(
-        about="Memory of the container, a hard limit; instances offer less than their nominal size.",
+        about=(
+            "Memory of the container, a hard limit; instances offer less than their nominal size."
+        ),
         change="new revision",
         ge=256,
     )
@@ -65,12 +67,18 @@ class ColumnSetting(Section):
     )
     use: Literal["compare", "describe", "keep"] | None = setting(
         None,
-        about="Of numbers: part of the comparison of rows whatever its gaps cost, described only, or neither.",
+        about=(
+            "Of numbers: part of the comparison of rows whatever its gaps cost, described only, or"
+            " neither."
+        ),
         change="new revision",
     )
     required: bool = setting(
         False,
-        about="Whether a row without a value here is incomplete, and a file without the column refused.",
+        about=(
+            "Whether a row without a value here is incomplete, and a file without the column"
+            " refused."
+        ),
         change="new revision",
     )
 
@@ -88,8 +96,10 @@ class PreprocessJob(_Job):
     )
     max_rejected_percent: float = setting(
         20,
-        about="Share of rejected rows above which the whole file is refused. Columns whose gaps would cost more rows are described and not "
-        "compared.",
+        about=(
+            "Share of rejected rows above which the whole file is refused. Columns whose gaps would"
+            " cost more rows are described and not compared."
+        ),
         change="new revision",
         ge=0,
         le=100,
@@ -116,17 +126,25 @@ class PreprocessJob(_Job):
 
 
 class AnalysisJob(_Job):
-    """The analysis: a multi-node job, one container on each of several instances of one type; or an array of jobs of one node each."""
+    """The analysis: a multi-node job, one container on each of several instances of one type; or an
+    array of jobs of one node each.
+    """
 
     nodes: int = setting(
-        about="Instances that work together; one makes it a plain container job, which may run on Spot.",
+        about=(
+            "Instances that work together; one makes it a plain container job, which may run on"
+            " Spot."
+        ),
         change="new revision",
         ge=1,
         le=1000,
     )
     shards: int = setting(
         1,
-        about="Jobs of one node that share out the search, as one array job; each is started and retried by itself, so it may be on Spot.",
+        about=(
+            "Jobs of one node that share out the search, as one array job; each is started and"
+            " retried by itself, so it may be on Spot."
+        ),
         change="new revision",
         ge=1,
         le=10_000,
@@ -150,8 +168,10 @@ class AnalysisJob(_Job):
     )
     exchange: Literal["host", "cuda-aware", "nccl"] = setting(
         "host",
-        about="How ranks hand rows to one another: through the host's memory, or from GPU to GPU by a CUDA-aware MPI or NCCL, "
-        "which are used only where a self-test at the start passes.",
+        about=(
+            "How ranks hand rows to one another: through the host's memory, or from GPU to GPU by a"
+            " CUDA-aware MPI or NCCL, which are used only where a self-test at the start passes."
+        ),
         change="new revision",
     )
     shared_memory_mib: int = setting(
@@ -162,17 +182,26 @@ class AnalysisJob(_Job):
     )
     exact_quantiles: bool = setting(
         False,
-        about="Whether quantiles are exact, at the cost of two more reads of the table; else each is off by at most 1/64 of its value.",
+        about=(
+            "Whether quantiles are exact, at the cost of two more reads of the table; else each is"
+            " off by at most 1/64 of its value."
+        ),
         change="new revision",
     )
     anomaly_mode: Literal["off", "top", "full"] = setting(
         "top",
-        about="Search for remote rows: none, the most remote ones (exact, near linear), or a score for every row (all pairs).",
+        about=(
+            "Search for remote rows: none, the most remote ones (exact, near linear), or a score"
+            " for every row (all pairs)."
+        ),
         change="new revision",
     )
     anomaly_neighbours: Neighbours = setting(
         "auto",
-        about="A row's score is the distance to its neighbour of this number; auto: the root of the number of rows, from 10 to 200.",
+        about=(
+            "A row's score is the distance to its neighbour of this number; auto: the root of the"
+            " number of rows, from 10 to 200."
+        ),
         change="new revision",
     )
     anomaly_top: int = setting(
@@ -180,12 +209,17 @@ class AnalysisJob(_Job):
     )
     anomaly_scaling: Literal["robust", "standard"] = setting(
         "robust",
-        about="Units of the columns: median and interquartile range, or mean and standard deviation.",
+        about=(
+            "Units of the columns: median and interquartile range, or mean and standard deviation."
+        ),
         change="new revision",
     )
     anomaly_metric: Literal["euclidean", "mahalanobis", "cosine"] = setting(
         "euclidean",
-        about="Distance of rows: of the scaled columns, the same without their correlations, or of their directions from the centre.",
+        about=(
+            "Distance of rows: of the scaled columns, the same without their correlations, or of"
+            " their directions from the centre."
+        ),
         change="new revision",
     )
     max_dollars: float | None = setting(
@@ -196,7 +230,10 @@ class AnalysisJob(_Job):
     )
     block_memory_mib: int | None = setting(
         None,
-        about="Memory of a node for rows and their neighbours, what does not fit is read again; by default 60 % of memory_mib.",
+        about=(
+            "Memory of a node for rows and their neighbours, what does not fit is read again; by"
+            " default 60 % of memory_mib."
+        ),
         change="new revision",
         ge=16,
     )
@@ -221,6 +258,9 @@ class JobsSection(Section):
     postprocess: PostprocessJob = setting(about="Findings.", change="new revision")
     fallback: AnalysisJob | None = setting(
         None,
-        about="Another analysis job, on one node, that the state machine runs where the first one failed.",
+        about=(
+            "Another analysis job, on one node, that the state machine runs where the first one"
+            " failed."
+        ),
         change="new revision",
     )

@@ -28,7 +28,9 @@ _AWS: Final = (
     *("token", "tokenBucketRateLimiterCapacity", "useDualstackEndpoint"),
     *("useFipsEndpoint", "userAgents"),
 )
-"""Inputs of the AWS provider (pulumi_aws.ProviderArgs), which is given all that stands under `aws`."""
+"""Inputs of the AWS provider (pulumi_aws.ProviderArgs), which is given all that stands under
+`aws`.
+"""
 _KNOWN: Final = {"aws": _AWS, "pulumi": _PULUMI}
 
 

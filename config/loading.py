@@ -33,7 +33,8 @@ def load_stack_config(
     Args:
         stack: Name of the stack, for the messages.
         get_object: Gives the plain value of a key of the stack file, None where it is absent.
-        keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is found, and rules hear of secrets.
+        keys: All keys of the project's namespace, or as many as the caller knows: a misspelt one is
+            found, and rules hear of secrets.
         plain: Those among them whose values are not encrypted.
         empty: Those that stand there without a value.
         region: Of the stack, where it is known.
@@ -51,7 +52,8 @@ def load_stack_config(
         found = get_object(name)
         value = {} if found is None or name in empty else found
         try:
-            # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no number, 1 is not true.
+            # As JSON, which is how Pulumi hands objects to a program, and strictly: "16" is no
+            # number, 1 is not true.
             sections[name] = adapter.validate_json(json.dumps(value, default=str), strict=True)
         except ValidationError as error:
             problems += section_problems(name, error, SECTION_TYPES[name])

@@ -34,7 +34,10 @@ RetentionDays = Literal[
 
 
 class MonitoringSection(Section):
-    """Logs, alarms and messages. The Slack webhook is the secret key `slack-webhook-url`, never part of a section."""
+    """Logs, alarms and messages.
+
+    The Slack webhook is the secret key `slack-webhook-url`, never part of a section.
+    """
 
     log_retention_days: RetentionDays = setting(
         30, about="Days for which logs are kept.", change="in place"
@@ -44,7 +47,10 @@ class MonitoringSection(Section):
     )
     runbook_url: WebAddress | None = setting(
         None,
-        about="Where people read docs/runbook.md; every alarm links to its section there. Without it the alarms name file and section.",
+        about=(
+            "Where people read docs/runbook.md; every alarm links to its section there. Without it"
+            " the alarms name file and section."
+        ),
         change="in place",
     )
     # an alarm looks back one day at most where its period is below an hour
@@ -53,7 +59,10 @@ class MonitoringSection(Section):
     )
     stuck_minutes: int = setting(
         30,
-        about="Minutes after which a job that has not moved in the line of RUNNABLE jobs raises an alarm.",
+        about=(
+            "Minutes after which a job that has not moved in the line of RUNNABLE jobs raises an"
+            " alarm."
+        ),
         change="in place",
         ge=1,
         le=10080,
@@ -70,14 +79,20 @@ class MonitoringSection(Section):
     )
     at_max_minutes: int = setting(
         60,
-        about="Minutes after which an environment that wants all the vCPUs it may have raises an alarm.",
+        about=(
+            "Minutes after which an environment that wants all the vCPUs it may have raises an"
+            " alarm."
+        ),
         change="in place",
         ge=1,
         le=1440,
     )
     failed_jobs: int = setting(
         1,
-        about="Failed jobs of a queue within five minutes that raise an alarm; Slack hears of every failed run besides.",
+        about=(
+            "Failed jobs of a queue within five minutes that raise an alarm; Slack hears of every"
+            " failed run besides."
+        ),
         change="in place",
         ge=1,
     )
@@ -89,16 +104,20 @@ class MonitoringSection(Section):
     )
     no_success_hours: int | None = setting(
         26,
-        about="Hours without any finished run that raise an alarm, which a new stack has until its first run; null for a stack that gets "
-        "no daily file.",
+        about=(
+            "Hours without any finished run that raise an alarm, which a new stack has until its"
+            " first run; null for a stack that gets no daily file."
+        ),
         change="in place",
         ge=1,
         le=168,
     )
     running_usd_per_hour: float | None = setting(
         None,
-        about="US dollars per hour of running environments above which an alarm goes off; needs a price for every instance type. "
-        "Without it there is no such alarm.",
+        about=(
+            "US dollars per hour of running environments above which an alarm goes off; needs a"
+            " price for every instance type. Without it there is no such alarm."
+        ),
         change="in place",
         gt=0,
     )

@@ -37,7 +37,9 @@ PRIVATE_BATCH_SERVICES: Final[tuple[EndpointService, ...]] = (
     "logs",
     "secretsmanager",
 )
-"""What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint (AWS Batch user guide, VPC endpoints)."""
+"""What instances and Fargate tasks call besides S3: without NAT each needs an interface endpoint
+(AWS Batch user guide, VPC endpoints).
+"""
 
 
 class NetworkSection(Section):
@@ -50,26 +52,37 @@ class NetworkSection(Section):
     )
     az_count: int = setting(
         2,
-        about="Availability Zones, each with a private subnet and, where there is NAT, a public one.",
+        about=(
+            "Availability Zones, each with a private subnet and, where there is NAT, a public one."
+        ),
         change="in place",
         ge=1,
         le=6,
     )
     room_for_zones: int = setting(
         6,
-        about="For how many zones the address space is cut, so that az_count can grow without a subnet moving.",
+        about=(
+            "For how many zones the address space is cut, so that az_count can grow without a"
+            " subnet moving."
+        ),
         change="replaces",
         ge=1,
         le=6,
     )
     nat: Literal["none", "single", "per-zone"] = setting(
         "single",
-        about="NAT gateways: none (no internet gateway either: endpoints carry all traffic, to this account alone), single, or per-zone.",
+        about=(
+            "NAT gateways: none (no internet gateway either: endpoints carry all traffic, to this"
+            " account alone), single, or per-zone."
+        ),
         change="in place",
     )
     interface_endpoints: tuple[EndpointService, ...] = setting(
         (),
-        about="Interface endpoints besides those that private subnets without NAT need anyway; each costs per zone and hour.",
+        about=(
+            "Interface endpoints besides those that private subnets without NAT need anyway; each"
+            " costs per zone and hour."
+        ),
         change="in place",
     )
 

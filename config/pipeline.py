@@ -8,7 +8,9 @@ from config.base import DatasetName, Section, TimeOfDay, TimeZone, setting
 
 
 class DailySection(Section):
-    """What has to be there when on every day: files under `data/<YYYYMMDD>/`, and the ends of their runs."""
+    """What has to be there when on every day: files under `data/<YYYYMMDD>/`, and the ends of their
+    runs.
+    """
 
     file_by: TimeOfDay = setting(
         about="When the files of a day have to be there.", change="in place"
@@ -21,16 +23,21 @@ class DailySection(Section):
     )
     max_parallel: int = setting(
         10,
-        about="Runs that are begun at a time for uploads whose event was lost: the state machine of the day waits for one to end before it "
-        "begins another; without it so many are begun at each look.",
+        about=(
+            "Runs that are begun at a time for uploads whose event was lost: the state machine of"
+            " the day waits for one to end before it begins another; without it so many are begun"
+            " at each look."
+        ),
         change="in place",
         ge=1,
         le=1000,
     )
     datasets: tuple[DatasetName, ...] = setting(
         (),
-        about="Data sets of which a file has to come every day, by the names of their files without ending; without any, one file of "
-        "whatever name.",
+        about=(
+            "Data sets of which a file has to come every day, by the names of their files without"
+            " ending; without any, one file of whatever name."
+        ),
         change="in place",
         max_length=100,
     )
@@ -72,8 +79,11 @@ class PipelineSection(Section):
     )
     show_values: bool = setting(
         True,
-        about="Whether cells of the file stand in Slack messages, logs, error records and items of the table; false where they may be "
-        "personal. Statistics, smallest and largest value among them, and what lies in the buckets hold them either way.",
+        about=(
+            "Whether cells of the file stand in Slack messages, logs, error records and items of"
+            " the table; false where they may be personal. Statistics, smallest and largest value"
+            " among them, and what lies in the buckets hold them either way."
+        ),
         change="new revision",
     )
     daily: DailySection | None = setting(

@@ -1,7 +1,8 @@
-"""What machines and standing services cost: the dated price files, and the machines that a stage reserves.
+"""What machines and standing services cost: the dated price files, and the machines that a stage
+reserves.
 
-The prices are those of one region, On-Demand. Spot is counted at the On-Demand price: the truth is below it. A price that is not known is
-None and stays None in every sum that it belongs to.
+The prices are those of one region, On-Demand. Spot is counted at the On-Demand price: the truth is
+below it. A price that is not known is None and stays None in every sum that it belongs to.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from config.stack import StackConfig
 from config.topology import Job, environments_of, instance_types_of, jobs
 
 HOURS_PER_MONTH: Final = 730
-"""Hours of a month as AWS counts them in its own price examples: 8760 hours a year through twelve."""
+"""Hours of a month as AWS counts them in its own price examples: 8760 hours a year through
+twelve.
+"""
 _FARGATE_MAX_GIB_PER_VCPU: Final = 8
 
 Service = Literal[
@@ -72,14 +75,16 @@ class Machines:
     usd_per_hour: float | None
     """Its share where it does not take whole instances."""
     worst_usd_per_hour: float | None
-    """The job alone on the dearest type that its environment may start, and one instance more: AWS Batch may exceed max_vcpus by one (API,
-    ComputeResource allocationStrategy)."""
+    """The job alone on the dearest type that its environment may start, and one instance more: AWS
+    Batch may exceed max_vcpus by one (API, ComputeResource allocationStrategy).
+    """
     confirmed: bool
     """Whether all these prices are of the dated list, not of an older copy."""
 
 
 def stage_machines(config: StackConfig, stage: str) -> Machines:
-    """The machines of a stage: those of the first environment of its queue that has a price, or else of the first.
+    """The machines of a stage: those of the first environment of its queue that has a price, or
+    else of the first.
 
     Where the config names no environment that exists, the machines and their prices are unknown.
     """
@@ -102,7 +107,9 @@ def stage_machines(config: StackConfig, stage: str) -> Machines:
 
 
 def ceiling_usd_per_hour(environment: Environment) -> float | None:
-    """An hour of an environment that is filled to max_vcpus with the dearest of its types per vCPU, and one instance more."""
+    """An hour of an environment that is filled to max_vcpus with the dearest of its types per vCPU,
+    and one instance more.
+    """
     if isinstance(environment, FargateEnvironment):
         fargate = ec2_facts().fargate
         return environment.max_vcpus * (
@@ -128,9 +135,11 @@ def unpriced_types(config: StackConfig) -> list[str]:
 
 
 def dearest_rates(environment: Environment) -> dict[str, float] | None:
-    """The most that an hour of an instance, a vCPU, a GiB and a GPU costs in an environment, None where the price of a type is not known.
+    """The most that an hour of an instance, a vCPU, a GiB and a GPU costs in an environment, None
+    where the price of a type is not known.
 
-    On Fargate a container pays for its vCPUs and its memory; on an instance it takes the largest of its shares.
+    On Fargate a container pays for its vCPUs and its memory; on an instance it takes the largest of
+    its shares.
     """
     if isinstance(environment, FargateEnvironment):
         fargate = ec2_facts().fargate
@@ -148,7 +157,9 @@ def dearest_rates(environment: Environment) -> dict[str, float] | None:
 
 
 def idle_usd_per_hour(environment: Environment) -> float | None:
-    """An hour of the vCPUs that an environment keeps without any job, as the whole instances of its cheapest type that hold them."""
+    """An hour of the vCPUs that an environment keeps without any job, as the whole instances of its
+    cheapest type that hold them.
+    """
     least = (
         0
         if isinstance(environment, (FargateEnvironment, HpcEnvironment))
@@ -165,7 +176,9 @@ def idle_usd_per_hour(environment: Environment) -> float | None:
 
 
 def _array(machines: Machines, shards: int) -> Machines:
-    """Of all shards at once; where they find room one after the other only, each takes its minutes all the same."""
+    """Of all shards at once; where they find room one after the other only, each takes its minutes
+    all the same.
+    """
     usd, worst = machines.usd_per_hour, machines.worst_usd_per_hour
     return Machines(
         what=f"{shards} x {machines.what}",
@@ -222,7 +235,9 @@ def _priced(environment: Environment) -> list[tuple[InstanceType, float]] | None
 
 
 def _shares(job: Job, name: str) -> list[tuple[float, float]]:
-    """The part of one instance of a type that the job takes, and the price of the whole; empty where it is unknown or too small."""
+    """The part of one instance of a type that the job takes, and the price of the whole; empty
+    where it is unknown or too small.
+    """
     facts = instance_type(name)
     if facts is None or facts.usd_per_hour is None:
         return []

@@ -30,7 +30,10 @@ class Problem:
             else json.dumps(self.found, default=str, ensure_ascii=False)
         )
         found = found if len(found) <= 120 else found[:117] + "..."
-        return f"{self.level} {self.code} at {self.path}: found {found}; {self.message}. Fix: {self.fix}."
+        return (
+            f"{self.level} {self.code} at {self.path}: found {found}; {self.message}. Fix:"
+            f" {self.fix}."
+        )
 
 
 class ConfigError(ValueError):

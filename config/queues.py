@@ -21,7 +21,10 @@ class FairShare(Section):
     """Fair-share scheduling policy. Jobs of such a queue must name a share identifier."""
 
     weights: FrozenMap[ShareIdentifier, ShareWeight] = setting(
-        about="Share identifier -> weight factor; a LOWER weight gets MORE: 0.5 gets twice the share of 1.",
+        about=(
+            "Share identifier -> weight factor; a LOWER weight gets MORE: 0.5 gets twice the share"
+            " of 1."
+        ),
         change="in place",
         min_length=1,
     )

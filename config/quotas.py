@@ -42,7 +42,8 @@ def family_of(instance_type: str, purchase: str) -> str:
 
     Args:
         instance_type: such as `p5.48xlarge`.
-        purchase: `on-demand` or `spot`: P instances have one quota in the one, several in the other.
+        purchase: `on-demand` or `spot`: P instances have one quota in the one, several in the
+            other.
     """
     match = re.match(r"([a-z]+)(\d*)", instance_type)
     letters, generation = (match[1], match[2]) if match else (instance_type, "")

@@ -77,7 +77,9 @@ def _section(name: str) -> str:
 def _models(
     path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The models below a schema with their paths, outermost first; a plain map of texts counts as one."""
+    """The models below a schema with their paths, outermost first; a plain map of texts counts as
+    one.
+    """
     schema = _resolved(schema, definitions)
     if "properties" in schema:
         yield path, schema
@@ -122,7 +124,8 @@ def _table(model: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str
             else _code(field["default"])
         )
         lines.append(
-            f"| `{name}` | {_type(field, definitions)} | {default} | {_cell(about)} | {field.get('change', '')} |"
+            f"| `{name}` | {_type(field, definitions)} | {default} | {_cell(about)} |"
+            f" {field.get('change', '')} |"
         )
     return [*lines, ""]
 
@@ -170,7 +173,10 @@ def _rules() -> str:
     lines = [
         "## Rules",
         "",
-        "What `python -m cli check` and `pulumi up` look at beyond single fields. An error refuses the stack, a warning is shown.",
+        (
+            "What `python -m cli check` and `pulumi up` look at beyond single fields. An error"
+            " refuses the stack, a warning is shown."
+        ),
         "",
         "| code | level | holds that | else | source |",
         "|---|---|---|---|---|",
@@ -178,7 +184,8 @@ def _rules() -> str:
     for rule in sorted(RULES, key=lambda rule: rule.code):
         about = _first_sentence(inspect.getdoc(type(rule)) or "")
         lines.append(
-            f"| `{rule.code}` | {rule.level} | {_cell(about)} | {_cell(rule.reason)} | {_cell(rule.source)} |"
+            f"| `{rule.code}` | {rule.level} | {_cell(about)} | {_cell(rule.reason)} |"
+            f" {_cell(rule.source)} |"
         )
     return "\n".join([*lines, ""])
 

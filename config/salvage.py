@@ -1,8 +1,8 @@
 """What can still be checked of a section that has the wrong shape.
 
-Fields that are no fields, and values that their field does not take, are put aside, and rules see the rest. A rule that asks for a value
-that was put aside, or that was probably meant by a misspelt name, keeps silent from there on: what is not known is not guessed, not even
-from the default.
+Fields that are no fields, and values that their field does not take, are put aside, and rules see
+the rest. A rule that asks for a value that was put aside, or that was probably meant by a misspelt
+name, keeps silent from there on: what is not known is not guessed, not even from the default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from config.shape import Finding, findings
 def without_broken_fields(
     value: Any, error: ValidationError, adapter: TypeAdapter[Any], annotation: Any
 ) -> Any | None:
-    """The section without what pydantic found wrong in it; None where too little is left to make one."""
+    """The section without what pydantic found wrong in it; None where too little is left to make
+    one.
+    """
     broken = findings(error, annotation)
     if not all(finding.is_field for finding in broken):
         return None  # an entry that is broken as a whole, which others may name
@@ -47,7 +49,10 @@ def _parent(value: Any, path: Sequence[str]) -> Any:
 
 
 def _model(section: Any, finding: Finding) -> BaseModel:
-    """The model that a field belongs to. A field that is taken from it raises BrokenFieldError when it is read."""
+    """The model that a field belongs to.
+
+    A field that is taken from it raises BrokenFieldError when it is read.
+    """
     for part in finding.path[:-1]:
         section = (
             section[int(part)]

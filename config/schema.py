@@ -1,4 +1,6 @@
-"""The JSON Schema of stack files, for editors: they complete names, show what a field does, and mark what cannot be."""
+"""The JSON Schema of stack files, for editors: they complete names, show what a field does, and
+mark what cannot be.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ _ENCRYPTED: Final = {
 
 
 def stack_file_schema() -> dict[str, Any]:
-    """The schema of `Pulumi.<stack>.yaml`, draft 2020-12. Keys of other namespaces may hold anything."""
+    """The schema of `Pulumi.<stack>.yaml`, draft 2020-12.
+
+    Keys of other namespaces may hold anything.
+    """
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {}
     for name, adapter in SECTIONS.items():
@@ -32,7 +37,10 @@ def stack_file_schema() -> dict[str, Any]:
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Stack file of batch-reference",
-            "description": "Made by `python -m cli schema --write`. Rules across sections are beyond it: `python -m cli check`.",
+            "description": (
+                "Made by `python -m cli schema --write`. Rules across sections are beyond it:"
+                " `python -m cli check`."
+            ),
             "type": "object",
             "properties": {
                 "config": {
@@ -78,7 +86,9 @@ def _closed(schema: dict[str, Any]) -> None:
 
 
 def _plain(schema: dict[str, Any]) -> None:
-    """Drops what no editor reads, and titles that repeat the name of the field; a field of such a name is no text."""
+    """Drops what no editor reads, and titles that repeat the name of the field; a field of such a
+    name is no text.
+    """
     schema.pop("discriminator", None)
     for key in ("title", "change"):
         if isinstance(schema.get(key), str) and "$schema" not in schema:

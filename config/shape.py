@@ -1,4 +1,6 @@
-"""What is wrong with the shape of a section: pydantic's findings as problems in words of our own."""
+"""What is wrong with the shape of a section: pydantic's findings as problems in words of our
+own.
+"""
 
 from __future__ import annotations
 
@@ -41,20 +43,35 @@ _BOUNDS: Final = {
 _ENVIRONMENT_NAME: Final = (
     "AWS makes up the name: a fixed one collides with itself when the environment is replaced"
 )
-_DIGESTS: Final = "images are named by digest: behind a tag such as latest the image changes and the job definition does not"
+_DIGESTS: Final = (
+    "images are named by digest: behind a tag such as latest the image changes and the job"
+    " definition does not"
+)
 _LEFT_OUT: Final = {
     "name": _ENVIRONMENT_NAME,
     "compute_environment_name": _ENVIRONMENT_NAME,
-    "service_role": "AWS Batch takes its service-linked role, the only one with which environments change in place",
-    "spot_iam_fleet_role": "only the strategy BEST_FIT needs it, with which environments do not change in place",
+    "service_role": (
+        "AWS Batch takes its service-linked role, the only one with which environments change in"
+        " place"
+    ),
+    "spot_iam_fleet_role": (
+        "only the strategy BEST_FIT needs it, with which environments do not change in place"
+    ),
     "desired_vcpus": "AWS Batch sets that number itself, and an update would fight it",
-    "target_nodes": "the range is 0: and open, so that a submission may name another number of nodes than `nodes`",
-    "ephemeral_storage_gib": "it exists on Fargate alone; on instances root_volume_gib and scratch say how much room there is",
+    "target_nodes": (
+        "the range is 0: and open, so that a submission may name another number of nodes than"
+        " `nodes`"
+    ),
+    "ephemeral_storage_gib": (
+        "it exists on Fargate alone; on instances root_volume_gib and scratch say how much room"
+        " there is"
+    ),
     "cpu_tag": _DIGESTS,
     "gpu_tag": _DIGESTS,
 }
-"""Words of AWS Batch that the config leaves out on purpose, and why (terraform-provider-aws, compute_environment.go; AWS Batch user guide,
-updating-compute-environments)."""
+"""Words of AWS Batch that the config leaves out on purpose, and why (terraform-provider-aws,
+compute_environment.go; AWS Batch user guide, updating-compute-environments).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +97,16 @@ class Finding:
 
     path: tuple[str, ...]
     is_field: bool
-    """Whether it is a field of a model, or was meant to be one; else an entry of a map, or a whole section."""
+    """Whether it is a field of a model, or was meant to be one; else an entry of a map, or a whole
+    section.
+    """
     meant: str | None
     """The field that a misspelt name was probably meant for."""
 
 
 def findings(error: ValidationError, annotation: Any) -> list[Finding]:
-    """The places at fault in a section of the given type; an item of a list stands for the field that holds the list.
+    """The places at fault in a section of the given type; an item of a list stands for the field
+    that holds the list.
 
     What lies inside of another such place is left out.
     """
@@ -119,7 +139,9 @@ def section_problems(section: str, error: ValidationError, annotation: Any) -> l
 
 
 def _follows(details: ErrorDetails) -> bool:
-    """Whether a list is called too short only because some of its entries were refused, which is told already."""
+    """Whether a list is called too short only because some of its entries were refused, which is
+    told already.
+    """
     return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
 
@@ -140,7 +162,8 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
             _closest(found, kinds) if found is not None else f"add {_TAG}",
         )
     elif kind in _EXPECTED_TYPE:
-        # a map of environments and one environment, which is a union of models, are both a dict to pydantic
+        # a map of environments and one environment, which is a union of models, are both a dict to
+        # pydantic
         code, (expected, fix) = (
             "TYPE",
             _EXPECTED_TYPE["model_type" if _members(place.annotation) else kind],
@@ -173,7 +196,8 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
     )
 
 
-# ---- what to say -----------------------------------------------------------------------------------------------------------------------
+# ---- what to say
+# --------------------------------------------------------------------------------------------------
 
 
 def _about(field: FieldInfo | None) -> str:
@@ -224,14 +248,15 @@ def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count} entries"
 
 
-# ---- where it is -----------------------------------------------------------------------------------------------------------------------
+# ---- where it is
+# --------------------------------------------------------------------------------------------------
 
 
 def _locate(annotation: Any, loc: Sequence[int | str]) -> _Place:
     """Follows pydantic's location through the types.
 
-    pydantic puts the kind of a union's member into the location, and `[key]` where a name of a map is at fault; neither is a part of the
-    path that a person looks for.
+    pydantic puts the kind of a union's member into the location, and `[key]` where a name of a map
+    is at fault; neither is a part of the path that a person looks for.
     """
     path: list[str] = []
     model: type[BaseModel] | None = None

@@ -18,7 +18,9 @@ from config.queues import Queue
 from config.storage import StorageSection
 
 SECRETS: Final = ("slack-webhook-url",)
-"""Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a secret would arrive in plain text."""
+"""Keys of their own (`pulumi config set --secret`), never part of a section: as part of an object a
+secret would arrive in plain text.
+"""
 
 
 NAMESPACE: Final = "batch-reference"

@@ -13,7 +13,10 @@ class StorageSection(Section):
     )
     delete_with_content: bool = setting(
         False,
-        about="Whether deleting the stack empties the buckets first; for stacks whose data nobody needs.",
+        about=(
+            "Whether deleting the stack empties the buckets first; for stacks whose data nobody"
+            " needs."
+        ),
         change="in place",
     )
     intermediate_days: int = setting(

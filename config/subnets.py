@@ -1,4 +1,7 @@
-"""How the address space of the VPC is divided. Pure arithmetic, so that rules can ask for it before anything exists."""
+"""How the address space of the VPC is divided.
+
+Pure arithmetic, so that rules can ask for it before anything exists.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,13 @@ class SubnetPlan:
 
 
 def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
-    """Private subnets from the beginning of the block, as large as they can be; small public ones from its end.
+    """Private subnets from the beginning of the block, as large as they can be; small public ones
+    from its end.
 
-    Private subnets are large because machines are greedy: each network interface of type efa takes an address, and every container of a
-    multi-node job one more. A block of /16 to /24 has room for six zones. How large they are depends on how many there
-    are, so a living network keeps the number that it was cut for (`network.room_for_zones`), however many of the subnets it uses.
+    Private subnets are large because machines are greedy: each network interface of type efa takes
+    an address, and every container of a multi-node job one more. A block of /16 to /24 has room for
+    six zones. How large they are depends on how many there are, so a living network keeps the
+    number that it was cut for (`network.room_for_zones`), however many of the subnets it uses.
     """
     vpc = ipaddress.IPv4Network(cidr_block)
     public_prefix = min(vpc.prefixlen + _PUBLIC_BITS, _SMALLEST_PREFIX)

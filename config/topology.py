@@ -1,4 +1,6 @@
-"""Look-ups across the sections of a config: which job goes to which queue, which environment may start which type."""
+"""Look-ups across the sections of a config: which job goes to which queue, which environment may
+start which type.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ Job = PreprocessJob | AnalysisJob | PostprocessJob
 
 
 def jobs(config: StackConfig) -> dict[str, Job]:
-    """Stage -> job, and `fallback` -> the job that follows a failed analysis, where there is one."""
+    """Stage -> job, and `fallback` -> the job that follows a failed analysis, where there is
+    one.
+    """
     found: dict[str, Job] = {
         "preprocess": config.jobs.preprocess,
         "analysis": config.jobs.analysis,

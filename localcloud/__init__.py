@@ -1,1 +1,3 @@
-"""The rehearsal: an in-memory AWS in which the unmodified program deploys and its jobs and functions really run."""
+"""The rehearsal: an in-memory AWS in which the unmodified program deploys and its jobs and
+functions really run.
+"""

@@ -3,8 +3,8 @@
     with LocalCloud(directory, images={"*analysis*": root}) as cloud:
         cloud.client("s3").create_bucket(Bucket="ingest")
 
-Any AWS SDK or the `aws` CLI works against `cloud.endpoint_url`. Batch jobs and functions run as processes under the roles deployed for
-them.
+Any AWS SDK or the `aws` CLI works against `cloud.endpoint_url`. Batch jobs and functions run as
+processes under the roles deployed for them.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ class LocalCloud:
 
     Args:
         directory: For working directories of jobs and the code of functions; made if need be.
-        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app, is on PYTHONPATH, and whose `bin`, if it
-            has one, comes first on PATH (a virtual environment is such a directory), or a `Program` that
-            is called in place of any command. A job whose image no pattern matches fails with CannotPullContainerError.
+        images: Pattern (fnmatch) of an image name -> directory that stands for the image's /app, is
+            on PYTHONPATH, and whose `bin`, if it has one, comes first on PATH (a virtual
+            environment is such a directory), or a `Program` that is called in place of any command.
+            A job whose image no pattern matches fails with CannotPullContainerError.
         port: Of 127.0.0.1; 0 takes a free one.
         region: The only region.
         containers: `docker` or `podman`, to run the containers of images that `images` does not
@@ -88,7 +89,8 @@ class LocalCloud:
         deployer: The key of the one who may do everything; new with each cloud.
         slack: The incoming webhook (`url`, `messages`, `fail_next`).
         batch: The Batch data plane, with hooks for lost hosts, missing capacity and the clock.
-        transitions_throttled: While it is set, no execution of a state machine enters another state.
+        transitions_throttled: While it is set, no execution of a state machine enters another
+            state.
     """
 
     account_id: Final = ACCOUNT_ID
@@ -114,7 +116,8 @@ class LocalCloud:
         self._clients: dict[tuple[str, str], Any] = {}
         self._running: contextlib.ExitStack | None = None
 
-    # ---- life --------------------------------------------------------------------------------------------------------------------------
+    # ---- life
+    # ----------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         return self.start()
@@ -257,7 +260,8 @@ class LocalCloud:
         # the port has to be known before the front can be built
         return self._front(environ, start_response)
 
-    # ---- use ---------------------------------------------------------------------------------------------------------------------------
+    # ---- use
+    # ----------------------------------------------------------------------------------------------
 
     @property
     def endpoint_url(self) -> str:
@@ -265,13 +269,17 @@ class LocalCloud:
         return f"http://{HOST}:{self.port}"
 
     def client(self, service: str) -> Any:
-        """A boto3 client with the deployer's credentials; one per service, safe to share between threads."""
+        """A boto3 client with the deployer's credentials; one per service, safe to share between
+        threads.
+        """
         return self._cached_client(service, "", self.deployer.credentials)
 
     def role_client(
         self, service: str, role_arn: str, principal: str = "ecs-tasks.amazonaws.com"
     ) -> Any:
-        """A boto3 client with a role's credentials, as a job (or another service principal) would have them. Raises AssumeRoleError."""
+        """A boto3 client with a role's credentials, as a job (or another service principal) would
+        have them. Raises AssumeRoleError.
+        """
         return self._role_client(service, role_arn, principal)
 
     @property
@@ -281,7 +289,9 @@ class LocalCloud:
 
     @property
     def asked(self) -> list[Asked]:
-        """The permissions that jobs, functions and services needed, in order; see `Access.asked`."""
+        """The permissions that jobs, functions and services needed, in order; see
+        `Access.asked`.
+        """
         return self._access.asked()
 
     @property
@@ -300,11 +310,15 @@ class LocalCloud:
         return self._front.faults
 
     def disorder(self, random: Random, *, most_copies: int) -> AbstractContextManager[list[Any]]:
-        """Events that are published in the block come after it, each 1 to `most_copies` times and in random order; see `EventBus`."""
+        """Events that are published in the block come after it, each 1 to `most_copies` times and
+        in random order; see `EventBus`.
+        """
         return self._bus.disorder(random, most_copies=most_copies)
 
     def spend(self, budget: str, usd: float) -> None:
-        """Lets the month of a budget have cost so much, with what AWS Budgets does then; see `BudgetActions`."""
+        """Lets the month of a budget have cost so much, with what AWS Budgets does then; see
+        `BudgetActions`.
+        """
         self._budget_actions.spend(budget, usd)
 
     def now(self) -> float:
@@ -312,11 +326,12 @@ class LocalCloud:
         return self.batch.now()
 
     def tick(self) -> list[Change]:
-        """One beat of the clocks that AWS keeps by itself and this cloud does not; returns the alarms that changed.
+        """One beat of the clocks that AWS keeps by itself and this cloud does not; returns the
+        alarms that changed.
 
-        Samples the depth of SQS queues, evaluates all alarms, lets the time of every rule with a schedule come, and that of every
-        schedule of EventBridge Scheduler as often as it has come since the last beat. What a scheduled function measures counts with the
-        next beat.
+        Samples the depth of SQS queues, evaluates all alarms, lets the time of every rule with a
+        schedule come, and that of every schedule of EventBridge Scheduler as often as it has come
+        since the last beat. What a scheduled function measures counts with the next beat.
         """
         self._metrics.sample_queues()
         changes = self._alarms.evaluate()
@@ -324,7 +339,8 @@ class LocalCloud:
         self._schedules.fire()
         return changes
 
-    # ---- clients -----------------------------------------------------------------------------------------------------------------------
+    # ---- clients
+    # ----------------------------------------------------------------------------------------------
 
     def _role_client(
         self, service: str, role_arn: str, principal: str, source_arn: str = ""
@@ -343,7 +359,8 @@ class LocalCloud:
         )
 
     def _cached_client(self, service: str, who: str, credentials: dict[str, str]) -> Any:
-        # one session for all, and one client at a time: making a session is slow and making clients is not thread safe
+        # one session for all, and one client at a time: making a session is slow and making clients
+        # is not thread safe
         with self._client_lock:
             if (service, who) not in self._clients:
                 self._clients[service, who] = _session(self.region).client(
@@ -367,7 +384,9 @@ def _session(region: str) -> Any:
 def _publish(
     bus: EventBus, metrics: Metrics, detail_type: str, resources: list[str], detail: dict[str, Any]
 ) -> None:
-    """Sends an event of AWS Batch in the background; a change of state counts in its metrics at once."""
+    """Sends an event of AWS Batch in the background; a change of state counts in its metrics at
+    once.
+    """
     if detail_type == "Batch Job State Change":
         metrics.job_moved(detail)
 
@@ -380,10 +399,11 @@ def _ignore(_: object) -> None:
 
 @contextlib.contextmanager
 def _moto_overrides(functions: Functions) -> Iterator[None]:
-    """Stops moto from sending S3 notifications, which the front sends, and lets it run functions here where it would start Docker.
+    """Stops moto from sending S3 notifications, which the front sends, and lets it run functions
+    here where it would start Docker.
 
-    moto itself invokes functions for SNS subscriptions, log subscriptions and event source mappings; all of it passes `_invoke_lambda`.
-    There are no hooks for any of this.
+    moto itself invokes functions for SNS subscriptions, log subscriptions and event source
+    mappings; all of it passes `_invoke_lambda`. There are no hooks for any of this.
     """
 
     def run(function: Any, event: str | None = None) -> tuple[str, bool, str]:
@@ -407,9 +427,11 @@ def _moto_overrides(functions: Functions) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (moto_notifications, "send_event", lambda *_, **__: None),
         (moto_lambda.LambdaFunction, "_invoke_lambda", run),
-        # SNS invokes asynchronously, with retries and dead letters; moto within the Publish call, once
+        # SNS invokes asynchronously, with retries and dead letters; moto within the Publish call,
+        # once
         (moto_lambda.LambdaBackend, "send_sns_message", from_topic),
-        # moto reads bucket policies without their conditions, and would refuse everything for aws:SecureTransport; access.py evaluates them
+        # moto reads bucket policies without their conditions, and would refuse everything for
+        # aws:SecureTransport; access.py evaluates them
         (moto_s3.FakeBucket, "get_permission", no_opinion),
         (Table, "query", table_queries.query),
         (SecondaryIndex, "project", table_queries.project),

@@ -1,4 +1,6 @@
-"""Which operations the AWS in memory has: asked of itself, one by one, with the least that each of them requires."""
+"""Which operations the AWS in memory has: asked of itself, one by one, with the least that each of
+them requires.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _NAMES: Final = """
     secretsmanager service-quotas sns sqs ssm stepfunctions sts
 """
 SERVICES: Final = tuple(_NAMES.split())
-"""The services that the program and the tools around it use. moto has more, of which nothing is said here."""
+"""The services that the program and the tools around it use. moto has more, of which nothing is
+said here.
+"""
 _NOT_ASKED: Final = {"s3": ("SelectObjectContent",), "logs": ("StartLiveTail",)}
 """Operations whose answer is a stream of events; both are refused."""
 

@@ -1,1 +1,4 @@
-"""Linters that others wrote, over what the stacks make: `make referees`. Their packages live in an environment of their own."""
+"""Linters that others wrote, over what the stacks make: `make referees`.
+
+Their packages live in an environment of their own.
+"""

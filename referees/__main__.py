@@ -1,4 +1,6 @@
-"""Writes templates and policies of all stacks, has them judged, and fails on a finding that has no answer."""
+"""Writes templates and policies of all stacks, has them judged, and fails on a finding that has no
+answer.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ def _judge(folder: Path) -> int:
         for referee, count in sorted(Counter(each.referee for each in found).items())
     )
     print(
-        f"referees: {counted} resources and {len(policies)} policies of {', '.join(stacks.STACKS)}; found: {told or 'nothing'};"
+        f"referees: {counted} resources and {len(policies)} policies of {', '.join(stacks.STACKS)};"
+        f" found: {told or 'nothing'};"
     )
     print(f"          without an answer, or answered for nothing: {len(wrong)}")
     return 1 if wrong else 0

@@ -32,7 +32,8 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
     """The template of a stack.
 
     A value that is the id or the ARN of another resource becomes a reference, so that linters see
-    what belongs together. Raises UnknownTypeError for a type that neither stands in the tables nor is left out on purpose.
+    what belongs together. Raises UnknownTypeError for a type that neither stands in the tables nor
+    is left out on purpose.
     """
     found: dict[str, dict[str, Any]] = {}
     names: dict[str, Any] = {}
@@ -46,7 +47,8 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
             continue
         if resource.type not in shapes.TYPES:
             raise UnknownTypeError(
-                f"{resource.name} is a {resource.type}; say in referees/shapes.py what it is in CloudFormation"
+                f"{resource.name} is a {resource.type}; say in referees/shapes.py what it is in"
+                " CloudFormation"
             )
         kind, logical = shapes.TYPES[resource.type], logical_id(resource)
         entry = {"Type": kind, "Properties": _properties(kind, plain(resource.inputs))}
@@ -80,7 +82,9 @@ def template(made: Iterable[Resource]) -> dict[str, Any]:
 
 
 def logical_id(resource: Resource) -> str:
-    """Name and type in one word, such as StorageIngestBucket; templates allow letters and digits alone."""
+    """Name and type in one word, such as StorageIngestBucket; templates allow letters and digits
+    alone.
+    """
     words = re.split(r"[^A-Za-z0-9]+", f"{resource.name}-{resource.type.rpartition(':')[2]}")
     return "".join(word[:1].upper() + word[1:] for word in words)
 
@@ -153,11 +157,14 @@ def _value(value: Any, renamed: Mapping[str, str | None]) -> Any:
 
 def _linked(value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
-        # policies keep their ARNs: a linter of policies wants text, and two policies may name one another
+        # policies keep their ARNs: a linter of policies wants text, and two policies may name one
+        # another
         return {
-            key: item
-            if key in shapes.DOCUMENTS and key != "ContainerProperties"
-            else _linked(item, names)
+            key: (
+                item
+                if key in shapes.DOCUMENTS and key != "ContainerProperties"
+                else _linked(item, names)
+            )
             for key, item in value.items()
         }
     if isinstance(value, list):

@@ -1,4 +1,6 @@
-"""Findings, the answers to those that stay, and the table of docs/security.md that is made from the answers."""
+"""Findings, the answers to those that stay, and the table of docs/security.md that is made from the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Why some findings stay. Each check is `(referee, check, pattern of where, pattern of text)`; patterns as of a shell."""
+    """Why some findings stay.
+
+    Each check is `(referee, check, pattern of where, pattern of text)`; patterns as of a shell.
+    """
 
     finding: str
     answer: str
@@ -61,7 +66,9 @@ def answers(path: Path = PATH) -> tuple[Answer, ...]:
 
 
 def judged(found: Iterable[Finding], known: Iterable[Answer]) -> list[str]:
-    """One sentence for each finding that has no answer, and for each answer that nothing asks for any more."""
+    """One sentence for each finding that has no answer, and for each answer that nothing asks for
+    any more.
+    """
     known = tuple(known)
     asked = {id(answer): set[int]() for answer in known}
     wrong = []
@@ -77,7 +84,8 @@ def judged(found: Iterable[Finding], known: Iterable[Answer]) -> list[str]:
         for position, check in enumerate(answer.checks):
             if position not in asked[id(answer)]:
                 wrong.append(
-                    f"nothing is found any more of {' '.join(check)}: take it out of referees/answers.json"
+                    f"nothing is found any more of {' '.join(check)}: take it out of"
+                    " referees/answers.json"
                 )
     return wrong
 

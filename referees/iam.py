@@ -1,6 +1,8 @@
-"""Sends IAM policies through parliament, policy_sentry and cloudsplaining. Runs in the referees' environment, not in .venv.
+"""Sends IAM policies through parliament, policy_sentry and cloudsplaining. Runs in the referees'
+environment, not in .venv.
 
-Reads a list of `{where, policy}` from standard input, writes a list of `{referee, check, where, text}` to standard output.
+Reads a list of `{where, policy}` from standard input, writes a list of `{referee, check, where,
+text}` to standard output.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def _parliament(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _policy_sentry(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Actions that change permissions, and actions that are allowed everywhere though they take resources."""
+    """Actions that change permissions, and actions that are allowed everywhere though they take
+    resources.
+    """
     for action in analyze_by_access_level(policy, "Permissions management"):
         yield "permissions-management", action
     for statement in policy["Statement"]:

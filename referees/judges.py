@@ -20,7 +20,9 @@ class RefereeError(RuntimeError):
 
 
 def cfn_lint(templates: Mapping[str, Path], region: str) -> Iterator[Finding]:
-    """cfn-lint's errors and warnings; what it calls information is about templates that CloudFormation deploys."""
+    """cfn-lint's errors and warnings; what it calls information is about templates that
+    CloudFormation deploys.
+    """
     files = [str(path) for path in templates.values()]
     stacks = {str(path): stack for stack, path in templates.items()}
     rules = ("--regions", region, "--format", "json")
@@ -45,7 +47,8 @@ def checkov(templates: Mapping[str, Path]) -> Iterator[Finding]:
         judged = report["summary"]["passed"] + report["summary"]["failed"]
         if judged < len(files):
             raise RefereeError(
-                f"checkov made {judged} checks over {len(templates)} templates: it has judged nothing"
+                f"checkov made {judged} checks over {len(templates)} templates: it has judged"
+                " nothing"
             )
         for each in report["results"]["failed_checks"]:
             where = f"{stacks[Path(each['file_path']).name]}/{each['resource'].partition('.')[2]}"
@@ -55,14 +58,18 @@ def checkov(templates: Mapping[str, Path]) -> Iterator[Finding]:
 
 
 def cdk_nag(templates: Mapping[str, Path]) -> Iterator[Finding]:
-    """What the pack AwsSolutions of cdk-nag says of the templates, which AWS CDK reads in Node.js."""
+    """What the pack AwsSolutions of cdk-nag says of the templates, which AWS CDK reads in
+    Node.js.
+    """
     script = str(Path(__file__).with_name("nag.py"))
     for each in json.loads(_run("python", [script, *map(str, templates.values())])):
         yield Finding(**each)
 
 
 def iam(documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """What parliament, policy_sentry and cloudsplaining say about policies, each `{where, policy}`."""
+    """What parliament, policy_sentry and cloudsplaining say about policies, each `{where,
+    policy}`.
+    """
     script = str(Path(__file__).with_name("iam.py"))
     for each in json.loads(_run("python", [script], stdin=json.dumps(documents))):
         yield Finding(**each)

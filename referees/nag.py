@@ -1,4 +1,5 @@
-"""Reads templates by AWS CDK and asks cdk-nag's pack AwsSolutions: runs in the referees' environment, prints findings as JSON.
+"""Reads templates by AWS CDK and asks cdk-nag's pack AwsSolutions: runs in the referees'
+environment, prints findings as JSON.
 
 python nag.py TEMPLATE...        needs Node.js, in which AWS CDK runs
 """

@@ -1,7 +1,8 @@
-"""How the types of the stacks are written in CloudFormation (AWS CloudFormation template reference guide).
+"""How the types of the stacks are written in CloudFormation (AWS CloudFormation template reference
+guide).
 
-Names of properties differ by the case of their first letter; what differs by more stands here. A type
-that is in no table cannot be converted, and says so.
+Names of properties differ by the case of their first letter; what differs by more stands here. A
+type that is in no table cannot be converted, and says so.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ TYPES = {
     "aws:iam/role:Role": "AWS::IAM::Role",
     "aws:kms/key:Key": "AWS::KMS::Key",
     "aws:lambda/function:Function": "AWS::Lambda::Function",
-    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": "AWS::Lambda::EventInvokeConfig",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (
+        "AWS::Lambda::EventInvokeConfig"
+    ),
     "aws:lambda/permission:Permission": "AWS::Lambda::Permission",
     "aws:s3/bucket:Bucket": "AWS::S3::Bucket",
     "aws:s3/bucketPolicy:BucketPolicy": "AWS::S3::BucketPolicy",
@@ -138,7 +141,9 @@ RENAMED: dict[str, dict[str, str | None]] = {
         "type": "StateMachineType",
     },
 }
-"""Property of Pulumi -> that of CloudFormation, at any depth, `name` at the top; None: CloudFormation knows no such thing."""
+"""Property of Pulumi -> that of CloudFormation, at any depth, `name` at the top; None:
+CloudFormation knows no such thing.
+"""
 DOCUMENTS = {
     "AssumeRolePolicyDocument",
     "ContainerProperties",
@@ -351,7 +356,9 @@ FOLDED: dict[str, tuple[str, Callable[[Plain], Values]]] = {
         },
     ),
 }
-"""A resource of its own in Pulumi, properties of another in CloudFormation: which input names that other, and what it gets."""
+"""A resource of its own in Pulumi, properties of another in CloudFormation: which input names that
+other, and what it gets.
+"""
 
 
 def tags_of(values: Plain) -> list[Values]:

@@ -1,4 +1,6 @@
-"""What each stack file makes, as Pulumi registered it: dev, prod and the examples, evaluated against an AWS of the tests."""
+"""What each stack file makes, as Pulumi registered it: dev, prod and the examples, evaluated
+against an AWS of the tests.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ class Document:
 
 
 def resources(stack: str) -> tuple[Resource, ...]:
-    """All resources of a stack; prod with every guard on. Without NAT there is no Slack, for nothing could reach it."""
+    """All resources of a stack; prod with every guard on.
+
+    Without NAT there is no Slack, for nothing could reach it.
+    """
     main = str(ROOT / "__main__.py")
     with TemporaryDirectory() as folder:
         config = dict(read_stack(program_with(Path(folder), stack), stack, {}, {}).config)

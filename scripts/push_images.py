@@ -1,7 +1,9 @@
-"""Builds both images, pushes them to the repositories of a stack, and writes their digests into its stack file.
+"""Builds both images, pushes them to the repositories of a stack, and writes their digests into its
+stack file.
 
-Run as `make push STACK=<stack>`; needs docker with buildx, aws and pulumi on PATH, each logged in as usual. The tag is the commit that last
-changed what goes into an image, so an image that the repository has already is not built again, and what was pushed can be found in git.
+Run as `make push STACK=<stack>`; needs docker with buildx, aws and pulumi on PATH, each logged in
+as usual. The tag is the commit that last changed what goes into an image, so an image that the
+repository has already is not built again, and what was pushed can be found in git.
 """
 
 from __future__ import annotations
@@ -45,17 +47,22 @@ class Repository:
 
     @classmethod
     def of_stack(cls, stack: str, outputs: Mapping[str, object], image: str) -> Repository:
-        """The repository for `image`, from the stack's outputs. Raises PushError where the outputs do not name one."""
+        """The repository for `image`, from the stack's outputs.
+
+        Raises PushError where the outputs do not name one.
+        """
         output = REPOSITORY_OUTPUT.format(image=image)
         if output not in outputs:
             found = ", ".join(sorted(outputs)) or "none"
             raise PushError(
-                f"stack {stack} has no output {output} (it has: {found}); run `pulumi up --stack {stack}` first"
+                f"stack {stack} has no output {output} (it has: {found}); run `pulumi up --stack"
+                f" {stack}` first"
             )
         match = _REPOSITORY_URL.fullmatch(str(outputs[output]))
         if match is None:
             raise PushError(
-                f"output {output} of stack {stack} is {outputs[output]!r}, which is not the URL of an ECR repository"
+                f"output {output} of stack {stack} is {outputs[output]!r}, which is not the URL of"
+                " an ECR repository"
             )
         return cls(**match.groupdict())
 
@@ -63,8 +70,8 @@ class Repository:
 def run(*command: str, stdin: str | None = None, may_fail_with: str | None = None) -> str:
     """The standard output of a command without the blank end; its errors are collected.
 
-    An exit code other than 0 raises PushError with what the command wrote to standard error; where that holds `may_fail_with`, the
-    answer is the empty string instead.
+    An exit code other than 0 raises PushError with what the command wrote to standard error; where
+    that holds `may_fail_with`, the answer is the empty string instead.
     """
     try:
         done = subprocess.run(
@@ -72,19 +79,24 @@ def run(*command: str, stdin: str | None = None, may_fail_with: str | None = Non
         )
     except FileNotFoundError:
         raise PushError(
-            f"`{command[0]}` is not on PATH; this command needs docker with buildx, aws, pulumi and git"
+            f"`{command[0]}` is not on PATH; this command needs docker with buildx, aws, pulumi"
+            " and git"
         ) from None
     if done.returncode == 0:
         return done.stdout.rstrip()
     if may_fail_with and may_fail_with in done.stderr:
         return ""
     raise PushError(
-        f"`{' '.join(command[:4])} ...` ended with exit code {done.returncode}: {done.stderr.strip()[-2000:]}"
+        f"`{' '.join(command[:4])} ...` ended with exit code {done.returncode}:"
+        f" {done.stderr.strip()[-2000:]}"
     )
 
 
 def inputs_commit() -> str:
-    """The commit that last changed an input of the images. Raises PushError where a change of one is not committed."""
+    """The commit that last changed an input of the images.
+
+    Raises PushError where a change of one is not committed.
+    """
     changed = run("git", "status", "--porcelain", "--", *IMAGE_INPUTS)
     if changed:
         raise PushError(
@@ -100,7 +112,8 @@ def efa_arguments() -> tuple[str, ...]:
         return ()
     if not re.fullmatch(r"[0-9a-f]{64}", checksum):
         raise PushError(
-            f"{_EFA_VERSION} is {version}, but {_EFA_SHA256} is {checksum!r}; give the 64 hex digits that AWS publishes for that version"
+            f"{_EFA_VERSION} is {version}, but {_EFA_SHA256} is {checksum!r}; give the 64 hex"
+            " digits that AWS publishes for that version"
         )
     return ("--build-arg", f"{_EFA_VERSION}={version}", "--build-arg", f"{_EFA_SHA256}={checksum}")
 
@@ -132,7 +145,10 @@ def pushed_digest(repository: Repository, tag: str) -> str:
 def build_and_push(
     image: str, repository: Repository, tag: str, commit: str, arguments: tuple[str, ...]
 ) -> str:
-    """The digest of the image as pushed. Provenance would make it an index over image and attestation; the job names the image itself."""
+    """The digest of the image as pushed.
+
+    Provenance would make it an index over image and attestation; the job names the image itself.
+    """
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder) / "metadata.json"
         run(
@@ -159,7 +175,8 @@ def build_and_push(
         digest = json.loads(metadata.read_text(encoding="utf-8")).get("containerimage.digest", "")
     if not _DIGEST.fullmatch(digest):
         raise PushError(
-            f"docker pushed the {image} image but reported {digest!r} for its digest; nothing was written to the stack file"
+            f"docker pushed the {image} image but reported {digest!r} for its digest; nothing was"
+            " written to the stack file"
         )
     return str(digest)
 
@@ -179,7 +196,10 @@ def login(repository: Repository) -> None:
 
 
 def push(stack: str) -> dict[str, str]:
-    """Publishes the images of `stack`; the digest by image. The stack file changes only when all of them are in the registry."""
+    """Publishes the images of `stack`; the digest by image.
+
+    The stack file changes only when all of them are in the registry.
+    """
     commit, efa = inputs_commit(), efa_arguments()
     outputs = json.loads(run("pulumi", "stack", "output", "--json", "--stack", stack))
     repositories = {image: Repository.of_stack(stack, outputs, image) for image in IMAGES}
@@ -212,9 +232,13 @@ def push(stack: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """The command line; 0 when every image is published and named in the stack file, else 1 and one sentence."""
+    """The command line; 0 when every image is published and named in the stack file, else 1 and one
+    sentence.
+    """
     parser = argparse.ArgumentParser(
-        description="Build and push the images of a stack, and write their digests into its stack file."
+        description=(
+            "Build and push the images of a stack, and write their digests into its stack file."
+        )
     )
     parser.add_argument("--stack", required=True)
     stack: str = parser.parse_args().stack
@@ -226,7 +250,8 @@ def main() -> int:
     for image, digest in digests.items():
         print(f"{image}: {digest}")
     print(
-        f"Pulumi.{stack}.yaml names them now; `pulumi up --stack {stack}` brings them into the job definitions"
+        f"Pulumi.{stack}.yaml names them now; `pulumi up --stack {stack}` brings them into the job"
+        " definitions"
     )
     return 0
 

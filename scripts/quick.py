@@ -131,7 +131,9 @@ def changed_files(base: str) -> list[str]:
 
 
 def graph(changed: Iterable[str]) -> dict[str, set[str]]:
-    """File -> the Python files that use it; a test uses the conftest.py of its folder and of those above."""
+    """File -> the Python files that use it; a test uses the conftest.py of its folder and of those
+    above.
+    """
     files = [
         path
         for path in _git("ls-files", "--cached", "--others", "--exclude-standard", "*.py")
@@ -162,12 +164,14 @@ def main() -> int:
         BUDGET_SECONDS,
     )
     print(
-        f"quick: {len(changed)} files changed since {options.base}, {len(choice.chosen)} test files for it"
+        f"quick: {len(changed)} files changed since {options.base}, {len(choice.chosen)} test files"
+        " for it"
     )
     print("".join(f"  {path}\n" for path in choice.chosen), end="")
     if choice.left:
         print(
-            f"quick: {len(choice.left)} more are farther away or take longer, and are left to make test"
+            f"quick: {len(choice.left)} more are farther away or take longer, and are left to make"
+            " test"
         )
     if options.list:
         return 0

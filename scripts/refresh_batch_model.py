@@ -1,4 +1,5 @@
-"""Writes config/batch_model.json: what botocore says of container and node properties, without the parts for EKS and the documentation.
+"""Writes config/batch_model.json: what botocore says of container and node properties, without the
+parts for EKS and the documentation.
 
 Run it after an update of botocore; a test tells when it is due.
 """
@@ -18,7 +19,9 @@ _LEFT_OUT: Final = "EksProperties"
 
 
 def batch_model() -> dict[str, Any]:
-    """The shapes below container and node properties, by name: type, members, required members, allowed values."""
+    """The shapes below container and node properties, by name: type, members, required members,
+    allowed values.
+    """
     shapes = Loader().load_service_model("batch", "service-2")["shapes"]
     found: dict[str, dict[str, Any]] = {}
     waiting = list(_ROOTS)

@@ -3,8 +3,9 @@
     python scripts/refresh_ec2_facts.py                                 # the region of the files
     python scripts/refresh_ec2_facts.py --region eu-west-1 --add g6.xlarge
 
-Needs credentials that may call ec2:DescribeInstanceTypes and pricing:GetProducts. A type that the region does not sell keeps its sizes and
-loses its price; a price that AWS does not name unambiguously is never guessed. Nothing is written unless all of it is known.
+Needs credentials that may call ec2:DescribeInstanceTypes and pricing:GetProducts. A type that the
+region does not sell keeps its sizes and loses its price; a price that AWS does not name
+unambiguously is never guessed. Nothing is written unless all of it is known.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _SOURCE: Final = "AWS Price List API, GetProducts"
 _PRICING_REGION: Final = "us-east-1"
 """One of the few regions where the Price List API answers; it knows the prices of all."""
 _TYPES_AT_ONCE: Final = 100
-_USAGE: Final = {  # name in service_prices.json -> service code, usage type without the region's prefix
+# name in service_prices.json -> service code, usage type without the region's prefix
+_USAGE: Final = {
     "nat-gateway-hour": ("AmazonEC2", "NatGateway-Hours"),
     "interface-endpoint-zone-hour": ("AmazonVPC", "VpcEndpoint-Hours"),
     "public-ipv4-hour": ("AmazonVPC", "PublicIPv4:InUseAddress"),
@@ -50,7 +52,8 @@ class RefreshError(Exception):
     """One sentence for whoever runs the script."""
 
 
-# ---- instance types --------------------------------------------------------------------------------------------------------------------
+# ---- instance types
+# --------------------------------------------------------------------------------------------------
 
 
 def described(ec2: Any, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -65,7 +68,9 @@ def described(ec2: Any, names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def facts_of(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of config.facts.InstanceType that DescribeInstanceTypes tells; those at their default are left out."""
+    """The fields of config.facts.InstanceType that DescribeInstanceTypes tells; those at their
+    default are left out.
+    """
     network = description["NetworkInfo"]
     facts: dict[str, Any] = {
         "vcpus": description["VCpuInfo"]["DefaultVCpus"],
@@ -100,11 +105,14 @@ def facts_of(description: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# ---- prices ----------------------------------------------------------------------------------------------------------------------------
+# ---- prices
+# --------------------------------------------------------------------------------------------------
 
 
 def instance_price(pricing: Any, region: str, name: str) -> float | None:
-    """US dollars for an hour of a type On-Demand with Linux, None where the region does not sell it."""
+    """US dollars for an hour of a type On-Demand with Linux, None where the region does not sell
+    it.
+    """
     wanted = {
         "regionCode": region,
         "instanceType": name,
@@ -122,7 +130,9 @@ def instance_price(pricing: Any, region: str, name: str) -> float | None:
 
 
 def usage_price(pricing: Any, region: str, service: str, usage: str) -> float | None:
-    """US dollars for one unit of a usage type, the first tier where there are several; None where the region has none."""
+    """US dollars for one unit of a usage type, the first tier where there are several; None where
+    the region has none.
+    """
     filters = [
         {"Type": "TERM_MATCH", "Field": "regionCode", "Value": region},
         {"Type": "CONTAINS", "Field": "usagetype", "Value": usage},
@@ -163,18 +173,23 @@ def _one_price(products: Iterator[dict[str, Any]], what: str, unit: str = "") ->
     found.discard(0.0)  # free tiers and entries that only carry a name
     if len(found) > 1:
         raise RefreshError(
-            f"AWS names several prices for {what}: {', '.join(f'{price:g}' for price in sorted(found))}; nothing was written"
+            f"AWS names several prices for {what}:"
+            f" {', '.join(f'{price:g}' for price in sorted(found))}; nothing was written"
         )
     return found.pop() if found else None
 
 
-# ---- both files ------------------------------------------------------------------------------------------------------------------------
+# ---- both files
+# --------------------------------------------------------------------------------------------------
 
 
 def refreshed_facts(
     old: Mapping[str, Any], ec2: Any, pricing: Any, *, region: str, add: Sequence[str], today: str
 ) -> dict[str, Any]:
-    """config/ec2_facts.json anew. Raises RefreshError where a type that is to be added does not exist, or Fargate has no price."""
+    """config/ec2_facts.json anew.
+
+    Raises RefreshError where a type that is to be added does not exist, or Fargate has no price.
+    """
     names = list(dict.fromkeys((*old["types"], *add)))
     found = described(ec2, names)
     unknown = [name for name in add if name not in found and name not in old["types"]]
@@ -228,7 +243,9 @@ def _needed(pricing: Any, region: str, service: str, usage: str) -> float:
 
 
 def as_text(document: Mapping[str, Any]) -> str:
-    """JSON with one line for each type or price, so that a change shows as the lines that it touches."""
+    """JSON with one line for each type or price, so that a change shows as the lines that it
+    touches.
+    """
     table = "types" if "types" in document else "prices"
     head = json.dumps({key: value for key, value in document.items() if key != table}, indent=2)
     rows = ",\n".join(
@@ -270,7 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         partial.replace(path)
     unpriced = [name for name, entry in facts["types"].items() if "usd_per_hour" not in entry]
     print(
-        f"{len(facts['types'])} types and {len(services['prices'])} services, prices of {asked.region}, {today}"
+        f"{len(facts['types'])} types and {len(services['prices'])} services, prices of"
+        f" {asked.region}, {today}"
     )
     if unpriced:
         print(f"without a price, because {asked.region} does not sell them: {', '.join(unpriced)}")

@@ -26,21 +26,24 @@ def sections(changelog: str) -> dict[str, str]:
 def notes(tag: str, version: str, changelog: str) -> str:
     """The notes of a release.
 
-    Raises ReleaseError where the tag is not that of the version, or the changelog says nothing of it
-    or still has changes under Unreleased.
+    Raises ReleaseError where the tag is not that of the version, or the changelog says nothing of
+    it or still has changes under Unreleased.
     """
     if tag != f"v{version}":
         raise ReleaseError(
-            f"the tag is {tag}, pyproject.toml says {version}: tag it v{version}, or change the version first"
+            f"the tag is {tag}, pyproject.toml says {version}: tag it v{version}, or change the"
+            " version first"
         )
     found = sections(changelog)
     if not found.get(version):
         raise ReleaseError(
-            f"CHANGELOG.md has no section `## {version}` with text in it: give what is under Unreleased that heading"
+            f"CHANGELOG.md has no section `## {version}` with text in it: give what is under"
+            " Unreleased that heading"
         )
     if found.get("Unreleased"):
         raise ReleaseError(
-            f"CHANGELOG.md has changes under Unreleased: are they part of {version}? Move them there, or take them out"
+            f"CHANGELOG.md has changes under Unreleased: are they part of {version}? Move them"
+            " there, or take them out"
         )
     return found[version]
 

@@ -1,4 +1,5 @@
-"""Writes docs/services.md: which operations the AWS in memory has. A test holds the page to what it finds itself.
+"""Writes docs/services.md: which operations the AWS in memory has. A test holds the page to what it
+finds itself.
 
 Usage: python -m scripts.write_services
 """

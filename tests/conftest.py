@@ -1,4 +1,6 @@
-"""What holds for the whole suite: its order, its garbage collector, its second chance, its drills."""
+"""What holds for the whole suite: its order, its garbage collector, its second chance, its
+drills.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The documented way to CI: the roles allow what the program and its scripts ask, and previews do not wait for one another."""
+"""The documented way to CI: the roles allow what the program and its scripts ask, and previews do
+not wait for one another.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,8 @@ def test_the_preview_role_allows_what_the_program_asks_while_it_is_evaluated(sta
     assert {"secretsmanager:GetRandomPassword", "ec2:DescribeAvailabilityZones"} <= asked
     allowed = _actions("preview-role.json")
     assert asked <= allowed
-    # the provider has a state machine's definition checked while it compares; state and secrets are read in any case
+    # the provider has a state machine's definition checked while it compares; state and secrets are
+    # read in any case
     assert allowed - asked == {
         "states:ValidateStateMachineDefinition",
         "kms:Decrypt",
@@ -87,7 +90,8 @@ def test_previews_of_different_pull_requests_run_side_by_side_and_updates_one_by
     concurrency = _workflow("stack.yml")["jobs"]["pulumi"]["concurrency"]
     assert "github.event.pull_request.number" in concurrency["group"]
     assert re.search(
-        r"inputs\.command == 'preview' && format\('-\{0\}', github\.event\.pull_request\.number\) \|\| ''",
+        r"inputs\.command == 'preview' && format\('-\{0\}', github\.event\.pull_request\.number\)"
+        r" \|\| ''",
         concurrency["group"],
     )
     assert concurrency["cancel-in-progress"] == "${{ inputs.command == 'preview' }}"

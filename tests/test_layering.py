@@ -1,4 +1,7 @@
-"""Imports point one way. The contracts stand in pyproject.toml; here they are run, and shown to see what they are there for."""
+"""Imports point one way.
+
+The contracts stand in pyproject.toml; here they are run, and shown to see what they are there for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What holds the project together outside its code: folders, locks, Makefile, containers, workflows."""
+"""What holds the project together outside its code: folders, locks, Makefile, containers,
+workflows.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +119,8 @@ def test_locks_are_current_and_hashed(lock: str) -> None:
             version = versions.get(canonicalize_name(requirement.name))
             assert version is not None, f"{lock} lacks {requirement.name}; run `make lock`"
             assert version in requirement.specifier, (
-                f"{lock} has {requirement.name} {version}, pyproject.toml wants {requirement}; run `make lock`"
+                f"{lock} has {requirement.name} {version}, pyproject.toml wants {requirement}; run"
+                " `make lock`"
             )
         if lock != "requirements/bootstrap.lock":
             tested = pinned_versions("requirements/dev.lock", python)
@@ -134,7 +137,9 @@ def test_locks_are_current_and_hashed(lock: str) -> None:
 
 
 def _outside(*packages: str) -> set[str]:
-    """What these packages import, directly or through the repository, from outside the repository and the standard library."""
+    """What these packages import, directly or through the repository, from outside the repository
+    and the standard library.
+    """
     own = ("components", "config", "workloads")
     graph = grimp.build_graph(
         *own, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
@@ -195,7 +200,9 @@ def test_make_help_lists_every_target() -> None:
 
 
 def test_no_file_names_a_package_registry() -> None:
-    """Whoever installs decides where packages come from; an address in a file would decide for them."""
+    """Whoever installs decides where packages come from; an address in a file would decide for
+    them.
+    """
     hosts = [
         ".".join(parts)
         for parts in (

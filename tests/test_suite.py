@@ -136,7 +136,10 @@ def test_what_fails_beside_others_and_passes_alone_is_named(
 
 
 def test_the_tests_of_a_unit_run_in_one_worker_in_a_row(tmp_path: Path) -> None:
-    test = "def test_it(number):\n    with open('ran.txt', 'a') as file: print(os.environ['PYTEST_XDIST_WORKER'], UNIT, file=file)\n"
+    test = (
+        "def test_it(number):\n    with open('ran.txt', 'a') as file:"
+        " print(os.environ['PYTEST_XDIST_WORKER'], UNIT, file=file)\n"
+    )
     each = f"@pytest.mark.parametrize('number', range(6))\n{test}"
     for name, unit in (("a", "shared"), ("b", "b"), ("c", "shared"), ("d", "d")):
         mark = f"pytestmark = pytest.mark.xdist_group({unit!r})\n" if unit == "shared" else ""

@@ -1,6 +1,7 @@
 """What the stages agree on: object keys, the manifest, environment variables, table keys.
 
-This module is the only thing that the stages share, and it needs the standard library alone, so that the Lambda functions can carry it.
+This module is the only thing that the stages share, and it needs the standard library alone, so
+that the Lambda functions can carry it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from workloads import names
 Stage = Literal["preprocess", "analysis", "postprocess"]
 STAGES: Final[tuple[Stage, ...]] = ("preprocess", "analysis", "postprocess")
 
-# ---- environment variables -------------------------------------------------------------------------------------------------------------
+# ---- environment variables
+# --------------------------------------------------------------------------------------------------
 
 ENV_RUN_ID: Final = "PIPELINE_RUN_ID"
 ENV_INPUT_KEY: Final = "PIPELINE_INPUT_KEY"
@@ -32,19 +34,30 @@ ENV_UNIT_ROWS: Final = "PIPELINE_UNIT_ROWS"
 ENV_INCOMPLETE_ROWS: Final = "PIPELINE_INCOMPLETE_ROWS"
 """`reject` or `keep`: what becomes of a row that lacks a value in a compared or required column."""
 ENV_MAX_REJECTED_PERCENT: Final = "PIPELINE_MAX_REJECTED_PERCENT"
-"""Share above which of rejected rows the file is refused as a whole; columns whose gaps would cost more rows are not compared."""
+"""Share above which of rejected rows the file is refused as a whole; columns whose gaps would cost
+more rows are not compared.
+"""
 ENV_COLUMNS: Final = "PIPELINE_COLUMNS"
-"""JSON object, data set -> column -> {"type", "use", "required"}: what the owner of the data set declares about its columns."""
+"""JSON object, data set -> column -> {"type", "use", "required"}: what the owner of the data set
+declares about its columns.
+"""
 ENV_WRITE_CLEANED_CSV: Final = "PIPELINE_WRITE_CLEANED_CSV"
 ENV_SHOW_VALUES: Final = "PIPELINE_SHOW_VALUES"
-"""`false`: no cell of the file stands in a message, a log or an item of the table; objects in the buckets hold them."""
+"""`false`: no cell of the file stands in a message, a log or an item of the table; objects in the
+buckets hold them.
+"""
 ENV_ARRAY_BACKEND: Final = "PIPELINE_ARRAY_BACKEND"
 """`numpy` or `cupy`; a job that is told `cupy` and finds no GPU fails."""
 ENV_RANKS_PER_NODE: Final = "PIPELINE_RANKS_PER_NODE"
 ENV_EXCHANGE: Final = "PIPELINE_EXCHANGE"
-"""`host`, `cuda-aware` or `nccl`: how ranks hand rows to one another; the latter two only where a self-test passes."""
+"""`host`, `cuda-aware` or `nccl`: how ranks hand rows to one another; the latter two only where a
+self-test passes.
+"""
 ENV_SHARDS: Final = "PIPELINE_SHARDS"
-"""Children of the array job that is the analysis; unset or 1 where it is no array job. Whoever submits it gives both the same number."""
+"""Children of the array job that is the analysis; unset or 1 where it is no array job.
+
+Whoever submits it gives both the same number.
+"""
 ENV_EXACT_QUANTILES: Final = "PIPELINE_EXACT_QUANTILES"
 """`true`: quantiles without error, at the cost of two more reads of the table."""
 ENV_ANOMALY_MODE: Final = "PIPELINE_ANOMALY_MODE"
@@ -56,11 +69,16 @@ ENV_ANOMALY_TOP: Final = "PIPELINE_ANOMALY_TOP"
 ENV_ANOMALY_SCALING: Final = "PIPELINE_ANOMALY_SCALING"
 """`robust` (median and interquartile range) or `standard` (mean and standard deviation)."""
 ENV_ANOMALY_METRIC: Final = "PIPELINE_ANOMALY_METRIC"
-"""`euclidean` (of the scaled columns), `mahalanobis` (their correlations taken out) or `cosine` (directions from the centre)."""
+"""`euclidean` (of the scaled columns), `mahalanobis` (their correlations taken out) or `cosine`
+(directions from the centre).
+"""
 ENV_MAX_DOLLARS: Final = "PIPELINE_MAX_DOLLARS"
 """The mode `full` is refused where it is predicted to cost more; unset: no limit."""
 ENV_BLOCK_MEMORY_MIB: Final = "PIPELINE_BLOCK_MEMORY_MIB"
-"""Memory of a node for rows and their neighbours; what does not fit is read again. The interpreter and its libraries come on top."""
+"""Memory of a node for rows and their neighbours; what does not fit is read again.
+
+The interpreter and its libraries come on top.
+"""
 ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 """Checkpoints are never closer together than this, but for the ends of stages and a SIGTERM."""
 ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
@@ -70,59 +88,87 @@ ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a 
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
 ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
 ENV_SLACK_WEBHOOK_SECRET_ARN: Final = "PIPELINE_SLACK_WEBHOOK_SECRET_ARN"  # noqa: S105 - the name of a variable
-"""Functions read the webhook from Secrets Manager themselves; jobs get it as ENV_SLACK_WEBHOOK_URL. Empty: nobody is told."""
+"""Functions read the webhook from Secrets Manager themselves; jobs get it as ENV_SLACK_WEBHOOK_URL.
+
+Empty: nobody is told.
+"""
 ENV_STAGE_PRICES: Final = "PIPELINE_STAGE_PRICES"
-"""JSON object, stage -> US dollars per hour of all the machines that the stage reserves; for the notify function with `fallback` beside."""
+"""JSON object, stage -> US dollars per hour of all the machines that the stage reserves; for the
+notify function with `fallback` beside.
+"""
 ENV_CONSOLE_URL: Final = "PIPELINE_CONSOLE_URL"
-"""Where a person can open an object of the results bucket: the URL prefix to which a key is appended."""
+"""Where a person can open an object of the results bucket: the URL prefix to which a key is
+appended.
+"""
 ENV_JOB_QUEUES: Final = "PIPELINE_JOB_QUEUES"
 """JSON object, stage -> job queue ARN (submit function)."""
 ENV_JOB_DEFINITIONS: Final = "PIPELINE_JOB_DEFINITIONS"
-"""JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is of type multinode, "shards": size of the
-array job, 1 for none} (submit function)."""
+"""JSON object, stage -> {"name": job definition ARN without revision, "multi_node": whether it is
+of type multinode, "shards": size of the array job, 1 for none} (submit function).
+"""
 ENV_SHARE_IDENTIFIERS: Final = "PIPELINE_SHARE_IDENTIFIERS"
-"""JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy (submit function)."""
+"""JSON object, stage -> share identifier, for the stages whose queue has a fair-share policy
+(submit function).
+"""
 ENV_STATE_MACHINE_ARN: Final = "PIPELINE_STATE_MACHINE_ARN"
-"""State machine that runs the stages; unset where the submit function chains the jobs itself (submit function)."""
+"""State machine that runs the stages; unset where the submit function chains the jobs itself
+(submit function).
+"""
 ENV_DEADLINE_HOURS: Final = "PIPELINE_DEADLINE_HOURS"
 """How long a run of the state machine may take (submit function)."""
 ENV_SUBMIT_FUNCTION: Final = "PIPELINE_SUBMIT_FUNCTION"
 """ARN of the submit function (daily function)."""
 ENV_REDRIVEN: Final = "PIPELINE_REDRIVEN"
-"""JSON object, short name of a function -> {"url": of its dead-letter queue, "function": its name} (redrive function)."""
+"""JSON object, short name of a function -> {"url": of its dead-letter queue, "function": its name}
+(redrive function).
+"""
 ENV_GUARD_QUEUE: Final = "PIPELINE_GUARD_QUEUE"
 """ARN of the job queue that the guard watches (guard function)."""
 ENV_GUARD_LIMIT_USD: Final = "PIPELINE_GUARD_LIMIT_USD"
 """Cost so far of the queue's unfinished jobs above which the guard acts (guard function)."""
 ENV_GUARD_RATES: Final = "PIPELINE_GUARD_RATES"
-"""JSON list, one object of US dollars per hour for each environment of the queue (guard function): {"instance", "vcpu", "gib", "gpu"}, the
-dearest of its types in each respect, or on Fargate {"vcpu", "gib"}."""
+"""JSON list, one object of US dollars per hour for each environment of the queue (guard function):
+{"instance", "vcpu", "gib", "gpu"}, the dearest of its types in each respect, or on Fargate {"vcpu",
+"gib"}.
+"""
 
 RUN_ID_TAG: Final = "pipeline-run-id"
 STAGE_TAG: Final = "pipeline-stage"
 JOB_FAILED_ERROR: Final = "JobFailed"
-"""Error of an execution of the state machine that a failed job ended: the job's own event tells of it."""
+"""Error of an execution of the state machine that a failed job ended: the job's own event tells of
+it.
+"""
 JOB_TERMINATED_ERROR: Final = "JobTerminated"
 """Error of an execution whose job somebody ended where a fallback would have followed a failure."""
 DEADLINE_ERROR: Final = "DeadlineExceeded"
 """Error of an execution that stopped its job because the run took too long."""
 RUN_SUCCEEDED_EVENT: Final = "Run Succeeded"
-"""Detail type of the event by which postprocess hands on a message that Slack did not take: {"run_id", "message": webhook body}."""
+"""Detail type of the event by which postprocess hands on a message that Slack did not take:
+{"run_id", "message": webhook body}.
+"""
 OWN_STOP: Final = "Stopped by the "
 """How a reason begins for which this program itself ends a job."""
 FALLBACK_TAG: Final = "pipeline-fallback"
-"""Tag of a job whose failure is not the end of its run: the state machine goes on with another job."""
+"""Tag of a job whose failure is not the end of its run: the state machine goes on with another
+job.
+"""
 ANALYSIS_TARGET_NODES: Final = "0:"
-"""Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit. Overrides must repeat it exactly."""
+"""Node range of the analysis job; open-ended so that `numNodes` may be overridden at submit.
+
+Overrides must repeat it exactly.
+"""
 
 
 class ContractError(ValueError):
-    """A name, object or variable is not what the stages agreed on; the message is one sentence for the person who sent it."""
+    """A name, object or variable is not what the stages agreed on; the message is one sentence for
+    the person who sent it.
+    """
 
 
 SETTING_FILE_MARK: Final = "@"
-"""What a function's variable begins with whose text stands in a file beside its code, for Lambda takes 4 KB of variables in all. JSON does
-not begin so."""
+"""What a function's variable begins with whose text stands in a file beside its code, for Lambda
+takes 4 KB of variables in all. JSON does not begin so.
+"""
 
 
 def setting_file(variable: str) -> str:
@@ -138,27 +184,32 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
     value = environ.get(name, "").strip()
     if not value:
         raise ContractError(
-            f"environment variable {name} is not set; the job definition or the submit request has to give it"
+            f"environment variable {name} is not set; the job definition or the submit request has"
+            " to give it"
         )
     return value
 
 
-# ---- uploads and run ids ---------------------------------------------------------------------------------------------------------------
+# ---- uploads and run ids
+# --------------------------------------------------------------------------------------------------
 
 _RUN_ID = re.compile(
     rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})"
 )
 _EXECUTION_NAME_MAX = 80
 FINDINGS_PREFIX: Final = "findings/"
-"""Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`, folders that readers know as Hive's."""
+"""Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`,
+folders that readers know as Hive's.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
     """One version of one object with a table in the ingest bucket.
 
-    The run id follows from bucket, key and ETag. The ETag and not the version id, so that the same bytes uploaded again under the same key
-    are the same upload, while changed bytes make a new run (S3 object ETags of SSE-S3 objects are digests of the content).
+    The run id follows from bucket, key and ETag. The ETag and not the version id, so that the same
+    bytes uploaded again under the same key are the same upload, while changed bytes make a new run
+    (S3 object ETags of SSE-S3 objects are digests of the content).
     """
 
     bucket: str
@@ -170,8 +221,8 @@ class Upload:
         fault = names.fault_of(self.key)
         if fault:
             raise ContractError(
-                f"s3://{self.bucket}/{self.key} is not an upload: {fault}; expected data/<YYYYMMDD>/<name>.csv, "
-                "for example data/20260131/sales.csv"
+                f"s3://{self.bucket}/{self.key} is not an upload: {fault}; expected"
+                " data/<YYYYMMDD>/<name>.csv, for example data/20260131/sales.csv"
             )
 
     @property
@@ -192,11 +243,14 @@ class Upload:
 
 
 def concerns_uploads(key: str) -> bool:
-    """Whether an object lies where uploads do, so that somebody wants to hear what becomes of it; folder markers are nobody's upload."""
+    """Whether an object lies where uploads do, so that somebody wants to hear what becomes of it;
+    folder markers are nobody's upload.
+    """
     return key.startswith(names.UPLOAD_PREFIX) and not key.endswith("/")
 
 
-# ---- where a run keeps its objects -----------------------------------------------------------------------------------------------------
+# ---- where a run keeps its objects
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -209,8 +263,8 @@ class Run:
         match = _RUN_ID.fullmatch(self.run_id)
         if match is None or not names.is_date(match["date"]):
             raise ContractError(
-                f"{self.run_id[:100]!a} is not a run id: expected <YYYYMMDD>-<name>-<12 hex digits>, "
-                "for example 20260131-sales-0123456789ab"
+                f"{self.run_id[:100]!a} is not a run id: expected <YYYYMMDD>-<name>-<12 hex"
+                " digits>, for example 20260131-sales-0123456789ab"
             )
 
     @classmethod
@@ -229,7 +283,10 @@ class Run:
         return self.run_id[9:-13]
 
     def job_name(self, stage: Stage, attempt: int = 1) -> str:
-        """Name of the Batch job of a stage. A run that is done again has new names, by which its jobs are told from the old ones."""
+        """Name of the Batch job of a stage.
+
+        A run that is done again has new names, by which its jobs are told from the old ones.
+        """
         return f"{self.run_id}-{stage}" if attempt == 1 else f"{self.run_id}-{stage}-{attempt}"
 
     def job_environment(self, upload: Upload) -> dict[str, str]:
@@ -242,7 +299,9 @@ class Run:
         )
 
     def execution_name(self, attempt: int = 1) -> str:
-        """Name of the state machine execution: the run id, its data set cut to what the 80 characters of Step Functions leave."""
+        """Name of the state machine execution: the run id, its data set cut to what the 80
+        characters of Step Functions leave.
+        """
         ending = f"-{self.run_id[-12:]}" if attempt == 1 else f"-{self.run_id[-12:]}-{attempt}"
         return f"{self.run_id[:-13][: _EXECUTION_NAME_MAX - len(ending)]}{ending}"
 
@@ -255,14 +314,18 @@ class Run:
 
     @property
     def table_key(self) -> str:
-        """Parquet file whose row groups are the analysis units; alone in its folder, so that the folder can be read as a data set."""
+        """Parquet file whose row groups are the analysis units; alone in its folder, so that the
+        folder can be read as a data set.
+        """
         return f"{self.cleaned_prefix}table/table.parquet"
 
     @property
     def lines_key(self) -> str:
-        """Which line of the file each row came from: Parquet with the int64 columns `row` and `line`, both ascending.
+        """Which line of the file each row came from: Parquet with the int64 columns `row` and
+        `line`, both ascending.
 
-        From `row` on, the kept row r stands in line `line + (r - row)`, until the next entry. Rows count from 0, lines of the file from 1.
+        From `row` on, the kept row r stands in line `line + (r - row)`, until the next entry. Rows
+        count from 0, lines of the file from 1.
         """
         return f"{self.cleaned_prefix}lines.parquet"
 
@@ -325,12 +388,17 @@ class Run:
 
     @property
     def findings_key(self) -> str:
-        """The most remote rows as a flat Parquet file; those of all runs of a data set are one folder, and one table."""
-        return f"{FINDINGS_PREFIX}dataset_id={self.dataset}/run_date={self.date}/{self.run_id}/findings.parquet"
+        """The most remote rows as a flat Parquet file; those of all runs of a data set are one
+        folder, and one table.
+        """
+        folder = f"dataset_id={self.dataset}/run_date={self.date}/{self.run_id}"
+        return f"{FINDINGS_PREFIX}{folder}/findings.parquet"
 
     @property
     def ddl_key(self) -> str:
-        """Statements by which Amazon Athena knows the cleaned tables and the findings of the data set."""
+        """Statements by which Amazon Athena knows the cleaned tables and the findings of the data
+        set.
+        """
         return f"{self.results_prefix}athena.sql"
 
     @property
@@ -343,7 +411,9 @@ class Run:
         return f"{self.results_prefix}stages/{stage}.json"
 
     def error_key(self, stage: Stage) -> str:
-        """What a stage says of itself when it failed: `{"stage", "error", "hint", "at"}`, `error` being one sentence."""
+        """What a stage says of itself when it failed: `{"stage", "error", "hint", "at"}`, `error`
+        being one sentence.
+        """
         return f"{self.results_prefix}errors/{stage}.json"
 
     # metrics table
@@ -387,7 +457,9 @@ DATA_SET_KEY_PREFIX: Final = "DS#"
 """How the partition key of all items of a data set begins."""
 GUARD_KEY_PREFIX: Final = "GUARD#"
 REFUSED_KEY_PREFIX: Final = "REFUSED#"
-"""`pk` begins so of the items that say which objects were refused as uploads, so that each is told once."""
+"""`pk` begins so of the items that say which objects were refused as uploads, so that each is told
+once.
+"""
 
 
 def guard_partition_key(queue_arn: str) -> str:
@@ -396,6 +468,8 @@ def guard_partition_key(queue_arn: str) -> str:
 
 
 RunState = Literal["WAITING", "CLAIMED", "SUBMITTED", "SUCCEEDED", "FAILED", "CANCELLED"]
-"""`state` of the state item: held by a pause, claimed by a submit function, all jobs submitted; three ends."""
+"""`state` of the state item: held by a pause, claimed by a submit function, all jobs submitted;
+three ends.
+"""
 USABLE_MEMORY_SHARE: Final = 0.94
 """Part of an instance's nominal memory that jobs can count on; `config.facts` says why."""

@@ -1,4 +1,6 @@
-"""Parquet from outside: bytes that are damaged, cut off or of another form end in one sentence, whatever pyarrow raises on them."""
+"""Parquet from outside: bytes that are damaged, cut off or of another form end in one sentence,
+whatever pyarrow raises on them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from workloads.runtime.errors import StageError
 from workloads.runtime.quoting import escaped
 
 DAMAGED: Final = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError)
-"""What reading raises: pyarrow's own errors; its input's; names that are no UTF-8; columns that are not there; moments out of range."""
+"""What reading raises: pyarrow's own errors; its input's; names that are no UTF-8; columns that are
+not there; moments out of range.
+"""
 _SHOWN: Final = 200
 
 

@@ -1,4 +1,6 @@
-"""Amounts of money, spans of time and moments as people read them, the same in report, Slack and log."""
+"""Amounts of money, spans of time and moments as people read them, the same in report, Slack and
+log.
+"""
 
 from __future__ import annotations
 

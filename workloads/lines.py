@@ -1,4 +1,6 @@
-"""Which line of the file each row of the cleaned table came from, as preprocess left it (`Run.lines_key`)."""
+"""Which line of the file each row of the cleaned table came from, as preprocess left it
+(`Run.lines_key`).
+"""
 
 from __future__ import annotations
 

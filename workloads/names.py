@@ -1,4 +1,5 @@
-"""How uploads are named, and which data set a file name stands for. Part of the data contract; standard library alone.
+"""How uploads are named, and which data set a file name stands for. Part of the data contract;
+standard library alone.
 
 Two names are one data set where they differ only in letter case, in Unicode normalisation (a Mac
 writes `ü` as two characters, others as one) or in separators (blank, `_`, `-`, `.`, also several in
@@ -16,9 +17,16 @@ from typing import Final
 
 UPLOAD_PREFIX: Final = "data/"
 ENDINGS: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-"""Endings of uploads, in any letter case. They begin the run and no more: what a file holds is found from its bytes."""
+"""Endings of uploads, in any letter case.
+
+They begin the run and no more: what a file holds is found from its bytes.
+"""
 DATASET_PATTERN: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*(?:--[0-9a-f]{12})?"
-"""Pattern of data set ids. The double hyphen stands before a digest and nowhere else, so that no plain name can meet one with a digest."""
+"""Pattern of data set ids.
+
+The double hyphen stands before a digest and nowhere else, so that no plain name can meet one with a
+digest.
+"""
 _PLAIN: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SEPARATORS: Final = re.compile(r"[ _.\-]+")
 _DATASET_MAX: Final = 64  # leaves room for the rest of a Batch job name, 128 characters in all
@@ -39,7 +47,9 @@ def is_date(text: str) -> bool:
 
 
 def title(key_or_name: str) -> str:
-    """The name that people gave a file, without folder and ending, in the composed form of Unicode (NFC)."""
+    """The name that people gave a file, without folder and ending, in the composed form of Unicode
+    (NFC).
+    """
     name = key_or_name.rsplit("/", 1)[-1]
     ending = max(
         (ending for ending in ENDINGS if name.lower().endswith(ending)), key=len, default=""
@@ -76,7 +86,10 @@ def fault_of(key: str) -> str:
     if f"{parts[0]}/" != UPLOAD_PREFIX:
         return f"it is not in {UPLOAD_PREFIX}"
     if len(parts) != 3:
-        return f"it is {'below' if len(parts) > 3 else 'not in'} a folder <YYYYMMDD>, in which uploads lie"
+        return (
+            f"it is {'below' if len(parts) > 3 else 'not in'} a folder <YYYYMMDD>, in which"
+            " uploads lie"
+        )
     date, name = parts[1:]
     if not is_date(date):
         return f"{date} is not a calendar date; the folder is <YYYYMMDD>"

@@ -1,4 +1,5 @@
-"""What the operator's commands and the functions agree on: indexes over runs, pauses, requests. Standard library alone.
+"""What the operator's commands and the functions agree on: indexes over runs, pauses, requests.
+Standard library alone.
 
 Indexes. Only the state items of runs have all the keys of an index, so that an index holds runs and
 nothing else, those of a table among them that is older than the index. Both have the state as
@@ -30,15 +31,21 @@ ATTRIBUTES: Final = (
 
 
 def projected(index: str) -> list[str]:
-    """Attributes of an index besides its keys and those of the table, which DynamoDB adds itself."""
+    """Attributes of an index besides its keys and those of the table, which DynamoDB adds
+    itself.
+    """
     others = [key for key in KEYS if key not in ("state", SORT_KEYS[index])]
     return [*others, *ATTRIBUTES]
 
 
 PAUSE_KEY: Final = "PAUSE#"
-"""`pk` of the one item that holds new runs back while it is there, `sk` PAUSE_SORT_KEY: {"since", "by", "reason"}."""
+"""`pk` of the one item that holds new runs back while it is there, `sk` PAUSE_SORT_KEY: {"since",
+"by", "reason"}.
+"""
 PAUSE_SORT_KEY: Final = "PIPELINE"
 
 RUN_CANCELLED_EVENT: Final = "Run Cancelled"
-"""Detail type of the request that a run end as CANCELLED (notify function): {"run_id", "attempt", "request", "by", "reason"}; `request`
-tells one from the other. Whoever sends it stops execution and jobs afterwards, so that their ends find the run ended."""
+"""Detail type of the request that a run end as CANCELLED (notify function): {"run_id", "attempt",
+"request", "by", "reason"}; `request` tells one from the other. Whoever sends it stops execution and
+jobs afterwards, so that their ends find the run ended.
+"""

@@ -1,7 +1,9 @@
-"""What the analysis is asked for: one class from the stack's config to checkpoints, shards and digests.
+"""What the analysis is asked for: one class from the stack's config to checkpoints, shards and
+digests.
 
-Components write its variables, a rank of the analysis reads them, and what is stored goes by `identity`. A parameter
-that is added here, under the name that it has in the config (`config.jobs.AnalysisJob`), reaches all of them.
+Components write its variables, a rank of the analysis reads them, and what is stored goes by
+`identity`. A parameter that is added here, under the name that it has in the config
+(`config.jobs.AnalysisJob`), reaches all of them.
 """
 
 from __future__ import annotations
@@ -68,12 +70,17 @@ def _in(variable: str, words: Any = None, whole: tuple[int, int] | None = None) 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisParameters:
-    """What results are functions of, besides the table and the code. Defaults are those of a job without variables."""
+    """What results are functions of, besides the table and the code.
+
+    Defaults are those of a job without variables.
+    """
 
     exact_quantiles: bool = field(default=False, metadata=_in(contract.ENV_EXACT_QUANTILES, _FLAGS))
     """Whether quantiles have no error, at the cost of two more reads of the table."""
     anomaly_mode: Mode = field(default="off", metadata=_in(contract.ENV_ANOMALY_MODE, Mode))
-    """The search for remote rows; a job that is started by hand without this variable only profiles."""
+    """The search for remote rows; a job that is started by hand without this variable only
+    profiles.
+    """
     anomaly_neighbours: int | Auto = field(
         default="auto", metadata=_in(contract.ENV_ANOMALY_NEIGHBOURS, Auto, (1, MOST_NEIGHBOURS))
     )
@@ -101,7 +108,10 @@ class AnalysisParameters:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """What a job's environment asks for; an empty variable counts as none. Raises ContractError."""
+        """What a job's environment asks for; an empty variable counts as none.
+
+        Raises ContractError.
+        """
         found = {name: environ.get(one.variable, "").strip() for name, one in cls.allowed().items()}
         return cls(**{name: cls.allowed()[name].read(text) for name, text in found.items() if text})
 
@@ -114,12 +124,13 @@ class AnalysisParameters:
         return {one.variable: texts[name] for name, one in self.allowed().items()}
 
     def neighbours(self, rows: int) -> int:
-        """The number k for a table of so many rows: with `auto` the root of them, rounded down, from 10 to 200.
+        """The number k for a table of so many rows: with `auto` the root of them, rounded down,
+        from 10 to 200.
 
-        A score is an estimate of the density around a row: with few neighbours it is noisy, and a handful of rows that
-        are odd in the same way hide one another; with many it is blurred. k that grows as the root of the number of
-        rows is the usual compromise (Loftsgaarden and Quesenberry, 1965), and had the best mean AUROC on labelled
-        tables (`bench/labelled.py`).
+        A score is an estimate of the density around a row: with few neighbours it is noisy, and a
+        handful of rows that are odd in the same way hide one another; with many it is blurred. k
+        that grows as the root of the number of rows is the usual compromise (Loftsgaarden and
+        Quesenberry, 1965), and had the best mean AUROC on labelled tables (`bench/labelled.py`).
         """
         if self.anomaly_neighbours == "auto":
             return min(max(math.isqrt(rows), FEWEST_AUTO_NEIGHBOURS), MOST_AUTO_NEIGHBOURS)

@@ -1,7 +1,9 @@
-"""Records from outside: any bytes become the dataclass that they should be, or one sentence that says what is wrong.
+"""Records from outside: any bytes become the dataclass that they should be, or one sentence that
+says what is wrong.
 
-Objects in S3 may be cut off, damaged, of another version or made by hand. What passes here has every field, of its type, with numbers that
-fit into 64 bits and texts that can be written again; nobody behind has to ask.
+Objects in S3 may be cut off, damaged, of another version or made by hand. What passes here has
+every field, of its type, with numbers that fit into 64 bits and texts that can be written again;
+nobody behind has to ask.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def record(cls: type[T], data: bytes, *, what: str, again: str) -> T:
     """The dataclass that JSON bytes describe.
 
     Args:
-        cls: its fields say what has to be there: numbers, texts, lists as tuples, dictionaries, dataclasses, unions with None.
+        cls: its fields say what has to be there: numbers, texts, lists as tuples, dictionaries,
+            dataclasses, unions with None.
         data: an object's bytes.
         what: how people call the object, `manifest.json`.
         again: what makes it anew, such as "run the preprocess stage again".

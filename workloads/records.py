@@ -1,4 +1,7 @@
-"""The records that stages hand to one another as JSON: stage record and manifest. Part of the data contract, as `contract` is."""
+"""The records that stages hand to one another as JSON: stage record and manifest.
+
+Part of the data contract, as `contract` is.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,14 @@ from workloads.reading import record
 
 @dataclass(frozen=True, kw_only=True)
 class Used:
-    """What the container of a stage used: of a multi-node job the main node's, of an array job one child's."""
+    """What the container of a stage used: of a multi-node job the main node's, of an array job one
+    child's.
+    """
 
     source: str
-    """`cgroup`: the kernel's figures of the container; `processes`: sums over the job's processes, in the rehearsal."""
+    """`cgroup`: the kernel's figures of the container; `processes`: sums over the job's processes,
+    in the rehearsal.
+    """
     memory_mib: int
     """Most that was in use at one time and could not be dropped, as the page cache can."""
     cpu_seconds: float
@@ -72,11 +79,16 @@ class Column:
     """Name as in the file's header; empty where the file names no column."""
     kind: ColumnKind
     type: str
-    """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`, `timestamp[us, tz=UTC]`, `bool` or `string`."""
+    """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`, `timestamp[us,
+    tz=UTC]`, `bool` or `string`.
+    """
     missing: int
     """Cells without a value among the rows that were kept."""
     use: ColumnUse
-    """`compare`: profiled, and part of the comparison of rows. `describe`: profiled only. `keep`: neither. Only numbers are profiled."""
+    """`compare`: profiled, and part of the comparison of rows.
+
+    `describe`: profiled only. `keep`: neither. Only numbers are profiled.
+    """
     reason: str
     """One sentence: why the column has this kind and this use."""
 
@@ -90,14 +102,20 @@ class Remark:
     column: str
     """Name of the column that it is about; empty where it is about the whole file."""
     sentence: str
-    """Where there is a column, what follows its name; else a whole sentence, in lower case and without full stop."""
+    """Where there is a column, what follows its name; else a whole sentence, in lower case and
+    without full stop.
+    """
     sure: bool
-    """False where the file could have meant something else: such remarks are sent with the findings."""
+    """False where the file could have meant something else: such remarks are sent with the
+    findings.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A fixed run of rows in file order: one row group of the Parquet file, the atom of the analysis."""
+    """A fixed run of rows in file order: one row group of the Parquet file, the atom of the
+    analysis.
+    """
 
     index: int
     rows: int
@@ -115,7 +133,9 @@ class Manifest:
 
     run_id: str
     source: dict[str, Any]
-    """Bucket, key, version id, ETag, bytes, and the dialect found (encoding, compression, delimiter, quote, decimal, header)."""
+    """Bucket, key, version id, ETag, bytes, and the dialect found (encoding, compression,
+    delimiter, quote, decimal, header).
+    """
     rows_read: int
     rows: int
     """Rows kept."""
@@ -125,15 +145,21 @@ class Manifest:
     remarks: tuple[Remark, ...]
     unit_rows: int
     lines_key: str
-    """Parquet object that tells which line of the file each row came from: see `Run.lines_key` in the contract."""
+    """Parquet object that tells which line of the file each row came from: see `Run.lines_key` in
+    the contract.
+    """
     table_key: str
     table_bytes: int
     footer_offset: int
-    """First byte of the Parquet footer: what follows it lets a reader open the file without reading a row group."""
+    """First byte of the Parquet footer: what follows it lets a reader open the file without reading
+    a row group.
+    """
     units: tuple[Unit, ...]
 
     def to_json(self) -> bytes:
-        """The object's bytes; their sha256 is the identity of the data that checkpoints are bound to."""
+        """The object's bytes; their sha256 is the identity of the data that checkpoints are bound
+        to.
+        """
         return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
 
     @classmethod
@@ -155,7 +181,10 @@ class Manifest:
         row = byte = 0
         for index, unit in enumerate(self.units):
             if (unit.index, unit.row_offset) != (index, row) or not 0 < unit.rows <= self.unit_rows:
-                return f"unit {index} does not follow the one before it, or has not 1 to {self.unit_rows} rows"
+                return (
+                    f"unit {index} does not follow the one before it, or has not 1 to"
+                    f" {self.unit_rows} rows"
+                )
             if (
                 unit.byte_offset < byte
                 or unit.byte_length < 0
@@ -173,6 +202,9 @@ class Manifest:
             *(column.missing for column in self.columns),
         )
         if min(counts, default=0) < 0 or self.rows_read < self.rows:
-            return f"a count is below 0, or more rows are kept than the {self.rows_read} that were read"
+            return (
+                f"a count is below 0, or more rows are kept than the {self.rows_read} that were"
+                " read"
+            )
         names = [column.name for column in self.columns]
         return "" if len(set(names)) == len(names) else "two columns have one name"

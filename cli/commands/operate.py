@@ -50,9 +50,10 @@ def retry(
 ) -> None:
     """Begin an ended run again, and use again what is there and valid.
 
-    A run that failed or was cancelled begins at the stage that failed, or before it where the result of an earlier
-    stage is not there any more; one that succeeded begins from the start. It keeps its id and counts one attempt
-    more; finished parts of an analysis of the same table are not computed twice.
+    A run that failed or was cancelled begins at the stage that failed, or before it where the
+    result of an earlier stage is not there any more; one that succeeded begins from the start. It
+    keeps its id and counts one attempt more; finished parts of an analysis of the same table are
+    not computed twice.
     """
     from cli import again
     from cli.target import Target
@@ -69,8 +70,8 @@ def cancel(
 ) -> None:
     """End a run: its execution and all of its jobs.
 
-    The run ends as CANCELLED, and Slack is told once. No fallback begins and no failure is told of. What was
-    computed is kept, and `retry` uses it.
+    The run ends as CANCELLED, and Slack is told once. No fallback begins and no failure is told of.
+    What was computed is kept, and `retry` uses it.
     """
     from cli import stopping
     from cli.target import Target
@@ -87,9 +88,10 @@ def pause(
 ) -> None:
     """Hold new runs back, or the jobs of a queue, without a deployment.
 
-    Without --queue: uploads are noted as WAITING, and runs under way go on. With --queue: its compute environments
-    start no more jobs, whatever waits in the queue keeps its place, and jobs that run go on. A `pulumi up` with
-    --refresh ends the pause of a queue, and no other `pulumi up` does.
+    Without --queue: uploads are noted as WAITING, and runs under way go on. With --queue: its
+    compute environments start no more jobs, whatever waits in the queue keeps its place, and jobs
+    that run go on. A `pulumi up` with --refresh ends the pause of a queue, and no other `pulumi up`
+    does.
     """
     from cli import pausing
     from cli.target import Target

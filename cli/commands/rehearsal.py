@@ -59,7 +59,8 @@ def demo(
 
     code = command.demo(out, csv, stack, engine)
     out.file.flush()
-    # every job, function and thread has ended; taking the interpreter's objects apart one by one would take seconds more
+    # every job, function and thread has ended; taking the interpreter's objects apart one by one
+    # would take seconds more
     os._exit(code)
 
 

@@ -41,8 +41,8 @@ def runs(
 ) -> None:
     """List runs, those begun last first.
 
-    A run is WAITING (held by `pause`), CLAIMED (being submitted), SUBMITTED (under way), or it has ended as
-    SUCCEEDED, FAILED or CANCELLED.
+    A run is WAITING (held by `pause`), CLAIMED (being submitted), SUBMITTED (under way), or it has
+    ended as SUCCEEDED, FAILED or CANCELLED.
     """
     from cli import list_runs
     from cli.target import Target
@@ -156,7 +156,9 @@ def report(
 
 @app.command(rich_help_panel=RUNS, epilog=examples("compare 20260130-sales 20260131-sales"))
 def compare(first: RunName, second: RunName, as_json: AsJson = False, stack: Deployed = "") -> None:
-    """Say what differs between two runs: schema, rows, profile, drift, findings, settings, code, time, cost."""
+    """Say what differs between two runs: schema, rows, profile, drift, findings, settings, code,
+    time, cost.
+    """
     from cli import compare as command
     from cli.target import Target
 

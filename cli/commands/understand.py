@@ -28,8 +28,9 @@ def why(
 ) -> None:
     """Say why something does not go on, or failed, and the remedy.
 
-    Each cause has the setting that blocks, what it has, what it needs, and the config line or command
-    that mends it. What AWS does not let you see is said. Ends with 5 where somebody has to do something.
+    Each cause has the setting that blocks, what it has, what it needs, and the config line or
+    command that mends it. What AWS does not let you see is said. Ends with 5 where somebody has to
+    do something.
     """
     from cli.target import Target
     from cli.why import command
@@ -57,8 +58,8 @@ def rightsize(
 ) -> None:
     """Say what stages should ask for, by what past runs used.
 
-    What that saves a month is said too. By quantile regression over the size of the input, or a constant where that predicts no worse.
-    Prints the difference of the stack file.
+    What that saves a month is said too. By quantile regression over the size of the input, or a
+    constant where that predicts no worse. Prints the difference of the stack file.
     """
     from cli.rightsize import command
     from cli.target import Target
@@ -80,8 +81,8 @@ def rightsize(
 def doctor(as_json: AsJson = False, stack: Deployed = "") -> None:
     """Examine the health of a deployed stack.
 
-    Functions, dead letters, alarms, environments, queues, jobs, secrets, budget, logs, storage, events.
-    One line for each check, with what mends it. Ends with 5 where something is wrong.
+    Functions, dead letters, alarms, environments, queues, jobs, secrets, budget, logs, storage,
+    events. One line for each check, with what mends it. Ends with 5 where something is wrong.
     """
     from cli.doctor import command
     from cli.target import Target

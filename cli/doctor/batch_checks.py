@@ -53,7 +53,7 @@ def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator
     else:
         used = f", {resources.get('desiredvCpus', 0)} of {resources.get('maxvCpus')} vCPUs"
         yield ok(
-            "environments", (f"{name} is {environment['status']} and {environment['state']}{used}")
+            "environments", f"{name} is {environment['status']} and {environment['state']}{used}"
         )
 
 
@@ -80,7 +80,9 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 def jobs(patient: Patient) -> Iterator[Finding]:
-    """What the containers of each stage need to start is there: image, roles, secrets, log group."""
+    """What the containers of each stage need to start is there: image, roles, secrets, log
+    group.
+    """
     for stage, definition in (patient.account.outputs.get("stage_job_definitions") or {}).items():
         found = patient.account.listed(
             "batch",
@@ -104,8 +106,6 @@ def jobs(patient: Patient) -> Iterator[Finding]:
         if not causes:
             yield ok(
                 "jobs",
-                (
-                    f"{stage}: image, roles, secrets and log group are there "
-                    f"(revision {newest['revision']})"
-                ),
+                f"{stage}: image, roles, secrets and log group are there "
+                f"(revision {newest['revision']})",
             )

@@ -38,10 +38,8 @@ def budget(patient: Patient) -> Iterator[Finding]:
             yield warning(
                 "budget",
                 words,
-                (
-                    "raise budget.monthly_usd, or see what it went for: "
-                    f"{patient.account.command('runs --cost-above 1')}"
-                ),
+                "raise budget.monthly_usd, or see what it went for: "
+                f"{patient.account.command('runs --cost-above 1')}",
             )
         else:
             yield ok("budget", words)

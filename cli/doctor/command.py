@@ -17,7 +17,9 @@ from cli.why.account import Account
 
 
 def show(console: Console, target: Target, *, as_json: bool) -> ExitCode:
-    """Examines a deployed stack and prints a line for each finding; NOT_READY where something is wrong."""
+    """Examines a deployed stack and prints a line for each finding; NOT_READY where something is
+    wrong.
+    """
     account = Account(
         client=target.client, outputs=target.outputs, now=time.time, stack=target.stack
     )

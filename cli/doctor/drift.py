@@ -41,13 +41,14 @@ class Difference:
 
 
 def show(console: Console, stack: str, *, as_json: bool) -> ExitCode:
-    """Prints the differences; NOT_READY where there are any. Raises CliError where Pulumi cannot say."""
+    """Prints the differences; NOT_READY where there are any.
+
+    Raises CliError where Pulumi cannot say.
+    """
     if not stack:
         raise CliError(
-            (
-                "drift compares a stack that the Pulumi CLI deployed: name it with "
-                "--stack; the rehearsal is made anew by `up`"
-            ),
+            "drift compares a stack that the Pulumi CLI deployed: name it with "
+            "--stack; the rehearsal is made anew by `up`",
             ExitCode.USAGE,
         )
     found = list(differences(_preview(stack)))
@@ -59,7 +60,9 @@ def show(console: Console, stack: str, *, as_json: bool) -> ExitCode:
 
 
 def _preview(stack: str) -> Mapping[str, Any]:
-    """What `pulumi preview --refresh --json` prints: the state is compared with AWS first, and nothing is written."""
+    """What `pulumi preview --refresh --json` prints: the state is compared with AWS first, and
+    nothing is written.
+    """
     command = ["pulumi", "preview", "--refresh", "--json", "--non-interactive", "--stack", stack]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -114,9 +117,11 @@ def _print(console: Console, stack: str, found: Sequence[Difference]) -> None:
         hanging(console, each.operation, escaped(words), mark=mark)
     console.print(
         Text(
-            f"stack {stack} is as the program says"
-            if not found
-            else (f"{len(found)} differences; pulumi up --stack {stack} puts them right"),
+            (
+                f"stack {stack} is as the program says"
+                if not found
+                else (f"{len(found)} differences; pulumi up --stack {stack} puts them right")
+            ),
             "bold",
         ),
         soft_wrap=True,

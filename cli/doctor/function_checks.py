@@ -132,10 +132,8 @@ def events(patient: Patient) -> Iterator[Finding]:
                 submit = function["FunctionName"] == patient.account.outputs.get("submit_function")
                 what = f"rule {name} is disabled: {function['FunctionName']} is not called"
                 fix = (
-                    (
-                        "set pipeline.enabled to true and run pulumi up, or "
-                        f"{patient.account.command('resume')}"
-                    )
+                    "set pipeline.enabled to true and run pulumi up, or "
+                    f"{patient.account.command('resume')}"
                     if submit
                     else UP
                 )

@@ -40,7 +40,9 @@ def alarms(patient: Patient) -> Iterator[Finding]:
 
 
 def log_groups(patient: Patient) -> Iterator[Finding]:
-    """The log groups of stages and functions exist and keep their lines for a time that somebody chose."""
+    """The log groups of stages and functions exist and keep their lines for a time that somebody
+    chose.
+    """
     of_stages = dict(patient.account.outputs.get("log_groups") or {})
     wanted = {
         **of_stages,
@@ -60,7 +62,7 @@ def log_groups(patient: Patient) -> Iterator[Finding]:
             bad += 1
             yield error(
                 "log groups",
-                (f"{group} of {short} does not exist: what writes there cannot start"),
+                f"{group} of {short} does not exist: what writes there cannot start",
                 UP,
             )
         elif not there[group].get("retentionInDays"):
@@ -99,5 +101,5 @@ def storage(patient: Patient) -> Iterator[Finding]:
     if set(states.values()) == {"ACTIVE"}:
         yield ok(
             "storage",
-            (f"three buckets are there, {table} and its {len(indexes)} indexes are ACTIVE"),
+            f"three buckets are there, {table} and its {len(indexes)} indexes are ACTIVE",
         )

@@ -92,10 +92,8 @@ def _changed(text: str, changes: dict[str, float], path: Path) -> str:
         return replaced(text, changes)
     except KeyError as error:
         raise CliError(
-            (
-                f"{path.name} holds no value at {error.args[0]} that could be replaced; "
-                "change it by hand"
-            ),
+            f"{path.name} holds no value at {error.args[0]} that could be replaced; "
+            "change it by hand",
             ExitCode.USAGE,
         ) from None
 

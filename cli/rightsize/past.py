@@ -1,4 +1,6 @@
-"""What past runs used: the stage records in the results bucket, and the runs that ended for want of memory."""
+"""What past runs used: the stage records in the results bucket, and the runs that ended for want of
+memory.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A high quantile of what runs used, as a function of the size of their input, or without it where that predicts no worse.
+"""A high quantile of what runs used, as a function of the size of their input, or without it where
+that predicts no worse.
 
-Quantile regression (Koenker and Bassett, Econometrica 46, 1978): of the lines that never fall, the one
-with the least sum of q * (y - line) above and (1 - q) * (line - y) below. With two unknowns an optimum
-goes through two of the points, so that trying all pairs is exact.
+Quantile regression (Koenker and Bassett, Econometrica 46, 1978): of the lines that never fall, the
+one with the least sum of q * (y - line) above and (1 - q) * (line - y) below. With two unknowns an
+optimum goes through two of the points, so that trying all pairs is exact.
 """
 
 from __future__ import annotations

@@ -37,9 +37,11 @@ class Account:
     def ask(
         self, service: str, operation: str, *, pages: bool = True, **params: Any
     ) -> dict[str, Any] | None:
-        """The answer of AWS, all pages of it as one; None where the caller may not ask or nobody answers.
+        """The answer of AWS, all pages of it as one; None where the caller may not ask or nobody
+        answers.
 
-        `pages` is false where the first page is enough. Raises AbsentError where what was asked for does not exist.
+        `pages` is false where the first page is enough. Raises AbsentError where what was asked for
+        does not exist.
         """
         key = f"{service} {operation} {json.dumps(params, sort_keys=True, default=str)}"
         if key not in self._answers:
@@ -59,7 +61,9 @@ class Account:
     def listed(
         self, service: str, operation: str, member: str, *, pages: bool = True, **params: Any
     ) -> list[Any]:
-        """A list of the answer; empty where AWS does not tell, or where what holds it does not exist."""
+        """A list of the answer; empty where AWS does not tell, or where what holds it does not
+        exist.
+        """
         try:
             answer = self.ask(service, operation, pages=pages, **params)
         except AbsentError:
@@ -100,7 +104,9 @@ class Account:
     # ---- names of the stack file -----------------------------------------------------------------
 
     def config_name(self, kind: str, name_or_arn: str) -> str:
-        """Name in the section `environments` or `queues` of what AWS calls so; empty for one of another stack."""
+        """Name in the section `environments` or `queues` of what AWS calls so; empty for one of
+        another stack.
+        """
         physical = name_or_arn.rsplit("/", 1)[-1]
         names = self.outputs.get(kind) or {}
         return next((str(name) for name, value in names.items() if value == physical), "")

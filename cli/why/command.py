@@ -25,7 +25,8 @@ from workloads.contract import ContractError, Run, Upload
 from workloads.runtime.quoting import escaped
 
 _JOB: Final = re.compile(
-    r"(?:arn:aws[\w-]*:batch:[^ ]*:job/)?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[:#]\d+)?)"
+    r"(?:arn:aws[\w-]*:batch:[^"
+    r" ]*:job/)?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[:#]\d+)?)"
 )
 _MARKS: Final = {
     "blocks": ("✘", "bold red"),
@@ -36,7 +37,10 @@ _MARKS: Final = {
 
 
 def run(console: Console, target: Target, word: str, *, as_json: bool) -> ExitCode:
-    """Finds what a word names, and prints why it is where it is. Raises CliError where there is nothing of that name."""
+    """Finds what a word names, and prints why it is where it is.
+
+    Raises CliError where there is nothing of that name.
+    """
     account = Account(
         client=target.client, outputs=target.outputs, now=time.time, stack=target.stack
     )
@@ -56,10 +60,8 @@ def diagnose(account: Account, word: str, run_named: Callable[[str], Run]) -> Di
         if not found:
             seen = f" ({'; '.join(account.unseen)})" if account.unseen else ""
             raise CliError(
-                (
-                    f"AWS Batch knows no job {job['id']}{seen}; it forgets jobs some days "
-                    "after their end"
-                ),
+                f"AWS Batch knows no job {job['id']}{seen}; it forgets jobs some days "
+                "after their end",
                 ExitCode.NOT_FOUND,
             )
         return job_diagnosis(account, found[0])
@@ -91,7 +93,9 @@ def run_of(target: Target, word: str) -> Run:
 
 
 def _uploaded(target: Target, key: str) -> Run | None:
-    """The run that an object of the ingest bucket would be; None where there is none, or it is no upload."""
+    """The run that an object of the ingest bucket would be; None where there is none, or it is no
+    upload.
+    """
     bucket = str(target.output("ingest_bucket"))
     try:
         found = target.client("s3").head_object(Bucket=bucket, Key=key)

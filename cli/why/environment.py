@@ -120,7 +120,8 @@ def _state(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
             found=str(environment["status"]),
             needed="VALID",
             fix=(
-                "wait until the deployment is done; running jobs hold it up for update_timeout_minutes at most"
+                "wait until the deployment is done; running jobs hold it up for"
+                " update_timeout_minutes at most"
             ),
         )
 
@@ -138,7 +139,8 @@ def _kind(account: Account, environment: dict[str, Any], demand: Demand) -> Iter
             found=kind,
             needed="EC2 (kind on-demand or hpc)",
             fix=(
-                "put the job in a queue with an On-Demand environment, or set nodes: 1 and use shards"
+                "put the job in a queue with an On-Demand environment, or set nodes: 1 and use"
+                " shards"
             ),
         )
     elif kind and demand.fargate != kind.startswith("FARGATE"):
@@ -150,7 +152,8 @@ def _kind(account: Account, environment: dict[str, Any], demand: Demand) -> Iter
             found=kind,
             needed=wanted,
             fix=(
-                f"put the job in a queue with {wanted} environments, or register its definition for {kind}"
+                f"put the job in a queue with {wanted} environments, or register its definition for"
+                f" {kind}"
             ),
         )
 
@@ -171,13 +174,17 @@ def _ceiling(
     needed = least_vcpus(sizes, demand)
     shown = account.shown("environments", name)
     setting = account.setting("environments", name, "max_vcpus", "maxvCpus")
-    raise_it = f"set {setting} to {{:g}}; at once: aws batch update-compute-environment --compute-environment {name} --compute-resources maxvCpus={{:g}}"
+    raise_it = (
+        f"set {setting} to {{:g}}; at once: aws batch update-compute-environment"
+        f" --compute-environment {name} --compute-resources maxvCpus={{:g}}"
+    )
     nodes = f" ({demand.nodes} whole instances at once)" if demand.multi_node else ""
     if needed > maximum:
         yield Cause(
             code="MAX-VCPUS",
             what=(
-                f"environment {shown} may have {maximum:g} vCPUs, and the job needs {needed:g}{nodes}"
+                f"environment {shown} may have {maximum:g} vCPUs, and the job needs"
+                f" {needed:g}{nodes}"
             ),
             setting=setting,
             found=f"{maximum:g}",
@@ -188,7 +195,8 @@ def _ceiling(
         yield Cause(
             code="RESERVATION",
             what=(
-                f"the fair-share policy leaves this job {maximum * fraction:g} of the {maximum:g} vCPUs of environment {shown}, and it needs {needed:g}"
+                f"the fair-share policy leaves this job {maximum * fraction:g} of the {maximum:g}"
+                f" vCPUs of environment {shown}, and it needs {needed:g}"
             ),
             setting="queues.<queue>.fair_share.compute_reservation_percent",
             found=f"{maximum * fraction:g}",
@@ -203,7 +211,8 @@ def _ceiling(
             code="AT-MAX",
             weight="waits",
             what=(
-                f"environment {shown} runs {desired:g} of its {maximum:g} vCPUs, and the job needs {needed:g}{nodes}{_holders(account, environment)}"
+                f"environment {shown} runs {desired:g} of its {maximum:g} vCPUs, and the job needs"
+                f" {needed:g}{nodes}{_holders(account, environment)}"
             ),
             setting=setting,
             found=f"{maximum:g}",
@@ -232,7 +241,8 @@ def _fargate_full(
             code="AT-MAX",
             weight="waits",
             what=(
-                f"jobs run with {used:g} of the {limit:g} vCPUs of environment {shown}, and the job needs {needed:g}{_holders(account, environment)}"
+                f"jobs run with {used:g} of the {limit:g} vCPUs of environment {shown}, and the job"
+                f" needs {needed:g}{_holders(account, environment)}"
             ),
             setting=setting,
             found=f"{limit:g}",
@@ -256,7 +266,9 @@ def _holders(account: Account, environment: dict[str, Any]) -> str:
 
 
 def _running(account: Account, environment: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
-    """The jobs that hold resources in an environment, with their vCPUs; the first hundred of each queue are looked at."""
+    """The jobs that hold resources in an environment, with their vCPUs; the first hundred of each
+    queue are looked at.
+    """
     arn = environment["computeEnvironmentArn"]
     held = []
     for queue in account.listed("batch", "describe_job_queues", "jobQueues"):

@@ -38,7 +38,8 @@ def failed_job(
     Args:
         account: to ask.
         job: as DescribeJobs tells of it.
-        examine: gives the diagnosis of another job, on which this one depended or which is its child.
+        examine: gives the diagnosis of another job, on which this one depended or which is its
+            child.
     """
     subject = f"job {job['jobId']} ({job['jobName']})"
     speaker = _speaker(account, job)
@@ -53,9 +54,9 @@ def failed_job(
                 "verdict": (
                     f"it failed {why} job {speaker['jobId']} ({speaker['jobName']}) "
                     f"did: {below.verdict}"
-                )
-                if is_cascade(job)
-                else f"child {speaker['jobId'].rpartition(':')[2]} failed: {below.verdict}",
+                    if is_cascade(job)
+                    else f"child {speaker['jobId'].rpartition(':')[2]} failed: {below.verdict}"
+                ),
             }
         )
     cause = _for_job(explain(job), job, account)
@@ -159,7 +160,9 @@ def _needed(code: str) -> str:
 
 
 def _speaker(account: Account, job: dict[str, Any]) -> dict[str, Any] | None:
-    """The job that tells why: the one that a job depended on, or the first failed child of an array."""
+    """The job that tells why: the one that a job depended on, or the first failed child of an
+    array.
+    """
     if is_cascade(job):
         ids = [each["jobId"] for each in job.get("dependsOn") or [] if each.get("jobId")]
         found = account.listed("batch", "describe_jobs", "jobs", jobs=ids) if ids else []
@@ -183,7 +186,9 @@ def _speaker(account: Account, job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _own_words(account: Account, job: dict[str, Any]) -> dict[str, str]:
-    """The error record that the stage wrote in this attempt (contract.Run.error_key); empty where it wrote none."""
+    """The error record that the stage wrote in this attempt (contract.Run.error_key); empty where
+    it wrote none.
+    """
     attempts = job.get("attempts") or [{}]
     code = (attempts[-1].get("container") or {}).get("exitCode")
     variables = _variables(job)

@@ -20,8 +20,9 @@ _GROUPS: Final = {
 """AWS Batch API reference, ComputeResource instanceTypes."""
 _AGENT_MIB: Final = 32
 _REGISTERED: Final = 7985 / 8192
-"""Share of the nominal memory that the ECS agent registers of an m4.large, and what Batch keeps for it
-(AWS Batch user guide, memory management): the most that a job was ever promised."""
+"""Share of the nominal memory that the ECS agent registers of an m4.large, and what Batch keeps for
+it (AWS Batch user guide, memory management): the most that a job was ever promised.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +150,9 @@ def too_large(
 
 
 def least_vcpus(sizes: Sequence[Size], demand: Demand) -> float:
-    """VCPUs that the environment has to run for the job: whole instances for a multi-node job, the job's own for others."""
+    """VCPUs that the environment has to run for the job: whole instances for a multi-node job, the
+    job's own for others.
+    """
     holding = [size.vcpus for size in sizes if size.holds(demand)]
     return demand.nodes * min(holding, default=demand.vcpus) if demand.multi_node else demand.vcpus
 
@@ -202,7 +205,10 @@ def _value(account: Account, quota: Quota) -> float | None:
 def _in_use(
     account: Account, quota: Quota, purchase: str, environments: Sequence[dict[str, Any]]
 ) -> float:
-    """VCPUs of Batch's environments that count against the quota. What else runs in the account is not seen here."""
+    """VCPUs of Batch's environments that count against the quota.
+
+    What else runs in the account is not seen here.
+    """
     used = 0.0
     for each in environments:
         resources = each.get("computeResources") or {}

@@ -1,4 +1,6 @@
-"""What an operator has stopped or holds back: cancelled runs, and pauses of the pipeline or of a queue."""
+"""What an operator has stopped or holds back: cancelled runs, and pauses of the pipeline or of a
+queue.
+"""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ def _runnable(account: Account, job: dict[str, Any], subject: str) -> Diagnosis:
         seen.append(f"queue {account.shown('queues', queue['jobQueueName'])}: {words}")
     front = _front(account, line.arns[0], job) if place != 1 and line.arns else []
     blocking = [cause for cause in own if cause.weight == "blocks"]
-    # what blocks this job stays when its turn comes; else what blocks the one in front is what it waits for
+    # what blocks this job stays when its turn comes; else what blocks the one in front is what it
+    # waits for
     causes = [*blocking, *front, *(c for c in own if c not in blocking), *before]
     return _diagnosed(account, job, subject, _unique(causes), seen)
 
@@ -136,10 +137,8 @@ def _diagnosed(
     first = causes[0] if causes else None
     if first is None:
         verdict = (
-            (
-                "nothing keeps it from starting that can be seen; it was submitted "
-                f"{minutes} min ago, and instances take some minutes to start"
-            )
+            "nothing keeps it from starting that can be seen; it was submitted "
+            f"{minutes} min ago, and instances take some minutes to start"
             if not said
             else f"AWS Batch calls it blocked, and what can be seen is in order: {said}"
         )
@@ -244,7 +243,9 @@ def _pending(account: Account, job: dict[str, Any], subject: str, depth: int) ->
 
 
 def _array(account: Account, job: dict[str, Any], subject: str, depth: int) -> Diagnosis:
-    """An array job is PENDING while its children run: the first child that does not go on speaks for it."""
+    """An array job is PENDING while its children run: the first child that does not go on speaks
+    for it.
+    """
     if job["status"] in {"SUBMITTED", "PENDING"} and not any(
         (job["arrayProperties"].get("statusSummary") or {}).values()
     ):

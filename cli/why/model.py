@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Weight = Literal["blocks", "waits", "suspect", "later"]
-"""`blocks`: nothing goes on until it is mended. `waits`: it goes on by itself in time. `suspect`: it
-may be the cause, AWS does not say. `later`: not what it waits for, and it will fail of it when it
-starts."""
+"""`blocks`: nothing goes on until it is mended. `waits`: it goes on by itself in time. `suspect`:
+it may be the cause, AWS does not say. `later`: not what it waits for, and it will fail of it when
+it starts.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""What the network of an environment keeps back: zones, addresses, the way to ECS, ECR and the logs.
+"""What the network of an environment keeps back: zones, addresses, the way to ECS, ECR and the
+logs.
 
 Sources: ECS developer guide and AWS Batch user guide (interface endpoints), EC2 user guide (EFA).
 """
@@ -72,13 +73,15 @@ def _offerings(
     yield Cause(
         code="OFFERING",
         what=(
-            f"environment {shown} is in {', '.join(zones)}, where EC2 does not sell {', '.join(holding[:3])}"
+            f"environment {shown} is in {', '.join(zones)}, where EC2 does not sell"
+            f" {', '.join(holding[:3])}"
         ),
         setting=account.setting("environments", name, "zone_index", "subnets"),
         found=", ".join(zones),
         needed=", ".join(sold),
         fix=(
-            f"put the environment in one of {', '.join(sold)} (zone_index, or network.az_count), or take a type that {zones[0]} has"
+            f"put the environment in one of {', '.join(sold)} (zone_index, or network.az_count), or"
+            f" take a type that {zones[0]} has"
         ),
     )
 
@@ -118,7 +121,9 @@ def _interfaces(account: Account, resources: dict[str, Any]) -> int:
 
 
 def _template(account: Account, resources: dict[str, Any]) -> dict[str, Any]:
-    """Data of the launch template of an environment; empty where it has none, or AWS does not tell."""
+    """Data of the launch template of an environment; empty where it has none, or AWS does not
+    tell.
+    """
     template = resources.get("launchTemplate") or {}
     known = {
         key[0].upper() + key[1:]: value
@@ -205,14 +210,15 @@ def _endpoints(
         return Cause(
             code="ENDPOINTS",
             what=(
-                f"subnet {subnet_id} has no route to the internet, and its VPC no endpoint for {', '.join(missing)}: instances cannot join the cluster "
-                "or get their image"
+                f"subnet {subnet_id} has no route to the internet, and its VPC no endpoint for"
+                f" {', '.join(missing)}: instances cannot join the cluster or get their image"
             ),
             setting="network.nat",
             found=", ".join(sorted(by_name)) or "no endpoint",
             needed=", ".join(missing),
             fix=(
-                "set network.nat to single, or run pulumi up: without NAT the stack makes these endpoints"
+                "set network.nat to single, or run pulumi up: without NAT the stack makes these"
+                " endpoints"
             ),
         )
     hidden = [
@@ -225,7 +231,8 @@ def _endpoints(
         return Cause(
             code="PRIVATE-DNS",
             what=(
-                f"the endpoints for {', '.join(hidden)} have no private DNS: their names lead to the internet, which subnet {subnet_id} does not reach"
+                f"the endpoints for {', '.join(hidden)} have no private DNS: their names lead to"
+                f" the internet, which subnet {subnet_id} does not reach"
             ),
             setting="PrivateDnsEnabled",
             found="false",

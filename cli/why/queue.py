@@ -33,7 +33,9 @@ def line_of(account: Account, queue: dict[str, Any]) -> Line:
 
 
 def utilization(account: Account, queue: dict[str, Any]) -> str:
-    """What the queue, and each of its shares, uses at this moment, in words; empty where AWS does not tell."""
+    """What the queue, and each of its shares, uses at this moment, in words; empty where AWS does
+    not tell.
+    """
     answer = account.ask("batch", "get_job_queue_snapshot", jobQueue=queue["jobQueueArn"])
     used = (answer or {}).get("queueUtilization") or {}
     total = sum(each["quantity"] for each in used.get("totalCapacityUsage") or [])
@@ -52,7 +54,8 @@ def _shares(used: dict[str, Any]) -> dict[str, float]:
 
 
 def fraction_of(account: Account, queue: dict[str, Any]) -> float:
-    """Part of maxvCpus that the queue's jobs may use: 1 - (computeReservation / 100) ^ active shares.
+    """Part of maxvCpus that the queue's jobs may use: 1 - (computeReservation / 100) ^ active
+    shares.
 
     AWS Batch API reference, FairsharePolicy.
     """
@@ -137,7 +140,9 @@ def _summary(name: str, environment: dict[str, Any]) -> str:
 def others_first(
     account: Account, queue: dict[str, Any], job: dict[str, Any], line: Line
 ) -> Iterator[Cause]:
-    """Who goes before the job: jobs in front, shares that have used less, queues of a higher priority."""
+    """Who goes before the job: jobs in front, shares that have used less, queues of a higher
+    priority.
+    """
     place = line.place_of(job)
     name = account.shown("queues", str(queue["jobQueueName"]))
     if place > 1 or (not place and line.arns):
@@ -151,11 +156,13 @@ def others_first(
                 f"the job is {where} in queue {name}, behind "
                 f"{front}{_share_words(account, queue, job, policy)}"
             ),
-            setting=account.setting(
-                "queues", str(queue["jobQueueName"]), "fair_share.weights", "shareDistribution"
-            )
-            if policy is not None
-            else f"place in queue {name}",
+            setting=(
+                account.setting(
+                    "queues", str(queue["jobQueueName"]), "fair_share.weights", "shareDistribution"
+                )
+                if policy is not None
+                else f"place in queue {name}"
+            ),
             found=where,
             needed="number 1",
             fix=(
@@ -215,7 +222,9 @@ def _higher_queues(account: Account, queue: dict[str, Any]) -> Iterator[Cause]:
 
 
 def stopped(account: Account, queue: dict[str, Any]) -> Sequence[Cause]:
-    """The queue itself: DISABLED ones take no jobs, those in it go on (API reference, CreateJobQueue)."""
+    """The queue itself: DISABLED ones take no jobs, those in it go on (API reference,
+    CreateJobQueue).
+    """
     name = str(queue["jobQueueName"])
     if queue["state"] == "DISABLED":
         return [

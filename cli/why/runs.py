@@ -1,4 +1,6 @@
-"""The diagnosis of a run: from its state item to the job that counts, and of a run that has not begun."""
+"""The diagnosis of a run: from its state item to the job that counts, and of a run that has not
+begun.
+"""
 
 from __future__ import annotations
 
@@ -144,9 +146,11 @@ def _claimed(account: Account, item: Mapping[str, Any], subject: str) -> Diagnos
     cause = Cause(
         code="CLAIM",
         weight="blocks" if late else "waits",
-        what="the submit function claimed the run and has not submitted its jobs"
-        if late
-        else "the submit function is submitting its jobs",
+        what=(
+            "the submit function claimed the run and has not submitted its jobs"
+            if late
+            else "the submit function is submitting its jobs"
+        ),
         setting="submit function",
         found="CLAIMED",
         needed="SUBMITTED",
@@ -190,19 +194,19 @@ def _no_upload(account: Account, run: Run) -> Cause:
     return Cause(
         code="NO-UPLOAD" if not keys else "NO-EVENT",
         what=(
-            (
-                f"s3://{bucket}/{prefix} holds {len(keys)} objects, and no event of this "
-                "one reached the submit function"
-            )
+            f"s3://{bucket}/{prefix} holds {len(keys)} objects, and no event of this "
+            "one reached the submit function"
             if keys
             else f"there is no upload in s3://{bucket}/{prefix}"
         ),
         setting=f"s3://{bucket}/{prefix}",
         found=", ".join(keys[:3]) or "nothing",
         needed=f"{prefix}<name>.csv",
-        fix=f"begin it by hand: {account.command('run ' + keys[0])}"
-        if keys
-        else "upload the file, which begins the run",
+        fix=(
+            f"begin it by hand: {account.command('run ' + keys[0])}"
+            if keys
+            else "upload the file, which begins the run"
+        ),
     )
 
 

@@ -21,17 +21,20 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "CAPACITY",
         "EC2 has no {type} in {zone} at the moment",
         (
-            "wait, or allow more: other types in {setting}, another zone, or a reservation (capacity_reservation_id)"
+            "wait, or allow more: other types in {setting}, another zone, or a reservation"
+            " (capacity_reservation_id)"
         ),
     ),
     (
         (
-            r"no Spot capacity|UnfulfillableCapacity|Insufficient(?:Instance|Host)Capacity|ReservationCapacityExceeded"
+            r"no Spot capacity|UnfulfillableCapacity|Insufficient(?:Instance|Host)Capacity"
+            r"|ReservationCapacityExceeded"
         ),
         "CAPACITY",
         "EC2 has no such capacity at the moment",
         (
-            "wait, or allow other types in {setting} or another zone, or put an On-Demand environment behind this one in the queue"
+            "wait, or allow other types in {setting} or another zone, or put an On-Demand"
+            " environment behind this one in the queue"
         ),
     ),
     (
@@ -39,7 +42,8 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "QUOTA",
         "the account's quota of {limit} vCPUs for these instance types is used up",
         (
-            "ask for more: aws service-quotas request-service-quota-increase; `preflight` names the quota"
+            "ask for more: aws service-quotas request-service-quota-increase; `preflight` names the"
+            " quota"
         ),
     ),
     (
@@ -47,7 +51,8 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "QUOTA",
         "the account's quota of Spot vCPUs for these instance types is used up",
         (
-            "ask for more: aws service-quotas request-service-quota-increase; `preflight` names the quota"
+            "ask for more: aws service-quotas request-service-quota-increase; `preflight` names the"
+            " quota"
         ),
     ),
     (
@@ -55,12 +60,14 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "ADDRESSES",
         "subnet {subnet} has not enough free addresses",
         (
-            "find what holds them (aws ec2 describe-network-interfaces --filters Name=subnet-id,Values={subnet}), or use more zones (network.az_count)"
+            "find what holds them (aws ec2 describe-network-interfaces --filters"
+            " Name=subnet-id,Values={subnet}), or use more zones (network.az_count)"
         ),
     ),
     (
         (
-            r"instance type \((?P<type>[\w.-]+)\) is not supported in your requested Availability Zone \((?P<zone>[\w, -]*)\)"
+            r"instance type \((?P<type>[\w.-]+)\) is not supported in your requested Availability"
+            r" Zone \((?P<zone>[\w, -]*)\)"
         ),
         "OFFERING",
         "{type} is not sold in {zone}",
@@ -77,7 +84,8 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
         "KMS",
         "the key that encrypts the volumes may not be used",
         (
-            "let AWSServiceRoleForAutoScaling use the account's default EBS key (a grant of the KMS key), or take the AWS managed one"
+            "let AWSServiceRoleForAutoScaling use the account's default EBS key (a grant of the KMS"
+            " key), or take the AWS managed one"
         ),
     ),
     (
@@ -113,7 +121,9 @@ _SAID: Final[tuple[tuple[str, str, str, str], ...]] = (
 def refused_launches(
     account: Account, environment: dict[str, Any], setting: str
 ) -> Iterator[Cause]:
-    """Why instances of an environment did not start since one last did, the newest reason of each kind first."""
+    """Why instances of an environment did not start since one last did, the newest reason of each
+    kind first.
+    """
     name = str(environment["computeEnvironmentName"])
     seen: dict[str, Cause] = {}
     for activity in _failed(account, name):

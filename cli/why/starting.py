@@ -34,7 +34,9 @@ _UP: Final = "run pulumi up: it puts back what the stack owns"
 
 
 def agent_causes(account: Account, environment: dict[str, Any]) -> Iterator[Cause]:
-    """The instance role lacks what the ECS agent needs: instances start and never join the cluster."""
+    """The instance role lacks what the ECS agent needs: instances start and never join the
+    cluster.
+    """
     profile = environment["computeResources"].get("instanceRole")
     if not profile:
         return
@@ -68,14 +70,15 @@ def agent_causes(account: Account, environment: dict[str, Any]) -> Iterator[Caus
         yield Cause(
             code="INSTANCE-ROLE",
             what=(
-                f"the instance role {role['RoleName']} does not allow {', '.join(denied)}: instances start and never join the cluster"
+                f"the instance role {role['RoleName']} does not allow {', '.join(denied)}:"
+                " instances start and never join the cluster"
             ),
             setting=role["RoleName"],
             found=f"{len(_AGENT) - len(denied)} of {len(_AGENT)} actions of the ECS agent",
             needed="AmazonEC2ContainerServiceforEC2Role",
             fix=(
-                f"aws iam attach-role-policy --role-name {role['RoleName']} "
-                "--policy-arn arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+                f"aws iam attach-role-policy --role-name {role['RoleName']} --policy-arn"
+                " arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
             ),
         )
 
@@ -128,7 +131,8 @@ def _image(
             found=next(iter(wanted.values())),
             needed="an image that is there",
             fix=(
-                "make push STACK=<stack>, then pulumi up; aws ecr describe-images --repository-name "
+                "make push STACK=<stack>, then pulumi up; aws ecr describe-images"
+                " --repository-name "
             )
             + match["repository"],
         )
@@ -143,7 +147,9 @@ def _image(
 
 
 def _instance_role(account: Account, environments: Sequence[dict[str, Any]]) -> str:
-    """ARN of the role by which instances pull where a job has no execution role; empty where none is known."""
+    """ARN of the role by which instances pull where a job has no execution role; empty where none
+    is known.
+    """
     for environment in environments:
         profile = (environment.get("computeResources") or {}).get("instanceRole")
         try:
@@ -194,15 +200,18 @@ def _secrets(account: Account, container: Mapping[str, Any]) -> Iterator[Cause]:
                 code="SECRET",
                 weight="later",
                 what=(
-                    f"the secret behind {entry['name']} {'is about to be deleted' if answer.get('DeletedDate') else 'does not exist'}: "
-                    "the container cannot start"
+                    f"the secret behind {entry['name']}"
+                    f" {'is about to go' if answer.get('DeletedDate') else 'does not exist'}:"
+                    " the container cannot start"
                 ),
                 setting=arn,
                 found="deleted",
                 needed="a value",
-                fix=f"aws secretsmanager restore-secret --secret-id {arn}"
-                if answer.get("DeletedDate")
-                else _UP,
+                fix=(
+                    f"aws secretsmanager restore-secret --secret-id {arn}"
+                    if answer.get("DeletedDate")
+                    else _UP
+                ),
             )
         elif answer is not None and not answer.get("VersionIdsToStages"):
             yield Cause(

@@ -1,6 +1,7 @@
 """What the alarms of the stack are: the metric, the threshold, and what people are told.
 
-Each is on a metric that somebody publishes. `what` and `todo` are the first two lines of its description (components/monitoring/alarms.py).
+Each is on a metric that somebody publishes. `what` and `todo` are the first two lines of its
+description (components/monitoring/alarms.py).
 """
 
 from __future__ import annotations
@@ -80,12 +81,18 @@ FLOODS: Final = {
     "executions": Flood(
         section="executions",
         what="Executions of a state machine end without having said why, or cannot go on",
-        todo="Look at the executions of the machine in the console, the newest first; what was under way has to be begun again by hand.",
+        todo=(
+            "Look at the executions of the machine in the console, the newest first; what was under"
+            " way has to be begun again by hand."
+        ),
     ),
     "full": Flood(
         section="no-room",
         what="There is more work than the environments may do",
-        todo="See on the dashboard whether the line gets shorter by itself; if not, raise max_vcpus or submit less.",
+        todo=(
+            "See on the dashboard whether the line gets shorter by itself; if not, raise max_vcpus"
+            " or submit less."
+        ),
     ),
 }
 
@@ -113,7 +120,10 @@ def rules_of(args: AlarmsArgs) -> Iterator[Rule]:
         label="not-measured",
         section="nothing-is-measured",
         what="Queues and environments are not being looked at",
-        todo="Read the log of the measure function; until it works again, the alarms on queues, environments and cost are blind.",
+        todo=(
+            "Read the log of the measure function; until it works again, the alarms on queues,"
+            " environments and cost are blind."
+        ),
         metric=metrics.LOOKS,
         dimensions=stack,
         statistic="Sum",
@@ -126,8 +136,14 @@ def rules_of(args: AlarmsArgs) -> Iterator[Rule]:
         yield Rule(
             label="running-cost",
             section="running-cost",
-            what=f"The running environments cost more than {section.running_usd_per_hour:g} USD an hour",
-            todo="Find on the dashboard which environment is large, and whether its jobs do what they should; terminate those that do not.",
+            what=(
+                f"The running environments cost more than {section.running_usd_per_hour:g} USD an"
+                " hour"
+            ),
+            todo=(
+                "Find on the dashboard which environment is large, and whether its jobs do what"
+                " they should; terminate those that do not."
+            ),
             metric=metrics.USD_PER_HOUR,
             dimensions=stack,
             statistic="Maximum",
@@ -141,7 +157,10 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:
         label=f"{label}-dead-letters",
         section="dead-letters",
         what=f"An event that the {label} function could not handle lies in its dead-letter queue",
-        todo="Read the function's log and mend the cause. Events of notify and alarm are tried again by themselves, others by `replay`.",
+        todo=(
+            "Read the function's log and mend the cause. Events of notify and alarm are tried again"
+            " by themselves, others by `replay`."
+        ),
         namespace="AWS/SQS",
         metric="ApproximateNumberOfMessagesVisible",
         dimensions={"QueueName": function.dead_letters.name},
@@ -152,8 +171,14 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:
     yield Rule(
         label=f"{label}-lost-letters",
         section="dead-letters",
-        what=f"An event that the {label} function could not handle was lost: Lambda could not send it to the dead-letter queue",
-        todo="Look whether the queue is there and the function's role may send to it (sqs:SendMessage); begin again by hand what was lost.",
+        what=(
+            f"An event that the {label} function could not handle was lost: Lambda could not send"
+            " it to the dead-letter queue"
+        ),
+        todo=(
+            "Look whether the queue is there and the function's role may send to it"
+            " (sqs:SendMessage); begin again by hand what was lost."
+        ),
         namespace="AWS/Lambda",
         metric="DeadLetterErrors",
         dimensions={"FunctionName": function.name},
@@ -165,7 +190,10 @@ def _of_function(label: str, function: LambdaFunction) -> Iterator[Rule]:
         label=f"{label}-errors",
         section="function-errors",
         what=f"The {label} function fails",
-        todo="Read the function's log. Events are tried again for a while and then kept in the dead-letter queue.",
+        todo=(
+            "Read the function's log. Events are tried again for a while and then kept in the"
+            " dead-letter queue."
+        ),
         namespace="AWS/Lambda",
         metric="Errors",
         dimensions={"FunctionName": function.name},
@@ -199,7 +227,10 @@ def _of_queue(
         label=f"stuck-{queue}",
         section="stuck-in-runnable",
         what=f"The line of queue {queue} has not moved for {section.stuck_minutes} minutes",
-        todo="Look for a message that says why the queue is blocked; without one, compare what the job asks for with its environments.",
+        todo=(
+            "Look for a message that says why the queue is blocked; without one, compare what the"
+            " job asks for with its environments."
+        ),
         metric=metrics.FRONT_WAITED,
         dimensions=dimensions,
         statistic="Maximum",
@@ -247,7 +278,10 @@ def _of_environment(
         yield Rule(
             label=f"at-max-{environment}",
             section="no-room",
-            what=f"Environment {environment} has been at its max_vcpus for {section.at_max_minutes} minutes",
+            what=(
+                f"Environment {environment} has been at its max_vcpus for {section.at_max_minutes}"
+                " minutes"
+            ),
             todo=FLOODS["full"].todo,
             metric=metrics.AT_MAX,
             dimensions=dimensions,
@@ -261,7 +295,9 @@ def _of_environment(
 
 
 def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[Rule]:
-    """Step Functions developer guide, "Execution metrics"; a throttled transition is tried again, so only lasting ones are news."""
+    """Step Functions developer guide, "Execution metrics"; a throttled transition is tried again,
+    so only lasting ones are news.
+    """
     ends = {
         "ExecutionsFailed": ("failed", "fail"),
         "ExecutionsTimedOut": ("timed-out", "were ended an hour after their deadline"),
@@ -294,7 +330,9 @@ def _of_machine(machine: str, arn: pulumi.Output[str]) -> Iterator[Rule]:
 def _of_day(
     daily: DailySection, section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]
 ) -> Iterator[Rule]:
-    """Each look publishes both; without one the alarms stay as they are, and those on the daily function speak."""
+    """Each look publishes both; without one the alarms stay as they are, and those on the daily
+    function speak.
+    """
     yield Rule(
         label="no-file",
         section="no-file",
@@ -311,7 +349,10 @@ def _of_day(
         label="day-unfinished",
         section="day-unfinished",
         what=f"Runs of the day have not succeeded by {daily.finished_by} ({daily.time_zone})",
-        todo="A run that failed has a message of its own, with the cause; one that waits or runs is on the dashboard.",
+        todo=(
+            "A run that failed has a message of its own, with the cause; one that waits or runs is"
+            " on the dashboard."
+        ),
         metric=metrics.UNFINISHED_RUNS,
         dimensions=stack,
         statistic="Minimum",
@@ -324,12 +365,17 @@ def _of_day(
 def _of_looks_at_the_day(
     section: MonitoringSection, stack: Mapping[str, pulumi.Input[str]]
 ) -> Rule:
-    """The metrics of the day leave by the log of the daily function: where it cannot write one, both alarms above stay as they are."""
+    """The metrics of the day leave by the log of the daily function: where it cannot write one,
+    both alarms above stay as they are.
+    """
     return Rule(
         label="day-not-looked",
         section="nothing-is-measured",
         what="The files and runs of the day are not being looked at",
-        todo="Read the log of the daily function; where it has none, its role may not write it. Until then nobody hears of missing files.",
+        todo=(
+            "Read the log of the daily function; where it has none, its role may not write it."
+            " Until then nobody hears of missing files."
+        ),
         metric=metrics.FILES,
         dimensions=stack,
         statistic="Minimum",
@@ -347,7 +393,10 @@ def _of_stages(
         label="analysis-fails-again",
         section="analysis-fails-again",
         what=f"The analysis failed {section.failed_analyses} times within a day",
-        todo="Compare the causes in Slack: the same one every time is a bug or a setting, not bad luck. Each attempt costs.",
+        todo=(
+            "Compare the causes in Slack: the same one every time is a bug or a setting, not bad"
+            " luck. Each attempt costs."
+        ),
         metric=metrics.FAILED,
         dimensions={**stack, metrics.STAGE: "analysis"},
         statistic="Sum",
@@ -357,7 +406,10 @@ def _of_stages(
     yield Rule(
         label="postprocess-failed",
         section="postprocess-failed",
-        what="A postprocess job failed or ran out of time: an analysis is done, and nobody has its findings",
+        what=(
+            "A postprocess job failed or ran out of time: an analysis is done, and nobody has its"
+            " findings"
+        ),
         todo="The analysis need not run again: batchref retry KEY.",
         metric=metrics.FAILED,
         dimensions={**stack, metrics.STAGE: "postprocess"},

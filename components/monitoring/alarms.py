@@ -1,7 +1,9 @@
-"""The alarms of the stack, each on a metric that somebody publishes, with what to do in its description.
+"""The alarms of the stack, each on a metric that somebody publishes, with what to do in its
+description.
 
-A description has three lines: what happened, what to do, where the runbook says more. workloads/functions/alarm.py makes a message of them.
-Alarms that come in floods (one for each queue or environment) act through a composite alarm, so that one cause gives one message.
+A description has three lines: what happened, what to do, where the runbook says more.
+workloads/functions/alarm.py makes a message of them. Alarms that come in floods (one for each queue
+or environment) act through a composite alarm, so that one cause gives one message.
 """
 
 from __future__ import annotations

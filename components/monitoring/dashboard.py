@@ -39,7 +39,9 @@ _QUERIES: Final[dict[str, tuple[str, str, str]]] = {
     "dead-letters": ("functions", "event, function, said", "event like /^dead letter/"),
     "alarms": ("functions", "alarm, state, reason", "event = 'alarm changed'"),
 }
-"""Name -> which log groups, what is shown besides the moment, and of which lines; in the language of CloudWatch Logs Insights."""
+"""Name -> which log groups, what is shown besides the moment, and of which lines; in the language
+of CloudWatch Logs Insights.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,9 @@ class DashboardArgs:
 
 
 class Dashboard(Component):
-    """Runs, stages, queues, environments, cost, functions and alarms; queries for a run's log and for errors."""
+    """Runs, stages, queues, environments, cost, functions and alarms; queries for a run's log and
+    for errors.
+    """
 
     dashboard_name: pulumi.Output[str]
 
@@ -86,7 +90,10 @@ class Dashboard(Component):
                 f"{name}-{label}",
                 name=f"{context.project}/{context.stack}/{label}",
                 log_group_names=groups[kind],
-                query_string=f"fields @timestamp, {fields}\n| filter {which}\n| sort @timestamp desc\n| limit 1000",
+                query_string=(
+                    f"fields @timestamp, {fields}\n| filter {which}\n| sort @timestamp desc\n|"
+                    " limit 1000"
+                ),
                 opts=self.child(),
             )
         self.register_outputs({"dashboard_name": self.dashboard_name})

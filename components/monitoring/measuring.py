@@ -1,4 +1,7 @@
-"""The measure function: the metrics that AWS Batch does not publish. See workloads/functions/measure.py."""
+"""The measure function: the metrics that AWS Batch does not publish.
+
+See workloads/functions/measure.py.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ class MeasuringArgs:
 
 
 class Measuring(Component):
-    """The function, called on a schedule and at the end of every job. Its metrics leave by its log, so it may only look."""
+    """The function, called on a schedule and at the end of every job.
+
+    Its metrics leave by its log, so it may only look.
+    """
 
     function: LambdaFunction
 
@@ -55,7 +61,10 @@ class Measuring(Component):
             f"{name}-look",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Publishes depth of queues, state of environments and running cost, and counts the ends of stages",
+                description=(
+                    "Publishes depth of queues, state of environments and running cost, and counts"
+                    " the ends of stages"
+                ),
                 handler="workloads.functions.measure.handler",
                 environment={},
                 settings={metrics.ENV_MEASURED: _measured(args)},
@@ -86,7 +95,9 @@ class Measuring(Component):
 
 
 def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
-    """Raises pulumi.RunError where an alarm on the running cost is asked for and a price is not known."""
+    """Raises pulumi.RunError where an alarm on the running cost is asked for and a price is not
+    known.
+    """
     prices, section = ec2_facts().prices, args.config.monitoring
     known = args.context.region == prices.region
     rates = {
@@ -96,9 +107,10 @@ def _measured(args: MeasuringArgs) -> pulumi.Output[str]:
     unpriced = sorted(name for name, each in rates.items() if each is None)
     if unpriced and section.running_usd_per_hour is not None:
         raise pulumi.RunError(
-            f"monitoring.running_usd_per_hour needs the price of every instance type of environment {', '.join(unpriced)} in "
-            f"{args.context.region}, and config/ec2_facts.json lacks one. "
-            f"Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove monitoring.running_usd_per_hour."
+            "monitoring.running_usd_per_hour needs the price of every instance type of environment"
+            f" {', '.join(unpriced)} in {args.context.region}, and config/ec2_facts.json lacks one."
+            f" Fix: python scripts/refresh_ec2_facts.py --region {args.context.region}, or remove"
+            " monitoring.running_usd_per_hour."
         )
     return pulumi.Output.json_dumps(
         {

@@ -1,4 +1,6 @@
-"""Who hears of failures: Slack of failed runs and blocked queues, Slack and e-mail of alarms; and what the operator looks at."""
+"""Who hears of failures: Slack of failed runs and blocked queues, Slack and e-mail of alarms; and
+what the operator looks at.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,17 @@ from config.topology import jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
-"""Timeout of the notify function: below the time for which one invocation of the function has the right to tell Slack (workloads/functions/states.py), and above what Slack
-may take (workloads/functions/slack.py) after the cost of a large array has been asked for."""
+"""Timeout of the notify function: below the time for which one invocation of the function has the
+right to tell Slack (workloads/functions/states.py), and above what Slack may take
+(workloads/functions/slack.py) after the cost of a large array has been asked for.
+"""
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}
 _MAILED: Final = {"NewStateValue": ["ALARM"]}
-"""The part of the alarms' news that is mailed. Their OK actions are run too for an alarm that has just been made, which goes from
-INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"): each change of an alarm would mail everybody. Slack hears of the end of
-what it heard the beginning of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering"."""
+"""The part of the alarms' news that is mailed. Their OK actions are run too for an alarm that has
+just been made, which goes from INSUFFICIENT_DATA to OK (CloudWatch user guide, "Alarm actions"):
+each change of an alarm would mail everybody. Slack hears of the end of what it heard the beginning
+of (workloads/functions/alarm.py). SNS developer guide, "Payload-based message filtering".
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +71,15 @@ class MonitoringArgs:
 
 
 class Monitoring(Component):
-    """The notify function on failed jobs, the measure function, the alarms with their topic, what tries again, and the dashboard."""
+    """The notify function on failed jobs, the measure function, the alarms with their topic, what
+    tries again, and the dashboard.
+    """
 
     notify: LambdaFunction
     notifiers: dict[str, LambdaFunction]
-    """The functions that tell people, by a short name; their dead letters are tried again by themselves."""
+    """The functions that tell people, by a short name; their dead letters are tried again by
+    themselves.
+    """
     topic_arn: pulumi.Output[str]
 
     def __init__(
@@ -148,7 +158,10 @@ class Monitoring(Component):
             f"{name}-notify",
             LambdaFunctionArgs(
                 context=args.context,
-                description="Marks the run of a failed job as FAILED and tells Slack why; tells findings where postprocess could not",
+                description=(
+                    "Marks the run of a failed job as FAILED and tells Slack why; tells findings"
+                    " where postprocess could not"
+                ),
                 handler="workloads.functions.notify.handler",
                 environment=_environment(args),
                 statements=_statements(args),
@@ -168,7 +181,9 @@ class Monitoring(Component):
             f"{name}-failures",
             EventTriggerArgs(
                 context=args.context,
-                description="A job failed for good, a queue is blocked, or findings could not be told",
+                description=(
+                    "A job failed for good, a queue is blocked, or findings could not be told"
+                ),
                 pattern=first,
                 further={
                     **others,
@@ -187,7 +202,11 @@ class Monitoring(Component):
         return function
 
     def _topic(self, name: str) -> aws.sns.Topic:
-        """An encrypted topic. Its key is our own, because alarms cannot publish to a topic under the key that AWS manages for SNS."""
+        """An encrypted topic.
+
+        Its key is our own, because alarms cannot publish to a topic under the key that AWS manages
+        for SNS.
+        """
         context = self._context
         own_account = {"StringEquals": {"aws:SourceAccount": context.account_id}}
         account = {"AWS": f"arn:{context.partition}:iam::{context.account_id}:root"}
@@ -222,7 +241,8 @@ class Monitoring(Component):
                     resources=[topic.arn],
                     conditions=own_account,
                 ),
-                # SNS developer guide, security best practices: what is published is what has to be kept from the wire
+                # SNS developer guide, security best practices: what is published is what has to be
+                # kept from the wire
                 tls_only("sns:Publish", [topic.arn]),
             ),
             opts=self.child(),
@@ -332,7 +352,8 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
             actions=["s3:GetObject"],
             resources=[pulumi.Output.concat(args.storage.results.arn, "/runs/*/errors/*")],
         ),
-        # S3 tells missing from denied only to those who may list the bucket, see components/job_policies.py
+        # S3 tells missing from denied only to those who may list the bucket, see
+        # components/job_policies.py
         statement(
             "TellMissingFromDenied", actions=["s3:ListBucket"], resources=[args.storage.results.arn]
         ),

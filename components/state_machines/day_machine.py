@@ -1,8 +1,10 @@
-"""The state machine of a day, in Amazon States Language: look at the folder, then begin every run that nobody began and wait for its end.
+"""The state machine of a day, in Amazon States Language: look at the folder, then begin every run
+that nobody began and wait for its end.
 
-The Map is a distributed one: each file is an execution of its own, with a history of its own, because thousands of looks at one file times
-hundreds of files pass the 25,000 events that one history holds. A file that cannot be begun does not stop the others. The machine waits by
-reading the run's state item, which says the same whoever runs the stages.
+The Map is a distributed one: each file is an execution of its own, with a history of its own,
+because thousands of looks at one file times hundreds of files pass the 25,000 events that one
+history holds. A file that cannot be begun does not stop the others. The machine waits by reading
+the run's state item, which says the same whoever runs the stages.
 """
 
 from __future__ import annotations
@@ -13,13 +15,18 @@ from typing import Any, Final
 import pulumi
 
 _GRACE_SECONDS: Final = 3600
-"""Time from the deadline, at which the machine itself stops waiting, until Step Functions ends the execution."""
+"""Time from the deadline, at which the machine itself stops waiting, until Step Functions ends the
+execution.
+"""
 _MOST_FAILED_PERCENT: Final = 100.0
-"""Largest failed share of the files: each one's trouble is caught, and what is caught is told at the deadline."""
+"""Largest failed share of the files: each one's trouble is caught, and what is caught is told at
+the deadline.
+"""
 
 _BROKEN: Final = "Broken"
-"""State, and in small letters result, of a file that the machine itself failed on: that ends the day's execution as failed, of which an alarm
-tells, after the others are done."""
+"""State, and in small letters result, of a file that the machine itself failed on: that ends the
+day's execution as failed, of which an alarm tells, after the others are done.
+"""
 
 State = dict[str, Any]
 
@@ -39,7 +46,10 @@ class DayDefinitionArgs:
 
 
 def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:
-    """The state machine as an object that may hold outputs. Its input is {"at": ISO moment}; see workloads/functions/daily.py."""
+    """The state machine as an object that may hold outputs.
+
+    Its input is {"at": ISO moment}; see workloads/functions/daily.py.
+    """
     return {
         "Comment": "The runs of one day",
         "StartAt": "Look",
@@ -82,14 +92,19 @@ def day_definition(args: DayDefinitionArgs) -> dict[str, Any]:
             "NotFollowed": {
                 "Type": "Fail",
                 "Error": "FilesNotFollowed",
-                "Cause": "Files of the day could not be begun or followed; the log of the machine says why",
+                "Cause": (
+                    "Files of the day could not be begun or followed; the log of the machine"
+                    " says why"
+                ),
             },
         },
     }
 
 
 def _file_states(args: DayDefinitionArgs) -> dict[str, State]:
-    """One file. The result is one word: the files' results together have to fit into what one state hands on."""
+    """One file. The result is one word: the files' results together have to fit into what one state
+    hands on.
+    """
     broken = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": _BROKEN}]
     return {
         "Begin": {

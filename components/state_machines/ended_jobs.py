@@ -1,8 +1,10 @@
-"""What follows where a job of the state machine has failed: the fallback, unless somebody ended the job or a part of it.
+"""What follows where a job of the state machine has failed: the fallback, unless somebody ended the
+job or a part of it.
 
-A child of an array that is terminated or cancelled alone fails its parent, whose description says no more than that a child failed (AWS
-Batch user guide, "Array jobs"): the failed children are looked at, a page after the other. A page is short, because a state hands on
-256 KiB at most (Step Functions developer guide, service quotas) and a description of a job has some thousand bytes.
+A child of an array that is terminated or cancelled alone fails its parent, whose description says
+no more than that a child failed (AWS Batch user guide, "Array jobs"): the failed children are
+looked at, a page after the other. A page is short, because a state hands on 256 KiB at most (Step
+Functions developer guide, service quotas) and a description of a job has some thousand bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from workloads import contract
 
 _PAGE: Final = 20
 _BY_LIMIT: Final = "*JobStateTimeLimit*"
-"""Reason of AWS Batch's own end of a job that cannot start, which counts as cancelled too (API reference, JobStateTimeLimitAction)."""
+"""Reason of AWS Batch's own end of a job that cannot start, which counts as cancelled too (API
+reference, JobStateTimeLimitAction).
+"""
 
 State = dict[str, Any]
 
@@ -73,7 +77,9 @@ class FailedJob:
         ]
 
     def states(self) -> dict[str, State]:
-        """The states in which an execution learns that its job was ended by somebody; none where no fallback could follow."""
+        """The states in which an execution learns that its job was ended by somebody; none where no
+        fallback could follow.
+        """
         if not self.falls_back:
             return {}
         said = (
@@ -110,7 +116,8 @@ class FailedJob:
             },
             f"{label}ChildrenLook": {
                 **self.task("describeJobs", ids),
-                # as text: an intrinsic function takes no boolean as it stands (Amazon States Language, "Intrinsic Functions")
+                # as text: an intrinsic function takes no boolean as it stands (Amazon States
+                # Language, "Intrinsic Functions")
                 "ResultSelector": {
                     "terminated.$": "States.JsonToString($.Jobs[*].IsTerminated)",
                     "cancelled.$": "States.JsonToString($.Jobs[*].IsCancelled)",

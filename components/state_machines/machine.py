@@ -25,12 +25,16 @@ _LOG_DELIVERY: Final = tuple(
         "DescribeLogGroups",
     )
 )
-"""Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch Logs"). The guide also lists two actions on log
-streams; the delivery writes those itself, and the roles that AWS CDK makes for state machines have these eight alone."""
+"""Log delivery knows no resources (Step Functions developer guide, "Logging using CloudWatch
+Logs"). The guide also lists two actions on log streams; the delivery writes those itself, and the
+roles that AWS CDK makes for state machines have these eight alone.
+"""
 
 VENDED_LOGS: Final = "/aws/vendedlogs/states"
-"""For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120 characters for all state machines together
-(Step Functions developer guide, "Avoiding CloudWatch log resource policy size limits"). The group has its stack's name below."""
+"""For groups below it AWS needs no entry in the account's log resource policy, which holds 5,120
+characters for all state machines together (Step Functions developer guide, "Avoiding CloudWatch log
+resource policy size limits"). The group has its stack's name below.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,9 @@ class MachineArgs:
     statements: Sequence[Mapping[str, Any]]
     """What the machine may do besides writing its log."""
     distributes: bool = False
-    """Whether a Map of it runs as executions of their own, which the machine has to start itself."""
+    """Whether a Map of it runs as executions of their own, which the machine has to start
+    itself.
+    """
     log_retention_days: int
 
 
@@ -104,7 +110,8 @@ class Machine(Component):
                 f"{name}-distribute",
                 role=role.id,
                 policy=document(
-                    # Step Functions developer guide, "IAM policies for using Distributed Map states"
+                    # Step Functions developer guide, "IAM policies for using Distributed Map
+                    # states"
                     statement(
                         "StartParts", actions=["states:StartExecution"], resources=[machine.arn]
                     ),

@@ -1,15 +1,20 @@
-"""The state machine of a run, in Amazon States Language: preprocess, analysis (with a fallback where there is one), postprocess.
+"""The state machine of a run, in Amazon States Language: preprocess, analysis (with a fallback
+where there is one), postprocess.
 
-Jobs are submitted through the AWS SDK integration and waited for by looking at them: the optimised integration (`batch:submitJob.sync`)
-takes no node overrides and no share identifier, and sets container overrides, which AWS Batch refuses for multi-node jobs.
+Jobs are submitted through the AWS SDK integration and waited for by looking at them: the optimised
+integration (`batch:submitJob.sync`) takes no node overrides and no share identifier, and sets
+container overrides, which AWS Batch refuses for multi-node jobs.
 
-SubmitJob is not idempotent. What AWS Batch's model names is known by its name, `Batch.ClientException`; everything else that the service
-answers, throttling and missing permission among it, is `Batch.BatchException` with the HTTP status in its cause (Step Functions developer
-guide, "AWS SDK service integrations"). A call that was refused ends the run; after throttling and any doubtful end the job is looked for by
-its name, among those since the run was claimed, before it is submitted again.
+SubmitJob is not idempotent. What AWS Batch's model names is known by its name,
+`Batch.ClientException`; everything else that the service answers, throttling and missing permission
+among it, is `Batch.BatchException` with the HTTP status in its cause (Step Functions developer
+guide, "AWS SDK service integrations"). A call that was refused ends the run; after throttling and
+any doubtful end the job is looked for by its name, among those since the run was claimed, before it
+is submitted again.
 
-Somebody who terminates the analysis or a part of it, the guard among them, does not want it elsewhere: a fallback follows failures alone. An execution
-that ends as failed carries `JobFailed`, of which the failed job's own event tells, or another error, of which its own event tells.
+Somebody who terminates the analysis or a part of it, the guard among them, does not want it
+elsewhere: a fallback follows failures alone. An execution that ends as failed carries `JobFailed`,
+of which the failed job's own event tells, or another error, of which its own event tells.
 """
 
 from __future__ import annotations
@@ -25,12 +30,16 @@ from workloads import contract
 from workloads.contract import Stage
 
 SETTLE_SECONDS: Final = (20, 60)
-"""Time from a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of the range that a random wait is taken from:
-runs that were throttled together do not come back together."""
+"""Time from a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of
+the range that a random wait is taken from: runs that were throttled together do not come back
+together.
+"""
 _MOST_SUBMISSIONS: Final = 8
 """Most submissions of each job beyond the first."""
 _GRACE_SECONDS: Final = 3600
-"""Time from the deadline, at which the machine itself stops the job and says so, until Step Functions ends the execution."""
+"""Time from the deadline, at which the machine itself stops the job and says so, until Step
+Functions ends the execution.
+"""
 _THROTTLED: Final = ("Batch.TooManyRequestsException", "Batch.ThrottlingException")
 """Names under which others have met throttling; without a name it is one of _UNNAMED."""
 _REFUSED: Final = ("Batch.ClientException",)
@@ -79,7 +88,10 @@ class DefinitionArgs:
 
 
 def definition(args: DefinitionArgs) -> dict[str, Any]:
-    """The state machine as an object that may hold outputs. Its input is what workloads/functions/executions.py sends."""
+    """The state machine as an object that may hold outputs.
+
+    Its input is what workloads/functions/executions.py sends.
+    """
     begins = {
         job.stage: f"{job.label}Submit" for job in reversed(args.jobs)
     }  # the first job of a stage, not its fallback
@@ -262,7 +274,10 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Pass",
             "Parameters": {
                 "Error": contract.DEADLINE_ERROR,
-                "Cause.$": f"States.Format('the run was not done by its deadline, {{}}; it was in the stage {job.stage}', $.deadline)",
+                "Cause.$": (
+                    "States.Format('the run was not done by its deadline, {}; it was in the"
+                    f" stage {job.stage}', $.deadline)"
+                ),
             },
             "ResultPath": "$.error",
             "Next": f"{label}Stop",
@@ -272,7 +287,9 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Resource": _resource(args, "aws-sdk:batch:terminateJob"),
             "Parameters": {
                 "JobId.$": "$.job.JobId",
-                "Reason.$": f"States.Format('{contract.OWN_STOP}state machine: {{}}', $.error.Error)",
+                "Reason.$": (
+                    f"States.Format('{contract.OWN_STOP}state machine: {{}}', $.error.Error)"
+                ),
             },
             "ResultPath": None,
             "Retry": [_retry(("States.ALL",), attempts=8)],
@@ -289,7 +306,10 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
             "Type": "Pass",
             "Parameters": {
                 "Error.$": "$.error.Error",
-                "Cause.$": "States.Format('{}; the job {} goes on, it could not be stopped: {}', $.error.Cause, $.job.JobId, $.notStopped.Cause)",
+                "Cause.$": (
+                    "States.Format('{}; the job {} goes on, it could not be stopped: {}',"
+                    " $.error.Cause, $.job.JobId, $.notStopped.Cause)"
+                ),
             },
             "ResultPath": "$.error",
             "Next": _BROKEN,
@@ -322,7 +342,8 @@ def _failed(job: MachineJob, args: DefinitionArgs) -> FailedJob:
 def _submit_parameters(job: MachineJob) -> dict[str, Any]:
     overrides: dict[str, Any] = {"Environment.$": "$.environment"}
     if job.stage == "analysis":
-        # the size of this very array, or that it is none, whatever the newest job definition says; the upload is preprocess's alone
+        # the size of this very array, or that it is none, whatever the newest job definition says;
+        # the upload is preprocess's alone
         overrides = {
             "Environment": [
                 {"Name": contract.ENV_RUN_ID, "Value.$": "$.run_id"},
@@ -355,7 +376,9 @@ def _submit_parameters(job: MachineJob) -> dict[str, Any]:
 
 
 def _record_parameters(job: MachineJob, args: DefinitionArgs) -> dict[str, Any]:
-    """The job's id goes into the state item, unless the run is being done again already, by another execution."""
+    """The job's id goes into the state item, unless the run is being done again already, by another
+    execution.
+    """
     return {
         "TableName": args.table_name,
         "Key": {"pk": {"S.$": "$.key.pk"}, "sk": {"S.$": "$.key.sk"}},

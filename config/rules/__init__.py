@@ -117,8 +117,9 @@ RULES: Final[tuple[Rule, ...]] = (
 def check(config: StackConfig, sections: Collection[str]) -> list[Problem]:
     """Every problem that any rule finds, errors first.
 
-    A rule is left out where one of the sections that it reads is not among `sections`, which are those that could be read, and ends where
-    it comes to a field that could not. Rules that need a name to resolve keep silent where it does not.
+    A rule is left out where one of the sections that it reads is not among `sections`, which are
+    those that could be read, and ends where it comes to a field that could not. Rules that need a
+    name to resolve keep silent where it does not.
     """
     able = [rule for rule in RULES if rule.reads <= set(sections)]
     return sorted(

@@ -13,19 +13,26 @@ from config.rules.base import Rule
 from config.stack import StackConfig
 
 OWN_TAGS: Final = ("Name", "project", "stack", "pipeline-stage", "pipeline-run-id")
-"""Tags that the program sets itself; a job of a run has all but the first, an instance the first three."""
+"""Tags that the program sets itself; a job of a run has all but the first, an instance the first
+three.
+"""
 _MOST_TAGS: Final = 50
 _MOST_PER_REGION: Final = 50
 _MOST_COLUMNS_BYTES: Final = 20 * 1024
-"""Most bytes of `columns`, of 24 KiB; all else in the definition of the preprocess job stays below 4 KiB (tests/components/test_jobs.py)."""
+"""Most bytes of `columns`, of 24 KiB; all else in the definition of the preprocess job stays below
+4 KiB (tests/components/test_jobs.py).
+"""
 _LONGEST_STACK: Final = 12
-"""So that <project>-<stack>-<logical name>-<random digits> fits the 64 characters of roles, functions and rules (Pulumi.yaml,
-pulumi:autonaming; tests/components/test_names.py)."""
+"""So that <project>-<stack>-<logical name>-<random digits> fits the 64 characters of roles,
+functions and rules (Pulumi.yaml, pulumi:autonaming; tests/components/test_names.py).
+"""
 _PART_OF_NAMES: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class StackNameFitsNames(Rule):
-    """The name of the stack can be part of the names of repositories, buckets, queues, roles and functions."""
+    """The name of the stack can be part of the names of repositories, buckets, queues, roles and
+    functions.
+    """
 
     code = "STACK-NAME"
     reason = "AWS refuses the bucket, the job queue or the role that is named after it."
@@ -35,11 +42,13 @@ class StackNameFitsNames(Rule):
     reads = frozenset({"name"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A name with capitals, dots or underscores, with hyphens side by side or at an end, or a long one."""
+        """A name with capitals, dots or underscores, with hyphens side by side or at an end, or a
+        long one.
+        """
         if _PART_OF_NAMES.fullmatch(config.name) is None or len(config.name) > _LONGEST_STACK:
             message = (
-                f"resources are named after it: at most {_LONGEST_STACK} lower-case letters and digits, "
-                "with single hyphens between them"
+                f"resources are named after it: at most {_LONGEST_STACK} lower-case letters and"
+                " digits, with single hyphens between them"
             )
             yield self.problem(
                 "stack", config.name, message, f"name the stack {_plain(config.name)}"
@@ -54,7 +63,10 @@ class RegionIsNotInChina(Rule):
     """The region is one whose names the program knows."""
 
     code = "REGION-CHINA"
-    reason = "There some service principals and endpoint names are others, so that roles would trust nobody and endpoints lead nowhere."
+    reason = (
+        "There some service principals and endpoint names are others, so that roles would trust"
+        " nobody and endpoints lead nowhere."
+    )
     source = "Amazon Web Services in China, getting started: endpoints and ARNs"
     reads = frozenset({"region"})
 
@@ -91,7 +103,10 @@ class QuotasHold(Rule):
     """One stack stays within the quotas of AWS Batch."""
 
     code = "QUOTA"
-    reason = "CreateComputeEnvironment and CreateJobQueue refuse the 51st of a region, and no request raises that."
+    reason = (
+        "CreateComputeEnvironment and CreateJobQueue refuse the 51st of a region, and no request"
+        " raises that."
+    )
     source = "AWS Batch user guide, service_limits"
     reads = frozenset({"environments", "queues"})
 
@@ -123,8 +138,14 @@ class ColumnsFitTheDefinition(Rule):
         """Columns whose JSON, as text within JSON, is too long."""
         size = len(json.dumps(config.jobs.preprocess.columns_text))
         if size > _MOST_COLUMNS_BYTES:
-            message = f"AWS Batch takes job definitions of 24 KiB, in which {_MOST_COLUMNS_BYTES} bytes are left for them"
-            fix = "keep the columns of which the cells alone tell too little, or lay data sets on stacks of their own"
+            message = (
+                f"AWS Batch takes job definitions of 24 KiB, in which {_MOST_COLUMNS_BYTES} bytes"
+                " are left for them"
+            )
+            fix = (
+                "keep the columns of which the cells alone tell too little, or lay data sets on"
+                " stacks of their own"
+            )
             yield self.problem("jobs.preprocess.columns", f"{size} bytes", message, fix)
 
 
@@ -132,7 +153,10 @@ class TagsAreFew(Rule):
     """Resources have room for all tags."""
 
     code = "TAG-COUNT"
-    reason = "A resource takes 50 tags, and a job with more, its own and its definition's together, fails."
+    reason = (
+        "A resource takes 50 tags, and a job with more, its own and its definition's together,"
+        " fails."
+    )
     source = "AWS Batch API, SubmitJob propagateTags; tagging best practices"
     reads = frozenset({"tags"})
 
@@ -140,7 +164,10 @@ class TagsAreFew(Rule):
         """More than the program leaves free."""
         room = _MOST_TAGS - (len(OWN_TAGS) - 1)
         if len(config.tags) > room:
-            message = f"AWS allows {_MOST_TAGS}, and the program sets up to {len(OWN_TAGS) - 1} of its own"
+            message = (
+                f"AWS allows {_MOST_TAGS}, and the program sets up to {len(OWN_TAGS) - 1} of"
+                " its own"
+            )
             yield self.problem("tags", len(config.tags), message, f"keep {room} or fewer")
 
 

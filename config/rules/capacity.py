@@ -27,7 +27,10 @@ class JobFitsSomeInstanceType(JobStarts):
 
     code = "JOB-FITS"
     kind = "type"
-    reason = "A job larger than every type stays in RUNNABLE for ever (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT)."
+    reason = (
+        "A job larger than every type stays in RUNNABLE for ever"
+        " (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT)."
+    )
     source = "AWS Batch user guide, jobs stuck in RUNNABLE; memory management"
 
 
@@ -36,7 +39,10 @@ class JobFitsMaxVcpus(JobStarts):
 
     code = "JOB-MAX-VCPUS"
     kind = "max_vcpus"
-    reason = "AWS Batch does not start it, and it stays in RUNNABLE for ever (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
+    reason = (
+        "AWS Batch does not start it, and it stays in RUNNABLE for ever"
+        " (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
+    )
     source = "AWS Batch API, ComputeResource maxvCpus; user guide, job-queue-blocked"
 
 
@@ -45,7 +51,10 @@ class IdleInstancesLeaveRoom(JobStarts):
 
     code = "JOB-MIN-VCPUS"
     kind = "min_vcpus"
-    reason = "AWS Batch keeps idle instances up to min_vcpus, whatever their type, and starts no others beyond max_vcpus."
+    reason = (
+        "AWS Batch keeps idle instances up to min_vcpus, whatever their type, and starts no others"
+        " beyond max_vcpus."
+    )
     source = "AWS Batch API, ComputeResource minvCpus and maxvCpus"
 
 
@@ -54,7 +63,10 @@ class ReservationLeavesRoom(JobStarts):
 
     code = "FAIR-SHARE-RESERVATION"
     kind = "reservation"
-    reason = "With one active share its jobs get 100 % less the reservation of max_vcpus, and a larger one waits for ever."
+    reason = (
+        "With one active share its jobs get 100 % less the reservation of max_vcpus, and a larger"
+        " one waits for ever."
+    )
     source = "AWS Batch API, FairsharePolicy computeReservation"
 
 
@@ -63,7 +75,10 @@ class EveryEnvironmentServes(Rule):
 
     code = "JOB-ENVIRONMENT"
     level = "warning"
-    reason = "AWS Batch passes the environment over for this job, so that less capacity stands behind the queue than it seems."
+    reason = (
+        "AWS Batch passes the environment over for this job, so that less capacity stands behind"
+        " the queue than it seems."
+    )
     source = "AWS Batch user guide, compute environment order; jobs stuck in RUNNABLE"
     reads = _READS
 
@@ -88,8 +103,14 @@ class EveryTypeServes(Rule):
 
     code = "JOB-TYPES"
     level = "warning"
-    reason = "A type too small for the job is never started for it: the choice is smaller, and Spot scarcer, than the list says."
-    source = "AWS Batch user guide, memory management: instances register less memory than their nominal size"
+    reason = (
+        "A type too small for the job is never started for it: the choice is smaller, and Spot"
+        " scarcer, than the list says."
+    )
+    source = (
+        "AWS Batch user guide, memory management: instances register less memory than their nominal"
+        " size"
+    )
     reads = _READS
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -100,7 +121,8 @@ class EveryTypeServes(Rule):
                 small = [t for t, facts in known.items() if not fits(job, facts)]
                 if small:
                     offers = [
-                        f"{t} ({known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable, {known[t].gpus} GPUs)"
+                        f"{t} ({known[t].vcpus} vCPUs, {known[t].usable_memory_mib} MiB usable,"
+                        f" {known[t].gpus} GPUs)"
                         for t in small
                     ]
                     wants = f"jobs.{stage} wants {job.vcpus:g} vCPUs and {job.memory_mib} MiB"
@@ -118,7 +140,10 @@ class OneInstanceFitsMaxVcpus(Rule):
 
     code = "MAX-VCPUS-INSTANCE"
     level = "warning"
-    reason = "AWS Batch goes beyond max_vcpus by one instance at most, and is not bound to: the job may wait, or cost more than was planned."
+    reason = (
+        "AWS Batch goes beyond max_vcpus by one instance at most, and is not bound to: the job may"
+        " wait, or cost more than was planned."
+    )
     source = "AWS Batch API, ComputeResource maxvCpus and allocationStrategy"
     reads = _READS
 
@@ -135,7 +160,10 @@ class OneInstanceFitsMaxVcpus(Rule):
                     continue
                 smallest = min(holding, key=lambda t: holding[t])
                 if job.vcpus <= environment.max_vcpus < holding[smallest]:
-                    message = f"{smallest}, the smallest type for jobs.{stage}, has {holding[smallest]} vCPUs"
+                    message = (
+                        f"{smallest}, the smallest type for jobs.{stage}, has {holding[smallest]}"
+                        " vCPUs"
+                    )
                     fix = f"raise max_vcpus to {holding[smallest]}, or add a smaller type"
                     yield self.problem(
                         f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix

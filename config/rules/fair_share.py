@@ -18,7 +18,10 @@ class FairShareJobNamesItsShare(Rule):
     """A job names a share exactly where its queue has a fair-share policy."""
 
     code = "FAIR-SHARE-IDENTIFIER"
-    reason = "SubmitJob demands a share identifier and a scheduling priority on a fair-share queue, and refuses the identifier on any other."
+    reason = (
+        "SubmitJob demands a share identifier and a scheduling priority on a fair-share queue, and"
+        " refuses the identifier on any other."
+    )
     source = (
         "AWS Batch API, SubmitJob shareIdentifier; nextflow-io/nextflow PR 3505 for the priority"
     )
@@ -104,7 +107,10 @@ class SharesAreFew(Rule):
 
     code = "FAIR-SHARE-COUNT"
     level = "warning"
-    reason = "No more than 500 identifiers are active in a queue; jobs of others wait, or AWS Batch refuses the policy."
+    reason = (
+        "No more than 500 identifiers are active in a queue; jobs of others wait, or AWS Batch"
+        " refuses the policy."
+    )
     source = "AWS Batch API, ShareAttributes shareIdentifier"
     reads = frozenset({"queues"})
 
@@ -124,7 +130,10 @@ class MultiNodeJobsAreFirstComeFirstServed(Rule):
     code = "FAIR-SHARE-MNP"
     level = "warning"
     reason = "AWS Batch documents nothing about multi-node jobs under a fair-share policy."
-    source = "AWS Batch user guide, job_scheduling and multi-node-parallel-jobs, which are silent about it"
+    source = (
+        "AWS Batch user guide, job_scheduling and multi-node-parallel-jobs, which are silent"
+        " about it"
+    )
     reads = frozenset({"jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
@@ -132,7 +141,10 @@ class MultiNodeJobsAreFirstComeFirstServed(Rule):
         job = config.jobs.analysis
         queue = config.queues.get(job.queue)
         if job.nodes > 1 and queue is not None and queue.fair_share is not None:
-            message = f"queue {job.queue} has a fair-share policy, and nothing says how AWS Batch counts {job.nodes} nodes there"
+            message = (
+                f"queue {job.queue} has a fair-share policy, and nothing says how AWS Batch counts"
+                f" {job.nodes} nodes there"
+            )
             yield self.problem(
                 "jobs.analysis.queue",
                 job.queue,

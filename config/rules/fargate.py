@@ -50,7 +50,10 @@ class FargateJobSize(Rule):
                     "use one of these",
                 )
             elif job.memory_mib not in sizes:
-                message = f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps of {sizes[1] - sizes[0]}"
+                message = (
+                    f"Fargate pairs {job.vcpus:g} vCPUs with {sizes[0]} to {sizes[-1]} MiB in steps"
+                    f" of {sizes[1] - sizes[0]}"
+                )
                 yield self.problem(
                     f"jobs.{stage}.memory_mib", job.memory_mib, message, "use a size of the table"
                 )
@@ -79,7 +82,10 @@ class FargateRanksTalk(Rule):
 
     code = "FARGATE-RANKS"
     level = "warning"
-    reason = "Fargate takes no sharedMemorySize: /dev/shm has the container runtime's 64 MiB, which the ranks of one node talk through."
+    reason = (
+        "Fargate takes no sharedMemorySize: /dev/shm has the container runtime's 64 MiB, which the"
+        " ranks of one node talk through."
+    )
     source = "AWS Batch API, LinuxParameters sharedMemorySize"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -89,7 +95,10 @@ class FargateRanksTalk(Rule):
         if job.ranks_per_node > 1 and any(
             isinstance(e, FargateEnvironment) for e in environments_of(config, job.queue).values()
         ):
-            message = f"shared_memory_mib {job.shared_memory_mib} has no effect on Fargate, where /dev/shm has 64 MiB"
+            message = (
+                f"shared_memory_mib {job.shared_memory_mib} has no effect on Fargate, where"
+                " /dev/shm has 64 MiB"
+            )
             yield self.problem(
                 "jobs.analysis.ranks_per_node",
                 job.ranks_per_node,

@@ -1,4 +1,6 @@
-"""GPUs: that there are some, that somebody asks for them, and that the image and the AMI can use them."""
+"""GPUs: that there are some, that somebody asks for them, and that the image and the AMI can use
+them.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,10 @@ class GpuInstancesServeGpuJobs(Rule):
 
     code = "GPU-UNREQUESTED"
     level = "warning"
-    reason = "A container without a GPU request sees no GPU, and the instance costs many times as much as one without."
+    reason = (
+        "A container without a GPU request sees no GPU, and the instance costs many times as much"
+        " as one without."
+    )
     source = "AWS Batch user guide, GPU jobs"
     reads = _READS
 
@@ -125,7 +130,10 @@ class GpuInstancesServeGpuJobs(Rule):
             for name, environment in environments_of(config, job.queue).items():
                 known = known_types_of(environment)
                 if known and not gpus_of(job) and all(facts.gpus for facts in known.values()):
-                    message = f"jobs.{stage} asks for no GPU, and environment {name} has GPU instances only"
+                    message = (
+                        f"jobs.{stage} asks for no GPU, and environment {name} has GPU instances"
+                        " only"
+                    )
                     fix = "send it to another queue" + (
                         ", or ask for gpus" if stage == "analysis" else ""
                     )
@@ -137,7 +145,10 @@ class OneRankPerGpu(Rule):
 
     code = "RANKS-GPUS"
     level = "warning"
-    reason = "Ranks that share a GPU wait for one another, and a GPU without a rank is paid for and idle."
+    reason = (
+        "Ranks that share a GPU wait for one another, and a GPU without a rank is paid for and"
+        " idle."
+    )
     source = "this program's analysis: a rank computes on one GPU, local rank modulo GPUs"
     reads = frozenset({"jobs"})
 
@@ -162,7 +173,9 @@ class OneRankPerGpu(Rule):
 
 
 class ExchangeHasDevices(Rule):
-    """Rows go from GPU to GPU only where they lie on GPUs, and by NCCL only where each rank has its own."""
+    """Rows go from GPU to GPU only where they lie on GPUs, and by NCCL only where each rank has its
+    own.
+    """
 
     code = "EXCHANGE"
     reason = (
@@ -182,7 +195,10 @@ class ExchangeHasDevices(Rule):
                 "jobs.analysis.exchange", job.exchange, message, "use host, or the backend cupy"
             )
         elif job.exchange == "nccl" and job.ranks_per_node > job.gpus:
-            message = f"{job.ranks_per_node} ranks share {job.gpus} GPUs of a node, and NCCL wants a GPU for each rank"
+            message = (
+                f"{job.ranks_per_node} ranks share {job.gpus} GPUs of a node, and NCCL wants a GPU"
+                " for each rank"
+            )
             yield self.problem(
                 "jobs.analysis.exchange",
                 job.exchange,
@@ -214,7 +230,10 @@ class KeptGpusArePaidFor(Rule):
 
     code = "MIN-VCPUS-GPU"
     level = "warning"
-    reason = "min_vcpus keeps instances running, and paid for, day and night, even in a disabled environment."
+    reason = (
+        "min_vcpus keeps instances running, and paid for, day and night, even in a disabled"
+        " environment."
+    )
     source = "AWS Batch API, ComputeResource minvCpus"
     reads = frozenset({"environments"})
 

@@ -13,12 +13,16 @@ from config.topology import environments_of, jobs, known_types_of, some
 class BothImagesArePublished(Rule):
     """Both images have a digest, or neither has.
 
-    A stack's first deployment makes the repositories that images are pushed to, so a file without any digest is sound; its jobs name a tag
-    that nothing is ever pushed under, and never a moving one such as latest.
+    A stack's first deployment makes the repositories that images are pushed to, so a file without
+    any digest is sound; its jobs name a tag that nothing is ever pushed under, and never a moving
+    one such as latest.
     """
 
     code = "IMAGE-DIGESTS"
-    reason = "The job whose image has no digest fails with the pull, after the stages before it were paid for."
+    reason = (
+        "The job whose image has no digest fails with the pull, after the stages before it were"
+        " paid for."
+    )
     source = "this program's images: without a digest a job names the tag `unpublished`"
     reads = frozenset({"images"})
 
@@ -53,7 +57,10 @@ class ImagesRunOnTheInstances(Rule):
                 stages = ", ".join(
                     stage for stage, job in jobs(config).items() if job.queue == queue
                 )
-                message = f"the images of {stages} are built for x86_64, and these are arm64: {some(list(types))}"
+                message = (
+                    f"the images of {stages} are built for x86_64, and these are arm64:"
+                    f" {some(list(types))}"
+                )
                 yield self.problem(
                     f"queues.{queue}.environments",
                     list(config.queues[queue].environments),

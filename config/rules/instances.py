@@ -21,7 +21,10 @@ class TypesAreKnown(Rule):
 
     code = "TYPE-UNKNOWN"
     level = "warning"
-    reason = "Nothing is concluded about a type that the facts do not know: whether it exists, whether jobs fit, what it costs."
+    reason = (
+        "Nothing is concluded about a type that the facts do not know: whether it exists, whether"
+        " jobs fit, what it costs."
+    )
     source = "config/ec2_facts.json"
     reads = frozenset({"environments"})
 
@@ -70,7 +73,10 @@ class SpotHasManyTypes(Rule):
 
     code = "SPOT-DIVERSITY"
     level = "warning"
-    reason = "Every type is a pool of its own; with few of them jobs wait longer and are interrupted more often."
+    reason = (
+        "Every type is a pool of its own; with few of them jobs wait longer and are interrupted"
+        " more often."
+    )
     source = "EC2 user guide, spot-best-practices: at least ten instance types"
     reads = frozenset({"environments"})
 
@@ -79,7 +85,10 @@ class SpotHasManyTypes(Rule):
         for name, environment in config.environments.items():
             count = len(set(instance_types_of(environment)))
             if isinstance(environment, SpotEnvironment) and count < _SPOT_TYPES:
-                message = f"{count} {'type' if count == 1 else 'types'} to choose from, and EC2 advises {_SPOT_TYPES} or more"
+                message = (
+                    f"{count} {'type' if count == 1 else 'types'} to choose from, and EC2 advises"
+                    f" {_SPOT_TYPES} or more"
+                )
                 path, found = (
                     f"environments.{name}.instance_types",
                     list(environment.instance_types),
@@ -97,7 +106,10 @@ class SpotBidIsNotLow(Rule):
 
     code = "SPOT-BID"
     level = "warning"
-    reason = "Where the Spot price is higher nothing starts, and the job waits without saying so; a Spot instance costs its price, not the bid."
+    reason = (
+        "Where the Spot price is higher nothing starts, and the job waits without saying so; a Spot"
+        " instance costs its price, not the bid."
+    )
     source = "AWS Batch API, ComputeResource bidPercentage: for most use cases leave it empty"
     reads = frozenset({"environments"})
 
@@ -115,7 +127,10 @@ class SpotJobsAreRetried(Rule):
 
     code = "SPOT-ATTEMPTS"
     level = "warning"
-    reason = "AWS takes Spot capacity back with two minutes' notice; without a second attempt the run has failed then."
+    reason = (
+        "AWS takes Spot capacity back with two minutes' notice; without a second attempt the run"
+        " has failed then."
+    )
     source = "AWS Batch user guide, job_retries"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -139,7 +154,10 @@ class ScratchHasDisks(Rule):
 
     code = "SCRATCH"
     level = "warning"
-    reason = "Without instance-store disks /scratch lies on the root volume, and a job gets it only where every environment of its queue has it."
+    reason = (
+        "Without instance-store disks /scratch lies on the root volume, and a job gets it only"
+        " where every environment of its queue has it."
+    )
     source = "this program's user data and job definitions"
     reads = frozenset({"environments", "queues"})
 
@@ -165,7 +183,10 @@ class ScratchHasDisks(Rule):
             having = {n: scratch[n] for n in environments_of(config, name)}
             if len(set(having.values())) > 1:
                 without = next(n for n, has in having.items() if not has)
-                message = f"environment {without} has no scratch, so jobs of this queue see /scratch nowhere"
+                message = (
+                    f"environment {without} has no scratch, so jobs of this queue see /scratch"
+                    " nowhere"
+                )
                 yield self.problem(
                     f"queues.{name}.environments",
                     list(having),
@@ -202,7 +223,10 @@ class ReservationHasItsOwnPlace(Rule):
 
     code = "RESERVATION-PLACEMENT"
     level = "warning"
-    reason = "Reserved machines stand where they stand: asked for in another cluster placement group, EC2 reports insufficient capacity."
+    reason = (
+        "Reserved machines stand where they stand: asked for in another cluster placement group,"
+        " EC2 reports insufficient capacity."
+    )
     source = "terraform-aws-modules/terraform-aws-eks issue 3730; EC2 user guide, cr-cpg"
     reads = frozenset({"environments"})
 
@@ -214,7 +238,10 @@ class ReservationHasItsOwnPlace(Rule):
                 and environment.capacity_reservation_id
                 and environment.placement_group
             ):
-                message = f"the reserved capacity {environment.capacity_reservation_id} does not lie in the stack's new placement group"
+                message = (
+                    f"the reserved capacity {environment.capacity_reservation_id} does not lie in"
+                    " the stack's new placement group"
+                )
                 yield self.problem(
                     f"environments.{name}.placement_group",
                     environment.placement_group,

@@ -14,7 +14,9 @@ from config.topology import environments_of, instance_types_of
 
 
 class BudgetCoversOneRun(Rule):
-    """The monthly budget pays for the stack at rest and for one run that takes as long as its timeouts allow."""
+    """The monthly budget pays for the stack at rest and for one run that takes as long as its
+    timeouts allow.
+    """
 
     code = "BUDGET-BELOW-PRICE"
     level = "warning"
@@ -34,8 +36,8 @@ class BudgetCoversOneRun(Rule):
             yield self.problem(
                 "budget.monthly_usd",
                 budget,
-                f"a month at rest costs about {found.rest_usd:,.0f} USD and one run up to {found.run_usd:,.0f} "
-                f"(prices of {found.price_region}, {found.price_date})",
+                f"a month at rest costs about {found.rest_usd:,.0f} USD and one run up to"
+                f" {found.run_usd:,.0f} (prices of {found.price_region}, {found.price_date})",
                 f"raise it above {usd:,.0f}, or shorten timeout_minutes",
             )
 
@@ -67,7 +69,8 @@ class GuardKnowsItsPrices(Rule):
                 yield self.problem(
                     "budget.guard",
                     config.budget.guard.model_dump(),
-                    f"config/ec2_facts.json has no price of {', '.join(unknown)} in environment {name}",
+                    f"config/ec2_facts.json has no price of {', '.join(unknown)} in environment"
+                    f" {name}",
                     "run scripts/refresh_ec2_facts.py with credentials, or remove the guard",
                 )
 
@@ -96,6 +99,7 @@ class GuardLetsOneRunFinish(Rule):
             yield self.problem(
                 "budget.guard.limit_usd",
                 guard.limit_usd,
-                f"{machines.what} for the {job.timeout_minutes} minutes of jobs.analysis.timeout_minutes cost {usd:,.2f} USD",
+                f"{machines.what} for the {job.timeout_minutes} minutes of"
+                f" jobs.analysis.timeout_minutes cost {usd:,.2f} USD",
                 f"raise it to {usd:,.2f} or more, or shorten the timeout",
             )

@@ -18,7 +18,10 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
     """An analysis of several nodes runs on a queue with exactly one environment, of kind hpc."""
 
     code = "MNP-ENVIRONMENT"
-    reason = "AWS Batch runs multi-node jobs neither on Spot nor on Fargate, and the first of several environments can block the queue."
+    reason = (
+        "AWS Batch runs multi-node jobs neither on Spot nor on Fargate, and the first of several"
+        " environments can block the queue."
+    )
     source = "AWS Batch user guide, multi-node-parallel-jobs and job-queue-blocked"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -33,8 +36,10 @@ class MultiNodeQueueHasOneHpcEnvironment(Rule):
                 yield self.problem(
                     f"environments.{name}.kind",
                     environment.kind,
-                    f"jobs.analysis has {nodes} nodes on queue {queue}, and multi-node jobs run on kind hpc only",
-                    "send the analysis to a queue with an hpc environment, or set nodes to 1 and shards to what was nodes",
+                    f"jobs.analysis has {nodes} nodes on queue {queue}, and multi-node jobs run on"
+                    " kind hpc only",
+                    "send the analysis to a queue with an hpc environment, or set nodes to 1 and"
+                    " shards to what was nodes",
                 )
         if len(environments) > 1:
             yield self.problem(
@@ -49,7 +54,10 @@ class NodesFitMaxVcpus(Rule):
     """All nodes of the analysis fit the environment at once."""
 
     code = "MNP-CAPACITY"
-    reason = "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
+    reason = (
+        "AWS Batch waits for all nodes at once; below that the job stays in RUNNABLE"
+        " (MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE)."
+    )
     source = "AWS Batch user guide, mnp-ce"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -65,7 +73,8 @@ class NodesFitMaxVcpus(Rule):
                 yield self.problem(
                     f"environments.{name}.max_vcpus",
                     environment.max_vcpus,
-                    f"jobs.analysis.nodes {nodes} x {facts.vcpus} vCPUs of {environment.instance_type} need {need}",
+                    f"jobs.analysis.nodes {nodes} x {facts.vcpus} vCPUs of"
+                    f" {environment.instance_type} need {need}",
                     f"raise max_vcpus to {need}, or take fewer nodes",
                 )
 
@@ -74,12 +83,17 @@ class EfaIsSupported(Rule):
     """EFA is asked for only where the type has it, with the nodes side by side."""
 
     code = "EFA"
-    reason = "The instances do not launch with an interface that their type lacks; EFA traffic wants one cluster placement group."
+    reason = (
+        "The instances do not launch with an interface that their type lacks; EFA traffic wants one"
+        " cluster placement group."
+    )
     source = "EC2 user guide, efa; AWS Batch user guide, efa"
     reads = frozenset({"environments"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each environment with efa and without what it needs; reserved machines stand side by side by themselves."""
+        """Each environment with efa and without what it needs; reserved machines stand side by side
+        by themselves.
+        """
         for name, environment in config.environments.items():
             if not isinstance(environment, HpcEnvironment) or not environment.efa:
                 continue
@@ -96,7 +110,8 @@ class EfaIsSupported(Rule):
                 yield self.problem(
                     f"environments.{name}.placement_group",
                     environment.placement_group,
-                    "EFA needs all nodes in one cluster placement group, and no capacity is reserved that would lie in one",
+                    "EFA needs all nodes in one cluster placement group, and no capacity is"
+                    " reserved that would lie in one",
                     "turn placement_group on",
                 )
 
@@ -175,7 +190,10 @@ class NodeUsesWholeInstance(Rule):
 
     code = "MNP-WHOLE-NODE"
     level = "warning"
-    reason = "AWS Batch puts one node on an instance: what it does not ask for is paid for, and GPUs that it does not ask for are out of sight."
+    reason = (
+        "AWS Batch puts one node on an instance: what it does not ask for is paid for, and GPUs"
+        " that it does not ask for are out of sight."
+    )
     source = "AWS Batch user guide, multi-node-parallel-jobs"
     reads = frozenset({"environments", "jobs", "queues"})
 
@@ -213,7 +231,10 @@ class SharedMemoryFits(Rule):
     """Shared memory is a part of the container's memory."""
 
     code = "SHARED-MEMORY"
-    reason = "What lies in /dev/shm counts against the container's memory: before it is full, the container is killed."
+    reason = (
+        "What lies in /dev/shm counts against the container's memory: before it is full, the"
+        " container is killed."
+    )
     source = (
         "AWS Batch API, LinuxParameters sharedMemorySize; Linux control groups, memory of tmpfs"
     )

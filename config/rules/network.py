@@ -36,7 +36,8 @@ class ZoneIndexExists(Rule):
                 yield self.problem(
                     f"environments.{name}.zone_index",
                     environment.zone_index,
-                    f"network.az_count is {config.network.az_count}, so indexes go from 0 to {config.network.az_count - 1}",
+                    f"network.az_count is {config.network.az_count}, so indexes go from 0 to"
+                    f" {config.network.az_count - 1}",
                     "lower zone_index, or raise az_count",
                 )
 
@@ -54,7 +55,10 @@ class ZonesHaveRoom(Rule):
         network = config.network
         if network.az_count > network.room_for_zones:
             message = f"network.az_count is {network.az_count}"
-            fix = "leave it out (6) in a new stack; in a living one lower az_count, for another cut makes the network anew"
+            fix = (
+                "leave it out (6) in a new stack; in a living one lower az_count, for another cut"
+                " makes the network anew"
+            )
             yield self.problem("network.room_for_zones", network.room_for_zones, message, fix)
 
 
@@ -63,12 +67,17 @@ class SeveralZones(Rule):
 
     code = "NETWORK-ZONES"
     level = "warning"
-    reason = "When the one zone fails, or has no capacity of a type, nothing runs; each zone is a Spot pool of its own."
+    reason = (
+        "When the one zone fails, or has no capacity of a type, nothing runs; each zone is a Spot"
+        " pool of its own."
+    )
     source = "AWS Batch user guide, compute environments; EC2 user guide, spot-best-practices"
     reads = frozenset({"environments", "network"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A network of one zone, unless all environments are of kind hpc, which lies in one anyway."""
+        """A network of one zone, unless all environments are of kind hpc, which lies in one
+        anyway.
+        """
         spread = [
             name
             for name, environment in config.environments.items()
@@ -83,10 +92,13 @@ class NodesFitSubnet(Rule):
     """The subnet of the environment has an address for every interface of all nodes."""
 
     code = "MNP-ADDRESSES"
-    reason = "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all nodes at once."
+    reason = (
+        "Instances do not launch in a subnet without free addresses, and AWS Batch waits for all"
+        " nodes at once."
+    )
     source = (
-        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none; AWS Batch user guide, mnp-ce: one more "
-        "for each container"
+        "EC2 user guide, efa: an interface of type efa has an address, one of type efa-only none;"
+        " AWS Batch user guide, mnp-ce: one more for each container"
     )
     reads = frozenset({"environments", "jobs", "network", "queues"})
 
@@ -110,8 +122,10 @@ class NodesFitSubnet(Rule):
                 yield self.problem(
                     "network.cidr_block",
                     network.cidr_block,
-                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take {each} each, {nodes * each} in all",
-                    "take a larger block (a smaller number after the slash), or a lower room_for_zones",
+                    f"a private subnet of it has {free} addresses, and {nodes} nodes of {name} take"
+                    f" {each} each, {nodes * each} in all",
+                    "take a larger block (a smaller number after the slash), or a lower"
+                    " room_for_zones",
                 )
 
 
@@ -140,8 +154,15 @@ class InstancesFitSubnets(Rule):
             smallest = min((facts.vcpus for facts in known.values()), default=1)
             instances = environment.max_vcpus // smallest
             if instances > free:
-                what = f"{instances} {'tasks' if isinstance(environment, FargateEnvironment) else 'instances'} of {smallest} vCPUs"
-                message = f"{what} need an address each, and the private subnets of {network.cidr_block} have {free}"
+                what = (
+                    f"{instances}"
+                    f" {'tasks' if isinstance(environment, FargateEnvironment) else 'instances'} of"
+                    f" {smallest} vCPUs"
+                )
+                message = (
+                    f"{what} need an address each, and the private subnets of {network.cidr_block}"
+                    f" have {free}"
+                )
                 fix = "lower max_vcpus, or take a larger cidr_block"
                 yield self.problem(
                     f"environments.{name}.max_vcpus", environment.max_vcpus, message, fix
@@ -153,7 +174,10 @@ class VpcIsNotTheDockerBridge(Rule):
 
     code = "NETWORK-DOCKER"
     level = "warning"
-    reason = "Instances reach no address of the VPC that lies in the network of their Docker bridge, 172.17.0.0/16."
+    reason = (
+        "Instances reach no address of the VPC that lies in the network of their Docker bridge,"
+        " 172.17.0.0/16."
+    )
     source = "Docker documentation, bridge network; the ECS-optimized AMI keeps Docker's default"
     reads = frozenset({"network"})
 
@@ -176,7 +200,10 @@ class SlackIsReachable(Rule):
     """Private subnets have a way to Slack where a message goes there."""
 
     code = "NAT-SLACK"
-    reason = "The postprocess job posts to hooks.slack.com, which no endpoint of AWS leads to: the call hangs until it times out."
+    reason = (
+        "The postprocess job posts to hooks.slack.com, which no endpoint of AWS leads to: the call"
+        " hangs until it times out."
+    )
     source = "AWS Batch user guide, VPC endpoints; VPC user guide, NAT gateways"
     reads = frozenset({"network", "secrets"})
 
@@ -197,7 +224,10 @@ class EndpointsPayOff(Rule):
 
     code = "NAT-ENDPOINTS"
     level = "warning"
-    reason = "Each interface endpoint costs per zone and hour; beside NAT, which reaches the same services, it has to save traffic."
+    reason = (
+        "Each interface endpoint costs per zone and hour; beside NAT, which reaches the same"
+        " services, it has to save traffic."
+    )
     source = "config/service_prices.json"
     reads = frozenset({"network"})
 
@@ -213,8 +243,8 @@ class EndpointsPayOff(Rule):
         gateways = network.nat_gateways * prices["nat-gateway-hour"].usd
         if gateways and endpoints > gateways:
             message = (
-                f"{services} endpoints in {network.az_count} zones cost {endpoints:.3f} dollars an hour, more than the NAT gateways beside "
-                f"them ({gateways:.3f})"
+                f"{services} endpoints in {network.az_count} zones cost {endpoints:.3f} dollars an"
+                f" hour, more than the NAT gateways beside them ({gateways:.3f})"
             )
             fix = "keep the one or the other: nat none, or fewer endpoints"
             yield self.problem(

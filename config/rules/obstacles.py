@@ -1,7 +1,8 @@
 """Whether an environment can hold a job at all, when nothing else runs there.
 
-AWS Batch tries the environments of a queue in order and starts a job in the first that holds it, so a job is lost in RUNNABLE only where
-every one of them has something against it. What that is decides which rule speaks.
+AWS Batch tries the environments of a queue in order and starts a job in the first that holds it, so
+a job is lost in RUNNABLE only where every one of them has something against it. What that is
+decides which rule speaks.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def obstacle(
 ) -> Obstacle | None:
     """The first thing that keeps a job from ever starting in an environment, None where it starts.
 
-    What else Fargate and multi-node jobs need is said by rules of their own. A type without facts may hold anything that is no more than
-    max_vcpus.
+    What else Fargate and multi-node jobs need is said by rules of their own. A type without facts
+    may hold anything that is no more than max_vcpus.
     """
     if not isinstance(environment, FargateEnvironment) and not _holding(job, environment):
         return _no_type(stage, job, name, environment)
@@ -70,8 +71,9 @@ def obstacle(
     reserved = queue.fair_share.compute_reservation_percent if queue.fair_share is not None else 0
     if vcpus * 100 > limit * (100 - reserved):
         message = (
-            f"compute_reservation_percent {reserved} leaves {limit * (100 - reserved) / 100:g} of the {limit} vCPUs of environment {name} "
-            f"to a share that is active alone, and jobs.{stage} needs {vcpus:g}"
+            f"compute_reservation_percent {reserved} leaves {limit * (100 - reserved) / 100:g} of"
+            f" the {limit} vCPUs of environment {name} to a share that is active alone, and"
+            f" jobs.{stage} needs {vcpus:g}"
         )
         queue_path = f"queues.{job.queue}.fair_share.compute_reservation_percent"
         return Obstacle(
@@ -84,8 +86,8 @@ def obstacle(
     kept = _kept_beside(job, environment)
     if kept and (kept + vcpus) * 100 > limit * (100 - reserved):
         message = (
-            f"{kept} vCPUs of types too small for jobs.{stage} may be kept running for min_vcpus, and the {vcpus:g} that it needs do not "
-            f"fit beside them under max_vcpus {limit}"
+            f"{kept} vCPUs of types too small for jobs.{stage} may be kept running for min_vcpus,"
+            f" and the {vcpus:g} that it needs do not fit beside them under max_vcpus {limit}"
         )
         fix = "lower min_vcpus, raise max_vcpus, or take away the small types"
         return Obstacle(
@@ -114,13 +116,18 @@ def obstacles(config: StackConfig) -> Iterator[tuple[str, Job, dict[str, Obstacl
 
 
 class JobStarts(Rule):
-    """A job starts in one environment of its queue at least. Each subclass speaks of one kind of obstacle."""
+    """A job starts in one environment of its queue at least.
+
+    Each subclass speaks of one kind of obstacle.
+    """
 
     kind: ClassVar[Kind]
     reads = frozenset({"environments", "jobs", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """The obstacles of this kind before jobs that can start nowhere, one problem for each place."""
+        """The obstacles of this kind before jobs that can start nowhere, one problem for each
+        place.
+        """
         for _stage, _job, found in obstacles(config):
             places: dict[str, list[Obstacle]] = {}
             for each in found.values():
@@ -163,9 +170,12 @@ def _no_type(stage: str, job: Job, name: str, environment: Environment) -> Obsta
         **({"gpus": gpus_of(job)} if gpus_of(job) else {}),
     }
     return Obstacle(
-        kind="type", path=f"jobs.{stage}", found=found, message=f"no instance type of environment {name} holds it: {offers}{more}",
+        kind="type",
+        path=f"jobs.{stage}",
+        found=found,
+        message=f"no instance type of environment {name} holds it: {offers}{more}",
         fix="ask for less, or add a larger type to the environment",
-    )  # fmt: skip
+    )
 
 
 def _kept_beside(job: Job, environment: Environment) -> int:

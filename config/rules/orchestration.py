@@ -12,7 +12,9 @@ from config.stack import StackConfig
 
 _MOST_EVENTS: Final = 25_000
 _EVENTS_PER_LOOK: Final = 9
-"""Wait (entered, exited), look (entered, scheduled, started, succeeded, exited), choice (entered, exited)."""
+"""Wait (entered, exited), look (entered, scheduled, started, succeeded, exited), choice (entered,
+exited).
+"""
 _OTHER_EVENTS: Final = 1_000
 """Submissions, records and all their retries."""
 
@@ -29,7 +31,10 @@ class FallbackHasAMachine(Rule):
     """A fallback needs the state machine, which is what starts it."""
 
     code = "FALLBACK-ORCHESTRATOR"
-    reason = "Jobs that depend on one another know no other way: when the analysis fails, the rest fails with it."
+    reason = (
+        "Jobs that depend on one another know no other way: when the analysis fails, the rest fails"
+        " with it."
+    )
     source = "AWS Batch user guide, job_dependencies"
     reads = frozenset({"jobs", "pipeline"})
 
@@ -45,7 +50,10 @@ class FallbackIsOneNode(Rule):
     """A fallback runs on one node."""
 
     code = "FALLBACK-NODES"
-    reason = "It takes the place of a job that did not get its nodes, or lost one; on several nodes it would fail alike."
+    reason = (
+        "It takes the place of a job that did not get its nodes, or lost one; on several nodes it"
+        " would fail alike."
+    )
     source = "AWS Batch user guide, multi-node-parallel-jobs"
     reads = frozenset({"jobs"})
 
@@ -65,7 +73,10 @@ class HistoryHoldsTheRun(Rule):
     """The history of an execution has room for all looks until the deadline."""
 
     code = "POLL-HISTORY"
-    reason = "Step Functions fails an execution whose history reaches 25,000 events, in the middle of a run that is well."
+    reason = (
+        "Step Functions fails an execution whose history reaches 25,000 events, in the middle of a"
+        " run that is well."
+    )
     source = "Step Functions developer guide, service quotas (execution event history size)"
     reads = frozenset({"pipeline"})
 

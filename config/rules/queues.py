@@ -13,7 +13,9 @@ from config.stack import StackConfig
 from config.topology import environments_of, known_types_of, some
 
 _INSTANCE_START_MINUTES: Final = 20
-"""Boot, pull of a large image and registration, and the reason is published minutes late (nextflow-io/nextflow issue 7479)."""
+"""Boot, pull of a large image and registration, and the reason is published minutes late
+(nextflow-io/nextflow issue 7479).
+"""
 
 
 class QueueDoesNotMixFargateAndEc2(Rule):
@@ -42,15 +44,22 @@ class QueueDoesNotMixFargateAndEc2(Rule):
 
 
 class QueueHasOneArchitecture(Rule):
-    """All instances behind a queue have one CPU architecture, and so have those of one environment."""
+    """All instances behind a queue have one CPU architecture, and so have those of one
+    environment.
+    """
 
     code = "QUEUE-ARCHITECTURE"
-    reason = "AWS Batch wants one architecture per environment and queue, and an image of the other would not start."
+    reason = (
+        "AWS Batch wants one architecture per environment and queue, and an image of the other"
+        " would not start."
+    )
     source = "AWS Batch API, CreateJobQueue computeEnvironmentOrder; ComputeResource instanceTypes"
     reads = frozenset({"environments", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each queue whose known types differ, and each environment in no queue of which the same is true."""
+        """Each queue whose known types differ, and each environment in no queue of which the same
+        is true.
+        """
         queued = {name for queue in config.queues.values() for name in queue.environments}
         alone = {
             name: {name: environment}
@@ -85,7 +94,10 @@ class SpotComesFirst(Rule):
 
     code = "QUEUE-ORDER"
     level = "warning"
-    reason = "AWS Batch fills the first environment before it looks at the next: behind On-Demand, Spot is used only when that is full."
+    reason = (
+        "AWS Batch fills the first environment before it looks at the next: behind On-Demand, Spot"
+        " is used only when that is full."
+    )
     source = "AWS Batch API, CreateJobQueue computeEnvironmentOrder"
     reads = frozenset({"environments", "queues"})
 
@@ -162,7 +174,10 @@ class RunnableLimitsLetInstancesStart(Rule):
         for name, queue in config.queues.items():
             for index, limit in enumerate(queue.runnable_limits):
                 if limit.max_minutes < _INSTANCE_START_MINUTES:
-                    message = f"an instance may take {_INSTANCE_START_MINUTES} minutes to start, and AWS Batch learns of it late"
+                    message = (
+                        f"an instance may take {_INSTANCE_START_MINUTES} minutes to start, and AWS"
+                        " Batch learns of it late"
+                    )
                     path = f"queues.{name}.runnable_limits.{index}.max_minutes"
                     yield self.problem(
                         path,

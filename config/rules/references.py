@@ -62,12 +62,17 @@ class QueueTakesJobs(Rule):
     """While uploads start runs, the queues of the stages take jobs and place them."""
 
     code = "QUEUE-DISABLED"
-    reason = "SubmitJob refuses a disabled queue, and a job whose environments are all disabled stays in RUNNABLE."
+    reason = (
+        "SubmitJob refuses a disabled queue, and a job whose environments are all disabled stays in"
+        " RUNNABLE."
+    )
     source = "AWS Batch API, CreateJobQueue state and CreateComputeEnvironment state"
     reads = frozenset({"environments", "jobs", "pipeline", "queues"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each disabled queue of a stage, and each whose environments are all disabled; a pipeline that is off makes both sound."""
+        """Each disabled queue of a stage, and each whose environments are all disabled; a pipeline
+        that is off makes both sound.
+        """
         if not config.pipeline.enabled:
             return
         for name in dict.fromkeys(
@@ -84,7 +89,10 @@ class QueueTakesJobs(Rule):
                 )
             elif environments_of(config, name) and not placing_environments_of(config, name):
                 first, environment = next(iter(environments_of(config, name).items()))
-                message = f"uploads start runs, and every environment of queue {name}, where {stages} run, is disabled"
+                message = (
+                    f"uploads start runs, and every environment of queue {name}, where {stages}"
+                    " run, is disabled"
+                )
                 yield self.problem(
                     f"environments.{first}.enabled",
                     environment.enabled,

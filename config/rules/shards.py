@@ -15,7 +15,10 @@ class ShardsAreOfOneNode(Rule):
     """Each shard is a job of one node."""
 
     code = "SHARDS-NODES"
-    reason = "AWS Batch takes no array of multi-node jobs: SubmitJob refuses array properties with them, and every run fails there."
+    reason = (
+        "AWS Batch takes no array of multi-node jobs: SubmitJob refuses array properties with them,"
+        " and every run fails there."
+    )
     source = (
         "AWS Batch API, SubmitJob arrayProperties; AWS Batch user guide, multi-node-parallel-jobs"
     )
@@ -36,7 +39,10 @@ class ShardsShareTheSearch(Rule):
     """Shards share out the search for remote rows."""
 
     code = "SHARDS-MODE"
-    reason = "Only the search is shared out; without it every shard would compute the same profile, and the analysis refuses to start."
+    reason = (
+        "Only the search is shared out; without it every shard would compute the same profile, and"
+        " the analysis refuses to start."
+    )
     source = "the analysis, workloads/analysis/settings.py"
     reads = frozenset({"jobs"})
 

@@ -17,7 +17,10 @@ class NodesJoinBeforeTimeout(Rule):
     """The main node gives up waiting for the others before the job's time is over."""
 
     code = "JOIN-DEADLINE"
-    reason = "The attempt would be ended by AWS Batch, which does not retry timeouts, and nobody would learn that a node was missing."
+    reason = (
+        "The attempt would be ended by AWS Batch, which does not retry timeouts, and nobody would"
+        " learn that a node was missing."
+    )
     source = "AWS Batch user guide, job_timeouts; this program's launcher"
     reads = frozenset({"jobs"})
 
@@ -44,7 +47,9 @@ class TablesOutliveTheRun(Rule):
     reads = frozenset({"jobs", "storage"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """A life shorter than all attempts of the analysis and postprocess stages, each up to its timeout."""
+        """A life shorter than all attempts of the analysis and postprocess stages, each up to its
+        timeout.
+        """
         longest = sum(
             job.timeout_minutes * job.attempts
             for stage, job in jobs(config).items()
@@ -69,7 +74,10 @@ class LogsOutliveTheJob(Rule):
 
     code = "LOG-RETENTION"
     level = "warning"
-    reason = "The beginning of a log is gone before the job has ended, and with it what would explain a failure."
+    reason = (
+        "The beginning of a log is gone before the job has ended, and with it what would explain a"
+        " failure."
+    )
     source = "CloudWatch Logs API, PutRetentionPolicy"
     reads = frozenset({"jobs", "monitoring"})
 
@@ -80,7 +88,10 @@ class LogsOutliveTheJob(Rule):
         )
         longest, days = job.timeout_minutes * job.attempts, config.monitoring.log_retention_days
         if days * _MINUTES_PER_DAY < longest:
-            message = f"jobs.{stage} may take {-(-longest // _MINUTES_PER_DAY)} days with all its attempts"
+            message = (
+                f"jobs.{stage} may take {-(-longest // _MINUTES_PER_DAY)} days with all its"
+                " attempts"
+            )
             yield self.problem(
                 "monitoring.log_retention_days",
                 days,

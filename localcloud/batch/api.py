@@ -80,7 +80,10 @@ class BatchApi:
         """The operation's output. Raises WireError."""
         handler = self.operations.get(operation)
         if handler is None:
-            sentence = f"the AWS in memory has no operation {operation} of batch; docs/services.md lists what it has"
+            sentence = (
+                f"the AWS in memory has no operation {operation} of batch; docs/services.md lists"
+                " what it has"
+            )
             raise WireError("NotImplemented", sentence, status=501)
         if operation.startswith(("Create", "Register", "Submit", "Tag")):
             tags.check(params.get("tags"))
@@ -110,7 +113,8 @@ class BatchApi:
             ],
         }
 
-    # ---- environments, queues, policies ------------------------------------------------------------------------------------------------
+    # ---- environments, queues, policies
+    # ----------------------------------------------------------------------------------------------
 
     def _create_environment(self, params: Params) -> Params:
         environment = environments.create(self._store, params, self._groups)
@@ -131,7 +135,9 @@ class BatchApi:
         }
 
     def _settle(self) -> None:
-        """Infrastructure updates go on: they end with the jobs on former instances, and these with the time that they have."""
+        """Infrastructure updates go on: they end with the jobs on former instances, and these with
+        the time that they have.
+        """
         for environment in list(self._store.environments.values()):
             for job in infrastructure_updates.settle(self._store, environment):
                 self._lose_hosts(job)
@@ -224,7 +230,8 @@ class BatchApi:
             ]
         }
 
-    # ---- definitions -------------------------------------------------------------------------------------------------------------------
+    # ---- definitions
+    # ----------------------------------------------------------------------------------------------
 
     def _register(self, params: Params) -> Params:
         definition = definitions.register(self._store, params)
@@ -248,7 +255,8 @@ class BatchApi:
             definitions.select(self._store, params), params, "jobDefinitions", definitions.describe
         )
 
-    # ---- jobs --------------------------------------------------------------------------------------------------------------------------
+    # ---- jobs
+    # ----------------------------------------------------------------------------------------------
 
     def _submit(self, params: Params) -> Params:
         for member in ("jobName", "jobQueue", "jobDefinition"):
@@ -280,7 +288,9 @@ class BatchApi:
         return {}
 
     def _each(self, params: Params, end: Callable[[Job, str], None]) -> Params:
-        """CancelJobs and TerminateJobs: each job by itself; one that cannot be found counts as processed (API reference)."""
+        """CancelJobs and TerminateJobs: each job by itself; one that cannot be found counts as
+        processed (API reference).
+        """
         jobs, reason = params.get("jobs") or [], params.get("reason")
         if not reason:
             raise client_error("reason is required")
@@ -306,7 +316,8 @@ class BatchApi:
             raise client_error(f"Job {params.get('jobId')} does not exist")
         return job
 
-    # ---- tags --------------------------------------------------------------------------------------------------------------------------
+    # ---- tags
+    # ----------------------------------------------------------------------------------------------
 
     def _tag(self, params: Params) -> Params:
         kept = self._store.tagged(params["resourceArn"])

@@ -1,7 +1,9 @@
-"""One attempt of a job: its tasks on their instances, their order, their addresses, and how the attempt ends.
+"""One attempt of a job: its tasks on their instances, their order, their addresses, and how the
+attempt ends.
 
-Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others when it runs; the main node's exit ends
-the job and decides its status; the end of another node changes nothing.
+Multi-node rules (User Guide, "Multi-node parallel jobs"): the main node starts first, the others
+when it runs; the main node's exit ends the job and decides its status; the end of another node
+changes nothing.
 """
 
 from __future__ import annotations
@@ -22,19 +24,23 @@ from localcloud.batch.tasks import Container, Outcome, StartError, Task
 
 _EXITED: Final = "Essential container in task exited"
 _IN_STATUS_REASON: Final = ("CannotPullContainerError", "ResourceInitializationError")
-"""What Fargate fails of before there is a container stands in the status reason, and the container has none."""
+"""What Fargate fails of before there is a container stands in the status reason, and the container
+has none.
+"""
 _NODES_PER_BLOCK: Final = 240
 _BLOCKS: Final = 200 * 256
 
 
 class Addresses:
-    """Loopback addresses for nodes: every attempt gets a block of its own, so that two jobs never meet on one port.
+    """Loopback addresses for nodes: every attempt gets a block of its own, so that two jobs never
+    meet on one port.
 
     Linux answers on all of 127.0.0.0/8.
     """
 
     def __init__(self) -> None:
-        # begins anywhere, for other clouds on this machine (two test processes, `make up` beside `make demo`) count as well
+        # begins anywhere, for other clouds on this machine (two test processes, `make up` beside
+        # `make demo`) count as well
         self._blocks = itertools.count(random.randrange(_BLOCKS))  # noqa: S311 - not a secret
 
     def take(self, count: int) -> list[str]:
@@ -106,7 +112,10 @@ class RunningAttempt:
             main.stop()
 
     def lose_host(self, node: int, status_reason: str) -> None:
-        """The instance of a node is gone: its process is killed without warning. Losing the main node's host ends the attempt."""
+        """The instance of a node is gone: its process is killed without warning.
+
+        Losing the main node's host ends the attempt.
+        """
         with self._lock:
             if node == self.job.main_node:
                 self._lost_reason = status_reason
@@ -141,7 +150,8 @@ class RunningAttempt:
             "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [self.addresses[node]]}],
         }
 
-    # ---- nodes -------------------------------------------------------------------------------------------------------------------------
+    # ---- nodes
+    # ----------------------------------------------------------------------------------------------
 
     def _start_node(self, node: int) -> None:
         task = Task(
@@ -169,9 +179,9 @@ class RunningAttempt:
             job_definition=self.job.definition.name,
             job_name=self.job.name,
             variables=self._variables(node),
-            instance_role=None
-            if self.environment.is_fargate
-            else self._owner.instance_role(self.environment),
+            instance_role=(
+                None if self.environment.is_fargate else self._owner.instance_role(self.environment)
+            ),
         )
         try:
             return self._owner.factory.make(request)

@@ -32,7 +32,10 @@ _ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
-_LOGGING_FAILED: Final = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: "
+_LOGGING_FAILED: Final = (
+    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver:"
+    " failed to create Cloudwatch log stream: "
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,9 @@ class Host:
     directory: Path
     """Holds the working directories."""
     images: Mapping[str, Path | Program]
-    """Pattern of an image name -> directory that stands for /app and whose `bin`, if it has one, comes first on PATH, or a program that
-    runs in place of any command."""
+    """Pattern of an image name -> directory that stands for /app and whose `bin`, if it has one,
+    comes first on PATH, or a program that runs in place of any command.
+    """
     endpoint_url: str
     client: Any
     """Callable: service -> boto3 client with the deployer's credentials."""
@@ -200,7 +204,8 @@ class ContainerFactory:
             return _InEngine(engine=self._host.engine, id=self._host.engine.image(name))
         known = ", ".join(self._host.images) or "none"
         raise StartError(
-            f"CannotPullContainerError: pull access denied for {name}, repository does not exist (known here: {known})"
+            f"CannotPullContainerError: pull access denied for {name}, repository does not exist"
+            f" (known here: {known})"
         )
 
     def _require(self, prefix: str, role: str | None, action: str, resource: str) -> None:
@@ -231,7 +236,8 @@ class ContainerFactory:
                 self._state.create_log_group(group)  # Batch's own role makes it
             else:
                 raise StartError(
-                    f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not exist: {group}"
+                    f"{_LOGGING_FAILED}ResourceNotFoundException: The specified log group does not"
+                    f" exist: {group}"
                 )
         self._require(_LOGGING_FAILED, agent_role, "logs:CreateLogStream", arn)
         self._require(_LOGGING_FAILED, agent_role, "logs:PutLogEvents", arn)

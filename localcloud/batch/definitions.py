@@ -1,7 +1,7 @@
 """Job definitions: registration with AWS's checks, and description.
 
-Rules: Batch API reference (RegisterJobDefinition, ContainerProperties, NodeProperties, RetryStrategy, JobTimeout) and Fargate's size
-table in the User Guide.
+Rules: Batch API reference (RegisterJobDefinition, ContainerProperties, NodeProperties,
+RetryStrategy, JobTimeout) and Fargate's size table in the User Guide.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from localcloud.batch.records import JobDefinition, Store, client_error
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _LARGEST_BYTES: Final = 24 * 1024
-"""Largest size of a job definition (User Guide, service_limits), counted by its properties alone: AWS does not say what it counts."""
+"""Largest size of a job definition (User Guide, service_limits), counted by its properties alone:
+AWS does not say what it counts.
+"""
 _ON_EXIT_PATTERN: Final = re.compile(r"[A-Za-z0-9.:\s]*\*?")
 _EXIT_CODE_PATTERN: Final = re.compile(r"[0-9]*\*?")
 _LOG_DRIVERS: Final = (
@@ -49,7 +51,8 @@ def register(store: Store, params: dict[str, Any]) -> JobDefinition:
     name = params.get("jobDefinitionName", "")
     if not _NAME.fullmatch(name):
         raise client_error(
-            "jobDefinitionName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+            "jobDefinitionName should match valid pattern: letters, digits, hyphens and"
+            " underscores, at most 128 characters"
         )
     spec = deepcopy(params)
     kind = spec.get("type")
@@ -70,7 +73,8 @@ def register(store: Store, params: dict[str, Any]) -> JobDefinition:
     )
     if len(present) != 1 or present[0] not in allowed:
         raise client_error(
-            f"A job definition of type {kind} needs exactly {' or '.join(allowed)}, found {', '.join(present) or 'none'}"
+            f"A job definition of type {kind} needs exactly {' or '.join(allowed)}, found"
+            f" {', '.join(present) or 'none'}"
         )
     size = len(json.dumps(spec[present[0]], separators=(",", ":")).encode())
     if size > _LARGEST_BYTES:
@@ -133,7 +137,9 @@ def select(store: Store, params: dict[str, Any]) -> list[JobDefinition]:
 
 
 def resource_value(container: dict[str, Any], kind: str) -> str | None:
-    """The container's VCPU, MEMORY or GPU requirement; the deprecated members count where no requirement is given."""
+    """The container's VCPU, MEMORY or GPU requirement; the deprecated members count where no
+    requirement is given.
+    """
     for requirement in container.get("resourceRequirements", []):
         if requirement.get("type") == kind:
             return str(requirement.get("value"))
@@ -195,7 +201,8 @@ def _sizes(container: dict[str, Any]) -> tuple[str, str, str | None]:
     for requirement in container.get("resourceRequirements", []):
         if requirement.get("type") not in ("VCPU", "MEMORY", "GPU"):
             raise client_error(
-                f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU, MEMORY, GPU"
+                f"resourceRequirements type {requirement.get('type')!r} is not one of VCPU,"
+                " MEMORY, GPU"
             )
     vcpu, memory, gpu = (resource_value(container, kind) for kind in ("VCPU", "MEMORY", "GPU"))
     if vcpu is None or memory is None:
@@ -221,7 +228,8 @@ def _check_roles_and_variables(store: Store, container: dict[str, Any]) -> None:
     clash = set(secrets) & {entry.get("name") for entry in container.get("environment", [])}
     if clash:
         raise client_error(
-            f"The secret name must be unique and not shared with any environment variables: {', '.join(sorted(map(str, clash)))}"
+            "The secret name must be unique and not shared with any environment variables:"
+            f" {', '.join(sorted(map(str, clash)))}"
         )
     if secrets and not container.get("executionRoleArn"):
         raise client_error("executionRoleArn is required for containers with secrets")
@@ -243,7 +251,8 @@ def _check_fargate(container: dict[str, Any], vcpu: str, memory: int, gpu: str |
         raise client_error(f"Fargate VCPU must be one of {', '.join(FARGATE_MEMORY)}, found {vcpu}")
     if memory not in sizes:
         raise client_error(
-            f"Fargate resource requirements ({vcpu} vCPU, {memory} MiB) not valid; allowed memory: {', '.join(map(str, sizes))}"
+            f"Fargate resource requirements ({vcpu} vCPU, {memory} MiB) not valid; allowed memory:"
+            f" {', '.join(map(str, sizes))}"
         )
     if not container.get("executionRoleArn"):
         raise client_error("executionRoleArn is required for jobs on Fargate resources")
@@ -287,7 +296,8 @@ def _check_nodes(store: Store, properties: dict[str, Any]) -> None:
         types |= {*listed, container.get("instanceType")} - {None}
     if len(types) > 1:
         raise client_error(
-            f"All node ranges must use the same instance type, found {', '.join(sorted(map(str, types)))}"
+            "All node ranges must use the same instance type, found"
+            f" {', '.join(sorted(map(str, types)))}"
         )
 
 

@@ -1,4 +1,6 @@
-"""Jobs that wait for other jobs (User Guide, "Job dependencies"), and which of them are worth a look."""
+"""Jobs that wait for other jobs (User Guide, "Job dependencies"), and which of them are worth a
+look.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from localcloud.batch.records import Job, Store
 
 
 class Waiting:
-    """Jobs that are not RUNNABLE yet; the new ones and those whose prerequisite has ended are to be looked at. Callers hold the lock."""
+    """Jobs that are not RUNNABLE yet; the new ones and those whose prerequisite has ended are to be
+    looked at. Callers hold the lock.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -99,9 +99,11 @@ def node_summary(job: Job, node: int) -> dict[str, Any]:
         "status": state.get("status", job.status),
         "startedAt": millis(state.get("started")),
         "stoppedAt": millis(state.get("stopped")),
-        "container": {"exitCode": state["exitCode"], "reason": state.get("reason")}
-        if "exitCode" in state
-        else None,
+        "container": (
+            {"exitCode": state["exitCode"], "reason": state.get("reason")}
+            if "exitCode" in state
+            else None
+        ),
         "nodeProperties": {
             "isMainNode": node == job.main_node,
             "numNodes": len(job.nodes),
@@ -192,7 +194,9 @@ def _container(job: Job, node: int) -> dict[str, Any]:
 
 
 def _ecs_task(job: Job, node: int) -> dict[str, Any] | None:
-    """The element of `taskProperties` that a job of ecsProperties was defined with; None for one of containerProperties."""
+    """The element of `taskProperties` that a job of ecsProperties was defined with; None for one of
+    containerProperties.
+    """
     spec = job.definition.spec
     if job.multinode:
         groups = {
@@ -205,7 +209,9 @@ def _ecs_task(job: Job, node: int) -> dict[str, Any] | None:
 
 
 def _running_on(job: Job, node: int, state: dict[str, Any]) -> dict[str, Any]:
-    """`container`, or `ecsProperties` where the job was defined with them (EcsPropertiesDetail, TaskContainerDetails)."""
+    """`container`, or `ecsProperties` where the job was defined with them (EcsPropertiesDetail,
+    TaskContainerDetails).
+    """
     task = _ecs_task(job, node)
     if task is None:
         return {"container": {**_container(job, node), **_public(state)}}

@@ -1,6 +1,7 @@
 """Compute environments: create, update, describe, delete, with the checks that AWS makes at once.
 
-Rules: Batch API reference (ComputeResource, ComputeResourceUpdate) and User Guide, as collected in the project's notes on Batch.
+Rules: Batch API reference (ComputeResource, ComputeResourceUpdate) and User Guide, as collected in
+the project's notes on Batch.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def create(
     name = params.get("computeEnvironmentName", "")
     if not _NAME.fullmatch(name):
         raise client_error(
-            "computeEnvironmentName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+            "computeEnvironmentName should match valid pattern: letters, digits, hyphens and"
+            " underscores, at most 128 characters"
         )
     if name in store.environments:
         raise client_error("Object already exists")
@@ -104,14 +106,16 @@ def update(
         )
         if not in_place:
             raise client_error(
-                f"Error executing request: {', '.join(sorted(infrastructure))} can only be updated with the service-linked role and where "
-                f"allocationStrategy is one of {', '.join(_UPDATABLE_STRATEGIES)}"
+                f"Error executing request: {', '.join(sorted(infrastructure))} can only be updated"
+                " with the service-linked role and where allocationStrategy is one of"
+                f" {', '.join(_UPDATABLE_STRATEGIES)}"
             )
     merged = {**environment.resources, **change}
     desired = change.get("desiredvCpus")
     if desired is not None and desired < environment.vcpus:
         raise client_error(
-            "Manually scaling down compute environment is not supported. Disconnecting job queues may be used instead."
+            "Manually scaling down compute environment is not supported. Disconnecting job queues"
+            " may be used instead."
         )
     if environment.type == "MANAGED":
         _check_resources(store, merged, placement_groups)
@@ -121,7 +125,8 @@ def update(
     role = params.get("serviceRole")
     if role and (role == _SERVICE_LINKED) != (environment.service_role == _SERVICE_LINKED):
         raise client_error(
-            "The service role of a compute environment cannot change from or to the service-linked role"
+            "The service role of a compute environment cannot change from or to the service-linked"
+            " role"
         )
     environment.service_role = role or environment.service_role
     environment.resources = merged
@@ -132,7 +137,9 @@ def update(
 
 
 def _check_market(environment: ComputeEnvironment, change: dict[str, Any]) -> None:
-    """On Fargate the type stays, and neither becomes the other (Batch API reference, ComputeResourceUpdate)."""
+    """On Fargate the type stays, and neither becomes the other (Batch API reference,
+    ComputeResourceUpdate).
+    """
     before, after = environment.resources.get("type", ""), change.get("type")
     if environment.is_fargate:
         fixed = sorted(
@@ -143,7 +150,8 @@ def _check_market(environment: ComputeEnvironment, change: dict[str, Any]) -> No
         if fixed:
             allowed = ", ".join(sorted(_FARGATE_CHANGES))
             raise client_error(
-                f"{', '.join(fixed)} cannot be updated in a {before} compute environment, only {allowed} can"
+                f"{', '.join(fixed)} cannot be updated in a {before} compute environment, only"
+                f" {allowed} can"
             )
     elif after is not None and after.startswith("FARGATE"):
         raise client_error(f"computeResources type cannot be updated from {before} to {after}")
@@ -152,8 +160,9 @@ def _check_market(environment: ComputeEnvironment, change: dict[str, Any]) -> No
 def delete(store: Store, name_or_arn: str) -> list[Job]:
     """DeleteComputeEnvironment; one that does not exist is no error, as on AWS.
 
-    Returns the jobs whose instances go with it. An environment of Fargate with active jobs is not deleted, it becomes invalid (Batch API
-    reference); what AWS does with jobs on instances is not documented, here they lose their hosts. Raises ClientException.
+    Returns the jobs whose instances go with it. An environment of Fargate with active jobs is not
+    deleted, it becomes invalid (Batch API reference); what AWS does with jobs on instances is not
+    documented, here they lose their hosts. Raises ClientException.
     """
     environment = store.environment(name_or_arn)
     if environment is None:
@@ -194,9 +203,11 @@ def describe(environment: ComputeEnvironment) -> dict[str, Any]:
     detail: dict[str, Any] = {
         "computeEnvironmentName": environment.name,
         "computeEnvironmentArn": environment.arn,
-        "ecsClusterArn": environment.arn.replace(":batch:", ":ecs:").replace(
-            f"compute-environment/{environment.name}",
-            f"cluster/AWSBatch-{environment.name}-{environment.uuid}",
+        "ecsClusterArn": (
+            environment.arn.replace(":batch:", ":ecs:").replace(
+                f"compute-environment/{environment.name}",
+                f"cluster/AWSBatch-{environment.name}-{environment.uuid}",
+            )
         ),
         "tags": environment.tags,
         "type": environment.type,
@@ -231,9 +242,9 @@ def describe_cluster(store: Store, environment: ComputeEnvironment) -> dict[str,
         "status": "ACTIVE",
         "runningTasksCount": sum(node["status"] == "RUNNING" for node in nodes),
         "pendingTasksCount": sum(node["status"] == "STARTING" for node in nodes),
-        "registeredContainerInstancesCount": 0
-        if environment.is_fargate
-        else len(environment.instances),
+        "registeredContainerInstancesCount": (
+            0 if environment.is_fargate else len(environment.instances)
+        ),
         "activeServicesCount": 0,
     }
 
@@ -249,7 +260,8 @@ def _check_resources(
     market = resources.get("type", "")
     if market not in ("EC2", "SPOT", "FARGATE", "FARGATE_SPOT"):
         raise client_error(
-            f"computeResources type must be one of EC2, SPOT, FARGATE, FARGATE_SPOT, found {market!r}"
+            "computeResources type must be one of EC2, SPOT, FARGATE, FARGATE_SPOT, found"
+            f" {market!r}"
         )
     maximum, minimum = resources.get("maxvCpus"), resources.get("minvCpus", 0)
     if not isinstance(maximum, int) or maximum < 1:
@@ -285,7 +297,8 @@ def _check_images(resources: dict[str, Any]) -> None:
         image = configuration.get("imageType", "")
         if image in _RETIRED_IMAGES and not configuration.get("imageIdOverride"):
             raise client_error(
-                f"imageType {image} is no longer supported for new compute environments. Use ECS_AL2023 or ECS_AL2023_NVIDIA."
+                f"imageType {image} is no longer supported for new compute environments. Use"
+                " ECS_AL2023 or ECS_AL2023_NVIDIA."
             )
         if image not in (*_IMAGES, *_RETIRED_IMAGES):
             raise client_error(f"imageType {image!r} is not one of {', '.join(_IMAGES)}")
@@ -328,12 +341,14 @@ def _check_strategy(store: Store, resources: dict[str, Any], market: str) -> Non
         )
     if strategy == "BEST_FIT_PROGRESSIVE_ORDERED" and market != "EC2":
         raise client_error(
-            "Allocation strategy BEST_FIT_PROGRESSIVE_ORDERED is only available for On-Demand compute resources"
+            "Allocation strategy BEST_FIT_PROGRESSIVE_ORDERED is only available for On-Demand"
+            " compute resources"
         )
     fleet_role = resources.get("spotIamFleetRole")
     if market == "SPOT" and strategy == "BEST_FIT" and not fleet_role:
         raise client_error(
-            "spotIamFleetRole is required for SPOT compute environments with allocation strategy BEST_FIT"
+            "spotIamFleetRole is required for SPOT compute environments with allocation strategy"
+            " BEST_FIT"
         )
     if market == "EC2" and (fleet_role or resources.get("bidPercentage")):
         raise client_error(
@@ -378,7 +393,8 @@ def _check_launch_template(store: Store, resources: dict[str, Any]) -> None:
     interfaces = data.get("NetworkInterfaces") or data.get("NetworkInterface") or []
     if interfaces and resources.get("securityGroupIds"):
         raise client_error(
-            "Either compute environment Security Groups or Network Interfaces in Launch template are exclusively allowed"
+            "Either compute environment Security Groups or Network Interfaces in Launch template"
+            " are exclusively allowed"
         )
     if (
         not interfaces

@@ -1,11 +1,13 @@
 """Order of jobs in a queue with a fair-share policy.
 
-Sources: User Guide, "Fair-share scheduling policies" and "Share identifiers" (the share whose vCPU usage over time, times its weight
-factor, is least goes next; a lower weight gets more; priorities order the jobs within a share; a share is active while it has jobs that
-have not ended, and until the decay time after that has passed), and the API reference, FairsharePolicy (a window of at least ten minutes,
-recent usage weighs more, the reserved ratio). AWS does not publish how usage decays: here linearly, to nothing at the end of the window.
-Nor does it say how a job counts that has just begun: here as if it had held its vCPUs for the whole window, or all free vCPUs would go to
-one share.
+Sources: User Guide, "Fair-share scheduling policies" and "Share identifiers" (the share whose vCPU
+usage over time, times its weight factor, is least goes next; a lower weight gets more; priorities
+order the jobs within a share; a share is active while it has jobs that have not ended, and until
+the decay time after that has passed), and the API reference, FairsharePolicy (a window of at least
+ten minutes, recent usage weighs more, the reserved ratio). AWS does not publish how usage decays:
+here linearly, to nothing at the end of the window. Nor does it say how a job counts that has just
+begun: here as if it had held its vCPUs for the whole window, or all free vCPUs would go to one
+share.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _LONGEST_WINDOW: Final = 604800.0  # the largest shareDecaySeconds
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """vCPUs that an attempt held, from when to when (None: still running), in seconds of the scheduler's clock."""
+    """vCPUs that an attempt held, from when to when (None: still running), in seconds of the
+    scheduler's clock.
+    """
 
     share: str
     vcpus: float
@@ -37,7 +41,9 @@ def window(policy: Mapping[str, Any]) -> float:
 
 
 def weight(policy: Mapping[str, Any], share: str, active: Iterable[str]) -> float:
-    """Weight factor of a share identifier; one prefix entry is divided among the active identifiers that it covers."""
+    """Weight factor of a share identifier; one prefix entry is divided among the active identifiers
+    that it covers.
+    """
     for entry in policy.get("shareDistribution", []):
         name, factor = entry["shareIdentifier"], float(entry.get("weightFactor", 1.0))
         if name == share:
@@ -54,7 +60,8 @@ def ordered(
     active: Collection[str],
     now: float,
 ) -> list[Job]:
-    """Runnable jobs in the order in which the policy wants them placed; only the first is decided on, the usage then changes.
+    """Runnable jobs in the order in which the policy wants them placed; only the first is decided
+    on, the usage then changes.
 
     Args:
         policy: `fairsharePolicy` of the scheduling policy.
@@ -93,13 +100,18 @@ def _counted(usage: Usage, now: float, span: float) -> float:
 
 
 def available_fraction(policy: Mapping[str, Any], active_shares: int) -> float:
-    """Part of an environment's vCPUs that the active shares may use: 1 - (computeReservation / 100) ^ active shares."""
+    """Part of an environment's vCPUs that the active shares may use: 1 - (computeReservation / 100)
+    ^ active shares.
+    """
     reservation = float(policy.get("computeReservation", 0)) / 100
     return 1.0 - (reservation**active_shares if reservation else 0.0)
 
 
 class Ledger:
-    """What the shares of each queue have used, and which of them have jobs. The caller holds the lock."""
+    """What the shares of each queue have used, and which of them have jobs.
+
+    The caller holds the lock.
+    """
 
     def __init__(self) -> None:
         self._usages: dict[str, dict[str, Usage]] = {}
@@ -138,7 +150,9 @@ class Ledger:
             usages[_attempt(job)] = replace(usages[_attempt(job)], stopped=now)
 
     def active(self, policy: Mapping[str, Any], queue: str, now: float) -> set[str]:
-        """Share identifiers with jobs that have not ended, or whose last attempt ended within the window."""
+        """Share identifiers with jobs that have not ended, or whose last attempt ended within the
+        window.
+        """
         with_jobs = {
             share for share, count in self._jobs.get(queue, Counter()).items() if count > 0
         }

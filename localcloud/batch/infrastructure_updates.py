@@ -1,7 +1,9 @@
-"""An infrastructure update of a compute environment: it is UPDATING until the jobs on its former instances have ended.
+"""An infrastructure update of a compute environment: it is UPDATING until the jobs on its former
+instances have ended.
 
-Batch User Guide, infrastructure updates: jobs may run on for `jobExecutionTimeoutMinutes`, after which their instances are
-terminated, or lose these at once with `terminateJobsOnUpdate`; new jobs go to new instances. Meanwhile AWS refuses other changes.
+Batch User Guide, infrastructure updates: jobs may run on for `jobExecutionTimeoutMinutes`, after
+which their instances are terminated, or lose these at once with `terminateJobsOnUpdate`; new jobs
+go to new instances. Meanwhile AWS refuses other changes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _DEFAULT_MINUTES: Final = 30
 
 
 def begin(store: Store, environment: ComputeEnvironment, changed: Collection[str]) -> None:
-    """Begins an update where something but the number of vCPUs has changed and jobs run on instances. The caller holds the lock."""
+    """Begins an update where something but the number of vCPUs has changed and jobs run on
+    instances. The caller holds the lock.
+    """
     jobs = store.running_in(environment)
     if environment.is_fargate or not jobs or not set(changed) - _SCALING:
         return
@@ -30,7 +34,10 @@ def begin(store: Store, environment: ComputeEnvironment, changed: Collection[str
 
 
 def settle(store: Store, environment: ComputeEnvironment) -> list[Job]:
-    """Ends an update whose jobs are gone; returns those whose instances are to be terminated now. The caller holds the lock."""
+    """Ends an update whose jobs are gone; returns those whose instances are to be terminated now.
+
+    The caller holds the lock.
+    """
     if environment.status != "UPDATING":
         return []
     left = [

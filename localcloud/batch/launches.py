@@ -116,11 +116,13 @@ class Launches:
         said = (
             "Max spot instance count exceeded"
             if purchase == "spot"
-            else "You have requested more vCPU capacity than your current vCPU limit "
-            f"of {limit:g} allows for the instance bucket that the "
-            "specified instance type belongs to. Please visit "
-            "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
-            "this limit."
+            else (
+                "You have requested more vCPU capacity than your current vCPU limit "
+                f"of {limit:g} allows for the instance bucket that the "
+                "specified instance type belongs to. Please visit "
+                "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
+                "this limit."
+            )
         )
         return Failure(reason=UNDETERMINED, instance_type=shape.name, said=said)
 
@@ -228,7 +230,9 @@ class Launches:
         }
 
     def describe_activities(self, params: dict[str, Any]) -> dict[str, Any]:
-        """DescribeScalingActivities, the newest first; ValidationError where there is no such group."""
+        """DescribeScalingActivities, the newest first; ValidationError where there is no such
+        group.
+        """
         wanted = params.get("AutoScalingGroupName")
         with self._store.lock:
             known = {group_name(each) for each in self._store.environments.values()}

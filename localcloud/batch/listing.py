@@ -1,4 +1,6 @@
-"""ListJobs, and the paging of every listing (Batch API reference: ListJobs, KeyValuesPair, and `nextToken` and `maxResults` throughout)."""
+"""ListJobs, and the paging of every listing (Batch API reference: ListJobs, KeyValuesPair, and
+`nextToken` and `maxResults` throughout).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def named(params: Params, member: str) -> list[str]:
 def page(
     items: Sequence[Item], params: Params, member: str, show: Callable[[Item], Params]
 ) -> Params:
-    """One page of a listing; only what is on it is described. The token is the index of the next item. Raises ClientException."""
+    """One page of a listing; only what is on it is described.
+
+    The token is the index of the next item. Raises ClientException.
+    """
     token, size = str(params.get("nextToken") or "0"), params.get("maxResults")
     if not token.isdecimal() or int(token) > len(items):
         raise client_error(f"nextToken {token!r} is not one that this operation has returned")
@@ -49,7 +54,8 @@ def page(
 
 
 def list_jobs(store: Store, params: Params) -> Params:
-    """One page of the jobs of a queue, newest first, or of the children of an array, or of the nodes of a multi-node job.
+    """One page of the jobs of a queue, newest first, or of the children of an array, or of the
+    nodes of a multi-node job.
 
     Without a status those that are RUNNING. Raises ClientException.
     """
@@ -117,7 +123,8 @@ def _condition(condition: Params) -> Callable[[Job], bool]:
         return lambda job: any(_prefix(value, job.share or "") for value in values)
     if len(values) != 1 or not str(values[0]).isdecimal():
         raise client_error(
-            f"ListJobs filter {name} takes one number of milliseconds since 1970, found {', '.join(map(str, values))}"
+            f"ListJobs filter {name} takes one number of milliseconds since 1970, found"
+            f" {', '.join(map(str, values))}"
         )
     bound = int(values[0])
     if name == "BEFORE_CREATED_AT":

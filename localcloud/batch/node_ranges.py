@@ -27,7 +27,9 @@ def is_open(target: str) -> bool:
 
 
 def check_ranges(targets: list[str], count: int) -> None:
-    """Raises ClientException unless the ranges cover every node, reach no further, and overlap only by nesting."""
+    """Raises ClientException unless the ranges cover every node, reach no further, and overlap only
+    by nesting.
+    """
     ranges = {target: parse(target, count) for target in targets}
     if len(ranges) != len(targets):
         raise client_error(f"Node ranges must differ, found {', '.join(targets)}")
@@ -43,7 +45,8 @@ def check_ranges(targets: list[str], count: int) -> None:
     missing = set(range(count)).difference(*ranges.values())
     if missing:
         raise client_error(
-            f"Node ranges must cover all nodes 0 to {count - 1}; missing {', '.join(map(str, sorted(missing)))}"
+            f"Node ranges must cover all nodes 0 to {count - 1}; missing"
+            f" {', '.join(map(str, sorted(missing)))}"
         )
 
 

@@ -1,8 +1,8 @@
 """Placement of jobs on compute environments: which instance, on which environment, or why not.
 
-Rules: User Guide (allocation strategies, "Jobs stuck in RUNNABLE", multi-node parallel jobs, memory management) and the ComputeResource
-reference. Instances are started for the job at hand and terminated when idle above minvCpus; whole fleets packed ahead of demand are
-not modelled.
+Rules: User Guide (allocation strategies, "Jobs stuck in RUNNABLE", multi-node parallel jobs, memory
+management) and the ComputeResource reference. Instances are started for the job at hand and
+terminated when idle above minvCpus; whole fleets packed ahead of demand are not modelled.
 """
 
 from __future__ import annotations
@@ -29,12 +29,17 @@ MAX_RESOURCE: Final = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 REQUIREMENT: Final = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
 INVALID_ENVIRONMENTS: Final = "ACTION_REQUIRED"
 _TEXTS: Final = {
-    MAX_RESOURCE: f"{MAX_RESOURCE} - CE(s) associated with the job queue cannot meet the CPU requirement of the job.",
-    REQUIREMENT: (
-        f"{REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) "
-        "attached to the job queue."
+    MAX_RESOURCE: (
+        f"{MAX_RESOURCE} - CE(s) associated with the job queue cannot meet the CPU requirement of"
+        " the job."
     ),
-    INVALID_ENVIRONMENTS: f"{INVALID_ENVIRONMENTS} - CE(s) associated with the job queue are invalid.",
+    REQUIREMENT: (
+        f"{REQUIREMENT} - The job resource requirement (vCPU/memory/GPU) is higher than that can be"
+        " met by the CE(s) attached to the job queue."
+    ),
+    INVALID_ENVIRONMENTS: (
+        f"{INVALID_ENVIRONMENTS} - CE(s) associated with the job queue are invalid."
+    ),
     UNDETERMINED: f"{UNDETERMINED} - Batch job is blocked, root cause is undetermined.",
 }
 
@@ -61,7 +66,10 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why a job cannot be placed now. `reason` is empty where it only has to wait for running jobs."""
+    """Why a job cannot be placed now.
+
+    `reason` is empty where it only has to wait for running jobs.
+    """
 
     reason: str = ""
     instance_type: str = ""
@@ -74,12 +82,17 @@ class Refusal:
         if self.reason == UNSUPPORTED:
             return f"{UNSUPPORTED} - {self.said}"
         if self.reason == NO_CAPACITY:
-            return f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [{self.instance_type}]"
+            return (
+                f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type"
+                f" [{self.instance_type}]"
+            )
         return _TEXTS.get(self.reason, self.reason)
 
 
 def most_telling(refusals: Iterable[Refusal]) -> Refusal:
-    """Of what a job's environments said, what stands for all: that it may yet run somewhere, else what an operator can act on first."""
+    """Of what a job's environments said, what stands for all: that it may yet run somewhere, else
+    what an operator can act on first.
+    """
     by_reason = {refusal.reason: refusal for refusal in refusals}
     for reason in (
         "",
@@ -110,7 +123,8 @@ class Capacity:
         multinode: bool,
         fraction: float = 1.0,
     ) -> list[Instance] | Refusal:
-        """Instances for all nodes of a job at once, reserved, or why there are none. The caller holds the lock.
+        """Instances for all nodes of a job at once, reserved, or why there are none. The caller
+        holds the lock.
 
         Args:
             environment: Where to place.
@@ -217,7 +231,9 @@ class Capacity:
         return instance
 
     def _fitting(self, environment: ComputeEnvironment, need: Need) -> list[InstanceShape]:
-        """Types that hold the node: in the given order for the ordered strategies, else the smallest first."""
+        """Types that hold the node: in the given order for the ordered strategies, else the
+        smallest first.
+        """
         shapes = [
             shape
             for shape in self.types(environment.resources.get("instanceTypes", []))
@@ -246,7 +262,9 @@ class Capacity:
         return list(found.values())
 
     def keep_minimum(self, environment: ComputeEnvironment) -> None:
-        """Terminates idle instances and starts those that minvCpus asks for, which Batch keeps even where nothing runs."""
+        """Terminates idle instances and starts those that minvCpus asks for, which Batch keeps even
+        where nothing runs.
+        """
         minimum = environment.resources.get("minvCpus", 0)
         for instance in list(environment.instances.values()):
             if instance.tasks == 0 and environment.vcpus - instance.vcpus >= minimum:

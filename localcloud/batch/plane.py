@@ -1,6 +1,8 @@
-"""The data plane of Batch: moves jobs through their states, places them, runs their attempts, and tells EventBridge.
+"""The data plane of Batch: moves jobs through their states, places them, runs their attempts, and
+tells EventBridge.
 
-One thread decides, woken by every change; attempts run in threads of their own. All state is under the store's lock.
+One thread decides, woken by every change; attempts run in threads of their own. All state is under
+the store's lock.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class DataPlane:
         factory: Makes containers.
         publish: Sends an event of source `aws.batch`; must not block.
         joinable: Why instances of an environment cannot join its cluster, or None.
-        metadata_urls: Addresses of the metadata endpoints of a task id: ECS's, and that of its instance.
+        metadata_urls: Addresses of the metadata endpoints of a task id: ECS's, and that of its
+            instance.
         grace_seconds: From SIGTERM to SIGKILL; 30 on ECS.
     """
 
@@ -93,7 +96,8 @@ class DataPlane:
         )
         self._thread = threading.Thread(target=self._loop, name="batch-scheduler", daemon=True)
 
-    # ---- life --------------------------------------------------------------------------------------------------------------------------
+    # ---- life
+    # ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Starts the scheduler."""
@@ -141,15 +145,20 @@ class DataPlane:
         self._place_all()
         return self._run_timers()
 
-    # ---- hooks for tests and rehearsals ------------------------------------------------------------------------------------------------
+    # ---- hooks for tests and rehearsals
+    # ----------------------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
-        """Puts the scheduler's clock forward: job timeouts and RUNNABLE time limits come that much sooner."""
+        """Puts the scheduler's clock forward: job timeouts and RUNNABLE time limits come that much
+        sooner.
+        """
         self._offset += seconds
         self.wake()
 
     def withhold_capacity(self, *instance_types: str) -> None:
-        """EC2 has no such instances until called again; `*` stands for any type, no argument ends the shortage."""
+        """EC2 has no such instances until called again; `*` stands for any type, no argument ends
+        the shortage.
+        """
         with self.store.lock:
             self.launches.withheld = set(instance_types)
             self.wake()
@@ -161,7 +170,8 @@ class DataPlane:
             self.wake()
 
     def lose_host(self, job_id: str, *, node: int | None = None) -> str:
-        """Takes away the instance under a running job (Spot interruption, hardware failure) and returns its id.
+        """Takes away the instance under a running job (Spot interruption, hardware failure) and
+        returns its id.
 
         Args:
             job_id: A job that is STARTING or RUNNING.
@@ -192,7 +202,8 @@ class DataPlane:
             each.lose_host(i, reason)
         return instance.id
 
-    # ---- requests ----------------------------------------------------------------------------------------------------------------------
+    # ---- requests
+    # ----------------------------------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
         """A job that SubmitJob has built. The caller holds the lock."""
@@ -203,7 +214,10 @@ class DataPlane:
         self.wake()
 
     def cancel(self, job: Job, reason: str) -> None:
-        """CancelJob: ends what has not started yet; running jobs go on. What waits for other jobs ends when those have (API reference)."""
+        """CancelJob: ends what has not started yet; running jobs go on.
+
+        What waits for other jobs ends when those have (API reference).
+        """
         for each in (job, *job.children):
             if each.array_size is None and self._waiting.has(each):
                 each.cancelled, each.stop_reason = True, reason
@@ -272,7 +286,8 @@ class DataPlane:
                     return attempt, attempt.task_ids.index(task_id)
         return None
 
-    # ---- states ------------------------------------------------------------------------------------------------------------------------
+    # ---- states
+    # ----------------------------------------------------------------------------------------------
 
     def _move(self, job: Job, status: Status, reason: str = "") -> None:
         job.status, job.status_reason = status, reason
@@ -325,7 +340,8 @@ class DataPlane:
         self._runnable.setdefault(job.queue.name, []).append(job)
         self._move(job, "RUNNABLE", job.status_reason if job.attempts else "")
 
-    # ---- placement ---------------------------------------------------------------------------------------------------------------------
+    # ---- placement
+    # ----------------------------------------------------------------------------------------------
 
     def _place_all(self) -> None:
         for queue in sorted(self.store.queues.values(), key=lambda each: -each.priority):
@@ -340,7 +356,10 @@ class DataPlane:
                     break
 
     def _place(self, queue: JobQueue, job: Job) -> Refusal | None:
-        """Starts the job, or says why it has to wait. A job that cannot go on holds up those behind it."""
+        """Starts the job, or says why it has to wait.
+
+        A job that cannot go on holds up those behind it.
+        """
         needs = [Need.of(node) for node in job.nodes]
         policy = self.store.policy(queue.policy) if queue.policy else None
         fraction = (
@@ -414,7 +433,8 @@ class DataPlane:
         self._move(job, "STARTING")
         attempt.start()
 
-    # ---- timers ------------------------------------------------------------------------------------------------------------------------
+    # ---- timers
+    # ----------------------------------------------------------------------------------------------
 
     def _run_timers(self) -> float | None:
         """Ends what is over time; returns the seconds until the next thing may be."""
@@ -450,7 +470,8 @@ class DataPlane:
             nearest = min(nearest, deadline)
         return None if nearest == float("inf") else max(0.0, nearest - now)
 
-    # ---- what attempts report ----------------------------------------------------------------------------------------------------------
+    # ---- what attempts report
+    # ----------------------------------------------------------------------------------------------
 
     def _on_running(self, attempt: RunningAttempt) -> None:
         with self.store.lock:

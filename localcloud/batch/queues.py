@@ -1,6 +1,7 @@
 """Job queues and fair-share scheduling policies: create, update, describe, delete.
 
-Rules: Batch API reference (CreateJobQueue, UpdateJobQueue, FairsharePolicy, ShareAttributes, JobStateTimeLimitAction).
+Rules: Batch API reference (CreateJobQueue, UpdateJobQueue, FairsharePolicy, ShareAttributes,
+JobStateTimeLimitAction).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def create(store: Store, params: dict[str, Any]) -> JobQueue:
     name = params.get("jobQueueName", "")
     if not _NAME.fullmatch(name):
         raise client_error(
-            "jobQueueName should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+            "jobQueueName should match valid pattern: letters, digits, hyphens and underscores, at"
+            " most 128 characters"
         )
     if name in store.queues:
         raise client_error("Object already exists")
@@ -165,7 +167,8 @@ def _time_limits(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for action in actions:
         if action.get("reason") not in TIME_LIMIT_REASONS:
             raise client_error(
-                f"jobStateTimeLimitActions reason {action.get('reason')!r} is not one of {', '.join(TIME_LIMIT_REASONS)}"
+                f"jobStateTimeLimitActions reason {action.get('reason')!r} is not one of"
+                f" {', '.join(TIME_LIMIT_REASONS)}"
             )
         if action.get("state") != "RUNNABLE" or action.get("action") != "CANCEL":
             raise client_error(
@@ -173,12 +176,14 @@ def _time_limits(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
             )
         if not 600 <= action.get("maxTimeSeconds", 0) <= 86400:
             raise client_error(
-                f"jobStateTimeLimitActions maxTimeSeconds must be between 600 and 86400, found {action.get('maxTimeSeconds')}"
+                "jobStateTimeLimitActions maxTimeSeconds must be between 600 and 86400, found"
+                f" {action.get('maxTimeSeconds')}"
             )
     return actions
 
 
-# ---- scheduling policies ---------------------------------------------------------------------------------------------------------------
+# ---- scheduling policies
+# --------------------------------------------------------------------------------------------------
 
 
 def create_policy(store: Store, params: dict[str, Any]) -> SchedulingPolicy:
@@ -186,7 +191,8 @@ def create_policy(store: Store, params: dict[str, Any]) -> SchedulingPolicy:
     name = params.get("name", "")
     if not _NAME.fullmatch(name):
         raise client_error(
-            "name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+            "name should match valid pattern: letters, digits, hyphens and underscores, at most 128"
+            " characters"
         )
     arn = store.state.arn("batch", f"scheduling-policy/{name}")
     if arn in store.policies:

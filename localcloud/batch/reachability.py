@@ -1,6 +1,8 @@
-"""Whether instances of a compute environment can join its ECS cluster, from role, routes, endpoints and security groups.
+"""Whether instances of a compute environment can join its ECS cluster, from role, routes, endpoints
+and security groups.
 
-Rules: ECS Developer Guide (interface endpoints for ECS and ECR), Batch User Guide ("INVALID compute environment", VPC endpoints).
+Rules: ECS Developer Guide (interface endpoints for ECS and ECR), Batch User Guide ("INVALID compute
+environment", VPC endpoints).
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ _AGENT_ACTIONS: Final = (
 _INTERFACE_ENDPOINTS: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 _FARGATE_ENDPOINTS: Final = ("ecr.api", "ecr.dkr", "logs")
 _INVALIDATED: Final = (
-    "CLIENT_ERROR - Your compute environment has been INVALIDATED and scaled down because none of the instances joined the underlying "
-    "ECS Cluster. Common issues preventing instances joining are the following: VPC/Subnet configuration preventing communication to ECS, "
-    "incorrect Instance Profile policy preventing authorization to ECS, or customized AMI or LaunchTemplate configurations affecting ECS "
-    "agent."
+    "CLIENT_ERROR - Your compute environment has been INVALIDATED and scaled down because none of"
+    " the instances joined the underlying ECS Cluster. Common issues preventing instances joining"
+    " are the following: VPC/Subnet configuration preventing communication to ECS, incorrect"
+    " Instance Profile policy preventing authorization to ECS, or customized AMI or LaunchTemplate"
+    " configurations affecting ECS agent."
 )
 
 
@@ -39,7 +42,9 @@ class Reachability:
         self._access = access
 
     def problem(self, environment: ComputeEnvironment) -> str | None:
-        """AWS's reason why the environment is INVALID, with what was found here; None where instances can join."""
+        """AWS's reason why the environment is INVALID, with what was found here; None where
+        instances can join.
+        """
         found = self._role_problem(environment) or self._network_problem(environment)
         return None if found is None else f"{_INVALIDATED} [found here: {found}]"
 
@@ -102,7 +107,10 @@ class Reachability:
         }
         missing = [name for name in (*needed, "s3") if name not in present]
         if missing:
-            return f"subnet {subnet_id} has no route to the internet and its VPC has no endpoint for {', '.join(missing)}"
+            return (
+                f"subnet {subnet_id} has no route to the internet and its VPC has no endpoint for"
+                f" {', '.join(missing)}"
+            )
         hidden = [
             each.service_name
             for each in endpoints
@@ -125,7 +133,10 @@ class Reachability:
             )
         layer = f"arn:aws:s3:::prod-{self._state.region}-starport-layer-bucket/layer"
         if gateway and not any(_lets_anybody_read(each, layer) for each in gateway):
-            return f"the policy of the S3 endpoint keeps the layers of images back ({layer.rpartition('/')[0]})"
+            return (
+                "the policy of the S3 endpoint keeps the layers of images back"
+                f" ({layer.rpartition('/')[0]})"
+            )
         return None
 
 

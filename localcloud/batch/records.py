@@ -1,4 +1,7 @@
-"""What Batch keeps: compute environments, queues, definitions and jobs. Plain records; the rules are elsewhere."""
+"""What Batch keeps: compute environments, queues, definitions and jobs.
+
+Plain records; the rules are elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +140,10 @@ class JobDefinition:
 
 @dataclass(kw_only=True)
 class Attempt:
-    """One attempt of a job as DescribeJobs shows it. `nodes` has one entry per node, one for a plain job."""
+    """One attempt of a job as DescribeJobs shows it.
+
+    `nodes` has one entry per node, one for a plain job.
+    """
 
     number: int
     nodes: list[dict[str, Any]]
@@ -149,14 +155,19 @@ class Attempt:
 
 @dataclass(kw_only=True, eq=False)
 class Job:
-    """A job: a plain one, an array parent, an array child, or a multi-node job. A node is no job of its own."""
+    """A job: a plain one, an array parent, an array child, or a multi-node job.
+
+    A node is no job of its own.
+    """
 
     id: str
     name: str
     queue: JobQueue
     definition: JobDefinition
     nodes: list[dict[str, Any]]
-    """Container properties of each node after all overrides; one entry for a job that is not multi-node."""
+    """Container properties of each node after all overrides; one entry for a job that is not
+    multi-node.
+    """
     request: dict[str, Any]
     retry: dict[str, Any]
     timeout_seconds: int | None
@@ -207,11 +218,14 @@ class Store:
     """All records, under one lock. Whoever reads or writes more than one attribute holds it.
 
     Attributes:
-        relation_seconds: How long after a queue has let go of a compute environment AWS still sees the relation. The real time is not
-            documented; the reports (pulumi-aws #6233, terraform-provider-aws #46925) speak of moments. Here it is long enough that a
+        relation_seconds: How long after a queue has let go of a compute environment AWS still sees
+            the relation. The real time is not documented; the reports (pulumi-aws #6233,
+            terraform-provider-aws #46925) speak of moments. Here it is long enough that a
             deployment meets it every time.
-        shutdown_seconds: How long instances that were terminated still count as members of their placement group. In truth minutes.
-        placements_busy: Placement group -> until when (monotonic clock) instances of a deleted environment are in it.
+        shutdown_seconds: How long instances that were terminated still count as members of their
+            placement group. In truth minutes.
+        placements_busy: Placement group -> until when (monotonic clock) instances of a deleted
+            environment are in it.
     """
 
     def __init__(self, state: AwsState) -> None:
@@ -250,7 +264,9 @@ class Store:
         return self.queues.get(name_or_arn.rsplit("/", 1)[-1])
 
     def definition(self, reference: str) -> JobDefinition | None:
-        """By name, `name:revision`, ARN, or ARN without revision, which mean the newest active one."""
+        """By name, `name:revision`, ARN, or ARN without revision, which mean the newest active
+        one.
+        """
         name, _, revision = reference.rsplit("/", 1)[-1].partition(":")
         revisions = self.definitions.get(name, [])
         if revision:
@@ -262,7 +278,10 @@ class Store:
         return self.policies.get(arn)
 
     def tagged(self, arn: str) -> dict[str, str]:
-        """The tags of any Batch resource. Raises ClientException where there is none of that ARN."""
+        """The tags of any Batch resource.
+
+        Raises ClientException where there is none of that ARN.
+        """
         resource: Any = next((each for each in self.environments.values() if each.arn == arn), None)
         resource = resource or next(
             (each for each in self.queues.values() if each.arn == arn), None

@@ -21,8 +21,8 @@ class AttemptEnd:
 def retries(strategy: Mapping[str, Any], *, attempts: int, end: AttemptEnd) -> bool:
     """Whether a job whose attempt failed goes back to RUNNABLE.
 
-    The first condition of evaluateOnExit whose given members all match decides; where none matches, the job is retried. Conditions only
-    count while attempts are left.
+    The first condition of evaluateOnExit whose given members all match decides; where none matches,
+    the job is retried. Conditions only count while attempts are left.
 
     Args:
         strategy: `retryStrategy` of the job, may be empty.

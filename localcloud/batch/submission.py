@@ -1,6 +1,7 @@
 """SubmitJob: from the request and the job definition to jobs, with AWS's checks.
 
-Rules: Batch API reference (SubmitJob, ContainerOverrides, NodeOverrides) and User Guide (dependencies, array jobs, multi-node jobs).
+Rules: Batch API reference (SubmitJob, ContainerOverrides, NodeOverrides) and User Guide
+(dependencies, array jobs, multi-node jobs).
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _MEMBERS_OF_OVERRIDES: Final = ("command", "instanceType")
 
 
 def build(store: Store, params: dict[str, Any], now: float) -> Job:
-    """The job that a SubmitJob request makes, array children included. The caller holds the lock and adds it. Raises ClientException."""
+    """The job that a SubmitJob request makes, array children included.
+
+    The caller holds the lock and adds it. Raises ClientException.
+    """
     _check_request(params)
     queue = store.queue(params["jobQueue"])
     if queue is None:
@@ -43,7 +47,8 @@ def build(store: Store, params: dict[str, Any], now: float) -> Job:
     if definition.on_fargate != any(each is not None and each.is_fargate for each in environments):
         wanted, found = ("FARGATE", "EC2") if definition.on_fargate else ("EC2", "FARGATE")
         raise client_error(
-            f"Job definition {definition.name} has platformCapabilities {wanted} but job queue {queue.name} is of {found} environments"
+            f"Job definition {definition.name} has platformCapabilities {wanted} but job queue"
+            f" {queue.name} is of {found} environments"
         )
     share, priority = _fair_share(queue, definition, params)
     parameters = {**definition.spec.get("parameters", {}), **(params.get("parameters") or {})}
@@ -86,7 +91,8 @@ def _check_request(params: dict[str, Any]) -> None:
     name = params.get("jobName", "")
     if not _JOB_NAME.fullmatch(name):
         raise client_error(
-            "Job name should match valid pattern: letters, digits, hyphens and underscores, at most 128 characters"
+            "Job name should match valid pattern: letters, digits, hyphens and underscores, at most"
+            " 128 characters"
         )
     if len(json.dumps(params)) > _LARGEST_PAYLOAD:
         raise client_error(f"SubmitJob payload must be at most {_LARGEST_PAYLOAD} bytes")
@@ -118,7 +124,8 @@ def _fair_share(
     priority = override if override is not None else definition.spec.get("schedulingPriority")
     if priority is None:
         raise client_error(
-            "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified"
+            "Either schedulingPriority in job definition or schedulingPriorityOverride should be"
+            " specified"
         )
     if not 0 <= priority <= 9999:
         raise client_error(
@@ -147,7 +154,8 @@ def _dependencies(store: Store, params: dict[str, Any]) -> list[dict[str, Any]]:
             raise client_error(f"Job {job_id} in dependsOn does not exist")
         if kind == "N_TO_N" and other.array_size != size:
             raise client_error(
-                f"N_TO_N dependency needs an array job of the same size {size}, {job_id} has {other.array_size}"
+                f"N_TO_N dependency needs an array job of the same size {size}, {job_id} has"
+                f" {other.array_size}"
             )
     return dependencies
 
@@ -166,7 +174,9 @@ def _make_array(job: Job, size: int) -> None:
             timeout_seconds=job.timeout_seconds,
             created_at=job.created_at,
             parameters=job.parameters,
-            tags={},  # AWS Batch keeps none for children: TagResource and ListTagsForResource refuse their ARNs
+            # AWS Batch keeps none for children: TagResource and ListTagsForResource refuse their
+            # ARNs
+            tags={},
             share=job.share,
             priority=job.priority,
             array_index=index,
@@ -176,7 +186,8 @@ def _make_array(job: Job, size: int) -> None:
         job.children.append(child)
 
 
-# ---- overrides -------------------------------------------------------------------------------------------------------------------------
+# ---- overrides
+# --------------------------------------------------------------------------------------------------
 
 
 def _nodes(store: Store, definition: JobDefinition, params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -216,11 +227,13 @@ def _multinode(
     if overrides.get("numNodes"):
         if not any(node_ranges.is_open(target) for target in groups):
             raise client_error(
-                "numNodes can only be overridden where a node range of the job definition is open-ended, such as 0:"
+                "numNodes can only be overridden where a node range of the job definition is"
+                " open-ended, such as 0:"
             )
         if properties["mainNode"] >= count:
             raise client_error(
-                f"mainNode {properties['mainNode']} must be less than the overridden numNodes {count}"
+                f"mainNode {properties['mainNode']} must be less than the overridden numNodes"
+                f" {count}"
             )
         node_ranges.check_ranges(list(groups), count)
     by_range = {}
@@ -269,7 +282,9 @@ def _overridden(
 
 
 def _override_old_field(container: dict[str, Any], member: str, value: int) -> None:
-    """An override by an old field changes the old field alone, and no requirement (API reference, ContainerOverrides)."""
+    """An override by an old field changes the old field alone, and no requirement (API reference,
+    ContainerOverrides).
+    """
     if member in container:
         container[member] = value
 

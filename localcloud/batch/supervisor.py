@@ -1,11 +1,14 @@
-"""Runs one job process and sees to it that nothing of it is left, whatever happens to the process that asked for it.
+"""Runs one job process and sees to it that nothing of it is left, whatever happens to the process
+that asked for it.
 
-Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`, with the environment and the working
-directory of the job; standard input is the life line. A `T` on the life line means SIGTERM, then SIGKILL after the grace period; `K` means
-SIGKILL; its end means that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`, `exit <code>` or
-`error <reason>`, one per line.
+Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`,
+with the environment and the working directory of the job; standard input is the life line. A `T` on
+the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means
+that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`,
+`exit <code>` or `error <reason>`, one per line.
 
-The job gets no signal blocked or ignored, whatever the process that started this one has done to its own: a container begins like that.
+The job gets no signal blocked or ignored, whatever the process that started this one has done to
+its own: a container begins like that.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _forget_signals() -> None:
-    """Nothing blocked, nothing ignored; subprocess puts those back by itself that Python ignores."""
+    """Nothing blocked, nothing ignored; subprocess puts those back by itself that Python
+    ignores.
+    """
     for number in signal.valid_signals():
         if signal.getsignal(number) == signal.SIG_IGN and number not in (
             signal.SIGPIPE,

@@ -22,7 +22,8 @@ def check(tags: Mapping[str, str] | None) -> None:
             raise client_error(f"Tag keys cannot begin with aws:, found {key}")
         if not 1 <= len(key) <= _LONGEST_KEY or len(value or "") > _LONGEST_VALUE:
             raise client_error(
-                f"A tag has a key of 1 to {_LONGEST_KEY} and a value of at most {_LONGEST_VALUE} characters, found {key!r}"
+                f"A tag has a key of 1 to {_LONGEST_KEY} and a value of at most {_LONGEST_VALUE}"
+                f" characters, found {key!r}"
             )
 
 

@@ -23,8 +23,10 @@ _LONGEST_LINE: Final = 256 * 1024 - 26  # of a CloudWatch Logs event, in bytes
 _READ: Final = 1 << 16
 
 Program = Callable[[Mapping[str, str], threading.Event], int]
-"""Stands for an image whose containers need no process of their own: takes the container's environment, returns its exit code. It runs in a
-thread of this process and has to come back soon after the event is set, which stands for SIGTERM and SIGKILL alike."""
+"""Stands for an image whose containers need no process of their own: takes the container's
+environment, returns its exit code. It runs in a thread of this process and has to come back soon
+after the event is set, which stands for SIGTERM and SIGKILL alike.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,8 @@ class Task(threading.Thread):
 
     Args:
         name: For the thread.
-        prepare: Makes the container; raises StartError. Runs in the thread, for it reads secrets and assumes roles.
+        prepare: Makes the container; raises StartError. Runs in the thread, for it reads secrets
+            and assumes roles.
         grace_seconds: From SIGTERM to SIGKILL.
         started: Called when the process runs.
         ended: Called once at the end, with the outcome.
@@ -143,7 +146,10 @@ class Task(threading.Thread):
         if not container.command:
             return Outcome(
                 exit_code=None,
-                reason="CannotStartContainerError: no command specified, and a local image has no entry point of its own",
+                reason=(
+                    "CannotStartContainerError: no command specified, and a local image has no"
+                    " entry point of its own"
+                ),
                 ran=False,
             )
         status_read, status_write = os.pipe()
@@ -171,7 +177,8 @@ class Task(threading.Thread):
             cwd=container.directory,
             env=container.environment,
             pass_fds=[status_write],
-            start_new_session=True,  # an interrupt at the terminal is for the cloud, which ends its jobs itself
+            # an interrupt at the terminal is for the cloud, which ends its jobs itself
+            start_new_session=True,
         )
         os.close(lifeline_read)
         os.close(status_write)
@@ -204,7 +211,9 @@ class Task(threading.Thread):
 
 
 class _LineLog(threading.Thread):
-    """Reads a pipe and hands complete lines on as they come, as the awslogs driver does; a last line without its end comes at the end."""
+    """Reads a pipe and hands complete lines on as they come, as the awslogs driver does; a last
+    line without its end comes at the end.
+    """
 
     def __init__(self, descriptor: int, write_lines: Callable[[list[str]], None]) -> None:
         super().__init__(daemon=True, name="job-log")

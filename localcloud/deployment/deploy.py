@@ -1,4 +1,6 @@
-"""Deployment of a Pulumi program without the Pulumi CLI: config in, real AWS calls out, all failures as sentences."""
+"""Deployment of a Pulumi program without the Pulumi CLI: config in, real AWS calls out, all
+failures as sentences.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,9 @@ _ONE_AT_A_TIME: Final = (
 class DeploymentError(Exception):
     """A deployment that failed.
 
-    `failures` holds each reason and `skipped` the URNs of what was left as it was because of something that failed; the text is all
-    reasons, one a line. `state` is what exists now, None where the program did not even start.
+    `failures` holds each reason and `skipped` the URNs of what was left as it was because of
+    something that failed; the text is all reasons, one a line. `state` is what exists now, None
+    where the program did not even start.
     """
 
     def __init__(
@@ -64,9 +67,11 @@ def _short(urn: str) -> str:
 class Deployment:
     """What a deployment made, or a preview would make.
 
-    `outputs` are the exports as plain JSON values, None in a preview where a value is not known yet; `secret_outputs` names those that are
-    or hold secrets. `steps` is what was done with which resource, `state` what a later deployment starts from. `messages` are the program's
-    own, as (severity, text). `evaluate_seconds` is the time until the program's last line had run, `total_seconds` until all was done.
+    `outputs` are the exports as plain JSON values, None in a preview where a value is not known
+    yet; `secret_outputs` names those that are or hold secrets. `steps` is what was done with which
+    resource, `state` what a later deployment starts from. `messages` are the program's own, as
+    (severity, text). `evaluate_seconds` is the time until the program's last line had run,
+    `total_seconds` until all was done.
     """
 
     outputs: Mapping[str, Any]
@@ -101,14 +106,17 @@ def deploy(
     Args:
         program: Folder with Pulumi.yaml, Pulumi.<stack>.yaml and __main__.py.
         stack: Name of the stack.
-        client: Returns a thread-safe boto3 client for a service name, bound to the AWS to deploy into and allowed to do everything.
-        config: Values by full key (`batch-reference:network`) that replace or add to the stack file's.
+        client: Returns a thread-safe boto3 client for a service name, bound to the AWS to deploy
+            into and allowed to do everything.
+        config: Values by full key (`batch-reference:network`) that replace or add to the stack
+            file's.
         secrets: The same for secrets.
         preview: Only run the program: no AWS call is made and what AWS would decide is unknown.
         previous: What an earlier deployment of this stack left; without it everything is created.
 
     Raises:
-        DeploymentError: The program, its config or a resource failed. Resources that were created before stay.
+        DeploymentError: The program, its config or a resource failed. Resources that were created
+            before stay.
     """
     return _deploy(
         program,
@@ -131,7 +139,8 @@ def destroy(
     config: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
 ) -> Deployment:
-    """Deletes everything that exists of a stack, as `pulumi destroy --run-program` does: the program runs so that its hooks can be called.
+    """Deletes everything that exists of a stack, as `pulumi destroy --run-program` does: the
+    program runs so that its hooks can be called.
 
     Raises DeploymentError where something could not be deleted; its `state` is what is left.
     """
@@ -237,7 +246,8 @@ def _run(program: Path, stack: Stack, engine: Engine, *, preview: bool) -> float
         try:
             with _importable(program):
                 loop.run_until_complete(run_in_stack(body))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the program raises is a failed deployment
+        # whatever the program raises is a failed deployment
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             if not (isinstance(error, SystemExit) and error.code in (None, 0)):
                 engine.failures.append(_program_failure(error, program))
         finally:
@@ -247,8 +257,9 @@ def _run(program: Path, stack: Stack, engine: Engine, *, preview: bool) -> float
 
 
 def _forget() -> None:
-    # A context property takes the first value set in a context as the default of all others. Setting None twice undoes that, so that
-    # neither this engine nor its preview mode is seen by whoever uses the SDK next in this process.
+    # A context property takes the first value set in a context as the default of all others.
+    # Setting None twice undoes that, so that neither this engine nor its preview mode is seen by
+    # whoever uses the SDK next in this process.
     for name in ("monitor", "engine", "callbacks", "dry_run", "project", "stack"):
         setattr(settings.SETTINGS, name, None)
         setattr(settings.SETTINGS, name, None)
@@ -273,7 +284,8 @@ def _program_failure(error: BaseException, program: Path) -> Failure:
             else f"the program ended itself with exit code {error.code}"
         )
     elif type(error).__module__ == "builtins" and type(error) is not ValueError:
-        text = f"{type(error).__name__}: {error}"  # the text of a KeyError or an AttributeError says little without it
+        # the text of a KeyError or an AttributeError says little without it
+        text = f"{type(error).__name__}: {error}"
     else:
         text = str(error) or type(error).__name__
     return Failure(message=text.strip(), location=location)
@@ -291,7 +303,8 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 @contextmanager
 def _quiet_asyncio() -> Iterator[None]:
-    # every resource after a failed one leaves an unretrieved future behind, each worth two lines that say nothing new
+    # every resource after a failed one leaves an unretrieved future behind, each worth two lines
+    # that say nothing new
     logger = logging.getLogger("asyncio")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -303,7 +316,8 @@ def _quiet_asyncio() -> Iterator[None]:
 
 @contextmanager
 def _importable(program: Path) -> Iterator[None]:
-    """The program's folder first in sys.path, with modules of the same names from elsewhere out of the way for the time.
+    """The program's folder first in sys.path, with modules of the same names from elsewhere out of
+    the way for the time.
 
     A folder that is in sys.path anyway is this process's own project: its modules stay loaded.
     """

@@ -78,8 +78,10 @@ def _misfit(key: str, value: Any, kind: str) -> Misfit:
     shown = json_text(value)
     return Misfit(
         key=key,
-        message=f"{key} is {shown if len(shown) <= 60 else shown[:59] + '…'}, "
-        f"but Pulumi.yaml declares it as {article} {kind}",
+        message=(
+            f"{key} is {shown if len(shown) <= 60 else shown[:59] + '…'}, "
+            f"but Pulumi.yaml declares it as {article} {kind}"
+        ),
         fix=f"give it {article} {kind}",
     )
 
@@ -119,8 +121,8 @@ def _declaration(key: str, entry: Any, project: str) -> tuple[str, Declaration]:
         raise ValueError(f": the type of {key} is {kind!r}; known are {', '.join(_TYPES)}")
     if not own and (kind is not None or value is None):
         raise ValueError(
-            f": the entry {key} of `config` is not the project's own; it has a `value`, and neither "
-            "`type` nor `default`"
+            f": the entry {key} of `config` is not the project's own; it has a `value`, and neither"
+            " `type` nor `default`"
         )
     if kind == "array" and items is None:
         raise ValueError(f": the array {key} of `config` says nothing of its items; add `items`")
@@ -130,7 +132,9 @@ def _declaration(key: str, entry: Any, project: str) -> tuple[str, Declaration]:
 
 
 def _fits(value: Any, kind: str, items: Any, *, top: bool) -> bool:
-    """Whether a value is of a declared type; at the top all that is no map or list is text first."""
+    """Whether a value is of a declared type; at the top all that is no map or list is text
+    first.
+    """
     if top and not isinstance(value, (Mapping, list)):
         value = "" if value is None else value if isinstance(value, str) else json.dumps(value)
     if kind == "object":

@@ -48,7 +48,9 @@ class StackDocument:
     altered: tuple[Altered, ...]
     """Values that reach a program as something else; paths begin with the full key."""
     unread: Mapping[str, int]
-    """What the CLI passes over without a word -> line: unknown keys beside `config`, a second document."""
+    """What the CLI passes over without a word -> line: unknown keys beside `config`, a second
+    document.
+    """
     imports: bool = False
     """Whether the file takes config from environments of Pulumi ESC too."""
 
@@ -64,8 +66,8 @@ def read_stack(
         config: Values by full key that replace or add to the file's.
         secrets: The same for secrets.
 
-    Raises StackFileError where a file is missing, where the CLI would refuse it, or where a value is
-    encrypted and no override replaces it: only the real CLI can decrypt it.
+    Raises StackFileError where a file is missing, where the CLI would refuse it, or where a value
+    is encrypted and no override replaces it: only the real CLI can decrypt it.
     """
     project_file, stack_file = program / "Pulumi.yaml", program / f"Pulumi.{stack}.yaml"
     declared = project(
@@ -78,8 +80,8 @@ def read_stack(
     )
     if document.imports:
         raise StackFileError(
-            f"{label}: `environment` takes config from Pulumi ESC, which only Pulumi Cloud can read; "
-            "write the values into the file"
+            f"{label}: `environment` takes config from Pulumi ESC, which only Pulumi Cloud can"
+            " read; write the values into the file"
         )
     overrides = {**config, **secrets}
     for key in overrides:
@@ -140,14 +142,14 @@ def stack_document(data: bytes, label: str, project_name: str) -> StackDocument:
     if given is not None and not isinstance(given, dict):
         line = found.lines.get(("config",))
         raise StackFileError(
-            f"{label} line {line}: `config` is {_kind(given)}, expected a map; write the keys below it, "
-            f"such as `{project_name}:network:`"
+            f"{label} line {line}: `config` is {_kind(given)}, expected a map; write the keys below"
+            f" it, such as `{project_name}:network:`"
         )
     for key in _KNOWN[:3]:
         if isinstance(content.get(key), (dict, list)):
             raise StackFileError(
-                f"{label} line {found.lines.get((key,))}: `{shown(key)}` is {_kind(content[key])}, expected a "
-                "text as the Pulumi CLI wrote it"
+                f"{label} line {found.lines.get((key,))}: `{shown(key)}` is {_kind(content[key])},"
+                " expected a text as the Pulumi CLI wrote it"
             )
     names = _full_keys(given or {}, found, label, project_name)
     unread = {key: found.lines[(key,)] for key in content if key not in _KNOWN}
@@ -215,13 +217,14 @@ def _full_keys(
         line = found.lines.get(("config", key))
         if len(parts) != 2:
             raise StackFileError(
-                f"{label} line {line}: `{shown(key)}` is no config key; write `<namespace>:<name>`, "
-                f"such as `{project_name}:network`"
+                f"{label} line {line}: `{shown(key)}` is no config key; write `<namespace>:<name>`,"
+                f" such as `{project_name}:network`"
             )
         full = ":".join(parts)
         if full in names.values():
             raise StackFileError(
-                f"{label} line {line}: `{shown(key)}` gives {full} a second time; keep one of the two"
+                f"{label} line {line}: `{shown(key)}` gives {full} a second time; keep one of"
+                " the two"
             )
         names[key] = full
     return names

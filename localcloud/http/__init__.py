@@ -1,1 +1,3 @@
-"""What meets a call first: the port, its doors, keys, and what is put right or refused before moto."""
+"""What meets a call first: the port, its doors, keys, and what is put right or refused before
+moto.
+"""

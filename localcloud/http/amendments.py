@@ -1,4 +1,5 @@
-"""Calls that moto would answer wrongly: put right before it sees them, or refused in the service's own words.
+"""Calls that moto would answer wrongly: put right before it sees them, or refused in the service's
+own words.
 
 `docs/moto.md` has the smallest reproduction of each fault.
 """
@@ -26,7 +27,9 @@ _NOT_OF_MOTOS_S3: Final = """
     UpdateBucketMetadataAnnotationTableConfiguration UpdateBucketMetadataInventoryTableConfiguration
     UpdateBucketMetadataJournalTableConfiguration UpdateObjectEncryption WriteGetObjectResponse
 """.split()  # noqa: SIM905 - as a list it fills a page
-"""moto's S3 looks for the query parameters that it knows: to any of these it would answer as to a GET or PUT of the bucket or object."""
+"""moto's S3 looks for the query parameters that it knows: to any of these it would answer as to a
+GET or PUT of the bucket or object.
+"""
 
 
 class Amendments:
@@ -71,7 +74,9 @@ class Amendments:
                 self._state.free_addresses(gateway)
 
     def _nothing_is_mapped(self, call: Call) -> None:
-        """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API, DetachInternetGateway)."""
+        """AWS keeps an internet gateway at its VPC while public addresses there go by it (EC2 API,
+        DetachInternetGateway).
+        """
         vpc = call.params.get("VpcId")
         if any(
             each.vpc_id == vpc and each.state != "deleted" for each in self._state.nat_gateways()
@@ -96,7 +101,9 @@ def _refuse(call: Call) -> None:
 
 
 def _name_execution(call: Call) -> None:
-    """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first alone."""
+    """Without a name AWS gives a UUID; moto calls every such execution `None`, and runs the first
+    alone.
+    """
     members: Any = json.loads(call.read_body() or b"{}")
     if isinstance(members, dict) and not members.get("name"):
         call.replace_body(json.dumps({**members, "name": str(uuid.uuid4())}).encode())

@@ -1,4 +1,6 @@
-"""The HTTP endpoint before moto: tells calls apart, enforces IAM, applies faults, and answers what moto lacks."""
+"""The HTTP endpoint before moto: tells calls apart, enforces IAM, applies faults, and answers what
+moto lacks.
+"""
 
 from __future__ import annotations
 
@@ -67,12 +69,15 @@ _NETWORK_CHANGES: Final = (
 )
 
 Fault = Callable[[Call, Principal | None], Reply | None]
-"""Called before each call is answered: None lets it pass, a Reply or a WireError replaces the answer, a ConnectionError cuts the line; it
-may also sleep."""
+"""Called before each call is answered: None lets it pass, a Reply or a WireError replaces the
+answer, a ConnectionError cuts the line; it may also sleep.
+"""
 
 
 class _Moto(DomainDispatcherApplication):
-    """Remembers which backend belongs to a host: moto lists its own folder and tries hundreds of patterns for every request."""
+    """Remembers which backend belongs to a host: moto lists its own folder and tries hundreds of
+    patterns for every request.
+    """
 
     @functools.cache  # noqa: B019 - one for the process, and hosts are few
     def get_backend_for_host(self, host: str | None) -> Any:
@@ -279,7 +284,8 @@ class Front:
         shortcomings.hold_to_model(call)
         return call.result(operation(call.params))
 
-    # ---- moto --------------------------------------------------------------------------------------------------------------------------
+    # ---- moto
+    # ----------------------------------------------------------------------------------------------
 
     def _forward(
         self, call: Call, principal: Principal | None, start_response: Callable[..., Any]
@@ -294,9 +300,11 @@ class Front:
             return lambda _: None
 
         with (
-            Passing()
-            if call.service == "s3" and call.operation in PASS_CONTENTS_ON
-            else nullcontext(),
+            (
+                Passing()
+                if call.service == "s3" and call.operation in PASS_CONTENTS_ON
+                else nullcontext()
+            ),
             self._key_locks.of(call),
         ):
             body: Iterable[bytes] = self._moto(call.environ, capture)

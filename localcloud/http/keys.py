@@ -1,7 +1,8 @@
-"""Access keys: which there are, whose they are, and whether a call carries the signature that its key's secret gives.
+"""Access keys: which there are, whose they are, and whether a call carries the signature that its
+key's secret gives.
 
-A key is the deployer's, a session's of a role that was assumed, or a user's of IAM. Every other key, and every call without one, is
-refused in the words of the service that it speaks to.
+A key is the deployer's, a session's of a role that was assumed, or a user's of IAM. Every other
+key, and every call without one, is refused in the words of the service that it speaks to.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class Keys:
     def authenticate(self, call: Call) -> Principal | None:
         """Whose call it is; None is the deployer.
 
-        Raises WireError, in the words of the service, where the key is unknown, the signature wrong, or its time is over.
+        Raises WireError, in the words of the service, where the key is unknown, the signature
+        wrong, or its time is over.
         """
         found = call.claim
         if call.malformed:

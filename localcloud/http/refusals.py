@@ -1,4 +1,6 @@
-"""What AWS refuses for the sake of something else, or of a limit, and moto takes; looked at before a call is answered."""
+"""What AWS refuses for the sake of something else, or of a limit, and moto takes; looked at before
+a call is answered.
+"""
 
 from __future__ import annotations
 
@@ -82,11 +84,15 @@ class Refusals:
                 "DeleteConflict", "Cannot delete a policy attached to entities.", status=409
             )
         if len(policy.versions) > 1:
-            message = "This policy has more than one version. Before you delete a policy, you must delete the policy's versions."
+            message = (
+                "This policy has more than one version. Before you delete a policy, you must delete"
+                " the policy's versions."
+            )
             raise WireError("DeleteConflict", message, status=409)
 
     def _logs_are_delivered(self, params: Params) -> None:
-        """Step Functions developer guide, "Logging using CloudWatch Logs": the machine's role sets the delivery up.
+        """Step Functions developer guide, "Logging using CloudWatch Logs": the machine's role sets
+        the delivery up.
 
         AWS documents two actions more, on log streams, which the delivery itself writes: roles that
         aws-cdk makes have these eight alone.
@@ -106,15 +112,17 @@ class Refusals:
 
 
 def _variables_are_short(params: Params) -> None:
-    """Lambda developer guide, quotas: 4 KB for all environment variables of a function together, measured as JSON."""
+    """Lambda developer guide, quotas: 4 KB for all environment variables of a function together,
+    measured as JSON.
+    """
     text = json.dumps(
         (params.get("Environment") or {}).get("Variables") or {}, separators=(",", ":")
     )
     if len(text.encode()) > _MOST_VARIABLES_BYTES:
         raise WireError(
             "InvalidParameterValueException",
-            "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the "
-            f"4KB limit. String measured: {text}",
+            "Lambda was unable to configure your environment variables because the environment"
+            f" variables you have provided exceeded the 4KB limit. String measured: {text}",
         )
 
 
@@ -143,16 +151,15 @@ def _dashboard_is_small(params: Params) -> None:
     ]
     found = {
         f"{len(widgets)} widgets, which is more than {_MOST_WIDGETS}": len(widgets) > _MOST_WIDGETS,
-        f"a widget with {max(alarms, default=0)} alarms, which is more than {_MOST_ALARMS}": max(
-            alarms, default=0
-        )
-        > _MOST_ALARMS,
-        f"a widget with {max(metrics, default=0)} metrics, which is more than {_MOST_METRICS[0]}": max(
-            metrics, default=0
-        )
-        > _MOST_METRICS[0],
-        f"{sum(metrics)} metrics in all, which is more than {_MOST_METRICS[1]}": sum(metrics)
-        > _MOST_METRICS[1],
+        f"a widget with {max(alarms, default=0)} alarms, which is more than {_MOST_ALARMS}": (
+            max(alarms, default=0) > _MOST_ALARMS
+        ),
+        f"a widget with {max(metrics, default=0)} metrics, which is more than {_MOST_METRICS[0]}": (
+            max(metrics, default=0) > _MOST_METRICS[0]
+        ),
+        f"{sum(metrics)} metrics in all, which is more than {_MOST_METRICS[1]}": (
+            sum(metrics) > _MOST_METRICS[1]
+        ),
     }
     problems = [text for text, wrong in found.items() if wrong]
     if problems:
@@ -168,5 +175,6 @@ def _alarm_rule_is_short(params: Params) -> None:
     if len(rule) > _LONGEST_ALARM_RULE or children > _MOST_CHILDREN:
         raise WireError(
             "ValidationError",
-            f"AlarmRule has {len(rule)} characters and {children} alarms; allowed are 10240 and 100.",
+            f"AlarmRule has {len(rule)} characters and {children} alarms; allowed are 10240 and"
+            " 100.",
         )

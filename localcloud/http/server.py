@@ -1,7 +1,8 @@
 """A threaded HTTP/1.1 server with keep-alive on a loopback port.
 
-werkzeug's development server closes every connection and waits some milliseconds at each; a pipeline makes thousands of calls, so this
-handler keeps connections open and reads each body to its end itself.
+werkzeug's development server closes every connection and waits some milliseconds at each; a
+pipeline makes thousands of calls, so this handler keeps connections open and reads each body to its
+end itself.
 """
 
 from __future__ import annotations
@@ -202,7 +203,9 @@ class _Handler(MotoRequestHandler):
         """Nothing: an access log of a rehearsal is noise."""
 
     def log_error(self, text: str, *arguments: Any) -> None:
-        """What went wrong with a request; a line that a client has kept open and no longer uses is nothing of that."""
+        """What went wrong with a request; a line that a client has kept open and no longer uses is
+        nothing of that.
+        """
         if not any(isinstance(each, TimeoutError) for each in arguments):
             super().log_error(text, *arguments)
 
@@ -243,7 +246,10 @@ class HttpServer:
             self._socket.bind((HOST, port))
         except OSError as error:
             self._socket.close()
-            message = f"port {port} of {HOST} is taken ({error.strerror}); stop what listens there, or choose another port"
+            message = (
+                f"port {port} of {HOST} is taken ({error.strerror}); stop what listens there, or"
+                " choose another port"
+            )
             raise OSError(error.errno, message) from error
         self._socket.listen(128)
         self.port: int = self._socket.getsockname()[1]

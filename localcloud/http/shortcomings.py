@@ -1,4 +1,6 @@
-"""What moto cannot do, told in the service's own protocol, at once, and so that no SDK tries it again."""
+"""What moto cannot do, told in the service's own protocol, at once, and so that no SDK tries it
+again.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ def missing(call: Call) -> WireError:
 def of_exception(call: Call, error: Exception) -> WireError:
     """The error for a call at which moto raised something that is no answer.
 
-    Where the call lacks what the operation requires that is the reason, and AWS's own answer too. Everything else is a fault of moto's.
+    Where the call lacks what the operation requires that is the reason, and AWS's own answer too.
+    Everything else is a fault of moto's.
     """
     if isinstance(error, NotImplementedError):
         return missing(call)
@@ -49,7 +52,10 @@ def of_exception(call: Call, error: Exception) -> WireError:
     _log.error(
         "%s %s failed inside the AWS in memory", call.service, call.operation, exc_info=error
     )
-    sentence = f"the AWS in memory fails at {call.operation} of {call.service} where AWS would not ({type(error).__name__}: {error})"
+    sentence = (
+        f"the AWS in memory fails at {call.operation} of {call.service} where AWS would not"
+        f" ({type(error).__name__}: {error})"
+    )
     return WireError(_CODE, sentence, status=501)
 
 
@@ -72,7 +78,9 @@ def _invalid(call: Call, problem: str) -> WireError:
 def of_answer(
     call: Call, code: int, headers: list[tuple[str, str]], body: Iterable[bytes]
 ) -> WireError | None:
-    """The error in place of an answer of moto's that is none: no such path, or a failure of its own; None where the answer stands."""
+    """The error in place of an answer of moto's that is none: no such path, or a failure of its
+    own; None where the answer stands.
+    """
     if code == HTTPStatus.NOT_FOUND and any(
         key.lower() == "content-type" and "html" in value for key, value in headers
     ):
@@ -87,7 +95,9 @@ def of_answer(
 
 
 def _problem(call: Call) -> str:
-    """What the operation's model finds wrong with the call's members; empty where nothing is, or nothing is known."""
+    """What the operation's model finds wrong with the call's members; empty where nothing is, or
+    nothing is known.
+    """
     shape: Any = call.model.input_shape if call.model is not None else None
     if shape is None:
         return ""

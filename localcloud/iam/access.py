@@ -1,8 +1,9 @@
 """Enforces the deployed IAM policies on every call of a job or function.
 
-Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries, trust policies, the resource policies
-of functions, topics and queues for service principals, and explicit denies of bucket policies. Not modelled: iam:PassRole, session
-policies, service control policies, key policies. Whose a call is `keys.py` says; the deployer may do everything.
+Modelled: identity policies (inline and attached, customer and AWS managed), permissions boundaries,
+trust policies, the resource policies of functions, topics and queues for service principals, and
+explicit denies of bucket policies. Not modelled: iam:PassRole, session policies, service control
+policies, key policies. Whose a call is `keys.py` says; the deployer may do everything.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Principal:
     role_arn: str
     """ARN of the principal whose policies count: the role's, or the user's."""
     arn: str
-    """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`; of a user, its own."""
+    """ARN of the session: `arn:aws:sts::<account>:assumed-role/<role>/<session>`; of a user, its
+    own.
+    """
 
 
 class AssumeRoleError(Exception):
@@ -83,10 +86,13 @@ class Access:
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
-    # ---- calls over the wire -----------------------------------------------------------------------------------------------------------
+    # ---- calls over the wire
+    # ----------------------------------------------------------------------------------------------
 
     def check(self, call: Call, principal: Principal) -> None:
-        """Raises WireError, in the words of the service, where the principal's policies do not allow the call."""
+        """Raises WireError, in the words of the service, where the principal's policies do not
+        allow the call.
+        """
         for requirement in requirements(call, self._state):
             self._require(call.service, principal, requirement)
         if call.service == "sts" and call.operation == "AssumeRole":
@@ -104,18 +110,21 @@ class Access:
                 )
 
     def check_absence(self, call: Call, principal: Principal) -> None:
-        """Raises WireError, which records the denial, where S3 would not tell that an object is not there.
+        """Raises WireError, which records the denial, where S3 would not tell that an object is not
+        there.
 
         Only those learn it who may list the bucket (API reference, GetObject); the others get 403
-        in the words of a refused ListBucket (user guide, "Troubleshoot access denied (403 Forbidden)
-        errors"). The question has no prefix, so that a condition on it does not hold.
+        in the words of a refused ListBucket (user guide, "Troubleshoot access denied (403
+        Forbidden) errors"). The question has no prefix, so that a condition on it does not hold.
         """
         if call.operation in ("GetObject", "HeadObject"):
             bucket = f"arn:aws:s3:::{call.uri_params.get('Bucket')}"
             self._require("s3", principal, Requirement(action="s3:ListBucket", resource=bucket))
 
     def asked(self) -> list[Asked]:
-        """What was needed, in order, each once between two changes of IAM; the newest some thousands."""
+        """What was needed, in order, each once between two changes of IAM; the newest some
+        thousands.
+        """
         return list(self._asked)
 
     def may(
@@ -168,7 +177,9 @@ class Access:
         return {"EvaluationResults": results, "IsTruncated": False}
 
     def require(self, role_arn: str, session: str, action: str, resource: str) -> None:
-        """Raises WireError and records the denial where a role lacks a permission that a service needs on its behalf."""
+        """Raises WireError and records the denial where a role lacks a permission that a service
+        needs on its behalf.
+        """
         principal = Principal(role_arn=role_arn, arn=_session_arn(role_arn, session))
         self._require(
             action.partition(":")[0], principal, Requirement(action=action, resource=resource)
@@ -230,7 +241,10 @@ class Access:
         self, service: str, principal: Principal, requirement: Requirement, why: str
     ) -> WireError:
         subject = "" if requirement.resource == "*" else f" on resource: {requirement.resource}"
-        sentence = f"User: {principal.arn} is not authorized to perform: {requirement.action}{subject} {why}"
+        sentence = (
+            f"User: {principal.arn} is not authorized to perform: {requirement.action}{subject}"
+            f" {why}"
+        )
         with self._lock:
             self.denials.append(
                 Denial(
@@ -273,7 +287,8 @@ class Access:
         """After any change to IAM."""
         self._documents, self._decisions = {}, {}
 
-    # ---- services that act for a role --------------------------------------------------------------------------------------------------
+    # ---- services that act for a role
+    # ----------------------------------------------------------------------------------------------
 
     def assume_role(
         self, role_arn: str, *, service: str, session: str, context: Mapping[str, str] | None = None
@@ -284,9 +299,11 @@ class Access:
             role_arn: The role.
             service: Service principal, for example `ecs-tasks.amazonaws.com`.
             session: Session name.
-            context: More condition keys, in lower case (`aws:sourcearn`); `aws:sourceaccount` is always there.
+            context: More condition keys, in lower case (`aws:sourcearn`); `aws:sourceaccount` is
+                always there.
 
-        Raises AssumeRoleError where there is no such role or its trust policy does not name the service.
+        Raises AssumeRoleError where there is no such role or its trust policy does not name the
+        service.
         """
         self.trusts(role_arn, service, context)
         return self._state.assume_role(role_arn, session)
@@ -313,7 +330,10 @@ class Access:
         resource: str,
         source_arn: str,
     ) -> bool:
-        """Whether a resource policy lets an AWS service act for a source (a rule, bucket or topic). A refusal is recorded."""
+        """Whether a resource policy lets an AWS service act for a source (a rule, bucket or topic).
+
+        A refusal is recorded.
+        """
         if resource_policy_allows(
             policy,
             {"Service": service},
@@ -322,7 +342,10 @@ class Access:
             _service_context({"aws:sourcearn": source_arn}),
         ):
             return True
-        sentence = f"{service} is not authorized to perform: {action} on resource: {resource} for {source_arn}: no resource-based policy allows it"
+        sentence = (
+            f"{service} is not authorized to perform: {action} on resource: {resource} for"
+            f" {source_arn}: no resource-based policy allows it"
+        )
         with self._lock:
             self.denials.append(
                 Denial(principal=service, action=action, resource=resource, sentence=sentence)

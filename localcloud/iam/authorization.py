@@ -1,6 +1,8 @@
-"""Which permissions an API call needs: action, resource ARN and condition keys, after the Service Authorization Reference.
+"""Which permissions an API call needs: action, resource ARN and condition keys, after the Service
+Authorization Reference.
 
-Covers the services that jobs and functions call; for any other, the action is `<service>:<operation>` on resource `*`.
+Covers the services that jobs and functions call; for any other, the action is
+`<service>:<operation>` on resource `*`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ _Rule = Callable[[Call, AwsState], Iterator[Requirement]]
 
 
 def requirements(call: Call, state: AwsState) -> list[Requirement]:
-    """All permissions that the call needs; every one has to be granted. Empty for calls that anybody may make."""
+    """All permissions that the call needs; every one has to be granted.
+
+    Empty for calls that anybody may make.
+    """
     rule = _RULES.get(call.service)
     if rule is not None:
         return list(rule(call, state))
@@ -37,7 +42,8 @@ def requirements(call: Call, state: AwsState) -> list[Requirement]:
     return [Requirement(action=f"{prefix}:{call.operation}")]
 
 
-# ---- S3 --------------------------------------------------------------------------------------------------------------------------------
+# ---- S3
+# --------------------------------------------------------------------------------------------------
 
 _S3_OBJECT: Final = {
     "GetObject": "GetObject",
@@ -98,7 +104,8 @@ def _s3(call: Call, _: AwsState) -> Iterator[Requirement]:
     )
 
 
-# ---- DynamoDB --------------------------------------------------------------------------------------------------------------------------
+# ---- DynamoDB
+# --------------------------------------------------------------------------------------------------
 
 
 def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
@@ -189,7 +196,8 @@ def _queried(hash_key: str, params: dict[str, Any]) -> Iterator[str]:
         yield from (str(next(iter(value.values()))) for value in condition["AttributeValueList"])
 
 
-# ---- Batch -----------------------------------------------------------------------------------------------------------------------------
+# ---- Batch
+# --------------------------------------------------------------------------------------------------
 
 
 def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
@@ -202,9 +210,9 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
             context["batch:shareidentifier"] = params["shareIdentifier"]
         yield Requirement(
             action=action,
-            resource=queue
-            if queue.startswith("arn:")
-            else state.arn("batch", f"job-queue/{queue}"),
+            resource=(
+                queue if queue.startswith("arn:") else state.arn("batch", f"job-queue/{queue}")
+            ),
             context=context,
         )
         arn = (
@@ -219,7 +227,8 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         if params.get("tags"):
             yield Requirement(action="batch:TagResource", resource=state.arn("batch", "job/*"))
     elif call.operation.startswith(("TerminateJob", "CancelJob")):
-        # there is no action of the names in the plural: each job needs the right to end it alone (API reference)
+        # there is no action of the names in the plural: each job needs the right to end it alone
+        # (API reference)
         jobs = params.get("jobs") or [params.get("jobId", "")]
         for resource in (state.arn("batch", f"job/{job}") for job in jobs):
             yield Requirement(action=action.removesuffix("s"), resource=resource)
@@ -235,15 +244,18 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         name = params.get("computeEnvironment", "")
         yield Requirement(
             action=action,
-            resource=name
-            if name.startswith("arn:")
-            else state.arn("batch", f"compute-environment/{name}"),
+            resource=(
+                name
+                if name.startswith("arn:")
+                else state.arn("batch", f"compute-environment/{name}")
+            ),
         )
     else:
         yield Requirement(action=action)
 
 
-# ---- the rest --------------------------------------------------------------------------------------------------------------------------
+# ---- the rest
+# --------------------------------------------------------------------------------------------------
 
 
 def _logs(call: Call, state: AwsState) -> Iterator[Requirement]:
@@ -307,9 +319,9 @@ def _kms(call: Call, state: AwsState) -> Iterator[Requirement]:
     resource = (
         "*"
         if not key
-        else key
-        if key.startswith("arn:")
-        else state.arn("kms", key if "/" in key else f"key/{key}")
+        else (
+            key if key.startswith("arn:") else state.arn("kms", key if "/" in key else f"key/{key}")
+        )
     )
     yield Requirement(action=f"kms:{call.operation}", resource=resource)
 
@@ -376,9 +388,11 @@ def _ssm(call: Call, state: AwsState) -> Iterator[Requirement]:
         resource = (
             "*"
             if name is None
-            else name
-            if name.startswith("arn:")
-            else state.arn("ssm", f"parameter/{name.lstrip('/')}")
+            else (
+                name
+                if name.startswith("arn:")
+                else state.arn("ssm", f"parameter/{name.lstrip('/')}")
+            )
         )
         yield Requirement(action=f"ssm:{call.operation}", resource=resource)
 

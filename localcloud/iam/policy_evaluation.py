@@ -1,6 +1,8 @@
-"""AWS's evaluation logic for identity and resource policies: explicit deny, then allow, else implicit deny.
+"""AWS's evaluation logic for identity and resource policies: explicit deny, then allow, else
+implicit deny.
 
-Follows "Policy evaluation logic" and "IAM JSON policy elements: Condition operators" of the IAM User Guide.
+Follows "Policy evaluation logic" and "IAM JSON policy elements: Condition operators" of the IAM
+User Guide.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def resource_policy_allows(
         policy: The policy document.
         principals: Kind (`Service`, `AWS`) to the principal of the request.
         action: For example `sts:AssumeRole`.
-        resource: ARN of the resource that carries the policy; a trust policy has no Resource and matches any.
+        resource: ARN of the resource that carries the policy; a trust policy has no Resource and
+            matches any.
         context: Condition keys of the request, in lower case.
     """
     return resource_policy_decision(policy, principals, action, resource, context) == "allowed"
@@ -159,7 +162,8 @@ def _filled(text: str, context: Context) -> str:
     return re.sub(r"\$\{([^}]+)\}", value, text) if "${" in text else text
 
 
-# ---- conditions ------------------------------------------------------------------------------------------------------------------------
+# ---- conditions
+# --------------------------------------------------------------------------------------------------
 
 _COMPARISONS: Final = {
     "Equals": lambda a, b: a == b,
@@ -195,7 +199,8 @@ def _condition_holds(operator: str, key: str, wanted: list[str], context: Contex
         return (present is None) == (wanted[0].lower() == "true")
     negated = "Not" in plain
     if present is None:
-        # an absent key fails a positive test and passes a negated one; ForAllValues is true of nothing
+        # an absent key fails a positive test and passes a negated one; ForAllValues is true of
+        # nothing
         return if_exists or negated or quantifier == "ForAllValues"
     test = plain.replace("Not", "")
     actual = _listed(present)

@@ -1,4 +1,5 @@
-"""Answers in which moto leaves out what it knows, or has lost it, so that a deployment cannot read it back.
+"""Answers in which moto leaves out what it knows, or has lost it, so that a deployment cannot read
+it back.
 
 `docs/moto.md` has each fault.
 """

@@ -1,4 +1,6 @@
-"""Roles, users, sessions and their policies, as far as the other parts need to know of moto's IAM and STS."""
+"""Roles, users, sessions and their policies, as far as the other parts need to know of moto's IAM
+and STS.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Identities(Backends):
         )
 
     def role_documents(self, role_arn: str) -> list[dict[str, Any]]:
-        """Policy documents of a role or user, inline first, then attached; those of a user's groups after them."""
+        """Policy documents of a role or user, inline first, then attached; those of a user's groups
+        after them.
+        """
         if ":user/" in role_arn:
             return self._user_documents(role_arn)
         role = self.role(role_arn)
@@ -78,7 +82,9 @@ class Identities(Backends):
         return None if role is None else document(role.assume_role_policy_document)
 
     def instance_profile_role(self, name_or_arn: str) -> str | None:
-        """ARN of the role in an instance profile; None where the profile does not exist or is empty."""
+        """ARN of the role in an instance profile; None where the profile does not exist or is
+        empty.
+        """
         name = name_or_arn.rsplit("/", 1)[-1]
         for profile in list(self._global("iam").instance_profiles.values()):
             if profile.name == name:
@@ -86,7 +92,8 @@ class Identities(Backends):
         return None
 
     def assume_role(self, role_arn: str, session_name: str) -> dict[str, str]:
-        """New credentials of a role as environment variables; the caller has checked the trust policy.
+        """New credentials of a role as environment variables; the caller has checked the trust
+        policy.
 
         They hold as long as the cloud: on AWS a service renews those that it has handed out.
         """

@@ -1,7 +1,9 @@
-"""What the other parts need to know of the in-memory AWS besides Batch: one module that touches moto's own objects.
+"""What the other parts need to know of the in-memory AWS besides Batch: one module that touches
+moto's own objects.
 
-moto answers the API of every service but Batch. Placement, permissions and job logs look at its state far too often for HTTP, so this
-module reads the backends of the process, and nobody else does.
+moto answers the API of every service but Batch. Placement, permissions and job logs look at its
+state far too often for HTTP, so this module reads the backends of the process, and nobody else
+does.
 """
 
 from __future__ import annotations
@@ -54,8 +56,8 @@ def prepare_moto(port: int) -> None:
 def reset_moto() -> None:
     """Empties every backend, so that a new cloud starts with nothing.
 
-    moto's own reset first builds every backend anew and then throws it away, which costs seconds of parsing managed policies; only S3
-    has something to close.
+    moto's own reset first builds every backend anew and then throws it away, which costs seconds of
+    parsing managed policies; only S3 has something to close.
     """
     with backend_lock:
         in_use: list[Any] = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 - moto has no other list of them
@@ -74,7 +76,9 @@ def reset_moto() -> None:
 
 
 def _keep_managed_policies(managed: list[Any]) -> None:
-    """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes longer than all the rest."""
+    """Gives the new, empty IAM the managed policies of the old one: reading the 1,500 of them takes
+    longer than all the rest.
+    """
     default_user_config["iam"]["load_aws_managed_policies"] = False
     iam = get_backend("iam")[ACCOUNT_ID][PARTITION]
     for policy in managed:
@@ -100,7 +104,9 @@ class InstanceShape:
 
 
 class AwsState(Identities):
-    """Read access to moto's backends of one region, and the few writes that would be too slow over HTTP (logs)."""
+    """Read access to moto's backends of one region, and the few writes that would be too slow over
+    HTTP (logs).
+    """
 
     def __init__(self, region: str) -> None:
         super().__init__(region)
@@ -109,7 +115,9 @@ class AwsState(Identities):
         self._offered: dict[str, set[str]] = {}
 
     def budget(self, name: str) -> dict[str, Any] | None:
-        """What moto keeps of a budget, to be read and written; None where there is none of that name."""
+        """What moto keeps of a budget, to be read and written; None where there is none of that
+        name.
+        """
         found = self._global("budgets").budgets.get(ACCOUNT_ID, {}).get(name)
         return None if found is None else found.budget
 
@@ -127,7 +135,8 @@ class AwsState(Identities):
         table = self._regional("dynamodb").tables.get(name)
         return "" if table is None else str(table.hash_key_attr)
 
-    # ---- EC2 -------------------------------------------------------------------------------------------------------------------------
+    # ---- EC2
+    # ----------------------------------------------------------------------------------------------
 
     def instance_shapes(self) -> dict[str, InstanceShape]:
         """Every instance type of moto's DescribeInstanceTypes data."""
@@ -204,7 +213,9 @@ class AwsState(Identities):
         return next((group for group in list(groups.values()) if group.name == "default"), None)
 
     def launch_template_data(self, reference: dict[str, str]) -> dict[str, Any] | None:
-        """Data of the version that a compute environment's launchTemplate names, or None where it does not exist."""
+        """Data of the version that a compute environment's launchTemplate names, or None where it
+        does not exist.
+        """
         templates = list(self._regional("ec2").launch_templates.values())
         wanted = reference.get("launchTemplateId"), reference.get("launchTemplateName")
         template = next(
@@ -243,7 +254,8 @@ class AwsState(Identities):
             if each.vpc_id == vpc_id
         ]
 
-    # ---- logs ------------------------------------------------------------------------------------------------------------------------
+    # ---- logs
+    # ----------------------------------------------------------------------------------------------
 
     def has_log_group(self, name: str) -> bool:
         """Whether the log group exists."""
@@ -264,7 +276,10 @@ class AwsState(Identities):
         self._regional("logs").ensure_log_stream(group, stream)
 
     def put_log_lines(self, group: str, stream: str, lines: Iterable[str]) -> None:
-        """Appends lines that were written just now. Lines for a group that was deleted meanwhile are lost, as on AWS."""
+        """Appends lines that were written just now.
+
+        Lines for a group that was deleted meanwhile are lost, as on AWS.
+        """
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in lines]
         if events and self.has_log_group(group):
@@ -273,7 +288,9 @@ class AwsState(Identities):
                 self.on_log_line(str(event["message"]))
 
     def log_events(self, group: str) -> list[tuple[str, Any]]:
-        """(stream, moto's event) of all that is in a log group; LookupError where there is none of that name."""
+        """(stream, moto's event) of all that is in a log group; LookupError where there is none of
+        that name.
+        """
         found = self._regional("logs").groups.get(group)
         if found is None:
             raise LookupError(group)
@@ -283,7 +300,8 @@ class AwsState(Identities):
             for event in list(stream.events)
         ]
 
-    # ---- metrics and alarms ----------------------------------------------------------------------------------------------------------
+    # ---- metrics and alarms
+    # ----------------------------------------------------------------------------------------------
 
     def put_metrics(self, namespace: str, data: list[dict[str, Any]]) -> None:
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
@@ -298,7 +316,9 @@ class AwsState(Identities):
         return list(self._regional("cloudwatch").alarms.values())
 
     def put_composite_alarm(self, params: dict[str, Any]) -> None:
-        """Keeps a composite alarm: moto describes such alarms and has no operation that makes one."""
+        """Keeps a composite alarm: moto describes such alarms and has no operation that makes
+        one.
+        """
         nothing = (
             "namespace",
             "metric_name",
@@ -328,10 +348,13 @@ class AwsState(Identities):
             for queue in list(self._regional("sqs").queues.values())
         }
 
-    # ---- other services --------------------------------------------------------------------------------------------------------------
+    # ---- other services
+    # ----------------------------------------------------------------------------------------------
 
     def secret_arn(self, secret_id: str) -> str:
-        """Full ARN of a secret that is named by ARN (with or without the random suffix) or by name."""
+        """Full ARN of a secret that is named by ARN (with or without the random suffix) or by
+        name.
+        """
         for secret in list(self._regional("secretsmanager").secrets.values()):
             if secret_id in (secret.arn, secret.name) or secret.arn.rsplit("-", 1)[0] == secret_id:
                 return str(secret.arn)
@@ -342,7 +365,10 @@ class AwsState(Identities):
         )
 
     def secret_value(self, secret_id: str, *, stage: str = "", version: str = "") -> str:
-        """The text of a secret. Raises LookupError where there is none, with the sentence of Secrets Manager."""
+        """The text of a secret.
+
+        Raises LookupError where there is none, with the sentence of Secrets Manager.
+        """
         try:
             found = self._regional("secretsmanager").get_secret_value(
                 secret_id, version or None, stage or None

@@ -1,7 +1,9 @@
-"""Checks of a request that botocore's own validator leaves out: enum values and upper limits, at any depth.
+"""Checks of a request that botocore's own validator leaves out: enum values and upper limits, at
+any depth.
 
-botocore refuses unknown members, missing ones and wrong types, but sends `allocationStrategy: "BEST_FITT"` as it stands; AWS would answer
-with an error, an in-memory AWS mostly takes it. The allowed values stand in the service model, so they are read from there.
+botocore refuses unknown members, missing ones and wrong types, but sends `allocationStrategy:
+"BEST_FITT"` as it stands; AWS would answer with an error, an in-memory AWS mostly takes it. The
+allowed values stand in the service model, so they are read from there.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ _SHOWN: Final = 12
 
 
 def violations(shape: Any, value: Any, path: str = "") -> Iterator[str]:
-    """One sentence for each value that the botocore shape does not allow; nothing where the model says no more than its type.
+    """One sentence for each value that the botocore shape does not allow; nothing where the model
+    says no more than its type.
 
     Args:
         shape: A botocore shape, such as `operation_model.input_shape`.

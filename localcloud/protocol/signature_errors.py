@@ -1,6 +1,7 @@
 """What each service says to a call whose signature it does not take.
 
-Codes and statuses: the services' "Common errors" pages, Amazon S3's list of error codes, EC2's list of client errors.
+Codes and statuses: the services' "Common errors" pages, Amazon S3's list of error codes, EC2's list
+of client errors.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Problem(Enum):
 
 
 _MISMATCH: Final = (
-    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."
-    " Consult the service documentation for details."
+    "The request signature we calculated does not match the signature you provided. Check your AWS"
+    " Secret Access Key and signing method. Consult the service documentation for details."
 )
 _INVALID_TOKEN: Final = "The security token included in the request is invalid."  # noqa: S105 - a sentence
 _EXPIRED: Final = "The security token included in the request is expired"
@@ -54,7 +55,10 @@ _S3: Final[dict[Problem, tuple[str, int, str]]] = {
     Problem.WRONG_SIGNATURE: (
         "SignatureDoesNotMatch",
         403,
-        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        (
+            "The request signature we calculated does not match the signature you provided. Check"
+            " your key and signing method."
+        ),
     ),
     Problem.WRONG_BODY: (
         "XAmzContentSHA256Mismatch",
@@ -128,7 +132,9 @@ _JSON: Final[dict[Problem, tuple[str, int, str]]] = {
 
 
 def refusal(call: Call, problem: Problem, detail: str = "") -> WireError:
-    """The error of the call's service; REST services in JSON say the same as the JSON ones, with status 403."""
+    """The error of the call's service; REST services in JSON say the same as the JSON ones, with
+    status 403.
+    """
     if call.protocol == "rest-xml":
         table = _S3
     elif call.protocol == "ec2":

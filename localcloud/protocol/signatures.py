@@ -1,7 +1,8 @@
-"""Signatures of AWS calls, seen from the server: what a request claims, and whether its sender had the secret.
+"""Signatures of AWS calls, seen from the server: what a request claims, and whether its sender had
+the secret.
 
-Rules: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference, "Authenticating Requests" (header, query
-string, Signature Version 2).
+Rules: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference,
+"Authenticating Requests" (header, query string, Signature Version 2).
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class Request:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """Decoded names and values, in the order in which they came. A plus sign is a space only where it is one for the server too."""
+        """Decoded names and values, in the order in which they came.
+
+        A plus sign is a space only where it is one for the server too.
+        """
         found = [each.partition("=") for each in self.target.partition("?")[2].split("&") if each]
         return [(unquote_plus(name), unquote_plus(value)) for name, _, value in found]
 
@@ -181,7 +185,8 @@ def _claim_of_header(request: Request, authorization: str) -> Claim:
     match = _HEADER.fullmatch(authorization)
     if match is None:
         raise MalformedSignatureError(
-            f"the Authorization header must be {_ALGORITHM} with Credential, SignedHeaders and Signature"
+            f"the Authorization header must be {_ALGORITHM} with Credential, SignedHeaders and"
+            " Signature"
         )
     stated = request.headers.get("x-amz-date")
     moment = _date(stated) if stated else _http_date(request.headers.get("date", ""))
@@ -262,7 +267,8 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
         request: The request.
         found: Its claim.
         secret: The secret of the claimed access key.
-        payload_hash: For version 4: x-amz-content-sha256, or the SHA-256 of the body in hexadecimal digits.
+        payload_hash: For version 4: x-amz-content-sha256, or the SHA-256 of the body in hexadecimal
+            digits.
     """
     if found.version == 2:
         texts = _texts_of_version_two(request, found)
@@ -297,10 +303,11 @@ def is_signed_by(request: Request, found: Claim, secret: str, payload_hash: str)
 
 
 def _paths(path: str, service: str) -> Iterable[str]:
-    """The canonical paths that senders may have signed: S3 encodes once and keeps every segment, the others encode what was sent again.
+    """The canonical paths that senders may have signed: S3 encodes once and keeps every segment,
+    the others encode what was sent again.
 
-    SDKs agree on that, and not on which characters they encode in what they send, so the path counts both as it came and as AWS's
-    `UriEncode` writes it.
+    SDKs agree on that, and not on which characters they encode in what they send, so the path
+    counts both as it came and as AWS's `UriEncode` writes it.
     """
     if service == "s3":
         return (_encoded(path, safe="/"), path)
@@ -337,7 +344,9 @@ def _encoded(text: str, *, safe: str = "") -> str:
 
 
 def bucket_of_host(host: str) -> str:
-    """The bucket in a host such as `<bucket>.localhost` or `<bucket>.s3.localhost`, empty where it names none."""
+    """The bucket in a host such as `<bucket>.localhost` or `<bucket>.s3.localhost`, empty where it
+    names none.
+    """
     name = host.partition(":")[0].lower()
     return _OWN_HOST.sub("", name) if name.endswith("localhost") else ""
 

@@ -1,7 +1,8 @@
-"""The AWS wire protocols from the server's side: what a request asks for, and how results and errors are written.
+"""The AWS wire protocols from the server's side: what a request asks for, and how results and
+errors are written.
 
-Routing, parsing and serialising follow botocore's service models through moto's protocol classes, so that a new operation needs no code
-here.
+Routing, parsing and serialising follow botocore's service models through moto's protocol classes,
+so that a new operation needs no code here.
 """
 
 from __future__ import annotations
@@ -118,7 +119,10 @@ class Call:
         return str(operation.name)
 
     def read_body(self) -> bytes:
-        """The body, kept so that whoever answers the call can read it again. Not for calls that carry an object."""
+        """The body, kept so that whoever answers the call can read it again.
+
+        Not for calls that carry an object.
+        """
         if self.body is None:
             length = int(self.environ.get("CONTENT_LENGTH") or 0)
             chunked = bool(self.environ.get("wsgi.input_terminated"))
@@ -137,7 +141,8 @@ class Call:
         return self.body
 
     def inflate(self) -> None:
-        """Unpacks a compressed body (the trait `requestCompression`); an object of S3 stays as it is.
+        """Unpacks a compressed body (the trait `requestCompression`); an object of S3 stays as it
+        is.
 
         Raises WireError where it is not what it says, or too large.
         """
@@ -210,7 +215,8 @@ class Call:
         except (UnknownServiceError, OperationNotFoundError):
             return None
 
-    # ---- answers -----------------------------------------------------------------------------------------------------------------------
+    # ---- answers
+    # ----------------------------------------------------------------------------------------------
 
     def result(self, value: dict[str, Any]) -> Reply:
         """The operation's output in its own protocol."""
@@ -269,7 +275,8 @@ class Call:
             )
             text = f"<ErrorResponse>{error_text}<RequestId>{request_id}</RequestId></ErrorResponse>"
         else:
-            text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+            told = f"<Code>{code}</Code><Message>{message}</Message>"
+            text = f"<Error>{told}<RequestId>{request_id}</RequestId></Error>"
         headers = [
             ("Content-Type", "text/xml"),
             ("x-amzn-RequestId", request_id),
@@ -304,7 +311,9 @@ class Call:
 
 
 def _service_of_unsigned(environ: Mapping[str, Any]) -> str:
-    """Whose words an unsigned call is refused in: a form is one of those that STS takes without a signature, all else may be S3's."""
+    """Whose words an unsigned call is refused in: a form is one of those that STS takes without a
+    signature, all else may be S3's.
+    """
     form = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").startswith(
         "application/x-www-form-urlencoded"
     )
@@ -312,7 +321,9 @@ def _service_of_unsigned(environ: Mapping[str, Any]) -> str:
 
 
 def _to_path_style(environ: dict[str, Any]) -> None:
-    """Takes the bucket from a host such as `<bucket>.localhost` or `<bucket>.s3.localhost` into the path, which is all that is read."""
+    """Takes the bucket from a host such as `<bucket>.localhost` or `<bucket>.s3.localhost` into the
+    path, which is all that is read.
+    """
     bucket = signatures.bucket_of_host(str(environ.get("HTTP_HOST", "")))
     if bucket:
         for name in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):

@@ -1,7 +1,8 @@
 """Actions, tags and updates of AWS Budgets, which moto does not have.
 
-No cost arises here by itself: somebody says what a budget has spent (`spend`), and then the automatic actions whose threshold that passes
-are run, under the execution role that each names (Cost Management user guide, "Configuring AWS Budgets actions").
+No cost arises here by itself: somebody says what a budget has spent (`spend`), and then the
+automatic actions whose threshold that passes are run, under the execution role that each names
+(Cost Management user guide, "Configuring AWS Budgets actions").
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class BudgetActions:
         }
 
     def spend(self, name: str, usd: float) -> None:
-        """The actual cost of a budget's month; runs the automatic actions whose threshold it passes.
+        """The actual cost of a budget's month; runs the automatic actions whose threshold it
+        passes.
 
         Raises WireError where there is no such budget.
         """

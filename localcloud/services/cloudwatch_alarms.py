@@ -1,7 +1,8 @@
 """Evaluates CloudWatch alarms, metric and composite ones, and tells SNS topics of changes.
 
-Rules follow the CloudWatch User Guide (alarm evaluation, missing data, composite alarms, notification format). Periods end at the moment
-of the evaluation instead of at round minutes. Metric math, anomaly bands, percentiles and action suppressors are refused.
+Rules follow the CloudWatch User Guide (alarm evaluation, missing data, composite alarms,
+notification format). Periods end at the moment of the evaluation instead of at round minutes.
+Metric math, anomaly bands, percentiles and action suppressors are refused.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class Alarms:
         self._now = now
 
     def put_composite(self, params: dict[str, Any]) -> dict[str, Any]:
-        """The PutCompositeAlarm operation. Raises WireError where the rule is none or names an alarm that does not exist."""
+        """The PutCompositeAlarm operation.
+
+        Raises WireError where the rule is none or names an alarm that does not exist.
+        """
         names = {alarm.name for alarm in self._state.alarms()}
         try:
             used = set(_CompositeRule(params["AlarmRule"], lambda _: "OK").names())
@@ -105,7 +109,8 @@ class Alarms:
             or alarm.comparison_operator not in _COMPARISONS
         ):
             raise NotImplementedError(
-                f"alarm {alarm.name}: the local CloudWatch evaluates one metric by a plain statistic only"
+                f"alarm {alarm.name}: the local CloudWatch evaluates one metric by a plain"
+                " statistic only"
             )
         dimensions = sorted_dimensions((each.name, each.value) for each in alarm.dimensions)
         data = self._state.metric_data()
@@ -128,7 +133,10 @@ class Alarms:
         absent = periods - len(points)
         treat = alarm.treat_missing_data or "missing"
         shown = ", ".join(f"{point:g}" for point in points)
-        text = f"{len(points)} of {periods} datapoints [{shown}], {alarm.comparison_operator} {threshold:g}"
+        text = (
+            f"{len(points)} of {periods} datapoints [{shown}], {alarm.comparison_operator}"
+            f" {threshold:g}"
+        )
         if breaching + (absent if treat == "breaching" else 0) >= wanted:
             return "ALARM", f"Threshold Crossed: {text}"
         if not points and treat == "missing":
@@ -226,7 +234,8 @@ def _trigger(alarm: Any) -> dict[str, Any]:
 
 
 class _CompositeRule:
-    """A rule expression such as `ALARM("a") OR (OK("b") AND NOT ALARM("c"))`. Raises ValueError where it is none.
+    """A rule expression such as `ALARM("a") OR (OK("b") AND NOT ALARM("c"))`. Raises ValueError
+    where it is none.
 
     Args:
         text: The expression; NOT binds closest, then AND, then OR.

@@ -1,8 +1,9 @@
-"""The metrics that AWS services publish by themselves, as far as the program's alarms use them, and those that log lines carry.
+"""The metrics that AWS services publish by themselves, as far as the program's alarms use them, and
+those that log lines carry.
 
-AWS Batch (User Guide, "Using CloudWatch metrics": counters of transitions by queue), Lambda (Developer Guide: Invocations, Errors,
-Duration), SQS (depth of a queue, sampled), Step Functions (ends of executions, transitions held up), and CloudWatch's embedded metric
-format.
+AWS Batch (User Guide, "Using CloudWatch metrics": counters of transitions by queue), Lambda
+(Developer Guide: Invocations, Errors, Duration), SQS (depth of a queue, sampled), Step Functions
+(ends of executions, transitions held up), and CloudWatch's embedded metric format.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Metrics:
         *,
         at: float | None = None,
     ) -> None:
-        """Adds one value to each of some metrics that share their dimensions; `at` in seconds since 1970, now without it."""
+        """Adds one value to each of some metrics that share their dimensions; `at` in seconds since
+        1970, now without it.
+        """
         moment = datetime.fromtimestamp(self._now() if at is None else at, UTC).replace(tzinfo=None)
         named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
         data = [
@@ -70,7 +73,9 @@ class Metrics:
         self.put("AWS/Batch", {"JobQueueName": queue}, {f"JobsMovedTo{status.capitalize()}": 1})
 
     def function_invoked(self, name: str, *, failed: bool, milliseconds: float) -> None:
-        """Counts an invocation of a function that has just ended, at its beginning (Lambda developer guide, "Viewing metrics")."""
+        """Counts an invocation of a function that has just ended, at its beginning (Lambda
+        developer guide, "Viewing metrics").
+        """
         self.put(
             "AWS/Lambda",
             {"FunctionName": name},
@@ -79,7 +84,9 @@ class Metrics:
         )
 
     def function_letter_lost(self, name: str, *, dead: bool) -> None:
-        """Counts an event that Lambda could not give to a dead-letter queue, or to a destination."""
+        """Counts an event that Lambda could not give to a dead-letter queue, or to a
+        destination.
+        """
         metric = "DeadLetterErrors" if dead else "DestinationDeliveryFailures"
         self.put("AWS/Lambda", {"FunctionName": name}, {metric: 1})
 

@@ -1,7 +1,7 @@
 """EventBridge: which rules an event matches, and its delivery to their targets.
 
-Rules follow the EventBridge User Guide (input transformation, targets and permissions, retry policy and dead-letter queues). A delivery is
-tried a few times within seconds where AWS goes on for a day.
+Rules follow the EventBridge User Guide (input transformation, targets and permissions, retry policy
+and dead-letter queues). A delivery is tried a few times within seconds where AWS goes on for a day.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ _NOT_RETRIED: Final = (
 
 
 class DeliveryError(Exception):
-    """A target did not take an event. `code` is what EventBridge puts into the dead-letter message."""
+    """A target did not take an event.
+
+    `code` is what EventBridge puts into the dead-letter message.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -103,7 +106,8 @@ class EventBus:
             if not self._closed.is_set():
                 _log.exception("an event could not be delivered")
 
-    # ---- taking events -----------------------------------------------------------------------------------------------------------------
+    # ---- taking events
+    # ----------------------------------------------------------------------------------------------
 
     def put_events(self, params: dict[str, Any]) -> dict[str, Any]:
         """The PutEvents operation. Raises WireError."""
@@ -186,9 +190,11 @@ class EventBus:
 
     @contextlib.contextmanager
     def disorder(self, random: Random, *, most_copies: int) -> Iterator[list[Callable[[], None]]]:
-        """Holds back what is published in the block; at its end each delivery is made 1 to `most_copies` times, all in random order.
+        """Holds back what is published in the block; at its end each delivery is made 1 to
+        `most_copies` times, all in random order.
 
-        EventBridge promises neither once nor in order. Yields the deliveries, after the block those that are made.
+        EventBridge promises neither once nor in order. Yields the deliveries, after the block those
+        that are made.
         """
         deliveries = self._held = []
         try:
@@ -203,7 +209,9 @@ class EventBus:
                 self.submit(delivery)
 
     def fire_schedules(self, now: float) -> None:
-        """Lets the time of every enabled rule with a schedule come, once; `now` in seconds since 1970."""
+        """Lets the time of every enabled rule with a schedule come, once; `now` in seconds since
+        1970.
+        """
         moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for rule in self._state.event_rules("default"):
             if rule.state != "ENABLED" or not rule.scheduled_expression:
@@ -222,7 +230,8 @@ class EventBus:
             for target in list(rule.targets):
                 self._schedule(functools.partial(self._deliver, rule.arn, target, event))
 
-    # ---- delivering --------------------------------------------------------------------------------------------------------------------
+    # ---- delivering
+    # ----------------------------------------------------------------------------------------------
 
     def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
         payload = target_input(target, event, rule_arn)
@@ -271,7 +280,8 @@ class EventBus:
         ):
             raise DeliveryError(
                 "NO_PERMISSIONS",
-                f"{_EVENTS} may not {action} on {resource} for {rule_arn}: no resource policy allows it",
+                f"{_EVENTS} may not {action} on {resource} for {rule_arn}: no resource policy"
+                " allows it",
             )
 
     def _to_function(self, rule_arn: str, target: dict[str, Any], payload: str) -> None:
@@ -390,7 +400,9 @@ class EventBus:
 
 
 def _may_match(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
-    """False where source or kind rule the event out: most events are of no interest to most rules, and a whole comparison takes long."""
+    """False where source or kind rule the event out: most events are of no interest to most rules,
+    and a whole comparison takes long.
+    """
     for member in ("source", "detail-type"):
         wanted = pattern.get(member)
         if (
@@ -403,7 +415,9 @@ def _may_match(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
 
 
 def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -> str:
-    """What a target gets: its constant Input, a part of the event, a transformed one, or the event as it is."""
+    """What a target gets: its constant Input, a part of the event, a transformed one, or the event
+    as it is.
+    """
     if target.get("Input"):
         return str(target["Input"])
     if target.get("InputPath"):
@@ -437,7 +451,9 @@ def target_input(target: dict[str, Any], event: dict[str, Any], rule_arn: str) -
 
 
 def _at(event: dict[str, Any], path: str) -> Any:
-    """The value at a JSON path such as `$.detail.object.key` or `$.detail.attempts[0].container`."""
+    """The value at a JSON path such as `$.detail.object.key` or
+    `$.detail.attempts[0].container`.
+    """
     steps = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path.removeprefix("$"))
     expression = "".join(f'."{name}"' if name else f"[{index}]" for name, index in steps).lstrip(
         "."

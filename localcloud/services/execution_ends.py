@@ -75,7 +75,8 @@ class ExecutionEnds:
             self._on_end(communication.execution)
 
         def set_error(environment: Any, error: Any) -> None:
-            # states that find themselves stopped raise errors: these are not how the execution ended
+            # states that find themselves stopped raise errors: these are not how the execution
+            # ended
             with environment._state_mutex:  # noqa: SLF001 - no hook
                 if not isinstance(environment._program_state, _ENDED_EARLY):  # noqa: SLF001 - no hook
                     moto_set_error(environment, error)

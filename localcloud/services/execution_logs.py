@@ -1,7 +1,8 @@
-"""The logs of state machines, which moto does not write: the end of each execution that did not succeed.
+"""The logs of state machines, which moto does not write: the end of each execution that did not
+succeed.
 
-Fields and levels: Step Functions developer guide, "Logging using CloudWatch Logs". Events in the middle of an execution, which level
-ERROR and ALL log too, are not written.
+Fields and levels: Step Functions developer guide, "Logging using CloudWatch Logs". Events in the
+middle of an execution, which level ERROR and ALL log too, are not written.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _TYPES: Final = {
 
 
 def log_end(state: AwsState, execution: Any) -> None:
-    """Writes the end of moto's execution where its machine logs; where the group is gone the line is lost, as on AWS."""
+    """Writes the end of moto's execution where its machine logs; where the group is gone the line
+    is lost, as on AWS.
+    """
     kind = _TYPES.get(execution.exec_status)
     configuration = execution.state_machine.loggingConfiguration or {}
     if kind is None or configuration.get("level", "OFF") == "OFF":

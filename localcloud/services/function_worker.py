@@ -1,7 +1,8 @@
-"""Runs invocations of one Lambda function, one after the other: `python function_worker.py <handler> <result fd>`.
+"""Runs invocations of one Lambda function, one after the other: `python function_worker.py
+<handler> <result fd>`.
 
-Requests come as JSON lines on standard input, whose end is the end of the worker; results go as JSON lines to the descriptor. What the
-handler prints is the function's log.
+Requests come as JSON lines on standard input, whose end is the end of the worker; results go as
+JSON lines to the descriptor. What the handler prints is the function's log.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def _invoke(handler: Any, request: dict[str, Any]) -> dict[str, Any]:
 def _failure(error: BaseException) -> dict[str, Any]:
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
     print(  # noqa: T201 - the function's log
-        f"[ERROR] {type(error).__name__}: {error}\nTraceback (most recent call last):\n{''.join(frames)}"
+        f"[ERROR] {type(error).__name__}: {error}\nTraceback (most recent call"
+        f" last):\n{''.join(frames)}"
     )
     return {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": frames}
 

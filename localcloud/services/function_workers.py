@@ -1,4 +1,6 @@
-"""Warm worker processes of Lambda functions: started when none is idle, one invocation at a time each, killed when they are outdated."""
+"""Warm worker processes of Lambda functions: started when none is idle, one invocation at a time
+each, killed when they are outdated.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ class Worker:
         return self._process.poll()
 
     def exchange(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        """Sends one invocation and waits for its answer; None where the time is over or the process has died."""
+        """Sends one invocation and waits for its answer; None where the time is over or the process
+        has died.
+        """
         self._log_complete.clear()
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
@@ -116,10 +120,11 @@ class WorkerPool:
         self._closed = False
 
     def take(self, name: str, key: str, start: Callable[[], Worker]) -> Worker:
-        """An idle worker of this configuration, else a new one; idle ones of an older configuration are killed.
+        """An idle worker of this configuration, else a new one; idle ones of an older configuration
+        are killed.
 
-        Starting takes a processor for a second, so where every processor has a worker of the function already, one that is about to be
-        given back is waited for first.
+        Starting takes a processor for a second, so where every processor has a worker of the
+        function already, one that is about to be given back is waited for first.
         """
         patience = time.monotonic() + _PATIENCE_SECONDS
         outdated: list[Worker] = []
@@ -153,7 +158,9 @@ class WorkerPool:
         return worker
 
     def _usable(self, name: str, key: str, outdated: list[Worker]) -> Worker | None:
-        """Takes an idle worker that is alive and of this configuration; moves the others to `outdated`."""
+        """Takes an idle worker that is alive and of this configuration; moves the others to
+        `outdated`.
+        """
         idle = self._idle.setdefault(name, [])
         while idle:
             worker = idle.pop()

@@ -1,7 +1,8 @@
-"""Runs Lambda functions: warm workers as processes, under the function's role, with its environment, timeout and log group.
+"""Runs Lambda functions: warm workers as processes, under the function's role, with its
+environment, timeout and log group.
 
-Rules: Lambda Developer Guide (Python runtime, asynchronous invocation, CloudWatch Logs). Memory size and reserved concurrency do not
-limit anything here.
+Rules: Lambda Developer Guide (Python runtime, asynchronous invocation, CloudWatch Logs). Memory
+size and reserved concurrency do not limit anything here.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from localcloud.services.function_workers import Worker, WorkerPool
 _log = logging.getLogger(__name__)
 _LAMBDA: Final = "lambda.amazonaws.com"
 _RETRY_SECONDS: Final = (0.2, 0.4)
-"""Waits before the second and third try of an asynchronous invocation; Lambda waits one and two minutes."""
+"""Waits before the second and third try of an asynchronous invocation; Lambda waits one and two
+minutes.
+"""
 _LOG_TAIL: Final = 4096
 _KEPT_MEMBERS: Final = ("LoggingConfig", "DeadLetterConfig")
 
@@ -93,7 +96,9 @@ class Functions:
         self._background.shutdown(wait=True, cancel_futures=True)
 
     def remember(self, params: dict[str, Any]) -> None:
-        """Keeps the members of a successful CreateFunction or UpdateFunctionConfiguration that moto drops."""
+        """Keeps the members of a successful CreateFunction or UpdateFunctionConfiguration that moto
+        drops.
+        """
         kept = self._kept.setdefault(function_name(params["FunctionName"]), {})
         kept.update({key: params[key] for key in _KEPT_MEMBERS if params.get(key)})
 
@@ -104,7 +109,8 @@ class Functions:
             configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))
         return json.dumps(answer).encode()
 
-    # ---- invocations -------------------------------------------------------------------------------------------------------------------
+    # ---- invocations
+    # ----------------------------------------------------------------------------------------------
 
     def answer(self, params: dict[str, Any], payload: bytes) -> Reply:
         """The Invoke operation. Raises WireError."""
@@ -141,7 +147,10 @@ class Functions:
         return function
 
     def invoke(self, name: str, payload: bytes) -> Invocation:
-        """Invokes and waits. Raises WireError where the function does not exist or its role cannot be assumed."""
+        """Invokes and waits.
+
+        Raises WireError where the function does not exist or its role cannot be assumed.
+        """
         function = self._function(name)
         key = self._key(function)
         worker = self._pool.take(function.function_name, key, lambda: self._start(function, key))
@@ -185,7 +194,9 @@ class Functions:
         return result
 
     def invoke_async(self, name: str, payload: bytes) -> None:
-        """Queues an asynchronous invocation: up to two retries, then the dead-letter queue and the failure destination."""
+        """Queues an asynchronous invocation: up to two retries, then the dead-letter queue and the
+        failure destination.
+        """
         if not self._closed.is_set():
             with contextlib.suppress(RuntimeError):  # closed meanwhile
                 self._background.submit(self._run_async, name, payload)
@@ -243,7 +254,9 @@ class Functions:
             self._send(function, destination, json.dumps(record))
 
     def _send(self, function: Any, arn: str, message: str, *, dead: bool = False) -> None:
-        """Sends a dead letter, or to a destination, under the function's own role, as Lambda does."""
+        """Sends a dead letter, or to a destination, under the function's own role, as Lambda
+        does.
+        """
         service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
         try:
             client = self._role_client(service, function.role, _LAMBDA)
@@ -263,7 +276,8 @@ class Functions:
                 error,
             )
 
-    # ---- workers -----------------------------------------------------------------------------------------------------------------------
+    # ---- workers
+    # ----------------------------------------------------------------------------------------------
 
     def _key(self, function: Any) -> str:
         facts = (
@@ -335,7 +349,9 @@ class Functions:
         )
 
     def _log_writer(self, role: str, group: str, stream: str) -> Callable[[str], None]:
-        """Writes a line as far as the role lets Lambda do it; it stays silent where it may not, as on AWS."""
+        """Writes a line as far as the role lets Lambda do it; it stays silent where it may not, as
+        on AWS.
+        """
         arn = self._state.arn("logs", f"log-group:{group}")
         if not self._state.has_log_group(group):
             if not self._access.may(role, "logs:CreateLogGroup", arn):

@@ -1,9 +1,10 @@
 """EC2's instance metadata service as a job meets it: what it answers, and to whom it is closed.
 
-A plain job on an instance shares the host's network, a node of a multi-node job has an interface of its own (AWS Batch user guide,
-networking-modes-jobs), and both reach the service, with the instance's role in it, unless the instance keeps them away: the container
-agent by ECS_AWSVPC_BLOCK_IMDS for tasks with interfaces of their own, the firewall for processes of the host's network. What the launch
-template's boot script sets up of that is read from its text.
+A plain job on an instance shares the host's network, a node of a multi-node job has an interface of
+its own (AWS Batch user guide, networking-modes-jobs), and both reach the service, with the
+instance's role in it, unless the instance keeps them away: the container agent by
+ECS_AWSVPC_BLOCK_IMDS for tasks with interfaces of their own, the firewall for processes of the
+host's network. What the launch template's boot script sets up of that is read from its text.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _LONGEST_TOKEN_SECONDS: Final = 21600
 _SESSION: Final = timedelta(hours=12)
 _AGENT_BLOCKS: Final = re.compile(r"ECS_AWSVPC_BLOCK_IMDS=true\b")
 _FIREWALL: Final = re.compile(
-    r"iptables\b[^\n]*\bOUTPUT\b[^\n]*-d 169\.254\.169\.254(?:/32)?\b[^\n]*?(?P<all>! )?--uid-owner (?P<user>\d+)[^\n]*-j (?:DROP|REJECT)"
+    r"iptables\b[^\n]*\bOUTPUT\b[^\n]*-d 169\.254\.169\.254(?:/32)?\b[^\n]*?(?P<all>! )?--uid-owner"
+    r" (?P<user>\d+)[^\n]*-j (?:DROP|REJECT)"
 )
 
 

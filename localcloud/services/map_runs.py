@@ -1,7 +1,9 @@
-"""What the role of a state machine needs for a distributed Map, whose parts are executions of their own (moto runs them as one).
+"""What the role of a state machine needs for a distributed Map, whose parts are executions of their
+own (moto runs them as one).
 
-Step Functions developer guide, "IAM policies for using Distributed Map states": the role starts executions of its own machine, and looks
-at them. Stopping them, which the guide names too, is for map runs that are ended early.
+Step Functions developer guide, "IAM policies for using Distributed Map states": the role starts
+executions of its own machine, and looks at them. Stopping them, which the guide names too, is for
+map runs that are ended early.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (  # noqa: E501
     DistributedIterationComponent,
 )
 

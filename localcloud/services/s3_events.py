@@ -1,4 +1,5 @@
-"""S3's event notifications: to EventBridge, functions, queues and topics, as the bucket's configuration says.
+"""S3's event notifications: to EventBridge, functions, queues and topics, as the bucket's
+configuration says.
 
 Shapes: S3 User Guide, "Event message structure" and "EventBridge event message structure".
 """

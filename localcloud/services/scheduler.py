@@ -1,7 +1,9 @@
-"""EventBridge Scheduler: when a schedule's time comes, and the call of its target under the schedule's role.
+"""EventBridge Scheduler: when a schedule's time comes, and the call of its target under the
+schedule's role.
 
-Rules follow the EventBridge Scheduler User Guide (schedule types, time zones and daylight saving time, context attributes, dead-letter
-queues). A call is tried a few times within seconds where AWS goes on for hours. Of cron expressions L, W and # are refused.
+Rules follow the EventBridge Scheduler User Guide (schedule types, time zones and daylight saving
+time, context attributes, dead-letter queues). A call is tried a few times within seconds where AWS
+goes on for hours. Of cron expressions L, W and # are refused.
 """
 
 from __future__ import annotations
@@ -81,14 +83,18 @@ class Schedules:
         self._closed.set()
 
     def notice(self) -> None:
-        """Has to be called when a schedule may have been made: moto notes the machine's time, and this cloud's clock may be ahead of it."""
+        """Has to be called when a schedule may have been made: moto notes the machine's time, and
+        this cloud's clock may be ahead of it.
+        """
         now = self._now()
         with self._lock:
             for schedule in self._state.schedules():
                 self._made.setdefault(schedule.arn, now)
 
     def fire(self) -> None:
-        """Calls the target of every enabled schedule once for each of its times since the last call."""
+        """Calls the target of every enabled schedule once for each of its times since the last
+        call.
+        """
         now = self._now()
         for schedule in self._state.schedules():
             with self._lock:
@@ -197,7 +203,8 @@ def due(expression: str, zone: str, *, made: float, since: float, until: float) 
     Args:
         expression: `cron(...)` of six fields, `rate(...)` or `at(...)`.
         zone: Name of the time zone of cron and at.
-        made: When the schedule was made, from which a rate counts; like the other two in seconds since 1970.
+        made: When the schedule was made, from which a rate counts; like the other two in seconds
+            since 1970.
         since: See above.
         until: See above.
 
@@ -261,7 +268,10 @@ class _Cron:
         )
 
     def moments(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
-        """Its times of a day, in UTC. One that summer time skips does not come, one that comes twice comes once."""
+        """Its times of a day, in UTC.
+
+        One that summer time skips does not come, one that comes twice comes once.
+        """
         if not (
             day.day in self.days
             and day.month in self.months

@@ -29,7 +29,9 @@ class SlackSink:
         self._lock = threading.Lock()
 
     def fail_next(self, calls: int, status: int = 500) -> None:
-        """The next calls are answered with this status; 429 comes with a Retry-After of one second, as Slack sends it."""
+        """The next calls are answered with this status; 429 comes with a Retry-After of one second,
+        as Slack sends it.
+        """
         with self._lock:
             self._failures += [status] * calls
 

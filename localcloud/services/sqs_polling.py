@@ -1,7 +1,9 @@
-"""SQS's short polls, which ask some of the servers only and may find nothing although a message lies there.
+"""SQS's short polls, which ask some of the servers only and may find nothing although a message
+lies there.
 
-Rule: SQS developer guide, "Amazon SQS short and long polling". Here every other short poll of a queue finds nothing, the first one among
-them, so that whoever takes an empty answer for an empty queue is wrong at once. Long polls see everything.
+Rule: SQS developer guide, "Amazon SQS short and long polling". Here every other short poll of a
+queue finds nothing, the first one among them, so that whoever takes an empty answer for an empty
+queue is wrong at once. Long polls see everything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of AWS integrations, times, events, metrics.
+"""What moto's interpreter of state machines lacks: calls under the machine's role, the casing of
+AWS integrations, times, events, metrics.
 
-moto executes Amazon States Language, but in it the conversion between the names of Step Functions (`JobName`) and of the SDK (`jobName`)
-is empty (getmoto/moto#10076), every call is signed alike, and nobody hears that an execution has ended, nor counts it.
+moto executes Amazon States Language, but in it the conversion between the names of Step Functions
+(`JobName`) and of the SDK (`jobName`) is empty (getmoto/moto#10076), every call is signed alike,
+and nobody hears that an execution has ended, nor counts it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any, Final
 from botocore import xform_name
 from botocore.session import get_session
 from moto.stepfunctions.parser.api import ExecutionStatus
-from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (  # noqa: E501
     IsTimestamp,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
@@ -55,7 +57,9 @@ _CALLERS: Final = (
 )
 """Modules that make clients."""
 Count = Callable[[str, str], None]
-"""(state machine ARN, metric): counts one in `AWS/States` (Step Functions developer guide, "Execution metrics")."""
+"""(state machine ARN, metric): counts one in `AWS/States` (Step Functions developer guide,
+"Execution metrics").
+"""
 _ENDS: Final = {
     "SUCCEEDED": "Succeeded",
     "FAILED": "Failed",
@@ -74,9 +78,11 @@ def interpreter(
     throttled: threading.Event,
     require: map_runs.Require,
 ) -> Iterator[None]:
-    """Completes moto's interpreter for the time; at the end every execution that still runs is stopped.
+    """Completes moto's interpreter for the time; at the end every execution that still runs is
+    stopped.
 
-    While `throttled` is set no execution enters another state, as where an account has used up its state transitions.
+    While `throttled` is set no execution enters another state, as where an account has used up its
+    state transitions.
     """
 
     def client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's signature
@@ -117,7 +123,8 @@ def interpreter(
         *map_runs.replacements(require),
         (CommonStateField, "_eval_body", entered),
         (IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
-        (sdk_task, "_SERVICE_ERROR_NAMES", {**sdk_task._SERVICE_ERROR_NAMES, "batch": "Batch"}),  # noqa: SLF001 - moto has no setting for it
+        # moto has no setting for it
+        (sdk_task, "_SERVICE_ERROR_NAMES", {**_error_names(), "batch": "Batch"}),
         *(
             (importlib.import_module(f"{_TASKS}{name}"), "boto_client_for", client_for)
             for name in _CALLERS
@@ -136,6 +143,12 @@ def interpreter(
             setattr(owner, name, value)
 
 
+def _error_names() -> dict[str, str]:
+    """How moto's interpreter spells the services in names of errors."""
+    names: dict[str, str] = sdk_task._SERVICE_ERROR_NAMES  # noqa: SLF001
+    return names
+
+
 def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) -> None:
     """Holds an execution up before it enters a state; ends too where it is stopped meanwhile."""
     if throttled.is_set():
@@ -148,7 +161,9 @@ def _wait_while_throttled(env: Any, throttled: threading.Event, count: Count) ->
 
 
 class _Programs:
-    """Parsed definitions: parsing one takes longer than all other work on a short execution, and moto does it for each."""
+    """Parsed definitions: parsing one takes longer than all other work on a short execution, and
+    moto does it for each.
+    """
 
     def __init__(self) -> None:
         self._parsed: dict[str, Any] = {}
@@ -163,7 +178,9 @@ class _Programs:
 
 
 def _timestamp(text: str) -> datetime | None:
-    """An RFC 3339 timestamp; moto takes only those that end in Z, and in its own context object they end in +00:00."""
+    """An RFC 3339 timestamp; moto takes only those that end in Z, and in its own context object
+    they end in +00:00.
+    """
     try:
         found = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -172,7 +189,9 @@ def _timestamp(text: str) -> datetime | None:
 
 
 def status_change(execution: Any) -> dict[str, Any]:
-    """The detail of an execution's event (Step Functions developer guide, "EventBridge events for execution status changes")."""
+    """The detail of an execution's event (Step Functions developer guide, "EventBridge events for
+    execution status changes").
+    """
     output = execution.output if execution.exec_status == ExecutionStatus.SUCCEEDED else None
     return {
         "executionArn": execution.exec_arn,

@@ -1,7 +1,8 @@
-"""Queries of DynamoDB tables in moto, which goes through the whole table and sorts it for each query.
+"""Queries of DynamoDB tables in moto, which goes through the whole table and sorts it for each
+query.
 
-What a query can find is picked out before, so that it takes as long as what it finds and not as long as what the table holds. Pages and
-order are moto's own.
+What a query can find is picked out before, so that it takes as long as what it finds and not as
+long as what the table holds. Pages and order are moto's own.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def query(table: Table, *given: Any, **named: Any) -> Any:
 
 
 def project(index: SecondaryIndex, item: Item) -> Item:
-    """In place of SecondaryIndex.project: the attributes that the index holds; moto renders the whole item anew for each of them."""
+    """In place of SecondaryIndex.project: the attributes that the index holds; moto renders the
+    whole item anew for each of them.
+    """
     projection: dict[str, Any] = index.projection or {}
     if projection.get("ProjectionType") not in {"KEYS_ONLY", "INCLUDE"}:
         return item
@@ -51,7 +54,9 @@ def project(index: SecondaryIndex, item: Item) -> Item:
 
 
 def _sort_key(table: Table, asked: dict[str, Any]) -> str | None:
-    """The sort key of the index, where it is asked by one partition key and at most one condition on that; None for other queries."""
+    """The sort key of the index, where it is asked by one partition key and at most one condition
+    on that; None for other queries.
+    """
     index = next((each for each in table.all_indexes() if each.name == asked["index_name"]), None)
     keys = [] if index is None else [key for key in index.schema if key["KeyType"] == "RANGE"]
     plain = (
@@ -62,7 +67,9 @@ def _sort_key(table: Table, asked: dict[str, Any]) -> str | None:
 
 
 def _window(table: Table, attribute: str, asked: dict[str, Any]) -> list[Item]:
-    """The items after the start key, no more than the limit and one, by which moto knows that there are more."""
+    """The items after the start key, no more than the limit and one, by which moto knows that there
+    are more.
+    """
     name, value = asked["hash_key_conditions"][0]
     conditions = asked.get("range_key_conditions") or [(attribute, None, [])]
     comparison, operands = conditions[0][1], conditions[0][2]

@@ -161,8 +161,13 @@ def test_an_encrypted_webhook_is_no_problem(tmp_path: Path) -> None:
 
 
 def test_checking_loads_neither_the_cloud_nor_pulumi() -> None:
-    """What keeps it under a second: of the imports, boto3, moto and pulumi are those that take long."""
-    code = "import sys; from cli.app import app; app(['check', 'prod'], standalone_mode=False); print(sorted(sys.modules))"
+    """What keeps it under a second: of the imports, boto3, moto and pulumi are those that take
+    long.
+    """
+    code = (
+        "import sys; from cli.app import app; app(['check', 'prod'], standalone_mode=False);"
+        " print(sorted(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,6 @@
-"""`check` says what the Pulumi CLI alters, passes over and refuses in a stack file, with its line."""
+"""`check` says what the Pulumi CLI alters, passes over and refuses in a stack file, with its
+line.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`clean`: the stage on a local file, its report, JSON and files, and one sentence where it is refused."""
+"""`clean`: the stage on a local file, its report, JSON and files, and one sentence where it is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,10 @@ def test_what_is_not_sure_is_marked(tmp_path):
 def test_settings_of_a_stack(file, tmp_path):
     stack = tmp_path / "Pulumi.mine.yaml"
     text = (ROOT / "Pulumi.local.yaml").read_text()
-    declared = "write_cleaned_csv: true\n      columns: {prices: {age: {type: text}, price: {use: describe}}}"
+    declared = (
+        "write_cleaned_csv: true\n      columns: {prices: {age: {type: text}, price: {use:"
+        " describe}}}"
+    )
     stack.write_text(text.replace("write_cleaned_csv: true", declared))
     found = json.loads(clean(file, "--json", "--stack", stack).stdout)
     assert [(c["type"], c["use"]) for c in found["columns"]] == [

@@ -1,4 +1,6 @@
-"""`doctor`, `rightsize` and `drift` on a deployed stack, in the in-memory AWS: well, then with one thing planted after the other."""
+"""`doctor`, `rightsize` and `drift` on a deployed stack, in the in-memory AWS: well, then with one
+thing planted after the other.
+"""
 
 from __future__ import annotations
 

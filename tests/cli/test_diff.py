@@ -1,4 +1,6 @@
-"""What a change does: every field's own word, in the shapes that AWS and Pulumi give it, and its price."""
+"""What a change does: every field's own word, in the shapes that AWS and Pulumi give it, and its
+price.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ def of(edits: Changes) -> dict[str, tuple[str, str]]:
             {"environments.spot-cpu": {"kind": "fargate-spot", "max_vcpus": 8}},
             "environments.spot-cpu.kind",
             "replaces",
-            "a new environment is made and the queues move to it; the old one is deleted when the jobs that run there have ended",
+            (
+                "a new environment is made and the queues move to it; the old one is deleted when"
+                " the jobs that run there have ended"
+            ),
         ),
         (
             {"environments.on-demand-cpu": REMOVED},
@@ -236,7 +241,10 @@ def test_no_change_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_of_another_shape_is_refused() -> None:
     with pytest.raises(
         CliError,
-        match=r"section jobs of Pulumi\.prod\.yaml has the wrong shape; `check Pulumi\.prod\.yaml` says how",
+        match=(
+            r"section jobs of Pulumi\.prod\.yaml has the wrong shape; `check Pulumi\.prod\.yaml`"
+            r" says how"
+        ),
     ):
         compare(PROD, edited({"jobs.analysis.nodes": "four"}), {})
 

@@ -1,4 +1,6 @@
-"""The estimate against arithmetic of its own, against what is deployed, and against past runs in a bucket."""
+"""The estimate against arithmetic of its own, against what is deployed, and against past runs in a
+bucket.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def test_shards_cost_their_number_at_the_price_of_one() -> None:
 
 
 def of_shards(shards: int) -> Any:
-    """The analysis of the example on Spot GPUs, half an hour a shard; one shard takes a whole g5.2xlarge."""
+    """The analysis of the example on Spot GPUs, half an hour a shard; one shard takes a whole
+    g5.2xlarge.
+    """
     found = load(sections("gpu-spot"))[0]
     jobs = found.jobs.model_copy(
         update={"analysis": found.jobs.analysis.model_copy(update={"shards": shards})}

@@ -1,4 +1,6 @@
-"""What comes from outside is shown as it is: a terminal's markup in a reason, a name or a path neither styles nor breaks the output."""
+"""What comes from outside is shown as it is: a terminal's markup in a reason, a name or a path
+neither styles nor breaks the output.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Operators' commands against a stack in memory: each outcome of the documentation, and exit codes."""
+"""Operators' commands against a stack in memory: each outcome of the documentation, and exit
+codes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Preflight against the deployed `local` stack in the in-memory AWS, with the quotas, which that lacks, from a stub."""
+"""Preflight against the deployed `local` stack in the in-memory AWS, with the quotas, which that
+lacks, from a stub.
+"""
 
 from __future__ import annotations
 
@@ -149,8 +151,8 @@ def test_the_quota_must_hold_all_nodes(cloud: LocalCloud, quota: float, level: s
     assert found.level == level
     if level == "error":
         assert (
-            "767 vCPUs of on-demand P (L-417A185B); environment gpu may start 768, and one job needs 768"
-            in found.what
+            "767 vCPUs of on-demand P (L-417A185B); environment gpu may start 768, and one job"
+            " needs 768" in found.what
         )
         assert found.fix.endswith("--service-code ec2 --quota-code L-417A185B --desired-value 768")
 
@@ -254,9 +256,10 @@ def test_images_are_looked_up_by_digest(cloud: LocalCloud) -> None:
     cpu, gpu = account_checks.images(asked(cloud, config))
     assert (cpu.level, gpu.level, gpu.fix) == ("ok", "error", "make push STACK=local")
     elsewhere = list(account_checks.images(asked(cloud, prod({"images": images}))))
-    assert [finding.level for finding in elsewhere] == ["error", "error"], (
-        "the repositories of prod do not exist"
-    )
+    assert [finding.level for finding in elsewhere] == [
+        "error",
+        "error",
+    ], "the repositories of prod do not exist"
 
 
 def test_a_full_account_is_an_error(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +281,10 @@ def test_a_secret_on_its_way_out_of_a_stack_that_was_destroyed_is_no_error(
     (found,) = account_checks.secrets(asked(cloud, prod({})))
     assert (found.level, found.what) == (
         "ok",
-        "1 secrets of an earlier deployment of this stack are about to be deleted; the next one makes new ones",
+        (
+            "1 secrets of an earlier deployment of this stack are about to be deleted; the next one"
+            " makes new ones"
+        ),
     )
     client.create_secret(Name="new", SecretString="x", Tags=tags)
     (found,) = account_checks.secrets(asked(cloud, prod({})))
@@ -340,7 +346,9 @@ def test_without_credentials_there_is_one_sentence(
 
 
 def definitions(stub: Any, **config: Any) -> list[Finding]:
-    """What is said of the validation of definitions; `stub` prepares the answer of Step Functions."""
+    """What is said of the validation of definitions; `stub` prepares the answer of Step
+    Functions.
+    """
     client = boto3.client(
         "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )

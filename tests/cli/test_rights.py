@@ -41,7 +41,8 @@ def test_each_code_is_explained() -> None:
         for path, text in SOURCES.items()
         if path.parent.name == "why"
         for code in re.findall(
-            r'(?:code=|^        |return |code="[A-Z-]+" if [\w ]+ else |\(|_role_cause\()"([A-Z]+(?:-[A-Z0-9]+)*)"',
+            r'(?:code=|^        |return |code="[A-Z-]+" if [\w ]+ else'
+            r' |\(|_role_cause\()"([A-Z]+(?:-[A-Z0-9]+)*)"',
             text,
             re.MULTILINE,
         )

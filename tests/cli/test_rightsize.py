@@ -1,4 +1,6 @@
-"""Advice by what runs used: the model that predicts better, the margin, Fargate's sizes, and a stack file that keeps its comments."""
+"""Advice by what runs used: the model that predicts better, the margin, Fargate's sizes, and a
+stack file that keeps its comments.
+"""
 
 from __future__ import annotations
 

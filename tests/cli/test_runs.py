@@ -1,4 +1,6 @@
-"""Runs in the table: listed newest first, found by whatever a person calls them, and read by keys, however many there are."""
+"""Runs in the table: listed newest first, found by whatever a person calls them, and read by keys,
+however many there are.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,9 @@ def test_a_run_that_is_none_or_several_is_one_sentence(
 
 
 def test_few_items_are_read_however_many_runs_there_are(target: Target) -> None:
-    """What keeps both under two seconds with ten thousand runs: a page for each state, and no scan."""
+    """What keeps both under two seconds with ten thousand runs: a page for each state, and no
+    scan.
+    """
     read: list[tuple[str, int]] = []
     client = target.client("dynamodb")
 

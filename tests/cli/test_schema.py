@@ -1,4 +1,6 @@
-"""The JSON Schema refuses what the models refuse, as far as it can; the generated files are current."""
+"""The JSON Schema refuses what the models refuse, as far as it can; the generated files are
+current.
+"""
 
 from __future__ import annotations
 

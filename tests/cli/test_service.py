@@ -1,4 +1,6 @@
-"""The rehearsal that stays: its endpoint file, signals of its jobs, what `kill -9` does to it, and that its end leaves nothing."""
+"""The rehearsal that stays: its endpoint file, signals of its jobs, what `kill -9` does to it, and
+that its end leaves nothing.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ class Up:
         )
 
     def begin(self, code: str) -> tuple[str, list[str]]:
-        """A job of the first stage that runs this program in place of its own; its id, and its first two lines."""
+        """A job of the first stage that runs this program in place of its own; its id, and its
+        first two lines.
+        """
         job = self.client("batch").submit_job(
             jobName="probe",
             jobQueue=self.outputs["stage_queues"]["preprocess"],

@@ -1,4 +1,6 @@
-"""Findings on a terminal: no number is cut, nothing steers the terminal, and rows are named by their lines."""
+"""Findings on a terminal: no number is cut, nothing steers the terminal, and rows are named by
+their lines.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
-"""Runs components against an AWS that exists only in this file: every test gets a fresh Pulumi SDK, engine and record of what was made.
+"""Runs components against an AWS that exists only in this file: every test gets a fresh Pulumi SDK,
+engine and record of what was made.
 
-The engine is localcloud's, so that parents, dependencies, protection and registered outputs are seen as Pulumi sees them, a name made twice
-is an error, and so is an input that the resource type does not have. What is invented here are the outputs: ids, ARNs and names by type.
-An output that no table below knows is a marker, and using it anywhere fails the deployment; nothing ever turns into None in silence.
+The engine is localcloud's, so that parents, dependencies, protection and registered outputs are
+seen as Pulumi sees them, a name made twice is an error, and so is an input that the resource type
+does not have. What is invented here are the outputs: ids, ARNs and names by type. An output that no
+table below knows is a marker, and using it anywhere fails the deployment; nothing ever turns into
+None in silence.
 """
 
 from __future__ import annotations
@@ -34,22 +37,29 @@ IMPAIRED: set[str] = set()
 """Zones that AWS has trouble with just now."""
 _ROOT = Path(__file__).parents[2]
 
-# Where the default, arn:aws:<service>:<region>:<account>:<kind>/<name>, is not the form that AWS uses.
+# Where the default, arn:aws:<service>:<region>:<account>:<kind>/<name>, is not the form that AWS
+# uses.
 _ARNS = {
     "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
     "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
     "aws:iam/instanceProfile:InstanceProfile": "arn:aws:iam::{account}:instance-profile/{name}",
     "aws:iam/policy:Policy": "arn:aws:iam::{account}:policy/{name}",
-    "aws:secretsmanager/secret:Secret": "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf",
+    "aws:secretsmanager/secret:Secret": (
+        "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"
+    ),
     "aws:sns/topic:Topic": "arn:aws:sns:{region}:{account}:{name}",
     "aws:sqs/queue:Queue": "arn:aws:sqs:{region}:{account}:{name}",
     "aws:lambda/function:Function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
     "aws:cloudwatch/logGroup:LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
-    "aws:batch/computeEnvironment:ComputeEnvironment": "arn:aws:batch:{region}:{account}:compute-environment/{name}",
+    "aws:batch/computeEnvironment:ComputeEnvironment": (
+        "arn:aws:batch:{region}:{account}:compute-environment/{name}"
+    ),
     "aws:batch/jobQueue:JobQueue": "arn:aws:batch:{region}:{account}:job-queue/{name}",
-    "aws:batch/jobDefinition:JobDefinition": "arn:aws:batch:{region}:{account}:job-definition/{name}:1",
+    "aws:batch/jobDefinition:JobDefinition": (
+        "arn:aws:batch:{region}:{account}:job-definition/{name}:1"
+    ),
     "aws:sfn/stateMachine:StateMachine": "arn:aws:states:{region}:{account}:stateMachine:{name}",
     "aws:budgets/budget:Budget": "arn:aws:budgets::{account}:budget/{name}",
 }
@@ -129,7 +139,10 @@ _INVOKES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 
 class MockProvider(Provider):
-    """Invents the outputs of every type of pulumi_aws. Inputs are checked against the type, JSON policies for being JSON."""
+    """Invents the outputs of every type of pulumi_aws.
+
+    Inputs are checked against the type, JSON policies for being JSON.
+    """
 
     def __init__(self, *, preview: bool) -> None:
         super().__init__(client=_no_aws, config={"aws:region": REGION}, preview=preview)
@@ -203,7 +216,10 @@ def _no_aws(service: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """What a program made. Every look-up asserts that it finds something, so that no test passes on an empty list."""
+    """What a program made.
+
+    Every look-up asserts that it finds something, so that no test passes on an empty list.
+    """
 
     resources: tuple[Resource, ...]
     returned: Any
@@ -216,7 +232,9 @@ class Recording:
     """Data sources that the program asked."""
 
     def all(self, token: str, count: int | None = None) -> list[Resource]:
-        """All resources of a type by name; `count` is how many there have to be, at least one without it."""
+        """All resources of a type by name; `count` is how many there have to be, at least one
+        without it.
+        """
         found = sorted((r for r in self.resources if r.type == token), key=lambda r: r.name)
         expected = f"{count} times" if count is not None else "at least once"
         assert len(found) == count if count is not None else found, (
@@ -242,7 +260,9 @@ class Recording:
         return self.one(f"batch-reference:components:{class_name}")
 
     def depends_on(self, resource: Resource, other: Resource) -> bool:
-        """Whether a resource is made after another because it, or one that it depends on, names the other."""
+        """Whether a resource is made after another because it, or one that it depends on, names the
+        other.
+        """
         by_urn = {r.urn: r for r in self.resources}
         todo, seen = [resource.urn], set[str]()
         while todo:
@@ -270,8 +290,8 @@ def deploy(
 ) -> Recording:
     """Runs a program until everything that it started is done.
 
-    Raises DeploymentError where a resource failed, or whatever the program itself raised. With `preview` nothing is created and what AWS
-    would decide is unknown, as in `pulumi preview`.
+    Raises DeploymentError where a resource failed, or whatever the program itself raised. With
+    `preview` nothing is created and what AWS would decide is unknown, as in `pulumi preview`.
     """
     provider = MockProvider(preview=preview)
     engine = Engine(project=PROJECT, stack=stack, program=_ROOT, provider=provider, preview=preview)

@@ -35,7 +35,8 @@ def deploy(
 ) -> mocks.Recording:
     """The stack with some sections changed.
 
-    Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in full.
+    Mappings are merged, everything else is replaced, None takes a key away; `keys` are added in
+    full.
     """
     main = str(ROOT / "__main__.py")
     return mocks.deploy(

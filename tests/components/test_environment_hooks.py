@@ -1,4 +1,6 @@
-"""How an environment leaves: what is tried again and for how long, who is waited for and what is said when patience ends."""
+"""How an environment leaves: what is tried again and for how long, who is waited for and what is
+said when patience ends.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from components.environment_hooks import RETRY_PAUSES, departure_hooks, disperse
 from tests.components.program import STACKS, config_of, deployed
 
 CE = "aws:batch/computeEnvironment:ComputeEnvironment"
-RELATED = "deleting Batch Compute Environment (x): ClientException: Cannot delete, found existing JobQueue relationship."
+RELATED = (
+    "deleting Batch Compute Environment (x): ClientException: Cannot delete, found existing"
+    " JobQueue relationship."
+)
 
 
 @pytest.fixture
@@ -79,7 +84,10 @@ def drain(
     outputs: Any = ARN,
     **made: Any,
 ) -> list[int | Exception]:
-    """Runs the hook of the deletion; answers with what was not asked for. `outputs`: of the environment, or its cluster's ARN."""
+    """Runs the hook of the deletion; answers with what was not asked for.
+
+    `outputs`: of the environment, or its cluster's ARN.
+    """
     left = list(tasks)
 
     def get_cluster_output(*, cluster_name: str) -> Any:
@@ -174,14 +182,18 @@ def test_a_cluster_that_is_gone_has_no_tasks(
     monkeypatch: pytest.MonkeyPatch, slept: list[float], told: str
 ) -> None:
     gone = Exception(
-        f"invocation of aws:ecs/getCluster:getCluster returned an error: reading ECS Cluster (AWSBatch-x): {told}"
+        "invocation of aws:ecs/getCluster:getCluster returned an error: reading ECS Cluster"
+        f" (AWSBatch-x): {told}"
     )
     assert drain(monkeypatch, [gone]) == [gone]
     assert len(slept) == 1
 
 
 def test_a_placement_group_waits_for_its_instances_and_not_for_ever(slept: list[float]) -> None:
-    busy = "deleting EC2 Placement Group (g): api error InvalidPlacementGroup.InUse: The placement group g is in use and may not be deleted."
+    busy = (
+        "deleting EC2 Placement Group (g): api error InvalidPlacementGroup.InUse: The placement"
+        " group g is in use and may not be deleted."
+    )
     assert not asyncio.run(dispersed(failed("AccessDenied")))
     assert not asyncio.run(dispersed(failed(busy, operation="create")))
     tries = 0

@@ -27,7 +27,8 @@ def test_every_environment_can_be_updated_in_place(stack: str) -> None:
     instances = 0
     for environment in environments:
         resources = environment.inputs["computeResources"]
-        # a custom role, a fixed name, BEST_FIT and $Latest each force a replacement; vCPUs wanted at present are Batch's own business
+        # a custom role, a fixed name, BEST_FIT and $Latest each force a replacement; vCPUs wanted
+        # at present are Batch's own business
         assert not {"serviceRole", "name", "namePrefix"} & environment.inputs.keys()
         assert not {"desiredVcpus", "spotIamFleetRole", "imageId"} & resources.keys()
         if resources["type"].startswith("FARGATE"):
@@ -142,7 +143,8 @@ def test_hpc_with_efa_lies_in_one_zone_and_leaves_security_groups_to_its_templat
     group = made.one("aws:ec2/placementGroup:PlacementGroup")
     assert group.inputs["strategy"] == "cluster"
     assert gpu["placementGroup"] == group.outputs["name"]
-    # its deletion waits for instances that still shut down; the state of deployed stacks holds the name
+    # its deletion waits for instances that still shut down; the state of deployed stacks holds the
+    # name
     assert group.options.hooks == {"on_error": ("environments-dispersed",)}
 
 

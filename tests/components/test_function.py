@@ -1,4 +1,6 @@
-"""Lambda functions: whole in their archive, heard of when they fail, allowed no more than they need."""
+"""Lambda functions: whole in their archive, heard of when they fail, allowed no more than they
+need.
+"""
 
 from __future__ import annotations
 
@@ -165,7 +167,8 @@ def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Pat
     with zipfile.ZipFile(package, "w") as written:
         for name, asset in files.items():
             written.write(str(asset.path), name)
-    # isolated mode: neither the working directory nor PYTHONPATH help; boto3 is what Lambda's runtime has too
+    # isolated mode: neither the working directory nor PYTHONPATH help; boto3 is what Lambda's
+    # runtime has too
     probe = f"""
 import sys
 sys.path.insert(0, {str(package)!r})

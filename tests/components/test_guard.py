@@ -1,4 +1,6 @@
-"""What stops the spending is there where the config asks for it, and may do no more than it has to."""
+"""What stops the spending is there where the config asks for it, and may do no more than it has
+to.
+"""
 
 from __future__ import annotations
 

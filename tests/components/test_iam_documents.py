@@ -1,4 +1,6 @@
-"""Every IAM document of every stack, through parliament: unknown actions and keys, resources that an action does not take, too much."""
+"""Every IAM document of every stack, through parliament: unknown actions and keys, resources that
+an action does not take, too much.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,13 @@ with warnings.catch_warnings():
     import parliament
 
 _ANSWERED = ("'required_format': 'arn:*:states:*:*:express:*:*:*'",)
-"""Executions of Standard workflows have ARNs of their own (service authorization reference, AWS Step Functions); its list has those
-of Express alone."""
+"""Executions of Standard workflows have ARNs of their own (service authorization reference, AWS
+Step Functions); its list has those of Express alone.
+"""
 _LARGEST = {"policy": 10_240, "assumeRolePolicy": 2_048}
-"""Characters of a role's inline policies together, and of a trust policy (IAM user guide, reference_iam-quotas)."""
+"""Characters of a role's inline policies together, and of a trust policy (IAM user guide,
+reference_iam-quotas).
+"""
 
 
 def _documents(stack: str) -> Iterator[tuple[str, str, str]]:

@@ -20,7 +20,8 @@ from tests.components.program import ROOT, SLACK_URL, STACKS, deployed
 
 pytestmark = pytest.mark.parametrize("stack", STACKS)
 
-# Type -> how many in the stacks dev, local and prod. Another number is another bill, or other rights: change it here on purpose.
+# Type -> how many in the stacks dev, local and prod. Another number is another bill, or other
+# rights: change it here on purpose.
 COUNTS = {
     "aws:batch/computeEnvironment:ComputeEnvironment": (2, 3, 3),
     "aws:batch/jobDefinition:JobDefinition": (3, 3, 3),
@@ -120,7 +121,9 @@ def test_every_resource_is_a_component_or_belongs_to_one(stack: str) -> None:
 
 MACHINES = {"Orchestration", "Machine", "Daily"}
 OPTIONAL = {"Guard", "SubmissionStop", *MACHINES}
-"""Components that a stack has only where its config asks for them; tests/components/test_guard.py deploys the guards."""
+"""Components that a stack has only where its config asks for them; tests/components/test_guard.py
+deploys the guards.
+"""
 
 
 def test_every_component_class_is_deployed_and_has_its_token(stack: str) -> None:
@@ -203,7 +206,9 @@ LOG_DELIVERY = {
 
 
 def test_no_policy_allows_everything(stack: str) -> None:
-    """Every wildcard resource is one that AWS knows no resources for, or a key policy, where `*` is the key itself."""
+    """Every wildcard resource is one that AWS knows no resources for, or a key policy, where `*` is
+    the key itself.
+    """
     made = deployed(stack)
     everywhere: set[str] = set()
     statements = 0

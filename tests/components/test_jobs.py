@@ -1,4 +1,6 @@
-"""Job definitions: valid for the API to the last key, and what the workloads find in their containers."""
+"""Job definitions: valid for the API to the last key, and what the workloads find in their
+containers.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +206,9 @@ def test_fargate_jobs_have_nothing_of_instances() -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_container_is_told_its_region(stack: str) -> None:
-    """ECS sets it on Fargate alone, and boto3 without a region finds no DynamoDB and another region's S3."""
+    """ECS sets it on Fargate alone, and boto3 without a region finds no DynamoDB and another
+    region's S3.
+    """
     for definition in deployed(stack).all(DEFINITION, count=3):
         variables = _environment(_container(definition))
         assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "us-east-1", (
@@ -282,7 +286,9 @@ def test_variables_of_the_stages() -> None:
     assert prices["analysis"] == pytest.approx(4 * 55.04)
     assert postprocess == everywhere | {
         "PIPELINE_TABLE": table,
-        "PIPELINE_CONSOLE_URL": f"https://us-east-1.console.aws.amazon.com/s3/object/{buckets['results']}?region=us-east-1&prefix=",
+        "PIPELINE_CONSOLE_URL": (
+            f"https://us-east-1.console.aws.amazon.com/s3/object/{buckets['results']}?region=us-east-1&prefix="
+        ),
     }
 
 
@@ -332,14 +338,18 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
     assert 20_000 < len(text) < 22_600
 
 
-# ---- retries: the rules as AWS Batch reads them -----------------------------------------------------------------------------------------
+# ---- retries: the rules as AWS Batch reads them
+# -----------------------------------------------------------------------------------------
 
 # what the provider accepts in patterns (terraform-provider-aws, job_definition.go)
 _TEXT_PATTERN = re.compile(r"[0-9A-Za-z.:\s]*\*?")
 _CODE_PATTERN = re.compile(r"[0-9]*\*?")
 
 _NO_INTERFACE = "Timeout waiting for network interface provisioning to complete."
-_NO_SECRET = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed"
+_NO_SECRET = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource"
+    " retrieval failed"
+)
 FARGATE_ONLY = {
     "Fargate Spot",
     "image not pulled, on Fargate",
@@ -398,7 +408,9 @@ ENDS = {
 def _action(
     rules: list[dict[str, str]], status_reason: str, reason: str, exit_code: int | None
 ) -> str:
-    """The first rule whose every pattern matches; without one the job is retried (AWS Batch API, RetryStrategy)."""
+    """The first rule whose every pattern matches; without one the job is retried (AWS Batch API,
+    RetryStrategy).
+    """
 
     def matches(pattern: str | None, text: str | None) -> bool:
         if pattern is None:
@@ -515,6 +527,9 @@ def test_properties_that_aws_batch_does_not_know_are_refused_before_they_are_reg
     )
     with pytest.raises(
         pulumi.RunError,
-        match=r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows linuxParameters",
+        match=(
+            r"preprocess is not one of AWS Batch: linuxParameter is not known .*; it knows"
+            r" linuxParameters"
+        ),
     ):
         deploy("dev", preview=True)

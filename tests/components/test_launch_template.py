@@ -231,7 +231,8 @@ def test_scratch_script_joins_the_disks_that_are_there(case: str, tmp_path: Path
     stub("tee", "cat > /dev/null")  # the real one would write to the kernel's log
     stub(
         "dnf",
-        f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' > {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm",
+        f"{recorded}\nprintf '#!{shutil.which('bash')}\\n{recorded}\\n' >"
+        f" {tmp_path}/bin/mdadm\n/bin/chmod 755 {tmp_path}/bin/mdadm",
     )
     for name in ("grep", "sort", "cat", "basename"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")

@@ -52,12 +52,12 @@ def test_failed_jobs_of_all_queues_call_the_notify_function(stack: str) -> None:
     assert variables == {
         "PIPELINE_STACK": stack,
         "PIPELINE_TABLE": made.one("aws:dynamodb/table:Table").outputs["name"],
-        "PIPELINE_RESULTS_BUCKET": made.one("aws:s3/bucket:Bucket", "storage-results").outputs[
-            "bucket"
-        ],
-        "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": made.one(
-            "aws:secretsmanager/secret:Secret", "secrets-slack-webhook"
-        ).outputs["arn"],
+        "PIPELINE_RESULTS_BUCKET": (
+            made.one("aws:s3/bucket:Bucket", "storage-results").outputs["bucket"]
+        ),
+        "PIPELINE_SLACK_WEBHOOK_SECRET_ARN": (
+            made.one("aws:secretsmanager/secret:Secret", "secrets-slack-webhook").outputs["arn"]
+        ),
     }
 
 
@@ -80,7 +80,9 @@ def test_notify_may_read_error_records_and_end_runs() -> None:
 
 
 def test_mail_is_sent_of_alarms_that_go_off_alone() -> None:
-    """The filter in the eyes of moto, for an alarm that was just made, that goes off, and that is over."""
+    """The filter in the eyes of moto, for an alarm that was just made, that goes off, and that is
+    over.
+    """
     subscriptions = deploy("dev", changes={"monitoring": {"emails": ["a@example.com"]}}).all(
         "aws:sns/topicSubscription:TopicSubscription"
     )
@@ -244,7 +246,11 @@ def test_the_measure_function_knows_all_queues_and_environments_and_only_looks(s
     )  # by what else could it be told what a job there reserves
     assert (
         actions
-        == {"batch:ListJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"}
+        == {
+            "batch:ListJobs",
+            "batch:DescribeComputeEnvironments",
+            "batch:GetJobQueueSnapshot",
+        }
         | described
     )
 

@@ -267,6 +267,9 @@ def test_environments_can_wait_for_all_that_an_instance_needs(context) -> None:
 def test_a_region_with_too_few_zones_is_one_sentence(context) -> None:
     with pytest.raises(
         pulumi.RunError,
-        match=r"az_count is 4, and region us-east-1 offers this account 3 zones .* Fix: lower az_count to 3",
+        match=(
+            r"az_count is 4, and region us-east-1 offers this account 3 zones .* Fix: lower"
+            r" az_count to 3"
+        ),
     ):
         deploy(context, az_count=4)

@@ -1,4 +1,6 @@
-"""The program as a whole: evaluates for every stack, tells operators the names, and refuses a bad config in sentences."""
+"""The program as a whole: evaluates for every stack, tells operators the names, and refuses a bad
+config in sentences.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ RUN = Run("20260131-sales-0123456789ab")
 UPLOAD = Upload(bucket="b", key="data/20260131/sales.csv", etag="x")
 READ, WRITE = "s3:GetObject", "s3:PutObject"
 
-# What the code of each stage does with objects: (action, bucket, key). Nothing else of a run may be within its reach.
+# What the code of each stage does with objects: (action, bucket, key). Nothing else of a run may be
+# within its reach.
 OBJECTS = {
     "preprocess": {
         (READ, "ingest", UPLOAD.key),
@@ -161,7 +162,8 @@ def test_nothing_is_wide_open_but_what_has_no_resources(made) -> None:
     sids = [s["Sid"] for p in policies for s in made.policy(p)]
     assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
     for policy in policies:
-        # IAM holds at most 10,240 characters of inline policies for one role, white space not counted
+        # IAM holds at most 10,240 characters of inline policies for one role, white space not
+        # counted
         assert len(re.sub(r"\s", "", policy.inputs["policy"])) < 10_240
 
 

@@ -1,4 +1,6 @@
-"""An analysis of several shards: whoever submits it asks for an array, the job knows the size, and the functions may look at children."""
+"""An analysis of several shards: whoever submits it asks for an array, the job knows the size, and
+the functions may look at children.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The state machine: whole, least privileged, and sound in the eyes of validators that are not ours."""
+"""The state machine: whole, least privileged, and sound in the eyes of validators that are not
+ours.
+"""
 
 from __future__ import annotations
 
@@ -290,7 +292,8 @@ def test_the_machine_and_the_function_may_do_what_they_need_and_no_more() -> Non
         *LOGS,
     }
     group = made.one("aws:cloudwatch/logGroup:LogGroup", "pipeline-run-logs").outputs
-    # below this prefix a group takes nothing of the 5,120 characters that the account's log resource policy may have
+    # below this prefix a group takes nothing of the 5,120 characters that the account's log
+    # resource policy may have
     assert group["name"] == "/aws/vendedlogs/states/batch-reference/prod/pipeline-run"
     # the eight that AWS CDK grants; what is written below the group the delivery writes itself
     assert len(of_machine["DeliverLogs"]["Action"]) == 8

@@ -20,7 +20,9 @@ def deploy(context, **section) -> mocks.Recording:
 
 
 def per_bucket(made: mocks.Recording, kind: str) -> dict[str, Mapping[str, Any]]:
-    """The inputs of one resource for each bucket, by the bucket's logical name; asserts that each bucket has exactly one."""
+    """The inputs of one resource for each bucket, by the bucket's logical name; asserts that each
+    bucket has exactly one.
+    """
     names = {b.outputs["bucket"]: b.name for b in made.all(BUCKET, count=3)}
     found = made.all(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", count=3)
     result = {names[r.inputs["bucket"]]: r.inputs for r in found}

@@ -55,7 +55,8 @@ def _many(instance_type: str, nodes: int) -> Changes:
 
 
 CASES: dict[str, list[Case]] = {
-    # ---- GPUs ----------------------------------------------------------------------------------------------------------------------------
+    # ---- GPUs
+    # ----------------------------------------------------------------------------------------------
     "GPU-IMAGE": [
         Case(
             {"environments.gpu.image_type": "ECS_AL2023"},
@@ -147,7 +148,8 @@ CASES: dict[str, list[Case]] = {
             ONE_GPU,
         )
     ],
-    # ---- instances -----------------------------------------------------------------------------------------------------------------------
+    # ---- instances
+    # ----------------------------------------------------------------------------------------------
     "TYPE-UNKNOWN": [
         Case(
             {"environments.on-demand-cpu.instance_types": ["c6i.xlarge", "c99.xlarge"]},
@@ -243,7 +245,8 @@ CASES: dict[str, list[Case]] = {
             {**RESERVED, "environments.gpu.placement_group": False},
         )
     ],
-    # ---- several nodes -------------------------------------------------------------------------------------------------------------------
+    # ---- several nodes
+    # ----------------------------------------------------------------------------------------------
     "MNP-ENVIRONMENT": [
         Case(
             {"environments.gpu-2": HPC, "queues.gpu.environments": ["gpu", "gpu-2"]},
@@ -333,7 +336,8 @@ CASES: dict[str, list[Case]] = {
             {"jobs.analysis.shared_memory_mib": 1_048_575},
         )
     ],
-    # ---- network -------------------------------------------------------------------------------------------------------------------------
+    # ---- network
+    # ----------------------------------------------------------------------------------------------
     "HPC-ZONE": [
         Case(
             {"environments.gpu.zone_index": 3},
@@ -366,7 +370,8 @@ CASES: dict[str, list[Case]] = {
                 **_many("p4d.24xlarge", 11),
             },
         ),
-        # of the 32 cards of a p5.48xlarge one has an address; cut for six zones a private subnet of a /24 is a /28
+        # of the 32 cards of a p5.48xlarge one has an address; cut for six zones a private subnet of
+        # a /24 is a /28
         Case(
             {"network.cidr_block": "10.20.0.0/24", **_many("p5.48xlarge", 6)},
             "network.cidr_block",
@@ -446,7 +451,8 @@ CASES: dict[str, list[Case]] = {
             {"network.interface_endpoints": ["logs", "sts", "ecs", "sns"]},
         ),
     ],
-    # ---- images --------------------------------------------------------------------------------------------------------------------------
+    # ---- images
+    # ----------------------------------------------------------------------------------------------
     "IMAGE-DIGESTS": [
         Case(
             {"images": {"cpu_digest": "sha256:" + "0" * 64}},
@@ -463,7 +469,8 @@ CASES: dict[str, list[Case]] = {
             postprocess_on({**ON_DEMAND, "instance_types": ["c7i.xlarge"]}),
         )
     ],
-    # ---- time ----------------------------------------------------------------------------------------------------------------------------
+    # ---- time
+    # ----------------------------------------------------------------------------------------------
     "JOIN-DEADLINE": [
         Case(
             {"jobs.analysis.timeout_minutes": 15},

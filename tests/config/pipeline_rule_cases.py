@@ -1,4 +1,6 @@
-"""Cases of the rules on how runs are ordered: orchestrators, fallback, shards, the day; see rule_cases.py."""
+"""Cases of the rules on how runs are ordered: orchestrators, fallback, shards, the day; see
+rule_cases.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""For every rule: small changes of the prod stack that break it and nothing else, each with one beside it that breaks nothing."""
+"""For every rule: small changes of the prod stack that break it and nothing else, each with one
+beside it that breaks nothing.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,8 @@ def many_tags(count: int) -> Changes:
 
 
 CASES: dict[str, list[Case]] = {
-    # ---- names, secrets, quotas, tags ----------------------------------------------------------------------------------------------------
+    # ---- names, secrets, quotas, tags
+    # ----------------------------------------------------------------------------------------------
     "STACK-NAME": [
         Case({}, "stack", ('"Prod_EU"', "name the stack prod-eu"), {}, ("Prod_EU", "prod-eu")),
         Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a-b")),
@@ -184,7 +187,8 @@ CASES: dict[str, list[Case]] = {
             {"tags.Cost-Centers": "x"},
         )
     ],
-    # ---- references ----------------------------------------------------------------------------------------------------------------------
+    # ---- references
+    # ----------------------------------------------------------------------------------------------
     "REF-ENVIRONMENT": [
         Case(
             {"queues.gpu.environments": ["gpu", "gpus"]},
@@ -224,7 +228,8 @@ CASES: dict[str, list[Case]] = {
             {"environments.own": {**ON_DEMAND, **DISABLED}},
         ),
     ],
-    # ---- queues --------------------------------------------------------------------------------------------------------------------------
+    # ---- queues
+    # ----------------------------------------------------------------------------------------------
     "QUEUE-MIX": [
         Case(
             {
@@ -299,7 +304,8 @@ CASES: dict[str, list[Case]] = {
             {"queues.main.runnable_limits": []},
         ),
     ],
-    # ---- fair share ----------------------------------------------------------------------------------------------------------------------
+    # ---- fair share
+    # ----------------------------------------------------------------------------------------------
     "FAIR-SHARE-IDENTIFIER": [
         Case(
             {"jobs.preprocess.share_identifier": REMOVED},
@@ -389,7 +395,8 @@ CASES: dict[str, list[Case]] = {
             {},
         ),
     ],
-    # ---- capacity ------------------------------------------------------------------------------------------------------------------------
+    # ---- capacity
+    # ----------------------------------------------------------------------------------------------
     "JOB-FITS": [
         # r6i.2xlarge: 65536 MiB less 6 % and 32 MiB
         Case(

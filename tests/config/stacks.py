@@ -19,7 +19,9 @@ _PROJECT = "batch-reference:"
 
 
 def program_with(folder: Path, stack: str) -> Path:
-    """The program with one stack file, which may be an example, as if it had been copied to where Pulumi looks."""
+    """The program with one stack file, which may be an example, as if it had been copied to where
+    Pulumi looks.
+    """
     (name,) = [
         path
         for path in (ROOT / f"Pulumi.{stack}.yaml", ROOT / "examples" / f"Pulumi.{stack}.yaml")
@@ -72,7 +74,9 @@ def changed(changes: Changes) -> dict[str, Any]:
 
 
 def load(found: dict[str, Any], stack: str = "test") -> tuple[StackConfig, list[Problem]]:
-    """As the program loads it; a secret is encrypted where it is `{secure: ...}`, as in a stack file."""
+    """As the program loads it; a secret is encrypted where it is `{secure: ...}`, as in a stack
+    file.
+    """
     plain = [key for key in SECRETS if key in found and not isinstance(found[key], dict)]
     own = {key: value for key, value in found.items() if key != REGION}
     return load_stack_config(stack, own.get, own, plain=plain, region=found.get(REGION, ""))

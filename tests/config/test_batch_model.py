@@ -1,4 +1,6 @@
-"""The offline model of container and node properties: current, as strict as botocore, and stricter about allowed values."""
+"""The offline model of container and node properties: current, as strict as botocore, and stricter
+about allowed values.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def test_the_file_covers_what_people_use() -> None:
 
 
 def test_usable_memory_leaves_room_for_the_agent_and_unknown_types_prove_nothing() -> None:
-    # an m4.large of 8192 MiB registers 7985 with ECS (AWS Batch user guide): what a job may ask for has to be below that
+    # an m4.large of 8192 MiB registers 7985 with ECS (AWS Batch user guide): what a job may ask for
+    # has to be below that
     assert ec2_facts().types["c6i.xlarge"].usable_memory_mib == 7668 < 7985
     assert USABLE_MEMORY_SHARE == contract.USABLE_MEMORY_SHARE, "what people are told"
     assert instance_type("z99.huge") is None

@@ -1,4 +1,6 @@
-"""One run names all that is wrong: in the template of the article, and in a file with ten mistakes."""
+"""One run names all that is wrong: in the template of the article, and in a file with ten
+mistakes.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,8 @@ TEN = {
 
 
 def test_ten_mistakes_are_ten_problems_with_path_value_limit_and_fix() -> None:
-    # join_deadline_minutes 400 is beyond the range of its field, which the shape says before any rule
+    # join_deadline_minutes 400 is beyond the range of its field, which the shape says before any
+    # rule
     errors = [p for p in problems_of(changed(TEN)) if p.level == "error"]
     assert {p.path.removesuffix(".1") for p in errors} == TEN.keys()
     assert len(errors) == 10
@@ -166,7 +169,10 @@ def test_a_rule_is_silent_about_a_value_that_cannot_be_read_and_the_others_are_h
 
 def test_checking_loads_neither_pulumi_nor_an_aws_sdk() -> None:
     """What makes a check take a fraction of a second: nothing heavy is imported for it."""
-    code = "import sys, config.rules; print([m for m in ('pulumi', 'pulumi_aws', 'boto3', 'botocore', 'moto', 'numpy') if m in sys.modules])"
+    code = (
+        "import sys, config.rules; print([m for m in ('pulumi', 'pulumi_aws', 'boto3', 'botocore',"
+        " 'moto', 'numpy') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -1,4 +1,6 @@
-"""Every rule has a smallest change of the prod stack that breaks it, and nothing else, and one beside it that does not."""
+"""Every rule has a smallest change of the prod stack that breaks it, and nothing else, and one
+beside it that does not.
+"""
 
 from __future__ import annotations
 

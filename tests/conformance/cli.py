@@ -1,4 +1,6 @@
-"""The Pulumi CLI as the tests drive it: a program in a folder of its own, a file backend, and the local provider."""
+"""The Pulumi CLI as the tests drive it: a program in a folder of its own, a file backend, and the
+local provider.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "scripts" / "pulumi.sh"
 REQUIRED: Final = "CONFORMANCE_REQUIRED"
-"""Set where a missing CLI is a failure and not a reason to skip: where there is a CLI, or Go to build one."""
+"""Set where a missing CLI is a failure and not a reason to skip: where there is a CLI, or Go to
+build one.
+"""
 _NOTHING: Final = ("same", "read", "refresh")
 _PROGRAM: Final = ("__main__.py", "components", "config", "docker", "workloads", "Pulumi.yaml")
 

@@ -1,4 +1,6 @@
-"""Stack files of the moment, read by the Pulumi CLI and by this project: the record of tests/localcloud/stack_files is true of this CLI."""
+"""Stack files of the moment, read by the Pulumi CLI and by this project: the record of
+tests/localcloud/stack_files is true of this CLI.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The Pulumi CLI deploys, changes and destroys a stack of this repository, and does what our own engine does."""
+"""The Pulumi CLI deploys, changes and destroys a stack of this repository, and does what our own
+engine does.
+"""
 
 from __future__ import annotations
 

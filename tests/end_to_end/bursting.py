@@ -1,4 +1,6 @@
-"""Many uploads at once whose events come more than once and in no order, with jobs that do nothing: what becomes of them."""
+"""Many uploads at once whose events come more than once and in no order, with jobs that do nothing:
+what becomes of them.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Burst:
     """Run id -> state item."""
     dead_letters: int
     seconds: dict[str, float]
-    """Since the first upload: until all were uploaded, until all jobs had run, until everything had ended."""
+    """Since the first upload: until all were uploaded, until all jobs had run, until everything had
+    ended.
+    """
 
     def job(self, run: Run, stage: Stage) -> list[str]:
         """The ids of the jobs of a stage."""
@@ -51,13 +55,18 @@ class Burst:
 
 @dataclass(frozen=True)
 class TrivialStack:
-    """A deployed stack whose stages do nothing. Everything from the event of the upload to the end of the last job is as it always is."""
+    """A deployed stack whose stages do nothing.
+
+    Everything from the event of the upload to the end of the last job is as it always is.
+    """
 
     ready: Rehearsal
     _ran: Counter[str]
 
     def burst(self, count: int, random: Random) -> Burst:
-        """Uploads so many files, delivers each event once or more, in random order, and waits for the end of everything."""
+        """Uploads so many files, delivers each event once or more, in random order, and waits for
+        the end of everything.
+        """
         s3, bucket = self.ready.client("s3"), self.ready.outputs["ingest_bucket"]
         began = time.monotonic()
         seconds: dict[str, float] = {}

@@ -1,7 +1,9 @@
-"""One deployed `local` stack for all files that take it as it is, and what the tests of any deployed stack do again and again.
+"""One deployed `local` stack for all files that take it as it is, and what the tests of any
+deployed stack do again and again.
 
-The in-memory AWS is one of a kind in its process. So the files that share the stack carry the mark SHARES_THE_STACK, which keeps them in
-one worker and in a row, and the stack ends before the first test that does not.
+The in-memory AWS is one of a kind in its process. So the files that share the stack carry the mark
+SHARES_THE_STACK, which keeps them in one worker and in a row, and the stack ends before the first
+test that does not.
 """
 
 from __future__ import annotations

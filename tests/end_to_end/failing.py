@@ -47,7 +47,8 @@ class Planted(Stack):
         """A new file, whose stages behave as told."""
         self._numbers[0] += 1
         key, body = f"data/20260101/planted-{self._numbers[0]}.csv", b"a\n%d\n" % self._numbers[0]
-        # the run id follows from the bytes: what its stages do has to be known before the event is out
+        # the run id follows from the bytes: what its stages do has to be known before the event is
+        # out
         with self.ready.cloud.disorder(Random(0), most_copies=1):  # noqa: S311 - no secret
             run = Run(self.put(key, body).run_id)
             self.behaviour.update({(run.run_id, stage): what for stage, what in behaviour.items()})  # type: ignore[misc]
@@ -89,7 +90,9 @@ class Planted(Stack):
         )
 
     def ringing(self) -> set[str]:
-        """The alarms in state ALARM after another beat of the clock, by their labels in components/monitoring/alarms.py."""
+        """The alarms in state ALARM after another beat of the clock, by their labels in
+        components/monitoring/alarms.py.
+        """
         self.ready.cloud.tick()
         found = self.ready.client("cloudwatch").describe_alarms(
             AlarmTypes=["MetricAlarm", "CompositeAlarm"]
@@ -112,7 +115,9 @@ class Planted(Stack):
     def refusing(
         self, service: str, role: str, error: str, *, times: int = 1_000_000
     ) -> Iterator[None]:
-        """So many calls of a service by a role whose name holds `role` are refused with an error."""
+        """So many calls of a service by a role whose name holds `role` are refused with an
+        error.
+        """
         left = [times]
 
         def refuse(call: Call, principal: Principal | None) -> Reply | None:
@@ -136,7 +141,8 @@ class Planted(Stack):
 
 @contextmanager
 def planted_stack(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Planted]:
-    """The local stack, its images replaced by a program that does as it is told; postprocess ends the run as the real one does.
+    """The local stack, its images replaced by a program that does as it is told; postprocess ends
+    the run as the real one does.
 
     `sections` are members of sections of the stack file that replace those there are.
     """

@@ -1,4 +1,6 @@
-"""The tutorial of docs/operating.md: its commands, run as they stand, against the AWS API of a deployed stack."""
+"""The tutorial of docs/operating.md: its commands, run as they stand, against the AWS API of a
+deployed stack.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A used-up budget stops what begins, under either orchestrator, is told, and can be lifted; nobody's stop is undone elsewhere."""
+"""A used-up budget stops what begins, under either orchestrator, is told, and can be lifted;
+nobody's stop is undone elsewhere.
+"""
 
 from __future__ import annotations
 

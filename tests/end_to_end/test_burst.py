@@ -1,4 +1,5 @@
-"""Many uploads at once, every event delivered one to three times and in random order: as many runs, each once, none missing.
+"""Many uploads at once, every event delivered one to three times and in random order: as many runs,
+each once, none missing.
 
 The drill has a thousand of them.
 """
@@ -31,7 +32,8 @@ def _burst(stack: TrivialStack, count: int) -> Burst:
     print(f"seed {seed}")  # noqa: T201 - shown with a failure
     found = stack.burst(count, Random(seed))  # noqa: S311 - no secret
     print(  # noqa: T201
-        f"{count} uploads, {found.deliveries} deliveries, {found.workers} workers, seconds: {found.seconds}"
+        f"{count} uploads, {found.deliveries} deliveries, {found.workers} workers, seconds:"
+        f" {found.seconds}"
     )
     return found
 

@@ -21,8 +21,8 @@ def test_the_printed_commands_run_the_pipeline_by_hand(stack: Stack, tmp_path: P
     endpoint = endpoint_of(stack.ready)
     lines = text(endpoint).splitlines()
     wait = (
-        "for i in $(seq 300); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query 'jobs[0].status' --output text); "
-        "case $s in SUCCEEDED|FAILED) break;; esac; sleep 1; done"
+        "for i in $(seq 300); do s=$(aws batch describe-jobs --jobs $POSTPROCESS --query"
+        " 'jobs[0].status' --output text); case $s in SUCCEEDED|FAILED) break;; esac; sleep 1; done"
     )
     position = next(index for index, line in enumerate(lines) if "describe-jobs" in line)
     script = "\n".join([f"cd {ROOT}", *lines[:position], wait, *lines[position:]]).replace(

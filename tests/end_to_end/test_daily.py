@@ -1,4 +1,6 @@
-"""The day: files whose events were lost are begun at `file_by`, side by side, and what is not done by `finished_by` is named."""
+"""The day: files whose events were lost are begun at `file_by`, side by side, and what is not done
+by `finished_by` is named.
+"""
 
 from __future__ import annotations
 
@@ -101,11 +103,15 @@ def test_a_day_whose_events_were_all_lost(stack: Stack) -> None:
     assert _states(stack, good, *bad) == ["SUCCEEDED", "FAILED", "FAILED"]
     found = _day(stack, day)
     assert [line["S"] for line in found["missing"]["L"]] == [
-        f"there is no file of the data set stocks for {tomorrow:%Y-%m-%d}; the folder also holds what is no upload: readme.txt"
+        (
+            f"there is no file of the data set stocks for {tomorrow:%Y-%m-%d}; the folder also holds"
+            " what is no upload: readme.txt"
+        )
     ]
     assert found["unfinished"]["L"] == []
 
-    # a file comes late, and its event is lost too: it is missing no more, named at the end of the day, and begun
+    # a file comes late, and its event is lost too: it is missing no more, named at the end of the
+    # day, and begun
     late = Run(stack.put(f"data/{day}/stocks.csv", NO_ROWS).run_id)
     ready.cloud.tick()
     until(lambda: _day(stack, day)["missing"]["L"] == [], what="stocks is still missing")

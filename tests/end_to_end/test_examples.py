@@ -1,4 +1,6 @@
-"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, and on two machines without a way out."""
+"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, and on
+two machines without a way out.
+"""
 
 from __future__ import annotations
 

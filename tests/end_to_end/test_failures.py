@@ -1,4 +1,6 @@
-"""Every row of "What can go wrong" (docs/runs.md), planted in a deployed stack: the state of the run, the message, the alarm."""
+"""Every row of "What can go wrong" (docs/runs.md), planted in a deployed stack: the state of the
+run, the message, the alarm.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def _names(cell: str) -> tuple[str, ...]:
 
 
 Scenario = Callable[[Planted], Iterator[Run]]
-"""Plants a cause and yields the run; what comes after the checks is the mending, and what is to be seen then."""
+"""Plants a cause and yields the run; what comes after the checks is the mending, and what is to be
+seen then.
+"""
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -110,7 +114,8 @@ def _compare(stack: Planted, expected: Row, run: Run) -> None:
             lambda: stack.messages(*fragments), what=f"no message with {fragments}", seconds=SECONDS
         )
     if expected.state == "FAILED" and expected.says:
-        # of the blocked queue, which names the run and the same cause, people hear before and beside it
+        # of the blocked queue, which names the run and the same cause, people hear before and
+        # beside it
         until(
             lambda: _of_the_end(stack, run),
             what=f"no message of the end of {run.run_id}",
@@ -336,7 +341,9 @@ def _dead_letter(stack: Planted, function: str) -> None:
 
 
 def _depth(stack: Planted, function: str, *, hidden: bool = False) -> int:
-    """Dead letters of a function that are to be seen in its queue, or with those that somebody has at the moment."""
+    """Dead letters of a function that are to be seen in its queue, or with those that somebody has
+    at the moment.
+    """
     url, names = (
         stack.ready.outputs["dead_letter_queues"][function]["url"],
         ["ApproximateNumberOfMessages"],
@@ -355,7 +362,9 @@ def _last(stack: Planted, label: str) -> str:
 
 
 def _redrive(stack: Planted) -> set[str]:
-    """A quarter of an hour goes by, and with it the time of every schedule; the alarms that ring then."""
+    """A quarter of an hour goes by, and with it the time of every schedule; the alarms that ring
+    then.
+    """
     stack.ready.cloud.batch.advance(15 * 60)
     return stack.ringing()
 

@@ -1,4 +1,6 @@
-"""Two teams on one queue of a deployed stack: what each gets follows its weight, and each team's own priorities hold."""
+"""Two teams on one queue of a deployed stack: what each gets follows its weight, and each team's
+own priorities hold.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 def test_the_lower_weight_gets_twice_as_much(shared: Shared) -> None:
     shared.ready.cloud.batch.withhold_capacity("*")
-    # the team that is to get less comes first, so that nothing but the weights can put the other one before it
+    # the team that is to get less comes first, so that nothing but the weights can put the other
+    # one before it
     research = shared.submit("research", JOBS)
     analytics = shared.submit("analytics", JOBS)
 
@@ -115,7 +118,8 @@ def test_priorities_order_the_jobs_within_a_share(shared: Shared) -> None:
 
     order = shared.run([*late, *urgent])
 
-    # threads that start together may note it in another order: at most as many as the environments hold at once
+    # threads that start together may note it in another order: at most as many as the environments
+    # hold at once
     at_once = 12
     assert set(urgent) <= set(order[: len(urgent) + at_once])
     assert set(order[: len(urgent) - at_once]) <= set(urgent)

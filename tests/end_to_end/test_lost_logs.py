@@ -1,4 +1,6 @@
-"""Logs that cannot be written: Lambda and Step Functions say nothing, so `preflight` has to; a job does not even start."""
+"""Logs that cannot be written: Lambda and Step Functions say nothing, so `preflight` has to; a job
+does not even start.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 
 
 def _logs(stack: Planted) -> dict[str, tuple[str, str]]:
-    """What preflight says and how to mend it, by the name of the function or machine without its random end.
+    """What preflight says and how to mend it, by the name of the function or machine without its
+    random end.
 
-    The rehearsal's logs are there with the call, and the minute of the last call has to be a part of the day.
+    The rehearsal's logs are there with the call, and the minute of the last call has to be a part
+    of the day.
     """
     config, _ = load({**sections("local"), "slack-webhook-url": {"secure": "AAAB"}}, "local")
     asked, now = Questions(config, "us-east-1", stack.ready.client), -timedelta(minutes=1)

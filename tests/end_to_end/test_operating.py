@@ -1,4 +1,6 @@
-"""Stopping, holding back and repeating runs by the command line, under either orchestrator; nothing but the AWS API is used."""
+"""Stopping, holding back and repeating runs by the command line, under either orchestrator; nothing
+but the AWS API is used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An upload becomes findings, or a sentence that says why not; every policy is enforced on the way."""
+"""An upload becomes findings, or a sentence that says why not; every policy is enforced on the
+way.
+"""
 
 from __future__ import annotations
 
@@ -172,8 +174,10 @@ GOOD = {
     "byte order mark": b"\xef\xbb\xbf" + _table(),
     "semicolons": _table().replace(b",", b";"),
     "ragged": _table() + b"r-extra,1,2,3,4\nr-short,1\n",
-    "no numbers": b"name,town\n"
-    + b"".join(b"n%d,%s\n" % (row, (b"rome", b"oslo")[row % 2]) for row in range(3000)),
+    "no numbers": (
+        b"name,town\n"
+        + b"".join(b"n%d,%s\n" % (row, (b"rome", b"oslo")[row % 2]) for row in range(3000))
+    ),
     "latin-1": _table().replace(b"r1,", "é1,".encode("latin-1"), 1),
 }
 BAD = {

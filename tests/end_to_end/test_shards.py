@@ -1,4 +1,6 @@
-"""The analysis as an array job on Spot: the findings of one job, a lost machine is made good, a failed shard is told once."""
+"""The analysis as an array job on Spot: the findings of one job, a lost machine is made good, a
+failed shard is told once.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def _running_child(stack: Stack, run: Run, index: int) -> str:
 
 
 def _digest_of_one_rank(stack: Stack, run: Run) -> str:
-    """The same table, analysed by one job of one rank; what the shards have written is written over."""
+    """The same table, analysed by one job of one rank; what the shards have written is written
+    over.
+    """
     batch, outputs = stack.ready.client("batch"), stack.ready.outputs
     variables = {
         contract.ENV_RUN_ID: run.run_id,

@@ -1,4 +1,6 @@
-"""One part of an analysis that somebody ends: no fallback follows, though the array itself says no more than that a child failed."""
+"""One part of an analysis that somebody ends: no fallback follows, though the array itself says no
+more than that a child failed.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def _no_fallback(stack: Planted, run: Run, reason: str) -> None:
 
 
 def _let_the_others(stack: Planted, run: Run, what: Behaviour, ended: int) -> None:
-    """The shards that hang lose their machines; their next attempts, and those that wait, do as told."""
+    """The shards that hang lose their machines; their next attempts, and those that wait, do as
+    told.
+    """
     stack.behaviour[run.run_id, "analysis"] = what
     batch, parent = stack.ready.client("batch"), stack.job_id(run, "analysis")
     for index in set(range(SHARDS)) - {ended}:
@@ -78,7 +82,9 @@ def _let_the_others(stack: Planted, run: Run, what: Behaviour, ended: int) -> No
 
 
 def _without_flags(stack: Planted, call: Call) -> Reply | None:
-    """DescribeJobs that says of the parent of an array neither that it was terminated nor that it was cancelled."""
+    """DescribeJobs that says of the parent of an array neither that it was terminated nor that it
+    was cancelled.
+    """
     if call.operation != "DescribeJobs":
         return None
     found = stack.ready.client("batch").describe_jobs(jobs=call.params["jobs"])["jobs"]
@@ -89,7 +95,9 @@ def _without_flags(stack: Planted, call: Call) -> Reply | None:
 
 
 def _one_by_one(stack: Planted, call: Call) -> Reply | None:
-    """ListJobs that has one child on each page, as AWS may: MaxResults is the most that a page holds."""
+    """ListJobs that has one child on each page, as AWS may: MaxResults is the most that a page
+    holds.
+    """
     if call.operation != "ListJobs":
         return None
     found = stack.ready.client("batch").list_jobs(**{**call.params, "maxResults": 1})

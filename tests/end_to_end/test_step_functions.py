@@ -1,4 +1,6 @@
-"""The state machine in place of dependent jobs: the same results, the same records, and an end for whatever goes wrong."""
+"""The state machine in place of dependent jobs: the same results, the same records, and an end for
+whatever goes wrong.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ TABLE = b"id,height,weight\n" + b"".join(
 
 
 def _facts(stack: Stack, run: Run) -> dict[str, Any]:
-    """What both orchestrators have to agree on; moments, ids and bucket names differ between any two stacks."""
+    """What both orchestrators have to agree on; moments, ids and bucket names differ between any
+    two stacks.
+    """
     # other files of the shared stack have runs of the same data set
     items = {
         sk: item
@@ -72,7 +76,9 @@ def _run_sample(stack: Stack) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def by_dependencies(shared_stack: SharedStack) -> dict[str, Any]:
-    """The facts of the sample's run where dependencies order the jobs; that stack is gone before the other one is deployed."""
+    """The facts of the sample's run where dependencies order the jobs; that stack is gone before
+    the other one is deployed.
+    """
     facts = _run_sample(shared_stack.get())
     shared_stack.end()
     return facts

@@ -1,4 +1,6 @@
-"""A running LocalCloud per module, with the network, roles, environments and definitions that most tests need."""
+"""A running LocalCloud per module, with the network, roles, environments and definitions that most
+tests need.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from localcloud.cloud import LocalCloud
 ACCOUNT = LocalCloud.account_id
 BATCH_LOGS = "/test/batch"
 PATIENCE = 90.0
-"""Seconds after which a test gives up on something: a ceiling for a busy machine, which a quiet one never comes near."""
+"""Seconds after which a test gives up on something: a ceiling for a busy machine, which a quiet one
+never comes near.
+"""
 
 
 def trust(service: str) -> str:
@@ -189,7 +193,9 @@ def until(
 
 
 def forward(cloud: LocalCloud, hour: int, zone: ZoneInfo) -> datetime:
-    """Puts the cloud's clock to a minute after the next time that it is this hour in a time zone; the moment there."""
+    """Puts the cloud's clock to a minute after the next time that it is this hour in a time zone;
+    the moment there.
+    """
     now = datetime.fromtimestamp(cloud.now(), zone)
     then = now.replace(hour=hour, minute=1, second=0)
     then += timedelta(days=1) if then <= now else timedelta()

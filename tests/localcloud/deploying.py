@@ -1,4 +1,6 @@
-"""What the deployment tests share: an in-memory AWS for the whole run and small programs written on the spot."""
+"""What the deployment tests share: an in-memory AWS for the whole run and small programs written on
+the spot.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ FIRST_LINE = HEADER.count("\n") + 1
 
 @cache
 def aws_client() -> Callable[[str], Any]:
-    """Clients of an AWS that is shared by all tests: automatic names keep their deployments apart."""
+    """Clients of an AWS that is shared by all tests: automatic names keep their deployments
+    apart.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
@@ -65,7 +69,9 @@ def no_aws(service: str) -> Any:
 def write_program(
     folder: Path, body: str, *, config: str = "", files: Mapping[str, str] | None = None
 ) -> Path:
-    """A program with the usual imports, line FIRST_LINE is the first of the body; `config` is YAML below `config:`."""
+    """A program with the usual imports, line FIRST_LINE is the first of the body; `config` is YAML
+    below `config:`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
     (folder / "Pulumi.dev.yaml").write_text(f"config:\n  aws:region: {REGION}\n{config}")

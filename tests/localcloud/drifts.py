@@ -1,4 +1,6 @@
-"""Changes that somebody makes by hand, past the program: one of each kind, and where each has to be seen."""
+"""Changes that somebody makes by hand, past the program: one of each kind, and where each has to be
+seen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Everything of the in-memory AWS that a stack makes, so that a test can say what a deletion has left behind."""
+"""Everything of the in-memory AWS that a stack makes, so that a test can say what a deletion has
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ _LISTS: Final[tuple[tuple[str, str, str, str], ...]] = (
 
 
 def inventory(client: Callable[[str], Any], account: str) -> set[str]:
-    """One text for each thing that exists. What AWS itself only marks for a later deletion counts as gone."""
+    """One text for each thing that exists.
+
+    What AWS itself only marks for a later deletion counts as gone.
+    """
     found = set()
     for service, method, member, key in _LISTS:
         entries = getattr(client(service), method)().get(member, [])

@@ -18,7 +18,9 @@ CEILINGS = [1, 2, 3, 4, 7, 8, 16, 35, 36, 64, 72, 192, 384, 768, 1000]
 BASE = sections()
 FACTS = ec2_facts().types
 FREELY = 0.06
-"""Share of the choices that are made without looking at the others, so that one or two things are wrong in most configs."""
+"""Share of the choices that are made without looking at the others, so that one or two things are
+wrong in most configs.
+"""
 
 
 class Maker:

@@ -1,4 +1,6 @@
-"""Answers against botocore's models: no member that the API does not have, every value of its type, every required member there."""
+"""Answers against botocore's models: no member that the API does not have, every value of its type,
+every required member there.
+"""
 
 from __future__ import annotations
 

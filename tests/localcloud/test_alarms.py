@@ -1,4 +1,5 @@
-"""Every alarm of the deployed stack: a planted cause, the metric or event that it makes, the alarm's state, the message in Slack.
+"""Every alarm of the deployed stack: a planted cause, the metric or event that it makes, the
+alarm's state, the message in Slack.
 
 An alarm that no cause here sets off fails the test, and so does one whose metric nobody publishes.
 """
@@ -40,7 +41,8 @@ SOON = {
     "running_usd_per_hour": 0.01,
 }
 BERLIN = ZoneInfo("Europe/Berlin")
-# The walk through all alarms puts the clock forward by about two hours, and must not come by the hour of the file on its way.
+# The walk through all alarms puts the clock forward by about two hours, and must not come by the
+# hour of the file on its way.
 FILE_HOUR = 6 if datetime.now(BERLIN).hour >= 12 else 18
 DAILY = {
     "file_by": f"{FILE_HOUR:02}:00",
@@ -307,7 +309,9 @@ def _queues_are_not_read(call: Call, principal: Principal | None) -> Reply | Non
 
 
 def _executions_that_end_badly(watched: Watched) -> None:
-    """Of both machines: by hand, over time, held up for three periods, and, of the day, an input that it cannot use."""
+    """Of both machines: by hand, over time, held up for three periods, and, of the day, an input
+    that it cannot use.
+    """
     cloud, machines = watched.cloud, watched.cloud.client("stepfunctions")
     arns = {"run": watched.outputs["state_machine_arn"], "day": watched.outputs["day_machine_arn"]}
 
@@ -317,7 +321,8 @@ def _executions_that_end_badly(watched: Watched) -> None:
         )
         return str(started["executionArn"])
 
-    # moto tries even States.Runtime again, which AWS does not: without the retries nothing is waited for
+    # moto tries even States.Runtime again, which AWS does not: without the retries nothing is
+    # waited for
     definition = json.loads(
         machines.describe_state_machine(stateMachineArn=arns["day"])["definition"]
     )
@@ -353,7 +358,9 @@ def _executions_that_end_badly(watched: Watched) -> None:
 
 
 def _two_days(watched: Watched) -> None:
-    """A day without a file, until one comes; its run fails, which is named at the end of the day; the next day begins anew."""
+    """A day without a file, until one comes; its run fails, which is named at the end of the day;
+    the next day begins anew.
+    """
     cloud = watched.cloud
     day = f"{forward(cloud, FILE_HOUR, BERLIN):%Y%m%d}"
     watched.wait("ALARM", "no-file")

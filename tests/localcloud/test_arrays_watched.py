@@ -1,4 +1,6 @@
-"""What the functions that watch the queues make of an array job on a live Batch: counts, cost, and the child that tells why."""
+"""What the functions that watch the queues make of an array job on a live Batch: counts, cost, and
+the child that tells why.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ RATES = ({"instance": 0.34, "vcpu": 0.04, "gib": 0.02, "gpu": 0.0},)
 
 def test_children_are_counted_and_paid_for_in_place_of_their_parent(stage: Stage) -> None:
     queue = stage.queue(stage.environment(max_vcpus=8))  # room for two children of 4 vCPUs
-    code = "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '0'; time.sleep(0.5 if one else 300); sys.exit(3 * one)"
+    code = (
+        "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '0'; time.sleep(0.5"
+        " if one else 300); sys.exit(3 * one)"
+    )
     parent = stage.submit(queue, stage.python(code, vcpus="4"), arrayProperties={"size": 4})
     waiting = stage.submit(queue, stage.python("print('after')"), dependsOn=[{"jobId": parent}])
     until(lambda: stage.job(parent)["arrayProperties"]["statusSummary"]["FAILED"] == 1)

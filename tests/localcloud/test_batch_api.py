@@ -1,4 +1,6 @@
-"""The Batch API as clients meet it: shapes of all answers, pages, filters, limits, refusals; and ten thousand jobs."""
+"""The Batch API as clients meet it: shapes of all answers, pages, filters, limits, refusals; and
+ten thousand jobs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Jobs as processes: exit codes, retries, time limits, dependencies, arrays, secrets, logs, isolation, hosts that go away."""
+"""Jobs as processes: exit codes, retries, time limits, dependencies, arrays, secrets, logs,
+isolation, hosts that go away.
+"""
 
 from __future__ import annotations
 
@@ -121,11 +123,11 @@ def test_what_cannot_start_says_why(stage: Stage, queue: str) -> None:
         "CannotStartContainerError: Error response from daemon: failed to initialize logging driver": stage.definition(
             ["true"], logConfiguration=no_log_group
         ),
-        "CannotStartContainerError: Error response from daemon: failed to create task": stage.definition(
-            ["no-such-program"]
+        "CannotStartContainerError: Error response from daemon: failed to create task": (
+            stage.definition(["no-such-program"])
         ),
-        "ResourceInitializationError: ecs-tasks.amazonaws.com is unable to assume": stage.definition(
-            ["true"], jobRoleArn=untrusted
+        "ResourceInitializationError: ecs-tasks.amazonaws.com is unable to assume": (
+            stage.definition(["true"], jobRoleArn=untrusted)
         ),
     }
     jobs = {reason: stage.submit(queue, definition) for reason, definition in cases.items()}
@@ -179,7 +181,10 @@ def test_lost_host_is_retried(stage: Stage) -> None:
 
 
 def test_timeout_is_not_retried(stage: Stage, queue: str) -> None:
-    code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9));"
+        " print('ready', flush=True); time.sleep(60)"
+    )
     job_id = stage.submit(
         queue,
         stage.python(code),
@@ -226,7 +231,10 @@ def test_terminate_and_cancel(stage: Stage) -> None:
 
 
 def test_array_jobs(stage: Stage, queue: str) -> None:
-    code = "import os, sys; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'], os.environ['AWS_BATCH_JOB_ARRAY_SIZE'])"
+    code = (
+        "import os, sys; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'],"
+        " os.environ['AWS_BATCH_JOB_ARRAY_SIZE'])"
+    )
     definition = stage.python(code)
     first = stage.submit(
         queue, definition, arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}]
@@ -322,7 +330,10 @@ def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by
 def test_terminating_a_parent_ends_all_children_and_a_failed_child_fails_the_parent_last(
     stage: Stage, queue: str
 ) -> None:
-    code = "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1'; time.sleep(0.1 if one else 2); sys.exit(one)"
+    code = (
+        "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1'; time.sleep(0.1"
+        " if one else 2); sys.exit(one)"
+    )
     parent = stage.submit(queue, stage.python(code), arrayProperties={"size": 2})
     after = stage.submit(
         queue,
@@ -374,10 +385,9 @@ def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
 def test_no_process_is_left_over(stage: Stage, queue: str) -> None:
     # a daemon that leaves session and process group, as MPI's do
     code = (
-        "import os, subprocess, sys\n"
-        "subprocess.Popen(['sleep', '321'], start_new_session=True)\n"
-        "if os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  os.execvp('sleep', ['sleep', '321'])\n os._exit(0)\n"
-        "print('main done', flush=True)"
+        "import os, subprocess, sys\nsubprocess.Popen(['sleep', '321'], start_new_session=True)\nif"
+        " os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  os.execvp('sleep', ['sleep',"
+        " '321'])\n os._exit(0)\nprint('main done', flush=True)"
     )
     job = stage.wait(stage.submit(queue, stage.python(code)))
     assert job["status"] == "SUCCEEDED"
@@ -413,13 +423,12 @@ def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
     """The cloud's process is killed without a chance to clean up; its job goes with it."""
     script = tmp_path / "host.py"
     script.write_text(
-        "import subprocess, sys, pathlib, time\n"
-        "from localcloud.batch.tasks import Container, Task\n"
-        "directory = pathlib.Path(sys.argv[1]); directory.mkdir()\n"
-        "environment = {'PATH': '/usr/bin:/bin'}\n"
-        "make = lambda: Container(command=['sleep', '654'], environment=environment, directory=directory, write_lines=print)\n"
-        "Task(name='t', prepare=make, grace_seconds=1, started=lambda _: print('started', flush=True), ended=print).start()\n"
-        "time.sleep(60)\n"
+        "import subprocess, sys, pathlib, time\nfrom localcloud.batch.tasks import Container,"
+        " Task\ndirectory = pathlib.Path(sys.argv[1]); directory.mkdir()\nenvironment = {'PATH':"
+        " '/usr/bin:/bin'}\nmake = lambda: Container(command=['sleep', '654'],"
+        " environment=environment, directory=directory, write_lines=print)\nTask(name='t',"
+        " prepare=make, grace_seconds=1, started=lambda _: print('started', flush=True),"
+        " ended=print).start()\ntime.sleep(60)\n"
     )
     root = Path(__file__).parents[2]
     host = subprocess.Popen(

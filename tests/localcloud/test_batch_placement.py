@@ -1,4 +1,6 @@
-"""Where jobs are placed, and what is said when they cannot be: pure rules, then the same through the API."""
+"""Where jobs are placed, and what is said when they cannot be: pure rules, then the same through
+the API.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,8 @@ def test_withheld_capacity_takes_the_next_type_or_says_so() -> None:
     assert isinstance(refusal, Refusal)
     assert (
         refusal.text
-        == f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [c5.large]"
+        == f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type"
+        " [c5.large]"
     )
 
 
@@ -305,7 +308,8 @@ def test_node_ranges_that_do_not(targets: list[str]) -> None:
         check_ranges(targets, 4)
 
 
-# ---- fair share ------------------------------------------------------------------------------------------------------------------------
+# ---- fair share
+# --------------------------------------------------------------------------------------------------
 
 
 def shared(share: str, since: float, priority: int = 0) -> Job:
@@ -388,7 +392,8 @@ def test_a_share_is_active_while_it_has_jobs_and_until_the_window_has_passed() -
     assert ledger.fraction(policy, "q", 1000.0) == 0.5
 
 
-# ---- through the API -------------------------------------------------------------------------------------------------------------------
+# ---- through the API
+# --------------------------------------------------------------------------------------------------
 
 
 def test_spill_over_only_when_the_first_environment_is_full(stage: Stage) -> None:

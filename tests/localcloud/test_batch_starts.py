@@ -1,4 +1,6 @@
-"""What containers are given when they start, and which failures before the start are worth another attempt."""
+"""What containers are given when they start, and which failures before the start are worth another
+attempt.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def on_fargate(
 def test_the_region_comes_from_the_definition_except_on_fargate(
     stage: Stage, instances: str, fargate: str
 ) -> None:
-    code = "import json, os; print(json.dumps([os.environ.get(n) for n in ('AWS_REGION', 'AWS_DEFAULT_REGION')]))"
+    code = (
+        "import json, os; print(json.dumps([os.environ.get(n) for n in ('AWS_REGION',"
+        " 'AWS_DEFAULT_REGION')]))"
+    )
     given = [{"name": "AWS_REGION", "value": "eu-west-1"}]
     jobs = {
         "instances": stage.submit(instances, stage.python(code)),

@@ -1,4 +1,6 @@
-"""The state as the Pulumi CLI takes it, and back; that the CLI does take it is shown by tests/conformance."""
+"""The state as the Pulumi CLI takes it, and back; that the CLI does take it is shown by
+tests/conformance.
+"""
 
 from __future__ import annotations
 

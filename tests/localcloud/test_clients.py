@@ -1,4 +1,6 @@
-"""What third-party clients do that the program does not: answered as AWS answers, or refused at once in the service's own words."""
+"""What third-party clients do that the program does not: answered as AWS answers, or refused at
+once in the service's own words.
+"""
 
 from __future__ import annotations
 

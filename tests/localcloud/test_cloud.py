@@ -1,4 +1,6 @@
-"""Life of a LocalCloud: one at a time, each empty, nothing left behind, the port named in errors."""
+"""Life of a LocalCloud: one at a time, each empty, nothing left behind, the port named in
+errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Conditional writes as S3 documents them (user guide, "How to prevent object overwrites with conditional writes"): of many, one wins."""
+"""Conditional writes as S3 documents them (user guide, "How to prevent object overwrites with
+conditional writes"): of many, one wins.
+"""
 
 from __future__ import annotations
 

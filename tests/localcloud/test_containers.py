@@ -227,8 +227,9 @@ def test_images_that_are_not_there(run: Callable[..., dict[str, Any]], fake: Fak
     assert "docker tag <image> team/other:1" in reason(ours)
     assert fake.told("pull") == []  # the account of the rehearsal is nobody's
     public = run(["true"], image="nowhere:9")
-    assert reason(public) == (
-        "CannotPullContainerError: Error response from daemon: manifest for nowhere:9 not found"
+    assert (
+        reason(public)
+        == "CannotPullContainerError: Error response from daemon: manifest for nowhere:9 not found"
     )
     assert public["statusReason"] == "Task failed to start"
 

@@ -1,4 +1,6 @@
-"""A living stack follows its file: every section changes, AWS has what the file says, and a preview had said so."""
+"""A living stack follows its file: every section changes, AWS has what the file says, and a preview
+had said so.
+"""
 
 from __future__ import annotations
 

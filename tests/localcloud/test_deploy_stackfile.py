@@ -69,7 +69,10 @@ def test_declarations_of_the_project_file_give_defaults(tmp_path: Path) -> None:
     [
         (
             {"hook": {"secure": "v1:abc"}},
-            r"Pulumi\.dev\.yaml: demo:hook is encrypted.* give demo:hook in plain text as a secret override",
+            (
+                r"Pulumi\.dev\.yaml: demo:hook is encrypted.* give demo:hook in plain text as a"
+                r" secret override"
+            ),
         ),
         ({"a": {"b": [{"secure": "v1:abc"}]}}, r"demo:a\.b\[0\] is encrypted"),
     ],

@@ -1,4 +1,5 @@
-"""Every stack of this repository deploys: all that AWS would have to make exists, and nothing is secret that is exported.
+"""Every stack of this repository deploys: all that AWS would have to make exists, and nothing is
+secret that is exported.
 
 A second deployment changes nothing, and a deletion leaves nothing behind.
 """

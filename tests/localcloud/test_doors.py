@@ -1,4 +1,6 @@
-"""Nobody gets in: pages of a browser, names that point here from elsewhere, unsigned and forged calls, from a socket and from Chromium."""
+"""Nobody gets in: pages of a browser, names that point here from elsewhere, unsigned and forged
+calls, from a socket and from Chromium.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ REGISTER = json.dumps(
         },
     }
 )
-_FORGED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/batch/aws4_request, SignedHeaders=host, Signature=00"
+_FORGED = (
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/batch/aws4_request, SignedHeaders=host,"
+    " Signature=00"
+)
 
 
 def send(stage: Stage, head: str, body: str = "") -> tuple[int, str]:
@@ -203,9 +208,13 @@ def browser(tmp_path: Path) -> list[str]:
     )
     if found is None:
         pytest.skip(
-            "no Chromium on this machine: the page that attacks the endpoint was not opened (apt-get install chromium)"
+            "no Chromium on this machine: the page that attacks the endpoint was not opened"
+            " (apt-get install chromium)"
         )
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-quic"
+    flags = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+        " --disable-quic"
+    )
     more = "--disable-component-update --disable-sync --disable-dev-shm-usage"
     return [found, *flags.split(), *more.split(), f"--user-data-dir={tmp_path / 'profile'}"]
 
@@ -241,11 +250,13 @@ def test_a_page_in_a_browser_can_do_nothing(stage: Stage, browser: list[str]) ->
         server.server_close()
     assert reports, "the page has not run"
     simple, with_key, preflighted, slack = json.loads(reports[0])
-    assert (simple, slack) == ("fulfilled:opaque", "fulfilled:opaque"), (
-        "a page may send these, and sees nothing of the answer"
-    )
-    assert (with_key, preflighted) == ("rejected:", "rejected:"), (
-        "no CORS header lets a page send more"
-    )
+    assert (simple, slack) == (
+        "fulfilled:opaque",
+        "fulfilled:opaque",
+    ), "a page may send these, and sees nothing of the answer"
+    assert (with_key, preflighted) == (
+        "rejected:",
+        "rejected:",
+    ), "no CORS header lets a page send more"
     assert stage.batch.describe_job_definitions(jobDefinitionName="attack")["jobDefinitions"] == []
     assert len(stage.cloud.slack.messages) == before

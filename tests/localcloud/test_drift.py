@@ -1,4 +1,6 @@
-"""What is changed by hand is seen, resource by resource, and nothing else is; a deployment brings it back."""
+"""What is changed by hand is seen, resource by resource, and nothing else is; a deployment brings
+it back.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ def test_what_was_half_made_is_finished_by_the_next_deployment(
 
 
 def test_what_lies_under_a_delete_marker_goes_too(cloud: LocalCloud) -> None:
-    """A bucket with content is destroyed after its versioning was suspended; moto broke at its markers."""
+    """A bucket with content is destroyed after its versioning was suspended; moto broke at its
+    markers.
+    """
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="marked")
     enabled, suspended = {"Status": "Enabled"}, {"Status": "Suspended"}

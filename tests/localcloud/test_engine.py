@@ -1,4 +1,6 @@
-"""What the engine passes on: secrets, unknowns, dependencies, options and hooks; and that deployments do not touch one another."""
+"""What the engine passes on: secrets, unknowns, dependencies, options and hooks; and that
+deployments do not touch one another.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ def test_a_preview_asks_nothing_of_aws_and_knows_what_can_be_known(tmp_path: Pat
 
 
 def test_a_preview_finds_misspelt_properties_too(tmp_path: Path) -> None:
-    body = 'aws.sqs.Queue("q", name=aws.sns.Topic("t").arn)\naws.dynamodb.Table("t", attributes=[{"name": "a", "typ": "S"}], hash_key="a")'
+    body = (
+        'aws.sqs.Queue("q", name=aws.sns.Topic("t").arn)\naws.dynamodb.Table("t",'
+        ' attributes=[{"name": "a", "typ": "S"}], hash_key="a")'
+    )
     (only,) = failure(tmp_path, body, client=no_aws, preview=True).failures[:1]
     assert "attributes[0].typ is not a property here; did you mean type?" in only.message
 
@@ -176,7 +181,10 @@ def test_default_tags_and_explicit_providers(tmp_path: Path) -> None:
 
 
 def test_deployments_in_one_process_share_nothing(tmp_path: Path) -> None:
-    body = 'import part\npulumi.export("value", part.VALUE)\npulumi.export("config", pulumi.Config().get("key"))'
+    body = (
+        'import part\npulumi.export("value", part.VALUE)\npulumi.export("config",'
+        ' pulumi.Config().get("key"))'
+    )
     first = run(tmp_path / "a", body, files={"part.py": "VALUE = 1"}, config="  key: from-a\n")
     second = run(tmp_path / "b", body, files={"part.py": "VALUE = 2"})
     assert first.outputs == {"value": 1, "config": "from-a"}

@@ -1,4 +1,6 @@
-"""What a second deployment does with what the first has left: nothing, updates, replacements, deletions, in the right order."""
+"""What a second deployment does with what the first has left: nothing, updates, replacements,
+deletions, in the right order.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,8 @@ def test_a_replacement_is_made_first_and_the_old_half_goes_after_the_program(
     assert old != new
     assert (exists(old), exists(new)) == (False, True)
 
-    # a name that the program gives may be taken until the old half is gone, and nobody looks whether it is
+    # a name that the program gives may be taken until the old half is gone, and nobody looks
+    # whether it is
     third = run(tmp_path, queues(more=', name="swap-1"'), previous=second.state)
     assert steps(third) == ["delete replaced live", "replace live"]
     demanded = run(
@@ -120,7 +123,9 @@ def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> Non
 
     ignoring = queues(
         delay=9,
-        more=', opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"], retain_on_delete=True)',
+        more=(
+            ', opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"], retain_on_delete=True)'
+        ),
     )
     kept = run(tmp_path, ignoring, previous=first.state)
     assert steps(kept) == []
@@ -167,7 +172,10 @@ def test_a_failure_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_change_that_is_not_modelled_is_refused(tmp_path: Path) -> None:
-    body = 'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\naws.ec2.RouteTable("t", vpc_id=vpc.id{})'
+    body = (
+        'vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")\naws.ec2.RouteTable("t",'
+        " vpc_id=vpc.id{})"
+    )
     first = run(tmp_path, body.format(""))
     error = failure(
         tmp_path,
@@ -218,7 +226,10 @@ HOOKED = """
 
 
 def _bucket(tags: dict[str, Any]) -> str:
-    return f'aws.s3.Bucket("hooked", tags={json.dumps(tags)}, opts=pulumi.ResourceOptions(hooks=hooks))'
+    return (
+        f'aws.s3.Bucket("hooked", tags={json.dumps(tags)},'
+        " opts=pulumi.ResourceOptions(hooks=hooks))"
+    )
 
 
 def test_hooks_run_around_updates_and_deletions_and_have_them_tried_again(tmp_path: Path) -> None:

@@ -32,16 +32,28 @@ def environment(**changes: object) -> str:
         for name, value in {**resources, **changes}.items()
         if value is not None
     )
-    names = "'subnets': [subnet.id], 'security_group_ids': [security_group.id], 'instance_role': profile.arn"
+    names = (
+        "'subnets': [subnet.id], 'security_group_ids': [security_group.id], 'instance_role':"
+        " profile.arn"
+    )
     resources_text = f"compute_resources={{{written}, {names}}}"
-    return f'{ROLE}\n{NETWORK}aws.batch.ComputeEnvironment("nodes", type="MANAGED", service_role=role.arn, {resources_text})'
+    return (
+        f'{ROLE}\n{NETWORK}aws.batch.ComputeEnvironment("nodes", type="MANAGED",'
+        f" service_role=role.arn, {resources_text})"
+    )
 
 
 def job(properties: str) -> str:
-    return f'{ROLE}\naws.batch.JobDefinition("job", type="container", container_properties=json.dumps({properties}))'
+    return (
+        f'{ROLE}\naws.batch.JobDefinition("job", type="container",'
+        f" container_properties=json.dumps({properties}))"
+    )
 
 
-CONTAINER = '"image": "x", "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]'
+CONTAINER = (
+    '"image": "x", "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY",'
+    ' "value": "512"}]'
+)
 
 MISTAKES = {
     "misspelt nested property": (
@@ -58,11 +70,17 @@ MISTAKES = {
     ),
     "value that AWS does not know": (
         environment(allocation_strategy="BEST_FITT"),
-        r"computeResources\.allocationStrategy is 'BEST_FITT', allowed are BEST_FIT, BEST_FIT_PROGRESSIVE",
+        (
+            r"computeResources\.allocationStrategy is 'BEST_FITT', allowed are BEST_FIT,"
+            r" BEST_FIT_PROGRESSIVE"
+        ),
     ),
     "value in JSON that AWS does not know": (
         job('{"image": "x", "resourceRequirements": [{"type": "CPU", "value": "1"}]}'),
-        r"containerProperties\.resourceRequirements\[0\]\.type is 'CPU', allowed are GPU, VCPU, MEMORY",
+        (
+            r"containerProperties\.resourceRequirements\[0\]\.type is 'CPU', allowed are GPU, VCPU,"
+            r" MEMORY"
+        ),
     ),
     "member in JSON that AWS does not know": (
         job(f"{{{CONTAINER}, 'jobRole': role.name}}".replace("role.name", "'x'")),
@@ -70,18 +88,27 @@ MISTAKES = {
     ),
     "role in JSON that does not exist": (
         job(f"{{{CONTAINER}, 'jobRoleArn': 'arn:aws:iam::123456789012:role/nobody'}}"),
-        r"containerProperties\.jobRoleArn is arn:aws:iam::123456789012:role/nobody, which does not exist",
+        (
+            r"containerProperties\.jobRoleArn is arn:aws:iam::123456789012:role/nobody, which does"
+            r" not exist"
+        ),
     ),
     "log group in JSON that does not exist": (
         job(
-            f"{{{CONTAINER}, 'logConfiguration': {{'logDriver': 'awslogs', 'options': {{'awslogs-group': '/no/where'}}}}}}"
+            f"{{{CONTAINER}, 'logConfiguration': {{'logDriver': 'awslogs', 'options':"
+            " {'awslogs-group': '/no/where'}}}"
         ),
-        r"containerProperties\.logConfiguration\.options\.awslogs-group is /no/where, which does not exist",
+        (
+            r"containerProperties\.logConfiguration\.options\.awslogs-group is /no/where, which"
+            r" does not exist"
+        ),
     ),
     "queue that does not exist": (
         (
-            'aws.cloudwatch.MetricAlarm("alarm", comparison_operator="GreaterThanThreshold", evaluation_periods=1, namespace="N",\n'
-            '    metric_name="M", period=60, statistic="Sum", threshold=1, alarm_actions=["arn:aws:sns:us-east-1:123456789012:nobody"])'
+            'aws.cloudwatch.MetricAlarm("alarm", comparison_operator="GreaterThanThreshold",'
+            ' evaluation_periods=1, namespace="N",\n    metric_name="M", period=60,'
+            ' statistic="Sum", threshold=1,'
+            ' alarm_actions=["arn:aws:sns:us-east-1:123456789012:nobody"])'
         ),
         r"alarmActions\[0\] is arn:aws:sns:us-east-1:123456789012:nobody, which does not exist",
     ),
@@ -96,17 +123,21 @@ MISTAKES = {
     "text that is not JSON": ('aws.iam.Policy("policy", policy="{,}")', r"policy is not JSON"),
     "unmodelled output as an input": (
         (
-            'group = aws.ec2.DefaultSecurityGroup("g", vpc_id=aws.ec2.Vpc("v", cidr_block="10.0.0.0/16").id)\n'
-            'aws.ssm.Parameter("p", type="String", value=group.name_prefix)'
+            'group = aws.ec2.DefaultSecurityGroup("g", vpc_id=aws.ec2.Vpc("v",'
+            ' cidr_block="10.0.0.0/16").id)\naws.ssm.Parameter("p", type="String",'
+            " value=group.name_prefix)"
         ),
         r"value uses g\.namePrefix, an output that the local provider does not model",
     ),
     "unmodelled number as an input": (
         (
-            'function = aws.cloudwatch.LogGroup("g")\n'
-            'aws.ssm.Parameter("p", type="String", value=function.deletion_protection_enabled.apply(str))'
+            'function = aws.cloudwatch.LogGroup("g")\naws.ssm.Parameter("p", type="String",'
+            " value=function.deletion_protection_enabled.apply(str))"
         ),
-        r"value is not known although all it depends on exists: it comes from an output of 'g' that the local provider does not model",
+        (
+            r"value is not known although all it depends on exists: it comes from an output of 'g'"
+            r" that the local provider does not model"
+        ),
     ),
     "unmodelled type": (
         'aws.xray.Group("group", group_name="x", filter_expression="x")',
@@ -141,7 +172,10 @@ MISTAKES = {
         r"import is not served",
     ),
     "refused by AWS": (
-        'aws.iam.RolePolicyAttachment("a", role="nobody", policy_arn="arn:aws:iam::123456789012:policy/p")',
+        (
+            'aws.iam.RolePolicyAttachment("a", role="nobody",'
+            ' policy_arn="arn:aws:iam::123456789012:policy/p")'
+        ),
         r"iam:AttachRolePolicy answered NoSuchEntity",
     ),
 }
@@ -215,15 +249,18 @@ def test_all_failures_are_told_and_what_depends_on_them_is_skipped(tmp_path: Pat
         "explicit",
         "later",
     ]
-    assert str(error).splitlines()[-1] == (
-        "left as they were, because of these: Parameter 'explicit', Parameter 'later', Topic 'after'"
+    assert (
+        str(error).splitlines()[-1]
+        == "left as they were, because of these: Parameter 'explicit', Parameter 'later', Topic"
+        " 'after'"
     )
 
 
 def test_a_component_is_told_with_its_own_line_and_type(tmp_path: Path) -> None:
     files = {
         "parts/__init__.py": "",
-        "parts/store.py": """\
+        "parts/store.py": (
+            """\
             import pulumi
             import pulumi_aws as aws
 
@@ -233,7 +270,8 @@ def test_a_component_is_told_with_its_own_line_and_type(tmp_path: Path) -> None:
                     super().__init__("demo:parts:Store", name, None, opts)
                     aws.iam.RolePolicyAttachment(f"{name}-lost", role="nobody", policy_arn="x", opts=pulumi.ResourceOptions(parent=self))
                     self.register_outputs({})
-        """,
+        """
+        ),
     }
     error = failure(tmp_path, "from parts.store import Store\n\nStore('store')", files=files)
     (only,) = error.failures

@@ -1,4 +1,6 @@
-"""The same engine behind gRPC, with the program in a process of its own: what the Pulumi CLI's language host does."""
+"""The same engine behind gRPC, with the program in a process of its own: what the Pulumi CLI's
+language host does.
+"""
 
 from __future__ import annotations
 

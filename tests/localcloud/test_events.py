@@ -1,4 +1,6 @@
-"""Uploads and events reach what the rules name: rule patterns, targets, permissions, transformers, dead letters, S3's own notifications."""
+"""Uploads and events reach what the rules name: rule patterns, targets, permissions, transformers,
+dead letters, S3's own notifications.
+"""
 
 from __future__ import annotations
 
@@ -125,16 +127,18 @@ def test_object_created_is_told_once_for_put_copy_and_multipart(stage: Stage) ->
 
 
 def test_upload_runs_a_function_and_its_job(stage: Stage) -> None:
-    """The whole way: upload, rule, function under its role, SubmitJob, state-change event, message."""
+    """The whole way: upload, rule, function under its role, SubmitJob, state-change event,
+    message.
+    """
     name, jobs = bucket(stage), stage.queue(stage.environment())
     definition = stage.definition(
         ["python", "-c", "import sys; sys.exit(int(sys.argv[1]))", "Ref::code"]
     )
     code = (
-        "import boto3\n"
-        "def handle(event, context):\n"
-        f"    request = dict(jobName='from-event', jobQueue='{jobs}', jobDefinition='{definition}')\n"
-        "    return boto3.client('batch').submit_job(parameters={'code': event['detail']['object']['key'][-1]}, **request)['jobId']\n"
+        "import boto3\ndef handle(event, context):\n    request = dict(jobName='from-event',"
+        f" jobQueue='{jobs}', jobDefinition='{definition}')\n    return"
+        " boto3.client('batch').submit_job(parameters={'code':"
+        " event['detail']['object']['key'][-1]}, **request)['jobId']\n"
     )
     function = make(stage, code, {"Action": "batch:SubmitJob", "Resource": [jobs, definition]})
     arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}"

@@ -1,4 +1,6 @@
-"""Executions of state machines begin and end when the call that starts or stops them is answered, as on AWS, whatever the threads do."""
+"""Executions of state machines begin and end when the call that starts or stops them is answered,
+as on AWS, whatever the threads do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The endpoint: keep-alive HTTP, the aws CLI, faults, placement groups, the Slack sink, the metadata address."""
+"""The endpoint: keep-alive HTTP, the aws CLI, faults, placement groups, the Slack sink, the
+metadata address.
+"""
 
 from __future__ import annotations
 

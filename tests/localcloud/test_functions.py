@@ -1,4 +1,6 @@
-"""Lambda functions as processes: result, error, timeout, log, role, retries and destinations, warm workers."""
+"""Lambda functions as processes: result, error, timeout, log, role, retries and destinations, warm
+workers.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +62,10 @@ def messages(stage: Stage, group: str) -> list[str]:
 
 def test_result_environment_log_and_warm_worker(stage: Stage) -> None:
     code = (
-        "import os\nprint('cold')\ncount = 0\n"
-        "def handle(event, context):\n"
-        "    global count; count += 1\n"
-        "    print('event', event['n'])\n"
-        "    return {'n': event['n'] + 1, 'count': count, 'pid': os.getpid(), 'name': context.function_name,\n"
-        "            'left': context.get_remaining_time_in_millis(), 'env': dict(os.environ)}\n"
+        "import os\nprint('cold')\ncount = 0\ndef handle(event, context):\n    global count; count"
+        " += 1\n    print('event', event['n'])\n    return {'n': event['n'] + 1, 'count': count,"
+        " 'pid': os.getpid(), 'name': context.function_name,\n            'left':"
+        " context.get_remaining_time_in_millis(), 'env': dict(os.environ)}\n"
     )
     name = make(stage, code, Environment={"Variables": {"SETTING": "1"}})
     first, answer = invoke(stage, name, {"n": 1}, LogType="Tail")
@@ -126,8 +126,8 @@ def test_runs_under_its_role(stage: Stage) -> None:
     stage.client("s3").create_bucket(Bucket="of-functions")
     stage.client("s3").put_object(Bucket="of-functions", Key="a", Body=b"1")
     code = (
-        "import boto3\ndef handle(event, context):\n"
-        "    return boto3.client('s3').get_object(Bucket='of-functions', Key=event)['Body'].read().decode()\n"
+        "import boto3\ndef handle(event, context):\n    return"
+        " boto3.client('s3').get_object(Bucket='of-functions', Key=event)['Body'].read().decode()\n"
     )
     name = make(stage, code, {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::of-functions/a"})
     assert invoke(stage, name, "a")[0] == "1"
@@ -188,7 +188,8 @@ def test_log_group_of_choice_and_silence_without_permission(stage: Stage) -> Non
 def test_concurrent_invocations_do_not_wait_for_each_other(stage: Stage) -> None:
     name = make(
         stage,
-        "import os, time\ndef handle(event, context):\n    time.sleep(0.4)\n    return os.getpid()\n",
+        "import os, time\ndef handle(event, context):\n    time.sleep(0.4)\n    return"
+        " os.getpid()\n",
     )
     with ThreadPoolExecutor(4) as pool:
         pids = list(pool.map(lambda _: invoke(stage, name)[0], range(4)))

@@ -1,6 +1,8 @@
-"""The guard in the deployed stack, under its own role: it stops the queue and its jobs, tells Slack once, and leaves the rest alone.
+"""The guard in the deployed stack, under its own role: it stops the queue and its jobs, tells Slack
+once, and leaves the rest alone.
 
-localcloud has no clock of EventBridge rules, so the function is invoked as the rule would: what is tested is all but the schedule itself.
+localcloud has no clock of EventBridge rules, so the function is invoked as the rule would: what is
+tested is all but the schedule itself.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def test_the_guard_acts_once_and_on_its_queue_only(guarded: Guarded) -> None:
     guarded.cloud.slack.fail_next(1, status=403)
     until(lambda: guarded.look().get("outcome") != "below")
 
-    # it stopped everything, and Slack refused the message: so the stop is on record, and nobody has been told
+    # it stopped everything, and Slack refused the message: so the stop is on record, and nobody has
+    # been told
     assert guarded.state("analysis") == "DISABLED"
     for job_id in (analysis, waiting):
         guarded.failed(job_id)

@@ -1,4 +1,6 @@
-"""Logs Insights: the queries that the program saves, and what people type, answered as asked or refused by name."""
+"""Logs Insights: the queries that the program saves, and what people type, answered as asked or
+refused by name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The instance metadata service: answers as EC2's does, and the program's instances keep jobs away from it."""
+"""The instance metadata service: answers as EC2's does, and the program's instances keep jobs away
+from it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""As many environments and queues as AWS Batch allows in a region, and as many data sets as the config: all within AWS's limits."""
+"""As many environments and queues as AWS Batch allows in a region, and as many data sets as the
+config: all within AWS's limits.
+"""
 
 from __future__ import annotations
 

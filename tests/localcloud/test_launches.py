@@ -1,4 +1,6 @@
-"""What EC2 refuses an environment, and the APIs that tell of it: Auto Scaling, Service Quotas, the snapshot, the simulation."""
+"""What EC2 refuses an environment, and the APIs that tell of it: Auto Scaling, Service Quotas, the
+snapshot, the simulation.
+"""
 
 from __future__ import annotations
 

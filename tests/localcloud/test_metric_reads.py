@@ -1,4 +1,6 @@
-"""Reading metrics as CloudWatch's API reference has it: periods, paging, which metrics there are."""
+"""Reading metrics as CloudWatch's API reference has it: periods, paging, which metrics there
+are.
+"""
 
 from __future__ import annotations
 

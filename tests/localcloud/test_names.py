@@ -1,4 +1,6 @@
-"""Physical names tell project and stack, fit every type, and stay what they are on resources that exist."""
+"""Physical names tell project and stack, fit every type, and stay what they are on resources that
+exist.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def test_the_longest_stack_is_the_longest(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_what_exists_keeps_its_name(tmp_path: Path) -> None:
-    """A stack of the time before names told project and stack is not replaced, and new resources get the new names."""
+    """A stack of the time before names told project and stack is not replaced, and new resources
+    get the new names.
+    """
     with LocalCloud(tmp_path, images={}) as cloud:
         before = deploy(ROOT, "local", cloud.client, config=DEFAULT)
         after = deploy(ROOT, "local", cloud.client, previous=before.state, preview=True)
@@ -162,7 +166,9 @@ def test_what_cannot_name_is_refused(tmp_path: Path, naming: object, says: str) 
 
 def test_a_name_without_randomness_is_freed_before_it_is_taken_again() -> None:
     rules = {
-        "pulumi:autonaming": '{"pattern":"x-${name}","providers":{"aws":{"pattern":"${name}-${hex(3)}"}}}'
+        "pulumi:autonaming": (
+            '{"pattern":"x-${name}","providers":{"aws":{"pattern":"${name}-${hex(3)}"}}}'
+        )
     }
     names = Names(rules, project="p", stack="s")
     assert names.fixed("random:index/pet:Pet")

@@ -1,4 +1,6 @@
-"""A stack gets another address space: everything in the VPC is made anew, then the former goes, and nothing is stuck."""
+"""A stack gets another address space: everything in the VPC is made anew, then the former goes, and
+nothing is stuck.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Objects on their way in and out: chunks, checksums and hashes are verified, large ones lie on disk and cost no memory."""
+"""Objects on their way in and out: chunks, checksums and hashes are verified, large ones lie on
+disk and cost no memory.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """No accepted config leaves a job in RUNNABLE.
 
-Configs are made up; each is refused with the code of a rule, or its environments, queues and definitions pass the checks of localcloud's
-AWS Batch, and its jobs are placed one after the other. That model is written from AWS's rules and knows nothing of the config's.
+Configs are made up; each is refused with the code of a rule, or its environments, queues and
+definitions pass the checks of localcloud's AWS Batch, and its jobs are placed one after the other.
+That model is written from AWS's rules and knows nothing of the config's.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from tests.config.stacks import ROOT
 from tests.localcloud.conftest import until
 from tests.localcloud.made_configs import Maker
 
-# ---- the same in AWS's words -----------------------------------------------------------------------------------------------------------
+# ---- the same in AWS's words
+# --------------------------------------------------------------------------------------------------
 
 
 class _Anything(AwsState):
@@ -150,9 +152,9 @@ def registered(config: StackConfig) -> Store:
                 "computeReservation": queue.fair_share.compute_reservation_percent,
             }
             policy = {
-                "schedulingPolicyArn": queues.create_policy(
-                    store, {"name": name, "fairsharePolicy": fair}
-                ).arn
+                "schedulingPolicyArn": (
+                    queues.create_policy(store, {"name": name, "fairsharePolicy": fair}).arn
+                )
             }
         order = [
             {"order": index, "computeEnvironment": each}
@@ -175,7 +177,9 @@ def registered(config: StackConfig) -> Store:
 
 
 def run_alone(store: Store, capacity: Capacity, job: Job) -> str:
-    """Places a job where nothing else runs, and ends it; the reasons of all environments where it would wait for ever."""
+    """Places a job where nothing else runs, and ends it; the reasons of all environments where it
+    would wait for ever.
+    """
     needs = [Need.of(node) for node in job.nodes]
     policy = store.policy(job.queue.policy) if job.queue.policy else None
     refused = []
@@ -209,7 +213,9 @@ CONFIRMED: Counter[str] = Counter()
 
 
 def outcome(config: StackConfig) -> str:
-    """Empty where Batch takes all of the config and starts every job; else the first thing that it says."""
+    """Empty where Batch takes all of the config and starts every job; else the first thing that it
+    says.
+    """
     try:
         store, capacity = registered(config), Capacity(shapes=STATE.instance_shapes())
         for each in store.environments.values():

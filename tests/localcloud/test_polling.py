@@ -1,4 +1,6 @@
-"""A short poll may find nothing where a message lies, a long one finds it; and what empties a queue polls long."""
+"""A short poll may find nothing where a message lies, a long one finds it; and what empties a queue
+polls long.
+"""
 
 from __future__ import annotations
 

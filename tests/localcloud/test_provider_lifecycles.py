@@ -1,4 +1,6 @@
-"""What a change of one input does: updates, replacements and orders that the real provider is known to make."""
+"""What a change of one input does: updates, replacements and orders that the real provider is known
+to make.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,9 @@ def test_an_attached_policy_is_not_deleted(cloud: LocalCloud, tmp_path: Path) ->
 def test_a_lifecycle_policy_is_replaced_and_the_old_one_goes_first(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
-    """`policy` is ForceNew, and a repository has one (terraform-provider-aws, internal/service/ecr/lifecycle_policy.go)."""
+    """`policy` is ForceNew, and a repository has one (terraform-provider-aws,
+    internal/service/ecr/lifecycle_policy.go).
+    """
     body = """
         repository = aws.ecr.Repository("r")
         selection = {{"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": {count}}}
@@ -173,7 +177,9 @@ ENVIRONMENT = """
 
 
 def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) -> None:
-    """`image_id_override` is Optional and Computed (internal/service/batch/compute_environment.go): no change, now and with a later one."""
+    """`image_id_override` is Optional and Computed (internal/service/batch/compute_environment.go):
+    no change, now and with a later one.
+    """
 
     def deployed(before: State, image: str | None, vcpus: int = 8) -> Deployment:
         images = {"image_type": "ECS_AL2023", **({"image_id_override": image} if image else {})}
@@ -208,7 +214,10 @@ def test_an_image_that_is_taken_away_stays(cloud: LocalCloud, tmp_path: Path) ->
         (125, 'aws.ec2.LaunchTemplate("{name}")'),
         (
             64,
-            'aws.cloudwatch.EventTarget("{name}", arn="{arn}", rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)',
+            (
+                'aws.cloudwatch.EventTarget("{name}", arn="{arn}",'
+                ' rule=aws.cloudwatch.EventRule("r", schedule_expression="{rate}").name)'
+            ),
         ),
     ],
 )
@@ -233,7 +242,9 @@ RULE = """
 def test_a_rule_of_a_security_group_changes_in_place(
     cloud: LocalCloud, tmp_path: Path, direction: str
 ) -> None:
-    """Another kind of source replaces, all else is an update (internal/service/ec2/vpc_security_group_ingress_rule.go)."""
+    """Another kind of source replaces, all else is an update
+    (internal/service/ec2/vpc_security_group_ingress_rule.go).
+    """
 
     def deployed(before: State, rule: str) -> Deployment:
         body = RULE.format(direction=direction, rule=rule)

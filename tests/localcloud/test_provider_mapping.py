@@ -1,4 +1,6 @@
-"""Pulumi's names and botocore's are the same request in another dress; botocore's validator is the judge."""
+"""Pulumi's names and botocore's are the same request in another dress; botocore's validator is the
+judge.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def requests(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
 
 
 def as_pulumi(value: Any, shape: Any) -> Any:
-    """The request as the wire would bring it: first letters small, whole numbers perhaps as floats."""
+    """The request as the wire would bring it: first letters small, whole numbers perhaps as
+    floats.
+    """
     if shape.type_name == "structure":
         return {n[0].lower() + n[1:]: as_pulumi(v, shape.members[n]) for n, v in value.items()}
     if shape.type_name == "list":

@@ -287,7 +287,9 @@ def test_a_refusal_of_aws_is_one_sentence(engine: Peer) -> None:
 
 
 def test_what_was_made_before_a_failure_is_not_lost(engine: Peer) -> None:
-    """The engine keeps the id, so that the next deployment goes on with it instead of making a second one."""
+    """The engine keeps the id, so that the next deployment goes on with it instead of making a
+    second one.
+    """
     key = engine.checked("aws:kms/key:Key", {"enableKeyRotation": True, "rotationPeriodInDays": 1})
     with pytest.raises(grpc.RpcError) as caught:
         engine.create("aws:kms/key:Key", key)

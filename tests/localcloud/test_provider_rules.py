@@ -1,4 +1,6 @@
-"""What replaces, and what is a set: the table is current, and the installed pulumi_aws says nothing else."""
+"""What replaces, and what is a set: the table is current, and the installed pulumi_aws says nothing
+else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What AWS refuses for the sake of something else, or because of a limit, is refused here in the same words."""
+"""What AWS refuses for the sake of something else, or because of a limit, is refused here in the
+same words.
+"""
 
 from __future__ import annotations
 

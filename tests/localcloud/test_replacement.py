@@ -1,4 +1,6 @@
-"""A change that replaces a compute environment: one deployment does it, the queue stays, and no running job is lost."""
+"""A change that replaces a compute environment: one deployment does it, the queue stays, and no
+running job is lost.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ MACHINE_VCPUS = 36
 
 
 class Site:
-    """The local stack in an AWS of its own, and jobs on its queue `nodes`. It has no EFA, which would demand a placement group."""
+    """The local stack in an AWS of its own, and jobs on its queue `nodes`.
+
+    It has no EFA, which would demand a placement group.
+    """
 
     def __init__(self, cloud: LocalCloud, directory: Path) -> None:
         self.cloud, self._directory = cloud, directory
@@ -71,7 +76,9 @@ class Site:
         return deployment
 
     def replace(self, **nodes: object) -> Deployment:
-        """Takes the placement group away, or brings it back: the provider can do neither in place."""
+        """Takes the placement group away, or brings it back: the provider can do neither in
+        place.
+        """
         self._grouped = not self._grouped
         return self.deploy(**nodes)
 
@@ -353,7 +360,9 @@ def test_a_change_of_the_number_of_vcpus_waits_for_nobody(site: Site) -> None:
 
 
 def test_an_image_of_ones_own_comes_and_goes(site: Site) -> None:
-    """The provider leaves an image that is no longer named; the program has the environment made anew."""
+    """The provider leaves an image that is no longer named; the program has the environment made
+    anew.
+    """
 
     def image() -> str | None:
         found = site.batch.describe_compute_environments(computeEnvironments=site.environments())

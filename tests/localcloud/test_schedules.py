@@ -1,4 +1,6 @@
-"""EventBridge Scheduler: the times of expressions, and the call of targets under the schedule's role."""
+"""EventBridge Scheduler: the times of expressions, and the call of targets under the schedule's
+role.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Signatures: what AWS's own signers make is taken, whatever is changed afterwards is not, and every service refuses in its own words."""
+"""Signatures: what AWS's own signers make is taken, whatever is changed afterwards is not, and
+every service refuses in its own words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Changes of a living stack that AWS and the provider treat in ways of their own, and the order in which a stack goes."""
+"""Changes of a living stack that AWS and the provider treat in ways of their own, and the order in
+which a stack goes.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_a_job_of_several_nodes_becomes_one_of_one_node_and_back_in_place(site: 
 
 
 def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
-    """AWS changes neither type of Fargate into the other (Batch API reference, ComputeResourceUpdate)."""
+    """AWS changes neither type of Fargate into the other (Batch API reference,
+    ComputeResourceUpdate).
+    """
     before = site.deploy().resource(CE, "environments-fargate")
     kind = (
         "fargate"
@@ -128,7 +132,9 @@ def test_fargate_becomes_fargate_spot_by_a_replacement(site: Site) -> None:
 
 
 def test_another_zone_moves_no_subnet(site: Site) -> None:
-    """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a replacement comes before the deletion."""
+    """EC2 refuses a subnet whose addresses lie in another one (InvalidSubnet.Conflict), and a
+    replacement comes before the deletion.
+    """
     site.change("network", az_count=4)
     grown = site.deploy()
     assert {name for name in names(grown, "create") if "subnet" in name or "private-3" in name}

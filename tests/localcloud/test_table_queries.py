@@ -1,4 +1,6 @@
-"""Queries of tables: what is picked out before moto looks gives moto's own answers, page by page, and does not grow with the table."""
+"""Queries of tables: what is picked out before moto looks gives moto's own answers, page by page,
+and does not grow with the table.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,8 @@ def test_the_pages_are_those_of_moto(table: Any, asked: dict[str, Any]) -> None:
         patch.setattr(Table, "query", table_queries._whole_table_query)
         patch.setattr(SecondaryIndex, "project", MOTOS_PROJECT)
         theirs = pages(table, **asked)
-    # moto may end a limited index query by an empty page more, where items after the last do not match
+    # moto may end a limited index query by an empty page more, where items after the last do not
+    # match
     assert [page for page in mine if page] == [page for page in theirs if page]
 
 

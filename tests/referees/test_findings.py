@@ -1,4 +1,6 @@
-"""A finding without an answer fails, an answer without a finding fails, and the docs tell the answers."""
+"""A finding without an answer fails, an answer without a finding fails, and the docs tell the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def test_a_pattern_of_the_text_holds_one_action_alone() -> None:
 def test_an_answer_that_nothing_asks_for_goes() -> None:
     (wrong,) = judged([], [KNOWN])
     assert (
-        wrong
-        == "nothing is found any more of checkov CKV_1 */Logs* *: take it out of referees/answers.json"
+        wrong == "nothing is found any more of checkov CKV_1 */Logs* *: take it out of"
+        " referees/answers.json"
     )
 
 
@@ -51,7 +53,10 @@ def test_the_docs_have_the_answers_of_the_data_file() -> None:
 
 
 def _program(folder: Path, name: str, prints: str, code: int = 0) -> None:
-    text = f"#!{sys.executable}\nimport sys\nsys.stdout.write({prints!r})\nsys.stderr.write('broken')\nsys.exit({code})\n"
+    text = (
+        f"#!{sys.executable}\nimport"
+        f" sys\nsys.stdout.write({prints!r})\nsys.stderr.write('broken')\nsys.exit({code})\n"
+    )
     (folder / name).write_text(text, encoding="utf-8")
     (folder / name).chmod(0o755)
 

@@ -1,4 +1,6 @@
-"""The push of the images, run as the operator runs it, with recording stand-ins for docker, aws and pulumi on PATH."""
+"""The push of the images, run as the operator runs it, with recording stand-ins for docker, aws and
+pulumi on PATH.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ OUTPUTS = {
 DIGESTS = {"cpu": "sha256:" + "c" * 64, "gpu": "sha256:" + "9" * 64}
 CHECKSUM = "e" * 64
 
-# One program under three names. It answers as the real ones do, from what the test put into the folder of answers, and records each call.
+# One program under three names. It answers as the real ones do, from what the test put into the
+# folder of answers, and records each call.
 STAND_IN = f"""#!{sys.executable}
 import json, pathlib, sys
 name, args = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
@@ -203,12 +206,18 @@ def _no_digest(checkout: Checkout) -> None:
         (
             _dirty,
             {},
-            "uncommitted changes would go into the images; commit them first:\n M workloads/stage.py",
+            (
+                "uncommitted changes would go into the images; commit them first:\n M"
+                " workloads/stage.py"
+            ),
         ),
         (
             _not_deployed,
             {},
-            "stack dev has no output cpu_repository_url (it has: table); run `pulumi up --stack dev` first",
+            (
+                "stack dev has no output cpu_repository_url (it has: table); run `pulumi up --stack"
+                " dev` first"
+            ),
         ),
         (_foreign_registry, {}, "which is not the URL of an ECR repository"),
         (_second_build_fails, {}, "no space left on device"),

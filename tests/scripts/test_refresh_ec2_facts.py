@@ -1,4 +1,6 @@
-"""The refresh against answers in the form of AWS: botocore checks every call and answer against the API's model."""
+"""The refresh against answers in the form of AWS: botocore checks every call and answer against the
+API's model.
+"""
 
 from __future__ import annotations
 
@@ -118,9 +120,10 @@ def test_sizes_and_prices_are_those_of_aws() -> None:
         None,
     ), "eu-west-1 names no price"
     gone = facts.types["old1.large"]
-    assert (gone.vcpus, gone.usd_per_hour) == (2, None), (
-        "what the region does not sell keeps its sizes and loses its price"
-    )
+    assert (gone.vcpus, gone.usd_per_hour) == (
+        2,
+        None,
+    ), "what the region does not sell keeps its sizes and loses its price"
 
 
 def test_the_file_of_the_repository_is_what_the_script_makes_of_the_dump() -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from scripts.release_notes import ROOT, ReleaseError, notes, sections
 
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.1.0 (2026-12-01)\n\n- New\n\n### Changed\n\n- Old\n\n## 1.0.0 (2026-11-01)\n\n- First\n"
+CHANGELOG = (
+    "# Changelog\n\n## Unreleased\n\n## 1.1.0 (2026-12-01)\n\n- New\n\n### Changed\n\n- Old\n\n##"
+    " 1.0.0 (2026-11-01)\n\n- First\n"
+)
 
 
 def test_the_notes_are_the_section_of_the_version() -> None:

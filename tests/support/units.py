@@ -60,7 +60,10 @@ def _seconds(unit: Iterable[pytest.Item], seconds: Mapping[str, float]) -> float
 
 
 def write_down(items: Iterable[pytest.Item], path: Path, worker: str) -> None:
-    """In a worker: name of each test -> its unit. Every worker writes the same, each at one stroke."""
+    """In a worker: name of each test -> its unit.
+
+    Every worker writes the same, each at one stroke.
+    """
     own = path.with_suffix(f".{worker}")
     own.write_text(json.dumps({item.nodeid: unit_of(item) for item in items}))
     own.replace(path)

@@ -1,4 +1,6 @@
-"""Thousands of damaged Parquet objects: each is read, or refused with one sentence that any terminal shows."""
+"""Thousands of damaged Parquet objects: each is read, or refused with one sentence that any
+terminal shows.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,8 @@ def test_a_damaged_table_is_one_sentence(objects: dict[str, bytes]) -> None:
     read(whole, manifest)
     analyse(whole, manifest)
     for number in range(MUTATIONS):
-        # the footer has no checksum; of a unit, both are changed, as somebody would who writes objects by hand
+        # the footer has no checksum; of a unit, both are changed, as somebody would who writes
+        # objects by hand
         start = manifest.footer_offset if number % 2 else 0
         data = whole[:start] + _damaged(whole[start:], random)
         if number % 2 == 0:

@@ -1,4 +1,6 @@
-"""Thousands of damaged records: each is read, or refused with one sentence that any terminal shows, and by no other kind of error."""
+"""Thousands of damaged records: each is read, or refused with one sentence that any terminal shows,
+and by no other kind of error.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def _mutated(data: bytes, random: Random) -> bytes:
-    """Damaged bytes: flipped, cut, doubled, nested without end; or JSON in which one place is gone or holds something else."""
+    """Damaged bytes: flipped, cut, doubled, nested without end; or JSON in which one place is gone
+    or holds something else.
+    """
     way = random.randrange(8)
     if way == 0:
         at = random.randrange(len(data))
@@ -141,7 +145,10 @@ def _mutated(data: bytes, random: Random) -> bytes:
 
 
 def _refusal(read: Callable[[bytes], Any], data: bytes) -> str:
-    """What a reader says of bytes that it refuses; empty where it takes them. Any other kind of error is the test's failure."""
+    """What a reader says of bytes that it refuses; empty where it takes them.
+
+    Any other kind of error is the test's failure.
+    """
     try:
         read(data)
     except (ContractError, StageError) as error:

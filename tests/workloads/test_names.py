@@ -1,4 +1,6 @@
-"""File names in any script: one data set each, names that AWS takes, and the same data set for the same name."""
+"""File names in any script: one data set each, names that AWS takes, and the same data set for the
+same name.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ NEAR = st.text("aAé.é_ -+1\u0301売✓ß", min_size=1, max_size=6)
 
 
 def same(one: str, other: str) -> bool:
-    """The rule that docs/data.md states, spelt without the code: letter case, normalisation and separators do not count."""
+    """The rule that docs/data.md states, spelt without the code: letter case, normalisation and
+    separators do not count.
+    """
 
     def words(name: str) -> list[str]:
         lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())

@@ -79,8 +79,10 @@ def test_defaults_are_those_of_the_config_but_for_the_mode():
 def test_a_wrong_variable_is_told_with_what_is_allowed():
     with pytest.raises(ContractError) as told:
         AnalysisParameters.from_env({contract.ENV_ANOMALY_NEIGHBOURS: "257"})
-    assert str(told.value) == (
-        "environment variable PIPELINE_ANOMALY_NEIGHBOURS is '257'; expected 'auto' or a whole number from 1 to 256"
+    assert (
+        str(told.value)
+        == "environment variable PIPELINE_ANOMALY_NEIGHBOURS is '257'; expected 'auto' or a whole"
+        " number from 1 to 256"
     )
     with pytest.raises(ContractError, match=r"is 'maybe'; expected 'true' or 'false'$"):
         AnalysisParameters.from_env({contract.ENV_EXACT_QUANTILES: "maybe"})

@@ -1,4 +1,6 @@
-"""The stages' shared plumbing against an in-memory S3: records, exit codes, torn connections, half-written objects."""
+"""The stages' shared plumbing against an in-memory S3: records, exit codes, torn connections,
+half-written objects.
+"""
 
 from __future__ import annotations
 
@@ -153,11 +155,10 @@ def test_only_the_main_node_writes_records(bucket, monkeypatch):
 
 def test_sigterm_ends_the_stage_with_143_and_leaves_no_object(bucket):
     program = (
-        "import sys, time\nfrom workloads.runtime import s3\nfrom workloads.runtime.stage import run_stage\n"
-        "def main(run):\n"
-        f"    with s3.Writer({bucket!r}, 'half') as out:\n"
-        "        out.write(bytes(20 << 20)); print('ready', flush=True); time.sleep(60)\n"
-        "sys.exit(run_stage('preprocess', main))\n"
+        "import sys, time\nfrom workloads.runtime import s3\nfrom workloads.runtime.stage import"
+        f" run_stage\ndef main(run):\n    with s3.Writer({bucket!r}, 'half') as out:\n       "
+        " out.write(bytes(20 << 20)); print('ready', flush=True);"
+        " time.sleep(60)\nsys.exit(run_stage('preprocess', main))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True

@@ -1,4 +1,6 @@
-"""What a stage used: from the kernel's figures of its container, or of its processes; GPUs by the driver's library."""
+"""What a stage used: from the kernel's figures of its container, or of its processes; GPUs by the
+driver's library.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The analysis stage on one node: `python -m workloads.analysis`, the same command on all of them."""
+"""The analysis stage on one node: `python -m workloads.analysis`, the same command on all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
 
 def main(run: Run) -> dict[str, Any] | None:
-    """Runs this node to the end of the job; the main node returns what `_SUCCESS.json` says of the run.
+    """Runs this node to the end of the job; the main node returns what `_SUCCESS.json` says of the
+    run.
 
-    Of the children of an array job only those return it that end when all of them have done their part; the others return None.
+    Of the children of an array job only those return it that end when all of them have done their
+    part; the others return None.
     """
     settings = LaunchSettings.read()
     if not settings.batch.is_main_node:

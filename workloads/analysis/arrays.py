@@ -1,6 +1,7 @@
 """Named arrays as bytes: the same arrays always give the same bytes.
 
-The objects are ordinary `.npz` files that `numpy.load` opens. `numpy.savez` is not used because it writes the time of day into them.
+The objects are ordinary `.npz` files that `numpy.load` opens. `numpy.savez` is not used because it
+writes the time of day into them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def unpack(data: bytes) -> dict[str, npt.NDArray[Any]]:
         Exception
     ) as error:  # zipfile and numpy raise a dozen kinds of errors where bytes are damaged
         raise ValueError(
-            f"not an object of named arrays ({type(error).__name__}: {ascii(str(error))[1:-1][:_SHOWN]})"
+            f"not an object of named arrays ({type(error).__name__}:"
+            f" {ascii(str(error))[1:-1][:_SHOWN]})"
         ) from error
 
 
@@ -66,13 +68,16 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any
         or count * dtype.itemsize != len(rest)
     ):
         raise ValueError(
-            f"an array of type {dtype.str[:_SHOWN]} and shape {str(shape)[:_SHOWN]} in {len(rest)} bytes"
+            f"an array of type {dtype.str[:_SHOWN]} and shape {str(shape)[:_SHOWN]} in {len(rest)}"
+            " bytes"
         )
     return np.frombuffer(bytearray(rest), dtype, count).reshape(shape)
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Sha256 over names, types, shapes and values, in order of the names; independent of any file format."""
+    """Sha256 over names, types, shapes and values, in order of the names; independent of any file
+    format.
+    """
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = _canonical(arrays[name])

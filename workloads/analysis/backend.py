@@ -1,7 +1,7 @@
 """Where the arithmetic runs: NumPy on the host or CuPy on a GPU, chosen once when a rank starts.
 
-Both have the same signatures, are held to the same tests, and give the same bits, for any number of ranks; the name of the backend stands
-in `_SUCCESS.json`.
+Both have the same signatures, are held to the same tests, and give the same bits, for any number of
+ranks; the name of the backend stands in `_SUCCESS.json`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class ProfileBackend(Protocol):
         Args:
             values: (columns, rows) on the host, NaN where a value is missing.
             rests: What float64 takes from whole numbers beyond 2^53.
-            compared: Places of the columns that count for complete rows and co-moments; None for all.
+            compared: Places of the columns that count for complete rows and co-moments; None for
+                all.
         """
 
     def counted(self) -> Sketch:
@@ -55,11 +56,13 @@ def choose(name: str, local_rank: int, threads: int) -> ProfileBackend:
 
     Args:
         name: `numpy` or `cupy`.
-        local_rank: Place of this rank among those of its node, which is also the number of its GPU (modulo the number of GPUs).
+        local_rank: Place of this rank among those of its node, which is also the number of its GPU
+            (modulo the number of GPUs).
         threads: Of this rank, on the host.
 
     Raises:
-        StageError: `cupy` is asked for and there is no CuPy or no GPU. Computing on the host instead would let expensive machines idle.
+        StageError: `cupy` is asked for and there is no CuPy or no GPU. Computing on the host
+            instead would let expensive machines idle.
     """
     if name == "numpy":
         from workloads.analysis.profile.leaf_numpy import NumpyProfile

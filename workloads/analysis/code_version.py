@@ -1,8 +1,9 @@
-"""What computed a result: the identity of the code that results are a function of, and of nothing else.
+"""What computed a result: the identity of the code that results are a function of, and of nothing
+else.
 
-Checkpoints and shards' parts are bound to it. Comments, documentation, sentences for people, log lines, and code that only launches,
-measures, plans or carries bytes cannot change a result, so a release that changes no more than that goes on from what an earlier one has
-stored.
+Checkpoints and shards' parts are bound to it. Comments, documentation, sentences for people, log
+lines, and code that only launches, measures, plans or carries bytes cannot change a result, so a
+release that changes no more than that goes on from what an earlier one has stored.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""Objects that several machines may come to write: shards, attempts of a job, a job that is run again.
+"""Objects that several machines may come to write: shards, attempts of a job, a job that is run
+again.
 
-Results are functions of the table, the parameters and the code, so whoever comes second has the same to say. The first to write an object
-wins, and all others take it as it is, whatever else in it is the writer's own (timings, the bytes of a compression). A second writer that
-found something else is an error which names both machines. Each object says in its metadata what it is a function of, so that one of other
-parameters or of an older release is replaced and no contradiction. All writes are conditional (S3 user guide, "Conditional writes").
+Results are functions of the table, the parameters and the code, so whoever comes second has the
+same to say. The first to write an object wins, and all others take it as it is, whatever else in it
+is the writer's own (timings, the bytes of a compression). A second writer that found something else
+is an error which names both machines. Each object says in its metadata what it is a function of, so
+that one of other parameters or of an older release is replaced and no contradiction. All writes are
+conditional (S3 user guide, "Conditional writes").
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ def offer(bucket: str, key: str, data: bytes, *, identity: str, meaning: Meaning
         identity: What the object is a function of, see `name_of`.
         meaning: Of the object's bytes.
 
-    Raises StageError where another writer found something else of the same identity, or where S3 refuses.
+    Raises StageError where another writer found something else of the same identity, or where S3
+    refuses.
     """
     etag = None
     while True:
@@ -59,7 +63,10 @@ def offer(bucket: str, key: str, data: bytes, *, identity: str, meaning: Meaning
 
 
 def replace(bucket: str, key: str, data: bytes, *, identity: str, meaning: Meaning) -> None:
-    """Store an object in place of one that means the same, or is of another identity. Arguments and errors as `offer`."""
+    """Store an object in place of one that means the same, or is of another identity.
+
+    Arguments and errors as `offer`.
+    """
     while True:
         etag, _ = _other(bucket, key, data, identity, meaning)
         try:
@@ -79,7 +86,9 @@ def replace(bucket: str, key: str, data: bytes, *, identity: str, meaning: Meani
 def _other(
     bucket: str, key: str, data: bytes, identity: str, meaning: Meaning
 ) -> tuple[str | None, bytes | None]:
-    """ETag of the stored object, if there is one, and its bytes where they are of this identity and not damaged."""
+    """ETag of the stored object, if there is one, and its bytes where they are of this identity and
+    not damaged.
+    """
     stored = s3.get_with_metadata(bucket, key)
     if stored is None:
         return None, None
@@ -92,10 +101,13 @@ def _other(
         return etag, None
     if theirs != mine:
         raise StageError(
-            f"s3://{bucket}/{key} is another result of the same table: {metadata.get(_MACHINE, 'another machine')} found {theirs[:12]}, and"
+            f"s3://{bucket}/{key} is another result of the same table:"
+            f" {metadata.get(_MACHINE, 'another machine')} found {theirs[:12]}, and"
             f" {this_machine()} found {str(mine)[:12]}",
-            hint="results do not depend on the machine, so one of the two computes wrongly: take it out, delete the object, and run the"
-            " analysis again",
+            hint=(
+                "results do not depend on the machine, so one of the two computes wrongly: take it"
+                " out, delete the object, and run the analysis again"
+            ),
         )
     return etag, found
 

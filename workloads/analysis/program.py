@@ -1,7 +1,7 @@
 """One MPI rank of the analysis: `mpirun ... python -m mpi4py -m workloads.analysis.program`.
 
-A rank that fails says so in one log line, which the launcher on the main node reads, and ends all others. Asked to end (SIGTERM), the
-ranks store what they have and end together.
+A rank that fails says so in one log line, which the launcher on the main node reads, and ends all
+others. Asked to end (SIGTERM), the ranks store what they have and end together.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def main() -> None:
 
 
 def _stopped(comm: MPI.Intracomm, progress: Progress) -> NoReturn:
-    """Asked to end, as all other ranks are; one line for the launcher, from whichever rank is first."""
+    """Asked to end, as all other ranks are; one line for the launcher, from whichever rank is
+    first.
+    """
     stored = (
         "what it has is stored, and the next attempt goes on from there"
         if progress.seconds.get("checkpoint")

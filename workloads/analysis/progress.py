@@ -1,4 +1,6 @@
-"""What a rank is doing: for the figures of the run, for the sentence when it fails, and whether it should stop."""
+"""What a rank is doing: for the figures of the run, for the sentence when it fails, and whether it
+should stop.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     """Stage -> seconds."""
     bytes: dict[str, int] = field(default_factory=dict)
-    """Stage -> bytes that it moved: `read` from S3, `exchange` between ranks, `checkpoint` to S3."""
+    """Stage -> bytes that it moved: `read` from S3, `exchange` between ranks, `checkpoint` to
+    S3.
+    """
     evaluations: int = 0
-    """Pairs of rows compared by matrix products; each counts once, also where it serves both rows."""
+    """Pairs of rows compared by matrix products; each counts once, also where it serves both
+    rows.
+    """
     unit: int | None = None
     """That is being worked on."""
 
@@ -44,7 +50,9 @@ class Stop:
     requested: bool = False
 
     def listen(self) -> None:
-        """From now on SIGTERM, and SIGUSR1 by which the launcher hands it on (mpirun keeps SIGTERM for itself), only set the flag."""
+        """From now on SIGTERM, and SIGUSR1 by which the launcher hands it on (mpirun keeps SIGTERM
+        for itself), only set the flag.
+        """
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._request)
 

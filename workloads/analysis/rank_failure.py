@@ -1,6 +1,7 @@
 """The line by which a failing rank tells the launcher on the main node what a person should read.
 
-Ranks run behind mpirun, which hands on their output and an exit code; the sentence for the error record has to travel in the output.
+Ranks run behind mpirun, which hands on their output and an exit code; the sentence for the error
+record has to travel in the output.
 """
 
 from __future__ import annotations

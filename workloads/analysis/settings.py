@@ -24,7 +24,10 @@ _CHECKPOINT_FLOOR_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class SearchMeans:
-    """The memory, time and money that the search for remote rows may take. No result depends on them."""
+    """The memory, time and money that the search for remote rows may take.
+
+    No result depends on them.
+    """
 
     max_dollars: float | None
     usd_per_hour: float | None
@@ -43,9 +46,11 @@ class SearchMeans:
             contract.ENV_BLOCK_MEMORY_MIB, default=_BLOCK_MEMORY_MIB, low=0.001, high=1 << 24
         )
         return cls(
-            max_dollars=env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9)
-            if limited
-            else None,
+            max_dollars=(
+                env.number(contract.ENV_MAX_DOLLARS, default=0.0, low=0.0, high=1e9)
+                if limited
+                else None
+            ),
             usd_per_hour=prices().get("analysis"),
             block_memory_bytes=int(memory_mib * (1 << 20) / ranks),
             checkpoint_floor_seconds=env.number(
@@ -84,8 +89,9 @@ class Settings:
         shard, parameters = Shard.read(batch), _parameters()
         if shard.count > 1 and parameters.anomaly_mode == "off":
             raise StageError(
-                f"environment variable {contract.ENV_SHARDS} says {shard.count}, but {contract.ENV_ANOMALY_MODE} is 'off', and only the"
-                " search for remote rows is shared out",
+                f"environment variable {contract.ENV_SHARDS} says {shard.count}, but"
+                f" {contract.ENV_ANOMALY_MODE} is 'off', and only the search for remote rows is"
+                " shared out",
                 hint="use mode 'top' or 'full', or submit the analysis without an array size",
                 exit_code=EXIT_ENVIRONMENT,
             )
@@ -93,8 +99,12 @@ class Settings:
         exchange = env.choice(contract.ENV_EXCHANGE, allowed=EXCHANGES, default="host")
         if exchange != "host" and backend != "cupy":
             raise StageError(
-                f"{contract.ENV_EXCHANGE} is {exchange!r}, which moves rows between GPUs, but {contract.ENV_ARRAY_BACKEND} is {backend!r}",
-                hint=f"set {contract.ENV_EXCHANGE} to 'host', or {contract.ENV_ARRAY_BACKEND} to 'cupy'",
+                f"{contract.ENV_EXCHANGE} is {exchange!r}, which moves rows between GPUs, but"
+                f" {contract.ENV_ARRAY_BACKEND} is {backend!r}",
+                hint=(
+                    f"set {contract.ENV_EXCHANGE} to 'host', or {contract.ENV_ARRAY_BACKEND} to"
+                    " 'cupy'"
+                ),
             )
         return cls(
             run=Run.from_env(),

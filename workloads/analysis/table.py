@@ -1,7 +1,8 @@
 """The cleaned table as the analysis reads it: unit by unit, never whole.
 
-A unit is a row group, a byte range of the Parquet object. Ranges are fetched and decoded by threads while the caller computes; at most a
-few units are in memory. Text columns travel with the range, because its checksum covers them, but are not decoded.
+A unit is a row group, a byte range of the Parquet object. Ranges are fetched and decoded by threads
+while the caller computes; at most a few units are in memory. Text columns travel with the range,
+because its checksum covers them, but are not decoded.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ _DTYPES: Final = {"double": np.float64, "int64": np.int64}
 _EXACT: Final = 1 << 53
 """Largest whole number up to which float64 holds all of them."""
 _AHEAD: Final = 3
-"""Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight keep up with the arithmetic."""
+"""Units being fetched or waiting: one S3 connection gives some 50 to 90 MB/s, several in flight
+keep up with the arithmetic.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +48,9 @@ class UnitData:
     values: Floats
     """(columns, rows); NaN where a value is missing."""
     rests: Rests
-    """Column -> (rows,) what float64 takes from whole numbers beyond 2^53: a value is the sum of both. Columns not named lose nothing."""
+    """Column -> (rows,) what float64 takes from whole numbers beyond 2^53: a value is the sum of
+    both. Columns not named lose nothing.
+    """
 
 
 class Table:
@@ -53,7 +58,8 @@ class Table:
 
     Args:
         manifest: What preprocess wrote.
-        read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this order.
+        read_range: Reads `length` bytes of the Parquet object from byte `start`, both given in this
+            order.
 
     Raises:
         StageError: The footer is not what the manifest says.
@@ -79,7 +85,8 @@ class Table:
             self._metadata = pq.read_metadata(pa.BufferReader(self._footer))
         if self._metadata.num_row_groups != len(manifest.units):
             raise StageError(
-                f"{manifest.table_key} has {self._metadata.num_row_groups} row groups, but the manifest lists {len(manifest.units)} units",
+                f"{manifest.table_key} has {self._metadata.num_row_groups} row groups, but the"
+                f" manifest lists {len(manifest.units)} units",
                 hint=_HINT,
             )
         with self._decoding("the Parquet footer"):
@@ -89,12 +96,16 @@ class Table:
             found = "missing" if place < 0 else str(schema.field(place).type)
             if found not in _DTYPES:
                 raise StageError(
-                    f"{manifest.table_key}: column {name!r} is {found}; the analysis reads {', '.join(_DTYPES)}",
+                    f"{manifest.table_key}: column {name!r} is {found}; the analysis reads"
+                    f" {', '.join(_DTYPES)}",
                     hint=_HINT,
                 )
 
     def units(self, wanted: Sequence[int]) -> Generator[UnitData]:
-        """The units in order, fetched ahead. Raises StageError that names the unit where a range is not what the manifest says."""
+        """The units in order, fetched ahead.
+
+        Raises StageError that names the unit where a range is not what the manifest says.
+        """
         pending: deque[Future[UnitData]] = deque()
         ahead = iter(wanted)
         pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="unit-read")
@@ -114,7 +125,8 @@ class Table:
         data = self._read_range(unit.byte_offset, unit.byte_length)
         if hashlib.sha256(data).hexdigest() != unit.sha256:
             raise StageError(
-                f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the manifest's",
+                f"unit {index} of {self.manifest.table_key} is damaged: its sha256 is not the"
+                " manifest's",
                 hint=_HINT,
             )
         with self._decoding(f"unit {index}"):
@@ -124,7 +136,8 @@ class Table:
             table = file.read_row_group(index, columns=list(self.columns), use_threads=False)
         if table.num_rows != unit.rows:
             raise StageError(
-                f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not {unit.rows}",
+                f"unit {index} of {self.manifest.table_key} has {table.num_rows} rows, not"
+                f" {unit.rows}",
                 hint=_HINT,
             )
         values = np.empty((len(self.columns), unit.rows))
@@ -142,7 +155,8 @@ class Table:
 
 
 def _copy(column: Any, target: Floats) -> Floats | None:
-    """Copies a column of numbers, null as NaN, and returns what float64 takes from whole numbers beyond 2^53 if there are any.
+    """Copies a column of numbers, null as NaN, and returns what float64 takes from whole numbers
+    beyond 2^53 if there are any.
 
     By its buffers, because ChunkedArray.to_numpy imports pandas first where that is installed.
     """

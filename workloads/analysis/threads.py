@@ -13,7 +13,8 @@ Task = TypeVar("Task")
 def parallel_map(
     workers: Sequence[Callable[[Iterable[Task]], None]], tasks: Iterable[Task]
 ) -> None:
-    """Let workers, each in a thread of its own, take tasks one by one until none is left; a single one works in the caller's thread.
+    """Let workers, each in a thread of its own, take tasks one by one until none is left; a single
+    one works in the caller's thread.
 
     Args:
         workers: Each is called once, with the tasks that it takes.

@@ -1,8 +1,11 @@
-"""The fixed binary tree over units: why the answer does not depend on who computed which part of it.
+"""The fixed binary tree over units: why the answer does not depend on who computed which part of
+it.
 
-Floating-point addition is not associative, so a sum over ranks changes with their number. Here the order of all merges is a property of the
-data: leaf `(0, u)` is unit u, and node `(level, i)` is always `(level - 1, 2i)` merged with `(level - 1, 2i + 1)`, left before right. Where
-the right one lies beyond the last unit, the left one is promoted as it is. Ranks hand over whole nodes, at most two per level.
+Floating-point addition is not associative, so a sum over ranks changes with their number. Here the
+order of all merges is a property of the data: leaf `(0, u)` is unit u, and node `(level, i)` is
+always `(level - 1, 2i)` merged with `(level - 1, 2i + 1)`, left before right. Where the right one
+lies beyond the last unit, the left one is promoted as it is. Ranks hand over whole nodes, at most
+two per level.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ class NodeId:
 
 
 def share(rank: int, ranks: int, units: int) -> range:
-    """The contiguous run of units that a rank computes; empty for some ranks where there are more ranks than units."""
+    """The contiguous run of units that a rank computes; empty for some ranks where there are more
+    ranks than units.
+    """
     return range(rank * units // ranks, (rank + 1) * units // ranks)
 
 
@@ -39,7 +44,9 @@ def share_of(rank: int, ranks: int, units: range) -> range:
 
 
 def decompose(units: range) -> Iterator[NodeId]:
-    """The fewest whole nodes that make up a run of units, from left to right: at most `2 * log2(len(units))`."""
+    """The fewest whole nodes that make up a run of units, from left to right: at most `2 *
+    log2(len(units))`.
+    """
     position = units.start
     while position < units.stop:
         level = (units.stop - position).bit_length() - 1
@@ -80,7 +87,10 @@ class Forest(Generic[T]):
         self._nodes: dict[NodeId, T] = {}
 
     def add(self, node: NodeId, value: T) -> None:
-        """Take in a node. Raises ValueError where a unit below it is there already or does not exist."""
+        """Take in a node.
+
+        Raises ValueError where a unit below it is there already or does not exist.
+        """
         if node.units.start >= self._units:
             raise ValueError(
                 f"node {node.level}/{node.index} lies beyond the last of {self._units} units"
@@ -131,7 +141,9 @@ def _overlap(a: NodeId, b: NodeId) -> bool:
 
 
 def reduce_units(node: NodeId, leaf: Callable[[int], T], merge: Callable[[T, T], T]) -> T:
-    """Compute one node from its leaves, which are asked for from left to right; holds one value per level."""
+    """Compute one node from its leaves, which are asked for from left to right; holds one value per
+    level.
+    """
     forest = Forest(len(node.units), merge)
     for position, unit in enumerate(node.units):
         forest.add(NodeId(0, position), leaf(unit))

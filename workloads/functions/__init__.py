@@ -1,1 +1,3 @@
-"""The Lambda functions of the pipeline: they carry the standard library, boto3 and workloads.contract only."""
+"""The Lambda functions of the pipeline: they carry the standard library, boto3 and
+workloads.contract only.
+"""

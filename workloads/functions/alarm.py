@@ -1,7 +1,8 @@
 """Lambda function: a CloudWatch alarm changed its state; tells Slack what, why and what to do.
 
-Called by the SNS topic of the alarms, at least once for each change and in no order. An alarm that is over is told of where its beginning
-was. Message format: CloudWatch User Guide, "Notifying users on alarm changes".
+Called by the SNS topic of the alarms, at least once for each change and in no order. An alarm that
+is over is told of where its beginning was. Message format: CloudWatch User Guide, "Notifying users
+on alarm changes".
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _ALARM: Final = {
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Entry point. Returns `{"outcomes"}`, one for each message: `told`, `told already`, or `ignored` where it is not of an alarm.
+    """Entry point. Returns `{"outcomes"}`, one for each message: `told`, `told already`, or
+    `ignored` where it is not of an alarm.
 
-    Raises SlackError, ContractError where the event is not of its form, and botocore's errors: SNS and Lambda deliver again, and then to
-    the dead-letter queue.
+    Raises SlackError, ContractError where the event is not of its form, and botocore's errors: SNS
+    and Lambda deliver again, and then to the dead-letter queue.
     """
     forms.check(event, {"Records": [{"Sns": {"Message": forms.TEXT}}]}, what="the event")
     return {"outcomes": [_handle(str(record["Sns"]["Message"])) for record in event["Records"]]}
@@ -91,7 +93,8 @@ def _handle(message: str) -> str:
 def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> slack.Message:
     """What happened, since when, why, what to do, and where to look.
 
-    The alarm's description has the lines that components/monitoring/alarms.py writes: what, what to do, runbook. `details` are sentences on the case.
+    The alarm's description has the lines that components/monitoring/alarms.py writes: what, what to
+    do, runbook. `details` are sentences on the case.
     """
     name, state = str(alarm["AlarmName"]), str(alarm["NewStateValue"])
     lines = [
@@ -110,13 +113,17 @@ def alarm_message(alarm: Mapping[str, Any], *, details: Sequence[str] = ()) -> s
                 ("Alarm", slack.code(name)),
                 (
                     "State",
-                    f"{slack.escape(str(alarm.get('OldStateValue') or '?'))} → {slack.escape(state)}",
+                    (
+                        f"{slack.escape(str(alarm.get('OldStateValue') or '?'))} →"
+                        f" {slack.escape(state)}"
+                    ),
                 ),
                 ("Since", slack.escape(str(alarm["StateChangeTime"]))),
             ]
         ),
         slack.section(
-            f"*Why*\n{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"
+            "*Why*\n"
+            f"{slack.escape(str(alarm.get('NewStateReason') or 'CloudWatch gives no reason'))}"
         ),
     ]
     if details:

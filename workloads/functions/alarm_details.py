@@ -1,6 +1,8 @@
-"""What an alarm's metric cannot say: which files and runs of the day it is about, and which environment costs most.
+"""What an alarm's metric cannot say: which files and runs of the day it is about, and which
+environment costs most.
 
-The alarm's own sentences come first in importance: where a detail cannot be had, the message goes out without it.
+The alarm's own sentences come first in importance: where a detail cannot be had, the message goes
+out without it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _DAYS: Final = {metrics.MISSING_FILES: "missing", metrics.UNFINISHED_RUNS: "unfi
 
 
 def details(alarm: Mapping[str, Any], table: Table) -> list[str]:
-    """Sentences on the case that set an alarm off; none where there is nothing to add. `alarm` is CloudWatch's message."""
+    """Sentences on the case that set an alarm off; none where there is nothing to add.
+
+    `alarm` is CloudWatch's message.
+    """
     trigger = alarm.get("Trigger") or {}
     metric = trigger.get("MetricName") if trigger.get("Namespace") == metrics.NAMESPACE else None
     try:

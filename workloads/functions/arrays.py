@@ -1,8 +1,10 @@
-"""Array jobs, which AWS Batch describes in two ways: a parent, which never runs, and its children `<parent id>:<index>`, which do.
+"""Array jobs, which AWS Batch describes in two ways: a parent, which never runs, and its children
+`<parent id>:<index>`, which do.
 
-A parent is PENDING while its children wait and run. When all have ended it is FAILED if one of them is, with a reason that says no more
-than that. Queues list parents only; children are listed by their parent. Children have no tags (user guide, "Array jobs"; API reference,
-ListJobs and TagResource).
+A parent is PENDING while its children wait and run. When all have ended it is FAILED if one of them
+is, with a reason that says no more than that. Queues list parents only; children are listed by
+their parent. Children have no tags (user guide, "Array jobs"; API reference, ListJobs and
+TagResource).
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def parent_id(job_id: str) -> str | None:
 
 
 def describe(batch: Any, job_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Descriptions of any number of jobs, each id once; jobs that are not known any more are left out."""
+    """Descriptions of any number of jobs, each id once; jobs that are not known any more are left
+    out.
+    """
     unique = list(dict.fromkeys(job_ids))
     parts = [
         unique[start : start + _DESCRIBED_AT_ONCE]
@@ -46,7 +50,9 @@ def children(batch: Any, parent: str, *statuses: str) -> Iterator[dict[str, Any]
 
 
 def notifying_child(batch: Any, parent: str) -> dict[str, Any] | None:
-    """Description of the child that failed first for a reason of its own, or else of any that failed; None where none has."""
+    """Description of the child that failed first for a reason of its own, or else of any that
+    failed; None where none has.
+    """
     failed = sorted(
         children(batch, parent, "FAILED"),
         key=lambda job: (is_cascade(job), job.get("stoppedAt") or 0),

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def spans(job: Mapping[str, Any], now_ms: int) -> list[tuple[int, int]]:
-    """Begin and end of every attempt that ran, and of the one that runs, whose end is now; milliseconds since 1970."""
+    """Begin and end of every attempt that ran, and of the one that runs, whose end is now;
+    milliseconds since 1970.
+    """
     found = [
         (int(a["startedAt"]), int(a["stoppedAt"]))
         for a in job.get("attempts") or []

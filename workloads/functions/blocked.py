@@ -1,6 +1,7 @@
 """What is told when AWS Batch finds that the job at the front of a queue cannot start.
 
-Batch sends `Batch Job Queue Blocked` with the reason in `statusReason` (AWS Batch User Guide, "Job queue blocked events").
+Batch sends `Batch Job Queue Blocked` with the reason in `statusReason` (AWS Batch User Guide, "Job
+queue blocked events").
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _BLOCKED: Final = {
 
 
 def tell_blocked(event: dict[str, Any]) -> dict[str, Any]:
-    """Tells Slack once for each job (an array is one) and reason. Returns `{"outcome"}`; raises SlackError and botocore's errors.
+    """Tells Slack once for each job (an array is one) and reason. Returns `{"outcome"}`; raises
+    SlackError and botocore's errors.
 
     Raises ContractError where the event is not of its form.
     """

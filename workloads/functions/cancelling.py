@@ -1,7 +1,8 @@
 """How a run ends that an operator cancels: first its state item, then Slack, each once.
 
-The request comes from `batchref cancel`, which stops execution and jobs when the state item says CANCELLED. Their ends, which come as
-events, then find a run that has ended, and change nothing: no fallback, no message of a failure.
+The request comes from `batchref cancel`, which stops execution and jobs when the state item says
+CANCELLED. Their ends, which come as events, then find a run that has ended, and change nothing: no
+fallback, no message of a failure.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _REQUEST: Final = {
 
 
 def cancel_run(event: dict[str, Any]) -> dict[str, Any]:
-    """Handles operating.RUN_CANCELLED_EVENT; returns `{"outcome", "run_id"}`, the outcome being `cancelled` or `ended already`.
+    """Handles operating.RUN_CANCELLED_EVENT; returns `{"outcome", "run_id"}`, the outcome being
+    `cancelled` or `ended already`.
 
     Raises SlackError, botocore's errors, and ContractError where the event is not of its form.
     """

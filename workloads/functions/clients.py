@@ -1,4 +1,6 @@
-"""Clients of AWS services that outlive an invocation: making one takes longer than most calls do, and keeps no connection open."""
+"""Clients of AWS services that outlive an invocation: making one takes longer than most calls do,
+and keeps no connection open.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def _table(name: str) -> Table:
 
 @functools.cache
 def batch() -> BatchClient:
-    """AWS Batch, every call made once only: SubmitJob is not idempotent, and only its caller knows which errors may be tried again."""
+    """AWS Batch, every call made once only: SubmitJob is not idempotent, and only its caller knows
+    which errors may be tried again.
+    """
     return boto3.client("batch", config=Config(retries={"total_max_attempts": 1}))
 
 
@@ -45,6 +49,8 @@ def functions() -> LambdaClient:
 
 
 def forget() -> None:
-    """Makes all of them anew at the next use; for whoever changes credentials or endpoints within a process."""
+    """Makes all of them anew at the next use; for whoever changes credentials or endpoints within a
+    process.
+    """
     for each in (_table, batch, step_functions, functions):
         each.cache_clear()

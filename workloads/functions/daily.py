@@ -1,8 +1,11 @@
-"""Lambda function: looks at the files of a day and at their runs, publishes what is missing, and begins what no event began.
+"""Lambda function: looks at the files of a day and at their runs, publishes what is missing, and
+begins what no event began.
 
-EventBridge Scheduler calls at the time by which the files have to be there, and again when their runs have to be done; between and after,
-a rule calls every few minutes, so that an alarm is over soon after its cause. The day that is looked at is the last one whose `file_by`
-has come. Every call does the same, so a doubled or a lost one does no harm; who begins a run is settled by the submit function's claim.
+EventBridge Scheduler calls at the time by which the files have to be there, and again when their
+runs have to be done; between and after, a rule calls every few minutes, so that an alarm is over
+soon after its cause. The day that is looked at is the last one whose `file_by` has come. Every call
+does the same, so a doubled or a lost one does no harm; who begins a run is settled by the submit
+function's claim.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ _READ_AT_ONCE: Final = 100  # BatchGetItem takes no more
 _NAMED: Final = 10
 """Runs that a message names; the others are counted."""
 _MOST_BYTES: Final = 200_000
-"""Largest size of the answer to the state machine, whose states hand on 256 KiB at most (Step Functions developer guide, service quotas)."""
+"""Largest size of the answer to the state machine, whose states hand on 256 KiB at most (Step
+Functions developer guide, service quotas).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +50,9 @@ class Settings:
     max_parallel: int
     datasets: tuple[str, ...]
     begins: bool
-    """Whether the looks between the two times begin runs; where a state machine of the day does, they leave it to that."""
+    """Whether the looks between the two times begin runs; where a state machine of the day does,
+    they leave it to that.
+    """
 
     @classmethod
     def from_env(cls) -> Self:
@@ -63,7 +70,8 @@ class Settings:
             )
         except (ValueError, TypeError, KeyError) as error:
             raise ContractError(
-                f"environment variable {metrics.ENV_DAILY} is not of its form ({error!r}); deploy the stack again"
+                f"environment variable {metrics.ENV_DAILY} is not of its form ({error!r}); deploy"
+                " the stack again"
             ) from error
 
     def day(self, moment: datetime) -> date:
@@ -78,7 +86,9 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class FileOfDay:
-    """An upload in the folder of the day, with the state item of its run; empty where it has none."""
+    """An upload in the folder of the day, with the state item of its run; empty where it has
+    none.
+    """
 
     upload: Upload
     item: Mapping[str, Any]
@@ -98,10 +108,12 @@ class FileOfDay:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Entry point.
 
-    `event` is `{"at": ISO moment, "begin": bool}` from a schedule or from the state machine, or EventBridge's `Scheduled Event`.
+    `event` is `{"at": ISO moment, "begin": bool}` from a schedule or from the state machine, or
+    EventBridge's `Scheduled Event`.
 
-    Returns `{"outcome", "day", "deadline", "files", "missing", "unfinished", "begun", "work"}`: `work` are the files whose runs have not
-    ended, those that wait first, for the state machine of the day. Before the first `file_by` of a new stack the outcome is `too early`.
+    Returns `{"outcome", "day", "deadline", "files", "missing", "unfinished", "begun", "work"}`:
+    `work` are the files whose runs have not ended, those that wait first, for the state machine of
+    the day. Before the first `file_by` of a new stack the outcome is `too early`.
 
     Raises ContractError and botocore's errors.
     """
@@ -175,7 +187,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def _zone(name: str) -> tzinfo:
-    """A time zone by botocore's own dateutil, which brings the IANA database along: the runtime of Lambda need not have one."""
+    """A time zone by botocore's own dateutil, which brings the IANA database along: the runtime of
+    Lambda need not have one.
+    """
     found: tzinfo | None = gettz(name)
     if found is None:
         raise ValueError(f"time zone {name} is not known here")
@@ -193,7 +207,9 @@ def event_of(upload: Upload) -> dict[str, Any]:
 
 
 def _files(bucket: str, table: str, day: date) -> tuple[list[FileOfDay], list[str]]:
-    """The uploads in the folder of a day, and the names of what lies there and is none; the submit function tells of each of those."""
+    """The uploads in the folder of a day, and the names of what lies there and is none; the submit
+    function tells of each of those.
+    """
     uploads: list[Upload] = []
     others: list[str] = []
     pages = boto3.client("s3").get_paginator("list_objects_v2")
@@ -259,7 +275,9 @@ def _named(late: Sequence[FileOfDay]) -> list[str]:
 
 
 def _begin(upload: Upload) -> None:
-    """Asks the submit function, and does not wait: what it fails on is tried again and then kept, as with S3's own events."""
+    """Asks the submit function, and does not wait: what it fails on is tried again and then kept,
+    as with S3's own events.
+    """
     function = contract.require_env(contract.ENV_SUBMIT_FUNCTION)
     clients.functions().invoke(
         FunctionName=function, InvocationType="Event", Payload=json.dumps(event_of(upload)).encode()
@@ -268,7 +286,9 @@ def _begin(upload: Upload) -> None:
 
 
 def _bounded(work: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many as an answer may hold; the others are begun at `finished_by`, and the alarm names them."""
+    """As many as an answer may hold; the others are begun at `finished_by`, and the alarm names
+    them.
+    """
     size = 0
     for count, each in enumerate(work):
         size += len(json.dumps(each)) + 2

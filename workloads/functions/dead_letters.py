@@ -1,7 +1,9 @@
-"""Gives a function again what lies in its dead-letter queue: for the redrive function, and for `batchref replay`.
+"""Gives a function again what lies in its dead-letter queue: for the redrive function, and for
+`batchref replay`.
 
-A message's body is the event as the function got it or would have got it, whoever gave it up: Lambda after its last try (Developer Guide,
-"Dead-letter queues"), EventBridge or EventBridge Scheduler where they could not deliver it (User Guides, "Dead-letter queues").
+A message's body is the event as the function got it or would have got it, whoever gave it up:
+Lambda after its last try (Developer Guide, "Dead-letter queues"), EventBridge or EventBridge
+Scheduler where they could not deliver it (User Guides, "Dead-letter queues").
 """
 
 from __future__ import annotations
@@ -37,24 +39,27 @@ class Attempt:
 def redeliver(
     sqs: Any, functions: Any, letters: DeadLetters, *, hidden_seconds: int
 ) -> Generator[Attempt]:
-    """Gives a function its dead letters again, one by one and each once; close it to stop before the queue is empty.
+    """Gives a function its dead letters again, one by one and each once; close it to stop before
+    the queue is empty.
 
-    A message is deleted after the function has handled it. Those that it failed on are to be seen in the queue again at the end: the alarm
-    on the queue goes on, and whoever looks finds them.
+    A message is deleted after the function has handled it. Those that it failed on are to be seen
+    in the queue again at the end: the alarm on the queue goes on, and whoever looks finds them.
 
     Args:
         sqs: client of SQS.
-        functions: client of Lambda, which has to wait as long as the function may take, and to call it once only.
+        functions: client of Lambda, which has to wait as long as the function may take, and to call
+            it once only.
         letters: which queue, and whose.
-        hidden_seconds: how long a message is kept from others; no shorter than the function may take.
+        hidden_seconds: how long a message is kept from others; no shorter than the function may
+            take.
 
     Raises:
         botocore's errors, where a queue cannot be read or a function not be called.
     """
     failed: dict[str, str] = {}
     try:
-        # a short poll asks some of the servers only and may find nothing where there is something (SQS developer guide, "Short and long
-        # polling"); a long one asks all of them
+        # a short poll asks some of the servers only and may find nothing where there is something
+        # (SQS developer guide, "Short and long polling"); a long one asks all of them
         asked: dict[str, Any] = {
             "QueueUrl": letters.queue_url,
             "VisibilityTimeout": hidden_seconds,

@@ -1,4 +1,5 @@
-"""CloudWatch's embedded metric format: a log line from which CloudWatch itself makes metrics, so that no call and no permission is needed.
+"""CloudWatch's embedded metric format: a log line from which CloudWatch itself makes metrics, so
+that no call and no permission is needed.
 
 Format: CloudWatch User Guide, "Specification: Embedded metric format".
 """

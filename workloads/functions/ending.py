@@ -1,4 +1,6 @@
-"""How a run ends as FAILED: first its state item, then Slack, each once, whichever of several events comes first."""
+"""How a run ends as FAILED: first its state item, then Slack, each once, whichever of several
+events comes first.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,19 @@ from workloads.functions.states import NotificationLeasedError, RunStates, stand
 from workloads.functions.webhook import tell
 
 _PATIENCE_SECONDS: Final = 45.0
-"""How long an event that came twice waits for the invocation that tells of it: longer than Slack may take."""
+"""How long an event that came twice waits for the invocation that tells of it: longer than Slack
+may take.
+"""
 _POLL_SECONDS: Final = 1.0
 
 
 def has_ended(states: RunStates, run: Run, job_id: str, *, created_ms: int) -> bool:
-    """Whether a failure is no news: the run has ended otherwise, or Slack knows of this very failure.
+    """Whether a failure is no news: the run has ended otherwise, or Slack knows of this very
+    failure.
 
-    Waits for an invocation that is telling of it. Raises NotificationLeasedError where that one does not come to an end: if it died, this event is
-    the one that carries on. Other arguments as in standing.
+    Waits for an invocation that is telling of it. Raises NotificationLeasedError where that one
+    does not come to an end: if it died, this event is the one that carries on. Other arguments as
+    in standing.
     """
     began = time.monotonic()
     while True:
@@ -67,11 +73,15 @@ def fail_and_tell(
         run: the run.
         cause: why it failed, and what to do.
         message: what Slack is told, given what the run has cost; None where that is not known.
-        spending: finds that out, which of a large array takes many calls: only the one invocation asks that ends the run.
-        created_ms: when the job or execution that failed was made; it ends no run that was ended since.
-        failed: what else the state item says of it: `stage`, `job_id`, `job_name`, `status_reason`, `attempts`.
+        spending: finds that out, which of a large array takes many calls: only the one invocation
+            asks that ends the run.
+        created_ms: when the job or execution that failed was made; it ends no run that was ended
+            since.
+        failed: what else the state item says of it: `stage`, `job_id`, `job_name`, `status_reason`,
+            `attempts`.
 
-    Returns `{"outcome", "run_id", "error"}`. Raises SlackError and botocore's errors; the run stays FAILED, and a repeated event tells.
+    Returns `{"outcome", "run_id", "error"}`. Raises SlackError and botocore's errors; the run stays
+    FAILED, and a repeated event tells.
     """
     failure = {**failed, "error": cause.error, "hint": cause.hint, "at": now()}
     if not states.fail(run, failure, created_ms=created_ms, now_ms=int(time.time() * 1000)):
@@ -90,7 +100,8 @@ def tell_end(
     *,
     state: RunState,
 ) -> None:
-    """Notes what an ended run cost and tells Slack of its end, by whoever has the right to; arguments as in fail_and_tell.
+    """Notes what an ended run cost and tells Slack of its end, by whoever has the right to;
+    arguments as in fail_and_tell.
 
     Raises SlackError and botocore's errors, and gives the right back.
     """

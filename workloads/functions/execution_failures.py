@@ -1,8 +1,9 @@
 """What becomes of a run whose execution of the state machine did not succeed.
 
-An execution that a failed job ended is passed over: AWS Batch sends an event of that job, whose sentence is better. All others end here: a
-job that could not be submitted, the deadline, somebody who stopped the execution. Whichever of several events comes first ends the run, and
-the others change nothing (states.py).
+An execution that a failed job ended is passed over: AWS Batch sends an event of that job, whose
+sentence is better. All others end here: a job that could not be submitted, the deadline, somebody
+who stopped the execution. Whichever of several events comes first ends the run, and the others
+change nothing (states.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from workloads.functions.states import RunStates
 _AGAIN: Final = f"then begin the run again ({AGAIN})"
 _STATES: Final = {
     "TIMED_OUT": Cause(
-        error="Step Functions ended the execution an hour after its deadline, which the state machine had not kept itself",
+        error=(
+            "Step Functions ended the execution an hour after its deadline, which the state machine"
+            " had not kept itself"
+        ),
         hint="stop jobs of the run that are still there (aws batch terminate-job); " + _AGAIN,
     ),
     "ABORTED": Cause(
@@ -48,7 +52,9 @@ _INPUT: Final = {"run_id": forms.TEXT, "environment?": [{"Name": forms.TEXT, "Va
 
 
 def execution_ended(event: dict[str, Any]) -> dict[str, Any]:
-    """Handles `Step Functions Execution Status Change`; returns what the notify function's handler does, and raises the same."""
+    """Handles `Step Functions Execution Status Change`; returns what the notify function's handler
+    does, and raises the same.
+    """
     forms.check(event, _EXECUTION, what="the event")
     detail: dict[str, Any] = event["detail"]
     status, error = str(detail["status"]), str(detail.get("error") or "")
@@ -87,7 +93,9 @@ def _cause(status: str, error: str, cause: str) -> Cause:
     if "explicit deny" in cause:
         return Cause(
             error=f"AWS refused the next stage, by a policy that forbids it: {cause}",
-            hint="if the budget is used up, lift the stop (docs/runbook.md, The budget is used up); "
+            hint=(
+                "if the budget is used up, lift the stop (docs/runbook.md, The budget is used up); "
+            )
             + _AGAIN,
         )
     if error == contract.DEADLINE_ERROR:
@@ -96,7 +104,10 @@ def _cause(status: str, error: str, cause: str) -> Cause:
             hint="look at the job's log for where the time went, or raise pipeline.deadline_hours; "
             + _AGAIN,
         )
-    sentence = f"the state machine could not go on ({error or 'no error named'}): {cause or 'no cause given'}"
+    sentence = (
+        f"the state machine could not go on ({error or 'no error named'}):"
+        f" {cause or 'no cause given'}"
+    )
     return Cause(
         error=sentence,
         hint="if AWS refused a call, mend what it names (queue disabled? permission?); " + _AGAIN,

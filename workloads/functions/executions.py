@@ -1,7 +1,8 @@
 """Starting a run as an execution of the state machine, exactly once.
 
-A standard execution has a name of its own for 90 days, so starting it twice under one name is harmless: whoever takes an expired claim over
-starts it again with the same name and, because nothing in it depends on the moment, the same input.
+A standard execution has a name of its own for 90 days, so starting it twice under one name is
+harmless: whoever takes an expired claim over starts it again with the same name and, because
+nothing in it depends on the moment, the same input.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from workloads.functions.state_items import Claim
 from workloads.functions.states import RunStates
 
 CLOCK_SKEW_MS: Final = 60_000
-"""Most difference between Lambda's clock and Batch's, when a job's createdAt is compared with the claim."""
+"""Most difference between Lambda's clock and Batch's, when a job's createdAt is compared with the
+claim.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,9 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Self | None:
-        """Reads PIPELINE_STATE_MACHINE_ARN and _DEADLINE_HOURS; None where there is no state machine. Raises ContractError."""
+        """Reads PIPELINE_STATE_MACHINE_ARN and _DEADLINE_HOURS; None where there is no state
+        machine. Raises ContractError.
+        """
         arn = os.environ.get(contract.ENV_STATE_MACHINE_ARN, "")
         if not arn:
             return None
@@ -43,7 +48,8 @@ class Settings:
             hours = float(text)
         except ValueError as error:
             raise ContractError(
-                f"environment variable {contract.ENV_DEADLINE_HOURS} is {text!r}; expected a number of hours"
+                f"environment variable {contract.ENV_DEADLINE_HOURS} is {text!r}; expected a number"
+                " of hours"
             ) from error
         return cls(state_machine_arn=arn, deadline_hours=hours)
 

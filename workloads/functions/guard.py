@@ -1,11 +1,13 @@
-"""The guard: called on a schedule, it stops the queue of the analysis when the queue's unfinished jobs have cost more than the limit.
+"""The guard: called on a schedule, it stops the queue of the analysis when the queue's unfinished
+jobs have cost more than the limit.
 
-What a job has cost is the run time of all its attempts times the dearest machines that it may run on; an array job costs what its children
-do, those that have ended too. Machines that start or idle are not counted. A queue that the guard has stopped stays disabled until somebody
-enables it: `pulumi up` does not.
+What a job has cost is the run time of all its attempts times the dearest machines that it may run
+on; an array job costs what its children do, those that have ended too. Machines that start or idle
+are not counted. A queue that the guard has stopped stays disabled until somebody enables it:
+`pulumi up` does not.
 
-One stop is one item of the metrics table, so that Slack is told once, whatever is repeated: an invocation that finds a stop which nobody
-was told of finishes it.
+One stop is one item of the metrics table, so that Slack is told once, whatever is repeated: an
+invocation that finds a stop which nobody was told of finishes it.
 """
 
 from __future__ import annotations
@@ -69,8 +71,9 @@ class Settings:
             ) from error
         if not rates or not 0 < limit_usd < math.inf:
             raise contract.ContractError(
-                f"{contract.ENV_GUARD_RATES} has {len(rates)} entries and {contract.ENV_GUARD_LIMIT_USD} is {limit_usd:g}; "
-                "expected at least one entry and a limit above zero; deploy the stack again"
+                f"{contract.ENV_GUARD_RATES} has {len(rates)} entries and"
+                f" {contract.ENV_GUARD_LIMIT_USD} is {limit_usd:g}; expected at least one entry and"
+                " a limit above zero; deploy the stack again"
             )
         return cls(
             queue_arn=contract.require_env(contract.ENV_GUARD_QUEUE),
@@ -85,7 +88,8 @@ class Settings:
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Entry point. Returns `{"outcome", "usd"}`, where the outcome is `below`, `stopped`, or `finished` for a stop begun earlier.
+    """Entry point. Returns `{"outcome", "usd"}`, where the outcome is `below`, `stopped`, or
+    `finished` for a stop begun earlier.
 
     Raises SlackError and botocore's errors: Lambda calls again, and the next look comes anyway.
     """
@@ -113,7 +117,10 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     known = last is not None and {job["jobId"] for job in jobs} <= set(last["jobs"])
     if last is None or (over and not known):
         last = stops.begin(usd=usd, limit_usd=settings.limit_usd, jobs=jobs)
-    reason = f"{contract.OWN_STOP}running-cost guard: the jobs on queue {settings.queue} cost {dollars(usd)}, "
+    reason = (
+        f"{contract.OWN_STOP}running-cost guard: the jobs on queue {settings.queue} cost"
+        f" {dollars(usd)}, "
+    )
     reason += f"the limit is {dollars(settings.limit_usd)}"
     for job in jobs:
         batch.terminate_job(jobId=job["jobId"], reason=reason)
@@ -193,7 +200,10 @@ def _sizes(container: Mapping[str, Any]) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Stops:
-    """The items that record when the guard stopped the queue, newest last. Methods raise botocore's ClientError."""
+    """The items that record when the guard stopped the queue, newest last.
+
+    Methods raise botocore's ClientError.
+    """
 
     table: Table
     queue_arn: str
@@ -250,8 +260,9 @@ def stop_message(
         ),
         *([slack.section("*Jobs*\n" + "\n".join(names))] if names else []),
         slack.section(
-            "*What to do*\nFind out why the jobs took so long; raise `budget.guard.limit_usd` if they have to. "
-            f"The queue takes no jobs until somebody enables it:\n{slack.code(enable)}"
+            "*What to do*\nFind out why the jobs took so long; raise `budget.guard.limit_usd` if"
+            " they have to. The queue takes no jobs until somebody enables"
+            f" it:\n{slack.code(enable)}"
         ),
     )
     return slack.Message(

@@ -1,4 +1,6 @@
-"""Log lines of the Lambda functions: one JSON object a line, which CloudWatch Logs Insights splits into fields by itself."""
+"""Log lines of the Lambda functions: one JSON object a line, which CloudWatch Logs Insights splits
+into fields by itself.
+"""
 
 from __future__ import annotations
 

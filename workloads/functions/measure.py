@@ -1,7 +1,9 @@
-"""Lambda function: publishes what AWS Batch does not, by looking on a schedule and by counting the stages' ends as they happen.
+"""Lambda function: publishes what AWS Batch does not, by looking on a schedule and by counting the
+stages' ends as they happen.
 
-On a schedule: jobs of every queue by state, how long its front has waited, vCPUs and health of every environment, running cost. On
-EventBridge's `Batch Job State Change`, status SUCCEEDED or FAILED: one more for the stage. An event that comes twice counts twice.
+On a schedule: jobs of every queue by state, how long its front has waited, vCPUs and health of
+every environment, running cost. On EventBridge's `Batch Job State Change`, status SUCCEEDED or
+FAILED: one more for the stage. An event that comes twice counts twice.
 """
 
 from __future__ import annotations
@@ -55,12 +57,17 @@ class Measured:
             return cls(queues=dict(found["queues"]), environments=environments)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ContractError(
-                f"environment variable {metrics.ENV_MEASURED} is not of its form ({error!r}); deploy the stack again"
+                f"environment variable {metrics.ENV_MEASURED} is not of its form ({error!r});"
+                " deploy the stack again"
             ) from error
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Entry point. Returns `{"outcome"}`: `looked`, `counted` or `ignored`. Raises ContractError and botocore's errors."""
+    """Entry point.
+
+    Returns `{"outcome"}`: `looked`, `counted` or `ignored`. Raises ContractError and botocore's
+    errors.
+    """
     forms.check(event, {"detail-type?": forms.TEXT, "time?": forms.MOMENT}, what="the event")
     at_ms = _moment_ms(event)
     if event.get("detail-type") == "Batch Job State Change":
@@ -70,8 +77,10 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             detail = {
                 **detail,
                 "statusReason": (
-                    arrays.notifying_child(boto3.client("batch"), detail["jobId"]) or detail
-                ).get("statusReason"),
+                    (arrays.notifying_child(boto3.client("batch"), detail["jobId"]) or detail).get(
+                        "statusReason"
+                    )
+                ),
             }
         return {"outcome": "counted" if count_end(detail, at_ms=at_ms) else "ignored"}
     look(boto3.client("batch"), Measured.from_env(), at_ms=at_ms)
@@ -85,7 +94,9 @@ def _moment_ms(event: Mapping[str, Any]) -> int:
 
 
 def count_end(detail: Mapping[str, Any], *, at_ms: int) -> bool:
-    """Counts the end of a stage's job; False where the job is a node or a shard, is of no stage, or failed only with the one before it."""
+    """Counts the end of a stage's job; False where the job is a node or a shard, is of no stage, or
+    failed only with the one before it.
+    """
     stage = (detail.get("tags") or {}).get(contract.STAGE_TAG) or str(
         detail.get("jobName") or ""
     ).rpartition("-")[2]
@@ -147,7 +158,9 @@ def look(batch: Any, measured: Measured, *, at_ms: int) -> None:
 
 
 def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
-    """Ids of a queue's jobs by state; children stand for their array, whose parent is PENDING while they run."""
+    """Ids of a queue's jobs by state; children stand for their array, whose parent is PENDING while
+    they run.
+    """
     pages = {
         status: batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus=status)
         for status in metrics.QUEUE_STATES
@@ -162,14 +175,22 @@ def _job_ids(batch: Any, queue_arn: str) -> dict[str, list[str]]:
         )
     )
     return {
-        status: [job["jobId"] for job in jobs if not arrays.is_parent(job)]
-        + [child["jobId"] for parent in parents for child in arrays.children(batch, parent, status)]
+        status: (
+            [job["jobId"] for job in jobs if not arrays.is_parent(job)]
+            + [
+                child["jobId"]
+                for parent in parents
+                for child in arrays.children(batch, parent, status)
+            ]
+        )
         for status, jobs in found.items()
     }
 
 
 def front_waited_seconds(batch: Any, queue_arn: str, *, at_ms: int) -> float:
-    """How long the RUNNABLE job has stood at its place that has stood longest, by the queue's snapshot of its first 100 jobs."""
+    """How long the RUNNABLE job has stood at its place that has stood longest, by the queue's
+    snapshot of its first 100 jobs.
+    """
     jobs = (batch.get_job_queue_snapshot(jobQueue=queue_arn).get("frontOfQueue") or {}).get(
         "jobs"
     ) or []
@@ -179,7 +200,9 @@ def front_waited_seconds(batch: Any, queue_arn: str, *, at_ms: int) -> float:
 
 
 def environment_values(found: Mapping[str, Any] | None) -> dict[str, float]:
-    """The gauges of an environment as DescribeComputeEnvironments shows it; one that is gone is as bad as an invalid one."""
+    """The gauges of an environment as DescribeComputeEnvironments shows it; one that is gone is as
+    bad as an invalid one.
+    """
     values: dict[str, float] = {
         metrics.VALID: float(found is not None and found.get("status") != "INVALID")
     }
@@ -195,7 +218,9 @@ def environment_values(found: Mapping[str, Any] | None) -> dict[str, float]:
 def _usd_per_hour(
     batch: Any, measured: Measured, described: Mapping[str, Any], running: Sequence[str]
 ) -> dict[str, float] | None:
-    """By environment; of several on Fargate, of which AWS Batch does not tell who runs what, all under the names together."""
+    """By environment; of several on Fargate, of which AWS Batch does not tell who runs what, all
+    under the names together.
+    """
     if any(environment.rates is None for environment in measured.environments):
         return None
     resources = {

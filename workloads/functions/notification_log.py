@@ -1,4 +1,6 @@
-"""What Slack was told of, so that a message which is delivered twice, late or out of order is told once."""
+"""What Slack was told of, so that a message which is delivered twice, late or out of order is told
+once.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 _LEASE_MS: Final = 90_000
-"""How long one invocation has for telling before a repeated message may take over; longer than the functions' timeouts."""
+"""How long one invocation has for telling before a repeated message may take over; longer than the
+functions' timeouts.
+"""
 
 
 class NotificationLeasedError(RuntimeError):
-    """Another invocation has the right to tell this, and has not done it yet; in case it never does, the message has to come again."""
+    """Another invocation has the right to tell this, and has not done it yet; in case it never
+    does, the message has to come again.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,10 @@ class Notification:
 
 @dataclass(frozen=True)
 class NotificationLog:
-    """One item of the metrics table for each subject. Methods raise botocore's ClientError where DynamoDB refuses for another reason."""
+    """One item of the metrics table for each subject.
+
+    Methods raise botocore's ClientError where DynamoDB refuses for another reason.
+    """
 
     table: Table
 
@@ -44,7 +53,8 @@ class NotificationLog:
 
         Args:
             notification: what is to be told.
-            only_after: the state that must have been told before, where the new one is no news without it.
+            only_after: the state that must have been told before, where the new one is no news
+                without it.
 
         Returns:
             False where this or something newer was told already, or is no news.
@@ -63,7 +73,10 @@ class NotificationLog:
         try:
             self.table.update_item(
                 Key={"pk": notification.pk, "sk": notification.sk},
-                UpdateExpression="SET #state = :state, changed_at = :changed, tell_until_ms = :until REMOVE told_at",
+                UpdateExpression=(
+                    "SET #state = :state, changed_at = :changed, tell_until_ms = :until REMOVE"
+                    " told_at"
+                ),
                 ConditionExpression=news | untold,
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues={
@@ -83,7 +96,8 @@ class NotificationLog:
                 notification.changed_at,
             ) and "told_at" not in item:
                 raise NotificationLeasedError(
-                    f"{notification.pk} {notification.state}: another invocation is telling Slack and has not finished"
+                    f"{notification.pk} {notification.state}: another invocation is telling Slack"
+                    " and has not finished"
                 ) from error
             return False
         return True

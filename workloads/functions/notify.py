@@ -1,10 +1,13 @@
-"""Lambda function: a Batch job of a run failed for good; marks the run FAILED and tells Slack, once.
+"""Lambda function: a Batch job of a run failed for good; marks the run FAILED and tells Slack,
+once.
 
-Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the last attempt, at least once and in no
-order. The jobs that waited for the failed one fail too (`Dependent Job failed`): they say nothing new and are passed over, whichever
-comes first. Of an array job the child that failed first speaks, whether its own event comes first or its parent's: the run ends once.
-`Batch Job Queue Blocked` comes here too, for a message alone, the ends of executions of the state machine, which end their runs alike,
-the findings of a run that postprocess could not tell, and requests of operators that a run be cancelled.
+Triggered by EventBridge's `Batch Job State Change` with status FAILED, which Batch sends after the
+last attempt, at least once and in no order. The jobs that waited for the failed one fail too
+(`Dependent Job failed`): they say nothing new and are passed over, whichever comes first. Of an
+array job the child that failed first speaks, whether its own event comes first or its parent's: the
+run ends once. `Batch Job Queue Blocked` comes here too, for a message alone, the ends of executions
+of the state machine, which end their runs alike, the findings of a run that postprocess could not
+tell, and requests of operators that a run be cancelled.
 """
 
 from __future__ import annotations
@@ -45,10 +48,11 @@ _OTHERS: Final = {
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Entry point. Returns `{"outcome", "run_id", "error"}` for the log and for whoever invokes by hand.
+    """Entry point. Returns `{"outcome", "run_id", "error"}` for the log and for whoever invokes by
+    hand.
 
-    Raises SlackError, ContractError where the event is not of its form, and botocore's errors: Lambda delivers the event again, and then to
-    the dead-letter queue; the run stays FAILED.
+    Raises SlackError, ContractError where the event is not of its form, and botocore's errors:
+    Lambda delivers the event again, and then to the dead-letter queue; the run stays FAILED.
     """
     forms.check(event, {"detail-type?": forms.TEXT}, what="the event")
     other = _OTHERS.get(event.get("detail-type") or "")
@@ -67,7 +71,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         log("job ignored", job_id=job_id, reason=f"the job belongs to no run: {error}")
         return {"outcome": "ignored"}
     states, created_ms = RunStates(clients.metrics_table()), int(detail.get("createdAt") or 0)
-    # of an array of thousands every child that fails comes here: one read tells all but the first that there is nothing to do
+    # of an array of thousands every child that fails comes here: one read tells all but the first
+    # that there is nothing to do
     if has_ended(states, run, job_id, created_ms=created_ms):
         log("run had ended already", run_id=run.run_id, job_id=job_id)
         return {"outcome": "ended already", "run_id": run.run_id}
@@ -114,7 +119,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def _speaker(detail: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str], str]:
-    """Description of the job that says why, tags of what was submitted, and the shard's name; of an array the first two differ."""
+    """Description of the job that says why, tags of what was submitted, and the shard's name; of an
+    array the first two differ.
+    """
     job_id, tags = str(detail["jobId"]), detail.get("tags") or {}
     parent = arrays.parent_id(job_id)
     if parent is not None:
@@ -141,8 +148,12 @@ def _cause(run: Run, detail: dict[str, Any], shard: str) -> tuple[Stage | None, 
         details = error.response.get("Error", {})
         if details.get("Code") not in {"AccessDenied", "403"}:
             raise
-        # what AWS Batch says is better than nothing, and whoever reads it has to know that there may be more
-        unread = f"{cause.error}; the stage's own words could not be read: {error.operation_name} was denied: {details.get('Message')}"
+        # what AWS Batch says is better than nothing, and whoever reads it has to know that there
+        # may be more
+        unread = (
+            f"{cause.error}; the stage's own words could not be read: {error.operation_name} was"
+            f" denied: {details.get('Message')}"
+        )
         return stage, Cause(
             error=beginning + unread,
             hint="the notify function's role has to allow it; " + cause.hint,
@@ -187,7 +198,10 @@ def failure_message(
     if logs:
         group, stream = logs
         # get-log-events and not tail, which version 1 of the aws CLI lacks
-        command = f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query 'events[].message' --output text"
+        command = (
+            f"aws logs get-log-events --log-group-name {group} --log-stream-name {stream} --query"
+            " 'events[].message' --output text"
+        )
         command += f" --region {region}" if region else ""
         blocks.append(slack.section(f"*Log*\n{slack.code(command)}"))
     if region:
@@ -222,7 +236,9 @@ def _variable(detail: dict[str, Any], name: str) -> str:
 
 
 def _stage(detail: dict[str, Any], run: Run) -> Stage | None:
-    """The stage by tag, by job name, or, for a job submitted by hand, by the module that its command starts."""
+    """The stage by tag, by job name, or, for a job submitted by hand, by the module that its
+    command starts.
+    """
     tag = (detail.get("tags") or {}).get(contract.STAGE_TAG)
     commands = " ".join(
         str(word) for container in _containers(detail) for word in container.get("command") or []
@@ -245,7 +261,9 @@ def _last_start_ms(detail: dict[str, Any]) -> int:
 def _error_record(
     run: Run, stage: Stage | None, *, since_ms: int, beginning: str
 ) -> tuple[Stage, Cause] | None:
-    """What the stage itself said when it failed; records that are older or begin otherwise are another attempt's or another shard's."""
+    """What the stage itself said when it failed; records that are older or begin otherwise are
+    another attempt's or another shard's.
+    """
     bucket = contract.require_env(contract.ENV_RESULTS_BUCKET)
     client = boto3.client("s3")
     for candidate in (stage,) if stage else STAGES:

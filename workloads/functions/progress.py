@@ -11,7 +11,10 @@ from workloads.contract import STAGES
 
 
 def how_far(item: Mapping[str, Any]) -> str:
-    """What a state item says of its run, and AWS Batch of its jobs. `item` is empty where there is no run. Raises botocore's errors."""
+    """What a state item says of its run, and AWS Batch of its jobs.
+
+    `item` is empty where there is no run. Raises botocore's errors.
+    """
     state = item.get("state")
     if state is None:
         return "no run has begun"
@@ -19,7 +22,10 @@ def how_far(item: Mapping[str, Any]) -> str:
         return "held back by a pause (batchref resume)"
     if state == "FAILED":
         failure = item.get("failure") or {}
-        return f"failed in {failure.get('stage') or 'unknown'}: {failure.get('error') or 'no cause given'}"
+        return (
+            f"failed in {failure.get('stage') or 'unknown'}:"
+            f" {failure.get('error') or 'no cause given'}"
+        )
     if state != "SUBMITTED":
         return (
             "claimed, and its jobs are not all submitted"

@@ -1,9 +1,10 @@
 """Why a Batch job failed, in a sentence for people.
 
-Batch says it in up to three places: `statusReason` of the job (what Batch itself did), `container.reason` of the last attempt (what the
-container agent met), and the exit code. Sources: AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events),
-Amazon ECS developer guide (stopped task error messages). Exit codes up to 74 and 143 are those of workloads/runtime/errors.py, 80 to 91
-those of workloads/analysis/launch/exit_codes.py.
+Batch says it in up to three places: `statusReason` of the job (what Batch itself did),
+`container.reason` of the last attempt (what the container agent met), and the exit code. Sources:
+AWS Batch user guide (troubleshooting, job state time limits, job queue blocked events), Amazon ECS
+developer guide (stopped task error messages). Exit codes up to 74 and 143 are those of
+workloads/runtime/errors.py, 80 to 91 those of workloads/analysis/launch/exit_codes.py.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class Cause:
 AGAIN: Final = "batchref retry KEY"
 """Begins the run again where it broke off; `for_run` names its key and its stack."""
 _AGAIN: Final = f"begin the run again ({AGAIN})"
-_IMAGE_ACTIONS: Final = "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
+_IMAGE_ACTIONS: Final = (
+    "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and"
+    " ecr:GetDownloadUrlForLayer"
+)
 
 _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
@@ -52,10 +56,13 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        "the job asks for more vCPUs, memory or GPUs than any machine of its compute environment has",
         (
-            "lower what the stage asks for or allow larger instance types; of the nominal memory about"
-            f" {contract.USABLE_MEMORY_SHARE:.0%} can be had"
+            "the job asks for more vCPUs, memory or GPUs than any machine of its compute"
+            " environment has"
+        ),
+        (
+            "lower what the stage asks for or allow larger instance types; of the nominal memory"
+            f" about {contract.USABLE_MEMORY_SHARE:.0%} can be had"
         ),
     ),
     (
@@ -77,8 +84,12 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
 
 _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
-        # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot access denied error messages")
-        r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform: (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?",
+        # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot
+        # access denied error messages")
+        (
+            r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform:"
+            r" (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?"
+        ),
         "the container could not be started, because {who} may not {what}{on}",
         "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
     ),
@@ -86,33 +97,48 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         # what Docker and containerd say of a name that the registry does not know
         r"CannotPull\w*Error.*(?:repository does not exist|manifest unknown|: not found\b)",
         "the container image could not be pulled, because the registry has none of that name",
-        "check that the image exists in ECR: make push STACK=<stack> puts it there; then pulumi up, and "
-        + _AGAIN,
+        "check that the image exists in ECR: make push STACK=<stack> puts it there; then pulumi up,"
+        " and " + _AGAIN,
     ),
     (
         r"CannotPull\w*Error.*(?:403 Forbidden|AccessDenied|access denied)",
         "the container image could not be pulled, because the registry denied it",
-        f"the execution role has to allow {_IMAGE_ACTIONS}, and the repository has to be of this account or let it in",
+        (
+            f"the execution role has to allow {_IMAGE_ACTIONS}, and the repository has to be of"
+            " this account or let it in"
+        ),
     ),
     (
         r"no space left on device",
         "the container could not be started, because the machine's disk is full",
-        "raise the size of the root volume or take instance types with local disks; large images and leftovers of other jobs fill it",
+        (
+            "raise the size of the root volume or take instance types with local disks; large"
+            " images and leftovers of other jobs fill it"
+        ),
     ),
     (
         r"OutOfMemory",
         "the container used more memory than the job asks for and was killed",
-        "raise memory_mib of the stage; its memory need should not grow with the file, so look in the log for what was being read",
+        (
+            "raise memory_mib of the stage; its memory need should not grow with the file, so look"
+            " in the log for what was being read"
+        ),
     ),
     (
         r"CannotPullContainerError",
         "the container image could not be pulled",
-        "check that the image exists in ECR, and that the subnets reach ECR and S3 (NAT or endpoints)",
+        (
+            "check that the image exists in ECR, and that the subnets reach ECR and S3 (NAT or"
+            " endpoints)"
+        ),
     ),
     (
         r"ResourceInitializationError|unable to pull secrets|unable to retrieve secret",
         "the container's secrets or log group could not be prepared",
-        "check that the secret has a value, that the execution role may read it, and that the subnets reach Secrets Manager",
+        (
+            "check that the secret has a value, that the execution role may read it, and that the"
+            " subnets reach Secrets Manager"
+        ),
     ),
     (
         r"DockerTimeoutError",
@@ -122,7 +148,10 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"CannotStartContainerError|CannotCreateContainerError",
         "the container could not be started",
-        "check command, devices and mounts of the job definition against the image and the instance type",
+        (
+            "check command, devices and mounts of the job definition against the image and the"
+            " instance type"
+        ),
     ),
 )
 
@@ -146,8 +175,8 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     ),
     90: (
         "not all nodes of the job came together before the deadline",
-        "check that the security group lets the nodes reach each other and that all of them could start; then "
-        + _AGAIN,
+        "check that the security group lets the nodes reach each other and that all of them could"
+        " start; then " + _AGAIN,
     ),
     91: (
         "a node of the job was lost while the analysis ran",
@@ -172,7 +201,10 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
     ),
     134: ("the process aborted itself", "the last lines of the log say where"),
     137: (
-        "the process was killed from outside (SIGKILL): out of memory, or a stop that it did not heed",
+        (
+            "the process was killed from outside (SIGKILL): out of memory, or a stop that it did"
+            " not heed"
+        ),
         "raise memory_mib of the stage",
     ),
     139: ("the process crashed (segmentation fault)", "the last lines of the log say where"),
@@ -181,7 +213,9 @@ _EXIT_CODES: Final[dict[int, tuple[str, str]]] = {
 
 
 def is_cascade(detail: Mapping[str, Any]) -> bool:
-    """Whether the job failed only because the job that it depends on did: that one has an event of its own."""
+    """Whether the job failed only because the job that it depends on did: that one has an event of
+    its own.
+    """
     return (
         re.match(r"dependent job\b", str(detail.get("statusReason") or ""), re.IGNORECASE)
         is not None
@@ -201,7 +235,9 @@ def for_run(cause: Cause, *, key: str, stack: str) -> Cause:
 
 
 def explain(detail: Mapping[str, Any]) -> Cause:
-    """The cause that an event's `detail` (a JobDetail) tells of; AWS's own words where they are not known here."""
+    """The cause that an event's `detail` (a JobDetail) tells of; AWS's own words where they are not
+    known here.
+    """
     status_reason = str(detail.get("statusReason") or "").strip()
     attempts = detail.get("attempts") or []
     last = attempts[-1] if attempts else {}

@@ -1,6 +1,8 @@
-"""Lambda function: gives the functions that tell people their dead letters again, so that a message waits no longer than its cause lasts.
+"""Lambda function: gives the functions that tell people their dead letters again, so that a message
+waits no longer than its cause lasts.
 
-Called on a schedule. What the functions fail on stays in their queues, for the next pass or for `batchref replay`.
+Called on a schedule. What the functions fail on stays in their queues, for the next pass or for
+`batchref replay`.
 """
 
 from __future__ import annotations
@@ -19,16 +21,22 @@ from workloads.functions.dead_letters import DeadLetters, redeliver
 from workloads.functions.log import log
 
 MOST_FAILURES: Final = 2
-"""Failures after which a pass leaves a queue alone: Slack is still down. Not after one: a single event that can never be handled
-would hold up those behind it."""
+"""Failures after which a pass leaves a queue alone: Slack is still down. Not after one: a single
+event that can never be handled would hold up those behind it.
+"""
 SECONDS_FOR_ONE: Final = 90
-"""What has to be left for another message: the functions' own limit (components/monitoring/monitoring.py), and the calls around it."""
+"""What has to be left for another message: the functions' own limit
+(components/monitoring/monitoring.py), and the calls around it.
+"""
 HIDDEN_SECONDS: Final = 180
 """Time that a message is hidden: as long as a pass may take."""
 
 
 def handler(_event: Any, context: Any) -> dict[str, Any]:
-    """Entry point. Returns `{"handled", "failed"}`, by function. Raises ContractError and botocore's errors."""
+    """Entry point.
+
+    Returns `{"handled", "failed"}`, by function. Raises ContractError and botocore's errors.
+    """
     sqs = boto3.client("sqs")
     # made once only: a call that seems lost may still be running
     functions = boto3.client(
@@ -47,7 +55,10 @@ def handler(_event: Any, context: Any) -> dict[str, Any]:
 
 
 def redriven() -> dict[str, DeadLetters]:
-    """The queues by their functions' short names, as the environment says. Raises ContractError where it is missing or not of its form."""
+    """The queues by their functions' short names, as the environment says.
+
+    Raises ContractError where it is missing or not of its form.
+    """
     text = contract.require_env(contract.ENV_REDRIVEN)
     try:
         return {
@@ -56,7 +67,8 @@ def redriven() -> dict[str, DeadLetters]:
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ContractError(
-            f"environment variable {contract.ENV_REDRIVEN} is not of its form ({error!r}); deploy the stack again"
+            f"environment variable {contract.ENV_REDRIVEN} is not of its form ({error!r}); deploy"
+            " the stack again"
         ) from error
 
 

@@ -10,7 +10,8 @@ from workloads.functions.webhook import tell
 
 
 def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
-    """Says in Slack, once for each content of the object, that it will not be analysed; returns the reason.
+    """Says in Slack, once for each content of the object, that it will not be analysed; returns the
+    reason.
 
     Raises SlackError and botocore's errors: a repeated event tells.
     """
@@ -30,7 +31,8 @@ def tell_refused(bucket: str, key: str, etag: str, reason: str) -> str:
             slack.header("Upload refused"),
             slack.section(slack.escape(reason)),
             slack.context(
-                "Nothing was begun. Upload the file again under a key of that form, and delete this one."
+                "Nothing was begun. Upload the file again under a key of that form, and delete this"
+                " one."
             ),
         ),
     )

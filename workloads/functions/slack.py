@@ -1,7 +1,8 @@
 """Messages to Slack by an incoming webhook.
 
-Format and limits: Slack's Block Kit (50 blocks a message, 3000 characters a section, 150 a header, 10 fields a section) and its incoming
-webhooks (HTTP 200 with body `ok`; 429 carries Retry-After in seconds). The webhook URL is a secret: no message of this module repeats it.
+Format and limits: Slack's Block Kit (50 blocks a message, 3000 characters a section, 150 a header,
+10 fields a section) and its incoming webhooks (HTTP 200 with body `ok`; 429 carries Retry-After in
+seconds). The webhook URL is a secret: no message of this module repeats it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _FIRST_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 20.0
 """A longer Retry-After is not waited for: a Lambda function and a job pay for every second."""
 _MOST_SECONDS: Final = 40.0
-"""Time for all attempts together: whoever tells has to be done while it has the right to (states.py), and before its function is ended."""
+"""Time for all attempts together: whoever tells has to be done while it has the right to
+(states.py), and before its function is ended.
+"""
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 
@@ -41,7 +44,9 @@ class SlackError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message: `text` is what notifications and screen readers show, `blocks` what the channel shows."""
+    """A message: `text` is what notifications and screen readers show, `blocks` what the channel
+    shows.
+    """
 
     text: str
     blocks: tuple[Block, ...]
@@ -59,7 +64,9 @@ class Message:
 
 
 def escape(text: str) -> str:
-    """Outside text (names, errors) made safe: what steers is escaped, and the controls of mrkdwn: `&`, `<`, `>`."""
+    """Outside text (names, errors) made safe: what steers is escaped, and the controls of mrkdwn:
+    `&`, `<`, `>`.
+    """
     return escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -124,7 +131,9 @@ def _mrkdwn(text: str, limit: int) -> Block:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, without half an entity, half a link or half a line where that can be helped."""
+    """At most `limit` characters, without half an entity, half a link or half a line where that can
+    be helped.
+    """
     if len(text) <= limit:
         return text
     head = text[: limit - 1]
@@ -145,14 +154,17 @@ def post(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Delivers a message; 429, 5xx and a broken connection are tried again with back-off, five times and for 40 seconds at most.
+    """Delivers a message; 429, 5xx and a broken connection are tried again with back-off, five
+    times and for 40 seconds at most.
 
-    A repeat after a broken connection may deliver the message twice: Slack offers nothing to prevent that, and a doubled message is better
-    than a lost one. Raises SlackError where Slack refuses or all attempts fail.
+    A repeat after a broken connection may deliver the message twice: Slack offers nothing to
+    prevent that, and a doubled message is better than a lost one. Raises SlackError where Slack
+    refuses or all attempts fail.
     """
     if not url.startswith(("https://", "http://")):
         raise SlackError(
-            "the Slack webhook is not a URL; store the one that Slack shows, it begins with https://hooks.slack.com/services/"
+            "the Slack webhook is not a URL; store the one that Slack shows, it begins with"
+            " https://hooks.slack.com/services/"
         )
     body, pool = json.dumps(message.payload()).encode(), urllib3.PoolManager(retries=False)
     wait, problem, end = _FIRST_WAIT_SECONDS, "", clock() + _MOST_SECONDS
@@ -163,7 +175,8 @@ def post(
         problem, asked_wait = found
         if asked_wait > _LONGEST_WAIT_SECONDS:
             raise SlackError(
-                f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is worth paying for: {problem}"
+                f"Slack asks to wait {asked_wait:.0f} s before the next message, longer than is"
+                f" worth paying for: {problem}"
             )
         pause = max(wait, asked_wait)
         if clock() + pause >= end:
@@ -179,7 +192,8 @@ def post(
 def _attempt(
     pool: urllib3.PoolManager, url: str, body: bytes, *, seconds: float
 ) -> tuple[str, float] | None:
-    """One attempt: None where Slack took the message, else what went wrong and how many seconds Slack asks to wait.
+    """One attempt: None where Slack took the message, else what went wrong and how many seconds
+    Slack asks to wait.
 
     Raises SlackError where another attempt would go the same way.
     """

@@ -1,7 +1,9 @@
-"""What a run has cost so far, by the attempts of its jobs: run time times the price of the machines that the job reserves.
+"""What a run has cost so far, by the attempts of its jobs: run time times the price of the machines
+that the job reserves.
 
-Counted are all attempts, those that failed among them. Not counted are machines that start or idle, storage and requests. A part that is
-not known makes the sum unknown: a sum without it would look like the whole.
+Counted are all attempts, those that failed among them. Not counted are machines that start or idle,
+storage and requests. A part that is not known makes the sum unknown: a sum without it would look
+like the whole.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ class Spent:
 
     def __str__(self) -> str:
         tries = f" in {self.attempts} attempts" if self.attempts > 1 else ""
-        return f"{self.job} {duration(self.seconds)}{tries}, {dollars(self.usd, unknown='cost not known')}"
+        return (
+            f"{self.job} {duration(self.seconds)}{tries},"
+            f" {dollars(self.usd, unknown='cost not known')}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +104,8 @@ def spending_of(
     Args:
         states: the state items.
         run: the run.
-        failed: description of a job of the run as its event has it, which need not stand in the state item.
+        failed: description of a job of the run as its event has it, which need not stand in the
+            state item.
     """
     try:
         item, batch = states.get(run), boto3.client("batch")
@@ -123,7 +129,9 @@ def spending_of(
 
 
 def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The job, or the children of an array, each of which reserves its part of the stage's machines."""
+    """The job, or the children of an array, each of which reserves its part of the stage's
+    machines.
+    """
     if not arrays.is_parent(job):
         return [job]
     ids = [
@@ -134,7 +142,10 @@ def _machines(batch: Any, job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _spent(job: Mapping[str, Any], machines: Sequence[Mapping[str, Any]]) -> Spent | None:
-    """None for a job that is no stage's, or has not begun. Of an array the seconds are the mean over its shards, as the price is of all."""
+    """None for a job that is no stage's, or has not begun.
+
+    Of an array the seconds are the mean over its shards, as the price is of all.
+    """
     name = str(job.get("jobName") or "")
     stage = (
         _FALLBACK

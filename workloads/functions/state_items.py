@@ -1,4 +1,6 @@
-"""What the state item of a run looks like, and the right to submit the run's jobs, which is written in it."""
+"""What the state item of a run looks like, and the right to submit the run's jobs, which is written
+in it.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +37,22 @@ class Claim:
     run: Run
     token: str
     first_claimed_ms: int
-    """When the run was claimed for the first time: jobs of its names that are older belong to an earlier try by hand."""
+    """When the run was claimed for the first time: jobs of its names that are older belong to an
+    earlier try by hand.
+    """
     jobs: dict[Stage, str]
     """Jobs that an earlier holder of the claim submitted and wrote down."""
     taken_over: bool
     attempt: int = 1
-    """Counts the times that the run was begun: more than one where somebody asked for it again after its end."""
+    """Counts the times that the run was begun: more than one where somebody asked for it again
+    after its end.
+    """
 
 
 class ClaimLostError(RuntimeError):
-    """Another invocation took the claim over, or the run ended meanwhile; whoever holds the claim must not submit any more."""
+    """Another invocation took the claim over, or the run ended meanwhile; whoever holds the claim
+    must not submit any more.
+    """
 
 
 def new_item(run: Run, upload: Upload, state: RunState, now_ms: int) -> dict[str, Any]:

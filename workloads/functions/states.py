@@ -1,10 +1,12 @@
-"""The state item of a run in the metrics table: what makes a second event, a crash or a late failure harmless.
+"""The state item of a run in the metrics table: what makes a second event, a crash or a late
+failure harmless.
 
-    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED, FAILED or CANCELLED ──claim again──▶ CLAIMED
-    (none) ──wait──▶ WAITING ──claim──▶ CLAIMED
+    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED, FAILED or CANCELLED ──claim
+    again──▶ CLAIMED (none) ──wait──▶ WAITING ──claim──▶ CLAIMED
 
-Every step is one conditional write. A run that was submitted by hand has no item before its end; both ends create it. An ended run can be
-ended again only by a job that was created after that end (somebody tried again), so a late or doubled event changes nothing.
+Every step is one conditional write. A run that was submitted by hand has no item before its end;
+both ends create it. An ended run can be ended again only by a job that was created after that end
+(somebody tried again), so a late or doubled event changes nothing.
 """
 
 from __future__ import annotations
@@ -29,25 +31,35 @@ _OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
 _SPENT: Final = ("seconds", "usd", "spent", "replaced")
 """Attributes that say what a run took and cost."""
 TELL_LEASE_MS: Final = 90_000
-"""How long one invocation has for telling Slack before a repeated event may take over: longer than the notify function may run, and shorter
-than the time after which Lambda delivers its event for the third time."""
+"""How long one invocation has for telling Slack before a repeated event may take over: longer than
+the notify function may run, and shorter than the time after which Lambda delivers its event for the
+third time.
+"""
 
 Standing = Literal["open", "closed", "being told"]
-"""Standing of a failure: it may end the run or be told; the run has ended otherwise or all is told; an invocation has the right to tell of it."""
+"""Standing of a failure: it may end the run or be told; the run has ended otherwise or all is told;
+an invocation has the right to tell of it.
+"""
 
 
 class NotificationLeasedError(RuntimeError):
-    """Another invocation has the right to tell, and has not done it yet: the event has to be delivered again in case it never does."""
+    """Another invocation has the right to tell, and has not done it yet: the event has to be
+    delivered again in case it never does.
+    """
 
     def __init__(self, run: Run) -> None:
         super().__init__(
-            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event has to be delivered again"
+            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event"
+            " has to be delivered again"
         )
 
 
 @dataclass(frozen=True)
 class RunStates:
-    """The state items in the metrics table. Every method raises botocore's ClientError where DynamoDB refuses for another reason."""
+    """The state items in the metrics table.
+
+    Every method raises botocore's ClientError where DynamoDB refuses for another reason.
+    """
 
     table: Table
 
@@ -72,7 +84,8 @@ class RunStates:
             again: whether a run that has ended is to be begun again.
 
         Returns:
-            The claim; or, where there is none to have, the run's state (`CLAIMED`: another invocation is at work).
+            The claim; or, where there is none to have, the run's state (`CLAIMED`: another
+            invocation is at work).
         """
         item: dict[str, Any] = {
             **new_item(run, upload, "CLAIMED", now_ms),
@@ -109,7 +122,9 @@ class RunStates:
         )
 
     def wait(self, run: Run, upload: Upload, *, now_ms: int) -> str:
-        """Notes an upload that a pause holds back, unless it has a run; returns the state of its run now."""
+        """Notes an upload that a pause holds back, unless it has a run; returns the state of its
+        run now.
+        """
         if self._put_new(new_item(run, upload, "WAITING", now_ms)):
             return "WAITING"
         return str(self.get(run).get("state") or "CLAIMED")
@@ -165,7 +180,10 @@ class RunStates:
         )
 
     def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
-        """Writes down the job ids, and with `submitted_at` that they are all there. Raises ClaimLostError."""
+        """Writes down the job ids, and with `submitted_at` that they are all there.
+
+        Raises ClaimLostError.
+        """
         changes: dict[str, Any] = {"jobs": jobs}
         if submitted_at:
             changes |= {"state": "SUBMITTED", "submitted_at": submitted_at}
@@ -173,11 +191,15 @@ class RunStates:
             claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
         ):
             raise ClaimLostError(
-                f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs were being submitted"
+                f"run {claim.run.run_id}: the claim was taken over or the run ended while its jobs"
+                " were being submitted"
             )
 
     def write_execution(self, claim: Claim, execution_arn: str, *, submitted_at: str) -> None:
-        """Writes down that the state machine is at work, which writes the job ids itself. Raises ClaimLostError."""
+        """Writes down that the state machine is at work, which writes the job ids itself.
+
+        Raises ClaimLostError.
+        """
         changes = {
             "execution_arn": execution_arn,
             "state": "SUBMITTED",
@@ -187,7 +209,8 @@ class RunStates:
             claim.run, changes, Attr("state").eq("CLAIMED") & Attr("claim_token").eq(claim.token)
         ):
             raise ClaimLostError(
-                f"run {claim.run.run_id}: the claim was taken over or the run ended while it was being started"
+                f"run {claim.run.run_id}: the claim was taken over or the run ended while it was"
+                " being started"
             )
 
     def shorten(self, claim: Claim, *, expires_ms: int) -> None:
@@ -202,11 +225,13 @@ class RunStates:
         Args:
             run: the run.
             failure: stage, error, hint, job id: for people who read the item.
-            created_ms: when the failed job was created, milliseconds since the epoch; compared with an end that the run already has.
+            created_ms: when the failed job was created, milliseconds since the epoch; compared with
+                an end that the run already has.
             now_ms: this moment.
 
         Returns:
-            False where the run has already ended, or where another invocation tells of this very failure.
+            False where the run has already ended, or where another invocation tells of this very
+            failure.
         """
         return self._end(
             run,
@@ -221,12 +246,15 @@ class RunStates:
 
         Args:
             run: the run.
-            failure: who ended it and why, in the form of a failure; `job_id` tells this request from others.
-            attempt: which time that the run was begun is meant: a request that comes late ends no later one.
+            failure: who ended it and why, in the form of a failure; `job_id` tells this request
+                from others.
+            attempt: which time that the run was begun is meant: a request that comes late ends no
+                later one.
             now_ms: this moment.
 
         Returns:
-            False where the run has ended, was begun again, or where another invocation tells of this very request.
+            False where the run has ended, was begun again, or where another invocation tells of
+            this very request.
         """
         under_way = Attr("state").is_in(_OPEN) & Attr("attempt").eq(attempt)
         return self._end(run, "CANCELLED", failure, under_way, now_ms=now_ms)
@@ -265,7 +293,8 @@ class RunStates:
     def tell_findings(self, run: Run, *, now_ms: int) -> bool:
         """Takes the right to tell Slack of a run that succeeded.
 
-        Returns False where that is done, or the run did not succeed. Raises NotificationLeasedError where another one is at it.
+        Returns False where that is done, or the run did not succeed. Raises NotificationLeasedError
+        where another one is at it.
         """
         lease_over = Attr("tell_until_ms").not_exists() | Attr("tell_until_ms").lt(now_ms)
         untold = Attr("state").eq("SUCCEEDED") & Attr("told_at").not_exists()
@@ -277,24 +306,31 @@ class RunStates:
         return False
 
     def told(self, run: Run, *, at: str, state: RunState = "FAILED") -> None:
-        """Notes that Slack has the message on the end in this state, or that the stack has no Slack."""
+        """Notes that Slack has the message on the end in this state, or that the stack has no
+        Slack.
+        """
         self._update(run, {"told_at": at}, Attr("state").eq(state))
 
     def release(self, run: Run, *, state: RunState = "FAILED") -> None:
-        """Gives the right to tell Slack back, so that the next delivery of the event can try again at once."""
+        """Gives the right to tell Slack back, so that the next delivery of the event can try again
+        at once.
+        """
         self._update(run, {"tell_until_ms": 0}, Attr("state").eq(state))
 
     def replaced(self, run: Run, job_id: str) -> None:
-        """Notes the job that the fallback takes the place of: what it took and cost is the run's."""
+        """Notes the job that the fallback takes the place of: what it took and cost is the
+        run's.
+        """
         self._update(run, {"replaced": job_id}, Attr("pk").exists())
 
     def succeed(
         self, run: Run, *, now_ms: int, finished_at: str, spent: Mapping[str, Any] | None = None
     ) -> bool:
-        """Ends the run as SUCCEEDED, whatever it was before, unless somebody cancelled it: its results are whole.
+        """Ends the run as SUCCEEDED, whatever it was before, unless somebody cancelled it: its
+        results are whole.
 
-        A run that succeeded before, and whose stage is run again, is not told of again. `spent` says what the run took and cost.
-        Returns False where the run was cancelled.
+        A run that succeeded before, and whose stage is run again, is not told of again. `spent`
+        says what the run took and cost. Returns False where the run was cancelled.
         """
         changes = {
             "run_id": run.run_id,
@@ -311,7 +347,10 @@ class RunStates:
         )
 
     def get(self, run: Run) -> dict[str, Any]:
-        """The item as it is now; empty where there is none. Raises ContractError where it is not of its form."""
+        """The item as it is now; empty where there is none.
+
+        Raises ContractError where it is not of its form.
+        """
         found: Any = self.table.get_item(Key=run.state_key, ConsistentRead=True).get("Item", {})
         forms.check(found, ITEM, what=f"the state item of run {run.run_id}")
         return dict(found)
@@ -334,7 +373,10 @@ class RunStates:
         remove: tuple[str, ...] = (),
         at_first: Mapping[str, Any] | None = None,
     ) -> bool:
-        """One conditional update; False where the condition does not hold. `at_first` are attributes that stay where they are there."""
+        """One conditional update; False where the condition does not hold.
+
+        `at_first` are attributes that stay where they are there.
+        """
         # `state` is a reserved word of DynamoDB's expressions, so every name gets a placeholder
         kept = at_first or {}
         sets = [f"#{name} = :{name}" for name in changes]
@@ -361,7 +403,8 @@ class RunStates:
 
 
 def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: int) -> Standing:
-    """What a state item says of a failure, before anything is asked of AWS Batch: most events of a large array change nothing.
+    """What a state item says of a failure, before anything is asked of AWS Batch: most events of a
+    large array change nothing.
 
     Args:
         item: the state item; empty where there is none.

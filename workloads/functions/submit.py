@@ -1,9 +1,11 @@
-"""Lambda function: an uploaded table becomes a run, exactly once per upload: three dependent jobs, or an execution of the state machine.
+"""Lambda function: an uploaded table becomes a run, exactly once per upload: three dependent jobs,
+or an execution of the state machine.
 
-S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides who submits (see states.py), and every
-job id is written down before the next job is submitted. An invocation that dies leaves an expired claim; whoever takes it over looks for
-the one job that may have been submitted without being written down, by its name. ListJobs lags behind SubmitJob by moments, so a claim can
-be taken over only some time after its holder is certainly gone.
+S3's events arrive at least once and SubmitJob has no idempotency token, so the state item decides
+who submits (see states.py), and every job id is written down before the next job is submitted. An
+invocation that dies leaves an expired claim; whoever takes it over looks for the one job that may
+have been submitted without being written down, by its name. ListJobs lags behind SubmitJob by
+moments, so a claim can be taken over only some time after its holder is certainly gone.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ _THROTTLED: Final = frozenset(
 )
 _SUBMIT_ATTEMPTS: Final = 6
 _FORBIDDEN: Final = "with an explicit deny"
-"""Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error messages")."""
+"""Words in every refusal by a Deny (IAM user guide, "Troubleshoot access denied error
+messages").
+"""
 
 _OBJECT_CREATED: Final = {
     "detail": {
@@ -74,7 +78,10 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Reads PIPELINE_JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS. Raises ContractError."""
+        """Reads PIPELINE_JOB_QUEUES, _JOB_DEFINITIONS and _SHARE_IDENTIFIERS.
+
+        Raises ContractError.
+        """
         queues = _stage_map(contract.ENV_JOB_QUEUES, required=True)
         definitions = _stage_map(contract.ENV_JOB_DEFINITIONS, required=True)
         shares = _stage_map(contract.ENV_SHARE_IDENTIFIERS, required=False)
@@ -83,8 +90,9 @@ class Settings:
             definition = definitions[stage]
             if not isinstance(definition, dict) or not isinstance(definition.get("name"), str):
                 raise ContractError(
-                    f"environment variable {contract.ENV_JOB_DEFINITIONS}: {stage} is {definition!r}; "
-                    'expected {"name": "<ARN without revision>", "multi_node": false}'
+                    f"environment variable {contract.ENV_JOB_DEFINITIONS}: {stage} is"
+                    f' {definition!r}; expected {{"name": "<ARN without revision>", "multi_node":'
+                    " false}"
                 )
             targets[stage] = JobTarget(
                 queue=queues[stage],
@@ -102,7 +110,8 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
         found = json.loads(text)
     except ValueError as error:
         raise ContractError(
-            f"environment variable {name} is not JSON ({error}); expected an object with the stages {STAGES}"
+            f"environment variable {name} is not JSON ({error}); expected an object with the stages"
+            f" {STAGES}"
         ) from error
     missing = [
         stage
@@ -111,7 +120,8 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
     ]
     if missing or not isinstance(found, dict):
         raise ContractError(
-            f"environment variable {name} says nothing of {', '.join(missing) or 'any stage'}; expected the stages {STAGES}"
+            f"environment variable {name} says nothing of {', '.join(missing) or 'any stage'};"
+            f" expected the stages {STAGES}"
         )
     return found
 
@@ -119,15 +129,17 @@ def _stage_map(name: str, *, required: bool) -> dict[str, Any]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Entry point; `event` is EventBridge's `Object Created` of the ingest bucket.
 
-    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id", "state_key", "jobs"}`, or
-    `execution` in place of `jobs`; `state_key` is the key of the run's state item. The outcome is `submitted`, `exists`, `claim lost`,
-    `ignored`, `refused`, or while the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
-    `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names the stage that it begins at.
+    Returns what was done, for the log and for whoever invokes by hand: `{"outcome", "run_id",
+    "state_key", "jobs"}`, or `execution` in place of `jobs`; `state_key` is the key of the run's
+    state item. The outcome is `submitted`, `exists`, `claim lost`, `ignored`, `refused`, or while
+    the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
+    `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names
+    the stage that it begins at.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
-    marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody waits
-    for it; there is no run to fail. Every error is raised: Lambda delivers the event again, and then
-    to the dead-letter queue.
+    marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody
+    waits for it; there is no run to fail. Every error is raised: Lambda delivers the event again,
+    and then to the dead-letter queue.
     """
     forms.check(event, _OBJECT_CREATED, what="the event")
     bucket, found = event["detail"]["bucket"]["name"], event["detail"]["object"]
@@ -174,7 +186,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         log("claim lost", run_id=run.run_id, reason=str(error))
         return {"outcome": "claim lost", "run_id": run.run_id, "state_key": run.state_key}
     except (ClientError, BotoCoreError) as error:
-        # the next delivery comes a minute from now at the earliest; it may go on as soon as ListJobs shows what this one submitted
+        # the next delivery comes a minute from now at the earliest; it may go on as soon as
+        # ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
         if _FORBIDDEN in str(error):
             _tell_forbidden(run, str(error))
@@ -191,7 +204,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _first_stage(detail: dict[str, Any]) -> Stage:
-    """Where the run begins. Raises ContractError where that is no stage, or the run does not begin again."""
+    """Where the run begins.
+
+    Raises ContractError where that is no stage, or the run does not begin again.
+    """
     first = detail.get("from") or STAGES[0]
     if first not in STAGES:
         raise ContractError(f"a run begins at {', '.join(STAGES)}; found {quoted(first)}")
@@ -217,9 +233,11 @@ def _begin(
 def _claim(
     states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool
 ) -> Claim | str:
-    """The claim, or the state of a run that needs nothing more. Waits for another invocation at work on the same run.
+    """The claim, or the state of a run that needs nothing more. Waits for another invocation at
+    work on the same run.
 
-    Raises RuntimeError where that one does not come to an end in time: if it crashes, this event is the one that carries on.
+    Raises RuntimeError where that one does not come to an end in time: if it crashes, this event is
+    the one that carries on.
     """
     token = uuid.uuid4().hex
     while True:
@@ -233,7 +251,8 @@ def _claim(
             return outcome
         if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
             raise RuntimeError(
-                f"run {run.run_id} is claimed by an invocation that has not ended; the event has to be delivered again"
+                f"run {run.run_id} is claimed by an invocation that has not ended; the event has to"
+                " be delivered again"
             )
         time.sleep(_POLL_SECONDS)
 
@@ -241,7 +260,9 @@ def _claim(
 def _submit_all(
     states: RunStates, claim: Claim, upload: Upload, settings: Settings, first: Stage
 ) -> dict[Stage, str]:
-    """Submits the jobs from a stage on that are not there yet, each depending on the one before it."""
+    """Submits the jobs from a stage on that are not there yet, each depending on the one before
+    it.
+    """
     batch = clients.batch()
     jobs = dict(claim.jobs)
     may_exist_unrecorded = claim.taken_over
@@ -290,7 +311,8 @@ def _request(
         "propagateTags": True,
     }
     if target.multi_node:
-        # a multi-node job takes no containerOverrides, and the node range must repeat the job definition's to the letter
+        # a multi-node job takes no containerOverrides, and the node range must repeat the job
+        # definition's to the letter
         request["nodeOverrides"] = {
             "nodePropertyOverrides": [
                 {"targetNodes": contract.ANALYSIS_TARGET_NODES, "containerOverrides": overrides}
@@ -308,7 +330,9 @@ def _request(
 
 
 def _submit(batch: BatchClient, request: dict[str, Any]) -> str:
-    """Submits one job and returns its id; a throttled call, which did nothing for certain, is repeated, anything else is raised."""
+    """Submits one job and returns its id; a throttled call, which did nothing for certain, is
+    repeated, anything else is raised.
+    """
     for attempt in range(1, _SUBMIT_ATTEMPTS + 1):
         try:
             return batch.submit_job(**request)["jobId"]
@@ -339,9 +363,11 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
 
 
 def _tell_forbidden(run: Run, reason: str) -> None:
-    """Says in Slack, once for each run, that it has not begun because a policy forbids it: the action of the budget, as a rule.
+    """Says in Slack, once for each run, that it has not begun because a policy forbids it: the
+    action of the budget, as a rule.
 
-    The event is raised on and ends in the dead-letter queue, from where the run can be begun; so Slack's own trouble ends in the log.
+    The event is raised on and ends in the dead-letter queue, from where the run can be begun; so
+    Slack's own trouble ends in the log.
     """
     notification = Notification(
         pk=run.partition_key,
@@ -361,8 +387,9 @@ def _tell_forbidden(run: Run, reason: str) -> None:
                 f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"
             ),
             slack.section(
-                "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The budget is used up), then "
-                f"{slack.code('batchref replay submit')} begins what has waited."
+                "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The"
+                f" budget is used up), then {slack.code('batchref replay submit')} begins what has"
+                " waited."
             ),
             slack.context(f"Run {slack.code(run.run_id)}"),
         ),

@@ -1,4 +1,6 @@
-"""What is told of a run that succeeded, where postprocess could not tell Slack itself: by event, so that the message is tried again."""
+"""What is told of a run that succeeded, where postprocess could not tell Slack itself: by event, so
+that the message is tried again.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,12 @@ _FINDINGS: Final = {
 
 
 def tell_success(event: dict[str, Any]) -> dict[str, Any]:
-    """Handles the event that postprocess sends, `{"run_id", "message"}`: its message goes to Slack, once.
+    """Handles the event that postprocess sends, `{"run_id", "message"}`: its message goes to Slack,
+    once.
 
-    Returns `{"outcome", "run_id"}`. Raises SlackError, NotificationLeasedError, botocore's errors, and
-    ContractError where the event is not of its form: Lambda delivers the event again, then to the
-    dead-letter queue, from where it comes back until Slack takes it.
+    Returns `{"outcome", "run_id"}`. Raises SlackError, NotificationLeasedError, botocore's errors,
+    and ContractError where the event is not of its form: Lambda delivers the event again, then to
+    the dead-letter queue, from where it comes back until Slack takes it.
     """
     forms.check(event, _FINDINGS, what="the event")
     detail: dict[str, Any] = event["detail"]

@@ -1,4 +1,6 @@
-"""Where the functions have the Slack webhook from: Secrets Manager, read at the moment of need and never logged."""
+"""Where the functions have the Slack webhook from: Secrets Manager, read at the moment of need and
+never logged.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from workloads.functions.log import log
 
 
 def tell(message: slack.Message) -> bool:
-    """Sends a message to the channel of the stack; False where the stack names no webhook, so that nobody is to be told.
+    """Sends a message to the channel of the stack; False where the stack names no webhook, so that
+    nobody is to be told.
 
-    Raises SlackError where Slack does not take it, and botocore's errors where the secret cannot be read.
+    Raises SlackError where Slack does not take it, and botocore's errors where the secret cannot be
+    read.
     """
     secret_arn = os.environ.get(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, "").strip()
     if not secret_arn:

@@ -1,1 +1,3 @@
-"""The last stage: merges what the analysis left, stores the findings, writes the report, tells Slack."""
+"""The last stage: merges what the analysis left, stores the findings, writes the report, tells
+Slack.
+"""

@@ -1,7 +1,8 @@
 """Statements by which Amazon Athena knows the cleaned tables and the findings of a data set.
 
-Partition projection names the folders, so that no partition has to be added after a run (Athena user guide, "Partition projection", and
-"Dynamic ID partitioning" for the injected type, whose value a query has to give).
+Partition projection names the folders, so that no partition has to be added after a run (Athena
+user guide, "Partition projection", and "Dynamic ID partitioning" for the injected type, whose value
+a query has to give).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def statements(
 ) -> str:
     """Two CREATE TABLE statements, for columns as this run has them.
 
-    Athena finds the columns of Parquet by their names, in lower case: a column that other runs lack is null there.
+    Athena finds the columns of Parquet by their names, in lower case: a column that other runs lack
+    is null there.
     """
     suffix = re.sub(r"[^a-z0-9]+", "_", run.dataset)
     own = [(column.name, _TYPES[column.type]) for column in manifest.columns]
@@ -47,7 +49,9 @@ def statements(
             "projection.enabled": "true",
             f"projection.{day}.type": "injected",
             f"projection.{identity}.type": "injected",
-            "storage.location.template": f"s3://{intermediate_bucket}/data/${{{day}}}/${{{identity}}}/table/",
+            "storage.location.template": (
+                f"s3://{intermediate_bucket}/data/${{{day}}}/${{{identity}}}/table/"
+            ),
         },
     )
     renamed = findings_table.column_names(name for name, _ in own)
@@ -67,8 +71,9 @@ def statements(
         },
     )
     return (
-        f"-- the cleaned tables of {run.dataset}: a query names the run, WHERE {day} = '{run.date}' AND {identity} = '{run.run_id}'\n"
-        f"{cleaned}\n\n-- the most remote rows of all its runs\n{findings}\n"
+        f"-- the cleaned tables of {run.dataset}: a query names the run, WHERE {day} = '{run.date}'"
+        f" AND {identity} = '{run.run_id}'\n{cleaned}\n\n-- the most remote rows of all its"
+        f" runs\n{findings}\n"
     )
 
 
@@ -91,6 +96,6 @@ def _table(
     by = ", ".join(f"`{partition}` string" for partition in partitions)
     given = ",\n".join(f"  '{key}' = '{value}'" for key, value in properties.items())
     return (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} (\n{listed}\n)\nPARTITIONED BY ({by})\nSTORED AS PARQUET\n"
-        f"LOCATION '{location}'\nTBLPROPERTIES (\n{given}\n);"
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} (\n{listed}\n)\nPARTITIONED BY ({by})\nSTORED"
+        f" AS PARQUET\nLOCATION '{location}'\nTBLPROPERTIES (\n{given}\n);"
     )

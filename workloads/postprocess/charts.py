@@ -1,4 +1,7 @@
-"""Small pictures as inline SVG. Colours are CSS variables of the report, so that they follow light, dark and print."""
+"""Small pictures as inline SVG.
+
+Colours are CSS variables of the report, so that they follow light, dark and print.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from workloads.runtime.quoting import escaped
 _BARS = 28
 _WIDTH, _HEIGHT, _STRIP = 140, 30, 8
 _TAIL = 0.005
-"""Share of the values on each side that is drawn in the outermost bars: one wild value must not squeeze all others into one bar."""
+"""Share of the values on each side that is drawn in the outermost bars: one wild value must not
+squeeze all others into one bar.
+"""
 
 
 class Spread(NamedTuple):
@@ -33,7 +38,8 @@ class Spread(NamedTuple):
 
 
 def histograms(profile: Profile, constant: Collection[str]) -> dict[str, Markup]:
-    """Column name -> bars over the middle 99 % of its values, above a strip with median and quartiles; empty where there are no values.
+    """Column name -> bars over the middle 99 % of its values, above a strip with median and
+    quartiles; empty where there are no values.
 
     `constant` names the columns that have one value only.
     """
@@ -65,7 +71,10 @@ def _histogram(
         figures.number(value, spread=apart)
         for value in (spread.lower_quartile, spread.median, spread.upper_quartile)
     )
-    label = f"Distribution of {name}: half of the values lie between {lower} and {upper}, median {median}"
+    label = (
+        f"Distribution of {name}: half of the values lie between {lower} and {upper}, median"
+        f" {median}"
+    )
     if not low < high:
         bar = Markup('<rect class="bar" x="{}" y="2" width="6" height="{}"/>').format(
             _WIDTH / 2 - 3, _HEIGHT - 2
@@ -92,7 +101,9 @@ def _histogram(
 def _bar_counts(
     bins: Integers, counts: Integers, minimum: float, maximum: float, bars: Floats
 ) -> Floats:
-    """Values in each bar; a sketch bin that spans several bars is spread evenly over them, the tails go to the outermost bars."""
+    """Values in each bar; a sketch bin that spans several bars is spread evenly over them, the
+    tails go to the outermost bars.
+    """
     lower, upper = sketches.edges(bins)
     lower, upper = np.maximum(lower, minimum), np.minimum(upper, maximum)
     upper = np.maximum(upper, np.nextafter(lower, np.inf))
@@ -124,7 +135,8 @@ def _strip(spread: Spread, low: float, high: float) -> Markup:
 
 
 def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
-    """The correlation matrix as a grid: hue for the sign, strength for the size; cells without a number stay empty.
+    """The correlation matrix as a grid: hue for the sign, strength for the size; cells without a
+    number stay empty.
 
     Args:
         names: of the d columns.
@@ -137,13 +149,15 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
     shown = [name if len(name) <= 24 else name[:23] + "…" for name in names]
     margin = min(190.0, 12 + max(len(name) for name in shown) * font * 0.6)
     grid = columns * cell
-    # by hand and not by Markup.format, which costs half a second for 3600 cells; names are escaped, the rest is numbers
+    # by hand and not by Markup.format, which costs half a second for 3600 cells; names are escaped,
+    # the rest is numbers
     safe = [escape(name) for name in names]
     parts = [
         Markup(  # noqa: S704
-            f'<rect class="{"positive" if value >= 0 else "negative"}" x="{margin + j * cell:.1f}" y="{margin + i * cell:.1f}" '
-            f'width="{cell - 1:.1f}" height="{cell - 1:.1f}" fill-opacity="{abs(value):.2f}">'
-            f"<title>{safe[i]} and {safe[j]}: {value:+.2f}</title></rect>"
+            f'<rect class="{"positive" if value >= 0 else "negative"}" x="{margin + j * cell:.1f}"'
+            f' y="{margin + i * cell:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}"'
+            f' fill-opacity="{abs(value):.2f}"><title>{safe[i]} and {safe[j]}:'
+            f" {value:+.2f}</title></rect>"
         )
         for i in range(columns)
         for j in range(columns)
@@ -153,12 +167,14 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
         middle = margin + (i + 0.5) * cell
         parts.append(
             Markup(
-                '<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" text-anchor="end" dominant-baseline="central">{}</text>'
+                '<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" text-anchor="end"'
+                ' dominant-baseline="central">{}</text>'
             ).format(margin - 5, middle, font, name)
         )
         parts.append(
             Markup(
-                '<text transform="translate({:.1f} {:.1f}) rotate(-90)" font-size="{:.1f}" dominant-baseline="central">{}</text>'
+                '<text transform="translate({:.1f} {:.1f}) rotate(-90)" font-size="{:.1f}"'
+                ' dominant-baseline="central">{}</text>'
             ).format(middle, margin - 5, font, name)
         )
     return _svg(
@@ -171,6 +187,7 @@ def heat_map(names: Sequence[str], matrix: Floats) -> Markup:
 
 def _svg(width: float, height: float, label: str, *parts: Markup) -> Markup:
     opening = Markup(
-        '<svg role="img" aria-label="{}" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}">'
+        '<svg role="img" aria-label="{}" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}"'
+        ' height="{h:.0f}">'
     ).format(escape(label), w=width, h=height)
     return opening + Markup("").join(parts) + Markup("</svg>")

@@ -1,4 +1,6 @@
-"""What the run took and cost: measured seconds of each stage times the price of the machines that it reserves."""
+"""What the run took and cost: measured seconds of each stage times the price of the machines that
+it reserves.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class RunCost:
 
     @property
     def usd(self) -> float | None:
-        """Sum over the stages; None where the cost of one is not known: a sum without it would look like the whole."""
+        """Sum over the stages; None where the cost of one is not known: a sum without it would look
+        like the whole.
+        """
         parts = [stage.usd for stage in self.stages]
         return (
             None
@@ -56,8 +60,14 @@ class RunCost:
         """What the sum leaves out, one sentence."""
         unknown = [stage.stage for stage in self.stages if stage.usd is None]
         if unknown:
-            return f"The cost of the run is not known: no price or no duration of {', '.join(unknown)}."
-        return "Run time of the last attempt of each stage; starting machines, earlier attempts, storage and requests are not in it."
+            return (
+                "The cost of the run is not known: no price or no duration of"
+                f" {', '.join(unknown)}."
+            )
+        return (
+            "Run time of the last attempt of each stage; starting machines, earlier attempts,"
+            " storage and requests are not in it."
+        )
 
     @property
     def compute_seconds(self) -> float:
@@ -66,7 +76,9 @@ class RunCost:
 
     @property
     def elapsed_seconds(self) -> float | None:
-        """From the start of the first stage to the end of the last, waiting for machines included; None where a record is missing."""
+        """From the start of the first stage to the end of the last, waiting for machines included;
+        None where a record is missing.
+        """
         starts = [
             datetime.fromisoformat(stage.started_at) for stage in self.stages if stage.started_at
         ]
@@ -77,7 +89,9 @@ class RunCost:
 
 
 def _seconds(record: StageRecord) -> float:
-    """Of the stage; of an array job the mean of its shards, whatever part of it they ran at the same time: the price is of all of them."""
+    """Of the stage; of an array job the mean of its shards, whatever part of it they ran at the
+    same time: the price is of all of them.
+    """
     shards = record.details.get("shard_seconds")
     return math.fsum(shards) / len(shards) if shards else record.seconds
 

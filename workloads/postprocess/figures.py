@@ -1,4 +1,7 @@
-"""Numbers as people read them. Everything here takes None or NaN for `there is no such number` and shows a dash."""
+"""Numbers as people read them.
+
+Everything here takes None or NaN for `there is no such number` and shows a dash.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ _EXACT = 2**53
 def number(value: float | None, *, spread: float | None = None) -> str:
     """A number with the digits that tell it from others, thousands separated.
 
-    Four significant digits; more, up to the 17 that a float64 has, where values lie closer together:
-    three digits of `spread` are always shown. Powers of ten where that would not fit a table cell.
+    Four significant digits; more, up to the 17 that a float64 has, where values lie closer
+    together: three digits of `spread` are always shown. Powers of ten where that would not fit a
+    table cell.
 
     Args:
         value: what is shown.
@@ -45,14 +49,18 @@ def _exponent(value: float) -> int:
 
 
 def quantity(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
-    """A value of a number column: exact where the column holds whole numbers and this is one, else as `number` shows it."""
+    """A value of a number column: exact where the column holds whole numbers and this is one, else
+    as `number` shows it.
+    """
     if whole and value is not None and math.isfinite(value) and value == int(value):
         return f"{int(value):,}"
     return number(value, spread=spread)
 
 
 def stored(value: float | None, *, spread: float | None = None, whole: bool = False) -> str:
-    """A value that stands in the file itself (a minimum, a cell): all of its digits where they are few, else as `quantity` shows it."""
+    """A value that stands in the file itself (a minimum, a cell): all of its digits where they are
+    few, else as `quantity` shows it.
+    """
     if value is not None and math.isfinite(value) and 1e-4 <= abs(value) < 1e9:
         digits = repr(float(value)).replace(".", "").strip("-0")
         if len(digits) <= _FEW_DIGITS:
@@ -63,7 +71,8 @@ def stored(value: float | None, *, spread: float | None = None, whole: bool = Fa
 def pair(part: Mapping[str, Any]) -> str:
     """A value of a remote row beside its nearest row's, with the digits that tell them apart.
 
-    Where the nearest row is odd in the same way, the value of the farther one that the score goes by follows.
+    Where the nearest row is odd in the same way, the value of the farther one that the score goes
+    by follows.
     """
     value, near, far = part["value"], part["neighbour_value"], part.get("kth_value")
     if value is None or near is None:
@@ -81,7 +90,9 @@ def pair(part: Mapping[str, Any]) -> str:
 
 
 def cell(value: object) -> str:
-    """A cell of the cleaned table as it is stored there: every digit, no separators; a dash where there is no value."""
+    """A cell of the cleaned table as it is stored there: every digit, no separators; a dash where
+    there is no value.
+    """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return DASH
     if isinstance(value, bool):
@@ -108,7 +119,9 @@ def ordinal(value: int) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in percent; a share that is not nothing is never shown as 0 %, one that is not all never as 100 %."""
+    """A share in percent; a share that is not nothing is never shown as 0 %, one that is not all
+    never as 100 %.
+    """
     if whole <= 0:
         return DASH
     share = 100 * part / whole

@@ -1,4 +1,5 @@
-"""The findings of a run as one JSON value: what summary.json holds, and what table, report and message are made from.
+"""The findings of a run as one JSON value: what summary.json holds, and what table, report and
+message are made from.
 
 Every number is finite or null; NaN never leaves this module.
 """
@@ -30,7 +31,9 @@ SCHEMA: Final = 2
 """Version of the summary's shape; grows by one when a field changes its meaning or goes away."""
 PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FULL_MATRIX_COLUMNS: Final = 200
-"""Columns above which the summary holds the strongest pairs only: the matrix would be megabytes of text."""
+"""Columns above which the summary holds the strongest pairs only: the matrix would be megabytes of
+text.
+"""
 _STRONGEST_PAIRS: Final = 50
 _REASONS: Final = 3
 """Columns that the sentence on nothing to compare gives the reasons of."""
@@ -124,8 +127,10 @@ def build(
         "correlation": correlation,
         "drift": comparison.to_json(),
         "anomalies": None if remote is None else _anomalies(remote),
-        "nothing_to_compare": _nothing_to_compare(manifest)
-        or ("" if remote is None else remote.anomalies.record.nothing),
+        "nothing_to_compare": (
+            _nothing_to_compare(manifest)
+            or ("" if remote is None else remote.anomalies.record.nothing)
+        ),
         "remarks": [asdict(remark) for remark in manifest.remarks],
         "notable": _notable(columns, correlation["strongest"]),
         "run": {
@@ -149,7 +154,10 @@ def to_json(summary: dict[str, Any]) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """The same value with every NaN and infinity replaced by None, and NumPy's numbers by Python's. Shape is kept."""
+    """The same value with every NaN and infinity replaced by None, and NumPy's numbers by Python's.
+
+    Shape is kept.
+    """
     if isinstance(value, dict):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -248,7 +256,9 @@ def _correlation(profile: Profile) -> dict[str, Any]:
 
 
 def _axes(profile: Profile) -> dict[str, Any] | None:
-    """How many directions the columns that vary really have; None where there are no two such columns or no two complete rows."""
+    """How many directions the columns that vary really have; None where there are no two such
+    columns or no two complete rows.
+    """
     chosen = scaling(profile)
     if len(chosen.columns) < 2 or profile.complete_rows < 2:
         return None
@@ -265,7 +275,9 @@ def _axes(profile: Profile) -> dict[str, Any] | None:
 def _notable(
     columns: list[dict[str, Any]], strongest: list[dict[str, Any]]
 ) -> list[dict[str, str]]:
-    """What a person would want pointed out, one sentence each; the order is that of importance, then of the table."""
+    """What a person would want pointed out, one sentence each; the order is that of importance,
+    then of the table.
+    """
     found: list[tuple[int, str, str]] = []
     for column in columns:
         name, drift = column["name"], column.get("drift") or {}
@@ -277,7 +289,10 @@ def _notable(
                 (
                     1,
                     name,
-                    f"holds {column['infinite']:,} infinite value{'s' if column['infinite'] > 1 else ''}",
+                    (
+                        f"holds {column['infinite']:,} infinite"
+                        f" value{'s' if column['infinite'] > 1 else ''}"
+                    ),
                 )
             )
         if column.get("count") == 0 or column["missing_share"] == 1:
@@ -291,14 +306,20 @@ def _notable(
                 (
                     5,
                     name,
-                    f"is very lopsided (skewness {column['skewness']:.0f}): a few values are far from all others",
+                    (
+                        f"is very lopsided (skewness {column['skewness']:.0f}): a few values are"
+                        " far from all others"
+                    ),
                 )
             )
     found.extend(
         (
             4,
             pair["a"],
-            f"moves {'with' if pair['r'] > 0 else 'against'} {pair['b']} (correlation {pair['r']:+.3f})",
+            (
+                f"moves {'with' if pair['r'] > 0 else 'against'} {pair['b']} (correlation"
+                f" {pair['r']:+.3f})"
+            ),
         )
         for pair in strongest
         if abs(pair["r"]) > _NOTABLE_CORRELATION

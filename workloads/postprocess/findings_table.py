@@ -1,4 +1,6 @@
-"""findings.parquet: the most remote rows as one flat table, a row each, for programs that read Parquet."""
+"""findings.parquet: the most remote rows as one flat table, a row each, for programs that read
+Parquet.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _PARTITIONS: Final = ("dataset_id", "run_date")
 
 
 def column_names(names: Iterable[str]) -> list[str]:
-    """The names that columns of the table have here: their own, with `_in_table` behind where that is taken, whatever the case."""
+    """The names that columns of the table have here: their own, with `_in_table` behind where that
+    is taken, whatever the case.
+    """
     taken = {field.name for field in _FIELDS} | set(_PARTITIONS)
     found = []
     for name in names:

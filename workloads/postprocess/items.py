@@ -1,4 +1,7 @@
-"""The findings in the metrics table. Every write may be repeated: the same run writes the same items."""
+"""The findings in the metrics table.
+
+Every write may be repeated: the same run writes the same items.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ _BATCH: Final = 25  # BatchWriteItem's limit
 _ATTEMPTS: Final = 8
 _SMALLEST: Final = 1e-130
 _LARGEST: Final = 9.9e125
-"""DynamoDB's numbers: 38 digits, 1E-130 to 9.99E+125 (Amazon DynamoDB developer guide, "Naming rules and data types")."""
+"""DynamoDB's numbers: 38 digits, 1E-130 to 9.99E+125 (Amazon DynamoDB developer guide, "Naming
+rules and data types").
+"""
 
 _TOP_ROWS: Final = 10
 _STATISTICS: Final = (
@@ -40,7 +45,9 @@ _STATISTICS: Final = (
 
 
 def decimals(value: Any) -> Any:
-    """The same value with floats as Decimals, as DynamoDB takes them; what is too small for DynamoDB becomes 0, too large null."""
+    """The same value with floats as Decimals, as DynamoDB takes them; what is too small for
+    DynamoDB becomes 0, too large null.
+    """
     if isinstance(value, dict):
         return {key: decimals(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -54,7 +61,9 @@ def decimals(value: Any) -> Any:
 
 
 def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Iterator[dict[str, Any]]:
-    """One item for each column and one for the table; cells of the file only where they may be shown."""
+    """One item for each column and one for the table; cells of the file only where they may be
+    shown.
+    """
     common = {
         "run_id": run.run_id,
         "date": run.date,
@@ -96,11 +105,13 @@ def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Itera
             "compute_seconds": summary["run"]["compute_seconds"],
             "elapsed_seconds": summary["run"]["elapsed_seconds"],
             "digest": summary["digest"],
-            "analysed_at": next(
-                (s["started_at"] for s in summary["run"]["stages"] if s["stage"] == "analysis"),
-                None,
-            )
-            or "",
+            "analysed_at": (
+                next(
+                    (s["started_at"] for s in summary["run"]["stages"] if s["stage"] == "analysis"),
+                    None,
+                )
+                or ""
+            ),
             "summary_key": run.summary_key,
             "report_key": run.report_key,
         }
@@ -108,7 +119,9 @@ def of_summary(run: Run, summary: dict[str, Any], *, show_values: bool) -> Itera
 
 
 def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
-    """What the run took and cost, for its state item; in the form that the notify function gives to a run that failed."""
+    """What the run took and cost, for its state item; in the form that the notify function gives to
+    a run that failed.
+    """
     stages = {
         stage["stage"]: {
             "attempts": stage["attempt"],
@@ -128,7 +141,9 @@ def of_spending(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _most_remote(anomalies: dict[str, Any] | None, *, show_values: bool) -> dict[str, Any] | None:
-    """The first of the remote rows without their other cells: an item holds 400 KB, and the summary has them all."""
+    """The first of the remote rows without their other cells: an item holds 400 KB, and the summary
+    has them all.
+    """
     if anomalies is None:
         return None
     top = [
@@ -137,9 +152,11 @@ def _most_remote(anomalies: dict[str, Any] | None, *, show_values: bool) -> dict
                 name: entry[name]
                 for name in ("row", "line", "score", "neighbour", "neighbour_line")
             },
-            "columns": entry["columns"]
-            if show_values
-            else [{"column": p["column"], "share": p["share"]} for p in entry["columns"]],
+            "columns": (
+                entry["columns"]
+                if show_values
+                else [{"column": p["column"], "share": p["share"]} for p in entry["columns"]]
+            ),
         }
         for entry in anomalies["top"][:_TOP_ROWS]
     ]
@@ -149,7 +166,8 @@ def _most_remote(anomalies: dict[str, Any] | None, *, show_values: bool) -> dict
 def write(
     table_name: str, items: Iterator[dict[str, Any]], *, sleep: Callable[[float], None] = time.sleep
 ) -> int:
-    """Writes items 25 at a time and returns how many; what DynamoDB hands back unprocessed is sent again with back-off.
+    """Writes items 25 at a time and returns how many; what DynamoDB hands back unprocessed is sent
+    again with back-off.
 
     Raises StageError where it hands something back eight times.
     """
@@ -166,9 +184,12 @@ def write(
             sleep(random.uniform(0.5, 1.0) * 0.1 * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             raise StageError(
-                f"DynamoDB table {table_name} left {len(requests[table_name])} items unwritten in {_ATTEMPTS} attempts",
-                hint="the table is throttled: use on-demand capacity or raise its write capacity, "
-                "then begin the stage again (batchref retry KEY)",
+                f"DynamoDB table {table_name} left {len(requests[table_name])} items unwritten in"
+                f" {_ATTEMPTS} attempts",
+                hint=(
+                    "the table is throttled: use on-demand capacity or raise its write capacity, "
+                    "then begin the stage again (batchref retry KEY)"
+                ),
                 exit_code=EXIT_AWS,
             )
         written += len(batch)

@@ -16,7 +16,9 @@ _DRIFTS = 5
 _REMOTE_ROWS = 5
 _REMARKS = 6
 _CELLS = 12
-"""Cells of a remote row besides those that make it so: a section of Slack's holds 3000 characters."""
+"""Cells of a remote row besides those that make it so: a section of Slack's holds 3000
+characters.
+"""
 _CELL_CHARACTERS = 32
 
 
@@ -34,12 +36,16 @@ def build(
     Args:
         run: the run.
         summary: see findings.build.
-        console_url: prefix of a page for an object of the results bucket; empty: its S3 address is shown.
+        console_url: prefix of a page for an object of the results bucket; empty: its S3 address is
+            shown.
         bucket: results bucket.
         stack: name of the stack, since several may tell one channel.
         show_values: whether cells of the file may stand in a chat.
     """
-    title = f"{summary['name']} {figures.date(run.date)}: {figures.count(summary['table']['rows'])} rows analysed"
+    title = (
+        f"{summary['name']} {figures.date(run.date)}: {figures.count(summary['table']['rows'])}"
+        " rows analysed"
+    )
     blocks = [slack.header(title), slack.fields(_figures(summary))]
     unsure = [
         remark
@@ -51,7 +57,8 @@ def build(
     if summary["nothing_to_compare"]:
         blocks.append(
             slack.section(
-                f"*Nothing to compare*\n{slack.escape(slack.sentence(summary['nothing_to_compare']))}"
+                "*Nothing to"
+                f" compare*\n{slack.escape(slack.sentence(summary['nothing_to_compare']))}"
             )
         )
     blocks.append(slack.section(_drift(summary["drift"])))
@@ -80,7 +87,8 @@ def build(
     blocks.append(slack.context(_analysis(summary["provenance"]["analysis"])))
     blocks.append(
         slack.context(
-            f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest {slack.code(summary['digest'][:16])}"
+            f"Stack {slack.code(stack)} · run {slack.code(run.run_id)} · digest"
+            f" {slack.code(summary['digest'][:16])}"
         )
     )
     return slack.Message(text=slack.escape(title), blocks=tuple(blocks))
@@ -93,15 +101,24 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("Rows", figures.count(table["rows"])),
         (
             "Rejected",
-            f"{figures.count(table['rejected_rows'])} ({figures.percent(table['rejected_rows'], table['rows_read'])})",
+            (
+                f"{figures.count(table['rejected_rows'])}"
+                f" ({figures.percent(table['rejected_rows'], table['rows_read'])})"
+            ),
         ),
         (
             "Missing cells",
-            f"{figures.count(table['missing_cells'])} ({figures.percent(table['missing_cells'], cells)})",
+            (
+                f"{figures.count(table['missing_cells'])}"
+                f" ({figures.percent(table['missing_cells'], cells)})"
+            ),
         ),
         (
             "Columns",
-            f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of them numbers",
+            (
+                f"{figures.count(table['columns'])}, {figures.count(table['number_columns'])} of"
+                " them numbers"
+            ),
         ),
         ("Duration", formats.duration(record["elapsed_seconds"] or record["compute_seconds"])),
         ("Cost", formats.dollars(record["usd"]) if record["usd"] is not None else "not known"),
@@ -127,12 +144,17 @@ def _unsure(remarks: list[dict[str, Any]], *, show_values: bool) -> str:
 
 
 def _most_remote(anomalies: dict[str, Any], *, show_values: bool) -> str:
-    """The rows farthest from all others: where they stand in the file, why they are remote, and what they hold."""
+    """The rows farthest from all others: where they stand in the file, why they are remote, and
+    what they hold.
+    """
     certified = figures.percent(anomalies["certified_fraction"], 1)
     compared = f"{figures.count(anomalies['complete_rows'])} by {METRIC_NAMES[anomalies['metric']]}"
     lines = [f"*Most remote rows* of {compared} (exact; {certified} certified by bounds)"]
     for entry in anomalies["top"][:_REMOTE_ROWS]:
-        head = f"• line {figures.count(entry['line'])}, row {figures.count(entry['row'])}, distance {figures.number(entry['score'])}"
+        head = (
+            f"• line {figures.count(entry['line'])}, row {figures.count(entry['row'])}, distance"
+            f" {figures.number(entry['score'])}"
+        )
         if not show_values:
             because = ", ".join(
                 f"{slack.code(part['column'])} {figures.percent(part['share'], 1)}"
@@ -168,7 +190,10 @@ def _short(cell: object) -> str:
 def _analysis(record: dict[str, Any]) -> str:
     """How the analysis went, in one line."""
     parts = [
-        f"{formats.duration(record['seconds'].get('total'))} on {figures.count(record['ranks'])} ranks"
+        (
+            f"{formats.duration(record['seconds'].get('total'))}"
+            f" on {figures.count(record['ranks'])} ranks"
+        )
     ]
     if record["percent_of_limit"]:
         limits = sorted(record["percent_of_limit"].items())
@@ -190,7 +215,8 @@ def _drift(drift: dict[str, Any]) -> str:
     if not drift["reference_run_id"]:
         return f"*Drift*\n{slack.escape(drift['note'])}"
     lines = [
-        f"• {slack.code(entry['column'])} PSI {figures.number(entry['psi'])}, KS {figures.number(entry['ks'])}"
+        f"• {slack.code(entry['column'])} PSI {figures.number(entry['psi'])}, KS"
+        f" {figures.number(entry['ks'])}"
         for entry in drift["strongest"][:_DRIFTS]
     ]
     for key, label in (

@@ -1,4 +1,6 @@
-"""How Slack hears of a run that succeeded, once: from the stage, or, where Slack does not take it, from the notify function."""
+"""How Slack hears of a run that succeeded, once: from the stage, or, where Slack does not take it,
+from the notify function.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ log = logging.getLogger(__name__)
 def tell(states: RunStates, run: Run, message: slack.Message, *, stack: str) -> str:
     """Tells Slack unless that was done before; returns how it went, for the log.
 
-    Slack being down does not fail the stage: findings, table and state are whole by now, a retry would compute them once more and Batch
-    would call a finished run failed. The message goes to the notify function by event, where it is tried again until Slack takes it.
+    Slack being down does not fail the stage: findings, table and state are whole by now, a retry
+    would compute them once more and Batch would call a finished run failed. The message goes to the
+    notify function by event, where it is tried again until Slack takes it.
 
-    Raises StageError where neither takes the message: nobody would ever hear of the run, so the job has to fail, which an alarm tells.
+    Raises StageError where neither takes the message: nobody would ever hear of the run, so the job
+    has to fail, which an alarm tells.
     """
     url = os.environ.get(contract.ENV_SLACK_WEBHOOK_URL, "").strip()
     if not url:

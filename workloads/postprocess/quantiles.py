@@ -11,11 +11,14 @@ from workloads.analysis.profile.sketch import Quantiles
 
 
 def settled(profile: Profile, probabilities: Sequence[float]) -> Quantiles:
-    """Quantiles of every column, (q, d) each, with a whole number or zero preferred where the bound allows it.
+    """Quantiles of every column, (q, d) each, with a whole number or zero preferred where the bound
+    allows it.
 
-    A sketch knows of a value only the bin that it lies in: the median of zeros and ones would come out as 1e-40, that of counts as 3.009.
-    Zero is taken where it lies within the bound (only the bin around zero reaches so far), and the nearest whole number where smallest and
-    largest value of the column are whole too. The bounds grow by as much as the values were moved, and so stay true.
+    A sketch knows of a value only the bin that it lies in: the median of zeros and ones would come
+    out as 1e-40, that of counts as 3.009. Zero is taken where it lies within the bound (only the
+    bin around zero reaches so far), and the nearest whole number where smallest and largest value
+    of the column are whole too. The bounds grow by as much as the values were moved, and so stay
+    true.
     """
     found = profile.quantiles(probabilities)
     whole_column = (profile.minimum == np.round(profile.minimum)) & (

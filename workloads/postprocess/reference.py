@@ -1,4 +1,6 @@
-"""The reference of the drift: the newest earlier day of the same data set, and how this run compares with it."""
+"""The reference of the drift: the newest earlier day of the same data set, and how this run
+compares with it.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,11 @@ def _rank(psi: float) -> float:
 
 
 def find(table: Table, run: Run) -> Run | None:
-    """The run whose findings count for the newest date before this run's; the last one analysed where a date has several.
+    """The run whose findings count for the newest date before this run's; the last one analysed
+    where a date has several.
 
-    Asks the summaries and not LATEST, so that the answer is the same when a run is repeated, or an old day filled in later.
+    Asks the summaries and not LATEST, so that the answer is the same when a run is repeated, or an
+    old day filled in later.
     """
     start: dict[str, Any] = {}
     best: tuple[str, str] | None = None
@@ -96,7 +100,10 @@ def save(bucket: str, run: Run, profile: Profile) -> None:
 
 
 def load(bucket: str, run: Run) -> Profile:
-    """The stored profile of a run. Raises StageError where it is gone, ContractError where it is of another version."""
+    """The stored profile of a run.
+
+    Raises StageError where it is gone, ContractError where it is of another version.
+    """
     data = s3.get_bytes(bucket, run.profile_key)
     try:
         arrays = unpack(data)
@@ -112,7 +119,10 @@ def load(bucket: str, run: Run) -> Profile:
 
 
 def compare(bucket: str, table: Table, run: Run, profile: Profile) -> Comparison:
-    """The drift against the reference run. Without a reference there is a note instead: a first day is no failure."""
+    """The drift against the reference run.
+
+    Without a reference there is a note instead: a first day is no failure.
+    """
     reference = find(table, run)
     if reference is None:
         return Comparison.none("There is no earlier day of this data set to compare with.")
@@ -126,7 +136,8 @@ def compare(bucket: str, table: Table, run: Run, profile: Profile) -> Comparison
             extra={"fields": {"reference": reference.run_id, "reason": str(error)}},
         )
         return Comparison.none(
-            f"The profile of the reference run {reference.run_id} is no longer there or of another version."
+            f"The profile of the reference run {reference.run_id} is no longer there or of another"
+            " version."
         )
     here = {name: index for index, name in enumerate(profile.columns)}
     there = {name: index for index, name in enumerate(earlier.columns)}

@@ -38,7 +38,9 @@ _REJECT_BARS = 20
 _REMOTE_ROWS = 25
 _IDENTIFIERS = 6
 _CELLS = 200
-"""Most cells of a farthest row: a report of a table with thousands of columns has to open in a browser."""
+"""Most cells of a farthest row: a report of a table with thousands of columns has to open in a
+browser.
+"""
 _USES = {
     "compare": "rows are compared by it",
     "describe": "described, not compared",
@@ -120,7 +122,9 @@ def render(summary: dict[str, Any], profile: Profile) -> bytes:
 
 
 def statistic(column: dict[str, Any], name: str) -> str:
-    """Mean, standard deviation, minimum or maximum of a number column, with the digits that tell its values apart."""
+    """Mean, standard deviation, minimum or maximum of a number column, with the digits that tell
+    its values apart.
+    """
     shown = figures.stored if name in {"minimum", "maximum"} else figures.quantity
     return shown(column[name], spread=column["sd"], whole=column["type"] == "int64")
 
@@ -140,7 +144,9 @@ def _seen(value: Any) -> Any:
 
 
 def _dialect(dialect: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was decided about the file as a whole: label and words; what is not there is left out."""
+    """What was decided about the file as a whole: label and words; what is not there is left
+    out.
+    """
     return [
         (name.replace("_", " ").capitalize(), _words(value))
         for name, value in dialect.items()
@@ -173,7 +179,9 @@ def _steps(analysis: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _most_correlated(profile: Profile) -> list[int]:
-    """Columns of the heat map, in table order: all, or those with the strongest correlation to any other."""
+    """Columns of the heat map, in table order: all, or those with the strongest correlation to any
+    other.
+    """
     size = np.abs(np.nan_to_num(profile.correlation))
     np.fill_diagonal(size, 0.0)
     varied = np.flatnonzero(~np.isnan(np.diagonal(profile.correlation)))

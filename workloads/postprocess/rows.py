@@ -1,4 +1,6 @@
-"""Rows of the cleaned table again: their cells in all columns, and the lines of the file that they came from."""
+"""Rows of the cleaned table again: their cells in all columns, and the lines of the file that they
+came from.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,18 @@ class SourceRow:
 
 
 def is_identifier(column: Column) -> bool:
-    """Whether a column says which row it is: texts, codes, dates and times, which are kept and not analysed."""
+    """Whether a column says which row it is: texts, codes, dates and times, which are kept and not
+    analysed.
+    """
     return column.use == "keep" and column.kind != "boolean"
 
 
 def source_rows(
     manifest: Manifest, lines: Lines, cells: pa.Table, ids: Sequence[int]
 ) -> dict[int, SourceRow]:
-    """Rows by their number; `cells` holds them in the order of `ids`, as `read_rows` returns them."""
+    """Rows by their number; `cells` holds them in the order of `ids`, as `read_rows` returns
+    them.
+    """
     known = [column.name for column in manifest.columns if is_identifier(column)]
     found = {}
     with decoding("the cleaned table", hint=_AGAIN):  # dates may lie outside of Python's
@@ -65,7 +71,8 @@ def read_rows(
 
     Args:
         manifest: what preprocess wrote.
-        read_range: reads `length` bytes of the Parquet object from byte `start`, given in this order.
+        read_range: reads `length` bytes of the Parquet object from byte `start`, given in this
+            order.
         ids: row numbers, from 0, each once.
 
     Raises:
@@ -76,7 +83,8 @@ def read_rows(
     wanted = np.array(ids, np.int64)
     if any(not 0 <= row < manifest.rows for row in ids):
         raise StageError(
-            f"{manifest.table_key} has {manifest.rows} rows; one of {wanted.tolist()} is not among them",
+            f"{manifest.table_key} has {manifest.rows} rows; one of {wanted.tolist()} is not among"
+            " them",
             hint=_AGAIN,
         )
     places = np.searchsorted(starts, wanted, side="right") - 1
@@ -88,7 +96,8 @@ def read_rows(
             data = read_range(unit.byte_offset, unit.byte_length)
             if hashlib.sha256(data).hexdigest() != unit.sha256:
                 raise StageError(
-                    f"unit {index} of {manifest.table_key} is damaged: its sha256 is not the manifest's",
+                    f"unit {index} of {manifest.table_key} is damaged: its sha256 is not the"
+                    " manifest's",
                     hint=_AGAIN,
                 )
             stretches = ((unit.byte_offset, data), (manifest.footer_offset, footer))

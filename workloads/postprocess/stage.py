@@ -1,6 +1,8 @@
-"""The postprocess stage: merge, check, store, report, tell. Order: results, table, LATEST, the stage's record, state, Slack.
+"""The postprocess stage: merge, check, store, report, tell. Order: results, table, LATEST, the
+stage's record, state, Slack.
 
-So nobody is pointed to something that is not there, and a crash at any point leaves a stage that can be run again from its beginning.
+So nobody is pointed to something that is not there, and a crash at any point leaves a stage that
+can be run again from its beginning.
 """
 
 from __future__ import annotations
@@ -49,15 +51,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Postprocess:
-    """The stage in two steps: what stands before its own stage record is written, and what comes after, the end of the run first."""
+    """The stage in two steps: what stands before its own stage record is written, and what comes
+    after, the end of the run first.
+    """
 
     _summary: dict[str, Any] = field(default_factory=dict)
 
     def prepare(self, run: Run) -> dict[str, Any]:
         """Results, items and LATEST; returns the stage's figures for its record.
 
-        Raises StageError and ContractError; nothing is written before the merged profile has been found to be the one that the analysis
-        made.
+        Raises StageError and ContractError; nothing is written before the merged profile has been
+        found to be the one that the analysis made.
         """
         clock, started_at = time.monotonic(), datetime.now(UTC)
         intermediate, results = (
@@ -164,7 +168,10 @@ class Postprocess:
         }
 
     def finish(self, run: Run) -> dict[str, Any]:
-        """Ends the run, which prepare has readied, and tells Slack; returns how that went. Raises StageError."""
+        """Ends the run, which prepare has readied, and tells Slack; returns how that went.
+
+        Raises StageError.
+        """
         states, results = RunStates(_table()), env.text(contract.ENV_RESULTS_BUCKET)
         finished_at = now()
         if not states.succeed(
@@ -201,7 +208,9 @@ def _table() -> Table:
 
 
 def _stage_records(bucket: str, run: Run) -> dict[Stage, StageRecord]:
-    """What the stages before this one said of themselves, as far as it is there: a missing record costs a figure and not the run."""
+    """What the stages before this one said of themselves, as far as it is there: a missing record
+    costs a figure and not the run.
+    """
     found: dict[Stage, StageRecord] = {}
     stages: tuple[Stage, ...] = ("preprocess", "analysis")
     for stage in stages:

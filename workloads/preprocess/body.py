@@ -1,4 +1,6 @@
-"""The rows of a table: the text below its header, cut into records as wide as the table; what is no row of it is taken out and told."""
+"""The rows of a table: the text below its header, cut into records as wide as the table; what is no
+row of it is taken out and told.
+"""
 
 from __future__ import annotations
 
@@ -110,16 +112,21 @@ class Body:
             return block, False
         self._second_table = end
         kept = None if block.lines is None else block.lines[:cut]
-        return Block(
-            block.data[: int(starts[cut])],
-            block.first_line,
-            block.odd[block.odd < starts[cut]],
-            kept,
-            block.raws,
-        ), True
+        return (
+            Block(
+                block.data[: int(starts[cut])],
+                block.first_line,
+                block.odd[block.odd < starts[cut]],
+                kept,
+                block.raws,
+            ),
+            True,
+        )
 
     def _after_gap(self, block: Block) -> int | None:
-        """The line of the header of another table after a gap; only what follows blank lines is looked at."""
+        """The line of the header of another table after a gap; only what follows blank lines is
+        looked at.
+        """
         if self._no_line_of(block, self._width + 1):  # as long as a line of delimiters with its end
             return None
         data = block.data
@@ -150,7 +157,9 @@ class Body:
         return next(grammar.reader(io.StringIO(record.decode(errors="replace"), newline="")), [])
 
     def _cleared(self, block: Block) -> tuple[Block, list[Reject]]:
-        """A block without blank rows, repeated headers, comments and the fields after the last column, and with odd quotes read."""
+        """A block without blank rows, repeated headers, comments and the fields after the last
+        column, and with odd quotes read.
+        """
         if self._dialect.structure.spare and block.lines is None:
             block = self._without_spare(block)
         if not self._suspect(block) or not block.data.strip(b"\r\n"):
@@ -174,7 +183,9 @@ class Body:
         return self._spliced(block, spans, changed), sorted(rejects, key=lambda reject: reject.line)
 
     def _suspect(self, block: Block) -> bool:
-        """Whether a block may hold a record that is no row; cheap, for nearly every block of nearly every file is without."""
+        """Whether a block may hold a record that is no row; cheap, for nearly every block of nearly
+        every file is without.
+        """
         if len(block.odd) or not self._no_line_of(block, self._width + 1):
             return True
         data, header, comment = (
@@ -190,7 +201,9 @@ class Body:
         return bool(header) and (b"\n" in header or bool(alike.any())) and header in data
 
     def _no_rows(self, data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
-        """Place -> what it is, of the records that are blank, the header once more, or a comment."""
+        """Place -> what it is, of the records that are blank, the header once more, or a
+        comment.
+        """
         gone: dict[int, str] = {}
         blank = (
             self._dialect.separator.encode() + b'" \t\r\n\x1a'
@@ -212,7 +225,9 @@ class Body:
         return gone
 
     def _without_spare(self, block: Block) -> Block:
-        """A block without the delimiters after the last column: as many as most rows have, where the fields are empty."""
+        """A block without the delimiters after the last column: as many as most rows have, where
+        the fields are empty.
+        """
         data = block.data
         codes = np.frombuffer(data, np.uint8)
         ends = (
@@ -265,7 +280,8 @@ class Body:
         return (self._spliced(block, spans, changed), rejects) if changed else (block, [])
 
     def mend(self, block: Block, places: Sequence[int]) -> tuple[Block | None, list[Reject]]:
-        """A block in which the records at `places`, counted without blank ones, have the table's width or are rejected.
+        """A block in which the records at `places`, counted without blank ones, have the table's
+        width or are rejected.
 
         None in place of the block where none of them is kept: without them it is right as it is.
         """
@@ -289,7 +305,9 @@ class Body:
     def _rows(
         self, record: bytes, raw: bytes | None, line: int, rejects: list[Reject]
     ) -> list[Source]:
-        """The rows of a record that is not as wide as the table or whose quotes are odd; what is none goes to `rejects`."""
+        """The rows of a record that is not as wide as the table or whose quotes are odd; what is
+        none goes to `rejects`.
+        """
         text = record.decode(errors="surrogateescape")
         cells = self._cells(record)
         found: tuple[list[str], Mended] | None = None
@@ -321,7 +339,9 @@ class Body:
         return []
 
     def _line_by_line(self, lines: Sequence[str], first: int) -> list[Source | Reject]:
-        """Each line of a record as a row of its own, where a quote swallowed several rows; nothing where fewer than half are rows."""
+        """Each line of a record as a row of its own, where a quote swallowed several rows; nothing
+        where fewer than half are rows.
+        """
         result: list[Source | Reject] = []
         how: Counter[str] = Counter()
         for number, line in enumerate(lines, start=first):

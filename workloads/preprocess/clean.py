@@ -1,8 +1,8 @@
 """The core of the stage: from a byte stream to cleaned table and rejected rows, in flat memory.
 
-What the columns are is decided from the sample, and one pass over the file is enough where the sample told the truth. Where it did not
-(text at row 900,000, numbers that begin late, columns full of gaps), it is decided again with what the pass has shown, and the file is
-read again.
+What the columns are is decided from the sample, and one pass over the file is enough where the
+sample told the truth. Where it did not (text at row 900,000, numbers that begin late, columns full
+of gaps), it is decided again with what the pass has shown, and the file is read again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ log = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS: Final = 15.0
 _MAX_THREADS: Final = 4
 _MAX_PASSES: Final = 3
-"""The second has all that the first has shown; a third helps where columns became numbers in the second, and have gaps."""
+"""The second has all that the first has shown; a third helps where columns became numbers in the
+second, and have gaps.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,9 @@ class Cleaned:
     table_bytes: int
     footer_offset: int
     seconds: dict[str, float]
-    """Where the time of the main thread went: reading and splitting, waiting for the parser, writing."""
+    """Where the time of the main thread went: reading and splitting, waiting for the parser,
+    writing.
+    """
     passes: int
     """How often the file was read."""
 
@@ -120,13 +124,18 @@ class Cleaned:
         if percent > max_rejected_percent or not self.rows:
             commonest = next(iter(self.rejected), "")
             example = (
-                f"; mostly '{commonest}' ({self.rejected[commonest]:,} rows), first {self.examples[commonest]}"
+                f"; mostly '{commonest}' ({self.rejected[commonest]:,} rows), first"
+                f" {self.examples[commonest]}"
                 if commonest
                 else ""
             )
             raise RefusedError(
-                f"{count:,} of {self.rows_read:,} rows ({percent:.1f} %) were rejected, allowed are {max_rejected_percent:g} %{example}",
-                hint="rejected.csv lists them all; mend the file, or raise jobs.preprocess.max_rejected_percent in the stack file",
+                f"{count:,} of {self.rows_read:,} rows ({percent:.1f} %) were rejected, allowed are"
+                f" {max_rejected_percent:g} %{example}",
+                hint=(
+                    "rejected.csv lists them all; mend the file, or raise"
+                    " jobs.preprocess.max_rejected_percent in the stack file"
+                ),
             )
 
 
@@ -141,10 +150,12 @@ def clean(
     *,
     progress: Progress = lambda _kept, _rejected: None,
 ) -> Cleaned:
-    """Cleans a CSV stream, which is opened again where a second pass is needed; each pass has outputs of its own.
+    """Cleans a CSV stream, which is opened again where a second pass is needed; each pass has
+    outputs of its own.
 
-    An `outputs` that is left while an exception passes through is void, all but its list of rejected rows where that is a RefusedError.
-    Parsing runs in as many threads as the machine has processors, up to four. Raises StageError where there is no table.
+    An `outputs` that is left while an exception passes through is void, all but its list of
+    rejected rows where that is a RefusedError. Parsing runs in as many threads as the machine has
+    processors, up to four. Raises StageError where there is no table.
     """
     decided: Plan | None = None
     for number in range(1, _MAX_PASSES + 1):
@@ -300,7 +311,9 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 def _in_order(
     parts: Iterator[Block | Reject], parser: BlockParser, seconds: dict[str, float]
 ) -> Iterator[Parsed]:
-    """Parses blocks in parallel and hands the results on in file order; at most one block more than there are threads is held."""
+    """Parses blocks in parallel and hands the results on in file order; at most one block more than
+    there are threads is held.
+    """
     nothing = parser.schema.empty_table()
     no_lines = LineRuns.of(np.empty(0, np.int64))
     threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))

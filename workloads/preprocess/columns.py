@@ -1,4 +1,6 @@
-"""What a column is to be: its kind, how its cells are spelled, and what the analysis does with it."""
+"""What a column is to be: its kind, how its cells are spelled, and what the analysis does with
+it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from workloads.preprocess.spelling import PLAIN, Spelling
 from workloads.records import ColumnKind, ColumnUse, Remark
 from workloads.runtime.quoting import quoted
 
-# what Arrow computes has no useful static type: its stubs know neither the kernels' results nor data types chosen at run time
+# no useful static type: the stubs know neither results of kernels nor types chosen at run time
 Array: TypeAlias = "pa.Array[Any]"
 
 IncompleteRows: TypeAlias = Literal["reject", "keep"]
@@ -87,7 +89,9 @@ class ColumnPlan:
     unknown: bool = False
     """Whether the sample held no value, so that the column is read as text for now."""
     gaps: float | None = None
-    """Percent of the rows without a value, where for these the column is left out of the comparison."""
+    """Percent of the rows without a value, where for these the column is left out of the
+    comparison.
+    """
 
     @property
     def kind(self) -> Kind:

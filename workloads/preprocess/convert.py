@@ -1,7 +1,9 @@
-"""Cells that Arrow's reader does not convert by itself: strings to values of a column's kind, and why one is none.
+"""Cells that Arrow's reader does not convert by itself: strings to values of a column's kind, and
+why one is none.
 
-Arrow's CSV reader converts the columns of almost every block. What stands here converts the others to the same
-values, trimming white space, so that only texts that truly are no value of the kind are wrong.
+Arrow's CSV reader converts the columns of almost every block. What stands here converts the others
+to the same values, trimming white space, so that only texts that truly are no value of the kind are
+wrong.
 """
 
 from __future__ import annotations
@@ -129,7 +131,9 @@ def whole_numbers(numerals: Any) -> Any:
 
 
 def float_numbers(numerals: Any) -> Any:
-    """Texts of numbers as float64; null where one is beyond its range, or so small that it would become 0."""
+    """Texts of numbers as float64; null where one is beyond its range, or so small that it would
+    become 0.
+    """
     values = numerals.cast(pa.float64())
     lost = compute.and_(compute.equal(values, 0.0), compute.match_substring_regex(numerals, _TINY))
     good = compute.and_not(compute.is_finite(values), lost)
@@ -137,7 +141,9 @@ def float_numbers(numerals: Any) -> Any:
 
 
 def _cast_where_possible(cells: Array, kind: pa.DataType) -> Any:
-    """Casts strings; null where one cannot be cast, found by halving (Arrow's cast is all or nothing)."""
+    """Casts strings; null where one cannot be cast, found by halving (Arrow's cast is all or
+    nothing).
+    """
     try:
         return cells.cast(kind)
     except pa.ArrowInvalid:
@@ -150,7 +156,9 @@ def _cast_where_possible(cells: Array, kind: pa.DataType) -> Any:
 
 
 def reason(text: str, decision: Decision) -> tuple[str, str]:
-    """Why a cell is wrong: what is counted, and the rest of a sentence that begins with the cell's text."""
+    """Why a cell is wrong: what is counted, and the rest of a sentence that begins with the cell's
+    text.
+    """
     kind, trimmed = decision.kind, text.strip()
     if kind in (INTEGER, NUMBER):
         if re.fullmatch(INFINITE, trimmed):

@@ -1,4 +1,6 @@
-"""Dates and times that are not written as ISO 8601 says: which order a column has, and how its cells become dates."""
+"""Dates and times that are not written as ISO 8601 says: which order a column has, and how its
+cells become dates.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def has_time(pattern: str) -> bool:
 
 
 def converted(trimmed: Any, pattern: str, kind: pa.DataType) -> Any:
-    """Texts without white space around them as dates or timestamps, null where one is none in the format."""
+    """Texts without white space around them as dates or timestamps, null where one is none in the
+    format.
+    """
     found = compute.strptime(trimmed, format=pattern, unit="us", error_is_null=True)
     parts = compute.extract_regex(trimmed, pattern=f"^{_shape(pattern)}$")
     written = compute.struct_field(parts, "day").cast(pa.int64())
@@ -85,8 +89,8 @@ class Order:
 def choose(trimmed: Texts) -> Order:
     """The format that reads most cells with a value.
 
-    Day and month with points between are in that order everywhere; with slashes or dashes a column without any day above 12 could mean
-    either order, and is left as text.
+    Day and month with points between are in that order everywhere; with slashes or dashes a column
+    without any day above 12 could mean either order, and is left as text.
     """
     probe = trimmed.where(np.arange(len(trimmed.counts)) < _PROBE)
     first = probe.values.slice(0, _FIRST).to_pylist()
@@ -128,7 +132,9 @@ def _fitting(text: str) -> Iterator[str]:
 
 @functools.cache
 def _shape(pattern: str) -> str:
-    """A regular expression for the texts of a format: strptime takes years of any length and ignores blanks."""
+    """A regular expression for the texts of a format: strptime takes years of any length and
+    ignores blanks.
+    """
     return "".join(
         _PATTERNS.get(part, re.escape(part).replace("\\ ", " "))
         for part in re.split(r"(%[A-Za-z])", pattern)

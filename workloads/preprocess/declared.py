@@ -1,4 +1,6 @@
-"""What the owner of a data set declares about its columns, which goes before what their cells say."""
+"""What the owner of a data set declares about its columns, which goes before what their cells
+say.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ class Declaration:
 def apply(
     columns: list[ColumnPlan], texts: Sequence[Texts], wishes: Mapping[str, Declaration]
 ) -> list[ColumnPlan]:
-    """The columns as declared, by their name in the file or in the table. Raises StageError where one cannot be so."""
+    """The columns as declared, by their name in the file or in the table.
+
+    Raises StageError where one cannot be so.
+    """
     places = {column.name: place for place, column in enumerate(columns)} | {
         column.source_name: place for place, column in enumerate(columns) if column.source_name
     }
@@ -71,8 +76,11 @@ def _declared(column: ColumnPlan, texts: Texts, wish: Declaration) -> ColumnPlan
     use = wish.use or decision.use
     if use != "keep" and decision.kind.name != "number":
         raise StageError(
-            f"column {quoted(column.label)} {decision.reason}, and is declared with use '{use}', which needs numbers",
-            hint=f"declare its type as number too, or its use as keep, in {_FIELD} of the stack file",
+            f"column {quoted(column.label)} {decision.reason}, and is declared with use '{use}',"
+            " which needs numbers",
+            hint=(
+                f"declare its type as number too, or its use as keep, in {_FIELD} of the stack file"
+            ),
         )
     return replace(
         column,
@@ -116,7 +124,9 @@ def _as_type(name: str, texts: Texts, kind: DeclaredType) -> Decision:
 
 
 def from_json(text: str, dataset: str) -> dict[str, Declaration]:
-    """Column -> declaration of the data set of an id, from the variable that the job definition gives. Raises StageError."""
+    """Column -> declaration of the data set of an id, from the variable that the job definition
+    gives. Raises StageError.
+    """
     if not text.strip():
         return {}
     try:
@@ -126,6 +136,7 @@ def from_json(text: str, dataset: str) -> dict[str, Declaration]:
         return {name: Declaration(**wish) for columns in wishes for name, wish in columns.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise StageError(
-            f"environment variable {ENV_COLUMNS} is no JSON object of data sets, columns and declarations ({error})",
+            f"environment variable {ENV_COLUMNS} is no JSON object of data sets, columns and"
+            f" declarations ({error})",
             exit_code=EXIT_ENVIRONMENT,
         ) from error

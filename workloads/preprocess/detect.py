@@ -158,7 +158,9 @@ def _rows(grammar: Grammar, lines: Sequence[str], skipped: int) -> list[Row]:
 
 
 def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row]) -> list[Row]:
-    """The rows; the first that is not blank with one quote as an ordinary character, where a quote in it makes it unlike the others."""
+    """The rows; the first that is not blank with one quote as an ordinary character, where a quote
+    in it makes it unlike the others.
+    """
     widths = Counter(len(row.cells) for row in rows if row.filled)
     number = next((number for number, row in enumerate(rows) if row.filled), 0)
     if not widths:
@@ -186,7 +188,9 @@ def _with_readable_head(grammar: Grammar, lines: Sequence[str], rows: list[Row])
 
 
 def _comments(lines: Sequence[str], skipped: int) -> tuple[int, str]:
-    """How many lines at the beginning are none of the table's because a comment sign begins them, and that sign."""
+    """How many lines at the beginning are none of the table's because a comment sign begins them,
+    and that sign.
+    """
     first = next((line for line in lines[skipped:] if line.strip()), "")
     comment = next((sign for sign in _COMMENTS if first.startswith(sign)), "")
     if not comment:
@@ -200,7 +204,9 @@ def _comments(lines: Sequence[str], skipped: int) -> tuple[int, str]:
 def _commented_header(
     lines: Sequence[str], comment: str, grammar: Grammar, rows: Sequence[Row]
 ) -> list[str] | None:
-    """The names in the last comment line, where it has as many as the rows have fields and the first row is none of names."""
+    """The names in the last comment line, where it has as many as the rows have fields and the
+    first row is none of names.
+    """
     filled = [row for row in rows if row.filled][:20]
     if not comment or not filled or not lines or not lines[-1].startswith(comment):
         return None
@@ -216,7 +222,9 @@ def _commented_header(
 
 
 def _row_names(found: Structure, lines: Sequence[str], grammar: Grammar) -> bool:
-    """Whether the first column has no name because it holds row names, as R writes them: all names quoted, one too few, rows quoted too."""
+    """Whether the first column has no name because it holds row names, as R writes them: all names
+    quoted, one too few, rows quoted too.
+    """
     names = [name for name in found.names if name]
     quote = grammar.quote
     if not quote or len(names) != found.width - 1 or found.names[-1]:
@@ -239,7 +247,8 @@ def _with_row_names(dialect: Dialect) -> Dialect:
 def _check(found: Structure, filled: Sequence[Row], *, whole: bool) -> None:
     if found.width > MAX_COLUMNS:
         raise StageError(
-            f"the first row has {found.width:,} fields; at most {MAX_COLUMNS:,} columns are supported",
+            f"the first row has {found.width:,} fields; at most {MAX_COLUMNS:,} columns are"
+            " supported",
             hint="split the table, or turn columns into rows",
         )
     if whole and filled[-1].line < found.body_line:

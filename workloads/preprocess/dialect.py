@@ -84,7 +84,9 @@ class Dialect:
 
     @property
     def header_bytes(self) -> bytes:
-        """The last header row as a record of a block; empty where there is none or it is too common to look for."""
+        """The last header row as a record of a block; empty where there is none or it is too common
+        to look for.
+        """
         if not self.structure.header or self.structure.width < 2:
             return b""
         return self.written(self.structure.header[-1].cells[: self.structure.width]).rstrip(b"\n")

@@ -1,8 +1,10 @@
 """Which encoding a text has that is not Unicode: always a guess, and told as one.
 
-Encodings of one byte for a character are told apart by the letters of languages: Polish in Windows-1250 has all its letters in the Polish
-alphabet, and read as Windows-1252 letters of several languages and signs inside words. In tables of names this is right more often than
-charset-normalizer, which tells those of several bytes apart, and those in which the letters of one language fit alike.
+Encodings of one byte for a character are told apart by the letters of languages: Polish in
+Windows-1250 has all its letters in the Polish alphabet, and read as Windows-1252 letters of several
+languages and signs inside words. In tables of names this is right more often than
+charset-normalizer, which tells those of several bytes apart, and those in which the letters of one
+language fit alike.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ ONE_BYTE: Final = (*_LATIN, *_OTHER_ALPHABETS)
 OTHERS: Final = ("cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949", "iso2022_jp")
 _TIE: Final = 0.005
 _LATIN_FIRST: Final = 0.03
-"""Margin by which another alphabet has to explain a text better: of a few signs among English words it may."""
+"""Margin by which another alphabet has to explain a text better: of a few signs among English words
+it may.
+"""
 _NAMES: Final = {
     "cp932": "shift_jis",
     "cp949": "euc-kr",
@@ -90,9 +94,11 @@ _LANGUAGES: Final = tuple(
         ),
     )
 )
-"""Letters beside a to z: German, French, Spanish, Portuguese, Italian, Dutch, Swedish and Finnish, Danish and Norwegian, Icelandic;
-Catalan, Estonian, Polish, Czech, Slovak, Hungarian, Croatian and Slovene, Romanian, Albanian; Turkish, Lithuanian, Latvian; Russian and
-Bulgarian, Ukrainian, Serbian and Macedonian; Greek, Hebrew, Arabic."""
+"""Letters beside a to z: German, French, Spanish, Portuguese, Italian, Dutch, Swedish and Finnish,
+Danish and Norwegian, Icelandic; Catalan, Estonian, Polish, Czech, Slovak, Hungarian, Croatian and
+Slovene, Romanian, Albanian; Turkish, Lithuanian, Latvian; Russian and Bulgarian, Ukrainian, Serbian
+and Macedonian; Greek, Hebrew, Arabic.
+"""
 _WESTERN: Final = frozenset("àáâãäåæçèéêëìíîïñòóôõöøœùúûüýÿß")
 _MIXED: Final = 0.95
 """What several western languages in one file count, against one language that explains as much."""
@@ -113,7 +119,9 @@ _JAPANESE_SHIFT: Final = re.compile(rb"\x1b\$[@B]")
 
 
 def _c1_control(error: UnicodeError) -> tuple[str, int]:
-    """Windows-1252 leaves five bytes undefined; browsers and spreadsheets read them as the control characters of Latin-1, so do we."""
+    """Windows-1252 leaves five bytes undefined; browsers and spreadsheets read them as the control
+    characters of Latin-1, so do we.
+    """
     if isinstance(error, UnicodeDecodeError):
         return error.object[error.start : error.end].decode("latin-1"), error.end
     raise error
@@ -128,7 +136,9 @@ def escaped(beginning: bytes) -> str:
 
 
 def guess(beginning: bytes) -> str:
-    """Python's name of the encoding of a text that is neither ASCII nor Unicode; Windows-1252 where nothing speaks for another."""
+    """Python's name of the encoding of a text that is neither ASCII nor Unicode; Windows-1252 where
+    nothing speaks for another.
+    """
     lines = dict.fromkeys(
         line for line in re.split(rb"[\r\n]+", beginning)[:-1] or [beginning] if not line.isascii()
     )
@@ -145,13 +155,16 @@ def guess(beginning: bytes) -> str:
     if fits[best] < _ENOUGH:
         among = [*_OTHER_ALPHABETS, *OTHERS]
         found = _by_frequency(look, among) or _by_frequency(_without_torn(look.split(b"\n")), among)
-        # an alphabet that explains less than the best one, such as a letter of it within a Latin word, is no answer
+        # an alphabet that explains less than the best one, such as a letter of it within a Latin
+        # word, is no answer
         return found if found and fits.get(found, fits[best]) >= fits[best] else "cp1252"
     return best if best in _LATIN or len(alike) == 1 else _by_frequency(look, alike) or best
 
 
 def _without_torn(lines: list[bytes]) -> bytes:
-    """The lines that are valid in all encodings of several bytes in which most are: a single torn character must not decide."""
+    """The lines that are valid in all encodings of several bytes in which most are: a single torn
+    character must not decide.
+    """
     most = [
         encoding
         for encoding in OTHERS
@@ -184,7 +197,9 @@ def _decoded(data: bytes, encoding: str) -> str | None:
 
 
 def _explained(text: str) -> float:
-    """Share of the characters beyond ASCII that are letters of one language, or signs where signs may stand."""
+    """Share of the characters beyond ASCII that are letters of one language, or signs where signs
+    may stand.
+    """
     letters: list[str] = []
     signs = bad = 0
     for place, character in enumerate(text):

@@ -1,4 +1,6 @@
-"""The results of cleaning as files of a folder, by the names that they have in the intermediate bucket."""
+"""The results of cleaning as files of a folder, by the names that they have in the intermediate
+bucket.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from workloads.preprocess.ragged import RaggedRule
 from workloads.preprocess.shapes import shape
 
 _TOTAL: Final = re.compile(
-    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计",
+    r"(?:grand |sub-?)?totals?:?|sums?:?|summe|gesamt\w*|total"
+    r" g[ée]n[ée]ral|somme|suma|totale|totaal|итого|合计|总计",
     re.IGNORECASE,
 )
 

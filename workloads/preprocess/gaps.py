@@ -1,7 +1,7 @@
 """Which columns have so many gaps that the comparison of rows is better without them.
 
-Only complete rows are compared. So while more than a given share of the rows lacks a value in some compared column,
-the column with the most gaps is left out; it is described all the same.
+Only complete rows are compared. So while more than a given share of the rows lacks a value in some
+compared column, the column with the most gaps is left out; it is described all the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Gaps:
         """Rows seen, with gaps or without."""
 
     def add(self, rows: int, places: NDArray[np.int64], packed: NDArray[np.uint8]) -> None:
-        """Takes the next rows, `places` being those with gaps and `packed` the gaps of each: see `pack`."""
+        """Takes the next rows, `places` being those with gaps and `packed` the gaps of each: see
+        `pack`.
+        """
         if not len(places):
             self.rows += rows
             return
@@ -88,7 +90,9 @@ def no_gaps(columns: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
 
 
 def pack(valid: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Places of the rows with gaps and the gaps of each as bits, from where each column has values."""
+    """Places of the rows with gaps and the gaps of each as bits, from where each column has
+    values.
+    """
     if not valid:
         return no_gaps(0)
     missing = ~np.stack(valid, axis=1)

@@ -38,7 +38,8 @@ class Grammar:
     Args:
         delimiter: what stands between two fields, one or several characters, or BLANKS.
         quote: `"`, `'`, or empty where quotes are ordinary characters.
-        escape: a backslash where it takes the special meaning from a quote, delimiter, line end or backslash after it, else empty.
+        escape: a backslash where it takes the special meaning from a quote, delimiter, line end or
+            backslash after it, else empty.
         blanks: whether blanks around a field do not belong to it.
         wrapped: whether every line is quoted once more as a whole.
     """
@@ -84,7 +85,9 @@ class Grammar:
         return iter(lines)
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """The rows of physical lines that keep their ends; a csv.reader, so that `line_num` counts the lines read."""
+        """The rows of physical lines that keep their ends; a csv.reader, so that `line_num` counts
+        the lines read.
+        """
         return csv.reader(
             self.lines(lines),
             delimiter=self._one,
@@ -95,7 +98,9 @@ class Grammar:
         )
 
     def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """(first physical line from 1, cells) of every record; a blank line is a record without cells."""
+        """(first physical line from 1, cells) of every record; a blank line is a record without
+        cells.
+        """
         reader = self.reader(io.StringIO(text, newline=""))
         line = 1
         for row in reader:
@@ -107,7 +112,9 @@ class Grammar:
         return [cell.rstrip(" ") for cell in row] if self.blanks else row
 
     def odd(self, record: str) -> bool:
-        """Whether a quoted field of a record goes on after the quote that closes it, or is never closed."""
+        """Whether a quoted field of a record goes on after the quote that closes it, or is never
+        closed.
+        """
         if not self.quote or self.quote not in record:
             return False
         quote, delimiter = re.escape(self.quote), re.escape(self._one)
@@ -122,7 +129,8 @@ class Grammar:
         return re.fullmatch(rf"{field}(?:{delimiter}{field})*", text, re.DOTALL) is None
 
     def loose(self, line: str) -> list[str] | None:
-        """The cells of one line whose quotes are not doubled inside of quoted fields; None where that makes no sense of it either.
+        """The cells of one line whose quotes are not doubled inside of quoted fields; None where
+        that makes no sense of it either.
 
         A quote closes a field only where a delimiter or the end of the line follows.
         """

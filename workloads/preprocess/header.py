@@ -13,7 +13,9 @@ from workloads.runtime.quoting import quoted
 _PROFILED: Final = 400
 _TINY: Final = 4
 _FEW: Final = 30
-"""Number of rows: with fewer nearly all are looked at; else neither the first, which may be names, nor the last, which may be totals or notes."""
+"""Number of rows: with fewer nearly all are looked at; else neither the first, which may be names,
+nor the last, which may be totals or notes.
+"""
 _UNIT: Final = re.compile(
     r"[\[(]?(?:[%‰°µμ]\S*|°?[CFK]|deg\w*|[kMGmµμnc]?(?:m|g|s|l|L|A|V|W|Pa|Hz|J|N|mol|bar|B|eV|ohm|Wh|b|y)\d?|hPa|ppmv?|ppb|psu|PSU|rad|min|h|hr|hrs|d|day|days"
     r"|yr|year|years|dB|lux|USD|EUR|GBP|usd|eur|count|counts|number|none|unitless|n/?a|-|int(?:eger)?|float|double|str(?:ing)?|text|date(?:time)?|bool(?:ean)?|numeric|\w+(?:[*/·.^]\w+[-+]?\d*)+|\w+\^-?\d+)[\])]?"
@@ -96,7 +98,10 @@ class Head:
             self.notes.append(
                 (
                     "surplus-names",
-                    f"the header has {len(given):,} names for {self.columns:,} columns; left out: {left}",
+                    (
+                        f"the header has {len(given):,} names for {self.columns:,} columns; left"
+                        f" out: {left}"
+                    ),
                     False,
                 )
             )
@@ -153,7 +158,9 @@ class Head:
         return total
 
     def _counted(self, row: Row) -> bool:
-        """Whether the numbers of a row count its columns, 0, 1, 2 …, above numbers that are not whole."""
+        """Whether the numbers of a row count its columns, 0, 1, 2 …, above numbers that are not
+        whole.
+        """
         numbers = [
             (cell.strip(), profile)
             for cell, profile in zip(row.cells, self.profiles, strict=False)
@@ -173,7 +180,9 @@ class Head:
         )
 
     def _strong(self, row: Row) -> bool:
-        """Whether a further row differs from the table's in a column of numbers or dates, and agrees in none."""
+        """Whether a further row differs from the table's in a column of numbers or dates, and
+        agrees in none.
+        """
         pairs = [
             (cell, profile)
             for cell, profile in zip(row.cells, self.profiles, strict=False)
@@ -194,7 +203,9 @@ class Head:
         )
 
     def _without_metadata(self, heads: list[Row], preamble: list[Row]) -> list[Row]:
-        """Takes off first rows that tell of the file: with numbers among words, above a full row of names; or with a blank line below."""
+        """Takes off first rows that tell of the file: with numbers among words, above a full row of
+        names; or with a blank line below.
+        """
         while (
             len(heads) > 1 and heads[1].line > heads[0].line + 1 and not _units(heads[1], heads[0])
         ):
@@ -252,7 +263,9 @@ class Head:
 
 
 def _all_names(row: Row) -> bool:
-    """Whether every cell may be a name or a unit: none is a value, none begins with a digit, years apart."""
+    """Whether every cell may be a name or a unit: none is a value, none begins with a digit, years
+    apart.
+    """
     cells = [cell.strip() for cell in row.cells if cell.strip()]
     return all(
         _YEARS.fullmatch(cell)
@@ -263,7 +276,9 @@ def _all_names(row: Row) -> bool:
 
 
 def _outside(year: str, profile: ColumnProfile) -> bool:
-    """Whether a column whose name may be a year, or a number in a row, holds other numbers than that."""
+    """Whether a column whose name may be a year, or a number in a row, holds other numbers than
+    that.
+    """
     years = sum(_YEARS.fullmatch(value) is not None for value in profile.values)
     return 2 * years < len(profile.values) and year not in profile.values
 

@@ -1,4 +1,5 @@
-"""Whole numbers that are no quantities: identifiers, codes, telephone numbers and dates written as digits.
+"""Whole numbers that are no quantities: identifiers, codes, telephone numbers and dates written as
+digits.
 
 They are kept as they are, exactly, and not compared unless their owner declares it.
 """

@@ -30,7 +30,9 @@ from workloads.preprocess.tally import Texts, mask
 compute: Any = pc
 
 _NO_NAME: Final = "column"
-"""Stands for the name of a column in a file without a header, where a column without a name does not number the rows."""
+"""Stands for the name of a column in a file without a header, where a column without a name does
+not number the rows.
+"""
 _PROBE: Final = 200
 _HALF: Final = 0.5
 _COUNTRY_CODES: Final = 10
@@ -48,8 +50,8 @@ def decide(
 ) -> list[Decision]:
     """What each column is.
 
-    A comma is the decimal sign of a column beside columns with a decimal point only in files with semicolons, which come from where the
-    comma is used: elsewhere `1,3` may be a list.
+    A comma is the decimal sign of a column beside columns with a decimal point only in files with
+    semicolons, which come from where the comma is used: elsewhere `1,3` may be a list.
 
     Args:
         columns: The texts of the cells of each that are not empty.
@@ -78,7 +80,10 @@ def decide(
 
 
 def _commas(filled: Texts) -> Decision:
-    says = f"holds commas that could be decimal signs, such as {CELLS}, but other columns have a decimal point; it is kept as text"
+    says = (
+        f"holds commas that could be decimal signs, such as {CELLS}, but other columns have a"
+        " decimal point; it is kept as text"
+    )
     cells = tuple(text for text, _ in filled.commonest(3))
     return Decision(
         kind=TEXT,
@@ -226,7 +231,10 @@ def _unread_dates(filled: Texts) -> list[Told]:
         return []
     cells = tuple(text for text, _ in others.commonest(3))
     share = 100 * others.total / filled.total
-    says = f"looks like {iso.kind.name}s, but {share:.0f} % of its cells are none, such as {CELLS}; it is kept as text"
+    says = (
+        f"looks like {iso.kind.name}s, but {share:.0f} % of its cells are none, such as {CELLS}; it"
+        " is kept as text"
+    )
     return [Told(code="looks-like-dates", says=says, cells=cells, sure=False)]
 
 

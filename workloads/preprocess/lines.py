@@ -1,4 +1,6 @@
-"""Which line of the file each kept row came from, as runs of consecutive lines: small for an ordinary file, whatever its size."""
+"""Which line of the file each kept row came from, as runs of consecutive lines: small for an
+ordinary file, whatever its size.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _GROUP: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class LineRuns:
-    """Lines of some rows: from row `rows[i]` on, row r stands in line `lines[i] + (r - rows[i])`."""
+    """Lines of some rows: from row `rows[i]` on, row r stands in line `lines[i] + (r -
+    rows[i])`.
+    """
 
     rows: NDArray[np.int64]
     lines: NDArray[np.int64]

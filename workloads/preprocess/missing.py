@@ -1,4 +1,6 @@
-"""Which texts say that a cell has no value: more of them in columns of numbers, dates and truth values than in text."""
+"""Which texts say that a cell has no value: more of them in columns of numbers, dates and truth
+values than in text.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,10 @@ SPELLINGS: Final = tuple(
         )
     )
 )
-"""Spellings for a reader that compares character by character: the usual ways to write the markers. In columns that are not text."""
+"""Spellings for a reader that compares character by character: the usual ways to write the markers.
+
+In columns that are not text.
+"""
 
 IN_TEXT: Final = pa.array(
     [
@@ -75,12 +80,16 @@ _EMPTY: Final = pa.array([""])
 
 
 def is_marker(trimmed: Any) -> Any:
-    """Where texts without white space around them say that there is no value, in a column that is not text."""
+    """Where texts without white space around them say that there is no value, in a column that is
+    not text.
+    """
     return compute.is_in(compute.utf8_lower(trimmed), _LOWER)
 
 
 def text_without_markers(cells: Any, *, only_empty: bool) -> Any:
-    """Cells of a text column, null where there is no value: where the cell is empty or, unless `only_empty`, one of IN_TEXT."""
+    """Cells of a text column, null where there is no value: where the cell is empty or, unless
+    `only_empty`, one of IN_TEXT.
+    """
     absent = compute.is_in(cells, _EMPTY if only_empty else IN_TEXT)
     if not compute.any(absent).as_py():
         return cells

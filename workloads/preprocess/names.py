@@ -11,7 +11,9 @@ _NAME_LENGTH: Final = 100
 
 
 def unique_names(source_names: Sequence[str]) -> list[str]:
-    """snake_case ASCII names, each once: an empty name becomes `column_<number>`, a repeated one gets a number at its end."""
+    """snake_case ASCII names, each once: an empty name becomes `column_<number>`, a repeated one
+    gets a number at its end.
+    """
     plain = [
         _snake_case(name) or f"column_{number}" for number, name in enumerate(source_names, start=1)
     ]

@@ -1,4 +1,6 @@
-"""Whether a column holds numbers, and whether these are quantities: codes, identifiers and dates written as digits are not."""
+"""Whether a column holds numbers, and whether these are quantities: codes, identifiers and dates
+written as digits are not.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ compute: Any = pc
 FEW: Final = 0.05
 """Share of cells that are no numbers up to which they are taken for errors of single cells."""
 MOST_WRONG: Final = 0.25
-"""Share of such cells up to which a column is numbers where they are a few words: `refused`, `more`, `under review`."""
+"""Share of such cells up to which a column is numbers where they are a few words: `refused`,
+`more`, `under review`.
+"""
 _FEW_WORDS: Final = 3
 _WORD: Final = r"^[^0-9]*$"
 _FEW_VALUES: Final = 20
 _REPEATED: Final = 5
-"""A column whose numbers are few and each stands in that many cells holds categories: `1`, `2`, `3`, `more`."""
+"""A column whose numbers are few and each stands in that many cells holds categories: `1`, `2`,
+`3`, `more`.
+"""
 _CODES: Final = r"^[A-Za-z]{1,3}[-.]?[0-9]+(?:[-./][A-Za-z0-9]+)*$"
 """`V45.1`, `E11`; among numbers with a point too, for no number is mistyped so."""
 _CODES_AMONG_WHOLE: Final = r"^[0-9]+[A-Za-z]{1,3}[0-9]*$"
@@ -86,7 +92,9 @@ class Candidate:
 
     @property
     def words(self) -> bool:
-        """Whether what is no number is a few words, as forms and instruments write them in place of one."""
+        """Whether what is no number is a few words, as forms and instruments write them in place of
+        one.
+        """
         wrong = self.wrong
         few = len(set(compute.utf8_lower(wrong.values).to_pylist())) <= _FEW_WORDS
         return few and bool(compute.all(compute.match_substring_regex(wrong.values, _WORD)).as_py())
@@ -127,13 +135,19 @@ class Candidate:
 
 
 def decide(found: Candidate, name: str) -> Decision:
-    """What a column of numbers is. `name`: as in the file; it tells of numbers that are names of something."""
+    """What a column of numbers is.
+
+    `name`: as in the file; it tells of numbers that are names of something.
+    """
     choice = found.choice
     told = tuple(_told_of_spelling(found))
     exponents = found.present.weight(compute.match_substring_regex(found.present.values, _EXPONENT))
     if exponents and not compute.any(compute.match_substring(found.numerals, ".")).as_py():
         if exponents * 2 > found.present.total:
-            says = f"holds texts such as {CELLS}, which may be codes or numbers with an exponent; it is kept as text and not compared"
+            says = (
+                f"holds texts such as {CELLS}, which may be codes or numbers with an exponent; it"
+                " is kept as text and not compared"
+            )
             return Decision(
                 kind=TEXT, reason="holds codes", told=(replace(_exponents(found), says=says),)
             )
@@ -148,7 +162,10 @@ def decide(found: Candidate, name: str) -> Decision:
         )
     identifier = identify(found.present, found.numerals, spelling=choice.spelling, name=name)
     if identifier is None and found.beyond:
-        says = f"holds whole numbers beyond int64, such as {CELLS}; all are kept as float64, which has 15 digits"
+        says = (
+            f"holds whole numbers beyond int64, such as {CELLS}; all are kept as float64, which has"
+            " 15 digits"
+        )
         beyond = Told(code="beyond-int64", says=says, cells=(_telling(found),), sure=False)
         return Decision(
             kind=NUMBER,
@@ -202,7 +219,10 @@ def _told_of_spelling(found: Candidate) -> list[Told]:
         told.append(
             Told(
                 code="number-signs",
-                says=f"holds numbers with {' and '.join(kinds) or 'signs'}, which are taken off, for example {CELLS}",
+                says=(
+                    f"holds numbers with {' and '.join(kinds) or 'signs'}, which are taken off, for"
+                    f" example {CELLS}"
+                ),
                 cells=example,
                 sure=len(kinds) == 1,
             )
@@ -249,5 +269,7 @@ def currencies(present: Texts) -> set[str]:
 
 
 def is_addresses(present: Texts) -> bool:
-    """Whether most texts are IPv4 addresses, some of which look like numbers with points between thousands."""
+    """Whether most texts are IPv4 addresses, some of which look like numbers with points between
+    thousands.
+    """
     return present.weight(compute.match_substring_regex(present.values, _IPV4)) * 2 > present.total

@@ -25,7 +25,10 @@ _TOLD: Final = (
     (
         "quote",
         "odd-quotes",
-        "in {rows} quotes are not as in the rest of the file; each was read so that the row fits the columns",
+        (
+            "in {rows} quotes are not as in the rest of the file; each was read so that the row"
+            " fits the columns"
+        ),
         False,
     ),
     (
@@ -36,7 +39,9 @@ _TOLD: Final = (
     ),
     ("blank", "blank-rows", "{rows} without any value were left out", True),
 )
-"""What is counted, the remark's code, its sentence, and whether the file cannot have meant something else."""
+"""What is counted, the remark's code, its sentence, and whether the file cannot have meant
+something else.
+"""
 
 
 class Oddities:
@@ -52,14 +57,19 @@ class Oddities:
             self._counts.update(what)
 
     def remarks(self, second_table: int | None) -> list[Remark]:
-        """One remark for each kind that was met; `second_table` is the line where another table begins."""
+        """One remark for each kind that was met; `second_table` is the line where another table
+        begins.
+        """
         told = [
             (code, says.format(rows=_rows(self._counts[what])), sure)
             for what, code, says, sure in _TOLD
             if self._counts[what]
         ]
         if second_table is not None:
-            sentence = f"another table begins in line {second_table:,}; only the first one was read, up to there"
+            sentence = (
+                f"another table begins in line {second_table:,}; only the first one was read, up to"
+                " there"
+            )
             told.append(("second-table", sentence, False))
         return [
             Remark(code=code, column="", sentence=sentence, sure=sure)

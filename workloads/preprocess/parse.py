@@ -1,7 +1,8 @@
 """From a block of whole records to typed columns and rejected rows.
 
-Arrow's CSV reader does the work. Where it refuses a cell, that column is read as text and converted by `convert`, which
-gives the same values and tells which cells are wrong. Blocks are independent of each other: several threads may parse at once.
+Arrow's CSV reader does the work. Where it refuses a cell, that column is read as text and converted
+by `convert`, which gives the same values and tells which cells are wrong. Blocks are independent of
+each other: several threads may parse at once.
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ compute: Any = pc
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #(\d+)")
 _ZERO_FIRST: Final = r"^\s*[+-]?0[0-9xX]"
 _OFTEN: Final = 3
-"""Blocks in which a column held cells that Arrow refuses, from which on it is read as text at once."""
+"""Blocks in which a column held cells that Arrow refuses, from which on it is read as text at
+once.
+"""
 
 Mend: TypeAlias = Callable[[Block, Sequence[int]], tuple[Block | None, list[Reject]]]
-"""Makes the records at some places of a block, counted without blank ones, as wide as the table; returns those that cannot be.
+"""Makes the records at some places of a block, counted without blank ones, as wide as the table;
+returns those that cannot be.
 
-None in place of the block: none of them can."""
+None in place of the block: none of them can.
+"""
 
 
 def read_cells(
@@ -54,10 +59,12 @@ def read_cells(
     on_ragged: Callable[[int, int], None] | None,
     only: list[str] | None = None,
 ) -> pa.Table:
-    """Reads whole records of valid UTF-8 as a table of the given columns, in this thread; strings as they are, never null.
+    """Reads whole records of valid UTF-8 as a table of the given columns, in this thread; strings
+    as they are, never null.
 
-    Rows with another number of fields are left out; `on_ragged` is told their place among the records that are not blank, and their number
-    of fields. `only`: the columns wanted, if not all. Raises pyarrow.ArrowInvalid where a cell cannot be converted.
+    Rows with another number of fields are left out; `on_ragged` is told their place among the
+    records that are not blank, and their number of fields. `only`: the columns wanted, if not all.
+    Raises pyarrow.ArrowInvalid where a cell cannot be converted.
     """
 
     def skip(row: csv.InvalidRow) -> Literal["skip"]:
@@ -68,9 +75,8 @@ def read_cells(
     if not data[:2].strip(b"\r\n") and not data.strip(b"\r\n"):  # stripping copies
         return pa.table({name: pa.array([], types[name]) for name in only or types})
     if data.startswith(codecs.BOM_UTF8):
-        data = (
-            b"\n" + data
-        )  # Arrow drops a byte order mark at the beginning, but here it stands in the middle of the file
+        # Arrow drops a byte order mark at the beginning, but here it stands in the middle
+        data = b"\n" + data
     return csv.read_csv(
         cast("Any", pa.BufferReader(data)),
         csv.ReadOptions(use_threads=False, column_names=list(types), block_size=len(data) + 1),
@@ -134,11 +140,16 @@ class BlockParser:
             for column in plan.columns
         )
         self._refused: Counter[int] = Counter()
-        """Column -> blocks in which a cell was refused. Which path a column takes does not change the result, so threads need not agree."""
+        """Column -> blocks in which a cell was refused.
+
+        Which path a column takes does not change the result, so threads need not agree.
+        """
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the tables; columns that a complete row needs take no null where incomplete rows are rejected."""
+        """Of the tables; columns that a complete row needs take no null where incomplete rows are
+        rejected.
+        """
         keeps = self._incomplete_rows == "keep"
         return pa.schema(
             [pa.field(c.name, c.kind.arrow, nullable=keeps or not c.needed) for c in self._columns]
@@ -212,7 +223,9 @@ class BlockParser:
         return Parsed(result, sorted(rejects, key=lambda reject: reject.line), lines, seen)
 
     def _read(self, data: bytes) -> tuple[pa.Table, dict[int, int]]:
-        """The cells of the well-formed rows, typed or as text, and place -> number of fields of the others."""
+        """The cells of the well-formed rows, typed or as text, and place -> number of fields of the
+        others.
+        """
         as_text = {
             index
             for index, direct in enumerate(self._direct)
@@ -250,7 +263,9 @@ class BlockParser:
             as_text |= unsure
 
     def _misread(self, table: pa.Table, data: bytes) -> set[int]:
-        """Columns in which Arrow's reader took a text for another number, or may have: they are to be read as text."""
+        """Columns in which Arrow's reader took a text for another number, or may have: they are to
+        be read as text.
+        """
         found = set()
         tiny = may_underflow(data)
         for index, column in enumerate(table.columns):
@@ -291,7 +306,9 @@ class BlockParser:
         rejects: list[Reject],
         odd: dict[int, Mapping[str, int]],
     ) -> Array:
-        """A column in its kind; a wrong cell has no value, and takes its row out of `keep` where the row needs one."""
+        """A column in its kind; a wrong cell has no value, and takes its row out of `keep` where
+        the row needs one.
+        """
         plan = self._columns[index]
         cells = table.column(index).combine_chunks()
         if cells.type == plan.kind.arrow and plan.kind is not TEXT:
@@ -310,7 +327,8 @@ class BlockParser:
             texts = cast("list[str]", cells.filter(pa.array(new)).to_pylist())
             found = {text: reason(text, plan.decision) for text in odd[index]}
             details = [
-                f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)} {found[text][1]}"
+                f"column {quoted(plan.label)}: {quoted(text, values=self._show_values)}"
+                f" {found[text][1]}"
                 for text in texts
             ]
             rejects += records.reject(places[new], [found[text][0] for text in texts], details)

@@ -1,4 +1,6 @@
-"""Where the records of a block stand: worked out only when a row is rejected or records do not stand on one line each."""
+"""Where the records of a block stand: worked out only when a row is rejected or records do not
+stand on one line each.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _CR: Final = ord("\r")
 
 
 class RecordPlaces:
-    """Where the records of a block that are not blank stand; worked out only when a row is rejected."""
+    """Where the records of a block that are not blank stand; worked out only when a row is
+    rejected.
+    """
 
     def __init__(self, block: Block, delimiter: int) -> None:
         self._block = block
@@ -44,7 +48,9 @@ class RecordPlaces:
     def reject(
         self, places: NDArray[np.int64], reasons: str | list[str], details: list[str]
     ) -> list[Reject]:
-        """The rejections of the records at some places, counted from 0; one reason for all, or one each."""
+        """The rejections of the records at some places, counted from 0; one reason for all, or one
+        each.
+        """
         starts, ends, lines = (values[places].tolist() for values in self._starts_ends_lines())
         data = self._block.data
         raws = self._block.raws or {}

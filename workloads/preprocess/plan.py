@@ -1,4 +1,6 @@
-"""What the columns of a file are to be: decided from the sample, and decided again where the whole file says otherwise."""
+"""What the columns of a file are to be: decided from the sample, and decided again where the whole
+file says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class Wishes:
 
     Args:
         columns: Column of the file -> what its owner declares.
-        incomplete_percent: Of the rows, that may lack a value in a compared column before columns are left out.
+        incomplete_percent: Of the rows, that may lack a value in a compared column before columns
+            are left out.
         show_values: Whether sentences may show what cells hold.
     """
 
@@ -71,7 +74,10 @@ class Plan:
 def from_sample(
     source_names: Sequence[str], cells: Sequence[Array], wishes: Wishes, *, delimiter: str
 ) -> Plan:
-    """Decides from the sample's cells, column by column (empty: no value). Raises StageError where a declaration cannot be kept."""
+    """Decides from the sample's cells, column by column (empty: no value).
+
+    Raises StageError where a declaration cannot be kept.
+    """
     texts = tuple(Texts.of(column) for column in cells)
     columns = _columns(
         source_names, infer.decide(texts, source_names, delimiter=delimiter), texts, wishes
@@ -90,9 +96,11 @@ def from_sample(
 def from_survey(before: Plan, survey: Survey, wishes: Wishes) -> Plan:
     """Decides again with what the whole file showed that the sample had not."""
     texts = tuple(
-        seen
-        if not odd.total
-        else _scaled(seen.without(odd.counts), survey.rows - odd.total).joined(odd.counts)
+        (
+            seen
+            if not odd.total
+            else _scaled(seen.without(odd.counts), survey.rows - odd.total).joined(odd.counts)
+        )
         for seen, odd in zip(before.texts, survey.odd, strict=True)
     )
     names = [column.source_name for column in before.columns]
@@ -193,8 +201,8 @@ def _told(columns: Sequence[ColumnPlan], *, values: bool) -> list[Remark]:
 
 def _many_gaps(column: ColumnPlan, percent: float, allowed: float) -> Remark:
     sentence = (
-        f"has no value in {percent:.1f} % of the rows; it is described and left out of the comparison, "
-        f"so that at most {allowed:g} % of the rows are lost to gaps"
+        f"has no value in {percent:.1f} % of the rows; it is described and left out of the"
+        f" comparison, so that at most {allowed:g} % of the rows are lost to gaps"
     )
     return Remark(code="many-gaps", column=column.name, sentence=sentence, sure=True)
 

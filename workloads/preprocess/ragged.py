@@ -1,9 +1,11 @@
-"""The rule for rows of another width than the table's, and for rows whose quotes or delimiters are not as in the rest of the file.
+"""The rule for rows of another width than the table's, and for rows whose quotes or delimiters are
+not as in the rest of the file.
 
-A row is mended only in ways that leave no choice and give a row like the others: a short one of at least two fields gets empty ones at
-its end, of a long one empty fields are left out, a quote that breaks the row is read as an ordinary character, a row written with another
-delimiter is read with that. The mended row must not contradict what its columns hold elsewhere (numbers, dates, addresses, a pattern such
-as `MG-8769`). Everything else is rejected by name.
+A row is mended only in ways that leave no choice and give a row like the others: a short one of at
+least two fields gets empty ones at its end, of a long one empty fields are left out, a quote that
+breaks the row is read as an ordinary character, a row written with another delimiter is read with
+that. The mended row must not contradict what its columns hold elsewhere (numbers, dates, addresses,
+a pattern such as `MG-8769`). Everything else is rejected by name.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from workloads.preprocess.shapes import ColumnProfile
 Mended: TypeAlias = Literal["padded", "cut", "quote", "delimiter"]
 _MOST_QUOTES: Final = 64
 _STAND_IN: Final = "\ufdd0"
-"""A character that no text holds (Unicode reserves it), in place of a quote that is an ordinary character."""
+"""A character that no text holds (Unicode reserves it), in place of a quote that is an ordinary
+character.
+"""
 _OTHERS: Final = (",", ";", "\t", "|", " ")
 
 
@@ -37,7 +41,9 @@ class RaggedRule:
         self._typed = [number for number, profile in enumerate(profiles) if profile.typed]
 
     def mend(self, cells: list[str]) -> tuple[list[str], Mended] | None:
-        """A row of the table's width from one of another; None where there is none, or more than one, that fits."""
+        """A row of the table's width from one of another; None where there is none, or more than
+        one, that fits.
+        """
         missing = self._width - len(cells)
         if missing > 0:
             padded = cells + [""] * missing
@@ -57,7 +63,9 @@ class RaggedRule:
         )
 
     def _cut(self, cells: list[str], surplus: int) -> list[str] | None:
-        """The row without `surplus` empty fields: those at its end, or those that stand where no other row has an empty one."""
+        """The row without `surplus` empty fields: those at its end, or those that stand where no
+        other row has an empty one.
+        """
         if not any(cell.strip() for cell in cells[-surplus:]):
             bare = cells[:-surplus]
             if self.fits(bare) and not self._gaps(bare):
@@ -90,7 +98,9 @@ class RaggedRule:
         return ranked[0]
 
     def reread(self, line: str) -> tuple[list[str], Mended] | None:
-        """A row from a single line whose quotes are not as in the rest of the file; None where it makes no sense either."""
+        """A row from a single line whose quotes are not as in the rest of the file; None where it
+        makes no sense either.
+        """
         body = line.rstrip("\r\n")
         loose = self._grammar.loose(body)
         if loose is not None and self._fits_but_for_quotes(loose):
@@ -105,7 +115,9 @@ class RaggedRule:
         return None if literal is None else (literal, "quote")
 
     def otherwise_written(self, line: str) -> tuple[list[str], Mended] | None:
-        """A row from a single line that is written with another quote or delimiter than the rest; None where there is none that fits."""
+        """A row from a single line that is written with another quote or delimiter than the rest;
+        None where there is none that fits.
+        """
         body = line.rstrip("\r\n")
         if "'" in body and self._grammar.quote == '"':
             cells = self.read(body, replace(self._grammar, quote="'"))
@@ -126,7 +138,9 @@ class RaggedRule:
 
 
 def with_one_literal_quote(grammar: Grammar, line: str) -> Iterator[list[str]]:
-    """Readings of a line in each of which one quote at the beginning of a field is an ordinary character."""
+    """Readings of a line in each of which one quote at the beginning of a field is an ordinary
+    character.
+    """
     quote = grammar.quote
     place = -1
     for _ in range(_MOST_QUOTES if quote else 0):

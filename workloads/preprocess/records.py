@@ -1,11 +1,14 @@
-r"""Finds the records of CSV text: where each begins and ends, and on which physical line, quotes with line breaks included.
+r"""Finds the records of CSV text: where each begins and ends, and on which physical line, quotes
+with line breaks included.
 
-The grammar is that of Python's csv module in its lenient mode and of Arrow's reader: a quote opens a quoted field only at the beginning of
-a field; inside, two quotes stand for one; what follows the closing quote belongs to the field; elsewhere a quote is an ordinary character.
-Lines end with \n, \r\n or a lone \r.
+The grammar is that of Python's csv module in its lenient mode and of Arrow's reader: a quote opens
+a quoted field only at the beginning of a field; inside, two quotes stand for one; what follows the
+closing quote belongs to the field; elsewhere a quote is an ordinary character. Lines end with \n,
+\r\n or a lone \r.
 
-Counting quotes tells inside from outside as long as every quote stands where the grammar expects it; NumPy checks that for all quotes of a
-block at once, and only the exceptions are walked through one by one.
+Counting quotes tells inside from outside as long as every quote stands where the grammar expects
+it; NumPy checks that for all quotes of a block at once, and only the exceptions are walked through
+one by one.
 """
 
 from __future__ import annotations
@@ -50,9 +53,13 @@ class Block:
     first_line: int
     """Physical line on which the data begins."""
     odd: Offsets = field(default_factory=lambda: np.empty(0, np.int64))
-    """Quotes that close a field although text follows them: the records that hold them may be meant otherwise."""
+    """Quotes that close a field although text follows them: the records that hold them may be meant
+    otherwise.
+    """
     lines: Offsets | None = None
-    """The physical line of each record that is not blank, where they do not follow from the data: records were taken out or rewritten."""
+    """The physical line of each record that is not blank, where they do not follow from the data:
+    records were taken out or rewritten.
+    """
     raws: Mapping[int, bytes] | None = None
     """The text of rewritten records as it stands in the file, by where they begin in the data."""
     lengths: Offsets | None = None
@@ -76,14 +83,20 @@ class Block:
 
 
 def raw_text(data: bytes, length: int | None = None) -> str:
-    """A rejected row for a person to read; undecodable bytes in hexadecimal. `length`: the row's, where data is only its beginning."""
+    """A rejected row for a person to read; undecodable bytes in hexadecimal.
+
+    `length`: the row's, where data is only its beginning.
+    """
     length = len(data) if length is None else length
     text = data[:RAW_BYTES].decode(errors="backslashreplace").rstrip("\r\n")
     return text if length <= RAW_BYTES else f"{text}… ({length:,} bytes)"
 
 
 def line_ends(data: bytes, *, final: bool) -> Offsets:
-    """Offsets just past each line end. A carriage return at the very end counts only in final data: a line feed may follow."""
+    """Offsets just past each line end.
+
+    A carriage return at the very end counts only in final data: a line feed may follow.
+    """
     codes = np.frombuffer(data, np.uint8)
     if b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"):
         return np.flatnonzero(codes == _LF) + 1
@@ -92,7 +105,9 @@ def line_ends(data: bytes, *, final: bool) -> Offsets:
 
 
 def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
-    """Offsets of the quotes that open or close a field, without ordinary ones; and of those of them after which the field goes on."""
+    """Offsets of the quotes that open or close a field, without ordinary ones; and of those of them
+    after which the field goes on.
+    """
     codes = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(codes == QUOTE)
     if not len(quotes):
@@ -106,7 +121,8 @@ def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
     can_close = breaks[after] | (after == QUOTE)
     even = np.zeros(len(quotes), bool)
     even[::2] = True
-    # where a run of alternating open and close breaks, by whether the run begins at an even or an odd quote
+    # where a run of alternating open and close breaks, by whether the run begins at an even or an
+    # odd quote
     broken = [
         np.flatnonzero(np.where(even, ~can_open, ~can_close)).tolist(),
         np.flatnonzero(np.where(even, ~can_close, ~can_open)).tolist(),
@@ -136,9 +152,11 @@ def _effective_quotes(data: bytes, delimiter: int) -> tuple[Offsets, Offsets]:
 
 
 def record_ends(data: bytes, delimiter: int, *, final: bool) -> Offsets:
-    """Offsets just past the line end of every record of `data`, which begins with a record; blank lines count as records here.
+    """Offsets just past the line end of every record of `data`, which begins with a record; blank
+    lines count as records here.
 
-    A last record without line end is included only in final data, and only when no quote is open at its end.
+    A last record without line end is included only in final data, and only when no quote is open at
+    its end.
     """
     return _record_ends(data, line_ends(data, final=final), delimiter, final=final)[0]
 
@@ -165,10 +183,12 @@ def blocks(
     max_record_bytes: int = MAX_RECORD_BYTES,
     first_line: int = 1,
 ) -> Iterator[Block | Reject]:
-    """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces; `first_line` is where they begin.
+    """Cuts text into blocks of whole records, in file order, whatever the sizes of the pieces;
+    `first_line` is where they begin.
 
-    Of a record that is longer than `max_record_bytes`, or whose quote is never closed, the first line is rejected, and reading goes on with
-    the next line. Memory: about `max_record_bytes` and two pieces.
+    Of a record that is longer than `max_record_bytes`, or whose quote is never closed, the first
+    line is rejected, and reading goes on with the next line. Memory: about `max_record_bytes` and
+    two pieces.
     """
     carry = b""
     line = first_line
@@ -199,7 +219,9 @@ def blocks(
 
 
 def _within_limit(ends: Offsets, length: int, limit: int) -> tuple[int, bool]:
-    """Where the records before the first overlong one end, and whether there is an overlong one (perhaps not complete yet)."""
+    """Where the records before the first overlong one end, and whether there is an overlong one
+    (perhaps not complete yet).
+    """
     if length <= limit:
         return (int(ends[-1]) if len(ends) else 0), False
     starts = np.concatenate(([0], ends))
@@ -217,7 +239,9 @@ class _Line:
 
 
 def _first_line(data: bytes, pieces: Iterator[bytes], *, more: bool) -> tuple[_Line, bytes, bool]:
-    """Takes the first physical line off, reading on without keeping it; returns it, what follows it, and whether pieces may follow."""
+    """Takes the first physical line off, reading on without keeping it; returns it, what follows
+    it, and whether pieces may follow.
+    """
     head, length = b"", 0
     while True:
         ends = line_ends(data, final=not more)

@@ -1,4 +1,6 @@
-"""Rows of files that Arrow's reader does not understand as they stand, written anew so that it does."""
+"""Rows of files that Arrow's reader does not understand as they stand, written anew so that it
+does.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Source:
 
 
 def written(cells: Iterable[str], delimiter: str) -> bytes:
-    """A row as one record with quotes where it needs them; what was not valid UTF-8 still is not."""
+    """A row as one record with quotes where it needs them; what was not valid UTF-8 still is
+    not.
+    """
     target = io.StringIO(newline="")
     csv.writer(target, delimiter=delimiter, lineterminator="\n").writerow(cells)
     return target.getvalue().encode(errors="surrogateescape")
@@ -90,7 +94,9 @@ class Rewriter:
         self._limit = max_record_bytes
 
     def parts(self, pieces: Iterator[bytes]) -> Iterator[Block | Reject]:
-        """Blocks of rewritten records; of a record that is too long or never ends, the first line is rejected and reading goes on."""
+        """Blocks of rewritten records; of a record that is too long or never ends, the first line
+        is rejected and reading goes on.
+        """
         lines = _Lines(pieces, self._limit)
         waiting: list[Source] = []
         size = 0

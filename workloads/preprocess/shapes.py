@@ -1,4 +1,6 @@
-"""What a cell looks like at first sight: enough to tell a number from a name, whatever the column turns out to be."""
+"""What a cell looks like at first sight: enough to tell a number from a name, whatever the column
+turns out to be.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ Shape: TypeAlias = Literal["empty", "missing", "number", "date", "time", "addres
 _CURRENCY: Final = "[$€£¥₹]"
 _NUMBER: Final = re.compile(
     rf"\(?[+\-\u2212]?\s?{_CURRENCY}?\s?[+\-\u2212]?"
-    r"(?:[0-9]{1,3}(?:[,.'\u2019 \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)"
+    r"(?:[0-9]{1,3}(?:[,.'\u2019"
+    r" \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)"
     rf"(?:[eE][+\-]?[0-9]+)?\s?(?:%|{_CURRENCY})?\)?"
 )
 _CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[aApP][mM])?"
@@ -73,12 +76,16 @@ def shape(cell: str) -> Shape:
 
 
 def plausible(cell: str) -> bool:
-    """Whether a cell is a value that people write: of a known shape, or words without a character that splits or quotes fields."""
+    """Whether a cell is a value that people write: of a known shape, or words without a character
+    that splits or quotes fields.
+    """
     return shape(cell) != "text" or _WORDS.fullmatch(cell.strip()) is not None
 
 
 def pattern(cell: str) -> str:
-    """A cell with every run of letters as `a` and every run of digits as `9`: `MG-8769` gives `a-9`."""
+    """A cell with every run of letters as `a` and every run of digits as `9`: `MG-8769` gives
+    `a-9`.
+    """
     return _DIGITS.sub("9", _LETTERS.sub("a", cell.strip()))
 
 
@@ -87,7 +94,9 @@ class ColumnProfile:
     """What the cells of a column have in common."""
 
     shape: Shape | None
-    """The shape of nearly all cells with a value: `empty` where none has one, None where they differ."""
+    """The shape of nearly all cells with a value: `empty` where none has one, None where they
+    differ.
+    """
     pattern: str | None
     """The pattern of nearly all cells of a text column, where it says more than `words`."""
     filled: bool
@@ -127,7 +136,10 @@ class ColumnProfile:
         return self.shape in _TYPED
 
     def contradicts(self, cell: str) -> bool:
-        """Whether a cell does not look like the others of the column. A cell without a value never does in a column that has gaps."""
+        """Whether a cell does not look like the others of the column.
+
+        A cell without a value never does in a column that has gaps.
+        """
         found = shape(cell)
         if found in ("empty", "missing"):
             return False

@@ -1,10 +1,12 @@
 """Which grammar a text is written in, by the measure of data consistency.
 
-After G. van den Burg, A. Nazábal, C. Sutton, "Wrangling messy CSV files by detecting row and type patterns", Data Mining and Knowledge
-Discovery 33 (2019): of all grammars that are possible, the right one gives rows of few different widths whose cells look like values. The
-score of a grammar is the product of both. Three things differ from the paper: rows of odd widths count by how many they are, not by how
-many different widths they have, so that one damaged row or a second table does not outweigh the others; characters that stand in ordinary
-text count a little less; and which quotes and escapes are tried follows from where these characters stand.
+After G. van den Burg, A. Nazábal, C. Sutton, "Wrangling messy CSV files by detecting row and type
+patterns", Data Mining and Knowledge Discovery 33 (2019): of all grammars that are possible, the
+right one gives rows of few different widths whose cells look like values. The score of a grammar is
+the product of both. Three things differ from the paper: rows of odd widths count by how many they
+are, not by how many different widths they have, so that one damaged row or a second table does not
+outweigh the others; characters that stand in ordinary text count a little less; and which quotes
+and escapes are tried follows from where these characters stand.
 """
 
 from __future__ import annotations
@@ -24,20 +26,28 @@ _DOUBLED: Final = ("||", "::", ";;", "\t\t", ",,", "^^", "~~", "\\t", "|~|", "~|
 _ROWS: Final = 200
 _CELLS: Final = 4000
 _ONE_COLUMN: Final = 0.01
-"""What a table of one column scores in place of (width - 1) / width: any delimiter that splits most rows alike beats it."""
+"""What a table of one column scores in place of (width - 1) / width: any delimiter that splits most
+rows alike beats it.
+"""
 _ALIKE: Final = 0.5
-"""Share of the rows that have to have the commonest width, or the character is no delimiter; more where blanks, colons or dots are tried."""
+"""Share of the rows that have to have the commonest width, or the character is no delimiter; more
+where blanks, colons or dots are tried.
+"""
 _ALIKE_IN_TEXT: Final = 0.8
 _TEXT_PENALTY: Final = 0.9
 _HEADLESS: Final = 0.5
 """Factor for a delimiter that the first row does not hold."""
 _NO_QUOTES: Final = 3
-"""Number of fields that begin with a quote, and none that ends with one: quotes are ordinary characters."""
+"""Number of fields that begin with a quote, and none that ends with one: quotes are ordinary
+characters.
+"""
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
 
 
 def separator_line(text: str) -> str | None:
-    """The delimiter that a first line like `sep=;` declares, as spreadsheets write and read it; else None."""
+    """The delimiter that a first line like `sep=;` declares, as spreadsheets write and read it;
+    else None.
+    """
     found = _SEPARATOR_LINE.match(text)
     return found[1] if found else None
 
@@ -120,7 +130,9 @@ def _ends_only(rows: list[list[str]]) -> bool:
 
 
 def _one_column(lines: list[str]) -> bool:
-    """Whether every line but the first is one value as it stands, blanks and colons of a date included."""
+    """Whether every line but the first is one value as it stands, blanks and colons of a date
+    included.
+    """
     values = [
         line
         for line in lines[1:] or lines
@@ -196,7 +208,9 @@ def _variants(text: str, delimiter: str) -> list[Grammar]:
 
 
 def _wrapped(text: str, quote: str) -> bool:
-    """Whether every line is quoted as a whole, over the quotes of its fields: no quote inside stands alone."""
+    """Whether every line is quoted as a whole, over the quotes of its fields: no quote inside
+    stands alone.
+    """
     lines = [line for line in text.splitlines()[:_ROWS] if line.strip()]
     inner = [
         line[1:-1].replace(quote * 2, "")
@@ -207,10 +221,13 @@ def _wrapped(text: str, quote: str) -> bool:
 
 
 def _blank_after(text: str, delimiter: str, quote: str) -> bool:
-    """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has one beside it."""
+    """Whether blanks stand between a quoted field and a delimiter, or nearly every delimiter has
+    one beside it.
+    """
     around = re.escape(delimiter)
     if quote and re.search(
-        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote} *(?:{around}|$)",
+        rf"(?:^|{around}) *{quote}[^{quote}]*{quote} +{around}|{around} +{quote}[^{quote}]*{quote}"
+        rf" *(?:{around}|$)",
         text,
         re.MULTILINE,
     ):

@@ -1,4 +1,6 @@
-"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, other encodings; and sentences for what is no CSV at all."""
+"""From the bytes of an upload to UTF-8 text in pieces: gzip, byte order marks, other encodings; and
+sentences for what is no CSV at all.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from workloads.runtime.errors import StageError
 
 PIECE_BYTES: Final = 4 << 20
 SAMPLE_BYTES: Final = 2 << 20
-"""Text from which encoding, dialect and column kinds are decided; fixed, so that they never depend on how the bytes arrive."""
+"""Text from which encoding, dialect and column kinds are decided; fixed, so that they never depend
+on how the bytes arrive.
+"""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_MAX_RATIO: Final = 300
 _GZIP_FREE_BYTES: Final = 256 << 20
@@ -22,7 +26,9 @@ _GZIP_FREE_BYTES: Final = 256 << 20
 _NUL_SHARE: Final = 0.01
 _CONTROLS: Final = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r")
 _MOST_CONTROLS: Final = 8
-"""Kinds of control characters, beside blanks, that a text may hold: some files take a few for delimiters and quotes."""
+"""Kinds of control characters, beside blanks, that a text may hold: some files take a few for
+delimiters and quotes.
+"""
 
 _FOREIGN: Final = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
@@ -48,7 +54,10 @@ _BYTE_ORDER_MARKS: Final = {
 
 
 class ByteStream(Protocol):
-    """Anything with `read(n)`: a file, an S3 reader. A short read is not the end; an empty one is."""
+    """Anything with `read(n)`: a file, an S3 reader.
+
+    A short read is not the end; an empty one is.
+    """
 
     def read(self, size: int, /) -> bytes | None:
         """At most `size` bytes."""
@@ -75,8 +84,9 @@ class Text:
 def open_text(stream: ByteStream, *, piece_bytes: int = PIECE_BYTES) -> Text:
     """Recognises compression and encoding from the beginning of a stream and returns it as UTF-8.
 
-    Bytes that are not valid in the encoding found reach the pieces as invalid UTF-8, so that the rows that hold them can be rejected.
-    Memory: a few pieces. Raises StageError where the stream is empty or is recognisably not text.
+    Bytes that are not valid in the encoding found reach the pieces as invalid UTF-8, so that the
+    rows that hold them can be rejected. Memory: a few pieces. Raises StageError where the stream is
+    empty or is recognisably not text.
     """
     raw = _pieces(stream, piece_bytes)
     head, raw = _peek(raw, 512)
@@ -143,7 +153,9 @@ def _pieces(stream: ByteStream, size: int) -> Iterator[bytes]:
 
 
 def _peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first `size` bytes (fewer only at the end), and an iterator that still gives everything."""
+    """The first `size` bytes (fewer only at the end), and an iterator that still gives
+    everything.
+    """
     taken: list[bytes] = []
     length = 0
     while length < size and (piece := next(pieces, None)) is not None:
@@ -160,7 +172,10 @@ def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Unpacks gzip of one or several members. Raises StageError for damaged, cut or absurdly compressible data."""
+    """Unpacks gzip of one or several members.
+
+    Raises StageError for damaged, cut or absurdly compressible data.
+    """
     unpacker = zlib.decompressobj(wbits=31)
     taken = given = 0
     for piece in pieces:
@@ -173,13 +188,15 @@ def _gunzip(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
                 data = unpacker.decompress(rest, size)
             except zlib.error as error:
                 raise StageError(
-                    f"the file is gzip-compressed and damaged near byte {taken - len(rest)} ({error})",
+                    f"the file is gzip-compressed and damaged near byte {taken - len(rest)}"
+                    f" ({error})",
                     hint="upload it again",
                 ) from error
             given += len(data)
             if given > max(_GZIP_FREE_BYTES, taken * _GZIP_MAX_RATIO):
                 raise StageError(
-                    f"the gzip file unpacks to more than {_GZIP_MAX_RATIO} times its size: {taken:,} bytes became more than {given:,}",
+                    f"the gzip file unpacks to more than {_GZIP_MAX_RATIO} times its size:"
+                    f" {taken:,} bytes became more than {given:,}",
                     hint="if this is a real table, upload it uncompressed",
                 )
             if data:
@@ -204,7 +221,9 @@ def _refuse_binary(sample: bytes) -> None:
 
 
 def _guess(beginning: bytes) -> str:
-    """UTF-8; UTF-16 where every other byte is zero; another where most lines with other characters than ASCII are not valid UTF-8."""
+    """UTF-8; UTF-16 where every other byte is zero; another where most lines with other characters
+    than ASCII are not valid UTF-8.
+    """
     if beginning.count(0) > len(beginning) * _NUL_SHARE and (wide := _utf_16(beginning)):
         return wide
     try:
@@ -227,7 +246,9 @@ def _guess(beginning: bytes) -> str:
 
 
 def _utf_16(beginning: bytes) -> str:
-    """UTF-16 without its mark: in text of Latin letters and digits most upper halves are zero, and hardly a lower one."""
+    """UTF-16 without its mark: in text of Latin letters and digits most upper halves are zero, and
+    hardly a lower one.
+    """
     even, odd = beginning[::2].count(0), beginning[1::2].count(0)
     half = max(1, len(beginning) // 2)
     for high, low, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
@@ -259,7 +280,8 @@ def _transcode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         for piece in pieces:
             yield piece if piece.isascii() else piece.decode(encoding, "c1-control").encode()
         return
-    # lone surrogates pass through, as bytes that are not valid UTF-8: their rows are rejected later like any other undecodable row
+    # lone surrogates pass through, as bytes that are not valid UTF-8: their rows are rejected later
+    # like any other undecodable row
     unicode = encoding.startswith("utf")
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if unicode else "undecodable")
     for piece in pieces:

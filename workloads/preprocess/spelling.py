@@ -1,7 +1,8 @@
-"""How the numbers of one column are written: decimal sign, sign between thousands, and what stands around them.
+"""How the numbers of one column are written: decimal sign, sign between thousands, and what stands
+around them.
 
-A spelling is decided by column from the sample. What is ambiguous (`1,234` or `12.345` and nothing else) is
-decided by the rules of `choose`, and the choice says whether it is sure.
+A spelling is decided by column from the sample. What is ambiguous (`1,234` or `12.345` and nothing
+else) is decided by the rules of `choose`, and the choice says whether it is sure.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ _EXPONENT: Final = r"(?:[eE][+-]?[0-9]+)?"
 DASHES: Final = "[\u2013\u2014]"
 _SMALL: Final = "^[+-]?[0-9]{1,3}$"
 _MINUS_SIGNS: Final = "[\u2212\ufe63\uff0d]"
-_CODES: Final = "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+_CODES: Final = (
+    "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN"
+    "|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+)
 _CURRENCY: Final = (
     rf"(?:(?:A|AU|C|CA|HK|NZ|R|S|US)?\$|[€£¥₹₽₩₺₫฿₪₴₦]|{_CODES}|Rs\.?|kr\.?|zł|Kč|Ft)"
 )
@@ -45,9 +49,13 @@ class Spelling:
 
     decimal: str = "."
     group: str = ""
-    """Sign between thousands: nothing, `,`, `.`, a blank of any kind (` `) or an apostrophe of any kind (`'`)."""
+    """Sign between thousands: nothing, `,`, `.`, a blank of any kind (` `) or an apostrophe of any
+    kind (`'`).
+    """
     decorated: bool = False
-    """Whether signs stand around some: a currency, percent, a unit, parentheses or another minus for negative ones."""
+    """Whether signs stand around some: a currency, percent, a unit, parentheses or another minus
+    for negative ones.
+    """
     unit: str = ""
     """Follows every number; not a part of its value."""
 
@@ -57,7 +65,9 @@ class Spelling:
         return not self.group and not self.decorated
 
     def numerals(self, trimmed: Any) -> Any:
-        """Texts without white space around them as a program writes numbers, null where one is no number so spelled."""
+        """Texts without white space around them as a program writes numbers, null where one is no
+        number so spelled.
+        """
         if self == PLAIN and _all_finite(trimmed):
             return trimmed
         texts = bare(trimmed, self.unit) if self.decorated else trimmed
@@ -93,7 +103,9 @@ WHOLE: Final = r"^[+-]?[0-9]+$"
 
 
 def _all_finite(trimmed: Any) -> bool:
-    """Whether Arrow reads every text as a finite number; what it reads so is a plain numeral, and its parser is faster than a pattern."""
+    """Whether Arrow reads every text as a finite number; what it reads so is a plain numeral, and
+    its parser is faster than a pattern.
+    """
     try:
         values = trimmed.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -122,7 +134,9 @@ def bare(trimmed: Any, unit: str = "") -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """How many cells speak for which meaning of point and comma; a cell can be whole numbers alone, and speak for none."""
+    """How many cells speak for which meaning of point and comma; a cell can be whole numbers alone,
+    and speak for none.
+    """
 
     decimal_point: int
     decimal_comma: int
@@ -175,7 +189,9 @@ class Choice:
     ambiguous: bool = False
     """Whether another spelling reads the same cells as other numbers."""
     doubt: str = ""
-    """What else the numbers could mean, as a sentence without its subject; empty where the choice is sure."""
+    """What else the numbers could mean, as a sentence without its subject; empty where the choice
+    is sure.
+    """
     evidence: Evidence | None = None
     """Evidence from which the choice among ambiguous readings follows."""
 
@@ -195,15 +211,18 @@ _CANDIDATES: Final = tuple(
 _PROBE: Final = 200
 """Texts from which mostly it is seen that not all are of a kind."""
 _MIN_GROUPED: Final = 20
-"""Cells `12.345` beside whole numbers below 1,000 from which thousands are believed: of thousandths, one in ten would
-end in 0 and be shorter."""
+"""Cells `12.345` beside whole numbers below 1,000 from which thousands are believed: of
+thousandths, one in ten would end in 0 and be shorter.
+"""
 
 
 def choose(trimmed: Texts) -> Choice:
-    """The spelling that reads most cells of a column: texts without white space around them, each a value.
+    """The spelling that reads most cells of a column: texts without white space around them, each a
+    value.
 
-    Where several spellings read the same cells: beside whole numbers below 1,000 three digits after a sign are thousands; else the decimal
-    sign of the other columns counts, see `in_context`; else a point is decimal and a comma stands between thousands, which is not sure.
+    Where several spellings read the same cells: beside whole numbers below 1,000 three digits after
+    a sign are thousands; else the decimal sign of the other columns counts, see `in_context`; else
+    a point is decimal and a comma stands between thousands, which is not sure.
     """
     if not PLAIN.numerals(trimmed.values).null_count:
         return _among_plain(trimmed)
@@ -233,7 +252,9 @@ def choose(trimmed: Texts) -> Choice:
 
 
 def _among_plain(trimmed: Texts) -> Choice:
-    """The choice for texts that are all plain numbers: they could still have points between thousands, alone."""
+    """The choice for texts that are all plain numbers: they could still have points between
+    thousands, alone.
+    """
     if not _has(trimmed, ".") or any(
         _POINT_GROUPS.numerals(values).null_count
         for values in (trimmed.values[:_PROBE], trimmed.values)
@@ -270,7 +291,9 @@ def _unambiguous(evidence: Evidence) -> Choice | None:
 
 
 def _by_rule(evidence: Evidence, context: frozenset[str]) -> Choice:
-    """Whether a sign before three digits is decimal or stands between thousands, where both read all cells."""
+    """Whether a sign before three digits is decimal or stands between thousands, where both read
+    all cells.
+    """
     best, found = evidence.best, evidence.signs
 
     def chosen(spelling: Spelling, doubt: str = "") -> Choice:
@@ -297,7 +320,9 @@ def _by_rule(evidence: Evidence, context: frozenset[str]) -> Choice:
 
 
 def _common_unit(trimmed: Texts) -> str:
-    """What follows all numbers that are followed by something, where that is one and the same unit; else nothing."""
+    """What follows all numbers that are followed by something, where that is one and the same unit;
+    else nothing.
+    """
     units = {
         match
         for text in _followed(trimmed)

@@ -1,4 +1,6 @@
-"""The stage: from an upload in the ingest bucket to cleaned table, rejected rows and manifest in the intermediate bucket."""
+"""The stage: from an upload in the ingest bucket to cleaned table, rejected rows and manifest in
+the intermediate bucket.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,9 @@ class _Objects:
 
 @contextmanager
 def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
-    """Objects that appear when the block ends well; where the file is refused, the list of rejected rows alone."""
+    """Objects that appear when the block ends well; where the file is refused, the list of rejected
+    rows alone.
+    """
     with ExitStack() as stack:
 
         def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
@@ -154,7 +158,9 @@ def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
 
 
 def _manifest(run: Run, job: Job, info: s3.ObjectInfo, cleaned: Cleaned) -> Manifest:
-    """Only what follows from the input and the job's settings: a second run writes the same bytes."""
+    """Only what follows from the input and the job's settings: a second run writes the same
+    bytes.
+    """
     return Manifest(
         run_id=run.run_id,
         source={

@@ -1,4 +1,6 @@
-"""Which lines of a file are what: title lines, header rows, units, the table, and a second table after it; decided from the first rows."""
+"""Which lines of a file are what: title lines, header rows, units, the table, and a second table
+after it; decided from the first rows.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from workloads.preprocess.shapes import ColumnProfile, shape
 _PROFILED: Final = 400
 _TINY: Final = 4
 _EARLIER: Final = 0.25
-"""A run of rows of one width before all those of the commonest is a table of its own from this share of their number on."""
+"""A run of rows of one width before all those of the commonest is a table of its own from this
+share of their number on.
+"""
 
 
 def structure_of(rows: Sequence[Row]) -> Structure:
@@ -46,7 +50,9 @@ def structure_of(rows: Sequence[Row]) -> Structure:
 
 
 def _width(rows: Sequence[Row]) -> int:
-    """Fields of most rows, or of an earlier table of its own; of as many as there are of two widths, the larger."""
+    """Fields of most rows, or of an earlier table of its own; of as many as there are of two
+    widths, the larger.
+    """
     widths = [len(row.cells) for row in rows]
     counts = Counter(widths)
     commonest = max(counts, key=lambda width: (counts[width], width))
@@ -63,7 +69,9 @@ def _width(rows: Sequence[Row]) -> int:
 
 
 def _first_of_table(filled: Sequence[Row], width: int) -> int:
-    """Index of the first row that belongs to the table: what stands before it has one field or few."""
+    """Index of the first row that belongs to the table: what stands before it has one field or
+    few.
+    """
     if width == 1 or 2 * sum(len(row.bare) > 1 for row in filled) < len(filled):
         return 0
     for index, row in enumerate(filled):
@@ -75,7 +83,9 @@ def _first_of_table(filled: Sequence[Row], width: int) -> int:
 
 
 def _near(row: Row, following: Sequence[Row], width: int) -> bool:
-    """Whether a row of another width may be the table's header: no gap below, names for more than half of the columns, no values."""
+    """Whether a row of another width may be the table's header: no gap below, names for more than
+    half of the columns, no values.
+    """
     names = [cell for cell in row.bare if cell.strip()]
     if (
         not following
@@ -88,9 +98,11 @@ def _near(row: Row, following: Sequence[Row], width: int) -> bool:
 
 
 def _second_table(rows: Sequence[Row], filled: Sequence[Row], start: int, width: int) -> int | None:
-    """The line on which another table begins: after a gap, or where all rows from a header on have another width or other types.
+    """The line on which another table begins: after a gap, or where all rows from a header on have
+    another width or other types.
 
-    What stands below a row says nothing of the table above it, so the columns are judged by the rows above, where these are not too few.
+    What stands below a row says nothing of the table above it, so the columns are judged by the
+    rows above, where these are not too few.
     """
     everything = [
         row.cells for row in filled[start + 1 : start + _PROFILED] if len(row.cells) == width

@@ -20,12 +20,16 @@ _MOST_TEXTS: Final = 10_000
 _TEXT_LENGTH: Final = 200
 _SHOWN: Final = 3
 _RARE: Final = 0.01
-"""Share of a column's cells up to which cells without a value of its kind are no reason to doubt the kind."""
+"""Share of a column's cells up to which cells without a value of its kind are no reason to doubt
+the kind.
+"""
 
 
 @dataclass(slots=True)
 class Odd:
-    """Cells of one column that are no value of its kind; of a column without a kind yet, all that are not empty."""
+    """Cells of one column that are no value of its kind; of a column without a kind yet, all that
+    are not empty.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     """The different texts, up to a number of them."""
@@ -94,7 +98,10 @@ class Survey:
             else:
                 many = "1 cell"
                 lost = "its row was rejected" if rejected else "it has no value in the table"
-            says = f"has {many} with another content, such as {CELLS} ({reason(commonest, column.decision)[0]}); {lost}"
+            says = (
+                f"has {many} with another content, such as {CELLS}"
+                f" ({reason(commonest, column.decision)[0]}); {lost}"
+            )
             told = Told(
                 code="cells-without-value",
                 says=says,

@@ -1,4 +1,6 @@
-"""The different texts of a column's cells, each with the number of cells that hold it: from these a column's kind is decided."""
+"""The different texts of a column's cells, each with the number of cells that hold it: from these a
+column's kind is decided.
+"""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class Sink(Protocol):
 class HashingSink(io.RawIOBase):
     """A file for Arrow to write to, which counts bytes and keeps their SHA-256.
 
-    Closing it leaves the sink inside open: Arrow closes its files also while an error passes through, and only the sink's owner knows
-    whether what was written is whole.
+    Closing it leaves the sink inside open: Arrow closes its files also while an error passes
+    through, and only the sink's owner knows whether what was written is whole.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -67,8 +67,9 @@ class HashingSink(io.RawIOBase):
 class UnitWriter:
     """Collects tables and writes a row group whenever a unit is full.
 
-    Numbers are stored plain and uncompressed, so that reading them is copying: the costly machines must not wait for a decoder. Other
-    columns are packed with Zstandard. Memory: one unit and the table added last.
+    Numbers are stored plain and uncompressed, so that reading them is copying: the costly machines
+    must not wait for a decoder. Other columns are packed with Zstandard. Memory: one unit and the
+    table added last.
 
     Args:
         sink: where the Parquet file goes.
@@ -109,7 +110,8 @@ class UnitWriter:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._sink.discard()  # pyarrow writes a footer whenever it lets go of a file; a broken table must not get one
+            # pyarrow writes a footer whenever it lets go of a file; a broken table must not get one
+            self._sink.discard()
             self._writer.close()
 
     @property
@@ -118,7 +120,10 @@ class UnitWriter:
         return self.units[-1].row_offset + self.units[-1].rows if self.units else 0
 
     def add(self, table: pa.Table) -> list[pa.Table]:
-        """Takes the next rows; returns the units that they completed. Raises StageError where a unit outgrows memory."""
+        """Takes the next rows; returns the units that they completed.
+
+        Raises StageError where a unit outgrows memory.
+        """
         self._pending.append(table)
         self._pending_rows += table.num_rows
         done = []
@@ -127,7 +132,8 @@ class UnitWriter:
         held = sum(part.nbytes for part in self._pending)
         if held > MAX_UNIT_BYTES:
             raise StageError(
-                f"{self._pending_rows:,} rows take {held >> 20} MiB; a unit of {self._unit_rows:,} may take {MAX_UNIT_BYTES >> 20}",
+                f"{self._pending_rows:,} rows take {held >> 20} MiB; a unit of {self._unit_rows:,}"
+                f" may take {MAX_UNIT_BYTES >> 20}",
                 hint="lower jobs.preprocess.unit_rows in the stack file",
             )
         return done

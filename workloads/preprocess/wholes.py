@@ -1,4 +1,6 @@
-"""Numbers that Arrow's CSV reader takes for others without a word, found in the bytes of a block."""
+"""Numbers that Arrow's CSV reader takes for others without a word, found in the bytes of a
+block.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 _TINY: Final = re.compile(rb"[eE]-[0-9]{3}|[.,]0{300}")
 _ZERO, _QUOTE, _LF, _CR = b'0"\n\r'
 _SIGN: Final = ord("-")
-"""What stands before a field has a smaller code, or is the delimiter; the point of a decimal has not."""
+"""What stands before a field has a smaller code, or is the delimiter; the point of a decimal has
+not.
+"""
 _CHUNK: Final = 1 << 18
 """Bytes looked at together, so that what is computed of them stays in the processor's cache."""
 _ANY_CASE, _EXPONENT = (
@@ -21,7 +25,9 @@ _ANY_CASE, _EXPONENT = (
 
 
 def has_leading_zero(data: bytes, delimiter: int) -> bool:
-    """Whether a field begins with `0` and a digit, or with `0x`: Arrow reads `00501` as 501, and `0x1F` as 31."""
+    """Whether a field begins with `0` and a digit, or with `0x`: Arrow reads `00501` as 501, and
+    `0x1F` as 31.
+    """
     codes = np.frombuffer(b"\n" + data[:2] + b"\n" if len(data) < 3 else data, np.uint8)
     return _zero_first(np.concatenate(([_LF], codes[:2])).astype(np.uint8), delimiter) or any(
         _zero_first(codes[start : start + _CHUNK + 2], delimiter)
@@ -55,7 +61,9 @@ def may_underflow(data: bytes) -> bool:
 
 
 def _has_exponent(data: bytes, offset: int) -> bool:
-    """Whether a pair of bytes at an even distance from `offset` is the beginning of a negative exponent."""
+    """Whether a pair of bytes at an even distance from `offset` is the beginning of a negative
+    exponent.
+    """
     pairs = (
         np.frombuffer(data, np.uint16, offset=offset, count=(len(data) - offset) // 2)
         if len(data) > offset

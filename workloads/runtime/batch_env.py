@@ -1,7 +1,7 @@
 """The variables that AWS Batch sets in a job's container; read here and nowhere else.
 
-Names and meaning: AWS Batch user guide, "AWS Batch job environment variables". A process that Batch did not start (a developer's shell, a
-test) gets the values of a first attempt on a single node.
+Names and meaning: AWS Batch user guide, "AWS Batch job environment variables". A process that Batch
+did not start (a developer's shell, a test) gets the values of a first attempt on a single node.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ class BatchEnv:
     """Where and as what this process runs."""
 
     job_id: str
-    """Job id as DescribeJobs knows it: without the `#<node>` that a node of a multi-node job has at its end, with the `:<index>` of a child of an
-    array job."""
+    """Job id as DescribeJobs knows it: without the `#<node>` that a node of a multi-node job has at
+    its end, with the `:<index>` of a child of an array job.
+    """
     attempt: int
     """Attempt, counted from 1."""
     queue: str
@@ -61,12 +62,14 @@ class BatchEnv:
             main_node_index=main_node_index,
             num_nodes=_count(environ, "AWS_BATCH_JOB_NUM_NODES", default=1, low=1),
             main_node_address=environ.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or None,
-            array_index=_count(environ, _ARRAY_INDEX, default=0, low=0)
-            if environ.get(_ARRAY_INDEX)
-            else None,
-            array_size=_count(environ, _ARRAY_SIZE, default=0, low=2)
-            if environ.get(_ARRAY_SIZE)
-            else None,
+            array_index=(
+                _count(environ, _ARRAY_INDEX, default=0, low=0)
+                if environ.get(_ARRAY_INDEX)
+                else None
+            ),
+            array_size=(
+                _count(environ, _ARRAY_SIZE, default=0, low=2) if environ.get(_ARRAY_SIZE) else None
+            ),
         )
 
 
@@ -76,7 +79,8 @@ def _count(environ: Mapping[str, str], name: str, *, default: int, low: int) -> 
         return default
     if not (text.isascii() and text.isdecimal()) or int(text) < low:
         raise StageError(
-            f"environment variable {name} is {text!r}; AWS Batch writes a whole number from {low} there",
+            f"environment variable {name} is {text!r}; AWS Batch writes a whole number from {low}"
+            " there",
             exit_code=EXIT_ENVIRONMENT,
         )
     return int(text)

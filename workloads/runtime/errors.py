@@ -8,7 +8,9 @@ from typing import Final
 
 EXIT_OK: Final = 0
 EXIT_REFUSED: Final = 1
-"""The stage understood what it was given and refuses it: bad data, a missing object, a contract that is not kept."""
+"""The stage understood what it was given and refuses it: bad data, a missing object, a contract
+that is not kept.
+"""
 EXIT_ENVIRONMENT: Final = 2
 """An environment variable is missing or has a value that is not allowed."""
 EXIT_AWS: Final = 69
@@ -43,7 +45,9 @@ class StageError(Exception):
 
 
 def exhausted(error: BaseException) -> StageError | None:
-    """The sentence on a machine that has no more memory or disk; None where an error says nothing of the kind."""
+    """The sentence on a machine that has no more memory or disk; None where an error says nothing
+    of the kind.
+    """
     if isinstance(error, MemoryError):
         return no_memory(str(error))
     if isinstance(error, OSError):
@@ -69,6 +73,9 @@ def no_space(where: str = "") -> StageError:
     """The disk is full."""
     return StageError(
         f"the scratch disk is full{where}",
-        hint="take instance types with local disks and set scratch on the environment; the log names what was being written",
+        hint=(
+            "take instance types with local disks and set scratch on the environment; the log names"
+            " what was being written"
+        ),
         exit_code=EXIT_NO_SPACE,
     )

@@ -1,4 +1,6 @@
-"""What the GPUs of this container do, asked of NVIDIA's driver library (NVML), which each machine with GPUs has."""
+"""What the GPUs of this container do, asked of NVIDIA's driver library (NVML), which each machine
+with GPUs has.
+"""
 
 from __future__ import annotations
 

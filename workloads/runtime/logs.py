@@ -1,4 +1,5 @@
-"""Logs as JSON lines on standard output, one object per record, so that CloudWatch Logs Insights can query the fields.
+"""Logs as JSON lines on standard output, one object per record, so that CloudWatch Logs Insights
+can query the fields.
 
 logging.getLogger(__name__).info("unit written", extra={"fields": {"unit": 3, "rows": 65536}})
 """
@@ -18,13 +19,18 @@ RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
 
 def mpi_rank() -> int | None:
-    """Rank that the MPI launcher gave to this process; None outside MPI. Reads variables only: MPI need not be initialised."""
+    """Rank that the MPI launcher gave to this process; None outside MPI.
+
+    Reads variables only: MPI need not be initialised.
+    """
     ranks = (os.environ.get(name, "") for name in RANK_VARIABLES)
     return next((int(rank) for rank in ranks if rank.isdecimal()), None)
 
 
 class JsonLines(logging.Formatter):
-    """One line of JSON per record: time, level, message, logger, then what all records of the process share, then its own fields."""
+    """One line of JSON per record: time, level, message, logger, then what all records of the
+    process share, then its own fields.
+    """
 
     def __init__(self, shared: dict[str, Any]) -> None:
         super().__init__()
@@ -46,7 +52,9 @@ class JsonLines(logging.Formatter):
 
 
 def configure(*, stage: str, run_id: str, batch: BatchEnv) -> None:
-    """Sends the logs of the whole process to standard output as JSON lines; a second call replaces the first."""
+    """Sends the logs of the whole process to standard output as JSON lines; a second call replaces
+    the first.
+    """
     shared: dict[str, Any] = {"run_id": run_id, "stage": stage, "attempt": batch.attempt}
     if batch.num_nodes > 1:
         shared["node"] = batch.node_index
@@ -58,5 +66,6 @@ def configure(*, stage: str, run_id: str, batch: BatchEnv) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines(shared))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # botocore tells at INFO where it found credentials, once per client: noise, and nobody's business in a shared log group
+    # botocore tells at INFO where it found credentials, once per client: noise, and nobody's
+    # business in a shared log group
     logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -9,7 +9,8 @@ from pathlib import Path
 def peak_rss_mib() -> int:
     """Largest resident set of the process so far, in MiB (2^20 bytes).
 
-    Linux keeps it in /proc as VmHWM; getrusage, the fall-back, also counts what the parent held when it started the process.
+    Linux keeps it in /proc as VmHWM; getrusage, the fall-back, also counts what the parent held
+    when it started the process.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -13,9 +13,15 @@ from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 
 def prices(environ: Mapping[str, str] = os.environ) -> dict[Stage, float]:
-    """US dollars per hour by stage, as far as PIPELINE_STAGE_PRICES tells. Raises StageError where it is set and wrong."""
+    """US dollars per hour by stage, as far as PIPELINE_STAGE_PRICES tells.
+
+    Raises StageError where it is set and wrong.
+    """
     text = environ.get(contract.ENV_STAGE_PRICES, "").strip() or "{}"
-    problem = f"environment variable {contract.ENV_STAGE_PRICES} is {text[:200]!r}; expected a JSON object stage -> US dollars per hour"
+    problem = (
+        f"environment variable {contract.ENV_STAGE_PRICES} is {text[:200]!r}; expected a JSON"
+        " object stage -> US dollars per hour"
+    )
     try:
         found = json.loads(text)
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""S3 as the stages use it: one client, whole objects, parallel ranged reads and multipart writes in flat memory."""
+"""S3 as the stages use it: one client, whole objects, parallel ranged reads and multipart writes in
+flat memory.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,22 @@ log = logging.getLogger(__name__)
 MIB: Final = 1 << 20
 _READ_PART: Final = 8 * MIB
 _READ_AHEAD: Final = 4
-"""Ranged reads in flight: one S3 connection gives some 50 to 90 MB/s, so a single stream would starve the parser."""
+"""Ranged reads in flight: one S3 connection gives some 50 to 90 MB/s, so a single stream would
+starve the parser.
+"""
 _BODY_ATTEMPTS: Final = 5
 _WRITE_PART: Final = 8 * MIB
 _WRITES_IN_FLIGHT: Final = 2
 _DELETE_BATCH: Final = 1000  # DeleteObjects takes no more
 _MAX_PARTS: Final = 10_000  # S3's limit for one multipart upload
 _NAMES_ACTION: Final = "is not authorized to perform: "
-"""In what AWS says of most refusals; the answer to HEAD has no body, so it says nothing but its status."""
-_READING: Final = "s3:GetObject (s3:GetObjectVersion for a version, s3:ListBucket on the bucket where there may be no such object)"
+"""In what AWS says of most refusals; the answer to HEAD has no body, so it says nothing but its
+status.
+"""
+_READING: Final = (
+    "s3:GetObject (s3:GetObjectVersion for a version, s3:ListBucket on the bucket where there may"
+    " be no such object)"
+)
 _ACTIONS: Final = {
     **dict.fromkeys(("HeadObject", "GetObject"), _READING),
     **dict.fromkeys(
@@ -48,12 +57,17 @@ _ACTIONS: Final = {
     "DeleteObjects": "s3:DeleteObject",
     "ListObjectsV2": "s3:ListBucket",
 }
-"""What each operation needs (S3 user guide, "Required permissions for Amazon S3 API operations")."""
+"""What each operation needs (S3 user guide, "Required permissions for Amazon S3 API
+operations").
+"""
 
 
 @functools.cache
 def client() -> S3Client:
-    """The process's S3 client; thread safe. Region, credentials and endpoint come from the environment as boto3 reads it."""
+    """The process's S3 client; thread safe.
+
+    Region, credentials and endpoint come from the environment as boto3 reads it.
+    """
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 6},
         connect_timeout=10,
@@ -74,7 +88,9 @@ def aws_error(error: ClientError | BotoCoreError, *, what: str = "") -> StageErr
             needed = "" if _NAMES_ACTION in message else _ACTIONS.get(error.operation_name)
             return StageError(
                 f"AWS denied {error.operation_name}{subject}: {message}",
-                hint=f"the job role's policy has to allow {needed or 'this action'} on this resource",
+                hint=(
+                    f"the job role's policy has to allow {needed or 'this action'} on this resource"
+                ),
                 exit_code=EXIT_AWS,
             )
         missing = code in {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"}
@@ -102,7 +118,8 @@ def _named(bucket: str, key: str) -> Iterator[None]:
         raise aws_error(error, what=f"s3://{bucket}/{key}") from error
 
 
-# ---- whole objects ---------------------------------------------------------------------------------------------------------------------
+# ---- whole objects
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +136,10 @@ class ObjectInfo:
 
 
 def head(bucket: str, key: str, version_id: str | None = None) -> ObjectInfo:
-    """Size and identity of an object. Raises StageError, with exit code 1 where there is no such object."""
+    """Size and identity of an object.
+
+    Raises StageError, with exit code 1 where there is no such object.
+    """
     with _named(bucket, key):
         reply = client().head_object(Bucket=bucket, Key=key, **_version(version_id))
     found = reply.get("VersionId")
@@ -153,9 +173,11 @@ def put_if_unchanged(
     content_type: str = "application/octet-stream",
     metadata: Mapping[str, str] | None = None,
 ) -> str:
-    """Writes a whole object if it is still the one with this ETag, or still absent where `etag` is None; returns the new ETag.
+    """Writes a whole object if it is still the one with this ETag, or still absent where `etag` is
+    None; returns the new ETag.
 
-    S3 answers 412 where the object is another one, 404 where it is gone, 409 where two such writes met (user guide, "Conditional writes").
+    S3 answers 412 where the object is another one, 404 where it is gone, 409 where two such writes
+    met (user guide, "Conditional writes").
 
     Raises ConflictError in those cases, StageError in others.
     """
@@ -184,7 +206,10 @@ def get_with_etag(bucket: str, key: str) -> tuple[bytes, str] | None:
 
 
 def get_with_metadata(bucket: str, key: str) -> tuple[bytes, str, dict[str, str]] | None:
-    """A whole object, its ETag and the metadata of its writer; None where there is none. Raises StageError."""
+    """A whole object, its ETag and the metadata of its writer; None where there is none.
+
+    Raises StageError.
+    """
     with _named(bucket, key):
         try:
             reply = client().get_object(Bucket=bucket, Key=key)
@@ -212,13 +237,17 @@ def delete(bucket: str, keys: Sequence[str]) -> None:
             )
         if failed := reply.get("Errors"):
             raise StageError(
-                f"S3 did not delete s3://{bucket}/{failed[0].get('Key')}: {failed[0].get('Message')}",
+                f"S3 did not delete s3://{bucket}/{failed[0].get('Key')}:"
+                f" {failed[0].get('Message')}",
                 exit_code=EXIT_AWS,
             )
 
 
 def get_bytes(bucket: str, key: str, version_id: str | None = None) -> bytes:
-    """A whole object of moderate size. Raises StageError, with exit code 1 where there is no such object."""
+    """A whole object of moderate size.
+
+    Raises StageError, with exit code 1 where there is no such object.
+    """
     return _get(bucket, key, **_version(version_id))
 
 
@@ -231,20 +260,26 @@ def read_range(
     etag: str | None = None,
     version_id: str | None = None,
 ) -> bytes:
-    """`length` bytes from byte `start`; with `etag` only of that very object. Raises StageError, also where the object is shorter."""
+    """`length` bytes from byte `start`; with `etag` only of that very object.
+
+    Raises StageError, also where the object is shorter.
+    """
     pinned = {"IfMatch": f'"{etag}"'} if etag else {}
     data = _get(
         bucket, key, Range=f"bytes={start}-{start + length - 1}", **pinned, **_version(version_id)
     )
     if len(data) != length:
         raise StageError(
-            f"s3://{bucket}/{key} ended at byte {start + len(data)}; expected {length} bytes from byte {start}"
+            f"s3://{bucket}/{key} ended at byte {start + len(data)}; expected {length} bytes from"
+            f" byte {start}"
         )
     return data
 
 
 def _get(bucket: str, key: str, **request: Any) -> bytes:
-    """GetObject whose body is read again when the connection breaks half way; botocore itself retries only up to the headers."""
+    """GetObject whose body is read again when the connection breaks half way; botocore itself
+    retries only up to the headers.
+    """
     for attempt in range(1, _BODY_ATTEMPTS + 1):
         try:
             return client().get_object(Bucket=bucket, Key=key, **request)["Body"].read()
@@ -264,14 +299,15 @@ def _version(version_id: str | None) -> dict[str, Any]:
     return {"VersionId": version_id} if version_id else {}
 
 
-# ---- streams ---------------------------------------------------------------------------------------------------------------------------
+# ---- streams
+# --------------------------------------------------------------------------------------------------
 
 
 class Reader(io.RawIOBase):
     """A forward-only stream over one version of an object, fetched ahead by parallel ranged GETs.
 
-    Holds at most five parts of 8 MiB. Every part is pinned to the ETag seen at the start, so that an object replaced meanwhile is an error
-    and never a mixture of two.
+    Holds at most five parts of 8 MiB. Every part is pinned to the ETag seen at the start, so that
+    an object replaced meanwhile is an error and never a mixture of two.
     """
 
     def __init__(self, info: ObjectInfo) -> None:
@@ -287,7 +323,10 @@ class Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fills the buffer with what is at hand, at least one byte before the end. Raises StageError."""
+        """Fills the buffer with what is at hand, at least one byte before the end.
+
+        Raises StageError.
+        """
         if not self._part:
             self._request()
             if not self._parts:
@@ -324,21 +363,27 @@ class Reader(io.RawIOBase):
 
 
 def open_read(bucket: str, key: str, version_id: str | None = None) -> Reader:
-    """Opens an object for one pass from its beginning. Raises StageError, with exit code 1 where there is no such object."""
+    """Opens an object for one pass from its beginning.
+
+    Raises StageError, with exit code 1 where there is no such object.
+    """
     return Reader(head(bucket, key, version_id))
 
 
 class Writer(io.RawIOBase):
-    """A file-like object that becomes an S3 object when the `with` block ends well, and nothing at all when it does not.
+    """A file-like object that becomes an S3 object when the `with` block ends well, and nothing at
+    all when it does not.
 
-    Only `commit` (or leaving the block without an exception) makes the object appear; `close` alone abandons it, because libraries close
-    the files they write to while an error passes through. Up to three parts are in memory. Small objects are one PutObject.
+    Only `commit` (or leaving the block without an exception) makes the object appear; `close` alone
+    abandons it, because libraries close the files they write to while an error passes through. Up
+    to three parts are in memory. Small objects are one PutObject.
 
     Args:
         bucket: where to write.
         key: what to write.
         content_type: media type of the object.
-        expected_bytes: a guess of the final size; large objects get larger parts, for S3 takes 10,000 parts at most.
+        expected_bytes: a guess of the final size; large objects get larger parts, for S3 takes
+            10,000 parts at most.
     """
 
     def __init__(
@@ -445,7 +490,8 @@ class Writer(io.RawIOBase):
                     Bucket=self._bucket, Key=self._key, UploadId=self._upload_id
                 )
             except (ClientError, BotoCoreError) as error:
-                # the bucket's lifecycle rule removes the parts; the object does not exist either way
+                # the bucket's lifecycle rule removes the parts; the object does not exist either
+                # way
                 log.warning(
                     "multipart upload of s3://%s/%s not aborted: %s", self._bucket, self._key, error
                 )

@@ -34,7 +34,9 @@ from workloads.runtime.quoting import escaped
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS: Final = 25.0
-"""Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes longer than this is cut short."""
+"""Batch sends SIGKILL 30 s after SIGTERM (the container agent's default); clean-up that takes
+longer than this is cut short.
+"""
 
 
 def run_stage(
@@ -43,12 +45,15 @@ def run_stage(
     *,
     then: Callable[[Run], dict[str, Any]] | None = None,
 ) -> int:
-    """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but for SIGTERM's SystemExit.
+    """Runs a stage to its end and returns the process's exit code (see errors.py); never raises but
+    for SIGTERM's SystemExit.
 
-    `main` gets the run and returns the figures for StageRecord.details (JSON values), or None where another job writes the record, as for
-    most children of an array job. On success the record is written to the results bucket; on failure one sentence goes to standard error
-    and an error record to the results bucket. In a multi-node or MPI job only the main node's first process writes records; the others
-    only log. `then` is what may be done only after the record stands, such as to end the run; it returns more figures for the log.
+    `main` gets the run and returns the figures for StageRecord.details (JSON values), or None where
+    another job writes the record, as for most children of an array job. On success the record is
+    written to the results bucket; on failure one sentence goes to standard error and an error
+    record to the results bucket. In a multi-node or MPI job only the main node's first process
+    writes records; the others only log. `then` is what may be done only after the record stands,
+    such as to end the run; it returns more figures for the log.
     """
     clock = time.monotonic()
     started_at = now()
@@ -152,13 +157,15 @@ def _write_error(stage: Stage, run: Run, results_bucket: str, failure: StageErro
             content_type="application/json",
         )
     except StageError as error:
-        # the exit code already tells Batch; where S3 itself is the trouble there is nowhere else to write to
+        # the exit code already tells Batch; where S3 itself is the trouble there is nowhere else to
+        # write to
         log.warning("error record not written: %s", error)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     log.warning("SIGTERM received: stopping", extra={"fields": {"exit_code": EXIT_TERMINATED}})
-    # worker threads may sit in a network call; unwinding waits for them, but not for longer than the grace period
+    # worker threads may sit in a network call; unwinding waits for them, but not for longer than
+    # the grace period
     watchdog = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_TERMINATED,))
     watchdog.daemon = True
     watchdog.start()

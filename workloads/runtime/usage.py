@@ -1,8 +1,9 @@
-"""What a container uses while its stage runs: memory, CPU, disk, GPUs. `rightsize` asks for no more than that.
+"""What a container uses while its stage runs: memory, CPU, disk, GPUs. `rightsize` asks for no more
+than that.
 
-In a container the kernel's own figures of its cgroup count (cgroup v2: memory.stat, cpu.stat); where
-jobs are processes of one machine, as in the rehearsal, those of the processes of this job. A sample
-a second costs well below a thousandth of a core.
+In a container the kernel's own figures of its cgroup count (cgroup v2: memory.stat, cpu.stat);
+where jobs are processes of one machine, as in the rehearsal, those of the processes of this job. A
+sample a second costs well below a thousandth of a core.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _SECONDS: Final = 1.0
 _WINDOW: Final = 10
 """Samples over which CPU use is averaged: a peak that is shorter is no reason for more vCPUs."""
 _KEPT: Final = ("anon", "shmem", "kernel_stack", "pagetables", "slab_unreclaimable", "sock")
-"""What of a cgroup's memory the kernel cannot drop when it runs short; the page cache it can (Linux, cgroup-v2.rst, memory.stat)."""
+"""What of a cgroup's memory the kernel cannot drop when it runs short; the page cache it can
+(Linux, cgroup-v2.rst, memory.stat).
+"""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -63,7 +66,9 @@ class Cgroup:
 
 
 class Processes:
-    """The processes that carry the same job and node in their environment as this one; without a job, this one alone."""
+    """The processes that carry the same job and node in their environment as this one; without a
+    job, this one alone.
+    """
 
     name = "processes"
 
@@ -75,7 +80,9 @@ class Processes:
         self._ended: dict[str, float] = {}
 
     def memory_bytes(self) -> int:
-        """Resident memory that is no file's: what processes share (MPI's /dev/shm) counts once for each."""
+        """Resident memory that is no file's: what processes share (MPI's /dev/shm) counts once for
+        each.
+        """
         total = 0
         for pid in self._pids():
             words = self._read(pid, "statm").split()
@@ -110,7 +117,9 @@ class Processes:
 
 
 def source(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc")) -> Source:
-    """The cgroup where this is a container of the job: its first process then carries the job's id."""
+    """The cgroup where this is a container of the job: its first process then carries the job's
+    id.
+    """
     job = environ.get("AWS_BATCH_JOB_ID", "")
     try:
         first = (proc / "1" / "environ").read_bytes().split(b"\0")
@@ -178,9 +187,9 @@ class Meter:
             peak_cpus=round(max(self._peak_cpus, (after - before) / lasted), 2),
             disk_mib=max(0, self._disk - self._disk_before) >> 20,
             gpus=self._gpus.count,
-            gpu_percent=round(sum(self._gpu_busy) / len(self._gpu_busy), 1)
-            if self._gpu_busy
-            else None,
+            gpu_percent=(
+                round(sum(self._gpu_busy) / len(self._gpu_busy), 1) if self._gpu_busy else None
+            ),
             gpu_memory_mib=self._gpu_memory or None,
         )
 

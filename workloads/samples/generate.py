@@ -1,8 +1,9 @@
 """Writes a CSV table of any size in flat memory; the same arguments give the same bytes.
 
-Row i has an id, an hour, a site, a flag and `columns` numbers: a few common causes (a daily cycle, a slow drift, shared noise) mixed with
-weights of their own, plus private noise. In every 8,192 rows two are anomalies: single numbers of them are ordinary, but they break the
-correlation. Dirty rows are of the kinds that the preprocess stage has to reject.
+Row i has an id, an hour, a site, a flag and `columns` numbers: a few common causes (a daily cycle,
+a slow drift, shared noise) mixed with weights of their own, plus private noise. In every 8,192 rows
+two are anomalies: single numbers of them are ordinary, but they break the correlation. Dirty rows
+are of the kinds that the preprocess stage has to reject.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class Table:
 
 
 class _Chunk:
-    """The random numbers of one chunk; always drawn for all of its rows, so that a shorter table is the beginning of a longer one."""
+    """The random numbers of one chunk; always drawn for all of its rows, so that a shorter table is
+    the beginning of a longer one.
+    """
 
     def __init__(self, table: Table, first: int) -> None:
         self._table = table

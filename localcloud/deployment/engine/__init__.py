@@ -1,9 +1,10 @@
 """A Pulumi engine in this process: what the unmodified Pulumi SDK talks to while a program runs.
 
-The SDK sends each resource to a *resource monitor*, which the Pulumi CLI normally is. This one checks the inputs, compares them with what
-an earlier deployment left, has the provider create or update the resource at once, and answers with the outputs. When the program has ended
-it deletes what is no longer wanted. A failed resource does not end the deployment: what depends on it is skipped, the rest goes on, all
-failures are told together, and nothing is deleted.
+The SDK sends each resource to a *resource monitor*, which the Pulumi CLI normally is. This one
+checks the inputs, compares them with what an earlier deployment left, has the provider create or
+update the resource at once, and answers with the outputs. When the program has ended it deletes
+what is no longer wanted. A failed resource does not end the deployment: what depends on it is
+skipped, the rest goes on, all failures are told together, and nothing is deleted.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ __all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step
 
 _STACK: Final = "pulumi:pulumi:Stack"
 _FEATURES: Final = (
-    # Not among them: references and output values (inputs then come as plain ids and values), parameterized packages, state migrations.
-    # Transforms are listed so that the refusal is this engine's own sentence and not the SDK's advice to update the CLI.
+    # Not among them: references and output values (inputs then come as plain ids and values),
+    # parameterized packages, state migrations. Transforms are listed so that the refusal is this
+    # engine's own sentence and not the SDK's advice to update the CLI.
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
@@ -65,7 +67,10 @@ class EngineRefusalError(Exception):
 
 
 class Engine:
-    """Monitor and engine of one deployment; the methods in capitals are the RPCs of the SDK. Safe for concurrent calls."""
+    """Monitor and engine of one deployment; the methods in capitals are the RPCs of the SDK.
+
+    Safe for concurrent calls.
+    """
 
     def __init__(
         self,
@@ -111,14 +116,18 @@ class Engine:
         """What exists now."""
         return self._changes.state(self.resources)
 
-    # ---- what the SDK calls ------------------------------------------------------------------------------------------------------------
+    # ---- what the SDK calls
+    # ----------------------------------------------------------------------------------------------
 
     def GetDeploymentInfo(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - the name of the RPC, like the others below
         """What this engine can do."""
         return resource_pb2.DeploymentInfo(supportedFeatures=list(_FEATURES))
 
     def RegisterResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Creates or updates a resource, or notes a component. The answer says whether it failed or was skipped; it does not raise."""
+        """Creates or updates a resource, or notes a component.
+
+        The answer says whether it failed or was skipped; it does not raise.
+        """
         urn = self._urn(request.type, request.name, request.parent)
         trail = self._trail(request.stackTrace)
         location = trail[0] if trail else ""
@@ -131,12 +140,14 @@ class Engine:
         if first is not None:
             return self._fail(
                 failure,
-                f"a resource of this type and name was already made at {first}; one of them needs another name",
+                f"a resource of this type and name was already made at {first}; one of them needs"
+                " another name",
             )
         if request.transforms:
             return self._fail(
                 failure,
-                "resource transforms are not served by the local engine; use transformations or set the property directly",
+                "resource transforms are not served by the local engine; use transformations or set"
+                " the property directly",
             )
         if request.importId:
             return self._fail(failure, "import is not served by the local engine")
@@ -170,7 +181,9 @@ class Engine:
         )
 
     def RegisterResourceOutputs(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """Outputs of a component; those of the stack are the exports, which a deletion has none of."""
+        """Outputs of a component; those of the stack are the exports, which a deletion has none
+        of.
+        """
         outputs = decode(request.outputs)
         if self._destroy:
             return empty_pb2.Empty()
@@ -184,13 +197,19 @@ class Engine:
                 if marker:
                     self._note(
                         Failure(
-                            message=f"export {name!r} uses {marker}, an output that the local provider does not model"
+                            message=(
+                                f"export {name!r} uses {marker}, an output that the local provider"
+                                " does not model"
+                            )
                         )
                     )
                 elif complete and (path := first_path(value, is_unknown)) is not None:
                     self._note(
                         Failure(
-                            message=f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the local provider does not model"
+                            message=(
+                                f"export {f'{name}.{path}'.rstrip('.')!r} uses an output that the"
+                                " local provider does not model"
+                            )
                         )
                     )
         else:
@@ -247,7 +266,8 @@ class Engine:
     def RegisterStackTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
         """Refused."""
         raise EngineRefusalError(
-            "stack transforms are not served by the local engine; use pulumi.runtime.register_stack_transformation"
+            "stack transforms are not served by the local engine; use"
+            " pulumi.runtime.register_stack_transformation"
         )
 
     def RegisterStackInvokeTransform(self, _request: Any, _context: Any = None) -> NoReturn:  # noqa: N802
@@ -265,14 +285,19 @@ class Engine:
         return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """The program has ended and waits, so that its hooks can be called: what is no longer wanted is deleted now."""
+        """The program has ended and waits, so that its hooks can be called: what is no longer
+        wanted is deleted now.
+        """
         if not self.failures:
             for failure in self._changes.finish():
                 self._note(failure)
         return empty_pb2.Empty()
 
     def Log(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
-        """A message of the program. An error message fails the deployment, as it does with the CLI."""
+        """A message of the program.
+
+        An error message fails the deployment, as it does with the CLI.
+        """
         severity = engine_pb2.LogSeverity.Name(request.severity).lower()
         if severity != "debug":
             self.log.append((severity, request.message))
@@ -281,10 +306,13 @@ class Engine:
             self._note(Failure(message=request.message, location=known.location if known else ""))
         return empty_pb2.Empty()
 
-    # ---- after the program ---------------------------------------------------------------------------------------------------------------
+    # ---- after the program
+    # ----------------------------------------------------------------------------------------------
 
     def check_references(self) -> None:
-        """Notes a failure for each input of a created resource that names something which does not exist."""
+        """Notes a failure for each input of a created resource that names something which does not
+        exist.
+        """
         made = [resource for resource in self.resources.values() if resource.custom]
         known = frozenset(text for resource in made for text in _made_by(resource))
         for resource in made:
@@ -299,7 +327,8 @@ class Engine:
                     )
                 )
 
-    # ---- how ---------------------------------------------------------------------------------------------------------------------------
+    # ---- how
+    # ----------------------------------------------------------------------------------------------
 
     def _wanted(
         self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]
@@ -413,7 +442,8 @@ class Engine:
             self.failures.append(failure)
 
     def _urn(self, type_: str, name: str, parent: str, stack: str = "", project: str = "") -> str:
-        # a child's URN carries the types of all its parents but the stack: urn:pulumi:<stack>::<project>::<A$B$type>::<name>
+        # a child's URN carries the types of all its parents but the stack:
+        # urn:pulumi:<stack>::<project>::<A$B$type>::<name>
         parents = parent.split("::")[2] if parent else ""
         qualified = type_ if not parents or parents == _STACK else f"{parents}${type_}"
         return f"urn:pulumi:{stack or self._stack}::{project or self._project}::{qualified}::{name}"

@@ -1,7 +1,8 @@
-"""`pulumi:autonaming` of a project or stack: how resources that the program does not name are to be named.
+"""`pulumi:autonaming` of a project or stack: how resources that the program does not name are to be
+named.
 
-The Pulumi engine makes a proposal of the pattern for a type, and its provider takes it where the type
-has an automatic name (pkg/resource/autonaming, pkg/cmd/pulumi/autonaming of pulumi/pulumi).
+The Pulumi engine makes a proposal of the pattern for a type, and its provider takes it where the
+type has an automatic name (pkg/resource/autonaming, pkg/cmd/pulumi/autonaming of pulumi/pulumi).
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Names:
         return Autonaming(proposal=_RANDOM.sub(_digits, whole), mode=way)
 
     def fixed(self, type_: str) -> bool:
-        """Whether names of the type have nothing random, so that a replacement begins with the deletion."""
+        """Whether names of the type have nothing random, so that a replacement begins with the
+        deletion.
+        """
         rule = self._rule(type_)
         if rule.get("mode", "default") != "default":
             return True

@@ -1,7 +1,9 @@
-"""What a registered resource means for what exists already: nothing, a creation, an update, a replacement; and what has to go.
+"""What a registered resource means for what exists already: nothing, a creation, an update, a
+replacement; and what has to go.
 
-As in the real engine: a replacement is created first and the old half deleted after the program has ended, unless the program demands
-otherwise or both would have the same name; deletions happen in reverse order of dependence, and only where nothing has failed before.
+As in the real engine: a replacement is created first and the old half deleted after the program has
+ended, unless the program demands otherwise or both would have the same name; deletions happen in
+reverse order of dependence, and only where nothing has failed before.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class HalfMadeError(ProviderError):
 
 
 class Changes:
-    """Brings one resource after the other from the previous state to what the program wants. Safe for concurrent calls.
+    """Brings one resource after the other from the previous state to what the program wants. Safe
+    for concurrent calls.
 
     Attributes:
         steps: What was done, or would be in a preview.
@@ -92,12 +95,14 @@ class Changes:
         self._previous = previous
         self._lock = threading.Lock()
 
-    # ---- one resource --------------------------------------------------------------------------------------------------------------------
+    # ---- one resource
+    # ----------------------------------------------------------------------------------------------
 
     def apply(self, wanted: Wanted) -> Made:
         """Creates, updates or replaces the resource, or leaves it as it is.
 
-        Raises ProviderError or SchemaError where AWS, the type or the resource's protection does not allow it.
+        Raises ProviderError or SchemaError where AWS, the type or the resource's protection does
+        not allow it.
         """
         old = self._old(wanted)
         if not wanted.custom or wanted.type.startswith(PROVIDER_PREFIX):
@@ -110,7 +115,8 @@ class Changes:
             return self._create(checked)
         if _reference(old.provider) != _reference(wanted.provider):
             raise ProviderError(
-                "its provider is another one than in the earlier deployment, which the local engine does not follow"
+                "its provider is another one than in the earlier deployment, which the local engine"
+                " does not follow"
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
@@ -227,7 +233,8 @@ class Changes:
             self._replaced.add(wanted.urn)
         if old.options.protect:
             raise ProviderError(
-                f"{', '.join(changed) or 'what it is replaced with'} can only change by a replacement, but the resource is protected; unprotect it first"
+                f"{', '.join(changed) or 'what it is replaced with'} can only change by a"
+                " replacement, but the resource is protected; unprotect it first"
             )
         if first:
             self._delete(old, "delete replaced")
@@ -239,17 +246,23 @@ class Changes:
             self._pending_deletion.append(old)
         return made
 
-    # ---- the end -------------------------------------------------------------------------------------------------------------------------
+    # ---- the end
+    # ----------------------------------------------------------------------------------------------
 
     def finish(self) -> list[Failure]:
-        """Deletes what the program no longer has and the old halves of replacements; returns what could not be deleted, and why."""
+        """Deletes what the program no longer has and the old halves of replacements; returns what
+        could not be deleted, and why.
+        """
         halves = {id(old) for old in self._pending_deletion}
         removed = [
             old for urn, old in self._before.items() if self._destroy or urn not in self._matched
         ]
         protected = [old for old in removed if old.options.protect]
         if protected:
-            message = "it is protected and the program no longer has it; unprotect it first, then remove it"
+            message = (
+                "it is protected and the program no longer has it; unprotect it first, then"
+                " remove it"
+            )
             return [_failure(old, message) for old in protected]
         failures: list[Failure] = []
         groups = deletion_order([*self._pending_deletion, *removed])
@@ -283,7 +296,10 @@ class Changes:
         return failures
 
     def state(self, resources: Mapping[str, Resource]) -> State:
-        """What exists now. `resources` are those that the program has registered without a failure."""
+        """What exists now.
+
+        `resources` are those that the program has registered without a failure.
+        """
         if self._preview:
             return self._previous
         if self._destroy:
@@ -394,7 +410,8 @@ def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[s
         of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
         if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):
             raise ProviderError(
-                f"replace_on_changes has {path!r}; the local engine follows names, names inside of objects, and `*`"
+                f"replace_on_changes has {path!r}; the local engine follows names, names inside of"
+                " objects, and `*`"
             )
         if path == "*":
             found += changed

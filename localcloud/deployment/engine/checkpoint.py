@@ -1,4 +1,5 @@
-"""The state of the local engine as the Pulumi CLI keeps it, for `pulumi stack import`: the CLI goes on where this engine stopped.
+"""The state of the local engine as the Pulumi CLI keeps it, for `pulumi stack import`: the CLI goes
+on where this engine stopped.
 
 (pulumi's sdk/go/common/apitype: UntypedDeployment, DeploymentV3, ResourceV3.)
 """
@@ -67,7 +68,9 @@ class Restored:
 
 
 def restored(text: str) -> Restored:
-    """The inverse of `checkpoint`; what only a running program knows of a resource, such as its line, is empty."""
+    """The inverse of `checkpoint`; what only a running program knows of a resource, such as its
+    line, is empty.
+    """
     entries = json.loads(text)["deployment"]["resources"]
     provider = next(e for e in entries if e["type"] == _PROVIDER)
     stack = next(e for e in entries if e["type"] == "pulumi:pulumi:Stack")
@@ -119,7 +122,9 @@ def _opened(value: Any) -> Any:
 
 
 def _salt(passphrase: str) -> str:
-    """The CLI's note of a passphrase: a salt, and a word that only the passphrase opens (pulumi's pkg/secrets/passphrase)."""
+    """The CLI's note of a passphrase: a salt, and a word that only the passphrase opens (pulumi's
+    pkg/secrets/passphrase).
+    """
     salt, nonce = secrets.token_bytes(8), secrets.token_bytes(12)
     key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS)
     sealed = AESGCM(key).encrypt(nonce, _PROBE, None)

@@ -1,6 +1,8 @@
-"""Resource hooks and error hooks: functions of the program that the engine calls around a creation, an update or a deletion.
+"""Resource hooks and error hooks: functions of the program that the engine calls around a creation,
+an update or a deletion.
 
-The SDK keeps the functions behind a callback server of its own and hands out their address and a token.
+The SDK keeps the functions behind a callback server of its own and hands out their address and a
+token.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ class Hooks:
             told: What the hooks after it are told besides.
             preview: Whether only hooks that want to be part of a preview are called.
 
-        Raises ProviderError where a hook fails, or where the action fails and no error hook wants another try.
+        Raises ProviderError where a hook fails, or where the action fails and no error hook wants
+        another try.
         """
         self._run(bound.get(f"before_{operation}", ()), fields, preview=preview)
         done = self._persist(operation, action, bound.get("on_error", ()), fields)
@@ -109,7 +112,8 @@ class Hooks:
         hook = self._hooks.get(name)
         if hook is None:
             raise ProviderError(
-                f"the hook {name!r} belongs to this resource since an earlier deployment; the program has to register it"
+                f"the hook {name!r} belongs to this resource since an earlier deployment; the"
+                " program has to register it"
             )
         return hook
 

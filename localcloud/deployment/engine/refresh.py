@@ -1,4 +1,6 @@
-"""What was changed by hand since a deployment: every resource is read, and the state brought to what there is."""
+"""What was changed by hand since a deployment: every resource is read, and the state brought to
+what there is.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ _ENGINES_OWN: Final = "pulumi:"
 class Drift:
     """One resource that is not as it was left.
 
-    `paths` says what a deployment would do to bring it back, by path: `update`, `add` again or `delete`. `gone` is one that does not
-    exist any more.
+    `paths` says what a deployment would do to bring it back, by path: `update`, `add` again or
+    `delete`. `gone` is one that does not exist any more.
     """
 
     resource: Resource
@@ -43,7 +45,10 @@ class Refreshed:
 
 
 def refresh(state: State, provider: Provider) -> Refreshed:
-    """Reads every resource of a state. What cannot be read stays as it was, and is told as a failure."""
+    """Reads every resource of a state.
+
+    What cannot be read stays as it was, and is told as a failure.
+    """
 
     def look(resource: Resource) -> Drift | Failure | None:
         if not resource.custom or resource.type.startswith(_ENGINES_OWN):

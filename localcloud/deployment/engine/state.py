@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Operation = Literal["same", "create", "update", "replace", "delete", "delete replaced", "retain"]
-"""`replace` is the creation that takes another one's place; `retain` forgets a resource without deleting it."""
+"""`replace` is the creation that takes another one's place; `retain` forgets a resource without
+deleting it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,9 @@ class Options:
     replace_with: tuple[str, ...] = ()
     """URNs of resources whose replacement replaces this one."""
     replacement_trigger: str = ""
-    """JSON of a value whose change replaces the resource; empty for none, which changes nothing either way."""
+    """JSON of a value whose change replaces the resource; empty for none, which changes nothing
+    either way.
+    """
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -34,9 +38,11 @@ class Options:
 class Resource:
     """One resource as the program registered it, and what came of it.
 
-    `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview cannot know; `secret_inputs` names the
-    inputs that are or hold secrets. An asset among the inputs has the `hash` of its content beside its place. `location` is the line of the
-    program that made the resource, `file:line` relative to the program, and `trail` all its lines from the innermost outwards.
+    `inputs` and `outputs` are plain values by wire name, with `values.UNKNOWN` where a preview
+    cannot know; `secret_inputs` names the inputs that are or hold secrets. An asset among the
+    inputs has the `hash` of its content beside its place. `location` is the line of the program
+    that made the resource, `file:line` relative to the program, and `trail` all its lines from the
+    innermost outwards.
     """
 
     urn: str
@@ -83,7 +89,9 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a deployment did, or a preview would do, with one resource; `changed` names the inputs that made it necessary."""
+    """What a deployment did, or a preview would do, with one resource; `changed` names the inputs
+    that made it necessary.
+    """
 
     operation: Operation
     urn: str
@@ -96,7 +104,8 @@ class Step:
 class State:
     """What exists after a deployment, a failed one included, in the order of its creation.
 
-    `pending_deletion` are the old halves of replacements whose deletion has failed so far; the next deployment tries them again.
+    `pending_deletion` are the old halves of replacements whose deletion has failed so far; the next
+    deployment tries them again.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -113,14 +122,16 @@ def deletion_order(
 ) -> Generator[list[Resource], list[Resource] | None, None]:
     """Groups of resources in the order of their deletion: nothing goes before what needs it.
 
-    The generator is sent, for each group, the resources that could not be deleted; what those need stays, and is left out.
+    The generator is sent, for each group, the resources that could not be deleted; what those need
+    stays, and is left out.
     """
     position = {id(resource): index for index, resource in enumerate(going)}
     users: dict[str, list[int]] = {}
     for resource in going:
         for urn in resource.needs:
             users.setdefault(urn, []).append(position[id(resource)])
-    # an old half has the URN of its successor, and may need another old half of which the same is true
+    # an old half has the URN of its successor, and may need another old half of which the same is
+    # true
     sorter = graphlib.TopologicalSorter(
         {position[id(each)]: users.get(each.urn, []) for each in going}
     )

@@ -1,4 +1,6 @@
-"""The AWS provider of the local engine: checks a Pulumi resource against its type, and creates, updates and deletes it by AWS API calls."""
+"""The AWS provider of the local engine: checks a Pulumi resource against its type, and creates,
+updates and deletes it by AWS API calls.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,8 @@ class Provider:
 
     Args:
         client: Returns a thread-safe boto3 client for a service name.
-        config: The stack's config; `aws:region`, `aws:defaultTags` and `aws:allowedAccountIds` count.
+        config: The stack's config; `aws:region`, `aws:defaultTags` and `aws:allowedAccountIds`
+            count.
         preview: Only check; make no AWS call.
     """
 
@@ -129,11 +132,13 @@ class Provider:
             logical: The resource's name in the program.
             inputs: By wire name, with secrets and, in a preview, unknowns.
             provider: Reference of an explicit provider, `<urn>::<id>`, or empty.
-            olds: What an earlier check gave for the resource; None where it is new, or another one takes its place.
-            naming: How the resource is named where the program does not; None is the provider's own way.
+            olds: What an earlier check gave for the resource; None where it is new, or another one
+                takes its place.
+            naming: How the resource is named where the program does not; None is the provider's own
+                way.
 
-        `__defaults` among them names those that the program did not give. Raises SchemaError where the inputs are not those of the type,
-        ProviderError where the type is not modelled.
+        `__defaults` among them names those that the program did not give. Raises SchemaError where
+        the inputs are not those of the type, ProviderError where the type is not modelled.
         """
         schema = self._schema(token)
         given = without_bookkeeping(inputs)
@@ -180,8 +185,9 @@ class Provider:
             inputs: Checked ones.
             preview: Only say what would be.
 
-        Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets, what the creation told, and markers for
-        what it did not tell. Raises ProviderError where AWS refuses; CreatedError where the resource exists all the same.
+        Returns its id, empty in a preview, and its outputs by wire name: inputs with their secrets,
+        what the creation told, and markers for what it did not tell. Raises ProviderError where AWS
+        refuses; CreatedError where the resource exists all the same.
         """
         schema, inputs = self._schema(token), without_bookkeeping(inputs)
         values = {name: plain(value) for name, value in inputs.items()}
@@ -227,7 +233,8 @@ class Provider:
             before: What there is.
             preview: Only say what would be.
 
-        Returns its id and its outputs. Raises ProviderError where AWS refuses or a change is not modelled.
+        Returns its id and its outputs. Raises ProviderError where AWS refuses or a change is not
+        modelled.
         """
         schema, cycle = self._schema(token), lifecycle(token)
         changed = self.diff(token, before, inputs).changed
@@ -297,7 +304,8 @@ class Provider:
             inputs: What is known of it, with secrets; nothing at an import.
             outputs: The same.
 
-        Returns None where it does not exist. Raises ProviderError where AWS refuses or the type cannot be read.
+        Returns None where it does not exist. Raises ProviderError where AWS refuses or the type
+        cannot be read.
         """
         schema, reader = self._schema(token), READERS.get(token)
         if reader is None:
@@ -322,7 +330,10 @@ class Provider:
         return found, now
 
     def delete(self, token: str, before: Before) -> None:
-        """Deletes a resource. Raises ProviderError where AWS refuses or the deletion is not modelled."""
+        """Deletes a resource.
+
+        Raises ProviderError where AWS refuses or the deletion is not modelled.
+        """
         removal = lifecycle(token).delete
         if removal is not None:
             values = {**without_bookkeeping(before.inputs), **before.outputs}
@@ -331,7 +342,9 @@ class Provider:
     def known_outputs(
         self, token: str, logical: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The outputs of a resource that stays as it is, with secrets and markers as its creation gave them."""
+        """The outputs of a resource that stays as it is, with secrets and markers as its creation
+        gave them.
+        """
         found = {**outputs, **{name: value for name, value in inputs.items() if name in outputs}}
         seal(token, found)
         mark_unmodelled(token, logical, found)
@@ -348,9 +361,11 @@ class Provider:
         return schema
 
     def _deletes_first(self, token: str, new: Mapping[str, Any]) -> bool:
-        """Whether a replacement begins with the deletion: always where the program gives a name that could be automatic.
+        """Whether a replacement begins with the deletion: always where the program gives a name
+        that could be automatic.
 
-        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name stays.)
+        (pulumi-terraform-bridge, nameRequiresDeleteBeforeReplace; it does not ask whether the name
+        stays.)
         """
         naming = NAMES.get(token)
         if naming is None or new.get(naming.property) is None:
@@ -364,11 +379,15 @@ class Provider:
         region = values.get("region", self.settings.region)
         if region != self.settings.region:
             raise ProviderError(
-                f"region is {region}, but the stack's aws:region is {self.settings.region}; the local AWS has one region"
+                f"region is {region}, but the stack's aws:region is {self.settings.region}; the"
+                " local AWS has one region"
             )
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The result of a data source; None where a preview cannot know it. Raises ProviderError where it is not modelled or fails."""
+        """The result of a data source; None where a preview cannot know it.
+
+        Raises ProviderError where it is not modelled or fails.
+        """
         if token not in INVOKES:
             raise ProviderError(f"the data source {token} is not modelled by the local provider")
         if self._preview:
@@ -376,7 +395,9 @@ class Provider:
         return INVOKES[token](self.aws, arguments)
 
     def missing(self, inputs: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-        """One sentence for each input that names something which is neither among `known` ids and ARNs nor in AWS."""
+        """One sentence for each input that names something which is neither among `known` ids and
+        ARNs nor in AWS.
+        """
         return missing_references(self.aws, inputs, known)
 
 

@@ -1,4 +1,7 @@
-"""Pulumi assets and archives as bytes. A zip of the same files is always the same bytes, so that a code hash says something."""
+"""Pulumi assets and archives as bytes.
+
+A zip of the same files is always the same bytes, so that a code hash says something.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ _SKIPPED: Final = ("__pycache__",)
 
 
 def with_hashes(value: Any) -> Any:
-    """A property value whose assets have the hash of their content, as engines give them to providers.
+    """A property value whose assets have the hash of their content, as engines give them to
+    providers.
 
     Raises ProviderError where a file is missing.
     """
@@ -36,7 +40,8 @@ def with_hashes(value: Any) -> Any:
 
 
 def _hash(asset: Mapping[str, Any]) -> str:
-    """The SHA-256 by which engines know content: of an archive that is a file its bytes, of any other the tar that it would make.
+    """The SHA-256 by which engines know content: of an archive that is a file its bytes, of any
+    other the tar that it would make.
 
     (pulumi's sdk/go/common/resource/archive: EnsureHash.)
     """
@@ -59,7 +64,10 @@ def _hash(asset: Mapping[str, Any]) -> str:
 
 
 def asset_bytes(asset: Mapping[str, Any]) -> bytes:
-    """The content of a file asset or a text asset, or an archive as a zip. Raises ProviderError where a file is missing."""
+    """The content of a file asset or a text asset, or an archive as a zip.
+
+    Raises ProviderError where a file is missing.
+    """
     if asset.get(SIGNATURE_KEY) != ASSET:
         return archive_zip(asset)
     if asset.get("text") is not None:
@@ -68,7 +76,10 @@ def asset_bytes(asset: Mapping[str, Any]) -> bytes:
 
 
 def archive_zip(archive: Mapping[str, Any]) -> bytes:
-    """An archive as a deterministic zip; a file that is one already is taken as it stands. Raises ProviderError where a file is missing."""
+    """An archive as a deterministic zip; a file that is one already is taken as it stands.
+
+    Raises ProviderError where a file is missing.
+    """
     if archive.get("path") is not None and Path(archive["path"]).is_file():
         return Path(archive["path"]).read_bytes()
     buffer = io.BytesIO()

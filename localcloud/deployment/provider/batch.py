@@ -68,7 +68,9 @@ rows(
 
 @handles("batch/computeEnvironment:ComputeEnvironment")
 def compute_environment(call: Call) -> None:
-    """Compute environment; an update policy is set by an update, as CreateComputeEnvironment does not take one."""
+    """Compute environment; an update policy is set by an update, as CreateComputeEnvironment does
+    not take one.
+    """
     name, policy = call.take("name"), call.take("updatePolicy")
     rename = {"computeResources.ec2Configurations": "ec2Configuration"}
     created = call.create(
@@ -94,7 +96,11 @@ def compute_environment(call: Call) -> None:
 
 @handles("batch/jobDefinition:JobDefinition")
 def job_definition(call: Call) -> None:
-    """Job definition. Properties are JSON texts in Pulumi; each member is checked against the API's model before it is sent."""
+    """Job definition.
+
+    Properties are JSON texts in Pulumi; each member is checked against the API's model before it is
+    sent.
+    """
     call.ignore("deregisterOnNewRevision")
     name, retry, timeout = call.take("name"), call.take("retryStrategy"), call.take("timeout")
     texts = {

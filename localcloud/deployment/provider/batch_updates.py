@@ -11,15 +11,19 @@ from localcloud.deployment.provider.lifecycle import Update, at
 from localcloud.deployment.provider.removals import until
 
 UPDATE_MINUTES = 20.0
-"""How long the real provider waits for an update, whatever the resource says of timeouts: its schema has no block for them
-(terraform-provider-aws, internal/service/batch/compute_environment.go; pulumi-terraform-bridge, configWithTimeouts)."""
+"""How long the real provider waits for an update, whatever the resource says of timeouts: its
+schema has no block for them (terraform-provider-aws, internal/service/batch/compute_environment.go;
+pulumi-terraform-bridge, configWithTimeouts).
+"""
 
 
 def environment_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What of a compute environment's change the provider cannot do in place.
 
-    A block of launch template or images that comes or goes always replaces; most else does so unless the environment has the service-linked
-    role and one of three strategies (terraform-provider-aws, internal/service/batch/compute_environment.go, schema and CustomizeDiff).
+    A block of launch template or images that comes or goes always replaces; most else does so
+    unless the environment has the service-linked role and one of three strategies
+    (terraform-provider-aws, internal/service/batch/compute_environment.go, schema and
+    CustomizeDiff).
     """
     blocks = ("computeResources.launchTemplate", "computeResources.ec2Configurations")
     found = [path for path in blocks if bool(at(old, path)) != bool(at(new, path))]
@@ -33,7 +37,9 @@ def environment_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 
 
 def environment_keeps(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """AWS's side of `ec2Configurations` and of its image: both are Optional and Computed, so taking them away changes nothing."""
+    """AWS's side of `ec2Configurations` and of its image: both are Optional and Computed, so taking
+    them away changes nothing.
+    """
     resources, before = new.get("computeResources"), at(old, "computeResources.ec2Configurations")
     if (
         not isinstance(resources, Mapping)
@@ -81,7 +87,9 @@ _EMPTY: Final[Mapping[str, Any]] = {
 
 
 def compute_environment(update: Update) -> None:
-    """Only what differs is sent, and the ceiling always, without which AWS takes no resources at all."""
+    """Only what differs is sent, and the ceiling always, without which AWS takes no resources at
+    all.
+    """
     then, now = update.old.get("computeResources") or {}, update.take("computeResources") or {}
     values: dict[str, Any] = {"maxVcpus": now.get("maxVcpus")}
     for name in sorted({*then, *now}):
@@ -110,17 +118,19 @@ def compute_environment(update: Update) -> None:
 
     until(
         lambda: found()["status"] != "UPDATING",
-        f"waiting for Batch Compute Environment ({update.id}) update: timeout while waiting for state to become "
-        f"'VALID' (last state: 'UPDATING', timeout: {UPDATE_MINUTES:g}m0s)",
+        f"waiting for Batch Compute Environment ({update.id}) update: timeout while waiting for"
+        f" state to become 'VALID' (last state: 'UPDATING', timeout: {UPDATE_MINUTES:g}m0s)",
         seconds=UPDATE_MINUTES * 60,
     )
     update.outputs |= {name: found().get(name) for name in ("status", "statusReason", "state")}
 
 
 def definition_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Another number of retry rules replaces a job definition; what they say, its type and all else make a revision.
+    """Another number of retry rules replaces a job definition; what they say, its type and all else
+    make a revision.
 
-    (terraform-provider-aws, internal/service/batch/job_definition.go: `evaluate_on_exit` is a list with ForceNew.)
+    (terraform-provider-aws, internal/service/batch/job_definition.go: `evaluate_on_exit` is a list
+    with ForceNew.)
     """
     path = "retryStrategy.evaluateOnExits"
     counts = [len(at(values, path) or ()) for values in (old, new)]

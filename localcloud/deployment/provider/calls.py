@@ -1,4 +1,6 @@
-"""The creation of one resource: its inputs, the AWS calls it makes, its id and outputs; and the table of types that can be created."""
+"""The creation of one resource: its inputs, the AWS calls it makes, its id and outputs; and the
+table of types that can be created.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,15 @@ NAMES: Final[dict[str, Naming]] = {}
 
 
 class ProviderError(Exception):
-    """A resource that cannot be created; the message is one sentence without the resource's name."""
+    """A resource that cannot be created; the message is one sentence without the resource's
+    name.
+    """
 
 
 class CreatedError(ProviderError):
-    """A creation that failed half way: the resource exists, with this id, and is as these inputs and outputs say."""
+    """A creation that failed half way: the resource exists, with this id, and is as these inputs
+    and outputs say.
+    """
 
     def __init__(
         self,
@@ -51,7 +57,9 @@ class CreatedError(ProviderError):
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """How a type is named where the program does not: `<logical name>-<7 hex digits>`, or the prefix and 26 digits."""
+    """How a type is named where the program does not: `<logical name>-<7 hex digits>`, or the
+    prefix and 26 digits.
+    """
 
     property: str = "name"
     prefix_property: str = "namePrefix"
@@ -64,12 +72,15 @@ class Naming:
     characters: str = r"."
     """Pattern of one character that AWS takes in such a name."""
     late: bool = False
-    """Whether resources of former releases, which chose the name while creating, may have none here."""
+    """Whether resources of former releases, which chose the name while creating, may have none
+    here.
+    """
 
     def name(
         self, logical: str, inputs: Mapping[str, Any], *, proposal: str = "", seed: bytes = b""
     ) -> str:
-        """The physical name: what is proposed, or one with random digits, which a seed makes the same each time.
+        """The physical name: what is proposed, or one with random digits, which a seed makes the
+        same each time.
 
         Raises ProviderError where it would pass the longest that AWS allows.
         """
@@ -90,15 +101,19 @@ class Naming:
             )
         if len(name) > self.longest:
             raise ProviderError(
-                f"the automatic name {name!r} has {len(name)} characters, AWS allows {self.longest}; "
-                "shorten the name of the stack or resource, or the pattern of pulumi:autonaming"
+                f"the automatic name {name!r} has {len(name)} characters, AWS allows"
+                f" {self.longest}; shorten the name of the stack or resource, or the pattern of"
+                " pulumi:autonaming"
             )
         return name
 
 
 @dataclass(frozen=True)
 class Aws:
-    """The AWS that resources are created in. `client` returns a thread-safe boto3 client for a service name."""
+    """The AWS that resources are created in.
+
+    `client` returns a thread-safe boto3 client for a service name.
+    """
 
     client: Callable[[str], Any]
     account: str
@@ -106,7 +121,10 @@ class Aws:
     partition: str = "aws"
 
     def call(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Sends one request. Raises ProviderError where botocore's model or the service refuses it."""
+        """Sends one request.
+
+        Raises ProviderError where botocore's model or the service refuses it.
+        """
         client = self.client(service)
         shape = client.meta.service_model.operation_model(operation).input_shape
         problems = list(model_check.violations(shape, request))
@@ -136,7 +154,10 @@ class Aws:
         values: Mapping[str, Any],
         rename: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The request of an operation from Pulumi inputs. Raises ProviderError where an input has no counterpart."""
+        """The request of an operation from Pulumi inputs.
+
+        Raises ProviderError where an input has no counterpart.
+        """
         shape = self.client(service).meta.service_model.operation_model(operation).input_shape
         try:
             return to_request(values, shape, rename)
@@ -151,7 +172,9 @@ class Aws:
         rename: Mapping[str, str] | None = None,
         path: str = "",
     ) -> Any:
-        """A value in the form of one named structure of a service model; for parts of a request built by hand."""
+        """A value in the form of one named structure of a service model; for parts of a request
+        built by hand.
+        """
         try:
             return convert(
                 value, self.client(service).meta.service_model.shape_for(structure), rename, path
@@ -182,9 +205,11 @@ class Aws:
             raise ProviderError(f"tags cannot be given to {service}:{operation}")
         target = shape.members[member]
         return {
-            member: pair_list(tags, target)
-            if target.type_name == "list"
-            else {k: str(v) for k, v in tags.items()}
+            member: (
+                pair_list(tags, target)
+                if target.type_name == "list"
+                else {k: str(v) for k, v in tags.items()}
+            )
         }
 
     def arn(self, service: str, resource: str) -> str:
@@ -196,8 +221,8 @@ class Aws:
 class Call:
     """One resource being created.
 
-    A handler takes every input, sets `id` and adds to `outputs`. It sets the id as soon as the resource exists: where a later call fails,
-    the engine keeps what there is.
+    A handler takes every input, sets `id` and adds to `outputs`. It sets the id as soon as the
+    resource exists: where a later call fails, the engine keeps what there is.
     """
 
     aws: Aws
@@ -256,7 +281,8 @@ class Call:
             service: boto3's service name.
             operation: The API's operation name.
             rename: Input paths that are called differently by the API; see mapping.to_request.
-            tagged: EC2's resource type for its tag specifications; empty for services with plain tags; None where no tags go along.
+            tagged: EC2's resource type for its tag specifications; empty for services with plain
+                tags; None where no tags go along.
             request: Members that the inputs do not give.
         """
         self.ignore("tags", "region")
@@ -271,8 +297,8 @@ class Call:
 class Row:
     """A type that one AWS call creates.
 
-    Ids and outputs are written as a dotted path into the response, or as a template with braces: {id}, {account}, {region}, {partition} and
-    the names of the inputs.
+    Ids and outputs are written as a dotted path into the response, or as a template with braces:
+    {id}, {account}, {region}, {partition} and the names of the inputs.
     """
 
     service: str

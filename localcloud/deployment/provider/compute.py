@@ -48,7 +48,8 @@ def template_data(call: Call) -> dict[str, Any]:
 
 
 def _without_empty(value: Any) -> Any:
-    # Terraform's schema has three-valued booleans as text ("true", "false", ""), and an empty text means: not given
+    # Terraform's schema has three-valued booleans as text ("true", "false", ""), and an empty text
+    # means: not given
     if isinstance(value, Mapping):
         return {
             name: _without_empty(item) for name, item in value.items() if item not in (None, "")

@@ -1,4 +1,6 @@
-"""What differs between a resource as it was and as it is wanted: which properties, at which paths, and what that asks for."""
+"""What differs between a resource as it was and as it is wanted: which properties, at which paths,
+and what that asks for.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ class Before(Protocol):
 class Difference:
     """What has to be done to a resource; falsy where that is nothing.
 
-    `changed` names top-level properties, `paths` says what happens where in them (`rules[0].days`), `replaces` are the dotted paths
-    that need another resource, and `deletes_first` says whether, where another one is made, the old one has to go before.
+    `changed` names top-level properties, `paths` says what happens where in them (`rules[0].days`),
+    `replaces` are the dotted paths that need another resource, and `deletes_first` says whether,
+    where another one is made, the old one has to go before.
     """
 
     changed: tuple[str, ...] = ()
@@ -79,7 +82,9 @@ def differences(
 
 
 def touches(path: str, dotted: str) -> bool:
-    """Whether a path of `differences` lies at or inside of a dotted path without positions, or around it."""
+    """Whether a path of `differences` lies at or inside of a dotted path without positions, or
+    around it.
+    """
     inner = _POSITION.sub("", path)
     return f"{inner}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{inner}.")
 

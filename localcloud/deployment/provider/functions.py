@@ -67,7 +67,8 @@ def function(call: Call) -> None:
             ReservedConcurrentExecutions=int(concurrency),
         )
     arn = created["FunctionArn"]
-    invoke = f"arn:{call.aws.partition}:apigateway:{call.aws.region}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    gateway = f"arn:{call.aws.partition}:apigateway:{call.aws.region}"
+    invoke = f"{gateway}:lambda:path/2015-03-31/functions/{arn}/invocations"
     call.outputs |= {
         "arn": arn,
         "qualifiedArn": f"{arn}:{created['Version']}",
@@ -76,9 +77,11 @@ def function(call: Call) -> None:
         "lastModified": created["LastModified"],
         "codeSha256": created["CodeSha256"],
         "sourceCodeSize": created["CodeSize"],
-        "sourceCodeHash": base64.b64encode(hashlib.sha256(package).digest()).decode()
-        if package
-        else created["CodeSha256"],
+        "sourceCodeHash": (
+            base64.b64encode(hashlib.sha256(package).digest()).decode()
+            if package
+            else created["CodeSha256"]
+        ),
     }
 
 

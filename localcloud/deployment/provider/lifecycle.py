@@ -1,6 +1,8 @@
-"""What becomes of a resource after its creation: which changes replace it, how it is updated, how it is deleted.
+"""What becomes of a resource after its creation: which changes replace it, how it is updated, how
+it is deleted.
 
-A type without an entry can be created only; a change that its entry does not know is refused, never passed over.
+A type without an entry can be created only; a change that its entry does not know is refused, never
+passed over.
 """
 
 from __future__ import annotations
@@ -21,16 +23,21 @@ _ABSENT: Final = ("NotFound", "NoSuch", "NonExistent", "Unknown", "does not exis
 
 @dataclass(kw_only=True)
 class Update(Call):
-    """One resource being updated. `values` and `tags` are the new ones, `old` the former inputs with the automatic name."""
+    """One resource being updated.
+
+    `values` and `tags` are the new ones, `old` the former inputs with the automatic name.
+    """
 
     old: Mapping[str, Any]
     changed: frozenset[str]
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def new(self, name: str) -> Any:
-        """The new value of an input that has changed, else None; from now on it counts as dealt with.
+        """The new value of an input that has changed, else None; from now on it counts as dealt
+        with.
 
-        Raises ProviderError where the input is no longer given; for those that AWS lets go of, see `new_or_nothing`.
+        Raises ProviderError where the input is no longer given; for those that AWS lets go of, see
+        `new_or_nothing`.
         """
         value = self.new_or_nothing(name)
         if value is None and name in self.changed:
@@ -47,7 +54,9 @@ class Update(Call):
         return name in self.changed
 
     def sent_whole(self) -> None:
-        """All inputs have gone to AWS anew, and what is no longer given has gone with the former ones."""
+        """All inputs have gone to AWS anew, and what is no longer given has gone with the former
+        ones.
+        """
         self.ignore(*self.changed)
 
     def neglected(self) -> list[str]:
@@ -72,7 +81,9 @@ class Removal:
         )
 
     def send_if_there(self, service: str, operation: str, **request: Any) -> bool:
-        """Sends one request; False where what it names does not exist any more, which is as good."""
+        """Sends one request; False where what it names does not exist any more, which is as
+        good.
+        """
         try:
             self.send(service, operation, **request)
         except ProviderError as error:
@@ -90,11 +101,13 @@ Deleter = Callable[[Removal], None]
 class Lifecycle:
     """Everything after the creation of one type.
 
-    `replaces` are dotted paths of inputs whose change needs another resource; `when` says more of it where a path is not enough. `steers`
-    are inputs that only guide the Pulumi provider. `sets` are paths of lists without an order. `decided` are outputs that an update may
-    change in ways that a preview cannot know, `keeps` inputs that the provider chose at the creation. `stays` puts back into new inputs
-    what AWS keeps although the program no longer gives it (Optional and Computed). `deletes_first` where a replacement cannot stand
-    beside what it replaces. `delete` is None where the resource goes with its owner.
+    `replaces` are dotted paths of inputs whose change needs another resource; `when` says more of
+    it where a path is not enough. `steers` are inputs that only guide the Pulumi provider. `sets`
+    are paths of lists without an order. `decided` are outputs that an update may change in ways
+    that a preview cannot know, `keeps` inputs that the provider chose at the creation. `stays` puts
+    back into new inputs what AWS keeps although the program no longer gives it (Optional and
+    Computed). `deletes_first` where a replacement cannot stand beside what it replaces. `delete` is
+    None where the resource goes with its owner.
     """
 
     delete: Deleter | None
@@ -125,13 +138,17 @@ LIFECYCLES: Final[dict[str, Lifecycle]] = {}
 
 @cache
 def rules() -> dict[str, Any]:
-    """What the schemas of the real provider say of types: `replaces`, `sets`, `deletes_first`, and the file where they say it."""
+    """What the schemas of the real provider say of types: `replaces`, `sets`, `deletes_first`, and
+    the file where they say it.
+    """
     found: dict[str, Any] = json.loads(Path(__file__).with_name("rules.json").read_text())
     return found
 
 
 def lifecycles(table: Mapping[str, Lifecycle]) -> None:
-    """Registers what becomes of types, by token without the package; rules.json says the rest of each."""
+    """Registers what becomes of types, by token without the package; rules.json says the rest of
+    each.
+    """
     for token, given in table.items():
         if f"aws:{token}" in LIFECYCLES:
             raise ValueError(f"aws:{token} has two lifecycles")
@@ -155,7 +172,9 @@ def lifecycle(token: str) -> Lifecycle:
 
 
 def remove(service: str, operation: str, **request: Any) -> Deleter:
-    """Deletion by one call; texts in the request are templates of id, account, region, inputs and outputs. What is gone already is fine."""
+    """Deletion by one call; texts in the request are templates of id, account, region, inputs and
+    outputs. What is gone already is fine.
+    """
 
     def delete(removal: Removal) -> None:
         known = {
@@ -199,7 +218,10 @@ def changes(
     ignore: Collection[str] = (),
     **owner: str,
 ) -> Updater:
-    """An update by one call that takes whatever has changed. `owner` says by templates what is updated."""
+    """An update by one call that takes whatever has changed.
+
+    `owner` says by templates what is updated.
+    """
 
     def change(update: Update) -> None:
         update.ignore(*ignore)

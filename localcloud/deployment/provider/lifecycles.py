@@ -1,6 +1,8 @@
-"""The lifecycle of every type that this project's stacks use: what replaces it, what updates it, what deletes it.
+"""The lifecycle of every type that this project's stacks use: what replaces it, what updates it,
+what deletes it.
 
-Which inputs replace and which lists are sets is data, rules.json; here stands what a path cannot say.
+Which inputs replace and which lists are sets is data, rules.json; here stands what a path cannot
+say.
 """
 
 from __future__ import annotations
@@ -227,8 +229,8 @@ lifecycles(
         "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_setting(
             "DeletePublicAccessBlock"
         ),
-        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_setting(
-            "DeleteBucketEncryption"
+        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+            _bucket_setting("DeleteBucketEncryption")
         ),
         "s3/bucketVersioning:BucketVersioning": Lifecycle(
             delete=removals.versioning, update=put_again

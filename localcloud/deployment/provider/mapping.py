@@ -1,8 +1,10 @@
-"""Pulumi inputs as botocore requests: the same names in another dress, so one walk along the service model does it.
+"""Pulumi inputs as botocore requests: the same names in another dress, so one walk along the
+service model does it.
 
-Terraform's schema, which the Pulumi types come from, differs from the AWS API in few and regular ways: camelCase against either case,
-plural lists against singular names and back, a block of at most one entry as an object where the API has a list, maps of tags against
-lists of Key and Value. What does not fit a member is an error, never dropped.
+Terraform's schema, which the Pulumi types come from, differs from the AWS API in few and regular
+ways: camelCase against either case, plural lists against singular names and back, a block of at
+most one entry as an object where the API has a list, maps of tags against lists of Key and Value.
+What does not fit a member is an error, never dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ def to_request(
     Args:
         values: Inputs by wire name, plain values.
         shape: botocore's structure shape.
-        rename: Dotted paths of inputs (without list positions) and the member that each becomes, where the names differ beyond the rules.
+        rename: Dotted paths of inputs (without list positions) and the member that each becomes,
+            where the names differ beyond the rules.
         path: Dotted path of `values`, for messages.
 
     Raises MappingError where a name fits no member.
@@ -118,7 +121,9 @@ def _is_pair_list(shape: Any) -> bool:
 
 
 def pair_list(pairs: Mapping[str, Any], shape: Any) -> list[dict[str, str]]:
-    """A map as the list that the shape wants: of Key and Value (tags), in either case, TagKey and TagValue, or Name and Value."""
+    """A map as the list that the shape wants: of Key and Value (tags), in either case, TagKey and
+    TagValue, or Name and Value.
+    """
     value = next(name for name in shape.member.members if name.lower().endswith("value"))
     key = next(name for name in shape.member.members if name != value)
     return [{key: name, value: str(text)} for name, text in sorted(pairs.items())]

@@ -66,7 +66,9 @@ def _attributes(call: Call, table: dict[str, str]) -> dict[str, str] | None:
 
 
 def attribute_text(value: Any) -> str:
-    """An attribute as the API takes it: nothing is an empty text, by which an attribute that is set already goes."""
+    """An attribute as the API takes it: nothing is an empty text, by which an attribute that is set
+    already goes.
+    """
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
@@ -125,7 +127,9 @@ def topic_policy(call: Call) -> None:
 
 @handles("sns/topicSubscription:TopicSubscription")
 def subscription(call: Call) -> None:
-    """Subscription to a topic; waiting for a confirmation is the subscriber's part and not modelled."""
+    """Subscription to a topic; waiting for a confirmation is the subscriber's part and not
+    modelled.
+    """
     call.ignore("confirmationTimeoutInMinutes", "endpointAutoConfirms")
     protocol, request = (
         call.take("protocol"),

@@ -1,4 +1,6 @@
-"""CloudWatch: log groups, metric filters, saved queries, alarms, dashboards; and resource groups."""
+"""CloudWatch: log groups, metric filters, saved queries, alarms, dashboards; and resource
+groups.
+"""
 
 from __future__ import annotations
 

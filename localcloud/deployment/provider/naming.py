@@ -14,9 +14,10 @@ from localcloud.deployment.provider.values import DEFAULTS, UNKNOWN, is_unknown,
 class Autonaming:
     """What the engine says about names.
 
-    `proposal` is the name that the project's or the stack's `pulumi:autonaming` makes; without one the provider's own is taken. `mode` is
-    what may be done with it: `propose` lets the provider fit it to the type, `enforce` takes it as it is, `disable` gives no name at all.
-    `seed` makes the random part of the provider's own name the same each time; without one it is new.
+    `proposal` is the name that the project's or the stack's `pulumi:autonaming` makes; without one
+    the provider's own is taken. `mode` is what may be done with it: `propose` lets the provider fit
+    it to the type, `enforce` takes it as it is, `disable` gives no name at all. `seed` makes the
+    random part of the provider's own name the same each time; without one it is new.
     """
 
     proposal: str = ""
@@ -34,7 +35,8 @@ def automatic_name(
 ) -> dict[str, Any]:
     """The name property of a resource whose program gives none; nothing for a type without one.
 
-    A resource that exists keeps the name that it was given. Raises ProviderError where AWS would not take the name.
+    A resource that exists keeps the name that it was given. Raises ProviderError where AWS would
+    not take the name.
     """
     rule = NAMES.get(token)
     if rule is None or inputs.get(rule.property) is not None:

@@ -1,7 +1,9 @@
-"""Who is at the other end of a loopback connection: the provider's protocol knows no key, so only its own user may speak to it.
+"""Who is at the other end of a loopback connection: the provider's protocol knows no key, so only
+its own user may speak to it.
 
-A page of a browser cannot: the port speaks HTTP/2 without TLS alone, which no browser does. Another user of the machine could, and
-through a job definition or a function would run commands as the one who started the rehearsal.
+A page of a browser cannot: the port speaks HTTP/2 without TLS alone, which no browser does. Another
+user of the machine could, and through a job definition or a function would run commands as the one
+who started the rehearsal.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ def refusal(peer: str, port: int) -> str | None:
         peer: Its address as gRPC writes it, `ipv4:127.0.0.1:40000`.
         port: That of the provider.
 
-    Where the kernel does not tell whose a connection is (no /proc: macOS), every user of the machine may call.
+    Where the kernel does not tell whose a connection is (no /proc: macOS), every user of the
+    machine may call.
     """
     owner = _owner(int(peer.rpartition(":")[2]), port)
     if owner is None or owner == os.getuid():
         return None
-    return f"this provider serves user {os.getuid()} of this machine alone, and the caller is user {owner}"
+    return (
+        f"this provider serves user {os.getuid()} of this machine alone, and the caller is user"
+        f" {owner}"
+    )
 
 
 def _owner(caller_port: int, port: int) -> int | None:

@@ -193,7 +193,9 @@ def route(call: Call) -> None:
 
 @handles("ec2/vpcEndpoint:VpcEndpoint")
 def vpc_endpoint(call: Call) -> None:
-    """Gateway or interface endpoint; the prefix list of a gateway endpoint is looked up afterwards."""
+    """Gateway or interface endpoint; the prefix list of a gateway endpoint is looked up
+    afterwards.
+    """
     call.ignore("autoAccept")
     kind, service = call.values.get("vpcEndpointType") or "Gateway", call.values.get("serviceName")
     created = call.create(

@@ -101,12 +101,16 @@ _SOURCES: Final[Mapping[str, str]] = {
 
 
 def another_kind_of_source(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """A rule for addresses does not become one for a group: EC2 refuses that (terraform-provider-aws, vpc_security_group_ingress_rule.go)."""
+    """A rule for addresses does not become one for a group: EC2 refuses that
+    (terraform-provider-aws, vpc_security_group_ingress_rule.go).
+    """
     return [name for name in _SOURCES if bool(old.get(name)) != bool(new.get(name))]
 
 
 def security_group_rule(update: Update) -> None:
-    """Addresses, group, protocol, ports and description change in place, all of the rule in one call."""
+    """Addresses, group, protocol, ports and description change in place, all of the rule in one
+    call.
+    """
     values = {name: update.take(name) for name in (*_SOURCES, "ipProtocol", "fromPort", "toPort")}
     rule: dict[str, Any] = {
         member: values[name] for name, member in _SOURCES.items() if values[name] is not None
@@ -133,7 +137,9 @@ def security_group_rule(update: Update) -> None:
 
 
 def endpoint_replacements(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Private DNS changes in place for interface endpoints alone (pulumi_aws, ec2.VpcEndpointArgs)."""
+    """Private DNS changes in place for interface endpoints alone (pulumi_aws,
+    ec2.VpcEndpointArgs).
+    """
     differs = bool(old.get("privateDnsEnabled")) != bool(new.get("privateDnsEnabled"))
     return ["privateDnsEnabled"] if differs and new.get("vpcEndpointType") != "Interface" else []
 

@@ -1,4 +1,6 @@
-"""The outputs of a resource: what is secret in them, what AWS has told, and a marker for what is not modelled."""
+"""The outputs of a resource: what is secret in them, what AWS has told, and a marker for what is
+not modelled.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _SECRET_OUTPUTS: Final = {
 
 
 def unmodelled(inputs: Mapping[str, Any]) -> None:
-    """Raises ProviderError where inputs hold the marker of an output that this provider does not model."""
+    """Raises ProviderError where inputs hold the marker of an output that this provider does not
+    model.
+    """
     for name, value in inputs.items():
         if marker := poisoned(value):
             raise ProviderError(

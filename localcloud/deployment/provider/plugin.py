@@ -1,4 +1,6 @@
-"""The provider behind Pulumi's provider protocol, so that the Pulumi CLI can drive it (PULUMI_DEBUG_PROVIDERS=aws:<port>)."""
+"""The provider behind Pulumi's provider protocol, so that the Pulumi CLI can drive it
+(PULUMI_DEBUG_PROVIDERS=aws:<port>).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class _Existing:
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
-    """The RPCs. Safe for concurrent calls, and for several engines at once: each connection has a configuration of its own.
+    """The RPCs. Safe for concurrent calls, and for several engines at once: each connection has a
+    configuration of its own.
 
     Args:
         client: Returns a thread-safe boto3 client for a service name.
@@ -158,9 +161,11 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
                 news.pop(name, None)
         difference = self._of(context).diff(_type(request), before, news)
         response = provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME
-            if difference
-            else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=(
+                provider_pb2.DiffResponse.DIFF_SOME
+                if difference
+                else provider_pb2.DiffResponse.DIFF_NONE
+            ),
             diffs=difference.changed,
             deleteBeforeReplace=difference.deletes_first,
             hasDetailedDiff=True,
@@ -244,7 +249,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return Provider(client=self._client, config=texts, preview=False)
 
     def _of(self, context: Any) -> Provider:
-        # an engine that has been idle for long comes back by another port, and is as a rule the one that came last
+        # an engine that has been idle for long comes back by another port, and is as a rule the one
+        # that came last
         found = self._providers.get(context.peer(), self._last)
         if found is None:
             raise ProviderError("the provider is not configured")

@@ -1,8 +1,11 @@
-"""What there is of a resource in AWS, as the inputs that would make it: what `pulumi refresh` and `pulumi import` ask for.
+"""What there is of a resource in AWS, as the inputs that would make it: what `pulumi refresh` and
+`pulumi import` ask for.
 
-A row says by which call a type is described and where in the answer the resource lies; names and forms of the properties then follow the
-rules by which inputs become requests (mapping.py), the other way round. What a program gave is compared in its own terms: of objects only
-the members that it gave, of JSON only the keys, of names only what an ARN ends with. So defaults that AWS adds are no change.
+A row says by which call a type is described and where in the answer the resource lies; names and
+forms of the properties then follow the rules by which inputs become requests (mapping.py), the
+other way round. What a program gave is compared in its own terms: of objects only the members that
+it gave, of JSON only the keys, of names only what an ARN ends with. So defaults that AWS adds are
+no change.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ from localcloud.deployment.provider.values import Secret, plain
 
 @dataclass(kw_only=True)
 class Reading:
-    """One resource being read. `values` are what is known of it: inputs and outputs, none at an import."""
+    """One resource being read.
+
+    `values` are what is known of it: inputs and outputs, none at an import.
+    """
 
     aws: Aws
     token: str
@@ -36,7 +42,9 @@ class Reading:
         return self.aws.call(service, operation, request)
 
     def filled(self, template: Any) -> Any:
-        """A request of a row with its templates filled in, of id, account, region and what is known."""
+        """A request of a row with its templates filled in, of id, account, region and what is
+        known.
+        """
         if isinstance(template, str):
             return template.format_map(
                 {
@@ -61,7 +69,9 @@ class Reading:
 
 
 Actual = Mapping[str, Any]
-"""Inputs as AWS has them: None where AWS could tell but has nothing; what AWS does not tell is not in it."""
+"""Inputs as AWS has them: None where AWS could tell but has nothing; what AWS does not tell is not
+in it.
+"""
 Reader = Callable[[Reading], Actual | None]
 """Answers None where the resource does not exist."""
 
@@ -70,9 +80,10 @@ Reader = Callable[[Reading], Actual | None]
 class Described:
     """A type that one call describes.
 
-    `at` is the dotted way to the resource in the answer, with positions in lists; `rename` are inputs that are called differently, by
-    dotted path as in mapping.to_request; `tags` is a call that lists the tags, where the description does not; `more` adds what other
-    calls tell. `absent` are answers that mean that it is gone, by a member and its values.
+    `at` is the dotted way to the resource in the answer, with positions in lists; `rename` are
+    inputs that are called differently, by dotted path as in mapping.to_request; `tags` is a call
+    that lists the tags, where the description does not; `more` adds what other calls tell. `absent`
+    are answers that mean that it is gone, by a member and its values.
     """
 
     service: str
@@ -141,7 +152,9 @@ def merged(
 
 
 def imported(token: str, id: str) -> dict[str, str]:  # noqa: A002
-    """What an id alone tells of a resource that readers ask for: its name, or the bucket that it belongs to."""
+    """What an id alone tells of a resource that readers ask for: its name, or the bucket that it
+    belongs to.
+    """
     naming = NAMES.get(token)
     first = id.partition(",")[0]
     names = {"bucket": first, "functionName": id, "arn": id} | (
@@ -166,7 +179,10 @@ def _shape_at(shape: Any, way: str) -> Any:
 def _object(
     actual: Actual, fields: Mapping[str, Any], rename: Mapping[str, str], path: str, shape: Any
 ) -> dict[str, Any]:
-    """Members by the names and in the forms of inputs. Without a shape only what is there is known."""
+    """Members by the names and in the forms of inputs.
+
+    Without a shape only what is there is known.
+    """
     members = shape.members if shape is not None and shape.type_name == "structure" else None
     folded = {name.lower(): name for name in (actual if members is None else members)}
     found = {}
@@ -248,7 +264,9 @@ def _members(old: Mapping[str, Any], actual: Mapping[str, Any]) -> dict[str, Any
 
 
 def _list(old: list[Any], actual: list[Any]) -> list[Any]:
-    """The members that are still there in their former order, then what has come in place of others or beside them."""
+    """The members that are still there in their former order, then what has come in place of others
+    or beside them.
+    """
     left, result = list(actual), list[Any]()
     missing: list[int] = []
     for member in old:

@@ -123,7 +123,8 @@ def launch_template(reading: Reading) -> Actual | None:
         return None
     own = {"name": found[0]["LaunchTemplateName"], "tags": tag_map(found[0].get("Tags", []))}
     told = dict(data or {})
-    # moto notes the template's own tags among those of what is launched, where AWS takes none of this kind
+    # moto notes the template's own tags among those of what is launched, where AWS takes none of
+    # this kind
     specifications = told.get("tagSpecifications") or []
     told["tagSpecifications"] = [
         each for each in specifications if each.get("resourceType") != "launch-template"
@@ -213,9 +214,9 @@ def permission(reading: Reading) -> Actual | None:
                 "function": owner,
                 "statementId": reading.id,
                 "action": each["Action"],
-                "principal": principal
-                if isinstance(principal, str)
-                else next(iter(principal.values())),
+                "principal": (
+                    principal if isinstance(principal, str) else next(iter(principal.values()))
+                ),
                 "sourceArn": condition.get("ArnLike", {}).get("AWS:SourceArn"),
                 "sourceAccount": condition.get("StringEquals", {}).get("AWS:SourceAccount"),
             }
@@ -236,11 +237,13 @@ def event_target(reading: Reading) -> Actual | None:
                 "roleArn": each.get("RoleArn"),
                 "input": each.get("Input"),
                 "inputPath": each.get("InputPath"),
-                "retryPolicy": retries
-                and {
-                    "maximumEventAgeInSeconds": retries.get("MaximumEventAgeInSeconds"),
-                    "maximumRetryAttempts": retries.get("MaximumRetryAttempts"),
-                },
+                "retryPolicy": (
+                    retries
+                    and {
+                        "maximumEventAgeInSeconds": retries.get("MaximumEventAgeInSeconds"),
+                        "maximumRetryAttempts": retries.get("MaximumRetryAttempts"),
+                    }
+                ),
                 "deadLetterConfig": dead and {"arn": dead.get("Arn")},
             }
     return None
@@ -269,9 +272,9 @@ def state_machine(_reading: Reading, found: Found) -> Found:
     ]
     plain = {name: logs[name] for name in ("level", "includeExecutionData") if name in logs}
     return {
-        "loggingConfiguration": {**plain, "logDestination": next(iter(destinations), None)}
-        if logs
-        else None
+        "loggingConfiguration": (
+            {**plain, "logDestination": next(iter(destinations), None)} if logs else None
+        )
     }
 
 

@@ -1,7 +1,9 @@
-"""Whether what the inputs name exists: AWS refuses a wrong ARN or id, an in-memory AWS often takes it.
+"""Whether what the inputs name exists: AWS refuses a wrong ARN or id, an in-memory AWS often takes
+it.
 
-The check runs when all resources of a deployment exist, so that the order of creation does not matter. Only whole values are looked at,
-not texts inside of policies, where patterns and foreign names are usual.
+The check runs when all resources of a deployment exist, so that the order of creation does not
+matter. Only whole values are looked at, not texts inside of policies, where patterns and foreign
+names are usual.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ _EC2_ID: Final = re.compile(rf"({'|'.join(_EC2_IDS)})-(?:[0-9a-f]{{8}}|[0-9a-f]{
 _ARN: Final = re.compile(
     r"arn:(?P<partition>[\w-]+):(?P<service>[\w-]+):(?P<region>[\w-]*):(?P<account>\d*):(?P<resource>.+)"
 )
-# inputs that name something by its plain name, by the end of their path, and the kind of ARN that the name stands for
+# inputs that name something by its plain name, by the end of their path, and the kind of ARN that
+# the name stands for
 _NAMES: Final = {
     "options.awslogs-group": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
     "logGroupNames": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
     "logGroupName": "arn:{partition}:logs:{region}:{account}:log-group:{text}",
-    "computeResources.placementGroup": "arn:{partition}:ec2:{region}:{account}:placement-group/{text}",
+    "computeResources.placementGroup": (
+        "arn:{partition}:ec2:{region}:{account}:placement-group/{text}"
+    ),
     "placement.groupName": "arn:{partition}:ec2:{region}:{account}:placement-group/{text}",
 }
 _JSON_TEXTS: Final = ("containerProperties", "nodeProperties", "ecsProperties")
@@ -43,7 +48,9 @@ _JSON_TEXTS: Final = ("containerProperties", "nodeProperties", "ecsProperties")
 
 @dataclass(frozen=True)
 class _Lookup:
-    """How a kind of ARN is looked up: a call that fails, or answers an empty list under `found`, where there is no such thing."""
+    """How a kind of ARN is looked up: a call that fails, or answers an empty list under `found`,
+    where there is no such thing.
+    """
 
     service: str
     resource: str
@@ -171,7 +178,9 @@ def missing_references(aws: Aws, inputs: Mapping[str, Any], known: frozenset[str
 
 
 def _references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Path, text and the ARN or id that the text means, as a template, of each input that names something."""
+    """Path, text and the ARN or id that the text means, as a template, of each input that names
+    something.
+    """
     for path, leaf in walk(inputs):
         if not isinstance(leaf, str) or not leaf:
             continue

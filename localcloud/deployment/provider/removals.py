@@ -13,12 +13,17 @@ from localcloud.deployment.provider.lifecycle import Removal
 _BATCH_MINUTES: Final = 10.0
 _DISABLED_MINUTES: Final = 20.0
 _NAT_MINUTES: Final = 30.0
-"""How long the real provider waits: job_queue.go, compute_environment.go and vpc_nat_gateway.go of terraform-provider-aws."""
+"""How long the real provider waits: job_queue.go, compute_environment.go and vpc_nat_gateway.go of
+terraform-provider-aws.
+"""
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
 
 
 def until(condition: Callable[[], bool], failure: str, *, seconds: float) -> None:
-    """Waits for AWS as long as the real provider does. Raises ProviderError with `failure` where that is not long enough."""
+    """Waits for AWS as long as the real provider does.
+
+    Raises ProviderError with `failure` where that is not long enough.
+    """
     started = time.monotonic()
     while not condition():
         waited = time.monotonic() - started
@@ -32,7 +37,9 @@ def _late(what: str, minutes: float) -> str:
 
 
 def compute_environment(removal: Removal) -> None:
-    """Disabled, then deleted, as the provider does (terraform-provider-aws, internal/service/batch/compute_environment.go)."""
+    """Disabled, then deleted, as the provider does (terraform-provider-aws,
+    internal/service/batch/compute_environment.go).
+    """
 
     def found() -> list[dict[str, Any]]:
         answer = removal.send(

@@ -1,7 +1,8 @@
 """What a Pulumi AWS resource type accepts and gives, read from the installed pulumi_aws classes.
 
-The SDK checks keyword names of the resource itself; below that a plain dict passes unchecked, and the real provider would refuse it only at
-the deployment. The classes say all that is needed: names, which are required, and the nested types.
+The SDK checks keyword names of the resource itself; below that a plain dict passes unchecked, and
+the real provider would refuse it only at the deployment. The classes say all that is needed: names,
+which are required, and the nested types.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class ResourceSchema:
     outputs: Mapping[str, Any]
 
     def check(self, inputs: Mapping[str, Any]) -> None:
-        """Raises SchemaError where a name is unknown, a required one is missing or a value has the wrong type, at any depth."""
+        """Raises SchemaError where a name is unknown, a required one is missing or a value has the
+        wrong type, at any depth.
+        """
         problems = list(_check_object(inputs, self.inputs, self.required, ""))
         if problems:
             raise SchemaError(problems)
@@ -59,9 +62,11 @@ class ResourceSchema:
 
 @cache
 def resource_schema(token: str) -> ResourceSchema | None:
-    """The schema of a type token such as `aws:ec2/vpc:Vpc`; None where pulumi_aws has no such type."""
-    # The modules of pulumi_aws load at the first touch of a name in them, and two threads that touch at once leave one without its classes
-    # for good: one thread at a time, and here alone.
+    """The schema of a type token such as `aws:ec2/vpc:Vpc`; None where pulumi_aws has no such
+    type.
+    """
+    # The modules of pulumi_aws load at the first touch of a name in them, and two threads that
+    # touch at once leave one without its classes for good: one thread at a time, and here alone.
     with _LOADING, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return _read_schema(token)

@@ -13,7 +13,11 @@ _DEFAULT_DESCRIPTION: Final = "Managed by Pulumi"
 
 @handles("ec2/securityGroup:SecurityGroup")
 def security_group(call: Call) -> None:
-    """Security group. AWS adds an egress rule for everything, which the real provider takes away; so a group starts with no rule at all."""
+    """Security group.
+
+    AWS adds an egress rule for everything, which the real provider takes away; so a group starts
+    with no rule at all.
+    """
     call.ignore("revokeRulesOnDelete")
     ingress, egress = call.take("ingress") or [], call.take("egress") or []
     name, description = call.take("name"), call.take("description", _DEFAULT_DESCRIPTION)
@@ -112,7 +116,8 @@ def _permission(rule: Mapping[str, Any], group: str) -> dict[str, Any]:
     filled = {name: value for name, value in permission.items() if value != []}
     if len(filled) == len(_ports(rule, str(rule["protocol"]))):
         raise ProviderError(
-            "a rule has no source or destination; give cidrBlocks, ipv6CidrBlocks, prefixListIds, securityGroups or self"
+            "a rule has no source or destination; give cidrBlocks, ipv6CidrBlocks, prefixListIds,"
+            " securityGroups or self"
         )
     return filled
 

@@ -1,4 +1,6 @@
-"""The settings of a provider: which AWS it is, in which region, and the tags that everything gets."""
+"""The settings of a provider: which AWS it is, in which region, and the tags that everything
+gets.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from localcloud.deployment.provider.calls import Aws, ProviderError
 from localcloud.deployment.provider.values import Secret, plain
 
 _PREVIEW_ACCOUNT: Final = "123456789012"
-# settings that make the real provider talk to a local endpoint, or say who deploys; here the client does both already
+# settings that make the real provider talk to a local endpoint, or say who deploys; here the client
+# does both already
 _ENDPOINT_SETTINGS: Final = frozenset(
     {
         "accessKey",
@@ -34,7 +37,8 @@ class Settings:
 
     Args:
         client: Returns a thread-safe boto3 client for a service name.
-        config: The stack's config; `aws:region`, `aws:defaultTags` and `aws:allowedAccountIds` count.
+        config: The stack's config; `aws:region`, `aws:defaultTags` and `aws:allowedAccountIds`
+            count.
         preview: Assume the account, and ask AWS for nothing.
     """
 
@@ -58,7 +62,8 @@ class Settings:
         account = self._client("sts").get_caller_identity()["Account"]
         if allowed and account not in map(str, allowed):
             raise ProviderError(
-                f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials are of account {account}"
+                f"aws:allowedAccountIds is {', '.join(map(str, allowed))}, but these credentials"
+                f" are of account {account}"
             )
         return Aws(client=self._client, account=account, region=self.region)
 
@@ -71,7 +76,10 @@ class Settings:
         return region
 
     def add(self, urn: str, package: str, inputs: Mapping[str, Any]) -> str:
-        """Takes note of an explicit provider resource and returns its id. Raises ProviderError for settings that are not served."""
+        """Takes note of an explicit provider resource and returns its id.
+
+        Raises ProviderError for settings that are not served.
+        """
         if package != "aws":
             raise ProviderError(
                 f"the provider {package!r} is not served by the local engine, only aws is"
@@ -83,7 +91,9 @@ class Settings:
         return "local"
 
     def check(self, inputs: Mapping[str, Any]) -> None:
-        """Raises ProviderError for settings of the provider that are not served, or that are not those of this AWS."""
+        """Raises ProviderError for settings of the provider that are not served, or that are not
+        those of this AWS.
+        """
         unknown = sorted(
             set(inputs)
             - {"region", "defaultTags", "allowedAccountIds", "version"}
@@ -95,11 +105,14 @@ class Settings:
             )
         if inputs.get("region", self.region) != self.region:
             raise ProviderError(
-                f"region is {inputs['region']}, but the stack's aws:region is {self.region}; the local AWS has one region"
+                f"region is {inputs['region']}, but the stack's aws:region is {self.region}; the"
+                " local AWS has one region"
             )
 
     def tags(self, provider: str, values: Mapping[str, Any]) -> Any:
-        """The tags of a resource with the default ones of its provider, secret where the given ones are."""
+        """The tags of a resource with the default ones of its provider, secret where the given ones
+        are.
+        """
         given = plain(values.get("tags")) or {}
         if not isinstance(given, Mapping):
             return given

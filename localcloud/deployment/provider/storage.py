@@ -35,7 +35,9 @@ _CLASSIC_REGION: Final = (
 
 @handles("s3/bucket:Bucket")
 def bucket(call: Call) -> None:
-    """Bucket. Its settings belong into the resources of their own; here only the name, tags and object lock are modelled."""
+    """Bucket. Its settings belong into the resources of their own; here only the name, tags and
+    object lock are modelled.
+    """
     call.ignore("forceDestroy", "bucketPrefix")
     name, lock = call.take("bucket"), call.take("objectLockEnabled")
     location = (
@@ -88,11 +90,13 @@ def _setting(
 
 rows(
     {
-        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _setting(
-            "PutBucketEncryption",
-            "ServerSideEncryptionConfiguration",
-            "ServerSideEncryptionConfiguration",
-            {"rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID"},
+        "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+            _setting(
+                "PutBucketEncryption",
+                "ServerSideEncryptionConfiguration",
+                "ServerSideEncryptionConfiguration",
+                {"rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID"},
+            )
         ),
         "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _setting(
             "PutPublicAccessBlock",
@@ -116,7 +120,10 @@ rows(
 
 @handles("s3/bucketVersioning:BucketVersioning")
 def versioning(call: Call) -> None:
-    """Versioning. `Disabled` is Terraform's word for a bucket that never had it, for which AWS has no call."""
+    """Versioning.
+
+    `Disabled` is Terraform's word for a bucket that never had it, for which AWS has no call.
+    """
     name, configuration = call.take("bucket"), call.take("versioningConfiguration")
     call.ignore("expectedBucketOwner", "mfa")
     if configuration["status"] != "Disabled":
@@ -133,7 +140,10 @@ def versioning(call: Call) -> None:
 
 @handles("s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
 def lifecycle(call: Call) -> None:
-    """Lifecycle rules. A rule without a filter applies to all objects, which AWS writes as an empty prefix."""
+    """Lifecycle rules.
+
+    A rule without a filter applies to all objects, which AWS writes as an empty prefix.
+    """
     call.ignore("timeouts", "expectedBucketOwner")
     name, minimum = call.take("bucket"), call.take("transitionDefaultMinimumObjectSize")
     rules = [
@@ -143,7 +153,8 @@ def lifecycle(call: Call) -> None:
     for rule in rules:
         if not any(rule.get(action) for action in _LIFECYCLE_ACTIONS):
             raise ProviderError(
-                f"lifecycle rule {rule.get('id')!r} does nothing; give it one of {', '.join(_LIFECYCLE_ACTIONS)}"
+                f"lifecycle rule {rule.get('id')!r} does nothing; give it one of"
+                f" {', '.join(_LIFECYCLE_ACTIONS)}"
             )
     document = call.aws.part(
         "s3", "BucketLifecycleConfiguration", {"rules": rules}, {"rules.id": "ID"}
@@ -176,7 +187,9 @@ def bucket_policy(call: Call) -> None:
 
 @handles("s3/bucketNotification:BucketNotification")
 def notification(call: Call) -> None:
-    """Notifications to EventBridge, functions, queues and topics; without any, the bucket's notifications are switched off."""
+    """Notifications to EventBridge, functions, queues and topics; without any, the bucket's
+    notifications are switched off.
+    """
     call.id = call.take("bucket")
     document: dict[str, Any] = {"EventBridgeConfiguration": {}} if call.take("eventbridge") else {}
     kinds = {

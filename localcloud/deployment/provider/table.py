@@ -1,4 +1,5 @@
-"""docs/provider.md: what a change of a resource's inputs does, by type, as the rehearsal has learned it.
+"""docs/provider.md: what a change of a resource's inputs does, by type, as the rehearsal has
+learned it.
 
 `python -m localcloud.deployment.provider.table --write` makes it; a test holds it current.
 """

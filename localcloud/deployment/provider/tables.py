@@ -33,13 +33,15 @@ def table(call: Call) -> None:
     optional: dict[str, Any] = {
         "GlobalSecondaryIndexes": indexes["globalSecondaryIndexes"] or None,
         "LocalSecondaryIndexes": indexes["localSecondaryIndexes"] or None,
-        "ProvisionedThroughput": {"ReadCapacityUnits": read or 1, "WriteCapacityUnits": write or 1}
-        if billing == "PROVISIONED"
-        else None,
+        "ProvisionedThroughput": (
+            {"ReadCapacityUnits": read or 1, "WriteCapacityUnits": write or 1}
+            if billing == "PROVISIONED"
+            else None
+        ),
         "StreamSpecification": {"StreamEnabled": True, "StreamViewType": view} if stream else None,
-        "SSESpecification": _encryption(encryption)
-        if encryption and encryption.get("enabled")
-        else None,
+        "SSESpecification": (
+            _encryption(encryption) if encryption and encryption.get("enabled") else None
+        ),
     }
     created = call.create(
         "dynamodb",
@@ -94,7 +96,9 @@ def change_table(update: Update) -> None:
 
 
 def _change_indexes(update: Update) -> None:
-    """Indexes that are gone or differ are deleted, new ones made, a call for each: DynamoDB takes one at a time (UpdateTable)."""
+    """Indexes that are gone or differ are deleted, new ones made, a call for each: DynamoDB takes
+    one at a time (UpdateTable).
+    """
     attributes = update.new("attributes") or update.old.get("attributes") or []
     wanted = _by_name(update.new_or_nothing("globalSecondaryIndexes"))
     before = _by_name(update.old.get("globalSecondaryIndexes"))

@@ -92,7 +92,10 @@ _BY_TYPE: Final[Mapping[str, _Tagging]] = {
 
 
 def retag(update: Update, before: Mapping[str, str]) -> None:
-    """Brings the tags of a resource from `before` to those of the update. Raises ProviderError for a type whose tags are not modelled."""
+    """Brings the tags of a resource from `before` to those of the update.
+
+    Raises ProviderError for a type whose tags are not modelled.
+    """
     update.ignore("tags")
     gone = sorted(before.keys() - update.tags.keys())
     new = {

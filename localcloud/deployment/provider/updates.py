@@ -1,4 +1,6 @@
-"""Updates in place that take more than one call, or a call that differs from the creation, as the real provider does them."""
+"""Updates in place that take more than one call, or a call that differs from the creation, as the
+real provider does them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ _CODE: Final = frozenset(
 )
 
 
-# ---- identity ----------------------------------------------------------------------------------------------------------------------------
+# ---- identity
+# --------------------------------------------------------------------------------------------------
 
 
 def role(update: Update) -> None:
@@ -42,7 +45,9 @@ def role(update: Update) -> None:
 
 
 def policy(update: Update) -> None:
-    """A new default version; the oldest goes first where there are five (terraform-provider-aws, internal/service/iam/policy.go)."""
+    """A new default version; the oldest goes first where there are five (terraform-provider-aws,
+    internal/service/iam/policy.go).
+    """
     update.ignore("delayAfterPolicyCreationInMs")
     document = update.new("policy")
     if document is None:
@@ -95,7 +100,8 @@ def key(update: Update) -> None:
         update.send("kms", "DisableKeyRotation", KeyId=update.id)
 
 
-# ---- functions and messages --------------------------------------------------------------------------------------------------------------
+# ---- functions and messages
+# --------------------------------------------------------------------------------------------------
 
 
 def function(update: Update) -> None:
@@ -191,7 +197,8 @@ def schedule(update: Update) -> None:
     update.send("scheduler", "UpdateSchedule", Name=name, GroupName=group, **body)
 
 
-# ---- what is stored and watched ----------------------------------------------------------------------------------------------------------
+# ---- what is stored and watched
+# --------------------------------------------------------------------------------------------------
 
 
 def repository(update: Update) -> None:

@@ -1,4 +1,6 @@
-"""Pulumi property values as Python values: secrets, unknowns and assets keep their identity on the way through the engine."""
+"""Pulumi property values as Python values: secrets, unknowns and assets keep their identity on the
+way through the engine.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
-# Signatures by which the property wire format marks values (pulumi's sdk/go/common/resource/properties.go, asset.go, archive.go).
+# Signatures by which the property wire format marks values (pulumi's
+# sdk/go/common/resource/properties.go, asset.go, archive.go).
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, not a secret
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -18,7 +21,9 @@ ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 _UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 DEFAULTS: Final = "__defaults"
-"""Among the inputs: names of those that the provider chose, not the program (pulumi-terraform-bridge)."""
+"""Among the inputs: names of those that the provider chose, not the program
+(pulumi-terraform-bridge).
+"""
 _POISON: Final = "<<unmodelled output "
 
 
@@ -43,7 +48,9 @@ class Secret:
 
 
 def decode(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """A wire struct as Python values: whole numbers as int, secrets as Secret, unknowns as UNKNOWN, assets as their signed dicts."""
+    """A wire struct as Python values: whole numbers as int, secrets as Secret, unknowns as UNKNOWN,
+    assets as their signed dicts.
+    """
     return {name: decode_value(value) for name, value in struct.fields.items()}
 
 
@@ -116,7 +123,9 @@ def plain(value: Any) -> Any:
 
 
 def without_bookkeeping(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs without nulls and without what the bridge and the SDK note beside them (`__defaults`)."""
+    """The inputs without nulls and without what the bridge and the SDK note beside them
+    (`__defaults`).
+    """
     return {
         name: value
         for name, value in inputs.items()
@@ -162,8 +171,8 @@ def is_asset(value: Any) -> bool:
 def poison(resource: str, output: str) -> str:
     """The text that stands for an output which this provider does not model.
 
-    It would be None otherwise, and None becomes the text "None" inside of a policy without anybody noticing. A deployment that uses the
-    marker anywhere fails with the name in it.
+    It would be None otherwise, and None becomes the text "None" inside of a policy without anybody
+    noticing. A deployment that uses the marker anywhere fails with the name in it.
     """
     return f"{_POISON}{resource}.{output}>>"
 

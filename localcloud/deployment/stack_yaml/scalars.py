@@ -1,4 +1,6 @@
-"""What the text of a scalar stands for: the rules of gopkg.in/yaml.v3 (its resolve.go), in Python."""
+"""What the text of a scalar stands for: the rules of gopkg.in/yaml.v3 (its resolve.go), in
+Python.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ def json_number(value: float) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as Go's encoding/json writes it: keys sorted, no spaces, what HTML would read escaped."""
+    """A value as Go's encoding/json writes it: keys sorted, no spaces, what HTML would read
+    escaped.
+    """
     if isinstance(value, Mapping):
         pairs = sorted(value.items(), key=lambda pair: pair[0].encode())
         return "{" + ",".join(f"{json_text(name)}:{json_text(item)}" for name, item in pairs) + "}"

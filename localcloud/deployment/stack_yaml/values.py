@@ -228,7 +228,8 @@ class _Decoder:
             final = between.value
             if not math.isfinite(final):
                 raise YamlError(
-                    f"`{shown(node.value)}` is no number that a config may hold; write a finite one",
+                    f"`{shown(node.value)}` is no number that a config may hold; write a"
+                    " finite one",
                     node.line,
                 )
         if isinstance(value, Moment):

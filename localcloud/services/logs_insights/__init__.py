@@ -1,1 +1,3 @@
-"""CloudWatch Logs Insights: saved queries, and the part of its language that they and the people around them use."""
+"""CloudWatch Logs Insights: saved queries, and the part of its language that they and the people
+around them use.
+"""

@@ -1,8 +1,9 @@
 """The language of Logs Insights: from text to a query.
 
-What is taken: fields, display, filter, sort, limit, dedup, and stats with count, count_distinct, sum, avg, min, max by fields and bin().
-Everything else is refused by name: an answer of all lines to a question about some of them would be worse than none. Grammar: CloudWatch
-Logs User Guide, "CloudWatch Logs Insights query syntax".
+What is taken: fields, display, filter, sort, limit, dedup, and stats with count, count_distinct,
+sum, avg, min, max by fields and bin(). Everything else is refused by name: an answer of all lines
+to a question about some of them would be worse than none. Grammar: CloudWatch Logs User Guide,
+"CloudWatch Logs Insights query syntax".
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class _Parser:
     def _malformed(self, why: str) -> MalformedQueryError:
         return MalformedQueryError(f"{why} in the command {self._text!r}")
 
-    # ---- tokens ------------------------------------------------------------------------------------------------------------------------
+    # ---- tokens
+    # ----------------------------------------------------------------------------------------------
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._next] if self._next < len(self._tokens) else ("end", "")
@@ -131,14 +133,16 @@ class _Parser:
             )
         return value
 
-    # ---- commands ----------------------------------------------------------------------------------------------------------------------
+    # ---- commands
+    # ----------------------------------------------------------------------------------------------
 
     def step(self) -> Step:
         kind, word = self._take()
         command = word.lower()
         if kind != "name" or command not in _COMMANDS:
             raise self._malformed(
-                f"the command {word or '(nothing)'} is not run here; {', '.join(_COMMANDS)} are; it stands"
+                f"the command {word or '(nothing)'} is not run here; {', '.join(_COMMANDS)} are; it"
+                " stands"
             )
         step: Step = getattr(self, f"_{command}")()
         if self._peek()[0] != "end":
@@ -223,7 +227,8 @@ class _Parser:
         label = f"bin({written})"
         return int(match[1]) * _UNITS[match[2]], self._name() if self._accept("as") else label
 
-    # ---- conditions --------------------------------------------------------------------------------------------------------------------
+    # ---- conditions
+    # ----------------------------------------------------------------------------------------------
 
     def _filter(self) -> Step:
         return Step(command="filter", test=self._or())

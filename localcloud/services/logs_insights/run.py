@@ -14,7 +14,9 @@ _OWN_TIMES: Final = ("@timestamp", "@ingestionTime")
 
 
 def row(account: str, group: str, stream: str, event: Any) -> Row:
-    """The fields of one event: those of Logs, and what is in its message, where that is a JSON object, by dotted names."""
+    """The fields of one event: those of Logs, and what is in its message, where that is a JSON
+    object, by dotted names.
+    """
     fields: Row = {}
     start = event.message.find("{")
     if start >= 0:

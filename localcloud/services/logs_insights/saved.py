@@ -74,7 +74,8 @@ class Queries:
             ]
         }
 
-    # ---- runs --------------------------------------------------------------------------------------------------------------------------
+    # ---- runs
+    # ----------------------------------------------------------------------------------------------
 
     def _start(self, params: Params) -> Params:
         if params.get("queryLanguage", "CWLI") != "CWLI":
@@ -119,9 +120,9 @@ class Queries:
             created=time.time(),
             results=results,
             scanned=len(rows),
-            matched=len(run([each for each in steps if each.command == "filter"], rows))
-            if rows
-            else 0,
+            matched=(
+                len(run([each for each in steps if each.command == "filter"], rows)) if rows else 0
+            ),
             size=size,
         )
         return {"queryId": identity}
@@ -194,5 +195,7 @@ def _groups(params: Params) -> list[str]:
 
 
 def _milliseconds(moment: float) -> int:
-    """StartTime and endTime are seconds; values of 13 digits are taken as milliseconds, as AWS does."""
+    """StartTime and endTime are seconds; values of 13 digits are taken as milliseconds, as AWS
+    does.
+    """
     return int(moment if moment > 10**11 else moment * 1000)

@@ -1,8 +1,9 @@
-"""Contents of objects on disk, and how they pass through moto, which knows contents only as bytes in memory.
+"""Contents of objects on disk, and how they pass through moto, which knows contents only as bytes
+in memory.
 
-A content above `LARGEST_IN_MEMORY` is a `Blob`: a file. Through moto goes a short text in its place, a *ticket* with a secret that is new
-with each process: where moto keeps a ticket it keeps the file, and a ticket in an answer is replaced by the part of the file that it
-stands for.
+A content above `LARGEST_IN_MEMORY` is a `Blob`: a file. Through moto goes a short text in its
+place, a *ticket* with a secret that is new with each process: where moto keeps a ticket it keeps
+the file, and a ticket in an answer is replaced by the part of the file that it stands for.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def ticket_in(content: bytes) -> Ticket | None:
 
 
 class Passing:
-    """While it is entered, this thread sees tickets where others see bytes: for operations that only pass contents on.
+    """While it is entered, this thread sees tickets where others see bytes: for operations that
+    only pass contents on.
 
     No file goes whose ticket the thread has seen.
     """
@@ -146,7 +148,9 @@ class BlobWriter:
 
 
 class BlobFile:
-    """The part of a blob that is one object's content, with the few methods of a file that moto uses."""
+    """The part of a blob that is one object's content, with the few methods of a file that moto
+    uses.
+    """
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket: Ticket | None = ticket
@@ -167,5 +171,7 @@ class BlobFile:
         return data
 
     def close(self) -> None:
-        """Lets go of the blob, whose file goes with the last reference to it; moto keeps the objects that it has deleted."""
+        """Lets go of the blob, whose file goes with the last reference to it; moto keeps the
+        objects that it has deleted.
+        """
         self.ticket = None

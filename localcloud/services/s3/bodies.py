@@ -1,7 +1,8 @@
-"""Bodies that carry an object: read once, in pieces, unpacked from `aws-chunked`, and held to everything that the request says of them.
+"""Bodies that carry an object: read once, in pieces, unpacked from `aws-chunked`, and held to
+everything that the request says of them.
 
-Rules: S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload in Multiple Chunks" and its page on
-trailing headers; S3 User Guide, "Checking object integrity".
+Rules: S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload
+in Multiple Chunks" and its page on trailing headers; S3 User Guide, "Checking object integrity".
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def receive(call: Call, directory: Path) -> None:
-    """Reads the body of a call and leaves in its place, for moto, the plain content or the ticket of a file that holds it.
+    """Reads the body of a call and leaves in its place, for moto, the plain content or the ticket
+    of a file that holds it.
 
-    Raises WireError where the body is shorter than it says, or is not what its hash, checksum or chunk signatures promise.
+    Raises WireError where the body is shorter than it says, or is not what its hash, checksum or
+    chunk signatures promise.
     """
     headers = dict(call.signed_request.headers)
     payload = headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
@@ -95,7 +98,9 @@ def _plain(stream: Any) -> Iterator[bytes]:
 
 
 def _algorithms(headers: Mapping[str, str]) -> list[str]:
-    """The checksums that a request states, in its headers or after its body, or asks to be computed."""
+    """The checksums that a request states, in its headers or after its body, or asks to be
+    computed.
+    """
     trailers = [each.strip().lower() for each in headers.get("x-amz-trailer", "").split(",")]
     wanted = headers.get("x-amz-sdk-checksum-algorithm", "").upper()
     found = [
@@ -157,7 +162,9 @@ def _rewrite(call: Call, content: bytes, found: Mapping[str, str]) -> None:
 
 
 class _Chunks:
-    """A body in `aws-chunked`: each chunk with its length, and its signature where the payload is signed; then the trailers."""
+    """A body in `aws-chunked`: each chunk with its length, and its signature where the payload is
+    signed; then the trailers.
+    """
 
     def __init__(self, call: Call, stream: Any, payload: str, headers: dict[str, str]) -> None:
         self._stream = stream
@@ -169,7 +176,8 @@ class _Chunks:
             if claim is None or claim.version != 4 or claim.presigned:
                 raise WireError(
                     "InvalidRequest",
-                    "a payload in signed chunks needs an Authorization header of Signature Version 4",
+                    "a payload in signed chunks needs an Authorization header of Signature"
+                    " Version 4",
                 )
             self._key = signing_key(call.secret, claim)
             self._prefix = f"{claim.signed_at:%Y%m%dT%H%M%SZ}\n{claim.scope}"
@@ -191,9 +199,11 @@ class _Chunks:
                 self._line()
             self._check(
                 signature,
-                f"AWS4-HMAC-SHA256-PAYLOAD\n{self._chain()}\n{_EMPTY}\n{digest.hexdigest()}"
-                if self._signed
-                else "",
+                (
+                    f"AWS4-HMAC-SHA256-PAYLOAD\n{self._chain()}\n{_EMPTY}\n{digest.hexdigest()}"
+                    if self._signed
+                    else ""
+                ),
             )
             if not size:
                 self._trailers()
@@ -219,7 +229,10 @@ class _Chunks:
             return
         expected = hmac.digest(self._key, text.encode(), "sha256").hex()
         if not hmac.compare_digest(expected, signature):
-            message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+            message = (
+                "The request signature we calculated does not match the signature you provided."
+                " Check your key and signing method."
+            )
             raise WireError("SignatureDoesNotMatch", message, status=403)
         self._previous = signature
 

@@ -1,8 +1,9 @@
 """The checksums that S3 knows (S3 User Guide, "Checking object integrity"), block by block.
 
-CRC-32C and CRC-64/NVME are not in the standard library. A block is cut into lanes of equal length whose registers NumPy moves on
-together, a byte of each at a time; what the lanes give is put together pair by pair, for a CRC is linear: the register after `ab` is that
-of `a` moved on by as many zero bytes as `b` is long, xor that of `b` begun at zero.
+CRC-32C and CRC-64/NVME are not in the standard library. A block is cut into lanes of equal length
+whose registers NumPy moves on together, a byte of each at a time; what the lanes give is put
+together pair by pair, for a CRC is linear: the register after `ab` is that of `a` moved on by as
+many zero bytes as `b` is long, xor that of `b` begun at zero.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def _table(polynomial: int) -> Register:
 
 @functools.cache
 def _zeros(polynomial: int, doublings: int) -> Register:
-    """Eight tables, one for each byte of a register: together they move it on by `2 ** doublings` zero bytes."""
+    """Eight tables, one for each byte of a register: together they move it on by `2 ** doublings`
+    zero bytes.
+    """
     if doublings == 0:
         registers = _each_byte()
         moved: Register = _table(polynomial)[registers & np.uint64(255)] ^ (

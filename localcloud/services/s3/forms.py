@@ -182,7 +182,10 @@ class Form:
         Policy.of(self.policy).check({**self._fields, "key": self.key}, self.bucket)
 
     def file(self, directory: Path) -> Any:
-        """The file, read into a nameless one in `directory`, from its beginning. Raises WireError."""
+        """The file, read into a nameless one in `directory`, from its beginning.
+
+        Raises WireError.
+        """
         policy, size = Policy.of(self.policy), 0
         directory.mkdir(parents=True, exist_ok=True)
         target = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - the caller's

@@ -1,4 +1,6 @@
-"""Changes of one object, one after the other: S3 decides on a conditional write and makes it in one step; moto looks, and then writes."""
+"""Changes of one object, one after the other: S3 decides on a conditional write and makes it in one
+step; moto looks, and then writes.
+"""
 
 from __future__ import annotations
 

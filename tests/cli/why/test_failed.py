@@ -1,4 +1,6 @@
-"""What ended a job, planted one by one: the cause in a sentence, the lines of the log that show it, what to do."""
+"""What ended a job, planted one by one: the cause in a sentence, the lines of the log that show it,
+what to do.
+"""
 
 from __future__ import annotations
 

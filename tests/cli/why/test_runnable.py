@@ -1,4 +1,6 @@
-"""Causes of RUNNABLE and PENDING, planted one by one: each is told with its setting, its number, the number needed and the fix."""
+"""Causes of RUNNABLE and PENDING, planted one by one: each is told with its setting, its number,
+the number needed and the fix.
+"""
 
 from __future__ import annotations
 
@@ -168,7 +170,8 @@ def test_a_multi_node_job_before_spot(asking: Asking) -> None:
     assert (cause.found, cause.needed.split(" ")[0]) == ("SPOT", "EC2")
 
 
-# ---- roles and network: the environment is INVALID, or nothing joins ------------------------------
+# ---- roles and network: the environment is INVALID, or nothing joins
+# ------------------------------
 
 
 def test_an_instance_role_without_its_policy(asking: Asking) -> None:

@@ -1,4 +1,6 @@
-"""`why RUN` on a deployed stack: a run that is stuck, found and mended; and runs that have not begun."""
+"""`why RUN` on a deployed stack: a run that is stuck, found and mended; and runs that have not
+begun.
+"""
 
 from __future__ import annotations
 

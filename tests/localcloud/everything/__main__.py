@@ -1,4 +1,6 @@
-"""One resource of every type that the local provider models, wired as a real program would wire them."""
+"""One resource of every type that the local provider models, wired as a real program would wire
+them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(depends_on=list(resources))
 
 
-# ---- network ---------------------------------------------------------------------------------------------------------------------------
+# ---- network
+# --------------------------------------------------------------------------------------------------
 
 zones = aws.get_availability_zones(state="available").names
 vpc = aws.ec2.Vpc(
@@ -144,7 +147,8 @@ aws.ec2.LaunchTemplate(
     ],
 )
 
-# ---- storage ---------------------------------------------------------------------------------------------------------------------------
+# ---- storage
+# --------------------------------------------------------------------------------------------------
 
 key = aws.kms.Key(
     "key", enable_key_rotation=True, description="everything", deletion_window_in_days=7
@@ -259,7 +263,8 @@ aws.ecr.RepositoryPolicy(
     policy=json.dumps({"Version": "2012-10-17", "Statement": [pull]}),
 )
 
-# ---- identity --------------------------------------------------------------------------------------------------------------------------
+# ---- identity
+# --------------------------------------------------------------------------------------------------
 
 job_role = role(
     "job",
@@ -279,7 +284,8 @@ version = aws.secretsmanager.SecretVersion(
 )
 aws.ssm.Parameter("parameter", type="String", name="/everything/parameter", value="x")
 
-# ---- batch -----------------------------------------------------------------------------------------------------------------------------
+# ---- batch
+# --------------------------------------------------------------------------------------------------
 
 fair = aws.batch.SchedulingPolicy(
     "fair",
@@ -363,7 +369,8 @@ aws.batch.JobDefinition(
     node_properties=pulumi.Output.json_dumps(group_of_nodes),
 )
 
-# ---- functions, events and messages ----------------------------------------------------------------------------------------------------
+# ---- functions, events and messages
+# --------------------------------------------------------------------------------------------------
 
 topic = aws.sns.Topic("topic")
 events = {"Service": "events.amazonaws.com"}
@@ -464,7 +471,8 @@ aws.scheduler.Schedule(
     },
 )
 
-# ---- watching --------------------------------------------------------------------------------------------------------------------------
+# ---- watching
+# --------------------------------------------------------------------------------------------------
 
 alarm = aws.cloudwatch.MetricAlarm(
     "alarm",

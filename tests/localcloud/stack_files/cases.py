@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 PLAIN: Final = "name: batch-reference\nruntime: python\n"
-TYPED: Final = PLAIN + (
-    "config:\n  network: { type: object, default: {} }\n  tags: { type: object, default: {} }\n"
-    "  zones: { type: integer, default: 2 }\n  names: { type: array, items: { type: string }, "
-    "default: [a] }\n  loud: { type: boolean, default: false }\n  aws:region: { value: eu-west-1 }\n"
+TYPED: Final = (
+    PLAIN
+    + "config:\n  network: { type: object, default: {} }\n  tags: { type: object, default: {} }\n "
+    " zones: { type: integer, default: 2 }\n  names: { type: array, items: { type: string },"
+    " default: [a] }\n  loud: { type: boolean, default: false }\n  aws:region: { value:"
+    " eu-west-1 }\n"
 )
 PROJECTS: Final = {"plain": PLAIN, "typed": TYPED}
 
@@ -25,8 +27,12 @@ _TEXTS: Final = {
     "key twice": _tags("{a: 2, a: 3}"),
     "key twice, in block style": "config:\n  batch-reference:tags:\n    a: 2\n    a: 3\n",
     "section twice": "config:\n  batch-reference:tags: {a: 1}\n  batch-reference:tags: {a: 2}\n",
-    "section twice, once without namespace": "config:\n  batch-reference:tags: {a: 1}\n  tags: {a: 2}\n",
-    "config twice": "config:\n  batch-reference:tags: {a: 1}\nconfig:\n  batch-reference:tags: {b: 2}\n",
+    "section twice, once without namespace": (
+        "config:\n  batch-reference:tags: {a: 1}\n  tags: {a: 2}\n"
+    ),
+    "config twice": (
+        "config:\n  batch-reference:tags: {a: 1}\nconfig:\n  batch-reference:tags: {b: 2}\n"
+    ),
     "key twice as text and number": _tags("{1: a, '1': b}"),
     "key twice in two notations": _tags("{1: a, 1.0: b}"),
     "yes and no": _tags("{a: yes, b: no, c: on, d: off, e: y, f: True, g: TRUE, h: true, i: tRUE}"),
@@ -35,12 +41,14 @@ _TEXTS: Final = {
     ),
     "signs": _tags("{a: -0x10, b: +010, c: -0b11, d: -0o17, e: 0b-11, f: +-1, g: '+5', h: -0}"),
     "large integers": _tags(
-        "{a: 12345678901234567890, b: 9007199254740993, c: 18446744073709551616, d: -9223372036854775808}"
+        "{a: 12345678901234567890, b: 9007199254740993, c: 18446744073709551616, d:"
+        " -9223372036854775808}"
     ),
     "large integer as a value": "config:\n  batch-reference:big: 12345678901234567890\n",
     "account with a leading zero": _tags("{a: 012345678901, b: 012345670001}"),
     "floats": _tags(
-        "{a: 1.0, b: 1e3, c: 1.5e-7, d: .5, e: 5., h: 0.1, i: 100000000.0, j: 1e21, k: 1e20, l: 1e400}"
+        "{a: 1.0, b: 1e3, c: 1.5e-7, d: .5, e: 5., h: 0.1, i: 100000000.0, j: 1e21, k: 1e20, l:"
+        " 1e400}"
     ),
     "long fractions": _tags("{a: 3.14159265358979323846, b: 0.30000000000000004, c: 1.10}"),
     "infinity": _tags("{a: .inf}"),
@@ -50,11 +58,20 @@ _TEXTS: Final = {
     "date as a key": _tags("{2026-01-01: a}"),
     "date as a secret": "config:\n  batch-reference:a: {secure: 2026-01-01}\n",
     "anchors": "config:\n  batch-reference:network: &n {a: 1}\n  batch-reference:tags: *n\n",
-    "alias before its anchor": "config:\n  batch-reference:network: *n\n  batch-reference:tags: &n {a: 1}\n",
+    "alias before its anchor": (
+        "config:\n  batch-reference:network: *n\n  batch-reference:tags: &n {a: 1}\n"
+    ),
     "alias of itself": "config: &c\n  batch-reference:tags: *c\n",
-    "merge": "config:\n  batch-reference:network: &n {a: 1, b: 2}\n  batch-reference:tags:\n    <<: *n\n    b: 3\n",
-    "merge of numbers": "config:\n  batch-reference:network: &n {0x10: a}\n  batch-reference:tags: {<<: *n, b: 3}\n",
-    "merge of two": "x: &x {a: 1}\ny: &y {a: 2, b: 2}\nconfig:\n  batch-reference:tags: {<<: [*x, *y], c: 3}\n",
+    "merge": (
+        "config:\n  batch-reference:network: &n {a: 1, b: 2}\n  batch-reference:tags:\n    <<: *n\n"
+        "    b: 3\n"
+    ),
+    "merge of numbers": (
+        "config:\n  batch-reference:network: &n {0x10: a}\n  batch-reference:tags: {<<: *n, b: 3}\n"
+    ),
+    "merge of two": (
+        "x: &x {a: 1}\ny: &y {a: 2, b: 2}\nconfig:\n  batch-reference:tags: {<<: [*x, *y], c: 3}\n"
+    ),
     "merge of a text": _tags("{<<: text}"),
     "quoted merge": _tags("{'<<': {a: 1}}"),
     "numbers as keys": _tags("{1: a, 0x2: b, 1_0: c, 1.5: d, 1e3: e}"),
@@ -67,7 +84,9 @@ _TEXTS: Final = {
     "number for a map": _tags("3"),
     "list for a map": _tags("[a]"),
     "json for a map": _tags("'{\"a\": 2}'"),
-    "text": "config:\n  batch-reference:a: hello\n  batch-reference:b: 1.50\n  batch-reference:c: yes\n",
+    "text": (
+        "config:\n  batch-reference:a: hello\n  batch-reference:b: 1.50\n  batch-reference:c: yes\n"
+    ),
     "an integer as text": "config:\n  zones: '3'\n",
     "an integer as a float": "config:\n  zones: 3.0\n",
     "no integer": "config:\n  zones: 3.5\n",
@@ -104,9 +123,15 @@ _TEXTS: Final = {
     "version 1.2": "%YAML 1.2\n---\n" + _tags("{a: 1}"),
     "empty map": _tags("{}"),
     "empty list": _tags("[]"),
-    "lists in lists": "config:\n  batch-reference:queues: {main: {environments: [a, [b, 1], {c: null}]}}\n",
-    "block scalars": "config:\n  batch-reference:tags:\n    a: |\n      x\n      y\n    b: >\n      x\n      y\n",
-    "block scalars that keep": "config:\n  batch-reference:tags:\n    a: |+\n      x\n\n    b: >-\n      x\n\n      y\n",
+    "lists in lists": (
+        "config:\n  batch-reference:queues: {main: {environments: [a, [b, 1], {c: null}]}}\n"
+    ),
+    "block scalars": (
+        "config:\n  batch-reference:tags:\n    a: |\n      x\n      y\n    b: >\n      x\n      y\n"
+    ),
+    "block scalars that keep": (
+        "config:\n  batch-reference:tags:\n    a: |+\n      x\n\n    b: >-\n      x\n\n      y\n"
+    ),
     "an empty line first": _tags('{a: "\\nx"}'),
     "a tab first": _tags('{a: "\\tx\\ny"}'),
     "tags of types": _tags(
@@ -148,9 +173,11 @@ _BYTES: Final = {
     "utf-16 without a mark": _tags("{a: 1}").encode("utf-16-le"),
     "latin-1": _tags("{a: é}").encode("latin-1"),
     "half of a character at the end": _tags("{a: é}").encode()[:-3],
-    "aliases that multiply": b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n"
-    b"c: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
-    b"config: {batch-reference:tags: {a: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]}}\n",
+    "aliases that multiply": (
+        b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\n"
+        b"c: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
+        b"config: {batch-reference:tags: {a: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]}}\n"
+    ),
     "brackets without end": b"config: " + b"[" * 12_000,
     "nothing but zeros": b"\x00" * 20,
 }

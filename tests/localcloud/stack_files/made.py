@@ -1,4 +1,6 @@
-"""Stack files made from random numbers: odd numbers, dates, keys, anchors, merges, tags and styles."""
+"""Stack files made from random numbers: odd numbers, dates, keys, anchors, merges, tags and
+styles.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Records what the Pulumi CLI on PATH makes of the cases: `python -m tests.localcloud.stack_files.record`.
+"""Records what the Pulumi CLI on PATH makes of the cases: `python -m
+tests.localcloud.stack_files.record`.
 
 The record stands for the CLI where there is none.
 """

@@ -1,4 +1,6 @@
-"""The real Pulumi CLI as the referee of stack files: what a program is handed, or that nothing is."""
+"""The real Pulumi CLI as the referee of stack files: what a program is handed, or that nothing
+is.
+"""
 
 from __future__ import annotations
 

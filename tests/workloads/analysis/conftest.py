@@ -28,7 +28,9 @@ MIDDLE, RESULTS = "intermediate", "results"
 
 @dataclass(frozen=True)
 class Store:
-    """S3 with the two buckets of the analysis, and what a job's environment has to say to reach it."""
+    """S3 with the two buckets of the analysis, and what a job's environment has to say to reach
+    it.
+    """
 
     s3: S3Client
     environ: dict[str, str]
@@ -81,7 +83,8 @@ class Store:
 
 @contextlib.contextmanager
 def serve() -> Iterator[Store]:
-    # not for the session: moto's state belongs to the process, and other files of the worker empty it
+    # not for the session: moto's state belongs to the process, and other files of the worker empty
+    # it
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -24,7 +24,9 @@ _NUMPY: Final = (
     "X86_V4",
     "X86_V3",
 )
-"""Names of processor features in NumPy's builds of different ages; unknown ones are passed over with a warning."""
+"""Names of processor features in NumPy's builds of different ages; unknown ones are passed over
+with a warning.
+"""
 
 
 def environments() -> dict[str, dict[str, str]]:

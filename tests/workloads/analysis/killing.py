@@ -1,4 +1,6 @@
-"""The analysis by mpirun alone, killed at random moments and started again with other numbers of ranks."""
+"""The analysis by mpirun alone, killed at random moments and started again with other numbers of
+ranks.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,8 @@ class Attempts:
     def kill_one_rank(
         self, ranks: int, rng: random.Random, longest_wait_seconds: float, *, comparing: bool
     ) -> bool:
-        """Start, kill -9 a random rank at a random moment after it began; whether it was killed before it was done.
+        """Start, kill -9 a random rank at a random moment after it began; whether it was killed
+        before it was done.
 
         With `comparing` not before the checkpoint holds more than the profile.
         """
@@ -95,7 +98,9 @@ class Attempts:
         ready: Callable[[Collection[str]], bool],
         signal_number: int = signal.SIGKILL,
     ) -> None:
-        """Start, and send a rank a signal as soon as the names of the checkpoint's objects are such."""
+        """Start, and send a rank a signal as soon as the names of the checkpoint's objects are
+        such.
+        """
         process = self.start(ranks)
         while not ready(self.checkpoint()["objects"]):
             assert process.poll() is None, "done before it stored anything"
@@ -121,7 +126,9 @@ class Attempts:
 
 
 def kill_and_resume(attempts: Attempts, rng: random.Random, kills: int) -> int:
-    """Kill up to so many times, each time with another number of ranks, then let it finish; returns how many it were."""
+    """Kill up to so many times, each time with another number of ranks, then let it finish; returns
+    how many it were.
+    """
     ranks = rng.randint(1, 4)
     for done in range(kills):
         # every other one while pairs are compared, so that there is something to go on with

@@ -1,4 +1,6 @@
-"""Many tables through the whole analysis by one start of mpirun: starting it costs more than analysing a small table."""
+"""Many tables through the whole analysis by one start of mpirun: starting it costs more than
+analysing a small table.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class Found:
 
 
 def analyse(store: Store, jobs: list[Job], *, folder: Path) -> list[Success]:
-    """Run the jobs one after the other, each on the first of the same ranks; what each has left as `_SUCCESS.json`."""
+    """Run the jobs one after the other, each on the first of the same ranks; what each has left as
+    `_SUCCESS.json`.
+    """
     wanted, done = folder / "jobs.json", folder / "done.json"
     wanted.write_text(json.dumps([job.environ for job in jobs]))
     program = (

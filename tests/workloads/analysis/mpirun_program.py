@@ -10,7 +10,9 @@ from workloads.analysis.launch import mpirun
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """What every rank is told, besides `more`; nothing of the test's own environment but where programs are."""
+    """What every rank is told, besides `more`; nothing of the test's own environment but where
+    programs are.
+    """
     return mpirun.environment(
         {
             "PATH": os.environ["PATH"],

@@ -1,10 +1,11 @@
-"""The digests of some tables' analysis in this process: what no kernel, thread count or library may change.
+"""The digests of some tables' analysis in this process: what no kernel, thread count or library may
+change.
 
 `python -m tests.workloads.analysis.portable [--threads N] [--table NAME]` prints them as JSON; with
-`--check` it compares them with those that are kept in digests.json, names what differs, and ends with
-1 where something does; with `--keep` it keeps them. It needs NumPy alone, so that any version of
-Python and NumPy can be asked. The tables are made from raw random bits by operations that are exact
-or correctly rounded: NumPy's distributions differ between its versions.
+`--check` it compares them with those that are kept in digests.json, names what differs, and ends
+with 1 where something does; with `--keep` it keeps them. It needs NumPy alone, so that any version
+of Python and NumPy can be asked. The tables are made from raw random bits by operations that are
+exact or correctly rounded: NumPy's distributions differ between its versions.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Bits:
 
 
 def table(rows: int, columns: int) -> Values:
-    """(columns, rows) of every kind that arithmetic could be unsure of: offsets, heavy tails, far apart sizes, near-duplicates, gaps."""
+    """(columns, rows) of every kind that arithmetic could be unsure of: offsets, heavy tails, far
+    apart sizes, near-duplicates, gaps.
+    """
     bits = Bits(7)
     values = np.ldexp(bits.heavy(columns, rows), bits.whole(-30, 30, columns, 1))
     values[0] = 1e9 + bits.bell(rows)
@@ -85,7 +88,9 @@ def table(rows: int, columns: int) -> Values:
 
 
 def _small() -> Values:
-    """Numbers below the smallest normal one, zeros of both signs, and some that are as large as any."""
+    """Numbers below the smallest normal one, zeros of both signs, and some that are as large as
+    any.
+    """
     bits = Bits(11)
     tiny = np.ldexp(bits.bell(3_000), -1060)
     zeros = np.where(bits.uniform(3_000) < 0.5, -0.0, 0.0)
@@ -129,7 +134,9 @@ TABLES: Final[dict[str, Callable[[], Values]]] = {
 
 
 def digests(values: Values, threads: int, unit_rows: int = UNIT_ROWS) -> dict[str, str]:
-    """By name: of the profile, of what else is told of the columns, and for each metric of `full` and `top`."""
+    """By name: of the profile, of what else is told of the columns, and for each metric of `full`
+    and `top`.
+    """
     units = [
         np.ascontiguousarray(values[:, start : start + unit_rows])
         for start in range(0, values.shape[1], unit_rows)
@@ -175,11 +182,15 @@ def _searched(profile: Profile, values: Values, threads: int) -> Iterator[tuple[
             chosen = scaling(profile, "robust" if name == "robust" else "standard")
             space = Space.of(profile, chosen, metric)
             blocks = {
-                index: prepare(
-                    space,
-                    start,
-                    np.ascontiguousarray(values[:, start : min(start + SEARCHED_UNIT_ROWS, rows)]),
-                ).block
+                index: (
+                    prepare(
+                        space,
+                        start,
+                        np.ascontiguousarray(
+                            values[:, start : min(start + SEARCHED_UNIT_ROWS, rows)]
+                        ),
+                    ).block
+                )
                 for index, start in enumerate(range(0, rows, SEARCHED_UNIT_ROWS))
             }
             scores = finish(all_pairs(NumpyPairs(threads), blocks, units=len(blocks), k=5))
@@ -195,7 +206,9 @@ def _searched(profile: Profile, values: Values, threads: int) -> Iterator[tuple[
 
 
 def differences(found: dict[str, dict[str, str]], kept: dict[str, dict[str, str]]) -> list[str]:
-    """`table: name` of each digest of a table found that is another one, or stands on one side alone."""
+    """`table: name` of each digest of a table found that is another one, or stands on one side
+    alone.
+    """
     return [
         f"{name}: {one}"
         for name in found

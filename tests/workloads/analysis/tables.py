@@ -36,7 +36,10 @@ Columns = npt.NDArray[np.float64] | Sequence[npt.NDArray[np.float64] | npt.NDArr
 def write_table(
     run: Run, values: Columns, unit_rows: int, uses: Mapping[int, ColumnUse]
 ) -> tuple[bytes, Manifest]:
-    """Parquet with a text column beside the numbers; row group = unit. `uses` are those of columns that rows are not compared by."""
+    """Parquet with a text column beside the numbers; row group = unit.
+
+    `uses` are those of columns that rows are not compared by.
+    """
     columns, rows = len(values), len(values[0])
     names = [f"c{index}" for index in range(columns)]
     arrays: dict[str, Any] = {"label": pa.array([f"row {i}" for i in range(rows)])}

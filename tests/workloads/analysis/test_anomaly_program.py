@@ -1,4 +1,6 @@
-"""Remote rows by the whole stage: the same for any number of ranks and any memory, and equal to scikit-learn."""
+"""Remote rows by the whole stage: the same for any number of ranks and any memory, and equal to
+scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def space_of(
 
 
 def brute_force(store: Store, run: Run, values: np.ndarray) -> np.ndarray:
-    """Scores by scikit-learn in float64, of the rows as the analysis has scaled them; NaN for rows that are not compared."""
+    """Scores by scikit-learn in float64, of the rows as the analysis has scaled them; NaN for rows
+    that are not compared.
+    """
     space = space_of(store.profile(run))
     complete = space.complete(values)
     scaled = space.rows(values[:, complete]).astype(np.float64)

@@ -1,4 +1,6 @@
-"""Awkward tables through the whole stage: the definition in float64, one digest for any ranks and threads, and what is said of odd rows."""
+"""Awkward tables through the whole stage: the definition in float64, one digest for any ranks and
+threads, and what is said of odd rows.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def _some_far() -> Values:
 
 
 def _at_the_centre() -> Values:
-    """Every value has its opposite, so that median and mean are 0, and ten rows are nothing but 0."""
+    """Every value has its opposite, so that median and mean are 0, and ten rows are nothing but
+    0.
+    """
     half = _normal(250, 3)
     half[:, 40:45] = 0
     return np.concatenate((half, -half), axis=1).astype(np.float64)
@@ -65,8 +69,8 @@ TABLES: dict[str, Values] = {
     "512-columns": _normal(300, 512).astype(np.float64),
     "1e30": (_normal(500, 4) * 1e30).astype(np.float64),
     "1e-30": (_normal(500, 4) * 1e-30).astype(np.float64),
-    "1e30-beside-1e-30": (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(
-        np.float64
+    "1e30-beside-1e-30": (
+        (_normal(500, 4) * np.array([[1e30], [1e-30], [1], [1e-38]])).astype(np.float64)
     ),
     "some-far": _some_far(),
     "offset": (_normal(700, 4) + 1e6).astype(np.float64),
@@ -82,12 +86,16 @@ SPREAD: tuple[Case, ...] = (
     ("at-the-centre", "top", "cosine"),
     ("at-the-centre", "full", "cosine"),
 )
-"""Analysed by several ranks as well; those with mode `top` come on top of mode `full`, which all tables go through with every metric."""
+"""Analysed by several ranks as well; those with mode `top` come on top of mode `full`, which all
+tables go through with every metric.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Both:
-    """The same jobs by one rank with one thread, then some of them by three ranks with two threads."""
+    """The same jobs by one rank with one thread, then some of them by three ranks with two
+    threads.
+    """
 
     one: dict[Case, Success]
     many: dict[Case, Success]
@@ -184,7 +192,9 @@ def test_what_is_said_of_odd_rows_and_columns(both):
 
 @pytest.mark.parametrize("name", ["512-columns", "offset", "1e30", "1e-30"])
 def test_random_rows_by_hand(both, name):
-    """Median and interquartile range by NumPy, distances in float64 of raw values: nothing of the program but its answer."""
+    """Median and interquartile range by NumPy, distances in float64 of raw values: nothing of the
+    program but its answer.
+    """
     raw = TABLES[name].astype(np.float64)
     space, found = both.spaces[name, "full", "euclidean"], both.found[name, "full", "euclidean"]
     scaled = ((raw - raw.mean(axis=1)[:, None]) / space.unit[:, None]).T

@@ -1,4 +1,6 @@
-"""How far figures are from the truth, on tables that float64 arithmetic finds hard: nearer than two passes in float64 are."""
+"""How far figures are from the truth, on tables that float64 arithmetic finds hard: nearer than two
+passes in float64 are.
+"""
 
 from __future__ import annotations
 
@@ -134,9 +136,11 @@ def test_rows_that_are_left_out_take_no_digits_from_those_that_are_compared():
 def worst(found, true: list[Decimal]) -> float:
     """In units in the last place of the truth; infinite where there is no number."""
     return max(
-        float(abs(Decimal(float(one)) - other) / Decimal(math.ulp(float(other))))
-        if math.isfinite(one)
-        else math.inf
+        (
+            float(abs(Decimal(float(one)) - other) / Decimal(math.ulp(float(other))))
+            if math.isfinite(one)
+            else math.inf
+        )
         for one, other in zip(found, true, strict=True)
     )
 

@@ -1,4 +1,6 @@
-"""Objects that several machines write: fifty writers at a time, some of them slower, repacked, of another release, or wrong."""
+"""Objects that several machines write: fifty writers at a time, some of them slower, repacked, of
+another release, or wrong.
+"""
 
 from __future__ import annotations
 
@@ -91,14 +93,15 @@ def at_once(work: Callable[[int], Any]) -> list[Any]:
 
 
 def test_fifty_writers_that_say_the_same_in_other_bytes_name_the_one_object(monkeypatch):
-    # pyarrow is one for all threads, so that each call is packed in its own way by the order of the calls
+    # pyarrow is one for all threads, so that each call is packed in its own way by the order of the
+    # calls
     calls = itertools.count()
     monkeypatch.setattr(pq, "write_table", lambda table, to, **_: repacked(next(calls), table, to))
     run = run_of("same-scores")
     files = ScoreFiles(bucket=BUCKET, run=run, identity="a")
     named = at_once(lambda _: files.store(3, scores(), LINES))
     assert len(set(named)) == 1
-    (stored, digest) = named[0]
+    stored, digest = named[0]
     data = s3.get_bytes(BUCKET, run.scores_prefix + stored.name)
     assert hashlib.sha256(data).hexdigest() == stored.sha256
     assert scores_digest(*decode_scores(data)) == digest

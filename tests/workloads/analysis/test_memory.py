@@ -1,4 +1,6 @@
-"""The plan's memory against the peak of real ranks, and tables ten times as large as what they may keep."""
+"""The plan's memory against the peak of real ranks, and tables ten times as large as what they may
+keep.
+"""
 
 from __future__ import annotations
 

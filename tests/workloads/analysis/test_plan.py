@@ -71,7 +71,10 @@ def test_the_limit_is_for_full_alone_and_closed_where_the_price_is_not_known():
     admit(replace(SETTINGS, max_dollars=7.0), SHAPE, plan)
     with pytest.raises(
         StageError,
-        match=r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit is \$3\.00",
+        match=(
+            r"100,000,000 rows in about 78 s on 32 ranks, which costs about \$4\.77, and the limit"
+            r" is \$3\.00"
+        ),
     ):
         admit(replace(SETTINGS, max_dollars=3.0), SHAPE, plan)
     with pytest.raises(StageError, match="price of the analysis's machines is not known"):
@@ -92,7 +95,8 @@ def test_many_neighbours_have_their_price_in_time_and_memory(mode):
     slower = plan(200, replace(MACHINE, neighbours_per_second=1e8))
     assert slower.seconds > many.seconds
     if mode == "full":
-        # 190 more for each of the 3,125,000 rows of a rank, and again as many when later units replace them
+        # 190 more for each of the 3,125,000 rows of a rank, and again as many when later units
+        # replace them
         more = many.seconds - few.seconds
         assert more == pytest.approx(190 * 3_125_000 * (1 + math.log(1e8 / 65_536)) / 1e9, rel=0.01)
 

@@ -1,4 +1,6 @@
-"""One digest on every kernel: by running them, by libraries of other habits, and by reading the source."""
+"""One digest on every kernel: by running them, by libraries of other habits, and by reading the
+source.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_a_digest_that_differs_is_named():
 
 
 def flipped(real: Callable[..., Any], rng: np.random.Generator) -> Callable[..., Any]:
-    """The product with the last bits changed, as another order of additions might, unless all of its sums are exact in any order."""
+    """The product with the last bits changed, as another order of additions might, unless all of
+    its sums are exact in any order.
+    """
 
     def product(left: Any, right: Any, out: Any = None, **_: object) -> Any:
         found = real(left, right)

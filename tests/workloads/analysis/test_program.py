@@ -129,8 +129,8 @@ def test_an_exchange_between_gpus_is_refused_on_the_host(store, values):
     assert run_stage(store, run, 1, PIPELINE_EXCHANGE="nccl").returncode == 1
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert (
-        "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is 'numpy'"
-        in error["error"]
+        "PIPELINE_EXCHANGE is 'nccl', which moves rows between GPUs, but PIPELINE_ARRAY_BACKEND is"
+        " 'numpy'" in error["error"]
     )
     assert error["hint"] == "set PIPELINE_EXCHANGE to 'host', or PIPELINE_ARRAY_BACKEND to 'cupy'"
 

@@ -1,4 +1,6 @@
-"""Real tables, metric by metric: scores of the whole stage equal those of scikit-learn and of PyOD on data scaled without its help."""
+"""Real tables, metric by metric: scores of the whole stage equal those of scikit-learn and of PyOD
+on data scaled without its help.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def standardised(name: str) -> npt.NDArray[np.float64]:
 
 
 def shrunk_inverse(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Inverse of the correlation with the shrinkage of Chen, Wiesel, Eldar and Hero (2010), eq. 23, written down from there."""
+    """Inverse of the correlation with the shrinkage of Chen, Wiesel, Eldar and Hero (2010), eq. 23,
+    written down from there.
+    """
     n, p = rows.shape
     s = np.asarray(np.corrcoef(rows.T))
     tr_ss, tr_s = np.trace(s @ s), np.trace(s)

@@ -1,4 +1,5 @@
-"""kill -9 of a random rank at a random moment, then on with another number of ranks: again and again, with fresh seeds every time.
+"""kill -9 of a random rank at a random moment, then on with another number of ranks: again and
+again, with fresh seeds every time.
 
 The drill kills twenty times.
 """
@@ -134,8 +135,8 @@ def test_a_damaged_and_a_foreign_checkpoint_are_not_used(store):
     store.s3.put_object(Bucket=RESULTS, Key=key, Body=bytes(data))
     attempts.complete(1)
     assert (
-        f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting afresh"
-        in attempts.logs[-1]
+        f"the checkpoint is damaged ({key} has other bytes than those that were stored); starting"
+        " afresh" in attempts.logs[-1]
     )
     digest = store.success(attempts.run).digest
 

@@ -1,4 +1,6 @@
-"""The analysis as an array job: children that never meet, in any order, killed and run again, give the one digest."""
+"""The analysis as an array job: children that never meet, in any order, killed and run again, give
+the one digest.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,8 @@ def test_any_number_of_shards_in_any_order_gives_the_digest_of_one_rank(
         record = StageRecord.from_json(store.get(RESULTS, run.stage_record_key("analysis")))
         assert record.job_id == f"{launch}:0"
         assert record.details["shard_seconds"] == list(found.shard_seconds)
-    # a child that Batch starts once more, because its host went away before its end was counted, finds all done
+    # a child that Batch starts once more, because its host went away before its end was counted,
+    # finds all done
     assert (
         "the result of this launch is stored"
         in shards_of(store, run, mode, 3, [0], launch="3-children")[0]
@@ -189,7 +192,8 @@ def test_a_damaged_part_is_named_and_computed_anew_and_two_last_shards_write_the
     assert done.returncode == 1, done.stdout
     error = json.loads(store.get(RESULTS, run.error_key("analysis")))
     assert error["error"].startswith(
-        f"shard 1 of 2: rank 0 of 1 on node 0: s3://{RESULTS}/{key}, a shard's part of the result, is damaged"
+        f"shard 1 of 2: rank 0 of 1 on node 0: s3://{RESULTS}/{key}, a shard's part of the result,"
+        " is damaged"
     )
     assert error["hint"].startswith("run the analysis again")
     other_key, other = part_of(store, run, "000003-000007")
@@ -258,7 +262,10 @@ def test_two_shards_that_come_to_different_profiles_name_both_machines(store, mo
     assert shards.profile() == arrays
     with pytest.raises(
         StageError,
-        match=r"another result of the same table: one \(Zen\) found [0-9a-f]{12}, and other \(Haswell\) found",
+        match=(
+            r"another result of the same table: one \(Zen\) found [0-9a-f]{12}, and other"
+            r" \(Haswell\) found"
+        ),
     ):
         shards.offer_profile({**arrays, "mean": np.array([1.0 + 2.0**-52])})
     s3.client.cache_clear()

@@ -1,4 +1,6 @@
-"""Numbers as files hold them: large whole ones, tiny ones, offsets; and tables with little or nothing to compare."""
+"""Numbers as files hold them: large whole ones, tiny ones, offsets; and tables with little or
+nothing to compare.
+"""
 
 from __future__ import annotations
 

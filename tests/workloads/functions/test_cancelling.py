@@ -1,4 +1,6 @@
-"""A run that an operator cancels ends once, is told of once, and stays ended, whatever comes late."""
+"""A run that an operator cancels ends once, is told of once, and stays ended, whatever comes
+late.
+"""
 
 from __future__ import annotations
 

@@ -143,8 +143,10 @@ def test_data_sets_are_expected_by_the_names_of_their_files_and_what_is_none_of_
     for key in (f"data/{DAY}/在庫.xlsx", f"data/{DAY}/", f"data/{DAY}/sub/a.csv"):
         boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x")
     (missing,) = daily.handler({"at": SIX}, None)["missing"]
-    assert missing == (
-        "there is no file of the data set 在庫 for 2026-03-31; the folder also holds what is no upload: sub/a.csv, 在庫.xlsx"
+    assert (
+        missing
+        == "there is no file of the data set 在庫 for 2026-03-31; the folder also holds what is no"
+        " upload: sub/a.csv, 在庫.xlsx"
     )
     assert world.values()[metrics.FILES] == 2
 

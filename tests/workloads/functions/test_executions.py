@@ -1,4 +1,6 @@
-"""Runs of the state machine: begun once whatever is repeated, ended once whichever event comes first."""
+"""Runs of the state machine: begun once whatever is repeated, ended once whichever event comes
+first.
+"""
 
 from __future__ import annotations
 

@@ -73,7 +73,9 @@ def environment(
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Metric and value by the last dimension's value, of all lines in the embedded metric format."""
+    """Metric and value by the last dimension's value, of all lines in the embedded metric
+    format.
+    """
     monkeypatch.setenv(contract.ENV_STACK, "dev")
 
     def read() -> dict[tuple[str, str], float]:

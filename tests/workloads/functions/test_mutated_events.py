@@ -1,4 +1,6 @@
-"""Thousands of damaged events, messages and items: a function handles each, or refuses it with one sentence and no other kind of error."""
+"""Thousands of damaged events, messages and items: a function handles each, or refuses it with one
+sentence and no other kind of error.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ UPLOAD = Upload(bucket="ingest", key="data/20260131/sales.csv", etag="0123")
 
 
 class Table:
-    """The metrics table with one item, whatever is asked; what is written has to be what DynamoDB takes."""
+    """The metrics table with one item, whatever is asked; what is written has to be what DynamoDB
+    takes.
+    """
 
     name = "metrics"
 
@@ -79,7 +83,9 @@ class Table:
 
 
 class Services:
-    """What else of AWS the functions call: it knows one upload, and no jobs besides those of events."""
+    """What else of AWS the functions call: it knows one upload, and no jobs besides those of
+    events.
+    """
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -97,9 +103,9 @@ class Services:
         keys = {"pk": "DS#sales", "sk": RUN.state_key["sk"]}
         return {
             "Responses": {
-                "metrics": []
-                if self.table.item is None
-                else [{**copy.deepcopy(self.table.item), **keys}]
+                "metrics": (
+                    [] if self.table.item is None else [{**copy.deepcopy(self.table.item), **keys}]
+                )
             }
         }
 
@@ -330,7 +336,10 @@ def _mutated(document: Any, random: Random, nasty: tuple[Any, ...]) -> Any:
 
 
 def _refusal(handler: Callable[[Any, Any], Any], found: Any) -> str:
-    """What a function says of an event that it refuses; empty where it handles it. Any other kind of error is the test's failure."""
+    """What a function says of an event that it refuses; empty where it handles it.
+
+    Any other kind of error is the test's failure.
+    """
     try:
         handler(found, CONTEXT)
     except (*OURS, RuntimeError) as error:

@@ -1,4 +1,6 @@
-"""A failed job ends its run once, with a sentence that helps, whatever Batch sends and in whichever order."""
+"""A failed job ends its run once, with a sentence that helps, whatever Batch sends and in whichever
+order.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ CASES = [
     ),
     (
         {
-            "statusReason": "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+            "statusReason": (
+                "Canceled by JobStateTimeLimit action due to reason:"
+                " CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+            )
         },
         "no machine of the instance type",
     ),
@@ -141,8 +146,8 @@ def test_the_stages_own_words_are_told_once_and_cascades_are_silent(world):
     ):
         assert part in text
     assert (
-        "aws logs get-log-events --log-group-name /batch/dev --log-stream-name preprocess/default/abc"
-        in text
+        "aws logs get-log-events --log-group-name /batch/dev --log-stream-name"
+        " preprocess/default/abc" in text
     )
     assert "#jobs/detail/job-1" in text
 
@@ -238,7 +243,9 @@ def test_an_error_record_of_an_earlier_attempt_does_not_explain_a_lost_host(worl
 
 
 def test_a_run_submitted_by_hand_is_ended_and_told(world):
-    """No state item, no tags, own job name; a multi-node job has its environment in the node ranges."""
+    """No state item, no tags, own job name; a multi-node job has its environment in the node
+    ranges.
+    """
     container = {"environment": ENVIRONMENT, "command": ["python", "-m", "workloads.analysis"]}
     by_hand = event(
         attempt(91),

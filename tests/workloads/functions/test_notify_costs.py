@@ -49,7 +49,9 @@ def job(stage: str, job_id: str, *hours: float, name: str = "", **more: Any) -> 
 
 @pytest.fixture
 def priced(world, monkeypatch):
-    """The world with prices and three jobs in the state item; `knows(jobs...)` sets what Batch knows."""
+    """The world with prices and three jobs in the state item; `knows(jobs...)` sets what Batch
+    knows.
+    """
     monkeypatch.setenv(contract.ENV_STAGE_PRICES, json.dumps(PRICES))
     claim()
     ids = {"preprocess": "job-0", "analysis": "job-1", "postprocess": "job-2"}

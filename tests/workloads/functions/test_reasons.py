@@ -9,12 +9,18 @@ import pytest
 from tests.workloads.functions.failed_jobs import attempt
 from workloads.functions.reasons import Cause, explain, for_run
 
-WHO = "User: arn:aws:sts::123456789012:assumed-role/roles-execution-1a2b3c4/0123456789abcdef is not authorized to perform: "
+WHO = (
+    "User: arn:aws:sts::123456789012:assumed-role/roles-execution-1a2b3c4/0123456789abcdef is not"
+    " authorized to perform: "
+)
 WHY = " because no identity-based policy allows the {action} action"
 
 
 def denied(prefix: str, action: str, resource: str) -> str:
-    return f"{prefix}AccessDeniedException: {WHO}{action} on resource: {resource}{WHY.format(action=action)}"
+    return (
+        f"{prefix}AccessDeniedException: {WHO}{action} on resource:"
+        f" {resource}{WHY.format(action=action)}"
+    )
 
 
 DENIED = [
@@ -25,17 +31,26 @@ DENIED = [
         "arn:aws:ecr:us-east-1:123456789012:repository/r",
     ),
     (
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: ",
+        (
+            "ResourceInitializationError: unable to pull secrets or registry auth: unable to"
+            " retrieve secret from asm: "
+        ),
         "secretsmanager:GetSecretValue",
         "arn:aws:secretsmanager:us-east-1:123456789012:secret:webhook-AbCdEf",
     ),
     (
-        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: ",
+        (
+            "ResourceInitializationError: failed to validate logger args: create stream has been"
+            " retried 1 times: "
+        ),
         "logs:CreateLogStream",
         "arn:aws:logs:us-east-1:123456789012:log-group:/p/dev/preprocess:log-stream:x",
     ),
     (
-        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: api error ",
+        (
+            "CannotStartContainerError: Error response from daemon: failed to initialize logging"
+            " driver: api error "
+        ),
         "logs:CreateLogStream",
         "arn:aws:logs:us-east-1:123456789012:log-group:/p/dev/preprocess:log-stream:x",
     ),
@@ -57,13 +72,17 @@ def test_a_refused_permission_is_named_with_role_and_resource(
     )
     assert (
         cause.error
-        == f"the container could not be started, because roles-execution-1a2b3c4 may not {action} on {resource}"
+        == f"the container could not be started, because roles-execution-1a2b3c4 may not {action}"
+        f" on {resource}"
     )
     assert action in cause.hint
 
 
 def test_a_registry_that_says_forbidden_names_the_actions() -> None:
-    text = "CannotPullContainerError: failed to resolve ref: pulling from host 1.dkr.ecr.us-east-1.amazonaws.com failed: 403 Forbidden"
+    text = (
+        "CannotPullContainerError: failed to resolve ref: pulling from host"
+        " 1.dkr.ecr.us-east-1.amazonaws.com failed: 403 Forbidden"
+    )
     cause = explain({"attempts": [attempt(reason=text)], "statusReason": "Task failed to start"})
     assert "the registry denied it" in cause.error
     assert "ecr:BatchGetImage" in cause.hint

@@ -1,4 +1,6 @@
-"""What becomes of dead letters: deleted only once they are handled, back in the queue otherwise, and an end to trying."""
+"""What becomes of dead letters: deleted only once they are handled, back in the queue otherwise,
+and an end to trying.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ NAMES = ("notify", "alarm")
 
 @dataclass
 class World:
-    """Two queues in SQS; functions that fail on some events; a clock that stands unless told otherwise."""
+    """Two queues in SQS; functions that fail on some events; a clock that stands unless told
+    otherwise.
+    """
 
     sqs: Any
     urls: dict[str, str]
@@ -93,9 +97,11 @@ def test_what_is_handled_is_deleted_and_only_then(world):
         "failed": {"notify": 0, "alarm": 0},
     }
     assert sorted(world.calls) == [("alarm", "c"), ("notify", "a"), ("notify", "b")]
-    assert world.in_queue_at_call == [2, 1, 1], (
-        "a message is in the queue while the function has it"
-    )
+    assert world.in_queue_at_call == [
+        2,
+        1,
+        1,
+    ], "a message is in the queue while the function has it"
     assert [world.depth(name) for name in NAMES] == [0, 0]
     assert world.run() == {
         "handled": {"notify": 0, "alarm": 0},
@@ -109,9 +115,10 @@ def test_while_slack_is_down_each_queue_is_left_alone_soon_and_nothing_is_lost(w
     world.fails = set("abcde")
     assert world.run()["failed"] == {"notify": redrive.MOST_FAILURES, "alarm": 1}
     assert len(world.calls) == redrive.MOST_FAILURES + 1
-    assert [world.visible(name) for name in NAMES] == [4, 1], (
-        "whoever looks finds them, and the alarm goes on"
-    )
+    assert [world.visible(name) for name in NAMES] == [
+        4,
+        1,
+    ], "whoever looks finds them, and the alarm goes on"
     world.fails = set()
     assert world.run()["handled"] == {"notify": 4, "alarm": 1}
 

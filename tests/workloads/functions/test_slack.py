@@ -62,7 +62,9 @@ def test_a_message_that_cannot_be_delivered_is_one_sentence_without_the_secret(
 @pytest.mark.parametrize("answer_seconds", [0.0, 3.0, 9.9])
 @pytest.mark.parametrize("retry_after", ["20", "7", "0"])
 def test_a_slow_slack_ends_within_the_time_that_a_teller_has(server, answer_seconds, retry_after):
-    """However long its answers and the waits that it asks for: 40 s, and one answer that was asked for before they were over."""
+    """However long its answers and the waits that it asks for: 40 s, and one answer that was asked
+    for before they were over.
+    """
     now = [1000.0]
 
     def clock() -> float:

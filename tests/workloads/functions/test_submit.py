@@ -1,4 +1,6 @@
-"""One upload, exactly one run: under duplicates, in parallel, and with a crash between any two steps."""
+"""One upload, exactly one run: under duplicates, in parallel, and with a crash between any two
+steps.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Crash(BaseException):
 
 @dataclass
 class World:
-    """Batch as it is seen by the function, its clock, and the steps at which something is planned to happen."""
+    """Batch as it is seen by the function, its clock, and the steps at which something is planned
+    to happen.
+    """
 
     now: float = 1_770_000_000.0
     jobs: list[dict[str, Any]] = field(default_factory=list)

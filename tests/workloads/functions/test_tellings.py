@@ -1,4 +1,6 @@
-"""What alarms and refused files are told by: a teller that dies loses nothing, and nobody takes its silence for having told."""
+"""What alarms and refused files are told by: a teller that dies loses nothing, and nobody takes its
+silence for having told.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from workloads.functions.notification_log import (
 from workloads.functions.states import TELL_LEASE_MS
 
 FIRST_REPEAT_SECONDS = 60
-"""After an invocation that failed (Lambda developer guide, "Error handling for asynchronous invocation")."""
+"""After an invocation that failed (Lambda developer guide, "Error handling for asynchronous
+invocation").
+"""
 RINGS = Notification(pk="ALARM#stuck", sk="STATE", state="ALARM", changed_at="2026-01-01T00:00:00Z")
 
 

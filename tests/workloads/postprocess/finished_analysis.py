@@ -1,4 +1,6 @@
-"""A finished analysis made from a pandas frame, as the stages before postprocess leave it in the buckets."""
+"""A finished analysis made from a pandas frame, as the stages before postprocess leave it in the
+buckets.
+"""
 
 from __future__ import annotations
 
@@ -64,11 +66,14 @@ def profile_of(
     for position, node in leaves:
         forest.add(position, node)
     root = forest.root()
-    return Profile(
-        columns=tuple(frame.select_dtypes("number").columns),
-        moments=root.moments,
-        sketch=root.sketch,
-    ), leaves
+    return (
+        Profile(
+            columns=tuple(frame.select_dtypes("number").columns),
+            moments=root.moments,
+            sketch=root.sketch,
+        ),
+        leaves,
+    )
 
 
 def line_of(row: int) -> int:
@@ -155,7 +160,9 @@ def remote_rows(
     wanted: int = 12,
     k: int = 3,
 ) -> AnomalyRecord:
-    """Writes the most remote rows of the frame by brute force in float64, and returns their record."""
+    """Writes the most remote rows of the frame by brute force in float64, and returns their
+    record.
+    """
     values = frame.select_dtypes("number").to_numpy(np.float64)
     chosen = scaling(profile, "robust")
     space = Space.of(profile, chosen, metric)
@@ -219,9 +226,11 @@ def store(
     exact: bool = False,
     **changes: Any,
 ) -> Profile:
-    """Writes table, manifest, partial results, `_SUCCESS.json` and stage records; returns the profile that they merge to.
+    """Writes table, manifest, partial results, `_SUCCESS.json` and stage records; returns the
+    profile that they merge to.
 
-    `remote`: the most remote rows were looked for as well. `exact`: quantiles are exact. `changes`: to the manifest's fields.
+    `remote`: the most remote rows were looked for as well. `exact`: quantiles are exact. `changes`:
+    to the manifest's fields.
     """
     table, data = cleaned_table(put, run, frame, unit_rows)
     manifest = replace(manifest_of(run, frame, unit_rows, rejected or {}, table, data), **changes)

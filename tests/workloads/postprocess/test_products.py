@@ -1,4 +1,6 @@
-"""What others read: findings.parquet, the statements for Athena, and what Slack and the table are told of the file."""
+"""What others read: findings.parquet, the statements for Athena, and what Slack and the table are
+told of the file.
+"""
 
 from __future__ import annotations
 
@@ -271,7 +273,10 @@ def test_what_a_file_holds_cannot_steer_slack_or_the_page(world):
     assert joined.replace("\n", "").isprintable()
     assert "<!channel" not in joined
     assert re.findall(r"<[^>]*>", joined) == [
-        "<https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html|Open the report>"
+        (
+            "<https://console.example/results?prefix=runs/20260131-sales-0123456789ab/report.html|Open"
+            " the report>"
+        )
     ]
     page = stored(RUN.report_key).decode()
     assert not {"\x1b", "\x07", "\u202e"} & set(page)

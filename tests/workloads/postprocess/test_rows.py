@@ -1,4 +1,6 @@
-"""Rows found again: the right cells in the right order, the right lines, and no damaged object read."""
+"""Rows found again: the right cells in the right order, the right lines, and no damaged object
+read.
+"""
 
 from __future__ import annotations
 

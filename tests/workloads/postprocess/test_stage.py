@@ -1,4 +1,6 @@
-"""The whole stage on a small table against pandas: findings, table items, report, message, and what happens when it is run again."""
+"""The whole stage on a small table against pandas: findings, table items, report, message, and what
+happens when it is run again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the tests of the preprocess stage share: cleaning bytes in memory and reading what came out."""
+"""What the tests of the preprocess stage share: cleaning bytes in memory and reading what came
+out.
+"""
 
 from __future__ import annotations
 

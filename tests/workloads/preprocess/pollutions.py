@@ -1,8 +1,10 @@
-"""Every pollution of the Pollock benchmark, made anew from the descriptions of its authors, on tables of our own; and its metrics.
+"""Every pollution of the Pollock benchmark, made anew from the descriptions of its authors, on
+tables of our own; and its metrics.
 
-G. Vitagliano, M. Hameed, L. Jiang, L. Reisener, E. Wu, F. Naumann, "Pollock: A Data Loading Benchmark", PVLDB 16 (2023): one table is
-written in some two thousand ways, each with one fault of a kind that was found in published files. A reader gets up to ten points for a
-file: one for reading it at all, and precision, recall and F1 of the header's names, of the records, and of the cells.
+G. Vitagliano, M. Hameed, L. Jiang, L. Reisener, E. Wu, F. Naumann, "Pollock: A Data Loading
+Benchmark", PVLDB 16 (2023): one table is written in some two thousand ways, each with one fault of
+a kind that was found in published files. A reader gets up to ten points for a file: one for reading
+it at all, and precision, recall and F1 of the header's names, of the records, and of the cells.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ class Polluted:
 
 
 def shop(rows: int = 83) -> tuple[Table, Writing]:
-    """Sales with dates, codes, prices, titles with inches and commas, quoted descriptions and links, and a column that is always empty."""
+    """Sales with dates, codes, prices, titles with inches and commas, quoted descriptions and
+    links, and a column that is always empty.
+    """
     draw = random.Random(7)  # noqa: S311
     things = [
         "Kite",
@@ -105,7 +109,9 @@ def sensors(rows: int = 60) -> tuple[Table, Writing]:
 
 
 def one_per_cell(table: Table, how: Writing) -> Iterator[Polluted]:
-    """A delimiter more, a delimiter less, and a stray quote, at each field of each row; a row written with blanks as delimiter."""
+    """A delimiter more, a delimiter less, and a stray quote, at each field of each row; a row
+    written with blanks as delimiter.
+    """
     lines = how.lines(table)
     for number, row in enumerate(table):
         fields = how.fields(row)

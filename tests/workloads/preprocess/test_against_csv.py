@@ -1,4 +1,6 @@
-"""Whatever the text, the accepted rows are those that Python's csv module reads, and nothing is lost; however the bytes arrive."""
+"""Whatever the text, the accepted rows are those that Python's csv module reads, and nothing is
+lost; however the bytes arrive.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files as people really upload them: each ends in a clean table with the rejects listed, or in one clear sentence."""
+"""Files as people really upload them: each ends in a clean table with the rejects listed, or in one
+clear sentence.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ NO_COLUMN_LEFT_OUT = Wishes(incomplete_percent=100)
 GOOD = b"id,price\n" + b"".join(b"%d,%d.5\n" % (i, i) for i in range(20))
 
 
-@pytest.mark.parametrize(  # mtime: the bytes are part of the tests' names, on which the workers have to agree
+# mtime: the bytes are part of the tests' names, on which the workers have to agree
+@pytest.mark.parametrize(
     ("data", "sentence"),
     [
         (b"", "the file is empty"),
@@ -116,7 +119,8 @@ def test_refused_with_one_sentence(data, sentence):
             id="non-finite",
         ),
         pytest.param(
-            b"t,a\n2024-01-01,1\n2024-02-30,2\n2024-02-29,3\n2024-03-01,4\nsoon,5\n2024-03-02,6\n2024-03-03 10:11,7\n2024-03-04,8\n",
+            b"t,a\n2024-01-01,1\n2024-02-30,2\n2024-02-29,3\n2024-03-01,4\nsoon,5\n2024-03-02,6\n2024-03-03"
+            b" 10:11,7\n2024-03-04,8\n",
             None,
             {},
             id="a quarter of the timestamps is none: text",
@@ -206,7 +210,10 @@ def test_a_column_that_turns_to_text_at_row_900000():
     outcome.cleaned.check(20)
     with pytest.raises(
         StageError,
-        match=r"100,001 of 1,000,000 rows \(10.0 %\).*allowed are 5 %.*mostly 'not a number'.*in line 900001",
+        match=(
+            r"100,001 of 1,000,000 rows \(10.0 %\).*allowed are 5 %.*mostly 'not a number'.*in line"
+            r" 900001"
+        ),
     ):
         outcome.cleaned.check(5)
 

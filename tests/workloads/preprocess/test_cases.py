@@ -1,4 +1,5 @@
-"""Small files of the kinds that people report against CSV readers (made up, in `cases/`): every value, name, type and line is right.
+"""Small files of the kinds that people report against CSV readers (made up, in `cases/`): every
+value, name, type and line is right.
 
 What is right stands here as formulas of the row's number, so that a value that is read wrong cannot
 agree with itself. What is not sure, and what was left out, is said.
@@ -34,8 +35,10 @@ class Case:
 
     Args:
         columns: Names and letters of TYPES.
-        row: The values of the row with a number, counted from 0 in the file; None where that row is rejected.
-        remarks: Codes of the remarks about the file, in any order; `!` before those that are not sure.
+        row: The values of the row with a number, counted from 0 in the file; None where that row is
+            rejected.
+        remarks: Codes of the remarks about the file, in any order; `!` before those that are not
+            sure.
         first: Line of row 0.
         count: Rows in the file.
         rejected: Line -> reason.
@@ -349,11 +352,20 @@ def test_case(name):
 
 SENTENCES = {
     "20-units-row": "line 2 below the header was left out: units row",
-    "21-logger-preamble": "one line before the table was set aside, the first: 'LOGGER CR3000 6843 prog.CR3'",
-    "48-tiny-p-values": "5 cells with another content, such as '1e-434' (beyond the range of float64); their rows were rejected",
-    "56-quarter-missing": "has no value in 25.0 % of the rows; it is described and left out of the comparison",
+    "21-logger-preamble": (
+        "one line before the table was set aside, the first: 'LOGGER CR3000 6843 prog.CR3'"
+    ),
+    "48-tiny-p-values": (
+        "5 cells with another content, such as '1e-434' (beyond the range of float64); their rows"
+        " were rejected"
+    ),
+    "56-quarter-missing": (
+        "has no value in 25.0 % of the rows; it is described and left out of the comparison"
+    ),
     "68-trailing-delimiter-in-rows-only": "an empty field after the last column was left out",
-    "75-numbers-without-header": "no row of names was found; the columns are called column_1 to column_3",
+    "75-numbers-without-header": (
+        "no row of names was found; the columns are called column_1 to column_3"
+    ),
     "77-rows-longer-than-header": "3 empty fields after the last column were left out",
     "79-header-with-one-delimiter-less": "the header has no name for column 3",
     "80-two-tables": "another table begins in line 23; only the first one was read, up to there",

@@ -1,4 +1,6 @@
-"""Which lines are names, which are rows, and which are neither: on the kinds of files that people publish."""
+"""Which lines are names, which are rows, and which are neither: on the kinds of files that people
+publish.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Tables that people know from courses, as packages ship them: none is refused, and columns are what a person would say."""
+"""Tables that people know from courses, as packages ship them: none is refused, and columns are
+what a person would say.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ LETTERS = {
     ("timestamp", "keep"): "s",
     ("boolean", "keep"): "b",
 }
-# n numbers, g numbers with many gaps, i numbers that are no quantities, t text, d dates, s timestamps, b truth values
+# n numbers, g numbers with many gaps, i numbers that are no quantities, t text, d dates, s
+# timestamps, b truth values
 KNOWN = {
     VEGA / "airports.csv": ("tttttnn", {}),
     VEGA / "iowa-electricity.csv": ("dtn", {}),
@@ -185,7 +188,9 @@ NIST = {
     "NumAcc3": _alternating("1000000.2", "1000000.1", "1000000.3"),
     "NumAcc4": _alternating("10000000.2", "10000000.1", "10000000.3"),
 }
-"""As in the univariate sets of NIST's Statistical Reference Datasets: constructed ones whole, of measured ones the beginning."""
+"""As in the univariate sets of NIST's Statistical Reference Datasets: constructed ones whole, of
+measured ones the beginning.
+"""
 
 
 @pytest.mark.parametrize("name", NIST)

@@ -1,4 +1,6 @@
-"""What the sample did not show: the plan is widened and the file read again, or single cells have no value; no row is lost for it."""
+"""What the sample did not show: the plan is widened and the file read again, or single cells have
+no value; no row is lost for it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ MIDNIGHT, TEN = (dt.datetime.fromisoformat(f"2024-01-01T{hour}:00") for hour in 
 
 
 def late(early: str, *rows: str, count: int = LATE, wishes: Wishes | None = None) -> Outcome:
-    """A file whose first rows hold one kind of cell (with `{}` for the row's number) and whose last ones another."""
+    """A file whose first rows hold one kind of cell (with `{}` for the row's number) and whose last
+    ones another.
+    """
     lines = [f"{i},{early.format(i, i % 10, 10 + i % 90)},x" for i in range(EARLY)]
     lines += [f"{EARLY + i},{rows[i % len(rows)].format(i)},x" for i in range(count)]
     return run(("step,v,label\n" + "\n".join(lines) + "\n").encode(), wishes=wishes)

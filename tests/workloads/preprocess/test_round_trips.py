@@ -1,4 +1,6 @@
-"""Tables that Python's csv, pandas, polars and DuckDB write, in the dialects that they can write, read back cell for cell."""
+"""Tables that Python's csv, pandas, polars and DuckDB write, in the dialects that they can write,
+read back cell for cell.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 
 def free_text() -> st.SearchStrategy[str]:
-    """Texts with all that a writer has to quote; at least one word, so that no cell is a sign alone."""
+    """Texts with all that a writer has to quote; at least one word, so that no cell is a sign
+    alone.
+    """
     between = st.sampled_from(
         [" ", ", ", "; ", "\t", "|", '"', "'", " '", '" ', "\n", " - ", "", ": ", "é"]
     )

@@ -1,4 +1,6 @@
-"""Tables written by Python's csv module, pandas, polars and DuckDB read back with every value equal."""
+"""Tables written by Python's csv module, pandas, polars and DuckDB read back with every value
+equal.
+"""
 
 from __future__ import annotations
 

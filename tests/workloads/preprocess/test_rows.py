@@ -1,4 +1,6 @@
-"""Rows of another width, blank rows, notes and totals, and second tables: what is a row of the table, and what is told about the rest."""
+"""Rows of another width, blank rows, notes and totals, and second tables: what is a row of the
+table, and what is told about the rest.
+"""
 
 from __future__ import annotations
 

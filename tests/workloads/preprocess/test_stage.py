@@ -1,4 +1,6 @@
-"""The stage as Batch runs it, against an in-memory S3: `python -m workloads.preprocess` and what it leaves behind."""
+"""The stage as Batch runs it, against an in-memory S3: `python -m workloads.preprocess` and what it
+leaves behind.
+"""
 
 from __future__ import annotations
 

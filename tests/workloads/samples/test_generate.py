@@ -1,4 +1,6 @@
-"""The generator: same arguments, same bytes; the planted rows break the correlation; wrong arguments are one sentence."""
+"""The generator: same arguments, same bytes; the planted rows break the correlation; wrong
+arguments are one sentence.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 Task = Callable[[], None]
 _LONGEST_SLICE_SECONDS: Final = 5.0
-"""Work between two agreements of the ranks. A SIGTERM ends a slice after the task at hand; a node has 30 s in all."""
+"""Work between two agreements of the ranks.
+
+A SIGTERM ends a slice after the task at hand; a node has 30 s in all.
+"""
 _PUTS: Final = 8
 
 
@@ -68,7 +71,8 @@ class CheckpointCoordinator:
     def load(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The objects among `names` that an earlier attempt stored; each rank asks for its own.
 
-        Where any of them is damaged for any rank, the whole checkpoint counts for nothing, and all ranks get nothing.
+        Where any of them is damaged for any rank, the whole checkpoint counts for nothing, and all
+        ranks get nothing.
         """
         loaded, trouble = {}, ""
         try:

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from typing import Final
 
 NODE_MTBF_HOURS: Final = 30 * 24.0
-"""Mean time between failures of one node. Cautious: "The Llama 3 Herd of Models" (2024), section 3.3.4, counts 419 unexpected interruptions
-in 54 days on 2,048 nodes, one in 264 days per node."""
+"""Mean time between failures of one node. Cautious: "The Llama 3 Herd of Models" (2024), section
+3.3.4, counts 419 unexpected interruptions in 54 days on 2,048 nodes, one in 264 days per node.
+"""
 
 
 class CheckpointSchedule:
-    """When the next checkpoint is due: after sqrt(2 C M), C being the cost of the last one and M the time between failures of the job.
+    """When the next checkpoint is due: after sqrt(2 C M), C being the cost of the last one and M
+    the time between failures of the job.
 
-    Young, CACM 17 (1974) 530; Daly, FGCS 22 (2006) 303, whose higher terms matter only where C comes near M.
+    Young, CACM 17 (1974) 530; Daly, FGCS 22 (2006) 303, whose higher terms matter only where C
+    comes near M.
 
     Args:
         nodes: Whose failure ends the job.

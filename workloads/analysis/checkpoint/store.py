@@ -1,10 +1,13 @@
 """Checkpoints in S3.
 
-Objects have names of the data that they hold (`query-000012`) and keys that end in their own sha256, so that no attempt writes over an
-object of another. `checkpoint.json` names those that count. It is only ever replaced by whoever read its last version (conditional writes),
-and an attempt takes it over before it computes anything: from then on an earlier attempt that is still running finds it changed, and ends.
+Objects have names of the data that they hold (`query-000012`) and keys that end in their own
+sha256, so that no attempt writes over an object of another. `checkpoint.json` names those that
+count. It is only ever replaced by whoever read its last version (conditional writes), and an
+attempt takes it over before it computes anything: from then on an earlier attempt that is still
+running finds it changed, and ends.
 
-At the end of a successful run all of it is deleted. What a failed run leaves behind is what its next attempt goes on from.
+At the end of a successful run all of it is deleted. What a failed run leaves behind is what its
+next attempt goes on from.
 """
 
 from __future__ import annotations
@@ -63,12 +66,15 @@ class _Index:
 
 
 class CheckpointStore:
-    """The checkpoint of a run. `claim`, `commit` and `clear` are rank 0's; `put` and `get` are everybody's.
+    """The checkpoint of a run. `claim`, `commit` and `clear` are rank 0's; `put` and `get` are
+    everybody's.
 
     Args:
         bucket: Results bucket.
-        prefix: Of its objects: the run's, or below it one of a shard's own, so that no two jobs claim the same one.
-        identity: What the state is a state of: sha256 of the manifest, parameters, code. JSON values.
+        prefix: Of its objects: the run's, or below it one of a shard's own, so that no two jobs
+            claim the same one.
+        identity: What the state is a state of: sha256 of the manifest, parameters, code. JSON
+            values.
         attempt: This one.
     """
 
@@ -86,7 +92,8 @@ class CheckpointStore:
         return f"{self._prefix}checkpoint.json"
 
     def claim(self) -> dict[str, Entry]:
-        """Take the checkpoint over and return what is in it; nothing where it is of another table, of other parameters, or unreadable.
+        """Take the checkpoint over and return what is in it; nothing where it is of another table,
+        of other parameters, or unreadable.
 
         Raises:
             StageError: A later attempt of the same job has it.
@@ -181,7 +188,8 @@ class CheckpointStore:
         s3.delete(self._bucket, sorted(superseded))
 
     def clear(self) -> None:
-        """Delete the checkpoint, and what attempts that were killed between storing and committing have left beside it.
+        """Delete the checkpoint, and what attempts that were killed between storing and committing
+        have left beside it.
 
         Raises StageError where a newer attempt is at work.
         """
@@ -191,7 +199,8 @@ class CheckpointStore:
     def _stale(self, owner: Attempt | None) -> StageError:
         who = f"attempt {owner.number} of job {owner.job_id}" if owner else "another attempt"
         return StageError(
-            f"{self._index_key} belongs to {who} now, so this one, attempt {self._attempt.number} of job {self._attempt.job_id}, ends",
+            f"{self._index_key} belongs to {who} now, so this one, attempt {self._attempt.number}"
+            f" of job {self._attempt.job_id}, ends",
             hint="nothing is lost: the newer attempt goes on from the last checkpoint",
         )
 

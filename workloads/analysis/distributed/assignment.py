@@ -13,7 +13,8 @@ def groups(units: Sequence[int], unit_bytes: int, budget: int) -> list[Sequence[
 
 
 def rounds(offered: Sequence[Sequence[int]]) -> list[tuple[int | None, ...]]:
-    """The unit that each rank puts on the ring, round by round; None where a rank has had all of its own.
+    """The unit that each rank puts on the ring, round by round; None where a rank has had all of
+    its own.
 
     Args:
         offered: Rank -> its units.
@@ -22,15 +23,19 @@ def rounds(offered: Sequence[Sequence[int]]) -> list[tuple[int | None, ...]]:
 
 
 def half_way(ranks: int) -> range:
-    """The steps that a unit travels to meet the units of half of the other ranks; those of the other half come to its own rank."""
+    """The steps that a unit travels to meet the units of half of the other ranks; those of the
+    other half come to its own rank.
+    """
     return range(1, ranks // 2 + 1)
 
 
 def meet(visitor: int, host: int, step: int, ranks: int) -> bool:
-    """Whether a unit that has come so many steps is compared with a unit of the rank that it has come to.
+    """Whether a unit that has come so many steps is compared with a unit of the rank that it has
+    come to.
 
-    Every pair of units of different ranks meets once, and all ranks have the same share of the pairs. The one case in which each of two
-    units comes to the other's rank is an even number of ranks and half of the way round: there the sum of the units' numbers decides which
-    of the two meetings counts.
+    Every pair of units of different ranks meets once, and all ranks have the same share of the
+    pairs. The one case in which each of two units comes to the other's rank is an even number of
+    ranks and half of the way round: there the sum of the units' numbers decides which of the two
+    meetings counts.
     """
     return 2 * step < ranks or (2 * step == ranks and (visitor + host) % 2 == (visitor < host))

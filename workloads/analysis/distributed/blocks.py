@@ -1,4 +1,6 @@
-"""The blocks of the table as one rank sees them: those that fit stay in memory, the others are read again."""
+"""The blocks of the table as one rank sees them: those that fit stay in memory, the others are read
+again.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ from workloads.analysis.table import Table, UnitData
 
 
 def block_bytes(rows: int, columns: int) -> int:
-    """Memory of a block with what follows from it: ids, rows, half squares, rows of the filter's product."""
+    """Memory of a block with what follows from it: ids, rows, half squares, rows of the filter's
+    product.
+    """
     return rows * (8 + 8 * columns + 8 + 4 * (columns + 2))
 
 
 def state_bytes(rows: int, k: int) -> int:
-    """Memory of a query state while it is worked on: old and new neighbours, candidates of the filter."""
+    """Memory of a query state while it is worked on: old and new neighbours, candidates of the
+    filter.
+    """
     return rows * (8 + 2 * 16 * k + 8 * max(6 * k, 32))
 
 
@@ -30,15 +36,17 @@ SMALLEST_CHUNK: Final = 4096
 
 
 def largest_panel(budget: int, columns: int) -> int:
-    """Rows of one panel that every rank may hold: as they arrive, as they are put together, and what follows from them."""
+    """Rows of one panel that every rank may hold: as they arrive, as they are put together, and
+    what follows from them.
+    """
     return max(budget // (4 * block_bytes(1, columns)), SMALLEST_CHUNK)
 
 
 class BlockSource:
     """Coordinates of the rows of units that can be compared.
 
-    The first blocks that fit are kept for good. All passes go through the units in the same order, and for such passes dropping the oldest
-    would keep just those that come last again.
+    The first blocks that fit are kept for good. All passes go through the units in the same order,
+    and for such passes dropping the oldest would keep just those that come last again.
 
     Args:
         table: The cleaned table.
@@ -86,14 +94,18 @@ class BlockSource:
         self._progress.unit = None
 
     def zero_norm(self, own: Sequence[int]) -> int:
-        """Complete rows of some units that have no direction (metric `cosine`). Reads again what a resumed run has not seen."""
+        """Complete rows of some units that have no direction (metric `cosine`).
+
+        Reads again what a resumed run has not seen.
+        """
         if self.space.metric == "cosine":
             for _ in self.blocks([unit for unit in own if unit not in self._undirected]):
                 pass
         return sum(self._undirected.get(unit, 0) for unit in own)
 
     def raw(self, ids: Integers, own: range) -> tuple[Floats, Floats]:
-        """Of those rows that are in some units, (n, columns of the table) values as they stand there, and what float64 takes from them.
+        """Of those rows that are in some units, (n, columns of the table) values as they stand
+        there, and what float64 takes from them.
 
         Args:
             ids: Row numbers, ascending.

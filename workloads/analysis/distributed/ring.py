@@ -40,13 +40,17 @@ class Ring:
         self._comm, self._exchange, self._progress = comm, exchange, progress
         self._under_way: list[Transfer] = []
         self._sizes: list[int] = []
-        """Sizes of the messages of a round by the rank of their home; negative where there is none."""
+        """Sizes of the messages of a round by the rank of their home; negative where there is
+        none.
+        """
 
     def tour(self, offers: Sequence[Offer], steps: range) -> Iterator[Stop]:
-        """The messages of all rounds at the steps given, which begin with 0 or 1 and are at least one. Collective.
+        """The messages of all rounds at the steps given, which begin with 0 or 1 and are at least
+        one. Collective.
 
-        The caller works on a message before it asks for the next one, and calls `progress_transfer` meanwhile. A round's messages are made while the
-        last ones of the round before are worked on.
+        The caller works on a message before it asks for the next one, and calls `progress_transfer`
+        meanwhile. A round's messages are made while the last ones of the round before are worked
+        on.
         """
         places = [(turn, step) for turn in range(len(offers)) for step in steps]
         present: Message | None = None
@@ -65,7 +69,8 @@ class Ring:
     def back(
         self, message: Bytes | None, distance: int, expected: int | None
     ) -> Callable[[], Bytes | None]:
-        """Send a message to the rank `distance` steps back on its way, and receive the one that comes here by the same rule. Collective.
+        """Send a message to the rank `distance` steps back on its way, and receive the one that
+        comes here by the same rule. Collective.
 
         Args:
             message: None where there is nothing to send.
@@ -95,7 +100,10 @@ class Ring:
     def _begin(
         self, offer: Offer, step: int, first: int, present: Message | None
     ) -> Callable[[], Message | None]:
-        """Start moving what will be here at a step; the call returned waits for it. `present` is here at the step before."""
+        """Start moving what will be here at a step; the call returned waits for it.
+
+        `present` is here at the step before.
+        """
         ranks, rank = self._comm.size, self._comm.rank
         if step == first:
             own = offer()

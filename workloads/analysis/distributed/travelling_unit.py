@@ -1,7 +1,8 @@
 """One unit at another rank: what it brings, and what it sends home.
 
-It brings its rows, which units they were compared with, and of each row's neighbours the last one alone, which is all that a filter needs
-to know: any other row counts only if it comes before that one. It sends home the neighbours found, which do.
+It brings its rows, which units they were compared with, and of each row's neighbours the last one
+alone, which is all that a filter needs to know: any other row counts only if it comes before that
+one. It sends home the neighbours found, which do.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class TravellingUnit:
 
     block: Block
     state: QueryState
-    """State of the rows: to begin with, all k neighbours of a row are the last one that it had at home."""
+    """State of the rows: to begin with, all k neighbours of a row are the last one that it had at
+    home.
+    """
     done_at_home: npt.NDArray[np.bool_]
     """(units,) it was compared with these before it left."""
     last_ids: Integers
@@ -49,7 +52,9 @@ class TravellingUnit:
 
     @property
     def found(self) -> QueryState:
-        """The neighbours found here that come before the last one at home, in the units done here."""
+        """The neighbours found here that come before the last one at home, in the units done
+        here.
+        """
         neighbours = self.state.neighbours
         brought = neighbours.ids == self.last_ids[:, None]  # they stand behind all that were found
         return QueryState(

@@ -21,7 +21,10 @@ _ROWS: Final = 4096
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
-    """m rows with d columns. What travels between ranks is `ids` and `rows`; the rest follows from them, bit for bit."""
+    """m rows with d columns.
+
+    What travels between ranks is `ids` and `rows`; the rest follows from them, bit for bit.
+    """
 
     ids: Integers
     """(m,) row numbers in the whole table, ascending."""
@@ -49,7 +52,9 @@ class Block:
 
     @cached_property
     def out_of_range(self) -> npt.NDArray[np.intp]:
-        """Positions of the rows too far out for the float32 filter; they are compared in float64 with everything."""
+        """Positions of the rows too far out for the float32 filter; they are compared in float64
+        with everything.
+        """
         return np.flatnonzero(self.half_squares > bounds.HALF_SQUARE_LIMIT)
 
     @cached_property
@@ -79,9 +84,13 @@ class Prepared:
 
     block: Block
     incomplete: Integers
-    """Row numbers, in the whole table, of the rows that lack a finite value in a compared column: they have no score."""
+    """Row numbers, in the whole table, of the rows that lack a finite value in a compared column:
+    they have no score.
+    """
     zero_norm: Integers
-    """Metric `cosine`: row numbers of the complete rows at the centre of the table, which have no direction and no score either."""
+    """Metric `cosine`: row numbers of the complete rows at the centre of the table, which have no
+    direction and no score either.
+    """
 
 
 def prepare(space: Space, row_offset: int, values: Floats, rests: Rests = NO_RESTS) -> Prepared:

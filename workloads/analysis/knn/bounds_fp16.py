@@ -1,30 +1,36 @@
-"""How far a float16 tensor-core product can be from the true distance: `bounds` for the GPU's filter.
+"""How far a float16 tensor-core product can be from the true distance: `bounds` for the GPU's
+filter.
 
-Rows are scaled by a power of two, y = SCALE x, and rounded to float32 and then to float16: z = y + r. Two steps lie between the product and
-the true distance D_ij = |y_i - y_j|.
+Rows are scaled by a power of two, y = SCALE x, and rounded to float32 and then to float16: z = y +
+r. Two steps lie between the product and the true distance D_ij = |y_i - y_j|.
 
-1. From the product to E_ij = |z_i - z_j|. With h = |z|^2 / 2 the kernel computes v_ij = z_i.z_j - g_i - g_j, which would be -E^2 / 2
-   with g = h. Products of two float16 are exact in float32. Sums are not rounded to nearest there: a tensor core aligns some products and
-   the accumulator to the largest of them and truncates (Fasi, Higham, Mikaitis, Pranesh, PeerJ Computer Science 7:e330, 2021). Every addend
-   then loses less than 2^-23 of the largest magnitude, and so does every normalisation. With the accumulator joined in after as few as four
-   products there are at most depth + 2 depth / 4 + 8 such losses:
+1. From the product to E_ij = |z_i - z_j|. With h = |z|^2 / 2 the kernel computes v_ij = z_i.z_j -
+   g_i - g_j, which would be -E^2 / 2 with g = h. Products of two float16 are exact in float32. Sums
+   are not rounded to nearest there: a tensor core aligns some products and the accumulator to the
+   largest of them and truncates (Fasi, Higham, Mikaitis, Pranesh, PeerJ Computer Science 7:e330,
+   2021). Every addend then loses less than 2^-23 of the largest magnitude, and so does every
+   normalisation. With the accumulator joined in after as few as four products there are at most
+   depth + 2 depth / 4 + 8 such losses:
 
-       |error| <= gamma (|z_i| |z_j| + g_i + g_j) <= 2 gamma (h_i + h_j),    gamma = (1.5 depth + 8) 2^-23.
+       |error| <= gamma (|z_i| |z_j| + g_i + g_j) <= 2 gamma (h_i + h_j),    gamma = (1.5 depth + 8)
+       2^-23.
 
-   As in `bounds`, g a little below h (1 - 2 gamma) makes -v_ij <= E^2 / 2 hold always, and with omega = 4 gamma + 2^-21
+   As in `bounds`, g a little below h (1 - 2 gamma) makes -v_ij <= E^2 / 2 hold always, and with
+   omega = 4 gamma + 2^-21
 
        E^2 / 2 <= (-v_ij + 3 omega h_i + TINY) / (1 - 2 omega).
 
-2. From E to D. |D - E| <= |r_i| + |r_j|. Rounding to nearest gives |r_j| <= LAMBDA |z_j| + sigma, where sigma covers what float16 holds
-   with fewer bits or as zero, and |z_j| <= |z_i| + E. So with the computed |r_i| and kappa_i = |r_i| + LAMBDA |z_i| + sigma
+2. From E to D. |D - E| <= |r_i| + |r_j|. Rounding to nearest gives |r_j| <= LAMBDA |z_j| + sigma,
+   where sigma covers what float16 holds with fewer bits or as zero, and |z_j| <= |z_i| + E. So with
+   the computed |r_i| and kappa_i = |r_i| + LAMBDA |z_i| + sigma
 
        E (1 - LAMBDA) - kappa_i  <=  D  <=  E (1 + LAMBDA) + kappa_i,
 
    in which nothing of row j appears: far rows make nobody's bound worse but their own.
 
-That hardware accumulates no worse than the model of step 1 is published for devices up to sm_80, not proved for later ones. Every
-candidate's product is therefore held against its exact distance, and a row of which one breaks its bounds is compared in float64
-throughout.
+That hardware accumulates no worse than the model of step 1 is published for devices up to sm_80,
+not proved for later ones. Every candidate's product is therefore held against its exact distance,
+and a row of which one breaks its bounds is compared in float64 throughout.
 """
 
 from __future__ import annotations
@@ -37,7 +43,9 @@ import numpy.typing as npt
 from workloads.analysis.profile.moments import Floats
 
 SCALE: Final = 2.0**-6
-"""Rows have a spread near 1, so that values up to 2^21 spreads fit into float16 while 2^-8 of a spread keeps all its 11 bits."""
+"""Rows have a spread near 1, so that values up to 2^21 spreads fit into float16 while 2^-8 of a
+spread keeps all its 11 bits.
+"""
 LARGEST: Final = 2.0**15
 """Rows with a larger scaled value are outside the filter's range."""
 LAMBDA: Final = 2.0**-11 + 2.0**-23
@@ -52,7 +60,9 @@ Singles = npt.NDArray[np.float32]
 
 
 def depth(columns: int) -> int:
-    """Columns after filling up with zeros: the product's inner length, a multiple of the 16 that one instruction takes."""
+    """Columns after filling up with zeros: the product's inner length, a multiple of the 16 that
+    one instruction takes.
+    """
     step = 16 if columns <= 64 else 32 if columns <= 256 else 64
     return max(-(-columns // step) * step, 16)
 
@@ -73,14 +83,17 @@ def sigma(columns: int) -> float:
 
 
 def lowered(half_squares: Any, columns: int) -> Any:
-    """(m,) float32 g for float64 h of the rounded rows; a NumPy or a CuPy array, like its argument."""
+    """(m,) float32 g for float64 h of the rounded rows; a NumPy or a CuPy array, like its
+    argument.
+    """
     wanted = half_squares * (1.0 - 2.0 * gamma(columns) - GUARD)
     found = wanted.astype(np.float32)
     return np.where(found.astype(np.float64) > wanted, np.nextafter(found, np.float32(0)), found)
 
 
 def kappa(residuals: Any, half_squares: Any, columns: int) -> Any:
-    """(m,) what the distance of two rows may differ from that of the rounded rows, besides a share LAMBDA of it.
+    """(m,) what the distance of two rows may differ from that of the rounded rows, besides a share
+    LAMBDA of it.
 
     Args:
         residuals: (m,) |r|, in float64.
@@ -91,7 +104,9 @@ def kappa(residuals: Any, half_squares: Any, columns: int) -> Any:
 
 
 def farthest(values: Floats, half_squares: Floats, kappas: Floats, columns: int) -> Floats:
-    """Upper bound of the scaled distance D of pairs with these products, for rows with these h and kappa."""
+    """Upper bound of the scaled distance D of pairs with these products, for rows with these h and
+    kappa.
+    """
     factor = omega(columns)
     square = np.maximum((3.0 * factor * half_squares - values + TINY) / (1.0 - 2.0 * factor), 0.0)
     bound: Floats = (np.sqrt(2.0 * square) * (1.0 + LAMBDA) + kappas) * (1.0 + GUARD)
@@ -107,7 +122,8 @@ def nearest(values: Floats, kappas: Floats) -> Floats:
 
 
 def limit(distances: Any, kappas: Any) -> Any:
-    """(m,) float32 product below which a pair is proved to be farther apart than `distances`; for NumPy or CuPy arrays.
+    """(m,) float32 product below which a pair is proved to be farther apart than `distances`; for
+    NumPy or CuPy arrays.
 
     Args:
         distances: (m,) scaled distances; infinity where nothing is known, which gives -UNBOUNDED.
@@ -122,7 +138,9 @@ def limit(distances: Any, kappas: Any) -> Any:
 
 
 def proof(square: float, half_squares: Any, kappas: Any, columns: int) -> Any:
-    """(m,) float32 p such that v >= p proves an (unscaled) squared distance below `square`; infinity where nothing can be proved."""
+    """(m,) float32 p such that v >= p proves an (unscaled) squared distance below `square`;
+    infinity where nothing can be proved.
+    """
     if not 0.0 < square < np.inf:
         return np.full_like(half_squares, np.inf, dtype=np.float32)
     factor = omega(columns)

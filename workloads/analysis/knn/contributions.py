@@ -17,14 +17,19 @@ class Contribution:
 
     column: str
     share: float
-    """Share of the squared distance from the k-th neighbour, which the score is; all columns together make 1. May be negative with the metric
-    `mahalanobis`."""
+    """Share of the squared distance from the k-th neighbour, which the score is; all columns
+    together make 1. May be negative with the metric `mahalanobis`.
+    """
     value: float | int
-    """The row's own value, as it stands in the table: whole numbers beyond 2^53 to the last digit."""
+    """The row's own value, as it stands in the table: whole numbers beyond 2^53 to the last
+    digit.
+    """
     neighbour_value: float | int
     """The nearest neighbour's: what a person compares with."""
     kth_value: float | int
-    """The k-th neighbour's: another one than the nearest's where rows are odd in the same way, and near to one another."""
+    """The k-th neighbour's: another one than the nearest's where rows are odd in the same way, and
+    near to one another.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,13 +50,17 @@ class Cells:
 def contributions(
     space: Space, columns: tuple[str, ...], row: Cells, nearest: Cells, kth: Cells, count: int = 3
 ) -> tuple[Contribution, ...]:
-    """The columns with the largest part in a row's score, the distance from its k-th neighbour, largest first.
+    """The columns with the largest part in a row's score, the distance from its k-th neighbour,
+    largest first.
 
-    They say why the row is remote. Its distance from the nearest row would not: two copies of one odd row have none.
+    They say why the row is remote. Its distance from the nearest row would not: two copies of one
+    odd row have none.
 
-    With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j of it. P is the identity with the metric
-    `euclidean`, and with `cosine`, whose z is the difference of scaled rows of length 1. With `mahalanobis` P is the mapping times its
-    transpose: a column that moves as others let expect has little of the distance, or less than nothing, however far it moved.
+    With difference z of the scaled rows the squared distance is z P z'; column j has z_j (P z')_j
+    of it. P is the identity with the metric `euclidean`, and with `cosine`, whose z is the
+    difference of scaled rows of length 1. With `mahalanobis` P is the mapping times its transpose:
+    a column that moves as others let expect has little of the distance, or less than nothing,
+    however far it moved.
 
     Args:
         space: Where rows are compared.

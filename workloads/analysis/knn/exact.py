@@ -1,8 +1,10 @@
 """Squared distances in float64 whose bits depend on the two rows alone.
 
-The terms t_c = (x_c - y_c)^2 are added by folding: while more than one is left, the upper half is added onto the lower half, element by
-element. The order follows from d alone and every step is a correctly rounded operation on its own, so that processor, batch and device
-cannot change the result (a device must not fuse multiply and add). Differences come first: equal rows have distance 0 exactly.
+The terms t_c = (x_c - y_c)^2 are added by folding: while more than one is left, the upper half is
+added onto the lower half, element by element. The order follows from d alone and every step is a
+correctly rounded operation on its own, so that processor, batch and device cannot change the result
+(a device must not fuse multiply and add). Differences come first: equal rows have distance 0
+exactly.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ def process_pair(
 def all_pairs(
     pairs: PairBackend, blocks: Mapping[int, Block], *, units: int, k: int
 ) -> dict[int, QueryState]:
-    """Every pair of some units in one process: unit -> state, finished if `blocks` holds all units."""
+    """Every pair of some units in one process: unit -> state, finished if `blocks` holds all
+    units.
+    """
     states = {
         unit: QueryState.start(unit, block.ids, units=units, k=k) for unit, block in blocks.items()
     }
@@ -64,7 +66,9 @@ class Scores:
     ids: Integers
     """(n,) row numbers."""
     scores: Floats
-    """(n,) distance to the k-th neighbour; infinity where the table has no more than k complete rows."""
+    """(n,) distance to the k-th neighbour; infinity where the table has no more than k complete
+    rows.
+    """
     kth_ids: Integers
     """(n,) row number of the k-th neighbour; `neighbours.NOBODY` where there is none."""
     nearest_ids: Integers
@@ -74,11 +78,15 @@ class Scores:
 
     @property
     def certified_fraction(self) -> float:
-        """Share of the rows for which the filter's bounds proved that no neighbour was left out; 1 for no rows."""
+        """Share of the rows for which the filter's bounds proved that no neighbour was left out; 1
+        for no rows.
+        """
         return 1.0 - self.fallback_rows / self.ids.size if self.ids.size else 1.0
 
     def top(self, count: int) -> Integers:
-        """Positions of the rows with the largest scores, largest first, equal ones by row number."""
+        """Positions of the rows with the largest scores, largest first, equal ones by row
+        number.
+        """
         return np.lexsort((self.ids, -self.scores))[:count]
 
 

@@ -22,7 +22,9 @@ Array = Any
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HalfBlock:
-    """m rows in a fixed pseudo-random order, so that the first of them are a sample whatever the table is sorted by."""
+    """m rows in a fixed pseudo-random order, so that the first of them are a sample whatever the
+    table is sorted by.
+    """
 
     order: Integers
     """(m,) on the host: place in the `Block` of each row."""
@@ -33,7 +35,9 @@ class HalfBlock:
     halves: Array
     """(m + filling, depth) float16, scaled."""
     norms: Array
-    """(m + filling,) float32 g; infinity for rows outside float16's range and for the filling: their products reach no limit."""
+    """(m + filling,) float32 g; infinity for rows outside float16's range and for the filling:
+    their products reach no limit.
+    """
     half_squares: Array
     """(m,) float64 h of the rounded rows."""
     kappas: Array

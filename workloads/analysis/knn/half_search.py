@@ -1,12 +1,15 @@
-"""The search with float16 products: what is filtered, selected and compared exactly, and in which order.
+"""The search with float16 products: what is filtered, selected and compared exactly, and in which
+order.
 
-The four steps that touch every product or candidate are `HalfKernels`: CUDA kernels on a device, and a NumPy twin that takes the same steps
-with the same buffers. The algorithm stands here once for both.
+The four steps that touch every product or candidate are `HalfKernels`: CUDA kernels on a device,
+and a NumPy twin that takes the same steps with the same buffers. The algorithm stands here once for
+both.
 
-A row's candidates fit into a buffer of fixed size. Rows that know nothing yet are compared with a sample first and then with ranges that
-grow fourfold, so that each range adds about 3 k candidates; rows that know some neighbours are compared with the whole block at once.
-Where a buffer overflows, nothing is cut off: the row takes exact distances of what it holds and is compared again with each half of the
-range, down to ranges that cannot overflow.
+A row's candidates fit into a buffer of fixed size. Rows that know nothing yet are compared with a
+sample first and then with ranges that grow fourfold, so that each range adds about 3 k candidates;
+rows that know some neighbours are compared with the whole block at once. Where a buffer overflows,
+nothing is cut off: the row takes exact distances of what it holds and is compared again with each
+half of the range, down to ranges that cannot overflow.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from workloads.analysis.knn.half_block import TILE, Array, HalfBlock
 from workloads.analysis.knn.neighbours import Neighbours
 
 CAPACITY: Final = 256
-"""Candidates per row, and the length of a range that cannot overflow; the kernels have the same figure."""
+"""Candidates per row, and the length of a range that cannot overflow; the kernels have the same
+figure.
+"""
 _GROWTH: Final = 4
 
 
@@ -64,18 +69,27 @@ class HalfKernels(Protocol):
         """Start copying to the host; the call returned waits for the end."""
 
     def product_rate(self) -> float:
-        """Multiplications per second of a large square float16 matrix product, of the fastest kind that the device's own library has."""
+        """Multiplications per second of a large square float16 matrix product, of the fastest kind
+        that the device's own library has.
+        """
 
     def append(
         self, query: HalfBlock, data: HalfBlock, some: Array, first: int, last: int, rows: Rows
     ) -> None:
-        """Append the pairs of data rows [first, last), multiples of TILE, whose products reach the limit: knn_filter.cu."""
+        """Append the pairs of data rows [first, last), multiples of TILE, whose products reach the
+        limit: knn_filter.cu.
+        """
 
     def tally(self, query: HalfBlock, data: HalfBlock, limits: Array) -> Array:
-        """(m,) int32 how many products of each row reach its limit: knn_filter.cu without buffers."""
+        """(m,) int32 how many products of each row reach its limit: knn_filter.cu without
+        buffers.
+        """
 
     def select(self, query: HalfBlock, some: Array, rows: Rows) -> Array:
-        """Lower what the rows take in by their candidates: knn_select.cu. Returns (some,) whether candidates did not fit."""
+        """Lower what the rows take in by their candidates: knn_select.cu.
+
+        Returns (some,) whether candidates did not fit.
+        """
 
     def rerank(self, query: HalfBlock, data: HalfBlock, some: Array, rows: Rows) -> None:
         """Exact distances of the candidates, each held against its product: rerank.cu."""
@@ -85,7 +99,9 @@ class HalfKernels(Protocol):
 
 
 class HalfSearch:
-    """Neighbours of the rows of `query` among those of `data`, besides those known before; nobody is their own neighbour."""
+    """Neighbours of the rows of `query` among those of `data`, besides those known before; nobody
+    is their own neighbour.
+    """
 
     def __init__(
         self, kernels: HalfKernels, query: HalfBlock, data: HalfBlock, known: Neighbours
@@ -156,7 +172,9 @@ class HalfSearch:
         )
 
     def _sweep(self, some: Array, first: int, last: int) -> None:
-        """Compare rows with a range of the data; what passes is among their candidates or neighbours afterwards."""
+        """Compare rows with a range of the data; what passes is among their candidates or
+        neighbours afterwards.
+        """
         ranges = [(some, first, last)]
         while ranges:
             some, first, last = ranges.pop()

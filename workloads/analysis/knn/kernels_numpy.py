@@ -1,6 +1,8 @@
-"""The CUDA kernels of the search step by step in NumPy: the same inputs, buffers, limits and overflows.
+"""The CUDA kernels of the search step by step in NumPy: the same inputs, buffers, limits and
+overflows.
 
-Exists to hold the kernels' algorithm to the tests without a GPU. The host's own search is pairs_numpy.py, which is faster there.
+Exists to hold the kernels' algorithm to the tests without a GPU. The host's own search is
+pairs_numpy.py, which is faster there.
 """
 
 from __future__ import annotations
@@ -151,7 +153,9 @@ class NumpyKernels:
     def products(
         self, query: HalfBlock, data: HalfBlock, at: npt.NDArray[np.int32], start: int, stop: int
     ) -> npt.NDArray[np.float32]:
-        """(at, stop - start) of the filter: float32 sums of exact products, 16 at a time, onto the norms."""
+        """(at, stop - start) of the filter: float32 sums of exact products, 16 at a time, onto the
+        norms.
+        """
         left, right = (
             query.halves[at].astype(np.float32),
             data.halves[start:stop].astype(np.float32),
@@ -172,7 +176,9 @@ class NumpyKernels:
     ) -> Iterator[
         tuple[npt.NDArray[np.int32], int, npt.NDArray[np.bool_], npt.NDArray[np.float32]]
     ]:
-        """Piece by piece: rows of the query, the first row of the data, (rows, data) whether the limit is reached, and the products."""
+        """Piece by piece: rows of the query, the first row of the data, (rows, data) whether the
+        limit is reached, and the products.
+        """
         for top in range(0, some.size, 4 * TILE):
             at = some[top : top + 4 * TILE]
             for start in range(first, last, 16 * TILE):

@@ -17,9 +17,11 @@ NO_NEIGHBOUR: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neighbours:
-    """For each of m rows the k nearest among the rows it was compared with: by squared distance, then by row id.
+    """For each of m rows the k nearest among the rows it was compared with: by squared distance,
+    then by row id.
 
-    It is a function of the *set* of rows compared with, whatever the order and grouping of the comparisons.
+    It is a function of the *set* of rows compared with, whatever the order and grouping of the
+    comparisons.
     """
 
     squares: Floats

@@ -1,4 +1,7 @@
-"""What compares blocks: NumPy on the host, CuPy on a GPU. Same signatures, same tests, and the same bits."""
+"""What compares blocks: NumPy on the host, CuPy on a GPU.
+
+Same signatures, same tests, and the same bits.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from workloads.analysis.profile.moments import Integers
 class PairBackend(Protocol):
     """Comparisons of blocks.
 
-    Whatever filters the pairs, a result holds the k nearest by (`exact.squares`, row id) among all rows compared: a pair may be left out
-    only if it is proved to come after k others. `known` is never changed; its distances may be used to leave out more. The data of `known`
-    and of the call must not overlap.
+    Whatever filters the pairs, a result holds the k nearest by (`exact.squares`, row id) among all
+    rows compared: a pair may be left out only if it is proved to come after k others. `known` is
+    never changed; its distances may be used to leave out more. The data of `known` and of the call
+    must not overlap.
     """
 
     @property
@@ -26,7 +30,8 @@ class PairBackend(Protocol):
         """Of the filter and of the distances."""
 
     def products_per_second(self, rows: int, columns: int) -> float:
-        """The filter's limit, measured now: multiplications per second of the machine's own matrix product in the same precision.
+        """The filter's limit, measured now: multiplications per second of the machine's own matrix
+        product in the same precision.
 
         Args:
             rows: Of a block; a backend may try fewer.
@@ -42,7 +47,11 @@ class PairBackend(Protocol):
         """Every row of one block with every row of another, for both of them; no row is in both."""
 
     def towards(self, query: Block, data: Block, known: Neighbours) -> Neighbours:
-        """Every row of `query` with every row of `data`, for the first alone; a row that is in both is not its own neighbour."""
+        """Every row of `query` with every row of `data`, for the first alone; a row that is in both
+        is not its own neighbour.
+        """
 
     def nearer(self, query: Block, data: Block, square: float) -> Integers:
-        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than sqrt(square): a lower bound."""
+        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than
+        sqrt(square): a lower bound.
+        """

@@ -1,6 +1,8 @@
-"""The GPU's comparison of two blocks: float16 tensor-core products as a filter, float64 distances for what passes it.
+"""The GPU's comparison of two blocks: float16 tensor-core products as a filter, float64 distances
+for what passes it.
 
-The twin of pairs_numpy.py with the same bits: distances are those of exact.py, and what the filters leave out is proved to be no neighbour.
+The twin of pairs_numpy.py with the same bits: distances are those of exact.py, and what the filters
+leave out is proved to be no neighbour.
 """
 
 from __future__ import annotations
@@ -48,13 +50,17 @@ class CupyPairs(HalfPairs):
 
 
 class CupyKernels:
-    """The `HalfKernels` of a CUDA device of compute capability 8.0 or newer. Everything is computed on CuPy's current stream."""
+    """The `HalfKernels` of a CUDA device of compute capability 8.0 or newer.
+
+    Everything is computed on CuPy's current stream.
+    """
 
     def __init__(self) -> None:
         device = cupy.cuda.Device()
         if int(device.compute_capability) < 80:
             raise StageError(
-                f"the GPU has compute capability {device.compute_capability}, and the float16 search needs 80 or more",
+                f"the GPU has compute capability {device.compute_capability}, and the float16"
+                " search needs 80 or more",
                 hint="use an A10G, A100, L4, H100 or newer GPU, or the numpy backend",
                 exit_code=EXIT_ENVIRONMENT,
             )
@@ -73,7 +79,9 @@ class CupyKernels:
         return cupy.empty(shape, dtype)
 
     def upload(self, array: npt.NDArray[Any]) -> Array:
-        """Through pinned memory, on the stream for copies; the current stream waits for it, the host does not."""
+        """Through pinned memory, on the stream for copies; the current stream waits for it, the
+        host does not.
+        """
         found = cupy.empty(array.shape, array.dtype)
         if not array.size:
             return found
@@ -88,7 +96,9 @@ class CupyKernels:
         return found
 
     def download(self, *arrays: Array) -> Callable[[], list[npt.NDArray[Any]]]:
-        """Start copying into pinned memory after what the current stream has to do; the call returned waits for the end."""
+        """Start copying into pinned memory after what the current stream has to do; the call
+        returned waits for the end.
+        """
         self._copies.wait_event(cupy.cuda.get_current_stream().record())
         found = [cupyx.empty_pinned(array.shape, array.dtype) for array in arrays]
         for array, to in zip(arrays, found, strict=True):
@@ -248,9 +258,13 @@ class CupyKernels:
         shared = filter_shared_bytes(depth)
         if depth > MAX_COLUMNS or shared + 2 * TILE * 4 > self._shared_limit:
             raise StageError(
-                f"rows with {depth} columns need {shared // 1024} KiB of shared memory, and this GPU's blocks have"
-                f" {self._shared_limit // 1024} KiB (columns allowed anywhere: {MAX_COLUMNS})",
-                hint="analyse fewer columns, take an A100, H100 or newer GPU, or set the numpy backend",
+                f"rows with {depth} columns need {shared // 1024} KiB of shared memory, and this"
+                f" GPU's blocks have {self._shared_limit // 1024} KiB (columns allowed anywhere:"
+                f" {MAX_COLUMNS})",
+                hint=(
+                    "analyse fewer columns, take an A100, H100 or newer GPU, or set the numpy"
+                    " backend"
+                ),
                 exit_code=EXIT_ENVIRONMENT,
             )
         kernel = _kernel("knn_filter", f"-DDEPTH={depth}")

@@ -1,4 +1,6 @@
-"""Comparisons of blocks by the float16 search: what pairs_cupy.py runs on a GPU, for any `HalfKernels`."""
+"""Comparisons of blocks by the float16 search: what pairs_cupy.py runs on a GPU, for any
+`HalfKernels`.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ class HalfPairs:
     Args:
         name: Of the backend.
         kernels: What touches the products.
-        cache_bytes: Rounded blocks are kept up to this size, the oldest dropped first, so that a block that is compared with many others is
-            copied and rounded once where it fits.
+        cache_bytes: Rounded blocks are kept up to this size, the oldest dropped first, so that a
+            block that is compared with many others is copied and rounded once where it fits.
     """
 
     precision = "fp16 filter with fp32 sums, fp64 distances"
@@ -48,7 +50,9 @@ class HalfPairs:
     def between(
         self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours
     ) -> tuple[Neighbours, Neighbours]:
-        """Every row of one block with every row of another, for both of them: the first result travels while the second is computed."""
+        """Every row of one block with every row of another, for both of them: the first result
+        travels while the second is computed.
+        """
         if not a.ids.size or not b.ids.size:
             return known_a, known_b
         left = self._search(a, b, known_a)
@@ -60,7 +64,9 @@ class HalfPairs:
         return found_left(), found_right()
 
     def towards(self, query: Block, data: Block, known: Neighbours) -> Neighbours:
-        """Every row of `query` with every row of `data`, for the first alone; a row that is in both is not its own neighbour."""
+        """Every row of `query` with every row of `data`, for the first alone; a row that is in both
+        is not its own neighbour.
+        """
         if not query.ids.size or not data.ids.size:
             return known
         search = self._search(query, data, known)
@@ -68,7 +74,9 @@ class HalfPairs:
         return search.found()()
 
     def nearer(self, query: Block, data: Block, square: float) -> Integers:
-        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than sqrt(square): a lower bound."""
+        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than
+        sqrt(square): a lower bound.
+        """
         found = np.zeros(query.ids.size, np.int64)
         if not query.ids.size or not data.ids.size:
             return found

@@ -1,4 +1,6 @@
-"""The host's comparison of two blocks: float32 matrix products as a filter, float64 distances for what passes it."""
+"""The host's comparison of two blocks: float32 matrix products as a filter, float64 distances for
+what passes it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class NumpyPairs:
     """The host's `PairBackend`.
 
     Args:
-        threads: Threads that share the strips. Their matrix products run at the same time, so BLAS should use one (OPENBLAS_NUM_THREADS=1).
+        threads: Threads that share the strips. Their matrix products run at the same time, so BLAS
+            should use one (OPENBLAS_NUM_THREADS=1).
     """
 
     name = "numpy"
@@ -34,7 +37,9 @@ class NumpyPairs:
         self._threads = threads
 
     def products_per_second(self, rows: int, columns: int) -> float:
-        """Multiplications per second of plain float32 products of rows like these, all threads at a time; the best of three."""
+        """Multiplications per second of plain float32 products of rows like these, all threads at a
+        time; the best of three.
+        """
         rows = min(rows, _LIMIT_ROWS)
         left = np.random.default_rng(0).standard_normal((rows, max(columns, 1)), np.float32)
         right, room = (
@@ -54,7 +59,8 @@ class NumpyPairs:
         search = Search(block, block, known, RUN)
         tiles = range(0, block.ids.size, TILE)
         runs = range(0, block.ids.size, RUN)
-        # first each run with itself, one way, so that all rows have thresholds; then every pair of runs once, for both
+        # first each run with itself, one way, so that all rows have thresholds; then every pair of
+        # runs once, for both
         self._strips(search, None, ((i, i // RUN * RUN) for i in tiles))
         self._strips(search, search, ((i, j) for j in runs for i in range(0, j, TILE)))
         return self._settled(search)
@@ -62,19 +68,25 @@ class NumpyPairs:
     def between(
         self, a: Block, b: Block, known_a: Neighbours, known_b: Neighbours
     ) -> tuple[Neighbours, Neighbours]:
-        """Every row of one block with every row of another, for both of them: each product serves two rows. No row is in both."""
+        """Every row of one block with every row of another, for both of them: each product serves
+        two rows. No row is in both.
+        """
         left, right = Search(a, b, known_a, RUN), Search(b, a, known_b, RUN)
         self._strips(left, right, _grid(a, b))
         return self._settled(left), self._settled(right)
 
     def towards(self, query: Block, data: Block, known: Neighbours) -> Neighbours:
-        """Every row of `query` with every row of `data`, for the first alone; a row that is in both is not its own neighbour."""
+        """Every row of `query` with every row of `data`, for the first alone; a row that is in both
+        is not its own neighbour.
+        """
         search = Search(query, data, known, RUN)
         self._strips(search, None, _grid(query, data))
         return self._settled(search)
 
     def nearer(self, query: Block, data: Block, square: float) -> Integers:
-        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than sqrt(square): a lower bound."""
+        """(m,) how many other rows of `data` are proved to be nearer to each row of `query` than
+        sqrt(square): a lower bound.
+        """
         found = np.zeros(query.ids.size, np.int64)
         limits = bounds.proof(square, query.half_squares, query.columns)
 

@@ -1,8 +1,9 @@
 """One side of a comparison of two blocks: thresholds, candidates and exact neighbours of its rows.
 
-A row's candidates are pairs (value of the filter's product, position in the other block). When they no longer fit, the best k of them lower
-the row's threshold, and what it now excludes is dropped; where that does not help, as with many ties, they are settled: exact distances
-take the place of filtered ones.
+A row's candidates are pairs (value of the filter's product, position in the other block). When they
+no longer fit, the best k of them lower the row's threshold, and what it now excludes is dropped;
+where that does not help, as with many ties, they are settled: exact distances take the place of
+filtered ones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Values = npt.NDArray[np.float32]
 class Search:
     """Neighbours of the rows of `query` among those of `data`, besides those known before.
 
-    Rows are worked on in runs; calls for different runs may come from different threads, calls for one run hold its lock.
+    Rows are worked on in runs; calls for different runs may come from different threads, calls for
+    one run hold its lock.
 
     Args:
         query: Whose neighbours are looked for.
@@ -60,7 +62,9 @@ class Search:
         return Neighbours(squares=self._squares, ids=self._ids, recomputed=self.recomputed)
 
     def limits(self, start: int, stop: int, first_id: int) -> Values:
-        """(stop - start,) products below which a pair is of no interest, for data whose ids are at least `first_id`."""
+        """(stop - start,) products below which a pair is of no interest, for data whose ids are at
+        least `first_id`.
+        """
         limits = -self.thresholds[start:stop]
         done = (self._squares[start:stop, -1] == 0) & (
             self._ids[start:stop, -1] < first_id
@@ -73,7 +77,9 @@ class Search:
         return bool((self.thresholds[start:stop] == bounds.UNBOUNDED).any())
 
     def learn(self, start: int, best: Values) -> None:
-        """Lower thresholds from products of rows [start, start + m) with k or more different rows: `best` is the k-th largest, (m,)."""
+        """Lower thresholds from products of rows [start, start + m) with k or more different rows:
+        `best` is the k-th largest, (m,).
+        """
         stop = start + best.size
         self._lower(np.arange(start, stop), best)
 
@@ -121,7 +127,9 @@ class Search:
         self._values[rows] = -np.inf
 
     def compare_in_float64(self) -> None:
-        """What is left when all candidates are settled: rows outside the filter's range, and rows whose products broke their bounds."""
+        """What is left when all candidates are settled: rows outside the filter's range, and rows
+        whose products broke their bounds.
+        """
         out_of_range = np.zeros(self.query.ids.size, np.bool_)
         out_of_range[self.query.out_of_range] = True
         again = np.flatnonzero(self._doubted & ~out_of_range)
@@ -192,7 +200,9 @@ class Search:
     def _flag_violations(
         self, rows: Positions, values: Values, found: npt.NDArray[np.float64]
     ) -> None:
-        """Mark rows where the filter's product broke its bounds, which correct float32 arithmetic cannot do."""
+        """Mark rows where the filter's product broke its bounds, which correct float32 arithmetic
+        cannot do.
+        """
         half, product = found * 0.5, values.astype(np.float64)
         half_squares, columns = self.query.half_squares[rows], self.query.columns
         broken = (-product > bounds.reach(half, half_squares, columns)) | (

@@ -1,4 +1,6 @@
-"""How far the search for one unit's neighbours has come: what checkpoints hold and ranks hand over."""
+"""How far the search for one unit's neighbours has come: what checkpoints hold and ranks hand
+over.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from workloads.analysis.profile.moments import Integers
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QueryState:
-    """Neighbours of one unit's complete rows among the units done: a function of the table and of the set of units done."""
+    """Neighbours of one unit's complete rows among the units done: a function of the table and of
+    the set of units done.
+    """
 
     unit: int
     ids: Integers
@@ -41,7 +45,10 @@ class QueryState:
         return bool(self.done.all())
 
     def after(self, neighbours: Neighbours, units: Iterable[int]) -> QueryState:
-        """The state after more units. Raises ValueError where one of them was done before, which would count its rows twice."""
+        """The state after more units.
+
+        Raises ValueError where one of them was done before, which would count its rows twice.
+        """
         done = self.done.copy()
         for unit in units:
             if done[unit]:
@@ -50,11 +57,15 @@ class QueryState:
         return QueryState(unit=self.unit, ids=self.ids, neighbours=neighbours, done=done)
 
     def joined(self, found: QueryState) -> QueryState:
-        """With what was found for the same unit elsewhere. Raises ValueError where both were compared with the same unit."""
+        """With what was found for the same unit elsewhere.
+
+        Raises ValueError where both were compared with the same unit.
+        """
         twice = np.flatnonzero(self.done & found.done)
         if found.unit != self.unit or twice.size:
             raise ValueError(
-                f"unit {self.unit} cannot take in what unit {found.unit} found in units {twice.tolist()}"
+                f"unit {self.unit} cannot take in what unit {found.unit} found in units"
+                f" {twice.tolist()}"
             )
         neighbours = merge(self.neighbours, found.neighbours)
         return QueryState(

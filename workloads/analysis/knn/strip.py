@@ -1,6 +1,8 @@
-"""A strip of the filter: up to TILE rows of one block against up to RUN rows of another, and which of the products matter.
+"""A strip of the filter: up to TILE rows of one block against up to RUN rows of another, and which
+of the products matter.
 
-Tiles of 1 MiB stay in the cache from the matrix product to the comparison; what costs many interpreter steps is done once per strip.
+Tiles of 1 MiB stay in the cache from the matrix product to the comparison; what costs many
+interpreter steps is done once per strip.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _GROUPS: Final = (
 
 
 class Strip:
-    """Memory of one thread, used again for every strip, since fresh pages would cost more than the arithmetic.
+    """Memory of one thread, used again for every strip, since fresh pages would cost more than the
+    arithmetic.
 
     Args:
         columns: d.
@@ -41,11 +44,13 @@ class Strip:
         self._other_bits = np.empty((_TILES, TILE * TILE // 8), np.uint8)
 
     def compare(self, left: Search, right: Search | None, i: int, j: int) -> None:
-        """Offer the candidates among rows [i, i + TILE) of left's query and rows [j, j + RUN) of its data.
+        """Offer the candidates among rows [i, i + TILE) of left's query and rows [j, j + RUN) of
+        its data.
 
         Args:
             left: Search of the first rows.
-            right: Search of the other rows, where they are to learn of these; the same strip is then not compared the other way round.
+            right: Search of the other rows, where they are to learn of these; the same strip is
+                then not compared the other way round.
             i: A multiple of TILE.
             j: A multiple of RUN.
         """
@@ -79,7 +84,9 @@ class Strip:
             self._offer(right, j, i, self._other_bits[: len(tiles)], turned=True)
 
     def count(self, query: Block, data: Block, i: int, j: int, limits: Values) -> Integers:
-        """(m,) how many products of rows [i, i + m) of `query` with rows [j, j + RUN) of `data` reach the row's limit."""
+        """(m,) how many products of rows [i, i + m) of `query` with rows [j, j + RUN) of `data`
+        reach the row's limit.
+        """
         second, tiles, same = self._prepare(query, data, i, j)
         rows = query.augmented[i : i + TILE]
         found = np.zeros(rows.shape[0], np.int64)
@@ -94,7 +101,9 @@ class Strip:
     def _prepare(
         self, query: Block, data: Block, i: int, j: int
     ) -> tuple[Values, list[Values], tuple[Positions, Positions]]:
-        """The second factor, a view of the products per tile, and which of these are of a row with itself."""
+        """The second factor, a view of the products per tile, and which of these are of a row with
+        itself.
+        """
         others = data.augmented[j : j + RUN]
         m, n = min(TILE, query.ids.size - i), others.shape[0]
         second = self._second[:n]
@@ -124,7 +133,9 @@ class Strip:
     def _offer(
         self, search: Search, start: int, beside: int, bits: npt.NDArray[np.uint8], *, turned: bool
     ) -> None:
-        """Offer the products whose bits are set; `turned` where the search's rows are the columns of the tiles."""
+        """Offer the products whose bits are set; `turned` where the search's rows are the columns
+        of the tiles.
+        """
         words = np.flatnonzero(bits.reshape(-1) != 0)
         if not words.size:
             return
@@ -145,7 +156,9 @@ class Strip:
             search.offer(row[order] + start, column[order] + beside, values[order])
 
     def _offer_pieces(self, search: Search, start: int, beside: int, *, turned: bool) -> None:
-        """Offer a strip of which much passes, piece by piece with fresh limits: duplicates settle in the first pieces."""
+        """Offer a strip of which much passes, piece by piece with fresh limits: duplicates settle
+        in the first pieces.
+        """
         rows = search.query.ids[start : start + (RUN if turned else TILE)].size
         others = search.data.ids[beside : beside + (TILE if turned else RUN)]
         for first in range(0, others.size, _PIECE):
@@ -164,7 +177,9 @@ class Strip:
                 search.offer(row + start, column + first + beside, piece[row, column])
 
     def _learn(self, left: Search, right: Search | None, i: int, j: int, m: int, n: int) -> None:
-        """First thresholds: the k-th largest of the maxima of disjoint groups is a lower bound of the k-th largest product."""
+        """First thresholds: the k-th largest of the maxima of disjoint groups is a lower bound of
+        the k-th largest product.
+        """
         k = left.k
         width = TILE
         best = self._products[: -(-n // TILE), :m]

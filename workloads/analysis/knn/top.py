@@ -1,17 +1,23 @@
 """`top`: the N rows with the largest scores, exactly, without scoring all rows.
 
-Rows are ordered by score, larger first, and equal ones by row number. The rule is that of Bay and Schwabacher (KDD 2003): a row is dropped
-when it is proved to come after N others. What ranks have to agree on:
+Rows are ordered by score, larger first, and equal ones by row number. The rule is that of Bay and
+Schwabacher (KDD 2003): a row is dropped when it is proved to come after N others. What ranks have
+to agree on:
 
-1. Pilots: each rank offers its `farthest` rows, and those of all offers are the pilots: the 4 N rows farthest from the centre of the table,
-   or, where all rows have the same length, from a sample of it.
-2. Cutoff: pilots are compared with every unit (`towards`), the lists of all ranks merged; `cutoff` is the N-th pilot.
-3. Panels: for each of `panels`, every rank gives the `members` of its units; all of them together are compared with the rows that are left
-   (`screen`). After each panel the ranks add up how many rows are left, and stop when there are no more than `few` or no panel is left.
-4. The rows left are compared with every unit; `surviving` may drop rows after each unit, on each rank by what that rank has seen, since a
-   list over some units bounds the merged one. The lists of all ranks merged, `select` takes the N first of pilots and rows left.
+1. Pilots: each rank offers its `farthest` rows, and those of all offers are the pilots: the 4 N
+   rows farthest from the centre of the table, or, where all rows have the same length, from a
+   sample of it.
+2. Cutoff: pilots are compared with every unit (`towards`), the lists of all ranks merged; `cutoff`
+   is the N-th pilot.
+3. Panels: for each of `panels`, every rank gives the `members` of its units; all of them together
+   are compared with the rows that are left (`screen`). After each panel the ranks add up how many
+   rows are left, and stop when there are no more than `few` or no panel is left.
+4. The rows left are compared with every unit; `surviving` may drop rows after each unit, on each
+   rank by what that rank has seen, since a list over some units bounds the merged one. The lists of
+   all ranks merged, `select` takes the N first of pilots and rows left.
 
-Pilots, cutoff and result are functions of the table. Which rows are dropped when may differ between devices, and never matters.
+Pilots, cutoff and result are functions of the table. Which rows are dropped when may differ between
+devices, and never matters.
 """
 
 from __future__ import annotations
@@ -43,16 +49,20 @@ class Cutoff:
 
     @property
     def square(self) -> float:
-        """Whatever squared distance is smaller has a root that is smaller than the score, also when it is rounded.
+        """Whatever squared distance is smaller has a root that is smaller than the score, also when
+        it is rounded.
 
-        Neighbouring squares often have the same root, and rows with equal scores are in order of their numbers.
+        Neighbouring squares often have the same root, and rows with equal scores are in order of
+        their numbers.
         """
         return self.score * abs(self.score) * (1.0 - 2.0**-50)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Screened:
-    """Rows of one unit that are left, and how many rows were proved to be nearer to each of them than the cutoff."""
+    """Rows of one unit that are left, and how many rows were proved to be nearer to each of them
+    than the cutoff.
+    """
 
     positions: npt.NDArray[np.intp]
     """(r,) in the unit's block, ascending."""
@@ -136,7 +146,9 @@ def sample(rows: int) -> tuple[int, int]:
 def farthest(
     candidates: Sequence[Block], count: int, remoteness: Remoteness = from_centre
 ) -> Block:
-    """The pilots among the rows of several blocks, for a result of `count` rows, in order of their ids. The sequence is not empty."""
+    """The pilots among the rows of several blocks, for a result of `count` rows, in order of their
+    ids. The sequence is not empty.
+    """
     together = concatenate(list(candidates))
     order = np.lexsort((together.ids, -remoteness(together)))[: _PILOTS_PER_ROW * count]
     return together.take(np.sort(order))
@@ -152,7 +164,8 @@ def cutoff(ids: Integers, neighbours: Neighbours, count: int) -> Cutoff:
 
 
 def panels(rows: int, largest: int = 1 << 62) -> Iterator[tuple[int, int]]:
-    """Ranges of `places` that make up the panels: 512 rows, then as many as in all panels before, up to a quarter of the table.
+    """Ranges of `places` that make up the panels: 512 rows, then as many as in all panels before,
+    up to a quarter of the table.
 
     Args:
         rows: Complete rows of the table.
@@ -172,7 +185,9 @@ def members(block: Block, panel: tuple[int, int]) -> Block:
 
 
 def places(ids: Integers) -> npt.NDArray[np.uint64]:
-    """A pseudo-random 63-bit place for every row number: the same sample on every rank, without a table of all rows (splitmix64)."""
+    """A pseudo-random 63-bit place for every row number: the same sample on every rank, without a
+    table of all rows (splitmix64).
+    """
     with np.errstate(over="ignore"):
         z = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_SEED)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -198,7 +213,10 @@ def unscreened(block: Block, pilot_ids: Integers) -> Screened:
 def screen(
     pairs: PairBackend, block: Block, screened: Screened, panel: Block, limit: Cutoff, k: int
 ) -> Screened:
-    """Drop the rows of which k rows are proved to be nearer than the cutoff. Panels must not overlap."""
+    """Drop the rows of which k rows are proved to be nearer than the cutoff.
+
+    Panels must not overlap.
+    """
     if not screened.positions.size or not panel.ids.size:
         return screened
     nearer = screened.nearer + pairs.nearer(block.take(screened.positions), panel, limit.square)
@@ -207,13 +225,17 @@ def screen(
 
 
 def surviving(ids: Integers, neighbours: Neighbours, limit: Cutoff) -> npt.NDArray[np.intp]:
-    """Positions of the rows that may yet come before the cutoff, by their neighbours among any part of the table."""
+    """Positions of the rows that may yet come before the cutoff, by their neighbours among any part
+    of the table.
+    """
     scores = neighbours.scores
     return np.flatnonzero((scores > limit.score) | ((scores == limit.score) & (ids < limit.row)))
 
 
 def select(ids: Integers, neighbours: Neighbours, count: int) -> Top:
-    """The first rows among pilots and rows left, whose neighbours are finished or prove that they come after the cutoff."""
+    """The first rows among pilots and rows left, whose neighbours are finished or prove that they
+    come after the cutoff.
+    """
     return Top.of(
         ids,
         neighbours.scores,

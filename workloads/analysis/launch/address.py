@@ -23,15 +23,18 @@ _SIOCGIFADDR: Final = 0x8915
 def told_by_agent(environ: Mapping[str, str] = os.environ) -> str | None:
     """IPv4 address of this container as the container agent knows it; None where there is no agent.
 
-    From ECS task metadata version 4, `Networks[].IPv4Addresses`: a multi-node job's containers have a network interface of their own beside
-    a link-local one, `ecs-eth0`, that leads to the agent only.
+    From ECS task metadata version 4, `Networks[].IPv4Addresses`: a multi-node job's containers have
+    a network interface of their own beside a link-local one, `ecs-eth0`, that leads to the agent
+    only.
     """
     uri = environ.get(_METADATA, "")
     return _from_metadata(uri) if uri else None
 
 
 def of_host_name() -> str:
-    """IPv4 address that the host's own name stands for; a host without a resolvable name is alone, on loopback."""
+    """IPv4 address that the host's own name stands for; a host without a resolvable name is alone,
+    on loopback.
+    """
     try:
         return socket.gethostbyname(socket.gethostname())
     except OSError:
@@ -44,7 +47,9 @@ def is_loopback(address: str) -> bool:
 
 
 def has_link_local() -> bool:
-    """Whether an interface of this node has an address in 169.254.0.0/16, as `ecs-eth0` of a container does."""
+    """Whether an interface of this node has an address in 169.254.0.0/16, as `ecs-eth0` of a
+    container does.
+    """
     return any(ipaddress.ip_address(address).is_link_local for address in _of_interfaces())
 
 

@@ -1,7 +1,8 @@
-"""What mpirun starts in place of ssh: `agent.py HOST COMMAND...`, the launcher's folder in the environment.
+"""What mpirun starts in place of ssh: `agent.py HOST COMMAND...`, the launcher's folder in the
+environment.
 
-Hands host and command to the launcher on this node and lives as long as the command does on the other one. Run as a file with the standard
-library alone, because mpirun starts one per node.
+Hands host and command to the launcher on this node and lives as long as the command does on the
+other one. Run as a file with the standard library alone, because mpirun starts one per node.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Final
 SOCKET: Final = "agents"
 """Where the launcher listens, in its folder."""
 FOLDER: Final = "LAUNCH_FOLDER"
-"""Environment variable that names the folder; the command line that mpirun shares with the other nodes names nothing of this one."""
+"""Environment variable that names the folder; the command line that mpirun shares with the other
+nodes names nothing of this one.
+"""
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status of the command, as ssh would give it; 255 where the launcher or the node is gone."""
+    """Exit status of the command, as ssh would give it; 255 where the launcher or the node is
+    gone.
+    """
     host, *command = arguments
     os.chdir(
         os.environ[FOLDER]

@@ -1,8 +1,10 @@
-"""The connection between a child and the main node: mutual proof of the token, then messages that carry a code of their own.
+"""The connection between a child and the main node: mutual proof of the token, then messages that
+carry a code of their own.
 
-Neither side sends the token. Both send a nonce and an HMAC-SHA256 over both nonces and what is claimed (job, attempt, node, address), so
-that nothing recorded in another job or attempt is of use. Later messages are authenticated with keys that only this connection has, one
-per direction, and numbered. Nothing is encrypted: no message is secret.
+Neither side sends the token. Both send a nonce and an HMAC-SHA256 over both nonces and what is
+claimed (job, attempt, node, address), so that nothing recorded in another job or attempt is of use.
+Later messages are authenticated with keys that only this connection has, one per direction, and
+numbered. Nothing is encrypted: no message is secret.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Hello:
 
 
 class Channel:
-    """Authenticated messages over a connected socket; one thread may send while another receives."""
+    """Authenticated messages over a connected socket; one thread may send while another
+    receives.
+    """
 
     def __init__(
         self, connection: socket.socket, *, token: str, nonces: tuple[str, str], is_main: bool
@@ -113,7 +117,10 @@ def accept(connection: socket.socket, *, token: str, job: str) -> tuple[Channel,
 
 
 def join(connection: socket.socket, *, token: str, job: str, hello: Hello) -> Channel:
-    """A child's half of the handshake. Raises ChannelError, and RefusedError where either side is not satisfied with the other."""
+    """A child's half of the handshake.
+
+    Raises ChannelError, and RefusedError where either side is not satisfied with the other.
+    """
     deadline = time.monotonic() + HANDSHAKE_SECONDS
     theirs = _text(_decode(_receive_frame(connection, deadline)), "nonce")
     mine = secrets.token_hex(_NONCE_BYTES)

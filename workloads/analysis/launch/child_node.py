@@ -1,4 +1,6 @@
-"""A child node: dials the main node, then runs the one command it is sent, as long as the connection lasts."""
+"""A child node: dials the main node, then runs the one command it is sent, as long as the
+connection lasts.
+"""
 
 from __future__ import annotations
 
@@ -81,13 +83,17 @@ class ChildNode:
             except RefusedError as error:
                 raise StageError(
                     f"the main node {main}:{PORT} and this node do not accept each other: {error}",
-                    hint="all nodes take PIPELINE_LAUNCH_TOKEN from the job definition's secrets; they must see the same version of it",
+                    hint=(
+                        "all nodes take PIPELINE_LAUNCH_TOKEN from the job definition's secrets;"
+                        " they must see the same version of it"
+                    ),
                     exit_code=LaunchExit.REFUSED,
                 ) from error
             except (OSError, ChannelError) as error:
                 if time.monotonic() + wait > deadline:
                     raise StageError(
-                        f"the main node {main}:{PORT} could not be reached within {settings.join_deadline_seconds:g} s: {error}",
+                        f"the main node {main}:{PORT} could not be reached within"
+                        f" {settings.join_deadline_seconds:g} s: {error}",
                         hint="the security group has to let the nodes of the job reach each other",
                         exit_code=LaunchExit.JOIN_DEADLINE,
                     ) from error
@@ -95,7 +101,8 @@ class ChildNode:
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
     def _dial(self, main: str, address: str | None) -> Channel:
-        # on loopback every address of the machine will do as a source; elsewhere the kernel knows best
+        # on loopback every address of the machine will do as a source; elsewhere the kernel knows
+        # best
         source = (address, 0) if address and is_loopback(address) else None
         connection = socket.create_connection(
             (main, PORT), channels.HANDSHAKE_SECONDS, source_address=source
@@ -135,7 +142,11 @@ class _Service:
         threading.Thread(target=_receive, args=(channel, self._events), daemon=True).start()
 
     def until_end(self, seconds: float | None) -> int:
-        """The job's exit code. Raises queue.Empty where it is not told within some seconds, StageError where the main node is gone."""
+        """The job's exit code.
+
+        Raises queue.Empty where it is not told within some seconds, StageError where the main node
+        is gone.
+        """
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             match self._events.get(

@@ -1,6 +1,7 @@
 """Exit codes of a node, beyond those that all stages share (`workloads.runtime.errors`).
 
-A rank's own exit code is passed through; a rank that a signal ended gives 128 + signal, as in a shell.
+A rank's own exit code is passed through; a rank that a signal ended gives 128 + signal, as in a
+shell.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from enum import IntEnum
 class LaunchExit(IntEnum):
     """What ended a node; Batch shows it as the container's exit code.
 
-    A retry strategy matches the first digit: another attempt is worth it after 9.., and not after 8...
+    A retry strategy matches the first digit: another attempt is worth it after 9.., and not after
+    8...
     """
 
     JOIN_DEADLINE = 90
-    """Main: not all children had joined at the deadline. Child: the main node could not be reached by then."""
+    """Main: not all children had joined at the deadline.
+
+    Child: the main node could not be reached by then.
+    """
     CHILD_LOST = 91
     """Main: the connection to a child broke, so its container or host is gone."""
     MAIN_LOST = 80

@@ -15,7 +15,8 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 def serve_each(listener: socket.socket, serve: Callable[[socket.socket, Any], None]) -> None:
-    """Give each connection and its peer's address to a thread of its own, until the listener is closed.
+    """Give each connection and its peer's address to a thread of its own, until the listener is
+    closed.
 
     accept(2) fails for reasons that pass: no free descriptor (EMFILE, ENFILE), no memory, a peer
     that hung up while it waited. The next connection may be a child, so only the end of the

@@ -1,7 +1,8 @@
-"""The main node: gathers the children, runs mpirun over all nodes, and ends the job when one of them is gone.
+"""The main node: gathers the children, runs mpirun over all nodes, and ends the job when one of
+them is gone.
 
-Threads block on one connection each and put what they see into a queue; the main thread alone decides. So a SIGTERM, which arrives in the
-main thread, finds one place to clean up.
+Threads block on one connection each and put what they see into a queue; the main thread alone
+decides. So a SIGTERM, which arrives in the main thread, finds one place to clean up.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ from workloads.runtime.errors import (
 log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS: Final = 2.0
-"""Time, after mpirun failed, that the news of a lost child, which may be the cause, can take to arrive."""
+"""Time, after mpirun failed, that the news of a lost child, which may be the cause, can take to
+arrive.
+"""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ class MainNode:
                 child.channel.close()
             processes.end_descendants()
 
-    # ---- gathering the children --------------------------------------------------------------------------------------------------------
+    # ---- gathering the children
+    # ----------------------------------------------------------------------------------------------
 
     def _listen(self, address: str) -> socket.socket:
         try:
@@ -206,9 +210,13 @@ class MainNode:
                 event = self._events.get(timeout=max(deadline - time.monotonic(), 0.0))
             except queue.Empty:
                 raise StageError(
-                    f"{len(missing)} of {len(expected)} child nodes did not join within {self.settings.join_deadline_seconds:g} s:"
+                    f"{len(missing)} of {len(expected)} child nodes did not join within"
+                    f" {self.settings.join_deadline_seconds:g} s:"
                     f" {', '.join(map(str, sorted(missing)))}",
-                    hint="their containers did not start, or the security group does not let the nodes reach each other",
+                    hint=(
+                        "their containers did not start, or the security group does not let the"
+                        " nodes reach each other"
+                    ),
                     exit_code=LaunchExit.JOIN_DEADLINE,
                 ) from None
             if isinstance(event, _Lost):
@@ -236,17 +244,20 @@ class MainNode:
             )
             joined.channel.close()
 
-    # ---- running the ranks -------------------------------------------------------------------------------------------------------------
+    # ---- running the ranks
+    # ----------------------------------------------------------------------------------------------
 
     def _over_nodes(self, address: str, folder: Path, stack: contextlib.ExitStack) -> list[str]:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        # a socket's path has at most 107 bytes (unix(7)) and TMPDIR may be longer: both sides name it from within the folder
+        # a socket's path has at most 107 bytes (unix(7)) and TMPDIR may be longer: both sides name
+        # it from within the folder
         inside = os.open(folder, os.O_PATH)
         stack.callback(os.close, inside)
         listener.bind(f"/proc/self/fd/{inside}/{agent.SOCKET}")
         listener.listen(128)
         _thread(serve_each, listener, self._serve_agent)
-        # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address elsewhere
+        # PRRTE takes 127.0.0.1 alone for this machine; it would look for any other loopback address
+        # elsewhere
         here = "localhost" if is_loopback(address) else address
         addresses = {
             self.settings.batch.main_node_index: here,
@@ -296,7 +307,10 @@ class MainNode:
         if self._stopping is not None:
             raise StageError(
                 f"child node {self._stopping.node} was told to stop, so the whole job ends",
-                hint="its host is going away; what the ranks had is stored, and the next attempt goes on from there",
+                hint=(
+                    "its host is going away; what the ranks had is stored, and the next attempt"
+                    " goes on from there"
+                ),
                 exit_code=LaunchExit.CHILD_LOST,
             )
         if ended.code == EXIT_OK:
@@ -312,10 +326,14 @@ class MainNode:
         number = code - 128
         by_signal = number in set(signal.Signals)
         raise StageError(
-            f"mpirun ended with exit code {code}{f' ({signal.Signals(number).name})' if by_signal else ''} and no rank said why",
-            hint="a rank was killed, often for want of memory"
-            if code == 137
-            else "the log has what mpirun wrote",
+            "mpirun ended with exit code"
+            f" {code}{f' ({signal.Signals(number).name})' if by_signal else ''} and no rank"
+            " said why",
+            hint=(
+                "a rank was killed, often for want of memory"
+                if code == 137
+                else "the log has what mpirun wrote"
+            ),
             exit_code=code,
         )
 
@@ -389,7 +407,10 @@ class MainNode:
     def _lost(self, event: _Lost) -> StageError:
         return StageError(
             f"child node {event.node} is gone: {event.reason}",
-            hint="its container or its host ended; Batch does not tell the main node, so the whole job ends here and can be retried",
+            hint=(
+                "its container or its host ended; Batch does not tell the main node, so the whole"
+                " job ends here and can be retried"
+            ),
             exit_code=LaunchExit.CHILD_LOST,
         )
 

@@ -15,7 +15,9 @@ from workloads.analysis.launch.exit_codes import LaunchExit
 from workloads.runtime.errors import StageError
 
 PROGRAM: Final = (sys.executable, "-m", "mpi4py", "-m", "workloads.analysis.program")
-"""One rank. Without `-m mpi4py` an uncaught error on one rank would leave the others waiting for ever."""
+"""One rank. Without `-m mpi4py` an uncaught error on one rank would leave the others waiting for
+ever.
+"""
 ROOT: Final = Path(__file__).resolve().parents[3]
 """Where the package `workloads` lies: the working directory of every rank."""
 _AGENT: Final = shlex.join(
@@ -47,12 +49,17 @@ def find() -> str:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of ranks: one thread per rank unless the job says otherwise, and memory that is not given back between units."""
+    """The environment of ranks: one thread per rank unless the job says otherwise, and memory that
+    is not given back between units.
+    """
     defaults = {
         "OMP_NUM_THREADS": "1",
-        "SHELL": "/bin/sh",  # the image's user has none, and PRRTE warns of a shell that it does not know
-        "OPENBLAS_NUM_THREADS": "1",  # threads share the comparisons of rows, each with products of its own
-        # glibc: arrays of a unit's size come from the heap and stay there; page faults would cost more than the arithmetic
+        # the image's user has none, and PRRTE warns of a shell that it does not know
+        "SHELL": "/bin/sh",
+        # threads share the comparisons of rows, each with products of its own
+        "OPENBLAS_NUM_THREADS": "1",
+        # glibc: arrays of a unit's size come from the heap and stay there; page faults would cost
+        # more than the arithmetic
         "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
         "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
     }
@@ -60,9 +67,11 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def on_one_node(ranks: int, program: Sequence[str]) -> list[str]:
-    """All ranks here, without libfabric's transport, which opens with a sleep of one second and is of use between nodes only.
+    """All ranks here, without libfabric's transport, which opens with a sleep of one second and is
+    of use between nodes only.
 
-    As many as are asked for: where there is no ssh, PRRTE goes by the cores that it sees and not by the slots of `--host`.
+    As many as are asked for: where there is no ssh, PRRTE goes by the cores that it sees and not by
+    the slots of `--host`.
     """
     command = [
         find(),
@@ -90,7 +99,8 @@ def over_nodes(
 
     Args:
         addresses: Of the nodes, in order of their index; a name of this machine for the main node.
-        on_one_machine: Whether the nodes are processes of one machine, told apart by loopback addresses.
+        on_one_machine: Whether the nodes are processes of one machine, told apart by loopback
+            addresses.
         ranks: Per node.
         hostfile: Is written.
         program: One rank.
@@ -116,8 +126,9 @@ def over_nodes(
         "--leave-session-attached"
     ]  # or the daemons on the children detach, and outlive the job
     if on_one_machine:
-        # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is alone there. PRRTE itself refuses to be
-        # bound to loopback and finds the machine's own address
+        # nodes that are processes of one machine: they share /dev/shm, but each thinks that it is
+        # alone there. PRRTE itself refuses to be bound to loopback and finds the machine's own
+        # address
         command += [
             "--mca",
             "pml",

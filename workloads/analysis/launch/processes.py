@@ -16,7 +16,10 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TERMINATE_SECONDS: Final = 3.0
 STORE_SECONDS: Final = 18.0
-"""What ranks have for storing after a SIGTERM. With all else this stays below the 30 s after which a container is killed."""
+"""What ranks have for storing after a SIGTERM.
+
+With all else this stays below the 30 s after which a container is killed.
+"""
 
 
 def _prctl(option: int, value: int) -> None:
@@ -31,7 +34,9 @@ _LIBC: Final = (
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant whose parent ends, so that end_descendants finds all of them."""
+    """Make this process the parent of every descendant whose parent ends, so that end_descendants
+    finds all of them.
+    """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -43,10 +48,12 @@ def start(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call from the main thread.
+    """Start a process that gets SIGTERM when the calling thread ends, however that happens. Call
+    from the main thread.
 
-    SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel would not. In a process group of its own:
-    a SIGTERM for this one's group is for this process to hand on, after the ranks had time to store what they have.
+    SIGTERM and not SIGKILL, because mpirun and its daemons then end their ranks, which the kernel
+    would not. In a process group of its own: a SIGTERM for this one's group is for this process to
+    hand on, after the ranks had time to store what they have.
 
     Raises OSError where there is no such program.
     """
@@ -60,7 +67,8 @@ def start(
         text=True,
         errors="replace",
         process_group=0,
-        restore_signals=False,  # SIGPIPE stays ignored: mpirun has to outlive the readers of its pipes to end its ranks
+        # SIGPIPE stays ignored: mpirun has to outlive the readers of its pipes to end its ranks
+        restore_signals=False,
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call and no lock, so the other threads do not matter
     )
 
@@ -70,7 +78,9 @@ def _die_with_parent() -> None:
 
 
 def ask_to_store(process: subprocess.Popen[Any]) -> None:
-    """Tell ranks to store what they have and to end: mpirun hands on SIGUSR1, whereas a SIGTERM makes it kill them within a second."""
+    """Tell ranks to store what they have and to end: mpirun hands on SIGUSR1, whereas a SIGTERM
+    makes it kill them within a second.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGUSR1)
 
@@ -88,7 +98,10 @@ def stop(process: subprocess.Popen[Any]) -> None:
 
 
 def end_descendants() -> None:
-    """SIGKILL for all that is left below this process. Call when every process that was started here has been waited for."""
+    """SIGKILL for all that is left below this process.
+
+    Call when every process that was started here has been waited for.
+    """
     deadline = time.monotonic() + _TERMINATE_SECONDS
     while (found := descendants(os.getpid())) and time.monotonic() < deadline:
         for pid in found:

@@ -1,4 +1,6 @@
-"""The temporary directory of a node's launcher, of mpirun and of the ranks, which goes when the node ends."""
+"""The temporary directory of a node's launcher, of mpirun and of the ranks, which goes when the
+node ends.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ def folder() -> Iterator[Path]:
     except OSError as error:
         raise StageError(
             f"this node has no writable temporary directory: {error.strerror or error}",
-            hint="MPI needs one: mount a tmpfs on /tmp, or set TMPDIR to a directory that the container may write",
+            hint=(
+                "MPI needs one: mount a tmpfs on /tmp, or set TMPDIR to a directory that the"
+                " container may write"
+            ),
             exit_code=EXIT_ENVIRONMENT,
         ) from error
     with made as path:

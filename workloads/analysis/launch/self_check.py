@@ -1,4 +1,6 @@
-"""Whether mpirun and the MPI library belong together: `python -m workloads.analysis.launch.self_check`, run when the image is built."""
+"""Whether mpirun and the MPI library belong together: `python -m
+workloads.analysis.launch.self_check`, run when the image is built.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _PROGRAM: Final = (
 
 
 def main() -> int:
-    """Exit status of mpirun, found and called as the launcher does, over two ranks that have to meet; 82 where there is none."""
+    """Exit status of mpirun, found and called as the launcher does, over two ranks that have to
+    meet; 82 where there is none.
+    """
     try:
         command = mpirun.on_one_node(_RANKS, (sys.executable, "-m", "mpi4py", "-c", _PROGRAM))
     except StageError as error:

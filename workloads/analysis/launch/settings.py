@@ -14,7 +14,10 @@ from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import EXIT_ENVIRONMENT, StageError
 
 PORT: Final = 7077
-"""Port on which the main node listens. The nodes' security group lets its members reach each other on every port, as MPI needs it."""
+"""Port on which the main node listens.
+
+The nodes' security group lets its members reach each other on every port, as MPI needs it.
+"""
 _JOIN_DEADLINE_SECONDS: Final = 600
 
 
@@ -43,7 +46,8 @@ class LaunchSettings:
         if not batch.is_main_node and batch.main_node_address is None:
             raise StageError(
                 f"node {batch.node_index} of {batch.num_nodes} was not told where the main node is"
-                " (AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS is not set); AWS Batch sets it on the child nodes of a multi-node job",
+                " (AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS is not set); AWS Batch sets it on"
+                " the child nodes of a multi-node job",
                 exit_code=EXIT_ENVIRONMENT,
             )
         return cls(

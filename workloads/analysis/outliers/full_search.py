@@ -1,8 +1,10 @@
-"""Mode `full` over all ranks: each has query units of its own, and units travel on the ring to meet those of other ranks.
+"""Mode `full` over all ranks: each has query units of its own, and units travel on the ring to meet
+those of other ranks.
 
-A rank works on as many of its units at a time as fit into its memory, its group. Units that are in the groups of two ranks at the same time
-meet once, at one of the two: the travelling one is compared there for both of them, and what it finds is sent home while the next one is
-compared. All other units, which are in nobody's group, come round once more as mere data.
+A rank works on as many of its units at a time as fit into its memory, its group. Units that are in
+the groups of two ranks at the same time meet once, at one of the two: the travelling one is
+compared there for both of them, and what it finds is sent home while the next one is compared. All
+other units, which are in nobody's group, come round once more as mere data.
 """
 
 from __future__ import annotations
@@ -112,7 +114,10 @@ class FullSearch:
     exchange: Exchange
     units: int
     queries: range
-    """The query units of all ranks together: all units, or one shard's. The data is always all units."""
+    """The query units of all ranks together: all units, or one shard's.
+
+    The data is always all units.
+    """
     k: int
     budget: int
     """Bytes for the query units that are worked on at a time."""
@@ -121,7 +126,9 @@ class FullSearch:
     _states: dict[int, QueryState] = field(default_factory=dict)
     _blocks: dict[int, Block] = field(default_factory=dict)
     _visits: dict[str, TravellingUnit] = field(default_factory=dict)
-    """Name for the checkpoint -> a unit of another rank that is here, or whose findings are on their way home."""
+    """Name for the checkpoint -> a unit of another rank that is here, or whose findings are on
+    their way home.
+    """
     _in_flight: _InFlight | None = None
     _stored: dict[object, object] = field(default_factory=dict)
     _gone: list[str] = field(default_factory=list)
@@ -173,10 +180,14 @@ class FullSearch:
             self.finished[unit] = UnitScores.of(self._states.pop(unit))
         self._blocks = {}
 
-    # ---- units of one rank -------------------------------------------------------------------------------------------------------------
+    # ---- units of one rank
+    # ----------------------------------------------------------------------------------------------
 
     def _own_pairs(self, group: Sequence[int]) -> Iterator[Task]:
-        """Pairs of units in the group: each serves both. A unit with itself first, which gives all its rows a threshold."""
+        """Pairs of units in the group: each serves both.
+
+        A unit with itself first, which gives all its rows a threshold.
+        """
         for unit in group:
             yield lambda unit=unit: self._both(unit, unit)  # type: ignore[misc]
         for place, a in enumerate(group):
@@ -197,7 +208,8 @@ class FullSearch:
                 )
             return full.process_pair(self.pairs, a, a_block, b, b_block)
 
-    # ---- units of two ranks, for both --------------------------------------------------------------------------------------------------
+    # ---- units of two ranks, for both
+    # ----------------------------------------------------------------------------------------------
 
     def _meet(self, together: Sequence[Sequence[int]]) -> None:
         """Every pair of units in the groups of different ranks. Rank -> its group."""
@@ -236,7 +248,9 @@ class FullSearch:
         self._merge_returned()
 
     def _going(self, together: Sequence[Sequence[int]]) -> npt.NDArray[np.bool_]:
-        """(units,) which have anything to do with a unit in the group of another rank: all of them, unless the run was resumed."""
+        """(units,) which have anything to do with a unit in the group of another rank: all of them,
+        unless the run was resumed.
+        """
         going = np.zeros(self.units, np.bool_)
         others = [
             unit for rank, group in enumerate(together) if rank != self.comm.rank for unit in group
@@ -279,7 +293,8 @@ class FullSearch:
             self._stored.pop(in_flight.sent, None)
             del self._visits[in_flight.sent]
 
-    # ---- units of the group with all others, for the group alone -----------------------------------------------------------------------
+    # ---- units of the group with all others, for the group alone
+    # -----------------------------------------------------------------------
 
     def _compare_with_data(self, group: Sequence[int], met: Collection[int]) -> None:
         """Units that are in nobody's group come round, as far as a unit in a group lacks them."""
@@ -326,7 +341,8 @@ class FullSearch:
                 neighbours = self.pairs.towards(block, data, neighbours)
         self._states[unit] = state.after(neighbours, (data_unit,))
 
-    # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
+    # ---- checkpoints
+    # ----------------------------------------------------------------------------------------------
 
     def _collect(self) -> Saved:
         objects: dict[str, dict[str, Any]] = {}

@@ -45,16 +45,22 @@ class AnomalyRecord:
     asked: AnalysisParameters
     """What the run was asked for; the number k of neighbours may be `auto` there."""
     neighbours_used: int
-    """The number k that scores go by: as asked for, or all other rows where no more than k were compared."""
+    """The number k that scores go by: as asked for, or all other rows where no more than k were
+    compared.
+    """
     columns: tuple[str, ...]
     """Columns by which rows were compared."""
     excluded: dict[str, str]
     """Number column by which they were not -> why."""
     complete_rows: int
-    """Rows that were compared: those with a value in all those columns, and with a direction where the metric is `cosine`."""
+    """Rows that were compared: those with a value in all those columns, and with a direction where
+    the metric is `cosine`.
+    """
     incomplete_rows: int
     undirected_rows: int
-    """Metric `cosine`: rows with all values that stand at the centre of the table, have no direction and were not compared."""
+    """Metric `cosine`: rows with all values that stand at the centre of the table, have no
+    direction and were not compared.
+    """
     certified_fraction: float
     """Share of the compared rows for which bounds proved that the filter left out no neighbour."""
     fallback_rows: int
@@ -79,7 +85,9 @@ class TopRows:
     ids: Integers
     """(n,) row numbers in the cleaned table, from 0."""
     scores: Floats
-    """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no other row was compared."""
+    """(n,) distance to the k-th neighbour, see `Space.score`; infinity where no other row was
+    compared.
+    """
     kth_ids: Integers
     """(n,) row number of the k-th neighbour, NO_NEIGHBOUR where there is none."""
     nearest_ids: Integers
@@ -138,7 +146,9 @@ class Anomalies:
 
 
 def result_digest(parameters: Mapping[str, Any], top: TopRows, scores: Sequence[str]) -> str:
-    """Sha256 over parameters, top rows and the digests of all scores: equal for any number of ranks."""
+    """Sha256 over parameters, top rows and the digests of all scores: equal for any number of
+    ranks.
+    """
     named = {"parameters": json.dumps(parameters, sort_keys=True), "scores": "\n".join(scores)}
     texts = {name: np.frombuffer(text.encode(), np.uint8) for name, text in named.items()}
     return digest({**top.arrays(), **texts})
@@ -162,7 +172,8 @@ def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
     )
 
 
-# ---- scores as Parquet -----------------------------------------------------------------------------------------------------------------
+# ---- scores as Parquet
+# --------------------------------------------------------------------------------------------------
 
 
 def scores_name(unit: int) -> str:
@@ -199,7 +210,10 @@ def encode_scores(ids: Integers, scores: Floats, nearest_ids: Integers, lines: L
 
 
 def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
-    """Row numbers, scores and neighbours that encode_scores wrote. Raises ValueError where it is something else."""
+    """Row numbers, scores and neighbours that encode_scores wrote.
+
+    Raises ValueError where it is something else.
+    """
     try:
         table = pq.read_table(io.BytesIO(data))
         neighbour = table.column("neighbour").combine_chunks().fill_null(NO_NEIGHBOUR)
@@ -212,7 +226,8 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
         raise ValueError(fault(error)) from error
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------------------------
+# ---- reading
+# --------------------------------------------------------------------------------------------------
 
 
 def encode_top(rows: TopRows) -> tuple[Stored, bytes]:
@@ -234,7 +249,8 @@ def load_anomalies(
         profile: Of the same table, from which the space follows in which rows were compared.
 
     Raises:
-        ContractError: An object is damaged, or the whole has not the digest that the analysis found.
+        ContractError: An object is damaged, or the whole has not the digest that the analysis
+            found.
     """
     top_key = run.partials_prefix + record.top.name
     try:
@@ -251,7 +267,8 @@ def load_anomalies(
     found = result_digest(parameters_of(record), top, digests)
     if found != record.digest:
         raise ContractError(
-            f"the anomalies of {run.run_id} have digest {found[:12]}, but the analysis found {record.digest[:12]}; {_AGAIN}"
+            f"the anomalies of {run.run_id} have digest {found[:12]}, but the analysis found"
+            f" {record.digest[:12]}; {_AGAIN}"
         )
     chosen = scaling(profile, record.asked.anomaly_scaling)
     space = Space.of(profile, chosen, record.asked.anomaly_metric)
@@ -263,12 +280,14 @@ def _rows(top: TopRows, space: Space, columns: tuple[str, ...]) -> list[TopRow]:
         TopRow(
             row=int(top.ids[place]),
             score=float(top.scores[place]),
-            neighbour=None
-            if top.nearest_ids[place] == NO_NEIGHBOUR
-            else int(top.nearest_ids[place]),
-            contributions=()
-            if top.kth_ids[place] == NO_NEIGHBOUR
-            else contributions(space, columns, *top.cells(place)),
+            neighbour=(
+                None if top.nearest_ids[place] == NO_NEIGHBOUR else int(top.nearest_ids[place])
+            ),
+            contributions=(
+                ()
+                if top.kth_ids[place] == NO_NEIGHBOUR
+                else contributions(space, columns, *top.cells(place))
+            ),
         )
         for place in range(top.ids.size)
     ]

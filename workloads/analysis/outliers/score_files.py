@@ -1,4 +1,6 @@
-"""The scores of a unit's rows as one Parquet object: written by whichever attempt or shard comes first, the same for all."""
+"""The scores of a unit's rows as one Parquet object: written by whichever attempt or shard comes
+first, the same for all.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ class ScoreFiles:
     """What scores are functions of: see `first_writer.name_of`."""
 
     def store(self, unit: int, found: UnitScores, lines: Lines) -> tuple[Stored, str]:
-        """Store the scores of a unit; the entry of the object that counts, and the digest of what it says.
+        """Store the scores of a unit; the entry of the object that counts, and the digest of what
+        it says.
 
-        Another writer's bytes may differ where they say the same, as those of another version of Arrow do; its object is then the one that
-        is named. Raises StageError where they say something else.
+        Another writer's bytes may differ where they say the same, as those of another version of
+        Arrow do; its object is then the one that is named. Raises StageError where they say
+        something else.
         """
         name = results.scores_name(unit)
         stored = first_writer.offer(

@@ -1,7 +1,9 @@
-"""Mode `top` over all ranks. The data stays where it is: the few rows that matter go to all ranks, each compares them with its own units.
+"""Mode `top` over all ranks. The data stays where it is: the few rows that matter go to all ranks,
+each compares them with its own units.
 
-The steps are those of `anomaly.top`. Rows left after the panels are worked through in chunks that fit into memory, so that a table without
-any clear outlier, of which many rows are left, takes long and not more memory.
+The steps are those of `anomaly.top`. Rows left after the panels are worked through in chunks that
+fit into memory, so that a table without any clear outlier, of which many rows are left, takes long
+and not more memory.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ class Candidates:
 
 
 def joined(parts: Iterable[Candidates]) -> Candidates:
-    """What several ranks found for the same rows in different units; a row stays only where none of them has dropped it."""
+    """What several ranks found for the same rows in different units; a row stays only where none of
+    them has dropped it.
+    """
     first, *others = parts
     for other in others:
         _, mine, theirs = np.intersect1d(
@@ -113,7 +117,10 @@ class TopSearch:
     pairs: PairBackend
     units: int
     queries: range
-    """The query units of all ranks together: all units, or one shard's. The data is always all units."""
+    """The query units of all ranks together: all units, or one shard's.
+
+    The data is always all units.
+    """
     count: int
     k: int
     budget: int
@@ -129,7 +136,9 @@ class TopSearch:
     _asked: range = range(0)
     """Query units of this rank."""
     _phase: str = ""
-    """Name of the object that holds what is being compared with the whole table: `pilots` or `chunk`."""
+    """Name of the object that holds what is being compared with the whole table: `pilots` or
+    `chunk`.
+    """
     _base: Candidates | None = None
     """What is being compared, as an earlier attempt left it; what the ranks find is added to it."""
     _size: int = 0
@@ -138,7 +147,11 @@ class TopSearch:
     """The same rows, by this rank's units since."""
 
     def run(self) -> Candidates:
-        """Finished rows of the query units, among which are those of the table's first `count` rows. Raises StoppedError."""
+        """Finished rows of the query units, among which are those of the table's first `count`
+        rows.
+
+        Raises StoppedError.
+        """
         self._own = share(self.comm.rank, self.comm.size, self.units)
         self._asked = share_of(self.comm.rank, self.comm.size, self.queries)
         stored = self.coordinator.load(("pilots", "left", "kept", "chunk"))
@@ -191,7 +204,8 @@ class TopSearch:
             self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK
         )
 
-    # ---- which rows matter -------------------------------------------------------------------------------------------------------------
+    # ---- which rows matter
+    # ----------------------------------------------------------------------------------------------
 
     def _stored_pilots(
         self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]
@@ -233,7 +247,9 @@ class TopSearch:
         return Candidates.start(pilots, units=self.units, k=self.k)
 
     def _screen(self, pilot_ids: Integers, limit: Cutoff) -> Integers:
-        """Row numbers that the panels leave, of all ranks' query units; the panels are of all units."""
+        """Row numbers that the panels leave, of all ranks' query units; the panels are of all
+        units.
+        """
         blocks = zip(self._asked, self.source.blocks(self._asked), strict=True)
         left = {unit: top.unscreened(block, pilot_ids) for unit, block in blocks}
         for panel in top.panels(self.rows, largest_panel(self.budget, self.source.columns)):
@@ -276,10 +292,13 @@ class TopSearch:
         ]
         return concatenate(self.comm.allgather(concatenate([self.source.empty(), *parts])))
 
-    # ---- rows against the whole table --------------------------------------------------------------------------------------------------
+    # ---- rows against the whole table
+    # ----------------------------------------------------------------------------------------------
 
     def _compare(self, phase: str, candidates: Candidates, limit: Cutoff | None) -> Candidates:
-        """Compare rows with the units that are not done; those that come after the cutoff are dropped."""
+        """Compare rows with the units that are not done; those that come after the cutoff are
+        dropped.
+        """
         self._phase, self._base = phase, candidates
         self._mine = Candidates.start(candidates.block, units=self.units, k=self.k)
         self.coordinator.work(self._comparing(candidates.done, limit), self._collect)
@@ -313,7 +332,8 @@ class TopSearch:
                 else found.take(top.surviving(found.block.ids, neighbours, limit))
             )
 
-    # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
+    # ---- checkpoints
+    # ----------------------------------------------------------------------------------------------
 
     def _collect(self) -> Saved:
         parts = self.comm.gather(self._mine)

@@ -1,1 +1,3 @@
-"""A run of the analysis, over the whole table or one shard of it: plan, stages in order, what they leave."""
+"""A run of the analysis, over the whole table or one shard of it: plan, stages in order, what they
+leave.
+"""

@@ -167,7 +167,9 @@ class AnomalyStage:
         )
 
     def _reachable(self, complete_rows: int) -> int:
-        """How many neighbours a score can go by: as many as are asked for, or all other rows where there are fewer."""
+        """How many neighbours a score can go by: as many as are asked for, or all other rows where
+        there are fewer.
+        """
         asked = self._settings.parameters.neighbours(self._table.manifest.rows)
         if complete_rows > asked and self._space.metric != "cosine":
             return asked  # columns that are left out can only add complete rows
@@ -183,7 +185,9 @@ class AnomalyStage:
         return int(self._comm.allreduce(self._source.zero_norm(own)))
 
     def conclude(self, found: Found) -> AnomalyRecord | None:
-        """Store the result of the whole table, of which all units have been query units; returned by rank 0."""
+        """Store the result of the whole table, of which all units have been query units; returned
+        by rank 0.
+        """
         with self._progress.timed("explain"):
             top = self._with_values(found.first)
         if top is None:
@@ -219,15 +223,23 @@ class AnomalyStage:
         if not self._table.compared.size:
             return "no column of the table holds quantities to compare rows by"
         if not self._scaling.columns:
-            return "no column that rows could be compared by is left: each has one value only, or too few values"
+            return (
+                "no column that rows could be compared by is left: each has one value only, or too"
+                " few values"
+            )
         if rows < 2:
-            return f"{rows} rows have a value in every column that rows are compared by; two are needed"
+            return (
+                f"{rows} rows have a value in every column that rows are compared by; two are"
+                " needed"
+            )
         return ""
 
     def _store_scores(
         self, finished: dict[int, UnitScores]
     ) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
-        """Each rank writes the scores of its units; entries and digests of all units on all ranks."""
+        """Each rank writes the scores of its units; entries and digests of all units on all
+        ranks.
+        """
         mine = {}
         with self._progress.timed("store"):
             key = self._table.manifest.lines_key
@@ -246,7 +258,9 @@ class AnomalyStage:
         )
 
     def _with_values(self, first: Top) -> TopRows | None:
-        """The first rows with their values, their nearest rows' and their k-th neighbours', on rank 0."""
+        """The first rows with their values, their nearest rows' and their k-th neighbours', on rank
+        0.
+        """
         everyone = np.concatenate((first.ids, first.nearest_ids, first.kth_ids))
         wanted = np.unique(everyone[everyone != NO_NEIGHBOUR])
         own = self._source.raw(

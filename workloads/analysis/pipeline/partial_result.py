@@ -1,4 +1,6 @@
-"""What the search has found for some query units: the answers of all of them together are the answer for the table."""
+"""What the search has found for some query units: the answers of all of them together are the
+answer for the table.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Found:
         )
 
     def answers(self) -> dict[str, Any]:
-        """What any machine finds, besides the first rows, as JSON values: all but the work that it took, and how files are packed."""
+        """What any machine finds, besides the first rows, as JSON values: all but the work that it
+        took, and how files are packed.
+        """
         return {
             "rows": self.rows,
             "undirected_rows": self.undirected_rows,

@@ -1,8 +1,10 @@
-"""The objects that an analysis leaves behind, and how a reader makes sure that they belong together.
+"""The objects that an analysis leaves behind, and how a reader makes sure that they belong
+together.
 
-Partial results are tree nodes, named by the data they cover and by their content. `_SUCCESS.json` is written last: it names the nodes that
-make up the whole table, with the sha256 of each, and the digest of the merged profile. Nodes of an earlier run with another number of
-ranks may lie beside them and do no harm, since they are not named.
+Partial results are tree nodes, named by the data they cover and by their content. `_SUCCESS.json`
+is written last: it names the nodes that make up the whole table, with the sha256 of each, and the
+digest of the merged profile. Nodes of an earlier run with another number of ranks may lie beside
+them and do no harm, since they are not named.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Success:
     manifest_sha256: str
     """SHA-256 of the manifest's bytes: the identity of the table."""
     digest: str
-    """Digest of the result, see `anomaly_result.combined_digest`: Profile.digest of the merged partial results, and the anomalies' where they were looked for."""
+    """Digest of the result, see `anomaly_result.combined_digest`: Profile.digest of the merged
+    partial results, and the anomalies' where they were looked for.
+    """
     columns: tuple[str, ...]
     compared: tuple[int, ...]
     """Places among these of the columns that rows may be compared by."""
@@ -83,16 +87,24 @@ class Success:
     bytes_moved: dict[str, int] = field(default_factory=dict)
     """Stage -> bytes, all ranks together."""
     percent_of_limit: dict[str, float] = field(default_factory=dict)
-    """Stage -> what it reached of a limit that was measured in the same run; stages without such a limit are left out."""
+    """Stage -> what it reached of a limit that was measured in the same run; stages without such a
+    limit are left out.
+    """
     peak_device_bytes: int = 0
     exchange: dict[str, str] = field(default_factory=dict)
-    """How ranks handed rows to one another: `used`, `asked`, and where these differ `refused`, which says why."""
+    """How ranks handed rows to one another: `used`, `asked`, and where these differ `refused`,
+    which says why.
+    """
     plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """Mode -> what was predicted before it began: see `plan.ModePlan`."""
     checkpoint: dict[str, float] = field(default_factory=dict)
-    """What the checkpoints of this attempt cost: count, seconds, bytes; and how many objects of an earlier one were found."""
+    """What the checkpoints of this attempt cost: count, seconds, bytes; and how many objects of an
+    earlier one were found.
+    """
     shard_seconds: tuple[float, ...] = ()
-    """Seconds of each shard of an array job up to its part of the result; `ranks`, `nodes` and what adds up are of all shards."""
+    """Seconds of each shard of an array job up to its part of the result; `ranks`, `nodes` and what
+    adds up are of all shards.
+    """
     launch: str = ""
     """Batch job that computed it; of an array job the parent."""
 
@@ -107,7 +119,9 @@ class Success:
 
 
 def launched(data: bytes, launch: str) -> Success | None:
-    """The record, if it is that of a launch (see `BatchEnv.launch`); None where it is an earlier one's, which may be of another version."""
+    """The record, if it is that of a launch (see `BatchEnv.launch`); None where it is an earlier
+    one's, which may be of another version.
+    """
     try:
         success = Success.from_json(data)
     except ContractError:
@@ -127,9 +141,12 @@ def encode(node: NodeId, value: ProfileNode) -> tuple[Partial, bytes]:
     """A node's entry in `_SUCCESS.json` and the bytes of its object."""
     data = pack(value.arrays())
     sha256 = hashlib.sha256(data).hexdigest()
-    return Partial(
-        level=node.level, index=node.index, name=nodes.object_name(node, sha256), sha256=sha256
-    ), data
+    return (
+        Partial(
+            level=node.level, index=node.index, name=nodes.object_name(node, sha256), sha256=sha256
+        ),
+        data,
+    )
 
 
 def encode_quantiles(exact: ExactQuantiles) -> tuple[Stored, bytes]:
@@ -153,8 +170,8 @@ def load_success(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
     success = Success.from_json(get_bytes(run.success_key))
     if success.manifest_sha256 != manifest_sha256:
         raise ContractError(
-            f"{run.success_key} is about the table with manifest {success.manifest_sha256[:12]}, but the manifest is now"
-            f" {manifest_sha256[:12]}; run the analysis stage again"
+            f"{run.success_key} is about the table with manifest {success.manifest_sha256[:12]},"
+            f" but the manifest is now {manifest_sha256[:12]}; run the analysis stage again"
         )
     return success
 
@@ -168,8 +185,8 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
         manifest_sha256: Of the bytes of the manifest that the reader goes by.
 
     Raises:
-        ContractError: The analysis was of another table, a partial result is damaged, or the merged profile has not the digest that the
-            analysis found.
+        ContractError: The analysis was of another table, a partial result is damaged, or the merged
+            profile has not the digest that the analysis found.
     """
     success = load_success(get_bytes, run, manifest_sha256)
     forest = Forest(success.units, nodes.merge)
@@ -196,7 +213,8 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
         )
     except ValueError as error:
         raise ContractError(
-            f"{run.success_key} does not name the whole table: {error}; run the analysis stage again"
+            f"{run.success_key} does not name the whole table: {error}; run the analysis stage"
+            " again"
         ) from error
     profile = Profile(
         columns=success.columns, moments=root.moments, sketch=root.sketch, exact=exact
@@ -204,7 +222,7 @@ def load_profile(get_bytes: Callable[[str], bytes], run: Run, manifest_sha256: s
     digest = combined_digest(profile.digest, success.anomaly)
     if digest != success.digest:
         raise ContractError(
-            f"the partial results of {run.run_id} merge to digest {digest[:12]}, but the analysis found {success.digest[:12]};"
-            " run the analysis stage again"
+            f"the partial results of {run.run_id} merge to digest {digest[:12]}, but the analysis"
+            f" found {success.digest[:12]}; run the analysis stage again"
         )
     return profile

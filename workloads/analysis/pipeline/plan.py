@@ -26,18 +26,26 @@ from workloads.runtime.errors import StageError
 _FEW_NEIGHBOURS: Final = 10
 """The number k up to which taking in neighbours has no cost of its own: comparing has it all."""
 _TOP_EVALUATIONS_PER_ROW: Final = 4_600
-"""Besides pilots, with few neighbours; measured on clustered and heavy-tailed tables of 40,000 to 640,000 rows, where it does not grow with
-the table. A table without outliers needs more, up to as many as `full`."""
+"""Besides pilots, with few neighbours; measured on clustered and heavy-tailed tables of 40,000 to
+640,000 rows, where it does not grow with the table. A table without outliers needs more, up to as
+many as `full`.
+"""
 _TOP_EVALUATIONS_PER_NEIGHBOUR: Final = 25
-"""For each row and neighbour beyond these: a row is dropped when k rows are proved to be nearer than the cutoff (the same tables)."""
+"""For each row and neighbour beyond these: a row is dropped when k rows are proved to be nearer
+than the cutoff (the same tables).
+"""
 _TOP_SEARCHED: Final = 8
-"""Rows that are compared with the whole table, for each of the rows wanted: pilots, and about as many that are left."""
+"""Rows that are compared with the whole table, for each of the rows wanted: pilots, and about as
+many that are left.
+"""
 _READ_BYTES_PER_SECOND: Final = 150e6
 """Reading speed of one rank with three S3 connections of 50 MB/s."""
 _PASSES: Final = {"full": 1, "top": 5}
 """Over the table, where it does not stay in memory, for each group of query units."""
 _UNITS_READ: Final = 4
-"""Three fetched ahead and the one at hand, each as bytes of the file, decoded columns, and the array made from them."""
+"""Three fetched ahead and the one at hand, each as bytes of the file, decoded columns, and the
+array made from them.
+"""
 _FIXED_BYTES: Final = 24 << 20
 """Threads, connections and libraries that come in only when work begins; measured."""
 _COUNTS_BYTES: Final = 1 << 20
@@ -64,14 +72,19 @@ class Machine:
     shared_pairs_per_second: float
     """The same for both of them, each pair counted once."""
     neighbours_per_second: float
-    """Neighbours that rows take in, besides the comparing that few neighbours cost; infinite where few are asked for."""
+    """Neighbours that rows take in, besides the comparing that few neighbours cost; infinite where
+    few are asked for.
+    """
     products_per_second: float
     """Multiplications of the machine's own matrix product, in the filter's precision: its limit."""
     copy_bytes_per_second: float
-    """Read and written by a copy in the host's memory: the limit of what goes through the values once."""
+    """Read and written by a copy in the host's memory: the limit of what goes through the values
+    once.
+    """
 
     def possible(self, seconds: Mapping[str, float]) -> dict[str, float]:
-        """What a rank's limits would allow: multiplications of `pairs`, bytes that `profile` goes through.
+        """What a rank's limits would allow: multiplications of `pairs`, bytes that `profile` goes
+        through.
 
         Stages that only wait, for storage or for others, have no limit.
 
@@ -117,13 +130,15 @@ class ModePlan:
 
 
 def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int) -> Machine:
-    """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the same time.
+    """Measure this rank in some hundredths of a second. Ranks that share a machine do it at the
+    same time.
 
     Args:
         pairs: What compares.
         columns: Of the table.
-        unit_rows: Of its largest unit. Units are compared with units, and small ones slower than large ones for each pair, so no more rows
-            are tried; and a small table is not kept waiting for what only a large one makes good.
+        unit_rows: Of its largest unit. Units are compared with units, and small ones slower than
+            large ones for each pair, so no more rows are tried; and a small table is not kept
+            waiting for what only a large one makes good.
         neighbours: k.
     """
     most = max(unit_rows, _SMALLEST_SAMPLE)
@@ -135,7 +150,8 @@ def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int)
     taken_in = math.inf
     if neighbours > _FEW_NEIGHBOURS:
         longer = _seconds_to_take_in(pairs, _blocks(columns, rows), neighbours)
-        # of two halves of a table the second replaces half of the neighbours that the first has brought
+        # of two halves of a table the second replaces half of the neighbours that the first has
+        # brought
         more = rows * (neighbours - _FEW_NEIGHBOURS) / 2
         taken_in = more / max(longer - seconds, 1e-9)
     return Machine(
@@ -148,7 +164,9 @@ def calibrate(pairs: PairBackend, columns: int, unit_rows: int, neighbours: int)
 
 
 def _copy_rate() -> float:
-    """Bytes per second, the best of three copies of 16 MiB: large caches may hold these, and larger ones would add to the rank's peak."""
+    """Bytes per second, the best of three copies of 16 MiB: large caches may hold these, and larger
+    ones would add to the rank's peak.
+    """
     source = np.zeros(_COPY_BYTES, np.uint8)
     target = np.ones_like(source)
     fastest = np.inf
@@ -217,7 +235,8 @@ def predict(
     queries, own = rows / shape.ranks / shape.shards, rows / shape.ranks
     if mode == "full":
         groups = max(math.ceil(queries / _group_rows(shape, means)), 1)
-        # units that are in memory at the same time, of whatever ranks, are compared for both; all others for each of the two
+        # units that are in memory at the same time, of whatever ranks, are compared for both; all
+        # others for each of the two
         together = queries * shape.ranks / groups
         shared, single = queries * together / 2, queries * (rows - together)
         searched = queries
@@ -257,7 +276,9 @@ def _top_evaluations(neighbours: int) -> float:
 
 
 def _taken_in(shape: Shape) -> float:
-    """Neighbours beyond few that a row takes in from all units: the j-th of them replaces a j-th part of those that it has."""
+    """Neighbours beyond few that a row takes in from all units: the j-th of them replaces a j-th
+    part of those that it has.
+    """
     more = max(min(shape.neighbours, shape.rows) - _FEW_NEIGHBOURS, 0)
     return more * (1.0 + math.log(max(shape.rows / shape.unit_rows, 1.0)))
 
@@ -315,17 +336,26 @@ def _unit_rows(shape: Shape) -> int:
 
 
 def admit(means: SearchMeans, shape: Shape, plan: ModePlan) -> None:
-    """Raises StageError where mode `full`, of which this is the plan, is dearer than the config allows."""
+    """Raises StageError where mode `full`, of which this is the plan, is dearer than the config
+    allows.
+    """
     if means.max_dollars is None:
         return
     if plan.usd is None:
         raise StageError(
-            f"mode 'full' has a limit of ${means.max_dollars:,.2f}, but the price of the analysis's machines is not known",
-            hint=f"give {ENV_STAGE_PRICES} a price for the analysis, unset {ENV_MAX_DOLLARS}, or use mode 'top'",
+            f"mode 'full' has a limit of ${means.max_dollars:,.2f}, but the price of the analysis's"
+            " machines is not known",
+            hint=(
+                f"give {ENV_STAGE_PRICES} a price for the analysis, unset {ENV_MAX_DOLLARS}, or use"
+                " mode 'top'"
+            ),
         )
     if plan.usd > means.max_dollars:
         raise StageError(
-            f"mode 'full' would compare {plan.evaluations:,.0f} pairs of {shape.rows:,} rows in about {plan.seconds:,.0f} s on"
-            f" {shape.ranks} ranks, which costs about ${plan.usd:,.2f}, and the limit is ${means.max_dollars:,.2f}",
-            hint=f"use mode 'top', which finds the same most remote rows, or raise {ENV_MAX_DOLLARS}",
+            f"mode 'full' would compare {plan.evaluations:,.0f} pairs of {shape.rows:,} rows in"
+            f" about {plan.seconds:,.0f} s on {shape.ranks} ranks, which costs about"
+            f" ${plan.usd:,.2f}, and the limit is ${means.max_dollars:,.2f}",
+            hint=(
+                f"use mode 'top', which finds the same most remote rows, or raise {ENV_MAX_DOLLARS}"
+            ),
         )

@@ -1,7 +1,8 @@
-"""The profile over all ranks: each profiles some runs of units and stores whole tree nodes, rank 0 merges all of them in order.
+"""The profile over all ranks: each profiles some runs of units and stores whole tree nodes, rank 0
+merges all of them in order.
 
-Nodes that an earlier attempt has stored in the checkpoint, with whatever number of ranks, are taken as they are; the ranks share the units
-that are below none of them.
+Nodes that an earlier attempt has stored in the checkpoint, with whatever number of ranks, are taken
+as they are; the ranks share the units that are below none of them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,14 @@ T = TypeVar("T")
 _WHOLE: Final = "profile"
 """Name of the checkpoint's object with the merged profile."""
 _NODE: Final = "profile-"
-"""Name of the objects with tree nodes, while there is no merged profile: `profile-BACKEND-LL-IIIIII`. Backends agree to rounding, not to the
-bit, so nodes of another one are left alone."""
+"""Name of the objects with tree nodes, while there is no merged profile:
+`profile-BACKEND-LL-IIIIII`. Backends agree to rounding, not to the bit, so nodes of another one are
+left alone.
+"""
 _CLOSING_SHARE: Final = 0.02
-"""Share of a node's time that may go into turning counts into its sketch: where it is more, the next node has twice as many units."""
+"""Share of a node's time that may go into turning counts into its sketch: where it is more, the
+next node has twice as many units.
+"""
 
 
 class ProfileStage:
@@ -94,7 +99,9 @@ class ProfileStage:
         return profiled
 
     def _resume(self) -> list[NodeId]:
-        """Nodes that an earlier attempt has left, the same on all ranks; this rank takes over its share of them."""
+        """Nodes that an earlier attempt has left, the same on all ranks; this rank takes over its
+        share of them.
+        """
         own = f"{_NODE}{self._backend.name}-"
         found = sorted(
             (_node(name) for name in self._cooperation.found if name.startswith(own)),

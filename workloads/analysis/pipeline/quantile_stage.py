@@ -42,9 +42,11 @@ class QuantileStage:
         self._settings, self._table = settings, table
 
     def run(self, profiled: Profiled | None) -> Profiled | None:
-        """What was profiled, with exact quantiles that are stored; `profiled` is rank 0's, and so is what is returned. Collective.
+        """What was profiled, with exact quantiles that are stored; `profiled` is rank 0's, and so
+        is what is returned. Collective.
 
-        Raises StoppedError where a rank was asked to end: looks that are over are stored, the one under way is lost.
+        Raises StoppedError where a rank was asked to end: looks that are over are stored, the one
+        under way is lost.
         """
         sketch, wide = self._comm.bcast(
             (profiled.profile.sketch, profiled.profile.wide(self._table.whole))

@@ -27,7 +27,9 @@ class Figures:
     peak_memory_bytes: int
     peak_device_bytes: int
     reached: dict[str, float] = field(default_factory=dict)
-    """Stage -> what it did of what its limit counts: multiplications of `pairs`, bytes that `profile` went through on the host."""
+    """Stage -> what it did of what its limit counts: multiplications of `pairs`, bytes that
+    `profile` went through on the host.
+    """
     possible: dict[str, float] = field(default_factory=dict)
     """Stage -> as much as the limit would have allowed in the same time."""
     plan: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -36,7 +38,9 @@ class Figures:
     """What carried rows between ranks: see `choice.Chosen`."""
     checkpoint: dict[str, float] = field(default_factory=dict)
     shard_seconds: list[float] = field(default_factory=list)
-    """Seconds of each shard in order, from its beginning to its part of the result; empty where the job is no array job."""
+    """Seconds of each shard in order, from its beginning to its part of the result; empty where the
+    job is no array job.
+    """
 
     @property
     def percent_of_limit(self) -> dict[str, float]:
@@ -54,7 +58,9 @@ class Figures:
 
     @classmethod
     def joined(cls, parts: Sequence[Figures]) -> Self:
-        """Of several shards: what they moved and computed adds up, of times and peaks the largest counts. The sequence is not empty."""
+        """Of several shards: what they moved and computed adds up, of times and peaks the largest
+        counts. The sequence is not empty.
+        """
         return cls(
             ranks=sum(part.ranks for part in parts),
             nodes=sum(part.nodes for part in parts),

@@ -1,4 +1,6 @@
-"""One shard of an array job on one rank: the search for its own query units, and whatever shards leave for one another."""
+"""One shard of an array job on one rank: the search for its own query units, and whatever shards
+leave for one another.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class OneShard(WholeTable):
-    """The same stage for one shard's query units; the shard that finds the parts of all shards stored combines them."""
+    """The same stage for one shard's query units; the shard that finds the parts of all shards
+    stored combines them.
+    """
 
     def _analyse(self, table: Table) -> Success | None:
         queries = self._settings.shard.own(len(table.manifest.units))
@@ -56,7 +60,10 @@ class OneShard(WholeTable):
         return self._conclude(table, profiled, stage, shards)
 
     def _late(self, table: Table, search: Search, shards: ShardStore) -> Success | None:
-        """With the part stored already, and no profile. All is left as it is: another shard may be clearing it away at this moment."""
+        """With the part stored already, and no profile.
+
+        All is left as it is: another shard may be clearing it away at this moment.
+        """
         if self._concluded():
             self._say_nothing_to_do("the result of this launch is stored")
             return None

@@ -1,10 +1,13 @@
-"""What the shards of an array job leave for one another in S3: the profile, and each shard's part of the result.
+"""What the shards of an array job leave for one another in S3: the profile, and each shard's part
+of the result.
 
-Objects have keys of what they are a function of (table, parameters, code, query units), never of the job or the machine. So a shard that
-is run again, in this launch or in a later one of the same run, takes what is there. The first to write an object wins (`first_writer`), so
-that whichever shard combines the parts, it combines the same ones. Each object begins with the sha256 of the rest.
+Objects have keys of what they are a function of (table, parameters, code, query units), never of
+the job or the machine. So a shard that is run again, in this launch or in a later one of the same
+run, takes what is there. The first to write an object wins (`first_writer`), so that whichever
+shard combines the parts, it combines the same ones. Each object begins with the sha256 of the rest.
 
-S3 is strongly consistent: of the shards that list the parts after they have written their own, the last one sees all of them.
+S3 is strongly consistent: of the shards that list the parts after they have written their own, the
+last one sees all of them.
 """
 
 from __future__ import annotations
@@ -56,7 +59,9 @@ class ShardStore:
         self._prefix = f"{run.shards_prefix}{self._identity}/"
 
     def profile(self) -> dict[str, Any] | None:
-        """Arrays of the profile that a shard has stored; None where none has, or where the object is damaged."""
+        """Arrays of the profile that a shard has stored; None where none has, or where the object
+        is damaged.
+        """
         return self._get("profile.npz")[0]
 
     def offer_profile(self, arrays: Arrays) -> dict[str, Any]:
@@ -72,9 +77,11 @@ class ShardStore:
         return None if arrays is None else _part(arrays)
 
     def parts(self, shards: Sequence[range]) -> list[Part] | None:
-        """The parts of all shards; None where one is not there: its shard comes later, or another one has combined and cleared them.
+        """The parts of all shards; None where one is not there: its shard comes later, or another
+        one has combined and cleared them.
 
-        Raises StageError where one is damaged: its shard has ended, and only another launch computes it again.
+        Raises StageError where one is damaged: its shard has ended, and only another launch
+        computes it again.
         """
         there = set(s3.keys(self._bucket, self._prefix))
         if not all(self._prefix + _name(queries) in there for queries in shards):
@@ -86,8 +93,12 @@ class ShardStore:
                 return None
             if arrays is None:
                 raise StageError(
-                    f"s3://{self._bucket}/{self._prefix}{_name(queries)}, a shard's part of the result, is damaged (its sha256 differs)",
-                    hint="run the analysis again: the other parts are kept, and this one is computed anew",
+                    f"s3://{self._bucket}/{self._prefix}{_name(queries)}, a shard's part of the"
+                    " result, is damaged (its sha256 differs)",
+                    hint=(
+                        "run the analysis again: the other parts are kept, and this one is computed"
+                        " anew"
+                    ),
                 )
             parts.append(_part(arrays))
         return parts
@@ -103,7 +114,9 @@ class ShardStore:
         self._offer(_name(queries), {**first, **answers, _FACTS: as_bytes(facts)})
 
     def clear(self) -> None:
-        """Delete all that is stored below the run's checkpoints, when the result of the table is."""
+        """Delete all that is stored below the run's checkpoints, when the result of the table
+        is.
+        """
         s3.delete(self._bucket, s3.keys(self._bucket, self._run.checkpoints_prefix))
 
     def _get(self, name: str) -> tuple[dict[str, Any] | None, str | None]:

@@ -1,4 +1,6 @@
-"""The analysis of a table by all ranks together: profile first, then the search for remote rows; rank 0 writes `_SUCCESS.json` last."""
+"""The analysis of a table by all ranks together: profile first, then the search for remote rows;
+rank 0 writes `_SUCCESS.json` last.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +78,8 @@ class WholeTable:
     ) -> None:
         self._start = time.perf_counter()
         self._comm, self._settings, self._progress, self._stop = comm, settings, progress, stop
-        # by the index that Batch gave to the nodes: Split_type asks Open MPI's shared-memory layer, and processes of one machine that
-        # play several nodes deadlock there
+        # by the index that Batch gave to the nodes: Split_type asks Open MPI's shared-memory layer,
+        # and processes of one machine that play several nodes deadlock there
         self._nodes_of_ranks: list[int] = comm.allgather(settings.batch.node_index)
         local_rank = self._nodes_of_ranks[: comm.rank].count(self._nodes_of_ranks[comm.rank])
         self._backend = backends.choose(settings.backend, local_rank, settings.threads)
@@ -297,7 +299,8 @@ class WholeTable:
 def _open(settings: Settings, manifest: Manifest) -> Table:
     if manifest.run_id != settings.run.run_id:
         raise ContractError(
-            f"{settings.run.manifest_key} is of run {manifest.run_id}, not of {settings.run.run_id}; run preprocess again"
+            f"{settings.run.manifest_key} is of run {manifest.run_id}, not of"
+            f" {settings.run.run_id}; run preprocess again"
         )
 
     return Table(

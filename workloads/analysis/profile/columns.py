@@ -1,7 +1,8 @@
 """Moments of single columns of a unit.
 
-A column is centred by a value near its mean that has few digits, which makes the differences exact as a rule (`frame`); their powers
-are added up in a fixed order (`powers`), and the moments follow in `Double`.
+A column is centred by a value near its mean that has few digits, which makes the differences exact
+as a rule (`frame`); their powers are added up in a fixed order (`powers`), and the moments follow
+in `Double`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def power_sums(
 
     Args:
         values: (d, n) finite float64; 0 < n <= `joint.MOST_ROWS`.
-        rests: (d, n) what float64 took from whole numbers beyond 2^53: the value is the sum of both. None where it took nothing.
+        rests: (d, n) what float64 took from whole numbers beyond 2^53: the value is the sum of
+            both. None where it took nothing.
         upload: From the host to where the arrays are.
         download: Back.
         room: What `powers.scratch` gave for as many rows; saves time where it is used again.

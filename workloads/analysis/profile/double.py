@@ -1,8 +1,9 @@
-"""Numbers of some 106 bits: the unevaluated sum of two float64 (Dekker, Numerische Mathematik 18, 1971).
+"""Numbers of some 106 bits: the unevaluated sum of two float64 (Dekker, Numerische Mathematik 18,
+1971).
 
-Sums of a table's parts are kept like this, so that however many parts it has, what is rounded last is the result. Every step is a single
-correctly rounded operation on its own, in a fixed order and without a fused multiply-add: the bits are the same on every machine.
-NumPy and CuPy arrays alike.
+Sums of a table's parts are kept like this, so that however many parts it has, what is rounded last
+is the result. Every step is a single correctly rounded operation on its own, in a fixed order and
+without a fused multiply-add: the bits are the same on every machine. NumPy and CuPy arrays alike.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ _SPLITTER: Final = 134217729.0  # 2^27 + 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Double:
-    """`high + low`, |low| at most half a unit in the last place of `high`. Arrays of one shape; not for values beyond 2^990."""
+    """`high + low`, |low| at most half a unit in the last place of `high`.
+
+    Arrays of one shape; not for values beyond 2^990.
+    """
 
     high: Any
     low: Any

@@ -1,7 +1,8 @@
-"""How far today's distribution of a column lies from the reference day's, from the two sketches alone.
+"""How far today's distribution of a column lies from the reference day's, from the two sketches
+alone.
 
-Inputs are integer counts by bin, so the figures do not depend on how many ranks counted. Where inside its bin a value lies is unknown; the
-bounds say how much that can matter.
+Inputs are integer counts by bin, so the figures do not depend on how many ranks counted. Where
+inside its bin a value lies is unknown; the bounds say how much that can matter.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from workloads.analysis.profile.moments import Floats, Integers
 from workloads.analysis.profile.sketch import Sketch, edges
 
 _FLOOR = 1e-4
-"""Least share of a population stability bin; keeps an empty bin's logarithm finite (the usual convention)."""
+"""Least share of a population stability bin; keeps an empty bin's logarithm finite (the usual
+convention).
+"""
 _BUCKETS = 10
 _LOGARITHM_DIGITS: Final = 40
 
@@ -31,7 +34,9 @@ class Drift:
     ks_bound: float
     """The true distance lies in [ks, ks + ks_bound]."""
     psi: float
-    """Population stability index over tenths of the reference; from 0.1 on commonly called a moderate change, from 0.25 on a large one."""
+    """Population stability index over tenths of the reference; from 0.1 on commonly called a
+    moderate change, from 0.25 on a large one.
+    """
     wasserstein: float
     """Wasserstein-1 distance, in units of the column."""
     wasserstein_bound: float
@@ -80,7 +85,9 @@ def _align(
 
 
 def _psi(before: Integers, after: Integers) -> float:
-    """Sum of (q - p) ln(q / p) over buckets that end where the reference passes a tenth; equal values stay in one bucket."""
+    """Sum of (q - p) ln(q / p) over buckets that end where the reference passes a tenth; equal
+    values stay in one bucket.
+    """
     ends = np.cumsum(before)
     # in integers: a bin belongs to the tenth of the reference in which it begins
     started = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
@@ -94,6 +101,8 @@ def _psi(before: Integers, after: Integers) -> float:
 
 
 def _logarithms(numbers: Floats) -> Floats:
-    """Natural logarithms, rounded correctly: those of libraries differ from one processor to another in the last bit."""
+    """Natural logarithms, rounded correctly: those of libraries differ from one processor to
+    another in the last bit.
+    """
     with localcontext(prec=_LOGARITHM_DIGITS):
         return np.array([float(Decimal(number).ln()) for number in numbers.tolist()])

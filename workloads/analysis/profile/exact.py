@@ -1,8 +1,9 @@
 """Exact quantiles from the sketch and some more looks at the data.
 
-The sketch knows in which bin an order statistic lies and which place it has there. A look counts only values of such bins, by their next
-few bits, as many as its counts have room for; when the patterns of the float64 are complete, a last look tells whole numbers beyond 2^53
-apart. Counts are integers, so ranks may add theirs up in any order.
+The sketch knows in which bin an order statistic lies and which place it has there. A look counts
+only values of such bins, by their next few bits, as many as its counts have room for; when the
+patterns of the float64 are complete, a last look tells whole numbers beyond 2^53 apart. Counts are
+integers, so ranks may add theirs up in any order.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from workloads.analysis.profile.sketch import SHIFT, Sketch, ordered_keys, posit
 from workloads.analysis.threads import parallel_map
 
 PROBABILITIES: Final = (0.005, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.995)
-"""Probabilities of the quantiles that findings and pictures show, and that columns are scaled by."""
+"""Probabilities of the quantiles that findings and pictures show, and that columns are scaled
+by.
+"""
 MOST_LOOKS: Final = SHIFT + 1
 _COUNTERS: Final = 1 << 21
 """Counters of one look at most, about: 16 MiB."""
@@ -41,7 +44,9 @@ class ExactQuantiles:
     values: Floats
     """(q, columns); NaN for a column without a value."""
     rests: Floats
-    """(q, columns) of columns with whole numbers beyond 2^53, what float64 takes from the quantile; else 0."""
+    """(q, columns) of columns with whole numbers beyond 2^53, what float64 takes from the quantile;
+    else 0.
+    """
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name -> array, for storage and digest."""
@@ -62,7 +67,8 @@ class ExactQuantiles:
 
 
 class ExactSearch:
-    """Finds them: until it is finished, every value of the table is counted by somebody, and `narrow` is given the sum of all counts.
+    """Finds them: until it is finished, every value of the table is counted by somebody, and
+    `narrow` is given the sum of all counts.
 
     Args:
         sketch: Counts of the whole table.
@@ -95,7 +101,9 @@ class ExactSearch:
         return self._rest == 0 and self._told_apart
 
     def zeros(self) -> Integers:
-        """The counts of the next look, before anything is counted: (wanted prefixes of all columns, their continuations)."""
+        """The counts of the next look, before anything is counted: (wanted prefixes of all columns,
+        their continuations).
+        """
         return np.zeros(
             (sum(column.open.size for column in self._columns), 1 << self._bits), np.int64
         )
@@ -166,7 +174,9 @@ def exact_quantiles(
 
 
 class _Column:
-    """The order statistics that one column's quantiles need: their leading bits so far, and their place among values with these bits."""
+    """The order statistics that one column's quantiles need: their leading bits so far, and their
+    place among values with these bits.
+    """
 
     def __init__(self, bins: Integers, counts: Integers, probabilities: Floats) -> None:
         ends = np.cumsum(counts)
@@ -184,7 +194,9 @@ class _Column:
         self._wanted = np.zeros(
             int(self.open[-1]) - self._first + 2 if self.open.size else 1, np.bool_
         )
-        """Whether a wanted value lies in a bin, from the first such bin on; the last entry stands for all bins outside."""
+        """Whether a wanted value lies in a bin, from the first such bin on; the last entry stands
+        for all bins outside.
+        """
         self._wanted[self.open.astype(np.int64) - self._first] = True
         self._rests = np.zeros(self._prefix.size)
 
@@ -235,7 +247,9 @@ class _Column:
         return found.high, found.low
 
     def _matching(self, values: Floats, left: int) -> tuple[_Keys, Integers]:
-        """Keys of values that begin like a wanted one, and which one: all but their last `left` bits."""
+        """Keys of values that begin like a wanted one, and which one: all but their last `left`
+        bits.
+        """
         keys = ordered_keys(values)
         outside = np.uint64(self._wanted.size - 1)
         with np.errstate(over="ignore"):  # bins before the first one come out as large ones
@@ -247,7 +261,9 @@ class _Column:
         return keys[hit], at[hit]
 
     def _digits(self, counts: Integers) -> Integers:
-        """The continuation of every wanted value; its place becomes the one among values that continue so too."""
+        """The continuation of every wanted value; its place becomes the one among values that
+        continue so too.
+        """
         rows = np.searchsorted(self.open, self._prefix)
         ends = np.cumsum(counts, axis=1)[rows]
         digit: Integers = (ends <= self._place[:, None]).sum(axis=1)

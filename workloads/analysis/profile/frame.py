@@ -1,6 +1,8 @@
-"""How the values of a column are written before they are multiplied: about a centre, in a unit that is a power of two.
+"""How the values of a column are written before they are multiplied: about a centre, in a unit that
+is a power of two.
 
-NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing is fused.
+NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing
+is fused.
 """
 
 from __future__ import annotations
@@ -112,7 +114,8 @@ def frame_of(
     Args:
         values: (d, n) finite float64; n > 0.
         ends: Their extremes.
-        slack: (d,) how far beyond these the values of the file may lie that float64 rounded to them.
+        slack: (d,) how far beyond these the values of the file may lie that float64 rounded to
+            them.
         upload: From the host to where the values are.
         download: Back.
     """

@@ -1,14 +1,17 @@
 """Co-moments of the columns of a unit, by matrix products without a rounding error.
 
-Columns are centred, scaled by a power of two and cut into three or four slices of whole numbers, each of so few bits that a float64 product over a
-tile's rows is exact whatever adds it up in whatever order, with or without fused operations (Ozaki, Ogita, Oishi and Rump, Numerical
-Algorithms 59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put together as `Double`.
+Columns are centred, scaled by a power of two and cut into three or four slices of whole numbers,
+each of so few bits that a float64 product over a tile's rows is exact whatever adds it up in
+whatever order, with or without fused operations (Ozaki, Ogita, Oishi and Rump, Numerical Algorithms
+59, 2012). A matrix library may then be as fast as it likes. Products are added up as int64 and put
+together as `Double`.
 
-With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1) + q 2^-3(s+1)) 2^(spread - s), with whole numbers
-of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^-84 for tiles of 4,096 rows. Where
-a unit is large, all its rows are complete and no column's squares come from few rows, q is not needed,
-and of the products not m l either: what is left out of each is less than 2^-(3s+1) of the product of both
-columns' largest |y|, of either sign, and a row's part in the sum is small.
+With s bits for a tile, y = (h + m 2^-(s+1) + l 2^-2(s+1) + q 2^-3(s+1)) 2^(spread - s), with whole
+numbers of at most 2^s. Products below 2^-3(s+1) of the largest are left out: 2^-84 for tiles of
+4,096 rows. Where a unit is large, all its rows are complete and no column's squares come from few
+rows, q is not needed, and of the products not m l either: what is left out of each is less than
+2^-(3s+1) of the product of both columns' largest |y|, of either sign, and a row's part in the sum
+is small.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ def tile_rows(columns: int) -> int:
 
 
 def slice_bits(rows: int) -> int:
-    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two slices stay within 2^52."""
+    """Bits of a slice for tiles of so many rows, a power of two: sums of as many products of two
+    slices stay within 2^52.
+    """
     return (52 - (rows.bit_length() - 1)) // 2
 
 
@@ -54,7 +59,8 @@ def complete_frame(
     upload: Callable[[npt.NDArray[Any]], Array] = as_it_is,
     download: Callable[[Array], npt.NDArray[Any]] = as_it_is,
 ) -> Frame:
-    """A frame for complete rows (d', n) where others are left out, which may hold what is far larger.
+    """A frame for complete rows (d', n) where others are left out, which may hold what is far
+    larger.
 
     Args:
         values: n > 0.
@@ -68,7 +74,8 @@ def complete_frame(
 
 
 class JointSums:
-    """Sums of products of slices, over some tiles in any order. One for each thread, with its scratch memory.
+    """Sums of products of slices, over some tiles in any order. One for each thread, with its
+    scratch memory.
 
     Args:
         columns: d'.
@@ -116,7 +123,8 @@ class JointSums:
             careful: Whether the fourth slice counts too, see above.
         """
         columns, rows = values.shape
-        # contiguous views of the scratch, so that the matrix product sees one shape for each size of a tile
+        # contiguous views of the scratch, so that the matrix product sees one shape for each size
+        # of a tile
         rest, low = (
             a.reshape(-1)[: columns * rows].reshape(columns, rows) for a in (self._rest, self._low)
         )
@@ -157,12 +165,15 @@ class JointSums:
 
 
 def _multiplied(left: Array, right: Array) -> Array:
-    # NumPy's by its name, so that tests can make a matrix library of other habits out of it; CuPy knows the operator alone
+    # NumPy's by its name, so that tests can make a matrix library of other habits out of it; CuPy
+    # knows the operator alone
     return np.matmul(left, right) if isinstance(left, np.ndarray) else left @ right
 
 
 def joint(parts: Sequence[JointSums], places: Integers, rows: int, frame: Frame) -> JointMoments:
-    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the compared columns over these rows."""
+    """Of all tiles of up to MOST_ROWS rows; `parts` is not empty, `rows` > 0 and `frame` is of the
+    compared columns over these rows.
+    """
     d, bits = places.size, parts[0].bits
     products, low_products, least_products, sums, low_sums, least_sums = (
         sum(some) for some in zip(*(part.fetched() for part in parts), strict=True)

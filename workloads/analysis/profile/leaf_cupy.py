@@ -1,6 +1,7 @@
 """Statistics of one unit on a GPU: the twin of leaf_numpy.py, with the same bits.
 
-The same expressions run on CuPy arrays: elementwise operations that IEEE 754 fixes, one kernel each, and products that are exact.
+The same expressions run on CuPy arrays: elementwise operations that IEEE 754 fixes, one kernel
+each, and products that are exact.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class CupyProfile:
         return Sketch.of_columns(found)
 
     def peak_device_bytes(self) -> int:
-        """Device memory that CuPy's pool took from the driver; it gives nothing back before the process ends."""
+        """Device memory that CuPy's pool took from the driver; it gives nothing back before the
+        process ends.
+        """
         return int(cupy.get_default_memory_pool().total_bytes())
 
     def _block(self, values: Any, rests: dict[int, Any], places: Integers) -> Moments:

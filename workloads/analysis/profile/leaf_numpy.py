@@ -1,4 +1,6 @@
-"""Statistics of one unit on the host: columns first, each by one thread, then the columns together in tiles that stay in the cache."""
+"""Statistics of one unit on the host: columns first, each by one thread, then the columns together
+in tiles that stay in the cache.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +35,26 @@ Rests = Mapping[int, Floats]
 NO_RESTS: Final[Rests] = {}
 
 _TOGETHER: Final = 1 << 13
-"""Values of columns that are worked on at a time where units have few rows, since calls would cost more than the arithmetic."""
+"""Values of columns that are worked on at a time where units have few rows, since calls would cost
+more than the arithmetic.
+"""
 _MOST_TOGETHER: Final = 8
 """Columns at a time where they have many rows."""
 _TURNS: Final = 4
-"""Of each thread at least, where there are columns enough, so that all end at about the same time."""
+"""Of each thread at least, where there are columns enough, so that all end at about the same
+time.
+"""
 
 _Task = Callable[["_Worker"], None]
 
 
 class NumpyProfile:
-    """The host's `ProfileBackend`. Scratch memory is kept between units, since fresh pages cost more than the arithmetic.
+    """The host's `ProfileBackend`. Scratch memory is kept between units, since fresh pages cost
+    more than the arithmetic.
 
     Args:
-        threads: Threads that share columns and tiles. Their matrix products run at the same time, so BLAS should use one.
+        threads: Threads that share columns and tiles. Their matrix products run at the same time,
+            so BLAS should use one.
     """
 
     name = "numpy"

@@ -1,8 +1,10 @@
-"""Moments to the fourth, products of rows that follow one another, and the co-moment matrix, merged without loss.
+"""Moments to the fourth, products of rows that follow one another, and the co-moment matrix, merged
+without loss.
 
-Merging follows Chan, Golub and LeVeque (1979) for the second moments and Pebay (SAND2008-6212) for the third and fourth: partial results
-carry means and *centred* sums, so that an offset of a million standard deviations costs no digits. Every sum is a `Double`, of which the
-second half stands in the field with `_rest`, so that merging costs no digits either.
+Merging follows Chan, Golub and LeVeque (1979) for the second moments and Pebay (SAND2008-6212) for
+the third and fourth: partial results carry means and *centred* sums, so that an offset of a million
+standard deviations costs no digits. Every sum is a `Double`, of which the second half stands in the
+field with `_rest`, so that merging costs no digits either.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 NOTHING = -4000
-"""Exponent of a column without a value other than 0: below all others, so that merging takes the other one."""
+"""Exponent of a column without a value other than 0: below all others, so that merging takes the
+other one.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnMoments:
-    """What is known of d columns of some rows, each for itself: values that are missing (NaN) or infinite are counted and skipped."""
+    """What is known of d columns of some rows, each for itself: values that are missing (NaN) or
+    infinite are counted and skipped.
+    """
 
     count: Integers
     """(d,) finite values."""
@@ -45,7 +51,9 @@ class ColumnMoments:
     mean_rest: Floats
     """(d,)"""
     exponent: Integers
-    """(d,) mean and sums are in powers of 2^exponent: 0 for values of ordinary size, so that squares neither overflow nor vanish."""
+    """(d,) mean and sums are in powers of 2^exponent: 0 for values of ordinary size, so that
+    squares neither overflow nor vanish.
+    """
     m2: Floats
     """(d,) sum of (x - mean)^2."""
     m2_rest: Floats
@@ -67,7 +75,9 @@ class ColumnMoments:
     last_rest: Floats
     """(d,)"""
     lag: Floats
-    """(d,) sum of (x - mean)(x' - mean), x' being the finite value after x: of the next row where no value is missing or infinite."""
+    """(d,) sum of (x - mean)(x' - mean), x' being the finite value after x: of the next row where
+    no value is missing or infinite.
+    """
     lag_rest: Floats
     """(d,)"""
 
@@ -112,7 +122,9 @@ class ColumnMoments:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JointMoments:
-    """What is known of d' columns together, over the complete rows: those with a finite value in every one of them."""
+    """What is known of d' columns together, over the complete rows: those with a finite value in
+    every one of them.
+    """
 
     places: Integers
     """(d',) the columns that rows are compared by, among all d."""
@@ -125,7 +137,9 @@ class JointMoments:
     complete_exponent: Integers
     """(d',) as `ColumnMoments.exponent`, of the complete rows."""
     comoment: Floats
-    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of 2^(exponent_i + exponent_j), of the complete rows."""
+    """(d', d') sum of (x_i - mean_i)(x_j - mean_j) over the complete rows, in units of
+    2^(exponent_i + exponent_j), of the complete rows.
+    """
     comoment_rest: Floats
     """(d', d')"""
 
@@ -144,7 +158,10 @@ class Moments(ColumnMoments, JointMoments):
 
     @classmethod
     def empty(cls, columns: int, compared: Integers | None = None) -> Moments:
-        """Of no rows: merging it changes nothing. All columns are compared unless their places are given."""
+        """Of no rows: merging it changes nothing.
+
+        All columns are compared unless their places are given.
+        """
         places = np.arange(columns, dtype=np.int64) if compared is None else compared
         return cls.of(ColumnMoments.empty(columns), no_rows(places), 0)
 
@@ -181,7 +198,10 @@ def joint_of(
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """Moments of the rows of `a` followed by those of `b`. Which one comes first can change last bits: see `tree`."""
+    """Moments of the rows of `a` followed by those of `b`.
+
+    Which one comes first can change last bits: see `tree`.
+    """
     return Moments.of(merge_columns(a, b), _merge_joint(a, b), int(a.rows) + int(b.rows))
 
 
@@ -250,8 +270,9 @@ def merge_columns(a: ColumnMoments, b: ColumnMoments) -> ColumnMoments:
 def _merge_lag(a: ColumnMoments, b: ColumnMoments, mean: Double, exponent: Integers) -> Double:
     """Of the pairs about the mean of both parts.
 
-    With deviations y from a part's own mean, which lies by d from there and of which all add up to 0,
-    sum (y + d)(y' + d) = sum y y' - d (first y + last y) + (n - 1) d^2; and the pair where the parts meet.
+    With deviations y from a part's own mean, which lies by d from there and of which all add up to
+    0, sum (y + d)(y' + d) = sum y y' - d (first y + last y) + (n - 1) d^2; and the pair where the
+    parts meet.
     """
     total = Double.of(np.zeros(exponent.shape))
     for part in (a, b):

@@ -57,5 +57,7 @@ def merge(a: ProfileNode, b: ProfileNode) -> ProfileNode:
 
 
 def object_name(node: NodeId, sha256: str) -> str:
-    """Name of a node's object below the prefix of the partial results: by its content, so that no other writer can replace it."""
+    """Name of a node's object below the prefix of the partial results: by its content, so that no
+    other writer can replace it.
+    """
     return f"profile/level-{node.level:02}-index-{node.index:06}-{sha256[:16]}.npz"

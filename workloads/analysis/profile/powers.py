@@ -1,4 +1,5 @@
-"""Sums of powers of centred columns, with the same bits on every machine and better than float64 would add them up.
+"""Sums of powers of centred columns, with the same bits on every machine and better than float64
+would add them up.
 
 The centred values themselves are cut into whole numbers, whose sum is exact, and what is beside
 them. Their powers are rounded one by one and folded in an order that follows from the number of
@@ -7,7 +8,8 @@ another: some hundredth of a unit in the last place of the sum, unless few rows 
 Such rows, which a fourth power tells from the others, are worked on as `Double`; in units of up to
 8,192 rows all of them are, for there errors have few others to cancel them, and time is no matter.
 
-NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing is fused.
+NumPy and CuPy arrays alike: elementwise operations only, each a ufunc of its own, so that nothing
+is fused.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from workloads.analysis.profile.frame import Array, Frame
 from workloads.analysis.profile.moments import Floats
 
 Sums = tuple[Double, Double, Double, Double, Double]
-"""(d,) each: of y, y^2, y^3 and y^4, and of the products of y in each row with y in the row after it."""
+"""(d,) each: of y, y^2, y^3 and y^4, and of the products of y in each row with y in the row after
+it.
+"""
 
 FEW: Final = 1 << 13
 """Rows of a unit that is worked on in `Double`."""
@@ -34,7 +38,9 @@ _PARTIALS: Final = 2048
 _BITS: Final = 35
 """Of the whole numbers: the sum of 2^16 stays within 2^52."""
 _TERMS: Final = 5
-"""That are folded: what is beside the whole numbers, three powers, and the products of neighbours."""
+"""That are folded: what is beside the whole numbers, three powers, and the products of
+neighbours.
+"""
 _HEAVY: Final = 2.0**-8
 """Share of one row in the sum of fourth powers from which on a column's far rows are taken out."""
 _FAR: Final = 2.0**-12
@@ -48,7 +54,10 @@ class Columns:
     values: Array
     """(d, n) finite float64; n > 0."""
     rests: Array | None
-    """(d, n) what float64 took from whole numbers beyond 2^53: the value is the sum of both. None where it took nothing."""
+    """(d, n) what float64 took from whole numbers beyond 2^53: the value is the sum of both.
+
+    None where it took nothing.
+    """
     frame: Frame
     upload: Callable[[npt.NDArray[Any]], Array]
     """From the host to where the arrays are."""
@@ -117,7 +126,9 @@ class _Column:
         """(5, m) of the terms."""
 
     def take_far(self, limit: float) -> Double:
-        """(1, m) of rows with a fourth power above the limit, without an error that matters; the sums are now of the others."""
+        """(1, m) of rows with a fourth power above the limit, without an error that matters; the
+        sums are now of the others.
+        """
         self._cut()
         self._multiply()
         (far,) = (self._terms[4] > limit).nonzero()
@@ -136,7 +147,9 @@ class _Column:
         return (np.ldexp(values, -self._shift) if self._shift else values) * self._scale
 
     def _cut(self) -> float:
-        """Writes y, and what is beside its whole numbers; their sum, which is exact in any order."""
+        """Writes y, and what is beside its whole numbers; their sum, which is exact in any
+        order.
+        """
         centred, beside, whole = self._terms[:3]
         values = self._columns.values[self._rows][0]
         if self._shift:

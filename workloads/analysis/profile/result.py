@@ -19,11 +19,16 @@ from workloads.analysis.profile.sketch import Quantiles, Sketch
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Profile:
-    """Statistics of a table's d number columns. Arrays are (d,) in the order of `columns`; NaN says that there is no such number."""
+    """Statistics of a table's d number columns.
+
+    Arrays are (d,) in the order of `columns`; NaN says that there is no such number.
+    """
 
     columns: tuple[str, ...]
     moments: Moments
-    """Counts, missing, infinite, minimum, maximum as they are; mean and centred sums for what is derived below."""
+    """Counts, missing, infinite, minimum, maximum as they are; mean and centred sums for what is
+    derived below.
+    """
     sketch: Sketch
     exact: ExactQuantiles | None = None
     """Where they were asked for."""
@@ -86,7 +91,9 @@ class Profile:
 
     @property
     def skewness(self) -> Floats:
-        """Population skewness `sqrt(n) m3 / m2^1.5` (as scipy.stats.skew); NaN for a constant column."""
+        """Population skewness `sqrt(n) m3 / m2^1.5` (as scipy.stats.skew); NaN for a constant
+        column.
+        """
         m = self.moments
         varies = m.m2 > 0
         m2 = m.double("m2").where(varies) + Double.of(np.where(varies, 0.0, 1.0))
@@ -95,7 +102,9 @@ class Profile:
 
     @property
     def kurtosis(self) -> Floats:
-        """Population excess kurtosis `n m4 / m2^2 - 3` (as scipy.stats.kurtosis); NaN for a constant column."""
+        """Population excess kurtosis `n m4 / m2^2 - 3` (as scipy.stats.kurtosis); NaN for a
+        constant column.
+        """
         m = self.moments
         varies = m.m2 > 0
         m2 = m.double("m2").where(varies) + Double.of(np.where(varies, 0.0, 1.0))
@@ -106,9 +115,11 @@ class Profile:
 
     @property
     def autocorrelation(self) -> Floats:
-        """Of each row with the next one (lag 1): `sum (x_i - mean)(x_i+1 - mean) / sum (x_i - mean)^2`, as NIST's StRD defines it.
+        """Of each row with the next one (lag 1): `sum (x_i - mean)(x_i+1 - mean) / sum (x_i -
+        mean)^2`, as NIST's StRD defines it.
 
-        NaN where a value is missing or infinite, since then rows follow one another that are not neighbours, and for a constant column.
+        NaN where a value is missing or infinite, since then rows follow one another that are not
+        neighbours, and for a constant column.
         """
         m = self.moments
         known = (m.m2 > 0) & (m.count == m.rows)
@@ -118,7 +129,9 @@ class Profile:
 
     @property
     def correlation(self) -> Floats:
-        """(d', d') Pearson correlation of the columns that rows are compared by, over the complete rows; NaN for constant ones."""
+        """(d', d') Pearson correlation of the columns that rows are compared by, over the complete
+        rows; NaN for constant ones.
+        """
         comoments = self.moments.comoments
         squares = Double(np.diagonal(comoments.high), np.diagonal(comoments.low))
         known = squares.high > 0
@@ -139,7 +152,8 @@ class Profile:
         return found
 
     def quantiles(self, probabilities: Sequence[float]) -> Quantiles:
-        """Quantiles of every column, linear between order statistics (as numpy.quantile): values and error bounds, (q, d) each.
+        """Quantiles of every column, linear between order statistics (as numpy.quantile): values
+        and error bounds, (q, d) each.
 
         A bound is 0 where the quantile is among the exact ones.
         """

@@ -1,8 +1,10 @@
-"""Histogram over prefixes of the float64 bit pattern: quantiles with a stated error from integer counts.
+"""Histogram over prefixes of the float64 bit pattern: quantiles with a stated error from integer
+counts.
 
-Read as an integer, the pattern of a float grows with the value (negative values mirrored), so its upper bits name a bin: sign, exponent and
-the first six bits of the mantissa, 262,144 bins in all, each at most 1/64 of its value wide. Counts are integers and add up in any order on
-any hardware. Values below 128 that are integers have bins of their own.
+Read as an integer, the pattern of a float grows with the value (negative values mirrored), so its
+upper bits name a bin: sign, exponent and the first six bits of the mantissa, 262,144 bins in all,
+each at most 1/64 of its value wide. Counts are integers and add up in any order on any hardware.
+Values below 128 that are integers have bins of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _SIGN = np.uint64(1 << 63)
 class PrefixCounts:
     """Counts of one column's values by bin, over the run of bins that they fill.
 
-    Bins are held by magnitude, those of both signs beside each other: values around zero leave the smallest magnitudes of both signs empty.
+    Bins are held by magnitude, those of both signs beside each other: values around zero leave the
+    smallest magnitudes of both signs empty.
     """
 
     def __init__(self) -> None:
@@ -39,7 +42,8 @@ class PrefixCounts:
 
         Args:
             values: (n,) finite, contiguous.
-            room: (2, n or more) scratch memory, which is overwritten; saves time where it is used again.
+            room: (2, n or more) scratch memory, which is overwritten; saves time where it is used
+                again.
         """
         if not values.size:
             return
@@ -167,7 +171,8 @@ class Quantiles:
 def quantiles(
     sketch: Sketch, index: int, probabilities: Floats, minimum: float, maximum: float
 ) -> Quantiles:
-    """Quantiles of one column, as `numpy.quantile` defines them by default (linear between the two nearest order statistics).
+    """Quantiles of one column, as `numpy.quantile` defines them by default (linear between the two
+    nearest order statistics).
 
     Args:
         sketch: The counts.
@@ -204,7 +209,9 @@ def quantiles(
 
 
 def positions(probabilities: Floats, count: int) -> tuple[Integers, Integers, Floats]:
-    """Ranks (from 0) of the two order statistics on both sides of each quantile, and how far it lies from the first to the second."""
+    """Ranks (from 0) of the two order statistics on both sides of each quantile, and how far it
+    lies from the first to the second.
+    """
     position = probabilities * (count - 1)
     low = np.floor(position).astype(np.int64)
     return low, np.minimum(low + 1, count - 1), position - low

@@ -16,7 +16,11 @@ class Correlation:
     """Of d' columns over the complete rows."""
 
     matrix: Floats
-    """(d', d') Pearson. Pairs of which nothing is known (no two complete rows, or a column that is constant over them) have 0."""
+    """(d', d') Pearson.
+
+    Pairs of which nothing is known (no two complete rows, or a column that is constant over them)
+    have 0.
+    """
     sd: Floats
     """(d',) standard deviations over the complete rows; 1 where there are none."""
     shrinkage: float
@@ -24,7 +28,9 @@ class Correlation:
 
     @classmethod
     def of(cls, profile: Profile, places: Integers) -> Correlation:
-        """Of the columns at these places of a profile, all of them compared; a function of the profile's bits."""
+        """Of the columns at these places of a profile, all of them compared; a function of the
+        profile's bits.
+        """
         complete = profile.complete_rows
         chosen = np.searchsorted(profile.moments.places, places)
         sd = profile.complete_sd[chosen]
@@ -44,7 +50,8 @@ class Correlation:
 
 
 def shrinkage(matrix: Floats, rows: int) -> float:
-    """Oracle approximating shrinkage towards the identity (Chen, Wiesel, Eldar and Hero, IEEE TSP 58, 2010, eq. 23).
+    """Oracle approximating shrinkage towards the identity (Chen, Wiesel, Eldar and Hero, IEEE TSP
+    58, 2010, eq. 23).
 
     Args:
         matrix: (d, d) correlation.

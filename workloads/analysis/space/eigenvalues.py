@@ -3,8 +3,8 @@
 LAPACK's depend in their last bits on the processor and on the number of threads, through BLAS. Here
 Householder's reflections make the matrix tridiagonal, element by element and with sums in a fixed
 order, and each eigenvalue is found by bisection, counting those below a number by the signs of
-Sturm's sequence (Golub and Van Loan, Matrix Computations, 4th ed., 8.3.1 and 8.4.1). Errors are those
-of LAPACK: some steps of float64 at the largest eigenvalue.
+Sturm's sequence (Golub and Van Loan, Matrix Computations, 4th ed., 8.3.1 and 8.4.1). Errors are
+those of LAPACK: some steps of float64 at the largest eigenvalue.
 """
 
 from __future__ import annotations

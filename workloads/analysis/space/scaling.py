@@ -13,13 +13,21 @@ from workloads.analysis.profile.result import Profile
 from workloads.parameters import ScalingName
 
 NORMAL_IQR: Final = 1.3489795003921634
-"""Interquartile range of the normal distribution with standard deviation 1: makes both kinds of unit mean the same."""
+"""Interquartile range of the normal distribution with standard deviation 1: makes both kinds of
+unit mean the same.
+"""
 _NOISE: Final = 4.0
-"""Steps of float64 that numbers which are not whole may differ by and still be the same number, computed in another way."""
+"""Steps of float64 that numbers which are not whole may differ by and still be the same number,
+computed in another way.
+"""
 _ENOUGH_VALUES: Final = 0.5
-"""Share of rows with a value that a column needs: rows are compared only where all their columns have one."""
+"""Share of rows with a value that a column needs: rows are compared only where all their columns
+have one.
+"""
 _SHARP: Final = 0.1
-"""Share of the interquartile range that the sketch's error may reach for the quartiles to be used."""
+"""Share of the interquartile range that the sketch's error may reach for the quartiles to be
+used.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,9 @@ class Scaling:
     unit: Floats
     """(d',) interquartile range / 1.349, or standard deviation; positive."""
     robust: tuple[bool, ...]
-    """(d',) whether centre and unit are median and interquartile range: not where that range is 0 or lost in the sketch's bins."""
+    """(d',) whether centre and unit are median and interquartile range: not where that range is 0
+    or lost in the sketch's bins.
+    """
     excluded: tuple[Excluded, ...]
 
 
@@ -54,7 +64,8 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
 
     Args:
         profile: Of the whole table.
-        name: `robust` lets outliers have no say in the units; `standard` takes mean and standard deviation.
+        name: `robust` lets outliers have no say in the units; `standard` takes mean and standard
+            deviation.
 
     Returns:
         A pure function of the profile; may have no column at all.
@@ -63,7 +74,8 @@ def scaling(profile: Profile, name: ScalingName = "robust") -> Scaling:
     mean, sd, means = profile.mean, profile.sd, moments.means
     quartiles = profile.quantiles((0.25, 0.5, 0.75))
     spread = (quartiles.values[2] - quartiles.values[0]) + (quartiles.rests[2] - quartiles.rests[0])
-    # both quartiles may be off; a median that is off costs nothing: distances do not see the centre, and directions are those from there
+    # both quartiles may be off; a median that is off costs nothing: distances do not see the
+    # centre, and directions are those from there
     sharp = (spread > 0) & (quartiles.bounds[0] + quartiles.bounds[2] <= _SHARP * spread)
     use_quartiles = sharp if name == "robust" else np.zeros(len(profile.columns), np.bool_)
     excluded = []
@@ -98,7 +110,10 @@ def _reason(profile: Profile, place: int, sd: float, mean: float) -> str | None:
     if count < 2:
         return f"{count} values; two are needed"
     if count < _ENOUGH_VALUES * rows:
-        return f"values in {100.0 * count / rows:.0f} % of the rows; {100 * _ENOUGH_VALUES:.0f} % are needed"
+        return (
+            f"values in {100.0 * count / rows:.0f} % of the rows; {100 * _ENOUGH_VALUES:.0f} % are"
+            " needed"
+        )
     if profile.constant[place] or not sd > 0:
         return f"constant ({mean:.17g})"
     low, high = float(profile.moments.minimum[place]), float(profile.moments.maximum[place])

@@ -15,7 +15,9 @@ from workloads.analysis.space.scaling import Scaling
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spectrum:
-    """Variances along the principal axes of d' columns, in units of their standard deviations over the complete rows."""
+    """Variances along the principal axes of d' columns, in units of their standard deviations over
+    the complete rows.
+    """
 
     values: Floats
     """(d',) eigenvalues, descending, not negative; they add up to d'."""
@@ -34,6 +36,8 @@ class Spectrum:
 
 
 def spectrum(profile: Profile, scaling: Scaling) -> Spectrum:
-    """Of the correlation of the compared columns over the complete rows; a function of the profile's bits."""
+    """Of the correlation of the compared columns over the complete rows; a function of the
+    profile's bits.
+    """
     values = eigenvalues(Correlation.of(profile, scaling.places).matrix)
     return Spectrum(values=np.maximum(values[::-1], 0.0))

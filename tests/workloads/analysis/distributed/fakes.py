@@ -1,4 +1,5 @@
-"""A device and NCCL without a GPU: arrays of their own kind, which nobody may read but through the device, and messages by MPI.
+"""A device and NCCL without a GPU: arrays of their own kind, which nobody may read but through the
+device, and messages by MPI.
 
 What a fault name does: see `FAULTS`.
 """

@@ -1,4 +1,6 @@
-"""Programs for several ranks, started by test_ring.py and test_exchange.py under mpirun: rank 0 prints one JSON object."""
+"""Programs for several ranks, started by test_ring.py and test_exchange.py under mpirun: rank 0
+prints one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ COMM = MPI.COMM_WORLD
 
 @dataclass
 class Memory:
-    """Stands in for CheckpointCoordinator: keeps checkpoints in a dictionary that all ranks have, and stops after so many."""
+    """Stands in for CheckpointCoordinator: keeps checkpoints in a dictionary that all ranks have,
+    and stops after so many.
+    """
 
     comm: MPI.Intracomm
     objects: dict[str, dict[str, Any]]
@@ -95,7 +99,9 @@ class Source:
 
 
 def table_of(rng: np.random.Generator, units: int, unit_rows: int) -> dict[int, Block]:
-    """Few different values, so that there are ties and duplicates; some units are short, some without rows."""
+    """Few different values, so that there are ties and duplicates; some units are short, some
+    without rows.
+    """
     table, first = {}, 0
     for unit in range(units):
         rows = int(rng.choice([0, 1, K, unit_rows, unit_rows, unit_rows]))
@@ -163,7 +169,9 @@ SHAPES = [
 def rings(
     rng: np.random.Generator, exchange: Exchange, shapes: Sequence[tuple[int, int]] = SHAPES
 ) -> dict[str, Any]:
-    """Searches over tables of many shapes: bits, pairs compared against pairs that there are, and each rank's part of even units."""
+    """Searches over tables of many shapes: bits, pairs compared against pairs that there are, and
+    each rank's part of even units.
+    """
     wrong: list[Any] = []
     for units, groups in shapes:
         table = table_of(rng, units, ROWS)
@@ -235,7 +243,9 @@ def resumes(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
 
 
 def choices(rng: np.random.Generator, _exchange: Exchange) -> dict[str, Any]:
-    """Which exchange is chosen in the face of every fault, and a search by each that passes its test."""
+    """Which exchange is chosen in the face of every fault, and a search by each that passes its
+    test.
+    """
     said: dict[str, Any] = {}
     for name in ("cuda-aware", "nccl"):
         for fault in fakes.FAULTS if name == "nccl" else ("", "bit", "absent"):

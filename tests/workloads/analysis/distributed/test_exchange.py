@@ -1,4 +1,6 @@
-"""Exchanges between devices, with a device and an NCCL that need no GPU, over the ring of real ranks."""
+"""Exchanges between devices, with a device and an NCCL that need no GPU, over the ring of real
+ranks.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def test_an_exchange_that_passes_its_test_is_used_and_gives_the_same_bits(said, 
     assert said[name]["used"] == said[name]["asked"] == name
     assert said[name]["refused"] == ALL_WELL
     assert said[f"{name} search"]["wrong"] == []
-    # four units of this rank, and what eight visitors found here; the four visitors that go on from here are on the device already
+    # four units of this rank, and what eight visitors found here; the four visitors that go on from
+    # here are on the device already
     assert said[f"{name} uploads"] == 4 + 8
 
 
@@ -29,7 +32,10 @@ def test_an_exchange_that_passes_its_test_is_used_and_gives_the_same_bits(said, 
         ("cuda-aware bit", "rank 1: the test message of rank 2 arrived with other bits"),
         (
             "cuda-aware absent",
-            "rank 1: this MPI (Open MPI v5.0.11) does not take device memory; it would have to be built with CUDA",
+            (
+                "rank 1: this MPI (Open MPI v5.0.11) does not take device memory; it would have to"
+                " be built with CUDA"
+            ),
         ),
         ("nccl bit", "rank 1: the test message of rank 2 arrived with other bits"),
         ("nccl silent", "the test message of rank 1 did not arrive within 1 s"),

@@ -1,4 +1,6 @@
-"""The search over the ring of real ranks, with tables of many shapes: every pair of units once, the same bits, and on after any stop."""
+"""The search over the ring of real ranks, with tables of many shapes: every pair of units once, the
+same bits, and on after any stop.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`full` is exact: against the definition in float64, against scikit-learn, on every awkward table."""
+"""`full` is exact: against the definition in float64, against scikit-learn, on every awkward
+table.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_far_rows_are_counted_as_recomputed():
 @given(data=st.data())
 @settings(max_examples=30, deadline=None)
 def test_any_order_of_pairs_gives_the_same_bytes(data):
-    """Pairs in any order, each compared for one side or for both, by one thread or two, with a state that was stored in between."""
+    """Pairs in any order, each compared for one side or for both, by one thread or two, with a
+    state that was stored in between.
+    """
     name = data.draw(st.sampled_from(GENERATORS))
     rows = generated(name, 420, 4, seed=data.draw(st.integers(0, 9)))
     table = blocks(rows, 120)
@@ -133,7 +137,9 @@ def test_unit_size_and_threads_change_no_bit():
 
 
 def test_products_that_break_their_bounds_are_noticed_and_recomputed(monkeypatch):
-    """A processor or library whose float32 products are worse than float32 must not lead to a wrong score."""
+    """A processor or library whose float32 products are worse than float32 must not lead to a wrong
+    score.
+    """
     multiply = Strip._multiply
 
     def sloppy(self, tile, *rest):

@@ -1,4 +1,6 @@
-"""The CUDA kernels of the search compile for every inner length, and agree with the Python around them in figures that stand in both."""
+"""The CUDA kernels of the search compile for every inner length, and agree with the Python around
+them in figures that stand in both.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_the_filter_compiles_without_spills_and_fits(depth, architecture):
 
 
 def chunk(depth: int) -> int:
-    """As pairs_cupy.filter_shared_bytes, which cannot be imported without CuPy, and as the kernel has it."""
+    """As pairs_cupy.filter_shared_bytes, which cannot be imported without CuPy, and as the kernel
+    has it.
+    """
     return (
         64
         if depth % 64 == 0 and depth <= 384

@@ -1,6 +1,8 @@
-"""What pairs_cupy.py passes to the kernels, held against their parameters, with NumPy in CuPy's place.
+"""What pairs_cupy.py passes to the kernels, held against their parameters, with NumPy in CuPy's
+place.
 
-Shows that no argument is missing, swapped or of another type; that a GPU computes what it should is not shown here.
+Shows that no argument is missing, swapped or of another type; that a GPU computes what it should is
+not shown here.
 """
 
 from __future__ import annotations
@@ -194,7 +196,10 @@ def test_a_gpu_that_cannot_run_it_is_refused_in_one_sentence(pairs_cupy):
     assert kernels._compile_filter(128)[1] == pairs_cupy.filter_shared_bytes(128)
     with pytest.raises(
         Exception,
-        match=r"rows with 512 columns need 160 KiB of shared memory, and this GPU's blocks have 99 KiB",
+        match=(
+            r"rows with 512 columns need 160 KiB of shared memory, and this GPU's blocks have"
+            r" 99 KiB"
+        ),
     ):
         kernels._compile_filter(512)
     pairs_cupy.cupy.cuda.Device().compute_capability = "75"
@@ -203,7 +208,10 @@ def test_a_gpu_that_cannot_run_it_is_refused_in_one_sentence(pairs_cupy):
 
 
 def test_the_benchmark_ends_in_one_sentence_without_a_gpu():
-    script = "import sys; sys.modules['cupy'] = None; sys.argv = ['bench']\nfrom bench.analysis_gpu import main\nmain()"
+    script = (
+        "import sys; sys.modules['cupy'] = None; sys.argv = ['bench']\nfrom bench.analysis_gpu"
+        " import main\nmain()"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

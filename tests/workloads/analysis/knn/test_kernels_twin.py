@@ -1,4 +1,6 @@
-"""The algorithm of the CUDA kernels, taken step by step in NumPy: the same bits as the host's own search, on every awkward table."""
+"""The algorithm of the CUDA kernels, taken step by step in NumPy: the same bits as the host's own
+search, on every awkward table.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Counting(NumpyKernels):
 
 
 class Truncating(NumpyKernels):
-    """Sums as bounds_fp16 allows at worst: four products and the accumulator lose what is below the largest's 24 bits."""
+    """Sums as bounds_fp16 allows at worst: four products and the accumulator lose what is below the
+    largest's 24 bits.
+    """
 
     def products(self, query, data, at, start, stop):
         left, right = (
@@ -179,7 +183,9 @@ def test_top_rows_are_those_of_the_host(name):
 )
 @settings(max_examples=25, deadline=None)
 def test_products_lie_within_their_bounds(kernels, name, d, seed, power):
-    """Also for near-ties: every row is there a second time, one float32 step away, and a third time, one float16 step away."""
+    """Also for near-ties: every row is there a second time, one float32 step away, and a third
+    time, one float16 step away.
+    """
     rows = generated(name, 40, d, seed)
     if name not in ("huge", "far rows"):
         rows = rows * np.float64(10.0**power)

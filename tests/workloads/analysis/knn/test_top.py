@@ -37,7 +37,9 @@ def test_tables_with_fewer_rows_than_asked_for(n):
 
 
 def test_squares_with_one_root_are_equal_scores():
-    """A sum of squares in another order may differ in the last bit, its root not; then the row number decides, in both modes."""
+    """A sum of squares in another order may differ in the last bit, its root not; then the row
+    number decides, in both modes.
+    """
     rng = np.random.default_rng(0)
     for values in rng.random((1000, 3)).astype(np.float64):
         squares = _sums(values)
@@ -71,7 +73,9 @@ def test_work_per_row_does_not_grow_with_the_table():
 
 
 def test_ranks_that_follow_the_rules_agree():
-    """The steps of the module's docstring, as ranks would take them: each with its own units, dropping by what it has seen itself."""
+    """The steps of the module's docstring, as ranks would take them: each with its own units,
+    dropping by what it has seen itself.
+    """
     rows = generated("heavy tails", 9000, 5, seed=8)
     table = blocks(rows, 1000)
     whole, _ = top.top_rows(NumpyPairs(), table, count=25, k=10)

@@ -1,4 +1,6 @@
-"""Several nodes on one machine: processes with loopback addresses of their own, which a pretended container agent tells them."""
+"""Several nodes on one machine: processes with loopback addresses of their own, which a pretended
+container agent tells them.
+"""
 
 from __future__ import annotations
 

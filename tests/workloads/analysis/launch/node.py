@@ -1,4 +1,6 @@
-"""One node whose ranks run Python code given as the only argument: the launcher under test, without the analysis."""
+"""One node whose ranks run Python code given as the only argument: the launcher under test, without
+the analysis.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Three nodes as processes of this machine; what AWS Batch would do to them is done by the tests."""
+"""Three nodes as processes of this machine; what AWS Batch would do to them is done by the
+tests.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from tests.workloads.analysis.tables import run_of
 from workloads import contract
 from workloads.analysis.launch.exit_codes import LaunchExit
 
-READY = "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank', c.rank, 'of', n, 'is ready', flush=True)\n"
+READY = (
+    "import os; from mpi4py import MPI; c = MPI.COMM_WORLD; n = c.allreduce(1); print('rank',"
+    " c.rank, 'of', n, 'is ready', flush=True)\n"
+)
 SLEEP = READY + "import time; time.sleep(600)"
 
 Make = Callable[..., Cluster]
@@ -39,8 +44,8 @@ def make(store: Store, request: pytest.FixtureRequest) -> Iterator[Make]:
 def test_ranks_of_all_nodes_meet_and_keep_their_containers_environment(make):
     cluster = make(ranks=2)
     code = (
-        READY
-        + "print('node', os.environ['AWS_BATCH_JOB_NODE_INDEX'], 'has', os.environ['OMP_NUM_THREADS'], flush=True)"
+        READY + "print('node', os.environ['AWS_BATCH_JOB_NODE_INDEX'], 'has',"
+        " os.environ['OMP_NUM_THREADS'], flush=True)"
     )
     cluster.start_all(code)
     assert [cluster.wait(node) for node in range(3)] == [0, 0, 0], cluster.log(0)
@@ -103,7 +108,8 @@ def test_a_missing_child_and_a_wrong_token_end_at_the_deadline(make):
 
 def test_a_ranks_exit_code_is_the_jobs(make):
     cluster = make()
-    # Abort, as every failing rank of the program does: where one just vanishes, its peers may notice first and end with Open MPI's 14
+    # Abort, as every failing rank of the program does: where one just vanishes, its peers may
+    # notice first and end with Open MPI's 14
     cluster.start_all(READY + "if c.rank == 1: c.Abort(7)\nimport time; time.sleep(600)")
     assert cluster.wait(0) == 7, cluster.log(0)
     assert cluster.wait(2) == 7

@@ -14,7 +14,9 @@ from workloads.analysis.launch import listening
 
 
 class Flaky:
-    """A listener whose first calls fail, as accept(2) does when descriptors run out or a peer hangs up."""
+    """A listener whose first calls fail, as accept(2) does when descriptors run out or a peer hangs
+    up.
+    """
 
     def __init__(self, listener: socket.socket, *failures: int) -> None:
         self._listener, self._failures = listener, list(failures)

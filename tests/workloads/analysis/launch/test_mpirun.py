@@ -11,7 +11,10 @@ import pytest
 from workloads.analysis.launch import address, mpirun, scratch, self_check
 from workloads.runtime.errors import StageError
 
-COUNT = "from mpi4py import MPI; c = MPI.COMM_WORLD; print('rank', c.rank, 'of', c.allreduce(1), flush=True)"
+COUNT = (
+    "from mpi4py import MPI; c = MPI.COMM_WORLD; print('rank', c.rank, 'of', c.allreduce(1),"
+    " flush=True)"
+)
 
 
 def program(folder: Path, name: str) -> Path:
@@ -117,7 +120,8 @@ def test_no_writable_temporary_directory_is_told(monkeypatch, tmp_path):
     with pytest.raises(StageError) as told, scratch.folder():
         pass
     assert told.value.sentence.startswith(
-        "this node has no writable temporary directory: No usable temporary directory found in ['/tmp'"
+        "this node has no writable temporary directory: No usable temporary directory found in"
+        " ['/tmp'"
     )
     assert "TMPDIR" in told.value.hint
     assert told.value.exit_code == 2

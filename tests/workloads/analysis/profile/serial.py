@@ -1,4 +1,6 @@
-"""The profile of a table in memory, by the same leaves and the same tree as the ranks, in one process."""
+"""The profile of a table in memory, by the same leaves and the same tree as the ranks, in one
+process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The correlation of each row with the next one: exact over units and pieces of any size, and only where rows do follow one another."""
+"""The correlation of each row with the next one: exact over units and pieces of any size, and only
+where rows do follow one another.
+"""
 
 from __future__ import annotations
 

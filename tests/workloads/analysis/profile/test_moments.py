@@ -50,7 +50,9 @@ def test_real_tables_against_pandas_and_scipy(name):
 
 
 def _apart(rows: int) -> np.ndarray:
-    """Tables whose first rows say little about the others: the blocks are centred by the mean of their first tile."""
+    """Tables whose first rows say little about the others: the blocks are centred by the mean of
+    their first tile.
+    """
     rng = np.random.default_rng(3)
     values = rng.standard_gamma(2.0, (5, rows)) + 1e5 * np.arange(1, 6)[:, None]
     values[1].sort()

@@ -1,4 +1,6 @@
-"""NIST's Statistical Reference Datasets, univariate: from the file through both stages to the digits that NIST certifies."""
+"""NIST's Statistical Reference Datasets, univariate: from the file through both stages to the
+digits that NIST certifies.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def alternating(first: str, second: str, third: str) -> str:
 
 
 def nist_pi() -> str:
-    """The first 5,000 digits as NIST has them: the 957th is 3 there and 8 in pi, and what is certified is of NIST's."""
+    """The first 5,000 digits as NIST has them: the 957th is 3 there and 8 in pi, and what is
+    certified is of NIST's.
+    """
     digits = digits_of_pi(5_000)
     assert digits[956] == "8"
     return digits[:956] + "3" + digits[957:]

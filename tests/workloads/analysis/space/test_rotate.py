@@ -105,7 +105,9 @@ def test_repeated_column_keeps_the_mapping_finite():
 
 
 def test_mahalanobis_is_that_of_the_principal_axes_without_their_bits():
-    """The Cholesky factor gives the distances of rows turned by eigenvectors and divided by the root of eigenvalue + floor."""
+    """The Cholesky factor gives the distances of rows turned by eigenvectors and divided by the
+    root of eigenvalue + floor.
+    """
     values = normal(30, 2000)
     profile = profile_of(values)
     chosen = scaling(profile)

@@ -1,7 +1,8 @@
-"""Which exchange a run uses: the one that it asks for, if it has proved on this very machine that it works, or else the host's.
+"""Which exchange a run uses: the one that it asks for, if it has proved on this very machine that
+it works, or else the host's.
 
-All ranks take every step together and come to the same answer. Where a step fails on one of them, all go through the host's memory, and
-say why.
+All ranks take every step together and come to the same answer. Where a step fails on one of them,
+all go through the host's memory, and say why.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ T = TypeVar("T")
 _SECONDS: Final = 60.0
 """Time limit of each step. NCCL finds its network in some seconds on machines with 32 cards."""
 _TEST_BYTES: Final = (1 << 20) + 1
-"""Size of the test message: past the size up to which MPI sends without asking the receiver; not a whole number of anything."""
+"""Size of the test message: past the size up to which MPI sends without asking the receiver; not a
+whole number of anything.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +52,9 @@ class Chosen:
     refused: str = ""
     """Why it is not the one that was asked for; empty where it is."""
     held: Any = None
-    """What a self-test that ran out of time has left under way: somebody may still write to it, so it is never freed."""
+    """What a self-test that ran out of time has left under way: somebody may still write to it, so
+    it is never freed.
+    """
 
     def record(self) -> dict[str, str]:
         """For `_SUCCESS.json`."""
@@ -86,7 +91,8 @@ class CudaAwareOpener:
 
     Args:
         device: Makes this rank's device.
-        takes_device_memory: Asks MPI; one that says no would crash the process if it were given such memory.
+        takes_device_memory: Asks MPI; one that says no would crash the process if it were given
+            such memory.
     """
 
     name = "cuda-aware"
@@ -101,7 +107,8 @@ class CudaAwareOpener:
         if not self._takes_device_memory():
             library = MPI.Get_library_version().partition(",")[0].split("\n")[0]
             raise UnusableError(
-                f"this MPI ({library}) does not take device memory; it would have to be built with CUDA"
+                f"this MPI ({library}) does not take device memory; it would have to be built with"
+                " CUDA"
             )
 
     def open(self, comm: MPI.Intracomm) -> Exchange:
@@ -141,7 +148,8 @@ class NcclOpener:
             first = devices.index(identity)
             if first != rank:
                 raise UnusableError(
-                    f"ranks {first} and {rank} share device {identity}, and NCCL wants a device for each rank"
+                    f"ranks {first} and {rank} share device {identity}, and NCCL wants a device for"
+                    " each rank"
                 )
         unique_id = comm.bcast(_or_problem(self._library.unique_id) if comm.rank == 0 else None)
         if isinstance(unique_id, str):
@@ -168,9 +176,11 @@ def opener_of(asked: str) -> Opener | None:
 
 
 def mpi_takes_device_memory() -> bool:
-    """What MPI says of itself: by the memory kinds of MPI 4.1, section 11.4.3, or by Open MPI's own query.
+    """What MPI says of itself: by the memory kinds of MPI 4.1, section 11.4.3, or by Open MPI's own
+    query.
 
-    Open MPI names the kinds of devices only where somebody asked for them at the start, so its query counts too.
+    Open MPI names the kinds of devices only where somebody asked for them at the start, so its
+    query counts too.
     """
     import ctypes
 
@@ -221,7 +231,8 @@ def choose(opener: Opener | None, comm: MPI.Intracomm, *, seconds: float = _SECO
 def self_test(
     exchange: Exchange, comm: MPI.Intracomm, seconds: float, under_way: list[Transfer]
 ) -> None:
-    """Every rank's pattern goes all the way round the ring, and every rank holds every pattern against what it should be. Collective.
+    """Every rank's pattern goes all the way round the ring, and every rank holds every pattern
+    against what it should be. Collective.
 
     Args:
         exchange: That is tested.
@@ -251,7 +262,8 @@ def self_test(
             time.sleep(0.001)
         parcel = transfer.wait()
         if not problem and (parcel is None or not np.array_equal(parcel.host, _pattern(home))):
-            problem = f"the test message of rank {home} arrived with other bits"  # go on: the others wait for what follows
+            # go on: the others wait for what follows
+            problem = f"the test message of rank {home} arrived with other bits"
     if problem:
         raise UnusableError(problem)
 
@@ -261,7 +273,10 @@ def _pattern(rank: int) -> Bytes:
 
 
 def _together(comm: MPI.Intracomm, step: Callable[[], T]) -> T:
-    """Do a step on all ranks. Raises the same UnusableError on all of them where it failed on one."""
+    """Do a step on all ranks.
+
+    Raises the same UnusableError on all of them where it failed on one.
+    """
     problem, found = "", []
     try:
         found = [step()]
@@ -284,7 +299,10 @@ def _or_problem(step: Callable[[], bytes]) -> bytes | str:
 
 
 def _within(seconds: float, step: Callable[[], T]) -> T:
-    """Do something that may wait for ever. Raises UnusableError where it takes too long; then it is left to itself."""
+    """Do something that may wait for ever.
+
+    Raises UnusableError where it takes too long; then it is left to itself.
+    """
     found: list[T] = []
     problems: list[Exception] = []
 

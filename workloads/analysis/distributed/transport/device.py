@@ -1,7 +1,8 @@
 """Messages go from device to device: by an MPI that takes device memory, or by NCCL.
 
-The device itself is behind two small protocols, so that all of this runs without one. What a rank works on it still reads on the host: a
-message is copied to the device where it begins and from the device wherever it stops; between ranks it does not touch the host.
+The device itself is behind two small protocols, so that all of this runs without one. What a rank
+works on it still reads on the host: a message is copied to the device where it begins and from the
+device wherever it stops; between ranks it does not touch the host.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Device(Protocol):
         """Bytes that are not initialised."""
 
     def download(self, array: Array) -> Bytes:
-        """A copy on the host, made after all work in the queue, which is complete when this returns."""
+        """A copy on the host, made after all work in the queue, which is complete when this
+        returns.
+        """
 
     def synchronize(self) -> None:
         """Wait for all work in the queue."""
@@ -88,7 +91,8 @@ class CudaAwareExchange:
         """Send a message and receive one."""
         sent = None if leaving is None else _on(self._device, leaving)
         arriving = None if expected is None else self._device.empty(expected)
-        self._device.synchronize()  # MPI knows nothing of the queue: memory may still be in use by earlier work in it
+        # MPI knows nothing of the queue: memory may still be in use by earlier work in it
+        self._device.synchronize()
         transfer = MpiTransfer(requests(self._comm, sent, to, arriving, source), leaving, None)
         return CudaAwareTransfer(transfer, self._device, arriving)
 

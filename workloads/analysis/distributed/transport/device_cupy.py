@@ -13,7 +13,8 @@ from workloads.analysis.distributed.transport.exchange import Bytes
 
 
 class CupyDevice:
-    """The device that is current when it is made, with a stream of its own: messages travel beside the computation.
+    """The device that is current when it is made, with a stream of its own: messages travel beside
+    the computation.
 
     All its arrays are allocated and used on that stream alone, as CuPy's memory pool wants it.
     """
@@ -46,7 +47,9 @@ class CupyDevice:
             return cupy.empty(count, cupy.uint8)
 
     def download(self, array: Array) -> Bytes:
-        """Into pinned memory, from which the rows are copied to the device again without another copy on the host."""
+        """Into pinned memory, from which the rows are copied to the device again without another
+        copy on the host.
+        """
         found: Bytes = cupyx.empty_pinned(array.shape, np.uint8)
         array.get(out=found, stream=self.stream)
         self.stream.synchronize()

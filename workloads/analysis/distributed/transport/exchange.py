@@ -19,7 +19,9 @@ _TAG: Final = 17
 
 @dataclass(eq=False)
 class Message:
-    """A message: its bytes on the host, and where a device has them too, so that it can go on without being copied there again."""
+    """A message: its bytes on the host, and where a device has them too, so that it can go on
+    without being copied there again.
+    """
 
     host: Bytes
     device: Any = None
@@ -36,7 +38,10 @@ class Transfer(Protocol):
 
 
 class Exchange(Protocol):
-    """Carries messages. All ranks start their transfers in the same order, and both ends know the size of a message."""
+    """Carries messages.
+
+    All ranks start their transfers in the same order, and both ends know the size of a message.
+    """
 
     @property
     def name(self) -> str:
@@ -86,7 +91,9 @@ class MpiTransfer:
 def requests(
     comm: MPI.Intracomm, leaving: Any, to: int, arriving: Any, source: int
 ) -> list[MPI.Request]:
-    """Start sending and receiving flat byte arrays, on the host or, where MPI takes them, on a device; None for neither."""
+    """Start sending and receiving flat byte arrays, on the host or, where MPI takes them, on a
+    device; None for neither.
+    """
     found = (
         [] if arriving is None else [comm.Irecv(part, source, _TAG) for part in _parts(arriving)]
     )

@@ -1,4 +1,6 @@
-"""What ranks send one another, as flat bytes: the number of rows, then one array after the other, each at a multiple of eight bytes."""
+"""What ranks send one another, as flat bytes: the number of rows, then one array after the other,
+each at a multiple of eight bytes.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def rows_of(message: Bytes) -> int:
 
 
 def unpack(message: Bytes, parts: Sequence[Part]) -> list[npt.NDArray[Any]]:
-    """The arrays of a message, which share its memory. Raises ValueError where it has another size than these would have."""
+    """The arrays of a message, which share its memory.
+
+    Raises ValueError where it has another size than these would have.
+    """
     if message.size != size_of(parts):
         raise ValueError(f"a message has {message.size} bytes, and {size_of(parts)} were expected")
     found, position = [], _ALIGNED

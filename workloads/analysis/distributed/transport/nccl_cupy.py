@@ -1,4 +1,7 @@
-"""NCCL by CuPy, for exchange_device.py. CuPy warns where it finds no NCCL, so nobody imports this who does not ask for it."""
+"""NCCL by CuPy, for exchange_device.py.
+
+CuPy warns where it finds no NCCL, so nobody imports this who does not ask for it.
+"""
 
 from __future__ import annotations
 
