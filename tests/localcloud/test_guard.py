@@ -96,7 +96,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             config={f"{PROJECT}:budget": json.dumps(budget)},
             secrets=secrets,
         )
-        (function,) = [r.outputs["name"] for r in made.resources if r.name == "budget-guard-watch"]
+        (function,) = [
+            each.outputs["name"]
+            for each in made.resources
+            if (each.type, each.name) == ("aws:lambda/function:Function", "budget-guard-watch")
+        ]
         yield Guarded(cloud, dict(made.outputs), str(function))
 
 
