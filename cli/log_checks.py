@@ -49,9 +49,10 @@ def _of_function(asked: Questions, name: str, group: str, lag: timedelta) -> Sai
         Namespace="AWS/Lambda",
         MetricName="Invocations",
         Dimensions=[{"Name": "FunctionName", "Value": name}],
-        StartTime=end - _DAY,
+        # CloudWatch begins at a whole minute, and gives 1,440 points in one answer
+        StartTime=end - _DAY + timedelta(minutes=1),
         EndTime=end,
-        Period=60,  # in a day as many as one answer may hold
+        Period=60,
         Statistics=["Sum"],
     )["Datapoints"]
     called = max((point["Timestamp"] for point in points if point["Sum"] > 0), default=None)

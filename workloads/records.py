@@ -79,8 +79,8 @@ class Column:
     """Name as in the file's header; empty where the file names no column."""
     kind: ColumnKind
     type: str
-    """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`, `timestamp[us,
-    tz=UTC]`, `bool` or `string`.
+    """Arrow type in Parquet: `int64`, `double`, `date32[day]`, `timestamp[us]`,
+    `timestamp[us, tz=UTC]`, `bool` or `string`.
     """
     missing: int
     """Cells without a value among the rows that were kept."""

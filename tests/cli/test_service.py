@@ -30,7 +30,7 @@ from pathlib import Path
 from cli import service, serving
 service.DIRECTORY = Path(sys.argv[1])
 service.ENDPOINT = service.DIRECTORY / "endpoint.json"
-serving.serve("local", 0, say=print)
+serving.serve("local", 0, "own", say=print)
 """
 SAVES = """
 import boto3, os, re, signal, sys, time

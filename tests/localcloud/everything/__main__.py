@@ -446,6 +446,7 @@ aws.lambda_.Permission(
 )
 aws.sns.TopicSubscription("subscription", topic=topic.arn, protocol="lambda", endpoint=function.arn)
 machine_role = role("machine-role", "states.amazonaws.com")
+machine_logs = aws.iam.RolePolicy("machine-logs", role=machine_role.id, policy=allow("logs:*"))
 machine = aws.sfn.StateMachine(
     "machine",
     role_arn=machine_role.arn,
@@ -456,6 +457,7 @@ machine = aws.sfn.StateMachine(
         "log_destination": pulumi.Output.concat(logs.arn, ":*"),
     },
     tracing_configuration={"enabled": True},
+    opts=after(machine_logs),
 )
 nightly = aws.scheduler.ScheduleGroup("nightly")
 aws.scheduler.Schedule(

@@ -94,4 +94,8 @@ def test_scores_equal_those_of_the_peers(found, name, metric):
     assert [row.score for row in top.anomalies.rows] == full.scores[order].tolist()
     assert top.anomalies.rows == full.anomalies.rows
     record = full.anomalies.record
-    assert (record.metric, record.undirected_rows, record.certified_fraction) == (metric, 0, 1.0)
+    assert (record.asked.anomaly_metric, record.undirected_rows, record.certified_fraction) == (
+        metric,
+        0,
+        1.0,
+    )
