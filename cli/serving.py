@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import psutil
@@ -16,8 +17,6 @@ from cli.rehearsal import IMAGES, Rehearsal, rehearsal
 from cli.service import Endpoint
 from localcloud.batch.container import JOB_PATH
 
-_CHECKPOINT: Final = service.DIRECTORY / "stack.json"
-"""Where the Pulumi CLI takes the stack over from."""
 _BEAT_SECONDS: Final = 60
 """Seconds between two ticks of the cloud's clocks: rules with a schedule, schedules, alarms."""
 
@@ -46,10 +45,15 @@ def endpoint_of(ready: Rehearsal) -> Endpoint:
             "program": str(ready.program),
             "provider": str(ready.provider),
             "state": str(ready.state),
-            "checkpoint": str(_CHECKPOINT) if ready.checkpoint else "",
+            "checkpoint": str(_checkpoint()) if ready.checkpoint else "",
             "slack": next(iter(ready.secrets.values()), ""),
         },
     )
+
+
+def _checkpoint() -> Path:
+    """Where the Pulumi CLI takes the stack over from."""
+    return service.DIRECTORY / "stack.json"
 
 
 def serve(
@@ -70,7 +74,7 @@ def serve(
     ) as ready:
         endpoint = endpoint_of(ready)
         if ready.checkpoint:
-            service.write_private(_CHECKPOINT, ready.checkpoint())
+            service.write_private(_checkpoint(), ready.checkpoint())
         partial = service.ENDPOINT.with_suffix(".partial")
         service.write_private(partial, json.dumps(asdict(endpoint), indent=1))
         partial.replace(service.ENDPOINT)
