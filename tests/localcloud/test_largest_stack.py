@@ -59,7 +59,9 @@ def test_the_largest_config_that_check_passes_deploys(tmp_path: Path) -> None:
         ).outputs["name"]
         answer = cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
         assert json.loads(answer["Payload"].read()) == {"outcome": "looked"}
-        (look,) = [r.outputs["name"] for r in deployed.resources if r.name.endswith("-day-look")]
+        look = deployed.resource("aws:lambda/function:Function", "pipeline-day-look").outputs[
+            "name"
+        ]
         answer = cloud.client("lambda").invoke(
             FunctionName=look,
             Payload=json.dumps({"at": "2026-01-02T12:00:00Z", "begin": False}).encode(),

@@ -14,7 +14,7 @@ from typing import Final
 from localcloud.deployment.provider.calls import NAMES
 from localcloud.deployment.provider.lifecycle import LIFECYCLES, rules
 
-FILE: Final = Path(__file__).parents[2] / "docs" / "provider.md"
+FILE: Final = Path(__file__).parents[3] / "docs" / "provider.md"
 _INTRO: Final = """\
 # What a change of a resource does
 
