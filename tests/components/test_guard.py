@@ -48,7 +48,7 @@ def test_both_are_off_unless_asked_for_and_cost_what_somebody_decided(
         "aws:cloudwatch/eventRule:EventRule": 1,
         "aws:cloudwatch/eventTarget:EventTarget": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 3,
         "aws:lambda/function:Function": 1,
         "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": 1,
         "aws:lambda/permission:Permission": 1,
