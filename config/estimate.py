@@ -223,7 +223,7 @@ def _machines(config: StackConfig) -> int:
 
 
 def _alarms(config: StackConfig) -> int:
-    """Two for each function, three for each queue, one or two for each environment, four for each
+    """Three for each function, three for each queue, one or two for each environment, four for each
     machine; of the day and the stack.
     """
     section = config.monitoring
@@ -237,7 +237,7 @@ def _alarms(config: StackConfig) -> int:
         + 4 * _machines(config)
     )
     return (
-        2 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
+        3 * functions + 3 * len(config.queues) + len(config.environments) + _gauged(config) + whole
     )
 
 

@@ -33,7 +33,7 @@ COUNTS = {
     "aws:cloudwatch/eventRule:EventRule": (7, 7, 9),
     "aws:cloudwatch/eventTarget:EventTarget": (7, 7, 9),
     "aws:cloudwatch/logGroup:LogGroup": (8, 8, 11),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": (23, 27, 40),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (28, 32, 46),
     "aws:cloudwatch/queryDefinition:QueryDefinition": (8, 8, 8),
     "aws:dynamodb/table:Table": (1, 1, 1),
     "aws:ec2/eip:Eip": (1, 1, 3),
@@ -129,7 +129,7 @@ deploys the guards.
 def test_every_component_class_is_deployed_and_has_its_token(stack: str) -> None:
     defined = {
         node.name
-        for path in (ROOT / "components").glob("*.py")
+        for path in (ROOT / "components").rglob("*.py")
         for node in _component_classes(path)
     }
     assert len(defined) >= 12

@@ -226,7 +226,7 @@ def test_config_reaches_the_program_as_with_the_cli(tmp_path: Path) -> None:
     assert outputs == {
         "network": {"cidr": "10.0.0.0/16", "zones": ["a", "b"], "nat": True},
         "numbers": [3, 0.5, True],
-        "text": ["3", "true", "yes", "2026-01-31", "12:30:00"],
+        "text": ["3", "true", "yes", "2026-01-31 00:00:00 +0000 UTC", "12:30:00"],
         "region": "us-east-1",
         "override": "given",
         "names": ["demo", "dev"],
