@@ -55,7 +55,10 @@ def _logs(stack: Planted) -> dict[str, tuple[str, str]]:
     config, _ = load({**sections("local"), "slack-webhook-url": {"secure": "AAAB"}}, "local")
     asked, now = Questions(config, "us-east-1", stack.ready.client), -timedelta(minutes=1)
     found = (*log_checks.of_functions(asked, lag=now), *log_checks.of_machines(asked, lag=now))
-    return {what.rpartition("-")[0].split(" ")[-1]: (said, fix) for what, said, fix in found}
+    return {
+        what.rpartition("-")[0].split(" ")[-1].removeprefix("batch-reference-local-"): (said, fix)
+        for what, said, fix in found
+    }
 
 
 def _well(found: tuple[str, str]) -> bool:
@@ -133,7 +136,7 @@ def test_the_functions_are_all_there_are(stack: Planted) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_whose_log_is_lost_is_named(stack: Planted, name: str, loss: str) -> None:
     function = _function(stack, name)
-    label = f"{name}-function"
+    label = name
     _empty(stack, function["group"])
     _call(stack, function)
     assert _well(_logs(stack)[label]), _logs(stack)[label]
@@ -157,7 +160,7 @@ def test_a_warm_function_that_may_write_no_more_is_silent(stack: Planted) -> Non
     with _denied(stack, function["role"], "logs:PutLogEvents"):
         _empty(stack, function["group"])
         stack.ready.client("lambda").invoke(FunctionName=function["name"], Payload=b"{}")
-        assert not _well(_logs(stack)["monitoring-redrive-pass-function"])
+        assert not _well(_logs(stack)["monitoring-redrive-pass"])
 
 
 def test_what_the_measure_function_cannot_publish_rings(stack: Planted) -> None:
