@@ -196,8 +196,7 @@ def _problem(section: str, details: ErrorDetails, annotation: Any) -> Problem:
     )
 
 
-# ---- what to say
-# --------------------------------------------------------------------------------------------------
+# ---- what to say ---------------------------------------------------------------------------------
 
 
 def _about(field: FieldInfo | None) -> str:
@@ -248,8 +247,7 @@ def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count} entries"
 
 
-# ---- where it is
-# --------------------------------------------------------------------------------------------------
+# ---- where it is ---------------------------------------------------------------------------------
 
 
 def _locate(annotation: Any, loc: Sequence[int | str]) -> _Place:

@@ -116,8 +116,7 @@ class LocalCloud:
         self._clients: dict[tuple[str, str], Any] = {}
         self._running: contextlib.ExitStack | None = None
 
-    # ---- life
-    # ----------------------------------------------------------------------------------------------
+    # ---- life ------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         return self.start()
@@ -260,8 +259,7 @@ class LocalCloud:
         # the port has to be known before the front can be built
         return self._front(environ, start_response)
 
-    # ---- use
-    # ----------------------------------------------------------------------------------------------
+    # ---- use -------------------------------------------------------------------------------------
 
     @property
     def endpoint_url(self) -> str:
@@ -339,8 +337,7 @@ class LocalCloud:
         self._schedules.fire()
         return changes
 
-    # ---- clients
-    # ----------------------------------------------------------------------------------------------
+    # ---- clients ---------------------------------------------------------------------------------
 
     def _role_client(
         self, service: str, role_arn: str, principal: str, source_arn: str = ""

@@ -52,8 +52,7 @@ class RefreshError(Exception):
     """One sentence for whoever runs the script."""
 
 
-# ---- instance types
-# --------------------------------------------------------------------------------------------------
+# ---- instance types ------------------------------------------------------------------------------
 
 
 def described(ec2: Any, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -105,8 +104,7 @@ def facts_of(description: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# ---- prices
-# --------------------------------------------------------------------------------------------------
+# ---- prices --------------------------------------------------------------------------------------
 
 
 def instance_price(pricing: Any, region: str, name: str) -> float | None:
@@ -179,8 +177,7 @@ def _one_price(products: Iterator[dict[str, Any]], what: str, unit: str = "") ->
     return found.pop() if found else None
 
 
-# ---- both files
-# --------------------------------------------------------------------------------------------------
+# ---- both files ----------------------------------------------------------------------------------
 
 
 def refreshed_facts(

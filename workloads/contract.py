@@ -18,8 +18,7 @@ from workloads import names
 Stage = Literal["preprocess", "analysis", "postprocess"]
 STAGES: Final[tuple[Stage, ...]] = ("preprocess", "analysis", "postprocess")
 
-# ---- environment variables
-# --------------------------------------------------------------------------------------------------
+# ---- environment variables -----------------------------------------------------------------------
 
 ENV_RUN_ID: Final = "PIPELINE_RUN_ID"
 ENV_INPUT_KEY: Final = "PIPELINE_INPUT_KEY"
@@ -190,8 +189,7 @@ def require_env(name: str, environ: Mapping[str, str] = os.environ) -> str:
     return value
 
 
-# ---- uploads and run ids
-# --------------------------------------------------------------------------------------------------
+# ---- uploads and run ids -------------------------------------------------------------------------
 
 _RUN_ID = re.compile(
     rf"(?P<date>\d{{8}})-(?P<dataset>{names.DATASET_PATTERN})-(?P<digest>[0-9a-f]{{12}})"
@@ -249,8 +247,7 @@ def concerns_uploads(key: str) -> bool:
     return key.startswith(names.UPLOAD_PREFIX) and not key.endswith("/")
 
 
-# ---- where a run keeps its objects
-# --------------------------------------------------------------------------------------------------
+# ---- where a run keeps its objects ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,7 @@ class BatchApi:
             ],
         }
 
-    # ---- environments, queues, policies
-    # ----------------------------------------------------------------------------------------------
+    # ---- environments, queues, policies ----------------------------------------------------------
 
     def _create_environment(self, params: Params) -> Params:
         environment = environments.create(self._store, params, self._groups)
@@ -230,8 +229,7 @@ class BatchApi:
             ]
         }
 
-    # ---- definitions
-    # ----------------------------------------------------------------------------------------------
+    # ---- definitions -----------------------------------------------------------------------------
 
     def _register(self, params: Params) -> Params:
         definition = definitions.register(self._store, params)
@@ -255,8 +253,7 @@ class BatchApi:
             definitions.select(self._store, params), params, "jobDefinitions", definitions.describe
         )
 
-    # ---- jobs
-    # ----------------------------------------------------------------------------------------------
+    # ---- jobs ------------------------------------------------------------------------------------
 
     def _submit(self, params: Params) -> Params:
         for member in ("jobName", "jobQueue", "jobDefinition"):
@@ -316,8 +313,7 @@ class BatchApi:
             raise client_error(f"Job {params.get('jobId')} does not exist")
         return job
 
-    # ---- tags
-    # ----------------------------------------------------------------------------------------------
+    # ---- tags ------------------------------------------------------------------------------------
 
     def _tag(self, params: Params) -> Params:
         kept = self._store.tagged(params["resourceArn"])

@@ -150,8 +150,7 @@ class RunningAttempt:
             "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [self.addresses[node]]}],
         }
 
-    # ---- nodes
-    # ----------------------------------------------------------------------------------------------
+    # ---- nodes -----------------------------------------------------------------------------------
 
     def _start_node(self, node: int) -> None:
         task = Task(

@@ -96,8 +96,7 @@ class DataPlane:
         )
         self._thread = threading.Thread(target=self._loop, name="batch-scheduler", daemon=True)
 
-    # ---- life
-    # ----------------------------------------------------------------------------------------------
+    # ---- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Starts the scheduler."""
@@ -145,8 +144,7 @@ class DataPlane:
         self._place_all()
         return self._run_timers()
 
-    # ---- hooks for tests and rehearsals
-    # ----------------------------------------------------------------------------------------------
+    # ---- hooks for tests and rehearsals ----------------------------------------------------------
 
     def advance(self, seconds: float) -> None:
         """Puts the scheduler's clock forward: job timeouts and RUNNABLE time limits come that much
@@ -202,8 +200,7 @@ class DataPlane:
             each.lose_host(i, reason)
         return instance.id
 
-    # ---- requests
-    # ----------------------------------------------------------------------------------------------
+    # ---- requests --------------------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
         """A job that SubmitJob has built. The caller holds the lock."""
@@ -286,8 +283,7 @@ class DataPlane:
                     return attempt, attempt.task_ids.index(task_id)
         return None
 
-    # ---- states
-    # ----------------------------------------------------------------------------------------------
+    # ---- states ----------------------------------------------------------------------------------
 
     def _move(self, job: Job, status: Status, reason: str = "") -> None:
         job.status, job.status_reason = status, reason
@@ -340,8 +336,7 @@ class DataPlane:
         self._runnable.setdefault(job.queue.name, []).append(job)
         self._move(job, "RUNNABLE", job.status_reason if job.attempts else "")
 
-    # ---- placement
-    # ----------------------------------------------------------------------------------------------
+    # ---- placement -------------------------------------------------------------------------------
 
     def _place_all(self) -> None:
         for queue in sorted(self.store.queues.values(), key=lambda each: -each.priority):
@@ -433,8 +428,7 @@ class DataPlane:
         self._move(job, "STARTING")
         attempt.start()
 
-    # ---- timers
-    # ----------------------------------------------------------------------------------------------
+    # ---- timers ----------------------------------------------------------------------------------
 
     def _run_timers(self) -> float | None:
         """Ends what is over time; returns the seconds until the next thing may be."""
@@ -470,8 +464,7 @@ class DataPlane:
             nearest = min(nearest, deadline)
         return None if nearest == float("inf") else max(0.0, nearest - now)
 
-    # ---- what attempts report
-    # ----------------------------------------------------------------------------------------------
+    # ---- what attempts report --------------------------------------------------------------------
 
     def _on_running(self, attempt: RunningAttempt) -> None:
         with self.store.lock:

@@ -182,8 +182,7 @@ def _time_limits(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return actions
 
 
-# ---- scheduling policies
-# --------------------------------------------------------------------------------------------------
+# ---- scheduling policies -------------------------------------------------------------------------
 
 
 def create_policy(store: Store, params: dict[str, Any]) -> SchedulingPolicy:

@@ -186,8 +186,7 @@ def _make_array(job: Job, size: int) -> None:
         job.children.append(child)
 
 
-# ---- overrides
-# --------------------------------------------------------------------------------------------------
+# ---- overrides -----------------------------------------------------------------------------------
 
 
 def _nodes(store: Store, definition: JobDefinition, params: dict[str, Any]) -> list[dict[str, Any]]:

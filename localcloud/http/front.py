@@ -284,8 +284,7 @@ class Front:
         shortcomings.hold_to_model(call)
         return call.result(operation(call.params))
 
-    # ---- moto
-    # ----------------------------------------------------------------------------------------------
+    # ---- moto ------------------------------------------------------------------------------------
 
     def _forward(
         self, call: Call, principal: Principal | None, start_response: Callable[..., Any]

@@ -86,8 +86,7 @@ class Access:
         self._lock = threading.Lock()
         self.denials: list[Denial] = []
 
-    # ---- calls over the wire
-    # ----------------------------------------------------------------------------------------------
+    # ---- calls over the wire ---------------------------------------------------------------------
 
     def check(self, call: Call, principal: Principal) -> None:
         """Raises WireError, in the words of the service, where the principal's policies do not
@@ -287,8 +286,7 @@ class Access:
         """After any change to IAM."""
         self._documents, self._decisions = {}, {}
 
-    # ---- services that act for a role
-    # ----------------------------------------------------------------------------------------------
+    # ---- services that act for a role ------------------------------------------------------------
 
     def assume_role(
         self, role_arn: str, *, service: str, session: str, context: Mapping[str, str] | None = None

@@ -42,8 +42,7 @@ def requirements(call: Call, state: AwsState) -> list[Requirement]:
     return [Requirement(action=f"{prefix}:{call.operation}")]
 
 
-# ---- S3
-# --------------------------------------------------------------------------------------------------
+# ---- S3 ------------------------------------------------------------------------------------------
 
 _S3_OBJECT: Final = {
     "GetObject": "GetObject",
@@ -104,8 +103,7 @@ def _s3(call: Call, _: AwsState) -> Iterator[Requirement]:
     )
 
 
-# ---- DynamoDB
-# --------------------------------------------------------------------------------------------------
+# ---- DynamoDB ------------------------------------------------------------------------------------
 
 
 def _dynamodb(call: Call, state: AwsState) -> Iterator[Requirement]:
@@ -196,8 +194,7 @@ def _queried(hash_key: str, params: dict[str, Any]) -> Iterator[str]:
         yield from (str(next(iter(value.values()))) for value in condition["AttributeValueList"])
 
 
-# ---- Batch
-# --------------------------------------------------------------------------------------------------
+# ---- Batch ---------------------------------------------------------------------------------------
 
 
 def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
@@ -254,8 +251,7 @@ def _batch(call: Call, state: AwsState) -> Iterator[Requirement]:
         yield Requirement(action=action)
 
 
-# ---- the rest
-# --------------------------------------------------------------------------------------------------
+# ---- the rest ------------------------------------------------------------------------------------
 
 
 def _logs(call: Call, state: AwsState) -> Iterator[Requirement]:

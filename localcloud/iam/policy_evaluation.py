@@ -162,8 +162,7 @@ def _filled(text: str, context: Context) -> str:
     return re.sub(r"\$\{([^}]+)\}", value, text) if "${" in text else text
 
 
-# ---- conditions
-# --------------------------------------------------------------------------------------------------
+# ---- conditions ----------------------------------------------------------------------------------
 
 _COMPARISONS: Final = {
     "Equals": lambda a, b: a == b,

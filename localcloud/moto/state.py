@@ -135,8 +135,7 @@ class AwsState(Identities):
         table = self._regional("dynamodb").tables.get(name)
         return "" if table is None else str(table.hash_key_attr)
 
-    # ---- EC2
-    # ----------------------------------------------------------------------------------------------
+    # ---- EC2 -------------------------------------------------------------------------------------
 
     def instance_shapes(self) -> dict[str, InstanceShape]:
         """Every instance type of moto's DescribeInstanceTypes data."""
@@ -254,8 +253,7 @@ class AwsState(Identities):
             if each.vpc_id == vpc_id
         ]
 
-    # ---- logs
-    # ----------------------------------------------------------------------------------------------
+    # ---- logs ------------------------------------------------------------------------------------
 
     def has_log_group(self, name: str) -> bool:
         """Whether the log group exists."""
@@ -300,8 +298,7 @@ class AwsState(Identities):
             for event in list(stream.events)
         ]
 
-    # ---- metrics and alarms
-    # ----------------------------------------------------------------------------------------------
+    # ---- metrics and alarms ----------------------------------------------------------------------
 
     def put_metrics(self, namespace: str, data: list[dict[str, Any]]) -> None:
         """Adds to CloudWatch's metrics; `data` as PutMetricData takes it."""
@@ -348,8 +345,7 @@ class AwsState(Identities):
             for queue in list(self._regional("sqs").queues.values())
         }
 
-    # ---- other services
-    # ----------------------------------------------------------------------------------------------
+    # ---- other services --------------------------------------------------------------------------
 
     def secret_arn(self, secret_id: str) -> str:
         """Full ARN of a secret that is named by ARN (with or without the random suffix) or by

@@ -215,8 +215,7 @@ class Call:
         except (UnknownServiceError, OperationNotFoundError):
             return None
 
-    # ---- answers
-    # ----------------------------------------------------------------------------------------------
+    # ---- answers ---------------------------------------------------------------------------------
 
     def result(self, value: dict[str, Any]) -> Reply:
         """The operation's output in its own protocol."""

@@ -106,8 +106,7 @@ class EventBus:
             if not self._closed.is_set():
                 _log.exception("an event could not be delivered")
 
-    # ---- taking events
-    # ----------------------------------------------------------------------------------------------
+    # ---- taking events ---------------------------------------------------------------------------
 
     def put_events(self, params: dict[str, Any]) -> dict[str, Any]:
         """The PutEvents operation. Raises WireError."""
@@ -230,8 +229,7 @@ class EventBus:
             for target in list(rule.targets):
                 self._schedule(functools.partial(self._deliver, rule.arn, target, event))
 
-    # ---- delivering
-    # ----------------------------------------------------------------------------------------------
+    # ---- delivering ------------------------------------------------------------------------------
 
     def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
         payload = target_input(target, event, rule_arn)

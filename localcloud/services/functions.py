@@ -109,8 +109,7 @@ class Functions:
             configuration.update(self._kept.get(configuration.get("FunctionName", ""), {}))
         return json.dumps(answer).encode()
 
-    # ---- invocations
-    # ----------------------------------------------------------------------------------------------
+    # ---- invocations -----------------------------------------------------------------------------
 
     def answer(self, params: dict[str, Any], payload: bytes) -> Reply:
         """The Invoke operation. Raises WireError."""
@@ -276,8 +275,7 @@ class Functions:
                 error,
             )
 
-    # ---- workers
-    # ----------------------------------------------------------------------------------------------
+    # ---- workers ---------------------------------------------------------------------------------
 
     def _key(self, function: Any) -> str:
         facts = (

@@ -338,8 +338,7 @@ def test_whatever_columns_check_passes_fit_the_definition() -> None:
     assert 20_000 < len(text) < 22_600
 
 
-# ---- retries: the rules as AWS Batch reads them
-# -----------------------------------------------------------------------------------------
+# ---- retries: the rules as AWS Batch reads them --------------------------------------------------
 
 # what the provider accepts in patterns (terraform-provider-aws, job_definition.go)
 _TEXT_PATTERN = re.compile(r"[0-9A-Za-z.:\s]*\*?")

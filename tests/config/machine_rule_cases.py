@@ -55,8 +55,7 @@ def _many(instance_type: str, nodes: int) -> Changes:
 
 
 CASES: dict[str, list[Case]] = {
-    # ---- GPUs
-    # ----------------------------------------------------------------------------------------------
+    # ---- GPUs ------------------------------------------------------------------------------------
     "GPU-IMAGE": [
         Case(
             {"environments.gpu.image_type": "ECS_AL2023"},
@@ -148,8 +147,7 @@ CASES: dict[str, list[Case]] = {
             ONE_GPU,
         )
     ],
-    # ---- instances
-    # ----------------------------------------------------------------------------------------------
+    # ---- instances -------------------------------------------------------------------------------
     "TYPE-UNKNOWN": [
         Case(
             {"environments.on-demand-cpu.instance_types": ["c6i.xlarge", "c99.xlarge"]},
@@ -245,8 +243,7 @@ CASES: dict[str, list[Case]] = {
             {**RESERVED, "environments.gpu.placement_group": False},
         )
     ],
-    # ---- several nodes
-    # ----------------------------------------------------------------------------------------------
+    # ---- several nodes ---------------------------------------------------------------------------
     "MNP-ENVIRONMENT": [
         Case(
             {"environments.gpu-2": HPC, "queues.gpu.environments": ["gpu", "gpu-2"]},
@@ -336,8 +333,7 @@ CASES: dict[str, list[Case]] = {
             {"jobs.analysis.shared_memory_mib": 1_048_575},
         )
     ],
-    # ---- network
-    # ----------------------------------------------------------------------------------------------
+    # ---- network ---------------------------------------------------------------------------------
     "HPC-ZONE": [
         Case(
             {"environments.gpu.zone_index": 3},
@@ -451,8 +447,7 @@ CASES: dict[str, list[Case]] = {
             {"network.interface_endpoints": ["logs", "sts", "ecs", "sns"]},
         ),
     ],
-    # ---- images
-    # ----------------------------------------------------------------------------------------------
+    # ---- images ----------------------------------------------------------------------------------
     "IMAGE-DIGESTS": [
         Case(
             {"images": {"cpu_digest": "sha256:" + "0" * 64}},
@@ -469,8 +464,7 @@ CASES: dict[str, list[Case]] = {
             postprocess_on({**ON_DEMAND, "instance_types": ["c7i.xlarge"]}),
         )
     ],
-    # ---- time
-    # ----------------------------------------------------------------------------------------------
+    # ---- time ------------------------------------------------------------------------------------
     "JOIN-DEADLINE": [
         Case(
             {"jobs.analysis.timeout_minutes": 15},

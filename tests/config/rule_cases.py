@@ -125,8 +125,7 @@ def many_tags(count: int) -> Changes:
 
 
 CASES: dict[str, list[Case]] = {
-    # ---- names, secrets, quotas, tags
-    # ----------------------------------------------------------------------------------------------
+    # ---- names, secrets, quotas, tags ------------------------------------------------------------
     "STACK-NAME": [
         Case({}, "stack", ('"Prod_EU"', "name the stack prod-eu"), {}, ("Prod_EU", "prod-eu")),
         Case({}, "stack", ("name the stack a-b",), {}, ("a--b", "a-b")),
@@ -187,8 +186,7 @@ CASES: dict[str, list[Case]] = {
             {"tags.Cost-Centers": "x"},
         )
     ],
-    # ---- references
-    # ----------------------------------------------------------------------------------------------
+    # ---- references ------------------------------------------------------------------------------
     "REF-ENVIRONMENT": [
         Case(
             {"queues.gpu.environments": ["gpu", "gpus"]},
@@ -228,8 +226,7 @@ CASES: dict[str, list[Case]] = {
             {"environments.own": {**ON_DEMAND, **DISABLED}},
         ),
     ],
-    # ---- queues
-    # ----------------------------------------------------------------------------------------------
+    # ---- queues ----------------------------------------------------------------------------------
     "QUEUE-MIX": [
         Case(
             {
@@ -304,8 +301,7 @@ CASES: dict[str, list[Case]] = {
             {"queues.main.runnable_limits": []},
         ),
     ],
-    # ---- fair share
-    # ----------------------------------------------------------------------------------------------
+    # ---- fair share ------------------------------------------------------------------------------
     "FAIR-SHARE-IDENTIFIER": [
         Case(
             {"jobs.preprocess.share_identifier": REMOVED},
@@ -395,8 +391,7 @@ CASES: dict[str, list[Case]] = {
             {},
         ),
     ],
-    # ---- capacity
-    # ----------------------------------------------------------------------------------------------
+    # ---- capacity --------------------------------------------------------------------------------
     "JOB-FITS": [
         # r6i.2xlarge: 65536 MiB less 6 % and 32 MiB
         Case(

@@ -308,8 +308,7 @@ def test_node_ranges_that_do_not(targets: list[str]) -> None:
         check_ranges(targets, 4)
 
 
-# ---- fair share
-# --------------------------------------------------------------------------------------------------
+# ---- fair share ----------------------------------------------------------------------------------
 
 
 def shared(share: str, since: float, priority: int = 0) -> Job:
@@ -392,8 +391,7 @@ def test_a_share_is_active_while_it_has_jobs_and_until_the_window_has_passed() -
     assert ledger.fraction(policy, "q", 1000.0) == 0.5
 
 
-# ---- through the API
-# --------------------------------------------------------------------------------------------------
+# ---- through the API -----------------------------------------------------------------------------
 
 
 def test_spill_over_only_when_the_first_environment_is_full(stage: Stage) -> None:

@@ -37,8 +37,7 @@ from tests.config.stacks import ROOT
 from tests.localcloud.conftest import until
 from tests.localcloud.made_configs import Maker
 
-# ---- the same in AWS's words
-# --------------------------------------------------------------------------------------------------
+# ---- the same in AWS's words ---------------------------------------------------------------------
 
 
 class _Anything(AwsState):

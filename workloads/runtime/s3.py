@@ -118,8 +118,7 @@ def _named(bucket: str, key: str) -> Iterator[None]:
         raise aws_error(error, what=f"s3://{bucket}/{key}") from error
 
 
-# ---- whole objects
-# --------------------------------------------------------------------------------------------------
+# ---- whole objects -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,8 +298,7 @@ def _version(version_id: str | None) -> dict[str, Any]:
     return {"VersionId": version_id} if version_id else {}
 
 
-# ---- streams
-# --------------------------------------------------------------------------------------------------
+# ---- streams -------------------------------------------------------------------------------------
 
 
 class Reader(io.RawIOBase):

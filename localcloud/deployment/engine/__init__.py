@@ -116,8 +116,7 @@ class Engine:
         """What exists now."""
         return self._changes.state(self.resources)
 
-    # ---- what the SDK calls
-    # ----------------------------------------------------------------------------------------------
+    # ---- what the SDK calls ----------------------------------------------------------------------
 
     def GetDeploymentInfo(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - the name of the RPC, like the others below
         """What this engine can do."""
@@ -306,8 +305,7 @@ class Engine:
             self._note(Failure(message=request.message, location=known.location if known else ""))
         return empty_pb2.Empty()
 
-    # ---- after the program
-    # ----------------------------------------------------------------------------------------------
+    # ---- after the program -----------------------------------------------------------------------
 
     def check_references(self) -> None:
         """Notes a failure for each input of a created resource that names something which does not
@@ -327,8 +325,7 @@ class Engine:
                     )
                 )
 
-    # ---- how
-    # ----------------------------------------------------------------------------------------------
+    # ---- how -------------------------------------------------------------------------------------
 
     def _wanted(
         self, urn: str, request: Any, inputs: dict[str, Any], aliases: tuple[str, ...]

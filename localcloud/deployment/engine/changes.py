@@ -95,8 +95,7 @@ class Changes:
         self._previous = previous
         self._lock = threading.Lock()
 
-    # ---- one resource
-    # ----------------------------------------------------------------------------------------------
+    # ---- one resource ----------------------------------------------------------------------------
 
     def apply(self, wanted: Wanted) -> Made:
         """Creates, updates or replaces the resource, or leaves it as it is.
@@ -246,8 +245,7 @@ class Changes:
             self._pending_deletion.append(old)
         return made
 
-    # ---- the end
-    # ----------------------------------------------------------------------------------------------
+    # ---- the end ---------------------------------------------------------------------------------
 
     def finish(self) -> list[Failure]:
         """Deletes what the program no longer has and the old halves of replacements; returns what

@@ -24,8 +24,7 @@ _CODE: Final = frozenset(
 )
 
 
-# ---- identity
-# --------------------------------------------------------------------------------------------------
+# ---- identity ------------------------------------------------------------------------------------
 
 
 def role(update: Update) -> None:
@@ -100,8 +99,7 @@ def key(update: Update) -> None:
         update.send("kms", "DisableKeyRotation", KeyId=update.id)
 
 
-# ---- functions and messages
-# --------------------------------------------------------------------------------------------------
+# ---- functions and messages ----------------------------------------------------------------------
 
 
 def function(update: Update) -> None:
@@ -197,8 +195,7 @@ def schedule(update: Update) -> None:
     update.send("scheduler", "UpdateSchedule", Name=name, GroupName=group, **body)
 
 
-# ---- what is stored and watched
-# --------------------------------------------------------------------------------------------------
+# ---- what is stored and watched ------------------------------------------------------------------
 
 
 def repository(update: Update) -> None:

@@ -97,8 +97,7 @@ class _Parser:
     def _malformed(self, why: str) -> MalformedQueryError:
         return MalformedQueryError(f"{why} in the command {self._text!r}")
 
-    # ---- tokens
-    # ----------------------------------------------------------------------------------------------
+    # ---- tokens ----------------------------------------------------------------------------------
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._next] if self._next < len(self._tokens) else ("end", "")
@@ -133,8 +132,7 @@ class _Parser:
             )
         return value
 
-    # ---- commands
-    # ----------------------------------------------------------------------------------------------
+    # ---- commands --------------------------------------------------------------------------------
 
     def step(self) -> Step:
         kind, word = self._take()
@@ -227,8 +225,7 @@ class _Parser:
         label = f"bin({written})"
         return int(match[1]) * _UNITS[match[2]], self._name() if self._accept("as") else label
 
-    # ---- conditions
-    # ----------------------------------------------------------------------------------------------
+    # ---- conditions ------------------------------------------------------------------------------
 
     def _filter(self) -> Step:
         return Step(command="filter", test=self._or())

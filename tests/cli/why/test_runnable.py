@@ -170,8 +170,7 @@ def test_a_multi_node_job_before_spot(asking: Asking) -> None:
     assert (cause.found, cause.needed.split(" ")[0]) == ("SPOT", "EC2")
 
 
-# ---- roles and network: the environment is INVALID, or nothing joins
-# ------------------------------
+# ---- roles and network: the environment is INVALID, or nothing joins -----------------------------
 
 
 def test_an_instance_role_without_its_policy(asking: Asking) -> None:

@@ -32,8 +32,7 @@ def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(depends_on=list(resources))
 
 
-# ---- network
-# --------------------------------------------------------------------------------------------------
+# ---- network -------------------------------------------------------------------------------------
 
 zones = aws.get_availability_zones(state="available").names
 vpc = aws.ec2.Vpc(
@@ -147,8 +146,7 @@ aws.ec2.LaunchTemplate(
     ],
 )
 
-# ---- storage
-# --------------------------------------------------------------------------------------------------
+# ---- storage -------------------------------------------------------------------------------------
 
 key = aws.kms.Key(
     "key", enable_key_rotation=True, description="everything", deletion_window_in_days=7
@@ -263,8 +261,7 @@ aws.ecr.RepositoryPolicy(
     policy=json.dumps({"Version": "2012-10-17", "Statement": [pull]}),
 )
 
-# ---- identity
-# --------------------------------------------------------------------------------------------------
+# ---- identity ------------------------------------------------------------------------------------
 
 job_role = role(
     "job",
@@ -284,8 +281,7 @@ version = aws.secretsmanager.SecretVersion(
 )
 aws.ssm.Parameter("parameter", type="String", name="/everything/parameter", value="x")
 
-# ---- batch
-# --------------------------------------------------------------------------------------------------
+# ---- batch ---------------------------------------------------------------------------------------
 
 fair = aws.batch.SchedulingPolicy(
     "fair",
@@ -369,8 +365,7 @@ aws.batch.JobDefinition(
     node_properties=pulumi.Output.json_dumps(group_of_nodes),
 )
 
-# ---- functions, events and messages
-# --------------------------------------------------------------------------------------------------
+# ---- functions, events and messages --------------------------------------------------------------
 
 topic = aws.sns.Topic("topic")
 events = {"Service": "events.amazonaws.com"}
@@ -473,8 +468,7 @@ aws.scheduler.Schedule(
     },
 )
 
-# ---- watching
-# --------------------------------------------------------------------------------------------------
+# ---- watching ------------------------------------------------------------------------------------
 
 alarm = aws.cloudwatch.MetricAlarm(
     "alarm",

@@ -158,8 +158,7 @@ class MainNode:
                 child.channel.close()
             processes.end_descendants()
 
-    # ---- gathering the children
-    # ----------------------------------------------------------------------------------------------
+    # ---- gathering the children ------------------------------------------------------------------
 
     def _listen(self, address: str) -> socket.socket:
         try:
@@ -244,8 +243,7 @@ class MainNode:
             )
             joined.channel.close()
 
-    # ---- running the ranks
-    # ----------------------------------------------------------------------------------------------
+    # ---- running the ranks -----------------------------------------------------------------------
 
     def _over_nodes(self, address: str, folder: Path, stack: contextlib.ExitStack) -> list[str]:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))

@@ -180,8 +180,7 @@ class FullSearch:
             self.finished[unit] = UnitScores.of(self._states.pop(unit))
         self._blocks = {}
 
-    # ---- units of one rank
-    # ----------------------------------------------------------------------------------------------
+    # ---- units of one rank -----------------------------------------------------------------------
 
     def _own_pairs(self, group: Sequence[int]) -> Iterator[Task]:
         """Pairs of units in the group: each serves both.
@@ -208,8 +207,7 @@ class FullSearch:
                 )
             return full.process_pair(self.pairs, a, a_block, b, b_block)
 
-    # ---- units of two ranks, for both
-    # ----------------------------------------------------------------------------------------------
+    # ---- units of two ranks, for both ------------------------------------------------------------
 
     def _meet(self, together: Sequence[Sequence[int]]) -> None:
         """Every pair of units in the groups of different ranks. Rank -> its group."""
@@ -293,8 +291,7 @@ class FullSearch:
             self._stored.pop(in_flight.sent, None)
             del self._visits[in_flight.sent]
 
-    # ---- units of the group with all others, for the group alone
-    # -----------------------------------------------------------------------
+    # ---- units of the group with all others, for the group alone ---------------------------------
 
     def _compare_with_data(self, group: Sequence[int], met: Collection[int]) -> None:
         """Units that are in nobody's group come round, as far as a unit in a group lacks them."""
@@ -341,8 +338,7 @@ class FullSearch:
                 neighbours = self.pairs.towards(block, data, neighbours)
         self._states[unit] = state.after(neighbours, (data_unit,))
 
-    # ---- checkpoints
-    # ----------------------------------------------------------------------------------------------
+    # ---- checkpoints -----------------------------------------------------------------------------
 
     def _collect(self) -> Saved:
         objects: dict[str, dict[str, Any]] = {}

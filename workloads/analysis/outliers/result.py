@@ -172,8 +172,7 @@ def combined_digest(profile_digest: str, anomaly: AnomalyRecord | None) -> str:
     )
 
 
-# ---- scores as Parquet
-# --------------------------------------------------------------------------------------------------
+# ---- scores as Parquet ---------------------------------------------------------------------------
 
 
 def scores_name(unit: int) -> str:
@@ -226,8 +225,7 @@ def decode_scores(data: bytes) -> tuple[Integers, Floats, Integers]:
         raise ValueError(fault(error)) from error
 
 
-# ---- reading
-# --------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 def encode_top(rows: TopRows) -> tuple[Stored, bytes]:

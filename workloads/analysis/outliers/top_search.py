@@ -204,8 +204,7 @@ class TopSearch:
             self.budget // (2 * block_bytes(1, columns) + state_bytes(1, self.k)), SMALLEST_CHUNK
         )
 
-    # ---- which rows matter
-    # ----------------------------------------------------------------------------------------------
+    # ---- which rows matter -----------------------------------------------------------------------
 
     def _stored_pilots(
         self, stored: Mapping[str, Mapping[str, npt.NDArray[Any]]]
@@ -292,8 +291,7 @@ class TopSearch:
         ]
         return concatenate(self.comm.allgather(concatenate([self.source.empty(), *parts])))
 
-    # ---- rows against the whole table
-    # ----------------------------------------------------------------------------------------------
+    # ---- rows against the whole table ------------------------------------------------------------
 
     def _compare(self, phase: str, candidates: Candidates, limit: Cutoff | None) -> Candidates:
         """Compare rows with the units that are not done; those that come after the cutoff are
@@ -332,8 +330,7 @@ class TopSearch:
                 else found.take(top.surviving(found.block.ids, neighbours, limit))
             )
 
-    # ---- checkpoints
-    # ----------------------------------------------------------------------------------------------
+    # ---- checkpoints -----------------------------------------------------------------------------
 
     def _collect(self) -> Saved:
         parts = self.comm.gather(self._mine)
