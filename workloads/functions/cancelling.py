@@ -12,9 +12,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from workloads import contract, names
+from workloads import contract
 from workloads.contract import Run
-from workloads.functions import clients, ending, forms, slack
+from workloads.functions import clients, ending, forms, run_messages, slack
 from workloads.functions.reasons import AGAIN, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
 from workloads.functions.states import RunStates
@@ -70,14 +70,12 @@ def cancel_run(event: dict[str, Any]) -> dict[str, Any]:
 def _message(
     run: Run, cause: Cause, key: str, item: dict[str, Any], spending: Spending | None
 ) -> slack.Message:
-    name = names.title(key) if key else run.dataset
-    title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run was cancelled"
+    title = run_messages.title(run, key, "the run was cancelled")
     return slack.Message(
         text=slack.escape(f"{title}: {cause.error}"),
         blocks=(
             slack.header(title),
-            slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
-            slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}"),
+            *run_messages.explanation(cause),
             slack.fields(
                 [
                     ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),

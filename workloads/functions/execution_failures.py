@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from workloads import contract, names
+from workloads import contract
 from workloads.contract import Run
-from workloads.functions import clients, forms, slack
+from workloads.functions import clients, forms, run_messages, slack
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
 from workloads.functions.reasons import AGAIN, Cause, for_run
 from workloads.functions.spending import Spending, spending_of
@@ -128,13 +128,11 @@ def _message(
     region: str,
 ) -> slack.Message:
     key = variables.get(contract.ENV_INPUT_KEY)
-    name = names.title(key) if key else run.dataset
-    title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run failed"
+    title = run_messages.title(run, key, "the run failed")
     page = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{quote(str(detail['executionArn']))}"
     blocks = (
         slack.header(title),
-        slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
-        slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}"),
+        *run_messages.explanation(cause),
         slack.fields(
             [
                 ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),

@@ -23,9 +23,9 @@ from urllib.parse import quote
 import boto3
 from botocore.exceptions import ClientError
 
-from workloads import contract, names, operating
+from workloads import contract, operating
 from workloads.contract import STAGES, ContractError, Run, Stage
-from workloads.functions import arrays, clients, forms, slack
+from workloads.functions import arrays, clients, forms, run_messages, slack
 from workloads.functions.blocked import tell_blocked
 from workloads.functions.cancelling import cancel_run
 from workloads.functions.ending import fail_and_tell, has_ended, key_and_stack
@@ -172,9 +172,7 @@ def failure_message(
 ) -> slack.Message:
     """What failed, which run, why, what to do, what it cost, and where the logs are."""
     what = f"{stage or detail.get('jobName') or 'a job'} failed"
-    key = _variable(detail, contract.ENV_INPUT_KEY)
-    name = names.title(key) if key else run.dataset
-    title = f"{name} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: {what}"
+    title = run_messages.title(run, _variable(detail, contract.ENV_INPUT_KEY), what)
     attempts = detail.get("attempts") or []
     facts = [
         ("Stack", slack.code(os.environ.get(contract.ENV_STACK, "?"))),
@@ -186,12 +184,7 @@ def failure_message(
     ]
     blocks = [
         slack.header(title),
-        slack.section(f"*Why*\n{slack.escape(slack.sentence(cause.error))}"),
-        *(
-            [slack.section(f"*What to do*\n{slack.escape(slack.sentence(cause.hint))}")]
-            if cause.hint
-            else []
-        ),
+        *run_messages.explanation(cause),
         slack.fields(facts),
     ]
     logs = _logs(detail)
