@@ -12,7 +12,7 @@ both ends create it. An ended run can be ended again only by a job that was crea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from boto3.dynamodb.conditions import Attr
@@ -94,7 +94,7 @@ class RunStates:
             "jobs": {},
         }
         if self._put_new(item):
-            return Claim(run=run, token=token, first_claimed_ms=now_ms, jobs={}, taken_over=False)
+            return _first_claim(run, item)
         found = self.get(run)
         state = str(found.get("state") or "CLAIMED")
         if state == "WAITING":
@@ -133,13 +133,7 @@ class RunStates:
         changes = {name: value for name, value in item.items() if name not in run.state_key}
         if not self._update(run, changes, Attr("state").eq("WAITING")):
             return "CLAIMED"
-        return Claim(
-            run=run,
-            token=item["claim_token"],
-            first_claimed_ms=item["first_claimed_ms"],
-            jobs={},
-            taken_over=False,
-        )
+        return _first_claim(run, item)
 
     def _claim_again(self, run: Run, item: dict[str, Any], found: dict[str, Any]) -> Claim | str:
         forms.check(found, {"ended_ms": forms.WHOLE}, what=f"the state item of run {run.run_id}")
@@ -170,14 +164,7 @@ class RunStates:
         )
         if not taken:
             return "CLAIMED"
-        return Claim(
-            run=run,
-            token=item["claim_token"],
-            first_claimed_ms=item["first_claimed_ms"],
-            jobs={},
-            taken_over=False,
-            attempt=attempt,
-        )
+        return replace(_first_claim(run, item), attempt=attempt)
 
     def write_jobs(self, claim: Claim, jobs: dict[Stage, str], *, submitted_at: str = "") -> None:
         """Writes down the job ids, and with `submitted_at` that they are all there.
@@ -424,6 +411,17 @@ def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: i
     if int(item.get("tell_until_ms") or 0) < now_ms:
         return "open"
     return "being told" if job_id == told_of else "closed"
+
+
+def _first_claim(run: Run, item: Mapping[str, Any]) -> Claim:
+    """The claim that an item which was just written stands for: no job was submitted yet."""
+    return Claim(
+        run=run,
+        token=item["claim_token"],
+        first_claimed_ms=item["first_claimed_ms"],
+        jobs={},
+        taken_over=False,
+    )
 
 
 def _attempt(item: Mapping[str, Any]) -> int:
