@@ -70,6 +70,21 @@ class Account:
             return []
         return list((answer or {}).get(member) or [])
 
+    def first_child(self, job_id: str, status: str) -> dict[str, Any] | None:
+        """The first child of an array job that has a status; None where AWS shows none."""
+        listed = self.listed(
+            "batch",
+            "list_jobs",
+            "jobSummaryList",
+            pages=False,
+            arrayJobId=job_id,
+            jobStatus=status,
+        )
+        if not listed:
+            return None
+        found = self.listed("batch", "describe_jobs", "jobs", jobs=[listed[0]["jobId"]])
+        return found[0] if found else None
+
     def _call(
         self, service: str, operation: str, params: dict[str, Any], *, pages: bool
     ) -> dict[str, Any]:

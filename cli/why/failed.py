@@ -168,20 +168,7 @@ def _speaker(account: Account, job: dict[str, Any]) -> dict[str, Any] | None:
         found = account.listed("batch", "describe_jobs", "jobs", jobs=ids) if ids else []
         return next((other for other in found if other["status"] == "FAILED"), None)
     if (job.get("arrayProperties") or {}).get("size"):
-        listed = account.listed(
-            "batch",
-            "list_jobs",
-            "jobSummaryList",
-            pages=False,
-            arrayJobId=job["jobId"],
-            jobStatus="FAILED",
-        )
-        found = (
-            account.listed("batch", "describe_jobs", "jobs", jobs=[listed[0]["jobId"]])
-            if listed
-            else []
-        )
-        return found[0] if found else None
+        return account.first_child(job["jobId"], "FAILED")
     return None
 
 

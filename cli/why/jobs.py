@@ -251,34 +251,26 @@ def _array(account: Account, job: dict[str, Any], subject: str, depth: int) -> D
     ):
         return _pending(account, job, subject, depth)
     for status in ("FAILED", "RUNNABLE", "STARTING", "PENDING"):
-        listed = account.listed(
-            "batch",
-            "list_jobs",
-            "jobSummaryList",
-            pages=False,
-            arrayJobId=job["jobId"],
-            jobStatus=status,
+        child = account.first_child(job["jobId"], status)
+        if child is None:
+            continue
+        below = job_diagnosis(account, child, depth=depth + 1)
+        counts = ", ".join(
+            f"{count} {name}"
+            for name, count in (job["arrayProperties"].get("statusSummary") or {}).items()
+            if count
         )
-        if listed:
-            found = account.listed("batch", "describe_jobs", "jobs", jobs=[listed[0]["jobId"]])
-            if found:
-                below = job_diagnosis(account, found[0], depth=depth + 1)
-                counts = ", ".join(
-                    f"{count} {name}"
-                    for name, count in (job["arrayProperties"].get("statusSummary") or {}).items()
-                    if count
-                )
-                return Diagnosis(
-                    **{
-                        **vars(below),
-                        "subject": subject,
-                        "state": str(job["status"]),
-                        "verdict": (
-                            f"of its {job['arrayProperties']['size']} children {counts}; "
-                            f"child {listed[0]['jobId'].rpartition(':')[2]}: {below.verdict}"
-                        ),
-                    }
-                )
+        return Diagnosis(
+            **{
+                **vars(below),
+                "subject": subject,
+                "state": str(job["status"]),
+                "verdict": (
+                    f"of its {job['arrayProperties']['size']} children {counts}; "
+                    f"child {child['jobId'].rpartition(':')[2]}: {below.verdict}"
+                ),
+            }
+        )
     return _pending(account, job, subject, depth)
 
 
