@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +88,44 @@ def variables(home: Path, provider: int) -> dict[str, str]:
     }
 
 
+def environment(home: Path, provider: int, bin: Path) -> dict[str, str]:  # noqa: A002
+    """All variables of a command: nothing of this user's AWS and Pulumi settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PULUMI_", "VIRTUAL_ENV"))
+    }
+    return {
+        **kept,
+        **variables(home, provider),
+        "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), str(bin), kept.get("PATH", "")]),
+        "PULUMI_HOME": str(home / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "NO_COLOR": "1",
+    }
+
+
+def command(
+    arguments: Sequence[str],
+    program: Path,
+    variables: Mapping[str, str],
+    timeout: float | None = None,
+) -> tuple[int, str]:
+    """Runs the CLI in the folder of a program: its exit code, and all that it has printed."""
+    done = subprocess.run(
+        ["pulumi", *arguments],
+        cwd=program,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
 def bin_folder() -> Path:
     """Where the CLI is, on PATH or built by `make pulumi`.
 
@@ -113,39 +151,15 @@ class Pulumi:
 
     def __init__(self, program: Path, home: Path, *, provider: int, bin: Path) -> None:  # noqa: A002
         home.mkdir(exist_ok=True)
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "PULUMI_", "VIRTUAL_ENV"))
-        }
         self.program = program
-        self.environment: Mapping[str, str] = {
-            **kept,
-            **variables(home, provider),
-            "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), str(bin), kept.get("PATH", "")]),
-            "PULUMI_HOME": str(home / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "NO_COLOR": "1",
-        }
-
-    def run(self, *arguments: str, timeout: float | None = None) -> tuple[int, str]:
-        """One command: its exit code, and all that it has printed."""
-        done = subprocess.run(
-            ["pulumi", *arguments],
-            cwd=self.program,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        self.environment: Mapping[str, str] = environment(home, provider, bin)
 
     def must(self, *arguments: str) -> str:
-        """The same, where nothing but success will do. Raises CliError (REHEARSAL_FAILED)."""
-        code, out = self.run(*arguments)
+        """What one command has printed, which has to end well.
+
+        Raises CliError (REHEARSAL_FAILED).
+        """
+        code, out = command(arguments, self.program, self.environment)
         if code != 0:
             raise CliError(
                 f"pulumi {' '.join(arguments[:2])} failed:\n{out.strip()[-4000:]}",

@@ -5,13 +5,14 @@ local provider.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from cli import pulumi
 
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "scripts" / "pulumi.sh"
@@ -60,7 +61,7 @@ class Cli:
         self.program = directory / "program"
         self._provider, self._bin, self._more = provider, bin, dict(environment or {})
         self._directory = directory
-        for name in ("program", "backend", "home"):
+        for name in ("program", "backend"):
             (directory / name).mkdir()
 
     def of_this_project(self) -> None:
@@ -74,37 +75,14 @@ class Cli:
     @property
     def environment(self) -> dict[str, str]:
         """Of every command: nothing of this user's AWS and Pulumi settings."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "PULUMI_", "VIRTUAL_ENV"))
-        }
-        return kept | {
-            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{self._bin}{os.pathsep}{kept['PATH']}",
-            "PULUMI_HOME": str(self._directory / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self._directory / 'backend'}",
-            "PULUMI_CONFIG_PASSPHRASE": "rehearsal",
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{self._provider}",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "NO_COLOR": "1",
-            **self._more,
-        }
+        home = self._directory / "backend"
+        return {**pulumi.environment(home, self._provider, self._bin), **self._more}
 
     def run(self, *arguments: str, fails: bool = False, timeout: float = 280) -> Answer:
         """Runs one command, which has to end well, or not well where it `fails`."""
-        done = subprocess.run(
-            ["pulumi", *arguments],
-            cwd=self.program,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert (done.returncode != 0) is fails, (arguments, done.stdout[-4000:])
-        return Answer(code=done.returncode, out=done.stdout)
+        code, out = pulumi.command(arguments, self.program, self.environment, timeout)
+        assert (code != 0) is fails, (arguments, out[-4000:])
+        return Answer(code=code, out=out)
 
     def preview(self, *arguments: str) -> list[dict[str, Any]]:
         """The steps of a preview that are not `same`: `op`, `urn`, `detailedDiff` and more."""
