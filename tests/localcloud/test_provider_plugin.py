@@ -97,8 +97,8 @@ class Peer:
         return self.rpc.Create(request)
 
 
-def _urn(token: str) -> str:
-    return f"urn:pulumi:dev::demo::demo:components:Thing${token}::a-b"
+def _urn(token: str, name: str = "a-b") -> str:
+    return f"urn:pulumi:dev::demo::demo:components:Thing${token}::{name}"
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,15 @@ def test_a_name_is_made_once_and_then_kept(engine: Peer) -> None:
     assert (given["name"], given[DEFAULTS]) == ("mine", [])
     # taken back again, it is not kept: the program gave it, not the provider
     assert engine.checked(QUEUE, {}, olds=given)["name"] != "mine"
+
+
+def test_a_logical_name_may_hold_colons_and_a_queue_may_not(engine: Peer) -> None:
+    request = provider_pb2.CheckRequest(
+        urn=_urn(QUEUE, "a::b"), news=encode({}), randomSeed=b"seed"
+    )
+    (failure,) = engine.rpc.Check(request).failures
+    assert failure.reason.startswith("the automatic name 'a::b-")
+    assert "has ':', which AWS does not take there" in failure.reason
 
 
 @pytest.mark.parametrize(
