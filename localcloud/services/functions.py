@@ -214,7 +214,9 @@ class Functions:
                     or self._closed.wait(_RETRY_SECONDS[attempt])
                 ):
                     break
-            self._report(function, config, payload, result, tries)
+            # what ends because this AWS ends is no failure of the function
+            if result.error is None or not self._closed.is_set():
+                self._report(function, config, payload, result, tries)
         except (WireError, OSError) as error:
             if not self._closed.is_set():
                 _log.warning("asynchronous invocation of %s failed: %s", name, error)

@@ -4,6 +4,7 @@ errors.
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from localcloud.cloud import LocalCloud
+from tests.localcloud.conftest import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +52,7 @@ START = """
 import sys
 from pathlib import Path
 from localcloud.cloud import LocalCloud
+from tests.localcloud.conftest import until
 with LocalCloud(Path(sys.argv[1]), images={}) as cloud:
     cloud.client("batch").describe_job_queues()
 """
@@ -75,3 +78,37 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
             LocalCloud(tmp_path, images={}, port=port).start()
     with LocalCloud(tmp_path, images={}, port=port) as cloud:  # the failed start has left nothing
         assert cloud.port == port
+
+
+SLOW = """
+import time
+from pathlib import Path
+def handle(event, context):
+    Path(event).touch()
+    time.sleep(60)
+"""
+
+
+def test_what_ends_with_the_cloud_is_no_failure_of_a_function(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, begun = tmp_path / "code", tmp_path / "begun"
+    code.mkdir()
+    (code / "slow.py").write_text(SLOW)
+    with LocalCloud(tmp_path / "cloud", images={"slow": code}) as cloud:
+        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+        document = json.dumps({"Statement": [{**trust, "Action": "sts:AssumeRole"}]})
+        role = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)
+        cloud.client("lambda").create_function(
+            FunctionName="slow",
+            Role=role["Role"]["Arn"],
+            PackageType="Image",
+            Code={"ImageUri": "slow"},
+            ImageConfig={"Command": ["slow.handle"]},
+            Timeout=90,
+        )
+        cloud.client("lambda").invoke(
+            FunctionName="slow", InvocationType="Event", Payload=json.dumps(str(begun))
+        )
+        until(begun.exists)
+    assert [each.message for each in caplog.records if "slow" in each.message] == []
