@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.config.rule_cases import (
+from tests.config.prod_changes import (
     DISABLED,
     FARGATE,
     GPU_SPOT,
