@@ -14,6 +14,7 @@ from tests.config import (
     capacity_rule_cases,
     machine_rule_cases,
     money_rule_cases,
+    network_rule_cases,
     pipeline_rule_cases,
     rule_cases,
 )
@@ -24,6 +25,7 @@ _FILES = (
     capacity_rule_cases,
     machine_rule_cases,
     money_rule_cases,
+    network_rule_cases,
     pipeline_rule_cases,
 )
 CASES = {code: cases for file in _FILES for code, cases in file.CASES.items()}
