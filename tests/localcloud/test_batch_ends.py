@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -80,6 +81,22 @@ def test_terminate_and_cancel(stage: Stage) -> None:
     assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "enough", True)
     assert job["attempts"][0]["container"]["exitCode"] == 143
     assert stage.wait(dependent)["statusReason"] == "Dependent Job failed"
+
+
+def test_a_pending_job_that_is_cancelled_waits_for_what_it_depends_on(
+    stage: Stage, queue: str
+) -> None:
+    first = stage.submit(queue, stage.definition(["sleep", "60"]))
+    second = stage.submit(queue, stage.definition(["true"]), dependsOn=[{"jobId": first}])
+    stage.wait(second, "PENDING")
+    stage.wait(first, "RUNNING")
+    stage.batch.cancel_job(jobId=second, reason="not needed")
+    time.sleep(0.3)
+    pending = stage.job(second)
+    assert (pending["status"], pending["isCancelled"]) == ("PENDING", True)
+    stage.batch.terminate_job(jobId=first, reason="enough")
+    ended = stage.wait(second)
+    assert (ended["status"], ended["statusReason"]) == ("FAILED", "not needed")
 
 
 def test_no_process_is_left_over(stage: Stage, queue: str) -> None:

@@ -80,6 +80,23 @@ def test_parameters_replace_references(stage: Stage, queue: str) -> None:
     ]
 
 
+def test_old_fields_override_old_fields(stage: Stage, queue: str) -> None:
+    old = {"image": "repo/test:1", "command": ["true"], "vcpus": 1, "memory": 512}
+    definition = stage.batch.register_job_definition(
+        jobDefinitionName=stage.name("old"), type="container", containerProperties=old
+    )
+    job = stage.job(
+        stage.submit(
+            queue, definition["jobDefinitionArn"], containerOverrides={"vcpus": 2, "memory": 700}
+        )
+    )
+    assert (job["container"]["vcpus"], job["container"]["memory"]) == (2, 700)
+    new = stage.job(
+        stage.submit(queue, stage.definition(["true"]), containerOverrides={"vcpus": 2})
+    )
+    assert {"type": "VCPU", "value": "1"} in new["container"]["resourceRequirements"]
+
+
 def test_secrets_come_under_the_execution_role(stage: Stage, queue: str) -> None:
     secret = stage.client("secretsmanager").create_secret(
         Name=stage.name("secret"), SecretString=json.dumps({"token": "s3cr3t"})
