@@ -20,67 +20,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.gpu_bench import BUDGET_SECONDS, UNIT_ROWS, Bench, K, Rows, clustered, share
+from bench.gpu_peers import peer_cupy, peer_sklearn, peer_torch
 from workloads.analysis.knn.block import Block
 from workloads.analysis.knn.exact import squares
 from workloads.analysis.knn.full import Scores, finish, process_pair
 from workloads.analysis.knn.state import QueryState
 
-K = 10
-UNIT_ROWS = 1 << 16
-BUDGET_SECONDS = 560.0
 NO_GPU = "this benchmark needs an NVIDIA GPU with CuPy, and this machine has none"
 
-Rows = npt.NDArray[np.float64]
 Part = Callable[["Bench"], Iterator[str]]
-
-
-@dataclass
-class Bench:
-    """What the parts share."""
-
-    cupy: Any
-    quick: bool
-    started: float = field(default_factory=time.perf_counter)
-    ceilings: dict[str, float] = field(default_factory=dict)
-    """Bytes or operations per second by name."""
-    full_rate: dict[int, float] = field(default_factory=dict)
-    """Pairs per second of the whole search by number of columns."""
-
-    @property
-    def left(self) -> float:
-        """Seconds left of the budget."""
-        return BUDGET_SECONDS - (time.perf_counter() - self.started)
-
-    def seconds(self, work: Callable[[], object], repeats: int = 5) -> float:
-        """Median device time of some runs after one that is not counted."""
-        work()
-        found = []
-        for _ in range(repeats):
-            begin, end = self.cupy.cuda.Event(), self.cupy.cuda.Event()
-            begin.record()
-            work()
-            end.record()
-            end.synchronize()
-            found.append(self.cupy.cuda.get_elapsed_time(begin, end) / 1e3)
-        return float(np.median(found))
-
-
-def clustered(n: int, d: int) -> Rows:
-    """Twenty clusters of rows with log-normal spread, centred and scaled as the analysis scales."""
-    rng = np.random.default_rng(d)
-    rows = rng.standard_normal((n, d))
-    rows *= np.exp(0.3 * rng.standard_normal((n, 1)))
-    rows += rng.standard_normal((20, d))[rng.integers(20, size=n)] * 3
-    rows -= rows.mean(axis=0)
-    rows /= rows.std(axis=0)
-    return rows
 
 
 def in_units(rows: Rows, unit_rows: int = UNIT_ROWS) -> dict[int, Block]:
@@ -273,84 +228,6 @@ def checked(bench: Bench, rows: Rows, scores: Scores) -> str:
     return f"{int(equal.sum())} of {some.size} equal"
 
 
-def peer_torch(bench: Bench) -> Iterator[str]:
-    """A float16 product and topk per block of queries, the best of three block sizes; neither exact
-    nor checked.
-    """
-    torch = importlib.import_module("torch")
-    yield from peer_header()
-    n = 1 << 17
-    for d in (64, 128):
-        data = torch.as_tensor(clustered(n, d), device="cuda").half()
-        norms = data.float().square().sum(dim=1).half() / 2
-        queries = data[: 1 << 14]
-
-        def run(step: int, data: Any = data, norms: Any = norms, queries: Any = queries) -> None:
-            for start in range(0, len(queries), step):
-                torch.topk(queries[start : start + step] @ data.T - norms, K + 1, dim=1)
-            torch.cuda.synchronize()
-
-        rate = max(len(queries) * n / wall(run, step) for step in (1024, 4096, 16384))
-        yield peer_line(bench, f"torch float16 matmul + topk, d = {d}", d, rate)
-
-
-def peer_cupy(bench: Bench) -> Iterator[str]:
-    """CuPy without a kernel of its own: float16 product, norms, argpartition."""
-    cupy = bench.cupy
-    yield from peer_header()
-    n, d = 1 << 17, 64
-    data = cupy.asarray(clustered(n, d)).astype(cupy.float16)
-    norms = cupy.square(data.astype(cupy.float32)).sum(axis=1) / 2
-
-    def run(step: int) -> None:
-        for start in range(0, 1 << 13, step):
-            cupy.argpartition(norms - data[start : start + step] @ data.T, K + 1, axis=1)[
-                :, : K + 1
-            ]
-        cupy.cuda.Device().synchronize()
-
-    rate = max((1 << 13) * n / wall(run, step) for step in (512, 2048, 8192))
-    yield peer_line(bench, f"CuPy float16 matmul + argpartition, d = {d}", d, rate)
-
-
-def peer_sklearn(bench: Bench) -> Iterator[str]:
-    """scikit-learn's brute force on all processors of this machine."""
-    neighbors = importlib.import_module("sklearn.neighbors")
-    yield from peer_header()
-    n, d = 1 << 15, 64
-    rows = clustered(n, d)
-
-    def run(_step: int) -> None:
-        neighbors.NearestNeighbors(n_neighbors=K + 1, algorithm="brute", n_jobs=-1).fit(
-            rows
-        ).kneighbors(rows)
-
-    rate = n * float(n) / wall(run, 0)
-    yield peer_line(
-        bench, f"scikit-learn brute force, {os.cpu_count()} processors, d = {d}", d, rate
-    )
-
-
-def peer_header() -> Iterator[str]:
-    yield "\n| peer | 1e9 pairs/s | `full` of this run is faster by |\n|---|---|---|"
-
-
-def peer_line(bench: Bench, name: str, d: int, rate: float) -> str:
-    ours = bench.full_rate.get(d)
-    return f"| {name} | {rate / 1e9:.1f} | {f'{ours / rate:.1f} x' if ours else 'not measured'} |"
-
-
-def wall(run: Callable[[int], object], step: int) -> float:
-    """Best of two after one that is not counted."""
-    run(step)
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        run(step)
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
 def digests(bench: Bench) -> Iterator[str]:
     """Two processes that share the GPU and hand rows to one another over the ring, against one;
     each exchange in turn.
@@ -409,10 +286,6 @@ def digests(bench: Bench) -> Iterator[str]:
     yield f"| equal | {'yes' if len(found) == 1 else 'NO'} | | | |"
     if len(found) > 1:
         raise RuntimeError("the digests differ")
-
-
-def share(rate: float, ceiling: float) -> str:
-    return f"{100 * rate / ceiling:.0f} %"
 
 
 PARTS: tuple[Part, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.config.rule_cases import Case
+from tests.config.prod_changes import Case
 
 # prod: four p5.48xlarge for at most six hours, and a hundred dollars at rest
 CASES: dict[str, list[Case]] = {

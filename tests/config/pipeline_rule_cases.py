@@ -4,7 +4,7 @@ rule_cases.py.
 
 from __future__ import annotations
 
-from tests.config.rule_cases import FALLBACK, ONE_GPU, Case
+from tests.config.prod_changes import FALLBACK, ONE_GPU, Case
 from tests.config.stacks import REMOVED, sections
 
 CASES: dict[str, list[Case]] = {

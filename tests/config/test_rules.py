@@ -10,10 +10,24 @@ import pytest
 
 from config.rules import RULES, base
 from config.stack import SECRETS, SECTIONS, StackConfig
-from tests.config import machine_rule_cases, money_rule_cases, pipeline_rule_cases, rule_cases
+from tests.config import (
+    capacity_rule_cases,
+    machine_rule_cases,
+    money_rule_cases,
+    network_rule_cases,
+    pipeline_rule_cases,
+    rule_cases,
+)
 from tests.config.stacks import changed, load, problems_of
 
-_FILES = (rule_cases, machine_rule_cases, money_rule_cases, pipeline_rule_cases)
+_FILES = (
+    rule_cases,
+    capacity_rule_cases,
+    machine_rule_cases,
+    money_rule_cases,
+    network_rule_cases,
+    pipeline_rule_cases,
+)
 CASES = {code: cases for file in _FILES for code, cases in file.CASES.items()}
 
 

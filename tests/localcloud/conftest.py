@@ -212,6 +212,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield on(cloud, directory)
 
 
+@pytest.fixture(scope="module")
+def queue(stage: Stage) -> str:
+    return stage.queue(stage.environment(max_vcpus=64))
+
+
 def on(cloud: LocalCloud, directory: Path) -> Stage:
     """A stage in a cloud that is still empty."""
     ec2 = cloud.client("ec2")

@@ -1,12 +1,9 @@
-"""The Batch API as clients meet it: shapes of all answers, pages, filters, limits, refusals; and
-ten thousand jobs.
-"""
+"""The Batch API as clients meet it: shapes of all answers, pages, filters, limits, refusals."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -16,7 +13,6 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.batch import listing, submission
 from tests.localcloud.conftest import BATCH_LOGS, Stage
 from tests.localcloud.shapes import differences
 
@@ -59,11 +55,6 @@ class Checked:
 @pytest.fixture(scope="module")
 def checked(stage: Stage) -> Checked:
     return Checked(stage)
-
-
-@pytest.fixture(scope="module")
-def queue(stage: Stage) -> str:
-    return stage.queue(stage.environment(max_vcpus=64))
 
 
 def ecs(stage: Stage, command: list[str]) -> str:
@@ -349,30 +340,6 @@ def test_pages_and_filters(
     assert {job["jobId"] for page in pages for job in page} >= set(jobs.values())
 
 
-def test_a_share_and_a_status_count_together(stage: Stage) -> None:
-    policy = stage.batch.create_scheduling_policy(
-        name=stage.name("policy"), fairsharePolicy={"shareDecaySeconds": 60}
-    )["arn"]
-    queue = stage.queue(stage.environment(), schedulingPolicyArn=policy)
-    for share, command in (("a", "true"), ("a", "false"), ("b", "true")):
-        job = stage.submit(
-            queue,
-            stage.definition([command], definition={"schedulingPriority": 1}),
-            shareIdentifier=share,
-        )
-        stage.wait(job)
-    mine = [{"name": "SHARE_IDENTIFIER", "values": ["a"]}]
-    assert len(stage.batch.list_jobs(jobQueue=queue, filters=mine)["jobSummaryList"]) == 2
-    assert (
-        len(
-            stage.batch.list_jobs(jobQueue=queue, filters=mine, jobStatus="FAILED")[
-                "jobSummaryList"
-            ]
-        )
-        == 1
-    )
-
-
 def test_limits(stage: Stage, checked: Checked, queue: str) -> None:
     client = checked.client
     assert "at most 100" in refused(client.describe_jobs, jobs=["x"] * 101)
@@ -389,39 +356,6 @@ def test_limits(stage: Stage, checked: Checked, queue: str) -> None:
     )
 
 
-def test_old_fields_override_old_fields(stage: Stage, queue: str) -> None:
-    old = {"image": "repo/test:1", "command": ["true"], "vcpus": 1, "memory": 512}
-    definition = stage.batch.register_job_definition(
-        jobDefinitionName=stage.name("old"), type="container", containerProperties=old
-    )
-    job = stage.job(
-        stage.submit(
-            queue, definition["jobDefinitionArn"], containerOverrides={"vcpus": 2, "memory": 700}
-        )
-    )
-    assert (job["container"]["vcpus"], job["container"]["memory"]) == (2, 700)
-    new = stage.job(
-        stage.submit(queue, stage.definition(["true"]), containerOverrides={"vcpus": 2})
-    )
-    assert {"type": "VCPU", "value": "1"} in new["container"]["resourceRequirements"]
-
-
-def test_a_pending_job_that_is_cancelled_waits_for_what_it_depends_on(
-    stage: Stage, queue: str
-) -> None:
-    first = stage.submit(queue, stage.definition(["sleep", "60"]))
-    second = stage.submit(queue, stage.definition(["true"]), dependsOn=[{"jobId": first}])
-    stage.wait(second, "PENDING")
-    stage.wait(first, "RUNNING")
-    stage.batch.cancel_job(jobId=second, reason="not needed")
-    time.sleep(0.3)
-    pending = stage.job(second)
-    assert (pending["status"], pending["isCancelled"]) == ("PENDING", True)
-    stage.batch.terminate_job(jobId=first, reason="enough")
-    ended = stage.wait(second)
-    assert (ended["status"], ended["statusReason"]) == ("FAILED", "not needed")
-
-
 def test_the_tagging_api_knows_batch(stage: Stage, jobs: dict[str, str]) -> None:
     tagging = stage.client("resourcegroupstaggingapi")
     found = tagging.get_resources(
@@ -434,32 +368,3 @@ def test_the_tagging_api_knows_batch(stage: Stage, jobs: dict[str, str]) -> None
         ]
         == []
     )
-
-
-@pytest.fixture
-def stopped(stage: Stage) -> Iterator[str]:
-    """A queue whose jobs stay RUNNABLE."""
-    stage.cloud.batch.withhold_capacity("*")
-    yield stage.queue(stage.environment())
-    stage.cloud.batch.withhold_capacity()
-
-
-@pytest.mark.timeout(120)
-def test_ten_thousand_jobs_are_listed_quickly(stage: Stage, stopped: str) -> None:
-    plane, definition = stage.cloud.batch, stage.definition(["true"])
-    with plane.store.lock:
-        for number in range(10_000):
-            params = {"jobName": f"job-{number}", "jobQueue": stopped, "jobDefinition": definition}
-            plane.add(submission.build(plane.store, params, plane.now()))
-    mine = {"jobQueue": stopped, "filters": [{"name": "JOB_NAME", "values": ["job-*"]}]}
-    pages = list(stage.batch.get_paginator("list_jobs").paginate(**mine))
-    assert sum(len(page["jobSummaryList"]) for page in pages) == 10_000
-    asked: tuple[dict[str, Any], ...] = (
-        {**mine, "nextToken": "9900"},
-        {"jobQueue": stopped, "jobStatus": "RUNNABLE"},
-    )
-    for each in asked:
-        began = time.thread_time()
-        assert len(listing.list_jobs(plane.store, each)["jobSummaryList"]) == 100
-        taken = time.thread_time() - began
-        assert taken < 0.1, f"a page takes {taken * 1000:.0f} ms of a processor"

@@ -1,27 +1,17 @@
-"""Jobs as processes: exit codes, retries, time limits, dependencies, arrays, secrets, logs,
-isolation, hosts that go away.
+"""Jobs as processes: exit codes, retries, dependencies, secrets, logs, isolation, Fargate, and the
+order of queues and shares.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.conftest import BATCH_LOGS, Stage, until
-
-
-@pytest.fixture(scope="module")
-def queue(stage: Stage) -> str:
-    return stage.queue(stage.environment(max_vcpus=64))
 
 
 def test_chain_logs_and_exit_codes(stage: Stage, queue: str) -> None:
@@ -88,6 +78,23 @@ def test_parameters_replace_references(stage: Stage, queue: str) -> None:
     assert stage.log(job["container"]["logStreamName"]) == [
         "['data/a b.csv', 'default', 'Ref::absent']"
     ]
+
+
+def test_old_fields_override_old_fields(stage: Stage, queue: str) -> None:
+    old = {"image": "repo/test:1", "command": ["true"], "vcpus": 1, "memory": 512}
+    definition = stage.batch.register_job_definition(
+        jobDefinitionName=stage.name("old"), type="container", containerProperties=old
+    )
+    job = stage.job(
+        stage.submit(
+            queue, definition["jobDefinitionArn"], containerOverrides={"vcpus": 2, "memory": 700}
+        )
+    )
+    assert (job["container"]["vcpus"], job["container"]["memory"]) == (2, 700)
+    new = stage.job(
+        stage.submit(queue, stage.definition(["true"]), containerOverrides={"vcpus": 2})
+    )
+    assert {"type": "VCPU", "value": "1"} in new["container"]["resourceRequirements"]
 
 
 def test_secrets_come_under_the_execution_role(stage: Stage, queue: str) -> None:
@@ -162,209 +169,6 @@ def test_retries_and_conditions(stage: Stage, queue: str) -> None:
     assert stage.wait(by_code)["status"] == "SUCCEEDED"
 
 
-def test_lost_host_is_retried(stage: Stage) -> None:
-    queue = stage.queue(stage.environment("SPOT", max_vcpus=8))
-    rules = [
-        {"onStatusReason": "Host EC2*", "action": "RETRY"},
-        {"onReason": "*", "action": "EXIT"},
-    ]
-    code = "import os, time; time.sleep(60 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '1' else 0)"
-    job_id = stage.submit(
-        queue, stage.python(code), retryStrategy={"attempts": 2, "evaluateOnExit": rules}
-    )
-    stage.wait(job_id, "RUNNING")
-    instance = stage.cloud.batch.lose_host(job_id)
-    job = stage.wait(job_id)
-    assert job["status"] == "SUCCEEDED"
-    assert job["attempts"][0]["statusReason"] == f"Host EC2 (instance {instance}) terminated."
-    assert "exitCode" not in job["attempts"][0]["container"]
-
-
-def test_timeout_is_not_retried(stage: Stage, queue: str) -> None:
-    code = (
-        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9));"
-        " print('ready', flush=True); time.sleep(60)"
-    )
-    job_id = stage.submit(
-        queue,
-        stage.python(code),
-        timeout={"attemptDurationSeconds": 60},
-        retryStrategy={"attempts": 3},
-    )
-    stream = stage.wait(job_id, "RUNNING")["container"]["logStreamName"]
-    until(lambda: stage.log(stream))
-    stage.cloud.batch.advance(61)
-    job = stage.wait(job_id)
-    assert (job["status"], job["statusReason"], len(job["attempts"])) == (
-        "FAILED",
-        "Job attempt duration exceeded timeout",
-        1,
-    )
-    assert job["attempts"][0]["container"]["exitCode"] == 9
-
-
-def test_terminate_and_cancel(stage: Stage) -> None:
-    queue = stage.queue(stage.environment(max_vcpus=4, instanceTypes=["c5.xlarge"]))
-    sleeper = stage.python("import time; time.sleep(60)", vcpus="4")
-    running, waiting, dependent = stage.submit(queue, sleeper), stage.submit(queue, sleeper), None
-    stage.wait(running, "RUNNING")
-    dependent = stage.submit(queue, sleeper, dependsOn=[{"jobId": running}])
-    assert stage.wait(dependent, "PENDING")
-    assert stage.wait(waiting, "RUNNABLE")
-    stage.batch.cancel_job(jobId=running, reason="too late for this")
-    stage.batch.cancel_job(jobId=waiting, reason="not needed")
-    assert (
-        stage.job(waiting)["status"],
-        stage.job(waiting)["statusReason"],
-        stage.job(waiting)["isCancelled"],
-    ) == (
-        "FAILED",
-        "not needed",
-        True,
-    )
-    assert stage.job(running)["status"] == "RUNNING"
-    stage.batch.terminate_job(jobId=running, reason="enough")
-    job = stage.wait(running)
-    assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "enough", True)
-    assert job["attempts"][0]["container"]["exitCode"] == 143
-    assert stage.wait(dependent)["statusReason"] == "Dependent Job failed"
-
-
-def test_array_jobs(stage: Stage, queue: str) -> None:
-    code = (
-        "import os, sys; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'],"
-        " os.environ['AWS_BATCH_JOB_ARRAY_SIZE'])"
-    )
-    definition = stage.python(code)
-    first = stage.submit(
-        queue, definition, arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}]
-    )
-    second = stage.submit(
-        queue,
-        definition,
-        arrayProperties={"size": 3},
-        dependsOn=[{"jobId": first, "type": "N_TO_N"}],
-    )
-    parent = stage.wait(second)
-    assert parent["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
-    ones, twos = ([stage.job(f"{job}:{n}") for n in range(3)] for job in (first, second))
-    assert [stage.log(each["container"]["logStreamName"]) for each in ones] == [
-        ["0 3"],
-        ["1 3"],
-        ["2 3"],
-    ]
-    assert all(
-        earlier["stoppedAt"] <= later["startedAt"] for earlier, later in itertools.pairwise(ones)
-    )
-    assert all(one["stoppedAt"] <= two["startedAt"] for one, two in zip(ones, twos, strict=True))
-    listed = stage.batch.list_jobs(arrayJobId=first, jobStatus="SUCCEEDED")["jobSummaryList"]
-    assert [each["arrayProperties"]["index"] for each in listed] == [0, 1, 2]
-    assert stage.batch.list_jobs(arrayJobId=first)["jobSummaryList"] == [], (
-        "without a status only what runs is listed"
-    )
-    failing = stage.submit(
-        queue,
-        stage.python("import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1')"),
-        arrayProperties={"size": 2},
-    )
-    assert stage.wait(failing)["status"] == "FAILED"
-    assert stage.job(f"{failing}:0")["status"] == "SUCCEEDED"
-
-
-def test_a_parent_waits_for_all_children_and_each_child_is_retried_and_placed_by_itself(
-    stage: Stage,
-) -> None:
-    spot = stage.queue(
-        stage.environment("SPOT", max_vcpus=4)
-    )  # room for one child of 4 vCPUs at a time
-    code = "import os, time; print(os.environ['AWS_BATCH_JOB_ATTEMPT']); time.sleep(1.0)"
-    retry = {
-        "attempts": 2,
-        "evaluateOnExit": [
-            {"onStatusReason": "Host EC2*", "action": "RETRY"},
-            {"onReason": "*", "action": "EXIT"},
-        ],
-    }
-    parent = stage.submit(
-        spot,
-        stage.python(code, vcpus="4"),
-        arrayProperties={"size": 3},
-        retryStrategy=retry,
-        tags={"team": "a"},
-        timeout={"attemptDurationSeconds": 60},
-    )
-    after = stage.submit(spot, stage.python("print('after')"), dependsOn=[{"jobId": parent}])
-    stage.wait(f"{parent}:0", "RUNNING")
-    stage.cloud.batch.lose_host(f"{parent}:0")
-
-    def seen() -> dict[str, int] | None:
-        summary = stage.job(parent)["arrayProperties"]["statusSummary"]
-        return summary if summary["SUCCEEDED"] == 1 else None
-
-    summary = until(seen)
-    assert (
-        sum(summary.values()),
-        summary["FAILED"],
-        summary["STARTING"] + summary["RUNNING"] <= 1,
-    ) == (3, 0, True), summary
-    assert (stage.job(parent)["status"], stage.job(after)["status"]) == ("PENDING", "PENDING")
-    assert [
-        job["jobId"]
-        for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="PENDING")["jobSummaryList"]
-    ] == [after, parent]
-    assert all(
-        ":" not in job["jobId"]
-        for job in stage.batch.list_jobs(jobQueue=spot, jobStatus="RUNNING")["jobSummaryList"]
-    )
-    assert stage.wait(after)["status"] == "SUCCEEDED"
-    children = [stage.job(f"{parent}:{index}") for index in range(3)]
-    assert sorted(len(child["attempts"]) for child in children) == [1, 1, 2]
-    assert len(children[0]["attempts"]) == 2
-    assert stage.job(after)["startedAt"] >= max(child["stoppedAt"] for child in children)
-    assert stage.job(parent)["tags"] == {"team": "a"}
-    assert children[1]["tags"] == {}
-    with pytest.raises(ClientError, match="child of an array job"):
-        stage.batch.list_tags_for_resource(resourceArn=children[1]["jobArn"])
-
-
-def test_terminating_a_parent_ends_all_children_and_a_failed_child_fails_the_parent_last(
-    stage: Stage, queue: str
-) -> None:
-    code = (
-        "import os, sys, time; one = os.environ['AWS_BATCH_JOB_ARRAY_INDEX'] == '1'; time.sleep(0.1"
-        " if one else 2); sys.exit(one)"
-    )
-    parent = stage.submit(queue, stage.python(code), arrayProperties={"size": 2})
-    after = stage.submit(
-        queue,
-        stage.python("print('never')"),
-        dependsOn=[{"jobId": parent}],
-        arrayProperties={"size": 2},
-    )
-    assert stage.wait(f"{parent}:1")["status"] == "FAILED"
-    assert stage.job(parent)["status"] == "PENDING", "the parent ended before its other child"
-    assert stage.wait(parent)["statusReason"] == "Array Child Job failed"
-    assert stage.job(parent)["stoppedAt"] >= stage.job(f"{parent}:0")["stoppedAt"]
-    assert stage.wait(after)["status"] == "FAILED"
-    assert [stage.job(f"{after}:{index}")["statusReason"] for index in range(2)] == [
-        "Dependent Job failed"
-    ] * 2
-
-    endless = stage.submit(
-        queue, stage.python("import time; time.sleep(300)"), arrayProperties={"size": 3}
-    )
-    stage.wait(f"{endless}:2", "RUNNING")
-    stage.batch.terminate_job(jobId=endless, reason="enough")
-    assert stage.wait(endless)["arrayProperties"]["statusSummary"]["FAILED"] == 3
-    assert [stage.job(f"{endless}:{index}")["statusReason"] for index in range(3)] == ["enough"] * 3
-
-
-@pytest.mark.parametrize("size", [0, 1, 10_001])
-def test_the_size_of_an_array_has_limits(stage: Stage, queue: str, size: int) -> None:
-    with pytest.raises(ClientError, match="between 2 and 10000"):
-        stage.submit(queue, stage.python("print()"), arrayProperties={"size": size})
-
-
 def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
     go_on = stage.directory / "go-on"
     wait = f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)"
@@ -382,19 +186,6 @@ def test_logs_are_live_and_group_must_exist(stage: Stage, queue: str) -> None:
     )["logStreams"]
 
 
-def test_no_process_is_left_over(stage: Stage, queue: str) -> None:
-    # a daemon that leaves session and process group, as MPI's do
-    code = (
-        "import os, subprocess, sys\nsubprocess.Popen(['sleep', '321'], start_new_session=True)\nif"
-        " os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  os.execvp('sleep', ['sleep',"
-        " '321'])\n os._exit(0)\nprint('main done', flush=True)"
-    )
-    job = stage.wait(stage.submit(queue, stage.python(code)))
-    assert job["status"] == "SUCCEEDED"
-    ours = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "321"]]
-    assert ours == []
-
-
 def test_list_jobs_filters(stage: Stage) -> None:
     queue = stage.queue(stage.environment())
     ids = [stage.submit(queue, stage.definition(["true"])) for _ in range(2)]
@@ -410,41 +201,6 @@ def test_list_jobs_filters(stage: Stage) -> None:
     assert [each["jobId"] for each in found] == ids[:1]
     with pytest.raises(ClientError, match="Exactly one of"):
         stage.batch.list_jobs()
-
-
-def _is_gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:  # between one look and the next
-        return True
-
-
-def test_jobs_die_with_the_process_that_runs_the_cloud(tmp_path: Path) -> None:
-    """The cloud's process is killed without a chance to clean up; its job goes with it."""
-    script = tmp_path / "host.py"
-    script.write_text(
-        "import subprocess, sys, pathlib, time\nfrom localcloud.batch.tasks import Container,"
-        " Task\ndirectory = pathlib.Path(sys.argv[1]); directory.mkdir()\nenvironment = {'PATH':"
-        " '/usr/bin:/bin'}\nmake = lambda: Container(command=['sleep', '654'],"
-        " environment=environment, directory=directory, write_lines=print)\nTask(name='t',"
-        " prepare=make, grace_seconds=1, started=lambda _: print('started', flush=True),"
-        " ended=print).start()\ntime.sleep(60)\n"
-    )
-    root = Path(__file__).parents[2]
-    host = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "work")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    assert host.stdout is not None
-    assert host.stdout.readline() == "started\n"
-    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "654"]]
-    assert len(found) == 1
-    host.kill()
-    host.wait()
-    until(lambda: _is_gone(found[0]), what="the job to be killed")
-    host.stdout.close()
 
 
 def test_fargate(stage: Stage) -> None:
@@ -529,12 +285,3 @@ def test_fair_share_queue_serves_the_shares_in_turn(stage: Stage) -> None:
     started = sorted((stage.wait(job)["startedAt"], share) for job, share in jobs.items())
     assert "".join(share for _, share in started)[:2] == "ab"
     assert [share for _, share in started].index("b") == 1
-
-
-def test_cancelling_an_array_ends_every_child(stage: Stage) -> None:
-    queue = stage.queue(stage.environment(max_vcpus=4))
-    job = stage.submit(queue, stage.definition(["true"], vcpus="8"), arrayProperties={"size": 3})
-    stage.wait(f"{job}:2", "RUNNABLE")
-    stage.batch.cancel_job(jobId=job, reason="no longer")
-    parent = stage.wait(job)
-    assert (parent["status"], parent["arrayProperties"]["statusSummary"]["FAILED"]) == ("FAILED", 3)

@@ -16,6 +16,8 @@ from localcloud.cloud import LocalCloud
 from tests.localcloud.conftest import Stage, on, until
 from workloads.contract import Run
 
+FOREVER = "import time; time.sleep(120)"
+
 
 @dataclass
 class Asking:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from cli.why.model import Diagnosis
-from tests.cli.why.conftest import Asking
-from tests.cli.why.test_runnable import FOREVER
+from tests.cli.why.conftest import FOREVER, Asking
 
 
 def ended(asking: Asking, definition: str, **more: Any) -> Diagnosis:

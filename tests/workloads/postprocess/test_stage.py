@@ -8,9 +8,7 @@ import hashlib
 import json
 import re
 from decimal import Decimal
-from types import SimpleNamespace
 
-import boto3
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,13 +26,10 @@ from tests.workloads.postprocess.conftest import (
 )
 from workloads import contract
 from workloads.contract import ContractError, Run
-from workloads.functions import notify, slack
-from workloads.functions.states import RunStates
 from workloads.postprocess import stage
 from workloads.runtime import s3
 from workloads.runtime.errors import StageError
 from workloads.runtime.prices import prices
-from workloads.runtime.stage import run_stage
 
 
 def test_findings_agree_with_pandas(world):
@@ -322,58 +317,6 @@ def test_running_twice_gives_the_same_objects_and_items(world):
     assert again == summary
 
 
-def test_drift_is_against_the_newest_earlier_day_whatever_is_done_in_which_order(world):
-    days = {
-        date: Run(f"{date}-sales-{n:012x}")
-        for n, date in enumerate(("20260128", "20260129", "20260131"))
-    }
-    for date in ("20260128", "20260131", "20260129"):  # one day is filled in later
-        process(days[date], table(seed=int(date[-2:]), shift=40.0 if date == "20260131" else 0.0))
-    assert all_items()["LATEST"]["run_id"] == days["20260131"].run_id
-    stage.main(days["20260131"])  # once more, now that the day before is there
-    drifts = {date: strict(stored(run.summary_key))["drift"] for date, run in days.items()}
-    assert drifts["20260128"]["reference_run_id"] is None
-    assert drifts["20260129"]["reference_run_id"] == days["20260128"].run_id
-    assert drifts["20260131"]["reference_run_id"] == days["20260129"].run_id
-    assert {entry["column"] for entry in drifts["20260131"]["strongest"][:2]} == {
-        "amount",
-        "amount_eur",
-    }
-    assert drifts["20260131"]["strongest"][0]["psi"] > 1
-    assert max(entry["psi"] for entry in drifts["20260129"]["strongest"]) < 0.25
-
-
-@pytest.mark.parametrize(
-    "ids", [("ffffffffffff", "000000000000"), ("000000000000", "ffffffffffff")]
-)
-def test_of_two_files_of_one_earlier_day_the_last_one_counts(world, ids):
-    first, corrected = (Run(f"20260130-sales-{digits}") for digits in ids)
-    for minute, run in enumerate((first, corrected)):
-        fa.store(s3.put_bytes, run, table())
-        started = f"2026-01-30T02:0{minute}:00+00:00"
-        s3.put_bytes(
-            fa.RESULTS,
-            run.stage_record_key("analysis"),
-            fa.record(run, "analysis", started, 1.0).to_json(),
-        )
-        stage.main(run)
-    process(RUN, table())
-    assert strict(stored(RUN.summary_key))["drift"]["reference_run_id"] == corrected.run_id
-
-
-def test_columns_that_come_and_go_and_a_reference_that_is_gone(world):
-    earlier = Run("20260130-sales-aaaaaaaaaaaa")
-    process(earlier, table().rename(columns={"amount": "sum"}))
-    process(RUN, table())
-    drift = strict(stored(RUN.summary_key))["drift"]
-    assert (drift["new_columns"], drift["gone_columns"]) == (["amount"], ["sum"])
-    s3.client().delete_object(Bucket=fa.RESULTS, Key=earlier.profile_key)
-    stage.main(RUN)
-    drift = strict(stored(RUN.summary_key))["drift"]
-    assert drift["reference_run_id"] is None
-    assert earlier.run_id in drift["note"]
-
-
 @pytest.mark.parametrize("damage", ["digest", "partial", "manifest", "no success"])
 def test_results_that_do_not_belong_together_are_refused_and_nothing_is_written(
     world, damage, monkeypatch
@@ -397,94 +340,4 @@ def test_results_that_do_not_belong_together_are_refused_and_nothing_is_written(
     assert RUN.run_id in str(caught.value)
     assert result_keys() == before
     assert all_items() == {}
-    assert world.attempts == 0
-
-
-def _run_as_job() -> int:
-    made = stage.Postprocess()
-    return run_stage("postprocess", made.prepare, then=made.finish)
-
-
-def _states() -> RunStates:
-    return RunStates(boto3.resource("dynamodb").Table(fa.TABLE))
-
-
-@pytest.fixture
-def bus(monkeypatch):
-    """Events that the stage sends; EventBridge refuses them where `refuses` says so."""
-    found = SimpleNamespace(entries=[], refuses=False)
-
-    def put_events(*, Entries):  # noqa: N803 - boto3's name
-        found.entries += Entries
-        failed = {"FailedEntryCount": 1, "Entries": [{"ErrorMessage": "no room"}]}
-        return failed if found.refuses else {"FailedEntryCount": 0, "Entries": [{}]}
-
-    real = boto3.client
-    client = SimpleNamespace(put_events=put_events)
-    monkeypatch.setattr(
-        boto3, "client", lambda name, **more: client if name == "events" else real(name, **more)
-    )
-    monkeypatch.setenv(contract.ENV_STACK, "dev")
-    return found
-
-
-def test_what_slack_does_not_take_is_handed_on_whole_and_does_not_fail_the_run(world, bus, capsys):
-    world.planned = [(503, {})] * 5
-    fa.store(s3.put_bytes, RUN, table())
-    assert _run_as_job() == 0
-    state = _states().get(RUN)
-    assert state["state"] == "SUCCEEDED"
-    assert "told_at" not in state
-    assert "Slack message handed on" in capsys.readouterr().out
-    (entry,) = bus.entries
-    assert (entry["Source"], entry["DetailType"]) == ("batch-reference.dev", "Run Succeeded")
-    event = {"detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
-    arn = boto3.client("secretsmanager").create_secret(Name="webhook", SecretString=world.url)[
-        "ARN"
-    ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(contract.ENV_SLACK_WEBHOOK_SECRET_ARN, arn)
-        world.planned = [(503, {})] * 5
-        with pytest.raises(
-            slack.SlackError
-        ):  # still down: Lambda delivers again, then to the dead-letter queue
-            notify.handler(event, None)
-        assert [notify.handler(event, None)["outcome"] for _ in range(3)] == [
-            "told",
-            "told already",
-            "told already",
-        ]
-    assert len(world.messages) == 1
-    assert "300 rows analysed" in json.dumps(world.messages[0])
-    assert _run_as_job() == 0, "a repeated stage"
-    assert len(world.messages) == 1
-
-
-def test_a_message_that_nobody_takes_fails_the_stage(world, bus, capsys):
-    world.planned = [(503, {})] * 5
-    bus.refuses = True
-    fa.store(s3.put_bytes, RUN, table())
-    assert _run_as_job() == 69
-    assert _states().get(RUN)["state"] == "SUCCEEDED", "the findings are there"
-    said = capsys.readouterr().err
-    assert "EventBridge did not take the message on the findings: no room" in said
-    assert json.loads(stored(RUN.error_key("postprocess")))["error"].startswith(
-        "Slack did not take the message"
-    )
-
-
-def test_the_run_ends_only_when_the_record_of_the_stage_stands(world, monkeypatch):
-    fa.store(s3.put_bytes, RUN, table())
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_, **__):
-        raise Killed
-
-    monkeypatch.setattr(RunStates, "succeed", die)
-    with pytest.raises(Killed):
-        _run_as_job()
-    assert RUN.stage_record_key("postprocess") in result_keys()
-    assert _states().get(RUN) == {}
     assert world.attempts == 0
