@@ -48,7 +48,8 @@ from localcloud.services import table_queries
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms, Change
 from localcloud.services.cloudwatch_metrics import Metrics
-from localcloud.services.eventbridge import EventBus, Targets, Undelivered
+from localcloud.services.event_targets import Targets
+from localcloud.services.eventbridge import EventBus, Undelivered
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
