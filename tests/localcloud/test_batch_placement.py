@@ -32,7 +32,8 @@ from localcloud.batch.records import (
     Store,
 )
 from localcloud.batch.retries import AttemptEnd, retries
-from localcloud.moto.state import AwsState, InstanceShape
+from localcloud.moto.ec2 import InstanceShape
+from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import WireError
 from tests.localcloud.conftest import Stage, until
 
