@@ -19,13 +19,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from localcloud.deployment.engine.autonaming import Names
-from localcloud.deployment.engine.changes import (
-    PROVIDER_PREFIX,
-    Changes,
-    HalfMadeError,
-    Made,
-    Wanted,
-)
+from localcloud.deployment.engine.changes import PROVIDER_PREFIX, Changes
 from localcloud.deployment.engine.hooks import Hooks
 from localcloud.deployment.engine.registrations import (
     Registrations,
@@ -34,6 +28,7 @@ from localcloud.deployment.engine.registrations import (
     registered,
 )
 from localcloud.deployment.engine.state import Failure, Resource, State, Step
+from localcloud.deployment.engine.wanted import HalfMadeError, Made, Wanted
 from localcloud.deployment.provider import Provider, ProviderError, unmodelled
 from localcloud.deployment.provider.schema import SchemaError
 from localcloud.deployment.provider.values import (

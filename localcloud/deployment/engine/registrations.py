@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlparse
 
 from google.protobuf import json_format
 
-from localcloud.deployment.engine.changes import Made, Wanted
 from localcloud.deployment.engine.hooks import Hooks
 from localcloud.deployment.engine.state import Options, Resource
+from localcloud.deployment.engine.wanted import Made, Wanted
 from localcloud.deployment.provider.values import is_secret, is_unknown, plain, poisoned
 
 _STACK: Final = "pulumi:pulumi:Stack"
