@@ -33,7 +33,7 @@ from workloads.functions import (
     notify,
     redrive,
     slack,
-    states,
+    state_items,
     submit,
 )
 
@@ -46,7 +46,7 @@ NASTY: tuple[Any, ...] = (
 OURS = (
     ContractError,
     slack.SlackError,
-    states.NotificationLeasedError,
+    state_items.NotificationLeasedError,
     notification_log.NotificationLeasedError,
 )
 QUEUE = "arn:aws:batch:eu-west-1:123456789012:job-queue/gpu"
