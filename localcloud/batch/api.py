@@ -67,7 +67,7 @@ class BatchApi:
             "ListJobs": lambda params: listing.list_jobs(store, params),
             "CancelJob": self._cancel,
             "TerminateJob": self._terminate,
-            "CancelJobs": lambda params: self._each(params, plane.cancel),
+            "CancelJobs": lambda params: self._each(params, plane.states.cancel),
             "TerminateJobs": lambda params: self._each(params, plane.terminate),
             "TagResource": self._tag,
             "UntagResource": self._untag,
