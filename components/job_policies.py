@@ -18,7 +18,7 @@ from workloads.contract import Stage
 
 _WRITE_STREAM: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
 """Large objects are sent in parts, which are given up when the stage fails (Writer in
-workloads/runtime/s3.py).
+workloads/runtime/s3_streams.py).
 """
 
 

@@ -14,13 +14,8 @@ from components.jobs import Definition, Jobs
 from components.policies import leading_keys, statement
 from components.queues import Queues
 from components.state_machines.machine import Machine, MachineArgs
-from components.state_machines.run_machine import (
-    DONE,
-    JOB_FAILED,
-    DefinitionArgs,
-    MachineJob,
-    definition,
-)
+from components.state_machines.run_machine import DONE, DefinitionArgs, definition
+from components.state_machines.submitted_jobs import JOB_FAILED, MachineJob
 from components.storage import Storage
 from config.stack import StackConfig
 from config.topology import jobs as jobs_of

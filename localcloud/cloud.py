@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
@@ -24,11 +22,6 @@ from typing import Any, Final, Self
 
 import boto3
 from botocore.config import Config
-from moto.awslambda import models as moto_lambda
-from moto.dynamodb.models.table import SecondaryIndex, Table
-from moto.iam.access_control import PermissionResult
-from moto.s3 import models as moto_s3
-from moto.s3 import notifications as moto_notifications
 
 from localcloud.batch.api import BatchApi
 from localcloud.batch.container import ContainerFactory, Host
@@ -44,15 +37,16 @@ from localcloud.http.refusals import Refusals
 from localcloud.http.server import HOST, HttpServer
 from localcloud.iam.access import Access, Asked, Denial
 from localcloud.moto.state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
-from localcloud.services import table_queries
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms, Change
 from localcloud.services.cloudwatch_metrics import Metrics
-from localcloud.services.eventbridge import EventBus, Targets, Undelivered
+from localcloud.services.event_targets import Targets
+from localcloud.services.eventbridge import EventBus, Undelivered
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
+from localcloud.services.moto_overrides import moto_overrides
 from localcloud.services.placement_groups import PlacementGroups
 from localcloud.services.s3.disk import contents_on_disk
 from localcloud.services.s3_events import StorageEvents
@@ -231,7 +225,7 @@ class LocalCloud:
             objects=objects,
             amendments=Amendments(state),
         )
-        stack.enter_context(_moto_overrides(functions))
+        stack.enter_context(moto_overrides(functions))
         stack.enter_context(
             interpreter(
                 state,
@@ -392,53 +386,3 @@ def _publish(
 
 def _ignore(_: object) -> None:
     """Drops a result."""
-
-
-@contextlib.contextmanager
-def _moto_overrides(functions: Functions) -> Iterator[None]:
-    """Stops moto from sending S3 notifications, which the front sends, and lets it run functions
-    here where it would start Docker.
-
-    moto itself invokes functions for SNS subscriptions, log subscriptions and event source
-    mappings; all of it passes `_invoke_lambda`. There are no hooks for any of this.
-    """
-
-    def run(function: Any, event: str | None = None) -> tuple[str, bool, str]:
-        payload = event if isinstance(event, str) else json.dumps(event)
-        result = functions.invoke(function.function_name, payload.encode())
-        return result.payload.decode(), result.error is not None, result.log_tail
-
-    def from_topic(
-        _: Any, function_name: str, message: str, subject: str | None = None, **_qualifier: Any
-    ) -> None:
-        record = {
-            "EventSource": "aws:sns",
-            "EventVersion": "1.0",
-            "Sns": {"Type": "Notification", "Subject": subject, "Message": message},
-        }
-        functions.invoke_async(function_name, json.dumps({"Records": [record]}).encode())
-
-    def no_opinion(*_: Any) -> PermissionResult:
-        return PermissionResult.NEUTRAL
-
-    replaced: list[tuple[Any, str, Any]] = [
-        (moto_notifications, "send_event", lambda *_, **__: None),
-        (moto_lambda.LambdaFunction, "_invoke_lambda", run),
-        # SNS invokes asynchronously, with retries and dead letters; moto within the Publish call,
-        # once
-        (moto_lambda.LambdaBackend, "send_sns_message", from_topic),
-        # moto reads bucket policies without their conditions, and would refuse everything for
-        # aws:SecureTransport; access.py evaluates them
-        (moto_s3.FakeBucket, "get_permission", no_opinion),
-        (Table, "query", table_queries.query),
-        (SecondaryIndex, "project", table_queries.project),
-    ]
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-    for owner, name, value in replaced:
-        setattr(owner, name, value)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for owner, name, value in originals:
-            setattr(owner, name, value)

@@ -14,7 +14,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.context import Component
-from components.monitoring.alarm_rules import FLOODS, AlarmsArgs, Flood, Rule, rules_of
+from components.monitoring.alarm_forms import FLOODS, Flood, Rule
+from components.monitoring.alarm_rules import AlarmsArgs, rules_of
 
 _RUNBOOK: Final = "docs/runbook.md"
 

@@ -41,7 +41,7 @@ from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
 """Timeout of the notify function: below the time for which one invocation of the function has the
-right to tell Slack (workloads/functions/states.py), and above what Slack may take
+right to tell Slack (workloads/functions/state_items.py), and above what Slack may take
 (workloads/functions/slack.py) after the cost of a large array has been asked for.
 """
 _ALARMS: Final = {"Service": "cloudwatch.amazonaws.com"}

@@ -26,8 +26,8 @@ from typing import Any, Final
 import pulumi
 
 from components.state_machines.ended_jobs import FailedJob
+from components.state_machines.submitted_jobs import JOB_FAILED, MachineJob, submit_parameters
 from workloads import contract
-from workloads.contract import Stage
 
 SETTLE_SECONDS: Final = (20, 60)
 """Time from a SubmitJob whose answer was lost until ListJobs surely shows the job, and the end of
@@ -44,35 +44,12 @@ _THROTTLED: Final = ("Batch.TooManyRequestsException", "Batch.ThrottlingExceptio
 """Names under which others have met throttling; without a name it is one of _UNNAMED."""
 _REFUSED: Final = ("Batch.ClientException",)
 _UNNAMED: Final = ("Batch.BatchException",)
-JOB_FAILED: Final = "JobFailed"
-"""State where an execution ends whose job failed."""
 DONE: Final = "Done"
 _BROKEN: Final = "Broken"
 _BEGIN: Final = "Begin"
 """Where a run that is begun again skips what is done."""
 
 State = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachineJob:
-    """One job that the machine submits."""
-
-    label: str
-    """How the names of its states begin."""
-    stage: Stage
-    name_key: str
-    """Key under which the execution's input holds the job's name."""
-    queue_arn: pulumi.Input[str]
-    definition: pulumi.Input[str]
-    """ARN without revision."""
-    multi_node: bool
-    shards: int
-    """Size of the array; 1: no array job."""
-    share_identifier: str | None
-    on_failure: str
-    """State that follows where the job fails."""
-    next: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +104,7 @@ def _states_of(job: MachineJob, args: DefinitionArgs) -> dict[str, State]:
         f"{label}Submit": {
             "Type": "Task",
             "Resource": _resource(args, "aws-sdk:batch:submitJob"),
-            "Parameters": _submit_parameters(job),
+            "Parameters": submit_parameters(job),
             "ResultSelector": {"JobId.$": "$.JobId"},
             "ResultPath": "$.job",
             "Retry": [_retry(_THROTTLED, attempts=8)],
@@ -337,42 +314,6 @@ def _failed(job: MachineJob, args: DefinitionArgs) -> FailedJob:
         broken=_BROKEN,
         task=task,
     )
-
-
-def _submit_parameters(job: MachineJob) -> dict[str, Any]:
-    overrides: dict[str, Any] = {"Environment.$": "$.environment"}
-    if job.stage == "analysis":
-        # the size of this very array, or that it is none, whatever the newest job definition says;
-        # the upload is preprocess's alone
-        overrides = {
-            "Environment": [
-                {"Name": contract.ENV_RUN_ID, "Value.$": "$.run_id"},
-                {"Name": contract.ENV_SHARDS, "Value": str(job.shards)},
-            ]
-        }
-    parameters: dict[str, Any] = {
-        "JobName.$": f"$.jobs.{job.name_key}",
-        "JobQueue": job.queue_arn,
-        "JobDefinition": job.definition,
-        "Tags": {f"{contract.RUN_ID_TAG}.$": "$.run_id", contract.STAGE_TAG: job.stage},
-        "PropagateTags": True,
-    }
-    if job.on_failure != JOB_FAILED:
-        parameters["Tags"][contract.FALLBACK_TAG] = "follows"
-    if job.multi_node:
-        # the node range must repeat the job definition's to the letter
-        parameters["NodeOverrides"] = {
-            "NodePropertyOverrides": [
-                {"TargetNodes": contract.ANALYSIS_TARGET_NODES, "ContainerOverrides": overrides}
-            ]
-        }
-    else:
-        parameters["ContainerOverrides"] = overrides
-    if job.shards > 1:
-        parameters["ArrayProperties"] = {"Size": job.shards}
-    if job.share_identifier is not None:
-        parameters["ShareIdentifier"] = job.share_identifier
-    return parameters
 
 
 def _record_parameters(job: MachineJob, args: DefinitionArgs) -> dict[str, Any]:

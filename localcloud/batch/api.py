@@ -67,7 +67,7 @@ class BatchApi:
             "ListJobs": lambda params: listing.list_jobs(store, params),
             "CancelJob": self._cancel,
             "TerminateJob": self._terminate,
-            "CancelJobs": lambda params: self._each(params, plane.cancel),
+            "CancelJobs": lambda params: self._each(params, plane.states.cancel),
             "TerminateJobs": lambda params: self._each(params, plane.terminate),
             "TagResource": self._tag,
             "UntagResource": self._untag,
@@ -194,7 +194,7 @@ class BatchApi:
 
     def _snapshot(self, params: Params) -> Params:
         queue = queues.existing(self._store, params.get("jobQueue", ""))
-        jobs = self._plane.runnable(queue)[:100]
+        jobs = self._plane.states.runnable(queue)[:100]
         front = [
             {"jobArn": job.arn, "earliestTimeAtPosition": descriptions.millis(job.runnable_since)}
             for job in jobs
@@ -260,7 +260,7 @@ class BatchApi:
             if not params.get(member):
                 raise client_error(f"{member} is required")
         job = submission.build(self._store, params, self._plane.now())
-        self._plane.add(job)
+        self._plane.states.add(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
 
     def _describe_jobs(self, params: Params) -> Params:
@@ -277,7 +277,7 @@ class BatchApi:
         return {"jobs": details}
 
     def _cancel(self, params: Params) -> Params:
-        self._plane.cancel(self._job(params), params["reason"])
+        self._plane.states.cancel(self._job(params), params["reason"])
         return {}
 
     def _terminate(self, params: Params) -> Params:

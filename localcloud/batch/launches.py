@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from config.quotas import VCPU_QUOTAS, Quota, quota_of
 from localcloud.batch.records import ComputeEnvironment, Store
-from localcloud.moto.state import InstanceShape
+from localcloud.moto.ec2 import InstanceShape
 from localcloud.protocol.wire import WireError
 
 AMPLE_VCPUS: Final = 100_000.0

@@ -16,7 +16,7 @@ from typing import Any, Final
 from localcloud.batch.definitions import resource_value
 from localcloud.batch.launches import NO_CAPACITY, UNDETERMINED, UNSUPPORTED, Failure, Launches
 from localcloud.batch.records import ComputeEnvironment, Instance
-from localcloud.moto.state import InstanceShape
+from localcloud.moto.ec2 import InstanceShape
 
 _GROUPS: Final = {
     "optimal": ("m6i", "c6i", "r6i", "c7i"),

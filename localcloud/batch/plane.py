@@ -1,5 +1,4 @@
-"""The data plane of Batch: moves jobs through their states, places them, runs their attempts, and
-tells EventBridge.
+"""The data plane of Batch: places jobs, runs their attempts, and ends what is over time.
 
 One thread decides, woken by every change; attempts run in threads of their own. All state is under
 the store's lock.
@@ -11,12 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
-from localcloud.batch import descriptions, fair_share
 from localcloud.batch.attempts import Addresses, Owner, RunningAttempt
 from localcloud.batch.container import ContainerFactory
-from localcloud.batch.dependencies import Waiting
 from localcloud.batch.launches import NO_CAPACITY, Launches
 from localcloud.batch.placement import (
     INVALID_ENVIRONMENTS,
@@ -32,16 +28,12 @@ from localcloud.batch.records import (
     Instance,
     Job,
     JobQueue,
-    Status,
     Store,
 )
 from localcloud.batch.retries import AttemptEnd, retries
-from localcloud.batch.tasks import Outcome
+from localcloud.batch.states import JobStates, Publish
 
 _log = logging.getLogger(__name__)
-
-Publish = Callable[[str, list[str], dict[str, Any]], None]
-"""Takes detail type, resources and detail of an event."""
 
 
 class DataPlane:
@@ -70,17 +62,14 @@ class DataPlane:
         self.store = store
         self.launches = Launches(store, self.now)
         self.capacity = Capacity(shapes=store.state.instance_shapes(), launches=self.launches)
-        self._publish = publish
+        self.states = JobStates(store=store, publish=publish, now=self.now, wake=self.wake)
         self._joinable = joinable
         self._changed = threading.Condition(store.lock)
         self._pending_change = False
         self._stopping = False
         self._offset = 0.0
-        self._waiting = Waiting(store)
-        self._runnable: dict[str, list[Job]] = {}
         self._running: dict[str, RunningAttempt] = {}
         self._timed_out: set[str] = set()
-        self._ledger = fair_share.Ledger()
         self._owner = Owner(
             factory=factory,
             addresses=Addresses(),
@@ -89,9 +78,9 @@ class DataPlane:
             instance_role=lambda environment: store.state.instance_profile_role(
                 environment.resources["instanceRole"]
             ),
-            running=self._on_running,
-            node_running=self._on_node_running,
-            node_ended=self._on_node_ended,
+            running=self.states.attempt_running,
+            node_running=self.states.node_running,
+            node_ended=self.states.node_ended,
             ended=self._on_ended,
         )
         self._thread = threading.Thread(target=self._loop, name="batch-scheduler", daemon=True)
@@ -138,7 +127,7 @@ class DataPlane:
                     self._changed.wait(seconds)
 
     def _step(self) -> float | None:
-        self._resolve_dependencies()
+        self.states.resolve_dependencies()
         for environment in self.store.environments.values():
             self.capacity.keep_minimum(environment)
         self._place_all()
@@ -202,27 +191,9 @@ class DataPlane:
 
     # ---- requests --------------------------------------------------------------------------------
 
-    def add(self, job: Job) -> None:
-        """A job that SubmitJob has built. The caller holds the lock."""
-        for each in (job, *job.children):
-            self.store.jobs[each.id] = each
-            self._waiting.add(each)
-            self._ledger.enter(each)
-        self.wake()
-
-    def cancel(self, job: Job, reason: str) -> None:
-        """CancelJob: ends what has not started yet; running jobs go on.
-
-        What waits for other jobs ends when those have (API reference).
-        """
-        for each in (job, *job.children):
-            if each.array_size is None and self._waiting.has(each):
-                each.cancelled, each.stop_reason = True, reason
-        self._end_unstarted(job, reason, flag="cancelled")
-
     def terminate(self, job: Job, reason: str) -> None:
         """TerminateJob: ends the job in any state."""
-        self._end_unstarted(job, reason, flag="terminated")
+        self.states.end_unstarted(job, reason, flag="terminated")
         for each in [job, *job.children]:
             attempt = self._running.get(each.id)
             if attempt is not None:
@@ -237,35 +208,6 @@ class DataPlane:
             if job.queue is queue and not job.ended and job.parent is None
         ]:
             self.terminate(job, "Job queue was deleted")
-
-    def _end_unstarted(self, job: Job, reason: str, *, flag: str) -> None:
-        for each in [*job.children, job]:
-            waits = flag == "cancelled" and self._waiting.has(each)
-            if (
-                each.status in ("SUBMITTED", "PENDING", "RUNNABLE")
-                and each.array_size is None
-                and not waits
-            ):
-                setattr(each, flag, True)
-                self._finish(each, "FAILED", reason)
-        if job.array_size is not None:
-            setattr(job, flag, True)
-        self.wake()
-
-    def runnable(self, queue: JobQueue) -> list[Job]:
-        """The queue's RUNNABLE jobs, in the order in which they will be placed."""
-        jobs = self._runnable.get(queue.name, [])
-        policy = self.store.policy(queue.policy) if queue.policy else None
-        if policy is None or not jobs:
-            return list(jobs)
-        now, ledger = self.now(), self._ledger
-        return fair_share.ordered(
-            policy.fairshare,
-            jobs,
-            ledger.of(queue.name),
-            ledger.active(policy.fairshare, queue.name, now),
-            now,
-        )
 
     def holding(self, queue: JobQueue) -> list[tuple[str, float]]:
         """Share (empty for none) and vCPUs of each job of the queue that holds resources."""
@@ -283,71 +225,18 @@ class DataPlane:
                     return attempt, attempt.task_ids.index(task_id)
         return None
 
-    # ---- states ----------------------------------------------------------------------------------
-
-    def _move(self, job: Job, status: Status, reason: str = "") -> None:
-        job.status, job.status_reason = status, reason
-        self._publish("Batch Job State Change", [job.arn], descriptions.describe(job))
-
-    def _finish(self, job: Job, status: Status, reason: str) -> None:
-        self._waiting.ended(job)
-        self._ledger.leave(job)
-        queue = self._runnable.get(job.queue.name, [])
-        if job in queue:
-            queue.remove(job)
-        job.stopped_at = self.now()
-        self._move(job, status, reason)
-        parent = job.parent
-        if (
-            parent is not None
-            and not parent.ended
-            and all(child.ended for child in parent.children)
-        ):
-            failed = any(child.status == "FAILED" for child in parent.children)
-            self._finish(
-                parent,
-                "FAILED" if failed else "SUCCEEDED",
-                "Array Child Job failed" if failed else "",
-            )
-        self.wake()
-
-    def _resolve_dependencies(self) -> None:
-        while (job := self._waiting.next()) is not None:
-            if job.array_size is not None:
-                if job.status == "SUBMITTED":
-                    self._move(job, "PENDING")
-                continue
-            states = [other.status for other in self._waiting.prerequisites(job)]
-            if "FAILED" in states:
-                self._finish(
-                    job, "FAILED", job.stop_reason if job.cancelled else "Dependent Job failed"
-                )
-            elif all(state == "SUCCEEDED" for state in states):
-                if job.cancelled:
-                    self._finish(job, "FAILED", job.stop_reason)
-                    continue
-                self._waiting.remove(job)
-                self._make_runnable(job)
-            elif job.status == "SUBMITTED":
-                self._move(job, "PENDING")
-
-    def _make_runnable(self, job: Job) -> None:
-        job.runnable_since = self.now()
-        self._runnable.setdefault(job.queue.name, []).append(job)
-        self._move(job, "RUNNABLE", job.status_reason if job.attempts else "")
-
     # ---- placement -------------------------------------------------------------------------------
 
     def _place_all(self) -> None:
         for queue in sorted(self.store.queues.values(), key=lambda each: -each.priority):
             while True:
-                jobs = self.runnable(queue)
+                jobs = self.states.runnable(queue)
                 if not jobs:
                     queue.blocked_job = queue.blocked_reason = None
                     break
                 refusal = self._place(queue, jobs[0])
                 if refusal is not None:
-                    self._note_blocked(queue, jobs[0], refusal)
+                    self.states.note_blocked(queue, jobs[0], refusal)
                     break
 
     def _place(self, queue: JobQueue, job: Job) -> Refusal | None:
@@ -360,7 +249,7 @@ class DataPlane:
         fraction = (
             1.0
             if policy is None
-            else self._ledger.fraction(policy.fairshare, queue.name, self.now())
+            else self.states.ledger.fraction(policy.fairshare, queue.name, self.now())
         )
         refusals = []
         for arn in queue.environments:
@@ -391,21 +280,6 @@ class DataPlane:
         environment.status_reason = problem or "ComputeEnvironment Healthy"
         return problem is None
 
-    def _note_blocked(self, queue: JobQueue, job: Job, refusal: Refusal) -> None:
-        if not refusal.reason:
-            queue.blocked_job = queue.blocked_reason = None
-            return
-        if (queue.blocked_job, queue.blocked_reason) == (job.id, refusal.reason):
-            return
-        queue.blocked_job, queue.blocked_reason, queue.blocked_since = (
-            job.id,
-            refusal.reason,
-            self.now(),
-        )
-        job.status_reason = refusal.text
-        detail = descriptions.describe(job)
-        self._publish("Batch Job Queue Blocked", [job.arn, queue.arn], detail)
-
     def _start(
         self,
         queue: JobQueue,
@@ -414,9 +288,7 @@ class DataPlane:
         instances: list[Instance],
         needs: list[Need],
     ) -> None:
-        self._runnable[queue.name].remove(job)
-        if queue.blocked_job == job.id:
-            queue.blocked_job = queue.blocked_reason = None
+        self.states.placed(queue, job)
         record = Attempt(number=len(job.attempts) + 1, nodes=[], environment=environment.arn)
         attempt = RunningAttempt(job, record, environment, instances, self._owner)
         record.nodes = [
@@ -424,8 +296,8 @@ class DataPlane:
         ]
         job.current = record
         self._running[job.id] = attempt
-        self._ledger.open(job, sum(need.vcpus for need in needs), self.now())
-        self._move(job, "STARTING")
+        self.states.ledger.open(job, sum(need.vcpus for need in needs), self.now())
+        self.states.move(job, "STARTING")
         attempt.start()
 
     # ---- timers ----------------------------------------------------------------------------------
@@ -456,7 +328,7 @@ class DataPlane:
             if deadline <= now:
                 job = self.store.jobs[queue.blocked_job]
                 job.cancelled = True
-                self._finish(
+                self.states.finish(
                     job,
                     "FAILED",
                     f"Canceled by JobStateTimeLimit action due to reason: {queue.blocked_reason}",
@@ -466,28 +338,6 @@ class DataPlane:
 
     # ---- what attempts report --------------------------------------------------------------------
 
-    def _on_running(self, attempt: RunningAttempt) -> None:
-        with self.store.lock:
-            attempt.record.started_at = attempt.job.started_at = self.now()
-            attempt.job.stopped_at = None
-            self._move(attempt.job, "RUNNING")
-            self.wake()
-
-    def _on_node_running(self, attempt: RunningAttempt, node: int) -> None:
-        with self.store.lock:
-            attempt.record.nodes[node].update(status="RUNNING", started=self.now())
-
-    def _on_node_ended(self, attempt: RunningAttempt, node: int, outcome: Outcome) -> None:
-        with self.store.lock:
-            state = attempt.record.nodes[node]
-            state.update(
-                status="SUCCEEDED" if outcome.exit_code == 0 else "FAILED", stopped=self.now()
-            )
-            if outcome.exit_code is not None:
-                state["exitCode"] = outcome.exit_code
-            if outcome.reason:
-                state["reason"] = outcome.reason
-
     def _on_ended(self, attempt: RunningAttempt, end: AttemptEnd) -> None:
         job, record = attempt.job, attempt.record
         with self.store.lock:
@@ -496,7 +346,7 @@ class DataPlane:
                 release(instance, need, multinode=job.multinode)
                 if attempt.environment.is_fargate:
                     attempt.environment.instances.pop(instance.id, None)
-            self._ledger.close(job, self.now())
+            self.states.ledger.close(job, self.now())
             record.stopped_at, record.status_reason = self.now(), end.status_reason
             job.attempts.append(record)
             job.current = None
@@ -505,16 +355,16 @@ class DataPlane:
             if self._stopping:
                 return
             if end.exit_code == 0 and not timed_out and not job.terminated:
-                self._finish(job, "SUCCEEDED", end.status_reason)
+                self.states.finish(job, "SUCCEEDED", end.status_reason)
             elif (
                 not timed_out
                 and not job.terminated
                 and retries(job.retry, attempts=len(job.attempts), end=end)
             ):
                 job.status_reason = end.status_reason
-                self._make_runnable(job)
+                self.states.make_runnable(job)
                 self.wake()
             else:
-                self._finish(
+                self.states.finish(
                     job, "FAILED", job.stop_reason if job.terminated else end.status_reason
                 )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localcloud.iam.authorization import Requirement, requirements
+from localcloud.iam.authorization import requirements
 from localcloud.iam.policy_evaluation import (
     Context,
     Decision,
@@ -21,6 +21,7 @@ from localcloud.iam.policy_evaluation import (
     resource_policy_allows,
     resource_policy_decision,
 )
+from localcloud.iam.requirement import Requirement
 from localcloud.moto.state import ACCOUNT_ID, AwsState
 from localcloud.protocol.wire import Call, WireError
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,3 +200,15 @@ class WorkerPool:
             workers = list(self._all.values())
         for worker in workers:
             worker.kill()
+
+
+def lost(exit_code: int | None, request_id: str, timeout: float) -> dict[str, str]:
+    """What Lambda says of an invocation without an answer: over time, or the runtime died."""
+    if exit_code is None:
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        return {
+            "errorType": "Sandbox.Timedout",
+            "errorMessage": f"{moment}Z {request_id} Task timed out after {timeout:.2f} seconds",
+        }
+    message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {exit_code}"
+    return {"errorType": "Runtime.ExitError", "errorMessage": message}

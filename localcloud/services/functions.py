@@ -33,7 +33,7 @@ from localcloud.iam.access import Access, AssumeRoleError
 from localcloud.moto.state import AwsState, function_name
 from localcloud.protocol.wire import Reply, WireError
 from localcloud.services.cloudwatch_metrics import Metrics
-from localcloud.services.function_workers import Worker, WorkerPool
+from localcloud.services.function_workers import Worker, WorkerPool, lost
 
 _log = logging.getLogger(__name__)
 _LAMBDA: Final = "lambda.amazonaws.com"
@@ -164,7 +164,7 @@ class Functions:
         }
         answer = worker.exchange(request, float(function.timeout))
         if answer is None:
-            failure = _lost(worker.exit_code, request_id, function.timeout)
+            failure = lost(worker.exit_code, request_id, function.timeout)
             self._pool.lose(function.function_name, worker)
             worker.log(failure["errorMessage"])
         else:
@@ -388,15 +388,3 @@ class Functions:
             except OSError:  # another invocation was faster
                 shutil.rmtree(unpacked)
         return directory, function.handler
-
-
-def _lost(exit_code: int | None, request_id: str, timeout: float) -> dict[str, str]:
-    """What Lambda says of an invocation without an answer: over time, or the runtime died."""
-    if exit_code is None:
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        return {
-            "errorType": "Sandbox.Timedout",
-            "errorMessage": f"{moment}Z {request_id} Task timed out after {timeout:.2f} seconds",
-        }
-    message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {exit_code}"
-    return {"errorType": "Runtime.ExitError", "errorMessage": message}

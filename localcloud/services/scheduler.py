@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.iam.access import AssumeRoleError
 from localcloud.moto.state import AwsState
-from localcloud.services.eventbridge import Targets
+from localcloud.services.event_targets import Targets
 
 _log = logging.getLogger(__name__)
 _SCHEDULER: Final = "scheduler.amazonaws.com"

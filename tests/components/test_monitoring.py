@@ -15,7 +15,7 @@ from config.facts import ec2_facts
 from tests.components.program import ROOT, STACKS, config_of, deploy, deployed
 from workloads import contract, metrics
 from workloads.functions.redrive import HIDDEN_SECONDS, SECONDS_FOR_ONE
-from workloads.functions.states import TELL_LEASE_MS
+from workloads.functions.state_items import TELL_LEASE_MS
 
 FUNCTION = "aws:lambda/function:Function"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"

@@ -50,7 +50,7 @@ def test_ten_thousand_jobs_are_listed_quickly(stage: Stage, stopped: str) -> Non
     with plane.store.lock:
         for number in range(10_000):
             params = {"jobName": f"job-{number}", "jobQueue": stopped, "jobDefinition": definition}
-            plane.add(submission.build(plane.store, params, plane.now()))
+            plane.states.add(submission.build(plane.store, params, plane.now()))
     mine = {"jobQueue": stopped, "filters": [{"name": "JOB_NAME", "values": ["job-*"]}]}
     pages = list(stage.batch.get_paginator("list_jobs").paginate(**mine))
     assert sum(len(page["jobSummaryList"]) for page in pages) == 10_000

@@ -16,7 +16,8 @@ from localcloud.batch.launches import NO_CAPACITY, Launches
 from localcloud.batch.node_ranges import check_ranges, range_of
 from localcloud.batch.placement import MAX_RESOURCE, REQUIREMENT, Capacity, Need, Refusal, release
 from localcloud.batch.records import ComputeEnvironment, Instance, Store
-from localcloud.moto.state import AwsState, InstanceShape
+from localcloud.moto.ec2 import InstanceShape
+from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import WireError
 from tests.localcloud.conftest import Stage, until
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.services.eventbridge import target_input
+from localcloud.services.event_targets import target_input
 from tests.localcloud.conftest import ACCOUNT, Stage, until
 from tests.localcloud.test_functions import make
 

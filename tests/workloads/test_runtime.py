@@ -21,7 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from workloads.contract import Run
 from workloads.records import StageRecord
-from workloads.runtime import s3
+from workloads.runtime import s3, s3_streams
 from workloads.runtime.batch_env import BatchEnv
 from workloads.runtime.errors import StageError
 from workloads.runtime.stage import run_stage
@@ -155,8 +155,8 @@ def test_only_the_main_node_writes_records(bucket, monkeypatch):
 
 def test_sigterm_ends_the_stage_with_143_and_leaves_no_object(bucket):
     program = (
-        "import sys, time\nfrom workloads.runtime import s3\nfrom workloads.runtime.stage import"
-        f" run_stage\ndef main(run):\n    with s3.Writer({bucket!r}, 'half') as out:\n       "
+        "import sys, time\nfrom workloads.runtime import s3_streams\nfrom workloads.runtime.stage import"
+        f" run_stage\ndef main(run):\n    with s3_streams.Writer({bucket!r}, 'half') as out:\n       "
         " out.write(bytes(20 << 20)); print('ready', flush=True);"
         " time.sleep(60)\nsys.exit(run_stage('preprocess', main))\n"
     )
@@ -179,24 +179,24 @@ class TestStreams:
     content = np.random.default_rng(1).bytes(25_000_001)
 
     def test_what_is_written_is_read_back(self, bucket):
-        with s3.Writer(bucket, "large") as out:
+        with s3_streams.Writer(bucket, "large") as out:
             for start in range(0, len(self.content), 3_000_017):
                 out.write(self.content[start : start + 3_000_017])
             assert out.tell() == len(self.content)
-        with s3.Writer(bucket, "empty"):
+        with s3_streams.Writer(bucket, "empty"):
             pass
         assert s3.head(bucket, "large").etag.endswith("-3"), "25 MB are three parts of 8 MiB"
-        with s3.open_read(bucket, "large") as source:
+        with s3_streams.open_read(bucket, "large") as source:
             assert (
                 hashlib.sha256(source.readall()).digest() == hashlib.sha256(self.content).digest()
             )
-        with s3.open_read(bucket, "empty") as source:
+        with s3_streams.open_read(bucket, "empty") as source:
             assert source.read() == b""
         assert s3.read_range(bucket, "large", 8_388_600, 20) == self.content[8_388_600:8_388_620]
 
     def test_an_error_leaves_nothing(self, bucket):
         def failing(size: int) -> None:
-            with s3.Writer(bucket, "half") as out:
+            with s3_streams.Writer(bucket, "half") as out:
                 out.write(bytes(size))
                 raise ZeroDivisionError
 
@@ -225,7 +225,7 @@ class TestStreams:
         original = type(s3.client()).get_object
         monkeypatch.setattr(type(s3.client()), "get_object", get_object)
         monkeypatch.setattr(time, "sleep", lambda _: None)
-        assert s3.Reader(info).readall() == self.content
+        assert s3_streams.Reader(info).readall() == self.content
         assert len(torn) == 3
 
     def test_an_object_replaced_while_it_is_read_is_an_error(self, bucket):
@@ -233,7 +233,7 @@ class TestStreams:
         info = s3.head(bucket, "large")
         s3.put_bytes(bucket, "large", self.content[::-1])
         with pytest.raises(StageError, match="large with PreconditionFailed"):
-            s3.Reader(info).readall()
+            s3_streams.Reader(info).readall()
 
 
 def test_a_denied_call_names_operation_and_object():

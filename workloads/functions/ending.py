@@ -16,7 +16,8 @@ from workloads.functions import slack
 from workloads.functions.log import log
 from workloads.functions.reasons import Cause
 from workloads.functions.spending import Spending
-from workloads.functions.states import NotificationLeasedError, RunStates, standing
+from workloads.functions.state_items import NotificationLeasedError, standing
+from workloads.functions.states import RunStates
 from workloads.functions.webhook import tell
 
 _PATIENCE_SECONDS: Final = 45.0

@@ -1,11 +1,12 @@
-"""What the state item of a run looks like, and the right to submit the run's jobs, which is written
-in it.
+"""What the state item of a run looks like, what it says of a failure, and the rights that are
+written in it: to submit the run's jobs, and to tell of its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from workloads.contract import Run, RunState, Stage, Upload
 from workloads.functions import forms
@@ -28,6 +29,17 @@ CLAIMED: Final = {
     "jobs": {"*": forms.TEXT},
 }
 """What an item has besides whose claim can be taken over."""
+
+TELL_LEASE_MS: Final = 90_000
+"""How long one invocation has for telling Slack before a repeated event may take over: longer than
+the notify function may run, and shorter than the time after which Lambda delivers its event for the
+third time.
+"""
+
+Standing = Literal["open", "closed", "being told"]
+"""Standing of a failure: it may end the run or be told; the run has ended otherwise or all is told;
+an invocation has the right to tell of it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +67,18 @@ class ClaimLostError(RuntimeError):
     """
 
 
+class NotificationLeasedError(RuntimeError):
+    """Another invocation has the right to tell, and has not done it yet: the event has to be
+    delivered again in case it never does.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event"
+            " has to be delivered again"
+        )
+
+
 def new_item(run: Run, upload: Upload, state: RunState, now_ms: int) -> dict[str, Any]:
     """The first item of a run, without what a claim adds."""
     return {
@@ -70,3 +94,27 @@ def new_item(run: Run, upload: Upload, state: RunState, now_ms: int) -> dict[str
             "version_id": upload.version_id,
         },
     }
+
+
+def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: int) -> Standing:
+    """What a state item says of a failure, before anything is asked of AWS Batch: most events of a
+    large array change nothing.
+
+    Args:
+        item: the state item; empty where there is none.
+        job_id: of the job that failed; of an array, the parent's stands for that of any child.
+        created_ms: when it was made.
+        now_ms: this moment.
+    """
+    if int(item.get("ended_ms") or -1) < created_ms:
+        return "open"
+    told_of = str((item.get("failure") or {}).get("job_id") or "")
+    if (
+        item.get("state") != "FAILED"
+        or "told_at" in item
+        or job_id not in (told_of, told_of.partition(":")[0])
+    ):
+        return "closed"
+    if int(item.get("tell_until_ms") or 0) < now_ms:
+        return "open"
+    return "being told" if job_id == told_of else "closed"

@@ -13,14 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from workloads.contract import Run, RunState, Stage, Upload
 from workloads.functions import forms
-from workloads.functions.state_items import CLAIMED, ITEM, Claim, ClaimLostError, new_item
+from workloads.functions.state_items import (
+    CLAIMED,
+    ITEM,
+    TELL_LEASE_MS,
+    Claim,
+    ClaimLostError,
+    NotificationLeasedError,
+    new_item,
+)
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -30,28 +38,6 @@ _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 _OPEN: Final = ("WAITING", "CLAIMED", "SUBMITTED")
 _SPENT: Final = ("seconds", "usd", "spent", "replaced")
 """Attributes that say what a run took and cost."""
-TELL_LEASE_MS: Final = 90_000
-"""How long one invocation has for telling Slack before a repeated event may take over: longer than
-the notify function may run, and shorter than the time after which Lambda delivers its event for the
-third time.
-"""
-
-Standing = Literal["open", "closed", "being told"]
-"""Standing of a failure: it may end the run or be told; the run has ended otherwise or all is told;
-an invocation has the right to tell of it.
-"""
-
-
-class NotificationLeasedError(RuntimeError):
-    """Another invocation has the right to tell, and has not done it yet: the event has to be
-    delivered again in case it never does.
-    """
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(
-            f"run {run.run_id}: another invocation is telling Slack and has not finished; the event"
-            " has to be delivered again"
-        )
 
 
 @dataclass(frozen=True)
@@ -387,30 +373,6 @@ class RunStates:
             _only_condition(error)
             return False
         return True
-
-
-def standing(item: Mapping[str, Any], job_id: str, *, created_ms: int, now_ms: int) -> Standing:
-    """What a state item says of a failure, before anything is asked of AWS Batch: most events of a
-    large array change nothing.
-
-    Args:
-        item: the state item; empty where there is none.
-        job_id: of the job that failed; of an array, the parent's stands for that of any child.
-        created_ms: when it was made.
-        now_ms: this moment.
-    """
-    if int(item.get("ended_ms") or -1) < created_ms:
-        return "open"
-    told_of = str((item.get("failure") or {}).get("job_id") or "")
-    if (
-        item.get("state") != "FAILED"
-        or "told_at" in item
-        or job_id not in (told_of, told_of.partition(":")[0])
-    ):
-        return "closed"
-    if int(item.get("tell_until_ms") or 0) < now_ms:
-        return "open"
-    return "being told" if job_id == told_of else "closed"
 
 
 def _first_claim(run: Run, item: Mapping[str, Any]) -> Claim:

@@ -23,13 +23,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workloads import contract
 from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
-from workloads.functions import clients, executions, forms, pauses, slack
+from workloads.functions import clients, executions, forms, pauses
+from workloads.functions.forbidden import tell_forbidden
 from workloads.functions.log import log
-from workloads.functions.notification_log import Notification, NotificationLog
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
 from workloads.functions.states import RunStates
-from workloads.functions.webhook import tell
 from workloads.runtime.quoting import escaped, quoted
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # ListJobs shows what this one submitted
         states.shorten(outcome, expires_ms=_now_ms() + int(_SETTLE_SECONDS * 1000))
         if _FORBIDDEN in str(error):
-            _tell_forbidden(run, str(error))
+            tell_forbidden(run, str(error))
         raise
     log(
         "run submitted",
@@ -360,47 +359,6 @@ def _find(batch: BatchClient, claim: Claim, queue: str, stage: Stage) -> str | N
         if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
     ]
     return min(found)[1] if found else None
-
-
-def _tell_forbidden(run: Run, reason: str) -> None:
-    """Says in Slack, once for each run, that it has not begun because a policy forbids it: the
-    action of the budget, as a rule.
-
-    The event is raised on and ends in the dead-letter queue, from where the run can be begun; so
-    Slack's own trouble ends in the log.
-    """
-    notification = Notification(
-        pk=run.partition_key,
-        sk=f"{run.sort_key_prefix}FORBIDDEN",
-        state="FORBIDDEN",
-        changed_at="-",
-    )
-    notification_log = NotificationLog(clients.metrics_table())
-    if not notification_log.begin(notification):
-        return
-    title = f"{run.dataset} {run.date[:4]}-{run.date[4:6]}-{run.date[6:]}: the run has not begun"
-    message = slack.Message(
-        text=f"{title}: a policy forbids it",
-        blocks=(
-            slack.header(title),
-            slack.section(
-                f"*Why*\nA policy forbids to submit it: {slack.escape(slack.sentence(reason))}"
-            ),
-            slack.section(
-                "*What to do*\nIf the budget is used up, lift the stop (docs/runbook.md, The"
-                f" budget is used up), then {slack.code('batchref replay submit')} begins what has"
-                " waited."
-            ),
-            slack.context(f"Run {slack.code(run.run_id)}"),
-        ),
-    )
-    try:
-        tell(message)
-    except (slack.SlackError, ClientError, BotoCoreError) as error:
-        log("slack not told", reason=str(error))
-        notification_log.release(notification)
-    else:
-        notification_log.told(notification)
 
 
 def _now_ms() -> int:

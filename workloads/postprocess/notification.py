@@ -17,7 +17,8 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.formats import now
 from workloads.functions import slack
-from workloads.functions.states import NotificationLeasedError, RunStates
+from workloads.functions.state_items import NotificationLeasedError
+from workloads.functions.states import RunStates
 from workloads.runtime import s3
 from workloads.runtime.errors import EXIT_AWS, StageError
 

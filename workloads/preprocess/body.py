@@ -22,11 +22,10 @@ from workloads.preprocess.records import (
     Offsets,
     Reject,
     blocks,
-    line_ends,
     raw_text,
-    record_ends,
 )
 from workloads.preprocess.rewrite import Rewriter, Source, from_line
+from workloads.preprocess.spare import without_spare
 from workloads.records import Remark
 
 _LAST_ROWS: Final = 12
@@ -161,7 +160,7 @@ class Body:
         column, and with odd quotes read.
         """
         if self._dialect.structure.spare and block.lines is None:
-            block = self._without_spare(block)
+            block = without_spare(block, self._dialect)
         if not self._suspect(block) or not block.data.strip(b"\r\n"):
             return block, []
         spans = block.spans(self._separator)
@@ -223,36 +222,6 @@ class Body:
             elif comment and record.startswith(comment):
                 gone[number] = "comment"
         return gone
-
-    def _without_spare(self, block: Block) -> Block:
-        """A block without the delimiters after the last column: as many as most rows have, where
-        the fields are empty.
-        """
-        data = block.data
-        codes = np.frombuffer(data, np.uint8)
-        ends = (
-            record_ends(data, self._separator, final=True)
-            if QUOTE in data
-            else line_ends(data, final=True)
-        )
-        if not len(ends) or ends[-1] != len(data):
-            ends = np.append(ends, len(data))
-        place = ends - 1
-        for code in (ord("\n"), ord("\r")):
-            place = place - ((place >= 0) & (codes[np.maximum(place, 0)] == code))
-        keep = np.ones(len(codes), bool)
-        for _ in range(self._dialect.structure.spare):
-            found = place[(place >= 0) & (codes[np.maximum(place, 0)] == self._separator)]
-            keep[found] = False
-            place = found - 1
-        if keep.all():
-            return block
-        odd = (
-            block.odd - np.searchsorted(np.flatnonzero(~keep), block.odd)
-            if len(block.odd)
-            else block.odd
-        )
-        return Block(codes[keep].tobytes(), block.first_line, odd, block.lines, block.raws)
 
     def _without_footer(self, block: Block) -> tuple[Block, list[Reject]]:
         """The last block without the notes and totals at its end."""

@@ -19,7 +19,7 @@ from workloads.preprocess.clean import Cleaned, RefusedError, Settings, clean
 from workloads.preprocess.columns import IncompleteRows
 from workloads.preprocess.plan import Wishes
 from workloads.records import ColumnKind, Manifest
-from workloads.runtime import env, memory, s3
+from workloads.runtime import env, memory, s3, s3_streams
 from workloads.runtime.errors import StageError
 
 _MAX_UNIT_ROWS: Final = 1 << 24
@@ -83,7 +83,9 @@ def main(run: Run) -> dict[str, Any]:
     info = s3.head(job.ingest_bucket, job.input_key, job.input_version_id)
     try:
         cleaned = clean(
-            lambda: s3.Reader(info), functools.partial(_outputs, run, job, info.size), job.settings
+            lambda: s3_streams.Reader(info),
+            functools.partial(_outputs, run, job, info.size),
+            job.settings,
         )
     except StageError as error:
         raise StageError(
@@ -121,10 +123,10 @@ def main(run: Run) -> dict[str, Any]:
 class _Objects:
     """Where the results of one pass go."""
 
-    table: s3.Writer
-    lines: s3.Writer
-    rejected: s3.Writer
-    cleaned_csv: s3.Writer | None
+    table: s3_streams.Writer
+    lines: s3_streams.Writer
+    rejected: s3_streams.Writer
+    cleaned_csv: s3_streams.Writer | None
 
 
 @contextmanager
@@ -134,9 +136,9 @@ def _outputs(run: Run, job: Job, size: int) -> Iterator[_Objects]:
     """
     with ExitStack() as stack:
 
-        def writer(key: str, content_type: str, expected_bytes: int) -> s3.Writer:
+        def writer(key: str, content_type: str, expected_bytes: int) -> s3_streams.Writer:
             return stack.enter_context(
-                s3.Writer(
+                s3_streams.Writer(
                     job.intermediate_bucket,
                     key,
                     content_type=content_type,

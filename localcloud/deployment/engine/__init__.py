@@ -14,21 +14,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote, urlparse
 
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from localcloud.deployment.engine.autonaming import Names
-from localcloud.deployment.engine.changes import (
-    PROVIDER_PREFIX,
-    Changes,
-    HalfMadeError,
-    Made,
-    Wanted,
-)
+from localcloud.deployment.engine.changes import PROVIDER_PREFIX, Changes
 from localcloud.deployment.engine.hooks import Hooks
-from localcloud.deployment.engine.state import Failure, Options, Resource, State, Step
+from localcloud.deployment.engine.registrations import (
+    Registrations,
+    needs,
+    options,
+    registered,
+)
+from localcloud.deployment.engine.state import Failure, Resource, State, Step
+from localcloud.deployment.engine.wanted import HalfMadeError, Made, Wanted
 from localcloud.deployment.provider import Provider, ProviderError, unmodelled
 from localcloud.deployment.provider.schema import SchemaError
 from localcloud.deployment.provider.values import (
@@ -36,7 +36,6 @@ from localcloud.deployment.provider.values import (
     decode,
     encode,
     first_path,
-    is_secret,
     is_unknown,
     plain,
     poisoned,
@@ -45,7 +44,6 @@ from localcloud.deployment.provider.values import (
 
 __all__ = ["Engine", "EngineRefusalError", "Failure", "Resource", "State", "Step"]
 
-_STACK: Final = "pulumi:pulumi:Stack"
 _FEATURES: Final = (
     # Not among them: references and output values (inputs then come as plain ids and values),
     # parameterized packages, state migrations. Transforms are listed so that the refusal is this
@@ -89,7 +87,7 @@ class Engine:
         self.exports: dict[str, Any] = {}
         self.log: list[tuple[str, str]] = []
         self.skipped: list[str] = []
-        self._project, self._stack, self._program = project, stack, program.resolve()
+        self._requests = Registrations(project=project, stack=stack, program=program.resolve())
         self._provider, self._preview = provider, preview
         self._registered: dict[str, str] = {}
         self._unavailable: set[str] = set()
@@ -127,8 +125,8 @@ class Engine:
 
         The answer says whether it failed or was skipped; it does not raise.
         """
-        urn = self._urn(request.type, request.name, request.parent)
-        trail = self._trail(request.stackTrace)
+        urn = self._requests.urn(request.type, request.name, request.parent)
+        trail = self._requests.trail(request.stackTrace)
         location = trail[0] if trail else ""
         failure = Failure(
             message="", urn=urn, type=request.type, name=request.name, location=location
@@ -150,9 +148,9 @@ class Engine:
             )
         if request.importId:
             return self._fail(failure, "import is not served by the local engine")
-        aliases = tuple(self._alias(alias, request) for alias in request.aliases)
+        aliases = tuple(self._requests.alias(alias, request) for alias in request.aliases)
         unknown = self._destroy and request.custom and not self._changes.knows(urn, aliases)
-        if unknown or self._unavailable.intersection(self._needs(request)):
+        if unknown or self._unavailable.intersection(needs(request)):
             self._unavailable.add(urn)
             self.skipped.append(urn)
             return resource_pb2.RegisterResourceResponse(urn=urn, unknown=True)
@@ -186,7 +184,7 @@ class Engine:
         outputs = decode(request.outputs)
         if self._destroy:
             return empty_pb2.Empty()
-        if request.urn == self._urn(_STACK, f"{self._project}-{self._stack}", ""):
+        if request.urn == self._requests.stack_urn:
             self.exports = outputs
             complete = (
                 not self.failures and not self._preview
@@ -236,8 +234,8 @@ class Engine:
     def ReadResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802
         """Refused: what exists outside of the program is its config's matter."""
         urn, trail = (
-            self._urn(request.type, request.name, request.parent),
-            self._trail(request.stackTrace),
+            self._requests.urn(request.type, request.name, request.parent),
+            self._requests.trail(request.stackTrace),
         )
         message = "`get` is not served by the local engine; pass the id as configuration instead"
         self._fail(
@@ -355,22 +353,7 @@ class Engine:
             custom=request.custom,
             provider=request.provider,
             inputs=inputs,
-            options=Options(
-                protect=request.protect,
-                retain_on_delete=request.retainOnDelete,
-                delete_before_replace=request.deleteBeforeReplace,
-                ignore_changes=tuple(request.ignoreChanges),
-                replace_on_changes=tuple(request.replaceOnChanges),
-                aliases=aliases,
-                deleted_with=request.deletedWith,
-                replace_with=tuple(request.replace_with),
-                replacement_trigger=_trigger(request),
-                hooks={
-                    kind: tuple(getattr(request.hooks, kind))
-                    for kind in Hooks.KINDS
-                    if getattr(request.hooks, kind)
-                },
-            ),
+            options=options(request, aliases),
         )
 
     def _apply(self, wanted: Wanted, request: Any, trail: tuple[str, ...]) -> Made:
@@ -381,50 +364,9 @@ class Engine:
             raise
 
     def _record(self, wanted: Wanted, request: Any, made: Made, trail: tuple[str, ...]) -> None:
-        known = {
-            name: value
-            for name, value in made.outputs.items()
-            if poisoned(value) is None and not is_unknown(value)
-        }
-        resource = Resource(
-            urn=wanted.urn,
-            type=wanted.type,
-            name=wanted.name,
-            parent=request.parent,
-            custom=wanted.custom,
-            id=made.id,
-            inputs=plain(made.inputs),
-            outputs=plain(known),
-            secret_inputs=frozenset(
-                name for name, value in made.inputs.items() if is_secret(value)
-            ),
-            provider=wanted.provider,
-            dependencies=tuple(sorted(request.dependencies)),
-            property_dependencies={
-                name: tuple(sorted(deps.urns))
-                for name, deps in sorted(request.propertyDependencies.items())
-            },
-            options=wanted.options,
-            location=trail[0] if trail else "",
-            trail=trail,
-        )
+        resource = registered(wanted, request, made, trail)
         with self._lock:
             self.resources[wanted.urn] = resource
-
-    def _alias(self, alias: Any, request: Any) -> str:
-        if alias.urn:
-            return str(alias.urn)
-        spec = alias.spec
-        parent = "" if spec.noParent else spec.parentUrn or request.parent
-        return self._urn(
-            spec.type or request.type, spec.name or request.name, parent, spec.stack, spec.project
-        )
-
-    def _needs(self, request: Any) -> set[str]:
-        return {
-            *request.dependencies,
-            *(urn for deps in request.propertyDependencies.values() for urn in deps.urns),
-        }
 
     def _fail(self, failure: Failure, *messages: str) -> Any:
         for message in messages:
@@ -438,21 +380,6 @@ class Engine:
         with self._lock:
             self.failures.append(failure)
 
-    def _urn(self, type_: str, name: str, parent: str, stack: str = "", project: str = "") -> str:
-        # a child's URN carries the types of all its parents but the stack:
-        # urn:pulumi:<stack>::<project>::<A$B$type>::<name>
-        parents = parent.split("::")[2] if parent else ""
-        qualified = type_ if not parents or parents == _STACK else f"{parents}${type_}"
-        return f"urn:pulumi:{stack or self._stack}::{project or self._project}::{qualified}::{name}"
-
-    def _trail(self, stack: Any) -> tuple[str, ...]:
-        found = []
-        for frame in stack.frames:
-            path = Path(unquote(urlparse(frame.pc.uri).path))
-            if path.is_relative_to(self._program) and "site-packages" not in path.parts:
-                found.append(f"{path.relative_to(self._program).as_posix()}:{frame.pc.line}")
-        return tuple(found)
-
 
 def _made_by(resource: Resource) -> Iterator[str]:
     # inputs come back as outputs, and what a resource was merely told is no proof that it exists
@@ -462,11 +389,3 @@ def _made_by(resource: Resource) -> Iterator[str]:
     yield from (
         leaf for _, leaf in walk(resource.outputs) if isinstance(leaf, str) and leaf not in told
     )
-
-
-def _trigger(request: Any) -> str:
-    if not request.HasField("replacement_trigger") or request.replacement_trigger.HasField(
-        "null_value"
-    ):
-        return ""
-    return str(json_format.MessageToJson(request.replacement_trigger, sort_keys=True, indent=None))

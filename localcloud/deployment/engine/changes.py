@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from localcloud.deployment.engine.autonaming import Names
@@ -19,50 +19,26 @@ from localcloud.deployment.engine.hooks import Hooks
 from localcloud.deployment.engine.state import (
     Failure,
     Operation,
-    Options,
     Resource,
     State,
     Step,
     by_urn,
     deletion_order,
 )
+from localcloud.deployment.engine.wanted import (
+    HalfMadeError,
+    Made,
+    Wanted,
+    demanded,
+    kept,
+    triggered,
+)
 from localcloud.deployment.provider import CreatedError, Provider, ProviderError
 from localcloud.deployment.provider.archive import with_hashes
-from localcloud.deployment.provider.lifecycle import at
 from localcloud.deployment.provider.values import Secret, encode, plain
 
 PROVIDER_PREFIX: Final = "pulumi:providers:"
 _PARALLEL: Final = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A resource as the program wants it. `inputs` may hold secrets and, in a preview, unknowns."""
-
-    urn: str
-    type: str
-    name: str
-    custom: bool
-    provider: str
-    inputs: Mapping[str, Any]
-    options: Options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """What there is after a resource was dealt with."""
-
-    id: str
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-
-
-class HalfMadeError(ProviderError):
-    """A resource whose creation has failed half way; `made` is what there is of it."""
-
-    def __init__(self, message: str, made: Made) -> None:
-        super().__init__(message)
-        self.made = made
 
 
 class Changes:
@@ -108,7 +84,7 @@ class Changes:
             return self._without_aws(wanted, old)
         if self._destroy and old is not None:
             return self._same(wanted, old)
-        given = replace(wanted, inputs=with_hashes(_kept(wanted, old) if old else wanted.inputs))
+        given = replace(wanted, inputs=with_hashes(kept(wanted, old) if old else wanted.inputs))
         checked = self._checked(given, old)
         if old is None:
             return self._create(checked)
@@ -119,12 +95,12 @@ class Changes:
             )
         difference = self._provider.diff(wanted.type, old, checked.inputs)
         changed = difference.changed
-        forced = _triggered(wanted, old) or not self._replaced.isdisjoint(
+        forced = triggered(wanted, old) or not self._replaced.isdisjoint(
             wanted.options.replace_with
         )
         if not changed and not forced:
             return self._same(checked, old)
-        if forced or difference.replaces or _demanded(checked, old, changed):
+        if forced or difference.replaces or demanded(checked, old, changed):
             first = (
                 difference.deletes_first
                 or bool(wanted.options.delete_before_replace)
@@ -394,41 +370,3 @@ def _failure(old: Resource, message: str) -> Failure:
 
 def _reference(provider: str) -> str:
     return provider.rpartition("::")[0]
-
-
-def _triggered(wanted: Wanted, old: Resource) -> bool:
-    then, now = old.options.replacement_trigger, wanted.options.replacement_trigger
-    return bool(then and now and then != now)
-
-
-def _demanded(wanted: Wanted, old: Resource, changed: tuple[str, ...]) -> list[str]:
-    then, now, found = old.inputs, plain(wanted.inputs), list[str]()
-    for path in wanted.options.replace_on_changes:
-        head, _, inner = path.partition(".")
-        of_object = any(isinstance(values.get(head), Mapping) for values in (then, now))
-        if "[" in path or (path != "*" and "*" in path) or (inner and not of_object):
-            raise ProviderError(
-                f"replace_on_changes has {path!r}; the local engine follows names, names inside of"
-                " objects, and `*`"
-            )
-        if path == "*":
-            found += changed
-        elif head in changed and at(then, path) != at(now, path):
-            found.append(path)
-    return found
-
-
-def _kept(wanted: Wanted, old: Resource) -> Mapping[str, Any]:
-    """The inputs, with the former value of what `ignore_changes` names."""
-    inputs = dict(wanted.inputs)
-    for name in wanted.options.ignore_changes:
-        if "." in name or "[" in name or name == "*":
-            raise ProviderError(
-                f"ignore_changes has {name!r}; the local engine follows names of whole properties"
-            )
-        inputs.pop(name, None)
-        if name in old.inputs:
-            inputs[name] = (
-                Secret(old.inputs[name]) if name in old.secret_inputs else old.inputs[name]
-            )
-    return inputs

@@ -26,6 +26,7 @@ from localcloud.deployment.provider import (
 )
 from localcloud.deployment.provider.calls import (
     HANDLERS,
+    JSON_INPUTS,
     NAMES,
     Aws,
     Call,
@@ -72,24 +73,6 @@ _CREATORS: Final = (
 )
 _MODULES: Final = (*_CREATORS, lifecycles, readers)
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {}, False)
-_JSON_INPUTS: Final = frozenset(
-    {
-        "assumeRolePolicy",
-        "containerProperties",
-        "dashboardBody",
-        "definition",
-        "deliveryPolicy",
-        "ecsProperties",
-        "eventPattern",
-        "filterPolicy",
-        "input",
-        "nodeProperties",
-        "policy",
-        "policyDocument",
-        "redriveAllowPolicy",
-        "redrivePolicy",
-    }
-)
 
 
 class Provider:
@@ -160,7 +143,7 @@ class Provider:
         old, new = plain(without_bookkeeping(before.inputs)), plain(without_bookkeeping(inputs))
         found = LIFECYCLES.get(token)
         sets = found.sets if found is not None else ()
-        paths = differences(old, new, texts=_JSON_INPUTS, sets=sets)
+        paths = differences(old, new, texts=JSON_INPUTS, sets=sets)
         changed = tuple(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))
         if not changed:
             return Difference()
@@ -317,7 +300,7 @@ class Provider:
         if actual is None:
             return None
         if inputs:
-            found = merged(inputs, actual, _JSON_INPUTS)
+            found = merged(inputs, actual, JSON_INPUTS)
         else:
             found = {name: value for name, value in actual.items() if value not in _EMPTY}
             found |= {DEFAULTS: []}
@@ -373,7 +356,7 @@ class Provider:
         return naming.property not in new.get(DEFAULTS, ()) or lifecycle(token).deletes_first
 
     def _check_values(self, values: Mapping[str, Any]) -> None:
-        for name in _JSON_INPUTS & values.keys():
+        for name in JSON_INPUTS & values.keys():
             if isinstance(values[name], str) and values[name]:
                 json_object(values[name], name)
         region = values.get("region", self.settings.region)

@@ -28,6 +28,25 @@ from localcloud.protocol import model_check
 _LONGEST_ERROR: Final = 400
 _READING: Final = ("Describe", "Get", "List")
 Handler = Callable[["Call"], None]
+JSON_INPUTS: Final = frozenset(
+    {
+        "assumeRolePolicy",
+        "containerProperties",
+        "dashboardBody",
+        "definition",
+        "deliveryPolicy",
+        "ecsProperties",
+        "eventPattern",
+        "filterPolicy",
+        "input",
+        "nodeProperties",
+        "policy",
+        "policyDocument",
+        "redriveAllowPolicy",
+        "redrivePolicy",
+    }
+)
+"""Inputs that are JSON texts, whatever type has them."""
 HANDLERS: Final[dict[str, Handler]] = {}
 NAMES: Final[dict[str, Naming]] = {}
 

@@ -1,10 +1,11 @@
-"""How each type is read; what one call does not tell stands in readings.py."""
+"""How each type is read; what one call does not tell stands in the files of readings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from localcloud.deployment.provider import monitoring_readings, network_readings
 from localcloud.deployment.provider import readings as more
 from localcloud.deployment.provider.reading import Described, readers
 
@@ -19,7 +20,7 @@ def _alarm(kind: str) -> Described:
         at=f"{kind}s.0",
         rename={"name": "AlarmName", "metricQueries": "Metrics"},
         tags=("cloudwatch", "ListTagsForResource", {"ResourceARN": "{arn}"}),
-        more=more.alarm,
+        more=monitoring_readings.alarm,
     )
 
 
@@ -99,33 +100,36 @@ readers(
             rename={"policy": "policyText", "repository": "repositoryName"},
         ),
         # ---- network and instances
-        "ec2/vpc:Vpc": _ec2("DescribeVpcs", "VpcIds", "Vpcs", more=more.vpc),
+        "ec2/vpc:Vpc": _ec2("DescribeVpcs", "VpcIds", "Vpcs", more=network_readings.vpc),
         "ec2/subnet:Subnet": _ec2("DescribeSubnets", "SubnetIds", "Subnets"),
         "ec2/internetGateway:InternetGateway": _ec2(
             "DescribeInternetGateways",
             "InternetGatewayIds",
             "InternetGateways",
-            more=more.internet_gateway,
+            more=network_readings.internet_gateway,
         ),
         "ec2/eip:Eip": _ec2("DescribeAddresses", "AllocationIds", "Addresses"),
         "ec2/natGateway:NatGateway": _ec2(
             "DescribeNatGateways",
             "NatGatewayIds",
             "NatGateways",
-            more=more.nat_gateway,
+            more=network_readings.nat_gateway,
             absent={"State": ("deleted", "deleting", "failed")},
         ),
         "ec2/routeTable:RouteTable": _ec2(
-            "DescribeRouteTables", "RouteTableIds", "RouteTables", more=more.without_routes
+            "DescribeRouteTables",
+            "RouteTableIds",
+            "RouteTables",
+            more=network_readings.without_routes,
         ),
-        "ec2/route:Route": more.route,
-        "ec2/routeTableAssociation:RouteTableAssociation": more.route_table_association,
+        "ec2/route:Route": network_readings.route,
+        "ec2/routeTableAssociation:RouteTableAssociation": network_readings.route_table_association,
         "ec2/vpcEndpoint:VpcEndpoint": _ec2(
             "DescribeVpcEndpoints",
             "VpcEndpointIds",
             "VpcEndpoints",
             rename={"policy": "PolicyDocument"},
-            more=more.endpoint,
+            more=network_readings.endpoint,
             absent={"State": ("deleted", "deleting")},
         ),
         "ec2/placementGroup:PlacementGroup": Described(
@@ -136,27 +140,27 @@ readers(
             rename={"name": "GroupName"},
             absent={"State": ("deleted", "deleting")},
         ),
-        "ec2/launchTemplate:LaunchTemplate": more.launch_template,
+        "ec2/launchTemplate:LaunchTemplate": network_readings.launch_template,
         "ec2/securityGroup:SecurityGroup": _ec2(
             "DescribeSecurityGroups",
             "GroupIds",
             "SecurityGroups",
             rename={"name": "GroupName"},
-            more=more.without_rules,
+            more=network_readings.without_rules,
         ),
         "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2(
             "DescribeSecurityGroupRules",
             "SecurityGroupRuleIds",
             "SecurityGroupRules",
             rename={"securityGroupId": "GroupId"},
-            more=more.rule,
+            more=network_readings.rule,
         ),
         "vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2(
             "DescribeSecurityGroupRules",
             "SecurityGroupRuleIds",
             "SecurityGroupRules",
             rename={"securityGroupId": "GroupId"},
-            more=more.rule,
+            more=network_readings.rule,
         ),
         # ---- identity and secrets
         "iam/role:Role": Described(
@@ -287,14 +291,14 @@ readers(
             more=more.table,
         ),
         # ---- what watches
-        "cloudwatch/logGroup:LogGroup": more.log_group,
+        "cloudwatch/logGroup:LogGroup": monitoring_readings.log_group,
         "cloudwatch/metricAlarm:MetricAlarm": _alarm("MetricAlarm"),
         "cloudwatch/compositeAlarm:CompositeAlarm": _alarm("CompositeAlarm"),
         "cloudwatch/dashboard:Dashboard": Described(
             service="cloudwatch", operation="GetDashboard", request={"DashboardName": "{id}"}
         ),
-        "cloudwatch/queryDefinition:QueryDefinition": more.query_definition,
-        "budgets/budget:Budget": more.budget,
-        "budgets/budgetAction:BudgetAction": more.budget_action,
+        "cloudwatch/queryDefinition:QueryDefinition": monitoring_readings.query_definition,
+        "budgets/budget:Budget": monitoring_readings.budget,
+        "budgets/budgetAction:BudgetAction": monitoring_readings.budget_action,
     }
 )

@@ -68,6 +68,8 @@ class Reading:
             raise
 
 
+Found = Mapping[str, Any]
+"""What one call tells of a resource."""
 Actual = Mapping[str, Any]
 """Inputs as AWS has them: None where AWS could tell but has nothing; what AWS does not tell is not
 in it.

@@ -48,7 +48,7 @@ from workloads.functions import (
     notify,
     redrive,
     slack,
-    states,
+    state_items,
     submit,
 )
 
@@ -61,7 +61,7 @@ NASTY: tuple[Any, ...] = (
 OURS = (
     ContractError,
     slack.SlackError,
-    states.NotificationLeasedError,
+    state_items.NotificationLeasedError,
     notification_log.NotificationLeasedError,
 )
 

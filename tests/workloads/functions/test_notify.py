@@ -26,7 +26,8 @@ from tests.workloads.functions.failed_jobs import (
 from workloads import contract
 from workloads.functions import arrays, ending, notify, slack
 from workloads.functions.reasons import explain, is_cascade
-from workloads.functions.states import NotificationLeasedError, RunStates
+from workloads.functions.state_items import NotificationLeasedError
+from workloads.functions.states import RunStates
 
 CASES = [
     (

@@ -7,7 +7,7 @@ import urllib3
 
 from tests.workloads.functions.slack_server import slack_server
 from workloads.functions import slack
-from workloads.functions.states import TELL_LEASE_MS
+from workloads.functions.state_items import TELL_LEASE_MS
 
 MESSAGE = slack.Message(text="hello", blocks=(slack.section("*hello*"),))
 

@@ -16,7 +16,7 @@ from workloads.functions.notification_log import (
     NotificationLeasedError,
     NotificationLog,
 )
-from workloads.functions.states import TELL_LEASE_MS
+from workloads.functions.state_items import TELL_LEASE_MS
 
 FIRST_REPEAT_SECONDS = 60
 """After an invocation that failed (Lambda developer guide, "Error handling for asynchronous
