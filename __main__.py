@@ -20,6 +20,7 @@ from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
 from components.settings import read_config, slack_webhook_url
 from components.storage import Storage, StorageArgs
+from config.topology import reclaims_are_counted
 
 config = read_config()
 context = StackContext.current(config.tags)
@@ -28,7 +29,16 @@ network = Network("network", NetworkArgs(context=context, section=config.network
 storage = Storage("storage", StorageArgs(context=context, section=config.storage))
 images = Images("images", ImagesArgs(context=context, section=config.images))
 secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slack_webhook_url()))
-roles = Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+roles = Roles(
+    "roles",
+    RolesArgs(
+        context=context,
+        storage=storage,
+        secrets=secrets,
+        images=images,
+        counts_reclaims=reclaims_are_counted(config),
+    ),
+)
 environments = Environments(
     "environments",
     EnvironmentsArgs(
@@ -71,6 +81,7 @@ monitoring = Monitoring(
         queues=queues,
         environments=environments,
         jobs=jobs,
+        submit=pipeline.submit,
         state_machine_arns=pipeline.state_machine_arns,
         watched={**pipeline.functions, **budget.functions},
     ),

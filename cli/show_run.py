@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import jobs, list_runs, runs_index, watching
-from cli.documents import Attempt, Figures, Shown, StageCost, StageJob, Told
+from cli.documents import Attempt, Figures, Reclaimed, Shown, StageCost, StageJob, Told
 from cli.errors import ExitCode
 from cli.frame import print_json
 from cli.runs_index import ENDED, Entry, plain
 from cli.target import Target
 from workloads import formats, metrics
 from workloads.contract import STAGES, Run
+from workloads.functions import losses
 from workloads.postprocess import figures
 from workloads.runtime.quoting import escaped
 
@@ -74,6 +75,7 @@ def document(target: Target, run: Run) -> Shown:
         "execution": item.get("execution_arn"),
         "stages": described,
         "costs": list(_costs(item)),
+        "reclaimed": _reclaimed(item),
         "failed_stage": failure.get("stage") if failure.get("stage") in STAGES else None,
         "what_to_do": failure.get("hint") or None,
         "told": list(_told(entry, item, others)),
@@ -133,6 +135,18 @@ def _costs(item: Mapping[str, Any]) -> Iterator[StageCost]:
                 "seconds": each.get("seconds"),
                 "usd": each.get("usd"),
             }
+
+
+def _reclaimed(item: Mapping[str, Any]) -> Reclaimed | None:
+    found = item.get("reclaimed")
+    if not found:
+        return None
+    return {
+        "attempts": int(found["attempts"]),
+        "jobs": int(found["jobs"]),
+        "seconds": found.get("seconds"),
+        "usd": found.get("usd"),
+    }
 
 
 def _figures(summary: Mapping[str, Any]) -> Figures:
@@ -213,6 +227,11 @@ class _Picture:
                 " show it"
             )
 
+    def lost(self) -> Iterator[RenderableType]:
+        found = self.shown["reclaimed"]
+        if found is not None and found["attempts"]:
+            yield _plain(f"spot     {losses.sentence(found)}")
+
     def rest(self) -> Iterator[RenderableType]:
         for told in self.shown["told"]:
             when = _time(told["at"]) if told["at"] else "not yet, or the stack has no Slack"
@@ -251,7 +270,7 @@ class _Picture:
 
 def _picture(shown: Shown, target: Target) -> Group:
     picture = _Picture(shown, target)
-    return Group(*picture.head(), "", *picture.stages(), "", *picture.rest())
+    return Group(*picture.head(), "", *picture.stages(), *picture.lost(), "", *picture.rest())
 
 
 def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableType]:

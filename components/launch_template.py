@@ -86,7 +86,11 @@ class LaunchTemplate(Component):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
                 for kind in ("volume", "network-interface")
             ],
-            user_data=user_data(scratch=environment.scratch, efa=efa),
+            user_data=user_data(
+                scratch=environment.scratch,
+                efa=efa,
+                spot=isinstance(environment, SpotEnvironment),
+            ),
             tags=args.context.tags,
             opts=self.child(),
         )

@@ -36,7 +36,7 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import goes_on_demand, jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
@@ -64,6 +64,8 @@ class MonitoringArgs:
     queues: Queues
     environments: Environments
     jobs: Jobs
+    submit: LambdaFunction
+    """What goes on with a run in its queue without Spot, where jobs depend on one another."""
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
     watched: Mapping[str, LambdaFunction]
@@ -342,7 +344,15 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
             job_prices(args.config, args.context.region), sort_keys=True
         ),
         **args.secrets.webhook_environment(),
+        **({contract.ENV_SUBMIT_FUNCTION: args.submit.arn} if _asks_to_go_on(args) else {}),
     }
+
+
+def _asks_to_go_on(args: MonitoringArgs) -> bool:
+    """Whether the notify function is who notices that an analysis leaves Spot; else the state
+    machine is.
+    """
+    return goes_on_demand(args.config) and args.config.pipeline.orchestrator == "batch"
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -371,4 +381,10 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; knows no resources either
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
+    if _asks_to_go_on(args):
+        statements.append(
+            statement(
+                "GoOnWithoutSpot", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]
+            )
+        )
     return statements

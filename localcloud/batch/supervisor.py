@@ -3,8 +3,9 @@ that asked for it.
 
 Started as a program of its own: `python -I supervisor.py <grace seconds> <status fd> <command...>`,
 with the environment and the working directory of the job; standard input is the life line. A `T` on
-the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; its end means
-that the parent is gone: SIGKILL. On the status descriptor it writes `started <process group>`,
+the life line means SIGTERM, then SIGKILL after the grace period; `K` means SIGKILL; a byte from 128
+on means the signal of its lower bits, for the first process alone; its end means that the parent is
+gone: SIGKILL. On the status descriptor it writes `started <process group>`,
 `exit <code>` or `error <reason>`, one per line.
 
 The job gets no signal blocked or ignored, whatever the process that started this one has done to
@@ -78,6 +79,10 @@ def _wait(process: subprocess.Popen[bytes], grace: float, wake_read: int) -> int
             if order == b"T":
                 deadline = time.monotonic() + grace
                 _signal_group(process.pid, signal.SIGTERM)
+                continue
+            if order >= b"\x80":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, order[0] & 0x7F)
                 continue
             _signal_group(process.pid, signal.SIGKILL)
             if not order:

@@ -78,7 +78,14 @@ def made(context) -> mocks.Recording:
             SecretsArgs(context=context, slack_webhook_url="https://hooks.slack.example/x"),
         )
         return Roles(
-            "roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images)
+            "roles",
+            RolesArgs(
+                context=context,
+                storage=storage,
+                secrets=secrets,
+                images=images,
+                counts_reclaims=True,
+            ),
         )
 
     return mocks.deploy(program)
@@ -225,7 +232,16 @@ def test_without_a_webhook_the_execution_role_reads_one_secret(context) -> None:
         storage = Storage("storage", StorageArgs(context=context, section=StorageSection()))
         images = Images("images", ImagesArgs(context=context, section=ImagesSection()))
         secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=None))
-        Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+        Roles(
+            "roles",
+            RolesArgs(
+                context=context,
+                storage=storage,
+                secrets=secrets,
+                images=images,
+                counts_reclaims=False,
+            ),
+        )
 
     made = mocks.deploy(program)
     document = json.loads(made.one(POLICY, "roles-execution").inputs["policy"])

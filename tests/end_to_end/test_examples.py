@@ -1,4 +1,4 @@
-"""The example stacks deploy, and a file goes through each: on Fargate, on one Spot machine, and on
+"""The example stacks deploy, and a file goes through each: on Fargate, on Spot machines, and on
 two machines without a way out.
 """
 

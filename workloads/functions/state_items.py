@@ -59,6 +59,8 @@ class Claim:
     """Counts the times that the run was begun: more than one where somebody asked for it again
     after its end.
     """
+    replaced: str = ""
+    """Id of the analysis of a chain that this one takes the place of, in the queue without Spot."""
 
 
 class ClaimLostError(RuntimeError):
