@@ -16,11 +16,11 @@ from random import Random
 import pytest
 
 from config import ConfigError
-from localcloud.deployment.provider.plugin import Server
 from tests.conformance.book import Change, base, book, changed, recorded
-from tests.conformance.book.engines import Outcome, Own, Real, new_cloud
+from tests.conformance.book.engines import Outcome, Own, Real
 from tests.conformance.book.play import Pair
 from tests.conformance.book.reached import config_of, every_field, reached
+from tests.conformance.book.server import here
 from tests.conformance.book.steps import grouped
 
 # of the day: the same for all workers and for a second look at what failed
@@ -74,26 +74,21 @@ def test_the_record_has_the_whole_book() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stack", _STACKS)
 def test_the_changes_of_the_day(stack: str, pulumi_folder: Path, tmp_path: Path) -> None:
-    with new_cloud(tmp_path / "aws") as cloud:
-        own = Own(tmp_path / "own", stack, cloud.client)
+    with here(tmp_path / "aws") as aws:
+        own = Own(tmp_path / "own", stack, aws.client)
         own.of_this_project()
         own.write(base(stack))
         assert own.up().failures == ()
-        server = Server(client=cloud.client, region=cloud.region)
-        try:
-            live = _OF_THE_DAY[stack][:_LIVE]
-            real = Real(tmp_path / "real", stack, provider=server.port, bin=pulumi_folder)
-            real.of_this_project()
-            _take_over(real, own, stack)
-            with ThreadPoolExecutor(max_workers=_LIVE) as executor:
-                waiting = [
-                    executor.submit(_preview, real, tmp_path / change.name, change)
-                    for change in live
-                ]
-                mine = {change.name: _own_preview(own, change) for change in _OF_THE_DAY[stack]}
-                theirs = {c.name: w.result() for c, w in zip(live, waiting, strict=True)}
-        finally:
-            server.stop()
+        live = _OF_THE_DAY[stack][:_LIVE]
+        real = Real(tmp_path / "real", stack, provider=aws.provider, bin=pulumi_folder)
+        real.of_this_project()
+        _take_over(real, own, stack)
+        with ThreadPoolExecutor(max_workers=_LIVE) as executor:
+            waiting = [
+                executor.submit(_preview, real, tmp_path / change.name, change) for change in live
+            ]
+            mine = {change.name: _own_preview(own, change) for change in _OF_THE_DAY[stack]}
+            theirs = {c.name: w.result() for c, w in zip(live, waiting, strict=True)}
     for change in _OF_THE_DAY[stack]:
         expected = recorded()[f"{stack}/{change.name}"]["preview"]
         assert mine[change.name].failures == (), change.name

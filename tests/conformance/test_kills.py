@@ -15,10 +15,9 @@ from random import Random
 
 import pytest
 
-from localcloud.cloud import LocalCloud
-from localcloud.deployment.provider.plugin import Server
 from tests.conformance.book import base
-from tests.conformance.book.engines import Real, drift, new_cloud
+from tests.conformance.book.engines import Real, drift
+from tests.conformance.book.server import Aws, here
 from tests.localcloud.inventory import inventory
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ _TRIES = 3
 class Site:
     """A stack, its cloud, and a CLI that can be stopped."""
 
-    def __init__(self, real: Real, cloud: LocalCloud) -> None:
+    def __init__(self, real: Real, cloud: Aws) -> None:
         self.real, self.cloud = real, cloud
         self.before = self.inventory()
 
@@ -72,21 +71,12 @@ class Site:
 
 @pytest.fixture
 def site(pulumi_folder: Path, tmp_path: Path) -> Iterator[Site]:
-    with new_cloud(tmp_path / "aws") as cloud:
-        server = Server(client=cloud.client, region=cloud.region)
-        try:
-            real = Real(
-                tmp_path / "real",
-                STACK,
-                provider=server.port,
-                bin=pulumi_folder,
-                checkpoints=True,
-            )
-            real.of_this_project()
-            real.write(base(STACK))
-            yield Site(real, cloud)
-        finally:
-            server.stop()
+    with here(tmp_path / "aws") as aws:
+        folder = tmp_path / "real"
+        real = Real(folder, STACK, provider=aws.provider, bin=pulumi_folder, checkpoints=True)
+        real.of_this_project()
+        real.write(base(STACK))
+        yield Site(real, aws)
 
 
 @pytest.mark.drill

@@ -118,7 +118,8 @@ def test_options_keep_what_the_program_no_longer_asks_for(tmp_path: Path) -> Non
     assert "unable to replace resource" in str(error)
     assert "currently marked for protection" in str(error)
     assert "(fifoQueue changes)" in str(error)
-    freed = run(tmp_path, queues(more=", fifo_queue=True"), previous=first.state)
+    demanding = 'opts=pulumi.ResourceOptions(replace_on_changes=["delaySeconds"])'
+    freed = run(tmp_path, queues(delay=6, more=f", {demanding}"), previous=first.state)
     assert steps(freed) == ["replace live", "delete replaced live"]
     first = run(tmp_path, queues(more=protect))
     error = failure(tmp_path, 'aws.sqs.Queue("dead")', previous=first.state)

@@ -11,7 +11,6 @@ from typing import Any, Final
 import yaml
 
 from cli.pulumi import PASSPHRASE
-from localcloud.cloud import LocalCloud
 from localcloud.deployment.deploy import DeploymentError, deploy, destroy
 from localcloud.deployment.engine.checkpoint import checkpoint, restored
 from localcloud.deployment.engine.refresh import refresh
@@ -19,6 +18,7 @@ from localcloud.deployment.engine.state import State
 from localcloud.deployment.provider import Provider
 from localcloud.deployment.provider.values import SECRET, SIGNATURE_KEY
 from tests.conformance.book import PROJECT, ROOT, Stacked
+from tests.conformance.book.server import Aws
 from tests.conformance.book.steps import Step, of_events, of_own, of_preview
 from tests.conformance.cli import Cli
 
@@ -41,18 +41,11 @@ class Outcome:
     order: list[str] = field(default_factory=list)
 
 
-def new_cloud(folder: Path) -> LocalCloud:
-    """An AWS in memory without the waits that tests of their own are about."""
-    cloud = LocalCloud(folder, images={"*": ROOT})
-    cloud.batch.store.relation_seconds = 0.0  # tests/localcloud/test_replacement.py is about that
-    return cloud
-
-
-def drift(cloud: LocalCloud, state: State) -> list[str]:
+def drift(aws: Aws, state: State) -> list[str]:
     """What AWS does not have as the state says, and what cannot be read of it; secrets are left out,
     which the CLI's state has encrypted.
     """
-    provider = Provider(client=cloud.client, config={"aws:region": cloud.region}, preview=False)
+    provider = Provider(client=aws.client, config={"aws:region": aws.region}, preview=False)
     found = refresh(state, provider)
     seen = [
         f"{each.resource.name}: {sorted(each.paths) or 'gone'}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from localcloud.cloud import LocalCloud
 from localcloud.deployment.engine.state import State
-from localcloud.deployment.provider.plugin import Server
 from tests.conformance.book import Change, Stacked, base, changed
-from tests.conformance.book.engines import Outcome, Own, Real, drift, new_cloud
+from tests.conformance.book.engines import Outcome, Own, Real, drift
+from tests.conformance.book.server import Aws, elsewhere, here
 from tests.conformance.book.steps import contents, deleted_first, grouped, out_of_order
 from tests.localcloud.inventory import inventory
 
@@ -31,11 +31,9 @@ class Pair:
     def __init__(self, folder: Path, stack: str, bin: Path) -> None:  # noqa: A002
         self._stack, self._exits = stack, ExitStack()
         enter = self._exits.enter_context
-        self.clouds = [enter(new_cloud(folder / f"aws-{name}")) for name in ("own", "real")]
-        server = Server(client=self.clouds[1].client, region=self.clouds[1].region)
-        self._exits.callback(server.stop)
+        self.clouds = [enter(here(folder / "aws-own")), enter(elsewhere(folder / "aws-real"))]
         self.own = Own(folder / "own", stack, self.clouds[0].client)
-        self.real = Real(folder / "real", stack, provider=server.port, bin=bin)
+        self.real = Real(folder / "real", stack, provider=self.clouds[1].provider, bin=bin)
         for engine in (self.own, self.real):
             engine.of_this_project()
         self._empty = [_inventory(cloud) for cloud in self.clouds]
@@ -56,7 +54,9 @@ class Pair:
         Returns what the CLI did, as `recorded.json` has it, and the differences.
         """
         self._write(changed(change))
-        own, real = self.own.preview(), self.real.preview()
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.preview)
+            own, real = self.own.preview(), waiting.result()
         found: dict[str, Any] = {"preview": grouped(real.steps)}
         told = [f"preview: {line}" for line in compare(own, real, change.refused)]
         if change.refused or real.failures:
@@ -77,7 +77,9 @@ class Pair:
 
     def _up(self) -> tuple[Outcome, Outcome]:
         before = self.own.state, self.real.state
-        found = self.own.up(), self.real.up()
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            waiting = beside.submit(self.real.up)
+            found = self.own.up(), waiting.result()
         for outcome, then, now in zip(
             found, before, (self.own.state, self.real.state), strict=True
         ):
@@ -99,7 +101,7 @@ class Pair:
             yield f"in AWS: own {counts[0] - counts[1]}, real {counts[1] - counts[0]}"
 
 
-def ends(clouds: Sequence[LocalCloud], states: tuple[State, State]) -> Iterator[str]:
+def ends(clouds: Sequence[Aws], states: tuple[State, State]) -> Iterator[str]:
     """In what our engine's state and the CLI's differ, and what their clouds have otherwise than
     they say.
     """
@@ -158,7 +160,7 @@ def _unlike(left: Any, right: Any) -> str:
     return "; ".join(f"{n}: own {left.get(n)!r:.300}, real {right.get(n)!r:.300}" for n in names)
 
 
-def _inventory(cloud: LocalCloud) -> set[str]:
+def _inventory(cloud: Aws) -> set[str]:
     return inventory(cloud.client, cloud.account_id)
 
 

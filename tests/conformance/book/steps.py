@@ -44,16 +44,23 @@ class Step:
 
 
 def of_own(steps: Iterable[OwnStep]) -> list[Step]:
-    """Our engine's."""
+    """Our engine's. What it calls `retain` is a deletion of the CLI's that deletes nothing."""
+    told = [step for step in steps if step.operation != "same"]
+    again = {step.urn for step in told if step.operation == "replace"}
+    names = {**_OWN_OPERATIONS, "retain": "delete"}
     return [
         Step(
-            operation=_OWN_OPERATIONS.get(step.operation, step.operation),
+            operation=(
+                "delete-replaced"
+                if step.operation == "retain" and step.urn in again
+                else names.get(step.operation, step.operation)
+            ),
             urn=step.urn,
             changed=tuple(sorted(step.changed)),
             replaces=_heads(step.replaces),
         )
-        for step in steps
-        if step.operation != "same" and not step.type.startswith(_ENGINES_OWN)
+        for step in told
+        if not step.type.startswith(_ENGINES_OWN)
     ]
 
 
