@@ -98,5 +98,6 @@ def changed(change: Change) -> Stacked:
 
 def recorded() -> dict[str, dict[str, Any]]:
     """`stack/name` -> what the CLI did: `preview`, `up` and `back`, or `refused`."""
-    found: dict[str, dict[str, Any]] = json.loads(RECORDED.read_text())
+    text = RECORDED.read_text() if RECORDED.is_file() else "{}"
+    found: dict[str, dict[str, Any]] = json.loads(text)
     return found

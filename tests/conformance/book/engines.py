@@ -187,7 +187,7 @@ class Real:
 
     def preview(self, *arguments: str) -> Outcome:
         """What an `up` would do."""
-        out = self._run("preview", *arguments)
+        out = self._run("preview", "--show-replacement-steps", *arguments)
         document = json.JSONDecoder().raw_decode(out, out.index("{"))[0] if "{" in out else {}
         told = document.get("diagnostics", [])
         failures = [each["message"] for each in told if each.get("severity") == "error"]
@@ -208,6 +208,8 @@ class Real:
         """What the CLI keeps, read without it. Secrets are as it has encrypted them."""
         text = (self._backend / f"{self._stack}.json").read_text()
         latest = json.loads(text, object_hook=_hidden)["checkpoint"]["latest"]
+        if not latest.get("resources"):
+            return State()
         return restored(json.dumps({"deployment": latest})).state
 
     def _events(self, *arguments: str) -> Outcome:

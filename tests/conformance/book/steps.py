@@ -14,7 +14,7 @@ _POSITION: Final = re.compile(r"[.\[].*", re.DOTALL)
 _OWN_OPERATIONS: Final = {"replace": "create-replacement", "delete replaced": "delete-replaced"}
 _ENGINES_OWN: Final = "pulumi:providers:"
 _NOT_DONE: Final = ("same", "read", "refresh", "replace")
-"""The CLI's `replace` of an `up` is a word between the two halves of a replacement."""
+"""The CLI's `replace` is a word between the two halves of a replacement."""
 _RANDOM: Final = re.compile(r"-[0-9a-f]{4,7}(?![0-9a-zA-Z])")
 _TOKEN: Final = re.compile(
     r"[a-z]+-[0-9a-f]{8,17}\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -65,23 +65,12 @@ def of_own(steps: Iterable[OwnStep]) -> list[Step]:
 
 
 def of_preview(document: Mapping[str, Any]) -> list[Step]:
-    """Those of `pulumi preview --json`, which tells a replacement as one step."""
-    found = []
-    for step in document.get("steps", []):
-        if step["op"] in ("same", "read", "refresh") or _of_engine(step["urn"]):
-            continue
-        changed, forced = _heads(step.get("diffReasons")), _heads(step.get("replaceReasons"))
-        halves = step["op"] == "replace"
-        made = Step(
-            operation="create-replacement" if halves else step["op"],
-            urn=step["urn"],
-            changed=changed,
-            replaces=forced,
-        )
-        found.append(made)
-        if halves:
-            found.append(Step(operation="delete-replaced", urn=step["urn"]))
-    return found
+    """Those of `pulumi preview --json --show-replacement-steps`."""
+    steps = document.get("steps", [])
+    return _of_cli(
+        (step["op"], step["urn"], step.get("diffReasons"), step.get("replaceReasons"))
+        for step in steps
+    )
 
 
 def of_events(events: Iterable[Mapping[str, Any]]) -> list[Step]:
@@ -89,15 +78,21 @@ def of_events(events: Iterable[Mapping[str, Any]]) -> list[Step]:
     told = (
         event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event
     )
+    return _of_cli((step["op"], step["urn"], step.get("diffs"), step.get("keys")) for step in told)
+
+
+def _of_cli(
+    told: Iterable[tuple[str, str, Iterable[str] | None, Iterable[str] | None]],
+) -> list[Step]:
     return [
         Step(
-            operation=step["op"],
-            urn=step["urn"],
-            changed=() if step["op"].startswith("delete") else _heads(step.get("diffs")),
-            replaces=() if step["op"].startswith("delete") else _heads(step.get("keys")),
+            operation=operation,
+            urn=urn,
+            changed=() if operation.startswith("delete") else _heads(changed),
+            replaces=() if operation.startswith("delete") else _heads(replaces),
         )
-        for step in told
-        if step["op"] not in _NOT_DONE and not _of_engine(step["urn"])
+        for operation, urn, changed, replaces in told
+        if operation not in _NOT_DONE and not _of_engine(urn)
     ]
 
 
