@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from typing_extensions import TypedDict
 
+from cli import file_documents
 from cli.advice_documents import Drift, Health, Rightsized, Why
 
 
@@ -308,5 +309,6 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "rightsize": Rightsized,
     "doctor": Health,
     "drift": Drift,
+    **file_documents.DOCUMENTS,
 }
 """What each command prints, by its name."""

@@ -34,7 +34,18 @@ from workloads.runtime.quoting import quoted
 
 _REASON: Final = "OutOfMemoryError"
 """How ECS's reason begins (ECS developer guide, "Stopped tasks error messages")."""
+_MOST_NODES: Final = 1000
+"""AWS Batch user guide, service quotas."""
 _STEPS: Final = {"*": [forms.WHOLE]}
+_UNDER_WAY: Final = {
+    "upload": {
+        "bucket": forms.TEXT,
+        "key": forms.TEXT,
+        "etag": forms.TEXT,
+        "version_id?": forms.TEXT,
+    }
+}
+"""What the state item has of a run that began with an upload."""
 
 
 def steps(stage: str | None) -> list[int]:
@@ -79,6 +90,7 @@ def begin_again(
     if own != job_id:
         log("shard killed for its memory", run_id=run.run_id, job_id=job_id)
         return {"outcome": "the other shards end first", "run_id": run.run_id}
+    forms.check(item, _UNDER_WAY, what=f"the state item of run {run.run_id}")
     upload: Mapping[str, Any] = item["upload"]
     found = {"key": upload["key"], "etag": upload["etag"]}
     if upload.get("version_id"):
@@ -105,7 +117,7 @@ def _killed_for_memory(detail: Mapping[str, Any], job_id: str) -> bool:
         return True
     if not detail.get("nodeProperties"):
         return False
-    nodes = int(detail["nodeProperties"].get("numNodes") or 1)
+    nodes = min(int(detail["nodeProperties"].get("numNodes") or 1), _MOST_NODES)
     ids = [f"{job_id}#{node}" for node in range(nodes)]
     return any(_says_so(node) for node in arrays.describe(clients.batch(), ids))
 

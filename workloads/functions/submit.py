@@ -183,8 +183,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "state_key": run.state_key,
             "state": outcome,
         }
-    if outcome.killed:  # whatever event it is that carries on
-        first = STAGES[STAGES.index(outcome.killed[-1]["stage"])]
+    for killed_stage in (each["stage"] for each in outcome.killed[-1:]):
+        # whatever event it is that carries on
+        first = next((stage for stage in STAGES if stage == killed_stage), first)
     try:
         begun = _begin(states, outcome, upload, settings, first)
     except ClaimLostError as error:
