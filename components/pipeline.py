@@ -11,8 +11,8 @@ import pulumi
 
 from components.context import Component, StackContext
 from components.daily import Daily, DailyArgs
-from components.growth import growth_environment
 from components.function import EventTrigger, EventTriggerArgs, LambdaFunction, LambdaFunctionArgs
+from components.growth import growth_environment
 from components.jobs import Jobs
 from components.orchestration import Orchestration, OrchestrationArgs, submit_statements
 from components.policies import leading_keys, statement

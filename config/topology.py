@@ -25,7 +25,7 @@ def jobs(config: StackConfig) -> dict[str, Job]:
 
 
 def growing(config: StackConfig) -> dict[str, Job]:
-    """Stage -> job, of the stages that ask for more memory after they were killed for want of it."""
+    """Stage -> job, of those that ask for more memory after they were killed for want of it."""
     return {stage: job for stage, job in jobs(config).items() if job.memory_growth_mib}
 
 

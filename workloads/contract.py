@@ -118,8 +118,8 @@ ENV_DEADLINE_HOURS: Final = "PIPELINE_DEADLINE_HOURS"
 ENV_SUBMIT_FUNCTION: Final = "PIPELINE_SUBMIT_FUNCTION"
 """ARN of the submit function (daily function; notify function, where a stage's memory may grow)."""
 ENV_MEMORY_GROWTH: Final = "PIPELINE_MEMORY_GROWTH"
-"""JSON object, stage -> list of MiB that it asks for, one after the other, when it was killed for its
-memory (submit and notify function).
+"""JSON object, stage -> list of MiB that it asks for, one after the other, when it was killed for
+its memory (submit and notify function).
 """
 ENV_REDRIVEN: Final = "PIPELINE_REDRIVEN"
 """JSON object, short name of a function -> {"url": of its dead-letter queue, "function": its name}

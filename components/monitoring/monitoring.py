@@ -380,8 +380,6 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
     if growing(args.config):
         statements.append(
-            statement(
-                "BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]
-            )
+            statement("BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn])
         )
     return statements

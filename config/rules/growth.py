@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from config.environments import FargateEnvironment
@@ -28,7 +29,7 @@ class GrowthGrows(Rule):
         """The first step of each stage that asks for no more."""
         for stage, job in growing(config).items():
             sizes = (job.memory_mib, *job.memory_growth_mib)
-            for index, (before, size) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            for index, (before, size) in enumerate(itertools.pairwise(sizes)):
                 if size <= before:
                     what = "memory_mib" if index == 0 else "the step before it"
                     yield self.problem(

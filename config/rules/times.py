@@ -51,9 +51,7 @@ class TablesOutliveTheRun(Rule):
         timeout.
         """
         longest = sum(
-            longest_minutes(job)
-            for stage, job in jobs(config).items()
-            if stage != "preprocess"
+            longest_minutes(job) for stage, job in jobs(config).items() if stage != "preprocess"
         )
         days = config.storage.intermediate_days
         if days * _MINUTES_PER_DAY < longest:
@@ -83,9 +81,7 @@ class LogsOutliveTheJob(Rule):
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
         """A retention shorter than all attempts of one stage, each up to its timeout."""
-        stage, job = max(
-            jobs(config).items(), key=lambda item: longest_minutes(item[1])
-        )
+        stage, job = max(jobs(config).items(), key=lambda item: longest_minutes(item[1]))
         longest, days = longest_minutes(job), config.monitoring.log_retention_days
         if days * _MINUTES_PER_DAY < longest:
             message = (

@@ -4,7 +4,7 @@ rule_cases.py.
 
 from __future__ import annotations
 
-from tests.config.prod_changes import FALLBACK, ONE_GPU, Case
+from tests.config.prod_changes import FALLBACK, FARGATE, ONE_GPU, Case, postprocess_on
 from tests.config.stacks import REMOVED, sections
 
 CASES: dict[str, list[Case]] = {

@@ -55,7 +55,9 @@ class Planted(Stack):
         with self.ready.cloud.disorder(Random(0), most_copies=1):  # noqa: S311 - no secret
             run = Run(self.put(key, body).run_id)
             self.behaviour.update({(run.run_id, stage): what for stage, what in behaviour.items()})  # type: ignore[misc]
-            self.needs_mib.update({(run.run_id, job): mib for job, mib in (needs_mib or {}).items()})
+            self.needs_mib.update(
+                {(run.run_id, job): mib for job, mib in (needs_mib or {}).items()}
+            )
         return run
 
     def state(self, run: Run) -> str:

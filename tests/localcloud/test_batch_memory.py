@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-
-
 from tests.localcloud.conftest import Stage
-
 
 USE = "import time; held = bytearray({mib} << 20); time.sleep({seconds})"
 REASON = "OutOfMemoryError: Container killed due to memory usage"

@@ -174,7 +174,9 @@ class GrowingStates(RunStates):
             run: the run.
             upload: as in claim.
             killed: the job.
-            token: as in claim, and so are the others.
+            token: as in claim.
+            now_ms: as in claim.
+            expires_ms: as in claim.
 
         Returns what claim does. Raises ContractError where the state item has not its form.
         """

@@ -148,7 +148,9 @@ def _by_job(each: Iterable[Spent]) -> list[Spent]:
                 job=spent.job,
                 attempts=before.attempts + spent.attempts,
                 seconds=before.seconds + spent.seconds,
-                usd=None if None in (before.usd, spent.usd) else (before.usd or 0) + (spent.usd or 0),
+                usd=None
+                if None in (before.usd, spent.usd)
+                else (before.usd or 0) + (spent.usd or 0),
             )
         )
     return list(found.values())
