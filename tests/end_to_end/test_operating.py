@@ -223,6 +223,7 @@ def test_a_stage_that_needs_more_than_it_may_ask_for_fails_and_is_told_once(
     assert why["causes"][0]["code"] == "MEMORY"
     assert why["causes"][0]["found"] == "8192 MiB"
     assert "memory_growth_mib" in why["causes"][0]["fix"]
+    assert any("begun again with 8192 MiB" in each for each in why["seen"])
     stack.needs_mib.clear()
     batchref.json("retry", run.run_id)
     _reaches(stack, run, "SUCCEEDED")
