@@ -23,7 +23,7 @@ def run_diagnosis(account: Account, run: Run) -> Diagnosis:
     subject = f"run {run.run_id}"
     if item is None:
         return _not_begun(account, run, subject)
-    found = _begun(account, run, item, subject)
+    found = _begun(account, item, subject)
     grown = (
         f"{each['stage']} was killed for its memory before and begun again with"
         f" {each['memory_mib']} MiB"
@@ -32,7 +32,7 @@ def run_diagnosis(account: Account, run: Run) -> Diagnosis:
     return replace(found, seen=(*found.seen, *grown))
 
 
-def _begun(account: Account, run: Run, item: Mapping[str, Any], subject: str) -> Diagnosis:
+def _begun(account: Account, item: Mapping[str, Any], subject: str) -> Diagnosis:
     state = str(item.get("state") or "CLAIMED")
     if state == "SUCCEEDED":
         return Diagnosis(
