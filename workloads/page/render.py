@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from workloads import formats
 from workloads.contract import RUNS_PAGE_KEY, month_page_key
@@ -29,20 +28,21 @@ class Page:
     made_ms: int
     console: str = ""
     """Where the AWS console opens an object of the bucket: the URL to which a key is appended."""
-    live: Literal["", "list", "still"] = ""
-    """In `batchref ui`: whether the page refreshes itself; empty for the file in the bucket."""
+    served: bool = False
+    """In `batchref ui`: each run has a page of its own, and no writer reads this one."""
+    refreshing: str = ""
+    """Script by which the page refreshes itself; it says in the element `live` how that goes."""
 
     def html(self) -> bytes:
         """The file."""
         where = f" of {_month(self.month)}" if self.month else ""
-        script = source("page.js") + (source("live.js") if self.live == "list" else "")
         return document(
             title=f"Runs{where}, stack {self.stack}",
             body=f'<a class="skip" href="#runs">To the runs</a>\n{self._head()}\n'
             f"<main>\n{self.main()}\n</main>",
             style=source("base.css") + source("page.css"),
-            script=script,
-            data="" if self.live else to_json(self.rows),
+            script=source("page.js") + self.refreshing,
+            data="" if self.served else to_json(self.rows),
             attributes={"console": self.console},
         )
 
@@ -52,7 +52,7 @@ class Page:
             self.rows,
             sorted_by="Run" if self.month else "Begun",
             up=self._up,
-            live=bool(self.live),
+            live=self.served,
         )
         return f"{self._tiles()}\n{trends.section(self.rows)}\n{runs}"
 
@@ -63,7 +63,7 @@ class Page:
 
     def _head(self) -> str:
         as_of = f"as of {table.moment(self.made_ms)}"
-        if self.live == "list":
+        if self.refreshing:
             as_of = '<span id="live" role="status">refreshes itself</span>'
         what = f"Runs of {_month(self.month)}" if self.month else "Runs"
         return (
