@@ -21,7 +21,12 @@ const live = {
   replace(id, made) {
     const old = document.getElementById(id);
     const next = made.getElementById(id);
+    const folds = old?.querySelector("details");
+    const open = folds?.open;
+    if (folds) folds.open = false;
     if (old && next && old.outerHTML !== next.outerHTML) old.replaceWith(next);
+    const now = document.querySelector(`#${id} details`);
+    if (now && open) now.open = true;
   },
 
   rows(made) {

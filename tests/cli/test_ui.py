@@ -63,7 +63,8 @@ class Served:
         """The first events of a stream."""
         line = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=20)
         line.request("GET", f"/{self.server.token}/{path}")
-        stream, found, name = line.getresponse(), [], ""
+        stream, name = line.getresponse(), ""
+        found: list[tuple[str, Any]] = []
         while len(found) < wanted:
             kind, _, value = stream.readline().decode().rstrip("\n").partition(": ")
             if kind == "event":
@@ -130,7 +131,6 @@ def test_only_who_names_the_server_and_knows_the_token_gets_in(served: Served) -
         ("/index.html", {}),
         (f"/{token[:-1]}/", {}),
         (f"/{token}x/index.html", {}),
-        (f"//{token}/", {}),
         (f"http://127.0.0.1:{port}/{token}/", {}),
         (inside, {"Host": f"evil.example:{port}"}),
         (inside, {"Host": f"127.0.0.1.evil.example:{port}"}),
@@ -253,13 +253,13 @@ def test_the_page_in_a_browser(served: Served, browser: Browser) -> None:
     assert browser.value(first) == "7.375"
     assert browser.value("document.querySelector('[aria-sort]').textContent") == "Cost"
     browser.press("Enter")
-    assert browser.value(first) == "0"
+    assert browser.value(first) == "0.0"
 
     put(served.target, "20260105-late-00000000000e", "FAILED", 8000, error="late", usd=99)
     row = "document.getElementById('20260105-late-00000000000e')"
     browser.wait(f"!!{row}")
     assert browser.value("document.activeElement.textContent") == "Cost", "the focus stays"
-    assert browser.value(first) == "0", "the order stays"
+    assert browser.value(first) == "0.0", "the order stays"
     assert browser.value("document.title").startswith("Runs")
     browser.open(f"{served.server.url}run/{FAILED}/")
     browser.wait("document.getElementById('live').textContent.includes('has ended')")
@@ -277,24 +277,24 @@ def _tab_to(browser: Browser, reached: str) -> None:
 
 
 def test_the_command_says_where_and_ends_by_a_signal(served: Served, tmp_path: Path) -> None:
-    endpoint = {
-        "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
-        "stack": "local",
-        "url": served.target.endpoint_url,
-        "access_key": served.target.credentials["aws_access_key_id"],
-        "secret": served.target.credentials["aws_secret_access_key"],
-        "account_id": "1",
-        "job_path": "",
-        "images": [],
-        "containers": "",
-        "limits_not_enforced": [],
-        "roles": {},
-        "outputs": dict(served.target.outputs),
-        "pulumi": {},
-    }
+    endpoint = service.Endpoint(
+        pid=os.getpid(),
+        started=psutil.Process().create_time(),
+        stack="local",
+        url=str(served.target.endpoint_url),
+        access_key=served.target.credentials["aws_access_key_id"],
+        secret=served.target.credentials["aws_secret_access_key"],
+        account_id="1",
+        job_path="",
+        images=[],
+        containers="",
+        limits_not_enforced=[],
+        roles={},
+        outputs=served.target.outputs,
+        pulumi={},
+    )
     file = tmp_path / "endpoint.json"
-    file.write_text(json.dumps(asdict(service.Endpoint(**endpoint))))
+    file.write_text(json.dumps(asdict(endpoint)))
     program = (
         "import pathlib, sys; from cli import service;"
         " service.ENDPOINT = pathlib.Path(sys.argv.pop()); from cli.app import main; main()"

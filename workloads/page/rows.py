@@ -83,7 +83,9 @@ class Row:
         if summary is None:
             return self
         table = summary.get("table") or {}
-        first = next(iter((summary.get("drift") or {}).get("strongest") or ()), {})
+        first: Mapping[str, Any] = next(
+            iter((summary.get("drift") or {}).get("strongest") or ()), {}
+        )
         return replace(
             self,
             rows=_whole(table.get("rows")),

@@ -12,7 +12,9 @@ from workloads.page import charts
 from workloads.page.rows import Row
 from workloads.page.shell import text
 
-_DATA_SETS: Final = 8
+_DATA_SETS: Final = 12
+_OPEN: Final = 3
+"""Data sets whose trends are seen at once: the table of runs is to be near."""
 _BARS: Final = 30
 
 
@@ -24,19 +26,22 @@ def section(rows: Sequence[Row]) -> str:
             by_dataset.setdefault(row.run.dataset, []).append(row)
     if not by_dataset:
         return '<section id="trends"></section>'
-    shown = "\n".join(
+    shown = [
         _dataset(name, of_it[:_BARS][::-1])
         for name, of_it in islice(by_dataset.items(), _DATA_SETS)
-    )
-    more = len(by_dataset) - _DATA_SETS
-    rest = ""
-    if more > 0:
-        what = "data set" if more == 1 else "data sets"
-        rest = f'\n<p class="soft">The runs of {more:,} more {what} stand in the table.</p>'
+    ]
+    first, others = "\n".join(shown[:_OPEN]), "\n".join(shown[_OPEN:])
+    if others:
+        what = "data set" if len(shown) == _OPEN + 1 else "data sets"
+        cut = "" if len(by_dataset) <= _DATA_SETS else f" of {len(by_dataset) - _OPEN:,}"
+        first += (
+            f"\n<details><summary>{len(shown) - _OPEN}{cut} more {what}</summary>\n{others}"
+            "\n</details>"
+        )
     return (
         '<section id="trends" aria-labelledby="trends-title">\n<h2 id="trends-title">Trends'
         f' <span class="soft">{_BARS} runs of a data set at most, the last one right</span></h2>\n'
-        f"{shown}{rest}\n</section>"
+        f"{first}\n</section>"
     )
 
 

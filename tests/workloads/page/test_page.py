@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -50,8 +51,11 @@ class Markup(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
 
+    def handle_endtag(self, tag):
+        self.tags.append((f"/{tag}", {}))
+
     def handle_data(self, data):
-        tag, attributes = self.tags[-1]
+        tag, attributes = self.tags[-1] if self.tags else ("", {})
         if tag in ("script", "style"):
             key = str(attributes.get("id") or tag)
             self.inside[key] = self.inside.get(key, "") + data
@@ -138,6 +142,11 @@ def test_odd_items_are_no_fault_of_the_page() -> None:
     row = rows.row_of(entry)
     assert row is not None
     assert rows.row_of(replace(entry, state="NEW")) is None
-    for summary in ({}, {"table": None, "drift": {"strongest": [{}]}}, {"drift": None}):
+    odd: tuple[dict[str, Any], ...] = (
+        {},
+        {"table": None, "drift": {"strongest": [{}]}},
+        {"drift": None},
+    )
+    for summary in odd:
         assert row.described(summary).psi is None
     assert FAILED.run_id.encode() in page(replace(row, run_id=FAILED.run_id))

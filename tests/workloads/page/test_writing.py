@@ -77,7 +77,7 @@ def test_whoever_loses_the_race_writes_over_what_the_winner_wrote(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The winner does not know of the loser's run: the index does not show it yet."""
-    mine, others = put(table, 1), []
+    mine, others = put(table, 1), list[Run]()
     write = s3.put_if_unchanged
 
     def beaten(*args: Any, **more: Any) -> str:
