@@ -203,6 +203,15 @@ FINDINGS_PREFIX: Final = "findings/"
 """Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`,
 folders that readers know as Hive's.
 """
+RUNS_PAGE_KEY: Final = "index.html"
+"""In the results bucket: the page of the newest runs."""
+MONTH_PAGES_PREFIX: Final = "months/"
+"""In the results bucket: the pages of the months."""
+
+
+def month_page_key(month: str) -> str:
+    """The page of a month, YYYYMM, in the results bucket."""
+    return f"{MONTH_PAGES_PREFIX}{month[:4]}-{month[4:]}.html"
 
 
 @dataclass(frozen=True, kw_only=True)

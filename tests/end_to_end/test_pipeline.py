@@ -17,7 +17,8 @@ from cli.paths import SAMPLE
 from tests.end_to_end.conftest import SHARES_THE_STACK, Stack
 from tests.end_to_end.tables import table
 from tests.localcloud.conftest import until
-from workloads.contract import STAGES, Run
+from workloads.contract import RUNS_PAGE_KEY, STAGES, Run, month_page_key
+from workloads.page.writing import rows_in
 
 pytestmark = [pytest.mark.timeout(600), SHARES_THE_STACK]
 
@@ -78,6 +79,10 @@ def test_the_sample_runs_from_upload_to_findings_and_the_findings_agree_with_pan
     assert len(stack.told(run)) == 1
     for stage in STAGES:
         assert json.loads(stack.result(run.stage_record_key(stage)))["seconds"] > 0
+    for key in (RUNS_PAGE_KEY, month_page_key(run.date[:6])):
+        told = rows_in(stack.result(key))[run.run_id]
+        assert (told.state, told.rows) == ("SUCCEEDED", summary["table"]["rows"])
+        assert told.usd == pytest.approx(summary["run"]["usd"])
     assert stack.ready.cloud.denials == []
 
 
