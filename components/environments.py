@@ -13,6 +13,7 @@ from components.environment_hooks import departure_hooks, placement_hooks
 from components.launch_template import InstanceEnvironment, LaunchTemplate, LaunchTemplateArgs
 from components.network import Network
 from components.roles import Roles
+from components.volumes import Volumes
 from config.environments import Environment, FargateEnvironment, HpcEnvironment, SpotEnvironment
 
 ComputeResources = aws.batch.ComputeEnvironmentComputeResourcesArgs
@@ -27,6 +28,7 @@ class EnvironmentsArgs:
     """Environments by name; decides how many resources there are."""
     network: Network
     roles: Roles
+    volumes: Volumes
 
 
 class Environments(Component):
@@ -91,7 +93,7 @@ class Environments(Component):
             update_policy=update,
             tags=args.context.tags,
             opts=self.child(
-                depends_on=[*args.network.ready, *args.roles.ready],
+                depends_on=[*args.network.ready, *args.roles.ready, *args.volumes.ready],
                 replace_on_changes=replacing,
                 replacement_trigger=image,
                 hooks=self._hooks,
@@ -116,6 +118,7 @@ class Environments(Component):
                 context=args.context,
                 environment=environment,
                 efa_security_group_id=network.hpc_security_group_id,
+                lustre=args.volumes.lustre_of(name),
             ),
             opts=self.child(),
         )
