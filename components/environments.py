@@ -59,14 +59,16 @@ class Environments(Component):
             placement_hooks(name),
         )
         made = {
-            key: self._environment(f"{name}-{key}", environment)
+            key: self._environment(f"{name}-{key}", key, environment)
             for key, environment in args.environments.items()
         }
         self.arns = {key: environment.arn for key, environment in made.items()}
         self.names = {key: environment.name for key, environment in made.items()}
         self.register_outputs({"arns": self.arns, "names": self.names})
 
-    def _environment(self, name: str, environment: Environment) -> aws.batch.ComputeEnvironment:
+    def _environment(
+        self, name: str, key: str, environment: Environment
+    ) -> aws.batch.ComputeEnvironment:
         args = self._args
         if isinstance(environment, FargateEnvironment):
             # AWS changes subnets, groups and vCPUs of such an environment, and the provider would
@@ -80,7 +82,7 @@ class Environments(Component):
             image = (
                 "the image of AWS Batch" if environment.image_id is None else "an image of its own"
             )
-            resources = self._instances(name, environment)
+            resources = self._instances(name, key, environment)
             update = aws.batch.ComputeEnvironmentUpdatePolicyArgs(
                 job_execution_timeout_minutes=environment.update_timeout_minutes,
                 terminate_jobs_on_update=environment.terminate_jobs_on_update,
@@ -109,7 +111,7 @@ class Environments(Component):
             security_group_ids=[network.instance_security_group_id],
         )
 
-    def _instances(self, name: str, environment: InstanceEnvironment) -> ComputeResources:
+    def _instances(self, name: str, key: str, environment: InstanceEnvironment) -> ComputeResources:
         args, network = self._args, self._args.network
         hpc = environment if isinstance(environment, HpcEnvironment) else None
         template = LaunchTemplate(
@@ -118,7 +120,7 @@ class Environments(Component):
                 context=args.context,
                 environment=environment,
                 efa_security_group_id=network.hpc_security_group_id,
-                lustre=args.volumes.lustre_of(name),
+                lustre=args.volumes.lustre_of(key),
             ),
             opts=self.child(),
         )

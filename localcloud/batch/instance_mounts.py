@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -29,12 +28,8 @@ class InstanceMount:
 
 
 def lustre_mount(user_data: str) -> InstanceMount | None:
-    """The mount that user data (Base64, as launch templates hold it) makes; None for none."""
-    try:
-        text = base64.b64decode(user_data, validate=True).decode("utf-8", "replace")
-    except ValueError:
-        text = user_data
-    found = _LUSTRE.search(text)
+    """The mount that an instance's user data makes; None for none."""
+    found = _LUSTRE.search(user_data)
     if found is None:
         return None
     return InstanceMount(

@@ -169,8 +169,8 @@ class Volumes:
         """The folder of a path of the instance below its mount of Lustre; None where the path is
         one of its own.
         """
-        data = self._state.launch_template_data(environment.resources.get("launchTemplate") or {})
-        mount = lustre_mount((data or {}).get("UserData") or "")
+        reference = environment.resources.get("launchTemplate") or {}
+        mount = lustre_mount(self._state.boot_script(reference))
         below = None if mount is None else mount.below(host_path)
         if mount is None or below is None:
             return None
