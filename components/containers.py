@@ -75,7 +75,7 @@ class ContainerArgs:
     log_group: pulumi.Input[str]
     log_stream_prefix: str
     region: str
-    mounts: tuple[list[dict[str, Any]], list[dict[str, Any]]]
+    mounts: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]] = ((), ())
     """Volumes of shared file systems and the points where they are mounted."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from localcloud.batch.instance_mounts import lustre_mount
 from localcloud.batch.records import ComputeEnvironment
@@ -20,7 +20,6 @@ from localcloud.iam.access import Access, Denial
 from localcloud.iam.policy_evaluation import resource_policy_decision
 from localcloud.iam.requirement import Requirement
 from localcloud.moto.state import AwsState
-from localcloud.services.fsx import Fsx
 
 _NFS: Final = 2049
 _LUSTRE: Final = 988
@@ -37,6 +36,19 @@ class Mount:
     read_only: bool
 
 
+class LustreFiles(Protocol):
+    """File systems of FSx for Lustre, as containers see them."""
+
+    def mounted(self, dns_name: str, mount_name: str) -> dict[str, Any] | None:
+        """The file system that a mount names; None where there is none."""
+
+    def bring(self, file_system: dict[str, Any], root: Path) -> None:
+        """Makes the objects of linked buckets files below `root`."""
+
+    def take_back(self, file_system_id: str, root: Path) -> None:
+        """Makes what has changed below `root` objects of linked buckets."""
+
+
 class Volumes:
     """Mounts of containers. Thread safe.
 
@@ -47,7 +59,7 @@ class Volumes:
         root: Holds the folders.
     """
 
-    def __init__(self, state: AwsState, access: Access, fsx: Fsx, root: Path) -> None:
+    def __init__(self, state: AwsState, access: Access, fsx: LustreFiles, root: Path) -> None:
         self._state, self._access, self._fsx, self._root = state, access, fsx, root
 
     def mounts(self, spec: dict[str, Any], environment: ComputeEnvironment) -> list[Mount]:

@@ -5,6 +5,7 @@ machines without a way out, and by file systems that the jobs share.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_a_file_goes_through_an_example(stack: str, tmp_path: Path) -> None:
         assert cloud.denials == []
 
 
-def _result(cloud: LocalCloud, outputs: dict[str, Any], key: str) -> dict[str, Any]:
+def _result(cloud: LocalCloud, outputs: Mapping[str, Any], key: str) -> dict[str, Any]:
     reply = cloud.client("s3").get_object(Bucket=outputs["results_bucket"], Key=key)
     return dict(json.loads(reply["Body"].read()))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads.runtime import env, places
+from workloads.runtime import env
 from workloads.runtime.errors import EXIT_ENVIRONMENT, EXIT_NO_SPACE, StageError
 from workloads.runtime.places import Directory, Ranges
 from workloads.runtime.s3 import ConflictError
@@ -51,7 +51,7 @@ def test_what_is_killed_while_it_writes_leaves_no_object(tmp_path, monkeypatch) 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(places.os, "fsync", killed)
+    monkeypatch.setattr(os, "fsync", killed)
     with pytest.raises(KeyboardInterrupt):
         place.put_bytes("a", b"new")
     assert place.get_bytes("a") == b"old"
@@ -62,7 +62,7 @@ def test_a_full_volume_says_so(tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(places.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StageError, match="No space left on device") as told:
         Directory(tmp_path).put_bytes("a", b"new")
     assert told.value.exit_code == EXIT_NO_SPACE
