@@ -34,6 +34,7 @@ class EfsSettings:
         self.rules: dict[tuple[str, str], Callable[[Params], Any]] = {
             ("efs", "CreateFileSystem"): _check_throughput,
             ("efs", "CreateAccessPoint"): self._found,
+            ("efs", "DescribeFileSystemPolicy"): self._found,
             ("efs", "DeleteFileSystem"): self._leave,
         }
         """What AWS checks, or does besides, before moto does the rest."""
