@@ -40,6 +40,10 @@ _LUSTRE_SIZE: Final = "storage.lustre.size_gib"
 """Grows in place; a smaller one is another file system (terraform-provider-aws,
 internal/service/fsx/lustre_file_system.go).
 """
+_OLD_TARGETS: Final = (
+    "AWS allows mount targets of EFS in one VPC at a time, so destroy those first (pulumi destroy"
+    " --target '**efs/mountTarget:MountTarget**' --target-dependents)"
+)
 _USERS: Final = ("storage.efs.user_id", "storage.efs.group_id")
 _SECTION_EFFECTS: Final[dict[tuple[str, str], str]] = {
     (
@@ -187,14 +191,7 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
         return _infrastructure_update(before, name)
     if section == "jobs" and change.kind == "in place":
         return "from the next run on"
-    if change.path == "network.nat":
-        return "routes and gateways are updated; connections through a gateway that goes are cut"
-    if change.path == "network.az_count":
-        return (
-            "subnets come or go and no other moves; an infrastructure update of each environment of"
-            " instances that is not of kind hpc"
-        )
-    if section == "storage" and (told := _of_shared_files(change)):
+    if section in {"network", "storage"} and (told := _of_surroundings(change, before)):
         return told
     if section == "tags":
         return (
@@ -204,8 +201,18 @@ def _effect(change: Change, before: StackConfig, after: StackConfig) -> str:
     return _SECTION_EFFECTS.get((section, change.kind), _EFFECTS[change.kind])
 
 
-def _of_shared_files(change: Change) -> str:
-    """What becomes of a file system, or of who reads it; empty for all else of the section."""
+def _of_surroundings(change: Change, before: StackConfig) -> str:
+    """What a change of network or file systems does; empty where it is what its kind says."""
+    if change.path == "network.nat":
+        return "routes and gateways are updated; connections through a gateway that goes are cut"
+    if change.path == "network.az_count":
+        return (
+            "subnets come or go and no other moves; an infrastructure update of each environment of"
+            " instances that is not of kind hpc"
+        )
+    if change.path.startswith("network.") and change.kind == "replaces":
+        told = _SECTION_EFFECTS["network", "replaces"]
+        return told if before.storage.efs is None else f"{told}; {_OLD_TARGETS}"
     if change.path in _USERS:
         return "new access points; files that the old user wrote keep their owner"
     if change.path not in _FILE_SYSTEMS:

@@ -219,20 +219,35 @@ class PathsLieOnVolumes(Rule):
 
 
 class TablesGetThere(Rule):
-    """Where the analysis reads tables on a volume, something puts them there."""
+    """Where the analysis reads tables on a volume, one thing puts them there."""
 
     code = "VOLUME-TABLES"
     level = "warning"
-    reason = "The analysis finds no table there and reads from S3, as if it had no volume."
+    reason = (
+        "The analysis finds no table there and reads from S3, as if it had no volume; or two write"
+        " one file."
+    )
     source = "this program's stages: workloads/runtime/places.py"
     reads = frozenset({"jobs", "storage"})
 
     def check(self, config: StackConfig) -> Iterator[Problem]:
-        """Each analysis whose directory neither preprocess writes nor the bucket fills."""
+        """Each analysis whose directory neither preprocess writes nor the bucket fills, and a
+        directory of the bucket that preprocess writes to as well.
+        """
         lustre, source = config.storage.lustre, config.jobs.preprocess
-        filled = {_place(source, source.tables_path)}
+        written = _place(source, source.tables_path)
+        filled = {written}
         if isinstance(lustre, CreatedLustre) and lustre.link_intermediate:
             filled.add(("lustre", LINKED_DIRECTORY))
+            if written is not None and (
+                written[0] == "lustre" and f"{written[1]}/".startswith(f"{LINKED_DIRECTORY}/")
+            ):
+                yield self.problem(
+                    "jobs.preprocess.tables_path",
+                    source.tables_path,
+                    f"{written[1]} is the intermediate bucket, where the table comes by itself",
+                    "remove it",
+                )
         for name, job in jobs(config).items():
             if not isinstance(job, AnalysisJob) or job.tables_path is None:
                 continue

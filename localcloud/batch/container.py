@@ -81,11 +81,26 @@ def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> 
     return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
 
 
-def _on_machine(text: str, mounts: Sequence[Mount]) -> str:
-    """A path below a mount as a path of this machine; any other text as it is."""
-    for mount in mounts:
-        if text == mount.path or text.startswith(f"{mount.path}/"):
-            return f"{mount.folder}{text.removeprefix(mount.path)}"
+def _places(mounts: Sequence[Mount], directory: Path) -> dict[str, Path]:
+    """Where on this machine a process finds its mounts, by their paths: folders themselves, and of
+    those that are read-only a place in the task's own directory.
+
+    A folder may be mounted twice, once to be written to.
+    """
+    found = {}
+    for number, mount in enumerate(mounts):
+        found[mount.path] = mount.folder
+        if mount.read_only:
+            found[mount.path] = directory / "mounts" / str(number)
+            found[mount.path].mkdir(parents=True)
+    return found
+
+
+def _on_machine(text: str, places: Mapping[str, Path]) -> str:
+    """A path at or below a mount as a path of this machine; any other text as it is."""
+    for path, place in places.items():
+        if text == path or text.startswith(f"{path}/"):
+            return f"{place}{text.removeprefix(path)}"
     return text
 
 
@@ -186,18 +201,18 @@ class ContainerFactory:
         if isinstance(image, _InEngine):
             made = image.container(request, environment, directory, write_lines, mounts)
             return self._taken_back(made, mounts)
-        environment = {name: _on_machine(value, mounts) for name, value in environment.items()}
-        command = [_on_machine(word, mounts) for word in spec.get("command") or []]
+        places = _places(mounts, directory)
+        environment = {name: _on_machine(value, places) for name, value in environment.items()}
+        command = [_on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
             environment = {"PYTHONPATH": str(image), **environment}
             if (image / "bin").is_dir():
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
-        read_only = [str(mount.folder) for mount in mounts if mount.read_only]
-        if read_only and command:
-            wrapper = [sys.executable, "-I", "-S", str(_READ_ONLY), json.dumps(read_only)]
-            command = [*wrapper, *command]
+        shown = [(str(m.folder), str(places[m.path])) for m in mounts if m.read_only]
+        if shown and command:
+            command = [sys.executable, "-I", "-S", str(_READ_ONLY), json.dumps(shown), *command]
         made = Container(
             command=command,
             environment=environment,

@@ -1,9 +1,11 @@
-"""Makes directories read-only for one program and all that it starts, and becomes that program.
+"""Shows directories read-only at other places to one program and all that it starts, and becomes
+that program.
 
-Started as `python -I -S read_only.py <JSON list of directories> <command...>`. The program gets
-mounts of its own, where the kernel lets it: as root by itself, else with a user namespace, in which
-it keeps its user. Where the kernel does not, it says so in one line on standard error, and the
-directories stay writable.
+Started as `python -I -S read_only.py <JSON list of [directory, place]> <command...>`; the places
+are empty directories. The program gets mounts of its own, where the kernel lets it: as root by
+itself, else with a user namespace, in which it keeps its user. Where the kernel does not, it says
+so in one line on standard error, and the places become links to the directories, which can be
+written to.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ _MS_PRIVATE = 0x40000
 
 def main(arguments: list[str]) -> int:
     """Does not return where the command can be started."""
-    directories, command = json.loads(arguments[0]), arguments[1:]
+    pairs, command = json.loads(arguments[0]), arguments[1:]
     try:
-        _protect(directories)
+        _show(pairs)
     except (OSError, AttributeError) as error:
-        what = ", ".join(directories)
+        what = ", ".join(directory for directory, _ in pairs)
         sys.stderr.write(f"the rehearsal cannot keep {what} read-only on this machine: {error}\n")
         sys.stderr.flush()
+        for directory, place in pairs:
+            Path(place).rmdir()
+            Path(place).symlink_to(directory)
     try:
         os.execvp(command[0], command)  # noqa: S606 - the job's own command
     except OSError as error:
@@ -39,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 127
 
 
-def _protect(directories: list[str]) -> None:
+def _show(pairs: list[list[str]]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
     if user == 0:
@@ -50,13 +55,13 @@ def _protect(directories: list[str]) -> None:
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     _checked(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
-    for each in directories:
-        path = os.fsencode(each)
-        _checked(libc.mount(path, path, None, _MS_BIND, None))
+    for directory, at in pairs:
+        place = os.fsencode(at)
+        _checked(libc.mount(os.fsencode(directory), place, None, _MS_BIND, None))
         # flags that the outer mount has are locked, and have to be named again
-        kept = os.statvfs(path).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
+        kept = os.statvfs(place).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
         flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept
-        _checked(libc.mount(None, path, None, flags, None))
+        _checked(libc.mount(None, place, None, flags, None))
 
 
 def _checked(result: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.config.prod_changes import FARGATE, ON_DEMAND, Case, postprocess_on
-from tests.config.stacks import Changes
+from tests.config.stacks import REMOVED, Changes
 
 EFS = {"kind": "created"}
 LUSTRE = {"kind": "created"}
@@ -247,6 +247,26 @@ CASES: dict[str, list[Case]] = {
                 "jobs.preprocess.volumes": [volume(path="/mnt/out")],
                 "jobs.preprocess.tables_path": "/mnt/out/tables",
             },
+        ),
+        Case(
+            {
+                **ON_LUSTRE,
+                "environments.own": {
+                    "kind": "hpc",
+                    "instance_type": "c6i.xlarge",
+                    "max_vcpus": 16,
+                    "placement_group": False,
+                },
+                "queues.own": {"environments": ["own"]},
+                "jobs.preprocess.queue": "own",
+                "jobs.preprocess.share_identifier": REMOVED,
+                "jobs.preprocess.scheduling_priority": REMOVED,
+                "jobs.preprocess.volumes": [volume("lustre", directory="/intermediate")],
+                "jobs.preprocess.tables_path": "/mnt/shared",
+            },
+            "jobs.preprocess.tables_path",
+            ("the table comes by itself", "remove it"),
+            ON_LUSTRE,
         ),
         Case(
             {**ON_LUSTRE, "jobs.analysis.tables_path": "/mnt/shared"},

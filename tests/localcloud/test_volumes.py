@@ -167,6 +167,33 @@ def test_who_may_only_read_cannot_write(stage: Stage, queue: str, files: Files) 
         files.policy()
 
 
+def test_a_folder_can_be_had_both_ways(stage: Stage, queue: str, files: Files) -> None:
+    point = files.point("/both")
+    configuration = {
+        "fileSystemId": files.id,
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": point["AccessPointId"], "iam": "ENABLED"},
+    }
+    code = (
+        "import os, sys; source, target = sys.argv[1:]; open(target + '/x', 'w').write('here');"
+        " print(open(source + '/x').read(), os.access(source + '/x', os.W_OK), flush=True);"
+        " open(source + '/x', 'w')"
+    )
+    definition = stage.definition(
+        ["python", "-c", code, "/mnt/in", "/mnt/out"],
+        jobRoleArn=files.role("Mount", "Write"),
+        volumes=[{"name": name, "efsVolumeConfiguration": configuration} for name in ("in", "out")],
+        mountPoints=[
+            {"sourceVolume": "in", "containerPath": "/mnt/in", "readOnly": True},
+            {"sourceVolume": "out", "containerPath": "/mnt/out", "readOnly": False},
+        ],
+    )
+    job = stage.wait(stage.submit(queue, definition))
+    log = stage.log(job["container"]["logStreamName"])
+    assert log[0] == "here False"
+    assert "Read-only file system" in log[-1]
+
+
 def _by(point: dict[str, Any]) -> dict[str, Any]:
     return {
         "Condition": {"StringEquals": {"elasticfilesystem:AccessPointArn": point["AccessPointArn"]}}
