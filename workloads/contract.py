@@ -83,6 +83,12 @@ ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
 """Mean time between failures of one node, from which the cadence of checkpoints follows."""
 ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
+ENV_TABLES_PATH: Final = "PIPELINE_TABLES_PATH"
+"""Directory on a volume where cleaned tables lie by the keys of their objects; unset: in S3
+alone.
+"""
+ENV_CHECKPOINTS_PATH: Final = "PIPELINE_CHECKPOINTS_PATH"
+"""Directory on a volume for checkpoints; unset: the results bucket."""
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
 ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
