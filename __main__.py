@@ -20,6 +20,7 @@ from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
 from components.settings import read_config, slack_webhook_url
 from components.storage import Storage, StorageArgs
+from components.volumes import Volumes
 from config.topology import reclaims_are_counted
 
 config = read_config()
@@ -29,6 +30,7 @@ network = Network("network", NetworkArgs(context=context, section=config.network
 storage = Storage("storage", StorageArgs(context=context, section=config.storage))
 images = Images("images", ImagesArgs(context=context, section=config.images))
 secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=slack_webhook_url()))
+volumes = Volumes.made(config, context, network, storage)
 roles = Roles(
     "roles",
     RolesArgs(
@@ -36,13 +38,18 @@ roles = Roles(
         storage=storage,
         secrets=secrets,
         images=images,
+        volumes=volumes,
         counts_reclaims=reclaims_are_counted(config),
     ),
 )
 environments = Environments(
     "environments",
     EnvironmentsArgs(
-        context=context, environments=config.environments, network=network, roles=roles
+        context=context,
+        environments=config.environments,
+        network=network,
+        roles=roles,
+        volumes=volumes,
     ),
 )
 queues = Queues(
@@ -51,7 +58,13 @@ queues = Queues(
 jobs = Jobs(
     "jobs",
     JobsArgs(
-        context=context, config=config, storage=storage, images=images, secrets=secrets, roles=roles
+        context=context,
+        config=config,
+        storage=storage,
+        images=images,
+        secrets=secrets,
+        roles=roles,
+        volumes=volumes,
     ),
 )
 pipeline = Pipeline(
@@ -81,8 +94,8 @@ monitoring = Monitoring(
         queues=queues,
         environments=environments,
         jobs=jobs,
-        submit=pipeline.submit,
         state_machine_arns=pipeline.state_machine_arns,
+        submit=pipeline.submit,
         watched={**pipeline.functions, **budget.functions},
     ),
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from typing_extensions import TypedDict
 
+from cli import file_documents
 from cli.advice_documents import Drift, Health, Rightsized, Why
 
 
@@ -192,6 +193,16 @@ class Reclaimed(TypedDict):
     """A part of the run's cost."""
 
 
+class Killed(TypedDict):
+    """A job that was killed for its memory, after which the run began again with more."""
+
+    stage: str
+    job_id: str
+    memory_mib: int
+    """What the next job asked for."""
+    at: str | None
+
+
 class Told(TypedDict):
     """One message."""
 
@@ -225,6 +236,7 @@ class Shown(TypedDict):
     costs: list[StageCost]
     reclaimed: Reclaimed | None
     """Null where nobody asked AWS Batch, or nothing has ended yet."""
+    killed: list[Killed]
     failed_stage: str | None
     what_to_do: str | None
     told: list[Told]
@@ -272,6 +284,15 @@ class Reported(TypedDict):
     """Whether a browser took it."""
 
 
+class Serving(TypedDict):
+    """Where `ui` serves until it is ended."""
+
+    stack: str | None
+    """Null for the rehearsal."""
+    url: str
+    """Of the page of runs, with the token without which nothing is served."""
+
+
 class Difference(TypedDict):
     """One thing that differs."""
 
@@ -298,6 +319,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "logs": LogLine,
     "results": Findings,
     "report": Reported,
+    "ui": Serving,
     "compare": Compared,
     "run": Begun,
     "retry": Retried,
@@ -310,5 +332,6 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "rightsize": Rightsized,
     "doctor": Health,
     "drift": Drift,
+    **file_documents.DOCUMENTS,
 }
 """What each command prints, by its name."""

@@ -125,6 +125,7 @@ def _machine_job(
         multi_node=definition.multi_node,
         shards=definition.shards,
         share_identifier=job.share_identifier,
+        grows=bool(job.memory_growth_mib),
         on_failure=on_failure,
         after_loss=after_loss,
         next=following,

@@ -23,6 +23,7 @@ from components.function import (
     in_rules,
     job_state_changes,
 )
+from components.growth import growth_environment
 from components.jobs import Jobs
 from components.monitoring.alarm_rules import AlarmsArgs
 from components.monitoring.alarms import Alarms
@@ -32,11 +33,12 @@ from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
+from components.run_pages import page_statements
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import goes_on_demand, jobs
+from config.topology import goes_on_demand, growing, jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
@@ -64,10 +66,10 @@ class MonitoringArgs:
     queues: Queues
     environments: Environments
     jobs: Jobs
-    submit: LambdaFunction
-    """What goes on with a run in its queue without Spot, where jobs depend on one another."""
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
+    submit: LambdaFunction
+    """Begins runs again, and goes on with those that leave Spot."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -337,22 +339,27 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
 
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
-    return {
+    variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        contract.ENV_CONSOLE_URL: args.storage.results_url,
         contract.ENV_STAGE_PRICES: json.dumps(
             job_prices(args.config, args.context.region), sort_keys=True
         ),
         **args.secrets.webhook_environment(),
-        **({contract.ENV_SUBMIT_FUNCTION: args.submit.arn} if _asks_to_go_on(args) else {}),
+        **growth_environment(args.config),
     }
+    if _asks_to_begin_again(args):
+        variables[contract.ENV_SUBMIT_FUNCTION] = args.submit.arn
+    return variables
 
 
-def _asks_to_go_on(args: MonitoringArgs) -> bool:
-    """Whether the notify function is who notices that an analysis leaves Spot; else the state
-    machine is.
+def _asks_to_begin_again(args: MonitoringArgs) -> bool:
+    """Whether the notify function calls the submit function: of stages that grow, and of an
+    analysis of a chain that leaves Spot, which the state machine would see by itself.
     """
-    return goes_on_demand(args.config) and args.config.pipeline.orchestrator == "batch"
+    chained = args.config.pipeline.orchestrator == "batch"
+    return bool(growing(args.config)) or (chained and goes_on_demand(args.config))
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -376,15 +383,14 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         ),
         # knows no resources (service authorization reference, AWS Batch)
         statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
+        *page_statements(args.storage),
         *args.secrets.read_webhook(),
     ]
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; knows no resources either
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
-    if _asks_to_go_on(args):
+    if _asks_to_begin_again(args):
         statements.append(
-            statement(
-                "GoOnWithoutSpot", actions=["lambda:InvokeFunction"], resources=[args.submit.arn]
-            )
+            statement("BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn])
         )
     return statements

@@ -18,6 +18,7 @@ from tests.config import (
     pipeline_rule_cases,
     rule_cases,
     spot_rule_cases,
+    volume_rule_cases,
 )
 from tests.config.stacks import changed, load, problems_of
 
@@ -29,6 +30,7 @@ _FILES = (
     network_rule_cases,
     pipeline_rule_cases,
     spot_rule_cases,
+    volume_rule_cases,
 )
 CASES = {code: cases for file in _FILES for code, cases in file.CASES.items()}
 

@@ -154,4 +154,5 @@ def claim(
         taken_over=False,
         attempt=attempt,
         replaced=instead_of,
+        killed=tuple(found.get("killed") or ()),
     )

@@ -25,6 +25,7 @@ from workloads.contract import STAGES, ContractError, Run, Stage, Upload
 from workloads.formats import now
 from workloads.functions import clients, executions, forms, going_on, pauses
 from workloads.functions.forbidden import tell_forbidden
+from workloads.functions.growth import GrowingStates, Killed, tell_more
 from workloads.functions.log import log
 from workloads.functions.refused import tell_refused
 from workloads.functions.state_items import Claim, ClaimLostError
@@ -55,6 +56,7 @@ _OBJECT_CREATED: Final = {
         "again?": forms.FLAG,
         "from?": forms.TEXT,
         "instead_of?": forms.TEXT,
+        "killed?": {"stage": forms.TEXT, "job_id": forms.TEXT},
     }
 }
 
@@ -139,8 +141,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     state item. The outcome is `submitted`, `exists`, `claim lost`, `ignored`, `refused`, or while
     the pipeline is paused `waiting` (pauses.py) and for a run that was to begin again `paused`.
     `detail.again`, which S3 never sends, begins a run again that has ended, and `detail.from` names
-    the stage that it begins at; `detail.instead_of` is the job of an analysis that Spot did not let
-    end (going_on.py).
+    the stage that it begins at. `detail.killed` and `detail.instead_of`, which the notify function
+    sends, begin a run again under way (growth.py, going_on.py); a pause does not hold it, for the
+    run had begun before.
 
     An object outside data/ is nobody's mistake (others may lie in the bucket), and neither is the
     marker of a folder. What lies in data/ and is no upload is told to Slack once, for somebody
@@ -169,16 +172,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "reason": tell_refused(bucket, key, found["etag"], escaped(str(error))),
         }
 
-    states = RunStates(clients.metrics_table())
+    states = GrowingStates(clients.metrics_table())
     settings = executions.Settings.from_env() or Settings.from_env()
     first = _first_stage(event["detail"])
     again = event["detail"].get("again") is True
     instead_of = event["detail"].get("instead_of") or ""
-    held = pauses.hold(states, run, upload, again=again)
+    killed = Killed.of(event["detail"])
+    held = None if killed or instead_of else pauses.hold(states, run, upload, again=again)
     if held is not None:
         log("run held back by a pause", run_id=run.run_id, key=key, state=held)
         return {"outcome": held.lower(), "run_id": run.run_id, "state_key": run.state_key}
-    outcome = _claim(states, run, upload, context, again=again, instead_of=instead_of)
+    outcome = _claim(
+        states, run, upload, context, again=again, killed=killed, instead_of=instead_of
+    )
     if isinstance(outcome, str):
         log("run exists", run_id=run.run_id, state=outcome, key=key)
         return {
@@ -187,6 +193,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "state_key": run.state_key,
             "state": outcome,
         }
+    for killed_stage in (each["stage"] for each in outcome.killed[-1:]):
+        # whatever event it is that carries on
+        first = next((stage for stage in STAGES if stage == killed_stage), first)
     try:
         begun = _begin(states, outcome, upload, settings, first)
     except ClaimLostError as error:
@@ -207,13 +216,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         taken_over=outcome.taken_over,
         **begun,
     )
+    if outcome.killed:
+        tell_more(run, outcome)
     return {"outcome": "submitted", "run_id": run.run_id, "state_key": run.state_key, **begun}
 
 
 def _first_stage(detail: dict[str, Any]) -> Stage:
-    """Where the run begins.
-
-    Raises ContractError where that is no stage, or the run does not begin again.
+    """Where the run begins. Raises ContractError where that is no stage, or the run does not begin
+    again.
     """
     if detail.get("instead_of"):
         return "analysis"
@@ -240,7 +250,14 @@ def _begin(
 
 
 def _claim(
-    states: RunStates, run: Run, upload: Upload, context: Any, *, again: bool, instead_of: str
+    states: GrowingStates,
+    run: Run,
+    upload: Upload,
+    context: Any,
+    *,
+    again: bool,
+    killed: Killed | None,
+    instead_of: str,
 ) -> Claim | str:
     """The claim, or the state of a run that needs nothing more. Waits for another invocation at
     work on the same run.
@@ -253,20 +270,13 @@ def _claim(
         remaining = context.get_remaining_time_in_millis() / 1000
         now_ms = _now_ms()
         expires_ms = now_ms + int((remaining + _SETTLE_SECONDS) * 1000)
+        until: dict[str, Any] = {"token": token, "now_ms": now_ms, "expires_ms": expires_ms}
         if instead_of:
-            outcome = going_on.claim(
-                states,
-                run,
-                upload,
-                instead_of=instead_of,
-                token=token,
-                now_ms=now_ms,
-                expires_ms=expires_ms,
-            )
+            outcome = going_on.claim(states, run, upload, instead_of=instead_of, **until)
+        elif killed is not None:
+            outcome = states.claim_more(run, upload, killed, **until)
         else:
-            outcome = states.claim(
-                run, upload, token=token, now_ms=now_ms, expires_ms=expires_ms, again=again
-            )
+            outcome = states.claim(run, upload, again=again, **until)
         if outcome != "CLAIMED":
             return outcome
         if remaining < _STOP_BEFORE_DEADLINE_SECONDS:
@@ -285,12 +295,11 @@ def _submit_all(
     """
     batch = clients.batch()
     jobs = dict(claim.jobs)
-    may_exist_unrecorded = claim.taken_over
     parent: str | None = None
     for stage in STAGES[STAGES.index(first) :]:
         if stage not in jobs:
             request = _request(claim, stage, upload, settings, parent)
-            found = _find(batch, claim, request) if may_exist_unrecorded else None
+            found = _find(batch, claim, request) if claim.taken_over else None
             jobs[stage] = found or _submit(batch, request)
             if stage != STAGES[-1]:  # after which all are there, and one write says so
                 states.write_jobs(claim, jobs)
@@ -310,10 +319,8 @@ def _request(
 ) -> dict[str, Any]:
     """The SubmitJob request of a stage."""
     run, target = claim.run, settings.targets[stage]
-    name, tags = (
-        run.job_name(stage, claim.attempt),
-        {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage},
-    )
+    name = run.job_name(stage, claim.attempt)
+    tags = {contract.RUN_ID_TAG: run.run_id, contract.STAGE_TAG: stage}
     if stage == "analysis" and settings.fallback is not None:
         if claim.replaced:
             name, target = f"{name}-{_FALLBACK}", settings.fallback
@@ -324,9 +331,12 @@ def _request(
         variables[contract.ENV_SHARDS] = str(
             target.shards
         )  # of this very job, whatever the newest job definition says
-    overrides = {
+    overrides: dict[str, Any] = {
         "environment": [{"name": name, "value": value} for name, value in variables.items()]
     }
+    if stage in claim.memory_mib:
+        more = {"type": "MEMORY", "value": str(claim.memory_mib[stage])}
+        overrides["resourceRequirements"] = [more]
     request: dict[str, Any] = {
         "jobName": name,
         "jobQueue": target.queue,
@@ -376,12 +386,12 @@ def _find(batch: BatchClient, claim: Claim, request: dict[str, Any]) -> str | No
     pages = batch.get_paginator("list_jobs").paginate(
         jobQueue=request["jobQueue"], filters=[{"name": "JOB_NAME", "values": [name]}]
     )
-    oldest_allowed = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
+    oldest = claim.first_claimed_ms - executions.CLOCK_SKEW_MS
     found = [
         (job["createdAt"], job["jobId"])
         for page in pages
         for job in page["jobSummaryList"]
-        if job["jobName"] == name and job["createdAt"] >= oldest_allowed  # the filter ignores case
+        if job["jobName"] == name and job["createdAt"] >= oldest  # the filter ignores case
     ]
     return min(found)[1] if found else None
 
