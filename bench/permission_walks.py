@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from bench.permission_scene import BAD, BUDGET_USD, FILE_BY, FINISHED_BY, GOOD, Scene, setting
+from bench.permission_scene import (
+    BAD,
+    BUDGET_USD,
+    FILE_BY,
+    FINISHED_BY,
+    GOOD,
+    Scene,
+    logical,
+    setting,
+)
 from tests.localcloud.conftest import forward
 from workloads import contract, metrics
 
@@ -266,7 +275,7 @@ def day(scene: Scene) -> None:
     uploads = next(
         rule["Name"]
         for rule in events.list_rules()["Rules"]
-        if rule["Name"].startswith("pipeline-uploads-rule")
+        if logical(rule["Name"]).startswith("pipeline-uploads")
     )
     events.disable_rule(Name=uploads)
     try:

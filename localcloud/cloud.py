@@ -44,6 +44,7 @@ from localcloud.services.event_targets import Targets
 from localcloud.services.eventbridge import EventBus, Undelivered
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
+from localcloud.services.log_keys import LogKeys
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
 from localcloud.services.moto_overrides import moto_overrides
@@ -190,12 +191,14 @@ class LocalCloud:
             client=self.client,
             engine=self.engine,
         )
-        store = Store(state)
+        log_keys = LogKeys(state)
+        state.is_readable = log_keys.usable
+        store, reachability = Store(state), Reachability(state, access)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access),
+            factory=ContainerFactory(host, state, access, reachability),
             publish=functools.partial(_publish, bus, metrics),
-            joinable=Reachability(state, access).problem,
+            joinable=reachability.problem,
             metadata_urls=lambda task_id: (
                 f"{self.endpoint_url}{METADATA_PATH}{task_id}",
                 f"{self.endpoint_url}{INSTANCE_PATH}{task_id}",
@@ -219,11 +222,12 @@ class LocalCloud:
             alarms=self._alarms,
             metric_reads=MetricReads(state, self.now),
             queries=Queries(state),
+            log_keys=log_keys,
             schedules=self._schedules,
             short_polls=ShortPolls(state),
             slack_sink=self.slack,
             objects=objects,
-            amendments=Amendments(state),
+            amendments=Amendments(state, log_keys),
         )
         stack.enter_context(moto_overrides(functions))
         stack.enter_context(

@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.doctor.patient import UP, Patient, error, ok, warning
 from cli.questions import Finding
+from cli.why.network import way_causes
 from cli.why.starting import start_causes
 
 
@@ -33,6 +34,8 @@ def environments(patient: Patient) -> Iterator[Finding]:
             yield warning("compute", f"environment {name} is disabled and takes no jobs", fix)
         else:
             yield from _image(name, physical, found)
+        for cause in way_causes(patient.account, found) if found is not None else ():
+            yield error("compute", f"environment {name}: {cause.what}", cause.fix)
 
 
 def _image(name: str, physical: str, environment: Mapping[str, Any]) -> Iterator[Finding]:

@@ -92,11 +92,14 @@ def failed_job(
     )
 
 
+UNREACHED: Final = "UNREACHED"
+"""The code of a container that could not start because the network kept a service back."""
 _SETTINGS: Final = {"MEMORY": "memory_mib", "TIMEOUT": "timeout_minutes", "HOST-LOST": "attempts"}
 _CODES: Final = (
     ("TIMEOUT", r"attempt duration exceeded timeout"),
     ("HOST-LOST", r"Host EC2|Spot Task was interrupted"),
     ("TIME-LIMIT", r"JobStateTimeLimit"),
+    (UNREACHED, r"dial tcp|net/http: (?:request canceled|TLS handshake timeout)"),
     ("PULL", r"CannotPull"),
     ("DISK", r"no space left"),
     ("MEMORY", r"OutOfMemory"),

@@ -14,6 +14,7 @@ from typing import Any, Final
 from localcloud.http import shortcomings
 from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import Call, WireError
+from localcloud.services.log_keys import LogKeys
 
 _NOT_OF_MOTOS_S3: Final = """
     CreateBucketMetadataConfiguration CreateBucketMetadataTableConfiguration CreateSession DeleteBucketAnalyticsConfiguration
@@ -35,8 +36,9 @@ GET or PUT of the bucket or object.
 class Amendments:
     """What is done with each such call; looked at after it has been allowed, before moto."""
 
-    def __init__(self, state: AwsState) -> None:
+    def __init__(self, state: AwsState, log_keys: LogKeys) -> None:
         self._state = state
+        self._log_keys = log_keys
         self._rules: dict[tuple[str, str], Callable[[Call], None]] = {
             ("stepfunctions", "StartExecution"): _name_execution,
             ("stepfunctions", "StartSyncExecution"): _name_execution,
@@ -54,6 +56,8 @@ class Amendments:
 
     def apply(self, call: Call) -> None:
         """Changes the call, or raises WireError."""
+        if call.service == "logs":
+            self._log_keys.check(call)
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)

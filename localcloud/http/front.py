@@ -31,6 +31,7 @@ from localcloud.services.cloudwatch_alarms import Alarms
 from localcloud.services.eventbridge import EventBus
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
+from localcloud.services.log_keys import LogKeys
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
 from localcloud.services.placement_groups import PlacementGroups
@@ -107,6 +108,7 @@ class Front:
         alarms: Alarms,
         metric_reads: MetricReads,
         queries: Queries,
+        log_keys: LogKeys,
         schedules: Schedules,
         short_polls: ShortPolls,
         slack_sink: slack.SlackSink,
@@ -143,7 +145,7 @@ class Front:
             "ecs": {"DescribeClusters": batch.clusters},
             "events": {"PutEvents": bus.put_events},
             "iam": {"SimulatePrincipalPolicy": access.simulate},
-            "logs": queries.operations,
+            "logs": {**queries.operations, **log_keys.operations},
             "service-quotas": {
                 "GetServiceQuota": launches.get_quota,
                 "ListServiceQuotas": launches.list_quotas,

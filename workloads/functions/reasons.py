@@ -33,6 +33,11 @@ _IMAGE_ACTIONS: Final = (
     " ecr:GetDownloadUrlForLayer"
 )
 
+_NOT_AUTHORIZED: Final = (
+    r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform:"
+    r" (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?"
+)
+
 _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"Host EC2 \(instance (?P<what>[\w-]+)\) terminated",
@@ -84,14 +89,31 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
 
 _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
-        # whatever was to be prepared: image, secrets, log stream (IAM user guide, "Troubleshoot
+        # what keeps a call back that the role's own policies allow (IAM user guide, "Troubleshoot
         # access denied error messages")
         (
-            r"User: \S*?(?P<who>[\w+=,.@-]+)(?:/[\w+=,.@-]+)? is not authorized to perform:"
-            r" (?P<what>[\w-]+:\w+)(?: on resource: (?P<on>\S+))?"
+            rf"{_NOT_AUTHORIZED} (?:because no|with an explicit deny in an?)"
+            r" (?P<policy>VPC endpoint policy|service control policy|resource control policy"
+            r"|resource-based policy|permissions boundary|session policy)"
         ),
+        "the container could not be started, because a {policy} keeps {who} from {what}{on}",
+        "let that {policy} allow {what}; the role's own policy may stay as it is",
+    ),
+    (
+        # whatever was to be prepared: image, secrets, log stream
+        _NOT_AUTHORIZED,
         "the container could not be started, because {who} may not {what}{on}",
         "allow {what} in that role's policy; pulumi up restores it where somebody took it away",
+    ),
+    (
+        # how Go's HTTP client, and with it agent, Docker and containerd, tell that nobody answers
+        (
+            r"https://(?P<host>[\w.-]+)\S*: (?:dial tcp\b[^:]*(?::\d+)?: \S|net/http: request"
+            r" canceled|net/http: TLS handshake timeout|context deadline exceeded|EOF\b)"
+        ),
+        "the container could not be started, because its network does not reach {host}",
+        "look at the way there: NAT, or the service's VPC endpoint with private DNS and a security"
+        " group that lets the jobs in on TCP 443; pulumi up restores what the stack owns",
     ),
     (
         # what Docker and containerd say of a name that the registry does not know
