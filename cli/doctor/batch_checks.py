@@ -73,10 +73,8 @@ def queues(patient: Patient) -> Iterator[Finding]:
         elif queue["status"] == "INVALID":
             yield error("queues", f"{name} is INVALID: {queue.get('statusReason')}", UP)
         elif queue["state"] != "ENABLED":
-            fix = (
-                f"aws batch update-job-queue --job-queue {physical} --state ENABLED, "
-                "unless it is paused or the guard stopped it (docs/runbook.md)"
-            )
+            resume = patient.account.command(f"resume --queue {name}")
+            fix = f"{resume}; where the guard stopped it, see docs/runbook.md first"
             yield error("queues", f"{name} is disabled: it takes no jobs", fix)
         else:
             yield ok("queues", f"{name} is {queue['status']} and {queue['state']}")

@@ -14,6 +14,7 @@ from cli.why.model import Cause, Diagnosis
 from cli.why.network import way_causes
 from cli.why.queue import line_of, others_first, queue_causes, stopped, utilization
 from cli.why.starting import start_causes
+from workloads import contract
 from workloads.functions.reasons import explain
 
 _DEEP: Final = 8
@@ -135,15 +136,20 @@ def _front(account: Account, arn: str, behind: dict[str, Any]) -> list[Cause]:
                     f"the job in front, {job_id} ({found[0]['jobName']}), holds up the "
                     f"queue: {cause.what}"
                 ),
-                "fix": (
-                    f"{cause.fix}; or take it out: aws batch terminate-job --job-id "
-                    f"{job_id} --reason 'holds up the queue'"
-                ),
+                "fix": f"{cause.fix}; or take it out: {_out(account, found[0])}",
             }
         )
         for cause in causes
         if cause.weight == "blocks"
     ]
+
+
+def _out(account: Account, job: dict[str, Any]) -> str:
+    """The command that takes a job out of its queue: with its run, where it belongs to one."""
+    run = str((job.get("tags") or {}).get(contract.RUN_ID_TAG) or "")
+    if run:
+        return account.command(f"cancel {run}")
+    return f"aws batch terminate-job --job-id {job['jobId']} --reason 'holds up the queue'"
 
 
 def _diagnosed(

@@ -9,8 +9,6 @@ does.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.backends import get_backend

@@ -26,7 +26,13 @@ class Cause:
 
 
 AGAIN: Final = "batchref retry KEY"
-"""Begins the run again where it broke off; `for_run` names its key and its stack."""
+"""Begins the run again where it broke off; `for_run` names its key and its stack, as in the two
+below.
+"""
+STOP: Final = "batchref cancel KEY"
+"""Stops what of the run is still there."""
+EXAMINE: Final = "batchref doctor"
+"""Says what of the stack does not work."""
 _AGAIN: Final = f"begin the run again ({AGAIN})"
 _IMAGE_ACTIONS: Final = (
     "ecr:GetAuthorizationToken, ecr:BatchCheckLayerAvailability, ecr:BatchGetImage and"
@@ -83,7 +89,7 @@ _BATCH_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"ACTION_REQUIRED",
         "the compute environments of the job's queue are invalid",
-        "aws batch describe-compute-environments shows the reason in statusReason",
+        f"{EXAMINE} shows what AWS says of them",
     ),
 )
 
@@ -112,8 +118,11 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
             r" canceled|net/http: TLS handshake timeout|context deadline exceeded|EOF\b)"
         ),
         "the container could not be started, because its network does not reach {host}",
-        "look at the way there: NAT, or the service's VPC endpoint with private DNS and a security"
-        " group that lets the jobs in on TCP 443; pulumi up restores what the stack owns",
+        (
+            "look at the way there: NAT, or the service's VPC endpoint with private DNS and a"
+            " security group that lets the jobs in on TCP 443; pulumi up restores what the stack"
+            " owns"
+        ),
     ),
     (
         # what Docker and containerd say of a name that the registry does not know
@@ -252,8 +261,11 @@ def for_run(cause: Cause, *, key: str, stack: str) -> Cause:
         key: of its upload; empty where it is not known, as of a run submitted by hand.
         stack: empty in the rehearsal, which the command line finds by itself.
     """
-    command = AGAIN.replace("KEY", key or "KEY") + (f" --stack {stack}" if stack else "")
-    return Cause(error=cause.error, hint=cause.hint.replace(AGAIN, command))
+    hint = cause.hint
+    for command in (AGAIN, STOP, EXAMINE):
+        whole = command.replace("KEY", key or "KEY") + (f" --stack {stack}" if stack else "")
+        hint = hint.replace(command, whole)
+    return Cause(error=cause.error, hint=hint)
 
 
 def explain(detail: Mapping[str, Any]) -> Cause:
