@@ -17,6 +17,8 @@ from cli.why.model import Cause
 
 _ENDPOINTS: Final = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 _FARGATE_ENDPOINTS: Final = ("ecr.api", "ecr.dkr", "logs")
+_GONE: Final = ("deleting", "deleted", "failed", "rejected", "expired")
+"""States of an endpoint that takes no calls; EC2 shows it for a while."""
 _HTTPS: Final = 443
 _UP: Final = "run pulumi up: it puts back what the stack owns"
 
@@ -200,7 +202,11 @@ def _way_out(
         )
         if found is None:
             return
-        by_name = {each["ServiceName"].split(".", 3)[-1]: each for each in found["VpcEndpoints"]}
+        by_name = {
+            each["ServiceName"].split(".", 3)[-1]: each
+            for each in found["VpcEndpoints"]
+            if str(each.get("State", "")).lower() not in _GONE
+        }
         cause = (
             _endpoints(by_name, subnet_id, table or {}, needed) if default is None else None
         ) or _closed(account, by_name, subnet, needed, groups)

@@ -172,11 +172,10 @@ def _admits(rule: Any, groups: list[str], cidr_block: str) -> bool:
         rule.ip_protocol == "tcp" and int(rule.from_port) <= _HTTPS <= int(rule.to_port)
     ):
         return False
-    if any(each.get("GroupId") in groups for each in rule.source_groups):
+    if rule.source_group.get("GroupId") in groups:
         return True
-    block = ipaddress.ip_network(cidr_block)
-    ranges = [str(each.get("CidrIp") or "") for each in rule.ip_ranges]
-    return any(text and block.subnet_of(ipaddress.IPv4Network(text)) for text in ranges)
+    text = str(rule.ip_range.get("CidrIp") or "")
+    return bool(text) and ipaddress.IPv4Network(cidr_block).subnet_of(ipaddress.IPv4Network(text))
 
 
 def _lets(endpoint: Any, role: str, action: str, resource: str, account: Mapping[str, str]) -> bool:
