@@ -103,6 +103,10 @@ class Scene:
         name = self.ready.outputs["submit_function"]
         self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
 
+    def asked(self, action: str, *, since: int) -> bool:
+        """Whether a permission was needed since so many were."""
+        return any(each.action == action for each in self.ready.cloud.asked[since:])
+
     def look(self, run: Run) -> RunStatus:
         """How far a run has come."""
         return look(self.client("dynamodb"), self.client("batch"), self.ready.outputs["table"], run)

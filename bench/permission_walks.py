@@ -134,8 +134,9 @@ def messages_kept(scene: Scene) -> None:
     try:
         run = scene.upload(BAD)
         scene.wait(lambda: scene.depth(notify))
+        asked = len(scene.ready.cloud.asked)
         scene.ready.cloud.tick()  # in vain
-        scene.wait(lambda: False, seconds=3)
+        scene.wait(lambda: scene.asked("sqs:ChangeMessageVisibility", since=asked))
     finally:
         slack.recover()
     scene.wait(lambda: not scene.ready.cloud.tick() and scene.told(run.run_id), seconds=20)

@@ -125,6 +125,12 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         ),
     ),
     (
+        # CloudWatch Logs API reference, CreateLogStream
+        r"specified log group does not exist",
+        "the container could not be started, because the log group of its job does not exist",
+        "pulumi up --refresh makes the stack's log groups again; then " + _AGAIN,
+    ),
+    (
         # what Docker and containerd say of a name that the registry does not know
         r"CannotPull\w*Error.*(?:repository does not exist|manifest unknown|: not found\b)",
         "the container image could not be pulled, because the registry has none of that name",

@@ -179,6 +179,20 @@ def test_an_image_that_cannot_be_reached(private: Private, service: str) -> None
         _again(private, service)
 
 
+def test_an_s3_endpoint_that_keeps_the_layers_back(private: Private) -> None:
+    own = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::own/*"}
+    modify = partial(private.ec2.modify_vpc_endpoint, VpcEndpointId=private.endpoints["s3"])
+    modify(PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own]}))
+    try:
+        assert "the registry denied it" in private.why(image=ECR).verdict
+        layers = "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"
+        read = {**own, "Action": "s3:GetObject", "Resource": layers}
+        modify(PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own, read]}))
+        assert "has none of that name" in private.why(image=ECR).verdict
+    finally:
+        modify(ResetPolicy=True)
+
+
 def test_a_secret_that_cannot_be_reached(private: Private) -> None:
     stage = private.asking.stage
     secret = stage.client("secretsmanager").create_secret(Name=stage.name("s"), SecretString="x")
