@@ -30,6 +30,7 @@ from localcloud.batch.plane import DataPlane
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import Store
 from localcloud.batch.tasks import Program
+from localcloud.batch.volumes import Volumes
 from localcloud.http.amendments import Amendments
 from localcloud.http.front import INSTANCE_PATH, METADATA_PATH, Fault, Front
 from localcloud.http.keys import Deployer, Keys
@@ -40,11 +41,12 @@ from localcloud.moto.state import ACCOUNT_ID, AwsState, prepare_moto, reset_moto
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms, Change
 from localcloud.services.cloudwatch_metrics import Metrics
+from localcloud.services.efs import EfsSettings
 from localcloud.services.event_targets import Targets
 from localcloud.services.eventbridge import EventBus, Undelivered
+from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
-from localcloud.services.log_keys import LogKeys
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
 from localcloud.services.moto_overrides import moto_overrides
@@ -191,12 +193,14 @@ class LocalCloud:
             client=self.client,
             engine=self.engine,
         )
-        log_keys = LogKeys(state)
-        state.is_readable = log_keys.usable
         store, reachability = Store(state), Reachability(state, access)
+        shared = self.directory / "shared"
+        stack.callback(shutil.rmtree, shared, ignore_errors=True)
+        fsx, efs = Fsx(state, self.client, shared), EfsSettings(state, shared)
+        volumes = Volumes(state, access, fsx, shared)
         self.batch = DataPlane(
             store=store,
-            factory=ContainerFactory(host, state, access, reachability),
+            factory=ContainerFactory(host, state, access, volumes, reachability),
             publish=functools.partial(_publish, bus, metrics),
             joinable=reachability.problem,
             metadata_urls=lambda task_id: (
@@ -210,24 +214,25 @@ class LocalCloud:
         self._front = Front(
             access=access,
             keys=Keys(state, self.deployer),
-            batch=BatchApi(store, self.batch, groups.by_name),
+            batch=BatchApi(store, self.batch, groups.by_name, fsx.tags),
             plane=self.batch,
             bus=bus,
             functions=functions,
             storage_events=StorageEvents(state, access, bus, self.client, functions.invoke_async),
             placement_groups=groups,
-            refusals=Refusals(state, store, access),
+            refusals=Refusals(state, store, access, efs.rules),
             instance_metadata=InstanceMetadata(state, access),
             budget_actions=self._budget_actions,
             alarms=self._alarms,
             metric_reads=MetricReads(state, self.now),
             queries=Queries(state),
-            log_keys=log_keys,
             schedules=self._schedules,
             short_polls=ShortPolls(state),
             slack_sink=self.slack,
             objects=objects,
-            amendments=Amendments(state, log_keys),
+            amendments=Amendments(state),
+            efs=efs,
+            fsx=fsx,
         )
         stack.enter_context(moto_overrides(functions))
         stack.enter_context(

@@ -18,7 +18,7 @@ from tests.components import mocks
 from tests.components.program import ROOT, SLACK
 from tests.config.stacks import EXAMPLES, program_with
 
-_OTHERWISE = {
+_OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {
     "dev-step-functions": ("dev", {"orchestrator": "step-functions"}),
     "prod-batch": ("prod", {"orchestrator": "batch"}),
 }
@@ -43,7 +43,10 @@ def resources(stack: str) -> tuple[Resource, ...]:
     """
     main = str(ROOT / "__main__.py")
     file, pipeline = _OTHERWISE.get(stack, (stack, {}))
-    changes = {"pipeline": pipeline, "budget": _GUARDS if file == "prod" else {}}
+    changes: dict[str, dict[str, Any]] = {
+        "pipeline": pipeline,
+        "budget": _GUARDS if file == "prod" else {},
+    }
     with TemporaryDirectory() as folder:
         config = dict(read_stack(program_with(Path(folder), file), file, {}, {}).config)
     for section, changed in changes.items():

@@ -100,6 +100,7 @@ _CODES: Final = (
     ("HOST-LOST", r"Host EC2|Spot Task was interrupted"),
     ("TIME-LIMIT", r"JobStateTimeLimit"),
     (UNREACHED, r"dial tcp|net/http: (?:request canceled|TLS handshake timeout)"),
+    ("VOLUME", r"mount\.nfs4|Failed to resolve \"fs-|mkdir /lustre"),
     ("PULL", r"CannotPull"),
     ("DISK", r"no space left"),
     ("MEMORY", r"OutOfMemory"),

@@ -11,16 +11,19 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.placement import Need
 from localcloud.batch.reachability import Reachability
 from localcloud.batch.records import ComputeEnvironment
 from localcloud.batch.tasks import Container, Program, StartError
+from localcloud.batch.volumes import Mount, Volumes
+from localcloud.batch.ways import PULL_FAILED, Ways
 from localcloud.iam.access import Access, AssumeRoleError
 from localcloud.moto.state import AwsState
 from localcloud.protocol.wire import WireError
@@ -30,11 +33,11 @@ _ECR_IMAGE: Final = re.compile(
 )
 JOB_PATH: Final = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 """PATH of every container."""
+_READ_ONLY: Final = Path(__file__).with_name("read_only.py")
 _ENGINE_SUPERVISOR: Final = Path(__file__).with_name("container_supervisor.py")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 _IMAGE_ROOT: Final = "/app"
 _ROOT_PATH: Final = re.compile(rf"^{_IMAGE_ROOT}(?=/|$)")
-_PULL_FAILED: Final = "CannotPullContainerError: "
 _LOGGING_FAILED: Final = (
     "CannotStartContainerError: Error response from daemon: failed to initialize logging driver:"
     " failed to create Cloudwatch log stream: "
@@ -76,7 +79,7 @@ class TaskRequest:
     instance_role: str | None
     """Role of the container instance; None on Fargate."""
     environment: ComputeEnvironment
-    """In whose network the container starts."""
+    """Where it runs, and in whose network."""
 
 
 def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> tuple[str, str]:
@@ -84,6 +87,29 @@ def log_destination(spec: dict[str, Any], job_definition: str, task_id: str) -> 
     options = spec.get("logConfiguration", {}).get("options") or {}
     prefix = options.get("awslogs-stream-prefix") or job_definition
     return options.get("awslogs-group") or _DEFAULT_GROUP, f"{prefix}/default/{task_id}"
+
+
+def _places(mounts: Sequence[Mount], directory: Path) -> dict[str, Path]:
+    """Where on this machine a process finds its mounts, by their paths: folders themselves, and of
+    those that are read-only a place in the task's own directory.
+
+    A folder may be mounted twice, once to be written to.
+    """
+    found = {}
+    for number, mount in enumerate(mounts):
+        found[mount.path] = mount.folder
+        if mount.read_only:
+            found[mount.path] = directory / "mounts" / str(number)
+            found[mount.path].mkdir(parents=True)
+    return found
+
+
+def _on_machine(text: str, places: Mapping[str, Path]) -> str:
+    """A path at or below a mount as a path of this machine; any other text as it is."""
+    for path, place in places.items():
+        if text == path or text.startswith(f"{path}/"):
+            return f"{place}{text.removeprefix(path)}"
+    return text
 
 
 def _of_process(directory: Path) -> dict[str, str]:
@@ -113,6 +139,7 @@ class _InEngine:
         environment: Mapping[str, str],
         directory: Path,
         write_lines: Callable[[list[str]], None],
+        mounts: Sequence[Mount],
     ) -> Container:
         """A container of Docker or podman, made and not started. Raises StartError."""
         name = f"batch-reference-{request.task_id}"
@@ -124,6 +151,7 @@ class _InEngine:
                 environment,
                 fargate=request.instance_role is None,
                 directory=directory,
+                mounts=mounts,
             )
         except StartError:
             shutil.rmtree(directory, ignore_errors=True)
@@ -133,6 +161,7 @@ class _InEngine:
             environment=dict(os.environ),  # of the engine's program: which daemon, which context
             directory=directory,
             write_lines=write_lines,
+            memory_mib=Need.of(request.spec).memory_mib,
             supervisor=_ENGINE_SUPERVISOR,
             remove=functools.partial(self.engine.remove, name),
         )
@@ -147,12 +176,18 @@ class ContainerFactory:
     """Makes the container of a task, under the permissions that ECS would need."""
 
     def __init__(
-        self, host: Host, state: AwsState, access: Access, reachability: Reachability
+        self,
+        host: Host,
+        state: AwsState,
+        access: Access,
+        volumes: Volumes,
+        reachability: Reachability,
     ) -> None:
         self._host = host
         self._state = state
         self._access = access
-        self._reachability = reachability
+        self._volumes = volumes
+        self._ways = Ways(reachability, access)
 
     def make(self, request: TaskRequest) -> Container:
         """The container, its log stream created. Raises StartError with ECS's reason."""
@@ -160,6 +195,7 @@ class ContainerFactory:
         agent_role = spec.get("executionRoleArn") or request.instance_role
         image = self._image(request, agent_role)
         secrets = self._secrets(request)
+        mounts = self._volumes.mounts(spec, request.environment)
         write_lines = self._log_writer(request, agent_role)
         directory = self._host.directory / "tasks" / request.task_id
         (directory / "tmp").mkdir(parents=True)
@@ -185,28 +221,47 @@ class ContainerFactory:
         environment.update(self._credentials(spec, request.task_id))
         environment.update(request.variables)
         if isinstance(image, _InEngine):
-            return image.container(request, environment, directory, write_lines)
-        command = list(spec.get("command") or [])
+            made = image.container(request, environment, directory, write_lines, mounts)
+            return self._taken_back(made, mounts)
+        places = _places(mounts, directory)
+        environment = {name: _on_machine(value, places) for name, value in environment.items()}
+        command = [_on_machine(word, places) for word in spec.get("command") or []]
         environment = _of_process(directory) | environment
         if isinstance(image, Path):
             environment = {"PYTHONPATH": str(image), **environment}
             if (image / "bin").is_dir():
                 environment["PATH"] = f"{image / 'bin'}:{environment['PATH']}"
             command = [_ROOT_PATH.sub(str(image), word) for word in command]
-        program = None if isinstance(image, Path) else image
-        return Container(
+        shown = [(str(m.folder), str(places[m.path])) for m in mounts if m.read_only]
+        if shown and command:
+            command = [sys.executable, "-I", "-S", str(_READ_ONLY), json.dumps(shown), *command]
+        made = Container(
             command=command,
             environment=environment,
             directory=directory,
             write_lines=write_lines,
-            program=program,
+            memory_mib=Need.of(request.spec).memory_mib,
+            program=None if isinstance(image, Path) else image,
         )
+        return self._taken_back(made, mounts)
+
+    def _taken_back(self, container: Container, mounts: Sequence[Mount]) -> Container:
+        """The container, whose files on linked file systems go to their buckets at its end."""
+        if not mounts:
+            return container
+        first = container.remove
+
+        def remove() -> None:
+            first()
+            self._volumes.take_back(mounts)
+
+        return replace(container, remove=remove)
 
     def _image(self, request: TaskRequest, agent_role: str | None) -> Path | Program | _InEngine:
         name = str(request.spec["image"])
         match = _ECR_IMAGE.match(name)
         if match is not None:
-            self._reach_registry(request, match["region"], name)
+            self._ways.reach_registry(request.environment, match["region"], name)
             repository = (
                 f"arn:aws:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
             )
@@ -216,7 +271,9 @@ class ContainerFactory:
                 ("ecr:BatchGetImage", repository),
                 ("ecr:GetDownloadUrlForLayer", repository),
             ):
-                self._require(request, "ecr.api", _PULL_FAILED, agent_role, action, resource)
+                self._ways.require(
+                    request.environment, "ecr.api", PULL_FAILED, agent_role, action, resource
+                )
         for pattern, image in self._host.images.items():
             if fnmatchcase(name, pattern):
                 return image
@@ -224,53 +281,9 @@ class ContainerFactory:
             return _InEngine(engine=self._host.engine, id=self._host.engine.image(name))
         known = ", ".join(self._host.images) or "none"
         raise StartError(
-            f"{_PULL_FAILED}pull access denied for {name}, repository does not exist"
+            f"{PULL_FAILED}pull access denied for {name}, repository does not exist"
             f" (known here: {known})"
         )
-
-    def _reach_registry(self, request: TaskRequest, region: str, image: str) -> None:
-        """ECR's API gives the password, its registry the manifest, S3 the layers (ECR user guide,
-        vpc-endpoints).
-        """
-        bucket = f"prod-{region}-starport-layer-bucket"
-        registry, layers = image.partition("/")[0], f"{bucket}.s3.{region}.amazonaws.com"
-        steps = {
-            "ecr.api": f"https://api.ecr.{region}.amazonaws.com/",
-            "ecr.dkr": f"https://{registry}/v2/",
-            "s3": f"https://{layers}/",
-        }
-        for service, url in steps.items():
-            self._reach(request, service, _PULL_FAILED, url)
-        layer = f"arn:aws:s3:::{bucket}/layer"
-        if self._reachability.refused(request.environment, "s3", "*", "s3:GetObject", layer):
-            raise StartError(f"{_PULL_FAILED}Get {steps['s3']}: 403 Forbidden")
-
-    def _reach(self, request: TaskRequest, service: str, prefix: str, url: str) -> None:
-        """Raises StartError where the network keeps the service back: minutes later, on AWS."""
-        found = self._reachability.unreached(request.environment, service)
-        if found is not None:
-            raise StartError(
-                f'{prefix}RequestError: send request failed caused by: Post "{url}": dial tcp: i/o'
-                f" timeout [found here: {found}]"
-            )
-
-    def _require(
-        self,
-        request: TaskRequest,
-        service: str,
-        prefix: str,
-        role: str | None,
-        action: str,
-        resource: str,
-    ) -> None:
-        if role is None:
-            raise StartError(f"{prefix}no role allows {action} on {resource}")
-        try:
-            self._access.require(role, "ecs-agent", action, resource)
-            if self._reachability.refused(request.environment, service, role, action, resource):
-                raise self._access.refused_by_endpoint(role, "ecs-agent", action, resource)
-        except WireError as error:
-            raise StartError(f"{prefix}AccessDeniedException: {error.message}") from None
 
     def _log_writer(self, request: TaskRequest, agent_role: str | None) -> Any:
         configuration = request.spec.get("logConfiguration", {})
@@ -279,13 +292,17 @@ class ContainerFactory:
         failed = _LOGGING_FAILED if request.instance_role else _LOGGING_FAILED_ON_FARGATE
         options = configuration.get("options") or {}
         region = options.get("awslogs-region") or self._state.region
-        self._reach(request, "logs", failed, f"https://logs.{region}.amazonaws.com/")
+        self._ways.reach(
+            request.environment, "logs", failed, f"https://logs.{region}.amazonaws.com/"
+        )
         group, stream = log_destination(request.spec, request.job_definition, request.task_id)
         arn = self._state.arn("logs", f"log-group:{group}:log-stream:{stream}")
         if not self._state.has_log_group(group):
             if options.get("awslogs-create-group") == "true":
                 whole = self._state.arn("logs", f"log-group:{group}")
-                self._require(request, "logs", failed, agent_role, "logs:CreateLogGroup", whole)
+                self._ways.require(
+                    request.environment, "logs", failed, agent_role, "logs:CreateLogGroup", whole
+                )
                 self._state.create_log_group(group)
             elif group == _DEFAULT_GROUP:
                 self._state.create_log_group(group)  # Batch's own role makes it
@@ -295,7 +312,7 @@ class ContainerFactory:
                     f" exist: {group}"
                 )
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            self._require(request, "logs", failed, agent_role, action, arn)
+            self._ways.require(request.environment, "logs", failed, agent_role, action, arn)
         self._state.create_log_stream(group, stream)
         return lambda lines: self._state.put_log_lines(group, stream, lines)
 
@@ -320,7 +337,7 @@ class ContainerFactory:
             service = "ssm" if _is_parameter(reference) else "secretsmanager"
             url = f"https://{service}.{self._state.region}.amazonaws.com/"
             problem = f"{_SECRETS_FAILED}unable to retrieve secret {entry['name']} from asm: "
-            self._reach(request, service, problem, url)
+            self._ways.reach(request.environment, service, problem, url)
             try:
                 self._access.trusts(role, "ecs-tasks.amazonaws.com", self._source())
                 values[entry["name"]] = self._secret(role, reference)

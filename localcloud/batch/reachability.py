@@ -8,7 +8,6 @@ endpoints). An endpoint with private DNS takes all calls of its VPC, also beside
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -66,7 +65,7 @@ class Reachability:
             service: as endpoints are called, for example `ecr.api`, `logs` or `s3`.
         """
         resources = environment.resources
-        ids = self._group_ids(resources)
+        ids = self._state.environment_groups(resources)
         groups = [self._state.security_group(group) for group in ids]
         if groups and not any(group is not None and group.egress_rules for group in groups):
             return f"security groups {', '.join(ids)} let nothing out"
@@ -101,18 +100,6 @@ class Reachability:
             # an action without resource types may be granted on "*" only
             missing = [action for action in missing if not self._access.may(role, action, "*")]
         return f"role {role} lacks {', '.join(missing)}" if missing else None
-
-    def _group_ids(self, resources: dict[str, Any]) -> list[str]:
-        if resources.get("securityGroupIds"):
-            return list(resources["securityGroupIds"])
-        data = self._state.launch_template_data(resources.get("launchTemplate") or {}) or {}
-        listed = data.get("SecurityGroupIds") or data.get("SecurityGroupId") or []
-        for interface in _listed(data.get("NetworkInterfaces") or data.get("NetworkInterface")):
-            listed = [
-                *listed,
-                *_listed(interface.get("Groups") or interface.get("SecurityGroupId")),
-            ]
-        return [str(group) for group in _listed(listed)]
 
     def _from_subnet(self, subnet_id: str, groups: list[str], service: str) -> str | None:
         subnet = self._state.subnet(subnet_id)
@@ -159,23 +146,10 @@ class Reachability:
         return None
 
     def _lets_in(self, endpoint: Any, subnet: Any, groups: list[str]) -> bool:
-        ids = list(endpoint.security_group_ids or [])
-        own = [self._state.security_group(group) for group in ids]
-        own = own or [self._state.default_security_group(subnet.vpc_id)]
-        rules = [rule for group in own if group is not None for rule in group.ingress_rules]
-        return any(_admits(rule, groups, str(subnet.cidr_block)) for rule in rules)
-
-
-def _admits(rule: Any, groups: list[str], cidr_block: str) -> bool:
-    """Whether a rule lets HTTPS in from members of these groups or from this block."""
-    if str(rule.ip_protocol) != "-1" and not (
-        rule.ip_protocol == "tcp" and int(rule.from_port) <= _HTTPS <= int(rule.to_port)
-    ):
-        return False
-    if rule.source_group.get("GroupId") in groups:
-        return True
-    text = str(rule.ip_range.get("CidrIp") or "")
-    return bool(text) and ipaddress.IPv4Network(cidr_block).subnet_of(ipaddress.IPv4Network(text))
+        default = self._state.default_security_group(subnet.vpc_id)
+        own = list(endpoint.security_group_ids or [])
+        own = own or ([] if default is None else [default.id])
+        return self._state.lets_through(groups, str(subnet.cidr_block), own, _HTTPS)
 
 
 def _lets(endpoint: Any, role: str, action: str, resource: str, account: Mapping[str, str]) -> bool:
@@ -194,10 +168,6 @@ def _lets(endpoint: Any, role: str, action: str, resource: str, account: Mapping
         resource,
         {} if by_link else account,
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _truthy(value: Any) -> bool:

@@ -40,9 +40,9 @@ _KEYS_BY_ID: Final = ("CancelKeyDeletion", "DisableKey", "EnableKey", "ScheduleK
 class Amendments:
     """What is done with each such call; looked at after it has been allowed, before moto."""
 
-    def __init__(self, state: AwsState, log_keys: LogKeys) -> None:
+    def __init__(self, state: AwsState) -> None:
         self._state = state
-        self._log_keys = log_keys
+        self.log_keys = LogKeys(state)
         self._rules: dict[tuple[str, str], Callable[[Call], None]] = {
             ("stepfunctions", "StartExecution"): _name_execution,
             ("stepfunctions", "StartSyncExecution"): _name_execution,
@@ -62,7 +62,7 @@ class Amendments:
     def apply(self, call: Call) -> None:
         """Changes the call, or raises WireError."""
         if call.service == "logs":
-            self._log_keys.check(call)
+            self.log_keys.check(call)
         rule = self._rules.get((call.service, call.operation))
         if rule is not None:
             rule(call)

@@ -28,10 +28,11 @@ from localcloud.protocol.wire import Call, Reply, WireError
 from localcloud.services import slack
 from localcloud.services.budgets import BudgetActions
 from localcloud.services.cloudwatch_alarms import Alarms
+from localcloud.services.efs import EfsSettings
 from localcloud.services.eventbridge import EventBus
+from localcloud.services.fsx import Fsx
 from localcloud.services.functions import Functions
 from localcloud.services.instance_metadata import InstanceMetadata
-from localcloud.services.log_keys import LogKeys
 from localcloud.services.logs_insights.saved import Queries
 from localcloud.services.metric_reads import MetricReads
 from localcloud.services.placement_groups import PlacementGroups
@@ -108,12 +109,13 @@ class Front:
         alarms: Alarms,
         metric_reads: MetricReads,
         queries: Queries,
-        log_keys: LogKeys,
         schedules: Schedules,
         short_polls: ShortPolls,
         slack_sink: slack.SlackSink,
         objects: Path,
         amendments: Amendments,
+        efs: EfsSettings,
+        fsx: Fsx,
     ) -> None:
         self._moto = _Moto(create_backend_app)
         self._key_locks = KeyLocks()
@@ -143,9 +145,11 @@ class Front:
                 **metric_reads.operations,
             },
             "ecs": {"DescribeClusters": batch.clusters},
+            "efs": efs.operations,
+            "fsx": fsx.operations,
             "events": {"PutEvents": bus.put_events},
             "iam": {"SimulatePrincipalPolicy": access.simulate},
-            "logs": {**queries.operations, **log_keys.operations},
+            "logs": {**queries.operations, **amendments.log_keys.operations},
             "service-quotas": {
                 "GetServiceQuota": launches.get_quota,
                 "ListServiceQuotas": launches.list_quotas,

@@ -31,6 +31,7 @@ class LogKeys:
 
     def __init__(self, state: AwsState) -> None:
         self._state = state
+        state.is_readable = self.usable
         self.operations: dict[str, Callable[[Params], Params]] = {
             "AssociateKmsKey": self._associate,
             "DisassociateKmsKey": self._disassociate,
