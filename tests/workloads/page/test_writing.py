@@ -16,6 +16,7 @@ from workloads import contract
 from workloads.contract import Run
 from workloads.functions import clients
 from workloads.page import gathering, writing
+from workloads.page.render import Page
 from workloads.page.rows import Row
 from workloads.run_index import Entry, RunIndex
 from workloads.runtime import s3
@@ -77,24 +78,27 @@ def test_whoever_loses_the_race_writes_over_what_the_winner_wrote(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The winner does not know of the loser's run: the index does not show it yet."""
+    before = put(table, 0)
+    refresh(before)
     mine, others = put(table, 1), list[Run]()
-    write = s3.put_if_unchanged
+    made = Page.html
 
-    def beaten(*args: Any, **more: Any) -> str:
+    def overtaken(page: Page) -> bytes:
+        """Between what is read and what is written, another run ends and writes."""
         if not others:
             others.append(put(table, 2, "FAILED"))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(s3, "put_if_unchanged", write)
+                patch.setattr(Page, "html", made)
                 _index_shows(patch, [])
                 assert refresh(others[0]) == "written"
-            assert set(read()) == {others[0].run_id}
-        return write(*args, **more)
+            assert set(read()) == {before.run_id, others[0].run_id}
+        return made(page)
 
-    monkeypatch.setattr(s3, "put_if_unchanged", beaten)
+    monkeypatch.setattr(Page, "html", overtaken)
     assert refresh(mine) == "written"
     for key in (contract.RUNS_PAGE_KEY, "months/2026-01.html"):
         found = read(key)
-        assert set(found) == {mine.run_id, others[0].run_id}
+        assert set(found) == {before.run_id, mine.run_id, others[0].run_id}
         assert found[mine.run_id].rows == 101
 
 
@@ -168,13 +172,21 @@ def test_a_page_of_many_runs_is_cut_and_costs_few_calls(
     refresh(last)
     assert len(read()) == 20
     assert len(read("months/2026-01.html")) == 15
-    asked: list[str] = []
-    client = clients.dynamodb()
-    client.meta.events.register("before-call.dynamodb", lambda model, **_: asked.append(model.name))
+    asked: list[tuple[str, Any]] = []
+    clients.dynamodb().meta.events.register(
+        "provide-client-params.dynamodb",
+        lambda model, params, **_: asked.append((model.name, params)),
+    )
     last = put(table, 121)
     assert refresh(last) == "written"
-    assert asked.count("Query") <= 14, "six states by either index, and a second page"
-    assert asked.count("BatchGetItem") <= 4, "the run itself, and its figures, for two pages"
+    keys = [
+        key["sk"]["S"]
+        for name, params in asked
+        if name == "BatchGetItem"
+        for key in params["RequestItems"][TABLE]["Keys"]
+    ]
+    assert sorted(keys) == sorted(2 * [last.state_key["sk"], last.summary_item_key["sk"]])
+    assert len(asked) <= 16, "six states by either index and what goes on, and those four"
     assert next(iter(read())) == last.run_id
 
 
