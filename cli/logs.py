@@ -18,7 +18,7 @@ from rich.text import Text
 from cli import jobs, runs_index
 from cli.documents import LogLine
 from cli.errors import CliError, ExitCode
-from cli.frame import say
+from cli.frame import print_json, say
 from cli.jobs import Stream
 from cli.runs_index import ENDED
 from cli.target import Target
@@ -108,7 +108,7 @@ def show(
             ended = runs_index.state_item(target, run).get("state") in ENDED
             for line in reader.new():
                 if as_json:
-                    print(json.dumps(line, ensure_ascii=False), flush=True)
+                    print_json(line, line=True)
                 else:
                     console.print(_picture(line, several=reader.several), soft_wrap=True)
             if not follow or ended:

@@ -23,6 +23,7 @@ from components.function import (
     in_rules,
     job_state_changes,
 )
+from components.growth import growth_environment
 from components.jobs import Jobs
 from components.monitoring.alarm_rules import AlarmsArgs
 from components.monitoring.alarms import Alarms
@@ -37,7 +38,7 @@ from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import growing, jobs
 from workloads import contract, metrics
 
 _NOTIFY_TIMEOUT_SECONDS: Final = 75
@@ -67,6 +68,8 @@ class MonitoringArgs:
     jobs: Jobs
     state_machine_arns: Mapping[str, pulumi.Output[str]]
     """`run`: the machine that runs the stages; `day`: that of the day; each where there is one."""
+    submit: LambdaFunction
+    """Begins runs again."""
     watched: Mapping[str, LambdaFunction]
     """Functions of other components, by a short name, whose errors and dead letters count too."""
 
@@ -336,7 +339,7 @@ def _executions(state_machine_arn: pulumi.Output[str] | None) -> dict[str, dict[
 
 
 def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
-    return {
+    variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
         contract.ENV_CONSOLE_URL: args.storage.results_url,
@@ -344,7 +347,11 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
             job_prices(args.config, args.context.region), sort_keys=True
         ),
         **args.secrets.webhook_environment(),
+        **growth_environment(args.config),
     }
+    if growing(args.config):
+        variables[contract.ENV_SUBMIT_FUNCTION] = args.submit.arn
+    return variables
 
 
 def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
@@ -374,4 +381,8 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):
         # a failed array says only that a child failed; knows no resources either
         statements.append(statement("SeeChildren", actions=["batch:ListJobs"], resources=["*"]))
+    if growing(args.config):
+        statements.append(
+            statement("BeginAgain", actions=["lambda:InvokeFunction"], resources=[args.submit.arn])
+        )
     return statements

@@ -11,9 +11,11 @@ from components.images import Images, ImagesArgs
 from components.roles import Roles, RolesArgs
 from components.secrets import Secrets, SecretsArgs
 from components.storage import Storage, StorageArgs
+from components.volumes import Volumes
 from config.images import ImagesSection
 from config.storage import StorageSection
 from tests.components import mocks
+from tests.components.program import config_of
 from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
@@ -71,6 +73,16 @@ for _stage in STAGES:
 EVERY_OBJECT = {(bucket, key) for objects in OBJECTS.values() for _, bucket, key in objects}
 
 
+def _args(context: Any, storage: Storage, secrets: Secrets, images: Images) -> RolesArgs:
+    return RolesArgs(
+        context=context,
+        storage=storage,
+        secrets=secrets,
+        images=images,
+        volumes=Volumes(config=config_of("dev"), efs=None, lustre=None),
+    )
+
+
 @pytest.fixture
 def made(context) -> mocks.Recording:
     def program() -> Roles:
@@ -80,9 +92,7 @@ def made(context) -> mocks.Recording:
             "secrets",
             SecretsArgs(context=context, slack_webhook_url="https://hooks.slack.example/x"),
         )
-        return Roles(
-            "roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images)
-        )
+        return Roles("roles", _args(context, storage, secrets, images))
 
     return mocks.deploy(program)
 
@@ -228,7 +238,7 @@ def test_without_a_webhook_the_execution_role_reads_one_secret(context) -> None:
         storage = Storage("storage", StorageArgs(context=context, section=StorageSection()))
         images = Images("images", ImagesArgs(context=context, section=ImagesSection()))
         secrets = Secrets("secrets", SecretsArgs(context=context, slack_webhook_url=None))
-        Roles("roles", RolesArgs(context=context, storage=storage, secrets=secrets, images=images))
+        Roles("roles", _args(context, storage, secrets, images))
 
     made = mocks.deploy(program)
     document = json.loads(made.one(POLICY, "roles-execution").inputs["policy"])
