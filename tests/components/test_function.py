@@ -162,7 +162,10 @@ def test_archive_holds_all_that_the_functions_import_and_no_caches(tmp_path: Pat
         "workloads/functions/notify.py",
     } <= files.keys()
     assert len(files) == len(archive.assets)
-    assert all(name.endswith(".py") for name in files)
+    page = "workloads/page/"
+    assert {f"{page}page.css", f"{page}page.js", f"{page}base.css"} <= files.keys()
+    assert all(name.endswith(".py") or name.startswith(page) for name in files)
+    assert all(name.endswith((".py", ".css", ".js")) for name in files)
     package = tmp_path / "function.zip"
     with zipfile.ZipFile(package, "w") as written:
         for name, asset in files.items():
