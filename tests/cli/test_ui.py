@@ -255,6 +255,8 @@ def test_the_page_in_a_browser(served: Served, browser: Browser) -> None:
     browser.wait(f"!!{row}")
     assert browser.value("document.activeElement.textContent") == "Cost", "the focus stays"
     assert browser.value(first) == "0.0", "the order stays"
+    rows = browser.value("document.querySelectorAll('#rows tr').length")
+    assert browser.value("document.getElementById('which').textContent") == f"{rows} runs so far"
     assert browser.value("document.title").startswith("Runs")
     browser.open(f"{served.server.url}run/{FAILED}/")
     browser.wait("document.getElementById('live').textContent.includes('has ended')")
