@@ -13,6 +13,8 @@ from cli.why.starting import start_causes
 def environments(patient: Patient) -> Iterator[Finding]:
     """Each compute environment is there, ENABLED and VALID, with the newest AMI of AWS Batch."""
     there = {each["computeEnvironmentName"]: each for each in patient.environments}
+    if not patient.account.tells("batch", "describe_compute_environments"):
+        return
     for name, physical in (patient.account.outputs.get("environments") or {}).items():
         found = there.get(physical)
         if found is None:
@@ -63,6 +65,8 @@ def queues(patient: Patient) -> Iterator[Finding]:
         each["jobQueueName"]: each
         for each in patient.account.listed("batch", "describe_job_queues", "jobQueues")
     }
+    if not patient.account.tells("batch", "describe_job_queues"):
+        return
     for name, physical in (patient.account.outputs.get("queues") or {}).items():
         queue = found.get(physical)
         if queue is None:
@@ -91,6 +95,8 @@ def jobs(patient: Patient) -> Iterator[Finding]:
             jobDefinitionName=definition,
             status="ACTIVE",
         )
+        if not patient.account.tells("batch", "describe_job_definitions"):
+            return
         if not found:
             yield error("jobs", f"{stage}: no active revision of job definition {definition}", UP)
             continue
@@ -100,10 +106,11 @@ def jobs(patient: Patient) -> Iterator[Finding]:
             "container": newest.get("containerProperties") or {},
             "platformCapabilities": newest.get("platformCapabilities") or [],
         }
+        unseen = len(patient.account.unseen)
         causes = start_causes(patient.account, job, patient.environments)
         for cause in causes:
             yield error("jobs", f"{stage}: {cause.what}", cause.fix)
-        if not causes:
+        if not causes and len(patient.account.unseen) == unseen:
             yield ok(
                 "jobs",
                 f"{stage}: image, roles, secrets and log group are there "
