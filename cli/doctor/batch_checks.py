@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.doctor.patient import UP, Patient, error, ok, warning
 from cli.questions import Finding
-from cli.why.starting import start_causes
+from cli.why.starting import ASKED, start_causes
 
 
 def environments(patient: Patient) -> Iterator[Finding]:
@@ -106,11 +106,10 @@ def jobs(patient: Patient) -> Iterator[Finding]:
             "container": newest.get("containerProperties") or {},
             "platformCapabilities": newest.get("platformCapabilities") or [],
         }
-        unseen = len(patient.account.unseen)
         causes = start_causes(patient.account, job, patient.environments)
         for cause in causes:
             yield error("jobs", f"{stage}: {cause.what}", cause.fix)
-        if not causes and len(patient.account.unseen) == unseen:
+        if not causes and all(patient.account.tells(*each) for each in ASKED):
             yield ok(
                 "jobs",
                 f"{stage}: image, roles, secrets and log group are there "
