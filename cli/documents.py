@@ -271,6 +271,15 @@ class Reported(TypedDict):
     """Whether a browser took it."""
 
 
+class Serving(TypedDict):
+    """Where `ui` serves until it is ended."""
+
+    stack: str | None
+    """Null for the rehearsal."""
+    url: str
+    """Of the page of runs, with the token without which nothing is served."""
+
+
 class Difference(TypedDict):
     """One thing that differs."""
 
@@ -297,6 +306,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
     "logs": LogLine,
     "results": Findings,
     "report": Reported,
+    "ui": Serving,
     "compare": Compared,
     "run": Begun,
     "retry": Retried,

@@ -28,8 +28,14 @@ _SERVICE_ROLES: Final = (
     "AWSServiceRoleForEC2Spot",
     "AWSServiceRoleForECS",
     "AWSServiceRoleForAutoScaling",
+    "AWSServiceRoleForAmazonElasticFileSystem",
+    "AWSServiceRoleForAmazonFSx",
+    "AWSServiceRoleForBackup",
+    "AWSServiceRoleForFSxS3Access",
 )
-"""Service-linked roles that AWS makes when the services are first used."""
+"""Service-linked roles that AWS makes when the services are first used; the names of some have the
+resource's behind them.
+"""
 _SHOWN: Final = 20
 """Most things of one kind that are printed; `--json` has all of them."""
 
@@ -302,7 +308,7 @@ def _images(account: Account) -> Iterator[Leftover]:
 def _service_roles(account: Account) -> Iterator[Leftover]:
     """Service-linked roles, which belong to the account."""
     for role in account.pages("iam", "list_roles", "Roles", PathPrefix="/aws-service-role/"):
-        if role["RoleName"] in _SERVICE_ROLES:
+        if role["RoleName"].partition("_")[0] in _SERVICE_ROLES:
             yield Leftover(
                 kind="service-linked role",
                 name=role["RoleName"],

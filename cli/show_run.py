@@ -278,11 +278,12 @@ def _row(name: str, job: StageJob, cost: StageCost | None) -> list[RenderableTyp
         Text((job["started_at"] or "")[11:19]),
         Text(took),
         Text(_dollars(cost)),
-        Text("; ".join(_notes(job))),
+        Text("; ".join(notes(job))),
     ]
 
 
-def _notes(job: StageJob) -> Iterator[str]:
+def notes(job: StageJob) -> Iterator[str]:
+    """What is worth a word of a job: why it ended or waits, its attempts, its nodes or shards."""
     ended = job["status"] in {"SUCCEEDED", "FAILED"}
     if job["reason"] and job["status"] != "SUCCEEDED":
         yield escaped(job["reason"])

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from config.base import (
     ColumnName,
+    ContainerPath,
     DatasetName,
     FrozenMap,
     ResourceName,
@@ -17,6 +18,7 @@ from config.base import (
     WordOrWhole,
     setting,
 )
+from config.volumes import Volume
 
 MemoryMib = Annotated[int, Field(ge=256)]
 Neighbours = Annotated[int | Literal["auto"], WordOrWhole("auto", 1, 256)]
@@ -68,6 +70,9 @@ class _Job(Section):
         change="new revision",
         ge=0,
         le=9999,
+    )
+    volumes: tuple[Volume, ...] = setting(
+        (), about="Directories of shared file systems that it mounts.", change="new revision"
     )
 
 
@@ -123,6 +128,14 @@ class PreprocessJob(_Job):
     )
     write_cleaned_csv: bool = setting(
         False, about="Whether the cleaned table is also written as CSV.", change="new revision"
+    )
+    tables_path: ContainerPath | None = setting(
+        None,
+        about=(
+            "Directory on one of its volumes into which the cleaned table is written too, for an"
+            " analysis that reads it there."
+        ),
+        change="new revision",
     )
 
     @property
@@ -255,6 +268,19 @@ class AnalysisJob(_Job):
         change="new revision",
         ge=1,
         le=120,
+    )
+    tables_path: ContainerPath | None = setting(
+        None,
+        about=(
+            "Directory on one of its volumes where it reads cleaned tables; those that are not"
+            " there it reads from S3."
+        ),
+        change="new revision",
+    )
+    checkpoints_path: ContainerPath | None = setting(
+        None,
+        about="Directory on one of its volumes for checkpoints, in place of the results bucket.",
+        change="new revision",
     )
 
 

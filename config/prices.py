@@ -38,6 +38,13 @@ Service = Literal[
     "kms-key-month",
     "s3-gb-month",
     "ecr-gb-month",
+    "efs-gb-month",
+    "efs-provisioned-mibps-month",
+    "lustre-scratch-gib-month",
+    "lustre-125-gib-month",
+    "lustre-250-gib-month",
+    "lustre-500-gib-month",
+    "lustre-1000-gib-month",
 ]
 
 

@@ -83,6 +83,12 @@ ENV_CHECKPOINT_FLOOR_SECONDS: Final = "PIPELINE_CHECKPOINT_FLOOR_SECONDS"
 ENV_NODE_MTBF_HOURS: Final = "PIPELINE_NODE_MTBF_HOURS"
 """Mean time between failures of one node, from which the cadence of checkpoints follows."""
 ENV_JOIN_DEADLINE_SECONDS: Final = "PIPELINE_JOIN_DEADLINE_SECONDS"
+ENV_TABLES_PATH: Final = "PIPELINE_TABLES_PATH"
+"""Directory on a volume where cleaned tables lie by the keys of their objects; unset: in S3
+alone.
+"""
+ENV_CHECKPOINTS_PATH: Final = "PIPELINE_CHECKPOINTS_PATH"
+"""Directory on a volume for checkpoints; unset: the results bucket."""
 ENV_LAUNCH_TOKEN: Final = "PIPELINE_LAUNCH_TOKEN"  # noqa: S105 - the name of a variable
 """Shared secret by which the nodes of one job know each other; comes from Secrets Manager."""
 ENV_SLACK_WEBHOOK_URL: Final = "PIPELINE_SLACK_WEBHOOK_URL"
@@ -203,6 +209,15 @@ FINDINGS_PREFIX: Final = "findings/"
 """Prefix in the results bucket: `dataset_id=<id>/run_date=<YYYYMMDD>/<run id>/findings.parquet`,
 folders that readers know as Hive's.
 """
+RUNS_PAGE_KEY: Final = "index.html"
+"""In the results bucket: the page of the newest runs."""
+MONTH_PAGES_PREFIX: Final = "months/"
+"""In the results bucket: the pages of the months."""
+
+
+def month_page_key(month: str) -> str:
+    """The page of a month, YYYYMM, in the results bucket."""
+    return f"{MONTH_PAGES_PREFIX}{month[:4]}-{month[4:]}.html"
 
 
 @dataclass(frozen=True, kw_only=True)

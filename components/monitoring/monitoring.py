@@ -33,6 +33,7 @@ from components.policies import document, leading_keys, statement, tls_only
 from components.prices import job_prices
 from components.queues import Queues
 from components.redrive import Redrive, RedriveArgs
+from components.run_pages import page_statements
 from components.secrets import Secrets
 from components.storage import Storage
 from config.jobs import AnalysisJob
@@ -341,6 +342,7 @@ def _environment(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     variables: dict[str, pulumi.Input[str]] = {
         contract.ENV_TABLE: args.storage.table.name,
         contract.ENV_RESULTS_BUCKET: args.storage.results.bucket,
+        contract.ENV_CONSOLE_URL: args.storage.results_url,
         contract.ENV_STAGE_PRICES: json.dumps(
             job_prices(args.config, args.context.region), sort_keys=True
         ),
@@ -373,6 +375,7 @@ def _statements(args: MonitoringArgs) -> list[dict[str, Any]]:
         ),
         # knows no resources (service authorization reference, AWS Batch)
         statement("WhatJobsTook", actions=["batch:DescribeJobs"], resources=["*"]),
+        *page_statements(args.storage),
         *args.secrets.read_webhook(),
     ]
     if any(isinstance(job, AnalysisJob) and job.shards > 1 for job in jobs(args.config).values()):

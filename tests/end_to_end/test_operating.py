@@ -17,7 +17,9 @@ from tests.end_to_end.failing import Planted, planted_stack
 from tests.end_to_end.test_step_functions import FALLBACK, PIPELINE
 from tests.localcloud.conftest import until
 from tests.support.operator import Operator, at_terminal
-from workloads.contract import Run, Stage
+from workloads.contract import RUNS_PAGE_KEY, Run, Stage
+from workloads.page.rows import Row
+from workloads.page.writing import rows_in
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -65,6 +67,16 @@ def _active(stack: Planted, run: Run) -> list[str]:
     ]
 
 
+def _on_page(stack: Planted, run: Run) -> Row | None:
+    """What the page of runs says, by the file that nobody but the notify function has written."""
+    client, bucket = stack.ready.client("s3"), stack.ready.outputs["results_bucket"]
+    try:
+        body = client.get_object(Bucket=bucket, Key=RUNS_PAGE_KEY)["Body"].read()
+    except client.exceptions.NoSuchKey:
+        return None
+    return rows_in(body).get(run.run_id)
+
+
 def test_a_cancelled_run_ends_whole_is_told_once_and_can_begin_again(
     stack: Planted, batchref: Operator
 ) -> None:
@@ -92,6 +104,11 @@ def test_a_cancelled_run_ends_whole_is_told_once_and_can_begin_again(
     assert shown["run"]["failure"].endswith("cancelled the run: wrong file")
     assert [told["what"] for told in shown["told"]] == ["that the run was cancelled"]
     assert shown["told"][0]["at"]
+
+    page = until(
+        lambda: _on_page(stack, run), what="the page of runs does not know", seconds=SECONDS
+    )
+    assert (page.state, page.failure) == ("CANCELLED", shown["run"]["failure"])
 
     again = batchref.json("cancel", run.run_id)
     assert again["jobs_stopped"] == []
