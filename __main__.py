@@ -87,6 +87,7 @@ monitoring = Monitoring(
         environments=environments,
         jobs=jobs,
         state_machine_arns=pipeline.state_machine_arns,
+        submit=pipeline.submit,
         watched={**pipeline.functions, **budget.functions},
     ),
 )

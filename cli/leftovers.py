@@ -4,7 +4,6 @@ design.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from cli.check import hanging
 from cli.errors import CliError, ExitCode
+from cli.frame import print_json
 from cli.leftover_kinds import FREE, KINDS, OTHER
 from cli.preflight import account_of, clients
 from cli.stack_files import read
@@ -111,7 +111,7 @@ def show(console: Console, source: str, *, endpoint_url: str, as_json: bool) -> 
             "leftovers": [asdict(one) for one in found],
             "unseen": [asdict(one) for one in unseen],
         }
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print_json(document)
     else:
         _print(console, f"{file.stack}, account {number}, {file.region}", found, unseen)
     return ExitCode.NOT_READY if unseen or any(map(_costly, found)) else ExitCode.OK

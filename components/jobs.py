@@ -33,7 +33,6 @@ _SHARE_OF_BLOCKS: Final = 0.6
 """Share of a container's memory for blocks of rows; the rest is for interpreters, units being read,
 and results.
 """
-_CONSOLES: Final = {"aws": "console.aws.amazon.com", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +218,7 @@ class Jobs(Component):
             variables |= {
                 contract.ENV_TABLE: storage.table.name,
                 contract.ENV_STAGE_PRICES: self._prices(),
-                contract.ENV_CONSOLE_URL: _console_url(self._args.context, storage.results.bucket),
+                contract.ENV_CONSOLE_URL: storage.results_url,
             }
         return variables
 
@@ -239,13 +238,6 @@ class Jobs(Component):
 
 def _given(variables: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if value is not None}
-
-
-def _console_url(context: StackContext, bucket: pulumi.Output[str]) -> pulumi.Output[str]:
-    host = _CONSOLES[context.partition]
-    return pulumi.Output.concat(
-        f"https://{context.region}.{host}/s3/object/", bucket, f"?region={context.region}&prefix="
-    )
 
 
 def _json(stage: Stage, shape: Shape, properties: dict[str, Any]) -> pulumi.Output[str]:

@@ -19,12 +19,13 @@ from config.prices import (
     Service,
     ceiling_usd_per_hour,
     idle_usd_per_hour,
+    job_machines,
     service_prices,
     stage_machines,
     unpriced_types,
 )
 from config.stack import StackConfig
-from config.topology import jobs
+from config.topology import jobs, sizes_of
 from config.volumes import CreatedEfs, CreatedLustre
 
 RUNS_PER_MONTH: Final = 30
@@ -66,7 +67,7 @@ class StageCost:
     usd: float | None
     worst_usd: float | None
     """Every attempt runs into its timeout, on the dearest machines, with one instance beyond
-    max_vcpus.
+    max_vcpus; and then all of it again with each memory that the stage may ask for.
     """
     confirmed: bool
 
@@ -168,6 +169,9 @@ def estimate(
         source = "given" if stage in given else "past runs" if stage in known else "timeout"
         took = given.get(stage, known.get(stage, float(job.timeout_minutes)))
         limit = job.attempts * job.timeout_minutes
+        worst = total(
+            _hours(job_machines(config, size).worst_usd_per_hour, limit) for size in sizes_of(job)
+        )
         stages.append(
             StageCost(
                 stage=stage,
@@ -176,7 +180,7 @@ def estimate(
                 minutes=took,
                 source=source,
                 usd=_hours(machines.usd_per_hour, took) if here else None,
-                worst_usd=_hours(machines.worst_usd_per_hour, limit) if here else None,
+                worst_usd=worst if here else None,
                 confirmed=machines.confirmed,
             )
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from config.base import (
     ColumnName,
     ContainerPath,
@@ -18,6 +20,7 @@ from config.base import (
 )
 from config.volumes import Volume
 
+MemoryMib = Annotated[int, Field(ge=256)]
 Neighbours = Annotated[int | Literal["auto"], WordOrWhole("auto", 1, 256)]
 
 
@@ -35,6 +38,15 @@ class _Job(Section):
         ),
         change="new revision",
         ge=256,
+    )
+    memory_growth_mib: tuple[MemoryMib, ...] = setting(
+        (),
+        about=(
+            "What it asks for in place of memory_mib after it was killed for its memory, one after"
+            " the other: the run begins again at this stage by itself."
+        ),
+        change="in place",
+        max_length=3,
     )
     timeout_minutes: int = setting(
         about="Limit of one attempt; AWS Batch has no default.",

@@ -27,6 +27,21 @@ def jobs(config: StackConfig) -> dict[str, Job]:
     return found if config.jobs.fallback is None else {**found, "fallback": config.jobs.fallback}
 
 
+def growing(config: StackConfig) -> dict[str, Job]:
+    """Stage -> job, of those that ask for more memory after they were killed for want of it."""
+    return {stage: job for stage, job in jobs(config).items() if job.memory_growth_mib}
+
+
+def sizes_of(job: Job) -> list[Job]:
+    """The job as it is begun at first, and with each further memory that it may ask for."""
+    return [job, *(job.model_copy(update={"memory_mib": mib}) for mib in job.memory_growth_mib)]
+
+
+def longest_minutes(job: Job) -> int:
+    """All its attempts up to their timeout, with each memory that it may ask for."""
+    return job.timeout_minutes * job.attempts * len(sizes_of(job))
+
+
 def nodes_of(job: Job) -> int:
     """Nodes of a job; one unless it is a multi-node job."""
     return job.nodes if isinstance(job, AnalysisJob) else 1

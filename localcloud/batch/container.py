@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcloud.batch.container_engine import Engine
+from localcloud.batch.placement import Need
 from localcloud.batch.records import ComputeEnvironment
 from localcloud.batch.tasks import Container, Program, StartError
 from localcloud.batch.volumes import Mount, Volumes
@@ -153,6 +154,7 @@ class _InEngine:
             environment=dict(os.environ),  # of the engine's program: which daemon, which context
             directory=directory,
             write_lines=write_lines,
+            memory_mib=Need.of(request.spec).memory_mib,
             supervisor=_ENGINE_SUPERVISOR,
             remove=functools.partial(self.engine.remove, name),
         )
@@ -218,6 +220,7 @@ class ContainerFactory:
             environment=environment,
             directory=directory,
             write_lines=write_lines,
+            memory_mib=Need.of(request.spec).memory_mib,
             program=None if isinstance(image, Path) else image,
         )
         return self._taken_back(made, mounts)

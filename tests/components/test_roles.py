@@ -16,11 +16,13 @@ from config.images import ImagesSection
 from config.storage import StorageSection
 from tests.components import mocks
 from tests.components.program import config_of
+from workloads import contract
 from workloads.contract import STAGES, Run, Upload
 
 ROLE, POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 RUN = Run("20260131-sales-0123456789ab")
 UPLOAD = Upload(bucket="b", key="data/20260131/sales.csv", etag="x")
+PAGES = (contract.RUNS_PAGE_KEY, contract.month_page_key("202601"))
 READ, WRITE = "s3:GetObject", "s3:PutObject"
 
 # What the code of each stage does with objects: (action, bucket, key). Nothing else of a run may be
@@ -60,6 +62,7 @@ OBJECTS = {
         (WRITE, "results", RUN.summary_key),
         (WRITE, "results", RUN.findings_key),
         (WRITE, "results", RUN.ddl_key),
+        *((action, "results", key) for action in (READ, WRITE) for key in PAGES),
     },
 }
 for _stage in STAGES:

@@ -153,8 +153,9 @@ _CONTAINER_REASONS: Final[tuple[tuple[str, str, str], ...]] = (
         r"OutOfMemory",
         "the container used more memory than the job asks for and was killed",
         (
-            "raise memory_mib of the stage; its memory need should not grow with the file, so look"
-            " in the log for what was being read"
+            "raise memory_mib of the stage, or let the run ask for more by itself"
+            " (memory_growth_mib); its memory need should not grow with the file, so look in the"
+            " log for what was being read"
         ),
     ),
     (
